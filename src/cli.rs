@@ -1,0 +1,131 @@
+//! The command line, as typed.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand};
+
+use std::time::Duration;
+
+/// Provision a declared pool of sandbox slots.
+///
+/// `slots.toml` declares the pool; `kinfra plan` shows what is missing and `kinfra apply` creates it: a directory per
+/// slot with the files to run a stack on ports of its own.
+#[derive(Debug, Parser)]
+#[command(name = "kinfra", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  done                                      5  state unreadable: corrupt, newer or vanished
+   1  failed                                    6  lock not obtained
+   2  differences (only --detailed-exitcode)   64  wrong usage
+   4  refused: unsafe path, pool changed       65  slots.toml or a template is invalid";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show what `apply` would do
+    Plan(PlanArgs),
+    /// Create the slots that are missing
+    Apply(ApplyArgs),
+    /// List the provisioned slots
+    Slots(ListArgs),
+    /// List every port of every declared slot
+    Ports(ListArgs),
+    /// The old spelling of the same verbs
+    #[command(subcommand)]
+    Sandbox(SandboxVerb),
+}
+
+/// The verbs under their old names.
+#[derive(Debug, Subcommand)]
+pub enum SandboxVerb {
+    /// The same as `kinfra apply`
+    Provision(ApplyArgs),
+    /// The same as `kinfra slots`
+    Slots(ListArgs),
+}
+
+/// Which pool.
+#[derive(Debug, Args)]
+pub struct PoolArgs {
+    /// The spec [default: slots.toml here or in a parent within the repository, else the embedded one]
+    #[arg(long, value_name = "FILE", env = "KINFRA_SPEC", hide_env_values = true)]
+    pub spec: Option<Utf8PathBuf>,
+    /// The directory the pool lives in [default: the spec's]
+    #[arg(long, value_name = "DIR", env = "KINFRA_ROOT", hide_env_values = true)]
+    pub root: Option<Utf8PathBuf>,
+}
+
+/// `kinfra plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// Exit with 2 when there are differences
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// `kinfra apply`
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// Only print the plan, as `kinfra plan` does
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How long to wait for another kinfra to finish
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub lock_timeout: Duration,
+}
+
+/// `kinfra slots` and `kinfra ports`
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A duration such as `10s`, `5m`, `8h` or `2d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a whole number and a unit, such as `10s`, `5m`, `8h` or `2d`".to_owned();
+    let (number, unit) = text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
+    let seconds: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("2d"), Ok(Duration::from_hours(48)));
+        for text in ["", "s", "10", "-1s", "1.5h", "1w", "10é", "99999999999999999999d"] {
+            assert!(duration(text).is_err(), "{text:?} was taken");
+        }
+    }
+}

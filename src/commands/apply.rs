@@ -1,0 +1,53 @@
+//! `kinfra apply`
+
+use anyhow::Result;
+
+use super::{pool, print, say};
+use crate::apply::{Outcome, apply};
+use crate::cli::ApplyArgs;
+use crate::desired::Pool;
+use crate::diff::diff;
+use crate::fault::{Exit, Fault};
+use crate::host::root::Root;
+use crate::invocation::Invocation;
+use crate::observe::{Observed, observe};
+use crate::plan::{Plan, plan};
+use crate::report::{self, Paths};
+
+pub(super) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
+    let declared = pool::declared(&args.pool, invocation)?;
+    let pool = declared.pool(invocation)?;
+    let (shown, _) = look(Root::open(&pool.root)?.as_ref(), &pool)?;
+    say(&format!("Using {}\n", declared.origin))?;
+    print(&report::plan::render(&shown, &pool, Paths { home: invocation.home.as_deref() }))?;
+    if args.dry_run {
+        return Ok(Exit::Done);
+    }
+    let (plan, outcome) = if shown.actions().next().is_some() {
+        run_under_lock(&shown, &pool, args)?
+    } else {
+        (shown, Outcome::default())
+    };
+    say(&format!("\n{}", report::plan::outcome(&outcome, &plan, &pool)))?;
+    Ok(if outcome.failed.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+fn look(root: Option<&Root>, pool: &Pool) -> Result<(Plan, Observed)> {
+    let observed = observe(root, pool)?;
+    Ok((plan(pool, &observed, &diff(pool, &observed)), observed))
+}
+
+/// Plans again, now that nobody else can write, and runs that plan if it does nothing that was not shown.
+fn run_under_lock(shown: &Plan, pool: &Pool, args: &ApplyArgs) -> Result<(Plan, Outcome)> {
+    let locked = Root::make(&pool.root)?.lock(args.lock_timeout, "kinfra apply")?;
+    let (plan, observed) = look(Some(locked.root()), pool)?;
+    if !plan.is_within(shown) {
+        let message = format!(
+            "the pool in `{}` changed since the plan was made: nothing was done, run again",
+            pool.root
+        );
+        return Err(Fault::refused(message).into());
+    }
+    let outcome = apply(&plan, pool, &observed, &locked)?;
+    Ok((plan, outcome))
+}

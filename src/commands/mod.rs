@@ -1,0 +1,37 @@
+//! The verbs, one file each: wiring only.
+
+use std::io::{self, Write as _};
+
+use anyhow::Result;
+
+use crate::cli::{SandboxVerb, Verb};
+use crate::fault::Exit;
+use crate::invocation::Invocation;
+
+mod apply;
+mod plan;
+mod pool;
+mod ports;
+mod slots;
+
+/// Runs a verb.
+pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
+    match verb {
+        Verb::Plan(args) => plan::run(&args, invocation),
+        Verb::Apply(args) | Verb::Sandbox(SandboxVerb::Provision(args)) => apply::run(&args, invocation),
+        Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),
+        Verb::Ports(args) => ports::run(&args, invocation),
+    }
+}
+
+/// Prints data, which goes to stdout.
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Prints what is said about the data, which goes to stderr.
+fn say(text: &str) -> io::Result<()> {
+    anstream::stderr().lock().write_all(text.as_bytes())
+}

@@ -1,0 +1,138 @@
+//! What the verbs of the pool begin with: which spec, which templates, which root.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::cli::PoolArgs;
+use crate::desired::{self, Place, Pool, TemplateTexts};
+use crate::embedded;
+use crate::fault::Fault;
+use crate::host;
+use crate::invocation::Invocation;
+use crate::report::Paths;
+use crate::spec::Spec;
+use crate::spec::mistake::{self, Source};
+
+/// The name of a spec.
+const SPEC: &str = "slots.toml";
+/// Where its templates are, beside it.
+const TEMPLATES: &str = "templates";
+/// The most that a spec or a template may be, in bytes.
+const LIMIT: u64 = 16 << 20;
+
+/// A spec, where it was found, and where its pool lives.
+#[derive(Debug)]
+pub(super) struct Declared {
+    pub(super) spec: Spec,
+    pub(super) root: Utf8PathBuf,
+    /// How the output names the spec.
+    pub(super) origin: String,
+    source: Source,
+    /// The directory of its templates; `None` for the embedded spec.
+    templates: Option<Utf8PathBuf>,
+}
+
+/// Finds and reads the spec, and resolves the root.
+///
+/// # Errors
+/// [`Fault`] with every mistake in the spec, or with what keeps the root from being one.
+pub(super) fn declared(args: &PoolArgs, invocation: &Invocation) -> Result<Declared> {
+    let paths = Paths { home: invocation.home.as_deref() };
+    let found = find_spec(args, invocation)?;
+    let (origin, text, templates) = match found {
+        Some((path, text)) => {
+            let templates = path.parent().map_or_else(|| TEMPLATES.into(), |parent| parent.join(TEMPLATES));
+            (paths.show(&path).into_string(), text, Some(templates))
+        }
+        None => (format!("the embedded {SPEC}"), embedded::SPEC.to_owned(), None),
+    };
+    let source = Source { name: origin.clone(), text };
+    let spec = Spec::parse(&source.text).map_err(|mistakes| {
+        Fault::spec(mistake::render(mistakes.iter().map(|mistake| (&source, mistake))))
+    })?;
+    let root = match args.root.as_ref().filter(|root| !root.as_str().is_empty()) {
+        Some(root) => invocation.here.join(root),
+        None => spec.root.resolve(invocation.home.as_deref()).ok_or_else(|| {
+            let root = spec.root.as_str();
+            Fault::usage(format!(
+                "root `{root}` needs HOME, which is not set: set it, or give an absolute --root"
+            ))
+        })?,
+    };
+    let root = host::root::resolve(&root)?;
+    Ok(Declared { spec, root, origin, source, templates })
+}
+
+impl Declared {
+    /// The pool that the spec and its templates describe.
+    ///
+    /// # Errors
+    /// [`Fault`] with every mistake in the templates.
+    pub(super) fn pool(&self, invocation: &Invocation) -> Result<Pool> {
+        let texts = self.template_texts();
+        let place = Place { root: &self.root, home: invocation.home.as_deref() };
+        let pool = desired::resolve(&self.spec, &self.source, &texts, place);
+        pool.map_err(|mistakes| {
+            Fault::spec(mistake::render(mistakes.iter().map(|(source, mistake)| (source, mistake)))).into()
+        })
+    }
+
+    fn template_texts(&self) -> TemplateTexts {
+        let embedded: BTreeMap<&str, &str> = embedded::TEMPLATES.into_iter().collect();
+        let files = self.spec.files.iter().chain(&self.spec.claim);
+        let read = files.map(|file| {
+            let name = file.template.get_ref();
+            let text = match &self.templates {
+                None => embedded
+                    .get(name.as_str())
+                    .map(|text| (*text).to_owned())
+                    .ok_or("is not embedded".to_owned()),
+                Some(dir) => read_template(&dir.join(name.as_path())),
+            };
+            (name.clone(), text)
+        });
+        read.collect()
+    }
+}
+
+/// The text of a template, or why there is none.
+fn read_template(path: &Utf8Path) -> Result<String, String> {
+    let bytes = host::fs::read_named(path, LIMIT).map_err(|error| format!("cannot be read: {error}"))?;
+    let bytes = bytes.ok_or("does not exist")?;
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
+}
+
+/// The spec on disk, if there is one: named, or here, or in a parent within the repository.
+fn find_spec(args: &PoolArgs, invocation: &Invocation) -> Result<Option<(Utf8PathBuf, String)>> {
+    if let Some(named) = args.spec.as_ref().filter(|spec| !spec.as_str().is_empty()) {
+        let path = invocation.here.join(named);
+        let text = read_spec(&path)?.ok_or_else(|| Fault::spec(format!("spec `{named}` does not exist")))?;
+        return Ok(Some((path, text)));
+    }
+    let mut candidates = vec![invocation.here.as_path()];
+    if let Some(top) = invocation.here.ancestors().position(|dir| host::fs::exists(&dir.join(".git"))) {
+        candidates.extend(invocation.here.ancestors().skip(1).take(top));
+    }
+    for dir in candidates {
+        let path = dir.join(SPEC);
+        if let Some(text) = read_spec(&path)? {
+            return Ok(Some((path, text)));
+        }
+    }
+    Ok(None)
+}
+
+fn read_spec(path: &Utf8Path) -> Result<Option<String>> {
+    let bytes = host::fs::read_named(path, LIMIT);
+    let Some(bytes) = bytes.with_context(|| Fault::spec(format!("spec `{path}` cannot be read")))? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count() + 1;
+        Fault::spec(format!("spec `{path}` is not text: line {line} has a byte that is not UTF-8"))
+    })?;
+    Ok(Some(text))
+}

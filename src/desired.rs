@@ -1,0 +1,243 @@
+//! Spec and templates → the [`Pool`] as it should be: every slot with its ports and the text of its files.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::digest::Digest;
+use crate::registry::Provisioned;
+use crate::slot::{FileMode, Port, PortFormula, PortName, Profile, RelPath, SlotId};
+use crate::spec::mistake::{Mistake, Source, suggestion};
+use crate::spec::{FileSpec, Spec, Variable};
+use crate::template::{Context, TemplateError, Templates};
+
+/// The pool that `slots.toml` describes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// The directory it lives in, absolute.
+    pub root: Utf8PathBuf,
+    /// The formulas behind the ports, in the order of the spec.
+    pub formulas: Vec<(PortName, PortFormula)>,
+    /// Its slots.
+    pub slots: BTreeMap<SlotId, Slot>,
+}
+
+/// A slot as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Its identity.
+    pub id: SlotId,
+    /// Its size class.
+    pub profile: Rc<Profile>,
+    /// Its ports, in the order of the spec; the first is the primary port.
+    pub ports: Vec<(PortName, Port)>,
+    /// Its directory, absolute.
+    pub dir: Utf8PathBuf,
+    /// Its files.
+    pub files: BTreeMap<RelPath, File>,
+}
+
+impl Slot {
+    /// What the registry is to say of the slot.
+    pub fn provisioned(&self) -> Provisioned {
+        let Self { id: _, profile, ports, dir, files } = self;
+        Provisioned {
+            infrastructure_path: dir.to_string(),
+            profile: profile.name.clone(),
+            workers: profile.workers.clone(),
+            ports: ports.iter().cloned().collect(),
+            files: files.iter().map(|(path, file)| (path.clone(), file.digest)).collect(),
+        }
+    }
+}
+
+/// A file as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// What is in it. Slots whose file is the same share the text.
+    pub text: Rc<str>,
+    /// The hash of the text.
+    pub digest: Digest,
+    /// Its permissions.
+    pub mode: FileMode,
+}
+
+/// What the machine adds to a spec.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The pool's root, absolute.
+    pub root: &'a Utf8Path,
+    /// The home directory, for values that start with `~/`.
+    pub home: Option<&'a Utf8Path>,
+}
+
+/// Templates by name: the text, or why there is none ("does not exist").
+pub type TemplateTexts = BTreeMap<RelPath, Result<String, String>>;
+
+/// Renders every file of every slot.
+///
+/// # Errors
+/// Every mistake in templates, and in what the spec says of them, each with the file it is in.
+pub fn resolve(
+    spec: &Spec,
+    source: &Source,
+    texts: &TemplateTexts,
+    place: Place<'_>,
+) -> Result<Pool, Vec<(Source, Mistake)>> {
+    let mut renderer = Renderer {
+        spec,
+        source,
+        place,
+        templates: Templates::new(),
+        mistakes: BTreeMap::new(),
+        texts: BTreeMap::new(),
+    };
+    for file in spec.files.iter().chain(&spec.claim) {
+        renderer.compile(file, texts);
+    }
+    for variable in &spec.env {
+        if let Err(error) = renderer.templates.add(&key(variable), variable.value.get_ref()) {
+            renderer.note_value(variable, error.message, None);
+        }
+    }
+    let slots = spec.slots.iter().map(|(&id, profile)| (id, renderer.slot(id, profile))).collect();
+    if renderer.mistakes.is_empty() {
+        let (name, root, formulas) = (spec.name.clone(), place.root.to_owned(), spec.ports.clone());
+        return Ok(Pool { name, root, formulas, slots });
+    }
+    Err(renderer.mistakes.into_values().collect())
+}
+
+/// The name of a variable's value among the templates.
+fn key(variable: &Variable) -> String {
+    format!("[env] {}", variable.name.get_ref())
+}
+
+/// Renders slot after slot. A template that failed once is not tried again: the first slot's mistake is the one to mend.
+struct Renderer<'a> {
+    spec: &'a Spec,
+    source: &'a Source,
+    place: Place<'a>,
+    templates: Templates<'a>,
+    /// By template: the first mistake in it.
+    mistakes: BTreeMap<String, (Source, Mistake)>,
+    /// The texts rendered so far, so that equal ones are kept once.
+    texts: BTreeMap<Digest, Rc<str>>,
+}
+
+impl<'a> Renderer<'a> {
+    fn compile(&mut self, file: &'a FileSpec, texts: &'a TemplateTexts) {
+        let name = file.template.get_ref();
+        let text =
+            texts.get(name).map_or(Err("was not read"), |text| text.as_deref().map_err(String::as_str));
+        match text.map(|text| self.templates.add(name.as_str(), text)) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.note_template(file, error, None),
+            Err(reason) => {
+                let mistake =
+                    Mistake::new(file.template.span(), format!("template `templates/{name}` {reason}"));
+                self.mistakes.entry(name.to_string()).or_insert_with(|| (self.source.clone(), mistake));
+            }
+        }
+    }
+
+    fn slot(&mut self, id: SlotId, profile: &Rc<Profile>) -> Slot {
+        let ports: Vec<(PortName, Port)> = self
+            .spec
+            .ports
+            .iter()
+            .filter_map(|(name, formula)| Some((name.clone(), formula.port(id.get())?)))
+            .collect();
+        let dir = self.place.root.join(id.directory());
+        let mut context = Context {
+            slot: id,
+            profile: &profile.name,
+            dir: &dir,
+            pool: &self.spec.name,
+            root: self.place.root,
+            env_prefix: &self.spec.env_prefix,
+            ports: &ports,
+            workers: &profile.workers,
+            env: None,
+        };
+        let env = self.env(&context);
+        context.env = Some(&env);
+        let files = self.files(&context);
+        Slot { id, profile: Rc::clone(profile), ports, dir, files }
+    }
+
+    fn env(&mut self, context: &Context<'_>) -> Vec<(String, String)> {
+        let facts = context.value();
+        let mut env = Vec::new();
+        for variable in &self.spec.env {
+            let value = match self.templates.render(&key(variable), &facts) {
+                Ok(value) => self.absolute(variable, value),
+                Err(error) => {
+                    let help = error.undefined.and_then(|name| suggest(&name, context));
+                    self.note_value(variable, error.message, help);
+                    continue;
+                }
+            };
+            env.push((variable.name.get_ref().clone(), value));
+        }
+        env
+    }
+
+    /// Makes `~/` absolute.
+    fn absolute(&mut self, variable: &Variable, value: String) -> String {
+        let Some(below) = value.strip_prefix("~/") else {
+            return value;
+        };
+        if let Some(home) = self.place.home {
+            return home.join(below).into_string();
+        }
+        self.note_value(variable, "`~/` needs a home directory, and HOME is not set".to_owned(), None);
+        value
+    }
+
+    fn files(&mut self, context: &Context<'_>) -> BTreeMap<RelPath, File> {
+        let facts = context.value();
+        let mut files = BTreeMap::new();
+        for file in &self.spec.files {
+            let name = file.template.get_ref();
+            if self.mistakes.contains_key(name.as_str()) {
+                continue;
+            }
+            match self.templates.render(name.as_str(), &facts) {
+                Ok(text) => {
+                    let digest = Digest::of(text.as_bytes());
+                    let text = Rc::clone(self.texts.entry(digest).or_insert_with(|| text.into()));
+                    files.insert(file.path.get_ref().clone(), File { text, digest, mode: file.mode });
+                }
+                Err(error) => self.note_template(file, error, Some(context)),
+            }
+        }
+        files
+    }
+
+    fn note_template(&mut self, file: &FileSpec, error: TemplateError, context: Option<&Context<'_>>) {
+        let name = file.template.get_ref().to_string();
+        let TemplateError { span, message, undefined, text } = error;
+        let help = context.zip(undefined).and_then(|(context, name)| suggest(&name, context));
+        let slot = context.map_or_else(String::new, |context| format!(" of slot {}", context.slot));
+        let declared =
+            format!("it is the template of `{}`{slot} in {}", file.path.get_ref(), self.source.name);
+        let help = help.map_or_else(|| declared.clone(), |help| format!("{help} ({declared})"));
+        let source = Source { name: format!("templates/{name}"), text };
+        self.mistakes.entry(name).or_insert_with(|| (source, Mistake::new(span, message).help(help)));
+    }
+
+    fn note_value(&mut self, variable: &Variable, message: String, help: Option<String>) {
+        let mistake = Mistake::new(variable.value.span(), message).help(help);
+        self.mistakes.entry(key(variable)).or_insert_with(|| (self.source.clone(), mistake));
+    }
+}
+
+/// The name that a template can use and that is most like one it cannot.
+fn suggest(undefined: &str, context: &Context<'_>) -> Option<String> {
+    let names = context.names();
+    suggestion(undefined, names.iter().map(String::as_str))
+}

@@ -1,0 +1,159 @@
+//! The pool as it should be against the pool as it is. Facts only: what to do about them is for [`crate::plan`].
+
+use std::collections::BTreeMap;
+
+use crate::desired::{File, Pool, Slot};
+use crate::digest::Digest;
+use crate::observe::{FileState, Observed, SlotDir};
+use crate::registry::{Entry, Provisioned};
+use crate::slot::{FileMode, Obstacle, RelPath, SlotId};
+
+/// How one slot differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// How spec and registry stand to each other.
+    pub standing: Standing,
+    /// What is in the place of the slot's directory, if it is no directory.
+    pub obstacle: Option<Obstacle>,
+    /// Every file that the spec or the registry names.
+    pub files: BTreeMap<RelPath, FileDifference>,
+    /// Who holds the slot.
+    pub claimed_by: Option<String>,
+}
+
+/// How spec and registry stand to each other, for one slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// The spec has it, the registry has not.
+    Unregistered,
+    /// Both have it, but the entry is an old tool's: what kinfra wrote is not known.
+    Imported,
+    /// Both have it. These fields of the entry are not what the spec says.
+    Registered(Vec<FieldChange>),
+    /// The registry has it, the spec no longer.
+    Surplus,
+}
+
+/// A field of an entry that the spec would change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldChange {
+    /// Its name, as in the registry.
+    pub field: String,
+    /// What it is; `None` when it is not there.
+    pub old: Option<String>,
+    /// What it would be; `None` when it would go.
+    pub new: Option<String>,
+}
+
+/// How one file differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileDifference {
+    /// Not at all.
+    Same,
+    /// It is not there, and was last written just as it should be.
+    Lost,
+    /// It is not there, and was never written, or otherwise.
+    Absent,
+    /// It is as kinfra last wrote it, and should now be otherwise.
+    Outdated,
+    /// It has the right content and this mode, which is not the right one.
+    WrongMode(FileMode),
+    /// It is as kinfra last wrote it, and the spec no longer has it.
+    Dropped,
+    /// It is neither what kinfra wrote nor what it should be.
+    Edited,
+    /// Something else is in its place.
+    Blocked(Obstacle),
+}
+
+/// Compares every slot that the spec or the registry names.
+pub fn diff(pool: &Pool, observed: &Observed) -> BTreeMap<SlotId, Difference> {
+    let registry = &observed.registry;
+    let wanted = pool
+        .slots
+        .values()
+        .map(|slot| (slot.id, compare(Some(slot), registry.slots.get(&slot.id), observed.dir(slot.id))));
+    let surplus = registry.slots.iter().filter(|(id, _)| !pool.slots.contains_key(id));
+    let surplus = surplus.map(|(&id, entry)| (id, compare(None, Some(entry), observed.dir(id))));
+    wanted.chain(surplus).collect()
+}
+
+fn compare(slot: Option<&Slot>, entry: Option<&Entry>, dir: &SlotDir) -> Difference {
+    let standing = match (slot, entry.map(|entry| &entry.provisioned)) {
+        (None, _) => Standing::Surplus,
+        (Some(_), None) => Standing::Unregistered,
+        (Some(_), Some(old)) if old.files.is_empty() => Standing::Imported,
+        (Some(slot), Some(old)) => Standing::Registered(field_changes(old, &slot.provisioned())),
+    };
+    let obstacle = match dir {
+        SlotDir::Blocked(obstacle) => Some(*obstacle),
+        SlotDir::Missing | SlotDir::Present(_) => None,
+    };
+    let written = entry.map(|entry| &entry.provisioned.files);
+    let wanted = slot.map(|slot| &slot.files);
+    let paths =
+        wanted.into_iter().flat_map(BTreeMap::keys).chain(written.into_iter().flat_map(BTreeMap::keys));
+    let files = paths.map(|path| {
+        let state = match dir {
+            SlotDir::Present(files) => files.get(path).copied().unwrap_or(FileState::Missing),
+            SlotDir::Missing | SlotDir::Blocked(_) => FileState::Missing,
+        };
+        let written = written.and_then(|files| files.get(path)).copied();
+        (path.clone(), compare_file(wanted.and_then(|files| files.get(path)), written, state))
+    });
+    let claimed_by = entry.and_then(|entry| entry.claim.as_ref()).map(|claim| claim.claimed_by.clone());
+    Difference { standing, obstacle, files: files.collect(), claimed_by }
+}
+
+fn compare_file(wanted: Option<&File>, written: Option<Digest>, state: FileState) -> FileDifference {
+    match (wanted, state) {
+        (_, FileState::Blocked(obstacle)) => FileDifference::Blocked(obstacle),
+        (None, FileState::Missing) => FileDifference::Same,
+        (None, FileState::Present { digest, .. }) if written == Some(digest) => FileDifference::Dropped,
+        (Some(file), FileState::Missing) if written == Some(file.digest) => FileDifference::Lost,
+        (Some(_), FileState::Missing) => FileDifference::Absent,
+        (Some(file), FileState::Present { digest, mode }) if file.digest == digest => {
+            if file.mode == mode {
+                FileDifference::Same
+            } else {
+                FileDifference::WrongMode(mode)
+            }
+        }
+        (Some(_), FileState::Present { digest, .. }) if written == Some(digest) => FileDifference::Outdated,
+        (_, FileState::Present { .. }) => FileDifference::Edited,
+    }
+}
+
+/// Every field of an entry that is not as it should be; the files' hashes are no field of their own.
+fn field_changes(old: &Provisioned, new: &Provisioned) -> Vec<FieldChange> {
+    let Provisioned { infrastructure_path, profile, workers, ports, files: _ } = old;
+    let single = [
+        ("infrastructure_path", infrastructure_path.clone(), new.infrastructure_path.clone()),
+        ("profile", profile.to_string(), new.profile.to_string()),
+    ];
+    let single = single.into_iter().filter(|(_, old, new)| old != new).map(|(field, old, new)| FieldChange {
+        field: field.to_owned(),
+        old: Some(old),
+        new: Some(new),
+    });
+    single
+        .chain(map_changes("workers", workers, &new.workers))
+        .chain(map_changes("ports", ports, &new.ports))
+        .collect()
+}
+
+fn map_changes<K: Ord + ToString, V: PartialEq + ToString>(
+    field: &str,
+    old: &BTreeMap<K, V>,
+    new: &BTreeMap<K, V>,
+) -> Vec<FieldChange> {
+    let keys: std::collections::BTreeSet<&K> = old.keys().chain(new.keys()).collect();
+    let changed = keys.into_iter().filter(|key| old.get(key) != new.get(key));
+    changed
+        .map(|key| FieldChange {
+            field: format!("{field}.{}", key.to_string()),
+            old: old.get(key).map(ToString::to_string),
+            new: new.get(key).map(ToString::to_string),
+        })
+        .collect()
+}

@@ -1,0 +1,11 @@
+//! The spec and templates that come with kinfra, for wherever there is no `slots.toml`.
+
+/// The text of the embedded `slots.toml`.
+pub const SPEC: &str = include_str!("../slots.toml");
+
+/// The embedded templates: name and text.
+pub const TEMPLATES: [(&str, &str); 3] = [
+    ("docker-compose.yml", include_str!("../templates/docker-compose.yml")),
+    ("env.sandbox", include_str!("../templates/env.sandbox")),
+    ("prometheus.yml", include_str!("../templates/prometheus.yml")),
+];

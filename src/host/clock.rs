@@ -1,0 +1,30 @@
+//! Time: how late it is, how long something took, waiting.
+#![expect(clippy::disallowed_methods, reason = "this is where the rest of kinfra gets its time from")]
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// Seconds since 1970, UTC.
+pub fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Measures how long something takes, whatever happens to the clock on the wall.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts measuring.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The time since it was started.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Waits.
+pub fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}

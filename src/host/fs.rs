@@ -1,0 +1,369 @@
+//! Files by directory handle: nothing below a [`Dir`] is reached through a symbolic link.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+
+use anyhow::{Context as _, Result, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::io::Errno;
+
+use crate::slot::{FileMode, Obstacle};
+
+/// The mode of directories that kinfra makes: for their owner only.
+const PRIVATE_DIR: Mode = Mode::RWXU;
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Dir {
+    handle: OwnedFd,
+    /// Where it was when opened, for messages.
+    path: Utf8PathBuf,
+}
+
+/// What stands at a name in a directory.
+#[derive(Debug)]
+pub enum Found<T> {
+    /// Nothing.
+    Nothing,
+    /// What was asked for.
+    This(T),
+    /// Something else.
+    Other(Obstacle),
+}
+
+/// A regular file as found.
+#[derive(Debug)]
+pub struct Content {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Its permissions.
+    pub mode: FileMode,
+}
+
+impl Dir {
+    /// Opens a directory by its path, following links.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR` and whatever else the system says.
+    pub fn open(path: &Utf8Path) -> io::Result<Self> {
+        let handle = rustix::fs::open(path.as_std_path(), dir_flags(), Mode::empty())?;
+        Ok(Self { handle, path: path.to_owned() })
+    }
+
+    /// Where the directory is, for messages.
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// Opens the directory at a relative path, component by component, following no link.
+    pub fn dir(&self, path: &Utf8Path) -> Result<Found<Self>> {
+        let mut found = Self { handle: self.duplicate()?, path: self.path.clone() };
+        for name in path {
+            match found.child(name)? {
+                Found::This(child) => found = child,
+                blocked @ (Found::Nothing | Found::Other(_)) => return Ok(blocked),
+            }
+        }
+        Ok(Found::This(found))
+    }
+
+    fn child(&self, name: &str) -> Result<Found<Self>> {
+        let path = self.path.join(name);
+        match rustix::fs::openat(&self.handle, name, dir_flags() | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(handle) => Ok(Found::This(Self { handle, path })),
+            Err(Errno::NOENT) => Ok(Found::Nothing),
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => {
+                Ok(self.obstacle(name)?.map_or(Found::Nothing, Found::Other))
+            }
+            Err(Errno::ACCESS) => Ok(Found::Other(Obstacle::Forbidden)),
+            Err(errno) => Err(errno).with_context(|| format!("could not open `{path}`")),
+        }
+    }
+
+    /// Opens the directory at a relative path, making what is missing of it.
+    pub fn make_dir(&self, path: &Utf8Path) -> Result<Self> {
+        let mut made = Self { handle: self.duplicate()?, path: self.path.clone() };
+        for name in path {
+            let child = made.path.join(name);
+            match rustix::fs::mkdirat(&made.handle, name, PRIVATE_DIR) {
+                // A umask of 0777 would lock kinfra out of its own directory.
+                Ok(()) => rustix::fs::chmodat(&made.handle, name, PRIVATE_DIR, AtFlags::empty())
+                    .with_context(|| format!("could not set the mode of `{child}`"))?,
+                Err(Errno::EXIST) => {}
+                Err(errno) => {
+                    return Err(errno).with_context(|| format!("could not make directory `{child}`"));
+                }
+            }
+            made = match made.child(name)? {
+                Found::This(dir) => dir,
+                Found::Nothing => bail!("`{child}` vanished while it was made"),
+                Found::Other(obstacle) => bail!("`{child}` is {obstacle}, where a directory belongs"),
+            };
+        }
+        Ok(made)
+    }
+
+    /// Reads the regular file at a relative path. A FIFO does not make it wait.
+    pub fn read(&self, path: &Utf8Path, limit: u64) -> Result<Found<Content>> {
+        let (parent, name) = match self.parent_of(path)? {
+            Found::This(found) => found,
+            Found::Nothing => return Ok(Found::Nothing),
+            Found::Other(obstacle) => return Ok(Found::Other(obstacle)),
+        };
+        let full = self.path.join(path);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let handle = match rustix::fs::openat(&parent.handle, name, flags, Mode::empty()) {
+            Ok(handle) => handle,
+            Err(Errno::NOENT) => return Ok(Found::Nothing),
+            Err(Errno::LOOP | Errno::MLINK) => return Ok(Found::Other(Obstacle::Symlink)),
+            Err(Errno::ACCESS) => return Ok(Found::Other(Obstacle::Forbidden)),
+            // A socket, or a device without a driver.
+            Err(Errno::NXIO | Errno::NODEV | Errno::OPNOTSUPP) => return Ok(Found::Other(Obstacle::Special)),
+            Err(errno) => return Err(errno).with_context(|| format!("could not open `{full}`")),
+        };
+        let stat = rustix::fs::fstat(&handle).with_context(|| format!("could not examine `{full}`"))?;
+        if let Some(obstacle) = obstacle_to_file(&stat) {
+            return Ok(Found::Other(obstacle));
+        }
+        let bytes =
+            read_up_to(File::from(handle), limit).with_context(|| format!("could not read `{full}`"))?;
+        Ok(Found::This(Content { bytes, mode: FileMode::from_bits(stat.st_mode) }))
+    }
+
+    /// Writes a file that must not exist yet. Its mode is set before its content.
+    pub fn write_new(&self, name: &str, bytes: &[u8], mode: FileMode) -> Result<File> {
+        let write = || -> io::Result<File> {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            let handle = rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)?;
+            rustix::fs::fchmod(&handle, Mode::from_raw_mode(mode.bits().into()))?;
+            let mut file = File::from(handle);
+            file.write_all(bytes)?;
+            Ok(file)
+        };
+        write().with_context(|| format!("could not write `{}`", self.path.join(name)))
+    }
+
+    /// Moves a file or directory to a name where nothing may be. Says whether something was there.
+    pub fn rename_new(&self, from: &str, to: &Self, name: &str) -> Result<bool> {
+        let renamed = rustix::fs::renameat_with(&self.handle, from, &to.handle, name, RenameFlags::NOREPLACE);
+        let renamed = match renamed {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.move_new(from, to, name),
+            renamed => renamed,
+        };
+        match renamed {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(false),
+            Err(errno) => Err(errno).with_context(|| format!("could not create `{}`", to.path.join(name))),
+        }
+    }
+
+    /// [`Dir::rename_new`] for file systems that cannot rename without replacing: a hard link never replaces, and a
+    /// directory replaces at most an empty one.
+    fn move_new(&self, from: &str, to: &Self, name: &str) -> rustix::io::Result<()> {
+        let stat = rustix::fs::statat(&self.handle, from, AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(stat.st_mode).is_dir() {
+            return rustix::fs::renameat(&self.handle, from, &to.handle, name);
+        }
+        rustix::fs::linkat(&self.handle, from, &to.handle, name, AtFlags::empty())?;
+        rustix::fs::unlinkat(&self.handle, from, AtFlags::empty())
+    }
+
+    /// Moves a file to a name, replacing a file that is there.
+    pub fn rename_over(&self, from: &str, to: &Self, name: &str) -> Result<()> {
+        rustix::fs::renameat(&self.handle, from, &to.handle, name)
+            .with_context(|| format!("could not replace `{}`", to.path.join(name)))?;
+        // Between two hard links of one file a rename does nothing and leaves the source.
+        self.remove_file(from)
+    }
+
+    /// Gives a file a second name. Says whether the file system could.
+    pub fn link(&self, from: &str, to: &Self, name: &str) -> bool {
+        rustix::fs::linkat(&self.handle, from, &to.handle, name, AtFlags::empty()).is_ok()
+    }
+
+    /// Removes a file, if it is there.
+    pub fn remove_file(&self, name: &str) -> Result<()> {
+        self.remove(name, AtFlags::empty())
+    }
+
+    /// Removes an empty directory, if it is there.
+    pub fn remove_dir(&self, name: &str) -> Result<()> {
+        self.remove(name, AtFlags::REMOVEDIR)
+    }
+
+    fn remove(&self, name: &str, flags: AtFlags) -> Result<()> {
+        match rustix::fs::unlinkat(&self.handle, name, flags) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(errno).with_context(|| format!("could not remove `{}`", self.path.join(name))),
+        }
+    }
+
+    /// Removes everything in the directory, itself not. Links are removed, not followed.
+    pub fn empty(&self) -> Result<()> {
+        for name in self.names()? {
+            match self.child(&name)? {
+                Found::This(child) => {
+                    child.empty()?;
+                    self.remove_dir(&name)?;
+                }
+                Found::Nothing => {}
+                Found::Other(_) => self.remove_file(&name)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The names in the directory, sorted.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let list = || -> io::Result<Vec<String>> {
+            let mut names = Vec::new();
+            for entry in rustix::fs::Dir::read_from(&self.handle)? {
+                let name = CString::from(entry?.file_name());
+                let name =
+                    name.into_string().map_err(|_| io::Error::other("it has a name that is not UTF-8"))?;
+                if name != "." && name != ".." {
+                    names.push(name);
+                }
+            }
+            names.sort();
+            Ok(names)
+        };
+        list().with_context(|| format!("could not list `{}`", self.path))
+    }
+
+    /// Opens a file in the directory for reading and writing, making it if it is missing, following no link.
+    pub fn open_or_make(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let handle = rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)?;
+        Ok(File::from(handle))
+    }
+
+    /// Whether a name in the directory still is this open file.
+    pub fn still_names(&self, name: &str, file: &File) -> io::Result<bool> {
+        let ours = rustix::fs::fstat(file)?;
+        match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(theirs) => Ok((ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Whether anything stands at a name in the directory.
+    pub fn has(&self, name: &str) -> Result<bool> {
+        match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno).with_context(|| format!("could not examine `{}`", self.path.join(name))),
+        }
+    }
+
+    /// Makes what the directory lists durable.
+    pub fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(&self.handle).with_context(|| format!("could not sync `{}`", self.path))
+    }
+
+    /// Makes the content of a file below the directory durable.
+    pub fn sync_file(&self, path: &Utf8Path) -> Result<()> {
+        let Found::This((parent, name)) = self.parent_of(path)? else {
+            bail!("`{}` vanished before it was synced", self.path.join(path));
+        };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::openat(&parent.handle, name, flags, Mode::empty())
+            .and_then(rustix::fs::fsync)
+            .with_context(|| format!("could not sync `{}`", self.path.join(path)))
+    }
+
+    /// Makes everything on the directory's file system durable. Says whether the system can.
+    pub fn sync_file_system(&self) -> Result<bool> {
+        #[cfg(target_os = "linux")]
+        {
+            rustix::fs::syncfs(&self.handle)
+                .with_context(|| format!("could not sync the file system of `{}`", self.path))?;
+            Ok(true)
+        }
+        #[cfg(not(target_os = "linux"))]
+        Ok(false)
+    }
+
+    /// The directory and the name that a relative path ends with.
+    fn parent_of<'a>(&self, path: &'a Utf8Path) -> Result<Found<(Self, &'a str)>> {
+        let parent = path.parent().unwrap_or(Utf8Path::new(""));
+        let name = path.file_name().with_context(|| format!("`{path}` does not name a file"))?;
+        Ok(match self.dir(parent)? {
+            Found::This(parent) => Found::This((parent, name)),
+            Found::Nothing => Found::Nothing,
+            Found::Other(obstacle) => Found::Other(obstacle),
+        })
+    }
+
+    fn obstacle(&self, name: &str) -> Result<Option<Obstacle>> {
+        match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(obstacle_to_file(&stat).unwrap_or(Obstacle::File))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno).with_context(|| format!("could not examine `{}`", self.path.join(name))),
+        }
+    }
+
+    fn duplicate(&self) -> Result<OwnedFd> {
+        self.handle.try_clone().with_context(|| format!("could not open `{}` again", self.path))
+    }
+}
+
+fn dir_flags() -> OFlags {
+    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC
+}
+
+fn obstacle_to_file(stat: &Stat) -> Option<Obstacle> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => None,
+        FileType::Symlink => Some(Obstacle::Symlink),
+        FileType::Directory => Some(Obstacle::Directory),
+        FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => Some(Obstacle::Special),
+    }
+}
+
+fn read_up_to(file: File, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+        return Err(io::Error::other(format!("it is larger than {} MiB", limit >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// The path without links, `.` and `..`.
+///
+/// # Errors
+/// What the system says, or that the result is not UTF-8.
+pub fn canonical(path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    path.canonicalize_utf8()
+}
+
+/// Reads a text file that the user names, following links. `None` if there is none.
+///
+/// # Errors
+/// What keeps it from being read; that it is larger than `limit`, or no regular file.
+pub fn read_named(path: &Utf8Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let handle = match rustix::fs::open(path.as_std_path(), flags, Mode::empty()) {
+        Ok(handle) => handle,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
+    };
+    if let Some(obstacle) = obstacle_to_file(&rustix::fs::fstat(&handle)?) {
+        return Err(io::Error::other(format!("it is {obstacle}")));
+    }
+    read_up_to(File::from(handle), limit).map(Some)
+}
+
+/// Whether anything is at a path, followed through links.
+pub fn exists(path: &Utf8Path) -> bool {
+    rustix::fs::stat(path.as_std_path()).is_ok()
+}

@@ -1,0 +1,86 @@
+//! The writers' lock of a root. The kernel frees it when its holder dies, however it dies.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::clock;
+use super::fs::Dir;
+use crate::fault::Fault;
+
+/// The lock's name in the root: made once, never renamed or removed.
+pub(super) const NAME: &str = ".lock";
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Waits for the lock, at most for `patience`. `command` is what others are told of the holder.
+    pub(super) fn acquire(dir: &Dir, patience: Duration, command: &str) -> Result<Self> {
+        let path = dir.path().join(NAME);
+        let waiting = clock::Stopwatch::start();
+        let mut pause = Duration::from_millis(2);
+        loop {
+            let mut file = dir.open_or_make(NAME).with_context(|| format!("could not open `{path}`"))?;
+            match file.try_lock() {
+                Ok(()) => {
+                    let lock = Self { file };
+                    if lock.is_held(dir)? {
+                        lock.sign(command);
+                        return Ok(lock);
+                    }
+                    // The file was replaced under us: this lock is nobody's. Take the new one.
+                }
+                Err(TryLockError::WouldBlock) if waiting.elapsed() >= patience => {
+                    let holder = read_signature(&mut file);
+                    let message =
+                        format!("`{path}` is held by {holder}: wait for it, or give --lock-timeout more");
+                    return Err(Fault::locked(message).into());
+                }
+                Err(TryLockError::WouldBlock) => {
+                    clock::pause(pause.min(patience.saturating_sub(waiting.elapsed())));
+                    pause = (pause * 2).min(Duration::from_millis(50));
+                }
+                Err(TryLockError::Error(error)) => {
+                    let message =
+                        format!("`{path}` cannot be locked ({error}): put the root on a local file system");
+                    return Err(Fault::locked(message).into());
+                }
+            }
+        }
+    }
+
+    /// Whether the path still names the locked file.
+    pub(super) fn is_held(&self, dir: &Dir) -> Result<bool> {
+        let path = dir.path().join(NAME);
+        dir.still_names(NAME, &self.file).with_context(|| format!("could not examine `{path}`"))
+    }
+
+    /// Says who holds the lock. Advisory: a full disk only costs others the name.
+    fn sign(&self, command: &str) {
+        let mut file = &self.file;
+        let signature = format!("{} {} {command}\n", std::process::id(), clock::unix_seconds());
+        let _ = file.set_len(0).and_then(|()| file.write_all(signature.as_bytes()));
+    }
+}
+
+/// Who holds the lock: "process 4242 (kinfra apply) for 12s".
+fn read_signature(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.rewind().and_then(|()| file.take(1024).read_to_string(&mut text));
+    let mut words = text.trim().splitn(3, ' ');
+    let signature =
+        read.ok().and_then(|_| Some((words.next()?, words.next()?.parse::<u64>().ok()?, words.next()?)));
+    match signature {
+        Some((pid, since, command)) => {
+            let age = clock::unix_seconds().saturating_sub(since);
+            format!("process {} ({}) for {age}s", pid.escape_debug(), command.escape_debug())
+        }
+        None => "another process".to_owned(),
+    }
+}

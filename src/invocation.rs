@@ -1,0 +1,33 @@
+//! The facts of one run, gathered once: where kinfra was started, and whose home it is.
+
+use std::env;
+
+use anyhow::{Context as _, Result};
+use camino::Utf8PathBuf;
+
+use crate::fault::Fault;
+
+/// The facts of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// The directory kinfra was started in.
+    pub here: Utf8PathBuf,
+    /// The user's home directory: HOME, if it is set to an absolute path.
+    pub home: Option<Utf8PathBuf>,
+}
+
+impl Invocation {
+    /// Gathers them.
+    ///
+    /// # Errors
+    /// When the current directory is gone or its path is not UTF-8.
+    #[expect(clippy::disallowed_methods, reason = "this is where the rest of kinfra gets these facts from")]
+    pub fn gather() -> Result<Self> {
+        let here = env::current_dir().context("the current directory cannot be used")?;
+        let here = Utf8PathBuf::from_path_buf(here).map_err(|path| {
+            Fault::usage(format!("the path of the current directory is not UTF-8: {}", path.display()))
+        })?;
+        let home = env::var("HOME").ok().map(Utf8PathBuf::from).filter(|home| home.is_absolute());
+        Ok(Self { here, home })
+    }
+}

@@ -1,0 +1,40 @@
+//! `kinfra`: parses the command line, runs the verb, prints the error chain, exits with its code.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use anyhow::{Error, Result};
+use clap::Parser as _;
+use kinfra::cli::Cli;
+use kinfra::commands;
+use kinfra::fault::{Exit, exit_of};
+use kinfra::invocation::Invocation;
+
+fn main() -> ExitCode {
+    let exit = match Cli::try_parse() {
+        Ok(cli) => run(cli).unwrap_or_else(|error| report(&error)),
+        Err(shown) => {
+            // A closed pipe is no error, and there is nobody left to tell of another.
+            let _ = shown.print();
+            if shown.use_stderr() { Exit::Usage } else { Exit::Done }
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn run(cli: Cli) -> Result<Exit> {
+    commands::run(cli.verb, &Invocation::gather()?)
+}
+
+/// Prints an error. A closed pipe is none.
+fn report(error: &Error) -> Exit {
+    let closed = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    if error.chain().any(|cause| cause.downcast_ref().is_some_and(closed)) {
+        return Exit::Done;
+    }
+    let text = format!("{error:#}");
+    // Mistakes in a file bring their own headings.
+    let heading = if text.starts_with('\u{1b}') { "" } else { "error: " };
+    let _ = writeln!(anstream::stderr(), "{heading}{text}");
+    exit_of(error)
+}

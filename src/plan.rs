@@ -1,0 +1,260 @@
+//! Differences → [`Plan`]: what would be done, in which order, and what is refused and why.
+//!
+//! Planning is pure. What a plan says is what [`crate::apply`] does; there is no other way to change a pool.
+
+use std::collections::BTreeMap;
+
+use crate::desired::Pool;
+use crate::diff::{Difference, FieldChange, FileDifference, Standing};
+use crate::observe::Observed;
+use crate::slot::{Obstacle, Port, PortName, RelPath, SlotId};
+
+/// What there is to do, slot by slot in numeric order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Every slot that the spec or the registry names, with nothing in it where all is right.
+    pub slots: BTreeMap<SlotId, SlotPlan>,
+}
+
+/// What there is to do for one slot.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SlotPlan {
+    /// What `apply` does.
+    pub action: Option<Action>,
+    /// What it leaves as it is, and why.
+    pub blocked: Vec<Blocked>,
+}
+
+/// One thing that `apply` does to a slot. None of them changes a byte that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Write these files, which are not there, and register the slot.
+    Create(Vec<RelPath>),
+    /// Register the slot: its files are there and right.
+    Adopt,
+    /// Write these files again, which are gone, as they were.
+    Restore(Vec<RelPath>),
+}
+
+/// A difference that stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocked {
+    /// A file of a slot that kinfra did not write is not as it should be.
+    Foreign(RelPath),
+    /// A field of the registry's entry would change.
+    Field(FieldChange),
+    /// A file is older than the spec.
+    Outdated(RelPath),
+    /// A file is not there, and would not be written as it was.
+    Absent(RelPath),
+    /// A file has the wrong permissions.
+    WrongMode(RelPath, crate::slot::FileMode),
+    /// A file is no longer in the spec.
+    Dropped(RelPath),
+    /// A file was edited by hand.
+    Edited(RelPath),
+    /// Something else is in the place of a file or, without one, of the slot's directory.
+    Obstructed(Option<RelPath>, Obstacle),
+    /// The slot is no longer in the spec.
+    Surplus,
+    /// A port that the slot would take is held by an entry that stays.
+    PortTaken {
+        /// What the port is for.
+        name: PortName,
+        /// The port.
+        port: Port,
+        /// The slot that holds it.
+        holder: SlotId,
+        /// What would make the holder give it up.
+        flag: Option<Flag>,
+    },
+}
+
+/// What allows a blocked difference to be acted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flag {
+    /// `--update`
+    Update,
+    /// `--overwrite`
+    Overwrite,
+    /// `--prune`
+    Prune,
+}
+
+/// What kind of work a slot's plan is counted as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A slot comes.
+    Add,
+    /// A slot changes.
+    Change,
+    /// A slot goes.
+    Destroy,
+}
+
+impl Action {
+    /// What the action is counted as.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Create(_) | Self::Adopt => Kind::Add,
+            Self::Restore(_) => Kind::Change,
+        }
+    }
+
+    /// Whether the action writes the slot's entry.
+    fn registers(&self) -> bool {
+        match self {
+            Self::Create(_) | Self::Adopt => true,
+            Self::Restore(_) => false,
+        }
+    }
+}
+
+impl Blocked {
+    /// The flag that would allow it; `None` where no flag helps.
+    pub fn flag(&self) -> Option<Flag> {
+        match self {
+            Self::Foreign(_) | Self::Edited(_) => Some(Flag::Overwrite),
+            Self::Field(_) | Self::Outdated(_) | Self::Absent(_) | Self::WrongMode(..) | Self::Dropped(_) => {
+                Some(Flag::Update)
+            }
+            Self::Surplus => Some(Flag::Prune),
+            Self::Obstructed(..) => None,
+            Self::PortTaken { flag, .. } => *flag,
+        }
+    }
+
+    /// What it would be counted as.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Surplus => Kind::Destroy,
+            Self::PortTaken { .. } => Kind::Add,
+            Self::Foreign(_)
+            | Self::Field(_)
+            | Self::Outdated(_)
+            | Self::Absent(_)
+            | Self::WrongMode(..)
+            | Self::Dropped(_)
+            | Self::Edited(_)
+            | Self::Obstructed(..) => Kind::Change,
+        }
+    }
+}
+
+impl SlotPlan {
+    /// The strongest flag that the slot's blocked differences need; `None` if one of them has none.
+    pub fn flag(&self) -> Option<Flag> {
+        self.blocked.iter().map(Blocked::flag).collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+}
+
+impl Plan {
+    /// What is to be done, slot by slot.
+    pub fn actions(&self) -> impl Iterator<Item = (SlotId, &Action)> {
+        self.slots.iter().filter_map(|(&slot, plan)| Some((slot, plan.action.as_ref()?)))
+    }
+
+    /// Whether the pool is as the spec says: nothing to do, nothing blocked.
+    pub fn is_empty(&self) -> bool {
+        self.slots.values().all(|plan| plan.action.is_none() && plan.blocked.is_empty())
+    }
+
+    /// Whether everything this plan does is also done by `shown`.
+    pub fn is_within(&self, shown: &Self) -> bool {
+        self.actions().all(|(slot, action)| {
+            shown.slots.get(&slot).and_then(|plan| plan.action.as_ref()) == Some(action)
+        })
+    }
+}
+
+/// Decides what to do about every difference.
+pub fn plan(pool: &Pool, observed: &Observed, differences: &BTreeMap<SlotId, Difference>) -> Plan {
+    let slots = differences.iter().map(|(&slot, difference)| (slot, plan_slot(difference))).collect();
+    let mut plan = Plan { slots };
+    while block_taken_ports(&mut plan, pool, observed) {}
+    plan
+}
+
+fn plan_slot(difference: &Difference) -> SlotPlan {
+    let Difference { standing, obstacle, files, claimed_by: _ } = difference;
+    if let Some(obstacle) = obstacle {
+        return SlotPlan { action: None, blocked: vec![Blocked::Obstructed(None, *obstacle)] };
+    }
+    match standing {
+        Standing::Unregistered | Standing::Imported => take_whole(files),
+        Standing::Registered(fields) => keep_or_restore(fields, files),
+        Standing::Surplus => SlotPlan { action: None, blocked: vec![Blocked::Surplus] },
+    }
+}
+
+/// A slot whose files kinfra did not write is taken as a whole or not at all.
+fn take_whole(files: &BTreeMap<RelPath, FileDifference>) -> SlotPlan {
+    let (mut missing, mut blocked) = (Vec::new(), Vec::new());
+    for (path, difference) in files {
+        match difference {
+            FileDifference::Same => {}
+            FileDifference::Lost | FileDifference::Absent => missing.push(path.clone()),
+            FileDifference::Blocked(obstacle) => {
+                blocked.push(Blocked::Obstructed(Some(path.clone()), *obstacle));
+            }
+            FileDifference::Outdated
+            | FileDifference::WrongMode(_)
+            | FileDifference::Dropped
+            | FileDifference::Edited => blocked.push(Blocked::Foreign(path.clone())),
+        }
+    }
+    let action = match (blocked.is_empty(), missing.is_empty()) {
+        (false, _) => None,
+        (true, true) => Some(Action::Adopt),
+        (true, false) => Some(Action::Create(missing)),
+    };
+    SlotPlan { action, blocked }
+}
+
+/// A slot of kinfra's own gets back what it lost; whatever should change stays as it is.
+fn keep_or_restore(fields: &[FieldChange], files: &BTreeMap<RelPath, FileDifference>) -> SlotPlan {
+    let mut lost = Vec::new();
+    let mut blocked: Vec<Blocked> = fields.iter().cloned().map(Blocked::Field).collect();
+    for (path, difference) in files {
+        let path = path.clone();
+        match difference {
+            FileDifference::Same => {}
+            FileDifference::Lost => lost.push(path),
+            FileDifference::Absent => blocked.push(Blocked::Absent(path)),
+            FileDifference::Outdated => blocked.push(Blocked::Outdated(path)),
+            FileDifference::WrongMode(mode) => blocked.push(Blocked::WrongMode(path, *mode)),
+            FileDifference::Dropped => blocked.push(Blocked::Dropped(path)),
+            FileDifference::Edited => blocked.push(Blocked::Edited(path)),
+            FileDifference::Blocked(obstacle) => blocked.push(Blocked::Obstructed(Some(path), *obstacle)),
+        }
+    }
+    let action = (!lost.is_empty()).then_some(Action::Restore(lost));
+    SlotPlan { action, blocked }
+}
+
+/// Blocks each action whose port an entry that stays still holds. Says whether it blocked one: its own entry, if it has
+/// one, then stays as well.
+fn block_taken_ports(plan: &mut Plan, pool: &Pool, observed: &Observed) -> bool {
+    let registers = |plan: &SlotPlan| plan.action.as_ref().is_some_and(Action::registers);
+    let mut held = BTreeMap::new();
+    for (&slot, entry) in &observed.registry.slots {
+        if !plan.slots.get(&slot).is_some_and(registers) {
+            held.extend(entry.provisioned.ports.values().map(|port| (*port, slot)));
+        }
+    }
+    let mut taken = Vec::new();
+    for (&slot, wanted) in &pool.slots {
+        let conflict = wanted.ports.iter().find_map(|(name, port)| Some((name, port, *held.get(port)?)));
+        if let Some((name, port, holder)) = conflict
+            && plan.slots.get(&slot).is_some_and(registers)
+        {
+            let flag = plan.slots.get(&holder).and_then(SlotPlan::flag);
+            taken.push((slot, Blocked::PortTaken { name: name.clone(), port: *port, holder, flag }));
+        }
+    }
+    let any = !taken.is_empty();
+    for (slot, blocked) in taken {
+        plan.slots.insert(slot, SlotPlan { action: None, blocked: vec![blocked] });
+    }
+    any
+}

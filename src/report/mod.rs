@@ -1,0 +1,38 @@
+//! What people read: the plan, tables, summaries. Text with colour codes, for the printer to keep or strip.
+
+use std::fmt::{self, Display};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+pub mod plan;
+pub mod table;
+
+/// Shows paths below the home directory with `~`.
+#[derive(Debug, Clone, Copy)]
+pub struct Paths<'a> {
+    /// The home directory, if there is one.
+    pub home: Option<&'a Utf8Path>,
+}
+
+impl Paths<'_> {
+    /// A path as people write it.
+    pub fn show(&self, path: &Utf8Path) -> Utf8PathBuf {
+        let below = self.home.and_then(|home| path.strip_prefix(home).ok());
+        below.map_or_else(|| path.to_owned(), |below| Utf8Path::new("~").join(below))
+    }
+}
+
+/// A list with commas between.
+struct Commas<I>(I);
+
+impl<I: Iterator<Item = impl Display> + Clone> Display for Commas<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, item) in self.0.clone().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            item.fmt(f)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! The plan as people read it: one heading line a slot, in slot order, and what it comes to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display, Write as _};
+
+use anyhow::Error;
+use owo_colors::OwoColorize as _;
+
+use super::{Commas, Paths};
+use crate::apply::Outcome;
+use crate::desired::{Pool, Slot};
+use crate::diff::FieldChange;
+use crate::plan::{Action, Blocked, Flag, Kind, Plan, SlotPlan};
+use crate::slot::SlotId;
+
+/// The plan: a heading a slot, details below those that would be created, and the totals.
+pub fn render(plan: &Plan, pool: &Pool, paths: Paths<'_>) -> String {
+    let mut text = String::new();
+    for (&slot, slot_plan) in &plan.slots {
+        let _ = heading(&mut text, slot, slot_plan, pool.slots.get(&slot), paths);
+    }
+    if !plan.slots.is_empty() {
+        text.push('\n');
+    }
+    let _ = totals(&mut text, plan);
+    text
+}
+
+fn heading(
+    text: &mut String,
+    id: SlotId,
+    plan: &SlotPlan,
+    slot: Option<&Slot>,
+    paths: Paths<'_>,
+) -> fmt::Result {
+    let blocked = (!plan.blocked.is_empty()).then(|| blocked_text(&plan.blocked, plan.flag()));
+    match (&plan.action, slot) {
+        (Some(Action::Create(_)), Some(slot)) => {
+            let (profile, dir) = (&slot.profile.name, paths.show(&slot.dir));
+            writeln!(text, "  {} Would create slot {id} ({profile}) at {dir}", "+".green())?;
+            details(text, slot)
+        }
+        (Some(Action::Adopt), Some(slot)) => {
+            let (profile, dir) = (&slot.profile.name, paths.show(&slot.dir));
+            writeln!(text, "  {} Would adopt slot {id} ({profile}) at {dir}", "+".green())
+        }
+        (Some(Action::Restore(files)), _) => {
+            let blocked = blocked.map_or_else(String::new, |blocked| format!("; {blocked}"));
+            writeln!(text, "  {} Would restore slot {id}: {}{blocked}", "~".yellow(), Commas(files.iter()))
+        }
+        (_, _) => match blocked {
+            None => writeln!(text, "  = Slot {id}: already exists, skipping"),
+            Some(blocked) if plan.blocked.iter().any(|blocked| matches!(blocked, Blocked::Foreign(_))) => {
+                writeln!(text, "  = Slot {id}: already exists, skipping: {blocked}")
+            }
+            Some(blocked) => match plan.flag() {
+                Some(Flag::Update) if plan.blocked.iter().all(|blocked| blocked.kind() == Kind::Change) => {
+                    writeln!(text, "  {} Slot {id}: {blocked}", "~".yellow())
+                }
+                Some(Flag::Prune) if plan.blocked == [Blocked::Surplus] => {
+                    writeln!(text, "  {} Slot {id}: {blocked}", "-".red())
+                }
+                _ => writeln!(text, "  {} Slot {id}: {blocked}", "!".yellow()),
+            },
+        },
+    }
+}
+
+fn details(text: &mut String, slot: &Slot) -> fmt::Result {
+    let ports = slot.ports.iter().map(|(name, port)| format!("{}={port}", name.as_str().to_uppercase()));
+    writeln!(text, "      ports    {}", Commas(ports))?;
+    if slot.profile.workers.is_empty() {
+        return Ok(());
+    }
+    let workers = slot.profile.workers.iter().map(|(kind, count)| format!("{kind}={count}"));
+    writeln!(text, "      workers  {}", Commas(workers))
+}
+
+/// What stays and why, with the flag that would change it: "a.yml was edited by hand (--overwrite)".
+fn blocked_text(blocked: &[Blocked], flag: Option<Flag>) -> String {
+    let reasons = Commas(blocked.iter().map(Reason)).to_string();
+    flag.map_or_else(|| reasons.clone(), |flag| format!("{reasons} ({flag})"))
+}
+
+struct Reason<'a>(&'a Blocked);
+
+impl Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Blocked::Foreign(path) => write!(f, "{path} differs"),
+            Blocked::Field(FieldChange { field, old, new }) => match (old, new) {
+                (Some(old), Some(new)) => write!(f, "{field} {old} → {new}"),
+                (None, Some(new)) => write!(f, "{field} {new} is new"),
+                (Some(_) | None, None) => write!(f, "{field} is no longer in slots.toml"),
+            },
+            Blocked::Outdated(path) => write!(f, "{path} is older than slots.toml"),
+            Blocked::Absent(path) => write!(f, "{path} is not there yet"),
+            Blocked::WrongMode(path, mode) => write!(f, "{path} has mode {mode}"),
+            Blocked::Dropped(path) => write!(f, "{path} is no longer in slots.toml"),
+            Blocked::Edited(path) => write!(f, "{path} was edited by hand"),
+            Blocked::Obstructed(Some(path), obstacle) => write!(f, "{path} is {obstacle}: move it away"),
+            Blocked::Obstructed(None, obstacle) => write!(f, "its directory is {obstacle}: move it away"),
+            Blocked::Surplus => write!(f, "no longer in slots.toml"),
+            Blocked::PortTaken { name, port, holder, flag: _ } => {
+                write!(f, "{} {port} is still slot {holder}'s", name.as_str().to_uppercase())
+            }
+        }
+    }
+}
+
+impl Display for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Update => "--update",
+            Self::Overwrite => "--overwrite",
+            Self::Prune => "--prune",
+        })
+    }
+}
+
+fn totals(text: &mut String, plan: &Plan) -> fmt::Result {
+    if plan.is_empty() {
+        return writeln!(text, "No changes. The pool is as slots.toml says.");
+    }
+    let count = |kind| plan.actions().filter(|(_, action)| action.kind() == kind).count();
+    let (add, change, destroy) = (count(Kind::Add), count(Kind::Change), count(Kind::Destroy));
+    writeln!(text, "Plan: {add} to add, {change} to change, {destroy} to destroy.")?;
+    let mut blocked: BTreeMap<Kind, (usize, BTreeSet<Flag>)> = BTreeMap::new();
+    for slot in plan.slots.values() {
+        if let Some(kind) = slot.blocked.iter().map(Blocked::kind).max() {
+            let (slots, flags) = blocked.entry(kind).or_default();
+            *slots += 1;
+            flags.extend(slot.flag());
+        }
+    }
+    if blocked.is_empty() {
+        return Ok(());
+    }
+    let parts = blocked.iter().map(|(kind, (slots, flags))| {
+        let kind = match kind {
+            Kind::Add => "add",
+            Kind::Change => "change",
+            Kind::Destroy => "destroy",
+        };
+        let flags = if flags.is_empty() { String::new() } else { format!(" ({})", Commas(flags.iter())) };
+        format!("{slots} to {kind}{flags}")
+    });
+    writeln!(text, "Blocked: {}.", Commas(parts))
+}
+
+/// What an apply did, slot by slot, and its totals.
+pub fn outcome(outcome: &Outcome, plan: &Plan, pool: &Pool) -> String {
+    let mut text = String::new();
+    let _ = write_outcome(&mut text, outcome, plan, pool);
+    text
+}
+
+fn write_outcome(text: &mut String, outcome: &Outcome, plan: &Plan, pool: &Pool) -> fmt::Result {
+    let (mut created, mut adopted, mut restored) = (0, 0, 0);
+    for (id, action) in &outcome.done {
+        let profile = pool.slots.get(id).map_or("", |slot| slot.profile.name.as_str());
+        match action {
+            Action::Create(_) => {
+                created += 1;
+                writeln!(text, "Created slot {id} ({profile})")?;
+            }
+            Action::Adopt => {
+                adopted += 1;
+                writeln!(text, "Adopted slot {id} ({profile})")?;
+            }
+            Action::Restore(files) => {
+                restored += 1;
+                writeln!(text, "Restored slot {id}: {}", Commas(files.iter()))?;
+            }
+        }
+    }
+    for (id, error) in &outcome.failed {
+        writeln!(text, "{} slot {id}: {}", "Failed".red(), one_line(error))?;
+    }
+    let skipped = plan.slots.len() - outcome.done.len() - outcome.failed.len();
+    let counts = [(created, "Created", ""), (adopted, "Adopted", ""), (restored, "Restored", "")];
+    let counts =
+        counts.into_iter().chain([(skipped, "Skipped", "existing "), (outcome.failed.len(), "Failed", "")]);
+    for (count, verb, noun) in counts.filter(|(count, ..)| *count > 0) {
+        writeln!(text, "{verb} {count} {noun}slot(s)")?;
+    }
+    let (end, added) = (if outcome.failed.is_empty() { "complete" } else { "incomplete" }, created + adopted);
+    writeln!(text, "\nApply {end}! {added} added, {restored} changed, 0 destroyed.")
+}
+
+/// An error and its causes on one line.
+fn one_line(error: &Error) -> String {
+    format!("{error:#}")
+}

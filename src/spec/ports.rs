@@ -1,0 +1,132 @@
+//! `[ports]`: formulas as written, and the flaws of the port proof as mistakes at their places.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
+use std::ops::Range;
+use std::rc::Rc;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::mistake::Mistake;
+use super::read::named;
+use super::section::{Section, Value, number, wrong_type};
+use crate::proof::{self, Flaw, Remedy};
+use crate::slot::{Port, PortFormula, PortName, Profile, SlotId};
+
+/// The formulas with their places, not yet proven.
+pub(super) struct Ports(Vec<Spanned<(PortName, PortFormula)>>);
+
+pub(super) fn read(section: Section<'_>, mistakes: &mut Vec<Mistake>) -> Option<Ports> {
+    let span = section.span();
+    let read = section.entries().map(|(name, value)| {
+        let formula = formula(value, mistakes);
+        let place = name.span().start..value.span().end;
+        let name = named(&name, PortName::new, mistakes);
+        Some(Spanned::new(place, (name?, formula?)))
+    });
+    let ports: Vec<_> = read.collect::<Vec<_>>().into_iter().collect::<Option<_>>()?;
+    if ports.is_empty() {
+        mistakes.push(Mistake::new(span, "[ports] is empty: a slot needs at least its primary port"));
+    }
+    Some(Ports(ports))
+}
+
+fn formula(value: Value<'_>, mistakes: &mut Vec<Mistake>) -> Option<PortFormula> {
+    if let DeValue::Integer(_) = value.get_ref() {
+        return Some(PortFormula { base: base(value, mistakes)?, stride: NonZeroU16::MIN });
+    }
+    let DeValue::Table(_) = value.get_ref() else {
+        mistakes.push(wrong_type(
+            value,
+            "a port",
+            "a base such as `8000`, or `{ base = 8000, stride = 10 }`",
+        ));
+        return None;
+    };
+    let mut section = Section::of(value, "a port", mistakes)?;
+    let base = section.require("base", mistakes).and_then(|value| base(value, mistakes));
+    let stride = match section.get("stride") {
+        None => Some(NonZeroU16::MIN),
+        Some(value) => stride(value, mistakes),
+    };
+    section.finish(mistakes);
+    Some(PortFormula { base: base?, stride: stride? })
+}
+
+fn base(value: Value<'_>, mistakes: &mut Vec<Mistake>) -> Option<Port> {
+    let base = number(value, "a base", mistakes)?;
+    let port = Port::new(base);
+    if port.is_none() {
+        let message = format!("base {base} is below {}: ports up to there need privileges", Port::MIN);
+        mistakes.push(Mistake::new(value.span(), message));
+    }
+    port
+}
+
+fn stride(value: Value<'_>, mistakes: &mut Vec<Mistake>) -> Option<NonZeroU16> {
+    let stride = NonZeroU16::new(number(value, "a stride", mistakes)?);
+    if stride.is_none() {
+        mistakes.push(Mistake::new(value.span(), "stride 0 would give every slot the same port"));
+    }
+    stride
+}
+
+impl Ports {
+    /// Notes every flaw of the port proof, each at the formulas that cause it.
+    pub(super) fn prove(&self, slots: &BTreeMap<SlotId, Rc<Profile>>, mistakes: &mut Vec<Mistake>) {
+        let formulas: Vec<PortFormula> = self.0.iter().map(|entry| entry.get_ref().1).collect();
+        let slots: BTreeSet<SlotId> = slots.keys().copied().collect();
+        let flaws = proof::prove(&formulas, &slots).err().unwrap_or_default();
+        mistakes.extend(flaws.into_iter().filter_map(|flaw| self.mistake(&flaw)));
+    }
+
+    pub(super) fn into_formulas(self) -> Vec<(PortName, PortFormula)> {
+        self.0.into_iter().map(Spanned::into_inner).collect()
+    }
+
+    fn mistake(&self, flaw: &Flaw) -> Option<Mistake> {
+        match *flaw {
+            Flaw::OutOfRange { formula, slot, number } => {
+                let (span, name, formula) = self.entry(formula)?;
+                let message = format!("port `{name}` of slot {slot} would be {number}, above {}", Port::MAX);
+                Some(Mistake::new(span, message).label(formula.to_string()))
+            }
+            Flaw::Collision { first, second, port, remedy } => {
+                let (first_span, first_name, first_formula) = self.entry(first.0)?;
+                let (second_span, second_name, second_formula) = self.entry(second.0)?;
+                let message = format!(
+                    "ports collide: `{first_name}` of {} and `{second_name}` of {} are both {port}",
+                    stack(first.1),
+                    stack(second.1),
+                );
+                let help = match remedy {
+                    Some(Remedy::Stride(stride)) => {
+                        format!("the smallest stride that works for both is {stride}")
+                    }
+                    Some(Remedy::Base(base)) => {
+                        format!(
+                            "no stride works for both; the nearest free base for `{second_name}` is {base}"
+                        )
+                    }
+                    None => "no stride and no base works: declare fewer slots or fewer ports".to_owned(),
+                };
+                let mistake = Mistake::new(second_span, message).label(second_formula.to_string());
+                Some(mistake.related(first_span, first_formula.to_string()).help(help))
+            }
+        }
+    }
+
+    fn entry(&self, index: usize) -> Option<(Range<usize>, &PortName, PortFormula)> {
+        let entry = self.0.get(index)?;
+        let (name, formula) = entry.get_ref();
+        Some((entry.span(), name, *formula))
+    }
+}
+
+fn stack(slot: u16) -> String {
+    match slot {
+        0 => "the main stack (slot 0)".to_owned(),
+        slot => format!("slot {slot}"),
+    }
+}

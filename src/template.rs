@@ -1,0 +1,211 @@
+//! Templates → text. Jinja syntax; whatever is undefined is an error that says where.
+
+use std::ops::Range;
+
+use camino::Utf8Path;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
+
+use crate::slot::{Port, PortName, ProfileName, SlotId, Workers};
+
+/// What a template can use.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// `slot.id`
+    pub slot: SlotId,
+    /// `slot.profile`
+    pub profile: &'a ProfileName,
+    /// `slot.dir`, absolute.
+    pub dir: &'a Utf8Path,
+    /// `pool.name`
+    pub pool: &'a str,
+    /// `pool.root`, absolute.
+    pub root: &'a Utf8Path,
+    /// `pool.env_prefix`
+    pub env_prefix: &'a str,
+    /// `ports.<name>`, in the order of the spec.
+    pub ports: &'a [(PortName, Port)],
+    /// `workers.<kind>`
+    pub workers: &'a Workers,
+    /// `env.<NAME>`, in the order of the spec; a variable's own value cannot use it.
+    pub env: Option<&'a [(String, String)]>,
+}
+
+impl Context<'_> {
+    /// The groups of names, as templates see them.
+    fn groups(&self) -> Vec<(&'static str, Vec<(String, Value)>)> {
+        let Self { slot, profile, dir, pool, root, env_prefix, ports, workers, env } = self;
+        let slot =
+            [("id", slot.get().into()), ("profile", profile.as_str().into()), ("dir", dir.as_str().into())];
+        let pool =
+            [("name", (*pool).into()), ("root", root.as_str().into()), ("env_prefix", (*env_prefix).into())];
+        let named = |(name, value): (&str, Value)| (name.to_owned(), value);
+        let mut groups = vec![
+            ("slot", slot.into_iter().map(named).collect()),
+            ("pool", pool.into_iter().map(named).collect()),
+            ("ports", ports.iter().map(|(name, port)| (name.to_string(), port.get().into())).collect()),
+            ("workers", workers.iter().map(|(kind, count)| (kind.to_string(), (*count).into())).collect()),
+        ];
+        if let Some(env) = env {
+            groups.push((
+                "env",
+                env.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect(),
+            ));
+        }
+        groups
+    }
+
+    /// The context as a value to render with.
+    pub fn value(&self) -> Value {
+        Value::from_pairs(
+            self.groups().into_iter().map(|(group, entries)| (group, Value::from_pairs(entries))),
+        )
+    }
+
+    /// Every name that a template can use, to suggest from.
+    pub fn names(&self) -> Vec<String> {
+        let groups = self.groups();
+        groups
+            .iter()
+            .flat_map(|(group, entries)| entries.iter().map(move |(name, _)| format!("{group}.{name}")))
+            .collect()
+    }
+}
+
+/// What went wrong in a template, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateError {
+    /// Bytes of the template.
+    pub span: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// The name that is not defined, as the template writes it.
+    pub undefined: Option<String>,
+    /// The template's text.
+    pub text: String,
+}
+
+/// Templates by name, compiled.
+#[derive(Debug)]
+pub struct Templates<'a> {
+    environment: Environment<'a>,
+}
+
+impl<'a> Templates<'a> {
+    /// No templates yet.
+    pub fn new() -> Self {
+        let mut environment = Environment::new();
+        let mut syntax = SyntaxConfig::builder();
+        syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+        if let Ok(syntax) = syntax.build() {
+            environment.set_syntax(syntax);
+        }
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_debug(true);
+        environment.add_filter("dotenv", |value: String| {
+            dotenv(&value).map_err(|reason| minijinja::Error::new(ErrorKind::InvalidOperation, reason))
+        });
+        Self { environment }
+    }
+
+    /// Compiles a template.
+    ///
+    /// # Errors
+    /// Where its syntax is wrong.
+    pub fn add(&mut self, name: &str, source: &'a str) -> Result<(), TemplateError> {
+        let added = self.environment.add_template_owned(name.to_owned(), source);
+        added.map_err(|error| error_in(source, &error))
+    }
+
+    /// Renders a template that was added.
+    ///
+    /// # Errors
+    /// What it uses that is not defined, or what else fails in it.
+    pub fn render(&self, name: &str, context: &Value) -> Result<String, TemplateError> {
+        let template = self.environment.get_template(name).map_err(|error| error_in("", &error))?;
+        template.render(context).map_err(|error| error_in(template.source(), &error))
+    }
+}
+
+impl Default for Templates<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn error_in(source: &str, error: &minijinja::Error) -> TemplateError {
+    let line_start =
+        |line: usize| source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
+    let span = error.range().unwrap_or_else(|| {
+        let start = error.line().map_or(0, line_start);
+        let line = source.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        start..start + line.len()
+    });
+    let expression = source.get(span.clone()).unwrap_or_default().trim();
+    let undefined = (error.kind() == ErrorKind::UndefinedError).then(|| expression.to_owned());
+    let message = match (&undefined, error.detail()) {
+        (Some(name), _) => format!("`{name}` is not defined"),
+        (None, Some(detail)) => detail.to_owned(),
+        (None, None) => error.kind().to_string(),
+    };
+    TemplateError { span, message, undefined, text: source.to_owned() }
+}
+
+/// Quotes a value for an env file so that Compose reads the same value back, always on one line.
+///
+/// The rules are those of the parser in Compose v2: single quotes keep everything but `\'` as it is, double quotes know
+/// a few escapes, and unquoted text is expanded.
+///
+/// # Errors
+/// A sentence that says why the value cannot be written.
+pub fn dotenv(value: &str) -> Result<String, String> {
+    let written_out = |c: char| matches!(c, '\n' | '\r' | '\t');
+    if let Some(control) = value.chars().find(|c| c.is_ascii_control() && !written_out(*c)) {
+        let control = control.escape_unicode();
+        return Err(format!("the value has the control character {control}, which an env file cannot hold"));
+    }
+    let safe = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
+    if value.chars().all(safe) {
+        return Ok(value.to_owned());
+    }
+    let needs_escapes = value.contains('\'') || value.contains(r"\\") || value.ends_with('\\');
+    if !needs_escapes && !value.contains(written_out) {
+        return Ok(format!("'{value}'"));
+    }
+    let mut quoted = String::from("\"");
+    for c in value.chars() {
+        match c {
+            '\\' | '"' | '$' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str(r"\n"),
+            '\r' => quoted.push_str(r"\r"),
+            '\t' => quoted.push_str(r"\t"),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    Ok(quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_stay_on_one_line() {
+        for (value, written) in [
+            ("", ""),
+            ("localhost:8000/a,b=c", "localhost:8000/a,b=c"),
+            ("two words", "'two words'"),
+            ("# no comment ${HOME} \"x\"", "'# no comment ${HOME} \"x\"'"),
+            ("it's $5", r#""it's \$5""#),
+            ("two\nlines", r#""two\nlines""#),
+            ("ends with \\", r#""ends with \\""#),
+            ("größe", "'größe'"),
+        ] {
+            assert_eq!(dotenv(value).unwrap(), written, "{value:?}");
+        }
+        assert!(dotenv("a\0b").unwrap_err().contains("u{0}"));
+        assert!(dotenv("\x1b[31m").is_err());
+    }
+}

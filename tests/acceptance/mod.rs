@@ -1,0 +1,56 @@
+//! The acceptance document, as steps that a test can run.
+//!
+//! `kinfra-slot-provisioning.md` is the users' own test of the old tool, kept here word for word.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+
+const DOCUMENT: &str = include_str!("kinfra-slot-provisioning.md");
+
+/// How the document writes the directory that the commands run in.
+const REPOSITORY: &str = "/path/to/ktrdr/repo";
+
+/// One `### Step N: Title` section.
+pub(crate) struct Step {
+    pub(crate) number: usize,
+    pub(crate) title: &'static str,
+    /// Its first `bash` block.
+    pub(crate) script: &'static str,
+}
+
+/// All steps, in the document's order.
+pub(crate) fn steps() -> Vec<Step> {
+    DOCUMENT.split("\n### Step ").skip(1).map(|section| parse(section).expect(section)).collect()
+}
+
+fn parse(section: &'static str) -> Option<Step> {
+    let (heading, body) = section.split_once('\n')?;
+    let (number, title) = heading.split_once(": ")?;
+    let (_, block) = body.split_once("\n```bash\n")?;
+    let (script, _) = block.split_once("\n```\n")?;
+    Some(Step { number: number.parse().ok()?, title, script })
+}
+
+/// Runs every step in `repository`, each in a bash of its own that sees `environment` and nothing
+/// else, and panics at the first that does not pass.
+pub(crate) fn pass_every_step(repository: &Path, environment: &[(&str, &OsStr)]) {
+    for Step { number, title, script } in steps() {
+        let output = Command::new("bash")
+            .arg("-c")
+            .arg(script.replace(REPOSITORY, "\"$PWD\""))
+            .current_dir(repository)
+            .env_clear()
+            .envs(environment.iter().copied())
+            .output()
+            .expect("bash starts");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let says = |word: &str| stdout.lines().chain(stderr.lines()).any(|line| line.starts_with(word));
+        assert!(
+            output.status.success() && says("PASS") && !says("FAIL") && !says("WARNING"),
+            "step {number}, {title}: {}\n{stdout}{stderr}",
+            output.status,
+        );
+    }
+}
