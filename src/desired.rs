@@ -124,8 +124,8 @@ struct Renderer<'a> {
     templates: Templates<'a>,
     /// By template: the first mistake in it.
     mistakes: BTreeMap<String, (Source, Mistake)>,
-    /// The texts rendered so far, so that equal ones are kept once.
-    texts: BTreeMap<Digest, Rc<str>>,
+    /// The texts rendered so far, so that equal ones are kept and hashed once.
+    texts: BTreeMap<Rc<str>, Digest>,
 }
 
 impl<'a> Renderer<'a> {
@@ -208,14 +208,22 @@ impl<'a> Renderer<'a> {
             }
             match self.templates.render(name.as_str(), &facts) {
                 Ok(text) => {
-                    let digest = Digest::of(text.as_bytes());
-                    let text = Rc::clone(self.texts.entry(digest).or_insert_with(|| text.into()));
+                    let (text, digest) = self.shared(text);
                     files.insert(file.path.get_ref().clone(), File { text, digest, mode: file.mode });
                 }
                 Err(error) => self.note_template(file, error, Some(context)),
             }
         }
         files
+    }
+
+    fn shared(&mut self, text: String) -> (Rc<str>, Digest) {
+        if let Some((text, digest)) = self.texts.get_key_value(text.as_str()) {
+            return (Rc::clone(text), *digest);
+        }
+        let (digest, text) = (Digest::of(text.as_bytes()), Rc::<str>::from(text));
+        self.texts.insert(Rc::clone(&text), digest);
+        (text, digest)
     }
 
     fn note_template(&mut self, file: &FileSpec, error: TemplateError, context: Option<&Context<'_>>) {

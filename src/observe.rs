@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use crate::desired::Pool;
+use crate::desired::{File, Pool};
 use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::host::fs::{Dir, Found};
@@ -94,17 +94,25 @@ fn slot_dir(root: &Root, slot: SlotId, pool: &Pool, entry: Option<&Entry>) -> Re
         Found::Nothing => return Ok(SlotDir::Missing),
         Found::Other(obstacle) => return Ok(SlotDir::Blocked(obstacle)),
     };
-    let wanted = pool.slots.get(&slot).into_iter().flat_map(|slot| slot.files.keys());
-    let known = entry.into_iter().flat_map(|entry| entry.provisioned.files.keys());
-    let paths: BTreeSet<&RelPath> = wanted.chain(known).collect();
-    let look = |path: &RelPath| Ok((path.clone(), file(&dir, path)?));
+    let wanted = pool.slots.get(&slot).map(|slot| &slot.files);
+    let known = entry.map(|entry| &entry.provisioned.files);
+    let paths = wanted.into_iter().flat_map(BTreeMap::keys).chain(known.into_iter().flat_map(BTreeMap::keys));
+    let paths: BTreeSet<&RelPath> = paths.collect();
+    let look =
+        |path: &RelPath| Ok((path.clone(), file(&dir, path, wanted.and_then(|files| files.get(path)))?));
     Ok(SlotDir::Present(paths.into_iter().map(look).collect::<Result<_>>()?))
 }
 
-fn file(dir: &Dir, path: &RelPath) -> Result<FileState> {
-    Ok(match dir.read(path.as_path(), FILE_LIMIT)? {
-        Found::Nothing => FileState::Missing,
-        Found::Other(obstacle) => FileState::Blocked(obstacle),
-        Found::This(content) => FileState::Present { digest: Digest::of(&content.bytes), mode: content.mode },
-    })
+fn file(dir: &Dir, path: &RelPath, wanted: Option<&File>) -> Result<FileState> {
+    let content = match dir.read(path.as_path(), FILE_LIMIT)? {
+        Found::Nothing => return Ok(FileState::Missing),
+        Found::Other(obstacle) => return Ok(FileState::Blocked(obstacle)),
+        Found::This(content) => content,
+    };
+    // Most files are as they should be, and comparing is much cheaper than hashing.
+    let digest = match wanted {
+        Some(wanted) if wanted.text.as_bytes() == content.bytes => wanted.digest,
+        _ => Digest::of(&content.bytes),
+    };
+    Ok(FileState::Present { digest, mode: content.mode })
 }

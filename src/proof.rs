@@ -1,9 +1,11 @@
 //! The port proof: that no two services of a pool ever meet on one port, decided before anything is written.
 //!
-//! Every port of every slot is put into a table of all ports there are. The main stack, slot 0, is part of it. A table
-//! of 65,536 places bounds the work whatever the spec says: a pool either fits into it or collides.
+//! The main stack, slot 0, is part of it. Only so many ports exist, which bounds the work whatever the spec says: a
+//! pool either fits into them, or collides or leaves them soon.
 
-use std::collections::BTreeSet;
+use std::cmp::Ordering;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU16;
 
 use crate::slot::{Port, PortFormula, SlotId};
@@ -19,7 +21,7 @@ pub enum Flaw {
         second: (usize, u16),
         /// The port that both give.
         port: Port,
-        /// What would settle it.
+        /// What would settle it; worked out for the first [`REMEDIES`] collisions only.
         remedy: Option<Remedy>,
     },
     /// A formula leaves the range of ports.
@@ -27,9 +29,11 @@ pub enum Flaw {
         /// The formula.
         formula: usize,
         /// The first slot it gives no port for.
-        slot: SlotId,
+        slot: u16,
         /// What it gives instead.
         number: u32,
+        /// The highest base with which it would stay in range, if there is one.
+        highest_base: Option<Port>,
     },
 }
 
@@ -40,60 +44,60 @@ pub enum Remedy {
     Stride(NonZeroU16),
     /// Where there is no such stride: the base nearest to the second formula's that meets no other formula.
     Base(Port),
+    /// Where there is no such base either: fewer slots or fewer ports.
+    Fewer,
 }
 
 /// How many collisions get a remedy of their own; settling these settles most of the rest.
-const REMEDIES: usize = 20;
+pub const REMEDIES: usize = 20;
+
+/// How many ports a pool can use.
+const ROOM: usize = (Port::MAX - Port::MIN) as usize + 1;
 
 /// Proves that `formulas` give every slot of `slots`, and slot 0, ports in range and all different.
 ///
 /// # Errors
-/// Every flaw: each pair of formulas that meet, at the first slot where they do, and each formula that leaves the range.
+/// Every flaw: each formula that leaves the range, and each pair of formulas that meet, at the first slot where they do.
 pub fn prove(formulas: &[PortFormula], slots: &BTreeSet<SlotId>) -> Result<(), Vec<Flaw>> {
     let slots: Vec<u16> = std::iter::once(0).chain(slots.iter().map(|slot| slot.get())).collect();
-    let mut flaws = Vec::new();
-    let mut table = Table::new();
+    let numbered = || formulas.iter().copied().enumerate();
+    let mut flaws: Vec<Flaw> =
+        numbered().filter_map(|(index, formula)| out_of_range(index, formula, &slots)).collect();
+    let mut users = HashMap::new();
     let mut met = BTreeSet::new();
-    let mut left = BTreeSet::new();
-    let mut uses = 0_usize;
-    for &slot in &slots {
-        // More uses than ports: some have met by now, and the rest would say nothing new.
-        if uses > usize::from(Port::MAX) && !flaws.is_empty() {
-            break;
-        }
-        uses += formulas.len();
-        for (index, formula) in formulas.iter().enumerate() {
-            match (formula.port(slot), SlotId::new(slot)) {
-                (Some(port), _) => {
-                    if let Some(other) = table.enter(port, (index, slot)) {
-                        let (first, second) =
-                            if other.0 < index { (other, (index, slot)) } else { ((index, slot), other) };
-                        if met.insert((first.0, second.0)) {
-                            flaws.push(Flaw::Collision { first, second, port, remedy: None });
-                        }
-                    }
+    let uses =
+        slots.iter().flat_map(|&slot| numbered().map(move |(index, formula)| (formula, (index, slot))));
+    // With more uses than ports, some have met by then, and the rest would say nothing new.
+    for (formula, user) in uses.take(ROOM + 1) {
+        let Some(port) = formula.port(user.1) else { continue };
+        match users.entry(port) {
+            Entry::Vacant(place) => drop(place.insert(user)),
+            Entry::Occupied(other) => {
+                let (first, second) = (user.min(*other.get()), user.max(*other.get()));
+                if met.insert((first.0, second.0)) {
+                    let remedy = (met.len() <= REMEDIES).then(|| remedy(formulas, &slots, first.0, second.0));
+                    flaws.push(Flaw::Collision { first, second, port, remedy });
                 }
-                (None, Some(slot)) if left.insert(index) => {
-                    flaws.push(Flaw::OutOfRange { formula: index, slot, number: formula.number(slot.get()) });
-                }
-                (None, _) => {}
             }
         }
     }
-    if flaws.is_empty() {
-        return Ok(());
-    }
-    for flaw in flaws.iter_mut().take(REMEDIES) {
-        if let Flaw::Collision { first, second, remedy, .. } = flaw {
-            *remedy = remedy_for(formulas, &slots, first.0, second.0);
-        }
-    }
-    Err(flaws)
+    if flaws.is_empty() { Ok(()) } else { Err(flaws) }
 }
 
-fn remedy_for(formulas: &[PortFormula], slots: &[u16], first: usize, second: usize) -> Option<Remedy> {
+fn out_of_range(index: usize, formula: PortFormula, slots: &[u16]) -> Option<Flaw> {
+    let slot = *slots.get(slots.partition_point(|&slot| formula.port(slot).is_some()))?;
+    let span = formula.number(*slots.last()?) - u32::from(formula.base.get());
+    let highest_base = u32::from(Port::MAX).checked_sub(span);
+    let highest_base = highest_base.and_then(|base| Port::new(u16::try_from(base).ok()?));
+    Some(Flaw::OutOfRange { formula: index, slot, number: formula.number(slot), highest_base })
+}
+
+fn remedy(formulas: &[PortFormula], slots: &[u16], first: usize, second: usize) -> Remedy {
+    if formulas.len() * slots.len() > ROOM {
+        return Remedy::Fewer;
+    }
     let stride = smallest_stride(formulas, slots, first, second).map(Remedy::Stride);
-    stride.or_else(|| nearest_base(formulas, slots, second).map(Remedy::Base))
+    stride.or_else(|| nearest_base(formulas, slots, second).map(Remedy::Base)).unwrap_or(Remedy::Fewer)
 }
 
 fn smallest_stride(
@@ -102,100 +106,259 @@ fn smallest_stride(
     first: usize,
     second: usize,
 ) -> Option<NonZeroU16> {
-    let mut table = Table::new();
-    let others = formulas.iter().enumerate().filter(|(index, _)| *index != first && *index != second);
-    for (index, formula) in others {
-        if !table.enter_all(*formula, slots, index) {
-            return None;
-        }
+    let mut taken = Taken::none();
+    let mut others = formulas.iter().enumerate().filter(|(index, _)| *index != first && *index != second);
+    if !others.all(|(_, formula)| taken.take(*formula, slots)) {
+        return None;
     }
-    let (first_base, second_base) = (formulas.get(first)?.base, formulas.get(second)?.base);
+    let (first, second, last) = (formulas.get(first)?.base, formulas.get(second)?.base, *slots.last()?);
     (1..=u16::MAX)
         .filter_map(NonZeroU16::new)
-        .map_while(|stride| {
-            let pair = [first_base, second_base].map(|base| PortFormula { base, stride });
-            let last = slots.last().copied()?;
-            // A larger stride only leads further out of the range.
-            pair.iter().all(|formula| formula.port(last).is_some()).then_some((stride, pair))
+        .map(|stride| [first, second].map(|base| PortFormula { base, stride }))
+        // A larger stride only leads further out of the range.
+        .take_while(|pair| pair.iter().all(|formula| formula.port(last).is_some()))
+        .find(|[first, second]| {
+            taken.spares(*first, slots) && taken.spares(*second, slots) && apart(*first, *second, slots)
         })
-        .find(|(_, pair)| table.has_room_for(pair, slots))
-        .map(|(stride, _)| stride)
+        .map(|[first, _]| first.stride)
 }
 
 fn nearest_base(formulas: &[PortFormula], slots: &[u16], moved: usize) -> Option<Port> {
-    let mut table = Table::new();
-    for (index, formula) in formulas.iter().enumerate().filter(|(index, _)| *index != moved) {
+    let mut taken = Taken::none();
+    for (_, formula) in formulas.iter().enumerate().filter(|(index, _)| *index != moved) {
         // The others may be flawed among themselves; that is for their own remedies.
-        table.enter_all(*formula, slots, index);
+        taken.take(*formula, slots);
     }
     let PortFormula { base, stride } = *formulas.get(moved)?;
-    let nearest_first = (1..=u16::MAX).flat_map(|distance| {
-        [base.get().checked_add(distance), base.get().checked_sub(distance)]
-            .into_iter()
-            .flatten()
-            .filter_map(Port::new)
-    });
-    nearest_first
-        .map(|base| PortFormula { base, stride })
-        .find(|formula| table.has_room_for(&[*formula], slots))
-        .map(|formula| formula.base)
+    // How many ports are taken at each port and at whole strides below it: whether any is taken within a run of slots
+    // that follow each other is the difference between its ends.
+    let step = u32::from(stride.get());
+    let mut sums: Vec<u32> = Vec::with_capacity(taken.0.len());
+    for (port, taken) in taken.0.iter().enumerate() {
+        let below = port.checked_sub(stride.get().into()).and_then(|below| sums.get(below));
+        sums.push(below.copied().unwrap_or(0) + u32::from(*taken));
+    }
+    let sum = |number: u32| sums.get(usize::try_from(number).ok()?).copied();
+    let runs: Vec<(u16, u16)> = slots
+        .chunk_by(|slot, next| slot + 1 == *next)
+        .filter_map(|run| Some((*run.first()?, *run.last()?)))
+        .collect();
+    let is_free = |base: &Port| {
+        let formula = PortFormula { base: *base, stride };
+        runs.iter().all(|&(first, last)| {
+            let before = formula.number(first).checked_sub(step).and_then(sum).unwrap_or(0);
+            sum(formula.number(last)) == Some(before)
+        })
+    };
+    (1..=u16::MAX)
+        .flat_map(|distance| [base.get().checked_add(distance), base.get().checked_sub(distance)])
+        .filter_map(|base| Port::new(base?))
+        .find(is_free)
 }
 
-/// Who uses each port, by formula and slot.
-struct Table(Vec<Option<(usize, u16)>>);
+/// Which ports are taken, by number.
+struct Taken(Vec<bool>);
 
-impl Table {
-    fn new() -> Self {
-        Self(vec![None; usize::from(Port::MAX) + 1])
+impl Taken {
+    fn none() -> Self {
+        Self(vec![false; usize::from(Port::MAX) + 1])
     }
 
-    /// Puts a user on a port; returns the user that is there already, who stays.
-    fn enter(&mut self, port: Port, user: (usize, u16)) -> Option<(usize, u16)> {
-        let place = self.0.get_mut(usize::from(port.get()))?;
-        if place.is_none() {
-            *place = Some(user);
-            return None;
-        }
-        *place
-    }
-
-    /// Puts a formula on all its ports; says whether each was a port and free.
-    fn enter_all(&mut self, formula: PortFormula, slots: &[u16], index: usize) -> bool {
+    /// Takes all ports of a formula; says whether each was a port and free.
+    fn take(&mut self, formula: PortFormula, slots: &[u16]) -> bool {
         let mut free = true;
         for &slot in slots {
-            free &= formula.port(slot).is_some_and(|port| self.enter(port, (index, slot)).is_none());
+            let place = formula.port(slot).and_then(|port| self.0.get_mut(usize::from(port.get())));
+            free &= place.is_some_and(|taken| !std::mem::replace(taken, true));
         }
         free
     }
 
-    fn is_free(&self, port: Port) -> bool {
-        self.0.get(usize::from(port.get())).is_some_and(Option::is_none)
-    }
-
-    /// Whether formulas could be put on all their ports: in range, free, and apart from each other.
-    fn has_room_for(&self, formulas: &[PortFormula], slots: &[u16]) -> bool {
-        let in_range =
-            slots.last().is_none_or(|&last| formulas.iter().all(|formula| formula.port(last).is_some()));
-        in_range
-            && formulas.iter().all(|formula| {
-                slots.iter().all(|&slot| formula.port(slot).is_some_and(|port| self.is_free(port)))
-            })
-            && apart(formulas, slots)
+    /// Whether a formula has all its ports, and none of them is taken.
+    fn spares(&self, formula: PortFormula, slots: &[u16]) -> bool {
+        let place = |slot: &u16| self.0.get(usize::from(formula.port(*slot)?.get()));
+        slots.iter().all(|slot| place(slot) == Some(&false))
     }
 }
 
-/// Whether formulas never give the same port: merges their two ascending runs of ports.
-fn apart(formulas: &[PortFormula], slots: &[u16]) -> bool {
-    let [first, second] = formulas else {
-        return true;
-    };
+/// Whether two formulas never give the same port: merges their two ascending runs of ports.
+fn apart(first: PortFormula, second: PortFormula, slots: &[u16]) -> bool {
     let (mut ours, mut theirs) = (slots.iter().peekable(), slots.iter().peekable());
     while let (Some(&&our), Some(&&their)) = (ours.peek(), theirs.peek()) {
         match first.number(our).cmp(&second.number(their)) {
-            std::cmp::Ordering::Less => ours.next(),
-            std::cmp::Ordering::Greater => theirs.next(),
-            std::cmp::Ordering::Equal => return false,
+            Ordering::Less => ours.next(),
+            Ordering::Greater => theirs.next(),
+            Ordering::Equal => return false,
         };
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn formulas(list: &[(u16, u16)]) -> Vec<PortFormula> {
+        let formula = |&(base, stride)| PortFormula {
+            base: Port::new(base).unwrap(),
+            stride: NonZeroU16::new(stride).unwrap(),
+        };
+        list.iter().map(formula).collect()
+    }
+
+    fn flaws(list: &[(u16, u16)], slots: impl IntoIterator<Item = u16>) -> Vec<Flaw> {
+        let slots = slots.into_iter().map(|slot| SlotId::new(slot).unwrap()).collect();
+        prove(&formulas(list), &slots).err().unwrap_or_default()
+    }
+
+    fn collision(first: (usize, u16), second: (usize, u16), port: u16, remedy: Remedy) -> Flaw {
+        Flaw::Collision { first, second, port: Port::new(port).unwrap(), remedy: Some(remedy) }
+    }
+
+    fn stride(stride: u16) -> Remedy {
+        Remedy::Stride(NonZeroU16::new(stride).unwrap())
+    }
+
+    fn base(base: u16) -> Remedy {
+        Remedy::Base(Port::new(base).unwrap())
+    }
+
+    #[test]
+    fn the_old_otlp_formulas_meet_and_stride_2_parts_them() {
+        let mut old_pool = [(8000, 1), (5432, 1), (3000, 1), (16686, 1), (9090, 1), (4317, 1), (4318, 1)];
+        assert_eq!(flaws(&old_pool, 1..=6), [collision((5, 1), (6, 0), 4318, stride(2))]);
+        old_pool[5].1 = 2;
+        old_pool[6].1 = 2;
+        assert_eq!(flaws(&old_pool, 1..=6), []);
+    }
+
+    #[test]
+    fn the_suggested_stride_clears_the_other_formulas_too() {
+        // Stride 2 would put the first on 4321, stride 3 the second on it.
+        let list = [(4317, 1), (4318, 1), (4321, 10)];
+        assert_eq!(flaws(&list, 1..=2)[0], collision((0, 1), (1, 0), 4318, stride(5)));
+    }
+
+    #[test]
+    fn where_no_stride_works_the_nearest_free_base_is_suggested() {
+        // Two that are the same stay the same with any stride.
+        assert_eq!(flaws(&[(8000, 1), (8000, 1)], 1..=2), [collision((0, 0), (1, 0), 8000, base(8003))]);
+        // Below is as good as above, where it is nearer.
+        assert_eq!(
+            flaws(&[(8000, 1), (8001, 1), (8000, 1)], []),
+            [collision((0, 0), (2, 0), 8000, base(7999))]
+        );
+        // Nothing is below 1024, and nothing above 65535.
+        assert_eq!(flaws(&[(1024, 1), (1024, 1)], 1..=3), [collision((0, 0), (1, 0), 1024, base(1028))]);
+        assert_eq!(flaws(&[(65532, 1), (65532, 1)], 1..=3), [collision((0, 0), (1, 0), 65532, base(65528))]);
+    }
+
+    #[test]
+    fn what_is_more_than_there_are_ports_needs_fewer() {
+        let flaws = flaws(&[(1024, 1), (1024, 1)], 1..=40000);
+        assert_eq!(flaws, [collision((0, 0), (1, 0), 1024, Remedy::Fewer)]);
+    }
+
+    #[test]
+    fn a_formula_that_leaves_the_range_says_where_and_which_base_would_not() {
+        let port = Port::new;
+        let left = |slot, number, highest_base| Flaw::OutOfRange { formula: 0, slot, number, highest_base };
+        assert_eq!(flaws(&[(65000, 10)], 1..=53), []);
+        assert_eq!(flaws(&[(65000, 10)], 1..=54), [left(54, 65540, port(64995))]);
+        assert_eq!(flaws(&[(65000, 10)], [1, 60, 70]), [left(60, 65600, port(64835))]);
+        assert_eq!(flaws(&[(8000, 2)], [SlotId::MAX]), [left(SlotId::MAX, 137_022, None)]);
+        assert_eq!(flaws(&[(65535, u16::MAX)], [SlotId::MAX]), [left(SlotId::MAX, 4_227_793_920, None)]);
+    }
+
+    #[test]
+    fn a_pool_can_be_as_large_as_ports_allow() {
+        assert_eq!(flaws(&[(8000, 1)], 1..=57535), []);
+        assert_eq!(flaws(&[(1024, 1)], 1..=SlotId::MAX), []);
+        // Every other port, and all between them.
+        assert_eq!(flaws(&[(1024, 2), (1025, 2)], 1..=32255), []);
+        assert_eq!(flaws(&[(1024, 2), (1025, 2)], 1..=32256).len(), 2);
+    }
+
+    #[test]
+    fn every_pair_that_meets_is_named_and_the_first_ones_get_remedies() {
+        let flaws = flaws(&[(8000, 1); 50], 1..=2);
+        let pairs = flaws.iter().enumerate().map(|(index, flaw)| match flaw {
+            Flaw::Collision { first: (0, 0), second: (second, 0), remedy, .. } => {
+                *second == index + 1 && remedy.is_some() == (index < REMEDIES)
+            }
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(pairs.collect::<Vec<_>>(), [true; 49]);
+    }
+
+    /// What a valid pool is, in as few words as possible.
+    fn is_valid(formulas: &[PortFormula], slots: &[u16]) -> bool {
+        let numbers = formulas.iter().flat_map(|formula| slots.iter().map(|slot| formula.number(*slot)));
+        let numbers: Vec<u32> = numbers.collect();
+        numbers
+            .iter()
+            .enumerate()
+            .all(|(index, number)| (1024..=65535).contains(number) && !numbers[..index].contains(number))
+    }
+
+    /// Compares the proof and its remedies with trying everything in order.
+    fn check_by_force(list: &[(u16, u16)], slots: &[u16]) {
+        let formulas = formulas(list);
+        let flaws = flaws(list, slots.iter().copied());
+        let slots: Vec<u16> = std::iter::once(0).chain(slots.iter().copied()).collect();
+        assert_eq!(flaws.is_empty(), is_valid(&formulas, &slots), "{list:?} on {slots:?}: {flaws:?}");
+        for flaw in flaws {
+            let Flaw::Collision { first, second, port, remedy } = flaw else { continue };
+            let ports = [first, second].map(|(index, slot)| formulas[index].port(slot));
+            assert_eq!(ports, [Some(port), Some(port)], "{list:?} on {slots:?}");
+            let with_stride = |stride: NonZeroU16| {
+                let mut changed = formulas.clone();
+                (changed[first.0].stride, changed[second.0].stride) = (stride, stride);
+                changed
+            };
+            let smallest =
+                (1..=100).filter_map(NonZeroU16::new).find(|stride| is_valid(&with_stride(*stride), &slots));
+            let moved = formulas[second.0];
+            let is_free = |base: &Port| {
+                let moved = PortFormula { base: *base, stride: moved.stride };
+                let mut others = formulas.iter().enumerate().filter(|(index, _)| *index != second.0);
+                is_valid(&[moved], &slots)
+                    && others.all(|(_, other)| {
+                        let theirs: Vec<u32> = slots.iter().map(|slot| other.number(*slot)).collect();
+                        slots.iter().all(|slot| !theirs.contains(&moved.number(*slot)))
+                    })
+            };
+            let base = moved.base.get();
+            let nearby = (base - 100..base).chain(base..=base.saturating_add(100)).filter_map(Port::new);
+            let nearest =
+                nearby.filter(is_free).min_by_key(|found| (found.get().abs_diff(base), found.get() < base));
+            let expected = smallest.map(Remedy::Stride).or(nearest.map(Remedy::Base));
+            assert_eq!(remedy, expected, "{list:?} on {slots:?}: {first:?} and {second:?}");
+        }
+    }
+
+    #[test]
+    fn small_pools_are_judged_as_trying_everything_judges_them() {
+        let all =
+            [1024, 1025, 1027, 65530, 65535].map(|base| [1, 2, 3].map(|stride| (base, stride))).concat();
+        for first in &all {
+            for second in &all {
+                for slots in [&[][..], &[1], &[2], &[1, 2], &[1, 3], &[2, 3, 4], &[1, 2, 3, 4, 5]] {
+                    check_by_force(&[*first, *second], slots);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_pool_is_judged_as_trying_everything_judges_it(
+            list in prop::collection::vec((8000_u16..8012, 1_u16..4), 1..5),
+            slots in prop::collection::btree_set(1_u16..6, 0..4),
+        ) {
+            check_by_force(&list, &slots.into_iter().collect::<Vec<_>>());
+        }
+    }
 }

@@ -3,10 +3,10 @@
 //! The reader is strict: what it does not fully understand, it refuses, because the next save would make a
 //! misunderstanding permanent. Keys it does not know are kept at every level, numbers digit for digit.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -88,8 +88,10 @@ impl Registry {
         if text.trim().is_empty() {
             return Err(corrupt("line 1", "the file is empty"));
         }
-        serde_json::from_str::<UniqueKeys>(text).map_err(|error| at_line(&error))?;
-        let mut document: Map<String, Value> = serde_json::from_str(text).map_err(|error| at_line(&error))?;
+        let Unique(document) = serde_json::from_str(text).map_err(|error| at_line(&error))?;
+        let Value::Object(mut document) = document else {
+            return Err(corrupt("line 1", "the file is not a JSON object"));
+        };
         match field::<u64>(&mut document, "", "version")? {
             VERSION => {}
             newer if newer > VERSION => {
@@ -245,66 +247,67 @@ fn at_line(error: &serde_json::Error) -> Corrupt {
 }
 
 /// Any JSON in which no object has a key twice. `serde_json` itself keeps the last of two, and a claim would vanish.
-struct UniqueKeys;
+struct Unique(Value);
 
-impl<'de> Deserialize<'de> for UniqueKeys {
+impl<'de> Deserialize<'de> for Unique {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UniqueKeysVisitor)
+        deserializer.deserialize_any(UniqueVisitor).map(Self)
     }
 }
 
-struct UniqueKeysVisitor;
+struct UniqueVisitor;
 
-impl<'de> Visitor<'de> for UniqueKeysVisitor {
-    type Value = UniqueKeys;
+/// The key under which `serde_json` hands over a number that is no machine integer, with all its digits.
+const NUMBER: &str = "$serde_json::private::Number";
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<UniqueKeys, E> {
-        Ok(UniqueKeys)
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<UniqueKeys, E> {
-        Ok(UniqueKeys)
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Bool(flag))
     }
 
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<UniqueKeys, E> {
-        Ok(UniqueKeys)
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::from(number))
     }
 
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<UniqueKeys, E> {
-        Ok(UniqueKeys)
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::from(number))
     }
 
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<UniqueKeys, E> {
-        Ok(UniqueKeys)
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::String(text.to_owned()))
     }
 
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<UniqueKeys, E> {
-        Ok(UniqueKeys)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(Unique(item)) = items.next_element()? {
+            array.push(item);
+        }
+        Ok(Value::Array(array))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<UniqueKeys, A::Error> {
-        while items.next_element::<UniqueKeys>()?.is_some() {}
-        Ok(UniqueKeys)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<UniqueKeys, A::Error> {
-        let mut keys = HashSet::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            // A number too precise for a machine type arrives as a map with this one key.
-            if key == "$serde_json::private::Number" {
-                entries.next_value::<IgnoredAny>()?;
-                continue;
+            if key == NUMBER {
+                let digits: String = entries.next_value()?;
+                return digits.parse().map(Value::Number).map_err(de::Error::custom);
             }
-            if keys.contains(&key) {
+            if object.contains_key(&key) {
                 return Err(de::Error::custom(format!("key `{}` stands twice", key.escape_debug())));
             }
-            keys.insert(key);
-            entries.next_value::<UniqueKeys>()?;
+            let Unique(value) = entries.next_value()?;
+            object.insert(key, value);
         }
-        Ok(UniqueKeys)
+        Ok(Value::Object(object))
     }
 }

@@ -2,12 +2,11 @@
 //!
 //! Its commands say `uv run kinfra …`. Here a stand-in for uv runs the binary; with the real uv, and
 //! the wheel, they run in `wheel.rs`.
-#![expect(clippy::disallowed_methods, clippy::expect_used, reason = "the test sets up its own machine")]
-
-mod acceptance;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
+
+use crate::acceptance;
 
 const STAND_IN_FOR_UV: &str = r#"#!/bin/sh
 if [ "$1 $2" != "run kinfra" ]; then

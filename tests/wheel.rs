@@ -1,12 +1,4 @@
 //! The wheel, as a Python project uses it: real uv, real maturin, a real virtual environment.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "the test sets up its own machine"
-)]
-
-mod acceptance;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+
+use crate::acceptance;
 
 const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
 

@@ -115,6 +115,7 @@ impl Dir {
         };
         let full = self.path.join(path);
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let parent = parent.as_ref().unwrap_or(self);
         let handle = match rustix::fs::openat(&parent.handle, name, flags, Mode::empty()) {
             Ok(handle) => handle,
             Err(Errno::NOENT) => return Ok(Found::Nothing),
@@ -128,8 +129,8 @@ impl Dir {
         if let Some(obstacle) = obstacle_to_file(&stat) {
             return Ok(Found::Other(obstacle));
         }
-        let bytes =
-            read_up_to(File::from(handle), limit).with_context(|| format!("could not read `{full}`"))?;
+        let bytes = read_up_to(File::from(handle), stat.st_size, limit)
+            .with_context(|| format!("could not read `{full}`"))?;
         Ok(Found::This(Content { bytes, mode: FileMode::from_bits(stat.st_mode) }))
     }
 
@@ -271,6 +272,7 @@ impl Dir {
             bail!("`{}` vanished before it was synced", self.path.join(path));
         };
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let parent = parent.as_ref().unwrap_or(self);
         rustix::fs::openat(&parent.handle, name, flags, Mode::empty())
             .and_then(rustix::fs::fsync)
             .with_context(|| format!("could not sync `{}`", self.path.join(path)))
@@ -288,12 +290,14 @@ impl Dir {
         Ok(false)
     }
 
-    /// The directory and the name that a relative path ends with.
-    fn parent_of<'a>(&self, path: &'a Utf8Path) -> Result<Found<(Self, &'a str)>> {
-        let parent = path.parent().unwrap_or(Utf8Path::new(""));
+    /// The directory below this one, if it is not this one, and the name that a relative path ends with.
+    fn parent_of<'a>(&self, path: &'a Utf8Path) -> Result<Found<(Option<Self>, &'a str)>> {
         let name = path.file_name().with_context(|| format!("`{path}` does not name a file"))?;
+        let Some(parent) = path.parent().filter(|parent| !parent.as_str().is_empty()) else {
+            return Ok(Found::This((None, name)));
+        };
         Ok(match self.dir(parent)? {
-            Found::This(parent) => Found::This((parent, name)),
+            Found::This(parent) => Found::This((Some(parent), name)),
             Found::Nothing => Found::Nothing,
             Found::Other(obstacle) => Found::Other(obstacle),
         })
@@ -329,8 +333,10 @@ fn obstacle_to_file(stat: &Stat) -> Option<Obstacle> {
     }
 }
 
-fn read_up_to(file: File, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+fn read_up_to(file: File, size: i64, limit: u64) -> io::Result<Vec<u8>> {
+    // One more than the size, so that the end is seen without growing.
+    let expected = u64::try_from(size).unwrap_or(0).min(limit) + 1;
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
     file.take(limit + 1).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
         return Err(io::Error::other(format!("it is larger than {} MiB", limit >> 20)));
@@ -357,10 +363,11 @@ pub fn read_named(path: &Utf8Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
         Err(errno) => return Err(errno.into()),
     };
-    if let Some(obstacle) = obstacle_to_file(&rustix::fs::fstat(&handle)?) {
+    let stat = rustix::fs::fstat(&handle)?;
+    if let Some(obstacle) = obstacle_to_file(&stat) {
         return Err(io::Error::other(format!("it is {obstacle}")));
     }
-    read_up_to(File::from(handle), limit).map(Some)
+    read_up_to(File::from(handle), stat.st_size, limit).map(Some)
 }
 
 /// Whether anything is at a path, followed through links.

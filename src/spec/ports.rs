@@ -87,10 +87,14 @@ impl Ports {
 
     fn mistake(&self, flaw: &Flaw) -> Option<Mistake> {
         match *flaw {
-            Flaw::OutOfRange { formula, slot, number } => {
+            Flaw::OutOfRange { formula, slot, number, highest_base } => {
                 let (span, name, formula) = self.entry(formula)?;
                 let message = format!("port `{name}` of slot {slot} would be {number}, above {}", Port::MAX);
-                Some(Mistake::new(span, message).label(formula.to_string()))
+                let help = match highest_base {
+                    Some(base) => format!("the highest base that keeps every slot in range is {base}"),
+                    None => "no base keeps every slot in range: use a smaller stride or lower ids".to_owned(),
+                };
+                Some(Mistake::new(span, message).label(formula.to_string()).help(help))
             }
             Flaw::Collision { first, second, port, remedy } => {
                 let (first_span, first_name, first_formula) = self.entry(first.0)?;
@@ -100,17 +104,16 @@ impl Ports {
                     stack(first.1),
                     stack(second.1),
                 );
-                let help = match remedy {
-                    Some(Remedy::Stride(stride)) => {
-                        format!("the smallest stride that works for both is {stride}")
+                let help = remedy.map(|remedy| match remedy {
+                    Remedy::Stride(stride) => format!("the smallest stride that works for both is {stride}"),
+                    Remedy::Base(base) => format!(
+                        "with the other ports as they are, no stride works for both; \
+                         the nearest free base for `{second_name}` is {base}"
+                    ),
+                    Remedy::Fewer => {
+                        "no stride and no base works: declare fewer slots or fewer ports".to_owned()
                     }
-                    Some(Remedy::Base(base)) => {
-                        format!(
-                            "no stride works for both; the nearest free base for `{second_name}` is {base}"
-                        )
-                    }
-                    None => "no stride and no base works: declare fewer slots or fewer ports".to_owned(),
-                };
+                });
                 let mistake = Mistake::new(second_span, message).label(second_formula.to_string());
                 Some(mistake.related(first_span, first_formula.to_string()).help(help))
             }

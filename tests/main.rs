@@ -1,0 +1,23 @@
+//! The tests of the whole program: scripts, one file a verb or a promise.
+//!
+//! They are one crate, so that they link once and share [`support`].
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests set up machines of their own, and stop at the first surprise"
+)]
+
+mod acceptance;
+mod apply;
+mod compose;
+mod examples;
+mod house;
+mod plan;
+mod ports;
+mod provisioning;
+mod slots;
+mod spec;
+mod support;
+mod wheel;

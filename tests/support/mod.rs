@@ -1,0 +1,215 @@
+//! A machine to try kinfra on: a home, a project, and nothing of the real one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A small pool: two slots, one file, one port.
+pub(crate) const SMALL: &str = r#"version = 1
+
+[pool]
+name = "small"
+root = "~/pool"
+
+[ports]
+web = 8000
+
+[[profiles]]
+name = "only"
+
+[[slots]]
+ids = "1-2"
+profile = "only"
+
+[files]
+"conf.txt" = "conf.txt"
+"#;
+
+/// A home and a project directory, both empty at first.
+pub(crate) struct Machine {
+    dir: TempDir,
+}
+
+impl Machine {
+    /// A machine whose project has no `slots.toml`: the embedded pool.
+    pub(crate) fn new() -> Self {
+        let machine = Self { dir: tempfile::tempdir().expect("a temporary directory") };
+        fs::create_dir(machine.home()).expect("a home");
+        fs::create_dir(machine.project()).expect("a project");
+        machine
+    }
+
+    /// A machine whose project declares [`SMALL`].
+    pub(crate) fn small() -> Self {
+        let machine = Self::new();
+        machine.spec(SMALL);
+        machine.template("conf.txt", "slot {{ slot.id }} on {{ ports.web }}\n");
+        machine
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    pub(crate) fn project(&self) -> PathBuf {
+        self.dir.path().join("project")
+    }
+
+    /// The path of a file: `~/…` in the home, anything else in the project.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        match path.strip_prefix("~/") {
+            Some(below) => self.home().join(below),
+            None => self.project().join(path),
+        }
+    }
+
+    /// Writes a file, and the directories above it.
+    pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
+        fs::write(&path, text).expect("a written file");
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        let path = self.path(path);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    pub(crate) fn exists(&self, path: &str) -> bool {
+        self.path(path).symlink_metadata().is_ok()
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        let path = self.path(path);
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+
+    pub(crate) fn mode(&self, path: &str) -> u32 {
+        self.path(path).metadata().expect("metadata").permissions().mode() & 0o7777
+    }
+
+    pub(crate) fn set_mode(&self, path: &str, mode: u32) {
+        fs::set_permissions(self.path(path), fs::Permissions::from_mode(mode)).expect("a new mode");
+    }
+
+    /// Writes `slots.toml`.
+    pub(crate) fn spec(&self, text: &str) {
+        self.write("slots.toml", text);
+    }
+
+    /// Writes a template.
+    pub(crate) fn template(&self, name: &str, text: &str) {
+        self.write(&format!("templates/{name}"), text);
+    }
+
+    /// Changes a text in `slots.toml` that is there.
+    pub(crate) fn edit_spec(&self, from: &str, to: &str) {
+        let spec = self.read("slots.toml");
+        assert!(spec.contains(from), "slots.toml has no {from:?}");
+        self.spec(&spec.replace(from, to));
+    }
+
+    /// A command that runs kinfra in the project, and sees nothing of the real environment but PATH.
+    pub(crate) fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kinfra"));
+        command
+            .args(arguments.split_whitespace())
+            .current_dir(self.project())
+            .stdin(Stdio::null())
+            .env_clear();
+        command.env("HOME", self.home()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+    }
+
+    /// Runs kinfra with arguments that have no spaces in them.
+    pub(crate) fn kinfra(&self, arguments: &str) -> Run {
+        Run::of(&mut self.command(arguments))
+    }
+
+    /// Everything in the home: path → kind, mode and content. The same tree gives the same map.
+    pub(crate) fn tree(&self) -> BTreeMap<PathBuf, String> {
+        let mut tree = BTreeMap::new();
+        walk(&self.home(), &mut tree);
+        // Who held the lock last is no part of a pool's state.
+        for (path, state) in &mut tree {
+            if path.ends_with(".lock") {
+                state.clear();
+            }
+        }
+        tree
+    }
+}
+
+fn walk(dir: &Path, tree: &mut BTreeMap<PathBuf, String>) {
+    for entry in fs::read_dir(dir).expect("a directory to list") {
+        let path = entry.expect("an entry").path();
+        let meta = path.symlink_metadata().expect("metadata");
+        let mode = meta.permissions().mode() & 0o7777;
+        let content = if meta.is_dir() {
+            walk(&path, tree);
+            "directory".to_owned()
+        } else if meta.is_symlink() {
+            format!("link to {}", fs::read_link(&path).expect("a link").display())
+        } else {
+            String::from_utf8_lossy(&fs::read(&path).expect("a file to read")).into_owned()
+        };
+        tree.insert(path, format!("{mode:o} {content}"));
+    }
+}
+
+/// A finished run of kinfra. Every check gives it back, so that a test reads as one sentence.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    pub(crate) fn of(command: &mut Command) -> Self {
+        Self::from(command.output().expect("kinfra starts"))
+    }
+
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "exit code of {self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn prints(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "no {text:?} on stdout of {self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn prints_exactly(self, text: &str) -> Self {
+        assert_eq!(self.stdout, text, "stderr: {}", self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "no {text:?} on stderr of {self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn never_says(self, text: &str) -> Self {
+        let said = self.stdout.contains(text) || self.stderr.contains(text);
+        assert!(!said, "{text:?} was said in {self:#?}");
+        self
+    }
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("kinfra prints UTF-8");
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
