@@ -61,7 +61,7 @@ pub fn apply(plan: &Plan, pool: &Pool, observed: &Observed, root: &LockedRoot) -
         }
     }
     staging.finish()?;
-    if registry != observed.registry {
+    if plan.takes_over() || registry != observed.registry {
         let text =
             registry.to_text().context("the new registry would not be readable, so it was not saved")?;
         root.save_registry(observed.registry_text.as_deref(), &text)?;

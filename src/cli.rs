@@ -5,6 +5,8 @@ use clap::{Args, Parser, Subcommand};
 
 use std::time::Duration;
 
+use crate::slot::SlotId;
+
 /// Provision a declared pool of sandbox slots.
 ///
 /// `slots.toml` declares the pool; `kinfra plan` shows what is missing and `kinfra apply` creates it: a directory per
@@ -22,7 +24,8 @@ Exit codes:
    0  done                                      5  state unreadable: corrupt, newer or vanished
    1  failed                                    6  lock not obtained
    2  differences (only --detailed-exitcode)   64  wrong usage
-   4  refused: unsafe path, pool changed       65  slots.toml or a template is invalid";
+   3  no free slot matches                     65  slots.toml or a template is invalid
+   4  refused: held by another, unsafe path";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -31,10 +34,16 @@ pub enum Verb {
     Plan(PlanArgs),
     /// Create the slots that are missing
     Apply(ApplyArgs),
+    /// Take a free slot for this worktree
+    Claim(ClaimArgs),
+    /// Give the slot of this worktree back
+    Release(ReleaseArgs),
     /// List the provisioned slots
     Slots(ListArgs),
     /// List every port of every declared slot
     Ports(ListArgs),
+    /// Check this machine and the pool, and say what to do
+    Doctor(DoctorArgs),
     /// The old spelling of the same verbs
     #[command(subcommand)]
     Sandbox(SandboxVerb),
@@ -80,9 +89,74 @@ pub struct ApplyArgs {
     /// Only print the plan, as `kinfra plan` does
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// How to take the root's lock.
+#[derive(Debug, Args)]
+pub struct LockArgs {
     /// How long to wait for another kinfra to finish
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub lock_timeout: Duration,
+    /// Write to a root on a network file system, where locks may not hold
+    #[arg(long)]
+    pub unsafe_no_lock: bool,
+}
+
+/// `kinfra claim`
+#[derive(Debug, Args)]
+pub struct ClaimArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// This slot and no other
+    #[arg(long, value_name = "N", value_parser = slot_id)]
+    pub slot: Option<SlotId>,
+    /// The directory that holds the slot [default: the worktree kinfra runs in, else the current directory]
+    #[arg(long = "for", value_name = "PATH")]
+    pub owner: Option<Utf8PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// `kinfra release`
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// The slot [default: the one this worktree holds]
+    #[arg(value_name = "SLOT", value_parser = slot_id)]
+    pub slot: Option<SlotId>,
+    /// Also when somebody else holds it
+    #[arg(long, requires = "slot")]
+    pub force: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// `kinfra doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// Replace a registry that cannot be read, from its backup or from the slot directories
+    #[arg(long)]
+    pub repair: bool,
+    /// Do not ask
+    #[arg(long, requires = "repair")]
+    pub auto_approve: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
 }
 
 /// `kinfra slots` and `kinfra ports`
@@ -94,6 +168,12 @@ pub struct ListArgs {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+/// The id of one slot.
+fn slot_id(text: &str) -> Result<SlotId, String> {
+    let ids = SlotId::parse_list(text)?;
+    ids.first().copied().filter(|_| ids.len() == 1).ok_or_else(|| "write one slot id, such as `3`".to_owned())
 }
 
 /// A duration such as `10s`, `5m`, `8h` or `2d`.

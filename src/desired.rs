@@ -19,6 +19,8 @@ pub struct Pool {
     pub name: String,
     /// The directory it lives in, absolute.
     pub root: Utf8PathBuf,
+    /// An old tool's registry to take over when there is none, absolute.
+    pub import: Option<Utf8PathBuf>,
     /// The formulas behind the ports, in the order of the spec.
     pub formulas: Vec<(PortName, PortFormula)>,
     /// Its slots.
@@ -106,7 +108,8 @@ pub fn resolve(
     let slots = spec.slots.iter().map(|(&id, profile)| (id, renderer.slot(id, profile))).collect();
     if renderer.mistakes.is_empty() {
         let (name, root, formulas) = (spec.name.clone(), place.root.to_owned(), spec.ports.clone());
-        return Ok(Pool { name, root, formulas, slots });
+        let import = spec.import.as_ref().and_then(|import| import.resolve(place.home));
+        return Ok(Pool { name, root, import, formulas, slots });
     }
     Err(renderer.mistakes.into_values().collect())
 }
@@ -194,7 +197,8 @@ impl<'a> Renderer<'a> {
         if let Some(home) = self.place.home {
             return home.join(below).into_string();
         }
-        self.note_value(variable, "`~/` needs a home directory, and HOME is not set".to_owned(), None);
+        let message = "`~/` needs a home directory, and HOME is not set to an absolute path".to_owned();
+        self.note_value(variable, message, None);
         value
     }
 
@@ -231,11 +235,11 @@ impl<'a> Renderer<'a> {
         let TemplateError { span, message, undefined, text } = error;
         let help = context.zip(undefined).and_then(|(context, name)| suggest(&name, context));
         let slot = context.map_or_else(String::new, |context| format!(" of slot {}", context.slot));
-        let declared =
-            format!("it is the template of `{}`{slot} in {}", file.path.get_ref(), self.source.name);
-        let help = help.map_or_else(|| declared.clone(), |help| format!("{help} ({declared})"));
-        let source = Source { name: format!("templates/{name}"), text };
-        self.mistakes.entry(name).or_insert_with(|| (source, Mistake::new(span, message).help(help)));
+        let note = format!("{} makes `{}`{slot} from it", self.source.name, file.path.get_ref());
+        let path = Utf8Path::new(&self.source.name).with_file_name("templates").join(&name);
+        let source = Source { name: path.into_string(), text };
+        let mistake = Mistake::new(span, message).help(help).note(note);
+        self.mistakes.entry(name).or_insert_with(|| (source, mistake));
     }
 
     fn note_value(&mut self, variable: &Variable, message: String, help: Option<String>) {
@@ -244,8 +248,8 @@ impl<'a> Renderer<'a> {
     }
 }
 
-/// The name that a template can use and that is most like one it cannot.
+/// The name that a template can use and that is most like one it cannot, or else all it can use.
 fn suggest(undefined: &str, context: &Context<'_>) -> Option<String> {
     let names = context.names();
-    suggestion(undefined, names.iter().map(String::as_str))
+    suggestion(undefined, names.iter().map(String::as_str), "a template can use")
 }

@@ -12,6 +12,8 @@ pub enum Exit {
     Failed = 1,
     /// There are differences; only with `--detailed-exitcode`.
     Differences = 2,
+    /// No slot is free, or none that matches.
+    NoSlot = 3,
     /// Refused: unsafe path, stale plan, held by someone else.
     Refused = 4,
     /// kinfra's own state cannot be read: corrupt, newer, vanished.
@@ -36,6 +38,11 @@ impl Fault {
     /// The request is refused; nothing was done.
     pub fn refused(message: impl Into<String>) -> Self {
         Self::new(Exit::Refused, message)
+    }
+
+    /// No slot is free, or none that matches.
+    pub fn no_slot(message: impl Into<String>) -> Self {
+        Self::new(Exit::NoSlot, message)
     }
 
     /// The registry or the root cannot be trusted; nothing was changed.

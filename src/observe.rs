@@ -1,19 +1,26 @@
 //! The machine → [`Observed`]: the registry, and what is on disk in the slot directories. Writes nothing, waits for nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::desired::{File, Pool};
 use crate::digest::Digest;
 use crate::fault::Fault;
+use crate::host;
 use crate::host::fs::{Dir, Found};
-use crate::host::root::Root;
+use crate::host::root::{Root, unreadable};
+use crate::migrate;
 use crate::registry::{Entry, Registry};
 use crate::slot::{FileMode, Obstacle, RelPath, SlotId};
 
 /// The most that is read of a file in a slot directory, in bytes.
 const FILE_LIMIT: u64 = 256 << 20;
+
+/// The most that an old tool's registry may be, in bytes.
+const OLD_REGISTRY_LIMIT: u64 = 64 << 20;
 
 /// A pool as it is.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,8 +29,26 @@ pub struct Observed {
     pub registry: Registry,
     /// The text that the registry was read from; `None` when there is none yet.
     pub registry_text: Option<String>,
+    /// How it stands with the old tool's registry, if it needs attention.
+    pub import: Option<ImportState>,
     /// The directories of all slots that the spec or the registry names.
     pub dirs: BTreeMap<SlotId, SlotDir>,
+}
+
+/// How it stands with the registry of an old tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportState {
+    /// There is no registry yet, so it will be taken over: [`Observed::registry`] is what would come of it.
+    Pending {
+        /// Where it is.
+        path: Utf8PathBuf,
+        /// How many slots it brings.
+        slots: usize,
+        /// How many of them are claimed.
+        claimed: usize,
+    },
+    /// It was taken over and has changed since.
+    Changed(Utf8PathBuf),
 }
 
 /// A slot's directory as it is.
@@ -63,14 +88,52 @@ impl Observed {
 /// Looks at the registry and at the directory of every slot that it or the pool names.
 ///
 /// # Errors
-/// [`Fault`] when the registry cannot be trusted.
+/// [`Fault`] when the registry, or the one to be taken over, cannot be trusted.
 pub fn observe(root: Option<&Root>, pool: &Pool) -> Result<Observed> {
-    let Some(root) = root else { return Ok(Observed::default()) };
-    let (registry, registry_text) = registry(root)?;
+    let (mut registry, registry_text) = root.map_or(Ok((Registry::default(), None)), self::registry)?;
+    let mut import = None;
+    if let Some(path) = &pool.import {
+        let old = host::fs::read_named(path, OLD_REGISTRY_LIMIT);
+        if registry_text.is_some() {
+            // Taken over long ago, or never: whether it can be read no longer matters.
+            let then = registry.imported_from.as_ref().filter(|then| then.path == path.as_str());
+            let changed =
+                then.zip(old.ok().flatten()).is_some_and(|(then, old)| then.sha256 != Digest::of(&old));
+            import = changed.then(|| ImportState::Changed(path.clone()));
+        } else {
+            let unreadable = || Fault::unreadable(format!("`{path}`, named by `import`, cannot be read"));
+            if let Some(old) = old.with_context(unreadable)? {
+                registry = take_over(&old, path, pool)?;
+                let claimed = registry.slots.values().filter(|entry| entry.claim.is_some()).count();
+                import =
+                    Some(ImportState::Pending { path: path.clone(), slots: registry.slots.len(), claimed });
+            }
+        }
+    }
+    let dirs = root.map_or(Ok(BTreeMap::new()), |root| slot_dirs(root, pool, &registry))?;
+    Ok(Observed { registry, registry_text, import, dirs })
+}
+
+/// Looks at the slot directories alone, for when the registry cannot be read.
+pub fn look_at_slots(root: &Root, pool: &Pool) -> Result<Observed> {
+    let dirs = slot_dirs(root, pool, &Registry::default())?;
+    Ok(Observed { dirs, ..Observed::default() })
+}
+
+fn slot_dirs(root: &Root, pool: &Pool, registry: &Registry) -> Result<BTreeMap<SlotId, SlotDir>> {
     let slots: BTreeSet<SlotId> = pool.slots.keys().chain(registry.slots.keys()).copied().collect();
-    let look = |slot| Ok((slot, slot_dir(root, slot, pool, registry.slots.get(&slot))?));
-    let dirs = slots.into_iter().map(look).collect::<Result<_>>()?;
-    Ok(Observed { registry, registry_text, dirs })
+    slots.into_iter().map(|slot| Ok((slot, slot_dir(root, slot, pool, registry)?))).collect()
+}
+
+/// What the registry of an old tool becomes.
+fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<Registry> {
+    let corrupt = |what: &dyn Display| {
+        let advice = "mend it, or take `import` out of slots.toml to begin without it";
+        Fault::unreadable(format!("`{path}`, named by `import`, is corrupt: {what}; {advice}"))
+    };
+    let text = std::str::from_utf8(old).map_err(|error| corrupt(&error))?;
+    let is_directory = |path: &str| host::fs::is_directory(Utf8Path::new(path));
+    Ok(migrate::import(text, path.as_str(), pool, is_directory).map_err(|error| corrupt(&error))?)
 }
 
 /// Reads the registry of a root, and the text it was read from. One that was never there is empty.
@@ -79,23 +142,29 @@ pub fn observe(root: Option<&Root>, pool: &Pool) -> Result<Observed> {
 /// [`Fault`] when it cannot be trusted.
 pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
     let Some(text) = root.registry()? else { return Ok((Registry::default(), None)) };
-    let registry = Registry::parse(&text).map_err(|corrupt| {
-        Fault::unreadable(format!(
-            "registry `{}` is corrupt: {corrupt}; nothing was changed",
-            root.registry_path()
-        ))
-    })?;
+    let corrupt = |corrupt| unreadable(&format!("`{}` is corrupt, {corrupt}", root.registry_path()));
+    let registry = Registry::parse(&text).map_err(corrupt)?;
     Ok((registry, Some(text)))
 }
 
-fn slot_dir(root: &Root, slot: SlotId, pool: &Pool, entry: Option<&Entry>) -> Result<SlotDir> {
+/// Whether the files that an entry speaks of are all there, so that its slot can be used.
+pub fn is_usable(root: &Root, slot: SlotId, entry: &Entry) -> bool {
+    let there = |dir: &Dir, path: &RelPath| matches!(file(dir, path, None), Ok(FileState::Present { .. }));
+    let files = &entry.provisioned.files;
+    match root.slot(slot) {
+        Ok(Found::This(dir)) => !files.is_empty() && files.keys().all(|path| there(&dir, path)),
+        Ok(Found::Nothing | Found::Other(_)) | Err(_) => false,
+    }
+}
+
+fn slot_dir(root: &Root, slot: SlotId, pool: &Pool, registry: &Registry) -> Result<SlotDir> {
     let dir = match root.slot(slot)? {
         Found::This(dir) => dir,
         Found::Nothing => return Ok(SlotDir::Missing),
         Found::Other(obstacle) => return Ok(SlotDir::Blocked(obstacle)),
     };
     let wanted = pool.slots.get(&slot).map(|slot| &slot.files);
-    let known = entry.map(|entry| &entry.provisioned.files);
+    let known = registry.slots.get(&slot).map(|entry| &entry.provisioned.files);
     let paths = wanted.into_iter().flat_map(BTreeMap::keys).chain(known.into_iter().flat_map(BTreeMap::keys));
     let paths: BTreeSet<&RelPath> = paths.collect();
     let look =

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 
 use crate::desired::Pool;
 use crate::diff::{Difference, FieldChange, FileDifference, Standing};
-use crate::observe::Observed;
+use crate::observe::{ImportState, Observed};
 use crate::slot::{Obstacle, Port, PortName, RelPath, SlotId};
 
 /// What there is to do, slot by slot in numeric order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
+    /// How it stands with the registry of an old tool, if it needs attention. One that is pending is taken over.
+    pub import: Option<ImportState>,
     /// Every slot that the spec or the registry names, with nothing in it where all is right.
     pub slots: BTreeMap<SlotId, SlotPlan>,
 }
@@ -154,23 +156,34 @@ impl Plan {
         self.slots.iter().filter_map(|(&slot, plan)| Some((slot, plan.action.as_ref()?)))
     }
 
+    /// Whether there is anything to do.
+    pub fn has_work(&self) -> bool {
+        self.takes_over() || self.actions().next().is_some()
+    }
+
+    /// Whether the registry of an old tool is taken over.
+    pub fn takes_over(&self) -> bool {
+        matches!(self.import, Some(ImportState::Pending { .. }))
+    }
+
     /// Whether the pool is as the spec says: nothing to do, nothing blocked.
     pub fn is_empty(&self) -> bool {
-        self.slots.values().all(|plan| plan.action.is_none() && plan.blocked.is_empty())
+        !self.takes_over() && self.slots.values().all(|plan| plan.action.is_none() && plan.blocked.is_empty())
     }
 
     /// Whether everything this plan does is also done by `shown`.
     pub fn is_within(&self, shown: &Self) -> bool {
-        self.actions().all(|(slot, action)| {
-            shown.slots.get(&slot).and_then(|plan| plan.action.as_ref()) == Some(action)
-        })
+        (shown.takes_over() || !self.takes_over())
+            && self.actions().all(|(slot, action)| {
+                shown.slots.get(&slot).and_then(|plan| plan.action.as_ref()) == Some(action)
+            })
     }
 }
 
 /// Decides what to do about every difference.
 pub fn plan(pool: &Pool, observed: &Observed, differences: &BTreeMap<SlotId, Difference>) -> Plan {
     let slots = differences.iter().map(|(&slot, difference)| (slot, plan_slot(difference))).collect();
-    let mut plan = Plan { slots };
+    let mut plan = Plan { import: observed.import.clone(), slots };
     while block_taken_ports(&mut plan, pool, observed) {}
     plan
 }

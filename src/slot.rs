@@ -1,6 +1,6 @@
 //! The nouns of a slot: ids, ports and their formulas, profiles, file paths. Valid by construction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroU16;
 
@@ -25,12 +25,12 @@ impl SlotId {
         self.0
     }
 
-    /// The ids that a list such as `"5"`, `"1-4"` or `"1-3,7"` names, in the order written.
+    /// The ids that a list such as `"5"`, `"1-4"` or `"1-3,7"` names.
     ///
     /// # Errors
     /// A sentence that says which part is wrong and why.
-    pub fn parse_list(list: &str) -> Result<Vec<Self>, String> {
-        let mut ids = Vec::new();
+    pub fn parse_list(list: &str) -> Result<BTreeSet<Self>, String> {
+        let mut ids = BTreeSet::new();
         for part in list.split(',') {
             let part = part.trim();
             let (first, last) = match part.split_once('-') {
@@ -40,7 +40,11 @@ impl SlotId {
             if first > last {
                 return Err(format!("`{part}` runs backwards: write `{last}-{first}`"));
             }
-            ids.extend((first.0..=last.0).map(Self));
+            for id in (first.0..=last.0).map(Self) {
+                if !ids.insert(id) {
+                    return Err(format!("slot {id} is listed twice"));
+                }
+            }
         }
         Ok(ids)
     }
@@ -55,6 +59,12 @@ impl SlotId {
             Ok(number) if number <= Self::MAX => Ok(Self(number)),
             Ok(_) | Err(_) => Err(format!("slot {digits} is above {}, the most that ports allow", Self::MAX)),
         }
+    }
+
+    /// The slot whose directory has this name, if it is the name of one.
+    pub fn of_directory(name: &str) -> Option<Self> {
+        let id = name.strip_prefix("slot-")?.parse().ok().and_then(Self::new)?;
+        (id.directory() == name).then_some(id)
     }
 
     /// The name of the slot's directory in the root.
@@ -184,6 +194,13 @@ name!(
     ProfileName,
     "name for a profile"
 );
+impl ProfileName {
+    /// The profile of a slot of which nobody knows it.
+    pub fn unknown() -> Self {
+        Self("unknown".to_owned())
+    }
+}
+
 name!(
     /// A kind of worker that a profile counts, such as `backtest`.
     WorkerKind,
@@ -352,6 +369,7 @@ mod tests {
         assert!(ids("3-1").unwrap_err().contains("write `1-3`"));
         assert!(ids("1-1000000000").unwrap_err().contains("above 64511"));
         assert!(ids("64512").unwrap_err().contains("above 64511"));
+        assert!(ids("1-3,2").unwrap_err().contains("slot 2 is listed twice"));
         for list in ["", ",", "1,", "a", "+1", "1-2-3", "1 2", "٣"] {
             assert!(ids(list).is_err(), "{list:?} was taken");
         }

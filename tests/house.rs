@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kinfra::embedded;
 
 /// The modules in the order of the pipeline. Each imports only from those before it.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 22] = [
     "fault",
     "digest",
     "slot",
@@ -15,12 +15,16 @@ const ORDER: [&str; 18] = [
     "template",
     "spec",
     "registry",
+    "lease",
     "desired",
+    "migrate",
     "host",
     "observe",
     "diff",
     "plan",
     "apply",
+    "doctor",
+    "repair",
     "report",
     "embedded",
     "cli",
@@ -29,7 +33,7 @@ const ORDER: [&str; 18] = [
 ];
 
 /// The modules that may touch the machine.
-const USERS_OF_HOST: [&str; 4] = ["host", "observe", "apply", "commands"];
+const USERS_OF_HOST: [&str; 5] = ["host", "observe", "apply", "doctor", "commands"];
 
 /// The most lines that a source file may have.
 const LONGEST: usize = 450;

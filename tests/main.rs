@@ -16,6 +16,7 @@ mod examples;
 mod house;
 mod plan;
 mod ports;
+mod properties;
 mod provisioning;
 mod slots;
 mod spec;

@@ -1,1 +1,76 @@
-//! To be written.
+//! `kinfra ports`: the whole map of ports, before anything exists.
+
+use serde_json::{Value, json};
+
+use crate::support::Machine;
+
+/// Two slots far apart and three ports, one of them with a stride.
+fn strided() -> Machine {
+    let machine = Machine::small();
+    machine.edit_spec("web = 8000", "web = 8000\notlp_grpc = { base = 4317, stride = 10 }\ndb = 5432");
+    machine.edit_spec("ids = \"1-2\"", "ids = \"10,2\"");
+    machine
+}
+
+#[test]
+fn the_map_has_a_row_for_the_main_stack_and_for_every_slot() {
+    let machine = strided();
+    machine.kinfra("ports").exits(0).prints_exactly(
+        " Slot  Profile  WEB   OTLP_GRPC  DB
+    0  (main)   8000       4317  5432
+    2  only     8002       4337  5434
+   10  only     8010       4417  5442
+",
+    );
+    assert!(machine.tree().is_empty());
+}
+
+#[test]
+fn the_map_as_json_has_the_formulas_too() {
+    let machine = strided();
+    let run = machine.kinfra("ports --json").exits(0);
+    let map: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let expected = json!({
+        "format_version": "1.0",
+        "formulas": {
+            "web": { "base": 8000, "stride": 1 },
+            "otlp_grpc": { "base": 4317, "stride": 10 },
+            "db": { "base": 5432, "stride": 1 },
+        },
+        "main": { "web": 8000, "otlp_grpc": 4317, "db": 5432 },
+        "slots": [
+            { "slot_id": 2, "profile": "only", "ports": { "web": 8002, "otlp_grpc": 4337, "db": 5434 } },
+            { "slot_id": 10, "profile": "only", "ports": { "web": 8010, "otlp_grpc": 4417, "db": 5442 } },
+        ],
+    });
+    assert_eq!(map, expected);
+    // Programs see the ports in the order of the spec, the primary port first.
+    let names = map["main"].as_object().expect("an object").keys();
+    assert_eq!(names.collect::<Vec<_>>(), ["web", "otlp_grpc", "db"]);
+    assert!(run.stdout.ends_with("}\n"));
+    assert!(machine.tree().is_empty());
+}
+
+#[test]
+fn the_map_follows_the_spec_and_not_the_registry() {
+    let machine = Machine::small();
+    machine.kinfra("apply").exits(0);
+    let before = machine.tree();
+    machine.edit_spec("web = 8000", "web = 9000");
+    machine.kinfra("ports").exits(0).prints_exactly(
+        " Slot  Profile  WEB
+    0  (main)   9000
+    1  only     9001
+    2  only     9002
+",
+    );
+    assert_eq!(machine.tree(), before);
+}
+
+#[test]
+fn the_map_of_the_largest_pool_is_complete() {
+    let machine = Machine::small();
+    machine.edit_spec("ids = \"1-2\"", "ids = \"1-57535\"");
+    let run = machine.kinfra("ports").exits(0).prints("57535  only     65535\n");
+    assert_eq!(run.stdout.lines().count(), 1 + 1 + 57535);
+}

@@ -23,11 +23,8 @@ pub(super) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     if args.dry_run {
         return Ok(Exit::Done);
     }
-    let (plan, outcome) = if shown.actions().next().is_some() {
-        run_under_lock(&shown, &pool, args)?
-    } else {
-        (shown, Outcome::default())
-    };
+    let (plan, outcome) =
+        if shown.has_work() { run_under_lock(&shown, &pool, args)? } else { (shown, Outcome::default()) };
     say(&format!("\n{}", report::plan::outcome(&outcome, &plan, &pool)))?;
     Ok(if outcome.failed.is_empty() { Exit::Done } else { Exit::Failed })
 }
@@ -39,7 +36,7 @@ fn look(root: Option<&Root>, pool: &Pool) -> Result<(Plan, Observed)> {
 
 /// Plans again, now that nobody else can write, and runs that plan if it does nothing that was not shown.
 fn run_under_lock(shown: &Plan, pool: &Pool, args: &ApplyArgs) -> Result<(Plan, Outcome)> {
-    let locked = Root::make(&pool.root)?.lock(args.lock_timeout, "kinfra apply")?;
+    let locked = Root::make(&pool.root)?.lock(&pool::lock_policy(&args.lock, "kinfra apply"))?;
     let (plan, observed) = look(Some(locked.root()), pool)?;
     if !plan.is_within(shown) {
         let message = format!(

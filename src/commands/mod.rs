@@ -6,19 +6,28 @@ use anyhow::Result;
 
 use crate::cli::{SandboxVerb, Verb};
 use crate::fault::Exit;
+use crate::host;
 use crate::invocation::Invocation;
 
 mod apply;
+mod approve;
+mod claim;
+mod doctor;
 mod plan;
 mod pool;
 mod ports;
+mod release;
 mod slots;
 
 /// Runs a verb.
 pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
+    host::signals::survive_file_size_limit()?;
     match verb {
         Verb::Plan(args) => plan::run(&args, invocation),
         Verb::Apply(args) | Verb::Sandbox(SandboxVerb::Provision(args)) => apply::run(&args, invocation),
+        Verb::Claim(args) => claim::run(&args, invocation),
+        Verb::Release(args) => release::run(&args, invocation),
+        Verb::Doctor(args) => doctor::run(&args, invocation),
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),
         Verb::Ports(args) => ports::run(&args, invocation),
     }

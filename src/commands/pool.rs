@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::cli::PoolArgs;
+use crate::cli::{LockArgs, PoolArgs};
 use crate::desired::{self, Place, Pool, TemplateTexts};
 use crate::embedded;
 use crate::fault::Fault;
 use crate::host;
+use crate::host::fs::Dir;
+use crate::host::lock::LockPolicy;
 use crate::invocation::Invocation;
 use crate::report::Paths;
 use crate::spec::Spec;
@@ -53,11 +55,11 @@ pub(super) fn declared(args: &PoolArgs, invocation: &Invocation) -> Result<Decla
         Fault::spec(mistake::render(mistakes.iter().map(|mistake| (&source, mistake))))
     })?;
     let root = match args.root.as_ref().filter(|root| !root.as_str().is_empty()) {
-        Some(root) => invocation.here.join(root),
+        Some(root) => given(root, invocation)?,
         None => spec.root.resolve(invocation.home.as_deref()).ok_or_else(|| {
             let root = spec.root.as_str();
             Fault::usage(format!(
-                "root `{root}` needs HOME, which is not set: set it, or give an absolute --root"
+                "root `{root}` needs HOME, which is not set to an absolute path: set it, or give an absolute --root"
             ))
         })?,
     };
@@ -97,6 +99,19 @@ impl Declared {
     }
 }
 
+/// The absolute path of one that the user gave, in a flag or the environment, where no shell expands `~/`.
+fn given(path: &Utf8Path, invocation: &Invocation) -> Result<Utf8PathBuf> {
+    match path.strip_prefix("~") {
+        Err(_) => Ok(invocation.here.join(path)),
+        Ok(below) => match &invocation.home {
+            Some(home) => Ok(home.join(below)),
+            None => {
+                Err(Fault::usage(format!("`{path}` needs HOME, which is not set to an absolute path")).into())
+            }
+        },
+    }
+}
+
 /// The text of a template, or why there is none.
 fn read_template(path: &Utf8Path) -> Result<String, String> {
     let bytes = host::fs::read_named(path, LIMIT).map_err(|error| format!("cannot be read: {error}"))?;
@@ -107,18 +122,22 @@ fn read_template(path: &Utf8Path) -> Result<String, String> {
 /// The spec on disk, if there is one: named, or here, or in a parent within the repository.
 fn find_spec(args: &PoolArgs, invocation: &Invocation) -> Result<Option<(Utf8PathBuf, String)>> {
     if let Some(named) = args.spec.as_ref().filter(|spec| !spec.as_str().is_empty()) {
-        let path = invocation.here.join(named);
-        let text = read_spec(&path)?.ok_or_else(|| Fault::spec(format!("spec `{named}` does not exist")))?;
+        let path = given(named, invocation)?;
+        let missing = || Fault::spec(format!("spec `{named}`, from --spec or KINFRA_SPEC, does not exist"));
+        let text = read_spec(&path)?.ok_or_else(missing)?;
         return Ok(Some((path, text)));
     }
-    let mut candidates = vec![invocation.here.as_path()];
-    if let Some(top) = invocation.here.ancestors().position(|dir| host::fs::exists(&dir.join(".git"))) {
-        candidates.extend(invocation.here.ancestors().skip(1).take(top));
-    }
+    let here = invocation.here.as_path();
+    let top = host::git::top_of(here).unwrap_or(here);
+    let candidates = here.ancestors().take_while(|dir| dir.starts_with(top));
     for dir in candidates {
         let path = dir.join(SPEC);
         if let Some(text) = read_spec(&path)? {
             return Ok(Some((path, text)));
+        }
+        // The embedded pool instead of a declared one would be a surprise.
+        if Dir::open(dir).is_ok_and(|dir| dir.has(SPEC).unwrap_or(false)) {
+            return Err(Fault::spec(format!("spec `{path}` is a symbolic link to nothing")).into());
         }
     }
     Ok(None)
@@ -126,13 +145,27 @@ fn find_spec(args: &PoolArgs, invocation: &Invocation) -> Result<Option<(Utf8Pat
 
 fn read_spec(path: &Utf8Path) -> Result<Option<String>> {
     let bytes = host::fs::read_named(path, LIMIT);
-    let Some(bytes) = bytes.with_context(|| Fault::spec(format!("spec `{path}` cannot be read")))? else {
-        return Ok(None);
-    };
+    let bytes = bytes.map_err(|error| Fault::spec(format!("spec `{path}` cannot be read: {error}")))?;
+    let Some(bytes) = bytes else { return Ok(None) };
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = error.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count() + 1;
         Fault::spec(format!("spec `{path}` is not text: line {line} has a byte that is not UTF-8"))
     })?;
     Ok(Some(text))
+}
+
+/// The directory that stands for whoever runs kinfra: the worktree, else the current directory; by its canonical path.
+///
+/// # Errors
+/// When it cannot be resolved.
+pub(super) fn this_worktree(invocation: &Invocation) -> Result<Utf8PathBuf> {
+    let here = &invocation.here;
+    let top = host::git::top_of(here).unwrap_or(here);
+    host::fs::canonical(top).with_context(|| format!("`{top}` cannot be resolved"))
+}
+
+/// The flags of the lock as a policy; `command` is what others are told of the holder.
+pub(super) fn lock_policy<'a>(args: &LockArgs, command: &'a str) -> LockPolicy<'a> {
+    LockPolicy { patience: args.lock_timeout, command, network: args.unsafe_no_lock }
 }

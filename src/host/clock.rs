@@ -8,6 +8,16 @@ pub fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// The time as the registry holds it: ISO 8601, UTC, with microseconds and an offset.
+pub fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
+}
+
+/// The time as the name of a file can hold it: UTC, to the second.
+pub fn stamp() -> String {
+    jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
 /// Measures how long something takes, whatever happens to the clock on the wall.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);

@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
+use crate::fault::Fault;
 use crate::slot::{FileMode, Obstacle};
 
 /// The mode of directories that kinfra makes: for their owner only.
@@ -235,11 +236,64 @@ impl Dir {
         list().with_context(|| format!("could not list `{}`", self.path))
     }
 
-    /// Opens a file in the directory for reading and writing, making it if it is missing, following no link.
-    pub fn open_or_make(&self, name: &str) -> io::Result<File> {
+    /// Opens a file in the directory for reading and writing, making it if it is missing.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is no regular file.
+    pub fn open_or_make(&self, name: &str) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let handle = rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)?;
-        Ok(File::from(handle))
+        self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR))
+    }
+
+    /// Opens a file in the directory for reading, if it is there.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is no regular file.
+    pub fn open_file(&self, name: &str) -> Result<Option<File>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
+            Err(Errno::NOENT) => Ok(None),
+            opened => self.open_regular(name, opened).map(Some),
+        }
+    }
+
+    fn open_regular(&self, name: &str, opened: rustix::io::Result<OwnedFd>) -> Result<File> {
+        let path = self.path.join(name);
+        let refuse = |obstacle| {
+            Fault::unreadable(format!("`{path}` is {obstacle}: move it away while no kinfra runs"))
+        };
+        match opened {
+            Ok(handle) => {
+                let stat =
+                    rustix::fs::fstat(&handle).with_context(|| format!("could not examine `{path}`"))?;
+                obstacle_to_file(&stat)
+                    .map_or_else(|| Ok(File::from(handle)), |obstacle| Err(refuse(obstacle).into()))
+            }
+            Err(Errno::LOOP | Errno::MLINK) => Err(refuse(Obstacle::Symlink).into()),
+            Err(Errno::ISDIR) => Err(refuse(Obstacle::Directory).into()),
+            Err(Errno::NXIO) => Err(refuse(Obstacle::Special).into()),
+            Err(errno) => Err(errno).with_context(|| format!("could not open `{path}`")),
+        }
+    }
+
+    /// The permissions of what stands at a name in the directory; of a link, none.
+    pub fn mode_of(&self, name: &str) -> Option<u32> {
+        let stat = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        (!FileType::from_raw_mode(stat.st_mode).is_symlink()).then_some(stat.st_mode & 0o7777)
+    }
+
+    /// Where a link in the directory points.
+    pub fn link_target(&self, name: &str) -> Option<String> {
+        rustix::fs::readlinkat(&self.handle, name, Vec::new()).ok()?.into_string().ok()
+    }
+
+    /// How much room is left on the directory's disk: MiB and files.
+    pub fn free_space(&self) -> Result<(u64, u64)> {
+        let stat = rustix::fs::fstatvfs(&self.handle)
+            .with_context(|| format!("could not examine the disk of `{}`", self.path))?;
+        // Some file systems have no fixed number of files, and say 0 of 0.
+        let files = if stat.f_files == 0 { u64::MAX } else { stat.f_favail };
+        Ok((stat.f_bavail.saturating_mul(stat.f_frsize) >> 20, files))
     }
 
     /// Whether a name in the directory still is this open file.
@@ -259,6 +313,30 @@ impl Dir {
             Err(Errno::NOENT) => Ok(false),
             Err(errno) => Err(errno).with_context(|| format!("could not examine `{}`", self.path.join(name))),
         }
+    }
+
+    /// The name of the network file system that the directory is on, if it is on one.
+    pub fn network_file_system(&self) -> Result<Option<&'static str>> {
+        #[cfg(target_os = "linux")]
+        {
+            // The magic numbers are those of linux/magic.h.
+            const NETWORK: [(u32, &str); 7] = [
+                (0x6969, "NFS"),
+                (0x517B, "SMB"),
+                (0xFF53_4D42, "CIFS"),
+                (0xFE53_4D42, "SMB2"),
+                (0x0102_1997, "9p"),
+                (0x5346_414F, "AFS"),
+                (0x00C3_6400, "Ceph"),
+            ];
+            let stat = rustix::fs::fstatfs(&self.handle)
+                .with_context(|| format!("could not examine the file system of `{}`", self.path))?;
+            let found = u32::try_from(stat.f_type).ok();
+            let network = NETWORK.iter().find(|(magic, _)| found == Some(*magic));
+            Ok(network.map(|(_, name)| *name))
+        }
+        #[cfg(not(target_os = "linux"))]
+        Ok(None)
     }
 
     /// Makes what the directory lists durable.
@@ -368,6 +446,12 @@ pub fn read_named(path: &Utf8Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
         return Err(io::Error::other(format!("it is {obstacle}")));
     }
     read_up_to(File::from(handle), stat.st_size, limit).map(Some)
+}
+
+/// Whether a directory is at a path, followed through links.
+pub fn is_directory(path: &Utf8Path) -> bool {
+    let stat = rustix::fs::stat(path.as_std_path());
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
 }
 
 /// Whether anything is at a path, followed through links.

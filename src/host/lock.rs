@@ -13,6 +13,17 @@ use crate::fault::Fault;
 /// The lock's name in the root: made once, never renamed or removed.
 pub(super) const NAME: &str = ".lock";
 
+/// How to take the lock.
+#[derive(Debug, Clone, Copy)]
+pub struct LockPolicy<'a> {
+    /// How long to wait for it.
+    pub patience: Duration,
+    /// What others are told of the holder.
+    pub command: &'a str,
+    /// Whether a network file system will do.
+    pub network: bool,
+}
+
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
@@ -20,13 +31,23 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Waits for the lock, at most for `patience`. `command` is what others are told of the holder.
-    pub(super) fn acquire(dir: &Dir, patience: Duration, command: &str) -> Result<Self> {
+    /// Waits for the lock.
+    pub(super) fn acquire(dir: &Dir, policy: &LockPolicy<'_>) -> Result<Self> {
+        let LockPolicy { patience, command, network } = *policy;
+        if let Some(kind) = dir.network_file_system()?.filter(|_| !network) {
+            let advice =
+                "put the root on a local one, or give --unsafe-no-lock if only this machine writes to it";
+            let message = format!(
+                "`{}` is on a network file system ({kind}), where locks may not hold: {advice}",
+                dir.path()
+            );
+            return Err(Fault::locked(message).into());
+        }
         let path = dir.path().join(NAME);
         let waiting = clock::Stopwatch::start();
         let mut pause = Duration::from_millis(2);
         loop {
-            let mut file = dir.open_or_make(NAME).with_context(|| format!("could not open `{path}`"))?;
+            let mut file = dir.open_or_make(NAME)?;
             match file.try_lock() {
                 Ok(()) => {
                     let lock = Self { file };
@@ -51,6 +72,19 @@ impl Lock {
                         format!("`{path}` cannot be locked ({error}): put the root on a local file system");
                     return Err(Fault::locked(message).into());
                 }
+            }
+        }
+    }
+
+    /// Who holds the lock, if somebody does. Takes it for a moment, shared, to see.
+    pub(super) fn holder(dir: &Dir) -> Result<Option<String>> {
+        let path = dir.path().join(NAME);
+        let Some(mut file) = dir.open_file(NAME)? else { return Ok(None) };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(read_signature(&mut file))),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("`{path}` cannot be locked"))
             }
         }
     }

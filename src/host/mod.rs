@@ -1,7 +1,11 @@
 //! The machine. The only code that opens files, takes locks and asks for the time.
 
 pub mod clock;
+pub mod compose;
 pub mod fs;
-mod lock;
+pub mod git;
+pub mod lock;
+pub mod net;
 pub mod root;
+pub mod signals;
 pub mod staging;

@@ -1,21 +1,24 @@
 //! A pool's root: reading it, which takes no lock and writes nothing, and writing it, which needs the lock.
 
 use std::io;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs::{self, Dir, Found};
-use super::lock::Lock;
+use super::lock::{Lock, LockPolicy};
 use super::staging::Staging;
 use crate::fault::Fault;
 use crate::slot::{FileMode, SlotId};
 
-const REGISTRY: &str = "registry.json";
-const BACKUP: &str = "registry.json.bak";
-/// Where everything is written before it is moved into place.
-const TEMPORARY: &str = ".tmp";
+/// The registry's name in the root.
+pub const REGISTRY: &str = "registry.json";
+/// The name of the registry's backup: what it was before the last save.
+pub const BACKUP: &str = "registry.json.bak";
+/// The lock's name in the root.
+pub const LOCK: &str = super::lock::NAME;
+/// Where everything in the root is written before it is moved into place.
+pub const TEMPORARY: &str = ".tmp";
 /// The most that a registry may be, in bytes.
 const REGISTRY_LIMIT: u64 = 64 << 20;
 
@@ -55,10 +58,7 @@ pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
 /// A pool in a slot of another would be taken for that slot's files.
 fn refuse_inside_slot(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
     for ancestor in resolved.ancestors() {
-        let is_slot = ancestor.file_name().is_some_and(|name| {
-            name.strip_prefix("slot-")
-                .is_some_and(|id| SlotId::parse_list(id).is_ok_and(|ids| ids.len() == 1))
-        });
+        let is_slot = ancestor.file_name().and_then(SlotId::of_directory).is_some();
         let owner = ancestor.parent().filter(|parent| is_slot && fs::exists(&parent.join(REGISTRY)));
         if let Some(owner) = owner {
             let message =
@@ -67,6 +67,13 @@ fn refuse_inside_slot(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The registry, or what it depends on, cannot be trusted.
+pub fn unreadable(what: &str) -> Fault {
+    Fault::unreadable(format!(
+        "{what}: nothing was changed; `kinfra doctor --repair` shows what can be restored"
+    ))
 }
 
 impl Root {
@@ -112,28 +119,58 @@ impl Root {
     /// # Errors
     /// [`Fault`] when it vanished, is no regular file, is too large or is not text.
     pub fn registry(&self) -> Result<Option<String>> {
-        let path = self.registry_path();
-        let repair = "nothing was changed";
-        match self.dir.read(Utf8Path::new(REGISTRY), REGISTRY_LIMIT) {
-            Ok(Found::This(content)) => {
-                let text = String::from_utf8(content.bytes);
-                let text =
-                    text.map_err(|_| Fault::unreadable(format!("registry `{path}` is not UTF-8; {repair}")))?;
-                Ok(Some(text))
-            }
-            Ok(Found::Nothing) if self.dir.has(BACKUP)? => {
-                let backup = self.dir.path().join(BACKUP);
-                let message = format!("registry `{path}` vanished, but `{backup}` is there; {repair}");
-                Err(Fault::unreadable(message).into())
-            }
-            Ok(Found::Nothing) => Ok(None),
-            Ok(Found::Other(obstacle)) => {
-                Err(Fault::unreadable(format!("registry `{path}` is {obstacle}; {repair}")).into())
-            }
-            Err(error) => {
-                Err(error.context(Fault::unreadable(format!("registry `{path}` cannot be read; {repair}"))))
-            }
+        let text = self.state(REGISTRY)?;
+        if text.is_none() && self.dir.has(BACKUP)? {
+            let (path, backup) = (self.registry_path(), self.path().join(BACKUP));
+            return Err(unreadable(&format!("`{path}` vanished, but `{backup}` is there")).into());
         }
+        Ok(text)
+    }
+
+    /// The text of the registry's backup, if there is one.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is no regular file, is too large or is not text.
+    pub fn backup(&self) -> Result<Option<String>> {
+        self.state(BACKUP)
+    }
+
+    fn state(&self, name: &str) -> Result<Option<String>> {
+        let path = self.path().join(name);
+        match self.dir.read(Utf8Path::new(name), REGISTRY_LIMIT) {
+            Ok(Found::This(content)) => match String::from_utf8(content.bytes) {
+                Ok(text) => Ok(Some(text)),
+                Err(error) => {
+                    Err(unreadable(&format!("`{path}` is not text: {}", error.utf8_error())).into())
+                }
+            },
+            Ok(Found::Nothing) => Ok(None),
+            Ok(Found::Other(obstacle)) => Err(unreadable(&format!("`{path}` is {obstacle}")).into()),
+            Err(error) => Err(unreadable(&format!("{error:#}")).into()),
+        }
+    }
+
+    /// What can be read of a registry that cannot be trusted; empty when nothing can.
+    pub fn broken_registry(&self) -> String {
+        match self.dir.read(Utf8Path::new(REGISTRY), REGISTRY_LIMIT) {
+            Ok(Found::This(content)) => String::from_utf8_lossy(&content.bytes).into_owned(),
+            Ok(Found::Nothing | Found::Other(_)) | Err(_) => String::new(),
+        }
+    }
+
+    /// Who holds the lock, if somebody does.
+    pub fn lock_holder(&self) -> Result<Option<String>> {
+        Lock::holder(&self.dir)
+    }
+
+    /// The root's directory, for looking at.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// Where the root is, for messages.
+    pub fn path(&self) -> &Utf8Path {
+        self.dir.path()
     }
 
     /// Where the registry is, for messages.
@@ -146,12 +183,12 @@ impl Root {
         self.dir.dir(Utf8Path::new(&slot.directory()))
     }
 
-    /// Takes the lock, waiting at most for `patience`; `command` is what others are told of the holder.
+    /// Takes the lock.
     ///
     /// # Errors
     /// [`Fault`] when somebody else holds it.
-    pub fn lock(self, patience: Duration, command: &str) -> Result<LockedRoot> {
-        let lock = Lock::acquire(&self.dir, patience, command)?;
+    pub fn lock(self, policy: &LockPolicy<'_>) -> Result<LockedRoot> {
+        let lock = Lock::acquire(&self.dir, policy)?;
         let temporary = self.dir.make_dir(Utf8Path::new(TEMPORARY))?;
         temporary.empty()?;
         Ok(LockedRoot { root: self, lock, temporary })
@@ -182,19 +219,8 @@ impl LockedRoot {
     /// # Errors
     /// [`Fault`] when the registry on disk is no longer the one that was read: another program's write is not lost.
     pub fn save_registry(&self, read: Option<&str>, new: &str) -> Result<()> {
-        let dir = &self.root.dir;
-        let write = |name: &str, text: &str| -> Result<()> {
-            let file = self.temporary.write_new(name, text.as_bytes(), FileMode::PRIVATE)?;
-            file.sync_all().with_context(|| format!("could not sync `{}`", self.temporary.path().join(name)))
-        };
-        write(REGISTRY, new)?;
-        if !self.lock.is_held(dir)? {
-            let path = dir.path().join(super::lock::NAME);
-            return Err(Fault::locked(format!(
-                "`{path}` was replaced while kinfra held it: nothing was saved"
-            ))
-            .into());
-        }
+        self.stage_state(REGISTRY, new)?;
+        self.check_lock()?;
         if self.root.registry()?.as_deref() != read {
             let path = self.root.registry_path();
             let message =
@@ -202,19 +228,51 @@ impl LockedRoot {
             return Err(Fault::refused(message).into());
         }
         if let Some(old) = read {
-            if !dir.link(REGISTRY, &self.temporary, BACKUP) {
-                write(BACKUP, old)?;
+            if !self.dir().link(REGISTRY, &self.temporary, BACKUP) {
+                self.stage_state(BACKUP, old)?;
             }
-            self.temporary.rename_over(BACKUP, dir, BACKUP)?;
+            self.temporary.rename_over(BACKUP, self.dir(), BACKUP)?;
         }
-        self.temporary.rename_over(REGISTRY, dir, REGISTRY)?;
-        dir.sync()?;
-        if read.is_none() {
-            // Only now: a backup without a registry means that the registry vanished.
-            write(BACKUP, new)?;
-            self.temporary.rename_over(BACKUP, dir, BACKUP)?;
-            dir.sync()?;
+        self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY)?;
+        self.dir().sync()?;
+        // A backup without a registry means that the registry vanished, so the first backup comes after it.
+        if self.dir().has(BACKUP)? { Ok(()) } else { self.replace_backup(new) }
+    }
+
+    /// Puts a registry in the place of one that cannot be read, which stays under the name `aside`.
+    pub fn replace_broken_registry(&self, new: &str, aside: &str) -> Result<()> {
+        self.stage_state(REGISTRY, new)?;
+        self.check_lock()?;
+        // By a second name, so that there is a registry at every moment. What is no file can only be moved.
+        if !self.dir().link(REGISTRY, self.dir(), aside) && self.dir().has(REGISTRY)? {
+            self.dir().rename_new(REGISTRY, self.dir(), aside)?;
         }
-        Ok(())
+        self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY)?;
+        self.dir().sync()
+    }
+
+    /// Replaces the backup.
+    pub fn replace_backup(&self, text: &str) -> Result<()> {
+        self.stage_state(BACKUP, text)?;
+        self.temporary.rename_over(BACKUP, self.dir(), BACKUP)?;
+        self.dir().sync()
+    }
+
+    fn dir(&self) -> &Dir {
+        &self.root.dir
+    }
+
+    /// Writes a file of the root's state where nobody looks for it, durably.
+    fn stage_state(&self, name: &str, text: &str) -> Result<()> {
+        let file = self.temporary.write_new(name, text.as_bytes(), FileMode::PRIVATE)?;
+        file.sync_all().with_context(|| format!("could not sync `{}`", self.temporary.path().join(name)))
+    }
+
+    fn check_lock(&self) -> Result<()> {
+        if self.lock.is_held(self.dir())? {
+            return Ok(());
+        }
+        let path = self.root.path().join(LOCK);
+        Err(Fault::locked(format!("`{path}` was replaced while kinfra held it: nothing was saved")).into())
     }
 }

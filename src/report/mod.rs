@@ -4,8 +4,13 @@ use std::fmt::{self, Display};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub mod claim;
+pub mod doctor;
 pub mod plan;
 pub mod table;
+
+/// The version of the JSON documents: additions are minor, everything else is major.
+const FORMAT_VERSION: &str = "1.0";
 
 /// Shows paths below the home directory with `~`.
 #[derive(Debug, Clone, Copy)]
@@ -35,4 +40,10 @@ impl<I: Iterator<Item = impl Display> + Clone> Display for Commas<I> {
         }
         Ok(())
     }
+}
+
+/// Text of others, with what could steer a terminal written out.
+fn printable(text: &str) -> String {
+    let write = |c: char| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() };
+    text.chars().map(write).collect()
 }

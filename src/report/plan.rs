@@ -10,12 +10,16 @@ use super::{Commas, Paths};
 use crate::apply::Outcome;
 use crate::desired::{Pool, Slot};
 use crate::diff::FieldChange;
+use crate::observe::ImportState;
 use crate::plan::{Action, Blocked, Flag, Kind, Plan, SlotPlan};
 use crate::slot::SlotId;
 
 /// The plan: a heading a slot, details below those that would be created, and the totals.
 pub fn render(plan: &Plan, pool: &Pool, paths: Paths<'_>) -> String {
     let mut text = String::new();
+    if let Some(import) = &plan.import {
+        let _ = write_import(&mut text, import, paths);
+    }
     for (&slot, slot_plan) in &plan.slots {
         let _ = heading(&mut text, slot, slot_plan, pool.slots.get(&slot), paths);
     }
@@ -24,6 +28,27 @@ pub fn render(plan: &Plan, pool: &Pool, paths: Paths<'_>) -> String {
     }
     let _ = totals(&mut text, plan);
     text
+}
+
+fn write_import(text: &mut String, import: &ImportState, paths: Paths<'_>) -> fmt::Result {
+    match import {
+        ImportState::Pending { path, slots, claimed } => {
+            let path = paths.show(path);
+            writeln!(
+                text,
+                "  {} Would import {slots} slot(s), {claimed} of them claimed, from {path}",
+                "+".green()
+            )
+        }
+        ImportState::Changed(path) => {
+            let path = paths.show(path);
+            writeln!(
+                text,
+                "  {} {path} changed after it was imported: kinfra no longer reads it",
+                "!".yellow()
+            )
+        }
+    }
 }
 
 fn heading(
@@ -156,6 +181,9 @@ pub fn outcome(outcome: &Outcome, plan: &Plan, pool: &Pool) -> String {
 }
 
 fn write_outcome(text: &mut String, outcome: &Outcome, plan: &Plan, pool: &Pool) -> fmt::Result {
+    if let Some(ImportState::Pending { slots, .. }) = &plan.import {
+        writeln!(text, "Imported {slots} slot(s)")?;
+    }
     let (mut created, mut adopted, mut restored) = (0, 0, 0);
     for (id, action) in &outcome.done {
         let profile = pool.slots.get(id).map_or("", |slot| slot.profile.name.as_str());

@@ -7,13 +7,10 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 use serde_json::{Map, Value, json};
 
-use super::Paths;
+use super::{FORMAT_VERSION, Paths, printable};
 use crate::registry::Registry;
 use crate::slot::{Port, PortFormula, PortName};
 use crate::spec::Spec;
-
-/// The version of the JSON documents: additions are minor, everything else is major.
-const FORMAT_VERSION: &str = "1.0";
 
 /// The registered slots in numeric order. `primary` is the port that the pool is known by.
 pub fn slots(registry: &Registry, primary: &PortName, paths: Paths<'_>) -> String {
@@ -92,10 +89,4 @@ fn lines(table: &Table) -> String {
 
 fn number(value: impl Display) -> Cell {
     Cell::new(value).set_alignment(CellAlignment::Right)
-}
-
-/// Text of others, with what could steer a terminal written out.
-fn printable(text: &str) -> String {
-    let write = |c: char| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() };
-    text.chars().map(write).collect()
 }

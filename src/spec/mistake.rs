@@ -26,12 +26,21 @@ pub struct Mistake {
     pub related: Vec<(Range<usize>, String)>,
     /// What to do about it.
     pub help: Option<String>,
+    /// What else to know.
+    pub note: Option<String>,
 }
 
 impl Mistake {
     /// A mistake with nothing but its place and message.
     pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { span, message: message.into(), label: String::new(), related: Vec::new(), help: None }
+        Self {
+            span,
+            message: message.into(),
+            label: String::new(),
+            related: Vec::new(),
+            help: None,
+            note: None,
+        }
     }
 
     /// Adds what stands beside the underline.
@@ -54,13 +63,24 @@ impl Mistake {
         self.help = help.into();
         self
     }
+
+    /// Adds what else to know.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
 }
+
+/// How many mistakes are shown: a file with more is not what it is meant to be.
+const SHOWN: usize = 50;
 
 /// Shows mistakes in their source, as compilers do, with colour codes for the printer to keep or strip.
 pub fn render<'a>(mistakes: impl IntoIterator<Item = (&'a Source, &'a Mistake)>) -> String {
     let renderer = Renderer::styled();
-    let shown = mistakes.into_iter().map(|(source, mistake)| {
-        let Mistake { span, message, label, related, help } = mistake;
+    let mut mistakes = mistakes.into_iter();
+    let shown = mistakes.by_ref().take(SHOWN).map(|(source, mistake)| {
+        let Mistake { span, message, label, related, help, note } = mistake;
         let place = |kind: AnnotationKind, span: &Range<usize>, label: &str| {
             let label = (!label.is_empty()).then(|| label.to_owned());
             kind.span(within(span, &source.text)).label(label)
@@ -73,9 +93,17 @@ pub fn render<'a>(mistakes: impl IntoIterator<Item = (&'a Source, &'a Mistake)>)
         if let Some(help) = help {
             group = group.element(Level::HELP.message(help));
         }
+        if let Some(note) = note {
+            group = group.element(Level::NOTE.message(note));
+        }
         renderer.render(&[group])
     });
-    shown.collect::<Vec<_>>().join("\n\n")
+    let mut shown: Vec<String> = shown.collect();
+    let more = mistakes.count();
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join("\n\n")
 }
 
 /// Keeps a span inside its text and on the boundaries of its characters.
@@ -85,9 +113,22 @@ fn within(span: &Range<usize>, text: &str) -> Range<usize> {
     start..end.max(start)
 }
 
-/// The names most like a misspelt one, as help: "did you mean `api`?".
-pub fn suggestion<'a>(misspelt: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+/// The name most like a misspelt one.
+pub fn closest<'a>(misspelt: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let known: Vec<&str> = known.into_iter().collect();
-    let close = similar::get_close_matches(misspelt, &known, 1, 0.6);
-    close.first().map(|name| format!("did you mean `{name}`?"))
+    similar::get_close_matches(misspelt, &known, 1, 0.6).first().copied()
+}
+
+/// Help with a name that is not known: "did you mean `api`?", or else all that are, after `otherwise`.
+pub fn suggestion<'a>(
+    misspelt: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    otherwise: &str,
+) -> Option<String> {
+    let known: Vec<&str> = known.into_iter().collect();
+    let all = || known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match closest(misspelt, known.iter().copied()) {
+        Some(name) => Some(format!("did you mean `{name}`?")),
+        None => (!known.is_empty()).then(|| format!("{otherwise} {}", all())),
+    }
 }

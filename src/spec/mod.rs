@@ -118,14 +118,22 @@ impl Spec {
         if !errors.is_empty() {
             let syntax =
                 |error: &toml::de::Error| Mistake::new(error.span().unwrap_or(0..0), error.message());
-            return Err(errors.iter().map(syntax).collect());
+            return Err(in_order(errors.iter().map(syntax).collect()));
+        }
+        if document.get_ref().is_empty() {
+            let help = "a pool needs `version = 1`, [pool], [ports], [[profiles]], [[slots]] and [files]";
+            return Err(vec![Mistake::new(0..0, "the file declares nothing").help(help.to_owned())]);
         }
         let mut mistakes = Vec::new();
         let spec = read::file(section::Section::root(&document), &mut mistakes);
-        mistakes.sort_by_key(|mistake| mistake.span.start);
         match spec {
             Some(spec) if mistakes.is_empty() => Ok(spec),
-            _ => Err(mistakes),
+            _ => Err(in_order(mistakes)),
         }
     }
+}
+
+fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
+    mistakes.sort_by_key(|mistake| mistake.span.start);
+    mistakes
 }

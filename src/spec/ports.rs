@@ -1,9 +1,8 @@
 //! `[ports]`: formulas as written, and the flaws of the port proof as mistakes at their places.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::num::NonZeroU16;
 use std::ops::Range;
-use std::rc::Rc;
 
 use toml::Spanned;
 use toml::de::DeValue;
@@ -12,7 +11,7 @@ use super::mistake::Mistake;
 use super::read::named;
 use super::section::{Section, Value, number, wrong_type};
 use crate::proof::{self, Flaw, Remedy};
-use crate::slot::{Port, PortFormula, PortName, Profile, SlotId};
+use crate::slot::{Port, PortFormula, PortName, SlotId};
 
 /// The formulas with their places, not yet proven.
 pub(super) struct Ports(Vec<Spanned<(PortName, PortFormula)>>);
@@ -45,7 +44,7 @@ fn formula(value: Value<'_>, mistakes: &mut Vec<Mistake>) -> Option<PortFormula>
         return None;
     };
     let mut section = Section::of(value, "a port", mistakes)?;
-    let base = section.require("base", mistakes).and_then(|value| base(value, mistakes));
+    let base = section.require("base").and_then(|value| base(value, mistakes));
     let stride = match section.get("stride") {
         None => Some(NonZeroU16::MIN),
         Some(value) => stride(value, mistakes),
@@ -55,42 +54,37 @@ fn formula(value: Value<'_>, mistakes: &mut Vec<Mistake>) -> Option<PortFormula>
 }
 
 fn base(value: Value<'_>, mistakes: &mut Vec<Mistake>) -> Option<Port> {
-    let base = number(value, "a base", mistakes)?;
-    let port = Port::new(base);
-    if port.is_none() {
-        let message = format!("base {base} is below {}: ports up to there need privileges", Port::MIN);
-        mistakes.push(Mistake::new(value.span(), message));
-    }
-    port
+    number(value, "a base", Port::MIN..=Port::MAX, mistakes).and_then(Port::new)
 }
 
 fn stride(value: Value<'_>, mistakes: &mut Vec<Mistake>) -> Option<NonZeroU16> {
-    let stride = NonZeroU16::new(number(value, "a stride", mistakes)?);
-    if stride.is_none() {
-        mistakes.push(Mistake::new(value.span(), "stride 0 would give every slot the same port"));
-    }
-    stride
+    number(value, "a stride", 1..=u16::MAX, mistakes).and_then(NonZeroU16::new)
 }
 
 impl Ports {
     /// Notes every flaw of the port proof, each at the formulas that cause it.
-    pub(super) fn prove(&self, slots: &BTreeMap<SlotId, Rc<Profile>>, mistakes: &mut Vec<Mistake>) {
+    pub(super) fn prove(&self, slots: &BTreeSet<SlotId>, mistakes: &mut Vec<Mistake>) {
         let formulas: Vec<PortFormula> = self.0.iter().map(|entry| entry.get_ref().1).collect();
-        let slots: BTreeSet<SlotId> = slots.keys().copied().collect();
-        let flaws = proof::prove(&formulas, &slots).err().unwrap_or_default();
-        mistakes.extend(flaws.into_iter().filter_map(|flaw| self.mistake(&flaw)));
+        let flaws = proof::prove(&formulas, slots).err().unwrap_or_default();
+        mistakes.extend(flaws.into_iter().filter_map(|flaw| self.mistake(&flaw, slots)));
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &PortName> {
+        self.0.iter().map(|entry| &entry.get_ref().0)
     }
 
     pub(super) fn into_formulas(self) -> Vec<(PortName, PortFormula)> {
         self.0.into_iter().map(Spanned::into_inner).collect()
     }
 
-    fn mistake(&self, flaw: &Flaw) -> Option<Mistake> {
+    fn mistake(&self, flaw: &Flaw, slots: &BTreeSet<SlotId>) -> Option<Mistake> {
         match *flaw {
-            Flaw::OutOfRange { formula, slot, number, highest_base } => {
+            Flaw::OutOfRange { formula, slot, number } => {
                 let (span, name, formula) = self.entry(formula)?;
                 let message = format!("port `{name}` of slot {slot} would be {number}, above {}", Port::MAX);
-                let help = match highest_base {
+                let past_base = formula.number(slots.last()?.get()) - u32::from(formula.base.get());
+                let highest_base = u32::from(Port::MAX).checked_sub(past_base);
+                let help = match highest_base.filter(|base| *base >= Port::MIN.into()) {
                     Some(base) => format!("the highest base that keeps every slot in range is {base}"),
                     None => "no base keeps every slot in range: use a smaller stride or lower ids".to_owned(),
                 };
@@ -104,16 +98,16 @@ impl Ports {
                     stack(first.1),
                     stack(second.1),
                 );
-                let help = remedy.map(|remedy| match remedy {
-                    Remedy::Stride(stride) => format!("the smallest stride that works for both is {stride}"),
-                    Remedy::Base(base) => format!(
+                let help = match remedy {
+                    Some(Remedy::Stride(stride)) => {
+                        format!("the smallest stride that works for both is {stride}")
+                    }
+                    Some(Remedy::Base(base)) => format!(
                         "with the other ports as they are, no stride works for both; \
                          the nearest free base for `{second_name}` is {base}"
                     ),
-                    Remedy::Fewer => {
-                        "no stride and no base works: declare fewer slots or fewer ports".to_owned()
-                    }
-                });
+                    None => "no stride and no base works: declare fewer slots or fewer ports".to_owned(),
+                };
                 let mistake = Mistake::new(second_span, message).label(second_formula.to_string());
                 Some(mistake.related(first_span, first_formula.to_string()).help(help))
             }

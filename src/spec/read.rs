@@ -1,19 +1,20 @@
 //! The tables of `slots.toml`, one function each. Each notes what is wrong and reads on; `None` means it noted something.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::mistake::{Mistake, suggestion};
-use super::ports;
-use super::section::{Section, Value, flag, number, text, wrong_type};
+use super::ports::{self, Ports};
+use super::section::{Section, Value, flag, number, text};
 use super::{DeclaredPath, FileSpec, Spec, Variable};
 use crate::slot::{FileMode, Profile, ProfileName, RelPath, SlotId, WorkerKind, Workers};
 
 pub(super) fn file(mut file: Section<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
-    let version = file.require("version", mistakes);
+    let version = file.require("version");
     version.inspect(|value| check_version(value, mistakes));
     let pool = file.table("pool", mistakes).and_then(|section| pool(section, mistakes));
     let ports = file.table("ports", mistakes).and_then(|section| ports::read(section, mistakes));
@@ -38,28 +39,29 @@ pub(super) fn file(mut file: Section<'_>, mistakes: &mut Vec<Mistake>) -> Option
     };
     file.finish(mistakes);
 
-    let nothing_declared = BTreeMap::new();
-    if let Some(ports) = &ports {
-        ports.prove(slots.as_ref().unwrap_or(&nothing_declared), mistakes);
+    if let (Some(ports), Some(slots)) = (&ports, &slots) {
+        ports.prove(&slots.keys().copied().collect(), mistakes);
     }
     if let (Some(files), Some(claim)) = (&files, &claim) {
         refuse_nested_files(files.iter().chain(claim), mistakes);
     }
-    let spec = Spec {
+    if let (Some(pool), Some(ports), Some(profiles), Some(env)) = (&pool, &ports, &profiles, &env) {
+        refuse_taken_variables(&pool.env_prefix, ports, profiles, env, mistakes);
+    }
+    Some(Spec {
         ports: ports?.into_formulas(),
         profiles: profiles?,
-        slots: slots?,
+        slots: slots?.into_iter().map(|(id, profile)| Some((id, profile?))).collect::<Option<_>>()?,
         files: files?,
         claim: claim?,
         env: env?,
         ..pool?
-    };
-    refuse_taken_variables(&spec, mistakes);
-    Some(spec)
+    })
 }
 
 fn check_version(value: Value<'_>, mistakes: &mut Vec<Mistake>) {
-    if let Some(version) = number(value, "`version`", mistakes).filter(|version| *version != 1) {
+    if let Some(version) = number(value, "`version`", 0..=u16::MAX, mistakes).filter(|version| *version != 1)
+    {
         let message = format!("this kinfra reads version 1 of slots.toml, not version {version}");
         mistakes.push(Mistake::new(value.span(), message));
     }
@@ -67,10 +69,8 @@ fn check_version(value: Value<'_>, mistakes: &mut Vec<Mistake>) {
 
 /// Reads `[pool]` into a spec that declares nothing else yet.
 fn pool(mut section: Section<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
-    let name = section.require("name", mistakes).and_then(|value| text(value, "`name`", mistakes, pool_name));
-    let root = section
-        .require("root", mistakes)
-        .and_then(|value| text(value, "`root`", mistakes, DeclaredPath::new));
+    let name = section.require("name").and_then(|value| text(value, "`name`", mistakes, pool_name));
+    let root = section.require("root").and_then(|value| text(value, "`root`", mistakes, DeclaredPath::new));
     let env_prefix = match section.get("env_prefix") {
         None => Some(String::new()),
         Some(value) => text(value, "`env_prefix`", mistakes, env_prefix),
@@ -119,7 +119,7 @@ fn profiles(sections: Vec<Section<'_>>, mistakes: &mut Vec<Mistake>) -> Option<V
     let mut profiles: Vec<Spanned<Rc<Profile>>> = Vec::new();
     let mut complete = true;
     for mut section in sections {
-        let name = section.require("name", mistakes);
+        let name = section.require("name");
         let span = name.map_or(section.span(), Spanned::span);
         let name = name.and_then(|value| text(value, "`name`", mistakes, ProfileName::new));
         let workers = match section.get("workers") {
@@ -144,7 +144,7 @@ fn profiles(sections: Vec<Section<'_>>, mistakes: &mut Vec<Mistake>) -> Option<V
 
 fn workers(section: Section<'_>, mistakes: &mut Vec<Mistake>) -> Option<Workers> {
     let read = section.entries().map(|(kind, value)| {
-        let count = number(value, "a number of workers", mistakes);
+        let count = number(value, "a number of workers", 0..=u16::MAX, mistakes);
         let kind = named(&kind, WorkerKind::new, mistakes);
         Some((kind?, count?))
     });
@@ -160,39 +160,31 @@ pub(super) fn named<T>(
     read(key.get_ref()).map_err(|message| mistakes.push(Mistake::new(key.span(), message))).ok()
 }
 
-/// Reads `[[slots]]`; without `profiles`, which were wrong themselves, only the ids are judged.
+/// Reads `[[slots]]`, if all ids are right: the ports are proven for them even if a profile is wrong.
 fn slots(
     sections: Vec<Section<'_>>,
     profiles: Option<&[Rc<Profile>]>,
     mistakes: &mut Vec<Mistake>,
-) -> Option<BTreeMap<SlotId, Rc<Profile>>> {
+) -> Option<BTreeMap<SlotId, Option<Rc<Profile>>>> {
     let mut slots = BTreeMap::new();
-    let mut places = BTreeMap::new();
-    let mut complete = profiles.is_some();
+    let mut places: BTreeMap<SlotId, Range<usize>> = BTreeMap::new();
+    let mut complete = true;
     for mut section in sections {
-        let ids_value = section.require("ids", mistakes);
+        let ids_value = section.require("ids");
         let ids = ids_value.and_then(|value| text(value, "`ids`", mistakes, SlotId::parse_list));
-        let profile =
-            section.require("profile", mistakes).and_then(|value| profile(value, profiles?, mistakes));
+        let profile = section.require("profile").and_then(|value| profile(value, profiles?, mistakes));
         section.finish(mistakes);
-        complete &= ids.is_some() && profile.is_some();
-        let span = ids_value.map_or(0..0, Spanned::span);
-        let mut repeated = None;
-        for id in ids.unwrap_or_default() {
-            if let Some(earlier) = places.insert(id, span.clone()) {
-                repeated.get_or_insert((id, earlier));
-            }
-            if let Some(profile) = &profile {
-                slots.insert(id, Rc::clone(profile));
-            }
-        }
-        if let Some((id, earlier)) = repeated {
+        let (Some(ids), Some(span)) = (ids, ids_value.map(Spanned::span)) else {
+            complete = false;
+            continue;
+        };
+        if let Some((id, earlier)) = ids.iter().find_map(|id| Some((id, places.get(id)?.clone()))) {
             let mistake = Mistake::new(span.clone(), format!("slot {id} is declared twice"));
-            mistakes.push(if earlier == span {
-                mistake
-            } else {
-                mistake.related(earlier, "first declared here")
-            });
+            mistakes.push(mistake.related(earlier, "first declared here"));
+        }
+        for id in ids {
+            places.entry(id).or_insert_with(|| span.clone());
+            slots.entry(id).or_insert_with(|| profile.clone());
         }
     }
     complete.then_some(slots)
@@ -202,7 +194,8 @@ fn profile(value: Value<'_>, profiles: &[Rc<Profile>], mistakes: &mut Vec<Mistak
     let name = text(value, "`profile`", mistakes, |name| Ok(name.to_owned()))?;
     let found = profiles.iter().find(|profile| profile.name.as_str() == name);
     if found.is_none() {
-        let help = suggestion(&name, profiles.iter().map(|profile| profile.name.as_str()));
+        let defined = profiles.iter().map(|profile| profile.name.as_str());
+        let help = suggestion(&name, defined, "the profiles are");
         let name = name.escape_debug();
         mistakes.push(Mistake::new(value.span(), format!("profile `{name}` is not defined")).help(help));
     }
@@ -215,7 +208,7 @@ fn files(section: Section<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<FileSp
         let path = named(&path, RelPath::new, mistakes);
         let (template, mode) = if let DeValue::Table(_) = value.get_ref() {
             let mut section = Section::of(value, "a file", mistakes)?;
-            let template = section.require("template", mistakes);
+            let template = section.require("template");
             let mode = match section.get("mode") {
                 None => Some(FileMode::PRIVATE),
                 Some(value) => text(value, "`mode`", mistakes, FileMode::parse),
@@ -258,7 +251,7 @@ fn env(section: Section<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<Variable
         let name = named(&name, variable_name, mistakes);
         let (value, sensitive) = if let DeValue::Table(_) = value.get_ref() {
             let mut section = Section::of(value, "a variable", mistakes)?;
-            let inner = section.require("value", mistakes);
+            let inner = section.require("value");
             let sensitive = match section.get("sensitive") {
                 None => Some(false),
                 Some(value) => flag(value, "`sensitive`", mistakes),
@@ -268,11 +261,8 @@ fn env(section: Section<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<Variable
         } else {
             (value, false)
         };
-        let DeValue::String(text) = value.get_ref() else {
-            mistakes.push(wrong_type(value, "the value of a variable", "a string"));
-            return None;
-        };
-        let value = Spanned::new(value.span(), text.clone().into_owned());
+        let text = text(value, "the value of a variable", mistakes, |text| Ok(text.to_owned()))?;
+        let value = Spanned::new(value.span(), text);
         Some(Variable { name: Spanned::new(span, name?), value, sensitive })
     });
     read.collect::<Vec<_>>().into_iter().collect()
@@ -288,20 +278,25 @@ fn variable_name(name: &str) -> Result<String, String> {
 }
 
 /// Refuses variables of `[env]` that kinfra sets itself.
-fn refuse_taken_variables(spec: &Spec, mistakes: &mut Vec<Mistake>) {
-    let prefix = &spec.env_prefix;
+fn refuse_taken_variables(
+    prefix: &str,
+    ports: &Ports,
+    profiles: &[Rc<Profile>],
+    env: &[Variable],
+    mistakes: &mut Vec<Mistake>,
+) {
     let own = ["SLOT_ID", "COMPOSE_PROJECT_NAME"].map(|name| (name.to_owned(), "the slot itself".to_owned()));
-    let ports = spec.ports.iter().map(|(name, _)| {
-        (format!("{prefix}{}_PORT", name.as_str().to_uppercase()), format!("port `{name}`"))
-    });
-    let workers = spec.profiles.iter().flat_map(|profile| profile.workers.keys()).map(|kind| {
+    let ports = ports
+        .names()
+        .map(|name| (format!("{prefix}{}_PORT", name.as_str().to_uppercase()), format!("port `{name}`")));
+    let workers = profiles.iter().flat_map(|profile| profile.workers.keys()).map(|kind| {
         (format!("{prefix}{}_WORKERS", kind.as_str().to_uppercase()), format!("the workers `{kind}`"))
     });
     let taken: BTreeMap<String, String> = own.into_iter().chain(ports).chain(workers).collect();
-    for variable in &spec.env {
+    for variable in env {
         if let Some(owner) = taken.get(variable.name.get_ref()) {
             let message = format!("`{}` is already the variable of {owner}", variable.name.get_ref());
-            mistakes.push(Mistake::new(variable.name.span(), message));
+            mistakes.push(Mistake::new(variable.name.span(), message).help("choose another name".to_owned()));
         }
     }
 }

@@ -4,14 +4,17 @@
 //! misunderstanding permanent. Keys it does not know are kept at every level, numbers digit for digit.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 use crate::slot::{Port, PortName, ProfileName, RelPath, SlotId, Workers};
+
+pub(crate) mod json;
+
+pub use json::Corrupt;
+use json::{at_line, corrupt, field, optional};
 
 /// The version of the format that this kinfra reads and writes.
 const VERSION: u64 = 2;
@@ -21,8 +24,22 @@ const VERSION: u64 = 2;
 pub struct Registry {
     /// Its slots.
     pub slots: BTreeMap<SlotId, Entry>,
+    /// The old tool's registry that it began with, if it did.
+    pub imported_from: Option<ImportedFrom>,
     /// Top-level keys of others.
-    unknown: Map<String, Value>,
+    pub unknown: Map<String, Value>,
+}
+
+/// An old tool's registry that was taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImportedFrom {
+    /// Where it was.
+    pub path: String,
+    /// The hash of its bytes then.
+    pub sha256: Digest,
+    /// Keys of others.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
 }
 
 /// A slot that kinfra owns.
@@ -35,7 +52,7 @@ pub struct Entry {
     /// Whether its stack ran when last noted.
     pub status: String,
     /// Keys of others.
-    unknown: Map<String, Value>,
+    pub unknown: Map<String, Value>,
 }
 
 /// The part of an entry that follows from the spec. Only `apply` writes it.
@@ -62,36 +79,13 @@ pub struct Claim {
     pub claimed_at: Option<String>,
 }
 
-/// Why a text is not a registry, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Corrupt {
-    /// A line and column, or a path of keys such as `slots.3.ports`.
-    pub place: String,
-    /// What is wrong there.
-    pub reason: String,
-}
-
-impl fmt::Display for Corrupt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.reason)
-    }
-}
-
-impl std::error::Error for Corrupt {}
-
 impl Registry {
     /// Reads a registry.
     ///
     /// # Errors
     /// The first thing that is not as kinfra writes it.
     pub fn parse(text: &str) -> Result<Self, Corrupt> {
-        if text.trim().is_empty() {
-            return Err(corrupt("line 1", "the file is empty"));
-        }
-        let Unique(document) = serde_json::from_str(text).map_err(|error| at_line(&error))?;
-        let Value::Object(mut document) = document else {
-            return Err(corrupt("line 1", "the file is not a JSON object"));
-        };
+        let mut document = json::object(text)?;
         match field::<u64>(&mut document, "", "version")? {
             VERSION => {}
             newer if newer > VERSION => {
@@ -105,7 +99,9 @@ impl Registry {
         let slots: Map<String, Value> = field(&mut document, "", "slots")?;
         let slots =
             slots.into_iter().map(|(key, value)| read_entry(&key, value)).collect::<Result<_, _>>()?;
-        let registry = Self { slots, unknown: document };
+        let imported_from =
+            optional(&mut document, "", "imported_from")?.map(read_imported_from).transpose()?;
+        let registry = Self { slots, imported_from, unknown: document };
         registry.check_ports()?;
         Ok(registry)
     }
@@ -115,9 +111,9 @@ impl Registry {
     /// # Errors
     /// What [`Registry::parse`] would refuse in it; such a registry is never to be written.
     pub fn to_text(&self) -> Result<String, Corrupt> {
-        let Self { slots, unknown } = self;
+        let Self { slots, imported_from, unknown } = self;
         let entries = slots.iter().map(|(id, entry)| (*id, entry.document(*id)));
-        let document = Document { version: VERSION, slots: entries.collect(), unknown };
+        let document = Document { version: VERSION, slots: entries.collect(), imported_from, unknown };
         let mut text = serde_json::to_string_pretty(&document).map_err(|error| at_line(&error))?;
         text.push('\n');
         let reread = Self::parse(&text)?;
@@ -173,6 +169,8 @@ impl Entry {
 struct Document<'a> {
     version: u64,
     slots: BTreeMap<SlotId, EntryDocument<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imported_from: &'a Option<ImportedFrom>,
     #[serde(flatten)]
     unknown: &'a Map<String, Value>,
 }
@@ -192,6 +190,12 @@ struct EntryDocument<'a> {
     files: &'a BTreeMap<RelPath, Digest>,
     #[serde(flatten)]
     unknown: &'a Map<String, Value>,
+}
+
+fn read_imported_from(mut object: Map<String, Value>) -> Result<ImportedFrom, Corrupt> {
+    let path = field(&mut object, "imported_from", "path")?;
+    let sha256 = field(&mut object, "imported_from", "sha256")?;
+    Ok(ImportedFrom { path, sha256, unknown: object })
 }
 
 fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
@@ -215,99 +219,4 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
     let claim = claimed_by.map(|claimed_by| Claim { claimed_by, claimed_at });
     let status = field(&mut entry, &path, "status")?;
     Ok((id, Entry { provisioned, claim, status, unknown: entry }))
-}
-
-/// Takes a key that must be there out of an object.
-fn field<T: DeserializeOwned>(object: &mut Map<String, Value>, path: &str, key: &str) -> Result<T, Corrupt> {
-    optional(object, path, key)?.ok_or_else(|| corrupt(below(path, key), "is missing"))
-}
-
-/// Takes a key that may be missing or null out of an object.
-fn optional<T: DeserializeOwned>(
-    object: &mut Map<String, Value>,
-    path: &str,
-    key: &str,
-) -> Result<Option<T>, Corrupt> {
-    let value = object.shift_remove(key).unwrap_or(Value::Null);
-    serde_json::from_value(value).map_err(|error| corrupt(below(path, key), error.to_string()))
-}
-
-fn below(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
-}
-
-fn corrupt(place: impl Into<String>, reason: impl Into<String>) -> Corrupt {
-    Corrupt { place: place.into(), reason: reason.into() }
-}
-
-fn at_line(error: &serde_json::Error) -> Corrupt {
-    let text = error.to_string();
-    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-    corrupt(format!("line {}, column {}", error.line(), error.column()), reason)
-}
-
-/// Any JSON in which no object has a key twice. `serde_json` itself keeps the last of two, and a claim would vanish.
-struct Unique(Value);
-
-impl<'de> Deserialize<'de> for Unique {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UniqueVisitor).map(Self)
-    }
-}
-
-struct UniqueVisitor;
-
-/// The key under which `serde_json` hands over a number that is no machine integer, with all its digits.
-const NUMBER: &str = "$serde_json::private::Number";
-
-impl<'de> Visitor<'de> for UniqueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Value, E> {
-        Ok(Value::Bool(flag))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::from(number))
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::from(number))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::String(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut array = Vec::new();
-        while let Some(Unique(item)) = items.next_element()? {
-            array.push(item);
-        }
-        Ok(Value::Array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            if key == NUMBER {
-                let digits: String = entries.next_value()?;
-                return digits.parse().map(Value::Number).map_err(de::Error::custom);
-            }
-            if object.contains_key(&key) {
-                return Err(de::Error::custom(format!("key `{}` stands twice", key.escape_debug())));
-            }
-            let Unique(value) = entries.next_value()?;
-            object.insert(key, value);
-        }
-        Ok(Value::Object(object))
-    }
 }

@@ -1,0 +1,182 @@
+//! The README's figures: `cargo bench --bench speed`.
+//!
+//! Whole processes, started and waited for; medians. Each figure is measured in turn with what it is compared to, so
+//! that a noisy machine slows both. Pools are made below `target`, or below the directory that `KINFRA_BENCH_DIR`
+//! names.
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark sets up its own machine and prints what it measured"
+)]
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const KINFRA: &str = env!("CARGO_BIN_EXE_kinfra");
+const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
+
+fn main() {
+    let arguments: Vec<String> = env::args().collect();
+    if let [_, verb, from, to, slots] = arguments.as_slice()
+        && verb == "bare"
+    {
+        return bare(Path::new(from), Path::new(to), slots.parse().expect("a number of slots"));
+    }
+    let place = env::var("KINFRA_BENCH_DIR").unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").to_owned());
+    let machine = TempDir::new_in(place).expect("a directory to measure in");
+    plan_of_six(machine.path());
+    apply_of_six(machine.path());
+    apply_of_many(machine.path());
+}
+
+fn plan_of_six(dir: &Path) {
+    let root = dir.join("six");
+    time(&mut kinfra("apply", Path::new("/"), &root));
+    let empty = empty_program(dir);
+    let (mut plans, mut empties) = (Vec::new(), Vec::new());
+    for _ in 0..300 {
+        plans.push(time(&mut kinfra("plan", Path::new("/"), &root)));
+        empties.push(time(&mut Command::new(&empty)));
+    }
+    let (plan, empty) = (median(&mut plans), median(&mut empties));
+    println!("plan, six slots applied: {} ms; empty Rust program: {} ms", ms(plan), ms(empty));
+    println!("    {:.2} times an empty program (at most 2.5)", ratio(plan, empty));
+}
+
+fn apply_of_six(dir: &Path) {
+    let fresh = |run: usize| time(&mut kinfra("apply", Path::new("/"), &dir.join(format!("fresh-{run}"))));
+    let mut applies: Vec<Duration> = (0..50).map(fresh).collect();
+    println!("apply, six slots, durable: {} ms (at most 15)", ms(median(&mut applies)));
+}
+
+fn apply_of_many(dir: &Path) {
+    let specs = [100, 1000].map(|slots| (slots, spec_of(dir, slots)));
+    let (mut hundreds, mut thousands, mut bares, mut peak) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for run in 0..7 {
+        for (slots, spec) in &specs {
+            let root = dir.join(format!("{slots}-{run}"));
+            let mut command = kinfra("apply", spec, &root);
+            if *slots == 100 {
+                hundreds.push(time(&mut command));
+                continue;
+            }
+            thousands.push(time(&mut command));
+            let mut bare = Command::new(env::current_exe().expect("this program"));
+            bare.arg("bare")
+                .arg(root.join("slot-1"))
+                .arg(dir.join(format!("bare-{run}")))
+                .arg(slots.to_string());
+            bares.push(time(&mut bare));
+        }
+    }
+    for run in 0..3 {
+        peak = peak.max(peak_kib(&mut kinfra("apply", &specs[1].1, &dir.join(format!("peak-{run}")))));
+    }
+    let (hundred, thousand, bare) = (median(&mut hundreds), median(&mut thousands), median(&mut bares));
+    println!("apply, 100 slots, durable: {} ms", ms(hundred));
+    println!("apply, 1,000 slots, durable: {} ms; bare program: {} ms", ms(thousand), ms(bare));
+    println!("    {:.2} times the bare program (at most 3)", ratio(thousand, bare));
+    println!("    {:.2} times 100 slots (at most 12)", ratio(thousand, hundred));
+    println!("    peak memory {:.1} MiB (at most 30)", f64::from(peak) / 1024.0);
+}
+
+/// What `apply` is compared to: writes the files of one slot directory as often, and makes them durable.
+fn bare(from: &Path, to: &Path, slots: u32) {
+    let files: Vec<(PathBuf, Vec<u8>)> = fs::read_dir(from)
+        .expect("a slot directory")
+        .map(|entry| entry.expect("an entry"))
+        .map(|entry| (entry.file_name().into(), fs::read(entry.path()).expect("a file")))
+        .collect();
+    for slot in 1..=slots {
+        let dir = to.join(format!("slot-{slot}"));
+        fs::create_dir_all(&dir).expect("a directory");
+        for (name, content) in &files {
+            fs::write(dir.join(name), content).expect("a file");
+        }
+    }
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(fs::File::open(to).expect("the directory")).expect("synced");
+}
+
+/// A pool with the embedded templates and as many slots as asked for.
+fn spec_of(dir: &Path, slots: u16) -> PathBuf {
+    let project = dir.join(format!("spec-{slots}"));
+    fs::create_dir_all(project.join("templates")).expect("a project");
+    for entry in fs::read_dir(Path::new(SOURCES).join("templates")).expect("templates") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), project.join("templates").join(entry.file_name())).expect("a template");
+    }
+    let ports = ["api", "db", "grafana", "jaeger_ui", "prometheus", "otlp_grpc", "otlp_http"];
+    let ports = ports.iter().zip(1_u32..).map(|(name, place)| format!("{name} = {}\n", 8000 + 2000 * place));
+    let spec = format!(
+        "version = 1\n[pool]\nname = \"many\"\nroot = \"~/many\"\nenv_prefix = \"KTRDR_\"\n[ports]\n{}\
+         [[profiles]]\nname = \"light\"\nworkers = {{ backtest = 1, training = 1 }}\n\
+         [[slots]]\nids = \"1-{slots}\"\nprofile = \"light\"\n[files]\n\".env.sandbox\" = \"env.sandbox\"\n\
+         \"docker-compose.yml\" = \"docker-compose.yml\"\n\"prometheus.yml\" = \"prometheus.yml\"\n",
+        ports.collect::<String>()
+    );
+    fs::write(project.join("slots.toml"), spec).expect("a spec");
+    project.join("slots.toml")
+}
+
+/// kinfra on a root of its own; `/` for a spec means the embedded one.
+fn kinfra(verb: &str, spec: &Path, root: &Path) -> Command {
+    let mut command = Command::new(KINFRA);
+    command.arg(verb).arg("--root").arg(root).current_dir("/").env("HOME", "/nonexistent");
+    if spec != Path::new("/") {
+        command.arg("--spec").arg(spec);
+    }
+    command
+}
+
+fn empty_program(dir: &Path) -> PathBuf {
+    let (source, program) = (dir.join("empty.rs"), dir.join("empty"));
+    fs::write(&source, "fn main() {}\n").expect("a source");
+    let options = ["-O", "-C", "lto=fat", "-C", "panic=abort", "-C", "strip=symbols"];
+    let built = Command::new("rustc").args(options).arg(&source).arg("-o").arg(&program).status();
+    assert!(built.expect("rustc starts").success());
+    program
+}
+
+fn time(command: &mut Command) -> Duration {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let start = Instant::now();
+    let status = command.status().expect("a program that starts");
+    let elapsed = start.elapsed();
+    assert!(status.success(), "{command:?}: {status}");
+    elapsed
+}
+
+/// The most memory that a process had resident, in KiB, as the kernel counts it while the process runs.
+fn peak_kib(command: &mut Command) -> u32 {
+    let mut child =
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a program that starts");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().expect("a child").is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(peak);
+    }
+    peak
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort();
+    times.get(times.len() / 2).copied().expect("something was measured")
+}
+
+fn ratio(a: Duration, b: Duration) -> f64 {
+    a.as_secs_f64() / b.as_secs_f64()
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.1}", time.as_micros() as f64 / 1000.0)
+}

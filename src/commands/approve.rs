@@ -1,0 +1,37 @@
+//! Asking before something is changed that was there.
+
+use std::io::{self, IsTerminal as _};
+
+use anyhow::Result;
+
+use super::say;
+use crate::fault::Fault;
+
+/// Refuses, before any work, where nobody could be asked.
+///
+/// # Errors
+/// [`Fault`] when there is no terminal and no approval was given beforehand.
+pub(super) fn can_ask(auto_approve: bool) -> Result<()> {
+    if auto_approve || io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(Fault::refused("this needs an approval, and there is no terminal to ask on: give --auto-approve")
+        .into())
+}
+
+/// Asks whether to go on, unless that was approved beforehand.
+///
+/// # Errors
+/// [`Fault`] when the answer is not `yes`.
+pub(super) fn ask(question: &str, auto_approve: bool) -> Result<()> {
+    if auto_approve {
+        return Ok(());
+    }
+    say(&format!("\n{question}\n  Only 'yes' will be accepted: "))?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if answer.trim() == "yes" {
+        return Ok(());
+    }
+    Err(Fault::refused("not approved: nothing was changed").into())
+}

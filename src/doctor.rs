@@ -1,0 +1,339 @@
+//! What is wrong with this machine and a pool's root, and what to do about it. Changes nothing.
+
+use anyhow::Result;
+use camino::Utf8Path;
+
+use crate::desired::Pool;
+use crate::host::compose::{self, Answer};
+use crate::host::fs::{Dir, Found};
+use crate::host::net;
+use crate::host::root::{BACKUP, LOCK, REGISTRY, Root, TEMPORARY};
+use crate::observe::{ImportState, observe};
+use crate::registry::Registry;
+use crate::slot::SlotId;
+
+/// Below how many MiB a disk counts as nearly full.
+const LOW_SPACE_MIB: u64 = 64;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// As it should be.
+    Fine,
+    /// Works, or only some verbs need it.
+    Warning,
+    /// Keeps kinfra from working.
+    Error,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was looked at.
+    pub subject: String,
+    /// What was found.
+    pub found: String,
+    /// What to do; empty when nothing is.
+    pub advice: String,
+}
+
+/// Looks at everything.
+pub fn examine(pool: &Pool) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    match Root::open(&pool.root) {
+        Ok(Some(root)) => {
+            findings.root(&root);
+            let registry = findings.registry(&root, pool);
+            findings.backup(&root);
+            findings.lock(&root);
+            findings.temporaries(&root);
+            if let Some(registry) = &registry {
+                findings.slots(&root, registry);
+                findings.ports(registry);
+            }
+            findings.space(&root);
+        }
+        Ok(None) => {
+            findings.fine("root", format!("`{}` is not there yet: `kinfra apply` makes it", pool.root));
+        }
+        Err(error) => findings.error("root", format!("{error:#}"), "choose another with --root"),
+    }
+    findings.docker();
+    findings.0
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn fine(&mut self, subject: &str, found: impl Into<String>) {
+        self.add(Severity::Fine, subject, found, "");
+    }
+
+    fn warning(&mut self, subject: &str, found: impl Into<String>, advice: impl Into<String>) {
+        self.add(Severity::Warning, subject, found, advice);
+    }
+
+    fn error(&mut self, subject: &str, found: impl Into<String>, advice: impl Into<String>) {
+        self.add(Severity::Error, subject, found, advice);
+    }
+
+    fn add(
+        &mut self,
+        severity: Severity,
+        subject: &str,
+        found: impl Into<String>,
+        advice: impl Into<String>,
+    ) {
+        let (found, advice) = (found.into(), advice.into());
+        self.0.push(Finding { severity, subject: subject.to_owned(), found, advice });
+    }
+
+    /// Warns of permissions that let others in.
+    fn modes(&mut self, dir: &Dir, names: &[&str]) {
+        for name in names {
+            let path = dir.path().join(name);
+            if dir.mode_of(name).is_some_and(|mode| mode & 0o077 != 0) {
+                let advice = format!("chmod go= '{path}'");
+                self.warning("permissions", format!("`{path}` is open to other users"), advice);
+            }
+        }
+    }
+
+    fn root(&mut self, root: &Root) {
+        let path = root.path();
+        match root.dir().network_file_system() {
+            Ok(None) => self.fine("root", format!("`{path}`")),
+            Ok(Some(kind)) => {
+                let advice = "locks may not hold there: move the pool to a local file system";
+                self.warning("root", format!("`{path}` is on a network file system ({kind})"), advice);
+            }
+            Err(error) => self.error("root", format!("{error:#}"), ""),
+        }
+        self.modes(root.dir(), &["."]);
+    }
+
+    fn registry(&mut self, root: &Root, pool: &Pool) -> Option<Registry> {
+        let observed = match observe(Some(root), pool) {
+            Ok(observed) => observed,
+            Err(error) => {
+                self.error("registry", format!("{error:#}"), "");
+                return None;
+            }
+        };
+        let path = root.registry_path();
+        match (&observed.registry_text, &observed.import) {
+            (Some(_), _) => {
+                self.fine("registry", format!("`{path}` has {} slot(s)", observed.registry.slots.len()));
+            }
+            (None, Some(ImportState::Pending { path, .. })) => {
+                self.fine("registry", format!("not there yet: `kinfra apply` imports `{path}`"));
+            }
+            (None, _) => self.fine("registry", format!("`{path}` is not there yet: `kinfra apply` makes it")),
+        }
+        if let Some(ImportState::Changed(path)) = &observed.import {
+            let advice =
+                "kinfra no longer reads it: stop using the old tool, or take `import` out of slots.toml";
+            self.warning("import", format!("`{path}` changed after it was imported"), advice);
+        }
+        self.modes(root.dir(), &[REGISTRY]);
+        Some(observed.registry)
+    }
+
+    fn backup(&mut self, root: &Root) {
+        let path = root.path().join(BACKUP);
+        match root.backup() {
+            Ok(Some(_)) => self.fine("backup", format!("`{path}`")),
+            Ok(None) => self.fine("backup", format!("`{path}` is not there: the next save makes it")),
+            Err(error) => self.warning("backup", format!("{error:#}"), "the next save replaces it"),
+        }
+        self.modes(root.dir(), &[BACKUP]);
+    }
+
+    fn lock(&mut self, root: &Root) {
+        let path = root.path().join(LOCK);
+        match root.lock_holder() {
+            Ok(None) => self.fine("lock", format!("`{path}` is free")),
+            Ok(Some(holder)) => self.warning("lock", format!("`{path}` is held by {holder}"), "wait for it"),
+            Err(error) => {
+                self.error("lock", format!("{error:#}"), format!("move `{path}` away while no kinfra runs"));
+            }
+        }
+    }
+
+    fn temporaries(&mut self, root: &Root) {
+        let path = root.path().join(TEMPORARY);
+        match root.dir().dir(Utf8Path::new(TEMPORARY)) {
+            Ok(Found::This(dir)) => match dir.names() {
+                Ok(names) if names.is_empty() => self.fine("temporary files", "none"),
+                Ok(names) => {
+                    let found = format!("{} left in `{path}` by a run that was stopped", names.len());
+                    self.warning(
+                        "temporary files",
+                        found,
+                        "the next `kinfra apply` that writes removes them",
+                    );
+                }
+                Err(error) => self.warning("temporary files", format!("{error:#}"), ""),
+            },
+            Ok(Found::Nothing) => self.fine("temporary files", "none"),
+            Ok(Found::Other(obstacle)) => {
+                self.error("temporary files", format!("`{path}` is {obstacle}"), "move it away");
+            }
+            Err(error) => self.error("temporary files", format!("{error:#}"), ""),
+        }
+    }
+
+    fn slots(&mut self, root: &Root, registry: &Registry) {
+        for (slot, entry) in &registry.slots {
+            let (subject, path) = (format!("slot {slot}"), root.path().join(slot.directory()));
+            let dir = match root.slot(*slot) {
+                Ok(Found::This(dir)) => dir,
+                Ok(Found::Nothing) => {
+                    self.warning(&subject, format!("`{path}` is not there"), "`kinfra apply` restores it");
+                    continue;
+                }
+                Ok(Found::Other(obstacle)) => {
+                    self.error(
+                        &subject,
+                        format!("`{path}` is {obstacle}"),
+                        "move it away, then `kinfra apply`",
+                    );
+                    continue;
+                }
+                Err(error) => {
+                    self.error(&subject, format!("{error:#}"), "");
+                    continue;
+                }
+            };
+            for file in entry.provisioned.files.keys() {
+                let found = dir.read(file.as_path(), 256 << 20);
+                let path = path.join(file.as_path());
+                match found {
+                    Ok(Found::This(_)) => {}
+                    Ok(Found::Nothing) => {
+                        self.warning(
+                            &subject,
+                            format!("`{path}` is not there"),
+                            "`kinfra apply` restores it",
+                        );
+                    }
+                    Ok(Found::Other(obstacle)) => {
+                        self.error(
+                            &subject,
+                            format!("`{path}` is {obstacle}"),
+                            "move it away, then `kinfra apply`",
+                        );
+                    }
+                    Err(error) => self.error(&subject, format!("{error:#}"), ""),
+                }
+            }
+            self.modes(root.dir(), &[&slot.directory()]);
+        }
+        let names = root.dir().names().unwrap_or_default();
+        let slots = names.iter().filter_map(|name| SlotId::of_directory(name));
+        for slot in slots.filter(|slot| !registry.slots.contains_key(slot)) {
+            let path = root.path().join(slot.directory());
+            let found = format!("`{path}` is not in the registry");
+            self.warning(&format!("slot {slot}"), found, "`kinfra plan` says whether it would be adopted");
+        }
+    }
+
+    /// Ports of slots that nobody has claimed, and that are in use all the same.
+    fn ports(&mut self, registry: &Registry) {
+        let before = self.0.len();
+        for (slot, entry) in registry.slots.iter().filter(|(_, entry)| entry.claim.is_none()) {
+            for (name, port) in entry.provisioned.ports.iter().filter(|(_, port)| net::is_in_use(**port)) {
+                let by = net::listener(*port).map_or_else(
+                    || "another program".to_owned(),
+                    |(pid, program)| format!("{} (process {pid})", program.escape_debug()),
+                );
+                let found = format!("port {port}, `{name}` of slot {slot}, is in use by {by}");
+                self.warning("ports", found, "stop it, or use another slot");
+            }
+        }
+        if self.0.len() == before {
+            self.fine("ports", "no port of a free slot is in use");
+        }
+    }
+
+    fn space(&mut self, root: &Root) {
+        match root.dir().free_space() {
+            Ok((mib, inodes)) if mib < LOW_SPACE_MIB || inodes < 1000 => {
+                let found = format!("{mib} MiB and {inodes} files left on the disk of `{}`", root.path());
+                self.warning("disk space", found, "make room");
+            }
+            Ok((mib, _)) => self.fine("disk space", format!("{mib} MiB left")),
+            Err(error) => self.warning("disk space", format!("{error:#}"), ""),
+        }
+    }
+
+    fn docker(&mut self) {
+        let install = "install Docker; kinfra itself works without it, the slots' stacks do not";
+        match compose::docker_version() {
+            Answer::Is(version) => self.fine("docker", version),
+            Answer::NoDocker | Answer::NoDaemon => {
+                return self.warning("docker", "there is no docker command", install);
+            }
+            Answer::Failed(said) => return self.warning("docker", said, install),
+        }
+        let upgrade = "install Docker Compose v2, the `docker compose` plugin";
+        match compose::compose_version() {
+            Answer::Is(version) if version.trim_start_matches('v').starts_with("1.") => {
+                self.warning("compose", format!("version {version} is too old"), upgrade);
+            }
+            Answer::Is(version) => self.fine("compose", format!("version {version}")),
+            Answer::NoDocker | Answer::NoDaemon => {
+                self.warning("compose", "there is no `docker compose`", upgrade);
+            }
+            Answer::Failed(said) => {
+                self.warning("compose", format!("there is no `docker compose`: {said}"), upgrade);
+            }
+        }
+        match compose::daemon_version() {
+            Answer::Is(version) => self.fine("docker daemon", format!("version {version}")),
+            Answer::NoDocker | Answer::NoDaemon => {
+                self.warning("docker daemon", "none answers", "start Docker before you start a slot's stack");
+            }
+            Answer::Failed(said) => self.warning("docker daemon", said, "see whether Docker runs"),
+        }
+    }
+}
+
+/// Whether everything is well enough for kinfra to work.
+pub fn is_well(findings: &[Finding]) -> bool {
+    findings.iter().all(|finding| finding.severity < Severity::Error)
+}
+
+/// The slots that show signs of use: files of a claim in their directory, or containers.
+///
+/// # Errors
+/// When docker is there and cannot say.
+pub fn slots_in_use(
+    root: &Root,
+    pool: &Pool,
+    claim_files: &[&Utf8Path],
+) -> Result<std::collections::BTreeSet<SlotId>> {
+    let projects = match compose::projects() {
+        Answer::Is(projects) => projects,
+        Answer::NoDocker | Answer::NoDaemon => std::collections::BTreeSet::new(),
+        Answer::Failed(said) => anyhow::bail!("docker does not say which slots have containers: {said}"),
+    };
+    let names = root.dir().names()?;
+    let mut used = std::collections::BTreeSet::new();
+    for slot in names.iter().filter_map(|name| SlotId::of_directory(name)).chain(pool.slots.keys().copied()) {
+        let dir = root.slot(slot)?;
+        let has_claim_file = match &dir {
+            Found::This(dir) => {
+                claim_files.iter().any(|path| !matches!(dir.read(path, 0), Ok(Found::Nothing)))
+            }
+            Found::Nothing | Found::Other(_) => false,
+        };
+        if has_claim_file || projects.contains(&format!("{}-slot-{slot}", pool.name)) {
+            used.insert(slot);
+        }
+    }
+    Ok(used)
+}

@@ -1,0 +1,56 @@
+//! Who listens on a port.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+
+use crate::slot::Port;
+
+/// Whether something on this machine listens on a port.
+pub fn is_in_use(port: Port) -> bool {
+    let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
+    addresses
+        .iter()
+        .any(|address| TcpListener::bind((*address, port.get())).is_err_and(|error| taken(&error)))
+}
+
+/// The process that listens on a port, where the system tells: its id and name.
+#[cfg(target_os = "linux")]
+pub fn listener(port: Port) -> Option<(u32, String)> {
+    use super::fs::Dir;
+
+    let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| listening_inode(table, port))?;
+    let socket = format!("socket:[{inode}]");
+    let proc = Dir::open("/proc".into()).ok()?;
+    let mut processes = proc.names().ok()?.into_iter().filter_map(|name| name.parse::<u32>().ok());
+    let pid = processes.find(|pid| {
+        let handles = Dir::open(format!("/proc/{pid}/fd").as_str().into());
+        let names = handles.as_ref().ok().and_then(|handles| handles.names().ok()).unwrap_or_default();
+        handles.is_ok_and(|handles| {
+            names.iter().any(|name| handles.link_target(name).is_some_and(|to| to == socket))
+        })
+    })?;
+    let name = super::fs::read_named(format!("/proc/{pid}/comm").as_str().into(), 4096).ok()??;
+    Some((pid, String::from_utf8_lossy(&name).trim().to_owned()))
+}
+
+/// The process that listens on a port: this system does not tell.
+#[cfg(not(target_os = "linux"))]
+pub fn listener(_: Port) -> Option<(u32, String)> {
+    None
+}
+
+/// The inode of the socket that listens on a port, from a table of the kernel's (see proc(5), /proc/net/tcp).
+#[cfg(target_os = "linux")]
+fn listening_inode(table: &str, port: Port) -> Option<String> {
+    const LISTEN: &str = "0A";
+    let text = super::fs::read_named(table.into(), 64 << 20).ok()??;
+    let text = String::from_utf8_lossy(&text);
+    let port = format!(":{:04X}", port.get());
+    text.lines().skip(1).find_map(|line| {
+        let mut fields = line.split_whitespace();
+        let (local, state) = (fields.nth(1)?, fields.nth(1)?);
+        let inode = fields.nth(5)?;
+        (local.ends_with(&port) && state == LISTEN).then(|| inode.to_owned())
+    })
+}

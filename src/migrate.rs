@@ -1,0 +1,113 @@
+//! The old tool's files → [`Registry`]. Taken over once, when there is no registry yet; the file itself is never changed.
+//!
+//! There are three shapes: version 1 has `instances` and no slots; version 2 has `slots`, some with and some without a
+//! `slot_id` in each. The old ports collide, so ports and paths are those of the spec; claims are the old file's.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::desired::Pool;
+use crate::digest::Digest;
+use crate::registry::json::{self, Corrupt, corrupt, field, optional};
+use crate::registry::{Claim, Entry, ImportedFrom, Provisioned, Registry};
+use crate::slot::{ProfileName, SlotId, Workers};
+
+/// Reads an old tool's registry. `is_directory` says whether the path of an instance is there: only then does it hold
+/// its slot.
+///
+/// # Errors
+/// The first thing in it that is not as the old tool wrote it.
+pub fn import(
+    text: &str,
+    path: &str,
+    pool: &Pool,
+    is_directory: impl Fn(&str) -> bool,
+) -> Result<Registry, Corrupt> {
+    let mut document = json::object(text)?;
+    let version: u64 = field(&mut document, "", "version")?;
+    if !(1..=2).contains(&version) {
+        return Err(corrupt("version", format!("{version} is neither 1 nor 2")));
+    }
+    let old_slots: Map<String, Value> = optional(&mut document, "", "slots")?.unwrap_or_default();
+    let mut slots = BTreeMap::new();
+    for (key, value) in old_slots {
+        let (slot, entry) = read_slot(&key, value, pool)?;
+        slots.insert(slot, entry);
+    }
+    for (slot, claim) in claims_of_instances(&document, is_directory)? {
+        let entry = slots.entry(slot).or_insert_with(|| Entry::new(provisioned(slot, pool)));
+        entry.claim.get_or_insert(claim);
+    }
+    let sha256 = Digest::of(text.as_bytes());
+    let imported_from = Some(ImportedFrom { path: path.to_owned(), sha256, unknown: Map::new() });
+    Ok(Registry { slots, imported_from, unknown: document })
+}
+
+fn read_slot(key: &str, value: Value, pool: &Pool) -> Result<(SlotId, Entry), Corrupt> {
+    let path = format!("slots.{}", key.escape_debug());
+    let Value::Object(mut old) = value else { return Err(corrupt(path, "is not an object")) };
+    let slot = key.parse().ok().and_then(SlotId::new).filter(|slot| slot.to_string() == key);
+    let slot = slot.ok_or_else(|| corrupt(&path, "is not the id of a slot"))?;
+    let id: Option<u16> = optional(&mut old, &path, "slot_id")?;
+    if id.is_some_and(|id| id != slot.get()) {
+        return Err(corrupt(path, "key and slot_id must be the same slot"));
+    }
+    let mut entry = Entry::new(provisioned(slot, pool));
+    let claimed_by: Option<String> = optional(&mut old, &path, "claimed_by")?;
+    let claimed_at: Option<String> = optional(&mut old, &path, "claimed_at")?;
+    entry.claim = claimed_by.map(|claimed_by| Claim { claimed_by, claimed_at });
+    if let Some(status) = optional(&mut old, &path, "status")? {
+        entry.status = status;
+    }
+    if !pool.slots.contains_key(&slot) {
+        entry.provisioned.profile = field(&mut old, &path, "profile")?;
+        entry.provisioned.workers = optional(&mut old, &path, "workers")?.unwrap_or_default();
+    }
+    for replaced in ["infrastructure_path", "profile", "workers", "ports", "files"] {
+        old.shift_remove(replaced);
+    }
+    entry.unknown = old;
+    Ok((slot, entry))
+}
+
+/// What the spec says of a slot. Which files are the slot's is not known, and a slot that the spec does not have holds
+/// no ports.
+fn provisioned(slot: SlotId, pool: &Pool) -> Provisioned {
+    match pool.slots.get(&slot) {
+        Some(slot) => Provisioned { files: BTreeMap::new(), ..slot.provisioned() },
+        None => Provisioned {
+            infrastructure_path: pool.root.join(slot.directory()).into_string(),
+            profile: ProfileName::unknown(),
+            workers: Workers::new(),
+            ports: BTreeMap::new(),
+            files: BTreeMap::new(),
+        },
+    }
+}
+
+/// The slots that instances hold: those whose directory is still there.
+fn claims_of_instances(
+    document: &Map<String, Value>,
+    is_directory: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<SlotId, Claim>, Corrupt> {
+    let mut claims = BTreeMap::new();
+    let Some(instances) = document.get("instances").filter(|instances| !instances.is_null()) else {
+        return Ok(claims);
+    };
+    let Value::Object(instances) = instances else { return Err(corrupt("instances", "is not an object")) };
+    for (name, instance) in instances {
+        let path = format!("instances.{}", name.escape_debug());
+        let Value::Object(mut instance) = instance.clone() else {
+            return Err(corrupt(path, "is not an object"));
+        };
+        let slot: Option<u16> = optional(&mut instance, &path, "slot")?;
+        let claimed_by: Option<String> = optional(&mut instance, &path, "path")?;
+        let claimed_at: Option<String> = optional(&mut instance, &path, "created_at")?;
+        let held = slot.and_then(SlotId::new).zip(claimed_by.filter(|path| is_directory(path)));
+        if let Some((slot, claimed_by)) = held {
+            claims.entry(slot).or_insert(Claim { claimed_by, claimed_at });
+        }
+    }
+    Ok(claims)
+}

@@ -1,0 +1,138 @@
+//! JSON that other programs write too, read strictly: no key twice, numbers digit for digit, every mistake with its place.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+/// Why a text cannot be taken for what it should be, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Corrupt {
+    /// A line and column, or a path of keys such as `slots.3.ports`.
+    pub place: String,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.reason)
+    }
+}
+
+impl std::error::Error for Corrupt {}
+
+/// Reads a JSON object.
+///
+/// # Errors
+/// Where it is not JSON, not an object, or has a key twice.
+pub(crate) fn object(text: &str) -> Result<Map<String, Value>, Corrupt> {
+    if text.trim().is_empty() {
+        return Err(corrupt("line 1", "the file is empty"));
+    }
+    let Unique(document) = serde_json::from_str(text).map_err(|error| at_line(&error))?;
+    let Value::Object(object) = document else {
+        return Err(corrupt("line 1", "the file is not a JSON object"));
+    };
+    Ok(object)
+}
+
+/// Takes a key that must be there out of an object.
+pub(crate) fn field<T: DeserializeOwned>(
+    object: &mut Map<String, Value>,
+    path: &str,
+    key: &str,
+) -> Result<T, Corrupt> {
+    optional(object, path, key)?.ok_or_else(|| corrupt(below(path, key), "is missing"))
+}
+
+/// Takes a key that may be missing or null out of an object.
+pub(crate) fn optional<T: DeserializeOwned>(
+    object: &mut Map<String, Value>,
+    path: &str,
+    key: &str,
+) -> Result<Option<T>, Corrupt> {
+    let value = object.shift_remove(key).unwrap_or(Value::Null);
+    serde_json::from_value(value).map_err(|error| corrupt(below(path, key), error.to_string()))
+}
+
+fn below(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+pub(crate) fn corrupt(place: impl Into<String>, reason: impl Into<String>) -> Corrupt {
+    Corrupt { place: place.into(), reason: reason.into() }
+}
+
+pub(crate) fn at_line(error: &serde_json::Error) -> Corrupt {
+    let text = error.to_string();
+    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+    corrupt(format!("line {}, column {}", error.line(), error.column()), reason)
+}
+
+/// Any JSON in which no object has a key twice. `serde_json` itself keeps the last of two, and a claim would vanish.
+struct Unique(Value);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UniqueVisitor).map(Self)
+    }
+}
+
+struct UniqueVisitor;
+
+/// The key under which `serde_json` hands over a number that is no machine integer, with all its digits.
+const NUMBER: &str = "$serde_json::private::Number";
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Bool(flag))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::from(number))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::from(number))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::String(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(Unique(item)) = items.next_element()? {
+            array.push(item);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if key == NUMBER {
+                let digits: String = entries.next_value()?;
+                return digits.parse().map(Value::Number).map_err(de::Error::custom);
+            }
+            if object.contains_key(&key) {
+                return Err(de::Error::custom(format!("key `{}` stands twice", key.escape_debug())));
+            }
+            let Unique(value) = entries.next_value()?;
+            object.insert(key, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
