@@ -244,8 +244,13 @@ impl LockedRoot {
         self.stage_state(REGISTRY, new)?;
         self.check_lock()?;
         // By a second name, so that there is a registry at every moment. What is no file can only be moved.
-        if !self.dir().link(REGISTRY, self.dir(), aside) && self.dir().has(REGISTRY)? {
-            self.dir().rename_new(REGISTRY, self.dir(), aside)?;
+        if self.dir().has(REGISTRY)?
+            && !self.dir().link(REGISTRY, self.dir(), aside)
+            && !self.dir().rename_new(REGISTRY, self.dir(), aside)?
+        {
+            let message =
+                format!("`{}` is there already: run again in a second", self.root.path().join(aside));
+            return Err(Fault::refused(message).into());
         }
         self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY)?;
         self.dir().sync()

@@ -1,20 +1,20 @@
-//! Files by directory handle: nothing below a [`Dir`] is reached through a symbolic link.
+//! Files by directory handle: nothing below a [`Dir`] is reached through a symbolic link. Looking at them is here,
+//! changing them in `write`.
 
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::fault::Fault;
 use crate::slot::{FileMode, Obstacle};
 
-/// The mode of directories that kinfra makes: for their owner only.
-const PRIVATE_DIR: Mode = Mode::RWXU;
+mod write;
 
 /// An open directory.
 #[derive(Debug)]
@@ -84,29 +84,6 @@ impl Dir {
         }
     }
 
-    /// Opens the directory at a relative path, making what is missing of it.
-    pub fn make_dir(&self, path: &Utf8Path) -> Result<Self> {
-        let mut made = Self { handle: self.duplicate()?, path: self.path.clone() };
-        for name in path {
-            let child = made.path.join(name);
-            match rustix::fs::mkdirat(&made.handle, name, PRIVATE_DIR) {
-                // A umask of 0777 would lock kinfra out of its own directory.
-                Ok(()) => rustix::fs::chmodat(&made.handle, name, PRIVATE_DIR, AtFlags::empty())
-                    .with_context(|| format!("could not set the mode of `{child}`"))?,
-                Err(Errno::EXIST) => {}
-                Err(errno) => {
-                    return Err(errno).with_context(|| format!("could not make directory `{child}`"));
-                }
-            }
-            made = match made.child(name)? {
-                Found::This(dir) => dir,
-                Found::Nothing => bail!("`{child}` vanished while it was made"),
-                Found::Other(obstacle) => bail!("`{child}` is {obstacle}, where a directory belongs"),
-            };
-        }
-        Ok(made)
-    }
-
     /// Reads the regular file at a relative path. A FIFO does not make it wait.
     pub fn read(&self, path: &Utf8Path, limit: u64) -> Result<Found<Content>> {
         let (parent, name) = match self.parent_of(path)? {
@@ -135,89 +112,6 @@ impl Dir {
         Ok(Found::This(Content { bytes, mode: FileMode::from_bits(stat.st_mode) }))
     }
 
-    /// Writes a file that must not exist yet. Its mode is set before its content.
-    pub fn write_new(&self, name: &str, bytes: &[u8], mode: FileMode) -> Result<File> {
-        let write = || -> io::Result<File> {
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            let handle = rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)?;
-            rustix::fs::fchmod(&handle, Mode::from_raw_mode(mode.bits().into()))?;
-            let mut file = File::from(handle);
-            file.write_all(bytes)?;
-            Ok(file)
-        };
-        write().with_context(|| format!("could not write `{}`", self.path.join(name)))
-    }
-
-    /// Moves a file or directory to a name where nothing may be. Says whether something was there.
-    pub fn rename_new(&self, from: &str, to: &Self, name: &str) -> Result<bool> {
-        let renamed = rustix::fs::renameat_with(&self.handle, from, &to.handle, name, RenameFlags::NOREPLACE);
-        let renamed = match renamed {
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.move_new(from, to, name),
-            renamed => renamed,
-        };
-        match renamed {
-            Ok(()) => Ok(true),
-            Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(false),
-            Err(errno) => Err(errno).with_context(|| format!("could not create `{}`", to.path.join(name))),
-        }
-    }
-
-    /// [`Dir::rename_new`] for file systems that cannot rename without replacing: a hard link never replaces, and a
-    /// directory replaces at most an empty one.
-    fn move_new(&self, from: &str, to: &Self, name: &str) -> rustix::io::Result<()> {
-        let stat = rustix::fs::statat(&self.handle, from, AtFlags::SYMLINK_NOFOLLOW)?;
-        if FileType::from_raw_mode(stat.st_mode).is_dir() {
-            return rustix::fs::renameat(&self.handle, from, &to.handle, name);
-        }
-        rustix::fs::linkat(&self.handle, from, &to.handle, name, AtFlags::empty())?;
-        rustix::fs::unlinkat(&self.handle, from, AtFlags::empty())
-    }
-
-    /// Moves a file to a name, replacing a file that is there.
-    pub fn rename_over(&self, from: &str, to: &Self, name: &str) -> Result<()> {
-        rustix::fs::renameat(&self.handle, from, &to.handle, name)
-            .with_context(|| format!("could not replace `{}`", to.path.join(name)))?;
-        // Between two hard links of one file a rename does nothing and leaves the source.
-        self.remove_file(from)
-    }
-
-    /// Gives a file a second name. Says whether the file system could.
-    pub fn link(&self, from: &str, to: &Self, name: &str) -> bool {
-        rustix::fs::linkat(&self.handle, from, &to.handle, name, AtFlags::empty()).is_ok()
-    }
-
-    /// Removes a file, if it is there.
-    pub fn remove_file(&self, name: &str) -> Result<()> {
-        self.remove(name, AtFlags::empty())
-    }
-
-    /// Removes an empty directory, if it is there.
-    pub fn remove_dir(&self, name: &str) -> Result<()> {
-        self.remove(name, AtFlags::REMOVEDIR)
-    }
-
-    fn remove(&self, name: &str, flags: AtFlags) -> Result<()> {
-        match rustix::fs::unlinkat(&self.handle, name, flags) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(errno).with_context(|| format!("could not remove `{}`", self.path.join(name))),
-        }
-    }
-
-    /// Removes everything in the directory, itself not. Links are removed, not followed.
-    pub fn empty(&self) -> Result<()> {
-        for name in self.names()? {
-            match self.child(&name)? {
-                Found::This(child) => {
-                    child.empty()?;
-                    self.remove_dir(&name)?;
-                }
-                Found::Nothing => {}
-                Found::Other(_) => self.remove_file(&name)?,
-            }
-        }
-        Ok(())
-    }
-
     /// The names in the directory, sorted.
     pub fn names(&self) -> Result<Vec<String>> {
         let list = || -> io::Result<Vec<String>> {
@@ -234,15 +128,6 @@ impl Dir {
             Ok(names)
         };
         list().with_context(|| format!("could not list `{}`", self.path))
-    }
-
-    /// Opens a file in the directory for reading and writing, making it if it is missing.
-    ///
-    /// # Errors
-    /// [`Fault`] when it is no regular file.
-    pub fn open_or_make(&self, name: &str) -> Result<File> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR))
     }
 
     /// Opens a file in the directory for reading, if it is there.
@@ -337,35 +222,6 @@ impl Dir {
         }
         #[cfg(not(target_os = "linux"))]
         Ok(None)
-    }
-
-    /// Makes what the directory lists durable.
-    pub fn sync(&self) -> Result<()> {
-        rustix::fs::fsync(&self.handle).with_context(|| format!("could not sync `{}`", self.path))
-    }
-
-    /// Makes the content of a file below the directory durable.
-    pub fn sync_file(&self, path: &Utf8Path) -> Result<()> {
-        let Found::This((parent, name)) = self.parent_of(path)? else {
-            bail!("`{}` vanished before it was synced", self.path.join(path));
-        };
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let parent = parent.as_ref().unwrap_or(self);
-        rustix::fs::openat(&parent.handle, name, flags, Mode::empty())
-            .and_then(rustix::fs::fsync)
-            .with_context(|| format!("could not sync `{}`", self.path.join(path)))
-    }
-
-    /// Makes everything on the directory's file system durable. Says whether the system can.
-    pub fn sync_file_system(&self) -> Result<bool> {
-        #[cfg(target_os = "linux")]
-        {
-            rustix::fs::syncfs(&self.handle)
-                .with_context(|| format!("could not sync the file system of `{}`", self.path))?;
-            Ok(true)
-        }
-        #[cfg(not(target_os = "linux"))]
-        Ok(false)
     }
 
     /// The directory below this one, if it is not this one, and the name that a relative path ends with.

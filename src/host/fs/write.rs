@@ -1,0 +1,161 @@
+//! Changing what is in a directory, always by its handle.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+
+use anyhow::{Context as _, Result, bail};
+use camino::Utf8Path;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::{Dir, Found};
+use crate::slot::FileMode;
+
+/// The mode of directories that kinfra makes: for their owner only.
+const PRIVATE_DIR: Mode = Mode::RWXU;
+
+impl Dir {
+    /// Opens the directory at a relative path, making what is missing of it.
+    pub fn make_dir(&self, path: &Utf8Path) -> Result<Self> {
+        let mut made = Self { handle: self.duplicate()?, path: self.path.clone() };
+        for name in path {
+            let child = made.path.join(name);
+            match rustix::fs::mkdirat(&made.handle, name, PRIVATE_DIR) {
+                // A umask of 0777 would lock kinfra out of its own directory.
+                Ok(()) => rustix::fs::chmodat(&made.handle, name, PRIVATE_DIR, AtFlags::empty())
+                    .with_context(|| format!("could not set the mode of `{child}`"))?,
+                Err(Errno::EXIST) => {}
+                Err(errno) => {
+                    return Err(errno).with_context(|| format!("could not make directory `{child}`"));
+                }
+            }
+            made = match made.child(name)? {
+                Found::This(dir) => dir,
+                Found::Nothing => bail!("`{child}` vanished while it was made"),
+                Found::Other(obstacle) => bail!("`{child}` is {obstacle}, where a directory belongs"),
+            };
+        }
+        Ok(made)
+    }
+
+    /// Writes a file that must not exist yet. Its mode is set before its content.
+    pub fn write_new(&self, name: &str, bytes: &[u8], mode: FileMode) -> Result<File> {
+        let write = || -> io::Result<File> {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            let handle = rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)?;
+            rustix::fs::fchmod(&handle, Mode::from_raw_mode(mode.bits().into()))?;
+            let mut file = File::from(handle);
+            file.write_all(bytes)?;
+            Ok(file)
+        };
+        write().with_context(|| format!("could not write `{}`", self.path.join(name)))
+    }
+
+    /// Moves a file or directory to a name where nothing may be. Says whether something was there.
+    pub fn rename_new(&self, from: &str, to: &Self, name: &str) -> Result<bool> {
+        let renamed = rustix::fs::renameat_with(&self.handle, from, &to.handle, name, RenameFlags::NOREPLACE);
+        let renamed = match renamed {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.move_new(from, to, name),
+            renamed => renamed,
+        };
+        match renamed {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(false),
+            Err(errno) => Err(errno).with_context(|| format!("could not create `{}`", to.path.join(name))),
+        }
+    }
+
+    /// [`Dir::rename_new`] for file systems that cannot rename without replacing: a hard link never replaces, and a
+    /// directory replaces at most an empty one.
+    fn move_new(&self, from: &str, to: &Self, name: &str) -> rustix::io::Result<()> {
+        let stat = rustix::fs::statat(&self.handle, from, AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(stat.st_mode).is_dir() {
+            return rustix::fs::renameat(&self.handle, from, &to.handle, name);
+        }
+        rustix::fs::linkat(&self.handle, from, &to.handle, name, AtFlags::empty())?;
+        rustix::fs::unlinkat(&self.handle, from, AtFlags::empty())
+    }
+
+    /// Moves a file to a name, replacing a file that is there.
+    pub fn rename_over(&self, from: &str, to: &Self, name: &str) -> Result<()> {
+        rustix::fs::renameat(&self.handle, from, &to.handle, name)
+            .with_context(|| format!("could not replace `{}`", to.path.join(name)))?;
+        // Between two hard links of one file a rename does nothing and leaves the source.
+        self.remove_file(from)
+    }
+
+    /// Gives a file a second name. Says whether the file system could.
+    pub fn link(&self, from: &str, to: &Self, name: &str) -> bool {
+        rustix::fs::linkat(&self.handle, from, &to.handle, name, AtFlags::empty()).is_ok()
+    }
+
+    /// Removes a file, if it is there.
+    pub fn remove_file(&self, name: &str) -> Result<()> {
+        self.remove(name, AtFlags::empty())
+    }
+
+    /// Removes an empty directory, if it is there.
+    pub fn remove_dir(&self, name: &str) -> Result<()> {
+        self.remove(name, AtFlags::REMOVEDIR)
+    }
+
+    fn remove(&self, name: &str, flags: AtFlags) -> Result<()> {
+        match rustix::fs::unlinkat(&self.handle, name, flags) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(errno).with_context(|| format!("could not remove `{}`", self.path.join(name))),
+        }
+    }
+
+    /// Removes everything in the directory, itself not. Links are removed, not followed.
+    pub fn empty(&self) -> Result<()> {
+        for name in self.names()? {
+            match self.child(&name)? {
+                Found::This(child) => {
+                    child.empty()?;
+                    self.remove_dir(&name)?;
+                }
+                Found::Nothing => {}
+                Found::Other(_) => self.remove_file(&name)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a file in the directory for reading and writing, making it if it is missing.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is no regular file.
+    pub fn open_or_make(&self, name: &str) -> Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR))
+    }
+
+    /// Makes what the directory lists durable.
+    pub fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(&self.handle).with_context(|| format!("could not sync `{}`", self.path))
+    }
+
+    /// Makes the content of a file below the directory durable.
+    pub fn sync_file(&self, path: &Utf8Path) -> Result<()> {
+        let Found::This((parent, name)) = self.parent_of(path)? else {
+            bail!("`{}` vanished before it was synced", self.path.join(path));
+        };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let parent = parent.as_ref().unwrap_or(self);
+        rustix::fs::openat(&parent.handle, name, flags, Mode::empty())
+            .and_then(rustix::fs::fsync)
+            .with_context(|| format!("could not sync `{}`", self.path.join(path)))
+    }
+
+    /// Makes everything on the directory's file system durable. Says whether the system can.
+    pub fn sync_file_system(&self) -> Result<bool> {
+        #[cfg(target_os = "linux")]
+        {
+            rustix::fs::syncfs(&self.handle)
+                .with_context(|| format!("could not sync the file system of `{}`", self.path))?;
+            Ok(true)
+        }
+        #[cfg(not(target_os = "linux"))]
+        Ok(false)
+    }
+}
