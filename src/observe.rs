@@ -142,7 +142,7 @@ fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<Registry> {
 /// [`Fault`] when it cannot be trusted.
 pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
     let Some(text) = root.registry()? else { return Ok((Registry::default(), None)) };
-    let corrupt = |corrupt| unreadable(&format!("`{}` is corrupt, {corrupt}", root.registry_path()));
+    let corrupt = |corrupt| unreadable(&format!("`{}` is corrupt: {corrupt}", root.registry_path()));
     let registry = Registry::parse(&text).map_err(corrupt)?;
     Ok((registry, Some(text)))
 }

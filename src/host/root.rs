@@ -72,7 +72,7 @@ fn refuse_inside_slot(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
 /// The registry, or what it depends on, cannot be trusted.
 pub fn unreadable(what: &str) -> Fault {
     Fault::unreadable(format!(
-        "{what}: nothing was changed; `kinfra doctor --repair` shows what can be restored"
+        "{what}; nothing was changed; `kinfra doctor --repair` shows what can be restored"
     ))
 }
 
