@@ -2,12 +2,12 @@
 //!
 //! Planning is pure. What a plan says is what [`crate::apply`] does; there is no other way to change a pool.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::Pool;
 use crate::diff::{Difference, FieldChange, FileDifference, Standing};
 use crate::observe::{ImportState, Observed};
-use crate::slot::{Obstacle, Port, PortName, RelPath, SlotId};
+use crate::slot::{FileMode, Obstacle, Port, PortName, RelPath, SlotId};
 
 /// What there is to do, slot by slot in numeric order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub enum Blocked {
     /// A file is not there, and would not be written as it was.
     Absent(RelPath),
     /// A file has the wrong permissions.
-    WrongMode(RelPath, crate::slot::FileMode),
+    WrongMode(RelPath, FileMode),
     /// A file is no longer in the spec.
     Dropped(RelPath),
     /// A file was edited by hand.
@@ -58,7 +58,12 @@ pub enum Blocked {
     /// Something else is in the place of a file or, without one, of the slot's directory.
     Obstructed(Option<RelPath>, Obstacle),
     /// The slot is no longer in the spec.
-    Surplus,
+    Surplus {
+        /// Whether somebody holds it: then it stays whatever the flags.
+        held: bool,
+    },
+    /// Somebody holds the slot that would change.
+    Held(String),
     /// A port that the slot would take is held by an entry that stays.
     PortTaken {
         /// What the port is for.
@@ -67,8 +72,8 @@ pub enum Blocked {
         port: Port,
         /// The slot that holds it.
         holder: SlotId,
-        /// What would make the holder give it up.
-        flag: Option<Flag>,
+        /// What would make the holder give it up, if anything would.
+        flags: Option<BTreeSet<Flag>>,
     },
 }
 
@@ -81,6 +86,8 @@ pub enum Flag {
     Overwrite,
     /// `--prune`
     Prune,
+    /// `--include-claimed`
+    IncludeClaimed,
 }
 
 /// What kind of work a slot's plan is counted as.
@@ -113,23 +120,25 @@ impl Action {
 }
 
 impl Blocked {
-    /// The flag that would allow it; `None` where no flag helps.
-    pub fn flag(&self) -> Option<Flag> {
-        match self {
-            Self::Foreign(_) | Self::Edited(_) => Some(Flag::Overwrite),
+    /// The flags that would allow it; `None` where no flag helps.
+    fn flags(&self) -> Option<BTreeSet<Flag>> {
+        let flag = match self {
+            Self::Foreign(_) | Self::Edited(_) => Flag::Overwrite,
             Self::Field(_) | Self::Outdated(_) | Self::Absent(_) | Self::WrongMode(..) | Self::Dropped(_) => {
-                Some(Flag::Update)
+                Flag::Update
             }
-            Self::Surplus => Some(Flag::Prune),
-            Self::Obstructed(..) => None,
-            Self::PortTaken { flag, .. } => *flag,
-        }
+            Self::Surplus { held: false } => Flag::Prune,
+            Self::Held(_) => Flag::IncludeClaimed,
+            Self::Surplus { held: true } | Self::Obstructed(..) => return None,
+            Self::PortTaken { flags, .. } => return flags.clone(),
+        };
+        Some(BTreeSet::from([flag]))
     }
 
     /// What it would be counted as.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Surplus => Kind::Destroy,
+            Self::Surplus { .. } => Kind::Destroy,
             Self::PortTaken { .. } => Kind::Add,
             Self::Foreign(_)
             | Self::Field(_)
@@ -138,15 +147,22 @@ impl Blocked {
             | Self::WrongMode(..)
             | Self::Dropped(_)
             | Self::Edited(_)
+            | Self::Held(_)
             | Self::Obstructed(..) => Kind::Change,
         }
     }
 }
 
 impl SlotPlan {
-    /// The strongest flag that the slot's blocked differences need; `None` if one of them has none.
-    pub fn flag(&self) -> Option<Flag> {
-        self.blocked.iter().map(Blocked::flag).collect::<Option<Vec<_>>>()?.into_iter().max()
+    /// The flags that would allow every blocked difference of the slot; `None` where one of them stays whatever the
+    /// flags.
+    pub fn flags(&self) -> Option<BTreeSet<Flag>> {
+        let flags: Vec<_> = self.blocked.iter().map(Blocked::flags).collect::<Option<_>>()?;
+        let mut flags: BTreeSet<Flag> = flags.into_iter().flatten().collect();
+        if flags.contains(&Flag::Overwrite) {
+            flags.remove(&Flag::Update);
+        }
+        Some(flags)
     }
 }
 
@@ -189,15 +205,21 @@ pub fn plan(pool: &Pool, observed: &Observed, differences: &BTreeMap<SlotId, Dif
 }
 
 fn plan_slot(difference: &Difference) -> SlotPlan {
-    let Difference { standing, obstacle, files, claimed_by: _ } = difference;
+    let Difference { standing, obstacle, files, claimed_by } = difference;
     if let Some(obstacle) = obstacle {
         return SlotPlan { action: None, blocked: vec![Blocked::Obstructed(None, *obstacle)] };
     }
-    match standing {
+    let mut plan = match standing {
         Standing::Unregistered | Standing::Imported => take_whole(files),
         Standing::Registered(fields) => keep_or_restore(fields, files),
-        Standing::Surplus => SlotPlan { action: None, blocked: vec![Blocked::Surplus] },
+        Standing::Surplus => {
+            SlotPlan { action: None, blocked: vec![Blocked::Surplus { held: claimed_by.is_some() }] }
+        }
+    };
+    if let Some(holder) = claimed_by.as_ref().filter(|_| !plan.blocked.is_empty()) {
+        plan.blocked.push(Blocked::Held(holder.clone()));
     }
+    plan
 }
 
 /// A slot whose files kinfra did not write is taken as a whole or not at all.
@@ -261,8 +283,8 @@ fn block_taken_ports(plan: &mut Plan, pool: &Pool, observed: &Observed) -> bool 
         if let Some((name, port, holder)) = conflict
             && plan.slots.get(&slot).is_some_and(registers)
         {
-            let flag = plan.slots.get(&holder).and_then(SlotPlan::flag);
-            taken.push((slot, Blocked::PortTaken { name: name.clone(), port: *port, holder, flag }));
+            let flags = plan.slots.get(&holder).and_then(SlotPlan::flags);
+            taken.push((slot, Blocked::PortTaken { name: name.clone(), port: *port, holder, flags }));
         }
     }
     let any = !taken.is_empty();

@@ -151,6 +151,23 @@ fn every_difference_is_one_line_with_its_flag() {
 }
 
 #[test]
+fn a_claim_is_named_where_it_is_in_the_way() {
+    let machine = Machine::small();
+    machine.kinfra("apply").exits(0);
+    machine.kinfra("claim --slot 2").exits(0);
+    machine.template("conf.txt", "new");
+    let holder = machine.project().canonicalize().expect("a project");
+    machine.kinfra("plan").prints(&format!(
+        "  ~ Slot 2: conf.txt is older than slots.toml, held by {} (--update, --include-claimed)\n",
+        holder.display()
+    ));
+    machine.edit_spec("ids = \"1-2\"", "ids = \"1\"");
+    machine
+        .kinfra("plan")
+        .prints(&format!("  ! Slot 2: no longer in slots.toml, held by {}\n", holder.display()));
+}
+
+#[test]
 fn a_slot_that_kinfra_did_not_write_is_skipped_and_says_what_differs() {
     let machine = Machine::small();
     machine.write("~/pool/slot-1/conf.txt", "somebody's");

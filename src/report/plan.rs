@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Write as _};
 use anyhow::Error;
 use owo_colors::OwoColorize as _;
 
-use super::{Commas, Paths};
+use super::{Commas, Paths, printable};
 use crate::apply::Outcome;
 use crate::desired::{Pool, Slot};
 use crate::diff::FieldChange;
@@ -58,7 +58,7 @@ fn heading(
     slot: Option<&Slot>,
     paths: Paths<'_>,
 ) -> fmt::Result {
-    let blocked = (!plan.blocked.is_empty()).then(|| blocked_text(&plan.blocked, plan.flag()));
+    let blocked = (!plan.blocked.is_empty()).then(|| blocked_text(plan));
     match (&plan.action, slot) {
         (Some(Action::Create(_)), Some(slot)) => {
             let (profile, dir) = (&slot.profile.name, paths.show(&slot.dir));
@@ -78,15 +78,7 @@ fn heading(
             Some(blocked) if plan.blocked.iter().any(|blocked| matches!(blocked, Blocked::Foreign(_))) => {
                 writeln!(text, "  = Slot {id}: already exists, skipping: {blocked}")
             }
-            Some(blocked) => match plan.flag() {
-                Some(Flag::Update) if plan.blocked.iter().all(|blocked| blocked.kind() == Kind::Change) => {
-                    writeln!(text, "  {} Slot {id}: {blocked}", "~".yellow())
-                }
-                Some(Flag::Prune) if plan.blocked == [Blocked::Surplus] => {
-                    writeln!(text, "  {} Slot {id}: {blocked}", "-".red())
-                }
-                _ => writeln!(text, "  {} Slot {id}: {blocked}", "!".yellow()),
-            },
+            Some(blocked) => writeln!(text, "  {} Slot {id}: {blocked}", symbol(plan)),
         },
     }
 }
@@ -101,10 +93,26 @@ fn details(text: &mut String, slot: &Slot) -> fmt::Result {
     writeln!(text, "      workers  {}", Commas(workers))
 }
 
-/// What stays and why, with the flag that would change it: "a.yml was edited by hand (--overwrite)".
-fn blocked_text(blocked: &[Blocked], flag: Option<Flag>) -> String {
-    let reasons = Commas(blocked.iter().map(Reason)).to_string();
-    flag.map_or_else(|| reasons.clone(), |flag| format!("{reasons} ({flag})"))
+/// The sign of a slot that only differs: `~` would change, `-` would go, `!` needs a decision first.
+fn symbol(plan: &SlotPlan) -> String {
+    match plan.flags().as_ref().and_then(BTreeSet::first) {
+        Some(Flag::Update) if plan.blocked.iter().all(|blocked| blocked.kind() == Kind::Change) => {
+            "~".yellow().to_string()
+        }
+        Some(Flag::Prune) if plan.blocked.iter().all(|blocked| blocked.kind() == Kind::Destroy) => {
+            "-".red().to_string()
+        }
+        _ => "!".yellow().to_string(),
+    }
+}
+
+/// What stays and why, with the flags that would change it: "a.yml was edited by hand (--overwrite)".
+fn blocked_text(plan: &SlotPlan) -> String {
+    let reasons = Commas(plan.blocked.iter().map(Reason));
+    match plan.flags().filter(|flags| !flags.is_empty()) {
+        Some(flags) => format!("{reasons} ({})", Commas(flags.iter())),
+        None => reasons.to_string(),
+    }
 }
 
 struct Reason<'a>(&'a Blocked);
@@ -125,8 +133,9 @@ impl Display for Reason<'_> {
             Blocked::Edited(path) => write!(f, "{path} was edited by hand"),
             Blocked::Obstructed(Some(path), obstacle) => write!(f, "{path} is {obstacle}: move it away"),
             Blocked::Obstructed(None, obstacle) => write!(f, "its directory is {obstacle}: move it away"),
-            Blocked::Surplus => write!(f, "no longer in slots.toml"),
-            Blocked::PortTaken { name, port, holder, flag: _ } => {
+            Blocked::Surplus { held: _ } => write!(f, "no longer in slots.toml"),
+            Blocked::Held(holder) => write!(f, "held by {}", printable(holder)),
+            Blocked::PortTaken { name, port, holder, flags: _ } => {
                 write!(f, "{} {port} is still slot {holder}'s", name.as_str().to_uppercase())
             }
         }
@@ -139,6 +148,7 @@ impl Display for Flag {
             Self::Update => "--update",
             Self::Overwrite => "--overwrite",
             Self::Prune => "--prune",
+            Self::IncludeClaimed => "--include-claimed",
         })
     }
 }
@@ -155,7 +165,7 @@ fn totals(text: &mut String, plan: &Plan) -> fmt::Result {
         if let Some(kind) = slot.blocked.iter().map(Blocked::kind).max() {
             let (slots, flags) = blocked.entry(kind).or_default();
             *slots += 1;
-            flags.extend(slot.flag());
+            flags.extend(slot.flags().into_iter().flatten());
         }
     }
     if blocked.is_empty() {
