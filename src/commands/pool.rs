@@ -101,6 +101,10 @@ impl Declared {
 
 /// The absolute path of one that the user gave, in a flag or the environment, where no shell expands `~/`.
 fn given(path: &Utf8Path, invocation: &Invocation) -> Result<Utf8PathBuf> {
+    if path.as_str().chars().any(char::is_control) {
+        let shown = path.as_str().escape_debug();
+        return Err(Fault::usage(format!("`{shown}` has a control character")).into());
+    }
     match path.strip_prefix("~") {
         Err(_) => Ok(invocation.here.join(path)),
         Ok(below) => match &invocation.home {
