@@ -79,7 +79,7 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// The exit code of an error: the first [`Fault`] in its chain decides.
+/// The exit code of an error: a [`Fault`] in its chain decides, be it the cause or the context.
 pub fn exit_of(error: &anyhow::Error) -> Exit {
-    error.chain().find_map(|cause| cause.downcast_ref::<Fault>()).map_or(Exit::Failed, |fault| fault.exit)
+    error.downcast_ref::<Fault>().map_or(Exit::Failed, |fault| fault.exit)
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::desired::Pool;
 use crate::digest::Digest;
-use crate::registry::json::{self, Corrupt, corrupt, field, optional};
+use crate::registry::json::{self, Corrupt, corrupt, field, inner, optional};
 use crate::registry::{Claim, Entry, ImportedFrom, Provisioned, Registry};
 use crate::slot::{ProfileName, SlotId, Workers};
 
@@ -29,7 +29,10 @@ pub fn import(
     if !(1..=2).contains(&version) {
         return Err(corrupt("version", format!("{version} is neither 1 nor 2")));
     }
-    let old_slots: Map<String, Value> = optional(&mut document, "", "slots")?.unwrap_or_default();
+    if document.contains_key("imported_from") {
+        return Err(corrupt("imported_from", "is a key that kinfra writes itself: rename it"));
+    }
+    let old_slots = inner(&mut document, "", "slots")?.unwrap_or_default();
     let mut slots = BTreeMap::new();
     for (key, value) in old_slots {
         let (slot, entry) = read_slot(&key, value, pool)?;

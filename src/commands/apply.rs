@@ -16,7 +16,7 @@ use crate::report::{self, Paths};
 
 pub(super) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
-    let pool = declared.pool(invocation)?;
+    let pool = declared.pool(&args.pool, invocation)?;
     let (shown, _) = look(Root::open(&pool.root)?.as_ref(), &pool)?;
     say(&format!("Using {}\n", declared.origin))?;
     print(&report::plan::render(&shown, &pool, Paths { home: invocation.home.as_deref() }))?;

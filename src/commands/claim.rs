@@ -18,7 +18,8 @@ use crate::slot::SlotId;
 pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let owner = owner(args, invocation)?;
-    let root = Root::open(&declared.root)?.ok_or_else(|| no_pool(&declared.root))?;
+    let path = declared.root(&args.pool, invocation)?;
+    let root = Root::open(&path)?.ok_or_else(|| no_pool(&path))?;
     let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra claim"))?;
     let (mut registry, text) = registry(locked.root())?;
     let usable =

@@ -18,7 +18,7 @@ use crate::report;
 
 pub(super) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
-    let pool = declared.pool(invocation)?;
+    let pool = declared.pool(&args.pool, invocation)?;
     if args.repair {
         let claim_files: Vec<&Utf8Path> =
             declared.spec.claim.iter().map(|file| file.path.get_ref().as_path()).collect();

@@ -24,11 +24,10 @@ const TEMPLATES: &str = "templates";
 /// The most that a spec or a template may be, in bytes.
 const LIMIT: u64 = 16 << 20;
 
-/// A spec, where it was found, and where its pool lives.
+/// A spec, and where it was found.
 #[derive(Debug)]
 pub(super) struct Declared {
     pub(super) spec: Spec,
-    pub(super) root: Utf8PathBuf,
     /// How the output names the spec.
     pub(super) origin: String,
     source: Source,
@@ -36,10 +35,10 @@ pub(super) struct Declared {
     templates: Option<Utf8PathBuf>,
 }
 
-/// Finds and reads the spec, and resolves the root.
+/// Finds and reads the spec.
 ///
 /// # Errors
-/// [`Fault`] with every mistake in the spec, or with what keeps the root from being one.
+/// [`Fault`] with every mistake in it.
 pub(super) fn declared(args: &PoolArgs, invocation: &Invocation) -> Result<Declared> {
     let paths = Paths { home: invocation.home.as_deref() };
     let found = find_spec(args, invocation)?;
@@ -54,27 +53,34 @@ pub(super) fn declared(args: &PoolArgs, invocation: &Invocation) -> Result<Decla
     let spec = Spec::parse(&source.text).map_err(|mistakes| {
         Fault::spec(mistake::render(mistakes.iter().map(|mistake| (&source, mistake))))
     })?;
-    let root = match args.root.as_ref().filter(|root| !root.as_str().is_empty()) {
-        Some(root) => given(root, invocation)?,
-        None => spec.root.resolve(invocation.home.as_deref()).ok_or_else(|| {
-            let root = spec.root.as_str();
-            Fault::usage(format!(
-                "root `{root}` needs HOME, which is not set to an absolute path: set it, or give an absolute --root"
-            ))
-        })?,
-    };
-    let root = host::root::resolve(&root)?;
-    Ok(Declared { spec, root, origin, source, templates })
+    Ok(Declared { spec, origin, source, templates })
 }
 
 impl Declared {
+    /// The root: from a flag, the environment or the spec.
+    ///
+    /// # Errors
+    /// [`Fault`] with what keeps it from being one.
+    pub(super) fn root(&self, args: &PoolArgs, invocation: &Invocation) -> Result<Utf8PathBuf> {
+        let root = match args.root.as_ref().filter(|root| !root.as_str().is_empty()) {
+            Some(root) => given(root, invocation)?,
+            None => self.spec.root.resolve(invocation.home.as_deref()).ok_or_else(|| {
+                let root = self.spec.root.as_str();
+                Fault::usage(format!(
+                    "root `{root}` needs HOME, which is not set to an absolute path: set it, or give an absolute --root"
+                ))
+            })?,
+        };
+        host::root::resolve(&root)
+    }
+
     /// The pool that the spec and its templates describe.
     ///
     /// # Errors
-    /// [`Fault`] with every mistake in the templates.
-    pub(super) fn pool(&self, invocation: &Invocation) -> Result<Pool> {
-        let texts = self.template_texts();
-        let place = Place { root: &self.root, home: invocation.home.as_deref() };
+    /// [`Fault`] with every mistake in the templates, or with what keeps the root from being one.
+    pub(super) fn pool(&self, args: &PoolArgs, invocation: &Invocation) -> Result<Pool> {
+        let (root, texts) = (self.root(args, invocation)?, self.template_texts());
+        let place = Place { root: &root, home: invocation.home.as_deref() };
         let pool = desired::resolve(&self.spec, &self.source, &texts, place);
         pool.map_err(|mistakes| {
             Fault::spec(mistake::render(mistakes.iter().map(|(source, mistake)| (source, mistake)))).into()

@@ -14,7 +14,8 @@ use crate::report::claim::held;
 pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let owner = pool::this_worktree(invocation)?;
-    let root = Root::open(&declared.root)?.ok_or_else(|| super::claim::no_pool(&declared.root))?;
+    let path = declared.root(&args.pool, invocation)?;
+    let root = Root::open(&path)?.ok_or_else(|| super::claim::no_pool(&path))?;
     let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra release"))?;
     let (mut registry, text) = registry(locked.root())?;
     let released = lease::release(&mut registry, owner.as_str(), args.slot, args.force);

@@ -13,13 +13,16 @@ use crate::report::{self, Paths};
 
 pub(super) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
-    let registry = Root::open(&declared.root)?.map_or(Ok(Registry::default()), |root| Ok(registry(&root)?.0));
-    let registry = registry.map_err(|error: anyhow::Error| error)?;
+    let path = declared.root(&args.pool, invocation)?;
+    let registry = match Root::open(&path)? {
+        Some(root) => registry(&root)?.0,
+        None => Registry::default(),
+    };
     let paths = Paths { home: invocation.home.as_deref() };
     if args.json {
         print(&report::table::slots_json(&registry))?;
     } else if registry.slots.is_empty() {
-        let root = paths.show(&declared.root);
+        let root = paths.show(&path);
         say(&format!("No slots in {root} yet: `kinfra apply` creates those of {}\n", declared.origin))?;
     } else if let Some((primary, _)) = declared.spec.ports.first() {
         print(&report::table::slots(&registry, primary, paths))?;

@@ -33,6 +33,7 @@ pub struct Root {
 /// # Errors
 /// [`Fault`] when the path, or something on its way, is no directory, or lies in a slot of another pool.
 pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
+    let refuse = |why: String| Err(Fault::refused(format!("root `{path}` cannot be used: {why}")).into());
     let mut missing = Vec::new();
     for ancestor in path.ancestors() {
         match fs::canonical(ancestor) {
@@ -41,14 +42,23 @@ pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
                 refuse_inside_slot(path, &resolved)?;
                 return Ok(resolved);
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => missing.extend(ancestor.file_name()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if fs::is_link(ancestor) {
+                    return refuse(format!("`{ancestor}` is a symbolic link to nothing"));
+                }
+                match ancestor.file_name() {
+                    Some(name) => missing.push(name),
+                    None if ancestor.as_str().is_empty() => {}
+                    None => {
+                        return refuse("it goes up with `..` from a directory that does not exist".to_owned());
+                    }
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
                 let on_the_way = path.ancestors().find(|ancestor| fs::exists(ancestor)).unwrap_or(path);
-                return Err(Fault::refused(format!(
-                    "root `{path}`: `{on_the_way}` is a file, not a directory"
-                ))
-                .into());
+                return refuse(format!("`{on_the_way}` is a file, not a directory"));
             }
+            Err(error) if fs::is_link(ancestor) => return refuse(format!("`{ancestor}`: {error}")),
             Err(error) => return Err(error).with_context(|| format!("could not resolve root `{path}`")),
         }
     }

@@ -57,6 +57,20 @@ pub(crate) fn optional<T: DeserializeOwned>(
     serde_json::from_value(value).map_err(|error| corrupt(below(path, key), error.to_string()))
 }
 
+/// Takes an object that may be missing or null out of an object, just as it is: [`optional`] would write some numbers in
+/// it anew.
+pub(crate) fn inner(
+    object: &mut Map<String, Value>,
+    path: &str,
+    key: &str,
+) -> Result<Option<Map<String, Value>>, Corrupt> {
+    match object.shift_remove(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(inner)) => Ok(Some(inner)),
+        Some(_) => Err(corrupt(below(path, key), "is not an object")),
+    }
+}
+
 fn below(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
@@ -81,9 +95,6 @@ impl<'de> Deserialize<'de> for Unique {
 }
 
 struct UniqueVisitor;
-
-/// The key under which `serde_json` hands over a number that is no machine integer, with all its digits.
-const NUMBER: &str = "$serde_json::private::Number";
 
 impl<'de> Visitor<'de> for UniqueVisitor {
     type Value = Value;
@@ -122,11 +133,11 @@ impl<'de> Visitor<'de> for UniqueVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            if key == NUMBER {
+        while let Some(key) = entries.next_key()? {
+            let Key::Name(key) = key else {
                 let digits: String = entries.next_value()?;
                 return digits.parse().map(Value::Number).map_err(de::Error::custom);
-            }
+            };
             if object.contains_key(&key) {
                 return Err(de::Error::custom(format!("key `{}` stands twice", key.escape_debug())));
             }
@@ -134,5 +145,36 @@ impl<'de> Visitor<'de> for UniqueVisitor {
             object.insert(key, value);
         }
         Ok(Value::Object(object))
+    }
+}
+
+/// The key of an object, or what `serde_json` hands over in its place before all digits of a number that is no machine
+/// integer. Only the first is ever an option, so that no name in a file is taken for the second.
+enum Key {
+    Name(String),
+    Number,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_option(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, name: D) -> Result<Key, D::Error> {
+        String::deserialize(name).map(Key::Name)
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Key, E> {
+        Ok(Key::Number)
     }
 }

@@ -14,7 +14,7 @@ use crate::slot::{Port, PortName, ProfileName, RelPath, SlotId, Workers};
 pub(crate) mod json;
 
 pub use json::Corrupt;
-use json::{at_line, corrupt, field, optional};
+use json::{at_line, corrupt, field, inner, optional};
 
 /// The version of the format that this kinfra reads and writes.
 const VERSION: u64 = 2;
@@ -96,11 +96,11 @@ impl Registry {
             }
             older => return Err(corrupt("version", format!("{older} is not {VERSION}"))),
         }
-        let slots: Map<String, Value> = field(&mut document, "", "slots")?;
+        let slots = inner(&mut document, "", "slots")?.ok_or_else(|| corrupt("slots", "is missing"))?;
         let slots =
             slots.into_iter().map(|(key, value)| read_entry(&key, value)).collect::<Result<_, _>>()?;
         let imported_from =
-            optional(&mut document, "", "imported_from")?.map(read_imported_from).transpose()?;
+            inner(&mut document, "", "imported_from")?.map(read_imported_from).transpose()?;
         let registry = Self { slots, imported_from, unknown: document };
         registry.check_ports()?;
         Ok(registry)
@@ -207,6 +207,7 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
     let id = SlotId::new(number).filter(|id| id.to_string() == key);
     let id =
         id.ok_or_else(|| corrupt(&path, format!("has slot_id {number}: key and id must be the same slot")))?;
+    let files_named = entry.get("files").and_then(Value::as_object).map_or(0, Map::len);
     let provisioned = Provisioned {
         infrastructure_path: field(&mut entry, &path, "infrastructure_path")?,
         profile: field(&mut entry, &path, "profile")?,
@@ -214,6 +215,9 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
         ports: field(&mut entry, &path, "ports")?,
         files: optional(&mut entry, &path, "files")?.unwrap_or_default(),
     };
+    if provisioned.files.len() < files_named {
+        return Err(corrupt(format!("{path}.files"), "names one file twice"));
+    }
     let claimed_by: Option<String> = optional(&mut entry, &path, "claimed_by")?;
     let claimed_at: Option<String> = optional(&mut entry, &path, "claimed_at")?;
     let claim = claimed_by.map(|claimed_by| Claim { claimed_by, claimed_at });

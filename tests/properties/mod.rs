@@ -73,6 +73,8 @@ const TEXTS: [&str; 6] = [
     "{{ slot.profile }} has {{ workers }} on {{ ports }}\n",
     "{{ slot.dir }} of {{ pool.root }}\n",
 ];
+/// The highest id of a slot; pools have up to six of them.
+const LAST: u16 = 7;
 const MODES: [&str; 4] = ["0600", "0640", "0644", "0755"];
 
 /// A declared pool, before it is written as TOML. All its ports differ.
@@ -103,7 +105,7 @@ fn model() -> impl Strategy<Value = Model> {
             .collect()
     });
     let profiles = prop::collection::vec(0..3_u16, 1..=3);
-    let slots = prop::collection::btree_map(1..=9_u16, 0..3_usize, 0..=6);
+    let slots = prop::collection::btree_map(1..=LAST, 0..3_usize, 0..=6);
     let files = subsequence(PATHS.to_vec(), 1..=PATHS.len()).prop_flat_map(|paths| {
         let each = prop::collection::vec((select(TEXTS.to_vec()), select(MODES.to_vec())), paths.len());
         each.prop_map(move |each| paths.iter().copied().zip(each).collect())
@@ -277,7 +279,7 @@ impl World {
             Damage::Slot(slot, harm) => {
                 self.harm(self.root().join(format!("slot-{slot}")).as_std_path(), *harm)
             }
-            Damage::Entry(slot, harm) => self.harm_entry(*slot, *harm),
+            Damage::Entry(slot, harm) => self.harm_entries(*slot, *harm),
             Damage::Registry => {
                 let _ = fs::remove_file(self.root().join("registry.json.bak"));
                 fs::remove_file(self.root().join("registry.json"))
@@ -299,20 +301,25 @@ impl World {
         }
     }
 
-    fn harm_entry(&self, slot: u16, harm: EntryHarm) -> io::Result<()> {
+    fn harm_entries(&self, chosen: Option<u16>, harm: EntryHarm) -> io::Result<()> {
         let path = self.root().join("registry.json");
         let mut document: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
         let entries = document["slots"].as_object_mut().expect("slots");
-        let Some(entry) = entries.get_mut(&slot.to_string()) else { return Ok(()) };
-        match harm {
-            EntryHarm::Forget => drop(entries.remove(&slot.to_string())),
-            EntryHarm::Import => drop(entry["files"].take()),
-            EntryHarm::Claim => {
-                entry["claimed_by"] = json!("/home/dev/feature");
-                entry["claimed_at"] = json!("2026-01-01T00:00:00+00:00");
-                entry["status"] = json!("running");
-                entry["note"] = serde_json::from_str("1e400")?;
+        let is_chosen = |slot: &str| chosen.is_none_or(|chosen| slot == chosen.to_string());
+        for (_, entry) in entries.iter_mut().filter(|(slot, _)| is_chosen(slot)) {
+            match harm {
+                EntryHarm::Forget => {}
+                EntryHarm::Import => drop(entry["files"].take()),
+                EntryHarm::Claim => {
+                    entry["claimed_by"] = json!("/home/dev/feature");
+                    entry["claimed_at"] = json!("2026-01-01T00:00:00+00:00");
+                    entry["status"] = json!("running");
+                    entry["note"] = serde_json::from_str("1e400")?;
+                }
             }
+        }
+        if matches!(harm, EntryHarm::Forget) {
+            entries.retain(|slot, _| !is_chosen(slot));
         }
         fs::write(path, document.to_string())
     }
@@ -344,8 +351,8 @@ enum Damage {
     File(u16, &'static str, Harm),
     /// To a slot directory.
     Slot(u16, Harm),
-    /// To an entry of the registry.
-    Entry(u16, EntryHarm),
+    /// To an entry of the registry, or to all of them.
+    Entry(Option<u16>, EntryHarm),
     /// The registry and its backup are gone.
     Registry,
 }
@@ -388,8 +395,8 @@ fn disk_damage() -> impl Strategy<Value = Damage> {
         1 => select(vec![Harm::Link, Harm::Loop, Harm::Directory, Harm::Socket]),
     ];
     prop_oneof![
-        3 => (1..=9_u16, select(paths), harm).prop_map(|(slot, path, harm)| Damage::File(slot, path, harm)),
-        1 => (1..=9_u16, slot_harm).prop_map(|(slot, harm)| Damage::Slot(slot, harm)),
+        3 => (1..=LAST, select(paths), harm).prop_map(|(slot, path, harm)| Damage::File(slot, path, harm)),
+        1 => (1..=LAST, slot_harm).prop_map(|(slot, harm)| Damage::Slot(slot, harm)),
     ]
 }
 
@@ -398,7 +405,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     let entry_harm = select(vec![EntryHarm::Forget, EntryHarm::Import, EntryHarm::Claim]);
     prop_oneof![
         8 => disk_damage(),
-        4 => (1..=9_u16, entry_harm).prop_map(|(slot, harm)| Damage::Entry(slot, harm)),
+        4 => (prop::option::of(1..=LAST), entry_harm).prop_map(|(slot, harm)| Damage::Entry(slot, harm)),
         1 => Just(Damage::Registry),
     ]
 }

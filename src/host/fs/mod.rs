@@ -310,6 +310,12 @@ pub fn is_directory(path: &Utf8Path) -> bool {
     stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
 }
 
+/// Whether a symbolic link is at a path.
+pub fn is_link(path: &Utf8Path) -> bool {
+    let stat = rustix::fs::lstat(path.as_std_path());
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_symlink())
+}
+
 /// Whether anything is at a path, followed through links.
 pub fn exists(path: &Utf8Path) -> bool {
     rustix::fs::stat(path.as_std_path()).is_ok()
