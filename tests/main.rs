@@ -12,6 +12,7 @@
 mod acceptance;
 mod apply;
 mod compose;
+mod corpus;
 mod examples;
 mod house;
 mod plan;
