@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Error, Result, anyhow};
 
 use crate::desired::{Pool, Slot};
 use crate::host::root::LockedRoot;
 use crate::host::staging::NewFile;
 use crate::observe::Observed;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Blocked, Plan};
 use crate::registry::Entry;
 use crate::slot::{RelPath, SlotId};
 
@@ -41,32 +41,60 @@ pub fn apply(plan: &Plan, pool: &Pool, observed: &Observed, root: &LockedRoot) -
         }
     }
     staging.sync()?;
-    let mut registry = observed.registry.clone();
+    outcome.fail_takers(plan, pool, observed);
+    let mut published = Vec::new();
     for (slot, (action, wanted, files)) in pending {
+        if outcome.failed.contains_key(&slot) {
+            continue;
+        }
         match if files.is_empty() { Ok(()) } else { staging.publish(slot, &files) } {
-            Ok(()) => {
-                match action {
-                    Action::Create(_) | Action::Adopt => {
-                        let provisioned = wanted.provisioned();
-                        match registry.slots.get_mut(&slot) {
-                            Some(entry) => entry.provisioned = provisioned,
-                            None => drop(registry.slots.insert(slot, Entry::new(provisioned))),
-                        }
-                    }
-                    Action::Restore(_) => {}
-                }
-                outcome.done.insert(slot, action.clone());
-            }
+            Ok(()) => published.push((slot, action, wanted)),
             Err(error) => drop(outcome.failed.insert(slot, error)),
         }
     }
     staging.finish()?;
+    outcome.fail_takers(plan, pool, observed);
+    let mut registry = observed.registry.clone();
+    for (slot, action, wanted) in published {
+        if outcome.failed.contains_key(&slot) {
+            continue;
+        }
+        match action {
+            Action::Create(_) | Action::Adopt => {
+                let provisioned = wanted.provisioned();
+                match registry.slots.get_mut(&slot) {
+                    Some(entry) => entry.provisioned = provisioned,
+                    None => drop(registry.slots.insert(slot, Entry::new(provisioned))),
+                }
+            }
+            Action::Restore(_) => {}
+        }
+        outcome.done.insert(slot, action.clone());
+    }
     if plan.takes_over() || registry != observed.registry {
         let text =
             registry.to_text().context("the new registry would not be readable, so it was not saved")?;
         root.save_registry(observed.registry_text.as_deref(), &text)?;
     }
     Ok(outcome)
+}
+
+impl Outcome {
+    /// Fails the slots that would take a port from one that failed: its entry stays as it is, and so does theirs.
+    fn fail_takers(&mut self, plan: &Plan, pool: &Pool, observed: &Observed) {
+        if self.failed.is_empty() {
+            return;
+        }
+        let rest = plan.without(self.failed.keys(), pool, observed);
+        for (slot, _) in plan.actions() {
+            let blocked = rest.slots.get(&slot).map(|slot| slot.blocked.as_slice());
+            if let Some([Blocked::PortTaken { name, port, holder, flags: _ }]) = blocked {
+                let name = name.as_str().to_uppercase();
+                let error = anyhow!("{name} {port} is still slot {holder}'s, which was not applied");
+                self.failed.insert(slot, error);
+            }
+        }
+    }
 }
 
 /// The files that an action writes.

@@ -1,6 +1,8 @@
 //! What is wrong with this machine and a pool's root, and what to do about it. Changes nothing.
 
-use anyhow::Result;
+use std::collections::BTreeSet;
+
+use anyhow::{Error, Result, bail};
 use camino::Utf8Path;
 
 use crate::desired::Pool;
@@ -10,8 +12,12 @@ use crate::host::net;
 use crate::host::root::{BACKUP, LOCK, REGISTRY, Root, TEMPORARY};
 use crate::observe::{ImportState, observe};
 use crate::registry::Registry;
-use crate::slot::SlotId;
+use crate::slot::{Obstacle, SlotId};
 
+/// The most that is read of a slot's file, in bytes.
+const FILE_LIMIT: u64 = 256 << 20;
+/// The most that a registry's backup may be, in bytes.
+const BACKUP_LIMIT: u64 = 64 << 20;
 /// Below how many MiB a disk counts as nearly full.
 const LOW_SPACE_MIB: u64 = 64;
 
@@ -45,10 +51,11 @@ pub fn examine(pool: &Pool) -> Vec<Finding> {
     match Root::open(&pool.root) {
         Ok(Some(root)) => {
             findings.root(&root);
-            let registry = findings.registry(&root, pool);
+            let registry = findings.registry(Some(&root), pool);
             findings.backup(&root);
-            findings.lock(&root);
-            findings.temporaries(&root);
+            if !findings.lock_is_held(&root) {
+                findings.temporaries(&root);
+            }
             if let Some(registry) = &registry {
                 findings.slots(&root, registry);
                 findings.ports(registry);
@@ -57,6 +64,7 @@ pub fn examine(pool: &Pool) -> Vec<Finding> {
         }
         Ok(None) => {
             findings.fine("root", format!("`{}` is not there yet: `kinfra apply` makes it", pool.root));
+            findings.registry(None, pool);
         }
         Err(error) => findings.error("root", format!("{error:#}"), "choose another with --root"),
     }
@@ -91,14 +99,12 @@ impl Findings {
         self.0.push(Finding { severity, subject: subject.to_owned(), found, advice });
     }
 
-    /// Warns of permissions that let others in.
-    fn modes(&mut self, dir: &Dir, names: &[&str]) {
-        for name in names {
-            let path = dir.path().join(name);
-            if dir.mode_of(name).is_some_and(|mode| mode & 0o077 != 0) {
-                let advice = format!("chmod go= '{path}'");
-                self.warning("permissions", format!("`{path}` is open to other users"), advice);
-            }
+    /// Warns of permissions that let others in. `.` is the directory itself.
+    fn mode(&mut self, dir: &Dir, name: &str) {
+        let path = if name == "." { dir.path().to_owned() } else { dir.path().join(name) };
+        if dir.mode_of(name).is_some_and(|mode| mode & 0o077 != 0) {
+            let advice = format!("chmod go= '{path}'");
+            self.warning("permissions", format!("`{path}` is open to other users"), advice);
         }
     }
 
@@ -112,18 +118,19 @@ impl Findings {
             }
             Err(error) => self.error("root", format!("{error:#}"), ""),
         }
-        self.modes(root.dir(), &["."]);
+        self.mode(root.dir(), ".");
     }
 
-    fn registry(&mut self, root: &Root, pool: &Pool) -> Option<Registry> {
-        let observed = match observe(Some(root), pool) {
+    fn registry(&mut self, root: Option<&Root>, pool: &Pool) -> Option<Registry> {
+        let observed = match observe(root, pool) {
             Ok(observed) => observed,
             Err(error) => {
-                self.error("registry", format!("{error:#}"), "");
+                let (found, advice) = split_advice(&error);
+                self.error("registry", found, advice);
                 return None;
             }
         };
-        let path = root.registry_path();
+        let path = pool.root.join(REGISTRY);
         match (&observed.registry_text, &observed.import) {
             (Some(_), _) => {
                 self.fine("registry", format!("`{path}` has {} slot(s)", observed.registry.slots.len()));
@@ -138,29 +145,42 @@ impl Findings {
                 "kinfra no longer reads it: stop using the old tool, or take `import` out of slots.toml";
             self.warning("import", format!("`{path}` changed after it was imported"), advice);
         }
-        self.modes(root.dir(), &[REGISTRY]);
+        if let Some(root) = root {
+            self.mode(root.dir(), REGISTRY);
+        }
         Some(observed.registry)
     }
 
     fn backup(&mut self, root: &Root) {
         let path = root.path().join(BACKUP);
-        match root.backup() {
-            Ok(Some(_)) => self.fine("backup", format!("`{path}`")),
-            Ok(None) => self.fine("backup", format!("`{path}` is not there: the next save makes it")),
-            Err(error) => self.warning("backup", format!("{error:#}"), "the next save replaces it"),
-        }
-        self.modes(root.dir(), &[BACKUP]);
+        self.mode(root.dir(), BACKUP);
+        let wrong = match root.dir().read(Utf8Path::new(BACKUP), BACKUP_LIMIT) {
+            Ok(Found::This(content)) => match Registry::parse(&String::from_utf8_lossy(&content.bytes)) {
+                Ok(_) => return self.fine("backup", format!("`{path}`")),
+                Err(corrupt) => format!("`{path}` is corrupt: {corrupt}"),
+            },
+            Ok(Found::Nothing) => {
+                return self.fine("backup", format!("`{path}` is not there: the next save makes it"));
+            }
+            Ok(Found::Other(Obstacle::Directory)) => {
+                let found = format!("`{path}` is a directory");
+                return self.error("backup", found, "move it away: nothing can be saved");
+            }
+            Ok(Found::Other(obstacle)) => format!("`{path}` is {obstacle}"),
+            Err(error) => format!("{error:#}"),
+        };
+        self.warning("backup", wrong, "the next save replaces it");
     }
 
-    fn lock(&mut self, root: &Root) {
+    fn lock_is_held(&mut self, root: &Root) -> bool {
         let path = root.path().join(LOCK);
-        match root.lock_holder() {
+        let holder = root.lock_holder();
+        match &holder {
             Ok(None) => self.fine("lock", format!("`{path}` is free")),
             Ok(Some(holder)) => self.warning("lock", format!("`{path}` is held by {holder}"), "wait for it"),
-            Err(error) => {
-                self.error("lock", format!("{error:#}"), format!("move `{path}` away while no kinfra runs"));
-            }
+            Err(error) => self.error("lock", format!("{error:#}"), ""),
         }
+        holder.is_ok_and(|holder| holder.is_some())
     }
 
     fn temporaries(&mut self, root: &Root) {
@@ -180,27 +200,27 @@ impl Findings {
             },
             Ok(Found::Nothing) => self.fine("temporary files", "none"),
             Ok(Found::Other(obstacle)) => {
-                self.error("temporary files", format!("`{path}` is {obstacle}"), "move it away");
+                let advice = way_out(obstacle, "move it away");
+                self.error("temporary files", format!("`{path}` is {obstacle}"), advice);
             }
             Err(error) => self.error("temporary files", format!("{error:#}"), ""),
         }
     }
 
     fn slots(&mut self, root: &Root, registry: &Registry) {
+        let before = self.0.len();
+        let restores = "`kinfra plan` says whether `kinfra apply` restores it";
+        let move_away = "move it away, then `kinfra apply`";
         for (slot, entry) in &registry.slots {
             let (subject, path) = (format!("slot {slot}"), root.path().join(slot.directory()));
             let dir = match root.slot(*slot) {
                 Ok(Found::This(dir)) => dir,
                 Ok(Found::Nothing) => {
-                    self.warning(&subject, format!("`{path}` is not there"), "`kinfra apply` restores it");
+                    self.warning(&subject, format!("`{path}` is not there"), restores);
                     continue;
                 }
                 Ok(Found::Other(obstacle)) => {
-                    self.error(
-                        &subject,
-                        format!("`{path}` is {obstacle}"),
-                        "move it away, then `kinfra apply`",
-                    );
+                    self.error(&subject, format!("`{path}` is {obstacle}"), way_out(obstacle, move_away));
                     continue;
                 }
                 Err(error) => {
@@ -209,35 +229,29 @@ impl Findings {
                 }
             };
             for file in entry.provisioned.files.keys() {
-                let found = dir.read(file.as_path(), 256 << 20);
                 let path = path.join(file.as_path());
-                match found {
+                match dir.read(file.as_path(), FILE_LIMIT) {
                     Ok(Found::This(_)) => {}
                     Ok(Found::Nothing) => {
-                        self.warning(
-                            &subject,
-                            format!("`{path}` is not there"),
-                            "`kinfra apply` restores it",
-                        );
+                        self.warning(&subject, format!("`{path}` is not there"), restores);
                     }
                     Ok(Found::Other(obstacle)) => {
-                        self.error(
-                            &subject,
-                            format!("`{path}` is {obstacle}"),
-                            "move it away, then `kinfra apply`",
-                        );
+                        let advice = way_out(obstacle, move_away);
+                        self.error(&subject, format!("`{path}` is {obstacle}"), advice);
                     }
                     Err(error) => self.error(&subject, format!("{error:#}"), ""),
                 }
             }
-            self.modes(root.dir(), &[&slot.directory()]);
+            self.mode(root.dir(), &slot.directory());
         }
-        let names = root.dir().names().unwrap_or_default();
-        let slots = names.iter().filter_map(|name| SlotId::of_directory(name));
-        for slot in slots.filter(|slot| !registry.slots.contains_key(slot)) {
+        let slots = slot_directories(root).unwrap_or_default();
+        for slot in slots.into_iter().filter(|slot| !registry.slots.contains_key(slot)) {
             let path = root.path().join(slot.directory());
             let found = format!("`{path}` is not in the registry");
             self.warning(&format!("slot {slot}"), found, "`kinfra plan` says whether it would be adopted");
+        }
+        if self.0.len() == before {
+            self.fine("slots", "every slot has its directory and its files");
         }
     }
 
@@ -274,32 +288,39 @@ impl Findings {
         let install = "install Docker; kinfra itself works without it, the slots' stacks do not";
         match compose::docker_version() {
             Answer::Is(version) => self.fine("docker", version),
-            Answer::NoDocker | Answer::NoDaemon => {
+            Answer::NoCommand | Answer::NoDaemon => {
                 return self.warning("docker", "there is no docker command", install);
             }
             Answer::Failed(said) => return self.warning("docker", said, install),
         }
-        let upgrade = "install Docker Compose v2, the `docker compose` plugin";
+        let upgrade = "install Docker Compose 2 or newer, the plugin that brings `docker compose`";
         match compose::compose_version() {
             Answer::Is(version) if version.trim_start_matches('v').starts_with("1.") => {
                 self.warning("compose", format!("version {version} is too old"), upgrade);
             }
             Answer::Is(version) => self.fine("compose", format!("version {version}")),
-            Answer::NoDocker | Answer::NoDaemon => {
+            Answer::NoCommand | Answer::NoDaemon => {
                 self.warning("compose", "there is no `docker compose`", upgrade);
             }
             Answer::Failed(said) => {
-                self.warning("compose", format!("there is no `docker compose`: {said}"), upgrade);
+                self.warning("compose", format!("`docker compose version` fails: {said}"), upgrade);
             }
         }
         match compose::daemon_version() {
             Answer::Is(version) => self.fine("docker daemon", format!("version {version}")),
-            Answer::NoDocker | Answer::NoDaemon => {
+            Answer::NoCommand | Answer::NoDaemon => {
                 self.warning("docker daemon", "none answers", "start Docker before you start a slot's stack");
             }
             Answer::Failed(said) => self.warning("docker daemon", said, "see whether Docker runs"),
         }
     }
+}
+
+/// What is wrong with a registry, and what to do about it.
+pub fn split_advice(error: &Error) -> (String, String) {
+    let message = format!("{error:#}");
+    let split = message.split_once("; nothing was changed; ");
+    split.map_or_else(|| (message.clone(), String::new()), |(wrong, advice)| (wrong.into(), advice.into()))
 }
 
 /// Whether everything is well enough for kinfra to work.
@@ -311,21 +332,17 @@ pub fn is_well(findings: &[Finding]) -> bool {
 ///
 /// # Errors
 /// When docker is there and cannot say.
-pub fn slots_in_use(
-    root: &Root,
-    pool: &Pool,
-    claim_files: &[&Utf8Path],
-) -> Result<std::collections::BTreeSet<SlotId>> {
+pub fn slots_in_use(root: &Root, pool: &Pool, claim_files: &[&Utf8Path]) -> Result<BTreeSet<SlotId>> {
     let projects = match compose::projects() {
         Answer::Is(projects) => projects,
-        Answer::NoDocker | Answer::NoDaemon => std::collections::BTreeSet::new(),
-        Answer::Failed(said) => anyhow::bail!("docker does not say which slots have containers: {said}"),
+        Answer::NoCommand | Answer::NoDaemon => BTreeSet::new(),
+        Answer::Failed(said) => {
+            bail!("docker does not say which slots have containers ({said}): mend that, or stop Docker")
+        }
     };
-    let names = root.dir().names()?;
-    let mut used = std::collections::BTreeSet::new();
-    for slot in names.iter().filter_map(|name| SlotId::of_directory(name)).chain(pool.slots.keys().copied()) {
-        let dir = root.slot(slot)?;
-        let has_claim_file = match &dir {
+    let mut used = BTreeSet::new();
+    for slot in slot_directories(root)?.into_iter().chain(pool.slots.keys().copied()) {
+        let has_claim_file = match root.slot(slot)? {
             Found::This(dir) => {
                 claim_files.iter().any(|path| !matches!(dir.read(path, 0), Ok(Found::Nothing)))
             }
@@ -336,4 +353,14 @@ pub fn slots_in_use(
         }
     }
     Ok(used)
+}
+
+/// What to do about what is in the way: `otherwise`, unless it only belongs to somebody else.
+fn way_out(obstacle: Obstacle, otherwise: &str) -> &str {
+    if obstacle == Obstacle::Forbidden { "make it yours with `sudo chown`" } else { otherwise }
+}
+
+/// The slots that have something in the root under the name of their directory.
+fn slot_directories(root: &Root) -> Result<Vec<SlotId>> {
+    Ok(root.dir().names()?.iter().filter_map(|name| SlotId::of_directory(name)).collect())
 }

@@ -23,7 +23,7 @@ impl Grant {
     }
 }
 
-/// Why a slot is not claimed or released.
+/// Why a slot is not claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denied {
     /// No slot is free.
@@ -39,12 +39,21 @@ pub enum Denied {
     },
     /// The owner holds another slot.
     HoldsAnother(SlotId),
-    /// The slot's files are not those that its entry speaks of.
-    Unusable(SlotId),
+    /// The slot's files are not fit for use.
+    Unfit(SlotId),
 }
 
-/// Gives `owner` the slot it holds already, else `wanted`, else the lowest free one. `usable` says whether the files of
-/// a slot are there for it to be used.
+/// Why a slot is not released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// The pool has no such slot.
+    NoSuchSlot(SlotId),
+    /// Somebody else holds it.
+    HeldBy(SlotId, Claim),
+}
+
+/// Gives `owner` the slot it holds already, else `wanted`, else the lowest free one. `fit` says whether the files of a
+/// slot are fit for use.
 ///
 /// # Errors
 /// [`Denied`]; the registry is then unchanged.
@@ -53,7 +62,7 @@ pub fn claim(
     owner: &str,
     now: &str,
     wanted: Option<SlotId>,
-    usable: impl Fn(SlotId) -> bool,
+    fit: impl Fn(SlotId) -> bool,
 ) -> Result<Grant, Denied> {
     if let Some(held) = held_by(registry, owner) {
         return match wanted {
@@ -66,13 +75,13 @@ pub fn claim(
         if let Some(claim) = entry.claim.clone() {
             return Err(Denied::Taken { slot, claim });
         }
-        if !usable(slot) {
-            return Err(Denied::Unusable(slot));
+        if !fit(slot) {
+            return Err(Denied::Unfit(slot));
         }
         slot
     } else {
         let mut free = registry.slots.iter().filter(|(_, entry)| entry.claim.is_none());
-        free.find(|(slot, _)| usable(**slot)).map(|(slot, _)| *slot).ok_or(Denied::Full)?
+        free.find(|(slot, _)| fit(**slot)).map(|(slot, _)| *slot).ok_or(Denied::Full)?
     };
     if let Some(entry) = registry.slots.get_mut(&slot) {
         entry.claim = Some(Claim { claimed_by: owner.to_owned(), claimed_at: Some(now.to_owned()) });
@@ -83,19 +92,19 @@ pub fn claim(
 /// Takes back `slot`, or the slot that `owner` holds. `None` when there is nothing to take back.
 ///
 /// # Errors
-/// [`Denied`] when somebody else holds it and `force` is not given; the registry is then unchanged.
+/// [`Kept`] when somebody else holds it and `force` is not given; the registry is then unchanged.
 pub fn release(
     registry: &mut Registry,
     owner: &str,
     slot: Option<SlotId>,
     force: bool,
-) -> Result<Option<(SlotId, Claim)>, Denied> {
+) -> Result<Option<(SlotId, Claim)>, Kept> {
     let Some(slot) = slot.or_else(|| held_by(registry, owner)) else { return Ok(None) };
-    let entry = registry.slots.get_mut(&slot).ok_or(Denied::NoSuchSlot(slot))?;
+    let entry = registry.slots.get_mut(&slot).ok_or(Kept::NoSuchSlot(slot))?;
     match entry.claim.take() {
         Some(claim) if claim.claimed_by != owner && !force => {
             entry.claim = Some(claim.clone());
-            Err(Denied::Taken { slot, claim })
+            Err(Kept::HeldBy(slot, claim))
         }
         claim => Ok(claim.map(|claim| (slot, claim))),
     }

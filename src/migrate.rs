@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use camino::Utf8Path;
 use serde_json::{Map, Value};
 
 use crate::desired::Pool;
@@ -29,9 +30,6 @@ pub fn import(
     if !(1..=2).contains(&version) {
         return Err(corrupt("version", format!("{version} is neither 1 nor 2")));
     }
-    if document.contains_key("imported_from") {
-        return Err(corrupt("imported_from", "is a key that kinfra writes itself: rename it"));
-    }
     let old_slots = inner(&mut document, "", "slots")?.unwrap_or_default();
     let mut slots = BTreeMap::new();
     for (key, value) in old_slots {
@@ -43,7 +41,9 @@ pub fn import(
         entry.claim.get_or_insert(claim);
     }
     let sha256 = Digest::of(text.as_bytes());
-    let imported_from = Some(ImportedFrom { path: path.to_owned(), sha256, unknown: Map::new() });
+    // What the old registry was itself imported from stays in the chain.
+    let unknown = document.shift_remove_entry("imported_from").into_iter().collect();
+    let imported_from = Some(ImportedFrom { path: path.to_owned(), sha256, unknown });
     Ok(Registry { slots, imported_from, unknown: document })
 }
 
@@ -76,7 +76,7 @@ fn read_slot(key: &str, value: Value, pool: &Pool) -> Result<(SlotId, Entry), Co
 
 /// What the spec says of a slot. Which files are the slot's is not known, and a slot that the spec does not have holds
 /// no ports.
-fn provisioned(slot: SlotId, pool: &Pool) -> Provisioned {
+pub(crate) fn provisioned(slot: SlotId, pool: &Pool) -> Provisioned {
     match pool.slots.get(&slot) {
         Some(slot) => Provisioned { files: BTreeMap::new(), ..slot.provisioned() },
         None => Provisioned {
@@ -107,7 +107,8 @@ fn claims_of_instances(
         let slot: Option<u16> = optional(&mut instance, &path, "slot")?;
         let claimed_by: Option<String> = optional(&mut instance, &path, "path")?;
         let claimed_at: Option<String> = optional(&mut instance, &path, "created_at")?;
-        let held = slot.and_then(SlotId::new).zip(claimed_by.filter(|path| is_directory(path)));
+        let is_there = |path: &String| Utf8Path::new(path).is_absolute() && is_directory(path);
+        let held = slot.and_then(SlotId::new).zip(claimed_by.filter(is_there));
         if let Some((slot, claimed_by)) = held {
             claims.entry(slot).or_insert(Claim { claimed_by, claimed_at });
         }

@@ -78,6 +78,17 @@ pub enum FileState {
     Blocked(Obstacle),
 }
 
+/// Why a slot is not fit for use, the worst first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unfit {
+    /// Its files are not kinfra's: the entry is an old tool's.
+    Foreign,
+    /// This file is not there, or something else is in its place.
+    Lacks(RelPath),
+    /// This file was edited by hand.
+    Edited(RelPath),
+}
+
 impl Observed {
     /// The directory of a slot; missing for one that was not looked for.
     pub fn dir(&self, slot: SlotId) -> &SlotDir {
@@ -101,7 +112,7 @@ pub fn observe(root: Option<&Root>, pool: &Pool) -> Result<Observed> {
                 then.zip(old.ok().flatten()).is_some_and(|(then, old)| then.sha256 != Digest::of(&old));
             import = changed.then(|| ImportState::Changed(path.clone()));
         } else {
-            let unreadable = || Fault::unreadable(format!("`{path}`, named by `import`, cannot be read"));
+            let unreadable = || Fault::unreadable(format!("`{path}`, named by `import` of slots.toml, cannot be read"));
             if let Some(old) = old.with_context(unreadable)? {
                 registry = take_over(&old, path, pool)?;
                 let claimed = registry.slots.values().filter(|entry| entry.claim.is_some()).count();
@@ -128,8 +139,8 @@ fn slot_dirs(root: &Root, pool: &Pool, registry: &Registry) -> Result<BTreeMap<S
 /// What the registry of an old tool becomes.
 fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<Registry> {
     let corrupt = |what: &dyn Display| {
-        let advice = "mend it, or take `import` out of slots.toml to begin without it";
-        Fault::unreadable(format!("`{path}`, named by `import`, is corrupt: {what}; {advice}"))
+        let advice = "mend it, or take `import` out to begin without it";
+        Fault::unreadable(format!("`{path}`, named by `import` of slots.toml, is corrupt: {what}; {advice}"))
     };
     let text = std::str::from_utf8(old).map_err(|error| corrupt(&error))?;
     let is_directory = |path: &str| host::fs::is_directory(Utf8Path::new(path));
@@ -147,14 +158,20 @@ pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
     Ok((registry, Some(text)))
 }
 
-/// Whether the files that an entry speaks of are all there, so that its slot can be used.
-pub fn is_usable(root: &Root, slot: SlotId, entry: &Entry) -> bool {
-    let there = |dir: &Dir, path: &RelPath| matches!(file(dir, path, None), Ok(FileState::Present { .. }));
+/// What keeps a slot from being used, if anything does. Only files that are as last written are known to carry the ports
+/// of the slot's entry.
+pub fn unfit(root: &Root, slot: SlotId, entry: &Entry) -> Option<Unfit> {
     let files = &entry.provisioned.files;
-    match root.slot(slot) {
-        Ok(Found::This(dir)) => !files.is_empty() && files.keys().all(|path| there(&dir, path)),
-        Ok(Found::Nothing | Found::Other(_)) | Err(_) => false,
-    }
+    let dir = root.slot(slot);
+    let compare = |(path, written): (&RelPath, &Digest)| {
+        let Ok(Found::This(dir)) = &dir else { return Some(Unfit::Lacks(path.clone())) };
+        match file(dir, path, None) {
+            Ok(FileState::Present { digest, mode: _ }) if digest == *written => None,
+            Ok(FileState::Present { .. }) => Some(Unfit::Edited(path.clone())),
+            Ok(FileState::Missing | FileState::Blocked(_)) | Err(_) => Some(Unfit::Lacks(path.clone())),
+        }
+    };
+    if files.is_empty() { Some(Unfit::Foreign) } else { files.iter().filter_map(compare).min() }
 }
 
 fn slot_dir(root: &Root, slot: SlotId, pool: &Pool, registry: &Registry) -> Result<SlotDir> {

@@ -194,6 +194,22 @@ impl Plan {
                 shown.slots.get(&slot).and_then(|plan| plan.action.as_ref()) == Some(action)
             })
     }
+
+    /// What remains when slots fail: their entries stay, which blocks whoever would take a port of theirs.
+    #[must_use]
+    pub fn without<'a>(
+        &self,
+        failed: impl IntoIterator<Item = &'a SlotId>,
+        pool: &Pool,
+        observed: &Observed,
+    ) -> Self {
+        let mut rest = self.clone();
+        for slot in failed {
+            rest.slots.insert(*slot, SlotPlan::default());
+        }
+        while block_taken_ports(&mut rest, pool, observed) {}
+        rest
+    }
 }
 
 /// Decides what to do about every difference.

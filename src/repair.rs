@@ -1,122 +1,167 @@
-//! What a registry that cannot be read is replaced with. Pure: from its backup, else from the slot directories.
+//! What a registry that cannot be read is replaced with. Pure: its backup, completed from the slot directories.
 //!
 //! A repair never frees: a slot that shows any sign of use comes back claimed, by `unknown` where nobody can tell who.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::desired::Pool;
+use serde_json::Deserializer;
+
+use crate::desired::{Pool, Slot};
+use crate::migrate;
 use crate::observe::{FileState, Observed, SlotDir};
 use crate::registry::{Claim, Entry, Provisioned, Registry};
-use crate::slot::SlotId;
+use crate::slot::{Port, RelPath, SlotId};
 
 /// Who holds a slot when nobody can tell.
-const UNKNOWN: &str = "unknown";
+pub const UNKNOWN: &str = "unknown";
 
 /// A registry to put in the place of the broken one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Repair {
     /// What it would hold.
     pub registry: Registry,
-    /// Whether it is the backup; otherwise it was put together from the slot directories.
+    /// Whether it begins with the backup; otherwise it was put together from the slot directories alone.
     pub from_backup: bool,
-    /// The slots that come back claimed though the backup did not say so.
-    pub claimed: BTreeSet<SlotId>,
 }
 
-/// Decides what a broken registry is replaced with. `observed` is what is on disk, `broken` the broken text as far as
-/// it can be read, `used` the slots that show signs of use.
+/// Decides what a broken registry is replaced with. `observed` is what is on disk, `broken` and `backup` the texts of the
+/// registry and of its backup as far as they can be read, `used` the slots that show signs of use.
 pub fn repair(
     pool: &Pool,
     observed: &Observed,
-    backup: Option<Registry>,
     broken: &str,
+    backup: &str,
     used: &BTreeSet<SlotId>,
 ) -> Repair {
-    let from_backup = backup.is_some();
-    let mut registry = backup.unwrap_or_else(|| from_directories(pool, observed));
-    let mut claimed = BTreeSet::new();
-    let legible = legible_claims(broken);
-    for (slot, entry) in &mut registry.slots {
-        if entry.claim.is_some() {
-            continue;
-        }
-        let unknown = || Claim { claimed_by: UNKNOWN.to_owned(), claimed_at: None };
-        entry.claim = legible.get(slot).cloned().or_else(|| used.contains(slot).then(unknown));
-        if entry.claim.is_some() {
-            claimed.insert(*slot);
+    let backed_up = Registry::parse(backup).ok();
+    let from_backup = backed_up.is_some();
+    let mut registry = backed_up.unwrap_or_default();
+    let mut claims = legible_claims(backup);
+    claims.extend(legible_claims(broken));
+    for slot in used {
+        claims.entry(*slot).or_insert_with(|| Claim { claimed_by: UNKNOWN.to_owned(), claimed_at: None });
+    }
+    let there = pool.slots.keys().filter(|slot| matches!(observed.dir(**slot), SlotDir::Present(_)));
+    for slot in there.chain(claims.keys()) {
+        if !registry.slots.contains_key(slot) {
+            let entry = Entry::new(provisioned(*slot, pool, observed, &registry));
+            registry.slots.insert(*slot, entry);
         }
     }
-    Repair { registry, from_backup, claimed }
-}
-
-/// An entry for every slot whose directory is there. Its files count as kinfra's when all of them are as they should
-/// be; otherwise nothing is known of them, and `apply` says what differs.
-fn from_directories(pool: &Pool, observed: &Observed) -> Registry {
-    let mut registry = Registry::default();
-    for slot in pool.slots.values() {
-        let SlotDir::Present(files) = observed.dir(slot.id) else { continue };
-        let is_right = |path, digest| matches!(files.get(path), Some(FileState::Present { digest: found, .. }) if *found == digest);
-        let mut provisioned = slot.provisioned();
-        if !slot.files.iter().all(|(path, file)| is_right(path, file.digest)) {
-            provisioned = Provisioned { files: BTreeMap::new(), ..provisioned };
+    for (slot, claim) in claims {
+        if let Some(entry) = registry.slots.get_mut(&slot) {
+            entry.claim = Some(claim);
         }
-        registry.slots.insert(slot.id, Entry::new(provisioned));
     }
-    registry
+    Repair { registry, from_backup }
 }
 
-/// The claims that can still be read in a broken registry, line by line as kinfra writes it.
+/// What there is to say of a slot that no registry tells of. Its files count as kinfra's when all of them are as they
+/// should be; otherwise nothing is known of them, and `plan` says what differs.
+fn provisioned(slot: SlotId, pool: &Pool, observed: &Observed, registry: &Registry) -> Provisioned {
+    let provisioned = match (pool.slots.get(&slot), observed.dir(slot)) {
+        (Some(slot), SlotDir::Present(files)) if are_right(files, slot) => slot.provisioned(),
+        _ => migrate::provisioned(slot, pool),
+    };
+    let entries = registry.slots.values();
+    let held: BTreeSet<&Port> = entries.flat_map(|entry| entry.provisioned.ports.values()).collect();
+    if provisioned.ports.values().any(|port| held.contains(port)) {
+        // The formulas changed since the backup was made.
+        return Provisioned { ports: BTreeMap::new(), files: BTreeMap::new(), ..provisioned };
+    }
+    provisioned
+}
+
+fn are_right(files: &BTreeMap<RelPath, FileState>, slot: &Slot) -> bool {
+    slot.files.iter().all(|(path, file)| {
+        matches!(files.get(path), Some(FileState::Present { digest, mode: _ }) if *digest == file.digest)
+    })
+}
+
+/// The claims that can still be read in a broken registry, wherever it is broken and however it is laid out.
 fn legible_claims(broken: &str) -> BTreeMap<SlotId, Claim> {
-    let mut claims = BTreeMap::new();
-    let mut slot = None;
-    for line in broken.lines() {
-        let Some((key, value)) = line.trim().trim_end_matches(',').split_once(": ") else { continue };
-        match key {
-            "\"slot_id\"" => slot = value.parse().ok().and_then(SlotId::new),
-            "\"claimed_by\"" => {
-                if let (Some(slot), Ok(claimed_by)) = (slot, serde_json::from_str(value)) {
-                    claims.entry(slot).or_insert(Claim { claimed_by, claimed_at: None });
-                }
+    let mut found: BTreeMap<SlotId, (Option<String>, Option<String>)> = BTreeMap::new();
+    let (mut rest, mut slot) = (broken, None);
+    while let Some((_, quoted)) = rest.find('"').and_then(|start| rest.split_at_checked(start)) {
+        let Some((key, after)) = leading::<String>(quoted) else {
+            // No string ends in another line, so the next line begins outside of one.
+            rest = quoted.split_once('\n').map_or("", |(_, next)| next);
+            continue;
+        };
+        rest = after;
+        let Some(value) = after.trim_start().strip_prefix(':').map(str::trim_start) else { continue };
+        match (key.as_str(), slot) {
+            ("slot_id", _) => slot = leading(value).and_then(|(number, _)| SlotId::new(number)),
+            ("claimed_by", Some(slot)) if value.starts_with('"') => {
+                let claimed_by = leading(value).map_or_else(|| UNKNOWN.to_owned(), |(text, _)| text);
+                found.entry(slot).or_default().0.get_or_insert(claimed_by);
             }
-            "\"claimed_at\"" => {
-                if let Some(claim) = slot.and_then(|slot| claims.get_mut(&slot)) {
-                    claim.claimed_at = serde_json::from_str(value).ok();
-                }
+            ("claimed_at", Some(slot)) if value.starts_with('"') => {
+                let claimed_at = &mut found.entry(slot).or_default().1;
+                *claimed_at = claimed_at.take().or_else(|| Some(leading(value)?.0));
+            }
+            (key, _) if value.starts_with('{') => {
+                slot = key.parse().ok().and_then(SlotId::new).or(slot);
             }
             _ => {}
         }
     }
+    let claims = found.into_iter();
     claims
+        .filter_map(|(slot, (by, claimed_at))| Some((slot, Claim { claimed_by: by?, claimed_at })))
+        .collect()
+}
+
+/// The JSON value that a text begins with, and what follows it.
+fn leading<T: for<'de> serde::Deserialize<'de>>(text: &str) -> Option<(T, &str)> {
+    let mut values = Deserializer::from_str(text).into_iter();
+    let value = values.next()?.ok()?;
+    Some((value, text.get(values.byte_offset()..)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn claims(broken: &str) -> Vec<(u16, String, Option<String>)> {
+        let claims = legible_claims(broken).into_iter();
+        claims.map(|(slot, claim)| (slot.get(), claim.claimed_by, claim.claimed_at)).collect()
+    }
+
+    fn claim(slot: u16, by: &str, at: Option<&str>) -> (u16, String, Option<String>) {
+        (slot, by.to_owned(), at.map(str::to_owned))
+    }
+
     #[test]
     fn claims_are_read_from_what_is_left() {
-        let broken = "\
-{
-  \"version\": 2,
-  \"slots\": {
-    \"1\": {
-      \"slot_id\": 1,
-      \"claimed_by\": null,
-      \"claimed_at\": null,
+        let broken = r#"{
+  "version": 2,
+  "slots": {
+    "1": {
+      "slot_id": 1,
+      "claimed_by": null,
+      "claimed_at": null,
     },
-    \"2\": {
-      \"slot_id\": 2,
-      \"claimed_by\": \"/home/me/\\u00e9 tree\",
-      \"claimed_at\": \"2026-03-01T17:22:10.004211+00:00\",
+    "2": {
+      "slot_id": 2, "note": "}}} \q
+      "claimed_by": "/home/me/\u00e9 tree",
+      "claimed_at": "2026-03-01T17:22:10.004211+00:00",
+      "workers": {}
     },
-    \"3\": {
-      \"slot_id\": 3,
-      \"claimed_by\": \"/home/me/cu";
-        let claims = legible_claims(broken);
-        let claim = Claim {
-            claimed_by: "/home/me/é tree".to_owned(),
-            claimed_at: Some("2026-03-01T17:22:10.004211+00:00".to_owned()),
-        };
-        assert_eq!(claims, BTreeMap::from([(SlotId::new(2).unwrap(), claim)]));
+    "3": {
+      "slot_id": 3,
+      "claimed_by": "/home/me/cu"#;
+        let at = Some("2026-03-01T17:22:10.004211+00:00");
+        assert_eq!(claims(broken), [claim(2, "/home/me/é tree", at), claim(3, UNKNOWN, None)]);
+    }
+
+    #[test]
+    fn the_layout_does_not_matter() {
+        let sorted = r#"{"slots":{"1":{"claimed_at":null,"claimed_by":null,"slot_id":1},
+            "4":{"claimed_at":"t","claimed_by":"/a","ports":{"web":1},"slot_id":4}},"version":2}}"#;
+        assert_eq!(claims(&sorted.replace(['\n', ' '], "")), [claim(4, "/a", Some("t"))]);
+        let twice = r#"{"slots": {"2": {"claimed_by": "/a"}, "2": {"claimed_by": null}}}"#;
+        assert_eq!(claims(twice), [claim(2, "/a", None)]);
+        assert_eq!(claims("\"\"\"\u{0}{[[\"claimed_by\":\"x\""), []);
     }
 }

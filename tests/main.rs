@@ -11,14 +11,20 @@
 
 mod acceptance;
 mod apply;
+mod claim;
 mod compose;
 mod corpus;
+mod crash;
+mod doctor;
 mod examples;
 mod house;
+mod migration;
 mod plan;
 mod ports;
 mod properties;
 mod provisioning;
+mod registry;
+mod repair;
 mod slots;
 mod spec;
 mod support;

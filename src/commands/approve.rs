@@ -29,7 +29,9 @@ pub(super) fn ask(question: &str, auto_approve: bool) -> Result<()> {
     }
     say(&format!("\n{question}\n  Only 'yes' will be accepted: "))?;
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
+    if io::stdin().read_line(&mut answer)? == 0 {
+        say("\n")?;
+    }
     if answer.trim() == "yes" {
         return Ok(());
     }

@@ -1,43 +1,58 @@
 //! `kinfra claim`
 
+use std::io::ErrorKind;
+
 use anyhow::{Context as _, Result};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{pool, print};
 use crate::cli::ClaimArgs;
 use crate::fault::{Exit, Fault};
 use crate::host;
-use crate::host::root::{LockedRoot, Root};
+use crate::host::root::Root;
 use crate::invocation::Invocation;
 use crate::lease::{self, Denied, Grant};
-use crate::observe::{is_usable, registry};
-use crate::registry::Registry;
+use crate::observe::{Unfit, registry, unfit};
 use crate::report::{self, Paths};
-use crate::slot::SlotId;
 
 pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let owner = owner(args, invocation)?;
     let path = declared.root(&args.pool, invocation)?;
-    let root = Root::open(&path)?.ok_or_else(|| no_pool(&path))?;
+    let root = applied(&path)?.ok_or_else(|| no_pool(&path))?;
     let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra claim"))?;
     let (mut registry, text) = registry(locked.root())?;
-    let usable =
-        |slot: SlotId| registry.slots.get(&slot).is_some_and(|entry| is_usable(locked.root(), slot, entry));
+    let unfit = |slot| registry.slots.get(&slot).and_then(|entry| unfit(locked.root(), slot, entry));
+    // Whoever names a slot may have edited it.
+    let fit = |slot| match unfit(slot) {
+        None => true,
+        Some(Unfit::Edited(_)) => args.slot.is_some(),
+        Some(Unfit::Foreign | Unfit::Lacks(_)) => false,
+    };
     let mut claimed = registry.clone();
     let now = host::clock::now();
-    let grant = lease::claim(&mut claimed, owner.as_str(), &now, args.slot, usable)
-        .map_err(|denied| refusal(&denied, &registry, &locked))?;
+    let grant = match lease::claim(&mut claimed, owner.as_str(), &now, args.slot, fit) {
+        Ok(grant) => grant,
+        Err(Denied::Full) if registry.slots.is_empty() => return Err(no_pool(&path).into()),
+        Err(denied @ (Denied::Full | Denied::NoSuchSlot(_))) => {
+            return Err(Fault::no_slot(report::claim::denied(&denied, &owner, &registry, unfit)).into());
+        }
+        Err(denied) => {
+            return Err(Fault::refused(report::claim::denied(&denied, &owner, &registry, unfit)).into());
+        }
+    };
     if let Grant::New(_) = grant {
         locked.save_registry(text.as_deref(), &claimed.to_text()?)?;
         registry = claimed;
     }
-    let paths = Paths { home: invocation.home.as_deref() };
-    let entry = registry.slots.get(&grant.slot()).context("the claimed slot is not in the registry")?;
+    let slot = grant.slot();
+    let entry = registry.slots.get_mut(&slot).context("the claimed slot is not in the registry")?;
+    // The root may have moved since the entry was written.
+    entry.provisioned.infrastructure_path = path.join(slot.directory()).into_string();
     print(&if args.json {
         report::claim::json(grant, entry)
     } else {
-        report::claim::text(grant, entry, paths)
+        report::claim::text(grant, entry, Paths { home: invocation.home.as_deref() })
     })?;
     Ok(Exit::Done)
 }
@@ -45,33 +60,23 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
 /// The directory that is to hold the slot, by its canonical path.
 fn owner(args: &ClaimArgs, invocation: &Invocation) -> Result<Utf8PathBuf> {
     let Some(named) = &args.owner else { return pool::this_worktree(invocation) };
-    let path = host::fs::canonical(&invocation.here.join(named))
-        .map_err(|error| Fault::usage(format!("`{named}` cannot hold a slot: {error}")))?;
-    if !host::fs::is_directory(&path) {
-        return Err(Fault::usage(format!("`{named}` cannot hold a slot: it is not a directory")).into());
+    let refuse = |why: &str| Fault::usage(format!("`{named}`, from --for, cannot hold a slot: {why}"));
+    if named.as_str().is_empty() {
+        return Err(refuse("it names no directory").into());
     }
-    Ok(path)
+    let path = host::fs::canonical(&invocation.here.join(named)).map_err(|error| {
+        let missing = error.kind() == ErrorKind::NotFound;
+        if missing { refuse("it does not exist") } else { refuse(&error.to_string()) }
+    })?;
+    if host::fs::is_directory(&path) { Ok(path) } else { Err(refuse("it is not a directory").into()) }
 }
 
-pub(super) fn no_pool(root: &camino::Utf8Path) -> Fault {
+/// The root of a pool that was applied. In any other directory there is nothing to claim, and nothing is written.
+pub(super) fn applied(path: &Utf8Path) -> Result<Option<Root>> {
+    let Some(root) = Root::open(path)? else { return Ok(None) };
+    Ok(root.registry()?.is_some().then_some(root))
+}
+
+pub(super) fn no_pool(root: &Utf8Path) -> Fault {
     Fault::no_slot(format!("there is no pool in `{root}` yet: `kinfra apply` creates it"))
-}
-
-fn refusal(denied: &Denied, registry: &Registry, locked: &LockedRoot) -> Fault {
-    match denied {
-        Denied::Full if registry.slots.is_empty() => no_pool(locked.root().path()),
-        Denied::Full => Fault::no_slot(format!("no slot is free\n{}", report::claim::holders(registry))),
-        Denied::NoSuchSlot(slot) => {
-            Fault::no_slot(format!("the pool has no slot {slot}: `kinfra slots` lists them"))
-        }
-        Denied::Taken { slot, claim } => {
-            Fault::refused(format!("slot {slot} is {}", report::claim::held(claim)))
-        }
-        Denied::HoldsAnother(slot) => {
-            Fault::refused(format!("this worktree holds slot {slot} already: `kinfra release` it first"))
-        }
-        Denied::Unusable(slot) => {
-            Fault::refused(format!("the files of slot {slot} are not those kinfra writes: see `kinfra plan`"))
-        }
-    }
 }

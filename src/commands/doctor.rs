@@ -6,15 +6,16 @@ use camino::Utf8Path;
 use super::{approve, pool, print};
 use crate::cli::DoctorArgs;
 use crate::desired::Pool;
-use crate::doctor::{examine, is_well, slots_in_use};
+use crate::doctor::{examine, is_well, slots_in_use, split_advice};
 use crate::fault::{Exit, Fault};
 use crate::host;
-use crate::host::root::{REGISTRY, Root};
+use crate::host::fs::Found;
+use crate::host::root::{BACKUP, REGISTRY, Root};
 use crate::invocation::Invocation;
 use crate::observe::{look_at_slots, registry};
-use crate::registry::Registry;
 use crate::repair::{Repair, repair};
 use crate::report;
+use crate::slot::Obstacle;
 
 pub(super) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
@@ -30,22 +31,35 @@ pub(super) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
 }
 
 fn run_repair(args: &DoctorArgs, pool: &Pool, claim_files: &[&Utf8Path]) -> Result<Exit> {
-    let root = Root::open(&pool.root)?;
-    let Some(root) = root.filter(|root| registry(root).is_err()) else {
-        print("The registry can be read: there is nothing to repair.\n")?;
+    let Some(root) = Root::open(&pool.root)? else {
+        print(&format!("`{}` is not there yet: there is nothing to repair.\n", pool.root))?;
         return Ok(Exit::Done);
     };
-    approve::can_ask(args.auto_approve)?;
+    let path = root.registry_path();
+    let Err(broken) = registry(&root) else {
+        print(&format!("`{path}` can be read: there is nothing to repair.\n"))?;
+        return Ok(Exit::Done);
+    };
+    if let Ok(Found::Other(Obstacle::Forbidden)) = root.dir().read(Utf8Path::new(REGISTRY), 0) {
+        let message =
+            format!("`{path}` belongs to somebody else, and may be whole: make it yours with `sudo chown`");
+        return Err(Fault::refused(message).into());
+    }
     // Docker is asked before the lock is taken, which is never held while another program runs.
     let used = slots_in_use(&root, pool, claim_files)?;
     let propose = |root: &Root| -> Result<Repair> {
-        let observed = look_at_slots(root, pool)?;
-        let backup = root.backup().ok().flatten().and_then(|text| Registry::parse(&text).ok());
-        Ok(repair(pool, &observed, backup, &root.broken_registry(), &used))
+        let backup = root.backup().ok().flatten().unwrap_or_default();
+        Ok(repair(pool, &look_at_slots(root, pool)?, &root.broken_registry(), &backup, &used))
     };
     let shown = propose(&root)?;
-    let aside = format!("{REGISTRY}.broken-{}", host::clock::stamp());
-    print(&report::doctor::repair(&shown, &aside))?;
+    let suffix = free_suffix(&root)?;
+    let mut kept = vec![REGISTRY];
+    if !shown.from_backup {
+        kept.push(BACKUP);
+    }
+    kept.retain(|name| root.dir().has(name).unwrap_or(true));
+    print(&report::doctor::repair(&shown, &split_advice(&broken).0, &kept, &suffix))?;
+    approve::can_ask(args.auto_approve)?;
     approve::ask("Do you want to replace the registry?", args.auto_approve)?;
 
     let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra doctor --repair"))?;
@@ -53,10 +67,26 @@ fn run_repair(args: &DoctorArgs, pool: &Pool, claim_files: &[&Utf8Path]) -> Resu
         return Err(Fault::refused("the registry changed meanwhile: nothing was repaired, run again").into());
     }
     let text = shown.registry.to_text()?;
-    locked.replace_broken_registry(&text, &aside)?;
+    locked.replace_broken_registry(&text, &format!("{REGISTRY}{suffix}"))?;
     if !shown.from_backup {
+        let dir = locked.root().dir();
+        if kept.contains(&BACKUP) {
+            dir.rename_new(BACKUP, dir, &format!("{BACKUP}{suffix}"))?;
+        }
         locked.replace_backup(&text)?;
     }
     print("Repaired the registry. `kinfra plan` shows how the pool is now.\n")?;
     Ok(Exit::Done)
+}
+
+/// What the broken files get after their names: the time, and a number where that is taken.
+fn free_suffix(root: &Root) -> Result<String> {
+    let stamp = format!(".broken-{}", host::clock::stamp());
+    let mut suffix = stamp.clone();
+    let mut count = 1;
+    while root.dir().has(&format!("{REGISTRY}{suffix}"))? || root.dir().has(&format!("{BACKUP}{suffix}"))? {
+        count += 1;
+        suffix = format!("{stamp}-{count}");
+    }
+    Ok(suffix)
 }

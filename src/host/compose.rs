@@ -3,15 +3,23 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long docker may take for an answer. One that waits for a daemon on another machine would wait for minutes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What docker answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer<T> {
     /// What was asked for.
     Is(T),
-    /// There is no docker command.
-    NoDocker,
+    /// There is no such command.
+    NoCommand,
     /// There is a docker command, and no daemon behind it.
     NoDaemon,
     /// Something else: what docker said.
@@ -25,7 +33,12 @@ pub fn docker_version() -> Answer<String> {
 
 /// The version of Compose, such as `2.26.1`.
 pub fn compose_version() -> Answer<String> {
-    ask(&["compose", "version", "--short"])
+    // Without the plugin, docker takes `compose` for nothing and `--short` for a flag of its own.
+    let lacking = ["unknown flag", "unknown shorthand flag", "unknown command", "is not a docker command"];
+    match ask(&["compose", "version", "--short"]) {
+        Answer::Failed(said) if lacking.iter().any(|words| said.contains(words)) => Answer::NoCommand,
+        answer @ (Answer::Is(_) | Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_)) => answer,
+    }
 }
 
 /// The version of the daemon.
@@ -39,26 +52,44 @@ pub fn projects() -> Answer<BTreeSet<String>> {
     let format = format!("{{{{.Label \"{label}\"}}}}");
     match ask(&["ps", "--all", "--filter", &format!("label={label}"), "--format", &format]) {
         Answer::Is(text) => Answer::Is(text.lines().map(str::to_owned).collect()),
-        Answer::NoDocker => Answer::NoDocker,
+        Answer::NoCommand => Answer::NoCommand,
         Answer::NoDaemon => Answer::NoDaemon,
         Answer::Failed(said) => Answer::Failed(said),
     }
 }
 
 fn ask(arguments: &[&str]) -> Answer<String> {
-    match Command::new("docker").args(arguments).stdin(Stdio::null()).output() {
+    let mut docker = Command::new("docker");
+    docker.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    match docker.spawn().and_then(wait) {
         Ok(output) if output.status.success() => {
             Answer::Is(String::from_utf8_lossy(&output.stdout).trim().to_owned())
         }
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);
-            let unreachable = ["Cannot connect to the Docker daemon", "Is the docker daemon running"];
+            let unreachable = [
+                "Cannot connect to the Docker daemon",
+                "failed to connect to the docker API",
+                "Is the docker daemon running",
+            ];
             if unreachable.iter().any(|words| said.contains(words)) {
                 return Answer::NoDaemon;
             }
-            Answer::Failed(said.lines().next().unwrap_or("it said nothing").trim().to_owned())
+            let line = said.lines().map(str::trim).find(|line| !line.is_empty());
+            Answer::Failed(line.unwrap_or("it failed without a word").to_owned())
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::NoDocker,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::NoCommand,
         Err(error) => Answer::Failed(error.to_string()),
     }
+}
+
+/// Waits for the end of a program, and ends it itself when that takes too long.
+fn wait(program: Child) -> io::Result<Output> {
+    let pid = Pid::from_child(&program);
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || send.send(program.wait_with_output()));
+    receive.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        let _ = kill_process(pid, Signal::KILL);
+        Err(io::Error::other(format!("docker did not answer within {}s", PATIENCE.as_secs())))
+    })
 }

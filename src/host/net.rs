@@ -1,17 +1,27 @@
 //! Who listens on a port.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::slot::Port;
 
-/// Whether something on this machine listens on a port.
+/// Whether something on this machine listens on a port, where a slot would: on the loopback addresses.
 pub fn is_in_use(port: Port) -> bool {
     let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    let taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
-    addresses
-        .iter()
-        .any(|address| TcpListener::bind((*address, port.get())).is_err_and(|error| taken(&error)))
+    addresses.iter().any(|address| is_taken(*address, port))
+}
+
+/// Asks without a word to whoever listens there.
+#[cfg(target_os = "linux")]
+fn is_taken(address: IpAddr, port: Port) -> bool {
+    let bound = std::net::TcpListener::bind((address, port.get()));
+    bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+}
+
+/// Knocks: elsewhere than on Linux, a listener on all addresses does not keep another from binding one of them.
+#[cfg(not(target_os = "linux"))]
+fn is_taken(address: IpAddr, port: Port) -> bool {
+    let patience = std::time::Duration::from_millis(200);
+    std::net::TcpStream::connect_timeout(&(address, port.get()).into(), patience).is_ok()
 }
 
 /// The process that listens on a port, where the system tells: its id and name.

@@ -81,7 +81,11 @@ pub(crate) fn corrupt(place: impl Into<String>, reason: impl Into<String>) -> Co
 
 pub(crate) fn at_line(error: &serde_json::Error) -> Corrupt {
     let text = error.to_string();
-    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+    let reason = match text.rsplit_once(" at line ") {
+        _ if error.is_eof() => "the text ends in the middle",
+        Some((reason, _)) => reason,
+        None => text.as_str(),
+    };
     corrupt(format!("line {}, column {}", error.line(), error.column()), reason)
 }
 

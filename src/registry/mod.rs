@@ -91,16 +91,20 @@ impl Registry {
             newer if newer > VERSION => {
                 return Err(corrupt(
                     "version",
-                    format!("{newer} is newer than this kinfra, which reads {VERSION}"),
+                    format!("{newer} is newer than this kinfra, which reads {VERSION}: upgrade kinfra"),
                 ));
             }
-            older => return Err(corrupt("version", format!("{older} is not {VERSION}"))),
+            older => {
+                return Err(corrupt(
+                    "version",
+                    format!("{older} is not {VERSION}, the one that kinfra writes"),
+                ));
+            }
         }
         let slots = inner(&mut document, "", "slots")?.ok_or_else(|| corrupt("slots", "is missing"))?;
         let slots =
             slots.into_iter().map(|(key, value)| read_entry(&key, value)).collect::<Result<_, _>>()?;
-        let imported_from =
-            inner(&mut document, "", "imported_from")?.map(read_imported_from).transpose()?;
+        let imported_from = inner(&mut document, "", "imported_from")?.map(read_imported_from).transpose()?;
         let registry = Self { slots, imported_from, unknown: document };
         registry.check_ports()?;
         Ok(registry)

@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
 
-use super::Commas;
 use crate::doctor::{Finding, Severity};
-use crate::repair::Repair;
+use crate::repair::{Repair, UNKNOWN};
 
 /// One line a finding, its advice below it.
 pub fn findings(findings: &[Finding]) -> String {
@@ -25,21 +24,26 @@ pub fn findings(findings: &[Finding]) -> String {
     text
 }
 
-/// What a repair would put in the place of the registry.
-pub fn repair(repair: &Repair, aside: &str) -> String {
-    let Repair { registry, from_backup, claimed } = repair;
+/// What a repair would put in the place of the registry. `kept` are the files that stay, with `suffix` after their names.
+pub fn repair(repair: &Repair, broken: &str, kept: &[&str], suffix: &str) -> String {
+    let Repair { registry, from_backup } = repair;
     let slots = registry.slots.len();
-    let mut text = match from_backup {
-        true => format!("  + Would restore the registry from its backup: {slots} slot(s)\n"),
-        false => format!("  + Would make a new registry from the slot directories: {slots} slot(s)\n"),
+    let mut text = format!("  {} {}\n", "✗".red(), super::printable(broken));
+    let _ = match from_backup {
+        true => writeln!(text, "  {} Would restore {slots} slot(s) from the backup", "+".green()),
+        false => writeln!(text, "  {} Would register {slots} slot(s) from the slot directories", "+".green()),
     };
-    for (slot, claim) in registry.slots.iter().filter_map(|(slot, entry)| Some((slot, entry.claim.as_ref()?)))
-    {
-        let _ = writeln!(text, "      slot {slot} {}", super::claim::held(claim));
+    let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((slot, entry.claim.as_ref()?)));
+    for (slot, claim) in claims {
+        let advice = if claim.claimed_by == UNKNOWN {
+            format!(": once nobody uses it, `kinfra release {slot} --force`")
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "      slot {slot}  {}{advice}", super::claim::held(claim));
     }
-    if !claimed.is_empty() {
-        let _ = writeln!(text, "      signs of use keep claimed: slot {}", Commas(claimed.iter()));
+    for name in kept {
+        let _ = writeln!(text, "  {} Would keep the broken {name} as {name}{suffix}", "=".dimmed());
     }
-    let _ = writeln!(text, "  ~ Would keep the broken one as {aside}");
     text
 }

@@ -96,7 +96,8 @@ pub fn render<'a>(mistakes: impl IntoIterator<Item = (&'a Source, &'a Mistake)>)
         if let Some(note) = note {
             group = group.element(Level::NOTE.message(note));
         }
-        renderer.render(&[group])
+        // The renderer shows the other control characters as pictures, but some terminals obey these as well.
+        renderer.render(&[group]).replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "\u{fffd}")
     });
     let mut shown: Vec<String> = shown.collect();
     let more = mistakes.count();

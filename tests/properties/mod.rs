@@ -1,32 +1,18 @@
-//! What holds for every pool, tried on pools and damage made at random. What breaks a property is shrunk and shown.
+//! What holds for every pool, tried on pools made at random. What breaks a property is shrunk and shown.
 //!
 //! `cargo test` tries each property a few times, `cargo test --release -- --ignored` 10,000 times; `PROPTEST_CASES`
 //! overrides both.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
-use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use kinfra::apply::{Outcome, apply};
+use camino::Utf8Path;
 use kinfra::desired::{Place, Pool, TemplateTexts, resolve};
-use kinfra::diff::diff;
-use kinfra::host::lock::LockPolicy;
-use kinfra::host::root::Root;
-use kinfra::observe::{Observed, observe};
-use kinfra::plan::{Plan, plan};
 use kinfra::slot::RelPath;
 use kinfra::spec::Spec;
 use kinfra::spec::mistake::Source;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
-use serde_json::{Value, json};
-use tempfile::TempDir;
 
 /// Makes two tests of each property, a function that takes a number of cases.
 macro_rules! properties {
@@ -50,6 +36,7 @@ mod pool;
 mod ports;
 mod registry;
 mod template;
+mod world;
 
 /// Tries a property on so many values.
 fn check<S: Strategy>(cases: u32, values: S, property: impl Fn(S::Value) -> TestCaseResult) {
@@ -62,9 +49,14 @@ fn check<S: Strategy>(cases: u32, values: S, property: impl Fn(S::Value) -> Test
     }
 }
 
+/// The highest id of a slot.
+const LAST: u16 = 7;
+
 /// The files that a pool may declare; `etc` only without those below it.
 const PATHS: [&str; 7] =
     [".env", "conf.txt", "etc", "etc/app.toml", "etc/deep/er.conf", "etc/other", "two words/é.txt"];
+
+/// Their templates.
 const TEXTS: [&str; 6] = [
     "",
     "version 1\n",
@@ -73,8 +65,8 @@ const TEXTS: [&str; 6] = [
     "{{ slot.profile }} has {{ workers }} on {{ ports }}\n",
     "{{ slot.dir }} of {{ pool.root }}\n",
 ];
-/// The highest id of a slot; pools have up to six of them.
-const LAST: u16 = 7;
+
+/// Their modes.
 const MODES: [&str; 4] = ["0600", "0640", "0644", "0755"];
 
 /// A declared pool, before it is written as TOML. All its ports differ.
@@ -116,8 +108,11 @@ fn model() -> impl Strategy<Value = Model> {
 
 /// A pool and what it was edited into: grown, shrunk, moved to other ports, with other profiles, files and templates.
 fn edited() -> impl Strategy<Value = (Model, Model)> {
-    (model(), model(), any::<[u16; 2]>(), any::<[bool; 2]>(), 0..3_u16).prop_map(
-        |(old, other, [slots, files], [ports, profiles], shift)| {
+    let rarely = || prop::bool::weighted(0.25);
+    let choices = || prop_oneof![Just(0), any::<u16>()];
+    let shift = prop_oneof![Just(0), 0..3_u16];
+    (model(), model(), rarely(), shift, rarely(), choices(), choices()).prop_map(
+        |(old, other, ports, shift, profiles, slots, files)| {
             let shifted =
                 old.ports.iter().map(|&(name, base, stride)| (name, base + shift, stride)).collect();
             let new = Model {
@@ -190,222 +185,4 @@ impl Model {
             self.files.iter().map(|(name, (text, _))| (path(name), Ok((*text).to_owned()))).collect();
         resolve(&spec, &source, &texts, Place { root, home: None }).expect("valid templates")
     }
-}
-
-/// What stands at a path: its permissions, and what it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Node {
-    Dir(u32),
-    File(u32, Vec<u8>),
-    Link(PathBuf),
-    Socket(u32),
-}
-
-type Tree = BTreeMap<PathBuf, Node>;
-
-/// A directory with room for a root, and with a file that no pool may touch.
-struct World {
-    dir: TempDir,
-}
-
-impl World {
-    /// In memory where that is possible: each case writes and syncs a pool or two.
-    fn new() -> Self {
-        let memory = Path::new("/dev/shm");
-        let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
-        let world = Self { dir: dir.expect("a temporary directory") };
-        world.clear();
-        world
-    }
-
-    /// Puts everything back to the beginning.
-    fn clear(&self) {
-        let _ = fs::remove_dir_all(self.root());
-        fs::write(self.outside(), "not the pool's").expect("a file");
-    }
-
-    fn root(&self) -> Utf8PathBuf {
-        let dir = self.dir.path().canonicalize().expect("a directory");
-        Utf8PathBuf::from_path_buf(dir).expect("UTF-8").join("root")
-    }
-
-    fn outside(&self) -> PathBuf {
-        self.dir.path().join("outside")
-    }
-
-    fn look(&self, pool: &Pool) -> (Plan, Observed) {
-        let root = Root::open(&self.root()).expect("a root");
-        let observed = observe(root.as_ref(), pool).expect("a registry");
-        (plan(pool, &observed, &diff(pool, &observed)), observed)
-    }
-
-    /// Runs a plan.
-    fn run(&self, plan: &Plan, pool: &Pool, observed: &Observed) -> anyhow::Result<Outcome> {
-        let locked = Root::make(&self.root())?.lock(&LockPolicy {
-            patience: Duration::ZERO,
-            command: "a test",
-            network: false,
-        })?;
-        apply(plan, pool, observed, &locked)
-    }
-
-    /// Plans and runs the plan, as `kinfra apply` does. No slot may fail.
-    fn apply(&self, pool: &Pool) -> Plan {
-        let (plan, observed) = self.look(pool);
-        if plan.actions().next().is_some() {
-            let outcome = self.run(&plan, pool, &observed).expect("an applied plan");
-            assert!(outcome.failed.is_empty(), "{outcome:?}");
-        }
-        plan
-    }
-
-    /// Everything but the lock, the backup of the registry, and the name of the directory for temporary files.
-    fn tree(&self) -> Tree {
-        let mut tree = Tree::new();
-        walk(self.dir.path(), &mut tree).expect("a readable tree");
-        for name in [".lock", "registry.json.bak", ".tmp"] {
-            tree.remove(self.root().join(name).as_std_path());
-        }
-        tree
-    }
-
-    /// Does damage, where there is something to damage.
-    fn inflict(&self, damage: &Damage) {
-        let _ = match damage {
-            Damage::File(slot, path, harm) => {
-                let path = self.root().join(format!("slot-{slot}")).join(path).into_std_path_buf();
-                self.harm(&path, *harm)
-            }
-            Damage::Slot(slot, harm) => {
-                self.harm(self.root().join(format!("slot-{slot}")).as_std_path(), *harm)
-            }
-            Damage::Entry(slot, harm) => self.harm_entries(*slot, *harm),
-            Damage::Registry => {
-                let _ = fs::remove_file(self.root().join("registry.json.bak"));
-                fs::remove_file(self.root().join("registry.json"))
-            }
-        };
-    }
-
-    fn harm(&self, path: &Path, harm: Harm) -> io::Result<()> {
-        fs::create_dir_all(path.parent().unwrap_or(path))?;
-        let remove = || if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-        match harm {
-            Harm::Remove => remove(),
-            Harm::Write(text) => fs::write(path, text),
-            Harm::Mode(mode) => fs::set_permissions(path, fs::Permissions::from_mode(mode)),
-            Harm::Link => remove().and_then(|()| symlink(self.outside(), path)),
-            Harm::Loop => remove().and_then(|()| symlink(path, path)),
-            Harm::Directory => remove().and_then(|()| fs::create_dir(path)),
-            Harm::Socket => remove().and_then(|()| UnixListener::bind(path).map(drop)),
-        }
-    }
-
-    fn harm_entries(&self, chosen: Option<u16>, harm: EntryHarm) -> io::Result<()> {
-        let path = self.root().join("registry.json");
-        let mut document: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
-        let entries = document["slots"].as_object_mut().expect("slots");
-        let is_chosen = |slot: &str| chosen.is_none_or(|chosen| slot == chosen.to_string());
-        for (_, entry) in entries.iter_mut().filter(|(slot, _)| is_chosen(slot)) {
-            match harm {
-                EntryHarm::Forget => {}
-                EntryHarm::Import => drop(entry["files"].take()),
-                EntryHarm::Claim => {
-                    entry["claimed_by"] = json!("/home/dev/feature");
-                    entry["claimed_at"] = json!("2026-01-01T00:00:00+00:00");
-                    entry["status"] = json!("running");
-                    entry["note"] = serde_json::from_str("1e400")?;
-                }
-            }
-        }
-        if matches!(harm, EntryHarm::Forget) {
-            entries.retain(|slot, _| !is_chosen(slot));
-        }
-        fs::write(path, document.to_string())
-    }
-}
-
-fn walk(path: &Path, tree: &mut Tree) -> io::Result<()> {
-    let meta = path.symlink_metadata()?;
-    let mode = meta.permissions().mode() & 0o7777;
-    let node = if meta.is_dir() {
-        for entry in fs::read_dir(path)? {
-            walk(&entry?.path(), tree)?;
-        }
-        Node::Dir(mode)
-    } else if meta.is_symlink() {
-        Node::Link(fs::read_link(path)?)
-    } else if meta.file_type().is_socket() {
-        Node::Socket(mode)
-    } else {
-        Node::File(mode, fs::read(path)?)
-    };
-    tree.insert(path.to_owned(), node);
-    Ok(())
-}
-
-/// Something that happens to a pool behind kinfra's back.
-#[derive(Debug, Clone)]
-enum Damage {
-    /// To a file of a slot, or one beside them.
-    File(u16, &'static str, Harm),
-    /// To a slot directory.
-    Slot(u16, Harm),
-    /// To an entry of the registry, or to all of them.
-    Entry(Option<u16>, EntryHarm),
-    /// The registry and its backup are gone.
-    Registry,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Harm {
-    Remove,
-    Write(&'static str),
-    Mode(u32),
-    Link,
-    Loop,
-    Directory,
-    Socket,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum EntryHarm {
-    /// The entry is gone.
-    Forget,
-    /// It has no hashes, as if an old tool had written it.
-    Import,
-    /// Someone holds the slot.
-    Claim,
-}
-
-/// Damage to files and directories.
-fn disk_damage() -> impl Strategy<Value = Damage> {
-    let strangers = ["stranger", "etc/deep", "etc/stranger", "sub/stranger"];
-    let paths = PATHS.into_iter().chain(strangers).collect::<Vec<_>>();
-    let mode = || select(vec![0o600, 0o640, 0o644, 0o700, 0o755]).prop_map(Harm::Mode);
-    let harm = prop_oneof![
-        4 => Just(Harm::Remove),
-        2 => select(vec!["", "version 1\n", "slot 1\n", "edited"]).prop_map(Harm::Write),
-        2 => mode(),
-        1 => select(vec![Harm::Link, Harm::Loop, Harm::Directory, Harm::Socket]),
-    ];
-    let slot_harm = prop_oneof![
-        4 => Just(Harm::Remove),
-        1 => select(vec![0o700, 0o755]).prop_map(Harm::Mode),
-        1 => select(vec![Harm::Link, Harm::Loop, Harm::Directory, Harm::Socket]),
-    ];
-    prop_oneof![
-        3 => (1..=LAST, select(paths), harm).prop_map(|(slot, path, harm)| Damage::File(slot, path, harm)),
-        1 => (1..=LAST, slot_harm).prop_map(|(slot, harm)| Damage::Slot(slot, harm)),
-    ]
-}
-
-/// Damage to anything.
-fn damage() -> impl Strategy<Value = Damage> {
-    let entry_harm = select(vec![EntryHarm::Forget, EntryHarm::Import, EntryHarm::Claim]);
-    prop_oneof![
-        8 => disk_damage(),
-        4 => (prop::option::of(1..=LAST), entry_harm).prop_map(|(slot, harm)| Damage::Entry(slot, harm)),
-        1 => Just(Damage::Registry),
-    ]
 }

@@ -13,7 +13,7 @@ use super::check;
 
 properties! {
     a_pool_is_accepted_iff_no_two_ports_meet: 256,
-    a_large_pool_is_accepted_iff_no_two_ports_meet: 64,
+    a_large_pool_is_accepted_iff_no_two_ports_meet: 32,
     flaws_are_real: 256,
     a_suggested_stride_is_the_smallest_that_works: 64,
     a_suggested_base_is_the_nearest_that_is_free: 64,

@@ -1,0 +1,176 @@
+//! kinfra killed, and failed by the system, at every system call that touches a file.
+//!
+//! A dry run under strace lists the calls of a [`Scenario`]; strace counts them by name, so (name, k) is a point that it
+//! can kill or fail again. The points begin at `getcwd`, the first thing kinfra's own code asks the system; before it
+//! only the loader and Rust's runtime run. A kill comes before its call does anything, so the points are all the states
+//! that a crash can leave between two calls.
+//!
+//! ```text
+//! cargo test --release -- --ignored crash                                  # what CI runs
+//! KINFRA_CRASH_ALL=1 cargo test --release -- --ignored crash::killed_twice # every double kill: an hour
+//! KINFRA_CRASH_SEED=7 cargo test --release -- --ignored crash::killed_twice # another sample
+//! ```
+//!
+//! Figures go to stdout, and to the file that `KINFRA_FIGURES` names, if it is set.
+
+mod bench;
+mod injection;
+mod random;
+mod scenario;
+mod sweep;
+mod tree;
+mod verdict;
+
+use std::collections::HashMap;
+use std::env;
+use std::sync::Mutex;
+
+use bench::{Bench, Prepared};
+use injection::{Call, Injection};
+use random::Random;
+use scenario::{SCENARIOS, Scenario};
+use sweep::{Figures, Tally, on_all_cores};
+use verdict::{after_a_crash, after_an_error, after_recovery};
+
+/// The errors that a full, broken, forbidden or busy machine gives.
+const ERRORS: [&str; 8] = ["ENOSPC", "EIO", "EACCES", "EROFS", "EDQUOT", "EMFILE", "ENOMEM", "EINTR"];
+
+/// How many double kills the sample has, over all scenarios.
+const SAMPLE: usize = 500;
+
+/// The seed of the sample, unless `KINFRA_CRASH_SEED` says otherwise.
+const SEED: u64 = 3;
+
+#[test]
+#[ignore = "needs strace and minutes"]
+fn killed_anywhere_it_recovers() {
+    let mut figures = Figures::of("kill points survived");
+    for scenario in &SCENARIOS {
+        let tally = on_all_cores(
+            scenario,
+            |prepared| prepared.calls.len(),
+            |bench, prepared, index, tally| {
+                let first = &prepared.calls[index];
+                tally.note(format_args!("killed at {first}"), {
+                    bench.rebuild(&prepared.before);
+                    kill(bench, scenario, prepared, first).and_then(|()| recover(bench, scenario, prepared))
+                });
+            },
+        );
+        figures.add(scenario, tally);
+    }
+    figures.finish(1000);
+}
+
+#[test]
+#[ignore = "needs strace and minutes"]
+fn killed_twice_it_recovers() {
+    let all = env::var_os("KINFRA_CRASH_ALL").is_some();
+    let seed = env::var("KINFRA_CRASH_SEED").map_or(SEED, |seed| seed.parse().expect("a seed is a number"));
+    let what = if all { "all of them".to_owned() } else { format!("a sample, seed {seed}") };
+    let mut figures = Figures::of(&format!("double kills survived ({what})"));
+    let mut random = Random::new(seed);
+    let mut left = SAMPLE;
+    for (index, scenario) in SCENARIOS.iter().enumerate() {
+        let share = left / (SCENARIOS.len() - index);
+        left -= share;
+        // Where a run begins decides where it goes: two first kills that leave the same tree are one.
+        let known = Mutex::new(HashMap::new());
+        let tally = if all {
+            on_all_cores(
+                scenario,
+                |prepared| prepared.calls.len(),
+                |bench, prepared, index, tally| {
+                    let first = &prepared.calls[index];
+                    let (seconds, is_new) = calls_of_recovery(bench, scenario, prepared, first, &known);
+                    for second in seconds.iter().filter(|_| is_new) {
+                        kill_twice(bench, scenario, prepared, (first, second), tally);
+                    }
+                },
+            )
+        } else {
+            let drawn: Vec<(u64, u64)> = (0..share).map(|_| (random.next(), random.next())).collect();
+            on_all_cores(
+                scenario,
+                |_| share,
+                |bench, prepared, index, tally| {
+                    let first = Random::pick(drawn[index].0, &prepared.calls);
+                    let (seconds, _) = calls_of_recovery(bench, scenario, prepared, first, &known);
+                    let second = Random::pick(drawn[index].1, &seconds);
+                    kill_twice(bench, scenario, prepared, (first, second), tally);
+                },
+            )
+        };
+        figures.add(scenario, tally);
+    }
+    figures.finish(SAMPLE);
+}
+
+#[test]
+#[ignore = "needs strace and minutes"]
+fn failed_anywhere_it_says_so_and_recovers() {
+    let mut figures = Figures::of("injected errors survived");
+    for scenario in &SCENARIOS {
+        let count = |prepared: &Prepared| prepared.calls.len() * ERRORS.len();
+        let tally = on_all_cores(scenario, count, |bench, prepared, index, tally| {
+            let (call, error) = (&prepared.calls[index / ERRORS.len()], ERRORS[index % ERRORS.len()]);
+            tally.note(format_args!("{error} at {call}"), {
+                bench.rebuild(&prepared.before);
+                let run = bench.run_under_strace(scenario, &Injection::Error(call, error));
+                after_an_error(&run, &bench.look(), scenario, prepared, (call, error))
+                    .and_then(|()| recover(bench, scenario, prepared))
+            });
+        });
+        figures.add(scenario, tally);
+    }
+    figures.finish(8000);
+}
+
+/// Kills kinfra at a call, and judges what it leaves.
+fn kill(bench: &Bench, scenario: &Scenario, prepared: &Prepared, call: &Call) -> Result<(), String> {
+    let run = bench.run_under_strace(scenario, &Injection::Kill(call));
+    if !run.was_killed() {
+        return Err(format!("it was not killed: {run:#?}"));
+    }
+    after_a_crash(&bench.look(), scenario, prepared)
+}
+
+fn kill_twice(
+    bench: &Bench,
+    scenario: &Scenario,
+    prepared: &Prepared,
+    (first, second): (&Call, &Call),
+    tally: &Tally,
+) {
+    tally.note(format_args!("killed at {first}, then at {second}"), {
+        bench.rebuild(&prepared.before);
+        kill(bench, scenario, prepared, first)
+            .and_then(|()| kill(bench, scenario, prepared, second))
+            .and_then(|()| recover(bench, scenario, prepared))
+    });
+}
+
+/// Runs kinfra again, undisturbed, and judges the result.
+fn recover(bench: &Bench, scenario: &Scenario, prepared: &Prepared) -> Result<(), String> {
+    let run = bench.run(scenario);
+    after_recovery(&run, &bench.look(), scenario, prepared)
+}
+
+/// The calls of the run that follows a kill, and whether this is the first kill seen that leaves its tree.
+fn calls_of_recovery(
+    bench: &Bench,
+    scenario: &Scenario,
+    prepared: &Prepared,
+    first: &Call,
+    known: &Mutex<HashMap<String, Vec<Call>>>,
+) -> (Vec<Call>, bool) {
+    bench.rebuild(&prepared.before);
+    bench.run_under_strace(scenario, &Injection::Kill(first));
+    let state = bench.fingerprint();
+    if let Some(calls) = known.lock().expect("no worker panicked").get(&state) {
+        return (calls.clone(), false);
+    }
+    let calls = bench.run_under_strace(scenario, &Injection::None).calls();
+    let other = known.lock().expect("no worker panicked").insert(state, calls.clone());
+    (calls, other.is_none())
+}

@@ -1,0 +1,101 @@
+//! What kinfra does when it is killed or failed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+
+use super::bench::Bench;
+use crate::support::SMALL;
+
+/// The old tool's registries, as it wrote them.
+const OLD_V1: &str = include_str!("../fixtures/old-instances-v1.json");
+const OLD_V2: &str = include_str!("../fixtures/old-instances-v2.json");
+
+/// A run of kinfra, and what it starts from.
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    /// What kinfra is asked.
+    pub(super) verb: &'static str,
+    /// Where in the project it is started.
+    pub(super) here: &'static str,
+    /// The pool's root.
+    pub(super) root: &'static str,
+    /// Makes what is there before.
+    pub(super) set_up: fn(&Bench),
+}
+
+const EMBEDDED: Scenario =
+    Scenario { name: "", verb: "apply", here: "", root: "home/.ktrdr/sandboxes", set_up: |_| {} };
+
+pub(super) const SCENARIOS: [Scenario; 6] = [
+    Scenario { name: "apply 0→6", ..EMBEDDED },
+    Scenario { name: "apply 6→6, damaged", set_up: damaged, ..EMBEDDED },
+    Scenario { name: "migration", set_up: old_registry, ..EMBEDDED },
+    Scenario {
+        name: "apply 2→4, nested, in a repository",
+        here: "below",
+        root: "home/pool",
+        set_up: grown,
+        ..EMBEDDED
+    },
+    Scenario { name: "claim", verb: "claim", set_up: applied, ..EMBEDDED },
+    Scenario { name: "release", verb: "release", set_up: claimed, ..EMBEDDED },
+];
+
+fn run(bench: &Bench, arguments: &str, here: &str) {
+    crate::support::Run::of(&mut bench.kinfra(arguments, here)).exits(0);
+}
+
+/// The embedded pool, and somebody else in its first slot.
+fn applied(bench: &Bench) {
+    run(bench, "apply", "");
+    fs::create_dir(bench.path("~/other")).expect("a directory");
+    run(bench, &format!("claim --for {}", bench.path("~/other").display()), "");
+}
+
+/// The same, and a claim of the project's.
+fn claimed(bench: &Bench) {
+    applied(bench);
+    run(bench, "claim", "");
+}
+
+/// The embedded pool without two files of a slot and without another's directory.
+fn damaged(bench: &Bench) {
+    run(bench, "apply", "");
+    for path in ["slot-3/.env.sandbox", "slot-3/prometheus.yml", "slot-5"] {
+        bench.remove(&format!("~/.ktrdr/sandboxes/{path}"));
+    }
+}
+
+/// No pool yet, and an old registry with a slot that is claimed, and with an instance whose directory exists.
+fn old_registry(bench: &Bench) {
+    let read = |text: &str| -> Value {
+        let text = text.replace("/home/dev", &bench.path("~").to_string_lossy());
+        serde_json::from_str(&text).expect("a fixture of JSON")
+    };
+    let mut old = read(OLD_V2);
+    let instances = read(OLD_V1)["instances"].take();
+    let instance = instances["ktrdr--data-fix"]["path"].as_str().expect("the path of an instance").to_owned();
+    fs::create_dir_all(instance).expect("a directory");
+    old["instances"] = instances;
+    bench.write("~/.ktrdr/sandbox/instances.json", &format!("{old:#}"));
+}
+
+/// A declared pool with files in directories: one lost a directory, one a file, one is new, and one is half there.
+fn grown(bench: &Bench) {
+    let spec = format!("{SMALL}\"deep/er/conf.txt\" = \"conf.txt\"\n\"deep/conf.txt\" = \"conf.txt\"\n");
+    bench.write("slots.toml", &spec);
+    bench.write("templates/conf.txt", "slot {{ slot.id }} on {{ ports.web }}\n");
+    for path in [".git", "below"] {
+        fs::create_dir(bench.path(path)).expect("a directory");
+    }
+    run(bench, "apply", "below");
+    for path in ["slot-1/deep", "slot-2/conf.txt"] {
+        bench.remove(&format!("~/pool/{path}"));
+    }
+    bench.write("slots.toml", &spec.replace("1-2", "1-4"));
+    bench.write("~/pool/slot-4/conf.txt", "slot 4 on 8004\n");
+    fs::set_permissions(bench.path("~/pool/slot-4/conf.txt"), fs::Permissions::from_mode(0o600))
+        .expect("a mode");
+}
