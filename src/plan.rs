@@ -187,11 +187,17 @@ impl Plan {
         !self.takes_over() && self.slots.values().all(|plan| plan.action.is_none() && plan.blocked.is_empty())
     }
 
-    /// Whether everything this plan does is also done by `shown`.
+    /// Whether this plan does nothing that `shown` did not announce, and leaves out nothing but what is done by now.
     pub fn is_within(&self, shown: &Self) -> bool {
         (shown.takes_over() || !self.takes_over())
-            && self.actions().all(|(slot, action)| {
-                shown.slots.get(&slot).and_then(|plan| plan.action.as_ref()) == Some(action)
+            && self.slots.iter().all(|(slot, now)| {
+                let shown = shown.slots.get(slot);
+                let action = shown.and_then(|shown| shown.action.as_ref());
+                let announced = |blocked| shown.is_some_and(|shown| shown.blocked.contains(blocked));
+                match &now.action {
+                    Some(now) => action == Some(now),
+                    None => action.is_none() || now.blocked.iter().all(announced),
+                }
             })
     }
 
