@@ -112,7 +112,8 @@ pub fn observe(root: Option<&Root>, pool: &Pool) -> Result<Observed> {
                 then.zip(old.ok().flatten()).is_some_and(|(then, old)| then.sha256 != Digest::of(&old));
             import = changed.then(|| ImportState::Changed(path.clone()));
         } else {
-            let unreadable = || Fault::unreadable(format!("`{path}`, named by `import` of slots.toml, cannot be read"));
+            let unreadable =
+                || Fault::unreadable(format!("`{path}`, named by `import` of slots.toml, cannot be read"));
             if let Some(old) = old.with_context(unreadable)? {
                 registry = take_over(&old, path, pool)?;
                 let claimed = registry.slots.values().filter(|entry| entry.claim.is_some()).count();

@@ -8,6 +8,7 @@ use super::{Commas, Paths, printable};
 use crate::lease::{Denied, Grant, Kept};
 use crate::observe::Unfit;
 use crate::registry::{Claim, Entry, Registry};
+use crate::repair::UNKNOWN;
 use crate::slot::SlotId;
 
 /// The slot that an owner has got, and where it is.
@@ -73,9 +74,9 @@ pub fn kept(kept: &Kept) -> String {
     match kept {
         Kept::NoSuchSlot(slot) => no_such_slot(*slot),
         Kept::HeldBy(slot, claim) => {
-            let advice =
-                format!("run `kinfra release` there, or `kinfra release {slot} --force` if nobody uses it");
-            format!("slot {slot} is {}: {advice}", held(claim))
+            let there = if claim.claimed_by == UNKNOWN { "" } else { "run `kinfra release` there, or " };
+            let force = format!("`kinfra release {slot} --force` once nobody uses it");
+            format!("slot {slot} is {}: {there}{force}", held(claim))
         }
     }
 }

@@ -36,7 +36,7 @@ pub fn repair(repair: &Repair, broken: &str, kept: &[&str], suffix: &str) -> Str
     let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((slot, entry.claim.as_ref()?)));
     for (slot, claim) in claims {
         let advice = if claim.claimed_by == UNKNOWN {
-            format!(": once nobody uses it, `kinfra release {slot} --force`")
+            format!(": `kinfra release {slot} --force` once nobody uses it")
         } else {
             String::new()
         };
