@@ -21,11 +21,12 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-   0  done                                      5  state unreadable: corrupt, newer or vanished
-   1  failed                                    6  lock not obtained
+   0  done                                      6  lock not obtained
+   1  failed                                    7  Docker failed
    2  differences (only --detailed-exitcode)   64  wrong usage
    3  no free slot matches                     65  slots.toml or a template is invalid
-   4  refused: held by another, unsafe path";
+   4  refused: held by another, unsafe path
+   5  state unreadable: corrupt, newer or vanished";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Error, Result, bail};
+use anyhow::{Error, Result};
 use camino::Utf8Path;
 
 use crate::desired::Pool;
+use crate::fault::Fault;
 use crate::host::compose::{self, Answer};
 use crate::host::fs::{Dir, Found};
 use crate::host::net;
@@ -337,7 +338,10 @@ pub fn slots_in_use(root: &Root, pool: &Pool, claim_files: &[&Utf8Path]) -> Resu
         Answer::Is(projects) => projects,
         Answer::NoCommand | Answer::NoDaemon => BTreeSet::new(),
         Answer::Failed(said) => {
-            bail!("docker does not say which slots have containers ({said}): mend that, or stop Docker")
+            let message = format!(
+                "docker does not say which slots have containers ({said}): mend that, or stop Docker"
+            );
+            return Err(Fault::docker(message).into());
         }
     };
     let mut used = BTreeSet::new();

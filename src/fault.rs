@@ -20,6 +20,8 @@ pub enum Exit {
     Unreadable = 5,
     /// The lock was not obtained.
     Locked = 6,
+    /// Docker failed.
+    Docker = 7,
     /// The command line is wrong.
     Usage = 64,
     /// `slots.toml` or a template is invalid.
@@ -53,6 +55,11 @@ impl Fault {
     /// Someone else holds the lock.
     pub fn locked(message: impl Into<String>) -> Self {
         Self::new(Exit::Locked, message)
+    }
+
+    /// Docker failed, or does not say what it is asked.
+    pub fn docker(message: impl Into<String>) -> Self {
+        Self::new(Exit::Docker, message)
     }
 
     /// The command line, or the environment that stands for it, is wrong.

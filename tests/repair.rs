@@ -247,7 +247,7 @@ fn docker_that_cannot_say_stops_a_repair() {
     machine.write(REGISTRY, "");
     let before = machine.tree();
     repair(&machine, "error:permission denied")
-        .exits(1)
+        .exits(7)
         .says("which slots have containers (permission denied)");
     assert_eq!(machine.tree(), before);
     // No daemon means that nothing runs, and so does no docker at all.

@@ -50,7 +50,9 @@ pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
                     Some(name) => missing.push(name),
                     None if ancestor.as_str().is_empty() => {}
                     None => {
-                        return refuse("it goes up with `..` from a directory that does not exist".to_owned());
+                        return refuse(
+                            "it goes up with `..` from a directory that does not exist".to_owned(),
+                        );
                     }
                 }
             }
