@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::desired::{File, Pool};
@@ -161,18 +161,32 @@ pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
 
 /// What keeps a slot from being used, if anything does. Only files that are as last written are known to carry the ports
 /// of the slot's entry.
-pub fn unfit(root: &Root, slot: SlotId, entry: &Entry) -> Option<Unfit> {
+///
+/// # Errors
+/// What keeps its files from being looked at: that says nothing about the slot.
+pub fn unfit(root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Unfit>> {
     let files = &entry.provisioned.files;
-    let dir = root.slot(slot);
-    let compare = |(path, written): (&RelPath, &Digest)| {
-        let Ok(Found::This(dir)) = &dir else { return Some(Unfit::Lacks(path.clone())) };
-        match file(dir, path, None) {
-            Ok(FileState::Present { digest, mode: _ }) if digest == *written => None,
-            Ok(FileState::Present { .. }) => Some(Unfit::Edited(path.clone())),
-            Ok(FileState::Missing | FileState::Blocked(_)) | Err(_) => Some(Unfit::Lacks(path.clone())),
-        }
+    if files.is_empty() {
+        return Ok(Some(Unfit::Foreign));
+    }
+    let forbidden = || anyhow!("the files of slot {slot} may not be read: `kinfra doctor` says more");
+    let dir = match root.slot(slot)? {
+        Found::This(dir) => Some(dir),
+        Found::Other(Obstacle::Forbidden) => return Err(forbidden()),
+        Found::Nothing | Found::Other(_) => None,
     };
-    if files.is_empty() { Some(Unfit::Foreign) } else { files.iter().filter_map(compare).min() }
+    let mut worst = None;
+    for (path, written) in files {
+        let state = dir.as_ref().map_or(Ok(FileState::Missing), |dir| file(dir, path, None))?;
+        let found = match state {
+            FileState::Present { digest, mode: _ } if digest == *written => continue,
+            FileState::Present { .. } => Unfit::Edited(path.clone()),
+            FileState::Blocked(Obstacle::Forbidden) => return Err(forbidden()),
+            FileState::Missing | FileState::Blocked(_) => Unfit::Lacks(path.clone()),
+        };
+        worst = Some(worst.map_or(found.clone(), |worst: Unfit| worst.min(found)));
+    }
+    Ok(worst)
 }
 
 fn slot_dir(root: &Root, slot: SlotId, pool: &Pool, registry: &Registry) -> Result<SlotDir> {

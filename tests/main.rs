@@ -4,7 +4,10 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::format_collect,
+    clippy::format_push_string,
     clippy::indexing_slicing,
+    clippy::needless_for_each,
     clippy::panic,
     reason = "tests set up machines of their own, and stop at the first surprise"
 )]

@@ -1,5 +1,6 @@
 //! `kinfra claim`
 
+use std::cell::RefCell;
 use std::io::ErrorKind;
 
 use anyhow::{Context as _, Result};
@@ -22,7 +23,11 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     let root = applied(&path)?.ok_or_else(|| no_pool(&path))?;
     let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra claim"))?;
     let (mut registry, text) = registry(locked.root())?;
-    let unfit = |slot| registry.slots.get(&slot).and_then(|entry| unfit(locked.root(), slot, entry));
+    let trouble = RefCell::new(None);
+    let unfit = |slot| {
+        let unfit = registry.slots.get(&slot).map_or(Ok(None), |entry| unfit(locked.root(), slot, entry));
+        unfit.unwrap_or_else(|error| trouble.replace(Some(error)).and(None))
+    };
     // Whoever names a slot may have edited it.
     let fit = |slot| match unfit(slot) {
         None => true,
@@ -31,7 +36,11 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     };
     let mut claimed = registry.clone();
     let now = host::clock::now();
-    let grant = match lease::claim(&mut claimed, owner.as_str(), &now, args.slot, fit) {
+    let grant = lease::claim(&mut claimed, owner.as_str(), &now, args.slot, fit);
+    if let Some(error) = trouble.take() {
+        return Err(error);
+    }
+    let grant = match grant {
         Ok(grant) => grant,
         Err(Denied::Full) if registry.slots.is_empty() => return Err(no_pool(&path).into()),
         Err(denied @ (Denied::Full | Denied::NoSuchSlot(_))) => {

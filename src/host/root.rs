@@ -282,7 +282,9 @@ impl LockedRoot {
     /// Writes a file of the root's state where nobody looks for it, durably.
     fn stage_state(&self, name: &str, text: &str) -> Result<()> {
         let file = self.temporary.write_new(name, text.as_bytes(), FileMode::PRIVATE)?;
-        file.sync_all().with_context(|| format!("could not sync `{}`", self.temporary.path().join(name)))
+        // The library's own would try again when it fails with EINTR, and what it failed to write may be lost by then.
+        rustix::fs::fsync(&file)
+            .with_context(|| format!("could not sync `{}`", self.temporary.path().join(name)))
     }
 
     fn check_lock(&self) -> Result<()> {

@@ -80,12 +80,12 @@ impl Injection<'_> {
         if let Some(dir) = command.get_current_dir() {
             strace.current_dir(dir);
         }
-        Traced::of(strace.output().expect("strace starts"), trace)
+        Traced::of(&strace.output().expect("strace starts"), trace)
     }
 }
 
 impl Traced {
-    fn of(output: Output, trace: &Path) -> Self {
+    fn of(output: &Output, trace: &Path) -> Self {
         let trace = fs::read(trace).expect("strace writes a trace");
         Self {
             code: output.status.code(),

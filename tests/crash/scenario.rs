@@ -32,13 +32,7 @@ pub(super) const SCENARIOS: [Scenario; 6] = [
     Scenario { name: "apply 0→6", ..EMBEDDED },
     Scenario { name: "apply 6→6, damaged", set_up: damaged, ..EMBEDDED },
     Scenario { name: "migration", set_up: old_registry, ..EMBEDDED },
-    Scenario {
-        name: "apply 2→4, nested, in a repository",
-        here: "below",
-        root: "home/pool",
-        set_up: grown,
-        ..EMBEDDED
-    },
+    Scenario { name: "apply 1→3, damaged", here: "below", root: "home/pool", set_up: grown, ..EMBEDDED },
     Scenario { name: "claim", verb: "claim", set_up: applied, ..EMBEDDED },
     Scenario { name: "release", verb: "release", set_up: claimed, ..EMBEDDED },
 ];
@@ -82,20 +76,18 @@ fn old_registry(bench: &Bench) {
     bench.write("~/.ktrdr/sandbox/instances.json", &format!("{old:#}"));
 }
 
-/// A declared pool with files in directories: one lost a directory, one a file, one is new, and one is half there.
+/// A declared pool, started from below its project: one slot lost a directory, one is half there, and one is new.
 fn grown(bench: &Bench) {
-    let spec = format!("{SMALL}\"deep/er/conf.txt\" = \"conf.txt\"\n\"deep/conf.txt\" = \"conf.txt\"\n");
-    bench.write("slots.toml", &spec);
+    let spec = format!("{SMALL}\"deep/er/conf.txt\" = \"conf.txt\"\n");
+    bench.write("slots.toml", &spec.replace("1-2", "1"));
     bench.write("templates/conf.txt", "slot {{ slot.id }} on {{ ports.web }}\n");
     for path in [".git", "below"] {
         fs::create_dir(bench.path(path)).expect("a directory");
     }
     run(bench, "apply", "below");
-    for path in ["slot-1/deep", "slot-2/conf.txt"] {
-        bench.remove(&format!("~/pool/{path}"));
-    }
-    bench.write("slots.toml", &spec.replace("1-2", "1-4"));
-    bench.write("~/pool/slot-4/conf.txt", "slot 4 on 8004\n");
-    fs::set_permissions(bench.path("~/pool/slot-4/conf.txt"), fs::Permissions::from_mode(0o600))
+    bench.remove("~/pool/slot-1/deep");
+    bench.write("~/pool/slot-2/conf.txt", "slot 2 on 8002\n");
+    fs::set_permissions(bench.path("~/pool/slot-2/conf.txt"), fs::Permissions::from_mode(0o600))
         .expect("a mode");
+    bench.write("slots.toml", &spec.replace("1-2", "1-3"));
 }

@@ -1,8 +1,9 @@
 //! Runs many cases at once, and keeps count.
 
 use std::fmt::{Arguments, Write as _};
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -11,9 +12,6 @@ use std::time::Instant;
 use super::bench::{Bench, Prepared};
 use super::injection::need_strace;
 use super::scenario::Scenario;
-
-/// How many failures are told in full.
-const TOLD: usize = 5;
 
 /// How the cases of a scenario went.
 #[derive(Default)]
@@ -81,8 +79,8 @@ impl Figures {
         let name = scenario.name;
         let survived = cases - failures.len();
         let _ = writeln!(self.lines, "  {name}: {survived}/{cases}");
-        for failure in failures.iter().take(TOLD) {
-            let _ = writeln!(self.told, "\n{name}: {failure}");
+        for failure in &failures {
+            let _ = writeln!(self.told, "{name}: {failure}\n");
         }
         self.cases += cases;
         self.failed += failures.len();
@@ -98,7 +96,12 @@ impl Figures {
             let file = OpenOptions::new().create(true).append(true).open(path);
             file.and_then(|mut file| file.write_all(text.as_bytes())).expect("figures can be written");
         }
-        assert_eq!(failed, 0, "{text}{told}");
+        if failed > 0 {
+            let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("crash-failures.txt");
+            fs::write(&path, &told).expect("the failures can be written");
+            let first: Vec<&str> = told.lines().take(50).collect();
+            panic!("{text}all failures are in {}, here is the first\n{}", path.display(), first.join("\n"));
+        }
         assert!(cases >= at_least, "only {cases} cases, of at least {at_least}: {text}");
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn fingerprint(top: &Path) -> String {
             if meta.is_file() && !is_lock { fs::read_to_string(path).expect("text") } else { String::new() };
         // Two names of one file are not two files.
         let names = if meta.is_file() { meta.nlink() } else { 0 };
-        lines.push(format!("{:?} {:o} {names} {text:?}", below(path, top), meta.mode()));
+        lines.push(format!("{:?} {:o} {names} {text:?}", below(path, top).to_string_lossy(), meta.mode()));
     });
     lines.sort();
     lines.join("\n")

@@ -1,8 +1,9 @@
 //! What is allowed after a crash, after an error, and after the run that follows.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use kinfra::registry::Registry;
+use serde_json::{Map, Value};
 
 use super::bench::Prepared;
 use super::injection::{Call, Traced};
@@ -13,32 +14,37 @@ use crate::support::Run;
 /// The exit codes of a run that says what went wrong.
 const FAILURES: [i32; 6] = [1, 3, 4, 5, 6, 65];
 
-/// Whatever happened: the registry is the old or the new one, no slot is half there, and nothing else changed.
+/// After a kill the registry is the old or the new one, no slot is half there, and nothing else changed.
 pub(super) fn after_a_crash(tree: &Tree, scenario: &Scenario, prepared: &Prepared) -> Result<(), String> {
-    let Prepared { before, after, .. } = prepared;
     let root = Path::new(scenario.root);
-    registry_is_whole(tree, root, prepared)?;
+    let registry = root.join("registry.json");
+    if let Some(node) = tree.get(&registry) {
+        same(&registry, node, &[&prepared.before, &prepared.after])?;
+    }
+    registry_is_whole(tree, root)?;
+    slots_are_whole(tree, root, prepared)
+}
+
+/// No slot is half there, and nothing but the pool changed.
+fn slots_are_whole(
+    tree: &Tree,
+    root: &Path,
+    Prepared { before, after, .. }: &Prepared,
+) -> Result<(), String> {
     for (path, node) in tree {
-        let Ok(below) = path.strip_prefix(root) else {
-            same(path, node, &[before, after])?;
+        let below = path.strip_prefix(root).ok().and_then(|below| below.components().next());
+        let name = below.and_then(|name| name.as_os_str().to_str()).unwrap_or_default();
+        if matches!(name, ".tmp" | ".lock" | "registry.json" | "registry.json.bak") {
             continue;
-        };
-        match below.components().next().and_then(|name| name.as_os_str().to_str()) {
-            Some(".tmp" | ".lock" | "registry.json" | "registry.json.bak") => {}
-            // A slot that was there can have got back some of its files; a new one comes whole.
-            Some(name) if name.starts_with("slot-") => {
-                same(path, node, &[before, after])?;
-                let slot = root.join(name);
-                let is_new = !before.contains_key(&slot);
-                let lacks = is_new.then(|| missing(tree, after, &slot)).flatten();
-                if let Some(lacks) = lacks {
-                    return Err(format!("{} is partial: it lacks {}", slot.display(), lacks.display()));
-                }
-            }
-            _ => same(path, node, &[before, after])?,
+        }
+        same(path, node, &[before, after])?;
+        // A slot that was there can have got back some of its files; a new one comes whole.
+        let slot = root.join(name);
+        if name.starts_with("slot-") && !before.contains_key(&slot) {
+            is_complete(tree, after, &slot)?;
         }
     }
-    missing(tree, before, Path::new("")).map_or(Ok(()), |lost| Err(format!("{} is lost", lost.display())))
+    is_complete(tree, before, Path::new(""))
 }
 
 /// An error is told, or is one that kinfra knows a way around; never corrupts; and is no panic.
@@ -56,7 +62,11 @@ pub(super) fn after_an_error(
     if run.panicked() {
         return Err(format!("it panicked: {}", told()));
     }
-    after_a_crash(tree, scenario, prepared).map_err(|why| format!("{why}\n{}", told()))?;
+    let root = Path::new(scenario.root);
+    registry_is_whole(tree, root)
+        .and_then(|()| slots_are_whole(tree, root, prepared))
+        .and_then(|()| entries_are_old_or_new(tree, root, prepared))
+        .map_err(|why| format!("{why}\n{}", told()))?;
     let code = run.code.unwrap_or_default();
     if code == 0 {
         settled(tree, scenario, prepared)
@@ -94,32 +104,63 @@ pub(super) fn after_recovery(
 }
 
 /// The tree is that of an undisturbed run.
-fn settled(tree: &Tree, scenario: &Scenario, prepared: &Prepared) -> Result<(), String> {
-    let after = &prepared.after;
-    registry_is_whole(tree, Path::new(scenario.root), prepared)?;
+fn settled(tree: &Tree, scenario: &Scenario, Prepared { after, .. }: &Prepared) -> Result<(), String> {
+    registry_is_whole(tree, Path::new(scenario.root))?;
     for (path, node) in tree {
         same(path, node, &[after])?;
     }
-    missing(tree, after, Path::new("")).map_or(Ok(()), |lost| Err(format!("{} is missing", lost.display())))
+    is_complete(tree, after, Path::new(""))
 }
 
-/// The registry can be read and is the old or the new one, or there never was one; and so is its backup.
-fn registry_is_whole(
+/// Registry and backup can be read, and there is no backup of nothing.
+fn registry_is_whole(tree: &Tree, root: &Path) -> Result<(), String> {
+    let names = ["registry.json", "registry.json.bak"];
+    let [registry, backup] =
+        names.map(|name| tree.get(&root.join(name)).and_then(|node| node.text.as_deref()));
+    if registry.is_none() && backup.is_some() {
+        return Err("there is a backup and no registry".to_owned());
+    }
+    for (text, name) in
+        [registry, backup].into_iter().zip(names).filter_map(|(text, name)| Some((text?, name)))
+    {
+        Registry::parse(text).map_err(|corrupt| format!("{name} is corrupt, {corrupt}\n{text}"))?;
+    }
+    Ok(())
+}
+
+/// A slot that fails does not stop the others: every entry is the old or the new one, and the new one only where the
+/// slot is complete. In a registry that is taken over from an old tool, the old one knows no files.
+fn entries_are_old_or_new(
     tree: &Tree,
     root: &Path,
     Prepared { before, after, .. }: &Prepared,
 ) -> Result<(), String> {
-    let (path, backup) = (root.join("registry.json"), root.join("registry.json.bak"));
-    match (tree.get(&path), tree.contains_key(&backup)) {
-        (None, true) => return Err("there is a backup and no registry".to_owned()),
-        (None, false) => return Ok(()),
-        (Some(node), _) => same(&path, node, &[before, after])?,
-    }
-    for path in [&path, &backup] {
-        if let Some(text) = tree.get(path).and_then(|node| node.text.as_deref()) {
-            Registry::parse(text)
-                .map_err(|corrupt| format!("{} is corrupt, {corrupt}\n{text}", path.display()))?;
+    let path = root.join("registry.json");
+    let read = |tree: &Tree| -> Option<Value> {
+        serde_json::from_str(comparable(&path, tree.get(&path)?).text.as_deref()?).ok()
+    };
+    let (old, new) = (read(before), read(after).expect("a registry after an undisturbed run"));
+    let Some(now) = read(tree) else { return Ok(()) };
+    let was_imported = old.is_none() && new.get("imported_from").is_some();
+    let without_files = |entry: Option<Value>| {
+        let mut entry = entry?;
+        entry.as_object_mut()?.shift_remove("files");
+        Some(entry)
+    };
+    let entry = |registry: &Value, id: &str| registry["slots"].get(id).cloned();
+    for (id, now) in now["slots"].as_object().expect("slots") {
+        let (old, new) = (old.as_ref().and_then(|old| entry(old, id)), entry(&new, id));
+        if old.as_ref() == Some(now) || (was_imported && without_files(new.clone()).as_ref() == Some(now)) {
+            continue;
         }
+        if new.as_ref() != Some(now) {
+            return Err(format!("the entry of slot {id} is neither the old nor the new one: {now:#}"));
+        }
+        is_complete(tree, after, &root.join(format!("slot-{id}")))?;
+    }
+    let mut ids = old.iter().filter_map(|old| old["slots"].as_object()).flat_map(Map::keys);
+    if let Some(lost) = ids.find(|id| now["slots"].get(id).is_none()) {
+        return Err(format!("the entry of slot {lost} is lost"));
     }
     Ok(())
 }
@@ -135,9 +176,10 @@ fn same(path: &Path, node: &Node, trees: &[&Tree]) -> Result<(), String> {
     Err(format!("{} is not as it should be: mode {mode:o}, {text:?}", path.display()))
 }
 
-/// The first path of a tree, at or below `top`, that another does not have.
-fn missing(tree: &Tree, than: &Tree, top: &Path) -> Option<PathBuf> {
-    than.keys().find(|path| path.starts_with(top) && !tree.contains_key(*path)).cloned()
+/// Whether everything of a tree, at or below `top`, is there.
+fn is_complete(tree: &Tree, wanted: &Tree, top: &Path) -> Result<(), String> {
+    let missing = wanted.keys().find(|path| path.starts_with(top) && !tree.contains_key(*path));
+    missing.map_or(Ok(()), |path| Err(format!("{} is missing", path.display())))
 }
 
 /// Without what two runs need not have in common: who held the lock, how old the backup is, and when a claim was made.
