@@ -75,6 +75,8 @@ pub fn apply(plan: &Plan, pool: &Pool, observed: &Observed, root: &LockedRoot) -
         let text =
             registry.to_text().context("the new registry would not be readable, so it was not saved")?;
         root.save_registry(observed.registry_text.as_deref(), &text)?;
+    } else if let Some(text) = &observed.registry_text {
+        root.ensure_backup(text)?;
     }
     Ok(outcome)
 }

@@ -144,7 +144,8 @@ fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<Registry> {
         Fault::unreadable(format!("`{path}`, named by `import` of slots.toml, is corrupt: {what}; {advice}"))
     };
     let text = std::str::from_utf8(old).map_err(|error| corrupt(&error))?;
-    let is_directory = |path: &str| host::fs::is_directory(Utf8Path::new(path));
+    // A claim is not lost because its directory could not be looked at.
+    let is_directory = |path: &str| host::fs::may_be_directory(Utf8Path::new(path));
     Ok(migrate::import(text, path.as_str(), pool, is_directory).map_err(|error| corrupt(&error))?)
 }
 

@@ -17,14 +17,19 @@ use crate::report::{self, Paths};
 pub(super) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let pool = declared.pool(&args.pool, invocation)?;
-    let (shown, _) = look(Root::open(&pool.root)?.as_ref(), &pool)?;
+    let root = Root::open(&pool.root)?;
+    let (shown, _) = look(root.as_ref(), &pool)?;
     say(&format!("Using {}\n", declared.origin))?;
     print(&report::plan::render(&shown, &pool, Paths { home: invocation.home.as_deref() }))?;
     if args.dry_run {
         return Ok(Exit::Done);
     }
-    let (plan, outcome) =
-        if shown.has_work() { run_under_lock(&shown, &pool, args)? } else { (shown, Outcome::default()) };
+    let is_untidy = root.as_ref().map_or(Ok(false), Root::is_untidy)?;
+    let (plan, outcome) = if shown.has_work() || is_untidy {
+        run_under_lock(&shown, &pool, args)?
+    } else {
+        (shown, Outcome::default())
+    };
     say(&format!("\n{}", report::plan::outcome(&outcome, &plan, &pool)))?;
     Ok(if outcome.failed.is_empty() { Exit::Done } else { Exit::Failed })
 }

@@ -138,7 +138,7 @@ fn find_spec(args: &PoolArgs, invocation: &Invocation) -> Result<Option<(Utf8Pat
         return Ok(Some((path, text)));
     }
     let here = invocation.here.as_path();
-    let top = host::git::top_of(here).unwrap_or(here);
+    let top = host::git::top_of(here)?.unwrap_or(here);
     let candidates = here.ancestors().take_while(|dir| dir.starts_with(top));
     for dir in candidates {
         let path = dir.join(SPEC);
@@ -171,7 +171,7 @@ fn read_spec(path: &Utf8Path) -> Result<Option<String>> {
 /// When it cannot be resolved.
 pub(super) fn this_worktree(invocation: &Invocation) -> Result<Utf8PathBuf> {
     let here = &invocation.here;
-    let top = host::git::top_of(here).unwrap_or(here);
+    let top = host::git::top_of(here)?.unwrap_or(here);
     host::fs::canonical(top).with_context(|| format!("`{top}` cannot be resolved"))
 }
 

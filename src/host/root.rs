@@ -57,7 +57,8 @@ pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                let on_the_way = path.ancestors().find(|ancestor| fs::exists(ancestor)).unwrap_or(path);
+                let on_the_way =
+                    path.ancestors().find(|ancestor| fs::exists(ancestor).unwrap_or(false)).unwrap_or(path);
                 return refuse(format!("`{on_the_way}` is a file, not a directory"));
             }
             Err(error) if fs::is_link(ancestor) => return refuse(format!("`{ancestor}`: {error}")),
@@ -71,8 +72,9 @@ pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
 fn refuse_inside_slot(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
     for ancestor in resolved.ancestors() {
         let is_slot = ancestor.file_name().and_then(SlotId::of_directory).is_some();
-        let owner = ancestor.parent().filter(|parent| is_slot && fs::exists(&parent.join(REGISTRY)));
-        if let Some(owner) = owner {
+        let Some(owner) = ancestor.parent().filter(|_| is_slot) else { continue };
+        let registry = owner.join(REGISTRY);
+        if fs::exists(&registry).with_context(|| format!("could not examine `{registry}`"))? {
             let message =
                 format!("root `{path}` is inside a slot of the pool in `{owner}`: choose a root outside it");
             return Err(Fault::refused(message).into());
@@ -132,7 +134,12 @@ impl Root {
     /// [`Fault`] when it vanished, is no regular file, is too large or is not text.
     pub fn registry(&self) -> Result<Option<String>> {
         let text = self.state(REGISTRY)?;
-        if text.is_none() && self.dir.has(BACKUP)? {
+        if text.is_some() || !self.dir.has(BACKUP)? {
+            return Ok(text);
+        }
+        // Between the two looks the first save may have come, which makes the registry before its backup.
+        let text = self.state(REGISTRY)?;
+        if text.is_none() {
             let (path, backup) = (self.registry_path(), self.path().join(BACKUP));
             return Err(unreadable(&format!("`{path}` vanished, but `{backup}` is there")).into());
         }
@@ -160,6 +167,16 @@ impl Root {
             Ok(Found::Other(obstacle)) => Err(unreadable(&format!("`{path}` is {obstacle}")).into()),
             Err(error) => Err(unreadable(&format!("{error:#}")).into()),
         }
+    }
+
+    /// Whether a run that was cut short left something to put in order: temps, or a registry without its backup.
+    pub fn is_untidy(&self) -> Result<bool> {
+        if let Found::This(temporary) = self.dir.dir(Utf8Path::new(TEMPORARY))?
+            && !temporary.names()?.is_empty()
+        {
+            return Ok(true);
+        }
+        Ok(self.dir.has(REGISTRY)? && !self.dir.has(BACKUP)?)
     }
 
     /// What can be read of a registry that cannot be trusted; empty when nothing can.
@@ -248,7 +265,12 @@ impl LockedRoot {
         self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY)?;
         self.dir().sync()?;
         // A backup without a registry means that the registry vanished, so the first backup comes after it.
-        if self.dir().has(BACKUP)? { Ok(()) } else { self.replace_backup(new) }
+        self.ensure_backup(new)
+    }
+
+    /// Makes a backup of the registry if there is none. `text` is the registry's.
+    pub fn ensure_backup(&self, text: &str) -> Result<()> {
+        if self.dir().has(BACKUP)? { Ok(()) } else { self.replace_backup(text) }
     }
 
     /// Puts a registry in the place of one that cannot be read, which stays under the name `aside`.
@@ -264,6 +286,7 @@ impl LockedRoot {
                 format!("`{}` is there already: run again in a second", self.root.path().join(aside));
             return Err(Fault::refused(message).into());
         }
+        self.dir().sync()?;
         self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY)?;
         self.dir().sync()
     }

@@ -306,8 +306,16 @@ pub fn read_named(path: &Utf8Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
 
 /// Whether a directory is at a path, followed through links.
 pub fn is_directory(path: &Utf8Path) -> bool {
-    let stat = rustix::fs::stat(path.as_std_path());
-    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
+    stat(path).is_ok_and(is_dir)
+}
+
+/// Whether a directory is at a path, followed through links, or may be: what the system does not tell, counts.
+pub fn may_be_directory(path: &Utf8Path) -> bool {
+    stat(path).map_or(true, is_dir)
+}
+
+fn is_dir(stat: Option<Stat>) -> bool {
+    stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
 }
 
 /// Whether a symbolic link is at a path.
@@ -317,6 +325,18 @@ pub fn is_link(path: &Utf8Path) -> bool {
 }
 
 /// Whether anything is at a path, followed through links.
-pub fn exists(path: &Utf8Path) -> bool {
-    rustix::fs::stat(path.as_std_path()).is_ok()
+///
+/// # Errors
+/// When the system does not tell.
+pub fn exists(path: &Utf8Path) -> io::Result<bool> {
+    stat(path).map(|stat| stat.is_some())
+}
+
+/// What is at a path, followed through links; `None` if nothing is, or nothing can be.
+fn stat(path: &Utf8Path) -> io::Result<Option<Stat>> {
+    match rustix::fs::stat(path.as_std_path()) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::INVAL) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
 }

@@ -127,7 +127,15 @@ impl Dir {
     /// [`Fault`](crate::fault::Fault) when it is no regular file.
     pub fn open_or_make(&self, name: &str) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR))
+        let private = Mode::RUSR | Mode::WUSR;
+        let file = self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, private))?;
+        let repaired = rustix::fs::fstat(&file).and_then(|stat| {
+            // A umask of 0777 would lock the next run out.
+            let is_ours = Mode::from_raw_mode(stat.st_mode).contains(private);
+            if is_ours { Ok(()) } else { rustix::fs::fchmod(&file, private) }
+        });
+        repaired.with_context(|| format!("could not set the mode of `{}`", self.path.join(name)))?;
+        Ok(file)
     }
 
     /// Makes what the directory lists durable.
