@@ -55,13 +55,13 @@ fn the_port_that_is_listed_is_the_first_of_the_spec() {
 #[test]
 fn a_claimed_slot_says_who_holds_it_and_whether_it_runs() {
     let machine = applied();
-    let worktree = machine.path("~/work/feature").display().to_string();
+    let worktree = machine.path("~/tree/feature").display().to_string();
     change_entry(&machine, "10", &[("claimed_by", &worktree), ("status", "running")]);
     let before = machine.tree();
     machine.kinfra("slots").exits(0).prints_exactly(
         " Slot  Profile  WEB Port  Claimed By      Status
     2  only         8002  -               stopped
-   10  only         8010  ~/work/feature  running
+   10  only         8010  ~/tree/feature  running
 ",
     );
     assert_eq!(machine.tree(), before);
@@ -78,7 +78,7 @@ fn what_others_wrote_cannot_steer_the_terminal() {
 fn slots_as_json_have_the_registry_s_own_fields() {
     let machine = applied();
     let claim =
-        [("claimed_by", "/work/feature"), ("claimed_at", "2026-01-01T00:00:00+00:00"), ("x_note", "kept")];
+        [("claimed_by", "/tree/feature"), ("claimed_at", "2026-01-01T00:00:00+00:00"), ("x_note", "kept")];
     change_entry(&machine, "2", &claim);
     let before = machine.tree();
     let run = machine.kinfra("slots --json").exits(0);
@@ -86,7 +86,7 @@ fn slots_as_json_have_the_registry_s_own_fields() {
     let registry: Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
     let entries = &registry["slots"];
     assert_eq!(document, json!({ "format_version": "1.0", "slots": [entries["2"], entries["10"]] }));
-    assert_eq!(document["slots"][0]["claimed_by"], "/work/feature");
+    assert_eq!(document["slots"][0]["claimed_by"], "/tree/feature");
     assert_eq!(document["slots"][0]["ports"], json!({ "web": 8002 }));
     assert_eq!(document["slots"][1]["claimed_by"], Value::Null);
     assert_eq!(machine.tree(), before);
