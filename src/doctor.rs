@@ -163,11 +163,11 @@ impl Findings {
             Ok(Found::Nothing) => {
                 return self.fine("backup", format!("`{path}` is not there: the next save makes it"));
             }
-            Ok(Found::Other(Obstacle::Directory)) => {
-                let found = format!("`{path}` is a directory");
+            Ok(Found::Other(Obstacle::Forbidden)) => format!("`{path}` is not readable"),
+            Ok(Found::Other(obstacle)) => {
+                let found = format!("`{path}` is {obstacle}");
                 return self.error("backup", found, "move it away: nothing can be saved");
             }
-            Ok(Found::Other(obstacle)) => format!("`{path}` is {obstacle}"),
             Err(error) => format!("{error:#}"),
         };
         self.warning("backup", wrong, "the next save replaces it");

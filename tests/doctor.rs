@@ -102,14 +102,27 @@ fn a_broken_backup_is_replaced_by_the_next_save() {
         .exits(0)
         .prints("  ✓ backup: `")
         .prints("` is not there: the next save makes it\n");
-    symlink("/nowhere", machine.path(backup)).expect("a link");
-    examine(&machine, &[]).exits(0).prints("  ! backup: `").prints("` is a symbolic link").prints(replaced);
-    // It does.
+    // The next save does what was said.
+    machine.write(backup, "{");
     machine.kinfra("claim").exits(0);
     examine(&machine, &[]).exits(0).prints("  ✓ backup: `");
+}
+
+#[test]
+fn a_backup_that_is_no_file_stops_every_save() {
+    let backup = "~/pool/registry.json.bak";
+    let machine = applied();
+    let stops = |impostor: &str| {
+        let found = format!("registry.json.bak` is {impostor}");
+        examine(&machine, &[]).exits(1).prints(&found).prints("move it away: nothing can be saved");
+        machine.kinfra("claim").exits(5).says(&found).says("move it away");
+        machine.remove(backup);
+    };
     machine.remove(backup);
+    symlink("/nowhere", machine.path(backup)).expect("a link");
+    stops("a symbolic link");
     fs::create_dir(machine.path(backup)).expect("a directory");
-    examine(&machine, &[]).exits(1).prints("  ✗ backup: `").prints("move it away: nothing can be saved");
+    stops("a directory");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod slots;
 /// Runs a verb.
 pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
     host::signals::survive_file_size_limit()?;
+    host::fs::set_umask();
     match verb {
         Verb::Plan(args) => plan::run(&args, invocation),
         Verb::Apply(args) | Verb::Sandbox(SandboxVerb::Provision(args)) => apply::run(&args, invocation),

@@ -2,14 +2,14 @@
 
 use std::io;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Error, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs::{self, Dir, Found};
 use super::lock::{Lock, LockPolicy};
 use super::staging::Staging;
 use crate::fault::Fault;
-use crate::slot::{FileMode, SlotId};
+use crate::slot::{FileMode, Obstacle, SlotId};
 
 /// The registry's name in the root.
 pub const REGISTRY: &str = "registry.json";
@@ -220,6 +220,12 @@ impl Root {
         let lock = Lock::acquire(&self.dir, policy)?;
         let temporary = self.dir.make_dir(Utf8Path::new(TEMPORARY))?;
         temporary.empty()?;
+        // The next save would replace it.
+        if let Some(obstacle) = self.dir.obstacle(BACKUP)?.filter(|obstacle| *obstacle != Obstacle::File) {
+            let path = self.path().join(BACKUP);
+            let message = format!("`{path}` is {obstacle}: move it away while no kinfra runs");
+            return Err(Fault::unreadable(message).into());
+        }
         Ok(LockedRoot { root: self, lock, temporary })
     }
 }
@@ -230,6 +236,13 @@ pub struct LockedRoot {
     root: Root,
     lock: Lock,
     temporary: Dir,
+}
+
+impl Drop for LockedRoot {
+    /// What a failure left staged goes at once. What cannot go now, the next writer sweeps.
+    fn drop(&mut self) {
+        let _ = self.temporary.empty();
+    }
 }
 
 impl LockedRoot {
@@ -251,21 +264,54 @@ impl LockedRoot {
         self.stage_state(REGISTRY, new)?;
         self.check_lock()?;
         if self.root.registry()?.as_deref() != read {
-            let path = self.root.registry_path();
-            let message =
-                format!("`{path}` was changed by another program meanwhile: nothing was saved, run again");
-            return Err(Fault::refused(message).into());
+            return Err(self.was_changed());
         }
-        if let Some(old) = read {
-            if !self.dir().link(REGISTRY, &self.temporary, BACKUP) {
-                self.stage_state(BACKUP, old)?;
+        match read {
+            None if !self.temporary.rename_new(REGISTRY, self.dir(), REGISTRY)? => {
+                return Err(self.was_changed());
             }
-            self.temporary.rename_over(BACKUP, self.dir(), BACKUP)?;
+            None => {}
+            Some(old) if self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)? => {
+                // What comes out is what was there, whoever put it there since the check.
+                if !self.staged_is(REGISTRY, old) {
+                    self.give_back(new)?;
+                    return Err(self.was_changed());
+                }
+                self.temporary.rename_over(REGISTRY, self.dir(), BACKUP)?;
+            }
+            // Where names cannot be exchanged, a program that saves just now is not noticed.
+            Some(old) => {
+                if !self.dir().link(REGISTRY, &self.temporary, BACKUP) {
+                    self.stage_state(BACKUP, old)?;
+                }
+                self.temporary.rename_over(BACKUP, self.dir(), BACKUP)?;
+                self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY)?;
+            }
         }
-        self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY)?;
         self.dir().sync()?;
         // A backup without a registry means that the registry vanished, so the first backup comes after it.
         self.ensure_backup(new)
+    }
+
+    /// Puts another program's registry back in the place of `ours`. If that program has saved again by then, once more.
+    fn give_back(&self, ours: &str) -> Result<()> {
+        self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)?;
+        if !self.staged_is(REGISTRY, ours) {
+            self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)?;
+        }
+        Ok(())
+    }
+
+    fn staged_is(&self, name: &str, text: &str) -> bool {
+        let staged = self.temporary.read(Utf8Path::new(name), REGISTRY_LIMIT);
+        matches!(staged, Ok(Found::This(content)) if content.bytes == text.as_bytes())
+    }
+
+    fn was_changed(&self) -> Error {
+        let path = self.root.registry_path();
+        let message =
+            format!("`{path}` was changed by another program meanwhile: nothing was saved, run again");
+        Fault::refused(message).into()
     }
 
     /// Makes a backup of the registry if there is none. `text` is the registry's.

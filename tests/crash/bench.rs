@@ -6,9 +6,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::injection::{Call, Injection, Traced};
 use super::scenario::Scenario;
 use super::tree::{self, Tree};
+use crate::rig::strace::{Call, Injection, Traced};
 use crate::support::Run;
 
 /// A home and a project, of their own for every worker.

@@ -14,7 +14,6 @@
 //! Figures go to stdout, and to the file that `KINFRA_FIGURES` names, if it is set.
 
 mod bench;
-mod injection;
 mod random;
 mod scenario;
 mod sweep;
@@ -25,8 +24,8 @@ use std::collections::HashMap;
 use std::env;
 use std::sync::Mutex;
 
+use crate::rig::strace::{Call, Injection};
 use bench::{Bench, Prepared};
-use injection::{Call, Injection};
 use random::Random;
 use scenario::{SCENARIOS, Scenario};
 use sweep::{Figures, Tally, on_all_cores};

@@ -1,8 +1,7 @@
 //! Runs many cases at once, and keeps count.
 
 use std::fmt::{Arguments, Write as _};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,8 +9,9 @@ use std::thread;
 use std::time::Instant;
 
 use super::bench::{Bench, Prepared};
-use super::injection::need_strace;
 use super::scenario::Scenario;
+use crate::rig::figure;
+use crate::rig::strace::need_strace;
 
 /// How the cases of a scenario went.
 #[derive(Default)]
@@ -78,7 +78,7 @@ impl Figures {
             (tally.cases.into_inner(), tally.failures.into_inner().expect("no worker panicked"));
         let name = scenario.name;
         let survived = cases - failures.len();
-        let _ = writeln!(self.lines, "  {name}: {survived}/{cases}");
+        let _ = write!(self.lines, "\n  {name}: {survived}/{cases}");
         for failure in &failures {
             let _ = writeln!(self.told, "{name}: {failure}\n");
         }
@@ -90,17 +90,13 @@ impl Figures {
     pub(super) fn finish(self, at_least: usize) {
         let Self { what, started, cases, failed, lines, told } = self;
         let seconds = started.elapsed().as_secs();
-        let text = format!("{what}: {}/{cases} in {seconds} s\n{lines}", cases - failed);
-        let _ = io::stdout().write_all(text.as_bytes());
-        if let Some(path) = std::env::var_os("KINFRA_FIGURES") {
-            let file = OpenOptions::new().create(true).append(true).open(path);
-            file.and_then(|mut file| file.write_all(text.as_bytes())).expect("figures can be written");
-        }
+        let text = format!("{what}: {}/{cases} in {seconds} s{lines}", cases - failed);
+        figure(&text);
         if failed > 0 {
             let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("crash-failures.txt");
             fs::write(&path, &told).expect("the failures can be written");
             let first: Vec<&str> = told.lines().take(50).collect();
-            panic!("{text}all failures are in {}, here is the first\n{}", path.display(), first.join("\n"));
+            panic!("{text}\nall failures are in {}, here is the first\n{}", path.display(), first.join("\n"));
         }
         assert!(cases >= at_least, "only {cases} cases, of at least {at_least}: {text}");
     }

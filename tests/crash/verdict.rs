@@ -6,9 +6,9 @@ use kinfra::registry::Registry;
 use serde_json::{Map, Value};
 
 use super::bench::Prepared;
-use super::injection::{Call, Traced};
 use super::scenario::Scenario;
 use super::tree::{Node, Tree};
+use crate::rig::strace::{Call, Traced};
 use crate::support::Run;
 
 /// The exit codes of a run that says what went wrong.

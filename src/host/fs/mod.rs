@@ -16,6 +16,8 @@ use crate::slot::{FileMode, Obstacle};
 
 mod write;
 
+pub use write::set_umask;
+
 /// An open directory.
 #[derive(Debug)]
 pub struct Dir {
@@ -237,7 +239,8 @@ impl Dir {
         })
     }
 
-    fn obstacle(&self, name: &str) -> Result<Option<Obstacle>> {
+    /// What stands at a name in the directory, be it a regular file.
+    pub fn obstacle(&self, name: &str) -> Result<Option<Obstacle>> {
         match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(obstacle_to_file(&stat).unwrap_or(Obstacle::File))),
             Err(Errno::NOENT) => Ok(None),

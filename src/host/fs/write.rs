@@ -9,10 +9,17 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::{Dir, Found};
+use crate::fault::Fault;
 use crate::slot::FileMode;
 
 /// The mode of directories that kinfra makes: for their owner only.
 const PRIVATE_DIR: Mode = Mode::RWXU;
+
+/// Gives what kinfra makes the modes it asks for, whatever umask it was started with: one of 0777 would lock it out of
+/// its own files, and setting modes by name afterwards could reach through a link.
+pub fn set_umask() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
 
 impl Dir {
     /// Opens the directory at a relative path, making what is missing of it.
@@ -21,10 +28,7 @@ impl Dir {
         for name in path {
             let child = made.path.join(name);
             match rustix::fs::mkdirat(&made.handle, name, PRIVATE_DIR) {
-                // A umask of 0777 would lock kinfra out of its own directory.
-                Ok(()) => rustix::fs::chmodat(&made.handle, name, PRIVATE_DIR, AtFlags::empty())
-                    .with_context(|| format!("could not set the mode of `{child}`"))?,
-                Err(Errno::EXIST) => {}
+                Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => {
                     return Err(errno).with_context(|| format!("could not make directory `{child}`"));
                 }
@@ -32,7 +36,10 @@ impl Dir {
             made = match made.child(name)? {
                 Found::This(dir) => dir,
                 Found::Nothing => bail!("`{child}` vanished while it was made"),
-                Found::Other(obstacle) => bail!("`{child}` is {obstacle}, where a directory belongs"),
+                Found::Other(obstacle) => {
+                    let message = format!("`{child}` is {obstacle}, where a directory belongs: move it away");
+                    return Err(Fault::refused(message).into());
+                }
             };
         }
         Ok(made)
@@ -74,6 +81,15 @@ impl Dir {
         }
         rustix::fs::linkat(&self.handle, from, &to.handle, name, AtFlags::empty())?;
         rustix::fs::unlinkat(&self.handle, from, AtFlags::empty())
+    }
+
+    /// Two names change places at once. Says whether the file system could.
+    pub fn exchange(&self, one: &str, to: &Self, other: &str) -> Result<bool> {
+        match rustix::fs::renameat_with(&self.handle, one, &to.handle, other, RenameFlags::EXCHANGE) {
+            Ok(()) => Ok(true),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
+            Err(errno) => Err(errno).with_context(|| format!("could not replace `{}`", to.path.join(other))),
+        }
     }
 
     /// Moves a file to a name, replacing a file that is there.
@@ -127,15 +143,7 @@ impl Dir {
     /// [`Fault`](crate::fault::Fault) when it is no regular file.
     pub fn open_or_make(&self, name: &str) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let private = Mode::RUSR | Mode::WUSR;
-        let file = self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, private))?;
-        let repaired = rustix::fs::fstat(&file).and_then(|stat| {
-            // A umask of 0777 would lock the next run out.
-            let is_ours = Mode::from_raw_mode(stat.st_mode).contains(private);
-            if is_ours { Ok(()) } else { rustix::fs::fchmod(&file, private) }
-        });
-        repaired.with_context(|| format!("could not set the mode of `{}`", self.path.join(name)))?;
-        Ok(file)
+        self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR))
     }
 
     /// Makes what the directory lists durable.

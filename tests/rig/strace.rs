@@ -7,6 +7,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use super::through;
+
 /// The calls that the sweeps are about: those with a path, and those with a file.
 const CLASSES: &str = "%file,%desc";
 
@@ -15,11 +17,11 @@ const BEGINNING: &str = "getcwd(";
 
 /// A call of a run, as strace can find it again: the `nth` of its name.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
-    pub(super) name: String,
-    nth: usize,
+pub(crate) struct Call {
+    pub(crate) name: String,
+    pub(crate) nth: usize,
     /// The call as traced, for messages.
-    shown: String,
+    pub(crate) shown: String,
 }
 
 impl fmt::Display for Call {
@@ -29,28 +31,34 @@ impl fmt::Display for Call {
 }
 
 /// What strace does to a run.
-pub(super) enum Injection<'a> {
+pub(crate) enum Injection<'a> {
     /// Nothing: it only tells.
     None,
     /// Kills it before a call.
     Kill(&'a Call),
     /// Makes a call fail without doing anything.
     Error(&'a Call, &'static str),
+    /// Makes a call succeed without doing anything.
+    Lie(&'a Call),
+    /// Makes all calls of some names, separated by commas, succeed without doing anything.
+    Lies(&'static str),
+    /// Stops it after a call, until somebody lets it go on.
+    Stop(&'a Call),
 }
 
 /// A run under strace that has ended.
 #[derive(Debug)]
-pub(super) struct Traced {
-    pub(super) code: Option<i32>,
+pub(crate) struct Traced {
+    pub(crate) code: Option<i32>,
     signal: Option<i32>,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     /// What strace wrote, line by line.
-    pub(super) trace: Vec<String>,
+    pub(crate) trace: Vec<String>,
 }
 
 /// Refuses to go on without strace.
-pub(super) fn need_strace() {
+pub(crate) fn need_strace() {
     let version =
         Command::new("strace").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     assert!(
@@ -60,28 +68,41 @@ pub(super) fn need_strace() {
 }
 
 impl Injection<'_> {
-    /// Runs a command under strace, which writes to `trace`.
-    pub(super) fn run(&self, command: &Command, trace: &Path) -> Traced {
-        let mut strace = Command::new("strace");
-        strace.args(["-f", "-qq", "-y", "-o"]).arg(trace);
-        match self {
-            Self::None => strace.arg(format!("--trace={CLASSES}")),
-            Self::Kill(Call { name, nth, .. }) => {
-                strace.arg(format!("--trace={name}")).arg(format!("--inject={name}:signal=KILL:when={nth}"))
-            }
-            // The filter lets all other calls pass at full speed. With it strace 6.1 drops injected signals.
-            Self::Error(Call { name, nth, .. }, error) => strace
-                .arg("--seccomp-bpf")
-                .arg(format!("--trace={name}"))
-                .arg(format!("--inject={name}:error={error}:when={nth}")),
+    /// The same command under strace, which writes to `trace`.
+    pub(crate) fn command(&self, command: &Command, trace: &Path) -> Command {
+        let trace = trace.to_str().expect("a UTF-8 path");
+        let (names, inject) = match self {
+            Self::None => (CLASSES, None),
+            Self::Kill(call) => (&*call.name, Some(call.inject("signal=KILL"))),
+            Self::Error(call, error) => (&*call.name, Some(call.inject(&format!("error={error}")))),
+            Self::Lie(call) => (&*call.name, Some(call.inject("retval=0"))),
+            Self::Lies(names) => (*names, Some(format!("--inject={names}:retval=0"))),
+            Self::Stop(call) => (&*call.name, Some(call.inject("signal=STOP"))),
         };
-        strace.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null()).env_clear();
-        strace.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        if let Some(dir) = command.get_current_dir() {
-            strace.current_dir(dir);
-        }
-        Traced::of(&strace.output().expect("strace starts"), trace)
+        let traced = format!("--trace={names}");
+        // The filter lets all other calls pass at full speed. With it strace 6.1 drops injected signals.
+        let filter = matches!(self, Self::Error(..)).then_some("--seccomp-bpf");
+        let strace = ["strace", "-f", "-qq", "-y", "-o", trace, &traced];
+        through(strace.into_iter().chain(filter).chain(inject.as_deref()), command)
     }
+
+    /// Runs a command under strace, which writes to `trace`.
+    pub(crate) fn run(&self, command: &Command, trace: &Path) -> Traced {
+        Traced::of(&self.command(command, trace).output().expect("strace starts"), trace)
+    }
+}
+
+impl Call {
+    fn inject(&self, what: &str) -> String {
+        format!("--inject={}:{what}:when={}", self.name, self.nth)
+    }
+}
+
+/// The calls that touch files in an undisturbed run, from the first of kinfra's own.
+pub(crate) fn calls(command: &Command) -> Vec<Call> {
+    need_strace();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    Injection::None.run(command, &dir.path().join("trace")).calls()
 }
 
 impl Traced {
@@ -97,7 +118,7 @@ impl Traced {
     }
 
     /// The calls of a run that was only traced.
-    pub(super) fn calls(&self) -> Vec<Call> {
+    pub(crate) fn calls(&self) -> Vec<Call> {
         assert_eq!(self.code, Some(0), "a run that only strace disturbs: {self:#?}");
         let mut counts = BTreeMap::<&str, usize>::new();
         let mut calls = None;
@@ -122,17 +143,17 @@ impl Traced {
         calls.expect("kinfra asks where it is")
     }
 
-    pub(super) fn was_killed(&self) -> bool {
+    pub(crate) fn was_killed(&self) -> bool {
         self.signal == Some(9)
     }
 
     /// Whether it ended as a panic does, with and without unwinding.
-    pub(super) fn panicked(&self) -> bool {
+    pub(crate) fn panicked(&self) -> bool {
         self.signal.is_some() || matches!(self.code, Some(101 | 134)) || self.stderr.contains("panicked")
     }
 
     /// The line of the call that was made to fail, and those after it.
-    pub(super) fn injected(&self) -> Option<(&str, &[String])> {
+    pub(crate) fn injected(&self) -> Option<(&str, &[String])> {
         let at = self.trace.iter().position(|line| line.ends_with("(INJECTED)"))?;
         Some((&self.trace[at], &self.trace[at + 1..]))
     }

@@ -1,0 +1,246 @@
+//! Many at once: the tree is that of one, every slot has one holder, and nobody reads half a registry.
+//!
+//! ```text
+//! cargo test --release races
+//! cargo test --release -- --ignored races     # with strace: other programs at the worst moments
+//! ```
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::thread;
+
+use kinfra::registry::Registry;
+use rustix::fs::{Mode, OFlags, openat};
+use serde_json::Value;
+
+use crate::rig::strace::calls;
+use crate::rig::{Paused, ROOT, assert_tree, figure, meanwhile, registry};
+use crate::support::{Machine, Run};
+
+/// How many start at the same time.
+const CROWD: usize = 64;
+
+/// How often 64 want six slots.
+const ROUNDS: usize = 3;
+
+/// How often slots are claimed and released while others read.
+const WRITES: usize = 150;
+
+/// How often the first registry of a root is made while others read.
+const BIRTHS: usize = 20;
+
+/// Starts many at once, and waits for all.
+fn crowd(machine: &Machine, arguments: impl Fn(usize) -> String) -> Vec<Run> {
+    let start = |index| -> Child {
+        let mut command = machine.command(&arguments(index));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kinfra starts")
+    };
+    let children: Vec<Child> = (0..CROWD).map(start).collect();
+    let end = |child: Child| Run::from(child.wait_with_output().expect("kinfra ends"));
+    children.into_iter().map(end).collect()
+}
+
+#[test]
+fn sixty_four_at_once_give_the_tree_of_one() {
+    let machine = Machine::new();
+    machine.kinfra("apply").exits(0);
+    let alone = machine.tree();
+    machine.remove("~/.ktrdr");
+    let runs = crowd(&machine, |_| "apply --lock-timeout 2m".to_owned());
+    let mut created = Vec::new();
+    for run in runs {
+        let run = run.exits(0);
+        created
+            .extend(run.stderr.lines().filter(|line| line.starts_with("Created slot ")).map(str::to_owned));
+    }
+    created.sort();
+    let slots: Vec<String> = (1..=6).map(|slot| format!("Created slot {slot} (")).collect();
+    let once = created.len() == 6 && created.iter().zip(&slots).all(|(line, slot)| line.starts_with(slot));
+    assert!(once, "every slot is created once: {created:#?}");
+    assert_tree(&machine, &alone, "64 at once");
+    assert_eq!(
+        machine.read(&format!("{ROOT}/registry.json.bak")),
+        machine.read(&format!("{ROOT}/registry.json")),
+        "there was one save"
+    );
+    figure(&format!("processes applying at once: {CROWD}, each slot created once"));
+}
+
+#[test]
+fn of_sixty_four_claimants_six_win_and_the_others_are_told() {
+    let machine = Machine::new();
+    machine.kinfra("apply").exits(0);
+    let free = registry(&machine);
+    for index in 0..CROWD {
+        fs::create_dir(machine.path(&format!("worktree-{index}"))).expect("a worktree");
+    }
+    for _ in 0..ROUNDS {
+        let runs = crowd(&machine, |index| format!("claim --for worktree-{index} --json --lock-timeout 2m"));
+        let mut slots = BTreeSet::new();
+        for (index, run) in runs.into_iter().enumerate() {
+            if run.code != Some(0) {
+                run.exits(3).says("no slot is free");
+                continue;
+            }
+            let claimed: Value = serde_json::from_str(&run.stdout).expect("JSON");
+            let slot = claimed["slot_id"].as_u64().expect("a slot");
+            assert!(slots.insert(slot), "slot {slot} has two holders");
+            let now = registry(&machine).expect("a registry");
+            let entry = now.slots.iter().find(|(id, _)| u64::from(id.get()) == slot).expect("the slot").1;
+            let holder = entry.claim.as_ref().map(|claim| claim.claimed_by.as_str()).unwrap_or_default();
+            assert!(holder.ends_with(&format!("/worktree-{index}")), "slot {slot} is {holder}'s");
+        }
+        assert_eq!(slots, (1..=6).collect());
+        // All at once again: only the holder, or somebody with --force, frees a slot.
+        let runs = crowd(&machine, |index| format!("release {} --force --lock-timeout 2m", index % 6 + 1));
+        runs.into_iter().for_each(|run| drop(run.exits(0)));
+        assert_eq!(registry(&machine), free);
+    }
+    figure(&format!(
+        "claimants: {} for {} slots, {} winners, no slot twice",
+        CROWD * ROUNDS,
+        6 * ROUNDS,
+        6 * ROUNDS
+    ));
+}
+
+/// Reads all ways there are to read while something is written. How often, by kinfra and directly.
+fn read_all_the_while(machine: &Machine, write: impl FnOnce()) -> (usize, usize) {
+    let (runs, reads) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let run = |verb| {
+        machine.kinfra(verb).exits(0);
+        runs.fetch_add(1, Relaxed);
+    };
+    // The root that had a registry when it was last looked at, by its inode.
+    let last = AtomicU64::new(0);
+    let root = machine.path(ROOT);
+    let read = || {
+        if let Ok(dir) = File::open(&root) {
+            let inode = dir.metadata().expect("metadata").ino();
+            match openat(&dir, "registry.json", OFlags::RDONLY, Mode::empty())
+                .map(|file| io::read_to_string(File::from(file)))
+            {
+                Ok(text) => {
+                    let text = text.expect("text");
+                    Registry::parse(&text).unwrap_or_else(|corrupt| panic!("{corrupt}\n{text}"));
+                    last.store(inode, Relaxed);
+                }
+                // Only a new root may be without one.
+                Err(error) => assert_ne!(last.load(Relaxed), inode, "the registry vanished: {error}"),
+            }
+        }
+        reads.fetch_add(1, Relaxed);
+        thread::yield_now();
+    };
+    meanwhile(&[&|| run("plan"), &|| run("slots --json"), &read], write);
+    (runs.into_inner(), reads.into_inner())
+}
+
+#[test]
+fn readers_never_see_half_a_registry() {
+    let machine = Machine::new();
+    machine.kinfra("apply").exits(0);
+    let (runs, reads) = read_all_the_while(&machine, || {
+        for write in 0..WRITES / 2 {
+            machine.kinfra(if write % 2 == 0 { "claim" } else { "claim --slot 1" }).exits(0);
+            machine.kinfra("release").exits(0);
+        }
+    });
+    assert!(runs > 20 && reads > 1000, "only {runs} runs and {reads} reads");
+    figure(&format!("torn reads: 0 of {reads}, and of {runs} by kinfra, in {WRITES} saves"));
+}
+
+#[test]
+fn readers_never_take_a_registry_that_is_being_made_for_one_that_vanished() {
+    let machine = Machine::new();
+    let (runs, reads) = read_all_the_while(&machine, || {
+        for birth in 0..BIRTHS {
+            machine.kinfra("apply").exits(0);
+            // At once, by its name: taken apart in place, it would look as if the registry had vanished.
+            fs::rename(machine.path("~/.ktrdr"), machine.path(&format!("~/old-{birth}"))).expect("a rename");
+        }
+    });
+    assert!(runs > 20, "only {runs} runs");
+    figure(&format!(
+        "reads while registries are made for the first time: 0 torn of {reads}, and of {runs} by kinfra"
+    ));
+}
+
+/// Another program's registry: the one that is there, with a key of its own.
+fn marked(machine: &Machine) -> String {
+    let text = machine.read(&format!("{ROOT}/registry.json"));
+    let marked = text.replacen("\"version\": 2,", "\"version\": 2,\n  \"x_other\": \"was here\",", 1);
+    assert_ne!(marked, text);
+    marked
+}
+
+/// Puts a text in the place of the registry, as a careful program does.
+fn replace_registry(machine: &Machine, text: &str) {
+    machine.write("~/another", text);
+    fs::rename(machine.path("~/another"), machine.path(&format!("{ROOT}/registry.json"))).expect("a rename");
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn what_another_program_saves_meanwhile_is_never_lost() {
+    let machine = Machine::new();
+    machine.kinfra("apply").exits(0);
+    let claim = machine.command("claim");
+    let points = calls(&claim);
+    machine.kinfra("release").exits(0);
+    let before = machine.read(&format!("{ROOT}/registry.json"));
+    let theirs = marked(&machine);
+    let (mut refused, mut merged, mut lost) = (0, 0, Vec::new());
+    for call in &points {
+        let paused = Paused::after(&claim, call).unwrap_or_else(|| panic!("it ended before {call}"));
+        replace_registry(&machine, &theirs);
+        let run = paused.resume();
+        let now = machine.read(&format!("{ROOT}/registry.json"));
+        if run.code == Some(4) {
+            run.says("changed by another program").never_says("Claimed");
+            assert_eq!(now, theirs, "after {call}");
+            refused += 1;
+        } else {
+            let run = run.exits(0);
+            // Their save came before kinfra read, or after it saved. Between the two, it must not be passed over.
+            if now.contains("x_other") { merged += 1 } else { lost.push(format!("{call}: {run:?}")) }
+        }
+        machine.kinfra("plan").exits(0);
+        replace_registry(&machine, &before);
+    }
+    figure(&format!(
+        "saves of another program during a claim, after each of {} calls: {merged} kept, {refused} refused, {} lost",
+        points.len(),
+        lost.len()
+    ));
+    assert!(refused > 3 && merged > 10, "{refused} refused, {merged} merged");
+    assert!(lost.is_empty(), "lost: {lost:#?}");
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_reader_that_is_overtaken_by_the_first_save_reads_on() {
+    let machine = Machine::new();
+    machine.kinfra("apply").exits(0);
+    let whole = machine.path("~/.ktrdr");
+    let empty = |machine: &Machine| {
+        machine.remove("~/.ktrdr");
+        fs::create_dir_all(machine.path(ROOT)).expect("a root");
+    };
+    empty(&machine);
+    let slots = machine.command("slots");
+    let points = calls(&slots);
+    for call in &points {
+        let paused = Paused::after(&slots, call).unwrap_or_else(|| panic!("it ended before {call}"));
+        machine.kinfra("apply").exits(0);
+        let run = paused.resume();
+        assert_eq!(run.code, Some(0), "after {call}: {run:#?}");
+        empty(&machine);
+    }
+    assert!(whole.exists() && points.len() > 5, "{points:?}");
+    figure(&format!("readers overtaken by the first save, after each of {} calls: 0 misled", points.len()));
+}

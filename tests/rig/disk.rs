@@ -1,0 +1,89 @@
+//! File systems of a test's own.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::must;
+
+/// A mounted file system, until it is dropped.
+pub(crate) struct Mount {
+    at: PathBuf,
+}
+
+impl Mount {
+    /// Mounts an empty file system in memory.
+    pub(crate) fn memory(at: &Path, options: &str) -> Self {
+        must(Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at));
+        Self { at: at.to_owned() }
+    }
+
+    /// Mounts the file system in an image.
+    pub(crate) fn image(image: &Image, at: &Path, options: &str) -> Self {
+        let options = format!("loop,{options}");
+        must(Command::new("mount").args(["-o", &options]).arg(image.path()).arg(at));
+        Self { at: at.to_owned() }
+    }
+
+    /// Changes options of it, such as its size.
+    pub(crate) fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        must(Command::new("mount").args(["-o", &options]).arg(&self.at));
+    }
+
+    /// Unmounts it now.
+    pub(crate) fn end(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let ended = Command::new("umount").arg(&self.at).status();
+        if !ended.is_ok_and(|status| status.success()) {
+            // A test that failed may have left something open; the machine must not keep the mount.
+            let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
+        }
+    }
+}
+
+/// A disk: a file with a file system in it, removed when it is dropped.
+pub(crate) struct Image {
+    file: tempfile::TempPath,
+}
+
+impl Image {
+    /// A disk with an empty ext4 on it.
+    pub(crate) fn ext4(mib: u64, options: &[&str]) -> Self {
+        let image = Self::new();
+        File::options()
+            .write(true)
+            .open(image.path())
+            .and_then(|file| file.set_len(mib << 20))
+            .expect("an empty disk");
+        must(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).args(options).arg(image.path()));
+        image
+    }
+
+    /// What is on the disk now. Of a mounted one, that is what it holds if the power goes now.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::new();
+        fs::copy(self.path(), copy.path()).expect("a copy of a disk");
+        copy
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.file
+    }
+
+    /// In memory where that is possible: what matters is what reaches the image, not what becomes of it then.
+    fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        let file = if memory.is_dir() {
+            tempfile::NamedTempFile::new_in(memory)
+        } else {
+            tempfile::NamedTempFile::new()
+        };
+        Self { file: file.expect("a file for a disk").into_temp_path() }
+    }
+}

@@ -1,0 +1,48 @@
+//! A run of kinfra that is stopped after a system call, so that others can act at that very moment.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::strace::{Call, Injection};
+use crate::support::Run;
+
+/// A run that stands still.
+pub(crate) struct Paused {
+    strace: Child,
+    kinfra: Pid,
+    _dir: TempDir,
+}
+
+impl Paused {
+    /// Starts a command and stops it after a call. `None` if it ended before.
+    pub(crate) fn after(command: &Command, call: &Call) -> Option<Self> {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let trace = dir.path().join("trace");
+        let mut strace = Injection::Stop(call).command(command, &trace);
+        let mut strace = strace.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("strace starts");
+        let begun = Instant::now();
+        loop {
+            let trace = fs::read_to_string(&trace).unwrap_or_default();
+            if let Some(line) = trace.lines().find(|line| line.ends_with("--- stopped by SIGSTOP ---")) {
+                let pid = line.split(' ').next().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
+                return Some(Self { strace, kinfra: pid.expect("a process"), _dir: dir });
+            }
+            if strace.try_wait().expect("strace can be asked").is_some() {
+                return None;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "neither stopped nor ended: {trace}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets it go on, to its end.
+    pub(crate) fn resume(self) -> Run {
+        kill_process(self.kinfra, Signal::CONT).expect("kinfra can be continued");
+        Run::from(self.strace.wait_with_output().expect("strace ends"))
+    }
+}
