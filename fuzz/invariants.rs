@@ -9,7 +9,7 @@ use kinfra::digest::Digest;
 use kinfra::registry::{Corrupt, Registry};
 use kinfra::slot::RelPath;
 use kinfra::spec::Spec;
-use kinfra::spec::mistake::{self, Mistake, Source};
+use kinfra::spec::mistake::{self, Mistake, Source, SourceKind};
 use kinfra::{embedded, migrate, template};
 
 /// A `slots.toml` is a spec whose ports never meet, or has mistakes that can be shown, if they are to be.
@@ -46,7 +46,7 @@ pub fn spec(bytes: &[u8], mistakes_are_shown: bool) {
 
 /// What is shown of any file is safe to print: of all that terminals obey, it has nothing but lines and colours.
 fn show(text: &str, mistakes: &[Mistake]) {
-    let source = Source { name: "slots.toml".to_owned(), text: text.to_owned() };
+    let source = Source { name: "slots.toml".to_owned(), text: text.to_owned(), kind: SourceKind::Spec };
     let shown = mistake::render(mistakes.iter().map(|mistake| (&source, mistake)));
     assert!(shown.contains("slots.toml"), "no place in {shown:?}");
     let mut styled = shown.split("\x1b[");
@@ -118,7 +118,8 @@ thread_local! {
 /// The embedded pool, on no machine in particular.
 fn pool() -> Pool {
     let spec = Spec::parse(embedded::SPEC).expect("the embedded spec");
-    let source = Source { name: "slots.toml".to_owned(), text: embedded::SPEC.to_owned() };
+    let source =
+        Source { name: "slots.toml".to_owned(), text: embedded::SPEC.to_owned(), kind: SourceKind::Spec };
     let template = |(name, text): (&str, &str)| (RelPath::new(name).expect("a path"), Ok(text.to_owned()));
     let texts = embedded::TEMPLATES.into_iter().map(template).collect();
     let place = Place { root: Utf8Path::new("/pool"), home: Some(Utf8Path::new("/home")) };

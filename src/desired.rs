@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::digest::Digest;
 use crate::registry::Provisioned;
 use crate::slot::{FileMode, Port, PortFormula, PortName, Profile, RelPath, SlotId};
-use crate::spec::mistake::{Mistake, Source, suggestion};
+use crate::spec::mistake::{Mistake, Source, SourceKind, suggestion};
 use crate::spec::{FileSpec, Spec, Variable};
 use crate::template::{Context, TemplateError, Templates};
 
@@ -212,6 +212,9 @@ impl<'a> Renderer<'a> {
             }
             match self.templates.render(name.as_str(), &facts) {
                 Ok(text) => {
+                    if file.mode.is_open_to_others() && self.holds_secret(&text, file, context) {
+                        self.note_open_secret(file);
+                    }
                     let (text, digest) = self.shared(text);
                     files.insert(file.path.get_ref().clone(), File { text, digest, mode: file.mode });
                 }
@@ -219,6 +222,35 @@ impl<'a> Renderer<'a> {
             }
         }
         files
+    }
+
+    /// Whether a text depends on the value of a sensitive variable: then it is another one where those values are.
+    fn holds_secret(&self, text: &str, file: &FileSpec, context: &Context<'_>) -> bool {
+        let sensitive = |name: &str| {
+            self.spec.env.iter().any(|variable| variable.sensitive && variable.name.get_ref() == name)
+        };
+        if !self.spec.env.iter().any(|variable| variable.sensitive) {
+            return false;
+        }
+        let env = context.env.unwrap_or_default();
+        let other = |(name, value): &(String, String)| {
+            (name.clone(), if sensitive(name) { format!("another than {value}") } else { value.clone() })
+        };
+        let env: Vec<(String, String)> = env.iter().map(other).collect();
+        let context = Context { env: Some(&env), ..*context };
+        let rendered = self.templates.render(file.template.get_ref().as_str(), &context.value());
+        rendered.ok().as_deref() != Some(text)
+    }
+
+    fn note_open_secret(&mut self, file: &FileSpec) {
+        let (path, mode) = (file.path.get_ref(), file.mode);
+        let message =
+            format!("`{path}` holds the value of a sensitive variable, and others may read it ({mode})");
+        let help = "leave out its `mode`, or `sensitive` where the value is none".to_owned();
+        let mistake = Mistake::new(file.path.span(), message).help(help);
+        self.mistakes
+            .entry(file.template.get_ref().to_string())
+            .or_insert_with(|| (self.source.clone(), mistake));
     }
 
     fn shared(&mut self, text: String) -> (Rc<str>, Digest) {
@@ -237,7 +269,7 @@ impl<'a> Renderer<'a> {
         let slot = context.map_or_else(String::new, |context| format!(" of slot {}", context.slot));
         let note = format!("{} makes `{}`{slot} from it", self.source.name, file.path.get_ref());
         let path = Utf8Path::new(&self.source.name).with_file_name("templates").join(&name);
-        let source = Source { name: path.into_string(), text };
+        let source = Source { name: path.into_string(), text, kind: SourceKind::Template };
         let mistake = Mistake::new(span, message).help(help).note(note);
         self.mistakes.entry(name).or_insert_with(|| (source, mistake));
     }

@@ -308,6 +308,11 @@ impl FileMode {
         }
     }
 
+    /// Whether it allows anything to anybody but the owner.
+    pub fn is_open_to_others(self) -> bool {
+        self.0 & 0o077 != 0
+    }
+
     /// The permission bits.
     pub fn bits(self) -> u16 {
         self.0

@@ -33,6 +33,7 @@ mod races;
 mod registry;
 mod repair;
 mod rig;
+mod secrets;
 mod slots;
 mod spec;
 mod support;

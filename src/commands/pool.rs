@@ -15,7 +15,7 @@ use crate::host::lock::LockPolicy;
 use crate::invocation::Invocation;
 use crate::report::Paths;
 use crate::spec::Spec;
-use crate::spec::mistake::{self, Source};
+use crate::spec::mistake::{self, Source, SourceKind};
 
 /// The name of a spec.
 const SPEC: &str = "slots.toml";
@@ -49,7 +49,7 @@ pub(super) fn declared(args: &PoolArgs, invocation: &Invocation) -> Result<Decla
         }
         None => (format!("the embedded {SPEC}"), embedded::SPEC.to_owned(), None),
     };
-    let source = Source { name: origin.clone(), text };
+    let source = Source { name: origin.clone(), text, kind: SourceKind::Spec };
     let spec = Spec::parse(&source.text).map_err(|mistakes| {
         Fault::spec(mistake::render(mistakes.iter().map(|mistake| (&source, mistake))))
     })?;

@@ -4,13 +4,34 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-/// A text file that people write: `slots.toml` or a template.
+/// A text file that people write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// How messages name it.
     pub name: String,
     /// What is in it.
     pub text: String,
+    /// What kind of file it is.
+    pub kind: SourceKind,
+}
+
+/// What kind of file a [`Source`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    /// A `slots.toml`. The values of its `[env]` are never shown.
+    Spec,
+    /// A template.
+    Template,
+}
+
+impl Source {
+    /// What messages may show of it: as long as the text, byte for byte.
+    fn shown(&self) -> String {
+        match self.kind {
+            SourceKind::Spec => super::secret::mask(&self.text),
+            SourceKind::Template => self.text.clone(),
+        }
+    }
 }
 
 /// One mistake and its place.
@@ -80,12 +101,13 @@ pub fn render<'a>(mistakes: impl IntoIterator<Item = (&'a Source, &'a Mistake)>)
     let renderer = Renderer::styled();
     let mut mistakes = mistakes.into_iter();
     let shown = mistakes.by_ref().take(SHOWN).map(|(source, mistake)| {
+        let text = &*source.shown();
         let Mistake { span, message, label, related, help, note } = mistake;
         let place = |kind: AnnotationKind, span: &Range<usize>, label: &str| {
             let label = (!label.is_empty()).then(|| label.to_owned());
-            kind.span(within(span, &source.text)).label(label)
+            kind.span(within(span, text)).label(label)
         };
-        let snippet = Snippet::source(&source.text)
+        let snippet = Snippet::source(text)
             .path(&source.name)
             .annotation(place(AnnotationKind::Primary, span, label))
             .annotations(related.iter().map(|(span, label)| place(AnnotationKind::Context, span, label)));

@@ -15,6 +15,7 @@ use crate::slot::{FileMode, PortFormula, PortName, Profile, RelPath, SlotId};
 pub mod mistake;
 mod ports;
 mod read;
+mod secret;
 mod section;
 
 use mistake::Mistake;

@@ -9,7 +9,7 @@ use camino::Utf8Path;
 use kinfra::desired::{Place, Pool, TemplateTexts, resolve};
 use kinfra::slot::RelPath;
 use kinfra::spec::Spec;
-use kinfra::spec::mistake::Source;
+use kinfra::spec::mistake::{Source, SourceKind};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
@@ -178,7 +178,8 @@ impl Model {
     }
 
     fn pool_from(&self, entries: &[(String, usize)], root: &Utf8Path) -> Pool {
-        let source = Source { name: "slots.toml".to_owned(), text: self.toml(entries) };
+        let source =
+            Source { name: "slots.toml".to_owned(), text: self.toml(entries), kind: SourceKind::Spec };
         let spec = Spec::parse(&source.text).expect("a valid spec");
         let path = |path| RelPath::new(path).expect("a relative path");
         let texts: TemplateTexts =
