@@ -6,7 +6,7 @@ use std::process::Command;
 use kinfra::digest::Digest;
 use serde_json::{Value, json};
 
-use crate::support::Machine;
+use crate::support::{Machine, Run};
 
 const V1: &str = include_str!("fixtures/old-instances-v1.json");
 const V2: &str = include_str!("fixtures/old-instances-v2.json");
@@ -140,6 +140,19 @@ fn an_instance_whose_directory_is_there_becomes_a_claim() {
     for key in ["local_prod", "instances", "allocated_slots"] {
         assert_eq!(registry[key], old[key]);
     }
+}
+
+#[test]
+fn an_instance_keeps_its_slot_by_whichever_path_the_old_tool_knew_it() {
+    let machine = machine(V1);
+    let worktree = make_worktree(&machine, "elsewhere");
+    let named = format!("{}/src/ktrdr--data-fix", home(&machine));
+    std::os::unix::fs::symlink(&worktree, &named).expect("a link");
+    machine.kinfra("apply").exits(0);
+    let held = machine.kinfra(&format!("claim --json --for {worktree}")).exits(0);
+    assert!(held.stdout.contains(&format!("\"claimed_by\": \"{named}\"")), "{held:#?}");
+    Run::of(machine.command("release").current_dir(&worktree)).exits(0).prints("slot 4");
+    assert_eq!(claims(&machine), []);
 }
 
 #[test]

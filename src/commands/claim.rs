@@ -36,7 +36,8 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     };
     let mut claimed = registry.clone();
     let now = host::clock::now();
-    let grant = lease::claim(&mut claimed, owner.as_str(), &now, args.slot, fit);
+    let holder = pool::holder(&registry, &owner);
+    let grant = lease::claim(&mut claimed, holder, &now, args.slot, fit);
     if let Some(error) = trouble.take() {
         return Err(error);
     }

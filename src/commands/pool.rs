@@ -13,6 +13,7 @@ use crate::host;
 use crate::host::fs::Dir;
 use crate::host::lock::LockPolicy;
 use crate::invocation::Invocation;
+use crate::registry::Registry;
 use crate::report::Paths;
 use crate::spec::Spec;
 use crate::spec::mistake::{self, Source, SourceKind};
@@ -173,6 +174,15 @@ pub(super) fn this_worktree(invocation: &Invocation) -> Result<Utf8PathBuf> {
     let here = &invocation.here;
     let top = host::git::top_of(here)?.unwrap_or(here);
     host::fs::canonical(top).with_context(|| format!("`{top}` cannot be resolved"))
+}
+
+/// The name by which a directory holds a slot: its own, or the one that an old tool gave it, which may lead through links.
+pub(super) fn holder<'a>(registry: &'a Registry, owner: &'a Utf8Path) -> &'a str {
+    let claims = registry.slots.values().filter_map(|entry| entry.claim.as_ref());
+    let mut names =
+        claims.map(|claim| claim.claimed_by.as_str()).filter(|_| registry.imported_from.is_some());
+    let is_owner = |name: &&str| host::fs::canonical(Utf8Path::new(name)).is_ok_and(|path| path == owner);
+    names.find(is_owner).unwrap_or(owner.as_str())
 }
 
 /// The flags of the lock as a policy; `command` is what others are told of the holder.

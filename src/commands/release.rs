@@ -18,7 +18,8 @@ pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
     let root = applied(&path)?.ok_or_else(|| no_pool(&path))?;
     let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra release"))?;
     let (mut registry, text) = registry(locked.root())?;
-    let released = lease::release(&mut registry, owner.as_str(), args.slot, args.force);
+    let holder = pool::holder(&registry, &owner).to_owned();
+    let released = lease::release(&mut registry, &holder, args.slot, args.force);
     let released = released.map_err(|kept| match &kept {
         Kept::NoSuchSlot(_) => Fault::no_slot(report::claim::kept(&kept)),
         Kept::HeldBy(..) => Fault::refused(report::claim::kept(&kept)),

@@ -164,6 +164,12 @@ impl Root {
                 }
             },
             Ok(Found::Nothing) => Ok(None),
+            // Nothing is wrong with it that could be repaired.
+            Ok(Found::Other(Obstacle::Forbidden)) => {
+                let message =
+                    format!("`{path}` is not readable: allow its owner, and only its owner, to read it");
+                Err(Fault::unreadable(message).into())
+            }
             Ok(Found::Other(obstacle)) => Err(unreadable(&format!("`{path}` is {obstacle}")).into()),
             Err(error) => Err(unreadable(&format!("{error:#}")).into()),
         }
