@@ -136,7 +136,7 @@ pub struct ReleaseArgs {
     #[arg(value_name = "SLOT", value_parser = slot_id)]
     pub slot: Option<SlotId>,
     /// Also when somebody else holds it
-    #[arg(long, requires = "slot")]
+    #[arg(long)]
     pub force: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]

@@ -1,6 +1,6 @@
 //! What is wrong with this machine and a pool's root, and what to do about it. Changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Error, Result};
 use camino::Utf8Path;
@@ -12,13 +12,15 @@ use crate::host::fs::{Dir, Found};
 use crate::host::net;
 use crate::host::root::{BACKUP, LOCK, REGISTRY, Root, TEMPORARY};
 use crate::observe::{ImportState, observe};
-use crate::registry::Registry;
-use crate::slot::{Obstacle, SlotId};
+use crate::registry::{Entry, Registry};
+use crate::slot::{FileMode, Obstacle, Port, PortName, SlotId};
 
 /// The most that is read of a slot's file, in bytes.
 const FILE_LIMIT: u64 = 256 << 20;
 /// The most that a registry's backup may be, in bytes.
 const BACKUP_LIMIT: u64 = 64 << 20;
+/// What to do about what is in a slot's way.
+const MOVE_AWAY: &str = "move it away, then `kinfra apply`";
 /// Below how many MiB a disk counts as nearly full.
 const LOW_SPACE_MIB: u64 = 64;
 
@@ -57,15 +59,17 @@ pub fn examine(pool: &Pool) -> Vec<Finding> {
             if !findings.lock_is_held(&root) {
                 findings.temporaries(&root);
             }
-            if let Some(registry) = &registry {
-                findings.slots(&root, registry);
-                findings.ports(registry);
-            }
-            findings.space(&root);
+            findings.slots(&root, registry.as_ref(), pool);
+            findings.ports(registry.as_ref(), pool);
+            findings.space(root.dir());
         }
         Ok(None) => {
             findings.fine("root", format!("`{}` is not there yet: `kinfra apply` makes it", pool.root));
             findings.registry(None, pool);
+            findings.ports(None, pool);
+            if let Some(above) = pool.root.ancestors().find_map(|above| Dir::open(above).ok()) {
+                findings.space(&above);
+            }
         }
         Err(error) => findings.error("root", format!("{error:#}"), "choose another with --root"),
     }
@@ -104,9 +108,13 @@ impl Findings {
     fn mode(&mut self, dir: &Dir, name: &str) {
         let path = if name == "." { dir.path().to_owned() } else { dir.path().join(name) };
         if dir.mode_of(name).is_some_and(|mode| mode & 0o077 != 0) {
-            let advice = format!("chmod go= '{path}'");
-            self.warning("permissions", format!("`{path}` is open to other users"), advice);
+            self.open_to_others(&path);
         }
+    }
+
+    fn open_to_others(&mut self, path: &Utf8Path) {
+        let advice = format!("chmod go= '{path}'");
+        self.warning("permissions", format!("`{path}` is open to other users"), advice);
     }
 
     fn root(&mut self, root: &Root) {
@@ -181,6 +189,7 @@ impl Findings {
             Ok(Some(holder)) => self.warning("lock", format!("`{path}` is held by {holder}"), "wait for it"),
             Err(error) => self.error("lock", format!("{error:#}"), ""),
         }
+        self.mode(root.dir(), LOCK);
         holder.is_ok_and(|holder| holder.is_some())
     }
 
@@ -208,76 +217,94 @@ impl Findings {
         }
     }
 
-    fn slots(&mut self, root: &Root, registry: &Registry) {
+    /// Slots as the registry has them, and whatever else has the name of a slot's directory.
+    fn slots(&mut self, root: &Root, registry: Option<&Registry>, pool: &Pool) {
         let before = self.0.len();
         let restores = "`kinfra plan` says whether `kinfra apply` restores it";
-        let move_away = "move it away, then `kinfra apply`";
-        for (slot, entry) in &registry.slots {
+        let entries = registry.map(|registry| &registry.slots);
+        let entry = |slot| entries.and_then(|entries| entries.get(&slot));
+        let there = root.slots().unwrap_or_default();
+        let slots: BTreeSet<SlotId> =
+            entries.into_iter().flat_map(BTreeMap::keys).copied().chain(there).collect();
+        for slot in slots {
             let (subject, path) = (format!("slot {slot}"), root.path().join(slot.directory()));
-            let dir = match root.slot(*slot) {
-                Ok(Found::This(dir)) => dir,
-                Ok(Found::Nothing) => {
-                    self.warning(&subject, format!("`{path}` is not there"), restores);
-                    continue;
+            match root.slot(slot) {
+                Ok(Found::This(dir)) => {
+                    self.mode(root.dir(), &slot.directory());
+                    if let Some(entry) = entry(slot) {
+                        self.files(slot, &dir, entry, pool);
+                    } else if registry.is_some() {
+                        let advice = "`kinfra plan` says whether it would be adopted";
+                        self.warning(&subject, format!("`{path}` is not in the registry"), advice);
+                    }
                 }
+                Ok(Found::Nothing) => self.warning(&subject, format!("`{path}` is not there"), restores),
                 Ok(Found::Other(obstacle)) => {
-                    self.error(&subject, format!("`{path}` is {obstacle}"), way_out(obstacle, move_away));
-                    continue;
+                    self.error(&subject, format!("`{path}` is {obstacle}"), way_out(obstacle, MOVE_AWAY));
                 }
-                Err(error) => {
-                    self.error(&subject, format!("{error:#}"), "");
-                    continue;
-                }
-            };
-            for file in entry.provisioned.files.keys() {
-                let path = path.join(file.as_path());
-                match dir.read(file.as_path(), FILE_LIMIT) {
-                    Ok(Found::This(_)) => {}
-                    Ok(Found::Nothing) => {
-                        self.warning(&subject, format!("`{path}` is not there"), restores);
-                    }
-                    Ok(Found::Other(obstacle)) => {
-                        let advice = way_out(obstacle, move_away);
-                        self.error(&subject, format!("`{path}` is {obstacle}"), advice);
-                    }
-                    Err(error) => self.error(&subject, format!("{error:#}"), ""),
-                }
+                Err(error) => self.error(&subject, format!("{error:#}"), ""),
             }
-            self.mode(root.dir(), &slot.directory());
         }
-        let slots = slot_directories(root).unwrap_or_default();
-        for slot in slots.into_iter().filter(|slot| !registry.slots.contains_key(slot)) {
-            let path = root.path().join(slot.directory());
-            let found = format!("`{path}` is not in the registry");
-            self.warning(&format!("slot {slot}"), found, "`kinfra plan` says whether it would be adopted");
-        }
-        if self.0.len() == before {
+        if self.0.len() == before && registry.is_some() {
             self.fine("slots", "every slot has its directory and its files");
         }
     }
 
-    /// Ports of slots that nobody has claimed, and that are in use all the same.
-    fn ports(&mut self, registry: &Registry) {
-        let before = self.0.len();
-        for (slot, entry) in registry.slots.iter().filter(|(_, entry)| entry.claim.is_none()) {
-            for (name, port) in entry.provisioned.ports.iter().filter(|(_, port)| net::is_in_use(**port)) {
-                let by = net::listener(*port).map_or_else(
-                    || "another program".to_owned(),
-                    |(pid, program)| format!("{} (process {pid})", program.escape_debug()),
-                );
-                let found = format!("port {port}, `{name}` of slot {slot}, is in use by {by}");
-                self.warning("ports", found, "stop it, or use another slot");
+    fn files(&mut self, slot: SlotId, dir: &Dir, entry: &Entry, pool: &Pool) {
+        let subject = format!("slot {slot}");
+        let restores = "`kinfra plan` says whether `kinfra apply` restores it";
+        for file in entry.provisioned.files.keys() {
+            let path = dir.path().join(file.as_path());
+            let wanted = pool.slots.get(&slot).and_then(|slot| slot.files.get(file)).map(|file| file.mode);
+            match dir.read(file.as_path(), FILE_LIMIT) {
+                Ok(Found::This(content)) => {
+                    let meant = wanted.is_some_and(FileMode::is_open_to_others);
+                    if content.mode.is_open_to_others() && !meant {
+                        self.open_to_others(&path);
+                    }
+                }
+                Ok(Found::Nothing) => self.warning(&subject, format!("`{path}` is not there"), restores),
+                Ok(Found::Other(obstacle)) => {
+                    self.error(&subject, format!("`{path}` is {obstacle}"), way_out(obstacle, MOVE_AWAY));
+                }
+                Err(error) => self.error(&subject, format!("{error:#}"), ""),
             }
+        }
+    }
+
+    /// Ports that nobody has claimed, and that are in use all the same. Without a registry, those of the spec.
+    fn ports(&mut self, registry: Option<&Registry>, pool: &Pool) {
+        let before = self.0.len();
+        let free: Vec<(SlotId, &PortName, Port)> = match registry {
+            Some(registry) if !registry.slots.is_empty() => {
+                let free = registry.slots.iter().filter(|(_, entry)| entry.claim.is_none());
+                free.flat_map(|(slot, entry)| {
+                    entry.provisioned.ports.iter().map(|(name, port)| (*slot, name, *port))
+                })
+                .collect()
+            }
+            Some(_) | None => {
+                let slots = pool.slots.values();
+                slots.flat_map(|slot| slot.ports.iter().map(|(name, port)| (slot.id, name, *port))).collect()
+            }
+        };
+        for (slot, name, port) in free.into_iter().filter(|(_, _, port)| net::is_in_use(*port)) {
+            let by = net::listener(port).map_or_else(
+                || "another program".to_owned(),
+                |(pid, program)| format!("{} (process {pid})", program.escape_debug()),
+            );
+            let found = format!("port {port}, `{name}` of slot {slot}, is in use by {by}");
+            self.warning("ports", found, "stop it, or use another slot");
         }
         if self.0.len() == before {
             self.fine("ports", "no port of a free slot is in use");
         }
     }
 
-    fn space(&mut self, root: &Root) {
-        match root.dir().free_space() {
+    fn space(&mut self, dir: &Dir) {
+        match dir.free_space() {
             Ok((mib, inodes)) if mib < LOW_SPACE_MIB || inodes < 1000 => {
-                let found = format!("{mib} MiB and {inodes} files left on the disk of `{}`", root.path());
+                let found = format!("{mib} MiB and {inodes} files left on the disk of `{}`", dir.path());
                 self.warning("disk space", found, "make room");
             }
             Ok((mib, _)) => self.fine("disk space", format!("{mib} MiB left")),
@@ -345,7 +372,7 @@ pub fn slots_in_use(root: &Root, pool: &Pool, claim_files: &[&Utf8Path]) -> Resu
         }
     };
     let mut used = BTreeSet::new();
-    for slot in slot_directories(root)?.into_iter().chain(pool.slots.keys().copied()) {
+    for slot in root.slots()?.into_iter().chain(pool.slots.keys().copied()) {
         let has_claim_file = match root.slot(slot)? {
             Found::This(dir) => {
                 claim_files.iter().any(|path| !matches!(dir.read(path, 0), Ok(Found::Nothing)))
@@ -362,9 +389,4 @@ pub fn slots_in_use(root: &Root, pool: &Pool, claim_files: &[&Utf8Path]) -> Resu
 /// What to do about what is in the way: `otherwise`, unless it only belongs to somebody else.
 fn way_out(obstacle: Obstacle, otherwise: &str) -> &str {
     if obstacle == Obstacle::Forbidden { "make it yours with `sudo chown`" } else { otherwise }
-}
-
-/// The slots that have something in the root under the name of their directory.
-fn slot_directories(root: &Root) -> Result<Vec<SlotId>> {
-    Ok(root.dir().names()?.iter().filter_map(|name| SlotId::of_directory(name)).collect())
 }

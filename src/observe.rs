@@ -1,6 +1,7 @@
 //! The machine → [`Observed`]: the registry, and what is on disk in the slot directories. Writes nothing, waits for nobody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{self, BTreeMap};
 use std::fmt::Display;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -13,7 +14,7 @@ use crate::host;
 use crate::host::fs::{Dir, Found};
 use crate::host::root::{Root, unreadable};
 use crate::migrate;
-use crate::registry::{Entry, Registry};
+use crate::registry::{Corrupt, Entry, Registry};
 use crate::slot::{FileMode, Obstacle, RelPath, SlotId};
 
 /// The most that is read of a file in a slot directory, in bytes.
@@ -126,9 +127,15 @@ pub fn observe(root: Option<&Root>, pool: &Pool) -> Result<Observed> {
     Ok(Observed { registry, registry_text, import, dirs })
 }
 
-/// Looks at the slot directories alone, for when the registry cannot be read.
+/// Looks at the slot directories alone, also at those that the pool does not name, for when the registry cannot be read.
 pub fn look_at_slots(root: &Root, pool: &Pool) -> Result<Observed> {
-    let dirs = slot_dirs(root, pool, &Registry::default())?;
+    let registry = Registry::default();
+    let mut dirs = slot_dirs(root, pool, &registry)?;
+    for slot in root.slots()? {
+        if let btree_map::Entry::Vacant(place) = dirs.entry(slot) {
+            place.insert(slot_dir(root, slot, pool, &registry)?);
+        }
+    }
     Ok(Observed { dirs, ..Observed::default() })
 }
 
@@ -155,7 +162,13 @@ fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<Registry> {
 /// [`Fault`] when it cannot be trusted.
 pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
     let Some(text) = root.registry()? else { return Ok((Registry::default(), None)) };
-    let corrupt = |corrupt| unreadable(&format!("`{}` is corrupt: {corrupt}", root.registry_path()));
+    let path = root.registry_path();
+    let corrupt = |corrupt: Corrupt| {
+        if corrupt.is_newer {
+            return Fault::unreadable(format!("`{path}` cannot be read: {corrupt}; nothing was changed"));
+        }
+        unreadable(&format!("`{path}` is corrupt: {corrupt}"))
+    };
     let registry = Registry::parse(&text).map_err(corrupt)?;
     Ok((registry, Some(text)))
 }

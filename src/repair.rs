@@ -41,8 +41,8 @@ pub fn repair(
     for slot in used {
         claims.entry(*slot).or_insert_with(|| Claim { claimed_by: UNKNOWN.to_owned(), claimed_at: None });
     }
-    let there = pool.slots.keys().filter(|slot| matches!(observed.dir(**slot), SlotDir::Present(_)));
-    for slot in there.chain(claims.keys()) {
+    let there = observed.dirs.iter().filter(|(_, dir)| matches!(dir, SlotDir::Present(_)));
+    for slot in there.map(|(slot, _)| slot).chain(claims.keys()) {
         if !registry.slots.contains_key(slot) {
             let entry = Entry::new(provisioned(*slot, pool, observed, &registry));
             registry.slots.insert(*slot, entry);
@@ -80,7 +80,8 @@ fn are_right(files: &BTreeMap<RelPath, FileState>, slot: &Slot) -> bool {
 
 /// The claims that can still be read in a broken registry, wherever it is broken and however it is laid out.
 fn legible_claims(broken: &str) -> BTreeMap<SlotId, Claim> {
-    let mut found: BTreeMap<SlotId, (Option<String>, Option<String>)> = BTreeMap::new();
+    // What comes first counts: kinfra writes its own keys before those of others, which may be named like them.
+    let mut found: BTreeMap<SlotId, (Option<Option<String>>, Option<String>)> = BTreeMap::new();
     let (mut rest, mut slot) = (broken, None);
     while let Some((_, quoted)) = rest.find('"').and_then(|start| rest.split_at_checked(start)) {
         let Some((key, after)) = leading::<String>(quoted) else {
@@ -94,7 +95,10 @@ fn legible_claims(broken: &str) -> BTreeMap<SlotId, Claim> {
             ("slot_id", _) => slot = leading(value).and_then(|(number, _)| SlotId::new(number)),
             ("claimed_by", Some(slot)) if value.starts_with('"') => {
                 let claimed_by = leading(value).map_or_else(|| UNKNOWN.to_owned(), |(text, _)| text);
-                found.entry(slot).or_default().0.get_or_insert(claimed_by);
+                found.entry(slot).or_default().0.get_or_insert(Some(claimed_by));
+            }
+            ("claimed_by", Some(slot)) if value.starts_with("null") => {
+                found.entry(slot).or_default().0.get_or_insert(None);
             }
             ("claimed_at", Some(slot)) if value.starts_with('"') => {
                 let claimed_at = &mut found.entry(slot).or_default().1;
@@ -108,7 +112,7 @@ fn legible_claims(broken: &str) -> BTreeMap<SlotId, Claim> {
     }
     let claims = found.into_iter();
     claims
-        .filter_map(|(slot, (by, claimed_at))| Some((slot, Claim { claimed_by: by?, claimed_at })))
+        .filter_map(|(slot, (by, claimed_at))| Some((slot, Claim { claimed_by: by??, claimed_at })))
         .collect()
 }
 
@@ -160,6 +164,8 @@ mod tests {
         let sorted = r#"{"slots":{"1":{"claimed_at":null,"claimed_by":null,"slot_id":1},
             "4":{"claimed_at":"t","claimed_by":"/a","ports":{"web":1},"slot_id":4}},"version":2}}"#;
         assert_eq!(claims(&sorted.replace(['\n', ' '], "")), [claim(4, "/a", Some("t"))]);
+        let nested = r#"{"3": {"slot_id": 3, "claimed_by": null, "x_history": [{"claimed_by": "/old"}]}}"#;
+        assert_eq!(claims(nested), []);
         let twice = r#"{"slots": {"2": {"claimed_by": "/a"}, "2": {"claimed_by": null}}}"#;
         assert_eq!(claims(twice), [claim(2, "/a", None)]);
         assert_eq!(claims("\"\"\"\u{0}{[[\"claimed_by\":\"x\""), []);

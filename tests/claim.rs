@@ -191,7 +191,6 @@ fn the_slot_of_another_is_released_only_by_force() {
     let refused = machine.kinfra("release 1").exits(4);
     refused.says("slot 1 is held by ").says("/home/other since ").says("`kinfra release 1 --force`");
     machine.kinfra("release").exits(0).prints("holds no slot\n");
-    machine.kinfra("release --force").exits(64);
     assert_eq!(machine.tree(), before);
     // Its directory may be gone by then.
     machine.remove("~/other");

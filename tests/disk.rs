@@ -2,7 +2,7 @@
 //! completes.
 //!
 //! ```text
-//! cargo test --release -- --ignored disk      # as root: file systems are mounted
+//! cargo test --profile ci -- --ignored disk      # as root: file systems are mounted
 //! ```
 
 use std::fs::File;

@@ -66,7 +66,9 @@ fn what_others_could_read_is_to_be_closed() {
         ("~/pool", 0o755, 0o700),
         ("~/pool/registry.json", 0o604, 0o600),
         ("~/pool/registry.json.bak", 0o640, 0o600),
+        ("~/pool/.lock", 0o644, 0o600),
         ("~/pool/slot-2", 0o711, 0o700),
+        ("~/pool/slot-2/conf.txt", 0o644, 0o600),
     ] {
         machine.set_mode(path, mode);
         let shown = machine.path(path).canonicalize().expect("a path").display().to_string();
@@ -88,6 +90,23 @@ fn a_corrupt_registry_says_where_and_how_to_repair_it() {
     let run =
         examine(&machine, &[]).exits(1).prints("  ✗ registry: `").prints("/registry.json` vanished, but");
     run.prints("\n      `kinfra doctor --repair` shows");
+}
+
+#[test]
+fn whatever_is_broken_the_rest_is_looked_at() {
+    let machine = applied();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    machine.edit_spec("web = 8000", &format!("web = {}", port - 1));
+    let busy = format!("port {port}, `web` of slot 1, is in use by ");
+    machine.write("~/pool/registry.json", "{");
+    machine.remove("~/pool/slot-2");
+    symlink("/etc", machine.path("~/pool/slot-2")).expect("a link");
+    symlink("/etc", machine.path("~/pool/slot-9")).expect("a link");
+    let run = examine(&machine, &[]).exits(1).prints("  ✗ registry: ").prints(&busy).prints("disk space: ");
+    run.prints("/pool/slot-2` is a symbolic link\n").prints("/pool/slot-9` is a symbolic link\n");
+    fs::rename(machine.path("~/pool"), machine.path("~/elsewhere")).expect("a rename");
+    examine(&machine, &[]).exits(0).prints("is not there yet").prints(&busy).prints("disk space: ");
 }
 
 #[test]

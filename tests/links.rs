@@ -1,8 +1,8 @@
 //! Links, and other things in the place of kinfra's files: nothing outside the pool is ever touched.
 //!
 //! ```text
-//! cargo test --release links
-//! cargo test --release -- --ignored links     # with strace: names that change while kinfra runs
+//! cargo test links
+//! cargo test --profile ci -- --ignored links     # with strace: names that change while kinfra runs
 //! ```
 
 use std::fs::{self, File};

@@ -6,7 +6,7 @@
 //! the names of files and not what is in them: an order that kinfra must not rely on either.
 //!
 //! ```text
-//! cargo test --release -- --ignored power     # as root, with strace
+//! cargo test --profile ci -- --ignored power     # as root, with strace
 //! ```
 
 use std::fs::{self, File};

@@ -1,15 +1,15 @@
 //! Many at once: the tree is that of one, every slot has one holder, and nobody reads half a registry.
 //!
 //! ```text
-//! cargo test --release races
-//! cargo test --release -- --ignored races     # with strace: other programs at the worst moments
+//! cargo test races
+//! cargo test --profile ci -- --ignored races     # with strace: other programs at the worst moments
 //! ```
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
@@ -17,8 +17,8 @@ use kinfra::registry::Registry;
 use rustix::fs::{Mode, OFlags, openat};
 use serde_json::Value;
 
-use crate::rig::strace::calls;
-use crate::rig::{Paused, ROOT, assert_tree, figure, meanwhile, registry};
+use crate::rig::strace::{Call, Injection, calls};
+use crate::rig::{Paused, ROOT, assert_tree, figure, meanwhile, registry, through};
 use crate::support::{Machine, Run};
 
 /// How many start at the same time.
@@ -219,6 +219,151 @@ fn what_another_program_saves_meanwhile_is_never_lost() {
     ));
     assert!(refused > 3 && merged > 10, "{refused} refused, {merged} merged");
     assert!(lost.is_empty(), "lost: {lost:#?}");
+}
+
+/// How many calls of each name are disturbed after the exchange of the registries.
+const AFTERWARDS: usize = 8;
+
+#[test]
+#[ignore = "needs strace"]
+fn what_another_program_saves_just_before_ours_survives_whatever_happens_next() {
+    let machine = Machine::new();
+    machine.kinfra("apply").exits(0);
+    let before = machine.read(&format!("{ROOT}/registry.json"));
+    let theirs = marked(&machine);
+    let claim = machine.command("claim");
+    let points = calls(&claim);
+    let exchange =
+        points.iter().position(|call| call.shown.contains("RENAME_EXCHANGE")).expect("an exchange");
+    // After the last look at the registry, before it is exchanged.
+    let (done, stop) = (&points[..exchange], &points[exchange - 1]);
+    let names: BTreeSet<&str> =
+        points.iter().map(|call| &*call.name).filter(|name| *name != stop.name).collect();
+    let mut disturbed = 0;
+    for (name, nth) in names.iter().flat_map(|name| (1..=AFTERWARDS).map(move |nth| (*name, nth))) {
+        let already = done.iter().filter(|call| call.name == name).map(|call| call.nth).max();
+        let first = points.iter().find(|call| call.name == name).expect("a call").nth;
+        let nth = already.unwrap_or(first - 1) + nth;
+        let call = Call { name: name.to_owned(), nth, shown: String::new() };
+        for what in ["signal=KILL", "error=EMFILE", "error=EIO"] {
+            replace_registry(&machine, &before);
+            let paused = Paused::under(&claim, &Injection::StopThen(stop, &call, what)).expect("it stops");
+            replace_registry(&machine, &theirs);
+            let run = paused.resume();
+            assert_ne!(run.code, Some(0), "{what} at {name} {nth}: {run:#?}");
+            disturbed += usize::from(run.code != Some(4));
+            // Whoever writes next completes what was begun.
+            machine.kinfra("apply").exits(0);
+            machine.kinfra("release 6 --force").exits(0);
+            assert_eq!(
+                machine.read(&format!("{ROOT}/registry.json")),
+                theirs,
+                "{what} at {name} {nth}: {run:#?}"
+            );
+        }
+    }
+    assert!(disturbed > 20, "only {disturbed} runs were disturbed");
+    figure(&format!(
+        "saves of another program just before a claim's that was then killed or failed: {disturbed}, none lost"
+    ));
+}
+
+/// Replaces a broken registry, where there is no docker to ask.
+fn repairing(machine: &Machine) -> Command {
+    let mut command = machine.command("doctor --repair --auto-approve");
+    command.env("PATH", machine.home());
+    command
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn what_another_program_saves_during_a_repair_is_never_lost() {
+    let machine = Machine::new();
+    machine.kinfra("apply").exits(0);
+    machine.kinfra("claim").exits(0);
+    let theirs = marked(&machine);
+    let repair = repairing(&machine);
+    let root = machine.path(ROOT);
+    let registries = || -> Vec<String> {
+        let names = fs::read_dir(&root).expect("a root").map(|entry| entry.expect("an entry").path());
+        let registries = names.filter(|path| path.to_string_lossy().contains("registry.json"));
+        registries.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).expect("text")).collect()
+    };
+    machine.write(&format!("{ROOT}/registry.json"), "{");
+    let points = calls(&repair);
+    let (mut refused, mut repaired) = (0, 0);
+    for call in &points {
+        replace_registry(&machine, "{");
+        let paused = Paused::after(&repair, call).unwrap_or_else(|| panic!("it ended before {call}"));
+        replace_registry(&machine, &theirs);
+        let run = paused.resume();
+        assert!(registries().contains(&theirs), "after {call}: {run:#?}");
+        if run.code == Some(0) {
+            repaired += 1;
+        } else {
+            refused += 1;
+        }
+        machine.kinfra("claim").exits(0);
+    }
+    assert!(refused > 3 && repaired > 10, "{refused} refused, {repaired} repaired");
+    figure(&format!("saves of another program after each of {} calls of a repair: none lost", points.len()));
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_repair_that_is_killed_leaves_a_registry_to_repair() {
+    for impostor in [false, true] {
+        let machine = Machine::new();
+        machine.kinfra("apply").exits(0);
+        machine.kinfra("claim").exits(0);
+        let repair = repairing(&machine);
+        let registry = format!("{ROOT}/registry.json");
+        let within = format!("{registry}/file");
+        let break_it = || {
+            machine.remove(&registry);
+            machine.write(if impostor { &within } else { &registry }, "{");
+            machine.remove(&format!("{ROOT}/registry.json.bak"));
+        };
+        break_it();
+        let points = calls(&repair);
+        for call in &points {
+            machine.kinfra("release 1 --force");
+            machine.kinfra("claim --slot 1").exits(0);
+            break_it();
+            let trace = machine.path("trace");
+            let run = Injection::Kill(call).run(&repair, &trace);
+            assert!(run.was_killed(), "{run:#?}");
+            // Never as if there had been none.
+            let slots = machine.kinfra("slots");
+            assert!(!slots.stderr.contains("No slots"), "killed at {call}: {slots:#?}");
+            if slots.code != Some(0) {
+                slots.exits(5);
+                Run::of(&mut repairing(&machine)).exits(0);
+            }
+            machine.kinfra("plan").exits(0);
+        }
+        figure(&format!("repairs killed at each of {} calls: a registry every time", points.len()));
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_lock_that_may_not_hold_is_refused() {
+    let machine = Machine::new();
+    machine.kinfra("apply").exits(0);
+    let strace = |injection: &str, arguments: &str| {
+        Run::of(&mut through(["strace", "-qq", "-o", "/dev/null", injection], &machine.command(arguments)))
+    };
+    // The number of NFS, as the kernel would say it.
+    let nfs = "--inject=fstatfs:poke_exit=@arg2=6969000000000000";
+    strace(nfs, "claim").exits(6).says("is on a network file system (NFS)").says("--unsafe-no-lock");
+    strace(nfs, "doctor").prints("is on a network file system (NFS)");
+    strace(nfs, "claim --unsafe-no-lock").exits(0);
+    for (error, words) in [("ENOLCK", "No locks available"), ("EOPNOTSUPP", "Operation not supported")] {
+        let run = strace(&format!("--inject=flock:error={error}"), "claim").exits(6);
+        run.says("cannot be locked").says(words).says("put the root on a local file system");
+    }
+    strace("--inject=flock:error=EMFILE", "claim").exits(6).never_says("local file system");
 }
 
 #[test]

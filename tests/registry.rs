@@ -1,6 +1,7 @@
 //! Strict reading: a registry that is not wholly understood stops every verb, and stays as it is to the byte.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -123,7 +124,6 @@ fn another_version_is_refused() {
     let machine = claimed();
     let whole = machine.read(REGISTRY);
     for (version, what) in [
-        ("\"version\": 3", "is corrupt: version: 3 is newer than this kinfra, which reads 2: upgrade kinfra"),
         ("\"version\": 1", "is corrupt: version: 1 is not 2"),
         ("\"version\": \"2\"", "is corrupt: version: invalid type: string \"2\""),
         ("\"version\": 2.0", "is corrupt: version: "),
@@ -133,6 +133,59 @@ fn another_version_is_refused() {
     ] {
         text_is_refused(&machine, whole.replacen("\"version\": 2", version, 1), what);
     }
+}
+
+#[test]
+fn a_newer_kinfra_s_registry_is_no_broken_one() {
+    let machine = claimed();
+    machine.write(REGISTRY, machine.read(REGISTRY).replacen("\"version\": 2", "\"version\": 3", 1));
+    let before = machine.tree();
+    let newer = "cannot be read: version: 3 is newer than this kinfra, which reads 2: upgrade kinfra";
+    for verb in ["plan", "apply", "slots", "claim", "doctor --repair --auto-approve"] {
+        machine.kinfra(verb).exits(5).says(newer).never_says("what can be restored");
+    }
+    assert_eq!(machine.tree(), before);
+}
+
+#[test]
+fn what_the_reader_would_refuse_is_never_written() {
+    let machine = claimed();
+    // Small as it is, and larger than 64 MiB when each number gets a line and is indented.
+    let (open, close) = ("[".repeat(100), "]".repeat(100));
+    let zeros = format!("{{\"x_other\": {open}{}0{close}, ", "0,".repeat(400_000));
+    machine.write(REGISTRY, machine.read(REGISTRY).replacen('{', &zeros, 1));
+    let before = machine.read(REGISTRY);
+    machine.kinfra("release 1 --force").exits(1).says("would be larger than 64 MiB");
+    assert!(machine.read(REGISTRY) == before);
+    machine.kinfra("slots").exits(0);
+}
+
+#[test]
+fn files_that_others_may_read_are_closed_by_the_next_save() {
+    let machine = claimed();
+    for name in ["registry.json", "registry.json.bak", ".lock"] {
+        machine.set_mode(&format!("~/pool/{name}"), 0o644);
+    }
+    machine.kinfra("release 1 --force").exits(0);
+    for name in ["registry.json", "registry.json.bak", ".lock"] {
+        assert_eq!(machine.mode(&format!("~/pool/{name}")), 0o600, "{name}");
+    }
+}
+
+#[test]
+fn names_that_are_no_text_stop_nobody() {
+    let machine = claimed();
+    let name = std::ffi::OsStr::from_bytes(b"bad\xff");
+    for dir in ["~/pool", "~/pool/.tmp", "~/pool/slot-1"] {
+        fs::write(machine.path(dir).join(name), "theirs").expect("a file");
+    }
+    machine.kinfra("plan").exits(0);
+    machine.kinfra("doctor").exits(0).prints("1 left in ");
+    machine.kinfra("release 1 --force").exits(0);
+    machine.kinfra("apply").exits(0);
+    assert!(!machine.path("~/pool/.tmp").join(name).exists());
+    machine.write(REGISTRY, "{");
+    machine.kinfra("doctor --repair --auto-approve").exits(0);
 }
 
 #[test]

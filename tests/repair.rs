@@ -80,18 +80,30 @@ fn a_registry_that_can_be_read_needs_no_repair() {
 fn the_backup_comes_back() {
     let machine = applied();
     machine.kinfra("claim --slot 2").exits(0);
-    machine.kinfra("release").exits(0);
-    let backup = machine.read(BACKUP);
+    let whole = machine.read(REGISTRY);
     machine.write(REGISTRY, "broken");
     let run = repair(&machine, "").exits(0).prints("  + Would restore 2 slot(s) from the backup\n");
     let run = run.prints("      slot 2  held by ").prints("Repaired the registry. `kinfra plan` shows ");
-    // The release is lost, a claim never is.
+    // Although nothing was saved after the claim.
     run.prints("/project since ");
-    assert_eq!([machine.read(REGISTRY), machine.read(BACKUP)], [backup.clone(), backup]);
+    assert_eq!([machine.read(REGISTRY), machine.read(BACKUP)], [whole.clone(), whole]);
     assert_eq!(kept(&machine).len(), 1);
     assert_eq!(machine.read(&format!("~/pool/{}", kept(&machine)[0])), "broken");
     machine.kinfra("plan --detailed-exitcode").exits(0);
     machine.kinfra("release").exits(0).prints("Released slot 2");
+}
+
+#[test]
+fn the_last_claim_is_in_the_backup_too() {
+    for vanish in
+        [(|machine| machine.remove(REGISTRY)) as fn(&Machine), |machine| machine.write(REGISTRY, "")]
+    {
+        let machine = applied();
+        machine.kinfra("claim").exits(0);
+        vanish(&machine);
+        repair(&machine, "").exits(0).prints("      slot 1  held by ");
+        machine.kinfra("claim").exits(0).prints("Slot 1 (only) is yours already");
+    }
 }
 
 #[test]

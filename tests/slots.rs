@@ -117,7 +117,7 @@ fn a_registry_that_cannot_be_trusted_is_refused_and_stays_as_it_is() {
         (whole[..whole.len() / 2].to_owned(), "is corrupt: line "),
         (
             whole.replace("\"version\": 2", "\"version\": 3"),
-            "is corrupt: version: 3 is newer than this kinfra",
+            "cannot be read: version: 3 is newer than this kinfra",
         ),
         (whole.replace("\"slot_id\": 10", "\"slot_id\": 2"), "is corrupt: slots.10: has slot_id 2"),
         (whole.replace("\"10\": {", "\"2\": {"), "is corrupt: line "),

@@ -13,6 +13,7 @@ use crate::host::fs::Found;
 use crate::host::root::{BACKUP, REGISTRY, Root};
 use crate::invocation::Invocation;
 use crate::observe::{look_at_slots, registry};
+use crate::registry::Registry;
 use crate::repair::{Repair, repair};
 use crate::report;
 use crate::slot::Obstacle;
@@ -41,17 +42,20 @@ fn run_repair(args: &DoctorArgs, pool: &Pool, claim_files: &[&Utf8Path]) -> Resu
         return Ok(Exit::Done);
     };
     if let Ok(Found::Other(Obstacle::Forbidden)) = root.dir().read(Utf8Path::new(REGISTRY), 0) {
-        let message =
-            format!("`{path}` belongs to somebody else, and may be whole: make it yours with `sudo chown`");
-        return Err(Fault::refused(message).into());
+        return Err(broken.context(Fault::refused("it may be whole, and is not replaced")));
     }
+    // A newer kinfra's is whole, and an older one would take its place.
+    if Registry::parse(&root.broken_registry()).is_err_and(|corrupt| corrupt.is_newer) {
+        return Err(broken);
+    }
+    root.check_backup()?;
     // Docker is asked before the lock is taken, which is never held while another program runs.
     let used = slots_in_use(&root, pool, claim_files)?;
-    let propose = |root: &Root| -> Result<Repair> {
+    let propose = |root: &Root, legible: &str| -> Result<Repair> {
         let backup = root.backup().ok().flatten().unwrap_or_default();
-        Ok(repair(pool, &look_at_slots(root, pool)?, &root.broken_registry(), &backup, &used))
+        Ok(repair(pool, &look_at_slots(root, pool)?, legible, &backup, &used))
     };
-    let shown = propose(&root)?;
+    let shown = propose(&root, &root.broken_registry())?;
     let suffix = free_suffix(&root)?;
     let mut kept = vec![REGISTRY];
     if !shown.from_backup {
@@ -63,11 +67,12 @@ fn run_repair(args: &DoctorArgs, pool: &Pool, claim_files: &[&Utf8Path]) -> Resu
     approve::ask("Do you want to replace the registry?", args.auto_approve)?;
 
     let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra doctor --repair"))?;
-    if registry(locked.root()).is_ok() || propose(locked.root())? != shown {
+    let legible = locked.root().broken_registry();
+    if registry(locked.root()).is_ok() || propose(locked.root(), &legible)? != shown {
         return Err(Fault::refused("the registry changed meanwhile: nothing was repaired, run again").into());
     }
     let text = shown.registry.to_text()?;
-    locked.replace_broken_registry(&text, &format!("{REGISTRY}{suffix}"))?;
+    locked.replace_broken_registry(&text, &legible, &format!("{REGISTRY}{suffix}"))?;
     if !shown.from_backup {
         let dir = locked.root().dir();
         if kept.contains(&BACKUP) {

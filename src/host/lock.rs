@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use rustix::io::Errno;
+
 use super::clock;
 use super::fs::Dir;
 use crate::fault::Fault;
@@ -68,9 +70,10 @@ impl Lock {
                     pause = (pause * 2).min(Duration::from_millis(50));
                 }
                 Err(TryLockError::Error(error)) => {
-                    let message =
-                        format!("`{path}` cannot be locked ({error}): put the root on a local file system");
-                    return Err(Fault::locked(message).into());
+                    let cannot = [Errno::NOLCK, Errno::OPNOTSUPP].map(Errno::raw_os_error);
+                    let may_hold = !error.raw_os_error().is_some_and(|code| cannot.contains(&code));
+                    let advice = if may_hold { "" } else { ": put the root on a local file system" };
+                    return Err(Fault::locked(format!("`{path}` cannot be locked ({error}){advice}")).into());
                 }
             }
         }

@@ -32,12 +32,15 @@ pub fn listener(port: Port) -> Option<(u32, String)> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| listening_inode(table, port))?;
     let socket = format!("socket:[{inode}]");
     let proc = Dir::open("/proc".into()).ok()?;
-    let mut processes = proc.names().ok()?.into_iter().filter_map(|name| name.parse::<u32>().ok());
+    let mut processes = proc.names().ok()?.into_iter().filter_map(|name| name.to_str()?.parse::<u32>().ok());
     let pid = processes.find(|pid| {
         let handles = Dir::open(format!("/proc/{pid}/fd").as_str().into());
         let names = handles.as_ref().ok().and_then(|handles| handles.names().ok()).unwrap_or_default();
         handles.is_ok_and(|handles| {
-            names.iter().any(|name| handles.link_target(name).is_some_and(|to| to == socket))
+            names
+                .iter()
+                .filter_map(|name| name.to_str())
+                .any(|name| handles.link_target(name).is_some_and(|to| to == socket))
         })
     })?;
     let name = super::fs::read_named(format!("/proc/{pid}/comm").as_str().into(), 4096).ok()??;

@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::fs::{self, Dir, Found};
 use super::lock::{Lock, LockPolicy};
 use super::staging::Staging;
+use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::slot::{FileMode, Obstacle, SlotId};
 
@@ -19,6 +20,8 @@ pub const BACKUP: &str = "registry.json.bak";
 pub const LOCK: &str = super::lock::NAME;
 /// Where everything in the root is written before it is moved into place.
 pub const TEMPORARY: &str = ".tmp";
+/// What the second name of a staged registry begins with; the hash of the text that it replaces follows.
+const REPLACES: &str = "replaces-";
 /// The most that a registry may be, in bytes.
 const REGISTRY_LIMIT: u64 = 64 << 20;
 
@@ -171,7 +174,23 @@ impl Root {
                 Err(Fault::unreadable(message).into())
             }
             Ok(Found::Other(obstacle)) => Err(unreadable(&format!("`{path}` is {obstacle}")).into()),
+            Err(error) if fs::is_system_error(&error) => Err(error),
             Err(error) => Err(unreadable(&format!("{error:#}")).into()),
+        }
+    }
+
+    /// Refuses a backup that is no regular file: the next save would replace it.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is none.
+    pub fn check_backup(&self) -> Result<()> {
+        match self.dir.obstacle(BACKUP)? {
+            None | Some(Obstacle::File) => Ok(()),
+            Some(obstacle) => {
+                let path = self.path().join(BACKUP);
+                let message = format!("`{path}` is {obstacle}: move it away while no kinfra runs");
+                Err(Fault::unreadable(message).into())
+            }
         }
     }
 
@@ -187,7 +206,11 @@ impl Root {
 
     /// What can be read of a registry that cannot be trusted; empty when nothing can.
     pub fn broken_registry(&self) -> String {
-        match self.dir.read(Utf8Path::new(REGISTRY), REGISTRY_LIMIT) {
+        self.legible(REGISTRY)
+    }
+
+    fn legible(&self, name: &str) -> String {
+        match self.dir.read(Utf8Path::new(name), REGISTRY_LIMIT) {
             Ok(Found::This(content)) => String::from_utf8_lossy(&content.bytes).into_owned(),
             Ok(Found::Nothing | Found::Other(_)) | Err(_) => String::new(),
         }
@@ -213,6 +236,11 @@ impl Root {
         self.dir.path().join(REGISTRY)
     }
 
+    /// The slots that have something in the root under the name of their directory.
+    pub fn slots(&self) -> Result<Vec<SlotId>> {
+        Ok(self.dir.names()?.iter().filter_map(|name| SlotId::of_directory(name.to_str()?)).collect())
+    }
+
     /// The directory of a slot.
     pub fn slot(&self, slot: SlotId) -> Result<Found<Dir>> {
         self.dir.dir(Utf8Path::new(&slot.directory()))
@@ -225,14 +253,10 @@ impl Root {
     pub fn lock(self, policy: &LockPolicy<'_>) -> Result<LockedRoot> {
         let lock = Lock::acquire(&self.dir, policy)?;
         let temporary = self.dir.make_dir(Utf8Path::new(TEMPORARY))?;
-        temporary.empty()?;
-        // The next save would replace it.
-        if let Some(obstacle) = self.dir.obstacle(BACKUP)?.filter(|obstacle| *obstacle != Obstacle::File) {
-            let path = self.path().join(BACKUP);
-            let message = format!("`{path}` is {obstacle}: move it away while no kinfra runs");
-            return Err(Fault::unreadable(message).into());
-        }
-        Ok(LockedRoot { root: self, lock, temporary })
+        self.check_backup()?;
+        let locked = LockedRoot { root: self, lock, temporary };
+        locked.sweep()?;
+        Ok(locked)
     }
 }
 
@@ -247,7 +271,7 @@ pub struct LockedRoot {
 impl Drop for LockedRoot {
     /// What a failure left staged goes at once. What cannot go now, the next writer sweeps.
     fn drop(&mut self) {
-        let _ = self.temporary.empty();
+        let _ = self.sweep();
     }
 }
 
@@ -262,55 +286,83 @@ impl LockedRoot {
         Staging::new(&self.root.dir, &self.temporary)
     }
 
-    /// Replaces the registry, atomically and durably. `read` is the text that the new one was made from.
+    /// Replaces the registry and its backup, durably and each atomically. `read` is the text that the new one was made
+    /// from.
     ///
     /// # Errors
     /// [`Fault`] when the registry on disk is no longer the one that was read: another program's write is not lost.
     pub fn save_registry(&self, read: Option<&str>, new: &str) -> Result<()> {
+        if u64::try_from(new.len()).unwrap_or(u64::MAX) > REGISTRY_LIMIT {
+            let (path, limit) = (self.root.registry_path(), REGISTRY_LIMIT >> 20);
+            return Err(anyhow!("`{path}` would be larger than {limit} MiB, so it was not saved"));
+        }
         self.stage_state(REGISTRY, new)?;
         self.check_lock()?;
         if self.root.registry()?.as_deref() != read {
             return Err(self.was_changed());
         }
         match read {
-            None if !self.temporary.rename_new(REGISTRY, self.dir(), REGISTRY)? => {
-                return Err(self.was_changed());
-            }
-            None => {}
-            Some(old) if self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)? => {
-                // What comes out is what was there, whoever put it there since the check.
-                if !self.staged_is(REGISTRY, old) {
-                    self.give_back(new)?;
+            None => {
+                if !self.temporary.rename_new(REGISTRY, self.dir(), REGISTRY)? {
                     return Err(self.was_changed());
                 }
-                self.temporary.rename_over(REGISTRY, self.dir(), BACKUP)?;
+                // A backup without a registry means that the registry vanished, so the first backup comes after it.
+                self.dir().sync()?;
             }
-            // Where names cannot be exchanged, a program that saves just now is not noticed.
-            Some(old) => {
-                if !self.dir().link(REGISTRY, &self.temporary, BACKUP) {
-                    self.stage_state(BACKUP, old)?;
-                }
-                self.temporary.rename_over(BACKUP, self.dir(), BACKUP)?;
-                self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY)?;
-            }
+            Some(old) => self.exchange_registry(old)?,
         }
-        self.dir().sync()?;
-        // A backup without a registry means that the registry vanished, so the first backup comes after it.
-        self.ensure_backup(new)
+        self.replace_backup(new)
     }
 
-    /// Puts another program's registry back in the place of `ours`. If that program has saved again by then, once more.
-    fn give_back(&self, ours: &str) -> Result<()> {
+    /// Puts the staged registry in the place of `old`. What comes out is what was there, whoever put it there since it was
+    /// looked at; the second name tells what should have come out, also to whoever comes after a crash.
+    fn exchange_registry(&self, old: &str) -> Result<()> {
+        let replaces = format!("{REPLACES}{}", Digest::of(old.as_bytes()));
+        let told = self.temporary.link(REGISTRY, &self.temporary, &replaces);
+        if !told || !self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)? {
+            // Where names cannot be exchanged, a program that saves just now is not noticed.
+            return self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY);
+        }
+        if self.give_back(&replaces)? { Err(self.was_changed()) } else { Ok(()) }
+    }
+
+    /// Puts a registry back that another program saved just before it was exchanged for ours. Says whether there was one.
+    fn give_back(&self, replaces: &str) -> Result<bool> {
+        if !self.dir().same_file(REGISTRY, &self.temporary, replaces)? {
+            return Ok(false);
+        }
+        match self.temporary.read(Utf8Path::new(REGISTRY), REGISTRY_LIMIT) {
+            Ok(Found::Nothing) => return Ok(false),
+            Ok(Found::This(content)) if replaces == format!("{REPLACES}{}", Digest::of(&content.bytes)) => {
+                return Ok(false);
+            }
+            Err(error) if fs::is_system_error(&error) => return Err(error),
+            Ok(Found::This(_) | Found::Other(_)) | Err(_) => {}
+        }
         self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)?;
-        if !self.staged_is(REGISTRY, ours) {
+        if !self.temporary.same_file(REGISTRY, &self.temporary, replaces)? {
+            // That program has saved once more, just now.
             self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)?;
         }
-        Ok(())
+        self.dir().sync()?;
+        Ok(true)
     }
 
-    fn staged_is(&self, name: &str, text: &str) -> bool {
-        let staged = self.temporary.read(Utf8Path::new(name), REGISTRY_LIMIT);
-        matches!(staged, Ok(Found::This(content)) if content.bytes == text.as_bytes())
+    /// Completes or takes back a save that was cut short, and removes everything that was on its way.
+    fn sweep(&self) -> Result<()> {
+        let names = self.temporary.names()?;
+        let replaces = names.iter().filter_map(|name| name.to_str()).find(|name| name.starts_with(REPLACES));
+        if let Some(replaces) = replaces {
+            let was_saved = self.dir().same_file(REGISTRY, &self.temporary, replaces)?;
+            if was_saved
+                && !self.give_back(replaces)?
+                && let Some(text) = self.root.registry()?
+            {
+                self.temporary.remove_file(BACKUP)?;
+                self.replace_backup(&text)?;
+            }
+        }
+        if names.is_empty() { Ok(()) } else { self.temporary.empty() }
     }
 
     fn was_changed(&self) -> Error {
@@ -325,21 +377,39 @@ impl LockedRoot {
         if self.dir().has(BACKUP)? { Ok(()) } else { self.replace_backup(text) }
     }
 
-    /// Puts a registry in the place of one that cannot be read, which stays under the name `aside`.
-    pub fn replace_broken_registry(&self, new: &str, aside: &str) -> Result<()> {
+    /// Puts a registry in the place of one that cannot be read, which stays under the name `aside`. `broken` is what could
+    /// be read of it.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is no longer that one.
+    pub fn replace_broken_registry(&self, new: &str, broken: &str, aside: &str) -> Result<()> {
         self.stage_state(REGISTRY, new)?;
         self.check_lock()?;
-        // By a second name, so that there is a registry at every moment. What is no file can only be moved.
-        if self.dir().has(REGISTRY)?
-            && !self.dir().link(REGISTRY, self.dir(), aside)
-            && !self.dir().rename_new(REGISTRY, self.dir(), aside)?
-        {
+        if !self.dir().has(REGISTRY)? {
+            if !self.temporary.rename_new(REGISTRY, self.dir(), REGISTRY)? {
+                return Err(self.was_changed());
+            }
+            return self.dir().sync();
+        }
+        // Beside each other and not among what is swept: killed in between, both are there.
+        if !self.temporary.rename_new(REGISTRY, self.dir(), aside)? {
             let message =
                 format!("`{}` is there already: run again in a second", self.root.path().join(aside));
             return Err(Fault::refused(message).into());
         }
-        self.dir().sync()?;
-        self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY)?;
+        if !self.dir().exchange(aside, self.dir(), REGISTRY)? {
+            self.dir().remove_file(aside)?;
+            let path = self.root.registry_path();
+            return Err(Fault::refused(format!(
+                "`{path}` cannot be replaced here: move it away and run again"
+            ))
+            .into());
+        }
+        if self.root.legible(aside) != broken {
+            self.dir().exchange(aside, self.dir(), REGISTRY)?;
+            self.dir().remove_file(aside)?;
+            return Err(self.was_changed());
+        }
         self.dir().sync()
     }
 

@@ -13,6 +13,8 @@ pub struct Corrupt {
     pub place: String,
     /// What is wrong there.
     pub reason: String,
+    /// Whether nothing is wrong but that a newer kinfra wrote it.
+    pub is_newer: bool,
 }
 
 impl fmt::Display for Corrupt {
@@ -76,7 +78,7 @@ fn below(path: &str, key: &str) -> String {
 }
 
 pub(crate) fn corrupt(place: impl Into<String>, reason: impl Into<String>) -> Corrupt {
-    Corrupt { place: place.into(), reason: reason.into() }
+    Corrupt { place: place.into(), reason: reason.into(), is_newer: false }
 }
 
 pub(crate) fn at_line(error: &serde_json::Error) -> Corrupt {

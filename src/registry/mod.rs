@@ -89,10 +89,9 @@ impl Registry {
         match field::<u64>(&mut document, "", "version")? {
             VERSION => {}
             newer if newer > VERSION => {
-                return Err(corrupt(
-                    "version",
-                    format!("{newer} is newer than this kinfra, which reads {VERSION}: upgrade kinfra"),
-                ));
+                let reason =
+                    format!("{newer} is newer than this kinfra, which reads {VERSION}: upgrade kinfra");
+                return Err(Corrupt { is_newer: true, ..corrupt("version", reason) });
             }
             older => {
                 return Err(corrupt(

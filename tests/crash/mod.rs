@@ -6,9 +6,9 @@
 //! that a crash can leave between two calls.
 //!
 //! ```text
-//! cargo test --release -- --ignored crash                                  # what CI runs
-//! KINFRA_CRASH_ALL=1 cargo test --release -- --ignored crash::killed_twice # every double kill: an hour
-//! KINFRA_CRASH_SEED=7 cargo test --release -- --ignored crash::killed_twice # another sample
+//! cargo test --profile ci -- --ignored crash                                  # what CI runs
+//! KINFRA_CRASH_ALL=1 cargo test --profile ci -- --ignored crash::killed_twice # every double kill: an hour
+//! KINFRA_CRASH_SEED=7 cargo test --profile ci -- --ignored crash::killed_twice # another sample
 //! ```
 //!
 //! Figures go to stdout, and to the file that `KINFRA_FIGURES` names, if it is set.

@@ -1,6 +1,6 @@
 //! What holds for every pool, tried on pools made at random. What breaks a property is shrunk and shown.
 //!
-//! `cargo test` tries each property a few times, `cargo test --release -- --ignored` 10,000 times; `PROPTEST_CASES`
+//! `cargo test` tries each property a few times, `cargo test --profile ci -- --ignored` 10,000 times; `PROPTEST_CASES`
 //! overrides both.
 
 use std::collections::{BTreeMap, BTreeSet};

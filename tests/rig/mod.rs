@@ -34,7 +34,12 @@ pub(crate) fn figure(text: &str) {
 /// The same command, run by another program: `through(["strace", "-f"], …)`.
 pub(crate) fn through(program: impl IntoIterator<Item = impl AsRef<OsStr>>, command: &Command) -> Command {
     let mut words = program.into_iter();
-    let mut wrapped = Command::new(words.next().expect("a program"));
+    // Found here: the command may be one that finds no programs.
+    let program = words.next().expect("a program");
+    let dirs = std::env::var_os("PATH").unwrap_or_default();
+    let found =
+        std::env::split_paths(&dirs).map(|dir| dir.join(program.as_ref())).find(|path| path.is_file());
+    let mut wrapped = Command::new(found.unwrap_or_else(|| panic!("this test needs {:?}", program.as_ref())));
     wrapped.args(words).arg(command.get_program()).args(command.get_args());
     wrapped.stdin(Stdio::null()).env_clear();
     wrapped.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -21,16 +21,27 @@ pub(crate) struct Paused {
 impl Paused {
     /// Starts a command and stops it after a call. `None` if it ended before.
     pub(crate) fn after(command: &Command, call: &Call) -> Option<Self> {
+        Self::under(command, &Injection::Stop(call))
+    }
+
+    /// Starts a command under an injection that stops it. `None` if it ended before.
+    pub(crate) fn under(command: &Command, injection: &Injection<'_>) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let trace = dir.path().join("trace");
-        let mut strace = Injection::Stop(call).command(command, &trace);
+        let mut strace = injection.command(command, &trace);
         let mut strace = strace.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("strace starts");
         let begun = Instant::now();
         loop {
             let trace = fs::read_to_string(&trace).unwrap_or_default();
-            if let Some(line) = trace.lines().find(|line| line.ends_with("--- stopped by SIGSTOP ---")) {
-                let pid = line.split(' ').next().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
-                return Some(Self { strace, kinfra: pid.expect("a process"), _dir: dir });
+            let stopped = trace.lines().filter(|line| line.ends_with("--- stopped by SIGSTOP ---"));
+            let stopped = stopped.filter_map(process).collect::<Vec<_>>();
+            let kinfra = trace.lines().find_map(process);
+            if let Some(kinfra) = kinfra.filter(|kinfra| stopped.contains(kinfra)) {
+                return Some(Self { strace, kinfra, _dir: dir });
+            }
+            // A program that kinfra asks something makes the same calls.
+            for other in stopped {
+                let _ = kill_process(other, Signal::CONT);
             }
             if strace.try_wait().expect("strace can be asked").is_some() {
                 return None;
@@ -45,4 +56,9 @@ impl Paused {
         kill_process(self.kinfra, Signal::CONT).expect("kinfra can be continued");
         Run::from(self.strace.wait_with_output().expect("strace ends"))
     }
+}
+
+/// The process of a line of a trace.
+fn process(line: &str) -> Option<Pid> {
+    line.split(' ').next().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw)
 }

@@ -44,6 +44,8 @@ pub(crate) enum Injection<'a> {
     Lies(&'static str),
     /// Stops it after a call, until somebody lets it go on.
     Stop(&'a Call),
+    /// The same, and something else, such as `signal=KILL`, at a later call of another name.
+    StopThen(&'a Call, &'a Call, &'static str),
 }
 
 /// A run under strace that has ended.
@@ -71,19 +73,22 @@ impl Injection<'_> {
     /// The same command under strace, which writes to `trace`.
     pub(crate) fn command(&self, command: &Command, trace: &Path) -> Command {
         let trace = trace.to_str().expect("a UTF-8 path");
-        let (names, inject) = match self {
-            Self::None => (CLASSES, None),
-            Self::Kill(call) => (&*call.name, Some(call.inject("signal=KILL"))),
-            Self::Error(call, error) => (&*call.name, Some(call.inject(&format!("error={error}")))),
-            Self::Lie(call) => (&*call.name, Some(call.inject("retval=0"))),
-            Self::Lies(names) => (*names, Some(format!("--inject={names}:retval=0"))),
-            Self::Stop(call) => (&*call.name, Some(call.inject("signal=STOP"))),
+        let (names, injections) = match self {
+            Self::None => (CLASSES.to_owned(), vec![]),
+            Self::Kill(call) => (call.name.clone(), vec![call.inject("signal=KILL")]),
+            Self::Error(call, error) => (call.name.clone(), vec![call.inject(&format!("error={error}"))]),
+            Self::Lie(call) => (call.name.clone(), vec![call.inject("retval=0")]),
+            Self::Lies(names) => ((*names).to_owned(), vec![format!("--inject={names}:retval=0")]),
+            Self::Stop(call) => (call.name.clone(), vec![call.inject("signal=STOP")]),
+            Self::StopThen(stop, call, what) => {
+                (format!("{},{}", stop.name, call.name), vec![stop.inject("signal=STOP"), call.inject(what)])
+            }
         };
         let traced = format!("--trace={names}");
         // The filter lets all other calls pass at full speed. With it strace 6.1 drops injected signals.
         let filter = matches!(self, Self::Error(..)).then_some("--seccomp-bpf");
         let strace = ["strace", "-f", "-qq", "-y", "-o", trace, &traced];
-        through(strace.into_iter().chain(filter).chain(inject.as_deref()), command)
+        through(strace.into_iter().chain(filter).chain(injections.iter().map(String::as_str)), command)
     }
 
     /// Runs a command under strace, which writes to `trace`.
@@ -124,8 +129,10 @@ impl Traced {
         let mut calls = None;
         for line in &self.trace {
             let (process, call) = line.split_once(' ').expect("a process and its call");
-            // strace counts by process, and so does this only while there is one.
-            assert!(self.trace[0].starts_with(&format!("{process} ")), "a second process: {line}");
+            // strace counts by process. Another is a program that kinfra asks something.
+            if !self.trace[0].starts_with(&format!("{process} ")) {
+                continue;
+            }
             let call = call.trim_start();
             let Some((name, _)) = call.split_once('(').filter(|_| !call.starts_with(['+', '-'])) else {
                 continue;

@@ -85,7 +85,11 @@ impl Machine {
 
     pub(crate) fn remove(&self, path: &str) {
         let path = self.path(path);
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let removed = if path.is_dir() && !path.is_symlink() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
         removed.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 

@@ -1,10 +1,11 @@
 //! Files by directory handle: nothing below a [`Dir`] is reached through a symbolic link. Looking at them is here,
 //! changing them in `write`.
 
-use std::ffi::CString;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -115,13 +116,11 @@ impl Dir {
     }
 
     /// The names in the directory, sorted.
-    pub fn names(&self) -> Result<Vec<String>> {
-        let list = || -> io::Result<Vec<String>> {
+    pub fn names(&self) -> Result<Vec<OsString>> {
+        let list = || -> io::Result<Vec<OsString>> {
             let mut names = Vec::new();
             for entry in rustix::fs::Dir::read_from(&self.handle)? {
-                let name = CString::from(entry?.file_name());
-                let name =
-                    name.into_string().map_err(|_| io::Error::other("it has a name that is not UTF-8"))?;
+                let name = OsString::from_vec(entry?.file_name().to_bytes().to_vec());
                 if name != "." && name != ".." {
                     names.push(name);
                 }
@@ -193,6 +192,20 @@ impl Dir {
         }
     }
 
+    /// Whether two names, each in its directory, are one file.
+    pub fn same_file(&self, name: &str, other_dir: &Self, other: &str) -> Result<bool> {
+        let look =
+            |dir: &Self, name: &str| match rustix::fs::statat(&dir.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => Ok(Some((stat.st_dev, stat.st_ino))),
+                Err(Errno::NOENT) => Ok(None),
+                Err(errno) => {
+                    Err(errno).with_context(|| format!("could not examine `{}`", dir.path.join(name)))
+                }
+            };
+        let one = look(self, name)?;
+        Ok(one.is_some() && one == look(other_dir, other)?)
+    }
+
     /// Whether anything stands at a name in the directory.
     pub fn has(&self, name: &str) -> Result<bool> {
         match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -207,7 +220,7 @@ impl Dir {
         #[cfg(target_os = "linux")]
         {
             // The magic numbers are those of linux/magic.h.
-            const NETWORK: [(u32, &str); 7] = [
+            const NETWORK: [(u32, &str); 11] = [
                 (0x6969, "NFS"),
                 (0x517B, "SMB"),
                 (0xFF53_4D42, "CIFS"),
@@ -215,6 +228,10 @@ impl Dir {
                 (0x0102_1997, "9p"),
                 (0x5346_414F, "AFS"),
                 (0x00C3_6400, "Ceph"),
+                (0x0BD0_0BD0, "Lustre"),
+                (0x7375_7245, "Coda"),
+                (0x7461_636F, "OCFS2"),
+                (0x0116_1970, "GFS2"),
             ];
             let stat = rustix::fs::fstatfs(&self.handle)
                 .with_context(|| format!("could not examine the file system of `{}`", self.path))?;
@@ -268,6 +285,12 @@ fn obstacle_to_file(stat: &Stat) -> Option<Obstacle> {
         | FileType::BlockDevice
         | FileType::Unknown => Some(Obstacle::Special),
     }
+}
+
+/// Whether the system failed: that says nothing about what is in a file.
+pub fn is_system_error(error: &anyhow::Error) -> bool {
+    let by_code = |error: &io::Error| error.raw_os_error().is_some();
+    error.downcast_ref::<Errno>().is_some() || error.downcast_ref().is_some_and(by_code)
 }
 
 fn read_up_to(file: File, size: i64, limit: u64) -> io::Result<Vec<u8>> {

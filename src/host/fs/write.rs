@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::{Dir, Found};
+use super::{Dir, Found, dir_flags};
 use crate::fault::Fault;
 use crate::slot::FileMode;
 
@@ -107,16 +107,7 @@ impl Dir {
 
     /// Removes a file, if it is there.
     pub fn remove_file(&self, name: &str) -> Result<()> {
-        self.remove(name, AtFlags::empty())
-    }
-
-    /// Removes an empty directory, if it is there.
-    pub fn remove_dir(&self, name: &str) -> Result<()> {
-        self.remove(name, AtFlags::REMOVEDIR)
-    }
-
-    fn remove(&self, name: &str, flags: AtFlags) -> Result<()> {
-        match rustix::fs::unlinkat(&self.handle, name, flags) {
+        match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(errno).with_context(|| format!("could not remove `{}`", self.path.join(name))),
         }
@@ -125,13 +116,25 @@ impl Dir {
     /// Removes everything in the directory, itself not. Links are removed, not followed.
     pub fn empty(&self) -> Result<()> {
         for name in self.names()? {
-            match self.child(&name)? {
-                Found::This(child) => {
-                    child.empty()?;
-                    self.remove_dir(&name)?;
+            let path = self.path.join(&*name.to_string_lossy());
+            let opened =
+                rustix::fs::openat(&self.handle, &name, dir_flags() | OFlags::NOFOLLOW, Mode::empty());
+            let removed = match opened {
+                Ok(handle) => {
+                    Self { handle, path: path.clone() }.empty()?;
+                    rustix::fs::unlinkat(&self.handle, &name, AtFlags::REMOVEDIR)
                 }
-                Found::Nothing => {}
-                Found::Other(_) => self.remove_file(&name)?,
+                Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => {
+                    rustix::fs::unlinkat(&self.handle, &name, AtFlags::empty())
+                }
+                Err(errno) => Err(errno),
+            };
+            match removed {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => {
+                    return Err(errno)
+                        .with_context(|| format!("could not remove `{path}`: remove it by hand"));
+                }
             }
         }
         Ok(())
@@ -143,7 +146,15 @@ impl Dir {
     /// [`Fault`](crate::fault::Fault) when it is no regular file.
     pub fn open_or_make(&self, name: &str) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR))
+        let private = Mode::RUSR | Mode::WUSR;
+        let file = self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, private))?;
+        // One that was there already keeps its mode when it is opened.
+        let closed = rustix::fs::fstat(&file).and_then(|stat| {
+            let mode = Mode::from_raw_mode(stat.st_mode);
+            if mode.intersects(Mode::RWXG | Mode::RWXO) { rustix::fs::fchmod(&file, private) } else { Ok(()) }
+        });
+        closed.with_context(|| format!("could not set the mode of `{}`", self.path.join(name)))?;
+        Ok(file)
     }
 
     /// Makes what the directory lists durable.
