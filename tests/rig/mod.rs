@@ -39,7 +39,8 @@ pub(crate) fn through(program: impl IntoIterator<Item = impl AsRef<OsStr>>, comm
     let dirs = std::env::var_os("PATH").unwrap_or_default();
     let found =
         std::env::split_paths(&dirs).map(|dir| dir.join(program.as_ref())).find(|path| path.is_file());
-    let mut wrapped = Command::new(found.unwrap_or_else(|| panic!("this test needs {:?}", program.as_ref())));
+    let mut wrapped =
+        Command::new(found.unwrap_or_else(|| panic!("this test needs {}", program.as_ref().display())));
     wrapped.args(words).arg(command.get_program()).args(command.get_args());
     wrapped.stdin(Stdio::null()).env_clear();
     wrapped.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -1,0 +1,207 @@
+//! Writing a pool's root: the registry, its backup, new files. Whoever holds a [`LockedRoot`] is the only writer.
+
+use anyhow::{Context as _, Error, Result, anyhow};
+use camino::Utf8Path;
+
+use super::{BACKUP, LOCK, REGISTRY, REGISTRY_LIMIT, Root};
+use crate::digest::Digest;
+use crate::fault::Fault;
+use crate::host::fs::{self, Dir, Found};
+use crate::host::lock::Lock;
+use crate::host::staging::Staging;
+use crate::slot::FileMode;
+
+/// What the second name of a staged registry begins with; the hash of the text that it replaces follows.
+const REPLACES: &str = "replaces-";
+
+/// A root whose lock is held: the right to write.
+#[derive(Debug)]
+pub struct LockedRoot {
+    pub(super) root: Root,
+    pub(super) lock: Lock,
+    pub(super) temporary: Dir,
+}
+
+impl Drop for LockedRoot {
+    /// What a failure left staged goes at once, unless it is needed to complete a save. The next writer does that, and
+    /// removes what cannot go now.
+    fn drop(&mut self) {
+        if matches!(self.interrupted_save(), Ok(None)) {
+            let _ = self.temporary.empty();
+        }
+    }
+}
+
+impl LockedRoot {
+    /// The root, for reading.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Begins to write new files.
+    pub fn stage(&self) -> Staging<'_> {
+        Staging::new(&self.root.dir, &self.temporary)
+    }
+
+    /// Replaces the registry and its backup, durably and each atomically. `read` is the text that the new one was made
+    /// from.
+    ///
+    /// # Errors
+    /// [`Fault`] when the registry on disk is no longer the one that was read: another program's write is not lost.
+    pub fn save_registry(&self, read: Option<&str>, new: &str) -> Result<()> {
+        if u64::try_from(new.len()).unwrap_or(u64::MAX) > REGISTRY_LIMIT {
+            let (path, limit) = (self.root.registry_path(), REGISTRY_LIMIT >> 20);
+            return Err(anyhow!("`{path}` would be larger than {limit} MiB, so it was not saved"));
+        }
+        // Both before either is in place: a disk that has no room for one changes nothing.
+        self.stage_state(REGISTRY, new)?;
+        self.stage_state(BACKUP, new)?;
+        self.check_lock()?;
+        if self.root.registry()?.as_deref() != read {
+            return Err(self.was_changed());
+        }
+        match read {
+            None => {
+                if !self.temporary.rename_new(REGISTRY, self.dir(), REGISTRY)? {
+                    return Err(self.was_changed());
+                }
+                // A backup without a registry means that the registry vanished, so the first backup comes after it.
+                self.dir().sync()?;
+            }
+            Some(old) => self.exchange_registry(old)?,
+        }
+        self.temporary.rename_over(BACKUP, self.dir(), BACKUP)?;
+        self.dir().sync()?;
+        self.temporary.empty()
+    }
+
+    /// Puts the staged registry in the place of `old`. What comes out is what was there, whoever put it there since it was
+    /// looked at; the second name tells what should have come out, also to whoever comes after a crash.
+    fn exchange_registry(&self, old: &str) -> Result<()> {
+        let replaces = format!("{REPLACES}{}", Digest::of(old.as_bytes()));
+        let told = self.temporary.link(REGISTRY, &self.temporary, &replaces);
+        if !told || !self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)? {
+            // Where names cannot be exchanged, a program that saves just now is not noticed.
+            return self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY);
+        }
+        if self.give_back(&replaces)? { Err(self.was_changed()) } else { Ok(()) }
+    }
+
+    /// Puts a registry back that another program saved just before it was exchanged for ours. Says whether there was one.
+    fn give_back(&self, replaces: &str) -> Result<bool> {
+        if !self.dir().same_file(REGISTRY, &self.temporary, replaces)? {
+            return Ok(false);
+        }
+        match self.temporary.read(Utf8Path::new(REGISTRY), REGISTRY_LIMIT) {
+            Ok(Found::Nothing) => return Ok(false),
+            Ok(Found::This(content)) if replaces == format!("{REPLACES}{}", Digest::of(&content.bytes)) => {
+                return Ok(false);
+            }
+            Err(error) if fs::is_system_error(&error) => return Err(error),
+            Ok(Found::This(_) | Found::Other(_)) | Err(_) => {}
+        }
+        self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)?;
+        if !self.temporary.same_file(REGISTRY, &self.temporary, replaces)? {
+            // That program has saved once more, just now.
+            self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)?;
+        }
+        self.dir().sync()?;
+        Ok(true)
+    }
+
+    /// Completes or takes back a save that was cut short, and removes everything that was on its way.
+    pub(super) fn sweep(&self) -> Result<()> {
+        if let Some(replaces) = self.interrupted_save()? {
+            let was_saved = self.dir().same_file(REGISTRY, &self.temporary, &replaces)?;
+            if was_saved
+                && !self.give_back(&replaces)?
+                && let Some(text) = self.root.registry()?
+            {
+                self.temporary.remove_file(BACKUP)?;
+                self.replace_backup(&text)?;
+            }
+        }
+        self.temporary.empty()
+    }
+
+    /// The name that a save left which was cut short.
+    fn interrupted_save(&self) -> Result<Option<String>> {
+        let names = self.temporary.names()?.into_iter().filter_map(|name| name.into_string().ok());
+        Ok(names.into_iter().find(|name| name.starts_with(REPLACES)))
+    }
+
+    fn was_changed(&self) -> Error {
+        let path = self.root.registry_path();
+        let message =
+            format!("`{path}` was changed by another program meanwhile: nothing was saved, run again");
+        Fault::refused(message).into()
+    }
+
+    /// Makes a backup of the registry if there is none. `text` is the registry's.
+    pub fn ensure_backup(&self, text: &str) -> Result<()> {
+        if self.dir().has(BACKUP)? { Ok(()) } else { self.replace_backup(text) }
+    }
+
+    /// Puts a registry in the place of one that cannot be read, which stays under the name `aside`. `broken` is what could
+    /// be read of it.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is no longer that one.
+    pub fn replace_broken_registry(&self, new: &str, broken: &str, aside: &str) -> Result<()> {
+        self.stage_state(REGISTRY, new)?;
+        self.check_lock()?;
+        if !self.dir().has(REGISTRY)? {
+            if !self.temporary.rename_new(REGISTRY, self.dir(), REGISTRY)? {
+                return Err(self.was_changed());
+            }
+            return self.dir().sync();
+        }
+        // Beside each other and not among what is swept: killed in between, both are there.
+        if !self.temporary.rename_new(REGISTRY, self.dir(), aside)? {
+            let message =
+                format!("`{}` is there already: run again in a second", self.root.path().join(aside));
+            return Err(Fault::refused(message).into());
+        }
+        if !self.dir().exchange(aside, self.dir(), REGISTRY)? {
+            self.dir().remove_file(aside)?;
+            let path = self.root.registry_path();
+            return Err(Fault::refused(format!(
+                "`{path}` cannot be replaced here: move it away and run again"
+            ))
+            .into());
+        }
+        if self.root.legible(aside) != broken {
+            self.dir().exchange(aside, self.dir(), REGISTRY)?;
+            self.dir().remove_file(aside)?;
+            return Err(self.was_changed());
+        }
+        self.dir().sync()
+    }
+
+    /// Replaces the backup.
+    pub fn replace_backup(&self, text: &str) -> Result<()> {
+        self.stage_state(BACKUP, text)?;
+        self.temporary.rename_over(BACKUP, self.dir(), BACKUP)?;
+        self.dir().sync()
+    }
+
+    fn dir(&self) -> &Dir {
+        &self.root.dir
+    }
+
+    /// Writes a file of the root's state where nobody looks for it, durably.
+    fn stage_state(&self, name: &str, text: &str) -> Result<()> {
+        let file = self.temporary.write_new(name, text.as_bytes(), FileMode::PRIVATE)?;
+        // The library's own would try again when it fails with EINTR, and what it failed to write may be lost by then.
+        rustix::fs::fsync(&file)
+            .with_context(|| format!("could not sync `{}`", self.temporary.path().join(name)))
+    }
+
+    fn check_lock(&self) -> Result<()> {
+        if self.lock.is_held(self.dir())? {
+            return Ok(());
+        }
+        let path = self.root.path().join(LOCK);
+        Err(Fault::locked(format!("`{path}` was replaced while kinfra held it: nothing was saved")).into())
+    }
+}
