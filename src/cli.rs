@@ -3,8 +3,10 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::plan::{Flag, Options};
 use crate::slot::SlotId;
 
 /// Provision a declared pool of sandbox slots.
@@ -25,7 +27,8 @@ Exit codes:
    1  failed                                    7  Docker failed
    2  differences (only --detailed-exitcode)   64  wrong usage
    3  no free slot matches                     65  slots.toml or a template is invalid
-   4  refused: held by another, unsafe path
+   4  refused: held by another, unsafe path,  130  interrupted: what was in flight is completed
+      changed meanwhile, approval missing
    5  state unreadable: corrupt, newer or vanished";
 
 /// The verbs.
@@ -70,12 +73,64 @@ pub struct PoolArgs {
     pub root: Option<Utf8PathBuf>,
 }
 
+/// What a plan may do, and to which slots.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
+pub struct PlanningArgs {
+    /// Change what is older than slots.toml: files that kinfra wrote, and registry entries
+    #[arg(long)]
+    pub update: bool,
+    /// Also replace files that were edited by hand; copies are kept in `backups`
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Remove slots that are no longer in slots.toml, unclaimed and without containers
+    #[arg(long)]
+    pub prune: bool,
+    /// Also change slots that somebody has claimed
+    #[arg(long)]
+    pub include_claimed: bool,
+    /// These slots and no others, such as `1-3,7`
+    #[arg(long, value_name = "SLOTS", value_parser = slot_ids)]
+    pub only: Option<SlotIds>,
+    /// All slots but these
+    #[arg(long, value_name = "SLOTS", value_parser = slot_ids)]
+    pub exclude: Option<SlotIds>,
+}
+
+/// Slots by their ids.
+#[derive(Debug, Clone)]
+pub struct SlotIds(pub BTreeSet<SlotId>);
+
+impl PlanningArgs {
+    /// The flags as options.
+    pub fn options(&self) -> Options {
+        let Self { update, overwrite, prune, include_claimed, only, exclude } = self;
+        let given = [
+            (*update, Flag::Update),
+            (*overwrite, Flag::Overwrite),
+            (*prune, Flag::Prune),
+            (*include_claimed, Flag::IncludeClaimed),
+        ];
+        Options {
+            allowed: given.into_iter().filter_map(|(given, flag)| given.then_some(flag)).collect(),
+            only: only.as_ref().map(|slots| slots.0.clone()),
+            exclude: exclude.as_ref().map(|slots| slots.0.clone()).unwrap_or_default(),
+        }
+    }
+}
+
 /// `kinfra plan`
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub planning: PlanningArgs,
+    /// Show the differences of each file
+    #[arg(long)]
+    pub diff: bool,
     /// Exit with 2 when there are differences
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -87,9 +142,18 @@ pub struct ApplyArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub planning: PlanningArgs,
     /// Only print the plan, as `kinfra plan` does
     #[arg(long)]
     pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// Exit with 2 when something stays that is not as declared
+    #[arg(long)]
+    pub detailed_exitcode: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
@@ -169,6 +233,11 @@ pub struct ListArgs {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+/// A list of slot ids.
+fn slot_ids(text: &str) -> Result<SlotIds, String> {
+    SlotId::parse_list(text).map(|ids| SlotIds(ids.into_iter().collect()))
 }
 
 /// The id of one slot.

@@ -42,6 +42,13 @@ pub struct Slot {
     pub files: BTreeMap<RelPath, File>,
 }
 
+impl Pool {
+    /// The name of a slot's Compose project.
+    pub fn project(&self, slot: SlotId) -> String {
+        format!("{}-{}", self.name, slot.directory())
+    }
+}
+
 impl Slot {
     /// What the registry is to say of the slot.
     pub fn provisioned(&self) -> Provisioned {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::desired::{File, Pool, Slot};
 use crate::digest::Digest;
 use crate::observe::{FileState, Observed, SlotDir};
-use crate::registry::{Entry, Provisioned};
+use crate::registry::{Entry, Pending, Provisioned};
 use crate::slot::{FileMode, Obstacle, RelPath, SlotId};
 
 /// How one slot differs.
@@ -17,8 +17,21 @@ pub struct Difference {
     pub obstacle: Option<Obstacle>,
     /// Every file that the spec or the registry names.
     pub files: BTreeMap<RelPath, FileDifference>,
+    /// What stands in the directory of a slot that the spec no longer has, and is not in the registry.
+    pub others: Vec<String>,
+    /// What an earlier apply began in it and did not complete.
+    pub unfinished: Option<Unfinished>,
     /// Who holds the slot.
     pub claimed_by: Option<String>,
+}
+
+/// What an apply began in a slot and did not complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfinished {
+    /// A change of its files.
+    Change,
+    /// Its removal.
+    Removal,
 }
 
 /// How spec and registry stand to each other, for one slot.
@@ -58,8 +71,10 @@ pub enum FileDifference {
     Outdated,
     /// It has the right content and this mode, which is not the right one.
     WrongMode(FileMode),
-    /// It is as kinfra last wrote it, and the spec no longer has it.
+    /// It is as kinfra last wrote it, or was being removed, and the spec no longer has it.
     Dropped,
+    /// It was edited by hand, and the spec no longer has it.
+    Disowned,
     /// It is neither what kinfra wrote nor what it should be.
     Edited,
     /// Something else is in its place.
@@ -79,38 +94,66 @@ pub fn diff(pool: &Pool, observed: &Observed) -> BTreeMap<SlotId, Difference> {
 }
 
 fn compare(slot: Option<&Slot>, entry: Option<&Entry>, dir: &SlotDir) -> Difference {
+    let pending = entry.and_then(|entry| entry.pending.as_ref());
     let standing = match (slot, entry.map(|entry| &entry.provisioned)) {
         (None, _) => Standing::Surplus,
         (Some(_), None) => Standing::Unregistered,
-        (Some(_), Some(old)) if old.files.is_empty() => Standing::Imported,
+        (Some(_), Some(old)) if old.files.is_empty() && pending.is_none() => Standing::Imported,
         (Some(slot), Some(old)) => Standing::Registered(field_changes(old, &slot.provisioned())),
     };
     let obstacle = match dir {
         SlotDir::Blocked(obstacle) => Some(*obstacle),
-        SlotDir::Missing | SlotDir::Present(_) => None,
+        SlotDir::Missing | SlotDir::Present { .. } => None,
     };
     let written = entry.map(|entry| &entry.provisioned.files);
     let wanted = slot.map(|slot| &slot.files);
-    let paths =
-        wanted.into_iter().flat_map(BTreeMap::keys).chain(written.into_iter().flat_map(BTreeMap::keys));
+    let paths = wanted.into_iter().flat_map(BTreeMap::keys).chain(entry.into_iter().flat_map(Entry::files));
+    let (found, others) = match dir {
+        SlotDir::Present { files, others } => (Some(files), others.clone()),
+        SlotDir::Missing | SlotDir::Blocked(_) => (None, Vec::new()),
+    };
     let files = paths.map(|path| {
-        let state = match dir {
-            SlotDir::Present(files) => files.get(path).copied().unwrap_or(FileState::Missing),
-            SlotDir::Missing | SlotDir::Blocked(_) => FileState::Missing,
+        let state = found.and_then(|files| files.get(path)).copied().unwrap_or(FileState::Missing);
+        let ours = Ours {
+            written: written.and_then(|files| files.get(path)).copied(),
+            pending: pending.and_then(|pending| pending.file(path)),
         };
-        let written = written.and_then(|files| files.get(path)).copied();
-        (path.clone(), compare_file(wanted.and_then(|files| files.get(path)), written, state))
+        let wanted = wanted.and_then(|files| files.get(path));
+        let difference = match (wanted, state) {
+            // Its directories may be there still.
+            (None, FileState::Missing) if pending.is_some() => FileDifference::Dropped,
+            _ => compare_file(wanted, ours, state),
+        };
+        (path.clone(), difference)
+    });
+    let unfinished = pending.map(|pending| match pending {
+        Pending::Files(_) => Unfinished::Change,
+        Pending::Remove => Unfinished::Removal,
     });
     let claimed_by = entry.and_then(|entry| entry.claim.as_ref()).map(|claim| claim.claimed_by.clone());
-    Difference { standing, obstacle, files: files.collect(), claimed_by }
+    Difference { standing, obstacle, files: files.collect(), others, unfinished, claimed_by }
 }
 
-fn compare_file(wanted: Option<&File>, written: Option<Digest>, state: FileState) -> FileDifference {
+/// The hashes of what kinfra wrote in a file's place, as far as it did.
+#[derive(Clone, Copy)]
+struct Ours {
+    written: Option<Digest>,
+    pending: Option<Digest>,
+}
+
+impl Ours {
+    fn are(self, digest: Digest) -> bool {
+        self.written == Some(digest) || self.pending == Some(digest)
+    }
+}
+
+fn compare_file(wanted: Option<&File>, ours: Ours, state: FileState) -> FileDifference {
     match (wanted, state) {
         (_, FileState::Blocked(obstacle)) => FileDifference::Blocked(obstacle),
         (None, FileState::Missing) => FileDifference::Same,
-        (None, FileState::Present { digest, .. }) if written == Some(digest) => FileDifference::Dropped,
-        (Some(file), FileState::Missing) if written == Some(file.digest) => FileDifference::Lost,
+        (None, FileState::Present { digest, .. }) if ours.are(digest) => FileDifference::Dropped,
+        (None, FileState::Present { .. }) => FileDifference::Disowned,
+        (Some(file), FileState::Missing) if ours.written == Some(file.digest) => FileDifference::Lost,
         (Some(_), FileState::Missing) => FileDifference::Absent,
         (Some(file), FileState::Present { digest, mode }) if file.digest == digest => {
             if file.mode == mode {
@@ -119,8 +162,8 @@ fn compare_file(wanted: Option<&File>, written: Option<Digest>, state: FileState
                 FileDifference::WrongMode(mode)
             }
         }
-        (Some(_), FileState::Present { digest, .. }) if written == Some(digest) => FileDifference::Outdated,
-        (_, FileState::Present { .. }) => FileDifference::Edited,
+        (Some(_), FileState::Present { digest, .. }) if ours.are(digest) => FileDifference::Outdated,
+        (Some(_), FileState::Present { .. }) => FileDifference::Edited,
     }
 }
 

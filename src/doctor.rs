@@ -379,7 +379,7 @@ pub fn slots_in_use(root: &Root, pool: &Pool, claim_files: &[&Utf8Path]) -> Resu
             }
             Found::Nothing | Found::Other(_) => false,
         };
-        if has_claim_file || projects.contains(&format!("{}-slot-{slot}", pool.name)) {
+        if has_claim_file || projects.contains(&pool.project(slot)) {
             used.insert(slot);
         }
     }

@@ -26,6 +26,8 @@ pub enum Exit {
     Usage = 64,
     /// `slots.toml` or a template is invalid.
     Spec = 65,
+    /// Interrupted: what was in flight is completed and committed.
+    Interrupted = 130,
 }
 
 /// An error that decides the exit code.

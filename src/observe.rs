@@ -11,6 +11,7 @@ use crate::desired::{File, Pool};
 use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::host;
+use crate::host::compose::{self, Answer};
 use crate::host::fs::{Dir, Found};
 use crate::host::root::{Root, unreadable};
 use crate::migrate;
@@ -34,6 +35,20 @@ pub struct Observed {
     pub import: Option<ImportState>,
     /// The directories of all slots that the spec or the registry names.
     pub dirs: BTreeMap<SlotId, SlotDir>,
+    /// Which slots have containers, where that was asked.
+    pub containers: Containers,
+}
+
+/// Which slots have containers, running or not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Containers {
+    /// Nobody asked: only work on what is there needs to know.
+    #[default]
+    NotAsked,
+    /// These have, and no others. Without Docker none has.
+    Of(BTreeSet<SlotId>),
+    /// Docker would not tell, and said this.
+    Unknown(String),
 }
 
 /// How it stands with the registry of an old tool.
@@ -57,8 +72,13 @@ pub enum ImportState {
 pub enum SlotDir {
     /// There is none.
     Missing,
-    /// It is there, with these of the files that were looked for.
-    Present(BTreeMap<RelPath, FileState>),
+    /// It is there.
+    Present {
+        /// The files that were looked for.
+        files: BTreeMap<RelPath, FileState>,
+        /// What else is in it, looked for only where the spec no longer has the slot.
+        others: Vec<String>,
+    },
     /// Something else is in its place.
     Blocked(Obstacle),
 }
@@ -82,6 +102,8 @@ pub enum FileState {
 /// Why a slot is not fit for use, the worst first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unfit {
+    /// An apply was cut short in it.
+    Unfinished,
     /// Its files are not kinfra's: the entry is an old tool's.
     Foreign,
     /// This file is not there, or something else is in its place.
@@ -124,7 +146,18 @@ pub fn observe(root: Option<&Root>, pool: &Pool) -> Result<Observed> {
         }
     }
     let dirs = root.map_or(Ok(BTreeMap::new()), |root| slot_dirs(root, pool, &registry))?;
-    Ok(Observed { registry, registry_text, import, dirs })
+    Ok(Observed { registry, registry_text, import, dirs, containers: Containers::NotAsked })
+}
+
+/// Asks which slots have containers, running or not. Without Docker none has.
+pub fn containers(pool: &Pool, registry: &Registry) -> Containers {
+    let projects = match compose::projects() {
+        Answer::Is(projects) => projects,
+        Answer::NoCommand | Answer::NoDaemon => return Containers::Of(BTreeSet::new()),
+        Answer::Failed(said) => return Containers::Unknown(said),
+    };
+    let slots = pool.slots.keys().chain(registry.slots.keys());
+    Containers::Of(slots.filter(|slot| projects.contains(&pool.project(**slot))).copied().collect())
 }
 
 /// Looks at the slot directories alone, also at those that the pool does not name, for when the registry cannot be read.
@@ -180,6 +213,9 @@ pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
 /// What keeps its files from being looked at: that says nothing about the slot.
 pub fn unfit(root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Unfit>> {
     let files = &entry.provisioned.files;
+    if entry.pending.is_some() {
+        return Ok(Some(Unfit::Unfinished));
+    }
     if files.is_empty() {
         return Ok(Some(Unfit::Foreign));
     }
@@ -210,12 +246,15 @@ fn slot_dir(root: &Root, slot: SlotId, pool: &Pool, registry: &Registry) -> Resu
         Found::Other(obstacle) => return Ok(SlotDir::Blocked(obstacle)),
     };
     let wanted = pool.slots.get(&slot).map(|slot| &slot.files);
-    let known = registry.slots.get(&slot).map(|entry| &entry.provisioned.files);
-    let paths = wanted.into_iter().flat_map(BTreeMap::keys).chain(known.into_iter().flat_map(BTreeMap::keys));
-    let paths: BTreeSet<&RelPath> = paths.collect();
+    let known = registry.slots.get(&slot).into_iter().flat_map(Entry::files);
+    let paths: BTreeSet<&RelPath> = wanted.into_iter().flat_map(BTreeMap::keys).chain(known).collect();
+    let others = match wanted {
+        Some(_) => Vec::new(),
+        None => dir.others(&paths.iter().map(|path| path.as_path()).collect())?,
+    };
     let look =
         |path: &RelPath| Ok((path.clone(), file(&dir, path, wanted.and_then(|files| files.get(path)))?));
-    Ok(SlotDir::Present(paths.into_iter().map(look).collect::<Result<_>>()?))
+    Ok(SlotDir::Present { files: paths.into_iter().map(look).collect::<Result<_>>()?, others })
 }
 
 fn file(dir: &Dir, path: &RelPath, wanted: Option<&File>) -> Result<FileState> {

@@ -41,7 +41,7 @@ pub fn repair(
     for slot in used {
         claims.entry(*slot).or_insert_with(|| Claim { claimed_by: UNKNOWN.to_owned(), claimed_at: None });
     }
-    let there = observed.dirs.iter().filter(|(_, dir)| matches!(dir, SlotDir::Present(_)));
+    let there = observed.dirs.iter().filter(|(_, dir)| matches!(dir, SlotDir::Present { .. }));
     for slot in there.map(|(slot, _)| slot).chain(claims.keys()) {
         if !registry.slots.contains_key(slot) {
             let entry = Entry::new(provisioned(*slot, pool, observed, &registry));
@@ -60,7 +60,7 @@ pub fn repair(
 /// should be; otherwise nothing is known of them, and `plan` says what differs.
 fn provisioned(slot: SlotId, pool: &Pool, observed: &Observed, registry: &Registry) -> Provisioned {
     let provisioned = match (pool.slots.get(&slot), observed.dir(slot)) {
-        (Some(slot), SlotDir::Present(files)) if are_right(files, slot) => slot.provisioned(),
+        (Some(slot), SlotDir::Present { files, others: _ }) if are_right(files, slot) => slot.provisioned(),
         _ => migrate::provisioned(slot, pool),
     };
     let entries = registry.slots.values();

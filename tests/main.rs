@@ -14,6 +14,7 @@
 
 mod acceptance;
 mod apply;
+mod change;
 mod claim;
 mod compose;
 mod corpus;

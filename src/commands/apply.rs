@@ -2,54 +2,77 @@
 
 use anyhow::Result;
 
-use super::{pool, print, say};
+use super::plan::{look, select};
+use super::{approve, pool, print, say};
 use crate::apply::{Outcome, apply};
 use crate::cli::ApplyArgs;
 use crate::desired::Pool;
-use crate::diff::diff;
 use crate::fault::{Exit, Fault};
 use crate::host::root::Root;
+use crate::host::signals::Interrupt;
 use crate::invocation::Invocation;
-use crate::observe::{Observed, observe};
-use crate::plan::{Plan, plan};
+use crate::observe::{Containers, containers};
+use crate::plan::{Options, Plan};
 use crate::report::{self, Paths};
 
 pub(super) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let pool = declared.pool(&args.pool, invocation)?;
     let root = Root::open(&pool.root)?;
-    let (shown, _) = look(root.as_ref(), &pool)?;
+    let paths = Paths { home: invocation.home.as_deref() };
+    let options = args.planning.options();
+    let (mut shown, observed) = look(root.as_ref(), &pool, &options, Containers::NotAsked)?;
+    select(&options, &shown, &pool, &observed)?;
+    // Docker is asked before the lock is taken, which is never held while another program runs.
+    let mut asked = Containers::NotAsked;
+    if shown.changes_what_is_there() && !args.dry_run {
+        asked = containers(&pool, &observed.registry);
+        shown = look(root.as_ref(), &pool, &options, asked.clone())?.0;
+    }
     say(&format!("Using {}\n", declared.origin))?;
-    print(&report::plan::render(&shown, &pool, Paths { home: invocation.home.as_deref() }))?;
+    print(&report::plan::render(&shown, &pool, paths))?;
     if args.dry_run {
         return Ok(Exit::Done);
     }
+    if shown.changes_what_is_there() {
+        approve::can_ask(args.auto_approve)?;
+        approve::ask("Do you want to perform these actions?", args.auto_approve)?;
+    }
     let is_untidy = root.as_ref().map_or(Ok(false), Root::is_untidy)?;
     let (plan, outcome) = if shown.has_work() || is_untidy {
-        run_under_lock(&shown, &pool, args)?
+        run_under_lock(&shown, &pool, args, &options, asked)?
     } else {
         (shown, Outcome::default())
     };
-    say(&format!("\n{}", report::plan::outcome(&outcome, &plan, &pool)))?;
-    Ok(if outcome.failed.is_empty() { Exit::Done } else { Exit::Failed })
-}
-
-fn look(root: Option<&Root>, pool: &Pool) -> Result<(Plan, Observed)> {
-    let observed = observe(root, pool)?;
-    Ok((plan(pool, &observed, &diff(pool, &observed)), observed))
+    say(&format!("\n{}", report::outcome::render(&outcome, &plan, &pool, paths)))?;
+    let is_blocked = plan.slots.values().any(|slot| !slot.blocked.is_empty());
+    Ok(match () {
+        () if !outcome.failed.is_empty() => Exit::Failed,
+        () if !outcome.left_out.is_empty() => Exit::Interrupted,
+        () if args.detailed_exitcode && is_blocked => Exit::Differences,
+        () => Exit::Done,
+    })
 }
 
 /// Plans again, now that nobody else can write, and runs that plan if it does nothing that was not shown.
-fn run_under_lock(shown: &Plan, pool: &Pool, args: &ApplyArgs) -> Result<(Plan, Outcome)> {
+fn run_under_lock(
+    shown: &Plan,
+    pool: &Pool,
+    args: &ApplyArgs,
+    options: &Options,
+    containers: Containers,
+) -> Result<(Plan, Outcome)> {
+    let interrupt = Interrupt::listen()?;
     let locked = Root::make(&pool.root)?.lock(&pool::lock_policy(&args.lock, "kinfra apply"))?;
-    let (plan, observed) = look(Some(locked.root()), pool)?;
+    let (plan, observed) = look(Some(locked.root()), pool, options, containers)?;
     if !plan.is_within(shown) {
+        let changed = report::plan::changed(shown, &plan, pool);
         let message = format!(
-            "the pool in `{}` changed since the plan was made: nothing was done, run again",
+            "the pool in `{}` changed since the plan was made: nothing was done, run again{changed}",
             pool.root
         );
         return Err(Fault::refused(message).into());
     }
-    let outcome = apply(&plan, pool, &observed, &locked)?;
+    let outcome = apply(&plan, pool, &observed, &locked, &interrupt)?;
     Ok((plan, outcome))
 }

@@ -32,7 +32,7 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     let fit = |slot| match unfit(slot) {
         None => true,
         Some(Unfit::Edited(_)) => args.slot.is_some(),
-        Some(Unfit::Foreign | Unfit::Lacks(_)) => false,
+        Some(Unfit::Unfinished | Unfit::Foreign | Unfit::Lacks(_)) => false,
     };
     let mut claimed = registry.clone();
     let now = host::clock::now();

@@ -6,6 +6,7 @@ pub mod fs;
 pub mod git;
 pub mod lock;
 pub mod net;
+pub mod replace;
 pub mod root;
 pub mod signals;
 pub mod staging;

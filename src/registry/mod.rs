@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::digest::Digest;
@@ -47,6 +47,8 @@ pub struct ImportedFrom {
 pub struct Entry {
     /// What `apply` wrote, from the spec.
     pub provisioned: Provisioned,
+    /// What an `apply` announced and has not completed. Its files are those of `provisioned` or these.
+    pub pending: Option<Pending>,
     /// Who holds the slot.
     pub claim: Option<Claim>,
     /// Whether its stack ran when last noted.
@@ -68,6 +70,27 @@ pub struct Provisioned {
     pub ports: BTreeMap<PortName, Port>,
     /// The hash of each file as last written. Empty when the entry is an old tool's: then nothing is known.
     pub files: BTreeMap<RelPath, Digest>,
+}
+
+/// A change of files that were there, announced before the first of them is touched: a run that is cut short is completed
+/// by the next, and what it wrote does not look hand-edited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pending {
+    /// The files become these.
+    Files(BTreeMap<RelPath, Digest>),
+    /// The slot goes.
+    Remove,
+}
+
+impl Pending {
+    /// The hash that a file is to have.
+    pub fn file(&self, path: &RelPath) -> Option<Digest> {
+        match self {
+            Self::Files(files) => files.get(path).copied(),
+            Self::Remove => None,
+        }
+    }
 }
 
 /// A worktree's right to a slot. Only claim and release write it.
@@ -141,7 +164,16 @@ impl Registry {
 impl Entry {
     /// The entry of a slot that was just provisioned.
     pub fn new(provisioned: Provisioned) -> Self {
-        Self { provisioned, claim: None, status: "stopped".to_owned(), unknown: Map::new() }
+        Self { provisioned, pending: None, claim: None, status: "stopped".to_owned(), unknown: Map::new() }
+    }
+
+    /// Every file that kinfra wrote for the slot, or announced.
+    pub fn files(&self) -> impl Iterator<Item = &RelPath> {
+        let pending = match &self.pending {
+            Some(Pending::Files(files)) => Some(files),
+            Some(Pending::Remove) | None => None,
+        };
+        self.provisioned.files.keys().chain(pending.into_iter().flat_map(BTreeMap::keys))
     }
 
     /// The entry as the registry holds it.
@@ -150,7 +182,7 @@ impl Entry {
     }
 
     fn document(&self, id: SlotId) -> EntryDocument<'_> {
-        let Self { provisioned, claim, status, unknown } = self;
+        let Self { provisioned, pending, claim, status, unknown } = self;
         let Provisioned { infrastructure_path, profile, workers, ports, files } = provisioned;
         EntryDocument {
             slot_id: id,
@@ -162,6 +194,7 @@ impl Entry {
             claimed_at: claim.as_ref().and_then(|claim| claim.claimed_at.as_deref()),
             status,
             files,
+            pending,
             unknown,
         }
     }
@@ -191,6 +224,8 @@ struct EntryDocument<'a> {
     status: &'a str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     files: &'a BTreeMap<RelPath, Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: &'a Option<Pending>,
     #[serde(flatten)]
     unknown: &'a Map<String, Value>,
 }
@@ -221,9 +256,10 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
     if provisioned.files.len() < files_named {
         return Err(corrupt(format!("{path}.files"), "names one file twice"));
     }
+    let pending = optional(&mut entry, &path, "pending")?;
     let claimed_by: Option<String> = optional(&mut entry, &path, "claimed_by")?;
     let claimed_at: Option<String> = optional(&mut entry, &path, "claimed_at")?;
     let claim = claimed_by.map(|claimed_by| Claim { claimed_by, claimed_at });
     let status = field(&mut entry, &path, "status")?;
-    Ok((id, Entry { provisioned, claim, status, unknown: entry }))
+    Ok((id, Entry { provisioned, pending, claim, status, unknown: entry }))
 }

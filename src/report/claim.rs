@@ -60,6 +60,7 @@ pub fn denied(
 
 fn why(slot: SlotId, unfit: Option<Unfit>) -> String {
     match unfit {
+        Some(Unfit::Unfinished) => "an apply was cut short in it: run `kinfra apply`".to_owned(),
         Some(Unfit::Foreign) => "kinfra did not write its files: see `kinfra plan`".to_owned(),
         Some(Unfit::Lacks(path)) => format!("its {path} is not there: see `kinfra plan`"),
         Some(Unfit::Edited(path)) => {

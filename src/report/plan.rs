@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Write as _};
 
-use anyhow::Error;
 use owo_colors::OwoColorize as _;
 
 use super::{Commas, Paths, printable};
-use crate::apply::Outcome;
 use crate::desired::{Pool, Slot};
 use crate::diff::FieldChange;
 use crate::observe::ImportState;
-use crate::plan::{Action, Blocked, Flag, Kind, Plan, SlotPlan};
-use crate::slot::SlotId;
+use crate::plan::{Action, Blocked, FileChange, Flag, Kind, Plan, SlotPlan};
+use crate::slot::{RelPath, SlotId};
 
 /// The plan: a heading a slot, details below those that would be created, and the totals.
 pub fn render(plan: &Plan, pool: &Pool, paths: Paths<'_>) -> String {
@@ -28,6 +26,18 @@ pub fn render(plan: &Plan, pool: &Pool, paths: Paths<'_>) -> String {
     }
     let _ = totals(&mut text, plan);
     text
+}
+
+/// The slots that a plan does other things to than the one that was shown: what it does now.
+pub fn changed(shown: &Plan, now: &Plan, pool: &Pool) -> String {
+    let mut text = String::new();
+    for (&slot, slot_plan) in &now.slots {
+        if shown.slots.get(&slot).is_none_or(|shown| shown.action != slot_plan.action) {
+            text.push('\n');
+            let _ = heading(&mut text, slot, slot_plan, pool.slots.get(&slot), Paths { home: None });
+        }
+    }
+    text.trim_end().to_owned()
 }
 
 fn write_import(text: &mut String, import: &ImportState, paths: Paths<'_>) -> fmt::Result {
@@ -69,6 +79,27 @@ fn heading(
             let (profile, dir) = (&slot.profile.name, paths.show(&slot.dir));
             writeln!(text, "  {} Would adopt slot {id} ({profile}) at {dir}", "+".green())
         }
+        (Some(Action::Update { fields, files }), _) => {
+            let changes = fields.iter().map(|change| Change(change).to_string());
+            let changes: Vec<String> =
+                changes.chain(files.iter().map(|(path, change)| file_change(path, *change))).collect();
+            let (verb, changes) = if changes.is_empty() {
+                ("finish", "what was begun is in place already".to_owned())
+            } else {
+                ("update", Commas(changes.iter()).to_string())
+            };
+            writeln!(text, "  {} Would {verb} slot {id}: {changes}", "~".yellow())
+        }
+        (Some(Action::Remove { files: _, stays }), _) => {
+            let stays = match stays.as_slice() {
+                [] => String::new(),
+                stays => format!(
+                    ", but not {}, which kinfra did not write",
+                    Commas(stays.iter().map(|name| printable(name)))
+                ),
+            };
+            writeln!(text, "  {} Would remove slot {id}{stays}", "-".red())
+        }
         (Some(Action::Restore(files)), _) => {
             let blocked = blocked.map_or_else(String::new, |blocked| format!("; {blocked}"));
             writeln!(text, "  {} Would restore slot {id}: {}{blocked}", "~".yellow(), Commas(files.iter()))
@@ -95,6 +126,9 @@ fn details(text: &mut String, slot: &Slot) -> fmt::Result {
 
 /// The sign of a slot that only differs: `~` would change, `-` would go, `!` needs a decision first.
 fn symbol(plan: &SlotPlan) -> String {
+    if plan.blocked.iter().any(|blocked| matches!(blocked, Blocked::PortTaken { .. })) {
+        return "!".yellow().to_string();
+    }
     match plan.flags().as_ref().and_then(BTreeSet::first) {
         Some(Flag::Update) if plan.blocked.iter().all(|blocked| blocked.kind() == Kind::Change) => {
             "~".yellow().to_string()
@@ -115,27 +149,60 @@ fn blocked_text(plan: &SlotPlan) -> String {
     }
 }
 
+/// A field of the registry's entry that changes: "ports.api 8001 → 8101".
+struct Change<'a>(&'a FieldChange);
+
+impl Display for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FieldChange { field, old, new } = self.0;
+        match (old, new) {
+            (Some(old), Some(new)) => write!(f, "{field} {old} → {new}"),
+            (None, Some(new)) => write!(f, "{field} {new} is new"),
+            (Some(_) | None, None) => write!(f, "{field} is no longer in slots.toml"),
+        }
+    }
+}
+
+/// What an update does to a file: "a.yml (new)".
+fn file_change(path: &RelPath, change: FileChange) -> String {
+    match change {
+        FileChange::Write => format!("{path} (new)"),
+        FileChange::Replace => path.to_string(),
+        FileChange::Overwrite => format!("{path} (overwritten, a copy is kept)"),
+        FileChange::SetMode(old) => format!("{path} (mode was {old})"),
+        FileChange::Remove => format!("{path} (removed)"),
+        FileChange::Disown => format!("{path} (left as it is, no longer kinfra's)"),
+    }
+}
+
 struct Reason<'a>(&'a Blocked);
 
 impl Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Blocked::Foreign(path) => write!(f, "{path} differs"),
-            Blocked::Field(FieldChange { field, old, new }) => match (old, new) {
-                (Some(old), Some(new)) => write!(f, "{field} {old} → {new}"),
-                (None, Some(new)) => write!(f, "{field} {new} is new"),
-                (Some(_) | None, None) => write!(f, "{field} is no longer in slots.toml"),
-            },
+            Blocked::Field(change) => Change(change).fmt(f),
             Blocked::Outdated(path) => write!(f, "{path} is older than slots.toml"),
             Blocked::Absent(path) => write!(f, "{path} is not there yet"),
             Blocked::WrongMode(path, mode) => write!(f, "{path} has mode {mode}"),
             Blocked::Dropped(path) => write!(f, "{path} is no longer in slots.toml"),
+            Blocked::Disowned(path) => {
+                write!(f, "{path} is no longer in slots.toml, was edited by hand and would stay")
+            }
             Blocked::Edited(path) => write!(f, "{path} was edited by hand"),
             Blocked::Obstructed(Some(path), obstacle) => write!(f, "{path} is {obstacle}: move it away"),
             Blocked::Obstructed(None, obstacle) => write!(f, "its directory is {obstacle}: move it away"),
             Blocked::Surplus { held: _ } => write!(f, "no longer in slots.toml"),
+            Blocked::Leftover(names) => {
+                let names = Commas(names.iter().map(|name| printable(name)));
+                write!(f, "removed, but for {names}, which kinfra did not write: move it away")
+            }
+            Blocked::Containers => write!(f, "it has containers: `docker compose down` in it first"),
+            Blocked::ContainersUnknown(said) => {
+                write!(f, "docker does not say whether it has containers ({})", printable(said))
+            }
             Blocked::Held(holder) => write!(f, "held by {}", printable(holder)),
-            Blocked::PortTaken { name, port, holder, flags: _ } => {
+            Blocked::PortTaken { name, port, holder, flags: _, kind: _ } => {
                 write!(f, "{} {port} is still slot {holder}'s", name.as_str().to_uppercase())
             }
         }
@@ -181,52 +248,4 @@ fn totals(text: &mut String, plan: &Plan) -> fmt::Result {
         format!("{slots} to {kind}{flags}")
     });
     writeln!(text, "Blocked: {}.", Commas(parts))
-}
-
-/// What an apply did, slot by slot, and its totals.
-pub fn outcome(outcome: &Outcome, plan: &Plan, pool: &Pool) -> String {
-    let mut text = String::new();
-    let _ = write_outcome(&mut text, outcome, plan, pool);
-    text
-}
-
-fn write_outcome(text: &mut String, outcome: &Outcome, plan: &Plan, pool: &Pool) -> fmt::Result {
-    if let Some(ImportState::Pending { slots, .. }) = &plan.import {
-        writeln!(text, "Imported {slots} slot(s)")?;
-    }
-    let (mut created, mut adopted, mut restored) = (0, 0, 0);
-    for (id, action) in &outcome.done {
-        let profile = pool.slots.get(id).map_or("", |slot| slot.profile.name.as_str());
-        match action {
-            Action::Create(_) => {
-                created += 1;
-                writeln!(text, "Created slot {id} ({profile})")?;
-            }
-            Action::Adopt => {
-                adopted += 1;
-                writeln!(text, "Adopted slot {id} ({profile})")?;
-            }
-            Action::Restore(files) => {
-                restored += 1;
-                writeln!(text, "Restored slot {id}: {}", Commas(files.iter()))?;
-            }
-        }
-    }
-    for (id, error) in &outcome.failed {
-        writeln!(text, "{} slot {id}: {}", "Failed".red(), one_line(error))?;
-    }
-    let skipped = plan.slots.len() - outcome.done.len() - outcome.failed.len();
-    let counts = [(created, "Created", ""), (adopted, "Adopted", ""), (restored, "Restored", "")];
-    let counts =
-        counts.into_iter().chain([(skipped, "Skipped", "existing "), (outcome.failed.len(), "Failed", "")]);
-    for (count, verb, noun) in counts.filter(|(count, ..)| *count > 0) {
-        writeln!(text, "{verb} {count} {noun}slot(s)")?;
-    }
-    let (end, added) = (if outcome.failed.is_empty() { "complete" } else { "incomplete" }, created + adopted);
-    writeln!(text, "\nApply {end}! {added} added, {restored} changed, 0 destroyed.")
-}
-
-/// An error and its causes on one line.
-fn one_line(error: &Error) -> String {
-    format!("{error:#}")
 }

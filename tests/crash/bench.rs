@@ -58,11 +58,12 @@ impl Bench {
         removed.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
-    /// A command that runs kinfra in a directory of the project, and sees nothing of the real environment but PATH.
+    /// A command that runs kinfra in a directory of the project, and sees nothing of the real environment. There is no
+    /// docker to ask: strace would do to it what it does to kinfra.
     pub(super) fn kinfra(&self, arguments: &str, here: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kinfra"));
         command.args(arguments.split_whitespace()).current_dir(self.path(here)).env_clear();
-        command.env("HOME", self.path("~")).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", self.path("~")).env("PATH", self.path("~"));
         command
     }
 

@@ -29,7 +29,9 @@ use bench::{Bench, Prepared};
 use random::Random;
 use scenario::{SCENARIOS, Scenario};
 use sweep::{Figures, Tally, on_all_cores};
-use verdict::{after_a_crash, after_an_error, after_recovery};
+use verdict::{after_a_crash, after_an_error, after_plain_apply, after_recovery};
+
+use crate::support::Run;
 
 /// The errors that a full, broken, forbidden or busy machine gives.
 const ERRORS: [&str; 8] = ["ENOSPC", "EIO", "EACCES", "EROFS", "EDQUOT", "EMFILE", "ENOMEM", "EINTR"];
@@ -151,6 +153,10 @@ fn kill_twice(
 
 /// Runs kinfra again, undisturbed, and judges the result.
 fn recover(bench: &Bench, scenario: &Scenario, prepared: &Prepared) -> Result<(), String> {
+    if scenario.changes {
+        let run = Run::of(&mut bench.kinfra("apply --auto-approve", scenario.here));
+        after_plain_apply(&run, &bench.look(), scenario)?;
+    }
     let run = bench.run(scenario);
     after_recovery(&run, &bench.look(), scenario, prepared)
 }

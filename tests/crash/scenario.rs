@@ -23,16 +23,32 @@ pub(super) struct Scenario {
     pub(super) root: &'static str,
     /// Makes what is there before.
     pub(super) set_up: fn(&Bench),
+    /// Whether it changes and removes what is there: then the registry may also say what was begun.
+    pub(super) changes: bool,
 }
 
-const EMBEDDED: Scenario =
-    Scenario { name: "", verb: "apply", here: "", root: "home/.ktrdr/sandboxes", set_up: |_| {} };
+const EMBEDDED: Scenario = Scenario {
+    name: "",
+    verb: "apply",
+    here: "",
+    root: "home/.ktrdr/sandboxes",
+    set_up: |_| {},
+    changes: false,
+};
 
-pub(super) const SCENARIOS: [Scenario; 6] = [
+pub(super) const SCENARIOS: [Scenario; 7] = [
     Scenario { name: "apply 0→6", ..EMBEDDED },
     Scenario { name: "apply 6→6, damaged", set_up: damaged, ..EMBEDDED },
     Scenario { name: "migration", set_up: old_registry, ..EMBEDDED },
     Scenario { name: "apply 1→3, damaged", here: "below", root: "home/pool", set_up: grown, ..EMBEDDED },
+    Scenario {
+        name: "update and prune",
+        verb: "apply --update --prune --include-claimed --auto-approve",
+        root: "home/pool",
+        set_up: outdated,
+        changes: true,
+        ..EMBEDDED
+    },
     Scenario { name: "claim", verb: "claim", set_up: applied, ..EMBEDDED },
     Scenario { name: "release", verb: "release", set_up: claimed, ..EMBEDDED },
 ];
@@ -90,4 +106,15 @@ fn grown(bench: &Bench) {
     fs::set_permissions(bench.path("~/pool/slot-2/conf.txt"), fs::Permissions::from_mode(0o600))
         .expect("a mode");
     bench.write("slots.toml", &spec.replace("1-2", "1-3"));
+}
+
+/// A declared pool with a slot whose ports and files change, one of them new and one dropped, a surplus slot, and a new one.
+fn outdated(bench: &Bench) {
+    bench.write("slots.toml", &format!("{SMALL}\"deep/old.txt\" = \"conf.txt\"\n"));
+    bench.write("templates/conf.txt", "slot {{ slot.id }} on {{ ports.web }}\n");
+    run(bench, "apply", "");
+    fs::create_dir(bench.path("~/other")).expect("a directory");
+    run(bench, &format!("claim --for {}", bench.path("~/other").display()), "");
+    let spec = format!("{SMALL}\"new.txt\" = \"conf.txt\"\n").replace("1-2", "1,3");
+    bench.write("slots.toml", &spec.replace("web = 8000", "web = 8001"));
 }

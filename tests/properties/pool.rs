@@ -8,7 +8,7 @@ use kinfra::desired::Pool;
 use kinfra::diff::diff;
 use kinfra::digest::Digest;
 use kinfra::observe::{FileState, Observed, SlotDir};
-use kinfra::plan::{Action, Plan, plan};
+use kinfra::plan::{Action, Options, Plan, plan};
 use kinfra::registry::{Entry, Registry};
 use kinfra::report::{self, Paths};
 use kinfra::slot::{FileMode, Obstacle, RelPath};
@@ -67,7 +67,7 @@ fn imagined(old: &Pool, new: &Pool, choices: &[u8]) -> Observed {
         let dir = match choose(8) {
             0 => SlotDir::Missing,
             1 => SlotDir::Blocked(Obstacle::File),
-            _ => SlotDir::Present(states),
+            _ => SlotDir::Present { files: states, others: Vec::new() },
         };
         observed.dirs.insert(*id, dir);
     }
@@ -84,7 +84,7 @@ fn planning_is_deterministic(cases: u32) {
         let rendered = |entries: &[(String, usize)]| {
             let pool = new.pool_from(entries, root);
             let observed = imagined(&old.pool(root), &pool, &choices);
-            let plan = plan(&pool, &observed, &diff(&pool, &observed));
+            let plan = plan(&pool, &observed, &diff(&pool, &observed), &Options::default());
             (report::plan::render(&plan, &pool, Paths { home: None }), plan)
         };
         let once = rendered(&new.entries());

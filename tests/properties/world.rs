@@ -14,8 +14,9 @@ use kinfra::desired::Pool;
 use kinfra::diff::diff;
 use kinfra::host::lock::LockPolicy;
 use kinfra::host::root::Root;
+use kinfra::host::signals::Interrupt;
 use kinfra::observe::{Observed, observe};
-use kinfra::plan::{Plan, plan};
+use kinfra::plan::{Options, Plan, plan};
 use kinfra::registry::Registry;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -68,7 +69,7 @@ impl World {
     pub(super) fn look(&self, pool: &Pool) -> (Plan, Observed) {
         let root = Root::open(&self.root()).expect("a root");
         let observed = observe(root.as_ref(), pool).expect("a registry");
-        (plan(pool, &observed, &diff(pool, &observed)), observed)
+        (plan(pool, &observed, &diff(pool, &observed), &Options::default()), observed)
     }
 
     /// Runs a plan.
@@ -78,7 +79,7 @@ impl World {
             command: "a test",
             network: false,
         })?;
-        apply(plan, pool, observed, &locked)
+        apply(plan, pool, observed, &locked, &Interrupt::default())
     }
 
     /// Plans and runs the plan, as `kinfra apply` does. No slot may fail.

@@ -1,6 +1,7 @@
 //! Files by directory handle: nothing below a [`Dir`] is reached through a symbolic link. Looking at them is here,
 //! changing them in `write`.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -131,6 +132,38 @@ impl Dir {
         list().with_context(|| format!("could not list `{}`", self.path))
     }
 
+    /// What is in the directory beside the files of `known` and the directories on the way to them; sorted, for messages.
+    pub fn others(&self, known: &BTreeSet<&Utf8Path>) -> Result<Vec<String>> {
+        let mut others = Vec::new();
+        self.add_others(Utf8Path::new(""), known, &mut others)?;
+        others.sort();
+        Ok(others)
+    }
+
+    fn add_others(
+        &self,
+        below: &Utf8Path,
+        known: &BTreeSet<&Utf8Path>,
+        others: &mut Vec<String>,
+    ) -> Result<()> {
+        let entries =
+            rustix::fs::Dir::read_from(&self.handle).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        for entry in entries.with_context(|| format!("could not list `{}`", self.path))? {
+            let name = entry.file_name().to_string_lossy();
+            let path = below.join(&*name);
+            if name == "." || name == ".." || known.contains(path.as_path()) {
+                continue;
+            }
+            let leads_to_known = known.iter().any(|known| known.starts_with(&path));
+            match leads_to_known.then(|| self.child(&name)).transpose()? {
+                Some(Found::This(child)) => child.add_others(&path, known, others)?,
+                Some(Found::Nothing) => {}
+                Some(Found::Other(_)) | None => others.push(path.into_string()),
+            }
+        }
+        Ok(())
+    }
+
     /// Opens a file in the directory for reading, if it is there.
     ///
     /// # Errors
@@ -244,7 +277,7 @@ impl Dir {
     }
 
     /// The directory below this one, if it is not this one, and the name that a relative path ends with.
-    fn parent_of<'a>(&self, path: &'a Utf8Path) -> Result<Found<(Option<Self>, &'a str)>> {
+    pub fn parent_of<'a>(&self, path: &'a Utf8Path) -> Result<Found<(Option<Self>, &'a str)>> {
         let name = path.file_name().with_context(|| format!("`{path}` does not name a file"))?;
         let Some(parent) = path.parent().filter(|parent| !parent.as_str().is_empty()) else {
             return Ok(Found::This((None, name)));

@@ -105,6 +105,24 @@ impl Dir {
         rustix::fs::linkat(&self.handle, from, &to.handle, name, AtFlags::empty()).is_ok()
     }
 
+    /// Removes a directory if it is empty. Says whether it is gone.
+    pub fn remove_if_empty(&self, name: &str) -> Result<bool> {
+        match rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(true),
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+            Err(errno) => Err(errno).with_context(|| format!("could not remove `{}`", self.path.join(name))),
+        }
+    }
+
+    /// Gives a regular file in the directory other permissions, durably.
+    pub fn set_mode(&self, name: &str, mode: FileMode) -> Result<()> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, Mode::empty()))?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode.bits().into()))
+            .and_then(|()| rustix::fs::fsync(&file))
+            .with_context(|| format!("could not set the mode of `{}`", self.path.join(name)))
+    }
+
     /// Removes a file, if it is there.
     pub fn remove_file(&self, name: &str) -> Result<()> {
         match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {

@@ -38,6 +38,11 @@ impl LockedRoot {
         &self.root
     }
 
+    /// The directory for what is on its way in or out.
+    pub(in crate::host) fn temporary(&self) -> &Dir {
+        &self.temporary
+    }
+
     /// Begins to write new files.
     pub fn stage(&self) -> Staging<'_> {
         Staging::new(&self.root.dir, &self.temporary)
@@ -72,7 +77,9 @@ impl LockedRoot {
         }
         self.temporary.rename_over(BACKUP, self.dir(), BACKUP)?;
         self.dir().sync()?;
-        self.temporary.empty()
+        // What was replaced, and the name that told of it.
+        self.temporary.remove_file(REGISTRY)?;
+        self.interrupted_save()?.map_or(Ok(()), |replaces| self.temporary.remove_file(&replaces))
     }
 
     /// Puts the staged registry in the place of `old`. What comes out is what was there, whoever put it there since it was
@@ -80,7 +87,12 @@ impl LockedRoot {
     fn exchange_registry(&self, old: &str) -> Result<()> {
         let replaces = format!("{REPLACES}{}", Digest::of(old.as_bytes()));
         let told = self.temporary.link(REGISTRY, &self.temporary, &replaces);
-        if !told || !self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)? {
+        let exchanged =
+            if told { self.temporary.exchange(REGISTRY, self.dir(), REGISTRY) } else { Ok(false) };
+        if !matches!(exchanged, Ok(true)) {
+            self.temporary.remove_file(&replaces)?;
+        }
+        if !exchanged? {
             // Where names cannot be exchanged, a program that saves just now is not noticed.
             return self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY);
         }

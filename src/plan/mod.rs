@@ -5,16 +5,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::Pool;
-use crate::diff::{Difference, FieldChange, FileDifference, Standing};
+use crate::diff::{Difference, FieldChange};
 use crate::observe::{ImportState, Observed};
 use crate::slot::{FileMode, Obstacle, Port, PortName, RelPath, SlotId};
+
+mod policy;
+
+/// What a plan may do, and to which slots.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// What is allowed beyond creating, adopting and restoring.
+    pub allowed: BTreeSet<Flag>,
+    /// These slots and no others; all where nothing is said.
+    pub only: Option<BTreeSet<SlotId>>,
+    /// Not these.
+    pub exclude: BTreeSet<SlotId>,
+}
+
+impl Options {
+    fn selects(&self, slot: SlotId) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&slot)) && !self.exclude.contains(&slot)
+    }
+}
 
 /// What there is to do, slot by slot in numeric order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// How it stands with the registry of an old tool, if it needs attention. One that is pending is taken over.
     pub import: Option<ImportState>,
-    /// Every slot that the spec or the registry names, with nothing in it where all is right.
+    /// Every slot that the spec or the registry names and the options select, with nothing in it where all is right.
     pub slots: BTreeMap<SlotId, SlotPlan>,
 }
 
@@ -27,7 +46,7 @@ pub struct SlotPlan {
     pub blocked: Vec<Blocked>,
 }
 
-/// One thing that `apply` does to a slot. None of them changes a byte that is there.
+/// One thing that `apply` does to a slot. The first three change no byte that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Write these files, which are not there, and register the slot.
@@ -36,6 +55,37 @@ pub enum Action {
     Adopt,
     /// Write these files again, which are gone, as they were.
     Restore(Vec<RelPath>),
+    /// Bring files and entry to what the spec says.
+    Update {
+        /// The fields of the entry that change.
+        fields: Vec<FieldChange>,
+        /// The files that change.
+        files: BTreeMap<RelPath, FileChange>,
+    },
+    /// Take the slot away.
+    Remove {
+        /// The files that go.
+        files: Vec<RelPath>,
+        /// What stays, for kinfra did not write it: then the slot stays registered.
+        stays: Vec<String>,
+    },
+}
+
+/// What an update does to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileChange {
+    /// Writes it where there is none.
+    Write,
+    /// Replaces what kinfra wrote.
+    Replace,
+    /// Replaces what kinfra did not write, of which a copy is kept.
+    Overwrite,
+    /// Gives it its permissions, in place of these.
+    SetMode(FileMode),
+    /// Removes it: kinfra wrote it, and the spec no longer has it.
+    Remove,
+    /// Leaves it, no longer kinfra's: it was edited by hand, and the spec no longer has it.
+    Disown,
 }
 
 /// A difference that stays.
@@ -53,6 +103,8 @@ pub enum Blocked {
     WrongMode(RelPath, FileMode),
     /// A file is no longer in the spec.
     Dropped(RelPath),
+    /// A file that is no longer in the spec was edited by hand: it would stay, as nobody's.
+    Disowned(RelPath),
     /// A file was edited by hand.
     Edited(RelPath),
     /// Something else is in the place of a file or, without one, of the slot's directory.
@@ -62,8 +114,14 @@ pub enum Blocked {
         /// Whether somebody holds it: then it stays whatever the flags.
         held: bool,
     },
+    /// The slot was removed, but for these, which kinfra did not write.
+    Leftover(Vec<String>),
     /// Somebody holds the slot that would change.
     Held(String),
+    /// The slot has containers: they run on its ports.
+    Containers,
+    /// Docker would not tell whether the slot has containers, and said this.
+    ContainersUnknown(String),
     /// A port that the slot would take is held by an entry that stays.
     PortTaken {
         /// What the port is for.
@@ -74,6 +132,8 @@ pub enum Blocked {
         holder: SlotId,
         /// What would make the holder give it up, if anything would.
         flags: Option<BTreeSet<Flag>>,
+        /// What the slot's own work would be counted as.
+        kind: Kind,
     },
 }
 
@@ -106,14 +166,33 @@ impl Action {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Create(_) | Self::Adopt => Kind::Add,
-            Self::Restore(_) => Kind::Change,
+            Self::Restore(_) | Self::Update { .. } => Kind::Change,
+            Self::Remove { .. } => Kind::Destroy,
         }
     }
 
-    /// Whether the action writes the slot's entry.
-    fn registers(&self) -> bool {
+    /// Whether the action changes or removes what is there. Such an action is approved first, and announced in the
+    /// registry.
+    pub fn changes_what_is_there(&self) -> bool {
         match self {
-            Self::Create(_) | Self::Adopt => true,
+            Self::Create(_) | Self::Adopt | Self::Restore(_) => false,
+            Self::Update { .. } | Self::Remove { .. } => true,
+        }
+    }
+
+    /// Whether the slot's entry says the ports of the spec afterwards.
+    fn takes_ports(&self) -> bool {
+        match self {
+            Self::Create(_) | Self::Adopt | Self::Update { .. } => true,
+            Self::Restore(_) | Self::Remove { .. } => false,
+        }
+    }
+
+    /// Whether the ports that the slot's entry says are free afterwards, but for those that it takes again.
+    fn frees_ports(&self) -> bool {
+        match self {
+            Self::Create(_) | Self::Adopt | Self::Update { .. } => true,
+            Self::Remove { files: _, stays } => stays.is_empty(),
             Self::Restore(_) => false,
         }
     }
@@ -124,12 +203,19 @@ impl Blocked {
     fn flags(&self) -> Option<BTreeSet<Flag>> {
         let flag = match self {
             Self::Foreign(_) | Self::Edited(_) => Flag::Overwrite,
-            Self::Field(_) | Self::Outdated(_) | Self::Absent(_) | Self::WrongMode(..) | Self::Dropped(_) => {
-                Flag::Update
-            }
+            Self::Field(_)
+            | Self::Outdated(_)
+            | Self::Absent(_)
+            | Self::WrongMode(..)
+            | Self::Dropped(_)
+            | Self::Disowned(_) => Flag::Update,
             Self::Surplus { held: false } => Flag::Prune,
             Self::Held(_) => Flag::IncludeClaimed,
-            Self::Surplus { held: true } | Self::Obstructed(..) => return None,
+            Self::Surplus { held: true }
+            | Self::Obstructed(..)
+            | Self::Leftover(_)
+            | Self::Containers
+            | Self::ContainersUnknown(_) => return None,
             Self::PortTaken { flags, .. } => return flags.clone(),
         };
         Some(BTreeSet::from([flag]))
@@ -138,16 +224,19 @@ impl Blocked {
     /// What it would be counted as.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Surplus { .. } => Kind::Destroy,
-            Self::PortTaken { .. } => Kind::Add,
+            Self::Surplus { .. } | Self::Leftover(_) => Kind::Destroy,
+            Self::PortTaken { kind, .. } => *kind,
             Self::Foreign(_)
             | Self::Field(_)
             | Self::Outdated(_)
             | Self::Absent(_)
             | Self::WrongMode(..)
             | Self::Dropped(_)
+            | Self::Disowned(_)
             | Self::Edited(_)
             | Self::Held(_)
+            | Self::Containers
+            | Self::ContainersUnknown(_)
             | Self::Obstructed(..) => Kind::Change,
         }
     }
@@ -170,6 +259,11 @@ impl Plan {
     /// What is to be done, slot by slot.
     pub fn actions(&self) -> impl Iterator<Item = (SlotId, &Action)> {
         self.slots.iter().filter_map(|(&slot, plan)| Some((slot, plan.action.as_ref()?)))
+    }
+
+    /// Whether something that is there changes or goes: then Docker is asked, and an approval.
+    pub fn changes_what_is_there(&self) -> bool {
+        self.actions().any(|(_, action)| action.changes_what_is_there())
     }
 
     /// Whether there is anything to do.
@@ -219,94 +313,40 @@ impl Plan {
 }
 
 /// Decides what to do about every difference.
-pub fn plan(pool: &Pool, observed: &Observed, differences: &BTreeMap<SlotId, Difference>) -> Plan {
-    let slots = differences.iter().map(|(&slot, difference)| (slot, plan_slot(difference))).collect();
+pub fn plan(
+    pool: &Pool,
+    observed: &Observed,
+    differences: &BTreeMap<SlotId, Difference>,
+    options: &Options,
+) -> Plan {
+    let selected = differences.iter().filter(|(slot, _)| options.selects(**slot));
+    let decide = |slot, difference| policy::decide(slot, difference, &observed.containers, &options.allowed);
+    let slots = selected.map(|(&slot, difference)| (slot, decide(slot, difference))).collect();
     let mut plan = Plan { import: observed.import.clone(), slots };
     while block_taken_ports(&mut plan, pool, observed) {}
     plan
 }
 
-fn plan_slot(difference: &Difference) -> SlotPlan {
-    let Difference { standing, obstacle, files, claimed_by } = difference;
-    if let Some(obstacle) = obstacle {
-        return SlotPlan { action: None, blocked: vec![Blocked::Obstructed(None, *obstacle)] };
-    }
-    let mut plan = match standing {
-        Standing::Unregistered | Standing::Imported => take_whole(files),
-        Standing::Registered(fields) => keep_or_restore(fields, files),
-        Standing::Surplus => {
-            SlotPlan { action: None, blocked: vec![Blocked::Surplus { held: claimed_by.is_some() }] }
-        }
-    };
-    if let Some(holder) = claimed_by.as_ref().filter(|_| !plan.blocked.is_empty()) {
-        plan.blocked.push(Blocked::Held(holder.clone()));
-    }
-    plan
-}
-
-/// A slot whose files kinfra did not write is taken as a whole or not at all.
-fn take_whole(files: &BTreeMap<RelPath, FileDifference>) -> SlotPlan {
-    let (mut missing, mut blocked) = (Vec::new(), Vec::new());
-    for (path, difference) in files {
-        match difference {
-            FileDifference::Same => {}
-            FileDifference::Lost | FileDifference::Absent => missing.push(path.clone()),
-            FileDifference::Blocked(obstacle) => {
-                blocked.push(Blocked::Obstructed(Some(path.clone()), *obstacle));
-            }
-            FileDifference::Outdated
-            | FileDifference::WrongMode(_)
-            | FileDifference::Dropped
-            | FileDifference::Edited => blocked.push(Blocked::Foreign(path.clone())),
-        }
-    }
-    let action = match (blocked.is_empty(), missing.is_empty()) {
-        (false, _) => None,
-        (true, true) => Some(Action::Adopt),
-        (true, false) => Some(Action::Create(missing)),
-    };
-    SlotPlan { action, blocked }
-}
-
-/// A slot of kinfra's own gets back what it lost; whatever should change stays as it is.
-fn keep_or_restore(fields: &[FieldChange], files: &BTreeMap<RelPath, FileDifference>) -> SlotPlan {
-    let mut lost = Vec::new();
-    let mut blocked: Vec<Blocked> = fields.iter().cloned().map(Blocked::Field).collect();
-    for (path, difference) in files {
-        let path = path.clone();
-        match difference {
-            FileDifference::Same => {}
-            FileDifference::Lost => lost.push(path),
-            FileDifference::Absent => blocked.push(Blocked::Absent(path)),
-            FileDifference::Outdated => blocked.push(Blocked::Outdated(path)),
-            FileDifference::WrongMode(mode) => blocked.push(Blocked::WrongMode(path, *mode)),
-            FileDifference::Dropped => blocked.push(Blocked::Dropped(path)),
-            FileDifference::Edited => blocked.push(Blocked::Edited(path)),
-            FileDifference::Blocked(obstacle) => blocked.push(Blocked::Obstructed(Some(path), *obstacle)),
-        }
-    }
-    let action = (!lost.is_empty()).then_some(Action::Restore(lost));
-    SlotPlan { action, blocked }
-}
-
 /// Blocks each action whose port an entry that stays still holds. Says whether it blocked one: its own entry, if it has
 /// one, then stays as well.
 fn block_taken_ports(plan: &mut Plan, pool: &Pool, observed: &Observed) -> bool {
-    let registers = |plan: &SlotPlan| plan.action.as_ref().is_some_and(Action::registers);
+    let frees = |plan: &SlotPlan| plan.action.as_ref().is_some_and(Action::frees_ports);
+    let takes = |plan: &SlotPlan| plan.action.as_ref().is_some_and(Action::takes_ports);
     let mut held = BTreeMap::new();
     for (&slot, entry) in &observed.registry.slots {
-        if !plan.slots.get(&slot).is_some_and(registers) {
+        if !plan.slots.get(&slot).is_some_and(frees) {
             held.extend(entry.provisioned.ports.values().map(|port| (*port, slot)));
         }
     }
     let mut taken = Vec::new();
     for (&slot, wanted) in &pool.slots {
         let conflict = wanted.ports.iter().find_map(|(name, port)| Some((name, port, *held.get(port)?)));
+        let action = plan.slots.get(&slot).filter(|plan| takes(plan)).and_then(|plan| plan.action.as_ref());
         if let Some((name, port, holder)) = conflict
-            && plan.slots.get(&slot).is_some_and(registers)
+            && let Some(kind) = action.map(Action::kind)
         {
             let flags = plan.slots.get(&holder).and_then(SlotPlan::flags);
-            taken.push((slot, Blocked::PortTaken { name: name.clone(), port: *port, holder, flags }));
+            taken.push((slot, Blocked::PortTaken { name: name.clone(), port: *port, holder, flags, kind }));
         }
     }
     let any = !taken.is_empty();

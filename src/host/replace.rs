@@ -1,0 +1,161 @@
+//! Changing what is there in a slot directory: each file only if it still is the one that the plan was made for.
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::clock;
+use super::fs::{Dir, Found};
+use super::root::LockedRoot;
+use crate::digest::Digest;
+use crate::slot::{FileMode, RelPath, SlotId};
+
+/// Where copies of overwritten files are kept, in the root.
+pub const BACKUPS: &str = "backups";
+/// The name under which a file waits for its end.
+const LEAVING: &str = "leaving";
+/// The name under which a copy is written.
+const COPY: &str = "copy";
+/// The most that a file may be that is changed, in bytes.
+const LIMIT: u64 = 256 << 20;
+
+/// A slot's directory, to change what is in it.
+#[derive(Debug)]
+pub struct SlotFiles<'a> {
+    root: &'a LockedRoot,
+    slot: SlotId,
+    dir: Dir,
+}
+
+impl<'a> SlotFiles<'a> {
+    /// The directory of a slot; `None` if there is none.
+    pub fn open(root: &'a LockedRoot, slot: SlotId) -> Result<Option<Self>> {
+        match root.root().slot(slot)? {
+            Found::This(dir) => Ok(Some(Self { root, slot, dir })),
+            Found::Nothing => Ok(None),
+            Found::Other(obstacle) => bail!("the directory of slot {slot} is {obstacle}: move it away"),
+        }
+    }
+
+    /// Keeps a copy of a file below `backups`, durably. Where it is.
+    pub fn back_up(&self, path: &RelPath, expected: Digest) -> Result<Utf8PathBuf> {
+        let (parent, name) = self.parent(path)?;
+        let Found::This(content) = parent.read(Utf8Path::new(name), LIMIT)? else {
+            return Err(self.changed(path));
+        };
+        if Digest::of(&content.bytes) != expected {
+            return Err(self.changed(path));
+        }
+        let temporary = self.root.temporary();
+        let copy = temporary.write_new(COPY, &content.bytes, content.mode)?;
+        rustix::fs::fsync(&copy).with_context(|| format!("could not sync a copy of `{path}`"))?;
+        let below = Utf8Path::new(BACKUPS).join(self.slot.directory());
+        let below = path.as_path().parent().map_or(below.clone(), |parent| below.join(parent));
+        let dir = self.root.root().dir().make_dir(&below)?;
+        let stamp = clock::stamp();
+        let mut kept = format!("{name}.{stamp}");
+        let mut again = 2;
+        while !temporary.rename_new(COPY, &dir, &kept)? {
+            kept = format!("{name}.{stamp}-{again}");
+            again += 1;
+        }
+        for ancestor in below.ancestors() {
+            if let Found::This(dir) = self.root.root().dir().dir(ancestor)? {
+                dir.sync()?;
+            }
+        }
+        Ok(dir.path().join(kept))
+    }
+
+    /// Puts the staged file in the place of the one that is there.
+    pub fn replace(&self, path: &RelPath, expected: Digest) -> Result<()> {
+        let (parent, name) = self.parent(path)?;
+        let staged = Utf8Path::new(&self.slot.directory()).join(path.as_path());
+        let Found::This((from, _)) = self.root.temporary().parent_of(&staged)? else {
+            bail!("staged `{path}` vanished")
+        };
+        let from = from.ok_or_else(|| anyhow!("`{staged}` is not below the temporary directory"))?;
+        if from.exchange(name, &parent, name)? {
+            // What came out is what was there, whoever changed it since it was looked at.
+            if !is(&from, name, expected)? {
+                from.exchange(name, &parent, name)?;
+                return Err(self.changed(path));
+            }
+        } else if is(&parent, name, expected)? {
+            from.rename_over(name, &parent, name)?;
+        } else {
+            return Err(self.changed(path));
+        }
+        parent.sync()
+    }
+
+    /// Removes a file, if it is there, and the directories that are empty then. `expected` is `None` when it was not there
+    /// any more.
+    pub fn remove(&self, path: &RelPath, expected: Option<Digest>) -> Result<()> {
+        if let Some(expected) = expected {
+            self.remove_file(path, expected)?;
+        }
+        for dir in path.as_path().ancestors().skip(1) {
+            let Some(name) = dir.file_name() else { break };
+            let Found::This((above, _)) = self.dir.parent_of(dir)? else { continue };
+            let above = above.as_ref().unwrap_or(&self.dir);
+            if !above.remove_if_empty(name)? {
+                break;
+            }
+            above.sync()?;
+        }
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &RelPath, expected: Digest) -> Result<()> {
+        let (parent, name) = self.parent(path)?;
+        let temporary = self.root.temporary();
+        if !parent.rename_new(name, temporary, LEAVING)? {
+            bail!("`{LEAVING}` is in the way in the temporary directory");
+        }
+        if !is(temporary, LEAVING, expected)? {
+            temporary.rename_new(LEAVING, &parent, name)?;
+            return Err(self.changed(path));
+        }
+        temporary.remove_file(LEAVING)?;
+        parent.sync()
+    }
+
+    /// Gives a file other permissions.
+    pub fn set_mode(&self, path: &RelPath, mode: FileMode) -> Result<()> {
+        let (parent, name) = self.parent(path)?;
+        parent.set_mode(name, mode)
+    }
+
+    /// Removes the slot's directory if nothing is in it any more. Says whether it is gone.
+    pub fn remove_dir(self) -> Result<bool> {
+        let root = self.root.root().dir();
+        let gone = root.remove_if_empty(&self.slot.directory())?;
+        root.sync()?;
+        Ok(gone)
+    }
+
+    fn parent<'b>(&self, path: &'b RelPath) -> Result<(Dir, &'b str)> {
+        let Found::This((parent, name)) = self.dir.parent_of(path.as_path())? else {
+            bail!("the directory of `{path}` in slot {} vanished", self.slot);
+        };
+        let Found::This(parent) =
+            parent.map_or_else(|| self.dir.dir(Utf8Path::new("")), |parent| Ok(Found::This(parent)))?
+        else {
+            bail!("the directory of slot {} vanished", self.slot);
+        };
+        Ok((parent, name))
+    }
+
+    fn changed(&self, path: &RelPath) -> anyhow::Error {
+        anyhow!(
+            "`{}` changed meanwhile: it was left as it is, run again",
+            self.dir.path().join(path.as_path())
+        )
+    }
+}
+
+/// Whether a name in a directory is a regular file with this content.
+fn is(dir: &Dir, name: &str, expected: Digest) -> Result<bool> {
+    let found = dir.read(Utf8Path::new(name), LIMIT)?;
+    Ok(matches!(found, Found::This(content) if Digest::of(&content.bytes) == expected))
+}

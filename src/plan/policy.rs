@@ -1,0 +1,176 @@
+//! What to do about the differences of one slot, given what is allowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, Blocked, FileChange, Flag, SlotPlan};
+use crate::diff::{Difference, FieldChange, FileDifference, Standing, Unfinished};
+use crate::observe::Containers;
+use crate::slot::{RelPath, SlotId};
+
+/// Decides about one slot. It changes as a whole or not at all; what is gone comes back in any case.
+pub(super) fn decide(
+    slot: SlotId,
+    difference: &Difference,
+    containers: &Containers,
+    allowed: &BTreeSet<Flag>,
+) -> SlotPlan {
+    if let Some(obstacle) = difference.obstacle {
+        return SlotPlan { action: None, blocked: vec![Blocked::Obstructed(None, obstacle)] };
+    }
+    // What was approved and begun is completed.
+    let mut allowed = allowed.clone();
+    match difference.unfinished {
+        Some(Unfinished::Removal) if difference.standing == Standing::Surplus => {
+            allowed.insert(Flag::Prune);
+        }
+        Some(Unfinished::Change | Unfinished::Removal) => {
+            allowed.extend([Flag::Update, Flag::IncludeClaimed]);
+        }
+        None => {}
+    }
+    match &difference.standing {
+        Standing::Unregistered | Standing::Imported => take_whole(difference, &allowed),
+        Standing::Registered(fields) => keep(slot, fields, difference, containers, &allowed),
+        Standing::Surplus => remove(slot, difference, containers, &allowed),
+    }
+}
+
+/// A slot whose files kinfra did not write is taken as a whole or not at all.
+fn take_whole(difference: &Difference, allowed: &BTreeSet<Flag>) -> SlotPlan {
+    let blocked = reasons(difference, |path, difference| match difference {
+        FileDifference::Same | FileDifference::Lost | FileDifference::Absent => None,
+        FileDifference::Blocked(obstacle) => Some(Blocked::Obstructed(Some(path), obstacle)),
+        FileDifference::Outdated
+        | FileDifference::WrongMode(_)
+        | FileDifference::Dropped
+        | FileDifference::Disowned
+        | FileDifference::Edited => Some(Blocked::Foreign(path)),
+    });
+    if !blocked.is_empty() {
+        return update_if_allowed(&[], difference, blocked, allowed);
+    }
+    let missing: Vec<RelPath> = with(difference, |file| *file != FileDifference::Same);
+    let action = if missing.is_empty() { Action::Adopt } else { Action::Create(missing) };
+    SlotPlan { action: Some(action), blocked }
+}
+
+/// A slot of kinfra's own gets back what it lost, and changes where that is allowed.
+fn keep(
+    slot: SlotId,
+    fields: &[FieldChange],
+    difference: &Difference,
+    containers: &Containers,
+    allowed: &BTreeSet<Flag>,
+) -> SlotPlan {
+    let mut blocked: Vec<Blocked> = fields.iter().cloned().map(Blocked::Field).collect();
+    blocked.extend(reasons(difference, |path, difference| match difference {
+        FileDifference::Same | FileDifference::Lost => None,
+        FileDifference::Absent => Some(Blocked::Absent(path)),
+        FileDifference::Outdated => Some(Blocked::Outdated(path)),
+        FileDifference::WrongMode(mode) => Some(Blocked::WrongMode(path, mode)),
+        FileDifference::Dropped => Some(Blocked::Dropped(path)),
+        FileDifference::Disowned => Some(Blocked::Disowned(path)),
+        FileDifference::Edited => Some(Blocked::Edited(path)),
+        FileDifference::Blocked(obstacle) => Some(Blocked::Obstructed(Some(path), obstacle)),
+    }));
+    if blocked.is_empty() && difference.unfinished.is_none() {
+        let lost = with(difference, |file| *file == FileDifference::Lost);
+        return SlotPlan { action: (!lost.is_empty()).then_some(Action::Restore(lost)), blocked };
+    }
+    // Containers that run on the ports of the entry would keep them.
+    if fields.iter().any(|change| change.field.starts_with("ports.")) {
+        blocked.extend(in_use(slot, containers));
+    }
+    update_if_allowed(fields, difference, blocked, allowed)
+}
+
+/// A slot that the spec no longer has.
+fn remove(
+    slot: SlotId,
+    difference: &Difference,
+    containers: &Containers,
+    allowed: &BTreeSet<Flag>,
+) -> SlotPlan {
+    let files = with(difference, |file| matches!(file, FileDifference::Dropped));
+    let edited = with(difference, |file| {
+        matches!(file, FileDifference::Disowned | FileDifference::Edited | FileDifference::Blocked(_))
+    });
+    let mut stays: Vec<String> = edited.iter().map(RelPath::to_string).collect();
+    stays.extend(difference.others.iter().cloned());
+    if difference.unfinished == Some(Unfinished::Removal) && files.is_empty() && !stays.is_empty() {
+        return SlotPlan { action: None, blocked: vec![Blocked::Leftover(stays)] };
+    }
+    let mut blocked = vec![Blocked::Surplus { held: difference.claimed_by.is_some() }];
+    blocked.extend(in_use(slot, containers));
+    if is_allowed(&blocked, allowed) {
+        return SlotPlan { action: Some(Action::Remove { files, stays }), blocked: Vec::new() };
+    }
+    blocked.extend(difference.claimed_by.clone().map(Blocked::Held));
+    SlotPlan { action: None, blocked }
+}
+
+/// What keeps a slot's ports in use whatever the registry says.
+fn in_use(slot: SlotId, containers: &Containers) -> Option<Blocked> {
+    match containers {
+        Containers::NotAsked => None,
+        Containers::Of(slots) => slots.contains(&slot).then_some(Blocked::Containers),
+        Containers::Unknown(said) => Some(Blocked::ContainersUnknown(said.clone())),
+    }
+}
+
+/// Updates a slot if everything that differs may be changed.
+fn update_if_allowed(
+    fields: &[FieldChange],
+    difference: &Difference,
+    mut blocked: Vec<Blocked>,
+    allowed: &BTreeSet<Flag>,
+) -> SlotPlan {
+    if let Some(holder) = &difference.claimed_by {
+        blocked.push(Blocked::Held(holder.clone()));
+    }
+    if is_allowed(&blocked, allowed) {
+        let is_ours = matches!(difference.standing, Standing::Registered(_));
+        let changes =
+            difference.files.iter().filter_map(|(path, file)| Some((path.clone(), change(*file, is_ours)?)));
+        let action = Action::Update { fields: fields.to_vec(), files: changes.collect() };
+        return SlotPlan { action: Some(action), blocked: Vec::new() };
+    }
+    let lost = with(difference, |file| *file == FileDifference::Lost);
+    SlotPlan { action: (!lost.is_empty()).then_some(Action::Restore(lost)), blocked }
+}
+
+fn is_allowed(blocked: &[Blocked], allowed: &BTreeSet<Flag>) -> bool {
+    blocked.iter().all(|blocked| {
+        blocked.flags().is_some_and(|flags| {
+            flags.iter().all(|flag| {
+                allowed.contains(flag) || (*flag == Flag::Update && allowed.contains(&Flag::Overwrite))
+            })
+        })
+    })
+}
+
+/// What an update does to a file. What kinfra did not write is kept as a copy.
+fn change(difference: FileDifference, is_ours: bool) -> Option<FileChange> {
+    Some(match difference {
+        FileDifference::Same | FileDifference::Blocked(_) => return None,
+        FileDifference::Lost | FileDifference::Absent => FileChange::Write,
+        FileDifference::Outdated if is_ours => FileChange::Replace,
+        FileDifference::Outdated | FileDifference::Edited => FileChange::Overwrite,
+        FileDifference::WrongMode(mode) => FileChange::SetMode(mode),
+        FileDifference::Dropped if is_ours => FileChange::Remove,
+        FileDifference::Dropped | FileDifference::Disowned => FileChange::Disown,
+    })
+}
+
+fn reasons(
+    difference: &Difference,
+    reason: impl Fn(RelPath, FileDifference) -> Option<Blocked>,
+) -> Vec<Blocked> {
+    difference.files.iter().filter_map(|(path, difference)| reason(path.clone(), *difference)).collect()
+}
+
+/// The files that differ so.
+fn with(difference: &Difference, is: impl Fn(&FileDifference) -> bool) -> Vec<RelPath> {
+    let files: BTreeMap<_, _> = difference.files.iter().filter(|(_, file)| is(file)).collect();
+    files.into_keys().cloned().collect()
+}

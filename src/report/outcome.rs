@@ -1,0 +1,78 @@
+//! What an apply did, slot by slot, and its totals.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use owo_colors::OwoColorize as _;
+
+use super::{Commas, Paths, printable};
+use crate::apply::Outcome;
+use crate::desired::Pool;
+use crate::observe::ImportState;
+use crate::plan::{Action, Kind, Plan};
+
+/// The summary, which is printed always.
+pub fn render(outcome: &Outcome, plan: &Plan, pool: &Pool, paths: Paths<'_>) -> String {
+    let mut text = String::new();
+    let _ = write(&mut text, outcome, plan, pool, paths);
+    text
+}
+
+fn write(text: &mut String, outcome: &Outcome, plan: &Plan, pool: &Pool, paths: Paths<'_>) -> fmt::Result {
+    if let Some(ImportState::Pending { slots, .. }) = &plan.import {
+        writeln!(text, "Imported {slots} slot(s)")?;
+    }
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (id, action) in &outcome.done {
+        let profile = pool.slots.get(id).map_or("", |slot| slot.profile.name.as_str());
+        *counts.entry(verb(action)).or_default() += 1;
+        write!(text, "{} slot {id}", verb(action))?;
+        match action {
+            Action::Create(_) | Action::Adopt => writeln!(text, " ({profile})")?,
+            Action::Restore(files) => writeln!(text, ": {}", Commas(files.iter()))?,
+            Action::Update { fields: _, files } if files.is_empty() => writeln!(text)?,
+            Action::Update { fields: _, files } => writeln!(text, ": {}", Commas(files.keys()))?,
+            Action::Remove { files: _, stays } if stays.is_empty() => writeln!(text)?,
+            Action::Remove { files: _, stays } => {
+                let stays = Commas(stays.iter().map(|name| printable(name)));
+                writeln!(text, ", but for {stays}: it stays registered until that is moved away")?;
+            }
+        }
+    }
+    for backup in &outcome.backups {
+        writeln!(text, "Kept what was overwritten as {}", paths.show(backup))?;
+    }
+    for (id, error) in &outcome.failed {
+        writeln!(text, "{} slot {id}: {error:#}", "Failed".red())?;
+    }
+    for id in &outcome.left_out {
+        writeln!(text, "Interrupted before slot {id}")?;
+    }
+    for verb in ["Created", "Adopted", "Restored", "Updated", "Removed"] {
+        if let Some(count) = counts.get(verb) {
+            writeln!(text, "{verb} {count} slot(s)")?;
+        }
+    }
+    let skipped = plan.slots.len() - outcome.done.len() - outcome.failed.len() - outcome.left_out.len();
+    if skipped > 0 {
+        writeln!(text, "Skipped {skipped} existing slot(s)")?;
+    }
+    if !outcome.failed.is_empty() {
+        writeln!(text, "Failed {} slot(s)", outcome.failed.len())?;
+    }
+    let end =
+        if outcome.failed.is_empty() && outcome.left_out.is_empty() { "complete" } else { "incomplete" };
+    let count = |kind| outcome.done.values().filter(|action| action.kind() == kind).count();
+    let (added, changed, destroyed) = (count(Kind::Add), count(Kind::Change), count(Kind::Destroy));
+    writeln!(text, "\nApply {end}! {added} added, {changed} changed, {destroyed} destroyed.")
+}
+
+fn verb(action: &Action) -> &'static str {
+    match action {
+        Action::Create(_) => "Created",
+        Action::Adopt => "Adopted",
+        Action::Restore(_) => "Restored",
+        Action::Update { .. } => "Updated",
+        Action::Remove { .. } => "Removed",
+    }
+}
