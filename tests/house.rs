@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kinfra::embedded;
 
 /// The modules in the order of the pipeline. Each imports only from those before it.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "fault",
     "digest",
     "slot",
@@ -17,6 +17,7 @@ const ORDER: [&str; 22] = [
     "registry",
     "lease",
     "desired",
+    "pools",
     "migrate",
     "host",
     "observe",

@@ -25,6 +25,7 @@ mod house;
 mod links;
 mod migration;
 mod plan;
+mod pools;
 mod ports;
 mod power;
 mod properties;

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::index::{self, Listing};
 use super::{pool, print, say};
 use crate::apply::{Outcome, apply};
 use crate::cli::ApplyArgs;
@@ -17,6 +18,7 @@ use crate::report::{self, Paths};
 pub(super) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let pool = declared.pool(&args.pool, invocation)?;
+    let listing = index::check(&declared, &pool, &args.pool, invocation)?;
     let root = Root::open(&pool.root)?;
     let (shown, _) = look(root.as_ref(), &pool)?;
     say(&format!("Using {}\n", declared.origin))?;
@@ -25,8 +27,8 @@ pub(super) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let is_untidy = root.as_ref().map_or(Ok(false), Root::is_untidy)?;
-    let (plan, outcome) = if shown.has_work() || is_untidy {
-        run_under_lock(&shown, &pool, args)?
+    let (plan, outcome) = if shown.has_work() || is_untidy || listing.is_stale() {
+        run_under_lock(&shown, &pool, &listing, args)?
     } else {
         (shown, Outcome::default())
     };
@@ -40,7 +42,7 @@ fn look(root: Option<&Root>, pool: &Pool) -> Result<(Plan, Observed)> {
 }
 
 /// Plans again, now that nobody else can write, and runs that plan if it does nothing that was not shown.
-fn run_under_lock(shown: &Plan, pool: &Pool, args: &ApplyArgs) -> Result<(Plan, Outcome)> {
+fn run_under_lock(shown: &Plan, pool: &Pool, listing: &Listing, args: &ApplyArgs) -> Result<(Plan, Outcome)> {
     let locked = Root::make(&pool.root)?.lock(&pool::lock_policy(&args.lock, "kinfra apply"))?;
     let (plan, observed) = look(Some(locked.root()), pool)?;
     if !plan.is_within(shown) {
@@ -50,6 +52,7 @@ fn run_under_lock(shown: &Plan, pool: &Pool, args: &ApplyArgs) -> Result<(Plan, 
         );
         return Err(Fault::refused(message).into());
     }
+    listing.save()?;
     let outcome = apply(&plan, pool, &observed, &locked)?;
     Ok((plan, outcome))
 }

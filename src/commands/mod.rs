@@ -13,6 +13,7 @@ mod apply;
 mod approve;
 mod claim;
 mod doctor;
+mod index;
 mod plan;
 mod pool;
 mod ports;

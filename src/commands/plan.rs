@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{pool, print, say};
+use super::{index, pool, print, say};
 use crate::cli::PlanArgs;
 use crate::diff::diff;
 use crate::fault::Exit;
@@ -15,6 +15,7 @@ use crate::report::{self, Paths};
 pub(super) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let pool = declared.pool(&args.pool, invocation)?;
+    index::check(&declared, &pool, &args.pool, invocation)?;
     let observed = observe(Root::open(&pool.root)?.as_ref(), &pool)?;
     let plan = plan(&pool, &observed, &diff(&pool, &observed));
     say(&format!("Using {}\n", declared.origin))?;

@@ -31,6 +31,8 @@ pub(super) struct Declared {
     pub(super) spec: Spec,
     /// How the output names the spec.
     pub(super) origin: String,
+    /// The spec's path; `None` for the embedded one.
+    pub(super) path: Option<Utf8PathBuf>,
     source: Source,
     /// The directory of its templates; `None` for the embedded spec.
     templates: Option<Utf8PathBuf>,
@@ -43,18 +45,16 @@ pub(super) struct Declared {
 pub(super) fn declared(args: &PoolArgs, invocation: &Invocation) -> Result<Declared> {
     let paths = Paths { home: invocation.home.as_deref() };
     let found = find_spec(args, invocation)?;
-    let (origin, text, templates) = match found {
-        Some((path, text)) => {
-            let templates = path.parent().map_or_else(|| TEMPLATES.into(), |parent| parent.join(TEMPLATES));
-            (paths.show(&path).into_string(), text, Some(templates))
-        }
-        None => (format!("the embedded {SPEC}"), embedded::SPEC.to_owned(), None),
-    };
+    let (path, text) = found.unzip();
+    let origin =
+        path.as_ref().map_or_else(|| format!("the embedded {SPEC}"), |path| paths.show(path).into_string());
+    let templates = path.as_ref().map(|path| path.with_file_name(TEMPLATES));
+    let text = text.unwrap_or_else(|| embedded::SPEC.to_owned());
     let source = Source { name: origin.clone(), text, kind: SourceKind::Spec };
     let spec = Spec::parse(&source.text).map_err(|mistakes| {
         Fault::spec(mistake::render(mistakes.iter().map(|mistake| (&source, mistake))))
     })?;
-    Ok(Declared { spec, origin, source, templates })
+    Ok(Declared { spec, origin, path, source, templates })
 }
 
 impl Declared {
@@ -63,7 +63,7 @@ impl Declared {
     /// # Errors
     /// [`Fault`] with what keeps it from being one.
     pub(super) fn root(&self, args: &PoolArgs, invocation: &Invocation) -> Result<Utf8PathBuf> {
-        let root = match args.root.as_ref().filter(|root| !root.as_str().is_empty()) {
+        let root = match named_root(args) {
             Some(root) => given(root, invocation)?,
             None => self.spec.root.resolve(invocation.home.as_deref()).ok_or_else(|| {
                 let root = self.spec.root.as_str();
@@ -104,6 +104,11 @@ impl Declared {
         });
         read.collect()
     }
+}
+
+/// The root that a flag or the environment names.
+pub(super) fn named_root(args: &PoolArgs) -> Option<&Utf8Path> {
+    args.root.as_deref().filter(|root| !root.as_str().is_empty())
 }
 
 /// The absolute path of one that the user gave, in a flag or the environment, where no shell expands `~/`.

@@ -22,6 +22,24 @@ pub fn set_umask() {
 }
 
 impl Dir {
+    /// Opens the directory at an absolute path, making it and the directories above it if they are missing, so that a
+    /// power cut does not take their names from what is durable in them.
+    pub fn make(path: &Utf8Path) -> Result<Self> {
+        let (above, below) = path
+            .ancestors()
+            .find_map(|above| Some((Self::open(above).ok()?, path.strip_prefix(above).ok()?)))
+            .with_context(|| format!("no directory above `{path}` can be opened"))?;
+        let dir = above.make_dir(below)?;
+        let mut parent = above;
+        for name in below {
+            parent.sync()?;
+            if let Found::This(child) = parent.dir(Utf8Path::new(name))? {
+                parent = child;
+            }
+        }
+        Ok(dir)
+    }
+
     /// Opens the directory at a relative path, making what is missing of it.
     pub fn make_dir(&self, path: &Utf8Path) -> Result<Self> {
         let mut made = Self { handle: self.duplicate()?, path: self.path.clone() };
