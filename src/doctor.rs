@@ -13,7 +13,7 @@ use crate::host::net;
 use crate::host::root::{BACKUP, LOCK, REGISTRY, Root, TEMPORARY};
 use crate::observe::{ImportState, observe};
 use crate::registry::Registry;
-use crate::slot::{Obstacle, SlotId};
+use crate::slot::{Obstacle, Port, PortName, SlotId};
 
 /// The most that is read of a slot's file, in bytes.
 const FILE_LIMIT: u64 = 256 << 20;
@@ -44,6 +44,18 @@ pub struct Finding {
     pub found: String,
     /// What to do; empty when nothing is.
     pub advice: String,
+}
+
+impl Finding {
+    /// A finding, its advice empty where nothing is to be done.
+    pub fn new(
+        severity: Severity,
+        subject: &str,
+        found: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self { severity, subject: subject.to_owned(), found: found.into(), advice: advice.into() }
+    }
 }
 
 /// Looks at everything.
@@ -96,8 +108,7 @@ impl Findings {
         found: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        let (found, advice) = (found.into(), advice.into());
-        self.0.push(Finding { severity, subject: subject.to_owned(), found, advice });
+        self.0.push(Finding::new(severity, subject, found, advice));
     }
 
     /// Warns of permissions that let others in. `.` is the directory itself.
@@ -261,12 +272,7 @@ impl Findings {
         let before = self.0.len();
         for (slot, entry) in registry.slots.iter().filter(|(_, entry)| entry.claim.is_none()) {
             for (name, port) in entry.provisioned.ports.iter().filter(|(_, port)| net::is_in_use(**port)) {
-                let by = net::listener(*port).map_or_else(
-                    || "another program".to_owned(),
-                    |(pid, program)| format!("{} (process {pid})", program.escape_debug()),
-                );
-                let found = format!("port {port}, `{name}` of slot {slot}, is in use by {by}");
-                self.warning("ports", found, "stop it, or use another slot");
+                self.warning("ports", in_use(*port, name, *slot), "stop it, or use another slot");
             }
         }
         if self.0.len() == before {
@@ -315,6 +321,15 @@ impl Findings {
             Answer::Failed(said) => self.warning("docker daemon", said, "see whether Docker runs"),
         }
     }
+}
+
+/// Which port of which slot is in use by whom.
+pub(crate) fn in_use(port: Port, name: &PortName, slot: SlotId) -> String {
+    let by = net::listener(port).map_or_else(
+        || "another program".to_owned(),
+        |(pid, program)| format!("{} (process {pid})", program.escape_debug()),
+    );
+    format!("port {port}, `{name}` of slot {slot}, is in use by {by}")
 }
 
 /// What is wrong with a registry, and what to do about it.

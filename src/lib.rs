@@ -34,3 +34,4 @@ pub mod report;
 pub mod slot;
 pub mod spec;
 pub mod template;
+pub mod validate;

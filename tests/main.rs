@@ -38,4 +38,5 @@ mod secrets;
 mod slots;
 mod spec;
 mod support;
+mod validate;
 mod wheel;

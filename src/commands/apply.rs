@@ -18,7 +18,7 @@ use crate::report::{self, Paths};
 pub(super) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let pool = declared.pool(&args.pool, invocation)?;
-    let listing = index::check(&declared, &pool, &args.pool, invocation)?;
+    let listing = index::check(&declared, &pool.root, &args.pool, invocation)?;
     let root = Root::open(&pool.root)?;
     let (shown, _) = look(root.as_ref(), &pool)?;
     say(&format!("Using {}\n", declared.origin))?;

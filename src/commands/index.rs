@@ -8,25 +8,26 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::pool::{self, Declared};
 use super::say;
 use crate::cli::PoolArgs;
-use crate::desired::Pool;
 use crate::fault::Fault;
 use crate::host;
 use crate::host::index::Index;
 use crate::host::root::Root;
 use crate::invocation::Invocation;
 use crate::observe::registry;
-use crate::pools::{self, Entry, Neighbour, Origin};
+use crate::pools::{self, Collision, Entry, Neighbour, Origin};
 use crate::slot::{Port, PortName, SlotId};
 
 /// How a pool and its neighbours stand in the index.
 pub(super) struct Listing {
     index: Option<Index>,
-    /// What the index is to say of the pool.
-    pub(super) entry: Entry,
+    /// The pool as it is declared.
+    entry: Entry,
+    /// What the index is to say of it.
+    note: Entry,
     /// Whether it does.
     is_noted: bool,
     /// What it says of the others that are there.
-    pub(super) others: Vec<Neighbour>,
+    others: Vec<Neighbour>,
     /// Its files whose pools are gone, each with the pool's root.
     gone: Vec<(String, Utf8PathBuf)>,
     /// What to tell whoever plans.
@@ -39,16 +40,18 @@ pub(super) struct Listing {
 /// [`Fault`] when the pool would use ports of others, or its spec declared another root before.
 pub(super) fn check(
     declared: &Declared,
-    pool: &Pool,
+    root: &Utf8Path,
     args: &PoolArgs,
     invocation: &Invocation,
 ) -> Result<Listing> {
-    let listing = Listing::look(declared, pool, args, invocation);
+    let listing = Listing::look(declared, root, args, invocation);
     for notice in &listing.notices {
         say(&format!("warning: {notice}\n"))?;
     }
-    listing.refuse_second_root()?;
-    let collisions = pools::collisions(&listing.entry, &listing.others);
+    if let Some(why) = listing.second_root() {
+        return Err(Fault::refused(why).into());
+    }
+    let collisions = listing.collisions();
     if collisions.is_empty() {
         return Ok(listing);
     }
@@ -64,19 +67,25 @@ pub(super) fn check(
 
 impl Listing {
     /// Looks up a pool and its neighbours. What cannot be read is noticed, and does not stop anybody.
-    pub(super) fn look(declared: &Declared, pool: &Pool, args: &PoolArgs, invocation: &Invocation) -> Self {
-        let (origin, slots) = (origin_of(declared), pool.slots.keys().copied());
-        let entry = Entry::new(
-            &pool.root,
-            pool::named_root(args).is_none(),
-            &pool.name,
-            origin,
-            &pool.formulas,
-            slots,
-        );
-        let index = invocation.state.as_deref().map(Index::below);
-        let mut listing =
-            Self { index, entry, is_noted: false, others: Vec::new(), gone: Vec::new(), notices: Vec::new() };
+    pub(super) fn look(
+        declared: &Declared,
+        root: &Utf8Path,
+        args: &PoolArgs,
+        invocation: &Invocation,
+    ) -> Self {
+        let (spec, origin) = (&declared.spec, origin_of(declared));
+        let root_is_declared = pool::named_root(args).is_none();
+        let slots = spec.slots.keys().copied();
+        let entry = Entry::new(root, root_is_declared, &spec.name, origin, &spec.ports, slots);
+        let mut listing = Self {
+            index: invocation.state.as_deref().map(Index::below),
+            note: entry.clone(),
+            entry,
+            is_noted: false,
+            others: Vec::new(),
+            gone: Vec::new(),
+            notices: Vec::new(),
+        };
         match listing.index.as_ref().map(Index::files) {
             Some(Ok(files)) => {
                 for (name, text) in files {
@@ -133,24 +142,26 @@ impl Listing {
                     self.entry.origin
                 ));
                 // While it has slots of another spec or branch, it is that one's.
-                self.entry.origin = noted.origin.clone();
+                self.note.origin = noted.origin.clone();
             }
         }
-        self.is_noted = *noted == self.entry;
+        self.is_noted = *noted == self.note;
     }
 
-    /// Refuses a root that only the spec changed: the pool would be there twice.
-    fn refuse_second_root(&self) -> Result<()> {
-        let Some(old) = pools::moved_from(&self.entry, &self.others).filter(|_| !self.has_registry()) else {
-            return Ok(());
-        };
+    /// The ports that other pools have.
+    pub(super) fn collisions(&self) -> Vec<Collision<'_>> {
+        pools::collisions(&self.entry, &self.others)
+    }
+
+    /// What is wrong with a root that only the spec changed, if it did: the pool would be there twice.
+    pub(super) fn second_root(&self) -> Option<String> {
+        let old = pools::moved_from(&self.entry, &self.others).filter(|_| !self.has_registry())?;
         let (origin, old, new) = (&old.origin, old.root.escape_debug(), self.entry.root.escape_debug());
-        Err(Fault::refused(format!(
+        Some(format!(
             "{origin} changed the pool's root, and the pool is still in `{old}`: take it along with \
              `mv '{old}' '{new}'` and apply again, stay with `--root '{old}'`, or remove it first with \
              `kinfra destroy --root '{old}'`"
         ))
-        .into())
     }
 
     fn has_registry(&self) -> bool {
@@ -170,7 +181,7 @@ impl Listing {
         let Some(index) = self.index.as_ref().filter(|_| !self.is_noted) else { return Ok(()) };
         let gone = self.gone.iter().filter(|(_, root)| is_gone(root)).map(|(name, _)| name.as_str());
         let gone: Vec<&str> = gone.collect();
-        index.save(&Entry::file_name(self.entry.root()), &self.entry.to_text()?, &gone).context(
+        index.save(&Entry::file_name(self.entry.root()), &self.note.to_text()?, &gone).context(
             "the pool cannot be noted for the others on this machine, so nothing was applied: \
              mend that, or set XDG_STATE_HOME to a directory of yours",
         )

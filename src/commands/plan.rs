@@ -15,7 +15,7 @@ use crate::report::{self, Paths};
 pub(super) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let pool = declared.pool(&args.pool, invocation)?;
-    index::check(&declared, &pool, &args.pool, invocation)?;
+    index::check(&declared, &pool.root, &args.pool, invocation)?;
     let observed = observe(Root::open(&pool.root)?.as_ref(), &pool)?;
     let plan = plan(&pool, &observed, &diff(&pool, &observed));
     say(&format!("Using {}\n", declared.origin))?;

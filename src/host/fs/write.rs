@@ -21,6 +21,48 @@ pub fn set_umask() {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
+/// A private directory outside every pool, for other programs to read from. It is removed when it is dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    dir: Dir,
+    above: Dir,
+    name: String,
+}
+
+impl Scratch {
+    /// Makes one where the system has its temporary files.
+    pub fn new() -> Result<Self> {
+        let path = std::env::temp_dir();
+        let path = Utf8Path::from_path(&path)
+            .with_context(|| format!("the path of `{}` is not UTF-8", path.display()))?;
+        let above = Dir::open(path).with_context(|| format!("could not open `{path}`"))?;
+        // Nobody else's directory: others may write there.
+        for count in 0..=u8::MAX {
+            let name = format!("kinfra-{}-{count}", std::process::id());
+            match rustix::fs::mkdirat(&above.handle, &name, PRIVATE_DIR) {
+                Ok(()) => {
+                    let Found::This(dir) = above.child(&name)? else { bail!("`{path}/{name}` vanished") };
+                    return Ok(Self { dir, above, name });
+                }
+                Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno).with_context(|| format!("could not make `{path}/{name}`")),
+            }
+        }
+        bail!("could not make a directory in `{path}`: remove those named `kinfra-…` there")
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = self.dir.empty().and_then(|()| self.above.remove_dir(&self.name));
+    }
+}
+
 impl Dir {
     /// Opens the directory at an absolute path, making it and the directories above it if they are missing, so that a
     /// power cut does not take their names from what is durable in them.
