@@ -30,6 +30,11 @@ impl Example {
         Self { name: name.to_owned(), dir: Path::new(SOURCES).join("examples").join(name) }
     }
 
+    /// Where it is.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// A machine whose project is the example.
     pub(crate) fn machine(&self) -> Machine {
         let machine = Machine::new();

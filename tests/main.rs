@@ -34,6 +34,7 @@ mod races;
 mod registry;
 mod repair;
 mod rig;
+mod schema;
 mod secrets;
 mod slots;
 mod spec;

@@ -200,7 +200,7 @@ impl Dir {
     /// Opens a file in the directory for reading and writing, making it if it is missing.
     ///
     /// # Errors
-    /// [`Fault`](crate::fault::Fault) when it is no regular file.
+    /// [`Fault`] when it is no regular file.
     pub fn open_or_make(&self, name: &str) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR))
