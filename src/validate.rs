@@ -1,12 +1,13 @@
 //! What is wrong with a pool before it is applied: what Compose says of its files, and which of its ports are in use.
 //! Writes nothing in the pool.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use camino::Utf8Path;
 
 use crate::desired::{Pool, Slot};
+use crate::digest::Digest;
 use crate::doctor::{Finding, Severity, in_use};
 use crate::host::compose::{self, Answer};
 use crate::host::fs::Scratch;
@@ -17,6 +18,9 @@ use crate::spec::{Spec, redact};
 
 /// The names under which Compose looks for its file.
 const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+
+/// Of how many slots Compose is asked: where every slot's file is another, the first ones tell.
+const ASKED: usize = 24;
 
 /// The file of a slot that Compose is told its variables are in.
 const ENV_FILE: &str = ".env.sandbox";
@@ -42,36 +46,17 @@ pub fn ports_in_use(spec: &Spec, registry: &Registry) -> Vec<Finding> {
 
 /// What Compose says of the files of slots, asked once for each profile and each text that its file has.
 pub fn compose_files(pool: &Pool, spec: &Spec) -> Vec<Finding> {
-    let mut distinct: BTreeMap<_, &Slot> = BTreeMap::new();
-    for slot in pool.slots.values() {
-        let composed = slot.files.iter().filter(|(path, _)| COMPOSE_FILES.contains(&path.as_str()));
-        let texts: Vec<&str> = composed.map(|(_, file)| &*file.text).collect();
-        if !texts.is_empty() {
-            distinct.entry((texts, &slot.profile.name)).or_insert(slot);
-        }
+    let finding = |severity, found: String, advice: &str| Finding::new(severity, "compose", found, advice);
+    let mut slots = one_of_each_kind(pool);
+    if slots.is_empty() {
+        return vec![finding(Severity::Fine, "no file of a slot is Compose's".to_owned(), "")];
     }
-    if distinct.is_empty() {
-        return vec![Finding::new(Severity::Fine, "compose", "no file of a slot is Compose's", "")];
+    if let Some(why) = no_compose() {
+        let advice = "install Docker Compose 2 or newer to have them checked";
+        return vec![finding(Severity::Warning, format!("the files were not checked: {why}"), advice)];
     }
-    let install = "install Docker Compose 2 or newer to have them checked";
-    let unchecked = |why: &str| {
-        vec![Finding::new(
-            Severity::Warning,
-            "compose",
-            format!("the files were not checked: {why}"),
-            install,
-        )]
-    };
-    match compose::compose_version() {
-        Answer::Is(version) if version.trim_start_matches('v').starts_with("1.") => {
-            return unchecked(&format!("version {version} is too old"));
-        }
-        Answer::Is(_) => {}
-        Answer::NoCommand | Answer::NoDaemon => return unchecked("there is no `docker compose`"),
-        Answer::Failed(said) => return unchecked(&format!("`docker compose version` fails: {said}")),
-    }
-    let mut slots: Vec<&Slot> = distinct.into_values().collect();
-    slots.sort_by_key(|slot| slot.id);
+    let kinds = slots.len();
+    slots.truncate(ASKED);
     // Most of what is wrong is wrong in all of them.
     let mut said: Vec<(Said, BTreeSet<SlotId>)> = Vec::new();
     for slot in &slots {
@@ -83,17 +68,39 @@ pub fn compose_files(pool: &Pool, spec: &Spec) -> Vec<Finding> {
         }
     }
     if said.is_empty() {
-        let slots = SlotId::list(&slots.iter().map(|slot| slot.id).collect());
-        let found = format!("accepts the files of slot(s) {slots}, one of each kind");
-        return vec![Finding::new(Severity::Fine, "compose", found, "")];
+        let asked = SlotId::list(&slots.iter().map(|slot| slot.id).collect());
+        let each = if kinds > slots.len() { "the first ones" } else { "one of each kind" };
+        return vec![finding(Severity::Fine, format!("accepts the files of slot(s) {asked}, {each}"), "")];
     }
     let findings = said.into_iter().map(|((severity, line), slots)| {
-        let found = format!("slot(s) {}: {line}", SlotId::list(&slots));
         let advice =
             if severity == Severity::Error { "mend the template that the file is made from" } else { "" };
-        Finding::new(severity, "compose", found, advice)
+        finding(severity, format!("slot(s) {}: {line}", SlotId::list(&slots)), advice)
     });
     findings.collect()
+}
+
+/// The slots that have a file of Compose's, the first of those whose profile and text of it are the same.
+fn one_of_each_kind(pool: &Pool) -> Vec<&Slot> {
+    let mut kinds = BTreeSet::new();
+    let is_new = |slot: &&Slot| {
+        let composed = slot.files.iter().filter(|(path, _)| COMPOSE_FILES.contains(&path.as_str()));
+        let digests: Vec<Digest> = composed.map(|(_, file)| file.digest).collect();
+        !digests.is_empty() && kinds.insert((slot.profile.name.clone(), digests))
+    };
+    pool.slots.values().filter(is_new).collect()
+}
+
+/// Why Compose cannot be asked, if it cannot.
+fn no_compose() -> Option<String> {
+    match compose::compose_version() {
+        Answer::Is(version) if version.trim_start_matches('v').starts_with("1.") => {
+            Some(format!("version {version} is too old"))
+        }
+        Answer::Is(_) => None,
+        Answer::NoCommand | Answer::NoDaemon => Some("there is no `docker compose`".to_owned()),
+        Answer::Failed(said) => Some(format!("`docker compose version` fails: {said}")),
+    }
 }
 
 /// One thing that Compose says, and how bad it is.

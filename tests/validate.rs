@@ -81,12 +81,12 @@ fn all_findings_come_at_once() {
 fn mistakes_of_the_spec_are_all_shown() {
     let machine = Machine::small();
     machine.edit_spec("8000", "80");
-    machine.edit_spec("profile = \"only\"", "profile = \"onyl\"");
+    machine.edit_spec("profile = \"only\"", "profile = \"largest\"");
     validate(&machine, "", "")
         .exits(65)
         .prints("error: a base must be within 1024 to 65535, not 80\n")
         .prints("slots.toml:8:7\n")
-        .prints("error: profile `onyl` is not defined\n")
+        .prints("error: profile `largest` is not defined\n")
         .prints("\nThe pool is not valid: 2 error(s).\n");
     validate(&machine, "--spec nowhere.toml", "")
         .exits(65)
