@@ -113,7 +113,7 @@ fn a_port_in_use_is_a_warning_unless_the_pool_s_own_slot_has_it() {
     machine.edit_spec("8000", &(port - 2).to_string());
     validate(&machine, "", "")
         .exits(0)
-        .prints(&format!("  ! in use: port {port}, `web` of slot 2, is in use by kinfra-"))
+        .prints(&format!("  ! in use: port {port}, `web` of slot 2, is in use by "))
         .prints("      stop it before the slot is used, or change the base or stride\n")
         .prints("\nThe pool is valid.\n");
     machine.kinfra("apply").exits(0);
