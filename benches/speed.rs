@@ -130,6 +130,7 @@ fn spec_of(dir: &Path, slots: u16) -> PathBuf {
 fn kinfra(verb: &str, spec: &Path, root: &Path) -> Command {
     let mut command = Command::new(KINFRA);
     command.arg(verb).arg("--root").arg(root).current_dir("/").env("HOME", "/nonexistent");
+    command.env("XDG_STATE_HOME", root.with_file_name("state"));
     if spec != Path::new("/") {
         command.arg("--spec").arg(spec);
     }

@@ -46,6 +46,8 @@ pub enum Verb {
     Slots(ListArgs),
     /// List every port of every declared slot
     Ports(ListArgs),
+    /// Check slots.toml, its templates and its ports before they are applied
+    Validate(ListArgs),
     /// Check this machine and the pool, and say what to do
     Doctor(DoctorArgs),
     /// The old spelling of the same verbs
@@ -224,7 +226,7 @@ pub struct DoctorArgs {
     pub lock: LockArgs,
 }
 
-/// `kinfra slots` and `kinfra ports`
+/// `kinfra slots`, `kinfra ports` and `kinfra validate`
 #[derive(Debug, Args)]
 pub struct ListArgs {
     #[command(flatten)]

@@ -48,6 +48,18 @@ pub struct Finding {
     pub advice: String,
 }
 
+impl Finding {
+    /// A finding, its advice empty where nothing is to be done.
+    pub fn new(
+        severity: Severity,
+        subject: &str,
+        found: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self { severity, subject: subject.to_owned(), found: found.into(), advice: advice.into() }
+    }
+}
+
 /// Looks at everything.
 pub fn examine(pool: &Pool) -> Vec<Finding> {
     let mut findings = Findings::default();
@@ -100,8 +112,7 @@ impl Findings {
         found: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        let (found, advice) = (found.into(), advice.into());
-        self.0.push(Finding { severity, subject: subject.to_owned(), found, advice });
+        self.0.push(Finding::new(severity, subject, found, advice));
     }
 
     /// Warns of permissions that let others in. `.` is the directory itself.
@@ -289,11 +300,7 @@ impl Findings {
             }
         };
         for (slot, name, port) in free.into_iter().filter(|(_, _, port)| net::is_in_use(*port)) {
-            let by = net::listener(port).map_or_else(
-                || "another program".to_owned(),
-                |(pid, program)| format!("{} (process {pid})", program.escape_debug()),
-            );
-            let found = format!("port {port}, `{name}` of slot {slot}, is in use by {by}");
+            let found = in_use(port, name, slot);
             self.warning("ports", found, "stop it, or use another slot");
         }
         if self.0.len() == before {
@@ -342,6 +349,15 @@ impl Findings {
             Answer::Failed(said) => self.warning("docker daemon", said, "see whether Docker runs"),
         }
     }
+}
+
+/// Which port of which slot is in use by whom.
+pub(crate) fn in_use(port: Port, name: &PortName, slot: SlotId) -> String {
+    let by = net::listener(port).map_or_else(
+        || "another program".to_owned(),
+        |(pid, program)| format!("{} (process {pid})", program.escape_debug()),
+    );
+    format!("port {port}, `{name}` of slot {slot}, is in use by {by}")
 }
 
 /// What is wrong with a registry, and what to do about it.

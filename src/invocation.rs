@@ -14,6 +14,8 @@ pub struct Invocation {
     pub here: Utf8PathBuf,
     /// The user's home directory: HOME, if it is set to an absolute path.
     pub home: Option<Utf8PathBuf>,
+    /// Where programs keep what they know of this machine: `XDG_STATE_HOME`, or `~/.local/state`.
+    pub state: Option<Utf8PathBuf>,
 }
 
 impl Invocation {
@@ -27,7 +29,10 @@ impl Invocation {
         let here = Utf8PathBuf::from_path_buf(here).map_err(|path| {
             Fault::usage(format!("the path of the current directory is not UTF-8: {}", path.display()))
         })?;
-        let home = env::var("HOME").ok().map(Utf8PathBuf::from).filter(|home| home.is_absolute());
-        Ok(Self { here, home })
+        let directory =
+            |name| env::var(name).ok().map(Utf8PathBuf::from).filter(|directory| directory.is_absolute());
+        let home = directory("HOME");
+        let state = directory("XDG_STATE_HOME").or_else(|| Some(home.as_ref()?.join(".local/state")));
+        Ok(Self { here, home, state })
     }
 }

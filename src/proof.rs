@@ -126,55 +126,66 @@ fn nearest_base(formulas: &[PortFormula], slots: &[u16], moved: usize) -> Option
         // The others may be flawed among themselves; that is for their own remedies.
         taken.take(*formula, slots);
     }
-    let PortFormula { base, stride } = *formulas.get(moved)?;
-    // How many ports are taken at each port and at whole strides below it: whether any is taken within a run of slots
-    // that follow each other is the difference between its ends.
-    let step = u32::from(stride.get());
-    let mut sums: Vec<u32> = Vec::with_capacity(taken.0.len());
-    for (port, taken) in taken.0.iter().enumerate() {
-        let below = port.checked_sub(stride.get().into()).and_then(|below| sums.get(below));
-        sums.push(below.copied().unwrap_or(0) + u32::from(*taken));
-    }
-    let sum = |number: u32| sums.get(usize::try_from(number).ok()?).copied();
-    let runs: Vec<(u16, u16)> = slots
-        .chunk_by(|slot, next| slot + 1 == *next)
-        .filter_map(|run| Some((*run.first()?, *run.last()?)))
-        .collect();
-    let is_free = |base: &Port| {
-        let formula = PortFormula { base: *base, stride };
-        runs.iter().all(|&(first, last)| {
-            let before = formula.number(first).checked_sub(step).and_then(sum).unwrap_or(0);
-            sum(formula.number(last)) == Some(before)
-        })
-    };
-    (1..=u16::MAX)
-        .flat_map(|distance| [base.get().checked_add(distance), base.get().checked_sub(distance)])
-        .filter_map(|base| Port::new(base?))
-        .find(is_free)
+    taken.nearest_base(*formulas.get(moved)?, slots)
 }
 
 /// Which ports are taken, by number.
-struct Taken(Vec<bool>);
+#[derive(Clone)]
+pub(crate) struct Taken(Vec<bool>);
 
 impl Taken {
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self(vec![false; usize::from(Port::MAX) + 1])
     }
 
     /// Takes all ports of a formula; says whether each was a port and free.
-    fn take(&mut self, formula: PortFormula, slots: &[u16]) -> bool {
+    pub(crate) fn take(&mut self, formula: PortFormula, slots: &[u16]) -> bool {
         let mut free = true;
         for &slot in slots {
-            let place = formula.port(slot).and_then(|port| self.0.get_mut(usize::from(port.get())));
-            free &= place.is_some_and(|taken| !std::mem::replace(taken, true));
+            free &= formula.port(slot).is_some_and(|port| self.take_port(port));
         }
         free
     }
 
+    /// Takes a port; says whether it was free.
+    pub(crate) fn take_port(&mut self, port: Port) -> bool {
+        let place = self.0.get_mut(usize::from(port.get()));
+        place.is_some_and(|taken| !std::mem::replace(taken, true))
+    }
+
     /// Whether a formula has all its ports, and none of them is taken.
-    fn spares(&self, formula: PortFormula, slots: &[u16]) -> bool {
+    pub(crate) fn spares(&self, formula: PortFormula, slots: &[u16]) -> bool {
         let place = |slot: &u16| self.0.get(usize::from(formula.port(*slot)?.get()));
         slots.iter().all(|slot| place(slot) == Some(&false))
+    }
+
+    /// The base nearest to a formula's own, other than that, with which none of its ports is taken.
+    pub(crate) fn nearest_base(&self, formula: PortFormula, slots: &[u16]) -> Option<Port> {
+        let PortFormula { base, stride } = formula;
+        // How many ports are taken at each port and at whole strides below it: whether any is taken within a run of
+        // slots that follow each other is the difference between its ends.
+        let step = u32::from(stride.get());
+        let mut sums: Vec<u32> = Vec::with_capacity(self.0.len());
+        for (port, taken) in self.0.iter().enumerate() {
+            let below = port.checked_sub(stride.get().into()).and_then(|below| sums.get(below));
+            sums.push(below.copied().unwrap_or(0) + u32::from(*taken));
+        }
+        let sum = |number: u32| sums.get(usize::try_from(number).ok()?).copied();
+        let runs: Vec<(u16, u16)> = slots
+            .chunk_by(|slot, next| slot + 1 == *next)
+            .filter_map(|run| Some((*run.first()?, *run.last()?)))
+            .collect();
+        let is_free = |base: &Port| {
+            let formula = PortFormula { base: *base, stride };
+            runs.iter().all(|&(first, last)| {
+                let before = formula.number(first).checked_sub(step).and_then(sum).unwrap_or(0);
+                sum(formula.number(last)) == Some(before)
+            })
+        };
+        (1..=u16::MAX)
+            .flat_map(|distance| [base.get().checked_add(distance), base.get().checked_sub(distance)])
+            .filter_map(|base| Port::new(base?))
+            .find(is_free)
     }
 }
 

@@ -49,6 +49,17 @@ impl SlotId {
         Ok(ids)
     }
 
+    /// The ids as a list that [`SlotId::parse_list`] reads.
+    pub fn list(ids: &BTreeSet<Self>) -> String {
+        let ids: Vec<Self> = ids.iter().copied().collect();
+        let runs =
+            ids.chunk_by(|id, next| id.0 + 1 == next.0).filter_map(|run| Some((run.first()?, run.last()?)));
+        let parts: Vec<String> = runs
+            .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") })
+            .collect();
+        parts.join(",")
+    }
+
     fn parse(digits: &str, part: &str) -> Result<Self, String> {
         let digits = digits.trim();
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -114,7 +125,7 @@ impl<'de> Deserialize<'de> for Port {
 }
 
 /// How a service's host port follows from a slot: `base + stride × slot id`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortFormula {
     /// The port of slot 0, the main stack.
     pub base: Port,
@@ -375,6 +386,9 @@ mod tests {
         assert!(ids("1-1000000000").unwrap_err().contains("above 64511"));
         assert!(ids("64512").unwrap_err().contains("above 64511"));
         assert!(ids("1-3,2").unwrap_err().contains("slot 2 is listed twice"));
+        for list in ["5", "1-4", "1-3,7", "1,3,5-6"] {
+            assert_eq!(SlotId::list(&SlotId::parse_list(list).unwrap()), list);
+        }
         for list in ["", ",", "1,", "a", "+1", "1-2-3", "1 2", "٣"] {
             assert!(ids(list).is_err(), "{list:?} was taken");
         }

@@ -216,8 +216,8 @@ fn a_port_in_use_names_who_uses_it() {
         let used = format!("  ! ports: port {port}, `web` of slot 1, is in use by ");
         let run = examine(&machine, &[]).exits(0).prints(&used);
         if cfg!(target_os = "linux") {
-            let run = run.prints(&format!(" (process {})\n", std::process::id()));
-            run.prints("\n      stop it, or use another slot\n");
+            // Which one is not certain: a process that another test is starting has it too until it runs.
+            run.prints(" (process ").prints(")\n      stop it, or use another slot\n");
         }
         // A claimed slot uses its own ports.
         machine.kinfra("claim --slot 1").exits(0);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kinfra::embedded;
 
 /// The modules in the order of the pipeline. Each imports only from those before it.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 24] = [
     "fault",
     "digest",
     "slot",
@@ -17,6 +17,7 @@ const ORDER: [&str; 22] = [
     "registry",
     "lease",
     "desired",
+    "pools",
     "migrate",
     "host",
     "observe",
@@ -25,6 +26,7 @@ const ORDER: [&str; 22] = [
     "apply",
     "doctor",
     "repair",
+    "validate",
     "report",
     "embedded",
     "cli",
@@ -33,7 +35,7 @@ const ORDER: [&str; 22] = [
 ];
 
 /// The modules that may touch the machine.
-const USERS_OF_HOST: [&str; 5] = ["host", "observe", "apply", "doctor", "commands"];
+const USERS_OF_HOST: [&str; 6] = ["host", "observe", "apply", "doctor", "validate", "commands"];
 
 /// The most lines that a source file may have.
 const LONGEST: usize = 450;

@@ -56,7 +56,7 @@ fn reading_never_writes() {
     machine.remove("~/pool/.lock");
     machine.write("~/pool/.tmp/left-over", "");
     let before = machine.tree();
-    for verb in ["plan", "apply --dry-run", "slots", "slots --json", "ports", "ports --json"] {
+    for verb in ["plan", "apply --dry-run", "slots", "slots --json", "ports", "ports --json", "validate"] {
         machine.kinfra(verb).exits(0);
     }
     assert_eq!(machine.tree(), before);

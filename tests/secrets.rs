@@ -67,7 +67,7 @@ fn no_verb_shows_a_value_and_only_private_files_hold_it() {
         // Edited, missing, outdated and surplus; then a registry that is broken, and one that is repaired.
         machine.write("~/pool/slot-1/conf.txt", format!("edited {CANARY}"));
         machine.remove("~/pool/slot-2/conf.txt");
-        verbs(&["plan", "apply", "release", "doctor"]);
+        verbs(&["plan", "apply", "release", "doctor", "validate", "validate --json"]);
         machine.edit_spec("1-2", "2");
         machine.template("conf.txt", "{{ env.PASSWORD }}");
         verbs(&["plan", "apply", "claim", "slots"]);
@@ -124,7 +124,7 @@ fn no_mistake_in_the_spec_shows_a_value() {
     ];
     for env in broken {
         let machine = secretive(env);
-        for verb in ["plan", "apply", "claim", "slots", "ports", "doctor"] {
+        for verb in ["plan", "apply", "claim", "slots", "ports", "doctor", "validate", "validate --json"] {
             let run = keeps_quiet(machine.kinfra(verb));
             assert!(matches!(run.code, Some(0 | 1 | 3 | 65)), "{env}: {run:#?}");
         }

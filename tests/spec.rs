@@ -653,11 +653,8 @@ fn a_root_that_cannot_be_written_fails_and_says_where() {
     }
 }
 
-#[test]
-fn everything_the_language_has_is_accepted() {
-    let machine = Machine::new();
-    machine.spec(
-        r#"version = 1
+/// A spec with everything the language has.
+pub(crate) const EVERYTHING: &str = r#"version = 1
 # Comments, inline tables and dotted keys are as good as any other TOML.
 profiles = [{ name = "small" }, { name = "big", workers = { cpu = 0, gpu = 3 } }]
 slots = [{ ids = "2", profile = "big" }, { ids = " 1 , 4 - 5", profile = "small" }]
@@ -678,8 +675,12 @@ otlp = { base = 4317, stride = 10 }
 [env]
 PLAIN = "{{ ports.web }} of {{ pool.name }}"
 SECRET = { value = "s", sensitive = true }
-"#,
-    );
+"#;
+
+#[test]
+fn everything_the_language_has_is_accepted() {
+    let machine = Machine::new();
+    machine.spec(EVERYTHING);
     let env = "{% for name, value in env | items %}\n{{ name }}={{ value | dotenv }}\n{% endfor %}\n";
     machine.template("conf/app.txt", env);
     machine.template(

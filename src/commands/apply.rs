@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::index::{self, Listing};
 use super::plan::{look, select};
 use super::{approve, pool, print, say};
 use crate::apply::{Outcome, apply};
@@ -12,12 +13,13 @@ use crate::host::root::Root;
 use crate::host::signals::Interrupt;
 use crate::invocation::Invocation;
 use crate::observe::{Containers, containers};
-use crate::plan::{Options, Plan};
+use crate::plan::Plan;
 use crate::report::{self, Paths};
 
 pub(super) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let pool = declared.pool(&args.pool, invocation)?;
+    let listing = index::check(&declared, &pool.root, &args.pool, invocation)?;
     let root = Root::open(&pool.root)?;
     let paths = Paths { home: invocation.home.as_deref() };
     let options = args.planning.options();
@@ -39,8 +41,8 @@ pub(super) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
         approve::ask("Do you want to perform these actions?", args.auto_approve)?;
     }
     let is_untidy = root.as_ref().map_or(Ok(false), Root::is_untidy)?;
-    let (plan, outcome) = if shown.has_work() || is_untidy {
-        run_under_lock(&shown, &pool, args, &options, asked)?
+    let (plan, outcome) = if shown.has_work() || is_untidy || listing.is_stale() {
+        run_under_lock(&shown, &pool, &listing, args, asked)?
     } else {
         (shown, Outcome::default())
     };
@@ -58,13 +60,13 @@ pub(super) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
 fn run_under_lock(
     shown: &Plan,
     pool: &Pool,
+    listing: &Listing,
     args: &ApplyArgs,
-    options: &Options,
     containers: Containers,
 ) -> Result<(Plan, Outcome)> {
-    let interrupt = Interrupt::listen()?;
+    let (interrupt, options) = (Interrupt::listen()?, args.planning.options());
     let locked = Root::make(&pool.root)?.lock(&pool::lock_policy(&args.lock, "kinfra apply"))?;
-    let (plan, observed) = look(Some(locked.root()), pool, options, containers)?;
+    let (plan, observed) = look(Some(locked.root()), pool, &options, containers)?;
     if !plan.is_within(shown) {
         let changed = report::plan::changed(shown, &plan, pool);
         let message = format!(
@@ -73,6 +75,7 @@ fn run_under_lock(
         );
         return Err(Fault::refused(message).into());
     }
+    listing.save()?;
     let outcome = apply(&plan, pool, &observed, &locked, &interrupt)?;
     Ok((plan, outcome))
 }

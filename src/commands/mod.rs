@@ -13,11 +13,13 @@ mod apply;
 mod approve;
 mod claim;
 mod doctor;
+mod index;
 mod plan;
 mod pool;
 mod ports;
 mod release;
 mod slots;
+mod validate;
 
 /// Runs a verb.
 pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
@@ -30,6 +32,7 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Release(args) => release::run(&args, invocation),
         Verb::Doctor(args) => doctor::run(&args, invocation),
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),
+        Verb::Validate(args) => validate::run(&args, invocation),
         Verb::Ports(args) => ports::run(&args, invocation),
     }
 }

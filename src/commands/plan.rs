@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{pool, print, say};
+use super::{index, pool, print, say};
 use crate::cli::PlanArgs;
 use crate::desired::Pool;
 use crate::diff::diff;
@@ -16,6 +16,7 @@ use crate::report::{self, Paths};
 pub(super) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let pool = declared.pool(&args.pool, invocation)?;
+    index::check(&declared, &pool.root, &args.pool, invocation)?;
     let root = Root::open(&pool.root)?;
     let options = args.planning.options();
     let (plan, observed) = look(root.as_ref(), &pool, &options, Containers::NotAsked)?;

@@ -16,7 +16,7 @@ use crate::invocation::Invocation;
 use crate::registry::Registry;
 use crate::report::Paths;
 use crate::spec::Spec;
-use crate::spec::mistake::{self, Source, SourceKind};
+use crate::spec::mistake::{self, Mistake, Source, SourceKind};
 
 /// The name of a spec.
 const SPEC: &str = "slots.toml";
@@ -31,30 +31,41 @@ pub(super) struct Declared {
     pub(super) spec: Spec,
     /// How the output names the spec.
     pub(super) origin: String,
+    /// The spec's path; `None` for the embedded one.
+    pub(super) path: Option<Utf8PathBuf>,
     source: Source,
     /// The directory of its templates; `None` for the embedded spec.
     templates: Option<Utf8PathBuf>,
 }
+
+/// Mistakes, each with the file it is in.
+pub(super) type Mistakes = Vec<(Source, Mistake)>;
 
 /// Finds and reads the spec.
 ///
 /// # Errors
 /// [`Fault`] with every mistake in it.
 pub(super) fn declared(args: &PoolArgs, invocation: &Invocation) -> Result<Declared> {
+    read(args, invocation)?.map_err(|mistakes| fault(&mistakes).into())
+}
+
+/// [`declared`], with every mistake by itself.
+pub(super) fn read(args: &PoolArgs, invocation: &Invocation) -> Result<Result<Declared, Mistakes>> {
     let paths = Paths { home: invocation.home.as_deref() };
-    let found = find_spec(args, invocation)?;
-    let (origin, text, templates) = match found {
-        Some((path, text)) => {
-            let templates = path.parent().map_or_else(|| TEMPLATES.into(), |parent| parent.join(TEMPLATES));
-            (paths.show(&path).into_string(), text, Some(templates))
-        }
-        None => (format!("the embedded {SPEC}"), embedded::SPEC.to_owned(), None),
-    };
+    let (path, text) = find_spec(args, invocation)?.unzip();
+    let origin =
+        path.as_ref().map_or_else(|| format!("the embedded {SPEC}"), |path| paths.show(path).into_string());
+    let templates = path.as_ref().map(|path| path.with_file_name(TEMPLATES));
+    let text = text.unwrap_or_else(|| embedded::SPEC.to_owned());
     let source = Source { name: origin.clone(), text, kind: SourceKind::Spec };
-    let spec = Spec::parse(&source.text).map_err(|mistakes| {
-        Fault::spec(mistake::render(mistakes.iter().map(|mistake| (&source, mistake))))
-    })?;
-    Ok(Declared { spec, origin, source, templates })
+    Ok(match Spec::parse(&source.text) {
+        Ok(spec) => Ok(Declared { spec, origin, path, source, templates }),
+        Err(mistakes) => Err(mistakes.into_iter().map(|mistake| (source.clone(), mistake)).collect()),
+    })
+}
+
+fn fault(mistakes: &Mistakes) -> Fault {
+    Fault::spec(mistake::render(mistakes.iter().map(|(source, mistake)| (source, mistake))))
 }
 
 impl Declared {
@@ -63,7 +74,7 @@ impl Declared {
     /// # Errors
     /// [`Fault`] with what keeps it from being one.
     pub(super) fn root(&self, args: &PoolArgs, invocation: &Invocation) -> Result<Utf8PathBuf> {
-        let root = match args.root.as_ref().filter(|root| !root.as_str().is_empty()) {
+        let root = match named_root(args) {
             Some(root) => given(root, invocation)?,
             None => self.spec.root.resolve(invocation.home.as_deref()).ok_or_else(|| {
                 let root = self.spec.root.as_str();
@@ -80,12 +91,13 @@ impl Declared {
     /// # Errors
     /// [`Fault`] with every mistake in the templates, or with what keeps the root from being one.
     pub(super) fn pool(&self, args: &PoolArgs, invocation: &Invocation) -> Result<Pool> {
-        let (root, texts) = (self.root(args, invocation)?, self.template_texts());
-        let place = Place { root: &root, home: invocation.home.as_deref() };
-        let pool = desired::resolve(&self.spec, &self.source, &texts, place);
-        pool.map_err(|mistakes| {
-            Fault::spec(mistake::render(mistakes.iter().map(|(source, mistake)| (source, mistake)))).into()
-        })
+        self.pool_in(&self.root(args, invocation)?, invocation).map_err(|mistakes| fault(&mistakes).into())
+    }
+
+    /// [`Declared::pool`] in a root, with every mistake by itself.
+    pub(super) fn pool_in(&self, root: &Utf8Path, invocation: &Invocation) -> Result<Pool, Mistakes> {
+        let place = Place { root, home: invocation.home.as_deref() };
+        desired::resolve(&self.spec, &self.source, &self.template_texts(), place)
     }
 
     fn template_texts(&self) -> TemplateTexts {
@@ -104,6 +116,11 @@ impl Declared {
         });
         read.collect()
     }
+}
+
+/// The root that a flag or the environment names.
+pub(super) fn named_root(args: &PoolArgs) -> Option<&Utf8Path> {
+    args.root.as_deref().filter(|root| !root.as_str().is_empty())
 }
 
 /// The absolute path of one that the user gave, in a flag or the environment, where no shell expands `~/`.

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use camino::Utf8Path;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long docker may take for an answer. One that waits for a daemon on another machine would wait for minutes.
@@ -58,10 +59,34 @@ pub fn projects() -> Answer<BTreeSet<String>> {
     }
 }
 
+/// What Compose says of the files in a directory: nothing, if all is well, or warnings.
+pub fn config(dir: &Utf8Path, env_file: Option<&str>) -> Answer<String> {
+    let mut docker = Command::new("docker");
+    docker.arg("compose").args(env_file.map(|name| format!("--env-file={name}")));
+    docker.args(["config", "--quiet"]).current_dir(dir);
+    // Those of whoever runs kinfra, which may name other files.
+    for variable in ["COMPOSE_FILE", "COMPOSE_ENV_FILES", "COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES"] {
+        docker.env_remove(variable);
+    }
+    match run(docker) {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            if output.status.success() { Answer::Is(said) } else { Answer::Failed(said) }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::NoCommand,
+        Err(error) => Answer::Failed(error.to_string()),
+    }
+}
+
+fn run(mut docker: Command) -> io::Result<Output> {
+    docker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    docker.spawn().and_then(wait)
+}
+
 fn ask(arguments: &[&str]) -> Answer<String> {
     let mut docker = Command::new("docker");
-    docker.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    match docker.spawn().and_then(wait) {
+    docker.args(arguments);
+    match run(docker) {
         Ok(output) if output.status.success() => {
             Answer::Is(String::from_utf8_lossy(&output.stdout).trim().to_owned())
         }

@@ -3,12 +3,14 @@
 use std::fmt::{self, Display};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
 
 pub mod claim;
 pub mod doctor;
 pub mod outcome;
 pub mod plan;
 pub mod table;
+pub mod validate;
 
 /// The version of the JSON documents: additions are minor, everything else is major.
 const FORMAT_VERSION: &str = "1.0";
@@ -26,6 +28,11 @@ impl Paths<'_> {
         let below = self.home.and_then(|home| path.strip_prefix(home).ok());
         below.map_or_else(|| path.to_owned(), |below| Utf8Path::new("~").join(below))
     }
+}
+
+/// A JSON document.
+fn document(value: &Value) -> String {
+    format!("{value:#}\n")
 }
 
 /// A list with commas between.

@@ -7,7 +7,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 use serde_json::{Map, Value, json};
 
-use super::{FORMAT_VERSION, Paths, printable};
+use super::{FORMAT_VERSION, Paths, document, printable};
 use crate::registry::Registry;
 use crate::slot::{Port, PortFormula, PortName};
 use crate::spec::Spec;
@@ -71,10 +71,6 @@ pub fn ports_json(spec: &Spec) -> String {
         "main": row(0),
         "slots": slots.collect::<Vec<_>>(),
     }))
-}
-
-fn document(value: &Value) -> String {
-    format!("{value:#}\n")
 }
 
 fn table<T: Into<Cell>>(header: impl IntoIterator<Item = T>) -> Table {

@@ -25,6 +25,13 @@ pub enum SourceKind {
 }
 
 impl Source {
+    /// The line and column of a byte, both counted from 1; columns in characters.
+    pub fn line_and_column(&self, byte: usize) -> (usize, usize) {
+        let before = &self.text[..self.text.floor_char_boundary(byte)];
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (before.matches('\n').count() + 1, line.chars().count() + 1)
+    }
+
     /// What messages may show of it: as long as the text, byte for byte.
     fn shown(&self) -> String {
         match self.kind {

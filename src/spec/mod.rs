@@ -19,6 +19,7 @@ mod secret;
 mod section;
 
 use mistake::Mistake;
+pub use secret::redact;
 
 /// The declared pool.
 #[derive(Debug, Clone)]

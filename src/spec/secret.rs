@@ -6,6 +6,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Variable;
+
 /// The tables after which the lines of a file that does not parse are no longer taken for `[env]`'s.
 const OTHER_TABLES: [&str; 6] = ["[pool]", "[ports]", "[[profiles]]", "[[slots]]", "[files]", "[claim]"];
 
@@ -34,6 +36,30 @@ pub(super) fn mask(text: &str) -> String {
     }
     masked.push_str(&text[done..]);
     masked
+}
+
+/// What others say, without the values of `[env]` as the spec writes them; of a value that is a template, without what
+/// stands around its expressions. A short value that is not sensitive may stand anywhere, and stays.
+pub fn redact(said: &str, env: &[Variable]) -> String {
+    const SHORT: usize = 4;
+    let expressions = [("{{", "}}"), ("{%", "%}"), ("{#", "#}")];
+    let mut said = said.to_owned();
+    for Variable { name: _, value, sensitive } in env {
+        let mut rest = value.get_ref().as_str();
+        let mut parts = Vec::new();
+        while let Some((at, end)) =
+            expressions.iter().filter_map(|(open, close)| Some((rest.find(open)?, close))).min()
+        {
+            parts.push(&rest[..at]);
+            rest = rest[at..].split_once(end).map_or("", |(_, after)| after);
+        }
+        parts.push(rest);
+        let parts = parts.into_iter().map(|part| part.strip_prefix("~/").unwrap_or(part).trim());
+        for part in parts.filter(|part| part.len() >= SHORT || (*sensitive && !part.is_empty())) {
+            said = said.replace(part, "***");
+        }
+    }
+    said
 }
 
 /// The places of all values in a value, in the order of the file.

@@ -48,7 +48,8 @@ fn slots_are_whole(
     for (path, node) in tree {
         let below = path.strip_prefix(root).ok().and_then(|below| below.components().next());
         let name = below.and_then(|name| name.as_os_str().to_str()).unwrap_or_default();
-        if matches!(name, ".tmp" | ".lock" | "registry.json" | "registry.json.bak") {
+        let is_temporary_of_index = path.extension().is_some_and(|extension| extension == "tmp");
+        if matches!(name, ".tmp" | ".lock" | "registry.json" | "registry.json.bak") || is_temporary_of_index {
             continue;
         }
         same(path, node, &[before, after])?;

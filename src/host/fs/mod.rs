@@ -18,7 +18,7 @@ use crate::slot::{FileMode, Obstacle};
 
 mod write;
 
-pub use write::set_umask;
+pub use write::{Scratch, set_umask};
 
 /// An open directory.
 #[derive(Debug)]

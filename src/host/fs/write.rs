@@ -21,7 +21,67 @@ pub fn set_umask() {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
+/// A private directory outside every pool, for other programs to read from. It is removed when it is dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    dir: Dir,
+    above: Dir,
+    name: String,
+}
+
+impl Scratch {
+    /// Makes one where the system has its temporary files.
+    pub fn new() -> Result<Self> {
+        let path = std::env::temp_dir();
+        let path = Utf8Path::from_path(&path)
+            .with_context(|| format!("the path of `{}` is not UTF-8", path.display()))?;
+        let above = Dir::open(path).with_context(|| format!("could not open `{path}`"))?;
+        // Nobody else's directory: others may write there.
+        for count in 0..=u8::MAX {
+            let name = format!("kinfra-{}-{count}", std::process::id());
+            match rustix::fs::mkdirat(&above.handle, &name, PRIVATE_DIR) {
+                Ok(()) => {
+                    let Found::This(dir) = above.child(&name)? else { bail!("`{path}/{name}` vanished") };
+                    return Ok(Self { dir, above, name });
+                }
+                Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno).with_context(|| format!("could not make `{path}/{name}`")),
+            }
+        }
+        bail!("could not make a directory in `{path}`: remove those named `kinfra-…` there")
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = self.dir.empty().and_then(|()| self.above.remove_if_empty(&self.name));
+    }
+}
+
 impl Dir {
+    /// Opens the directory at an absolute path, making it and the directories above it if they are missing, so that a
+    /// power cut does not take their names from what is durable in them.
+    pub fn make(path: &Utf8Path) -> Result<Self> {
+        let (above, below) = path
+            .ancestors()
+            .find_map(|above| Some((Self::open(above).ok()?, path.strip_prefix(above).ok()?)))
+            .with_context(|| format!("no directory above `{path}` can be opened"))?;
+        let dir = above.make_dir(below)?;
+        let mut parent = above;
+        for name in below {
+            parent.sync()?;
+            if let Found::This(child) = parent.dir(Utf8Path::new(name))? {
+                parent = child;
+            }
+        }
+        Ok(dir)
+    }
+
     /// Opens the directory at a relative path, making what is missing of it.
     pub fn make_dir(&self, path: &Utf8Path) -> Result<Self> {
         let mut made = Self { handle: self.duplicate()?, path: self.path.clone() };
@@ -161,7 +221,7 @@ impl Dir {
     /// Opens a file in the directory for reading and writing, making it if it is missing.
     ///
     /// # Errors
-    /// [`Fault`](crate::fault::Fault) when it is no regular file.
+    /// [`Fault`] when it is no regular file.
     pub fn open_or_make(&self, name: &str) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let private = Mode::RUSR | Mode::WUSR;

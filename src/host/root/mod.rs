@@ -114,21 +114,7 @@ impl Root {
         if let Some(root) = Self::open(path)? {
             return Ok(root);
         }
-        let (above, below) = path
-            .ancestors()
-            .skip(1)
-            .find_map(|above| Some((Dir::open(above).ok()?, path.strip_prefix(above).ok()?)))
-            .ok_or_else(|| anyhow!("no directory above root `{path}` can be opened"))?;
-        let dir = above.make_dir(below)?;
-        // The names of the new directories must not vanish in a power cut that the registry in them survives.
-        let mut parent = above;
-        for name in below {
-            parent.sync()?;
-            if let Found::This(child) = parent.dir(Utf8Path::new(name))? {
-                parent = child;
-            }
-        }
-        Ok(Self { dir })
+        Ok(Self { dir: Dir::make(path)? })
     }
 
     /// The text of the registry; `None` if this root never had one.
