@@ -43,6 +43,8 @@ pub enum Verb {
     Slots(ListArgs),
     /// List every port of every declared slot
     Ports(ListArgs),
+    /// Write a slots.toml and templates for the Compose file here
+    Init(InitArgs),
     /// Check this machine and the pool, and say what to do
     Doctor(DoctorArgs),
     /// The old spelling of the same verbs
@@ -158,6 +160,17 @@ pub struct DoctorArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
+}
+
+/// `kinfra init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Write the embedded spec and its templates instead
+    #[arg(long)]
+    pub embedded: bool,
+    /// Only show what would be written
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `kinfra slots` and `kinfra ports`

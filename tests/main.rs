@@ -22,6 +22,7 @@ mod disk;
 mod doctor;
 mod examples;
 mod house;
+mod init;
 mod links;
 mod migration;
 mod plan;

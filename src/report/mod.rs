@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 pub mod claim;
 pub mod doctor;
+pub mod init;
 pub mod plan;
 pub mod table;
 

@@ -1,0 +1,1 @@
+//! `kinfra init`
