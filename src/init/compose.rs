@@ -108,8 +108,9 @@ impl ComposeFile {
     /// # Errors
     /// A sentence that says where it is no YAML that kinfra reads.
     pub(super) fn facts(&self) -> Result<Facts, String> {
-        let document = Document::parse(&self.text)
-            .map_err(|error| format!("`{}`, line {}: {}", self.path, self.line(error.at), error.message))?;
+        let document = Document::parse(&self.text).map_err(|error| {
+            format!("cannot read `{}`, line {}: {}", self.path, self.line(error.at), error.message)
+        })?;
         let mut facts = Facts::default();
         let mut seen = BTreeSet::new();
         for (name, service) in document

@@ -134,9 +134,9 @@ fn instead(port: &WrittenPort) -> (u16, String) {
         (Some(number), _) => (number, format!("{number} is the base of another port")),
         (None, Some(container)) => {
             let near = if container < Port::MIN { container + ABOVE_PRIVILEGED } else { container };
-            (near, format!("chosen, because {} has no default", port.key))
+            (near, format!("chosen, because `{}` says none", port.key))
         }
-        (None, None) => (ABOVE_PRIVILEGED, format!("chosen, because {} has no default", port.key)),
+        (None, None) => (ABOVE_PRIVILEGED, format!("chosen, because `{}` says none", port.key)),
     }
 }
 
@@ -145,7 +145,7 @@ fn free_base(near: u16, taken: &BTreeSet<u16>) -> Result<Port, String> {
     let is_alone = |base: &u16| {
         taken.range(base.saturating_sub(DISTANCE)..=base.saturating_add(DISTANCE)).next().is_none()
     };
-    let asked = (near < LAST_BASE && !taken.contains(&near)).then_some(near);
+    let asked = (near <= LAST_BASE && !taken.contains(&near)).then_some(near);
     let above = || (near..LAST_BASE).find(is_alone);
     let below = || (Port::MIN..near.min(LAST_BASE)).rev().find(is_alone);
     let found = asked.or_else(above).or_else(below).and_then(Port::new);

@@ -230,12 +230,14 @@ fn notes(project: &Project<'_>, facts: &[Facts], formulas: &Formulas) -> Vec<Str
     if formulas.declared.is_empty() {
         notes.push("the project publishes no port: slots.toml declares one that nothing uses yet".to_owned());
     }
-    let read: BTreeSet<_> = facts.iter().flat_map(|facts| &facts.published).collect();
+    // By port alone: what `<<` and `!reset` make of a service is not for kinfra to say.
+    let read: BTreeSet<&str> =
+        facts.iter().flat_map(|facts| &facts.published).map(|(_, port)| port.as_str()).collect();
     match project.published {
         Some(published) => {
-            for (service, port) in published.iter().filter(|port| !read.contains(port)) {
+            for (service, port) in published.iter().filter(|(_, port)| !read.contains(port.as_str())) {
                 notes.push(format!(
-                    "service {service} also publishes {port}, as Docker Compose sees it, from a file that it `extends`: kinfra cannot make a template of that, and every slot would publish it"
+                    "service {service} publishes {port}, says Docker Compose, and none of these files does: every slot would publish it. Most likely the service `extends` another file: write its ports here"
                 ));
             }
         }

@@ -63,7 +63,9 @@ fn env(pool: &Pool<'_>) -> String {
     let own = pool.formulas.declared.iter().filter_map(|port| Some((port.variable.as_ref()?, &port.name)));
     let own: Vec<_> = own.collect();
     if !own.is_empty() {
-        text.push_str("# The variables that the project itself takes its ports from.\n");
+        text.push_str(
+            "# The variables that the project itself takes its ports from, set as you would by hand.\n",
+        );
     }
     for (variable, name) in own {
         let _ = writeln!(text, "{variable}={{{{ ports.{name} }}}}");
@@ -158,9 +160,13 @@ fn ports(declared: &[Declared]) -> String {
 /// Keys, values and what follows them, a line each, the values one below the other.
 fn aligned(lines: impl Iterator<Item = (String, String, String)>) -> String {
     let lines: Vec<_> = lines.collect();
-    let width = lines.iter().map(|(key, ..)| key.chars().count()).max().unwrap_or(0);
+    let width =
+        |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| text.chars().count()).max().unwrap_or(0);
+    let key_width = width(&mut lines.iter().map(|(key, ..)| key));
+    let value_width = width(&mut lines.iter().map(|(_, value, _)| value));
     lines.iter().fold(String::new(), |mut text, (key, value, rest)| {
-        let _ = writeln!(text, "{key:width$} = {value}{rest}");
+        let line = format!("{key:key_width$} = {value:value_width$}{rest}");
+        let _ = writeln!(text, "{}", line.trim_end());
         text
     })
 }
