@@ -481,6 +481,28 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
     let config: Value = serde_json::from_str(&run.stdout).expect("JSON");
     assert_eq!(sources(&config), expected(&machine.path("~/worktree")));
 
+    // What containers take by name alone comes from a `.env` that is named.
+    let (machine, _) = machine_of(&Path::new(PROJECTS).join("supabase"));
+    init(&machine, "").exits(0).says("note: a slot reads `.env` for the variables in the Compose files only");
+    machine.kinfra("apply").exits(0);
+    let slot = machine.path("~/.project/slots/slot-1");
+    let text = machine.read("~/.project/slots/slot-1/docker-compose.yml");
+    let named = format!("--env-file '{}/.env' --env-file .env.sandbox up", machine.project().display());
+    assert!(text.contains(&named), "{text}");
+    let environment = |files: &[&str]| {
+        let run = Run::of(
+            crate::compose::docker_compose(&machine, &slot).args(files).args(["config", "--format", "json"]),
+        );
+        let config: Value = serde_json::from_str(&run.exits(0).stdout).expect("JSON");
+        ["db", "studio"]
+            .map(|service| config["services"][service]["environment"]["POSTGRES_PASSWORD"].clone())
+    };
+    let password = Value::from("your-super-secret-and-long-postgres-password");
+    assert_eq!(environment(&["--env-file", ".env.sandbox"]), [password.clone(), Value::Null]);
+    let env_file = machine.project().join(".env").display().to_string();
+    let both = environment(&["--env-file", &env_file, "--env-file", ".env.sandbox"]);
+    assert_eq!(both, [password.clone(), password]);
+
     let without = Run::of(crate::compose::docker_compose(&machine, &slot).arg("config"));
     assert_ne!(without.code, Some(0));
     without.says("run docker compose with --env-file .env.sandbox");

@@ -66,6 +66,7 @@ fn draft(invocation: &Invocation) -> Result<Draft> {
         directory: if directory == "~" { here.as_str() } else { directory.as_str() },
         files: &files,
         layers: count,
+        has_env_file: host::fs::exists(&here.join(".env")).context("could not look for `.env`")?,
         published: published.as_ref(),
     };
     let mut draft = Draft::of(&project).map_err(|reason| anyhow!(reason))?;

@@ -49,6 +49,8 @@ pub struct Project<'a> {
     pub files: &'a [ComposeFile],
     /// How many of them are the main one and its overrides.
     pub layers: usize,
+    /// Whether there is a `.env`, which Compose reads by itself where it stands.
+    pub has_env_file: bool,
     /// The ports of each service as Compose understands them, if it was asked: service and port of the host.
     pub published: Option<&'a BTreeSet<(String, String)>>,
 }
@@ -229,6 +231,9 @@ fn notes(project: &Project<'_>, facts: &[Facts], formulas: &Formulas) -> Vec<Str
         moved.chain(facts.iter().flat_map(|facts| facts.notes.iter().cloned())).collect();
     if formulas.declared.is_empty() {
         notes.push("the project publishes no port: slots.toml declares one that nothing uses yet".to_owned());
+    }
+    if project.has_env_file {
+        notes.push("a slot reads `.env` for the variables in the Compose files only: templates/docker-compose.yml says how to start one that needs more of it, such as COMPOSE_PROFILES".to_owned());
     }
     // By port alone: what `<<` and `!reset` make of a service is not for kinfra to say.
     let read: BTreeSet<&str> =

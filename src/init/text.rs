@@ -81,22 +81,36 @@ fn compose(pool: &Pool<'_>) -> String {
         let _ = write!(list, "\n      - {path}");
         list
     });
+    let prefix = &pool.prefix;
+    let env_file = if pool.project.has_env_file {
+        format!(
+            "\
+# The project's .env gives the variables in its Compose files their values here too. Settings of Compose itself, such as
+# COMPOSE_PROFILES, and variables that containers take by their names alone need it before the slot's:
+#
+#   docker compose --env-file '{{{{ env.{prefix}PROJECT_DIR }}}}/.env' --env-file .env.sandbox up -d
+#
+"
+        )
+    } else {
+        String::new()
+    };
     format!(
         "\
 # Slot {{{{ slot.id }}}} of the {{{{ pool.name }}}} pool: the project's own stack, on the slot's ports.
 #
 #   docker compose --env-file .env.sandbox up -d
 #
+{env_file}\
 # Written by kinfra from templates/docker-compose.yml: change it there.
 name: \"{{{{ pool.name }}}}-slot-{{{{ slot.id }}}}\"
 
 include:
   - path:{}
     # Relative paths in these files start from the project, as they always did.
-    project_directory: \"${{{}PROJECT_DIR:?run docker compose with --env-file .env.sandbox}}\"
+    project_directory: \"${{{prefix}PROJECT_DIR:?run docker compose with --env-file .env.sandbox}}\"
 ",
         template(&layers, &[]),
-        pool.prefix
     )
 }
 

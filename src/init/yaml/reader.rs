@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
         loop {
             let end = self.at;
             self.skip_spaces();
-            let ended = self.peek() == Some('#');
+            let ended = self.is_comment();
             if !ended {
                 self.skip_to_content();
             }
@@ -298,13 +298,27 @@ impl<'a> Reader<'a> {
             }
             Some('"' | '\'') => self.quoted()?,
             Some('*') => Value::Alias(self.property()),
-            _ => {
-                let text = self.plain_line(true);
-                self.at += text.len();
-                Value::Scalar { text, verbatim: true }
-            }
+            _ => self.flow_plain(),
         };
         Ok((start..self.at, value))
+    }
+
+    /// Text without quotes within brackets, which further lines may continue.
+    fn flow_plain(&mut self) -> Value<'a> {
+        let start = self.at;
+        let mut verbatim = true;
+        self.at += self.plain_line(true).len();
+        loop {
+            let end = self.at;
+            self.skip_to_content();
+            if self.peek().is_none_or(|c| ",[]{}:#".contains(c)) {
+                self.at = end;
+                let text = self.text.get(start..end).unwrap_or_default();
+                return Value::Scalar { text, verbatim };
+            }
+            self.at += self.plain_line(true).len().max(1);
+            verbatim = false;
+        }
     }
 
     /// What stands between brackets or braces: keys, and values where there are any.
@@ -383,13 +397,15 @@ impl<'a> Reader<'a> {
     fn skip_to_content(&mut self) {
         loop {
             self.at += self.rest().len() - self.rest().trim_start().len();
-            let follows_space =
-                self.text.get(..self.at).is_none_or(|text| !text.ends_with(|c: char| !c.is_whitespace()));
-            if self.peek() != Some('#') || !follows_space {
+            if !self.is_comment() {
                 return;
             }
             self.skip_line();
         }
+    }
+
+    fn is_comment(&self) -> bool {
+        self.peek() == Some('#') && self.line_before().chars().next_back().is_none_or(char::is_whitespace)
     }
 
     fn column(&self) -> isize {
@@ -408,7 +424,7 @@ impl<'a> Reader<'a> {
     }
 
     fn is_end_of_line(&self) -> bool {
-        matches!(self.peek(), None | Some('\n' | '#'))
+        matches!(self.peek(), None | Some('\n')) || self.is_comment()
     }
 
     /// Whether white space or the end is so many bytes on.
