@@ -20,6 +20,9 @@ use crate::slot::FileMode;
 /// The most that a Compose file may be, in bytes.
 const LIMIT: u64 = 16 << 20;
 
+/// Where files are written before they get their names.
+const STAGING: &str = ".kinfra-init";
+
 /// How many files one project may include: more than anybody has.
 const FILES: usize = 200;
 
@@ -39,10 +42,7 @@ pub(super) fn run(args: &InitArgs, invocation: &Invocation) -> Result<Exit> {
     if args.dry_run {
         return Ok(Exit::Done);
     }
-    for file in &draft.files {
-        write(&project, file)?;
-    }
-    project.sync()?;
+    write(&project, &draft.files)?;
     say("Wrote slots.toml and its templates. Next: `kinfra plan`\n")?;
     Ok(Exit::Done)
 }
@@ -165,10 +165,37 @@ fn refuse_existing(project: &Dir, files: &[NewFile]) -> Result<()> {
     Ok(())
 }
 
-fn write(project: &Dir, file: &NewFile) -> Result<()> {
-    let parent = file.path.parent().unwrap_or(Utf8Path::new(""));
-    let name = file.path.file_name().with_context(|| format!("`{}` does not name a file", file.path))?;
-    let dir = project.make_dir(parent)?;
-    dir.write_new(name, file.text.as_bytes(), FileMode::SHARED)?.sync_all()?;
-    dir.sync()
+/// Writes all files, or none: first beside the project's own files, then each to its name, where nothing may be.
+fn write(project: &Dir, files: &[NewFile]) -> Result<()> {
+    let staging = project.make_dir(Utf8Path::new(STAGING))?;
+    // What stands there is of an init that was killed.
+    staging.empty()?;
+    let written = stage(&staging, files).and_then(|()| publish(&staging, project, files));
+    staging.empty()?;
+    project.remove_dir(STAGING)?;
+    project.sync()?;
+    written
+}
+
+fn stage(staging: &Dir, files: &[NewFile]) -> Result<()> {
+    for (number, file) in files.iter().enumerate() {
+        let written = staging.write_new(&number.to_string(), file.text.as_bytes(), FileMode::SHARED);
+        written
+            .and_then(|written| Ok(written.sync_all()?))
+            .with_context(|| format!("could not write `{}`: nothing was written", file.path))?;
+    }
+    Ok(())
+}
+
+fn publish(staging: &Dir, project: &Dir, files: &[NewFile]) -> Result<()> {
+    for (number, file) in files.iter().enumerate() {
+        let parent = project.make_dir(file.path.parent().unwrap_or(Utf8Path::new("")))?;
+        let name = file.path.file_name().unwrap_or_default();
+        if !staging.rename_new(&number.to_string(), &parent, name)? {
+            let message = format!("`{}` appeared meanwhile: kinfra init replaces nothing", file.path);
+            return Err(Fault::refused(message).into());
+        }
+        parent.sync()?;
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 //! names that only one stack on a machine can have.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
@@ -56,6 +56,28 @@ pub(super) struct WrittenPort {
     pub(super) variable: Option<String>,
     pub(super) number: Option<u16>,
     pub(super) container: Option<u16>,
+}
+
+/// An item of `ports:` that can be replaced.
+struct Written {
+    span: Range<usize>,
+    ports: Vec<WrittenPort>,
+    expansion: Option<Expansion>,
+    /// The ports as Compose would name them.
+    names: Vec<String>,
+}
+
+/// An item of `ports:` that stays as it is.
+struct Unmoved {
+    text: String,
+    names: Vec<String>,
+    why: &'static str,
+}
+
+impl Unmoved {
+    fn new(text: &str, why: &'static str) -> Self {
+        Self { text: text.to_owned(), names: Vec::new(), why }
+    }
 }
 
 /// How an item of a list becomes one item for each port of its range.
@@ -127,7 +149,9 @@ impl ComposeFile {
             facts.extends.extend(extends.and_then(Node::text).map(|file| (name.to_owned(), file.to_owned())));
             let Some(list) = document.get(service, "ports") else { continue };
             for item in document.items(list) {
-                self.entry(name, &document, list, item, &mut seen, &mut facts);
+                let Some(written) = self.written(&document, list, item) else { continue };
+                let is_new = seen.insert(item.span.start);
+                self.entry(name, written, self.line(item.span.start), is_new, &mut facts);
             }
         }
         for kind in ["volumes", "networks"] {
@@ -153,95 +177,98 @@ impl ComposeFile {
     fn entry(
         &self,
         service: &str,
-        document: &Document<'_>,
-        list: &Node<'_>,
-        item: &Node<'_>,
-        seen: &mut BTreeSet<usize>,
+        written: Result<Written, Unmoved>,
+        line: usize,
+        is_new: bool,
         facts: &mut Facts,
     ) {
-        let line = self.line(item.span.start);
-        let is_new = seen.insert(item.span.start);
-        let mut skip = |what: &str, why: &str| {
-            facts.notes.push(format!(
-                "`{what}` of service {service} ({}:{line}) is left as it is, and every slot would publish it: {why}",
-                self.path
-            ));
-        };
-        let place = match &item.value {
-            Value::Scalar { text, verbatim } => match Entry::parse(text) {
-                Entry::Anywhere => return,
-                Entry::Opaque => return skip(text, "one variable holds the ports of both sides"),
-                Entry::At(_) if !verbatim => return skip(text, "it has escapes or more than one line"),
-                Entry::At(published) => {
-                    let host = part(text, &published.host_span);
-                    facts.published.extend(
-                        published
-                            .host
-                            .names(host, published.is_expanded())
-                            .map(|name| (service.to_owned(), name)),
-                    );
-                    match self.short(list, item, text, &published) {
-                        Ok((span, ports, expansion)) => {
-                            Place { service: service.to_owned(), line, span, ports, expansion }
-                        }
-                        Err(why) => return skip(text, why),
-                    }
-                }
-            },
-            Value::Map { .. } => {
-                let Some(published) = document.get(item, "published") else { return };
-                let Value::Scalar { text, verbatim } = published.value else { return };
-                if text.is_empty() || text == "0" || text == "null" || text == "~" {
-                    return;
-                }
-                if !verbatim {
-                    return skip(text, "it has escapes or more than one line");
-                }
-                let host = Host::parse(text);
-                facts.published.extend(host.names(text, false).map(|name| (service.to_owned(), name)));
-                let target = document.get(item, "target").and_then(Node::text);
-                let container =
-                    target.and_then(|target| Host::parse(target).ports).map(|ports| *ports.start());
-                let number = host.ports.as_ref().map(|ports| *ports.start());
-                let span = inner(published, &self.text, text);
-                Place {
-                    service: service.to_owned(),
-                    line,
-                    span,
-                    ports: vec![WrittenPort::new(text, &host, number, container)],
-                    expansion: None,
+        match written {
+            Ok(Written { span, ports, expansion, names }) => {
+                facts.published.extend(names.into_iter().map(|name| (service.to_owned(), name)));
+                // What `<<` and aliases bring in stands in the text once.
+                if is_new {
+                    facts.places.push(Place { service: service.to_owned(), line, span, ports, expansion });
                 }
             }
-            Value::Empty | Value::List { .. } | Value::Alias(_) => return,
-        };
-        if is_new {
-            facts.places.push(place);
+            Err(Unmoved { text, names, why }) => {
+                facts.published.extend(names.into_iter().map(|name| (service.to_owned(), name)));
+                facts.notes.push(format!(
+                    "`{text}` of service {service} ({}:{line}) is left as it is, and every slot would publish it: {why}",
+                    self.path
+                ));
+            }
         }
     }
 
-    /// What to replace for an entry of the short form, and with which ports.
+    /// What to replace for an item of `ports:`; `None` if it publishes no port of the host that somebody chose.
+    fn written(
+        &self,
+        document: &Document<'_>,
+        list: &Node<'_>,
+        item: &Node<'_>,
+    ) -> Option<Result<Written, Unmoved>> {
+        match &item.value {
+            Value::Scalar { text, verbatim } => match Entry::parse(text) {
+                Entry::Anywhere => None,
+                Entry::Opaque => Some(Err(Unmoved::new(text, "one variable holds the ports of both sides"))),
+                Entry::At(_) if !verbatim => {
+                    Some(Err(Unmoved::new(text, "it has escapes or more than one line")))
+                }
+                Entry::At(published) => Some(self.short(list, item, text, &published)),
+            },
+            Value::Map { .. } => {
+                let published = document.get(item, "published")?;
+                let Value::Scalar { text, verbatim } = published.value else { return None };
+                if ["", "0", "null", "~"].contains(&text) {
+                    return None;
+                }
+                if !verbatim {
+                    return Some(Err(Unmoved::new(text, "it has escapes or more than one line")));
+                }
+                let host = Host::parse(text);
+                let target = document.get(item, "target").and_then(Node::text);
+                let container = target.and_then(|target| Host::parse(target).ports);
+                let first = |ports: &RangeInclusive<u16>| *ports.start();
+                let port = WrittenPort::new(
+                    text,
+                    &host,
+                    host.ports.as_ref().map(first),
+                    container.as_ref().map(first),
+                );
+                let span = inner(published, &self.text, text);
+                let names = host.names(text, false).collect();
+                Some(Ok(Written { span, ports: vec![port], expansion: None, names }))
+            }
+            Value::Empty | Value::List { .. } | Value::Alias(_) => None,
+        }
+    }
+
+    /// What to replace for an item of the short form.
     fn short(
         &self,
         list: &Node<'_>,
         item: &Node<'_>,
         text: &str,
         published: &Published,
-    ) -> Result<(Range<usize>, Vec<WrittenPort>, Option<Expansion>), &'static str> {
+    ) -> Result<Written, Unmoved> {
         let inner = inner(item, &self.text, text);
         let host_text = part(text, &published.host_span);
         let host = &published.host;
+        let names: Vec<String> = host.names(host_text, published.is_expanded()).collect();
         let numbers: Vec<u16> = host.ports.clone().into_iter().flatten().collect();
         let containers: Vec<u16> = published.container.clone().into_iter().flatten().collect();
         if !published.is_expanded() {
             let span = inner.start + published.host_span.start..inner.start + published.host_span.end;
-            let (number, container) = (numbers.first().copied(), containers.first().copied());
-            return Ok((span, vec![WrittenPort::new(host_text, host, number, container)], None));
+            let port =
+                WrittenPort::new(host_text, host, numbers.first().copied(), containers.first().copied());
+            return Ok(Written { span, ports: vec![port], expansion: None, names });
         }
+        let unmoved = |why| Unmoved { text: text.to_owned(), names: names.clone(), why };
         if numbers.len() > LONGEST_RANGE {
-            return Err("its range is longer than the 100 ports that become formulas");
+            return Err(unmoved("its range is longer than the 100 ports that become formulas"));
         }
         if numbers.len() != containers.len() {
-            return Err("its two ranges differ in length");
+            return Err(unmoved("its two ranges differ in length"));
         }
         let port = |(number, container): (&u16, &u16)| WrittenPort {
             key: host
@@ -258,7 +285,8 @@ impl ComposeFile {
             after: format!("{}{quote}", part(text, &(published.container_span.end..text.len()))),
             separator: self.separator(list),
         };
-        Ok((item.span.clone(), numbers.iter().zip(&containers).map(port).collect(), Some(expansion)))
+        let ports = numbers.iter().zip(&containers).map(port).collect();
+        Ok(Written { span: item.span.clone(), ports, expansion: Some(expansion), names })
     }
 
     /// What stands between two items of a list.

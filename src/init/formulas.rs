@@ -98,14 +98,12 @@ fn formulas(
     let mut moved = vec![None; wanted.len()];
     let mut bases = Vec::new();
     for ((wanted, own), moved) in wanted.iter().zip(own).zip(&mut moved) {
-        let base = match own {
-            Some(own) => own,
-            None => {
-                let (near, why) = instead(&wanted.port);
-                let base = free_base(near, &taken)?;
-                *moved = Some(why);
-                base
-            }
+        let base = if let Some(own) = own {
+            own
+        } else {
+            let (near, why) = instead(&wanted.port);
+            *moved = Some(why);
+            free_base(near, &taken)?
         };
         taken.insert(base.get());
         bases.push(base);

@@ -59,7 +59,7 @@ pub(super) fn sample(name: &str) -> Vec<NewFile> {
 /// The variables of a slot: kinfra's own, and those that the project itself takes ports from.
 fn env(pool: &Pool<'_>) -> String {
     let mut text = include_str!("sample/env.sandbox").to_owned();
-    let _ = write!(text, "{}SLOT_DIR={{{{ slot.dir | dotenv }}}}\n", pool.prefix);
+    let _ = writeln!(text, "{}SLOT_DIR={{{{ slot.dir | dotenv }}}}", pool.prefix);
     let own = pool.formulas.declared.iter().filter_map(|port| Some((port.variable.as_ref()?, &port.name)));
     let own: Vec<_> = own.collect();
     if !own.is_empty() {

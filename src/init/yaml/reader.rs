@@ -10,6 +10,9 @@ const DEPTH: usize = 100;
 
 type Read<T> = Result<T, YamlError>;
 
+/// What stands between two commas: a key, and a value if there is one.
+type FlowEntry<'a> = (Rc<Node<'a>>, Option<Rc<Node<'a>>>);
+
 /// Reads a file: its tree, and what its anchors name.
 pub(super) fn read(text: &str) -> Read<(Rc<Node<'_>>, Anchors<'_>)> {
     let mut reader = Reader { text, at: 0, anchors: Anchors::new() };
@@ -87,11 +90,11 @@ impl<'a> Reader<'a> {
                 return Err(self.wrong("a list cannot begin on the line of its key"));
             }
             Some('?') if self.is_separated(1) => return Err(self.wrong("complex keys (`? `) are not read")),
-            Some('|' | '>') => self.literal(parent)?,
+            Some('|' | '>') => self.literal(parent),
             Some('[' | '{') => self.flow(depth)?.1,
             Some('*') => Value::Alias(self.property()),
             Some('%' | '@' | '`') => return Err(self.wrong("no value begins with this character")),
-            _ if starts_block && self.is_key()? => self.map(column, depth)?,
+            _ if starts_block && self.is_key() => self.map(column, depth)?,
             Some('"' | '\'') => self.quoted()?,
             _ => self.plain(parent),
         };
@@ -120,7 +123,7 @@ impl<'a> Reader<'a> {
     fn map(&mut self, column: isize, depth: usize) -> Read<Value<'a>> {
         let mut entries = Vec::new();
         loop {
-            if !self.is_key()? {
+            if !self.is_key() {
                 return Err(self.wrong("a key and `:` belong here"));
             }
             let key = self.key()?;
@@ -150,14 +153,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether a key and its `:` stand here. Looks only.
-    fn is_key(&mut self) -> Read<bool> {
+    fn is_key(&mut self) -> bool {
         let start = self.at;
         let key = self.key();
         self.skip_spaces();
         let is_key = self.peek() == Some(':') && self.is_separated(1);
         self.at = start;
         // A quote that does not end on its line begins no key.
-        Ok(key.is_ok() && is_key)
+        key.is_ok() && is_key
     }
 
     fn key(&mut self) -> Read<Rc<Node<'a>>> {
@@ -166,19 +169,18 @@ impl<'a> Reader<'a> {
             self.skip_spaces();
         }
         let start = self.at;
-        let value = match self.peek() {
-            Some('"' | '\'') => self.quoted()?,
-            _ => {
-                let text = self.plain_line(false);
-                self.at += text.len();
-                Value::Scalar { text, verbatim: true }
-            }
+        let value = if let Some('"' | '\'') = self.peek() {
+            self.quoted()?
+        } else {
+            let text = self.plain_line(false);
+            self.at += text.len();
+            Value::Scalar { text, verbatim: true }
         };
         Ok(Rc::new(Node { span: start..self.at, value }))
     }
 
     /// `|` and `>`: what follows is text, whatever it looks like.
-    fn literal(&mut self, parent: isize) -> Read<Value<'a>> {
+    fn literal(&mut self, parent: isize) -> Value<'a> {
         let line_end = self.rest().find('\n').map_or(self.text.len(), |end| self.at + end);
         let header = self.text.get(self.at..line_end).unwrap_or_default();
         let declared = header.chars().take_while(|c| !c.is_whitespace()).find_map(|c| c.to_digit(10));
@@ -195,7 +197,7 @@ impl<'a> Reader<'a> {
             self.at += line.len();
         }
         let text = self.text.get(start..self.at).unwrap_or_default();
-        Ok(Value::Scalar { text, verbatim: false })
+        Value::Scalar { text, verbatim: false }
     }
 
     fn quoted(&mut self) -> Read<Value<'a>> {
@@ -274,7 +276,7 @@ impl<'a> Reader<'a> {
         let value = match self.peek() {
             Some('[') => {
                 let items = self.flow_entries(']', depth)?;
-                let item = |(key, value): (Rc<Node<'a>>, Option<Rc<Node<'a>>>)| match value {
+                let item = |(key, value): FlowEntry<'a>| match value {
                     None => key,
                     Some(value) => {
                         let span = key.span.start..value.span.end;
@@ -322,7 +324,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What stands between brackets or braces: keys, and values where there are any.
-    fn flow_entries(&mut self, close: char, depth: usize) -> Read<Vec<(Rc<Node<'a>>, Option<Rc<Node<'a>>>)>> {
+    fn flow_entries(&mut self, close: char, depth: usize) -> Read<Vec<FlowEntry<'a>>> {
         let unended = YamlError { at: self.at, message: "this bracket does not end" };
         let mut entries = Vec::new();
         self.at += 1;
