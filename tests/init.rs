@@ -239,13 +239,17 @@ fn nothing_is_written_through_a_link() {
 #[test]
 fn what_cannot_be_written_whole_is_not_written_at_all() {
     let (machine, files) = machine_of(&Path::new(PROJECTS).join("include"));
-    machine.write(".kinfra-init/3", "of an init that was killed");
     let mut limited = Command::new("/bin/sh");
     limited.args(["-c", "ulimit -f 1; exec \"$0\" init", env!("CARGO_BIN_EXE_kinfra")]);
     limited.current_dir(machine.project()).env_clear().env("HOME", machine.home());
     Run::of(&mut limited).exits(1).says("nothing was written").says("File too large");
     assert_eq!(files_below(&machine.project()), files);
     assert!(!machine.exists(".kinfra-init") && !machine.exists("templates"));
+
+    machine.write(".kinfra-init/3", "of an init that was killed");
+    init(&machine, "").exits(4).says("`.kinfra-init` is there").says("remove it when none runs");
+    assert!(!machine.exists("slots.toml"));
+    machine.remove(".kinfra-init");
     init(&machine, "").exits(0);
     assert!(!machine.exists(".kinfra-init"));
 }

@@ -167,9 +167,12 @@ fn refuse_existing(project: &Dir, files: &[NewFile]) -> Result<()> {
 
 /// Writes all files, or none: first beside the project's own files, then each to its name, where nothing may be.
 fn write(project: &Dir, files: &[NewFile]) -> Result<()> {
+    if project.has(STAGING)? {
+        let message =
+            format!("`{STAGING}` is there, of an init that runs now or was killed: remove it when none runs");
+        return Err(Fault::refused(message).into());
+    }
     let staging = project.make_dir(Utf8Path::new(STAGING))?;
-    // What stands there is of an init that was killed.
-    staging.empty()?;
     let written = stage(&staging, files).and_then(|()| publish(&staging, project, files));
     staging.empty()?;
     project.remove_dir(STAGING)?;
