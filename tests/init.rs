@@ -355,6 +355,29 @@ include: ['https://example.com/compose.yaml', '${DIR}/compose.yaml', gone.yaml]
 }
 
 #[test]
+fn names_that_all_slots_would_share_are_named() {
+    let machine = machine_with(
+        "services:
+  one: {container_name: one, ports: ['8000:80']}
+  two: {container_name: '${COMPOSE_PROJECT_NAME}-two'}
+volumes:
+  data: {name: shop_data}
+  theirs: {external: true, name: backup}
+  own: {name: '${COMPOSE_PROJECT_NAME}_own'}
+networks: {default: {name: shop}}
+",
+    );
+    init(&machine, "")
+        .exits(0)
+        .says("note: only one slot at a time can run service one, because of its `container_name: one`")
+        .says("note: all slots share `shop_data`, because `data` of volumes")
+        .says("note: all slots share `shop`, because `default` of networks")
+        .never_says("service two")
+        .never_says("backup")
+        .never_says("_own");
+}
+
+#[test]
 fn bases_are_moved_only_where_the_projects_own_cannot_be() {
     let machine = machine_with(
         "services:

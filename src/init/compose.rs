@@ -134,12 +134,21 @@ impl ComposeFile {
             format!("cannot read `{}`, line {}: {}", self.path, self.line(error.at), error.message)
         })?;
         let mut facts = Facts::default();
+        self.services(&document, &mut facts);
+        for kind in ["volumes", "networks"] {
+            facts.notes.extend(shared(&document, kind));
+        }
+        for item in document.get(&document.root, "include").into_iter().flat_map(|all| document.items(all)) {
+            self.include(&document, item, &mut facts);
+        }
+        Ok(facts)
+    }
+
+    /// Notes what the services publish, and what keeps a slot from having them to itself.
+    fn services(&self, document: &Document<'_>, facts: &mut Facts) {
         let mut seen = BTreeSet::new();
-        for (name, service) in document
-            .get(&document.root, "services")
-            .into_iter()
-            .flat_map(|services| document.entries(services))
-        {
+        let services = document.get(&document.root, "services");
+        for (name, service) in services.into_iter().flat_map(|services| document.entries(services)) {
             let Some(name) = name.text() else { continue };
             for key in ["container_name", "network_mode"] {
                 let value = document.get(service, key).and_then(Node::text);
@@ -149,28 +158,11 @@ impl ComposeFile {
             facts.extends.extend(extends.and_then(Node::text).map(|file| (name.to_owned(), file.to_owned())));
             let Some(list) = document.get(service, "ports") else { continue };
             for item in document.items(list) {
-                let Some(written) = self.written(&document, list, item) else { continue };
+                let Some(written) = self.written(document, list, item) else { continue };
                 let is_new = seen.insert(item.span.start);
-                self.entry(name, written, self.line(item.span.start), is_new, &mut facts);
+                self.entry(name, written, self.line(item.span.start), is_new, facts);
             }
         }
-        for kind in ["volumes", "networks"] {
-            let declared =
-                document.get(&document.root, kind).into_iter().flat_map(|all| document.entries(all));
-            for (key, value) in declared.filter(|(_, value)| document.get(value, "external").is_none()) {
-                let (Some(key), Some(name)) = (key.text(), document.get(value, "name").and_then(Node::text))
-                else {
-                    continue;
-                };
-                facts.notes.push(format!(
-                    "all slots share `{name}`, because `{key}` of {kind} has it as its fixed name: without `name:`, each slot has its own"
-                ));
-            }
-        }
-        for item in document.get(&document.root, "include").into_iter().flat_map(|all| document.items(all)) {
-            self.include(&document, item, &mut facts);
-        }
-        Ok(facts)
     }
 
     /// Notes what an item of `ports:` publishes.
@@ -375,7 +367,7 @@ impl WrittenPort {
 /// What keeps two slots from running a service at the same time.
 fn fixed(service: &str, key: &str, value: &str) -> Option<String> {
     match (key, value) {
-        ("container_name", _) => Some(format!(
+        ("container_name", _) if is_fixed(value) => Some(format!(
             "only one slot at a time can run service {service}, because of its `container_name: {value}`: without it, Compose names each slot's own"
         )),
         ("network_mode", "host") => Some(format!(
@@ -383,6 +375,25 @@ fn fixed(service: &str, key: &str, value: &str) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// The volumes or networks that all slots share, though the file means to make them.
+fn shared(document: &Document<'_>, kind: &str) -> Vec<String> {
+    let declared = document.get(&document.root, kind).into_iter().flat_map(|all| document.entries(all));
+    let own = declared.filter(|(_, value)| document.get(value, "external").is_none());
+    let named = own.filter_map(|(key, value)| Some((key.text()?, document.get(value, "name")?.text()?)));
+    let fixed = named.filter(|(_, name)| is_fixed(name));
+    let note = |(key, name)| {
+        format!(
+            "all slots share `{name}`, because `{key}` of {kind} has it as its fixed name: without `name:`, each slot has its own"
+        )
+    };
+    fixed.map(note).collect()
+}
+
+/// Whether a name is the same in every slot.
+fn is_fixed(name: &str) -> bool {
+    !name.contains("COMPOSE_PROJECT_NAME")
 }
 
 fn part<'a>(text: &'a str, span: &Range<usize>) -> &'a str {
