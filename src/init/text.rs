@@ -125,6 +125,15 @@ fn spec(pool: &Pool<'_>) -> String {
     let own = own.map(|(file, template)| (file.to_owned(), template.to_owned()));
     let files =
         aligned(own.into_iter().chain(copies).map(|(file, template)| (file, template, String::new())));
+    let pool_table = aligned(
+        [
+            ("name", quoted(name), format!("labels and Compose project names: {name}-slot-1")),
+            ("root", format!("\"~/.{name}/slots\""), "slot-1/ … and registry.json".to_owned()),
+            ("env_prefix", quoted(prefix), "what the names of a slot's variables start with".to_owned()),
+        ]
+        .into_iter()
+        .map(|(key, value, comment)| (key.to_owned(), value, format!("    # {comment}"))),
+    );
     let directory = quoted(&template(project.directory, &[]));
     format!(
         "\
@@ -133,10 +142,7 @@ fn spec(pool: &Pool<'_>) -> String {
 version = 1
 
 [pool]
-name       = \"{name}\"    # labels and Compose project names: {name}-slot-1
-root       = \"~/.{name}/slots\"    # slot-1/ … and registry.json
-env_prefix = \"{prefix}\"
-
+{pool_table}
 [ports]    # host port = base + stride × slot; slot 0 is your main stack, on the base ports
 {ports}
 [[profiles]]    # size classes, smallest first
