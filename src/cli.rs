@@ -48,6 +48,8 @@ pub enum Verb {
     Ports(ListArgs),
     /// Check slots.toml, its templates and its ports before they are applied
     Validate(ListArgs),
+    /// Write a slots.toml and templates for the Compose file here
+    Init(InitArgs),
     /// Check this machine and the pool, and say what to do
     Doctor(DoctorArgs),
     /// The old spelling of the same verbs
@@ -224,6 +226,17 @@ pub struct DoctorArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
+}
+
+/// `kinfra init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Write the embedded spec and its templates instead
+    #[arg(long)]
+    pub embedded: bool,
+    /// Only show what would be written
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `kinfra slots`, `kinfra ports` and `kinfra validate`

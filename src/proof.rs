@@ -83,6 +83,47 @@ pub fn prove(formulas: &[PortFormula], slots: &BTreeSet<SlotId>) -> Result<(), V
     if flaws.is_empty() { Ok(()) } else { Err(flaws) }
 }
 
+/// Gives each base the smallest stride that is safe: 1, and to those that would meet, together, the smallest that parts
+/// them. What it gives passes the proof.
+///
+/// # Errors
+/// A base, by its position, for which there is no such stride.
+pub fn smallest_strides(bases: &[Port], slots: &BTreeSet<SlotId>) -> Result<Vec<PortFormula>, usize> {
+    let slots: Vec<u16> = std::iter::once(0).chain(slots.iter().map(|slot| slot.get())).collect();
+    let mut strides = vec![NonZeroU16::MIN; bases.len()];
+    // Bases that have met have the same number here, and the same stride.
+    let mut groups: Vec<usize> = (0..bases.len()).collect();
+    loop {
+        let formulas =
+            bases.iter().zip(&strides).map(|(base, stride)| PortFormula { base: *base, stride: *stride });
+        let formulas: Vec<PortFormula> = formulas.collect();
+        let Some((first, second)) = first_meeting(&formulas, &slots)? else { return Ok(formulas) };
+        let (Some(&ours), Some(&theirs)) = (groups.get(first), groups.get(second)) else {
+            return Ok(formulas);
+        };
+        let stride = strides.get(first).max(strides.get(second)).copied().unwrap_or(NonZeroU16::MIN);
+        let stride = if ours == theirs { stride.checked_add(1).ok_or(second)? } else { stride };
+        for (group, its_stride) in
+            groups.iter_mut().zip(&mut strides).filter(|(group, _)| [ours, theirs].contains(group))
+        {
+            (*group, *its_stride) = (ours, stride);
+        }
+    }
+}
+
+/// The first two formulas that give one port.
+fn first_meeting(formulas: &[PortFormula], slots: &[u16]) -> Result<Option<(usize, usize)>, usize> {
+    let mut users = HashMap::new();
+    for (index, formula) in formulas.iter().enumerate() {
+        for &slot in slots {
+            if let Some(other) = users.insert(formula.port(slot).ok_or(index)?, index) {
+                return Ok(Some((other, index)));
+            }
+        }
+    }
+    Ok(None)
+}
+
 fn out_of_range(index: usize, formula: PortFormula, slots: &[u16]) -> Option<Flaw> {
     let first = slots.partition_point(|slot| formula.port(*slot).is_some());
     let slot = SlotId::new(*slots.get(first)?)?;
@@ -274,6 +315,26 @@ mod tests {
         assert_eq!(flaws(&[(65000, 10)], 1..=54), [left(54, 65540)]);
         assert_eq!(flaws(&[(65000, 10)], [1, 60, 70]), [left(60, 65600)]);
         assert_eq!(flaws(&[(u16::MAX, u16::MAX)], [SlotId::MAX]), [left(SlotId::MAX, 4_227_793_920)]);
+    }
+
+    #[test]
+    fn the_smallest_strides_part_those_that_would_meet_and_no_others() {
+        let strides = |bases: &[u16]| -> Result<Vec<u16>, usize> {
+            let bases: Vec<Port> = bases.iter().map(|base| Port::new(*base).unwrap()).collect();
+            let slots: BTreeSet<SlotId> = (1..=4).filter_map(SlotId::new).collect();
+            let formulas = smallest_strides(&bases, &slots)?;
+            assert_eq!(prove(&formulas, &slots), Ok(()), "{formulas:?}");
+            Ok(formulas.iter().map(|formula| formula.stride.get()).collect())
+        };
+        assert_eq!(strides(&[8000, 5432]), Ok(vec![1, 1]));
+        assert_eq!(strides(&[4317, 8000, 4318]), Ok(vec![2, 1, 2]));
+        assert_eq!(strides(&[9000, 9001, 9002, 9003]), Ok(vec![4, 4, 4, 4]));
+        assert_eq!(strides(&[9000, 9002]), Ok(vec![3, 3]));
+        // The third is in the way only once the others have a stride.
+        assert_eq!(strides(&[9000, 9001, 9008]), Ok(vec![3, 3, 3]));
+        assert_eq!(strides(&[8000, 65532]), Err(1));
+        assert!(strides(&[8000, 8000]).is_err());
+        assert_eq!(strides(&[]), Ok(vec![]));
     }
 
     #[test]

@@ -298,6 +298,8 @@ pub struct FileMode(u16);
 impl FileMode {
     /// What a file has unless the spec says otherwise: for its owner only.
     pub const PRIVATE: Self = Self(0o600);
+    /// What files of a project have.
+    pub const SHARED: Self = Self(0o644);
 
     /// The mode written as four octal digits, such as `0644`.
     ///

@@ -114,7 +114,7 @@ fn compose_file(slot: &Slot, spec: &Spec) -> Vec<Said> {
     };
     let dir = scratch.dir().path();
     let env_file = slot.files.keys().any(|path| path.as_str() == ENV_FILE).then_some(ENV_FILE);
-    let (said, failed) = match compose::config(dir, env_file) {
+    let (said, failed) = match compose::check(dir, env_file) {
         Answer::Is(said) => (said, false),
         Answer::Failed(said) => (said, true),
         Answer::NoCommand | Answer::NoDaemon => ("docker is gone".to_owned(), true),

@@ -103,8 +103,14 @@ fn config(machine: &Machine, dir: &Path) -> Value {
     json(run)
 }
 
+/// What Compose makes of a slot directory, services of every profile, whatever it warns of.
+pub(crate) fn config_of_every_profile(machine: &Machine, dir: &Path) -> Value {
+    let arguments = ["--profile", "*", "--env-file", ".env.sandbox", "config", "--format", "json"];
+    json(Run::of(docker_compose(machine, dir).args(arguments)))
+}
+
 /// `docker compose` in a directory, with nothing of the real environment but where to find its plugins.
-fn docker_compose(machine: &Machine, dir: &Path) -> Command {
+pub(crate) fn docker_compose(machine: &Machine, dir: &Path) -> Command {
     let variable = |name| std::env::var_os(name).unwrap_or_default();
     let docker_config = std::env::var_os("DOCKER_CONFIG")
         .map_or_else(|| PathBuf::from(variable("HOME")).join(".docker"), PathBuf::from);

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use kinfra::embedded;
 
 /// The modules in the order of the pipeline. Each imports only from those before it.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "fault",
     "digest",
     "slot",
     "proof",
     "template",
+    "init",
     "spec",
     "registry",
     "lease",

@@ -23,6 +23,7 @@ mod disk;
 mod doctor;
 mod examples;
 mod house;
+mod init;
 mod links;
 mod migration;
 mod plan;

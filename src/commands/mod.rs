@@ -14,6 +14,7 @@ mod approve;
 mod claim;
 mod doctor;
 mod index;
+mod init;
 mod plan;
 mod pool;
 mod ports;
@@ -30,6 +31,7 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Apply(args) | Verb::Sandbox(SandboxVerb::Provision(args)) => apply::run(&args, invocation),
         Verb::Claim(args) => claim::run(&args, invocation),
         Verb::Release(args) => release::run(&args, invocation),
+        Verb::Init(args) => init::run(&args, invocation),
         Verb::Doctor(args) => doctor::run(&args, invocation),
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),
         Verb::Validate(args) => validate::run(&args, invocation),

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long docker may take for an answer. One that waits for a daemon on another machine would wait for minutes.
@@ -34,9 +34,28 @@ pub fn docker_version() -> Answer<String> {
 
 /// The version of Compose, such as `2.26.1`.
 pub fn compose_version() -> Answer<String> {
-    // Without the plugin, docker takes `compose` for nothing and `--short` for a flag of its own.
+    ask_compose(&["version", "--short"])
+}
+
+/// What Compose makes of files that it merges, as JSON: variables and paths as written, services of every profile.
+pub fn config(files: &[Utf8PathBuf]) -> Answer<String> {
+    let mut arguments: Vec<&str> = files.iter().flat_map(|file| ["--file", file.as_str()]).collect();
+    arguments.extend([
+        "--profile",
+        "*",
+        "config",
+        "--no-interpolate",
+        "--no-path-resolution",
+        "--format",
+        "json",
+    ]);
+    ask_compose(&arguments)
+}
+
+fn ask_compose(arguments: &[&str]) -> Answer<String> {
+    // Without the plugin, docker takes `compose` for nothing and its first flag for one of its own.
     let lacking = ["unknown flag", "unknown shorthand flag", "unknown command", "is not a docker command"];
-    match ask(&["compose", "version", "--short"]) {
+    match ask(&[&["compose"], arguments].concat()) {
         Answer::Failed(said) if lacking.iter().any(|words| said.contains(words)) => Answer::NoCommand,
         answer @ (Answer::Is(_) | Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_)) => answer,
     }
@@ -60,7 +79,7 @@ pub fn projects() -> Answer<BTreeSet<String>> {
 }
 
 /// What Compose says of the files in a directory: nothing, if all is well, or warnings.
-pub fn config(dir: &Utf8Path, env_file: Option<&str>) -> Answer<String> {
+pub fn check(dir: &Utf8Path, env_file: Option<&str>) -> Answer<String> {
     let mut docker = Command::new("docker");
     docker.arg("compose").args(env_file.map(|name| format!("--env-file={name}")));
     docker.args(["config", "--quiet"]).current_dir(dir);

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 pub mod claim;
 pub mod doctor;
+pub mod init;
 pub mod outcome;
 pub mod plan;
 pub mod table;

@@ -32,6 +32,7 @@ macro_rules! properties {
     )*};
 }
 
+mod init;
 mod pool;
 mod ports;
 mod registry;
