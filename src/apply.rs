@@ -17,7 +17,7 @@ use crate::host::signals::Interrupt;
 use crate::host::staging::{NewFile, Staging};
 use crate::observe::{FileState, Observed, SlotDir};
 use crate::plan::{Action, Blocked, FileChange, Plan};
-use crate::registry::{Entry, Pending, Registry};
+use crate::registry::{Entry, Pending, Provisioned, Registry};
 use crate::slot::{RelPath, SlotId};
 
 /// What became of a plan.
@@ -303,10 +303,12 @@ impl Outcome {
     }
 }
 
-/// The entry of a slot, made if it is wanted and there is none.
+/// The entry of a slot, made if it is wanted and there is none. It holds no port before the slot is done: another may hold
+/// that still.
 fn entry<'a>(registry: &'a mut Registry, slot: SlotId, wanted: Option<&Slot>) -> Option<&'a mut Entry> {
     if let Some(wanted) = wanted {
-        registry.slots.entry(slot).or_insert_with(|| Entry::new(wanted.provisioned()));
+        let without_ports = || Provisioned { ports: BTreeMap::new(), ..wanted.provisioned() };
+        registry.slots.entry(slot).or_insert_with(|| Entry::new(without_ports()));
     }
     registry.slots.get_mut(&slot)
 }

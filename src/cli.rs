@@ -38,6 +38,8 @@ pub enum Verb {
     Plan(PlanArgs),
     /// Create the slots that are missing
     Apply(ApplyArgs),
+    /// Remove every slot that nobody has claimed
+    Destroy(DestroyArgs),
     /// Take a free slot for this worktree
     Claim(ClaimArgs),
     /// Give the slot of this worktree back
@@ -133,8 +135,11 @@ pub struct PlanArgs {
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub planning: PlanningArgs,
     /// Show the differences of each file
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub diff: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
     /// Exit with 2 when there are differences
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -142,6 +147,7 @@ pub struct PlanArgs {
 
 /// `kinfra apply`
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct ApplyArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
@@ -158,6 +164,26 @@ pub struct ApplyArgs {
     /// Exit with 2 when something stays that is not as declared
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Print one JSON document a line: the plan, each slot, and a summary always
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// `kinfra destroy`
+#[derive(Debug, Args)]
+pub struct DestroyArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// Only show what would go
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub auto_approve: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,

@@ -1,6 +1,6 @@
 //! Spec and templates → the [`Pool`] as it should be: every slot with its ports and the text of its files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -25,6 +25,8 @@ pub struct Pool {
     pub formulas: Vec<(PortName, PortFormula)>,
     /// Its slots.
     pub slots: BTreeMap<SlotId, Slot>,
+    /// The values of its sensitive variables.
+    pub secrets: BTreeSet<String>,
 }
 
 /// A slot as it should be.
@@ -72,7 +74,12 @@ pub struct File {
     pub digest: Digest,
     /// Its permissions.
     pub mode: FileMode,
+    /// The text with `(sensitive)` for the values of sensitive variables, if it depends on one: what plans may show.
+    pub masked: Option<Rc<str>>,
 }
+
+/// What stands for the value of a sensitive variable.
+pub const MASK: &str = "(sensitive)";
 
 /// What the machine adds to a spec.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +110,7 @@ pub fn resolve(
         templates: Templates::new(),
         mistakes: BTreeMap::new(),
         texts: BTreeMap::new(),
+        secrets: BTreeSet::new(),
     };
     for file in spec.files.iter().chain(&spec.claim) {
         renderer.compile(file, texts);
@@ -116,7 +124,7 @@ pub fn resolve(
     if renderer.mistakes.is_empty() {
         let (name, root, formulas) = (spec.name.clone(), place.root.to_owned(), spec.ports.clone());
         let import = spec.import.as_ref().and_then(|import| import.resolve(place.home));
-        return Ok(Pool { name, root, import, formulas, slots });
+        return Ok(Pool { name, root, import, formulas, slots, secrets: renderer.secrets });
     }
     Err(renderer.mistakes.into_values().collect())
 }
@@ -136,6 +144,8 @@ struct Renderer<'a> {
     mistakes: BTreeMap<String, (Source, Mistake)>,
     /// The texts rendered so far, so that equal ones are kept and hashed once.
     texts: BTreeMap<Rc<str>, Digest>,
+    /// The values of sensitive variables so far.
+    secrets: BTreeSet<String>,
 }
 
 impl<'a> Renderer<'a> {
@@ -191,6 +201,9 @@ impl<'a> Renderer<'a> {
                     continue;
                 }
             };
+            if variable.sensitive && !value.is_empty() {
+                self.secrets.insert(value.clone());
+            }
             env.push((variable.name.get_ref().clone(), value));
         }
         env
@@ -219,11 +232,13 @@ impl<'a> Renderer<'a> {
             }
             match self.templates.render(name.as_str(), &facts) {
                 Ok(text) => {
-                    if file.mode.is_open_to_others() && self.holds_secret(&text, file, context) {
+                    let masked = self.masked(&text, file, context);
+                    if file.mode.is_open_to_others() && masked.is_some() {
                         self.note_open_secret(file);
                     }
                     let (text, digest) = self.shared(text);
-                    files.insert(file.path.get_ref().clone(), File { text, digest, mode: file.mode });
+                    let file_of_slot = File { text, digest, mode: file.mode, masked };
+                    files.insert(file.path.get_ref().clone(), file_of_slot);
                 }
                 Err(error) => self.note_template(file, error, Some(context)),
             }
@@ -231,22 +246,25 @@ impl<'a> Renderer<'a> {
         files
     }
 
-    /// Whether a text depends on the value of a sensitive variable: then it is another one where those values are.
-    fn holds_secret(&self, text: &str, file: &FileSpec, context: &Context<'_>) -> bool {
-        let sensitive = |name: &str| {
-            self.spec.env.iter().any(|variable| variable.sensitive && variable.name.get_ref() == name)
-        };
-        if !self.spec.env.iter().any(|variable| variable.sensitive) {
-            return false;
+    /// A text with `(sensitive)` for the values of sensitive variables; `None` where it does not depend on one.
+    fn masked(&self, text: &str, file: &FileSpec, context: &Context<'_>) -> Option<Rc<str>> {
+        if self.secrets.is_empty() {
+            return None;
         }
-        let env = context.env.unwrap_or_default();
-        let other = |(name, value): &(String, String)| {
-            (name.clone(), if sensitive(name) { format!("another than {value}") } else { value.clone() })
+        let mask = |(name, value): &(String, String)| {
+            let shown = if self.is_sensitive(name) { MASK } else { value };
+            (name.clone(), shown.to_owned())
         };
-        let env: Vec<(String, String)> = env.iter().map(other).collect();
+        let env: Vec<(String, String)> = context.env.unwrap_or_default().iter().map(mask).collect();
         let context = Context { env: Some(&env), ..*context };
-        let rendered = self.templates.render(file.template.get_ref().as_str(), &context.value());
-        rendered.ok().as_deref() != Some(text)
+        let masked = self.templates.render(file.template.get_ref().as_str(), &context.value());
+        // What the mask cannot be used for shows nothing at all.
+        let masked = masked.unwrap_or_else(|_| MASK.to_owned());
+        (masked != text).then(|| Rc::from(masked))
+    }
+
+    fn is_sensitive(&self, name: &str) -> bool {
+        self.spec.env.iter().any(|variable| variable.sensitive && variable.name.get_ref() == name)
     }
 
     fn note_open_secret(&mut self, file: &FileSpec) {

@@ -149,6 +149,15 @@ pub fn observe(root: Option<&Root>, pool: &Pool) -> Result<Observed> {
     Ok(Observed { registry, registry_text, import, dirs, containers: Containers::NotAsked })
 }
 
+/// The text of a file of a slot, for people to read; `None` if there is none.
+pub fn text(root: &Root, slot: SlotId, path: &RelPath) -> Result<Option<String>> {
+    let Found::This(dir) = root.slot(slot)? else { return Ok(None) };
+    Ok(match dir.read(path.as_path(), FILE_LIMIT)? {
+        Found::This(content) => Some(String::from_utf8_lossy(&content.bytes).into_owned()),
+        Found::Nothing | Found::Other(_) => None,
+    })
+}
+
 /// Asks which slots have containers, running or not. Without Docker none has.
 pub fn containers(pool: &Pool, registry: &Registry) -> Containers {
     let projects = match compose::projects() {

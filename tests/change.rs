@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::doctor::fake_docker;
 use crate::support::{Machine, Run};
 
 const REGISTRY: &str = "~/pool/registry.json";
@@ -291,6 +292,21 @@ fn somebody_s_directory_is_taken_when_asked() {
 }
 
 #[test]
+fn somebody_s_directory_takes_a_port_that_another_slot_gives_up() {
+    let machine = applied();
+    machine.edit_spec("1-3", "1-2");
+    apply(&machine, "--prune").exits(0);
+    machine.write("~/pool/slot-3/conf.txt", "theirs\n");
+    // Slot 1 gives 8001 up, and slot 3 takes it.
+    machine.edit_spec("1-2", "1-3");
+    machine.edit_spec("web = 8000", "web = 7998");
+    machine.kinfra("plan --overwrite").exits(0).prints("Plan: 0 to add, 3 to change, 0 to destroy.");
+    apply(&machine, "--overwrite").exits(0).says("Updated 3 slot(s)");
+    assert_eq!(entry(&machine, "3")["ports"]["web"], 8001);
+    is_settled(&machine);
+}
+
+#[test]
 fn what_is_gone_is_part_of_an_update_and_comes_back_without_one() {
     let machine = applied();
     machine.remove("~/pool/slot-1");
@@ -312,6 +328,29 @@ fn what_is_gone_is_part_of_an_update_and_comes_back_without_one() {
     machine.write(REGISTRY, document.to_string());
     machine.kinfra("apply").exits(0).says("Adopted slot 2");
     is_settled(&machine);
+}
+
+#[test]
+fn a_slot_with_containers_is_not_removed_and_keeps_its_ports() {
+    let machine = applied();
+    let with_docker = |arguments: &str, projects: &str| {
+        let mut command = machine.command(arguments);
+        Run::of(command.env("PATH", fake_docker()).env("PROJECTS", projects))
+    };
+    machine.edit_spec("1-3", "1-2");
+    let run = with_docker("apply --prune --auto-approve", "small-slot-3").exits(0);
+    run.prints("  ! Slot 3: no longer in slots.toml, it has containers: `docker compose down` in it first\n");
+    // Docker that does not say is no reason to believe that there are none.
+    let run = with_docker("apply --prune --auto-approve", "error:permission denied").exits(0);
+    run.prints("  ! Slot 3: no longer in slots.toml, docker does not say whether it has containers (permission denied)");
+    assert!(machine.exists("~/pool/slot-3/conf.txt"));
+    machine.edit_spec("web = 8000", "web = 8100");
+    let run = with_docker("apply --update --auto-approve", "small-slot-1").exits(0).says("Updated 1 slot(s)");
+    run.prints("Slot 1: ports.web 8001 → 8101, conf.txt is older than slots.toml, it has containers");
+    assert_eq!(entry(&machine, "1")["ports"]["web"], 8001);
+    // Neither `plan` nor a plan without such work asks docker at all.
+    with_docker("plan --update --prune", "error:asked").exits(0).never_says("asked");
+    with_docker("apply", "error:asked").exits(0).never_says("asked");
 }
 
 #[test]

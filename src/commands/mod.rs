@@ -12,6 +12,7 @@ use crate::invocation::Invocation;
 mod apply;
 mod approve;
 mod claim;
+mod destroy;
 mod doctor;
 mod index;
 mod init;
@@ -29,6 +30,7 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
     match verb {
         Verb::Plan(args) => plan::run(&args, invocation),
         Verb::Apply(args) | Verb::Sandbox(SandboxVerb::Provision(args)) => apply::run(&args, invocation),
+        Verb::Destroy(args) => destroy::run(&args, invocation),
         Verb::Claim(args) => claim::run(&args, invocation),
         Verb::Release(args) => release::run(&args, invocation),
         Verb::Init(args) => init::run(&args, invocation),

@@ -1,5 +1,8 @@
 //! `kinfra plan`
 
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _};
+
 use anyhow::Result;
 
 use super::{index, pool, print, say};
@@ -9,9 +12,10 @@ use crate::diff::diff;
 use crate::fault::{Exit, Fault};
 use crate::host::root::Root;
 use crate::invocation::Invocation;
-use crate::observe::{Containers, Observed, observe};
+use crate::observe::{Containers, Observed, observe, text};
 use crate::plan::{Options, Plan, plan};
 use crate::report::{self, Paths};
+use crate::slot::SlotId;
 
 pub(super) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
@@ -22,8 +26,14 @@ pub(super) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let (plan, observed) = look(root.as_ref(), &pool, &options, Containers::NotAsked)?;
     select(&options, &plan, &pool, &observed)?;
     say(&format!("Using {}\n", declared.origin))?;
-    print(&report::plan::render(&plan, &pool, Paths { home: invocation.home.as_deref() }))?;
-    Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done })
+    let exit = if args.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done };
+    if args.json {
+        print(&report::json::plan(&plan, &pool, &declared.origin))?;
+        return Ok(exit);
+    }
+    let diffs = diffs(args.diff, root.as_ref(), &plan, &pool)?;
+    print(&report::plan::render(&plan, &pool, Paths { home: invocation.home.as_deref() }, &diffs))?;
+    Ok(exit)
 }
 
 /// Looks at a pool and plans.
@@ -35,6 +45,29 @@ pub(super) fn look(
 ) -> Result<(Plan, Observed)> {
     let observed = Observed { containers, ..observe(root, pool)? };
     Ok((plan(pool, &observed, &diff(pool, &observed), options), observed))
+}
+
+/// The differences of the files that would change, by slot: asked for, or on a terminal.
+pub(super) fn diffs(
+    asked: bool,
+    root: Option<&Root>,
+    plan: &Plan,
+    pool: &Pool,
+) -> Result<BTreeMap<SlotId, String>> {
+    let mut diffs: BTreeMap<SlotId, String> = BTreeMap::new();
+    let Some(root) = root.filter(|_| asked || io::stdout().is_terminal()) else { return Ok(diffs) };
+    for (slot, path) in plan
+        .slots
+        .iter()
+        .flat_map(|(slot, plan)| plan.changed_files().into_iter().map(move |path| (*slot, path)))
+    {
+        let new = pool.slots.get(&slot).and_then(|slot| slot.files.get(path));
+        if let Some((old, new)) = text(root, slot, path)?.zip(new) {
+            let diff = report::diff::unified(path.as_path().as_str(), &old, new, &pool.secrets);
+            diffs.entry(slot).or_default().push_str(&diff);
+        }
+    }
+    Ok(diffs)
 }
 
 /// Refuses the name of a slot that there is not: a typing mistake would otherwise look like a pool that is right.

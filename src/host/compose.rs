@@ -78,6 +78,26 @@ pub fn projects() -> Answer<BTreeSet<String>> {
     }
 }
 
+/// The volumes of some Compose projects, in the order of their names.
+pub fn volumes(projects: &BTreeSet<String>) -> Answer<Vec<String>> {
+    let label = "com.docker.compose.project";
+    let format = format!("{{{{.Label \"{label}\"}}}} {{{{.Name}}}}");
+    match ask(&["volume", "ls", "--filter", &format!("label={label}"), "--format", &format]) {
+        Answer::Is(text) => {
+            let volumes = text.lines().filter_map(|line| line.split_once(' '));
+            let mut names: Vec<String> = volumes
+                .filter(|(project, _)| projects.contains(*project))
+                .map(|(_, name)| name.to_owned())
+                .collect();
+            names.sort();
+            Answer::Is(names)
+        }
+        Answer::NoCommand => Answer::NoCommand,
+        Answer::NoDaemon => Answer::NoDaemon,
+        Answer::Failed(said) => Answer::Failed(said),
+    }
+}
+
 /// What Compose says of the files in a directory: nothing, if all is well, or warnings.
 pub fn check(dir: &Utf8Path, env_file: Option<&str>) -> Answer<String> {
     let mut docker = Command::new("docker");

@@ -126,12 +126,10 @@ impl<'a> SlotFiles<'a> {
         parent.set_mode(name, mode)
     }
 
-    /// Removes the slot's directory if nothing is in it any more. Says whether it is gone.
+    /// Removes the slot's directory if nothing is in it any more; [`Staging::finish`](super::staging::Staging::finish)
+    /// makes that durable. Says whether it is gone.
     pub fn remove_dir(self) -> Result<bool> {
-        let root = self.root.root().dir();
-        let gone = root.remove_if_empty(&self.slot.directory())?;
-        root.sync()?;
-        Ok(gone)
+        self.root.root().dir().remove_if_empty(&self.slot.directory())
     }
 
     fn parent<'b>(&self, path: &'b RelPath) -> Result<(Dir, &'b str)> {

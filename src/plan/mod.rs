@@ -243,6 +243,36 @@ impl Blocked {
 }
 
 impl SlotPlan {
+    /// The files whose text would change, if it may.
+    pub fn changed_files(&self) -> BTreeSet<&RelPath> {
+        let updated = match &self.action {
+            Some(Action::Update { fields: _, files }) => files
+                .iter()
+                .filter(|(_, change)| matches!(change, FileChange::Replace | FileChange::Overwrite))
+                .map(|(path, _)| path)
+                .collect(),
+            Some(Action::Create(_) | Action::Adopt | Action::Restore(_) | Action::Remove { .. }) | None => {
+                Vec::new()
+            }
+        };
+        let blocked = self.blocked.iter().filter_map(|blocked| match blocked {
+            Blocked::Foreign(path) | Blocked::Outdated(path) | Blocked::Edited(path) => Some(path),
+            Blocked::Field(_)
+            | Blocked::Absent(_)
+            | Blocked::WrongMode(..)
+            | Blocked::Dropped(_)
+            | Blocked::Disowned(_)
+            | Blocked::Obstructed(..)
+            | Blocked::Surplus { .. }
+            | Blocked::Leftover(_)
+            | Blocked::Held(_)
+            | Blocked::Containers
+            | Blocked::ContainersUnknown(_)
+            | Blocked::PortTaken { .. } => None,
+        });
+        updated.into_iter().chain(blocked).collect()
+    }
+
     /// The flags that would allow every blocked difference of the slot; `None` where one of them stays whatever the
     /// flags.
     pub fn flags(&self) -> Option<BTreeSet<Flag>> {

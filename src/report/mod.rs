@@ -6,8 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
 pub mod claim;
+pub mod diff;
 pub mod doctor;
 pub mod init;
+pub mod json;
 pub mod outcome;
 pub mod plan;
 pub mod table;

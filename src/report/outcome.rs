@@ -67,6 +67,26 @@ fn write(text: &mut String, outcome: &Outcome, plan: &Plan, pool: &Pool, paths: 
     writeln!(text, "\nApply {end}! {added} added, {changed} changed, {destroyed} destroyed.")
 }
 
+/// What is there still after a pool was destroyed, and why; of volumes the names, or what Docker said instead.
+pub fn stays(plan: &Plan, pool: &Pool, volumes: Result<&[String], &str>) -> String {
+    let mut text = String::new();
+    for (slot, slot_plan) in plan.slots.iter().filter(|(_, slot_plan)| !slot_plan.blocked.is_empty()) {
+        let _ = writeln!(text, "Slot {slot} stays: {}", super::plan::stays(slot_plan));
+    }
+    match volumes {
+        Ok([]) => {}
+        Ok(names) => {
+            let names = Commas(names.iter().map(|name| printable(name)));
+            let _ = writeln!(text, "Volumes of removed slots stay, `docker volume rm` removes them: {names}");
+        }
+        Err(said) => {
+            let _ = writeln!(text, "Docker does not say which volumes stay: {}", printable(said));
+        }
+    }
+    let _ = writeln!(text, "The registry, its backup and the lock stay in `{}`", pool.root);
+    text
+}
+
 fn verb(action: &Action) -> &'static str {
     match action {
         Action::Create(_) => "Created",

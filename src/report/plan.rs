@@ -12,14 +12,16 @@ use crate::observe::ImportState;
 use crate::plan::{Action, Blocked, FileChange, Flag, Kind, Plan, SlotPlan};
 use crate::slot::{RelPath, SlotId};
 
-/// The plan: a heading a slot, details below those that would be created, and the totals.
-pub fn render(plan: &Plan, pool: &Pool, paths: Paths<'_>) -> String {
+/// The plan: a heading a slot, details below those that would be created, `diffs` below those that have some, and the
+/// totals.
+pub fn render(plan: &Plan, pool: &Pool, paths: Paths<'_>, diffs: &BTreeMap<SlotId, String>) -> String {
     let mut text = String::new();
     if let Some(import) = &plan.import {
         let _ = write_import(&mut text, import, paths);
     }
     for (&slot, slot_plan) in &plan.slots {
         let _ = heading(&mut text, slot, slot_plan, pool.slots.get(&slot), paths);
+        text.push_str(diffs.get(&slot).map_or("", String::as_str));
     }
     if !plan.slots.is_empty() {
         text.push('\n');
@@ -140,12 +142,18 @@ fn symbol(plan: &SlotPlan) -> String {
     }
 }
 
+/// Why a slot is not removed.
+pub(super) fn stays(plan: &SlotPlan) -> String {
+    let reasons = plan.blocked.iter().filter(|blocked| !matches!(blocked, Blocked::Surplus { .. }));
+    Commas(reasons.map(Reason)).to_string()
+}
+
 /// What stays and why, with the flags that would change it: "a.yml was edited by hand (--overwrite)".
 fn blocked_text(plan: &SlotPlan) -> String {
-    let reasons = Commas(plan.blocked.iter().map(Reason));
+    let reasons = Commas(plan.blocked.iter().map(Reason)).to_string();
     match plan.flags().filter(|flags| !flags.is_empty()) {
         Some(flags) => format!("{reasons} ({})", Commas(flags.iter())),
-        None => reasons.to_string(),
+        None => reasons,
     }
 }
 
@@ -220,21 +228,37 @@ impl Display for Flag {
     }
 }
 
+/// What a plan comes to.
+pub(super) struct Totals {
+    pub(super) add: usize,
+    pub(super) change: usize,
+    pub(super) destroy: usize,
+    /// What stays: how many slots, and the flags that would change that.
+    pub(super) blocked: BTreeMap<Kind, (usize, BTreeSet<Flag>)>,
+}
+
+impl Totals {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let count = |kind| plan.actions().filter(|(_, action)| action.kind() == kind).count();
+        let mut blocked: BTreeMap<Kind, (usize, BTreeSet<Flag>)> = BTreeMap::new();
+        for slot in plan.slots.values() {
+            if let Some(kind) = slot.blocked.iter().map(Blocked::kind).max() {
+                let (slots, flags) = blocked.entry(kind).or_default();
+                *slots += 1;
+                flags.extend(slot.flags().into_iter().flatten());
+            }
+        }
+        let (add, change, destroy) = (count(Kind::Add), count(Kind::Change), count(Kind::Destroy));
+        Self { add, change, destroy, blocked }
+    }
+}
+
 fn totals(text: &mut String, plan: &Plan) -> fmt::Result {
     if plan.is_empty() {
         return writeln!(text, "No changes. The pool is as slots.toml says.");
     }
-    let count = |kind| plan.actions().filter(|(_, action)| action.kind() == kind).count();
-    let (add, change, destroy) = (count(Kind::Add), count(Kind::Change), count(Kind::Destroy));
+    let Totals { add, change, destroy, blocked } = Totals::of(plan);
     writeln!(text, "Plan: {add} to add, {change} to change, {destroy} to destroy.")?;
-    let mut blocked: BTreeMap<Kind, (usize, BTreeSet<Flag>)> = BTreeMap::new();
-    for slot in plan.slots.values() {
-        if let Some(kind) = slot.blocked.iter().map(Blocked::kind).max() {
-            let (slots, flags) = blocked.entry(kind).or_default();
-            *slots += 1;
-            flags.extend(slot.flags().into_iter().flatten());
-        }
-    }
     if blocked.is_empty() {
         return Ok(());
     }

@@ -32,6 +32,7 @@ macro_rules! properties {
     )*};
 }
 
+mod change;
 mod init;
 mod pool;
 mod ports;

@@ -1,6 +1,6 @@
 //! Planning and applying, on pools that were damaged and specs that were edited.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -85,7 +85,7 @@ fn planning_is_deterministic(cases: u32) {
             let pool = new.pool_from(entries, root);
             let observed = imagined(&old.pool(root), &pool, &choices);
             let plan = plan(&pool, &observed, &diff(&pool, &observed), &Options::default());
-            (report::plan::render(&plan, &pool, Paths { home: None }), plan)
+            (report::plan::render(&plan, &pool, Paths { home: None }, &BTreeMap::new()), plan)
         };
         let once = rendered(&new.entries());
         prop_assert_eq!(&rendered(&new.entries()), &once);

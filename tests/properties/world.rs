@@ -67,15 +67,20 @@ impl World {
     }
 
     pub(super) fn look(&self, pool: &Pool) -> (Plan, Observed) {
+        self.look_with(pool, &Options::default())
+    }
+
+    pub(super) fn look_with(&self, pool: &Pool, options: &Options) -> (Plan, Observed) {
         let root = Root::open(&self.root()).expect("a root");
         let observed = observe(root.as_ref(), pool).expect("a registry");
-        (plan(pool, &observed, &diff(pool, &observed), &Options::default()), observed)
+        (plan(pool, &observed, &diff(pool, &observed), options), observed)
     }
 
     /// Runs a plan.
     pub(super) fn run(&self, plan: &Plan, pool: &Pool, observed: &Observed) -> anyhow::Result<Outcome> {
         let locked = Root::make(&self.root())?.lock(&LockPolicy {
-            patience: Duration::ZERO,
+            // A process that another test is starting holds it for a moment.
+            patience: Duration::from_secs(10),
             command: "a test",
             network: false,
         })?;

@@ -1,0 +1,56 @@
+//! `kinfra destroy`
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use super::apply::{Request, exit_of};
+use super::{pool, say};
+use crate::cli::DestroyArgs;
+use crate::desired::Pool;
+use crate::fault::Exit;
+use crate::host::compose::{self, Answer};
+use crate::host::root::Root;
+use crate::invocation::Invocation;
+use crate::plan::{Flag, Kind, Options};
+use crate::report;
+
+pub(super) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
+    let declared = pool::declared(&args.pool, invocation)?;
+    let root = declared.root(&args.pool, invocation)?;
+    if Root::open(&root)?.map_or(Ok(None), |root| root.registry())?.is_none() {
+        say(&format!("There is no pool in `{root}`: nothing to destroy\n"))?;
+        return Ok(Exit::Done);
+    }
+    // The same pool, declared without a slot: every slot is surplus.
+    let pool = Pool {
+        name: declared.spec.name.clone(),
+        root,
+        import: None,
+        formulas: declared.spec.ports.clone(),
+        slots: BTreeMap::new(),
+        secrets: BTreeSet::new(),
+    };
+    let request = Request {
+        origin: &declared.origin,
+        pool: &pool,
+        options: Options { allowed: BTreeSet::from([Flag::Prune]), ..Options::default() },
+        dry_run: args.dry_run,
+        auto_approve: args.auto_approve,
+        json: false,
+        lock: &args.lock,
+        listing: None,
+        command: "kinfra destroy",
+    };
+    let Some((plan, outcome)) = request.carry_out(invocation)? else { return Ok(Exit::Done) };
+    let removed = outcome.done.iter().filter(|(_, action)| action.kind() == Kind::Destroy);
+    let projects: BTreeSet<String> = removed.map(|(slot, _)| pool.project(*slot)).collect();
+    let volumes = match if projects.is_empty() { Answer::NoCommand } else { compose::volumes(&projects) } {
+        Answer::Is(names) => Ok(names),
+        Answer::NoCommand | Answer::NoDaemon => Ok(Vec::new()),
+        Answer::Failed(said) => Err(said),
+    };
+    let volumes = volumes.as_deref().map_err(String::as_str);
+    say(&report::outcome::stays(&plan, &pool, volumes))?;
+    Ok(exit_of(&outcome))
+}

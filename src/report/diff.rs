@@ -1,0 +1,57 @@
+//! Differences of files, as `diff -u` shows them, with what changed within a line set off. No sensitive value is shown.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use owo_colors::OwoColorize as _;
+use similar::{ChangeTag, TextDiff};
+
+use super::printable;
+use crate::desired::{File, MASK};
+
+/// How many lines are shown around a change.
+const CONTEXT: usize = 3;
+/// What stands before each line of a diff.
+const INDENT: &str = "      ";
+
+/// What would become of a file: from what is there to what it should be.
+pub fn unified(path: &str, old: &str, new: &File, secrets: &BTreeSet<String>) -> String {
+    let diff = TextDiff::from_lines(old, &*new.text);
+    let masked: Option<Vec<&str>> = new.masked.as_ref().map(|text| text.lines().collect());
+    if masked.as_ref().is_some_and(|lines| lines.len() != new.text.lines().count()) {
+        return format!("{INDENT}{path}: {MASK}\n");
+    }
+    let mut text = format!("{INDENT}{}\n", path.bold());
+    for (index, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+        if index > 0 {
+            let _ = writeln!(text, "{INDENT}…");
+        }
+        for change in group.iter().flat_map(|op| diff.iter_inline_changes(op)) {
+            let shown = match (change.tag(), change.new_index(), &masked) {
+                // An older value may stand there, which nobody knows any more.
+                (ChangeTag::Delete, _, Some(_)) => Some(MASK.to_owned()),
+                (_, Some(line), Some(masked)) => masked.get(line).map(|line| (*line).to_owned()),
+                _ => None,
+            };
+            let hides = |part: &str| secrets.iter().any(|secret| part.contains(secret.as_str()));
+            let whole: String = change.iter_strings_lossy().map(|(_, part)| part).collect();
+            let shown = shown.or_else(|| hides(&whole).then(|| MASK.to_owned()));
+            let line = shown.map_or_else(
+                || {
+                    let parts = change.iter_strings_lossy().map(|(emphasised, part)| {
+                        let part = printable(part.trim_end_matches('\n'));
+                        if emphasised { part.underline().to_string() } else { part }
+                    });
+                    parts.collect::<String>()
+                },
+                |masked| printable(&masked),
+            );
+            let _ = match change.tag() {
+                ChangeTag::Equal => writeln!(text, "{INDENT}  {line}"),
+                ChangeTag::Delete => writeln!(text, "{INDENT}{} {}", "-".red(), line.red()),
+                ChangeTag::Insert => writeln!(text, "{INDENT}{} {}", "+".green(), line.green()),
+            };
+        }
+    }
+    text
+}

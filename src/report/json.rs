@@ -1,0 +1,204 @@
+//! Plans as one JSON document, and applies as a line for each event. Field by field, README.md says what is in them.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::plan::Totals;
+use super::{FORMAT_VERSION, document};
+use crate::apply::Outcome;
+use crate::desired::Pool;
+use crate::diff::FieldChange;
+use crate::observe::ImportState;
+use crate::plan::{Action, Blocked, FileChange, Kind, Plan, SlotPlan};
+use crate::slot::SlotId;
+
+/// The plan. The same inputs give the same bytes.
+pub fn plan(plan: &Plan, pool: &Pool, origin: &str) -> String {
+    document(&plan_value(plan, pool, origin))
+}
+
+fn plan_value(plan: &Plan, pool: &Pool, origin: &str) -> Value {
+    let import = plan.import.as_ref().map(|import| match import {
+        ImportState::Pending { path, slots, claimed } => {
+            json!({ "state": "pending", "path": path.as_str(), "slots": slots, "claimed": claimed })
+        }
+        ImportState::Changed(path) => json!({ "state": "changed", "path": path.as_str() }),
+    });
+    let slots: Vec<Value> = plan.slots.iter().map(|(id, slot)| slot_value(*id, slot, pool)).collect();
+    let totals = Totals::of(plan);
+    let blocked = totals.blocked.iter().map(|(kind, (count, flags))| {
+        let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        (kind_name(*kind).to_owned(), json!({ "slots": count, "flags": flags }))
+    });
+    json!({
+        "format_version": FORMAT_VERSION,
+        "spec": origin,
+        "pool": pool.name,
+        "root": pool.root.as_str(),
+        "import": import,
+        "slots": slots,
+        "totals": { "add": totals.add, "change": totals.change, "destroy": totals.destroy },
+        "blocked": blocked.collect::<Map<_, _>>(),
+    })
+}
+
+fn slot_value(id: SlotId, slot: &SlotPlan, pool: &Pool) -> Value {
+    let wanted = pool.slots.get(&id);
+    let blocked: Vec<Value> = slot.blocked.iter().map(blocked_value).collect();
+    let mut value = json!({
+        "slot_id": id,
+        "profile": wanted.map(|slot| slot.profile.name.as_str()),
+        "ports": wanted.map(|slot| slot.ports.iter().map(|(name, port)| (name.to_string(), json!(port))).collect::<Map<_, _>>()),
+        "action": slot.action.as_ref().map(action_name),
+        "blocked": blocked,
+        "flags": slot.flags().map(|flags| flags.iter().map(ToString::to_string).collect::<Vec<_>>()),
+    });
+    let Some(object) = value.as_object_mut() else { return value };
+    match &slot.action {
+        Some(Action::Create(files) | Action::Restore(files)) => {
+            object.insert(
+                "files".to_owned(),
+                files.iter().map(|path| json!({ "path": path, "change": "write" })).collect(),
+            );
+        }
+        Some(Action::Update { fields, files }) => {
+            object.insert("fields".to_owned(), fields.iter().map(field_value).collect());
+            let files = files.iter().map(|(path, change)| {
+                let sha256 = wanted.and_then(|slot| slot.files.get(path)).map(|file| file.digest);
+                json!({ "path": path, "change": change_name(*change), "sha256": sha256 })
+            });
+            object.insert("files".to_owned(), files.collect());
+        }
+        Some(Action::Remove { files, stays }) => {
+            object.insert(
+                "files".to_owned(),
+                files.iter().map(|path| json!({ "path": path, "change": "remove" })).collect(),
+            );
+            object.insert("stays".to_owned(), json!(stays));
+        }
+        Some(Action::Adopt) | None => {}
+    }
+    value
+}
+
+fn action_name(action: &Action) -> &'static str {
+    match action {
+        Action::Create(_) => "create",
+        Action::Adopt => "adopt",
+        Action::Restore(_) => "restore",
+        Action::Update { .. } => "update",
+        Action::Remove { .. } => "remove",
+    }
+}
+
+fn change_name(change: FileChange) -> &'static str {
+    match change {
+        FileChange::Write => "write",
+        FileChange::Replace => "replace",
+        FileChange::Overwrite => "overwrite",
+        FileChange::SetMode(_) => "set_mode",
+        FileChange::Remove => "remove",
+        FileChange::Disown => "disown",
+    }
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Add => "add",
+        Kind::Change => "change",
+        Kind::Destroy => "destroy",
+    }
+}
+
+fn field_value(change: &FieldChange) -> Value {
+    let FieldChange { field, old, new } = change;
+    json!({ "field": field, "old": old, "new": new })
+}
+
+fn blocked_value(blocked: &Blocked) -> Value {
+    match blocked {
+        Blocked::Foreign(path) => json!({ "reason": "foreign", "path": path }),
+        Blocked::Field(FieldChange { field, old, new }) => {
+            json!({ "reason": "field", "field": field, "old": old, "new": new })
+        }
+        Blocked::Outdated(path) => json!({ "reason": "outdated", "path": path }),
+        Blocked::Absent(path) => json!({ "reason": "absent", "path": path }),
+        Blocked::WrongMode(path, mode) => {
+            json!({ "reason": "wrong_mode", "path": path, "mode": mode.to_string() })
+        }
+        Blocked::Dropped(path) => json!({ "reason": "dropped", "path": path }),
+        Blocked::Disowned(path) => json!({ "reason": "disowned", "path": path }),
+        Blocked::Edited(path) => json!({ "reason": "edited", "path": path }),
+        Blocked::Obstructed(path, obstacle) => {
+            json!({ "reason": "obstructed", "path": path, "by": obstacle.to_string() })
+        }
+        Blocked::Surplus { held } => json!({ "reason": "surplus", "held": held }),
+        Blocked::Leftover(names) => json!({ "reason": "leftover", "names": names }),
+        Blocked::Held(holder) => json!({ "reason": "held", "claimed_by": holder }),
+        Blocked::Containers => json!({ "reason": "containers" }),
+        Blocked::ContainersUnknown(said) => json!({ "reason": "containers_unknown", "said": said }),
+        Blocked::PortTaken { name, port, holder, flags: _, kind: _ } => {
+            json!({ "reason": "port_taken", "port_name": name, "port": port, "holder": holder })
+        }
+    }
+}
+
+/// The first event of an apply: its plan.
+pub fn planned(plan: &Plan, pool: &Pool, origin: &str) -> String {
+    let mut event = json!({ "event": "plan" });
+    if let (Value::Object(event), Value::Object(plan)) = (&mut event, plan_value(plan, pool, origin)) {
+        event.extend(plan);
+    }
+    format!("{event}\n")
+}
+
+/// What became of each slot, and the summary that always comes last.
+pub fn applied(outcome: &Outcome) -> String {
+    let done = outcome
+        .done
+        .iter()
+        .map(|(slot, action)| (slot, json!({ "result": "done", "action": action_name(action) })));
+    let failed = outcome
+        .failed
+        .iter()
+        .map(|(slot, error)| (slot, json!({ "result": "failed", "error": format!("{error:#}") })));
+    let left_out = outcome.left_out.iter().map(|slot| (slot, json!({ "result": "interrupted" })));
+    let mut slots: Vec<(&SlotId, Value)> = done.chain(failed).chain(left_out).collect();
+    slots.sort_by_key(|(slot, _)| **slot);
+    let mut text = String::new();
+    for (slot, mut event) in slots {
+        let result = event.as_object_mut().map(std::mem::take).unwrap_or_default();
+        let mut event = json!({ "event": "slot", "slot_id": slot });
+        if let Value::Object(event) = &mut event {
+            event.extend(result);
+        }
+        let _ = writeln!(text, "{event}");
+    }
+    let count = |kind| outcome.done.values().filter(|action| action.kind() == kind).count();
+    text.push_str(&summary(&json!({
+        "added": count(Kind::Add),
+        "changed": count(Kind::Change),
+        "destroyed": count(Kind::Destroy),
+        "failed": outcome.failed.len(),
+        "interrupted": outcome.left_out.len(),
+        "backups": outcome.backups.iter().map(|path| path.as_str()).collect::<Vec<_>>(),
+        "error": null,
+    })));
+    text
+}
+
+/// The summary of an apply that did nothing, and why.
+pub fn refused(error: &str) -> String {
+    summary(&json!({
+        "added": 0, "changed": 0, "destroyed": 0, "failed": 0, "interrupted": 0, "backups": [], "error": error,
+    }))
+}
+
+fn summary(counts: &Value) -> String {
+    let mut event = json!({ "event": "summary", "format_version": FORMAT_VERSION });
+    if let (Value::Object(event), Value::Object(counts)) = (&mut event, counts.clone()) {
+        event.extend(counts);
+    }
+    format!("{event}\n")
+}

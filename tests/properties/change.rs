@@ -1,0 +1,92 @@
+//! Changing and removing what is there, with any flags, on pools that were damaged and specs that were edited.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use kinfra::digest::Digest;
+use kinfra::plan::{Action, FileChange, Flag, Options};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::subsequence;
+
+use super::world::{Node, World, damage};
+use super::{check, edited};
+
+properties! {
+    only_what_the_plan_says_changes: 96,
+}
+
+fn flags() -> impl Strategy<Value = BTreeSet<Flag>> {
+    let all = vec![Flag::Update, Flag::Overwrite, Flag::Prune, Flag::IncludeClaimed];
+    subsequence(all, 0..=4).prop_map(|flags| flags.into_iter().collect())
+}
+
+fn only_what_the_plan_says_changes(cases: u32) {
+    let world = World::new();
+    check(cases, (edited(), vec(damage(), 0..10), flags()), |((old, new), damage, allowed)| {
+        world.clear();
+        world.apply(&old.pool(&world.root()));
+        damage.iter().for_each(|damage| world.inflict(damage));
+        let pool = new.pool(&world.root());
+        let options = Options { allowed, ..Options::default() };
+        let (plan, observed) = world.look_with(&pool, &options);
+        if !plan.has_work() {
+            return Ok(());
+        }
+        let before = world.files();
+        let outcome = world.run(&plan, &pool, &observed).expect("a committed apply");
+        prop_assert!(outcome.failed.is_empty(), "{outcome:?}");
+        let (after, registry) = (world.files(), world.registry());
+
+        // Claims, and all that others put into an entry, stay.
+        for (id, old) in observed.registry.slots.iter().filter(|(_, entry)| entry.claim.is_some()) {
+            let new = registry.slots.get(id);
+            prop_assert!(new.is_some(), "the claimed slot {id} was removed");
+            let new = new.expect("checked");
+            prop_assert_eq!((&old.claim, &old.status, &old.unknown), (&new.claim, &new.status, &new.unknown));
+            if !options.allowed.contains(&Flag::IncludeClaimed) && !old.provisioned.files.is_empty() {
+                prop_assert_eq!(&old.provisioned, &new.provisioned);
+            }
+        }
+
+        // What changed or went is in the plan, and was kinfra's, or there is a copy of it.
+        let root = world.root().into_std_path_buf();
+        let planned: BTreeSet<PathBuf> = plan
+            .actions()
+            .flat_map(|(id, action)| {
+                let dir = root.join(id.directory());
+                let files: Vec<PathBuf> = match action {
+                    Action::Update { fields: _, files } => {
+                        let changed = files.iter().filter(|(_, change)| **change != FileChange::Disown);
+                        changed.map(|(path, _)| dir.join(path.as_path())).collect()
+                    }
+                    Action::Remove { files, stays: _ } => {
+                        files.iter().map(|path| dir.join(path.as_path())).chain([dir.clone()]).collect()
+                    }
+                    Action::Create(_) | Action::Adopt | Action::Restore(_) => Vec::new(),
+                };
+                files.into_iter().flat_map(|file| file.ancestors().map(PathBuf::from).collect::<Vec<_>>())
+            })
+            .collect();
+        for (path, node) in before.iter().filter(|(path, node)| after.get(*path) != Some(*node)) {
+            prop_assert!(planned.contains(path), "{path:?} changed, and is not in {plan:?}");
+            let Node::File(_, bytes) = node else { continue };
+            let digest = Digest::of(bytes);
+            let is_ours = observed.registry.slots.iter().any(|(id, entry)| {
+                let mut written = entry.provisioned.files.iter();
+                written.any(|(file, hash)| {
+                    *hash == digest && *path == root.join(id.directory()).join(file.as_path())
+                })
+            });
+            let only_mode = matches!(after.get(path), Some(Node::File(_, now)) if now == bytes);
+            let mut copies = after.iter().filter(|(path, _)| path.starts_with(root.join("backups")));
+            let is_kept = copies.any(|(_, copy)| matches!(copy, Node::File(_, copy) if copy == bytes));
+            prop_assert!(is_ours || only_mode || is_kept, "{path:?} is lost");
+        }
+
+        // What was allowed is done, and nothing of it is begun and not completed.
+        let (again, _) = world.look_with(&pool, &options);
+        prop_assert_eq!(again.actions().count(), 0, "{:?}", again);
+        Ok(())
+    });
+}
