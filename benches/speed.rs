@@ -130,7 +130,10 @@ fn spec_of(dir: &Path, slots: u16) -> PathBuf {
 fn kinfra(verb: &str, spec: &Path, root: &Path) -> Command {
     let mut command = Command::new(KINFRA);
     command.arg(verb).arg("--root").arg(root).current_dir("/").env("HOME", "/nonexistent");
-    command.env("XDG_STATE_HOME", root.with_file_name("state"));
+    // And an index of its own, in which the other pools here are not: they would be in its way.
+    let state = root.with_extension("state");
+    fs::create_dir_all(state.join("kinfra/pools")).expect("an index");
+    command.env("XDG_STATE_HOME", state);
     if spec != Path::new("/") {
         command.arg("--spec").arg(spec);
     }
