@@ -14,22 +14,32 @@ use crate::slot::SlotId;
 /// `slots.toml` declares the pool; `kinfra plan` shows what is missing and `kinfra apply` creates it: a directory per
 /// slot with the files to run a stack on ports of its own.
 #[derive(Debug, Parser)]
-#[command(name = "kinfra", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(
+    name = "kinfra",
+    version,
+    max_term_width = 100,
+    after_help = "`kinfra help exit-codes` lists the exit codes."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-const EXIT_CODES: &str = "\
-Exit codes:
-   0  done                                      6  lock not obtained
-   1  failed                                    7  Docker failed
-   2  differences (only --detailed-exitcode)   64  wrong usage
-   3  no free slot matches                     65  slots.toml or a template is invalid
-   4  refused: held by another, unsafe path,  130  interrupted: what was in flight is completed
-      changed meanwhile, approval missing
-   5  state unreadable: corrupt, newer or vanished";
+/// What `kinfra help exit-codes` says.
+pub const EXIT_CODES: &str = "\
+Exit codes, the same for every verb:
+   0  done
+   1  failed
+   2  differences; only with --detailed-exitcode, for `apply`: something is still blocked
+   3  no free slot matches
+   4  refused: held by somebody else, unsafe path, changed since it was planned, approval missing
+   5  state unreadable: corrupt, of a newer kinfra, vanished, or a link
+   6  the lock was not obtained
+   7  Docker failed
+  64  the command line is wrong
+  65  slots.toml or a template is invalid
+ 130  interrupted: what was in flight is completed and saved";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -57,6 +67,9 @@ pub enum Verb {
     /// The old spelling of the same verbs
     #[command(subcommand)]
     Sandbox(SandboxVerb),
+    /// List the exit codes
+    #[command(hide = true, override_help = EXIT_CODES)]
+    ExitCodes,
 }
 
 /// The verbs under their old names.

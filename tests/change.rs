@@ -188,6 +188,7 @@ fn a_surplus_slot_with_files_of_others_keeps_them_and_stays_registered() {
     assert_eq!(machine.read("~/pool/slot-3/data/notes.txt"), "mine\n");
     assert_eq!(entry(&machine, "3")["pending"], "remove");
     machine.kinfra("claim --slot 3").exits(4).says("an apply was cut short in it");
+    machine.kinfra("slots").exits(0).prints("  unfinished\n");
     let line = "  ! Slot 3: removed, but for data, which kinfra did not write: move it away\n";
     machine.kinfra("plan").exits(0).prints(line);
     apply(&machine, "--prune").exits(0).prints(line);

@@ -38,6 +38,9 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),
         Verb::Validate(args) => validate::run(&args, invocation),
         Verb::Ports(args) => ports::run(&args, invocation),
+        Verb::ExitCodes => {
+            print(&format!("{}\n", crate::cli::EXIT_CODES)).map(|()| Exit::Done).map_err(Into::into)
+        }
     }
 }
 

@@ -23,7 +23,8 @@ pub fn slots(registry: &Registry, primary: &PortName, paths: Paths<'_>) -> Strin
             |claim| printable(paths.show(Utf8Path::new(&claim.claimed_by)).as_str()),
         );
         let profile = entry.provisioned.profile.as_str();
-        let status = printable(&entry.status);
+        // An apply was cut short in it, whatever ran in it then.
+        let status = if entry.pending.is_some() { "unfinished" } else { &printable(&entry.status) };
         table.add_row([
             number(id),
             Cell::new(profile),

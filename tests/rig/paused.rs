@@ -51,6 +51,12 @@ impl Paused {
         }
     }
 
+    /// Presses Ctrl-C, and lets it go on.
+    pub(crate) fn interrupt(self) -> Run {
+        kill_process(self.kinfra, Signal::INT).expect("kinfra can be interrupted");
+        self.resume()
+    }
+
     /// Lets it go on, to its end.
     pub(crate) fn resume(self) -> Run {
         kill_process(self.kinfra, Signal::CONT).expect("kinfra can be continued");

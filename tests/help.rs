@@ -1,0 +1,52 @@
+//! What `--help` and `help` say.
+
+use kinfra::fault::Exit;
+
+use crate::support::Machine;
+
+#[test]
+fn every_exit_code_is_listed() {
+    let machine = Machine::new();
+    let run = machine.kinfra("help exit-codes").exits(0);
+    let listed: Vec<i32> = run
+        .stdout
+        .lines()
+        .filter_map(|line| line.trim_start().split_once("  ").and_then(|(code, _)| code.parse().ok()))
+        .collect();
+    let all = [
+        Exit::Done,
+        Exit::Failed,
+        Exit::Differences,
+        Exit::NoSlot,
+        Exit::Refused,
+        Exit::Unreadable,
+        Exit::Locked,
+        Exit::Docker,
+        Exit::Usage,
+        Exit::Spec,
+        Exit::Interrupted,
+    ];
+    assert_eq!(listed, all.map(|exit| exit as i32));
+    machine.kinfra("exit-codes").exits(0).prints_exactly(&run.stdout);
+    machine
+        .kinfra("--help")
+        .exits(0)
+        .prints("`kinfra help exit-codes` lists the exit codes.")
+        .never_says("List the exit");
+}
+
+#[test]
+fn every_verb_says_what_its_flags_do() {
+    for verb in
+        ["plan", "apply", "destroy", "claim", "release", "slots", "ports", "validate", "init", "doctor"]
+    {
+        let help = Machine::new().kinfra(&format!("{verb} --help")).exits(0).stdout;
+        let options = help.split("Options:").nth(1).expect("options").lines();
+        for (line, next) in
+            options.clone().zip(options.skip(1)).filter(|(line, _)| line.trim_start().starts_with("--"))
+        {
+            let is_explained = line.trim().split_once("  ").is_some() || next.starts_with("          ");
+            assert!(is_explained, "{verb}: {line}");
+        }
+    }
+}

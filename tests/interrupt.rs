@@ -1,0 +1,53 @@
+//! Ctrl-C during an apply: the slot in flight is completed, the registry is saved, and the summary says so.
+
+use crate::rig::strace::calls;
+use crate::rig::{Paused, figure, registry};
+use crate::support::Machine;
+
+/// Every how many calls of an apply somebody presses Ctrl-C.
+const STEP: usize = 7;
+
+#[test]
+#[ignore = "needs strace"]
+fn what_is_in_flight_is_completed_and_saved() {
+    let machine = Machine::new();
+    let apply = machine.command("apply");
+    let points = calls(&apply);
+    let whole = machine.tree();
+    let (mut interrupted, mut ended, mut done) = (0, 0, 0);
+    for call in points.iter().step_by(STEP) {
+        for dir in ["~/.ktrdr", "~/.local"] {
+            machine.remove(dir);
+        }
+        let paused = Paused::after(&apply, call).unwrap_or_else(|| panic!("it ended before {call}"));
+        let run = paused.interrupt().never_says("panicked");
+        match run.code {
+            // Before it holds the lock there is nothing to complete.
+            None => {
+                ended += 1;
+                assert!(registry(&machine).is_none(), "after {call}: {run:#?}");
+            }
+            Some(130) => {
+                interrupted += 1;
+                let run = run.says("Interrupted before slot ").says("Apply incomplete! ");
+                let saved = registry(&machine).unwrap_or_default();
+                let created = run.stderr.lines().filter(|line| line.starts_with("Created slot ")).count();
+                assert_eq!(saved.slots.len(), created, "after {call}: {run:#?}");
+                assert!(saved.slots.values().all(|entry| entry.pending.is_none()));
+            }
+            _ => {
+                done += 1;
+                assert_eq!(run.exits(0).stderr.matches("Created slot ").count(), 6, "after {call}");
+            }
+        }
+        machine.kinfra("apply").exits(0);
+        assert!(machine.tree() == whole, "after {call}");
+    }
+    assert!(
+        interrupted > 10 && ended > 3 && done > 3,
+        "{interrupted} interrupted, {ended} ended, {done} done"
+    );
+    figure(&format!(
+        "Ctrl-C after every {STEP}th call of an apply: {interrupted} interrupted, {done} completed, none half"
+    ));
+}
