@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Error, Result, anyhow};
+use anyhow::{Context as _, Error, Result, anyhow, bail};
 use camino::Utf8PathBuf;
 
 use crate::desired::{Pool, Slot};
@@ -155,9 +155,11 @@ impl Run<'_> {
             Action::Restore(_) => return Ok(true),
             Action::Create(_) | Action::Adopt => {}
             Action::Update { fields: _, files } => self.change_files(slot, files)?,
-            Action::Remove { files, stays: _ } => {
+            Action::Remove { files, stays } => {
                 if self.remove_slot(slot, files)? {
                     registry.slots.remove(&slot);
+                } else if stays.is_empty() {
+                    bail!("something appeared in its directory: it stays registered, run again");
                 } else if let Some(entry) = registry.slots.get_mut(&slot) {
                     entry.provisioned.files.clear();
                 }

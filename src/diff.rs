@@ -71,7 +71,7 @@ pub enum FileDifference {
     Outdated,
     /// It has the right content and this mode, which is not the right one.
     WrongMode(FileMode),
-    /// It is as kinfra last wrote it, or was being removed, and the spec no longer has it.
+    /// It is as kinfra last wrote it, and the spec no longer has it; or it is gone, and only its directories may be there.
     Dropped,
     /// It was edited by hand, and the spec no longer has it.
     Disowned,
@@ -121,7 +121,7 @@ fn compare(slot: Option<&Slot>, entry: Option<&Entry>, dir: &SlotDir) -> Differe
         let wanted = wanted.and_then(|files| files.get(path));
         let difference = match (wanted, state) {
             // Its directories may be there still.
-            (None, FileState::Missing) if pending.is_some() => FileDifference::Dropped,
+            (None, FileState::Missing) if pending.is_some() || slot.is_none() => FileDifference::Dropped,
             _ => compare_file(wanted, ours, state),
         };
         (path.clone(), difference)

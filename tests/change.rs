@@ -201,6 +201,18 @@ fn a_surplus_slot_with_files_of_others_keeps_them_and_stays_registered() {
 }
 
 #[test]
+fn a_surplus_slot_goes_with_the_directories_of_files_that_are_gone() {
+    let machine = Machine::small();
+    machine.edit_spec("\"conf.txt\" =", "\"etc/app/more.txt\" = \"conf.txt\"\n\"conf.txt\" =");
+    machine.kinfra("apply").exits(0);
+    machine.remove("~/pool/slot-2/etc/app/more.txt");
+    machine.edit_spec("1-2", "1");
+    apply(&machine, "--prune").exits(0).says("Removed slot 2\n");
+    assert!(!machine.exists("~/pool/slot-2"));
+    is_settled(&machine);
+}
+
+#[test]
 fn a_surplus_slot_that_was_edited_keeps_what_was_edited() {
     let machine = applied();
     machine.edit_spec("1-3", "1-2");
