@@ -406,16 +406,16 @@ api     = 8080     # compose.yaml:3, api"
 #[test]
 fn an_included_file_may_be_outside_the_project() {
     let machine = Machine::new();
-    machine.write("shared/compose.yaml", "services: {db: {ports: ['5432:5432'], volumes: ['./data:/data']}}");
-    machine.write("app/compose.yaml", "include:\n  - ../shared/compose.yaml\n");
+    machine.write("common/compose.yaml", "services: {db: {ports: ['5432:5432'], volumes: ['./data:/data']}}");
+    machine.write("app/compose.yaml", "include:\n  - ../common/compose.yaml\n");
     let run =
         |verb: &str| Run::of(machine.command(verb).current_dir(machine.path("app")).env("PATH", "/nowhere"));
     run("init").exits(0);
     assert_eq!(
         machine.read("app/templates/project/compose.yaml"),
-        "include:\n  - {path: \"${APP_SLOT_DIR}/project/up/shared/compose.yaml\", project_directory: \"${APP_PROJECT_DIR}/../shared\"}\n"
+        "include:\n  - {path: \"${APP_SLOT_DIR}/project/up/common/compose.yaml\", project_directory: \"${APP_PROJECT_DIR}/../common\"}\n"
     );
-    assert!(machine.read("app/templates/project/up/shared/compose.yaml").contains("{{ ports.db }}:5432"));
+    assert!(machine.read("app/templates/project/up/common/compose.yaml").contains("{{ ports.db }}:5432"));
     run("plan").exits(0);
 }
 
