@@ -47,6 +47,31 @@ fn failed_cleanly(machine: &Machine, run: Run, cause: &str, clean: &Tree) {
     machine.kinfra("slots").exits(0);
 }
 
+/// How runs went that had ever more of what is scarce.
+#[derive(Default)]
+struct Tally {
+    failed: usize,
+    /// How many succeeded in a row.
+    enough: usize,
+}
+
+impl Tally {
+    /// Notes a run, and says whether it succeeded. Once one did, no later one may fail.
+    fn note(&mut self, run: &Run) -> bool {
+        let succeeded = run.code == Some(0);
+        assert!(succeeded || self.enough == 0, "more is less: {run:#?}");
+        self.enough += usize::from(succeeded);
+        succeeded
+    }
+
+    fn finish(self, what: &str, at_least: usize) {
+        let Self { failed, enough } = self;
+        assert_eq!(enough, ENOUGH, "it never succeeded");
+        assert!(failed > at_least, "only {failed} failures");
+        figure(&format!("{what}: {} of {} survived", failed + enough, failed + enough));
+    }
+}
+
 /// Applies with ever more of what is scarce, until there is enough. After each run, `enlarge` gives plenty.
 fn survive(
     what: &str,
@@ -55,27 +80,22 @@ fn survive(
     scarce: impl Iterator<Item = Mount>,
     enlarge: impl Fn(&Mount),
 ) {
-    let (mut failed, mut enough) = (0, 0);
+    let mut tally = Tally::default();
     for home in scarce {
         let run = machine.kinfra("apply");
-        if run.code == Some(0) {
-            enough += 1;
-        } else {
-            assert_eq!(enough, 0, "more is less: {run:#?}");
-            failed += 1;
+        if !tally.note(&run) {
+            tally.failed += 1;
             failed_cleanly(machine, run, cause, clean);
         }
         enlarge(&home);
         machine.kinfra("apply").exits(0);
         assert_tree(machine, clean, what);
         home.end();
-        if enough == ENOUGH {
+        if tally.enough == ENOUGH {
             break;
         }
     }
-    assert_eq!(enough, ENOUGH, "it never succeeded");
-    assert!(failed > 8, "only {failed} failures");
-    figure(&format!("{what}: {} of {} survived", failed + enough, failed + enough));
+    tally.finish(what, 8);
 }
 
 #[test]
@@ -249,31 +269,26 @@ fn survive_limits(what: &str, causes: &[&str], limits: impl Iterator<Item = Stri
     let machine = Machine::new();
     machine.kinfra("apply").exits(0);
     let clean = machine.tree();
-    let (mut failed, mut enough) = (0, 0);
+    let mut tally = Tally::default();
     for limit in limits {
         machine.remove("~/.ktrdr");
         let run = Run::of(&mut limited(&limit, &machine.command("apply")));
         // The loader needs a file too, and its failure is not kinfra's.
         let began = !run.stderr.contains("error while loading shared libraries");
-        if run.code == Some(0) {
-            enough += 1;
-        } else {
-            assert_eq!(enough, 0, "more is less: {run:#?}");
+        if !tally.note(&run) {
             let named = causes.iter().any(|cause| run.stderr.contains(cause)) || !began;
             assert!(named && !run.stderr.contains("panicked"), "at {limit}: {run:#?}");
             assert!(!began || run.code == Some(1), "at {limit}: {run:#?}");
-            failed += usize::from(began);
+            tally.failed += usize::from(began);
             registry(&machine);
             machine.kinfra("apply").exits(0);
         }
         assert_tree(&machine, &clean, &limit);
-        if enough == ENOUGH {
+        if tally.enough == ENOUGH {
             break;
         }
     }
-    assert_eq!(enough, ENOUGH, "it never succeeded");
-    assert!(failed > 3, "only {failed} failures");
-    figure(&format!("{what}: {} of {} survived", failed + enough, failed + enough));
+    tally.finish(what, 3);
 }
 
 #[test]
