@@ -48,6 +48,8 @@ pub enum Verb {
     Plan(PlanArgs),
     /// Create the slots that are missing
     Apply(ApplyArgs),
+    /// Show a plan that was saved with `plan --out`
+    Show(ShowArgs),
     /// Remove every slot that nobody has claimed
     Destroy(DestroyArgs),
     /// Take a free slot for this worktree
@@ -82,7 +84,7 @@ pub enum SandboxVerb {
 }
 
 /// Which pool.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PoolArgs {
     /// The spec [default: slots.toml here or in a parent within the repository, else the embedded one]
     #[arg(long, value_name = "FILE", env = "KINFRA_SPEC", hide_env_values = true)]
@@ -140,6 +142,7 @@ impl PlanningArgs {
 
 /// `kinfra plan`
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct PlanArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
@@ -156,12 +159,24 @@ pub struct PlanArgs {
     /// Exit with 2 when there are differences
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Save the plan, for `kinfra apply FILE`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<Utf8PathBuf>,
+    /// Show each slot of a large pool
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 /// `kinfra apply`
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct ApplyArgs {
+    /// Run this plan, which `plan --out` saved: just that, and without asking
+    #[arg(
+        value_name = "PLAN",
+        conflicts_with_all = ["update", "overwrite", "prune", "include_claimed", "only", "exclude", "dry_run"]
+    )]
+    pub saved: Option<Utf8PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
@@ -180,9 +195,26 @@ pub struct ApplyArgs {
     /// Print one JSON document a line: the plan, each slot, and a summary always
     #[arg(long)]
     pub json: bool,
+    /// Show each slot of a large pool
+    #[arg(short, long)]
+    pub verbose: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
+}
+
+/// `kinfra show`
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The saved plan
+    #[arg(value_name = "PLAN")]
+    pub saved: Utf8PathBuf,
+    /// Print one JSON document, as `plan --json` does
+    #[arg(long)]
+    pub json: bool,
+    /// Show each slot of a large pool
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 /// `kinfra destroy`
@@ -197,6 +229,9 @@ pub struct DestroyArgs {
     /// Do not ask
     #[arg(long)]
     pub auto_approve: bool,
+    /// Show each slot of a large pool
+    #[arg(short, long)]
+    pub verbose: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::registry::Provisioned;
-use crate::slot::{FileMode, Port, PortFormula, PortName, Profile, RelPath, SlotId};
+use crate::slot::{FileMode, Port, PortFormula, PortName, Profile, ProfileName, RelPath, SlotId, Workers};
 use crate::spec::mistake::{Mistake, Source, SourceKind, suggestion};
 use crate::spec::{FileSpec, Spec, Variable};
 use crate::template::{Context, TemplateError, Templates};
@@ -44,7 +45,54 @@ pub struct Slot {
     pub files: BTreeMap<RelPath, File>,
 }
 
+/// A pool as it should be, with the hashes of its files in place of their texts: what plans show and hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outline {
+    /// Its name.
+    pub name: String,
+    /// The directory it lives in, absolute.
+    pub root: Utf8PathBuf,
+    /// Its slots.
+    pub slots: BTreeMap<SlotId, SlotOutline>,
+}
+
+/// A slot as it should be, without the texts of its files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotOutline {
+    /// The name of its size class.
+    pub profile: ProfileName,
+    /// The workers that it runs.
+    pub workers: Workers,
+    /// Its ports, in the order of the spec.
+    pub ports: Vec<(PortName, Port)>,
+    /// Its files.
+    pub files: BTreeMap<RelPath, FileOutline>,
+}
+
+/// A file as it should be, without its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileOutline {
+    /// The hash of its text.
+    pub sha256: Digest,
+    /// Its permissions.
+    pub mode: FileMode,
+}
+
+impl Outline {
+    /// The directory of a slot, absolute.
+    pub fn dir(&self, slot: SlotId) -> Utf8PathBuf {
+        self.root.join(slot.directory())
+    }
+}
+
 impl Pool {
+    /// The pool without the texts of its files.
+    pub fn outline(&self) -> Outline {
+        let Self { name, root, import: _, formulas: _, slots, secrets: _ } = self;
+        let slots = slots.iter().map(|(id, slot)| (*id, slot.outline())).collect();
+        Outline { name: name.clone(), root: root.clone(), slots }
+    }
+
     /// The name of a slot's Compose project.
     pub fn project(&self, slot: SlotId) -> String {
         format!("{}-{}", self.name, slot.directory())
@@ -52,6 +100,17 @@ impl Pool {
 }
 
 impl Slot {
+    fn outline(&self) -> SlotOutline {
+        let Self { id: _, profile, ports, dir: _, files } = self;
+        let outline = |file: &File| FileOutline { sha256: file.digest, mode: file.mode };
+        SlotOutline {
+            profile: profile.name.clone(),
+            workers: profile.workers.clone(),
+            ports: ports.clone(),
+            files: files.iter().map(|(path, file)| (path.clone(), outline(file))).collect(),
+        }
+    }
+
     /// What the registry is to say of the slot.
     pub fn provisioned(&self) -> Provisioned {
         let Self { id: _, profile, ports, dir, files } = self;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::desired::{File, Pool, Slot};
 use crate::digest::Digest;
 use crate::observe::{FileState, Observed, SlotDir};
@@ -48,7 +50,7 @@ pub enum Standing {
 }
 
 /// A field of an entry that the spec would change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// Its name, as in the registry.
     pub field: String,

@@ -9,7 +9,7 @@
 //! The code is organised by stage, and each arrow is one function. Everything up to [`plan`] is pure: the same spec,
 //! templates and observations give the same plan, byte for byte. What touches the machine lives in [`host`]; only
 //! [`apply`] changes a pool. The modules import in one direction only, which a test holds:
-//! fault, digest, slot, proof, template, init · spec, registry · desired, pools · observe · diff · plan · apply · report · commands.
+//! fault, digest, slot, proof, template, init · spec, registry · desired, pools · observe · diff · plan, saved · apply · report · commands.
 
 pub mod apply;
 pub mod cli;
@@ -32,6 +32,7 @@ pub mod proof;
 pub mod registry;
 pub mod repair;
 pub mod report;
+pub mod saved;
 pub mod slot;
 pub mod spec;
 pub mod template;

@@ -6,6 +6,7 @@ use std::fmt::Display;
 
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
 
 use crate::desired::{File, Pool};
 use crate::digest::Digest;
@@ -52,7 +53,8 @@ pub enum Containers {
 }
 
 /// How it stands with the registry of an old tool.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ImportState {
     /// There is no registry yet, so it will be taken over: [`Observed::registry`] is what would come of it.
     Pending {

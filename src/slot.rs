@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroU16;
 
 use camino::{Utf8Component, Utf8Path};
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The identity of a slot: 1 to [`SlotId::MAX`]. Slot 0 is the main stack and never part of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -81,6 +81,13 @@ impl SlotId {
     /// The name of the slot's directory in the root.
     pub fn directory(self) -> String {
         format!("slot-{self}")
+    }
+}
+
+impl<'de> Deserialize<'de> for SlotId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u16::deserialize(deserializer)?;
+        Self::new(number).ok_or_else(|| de::Error::custom(format!("{number} is not the id of a slot")))
     }
 }
 
@@ -343,8 +350,23 @@ impl fmt::Display for FileMode {
     }
 }
 
+impl Serialize for FileMode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for FileMode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let octal = String::deserialize(deserializer)?;
+        let bits = u32::from_str_radix(&octal, 8).map_err(de::Error::custom)?;
+        Ok(Self::from_bits(bits))
+    }
+}
+
 /// Something that is in the way, as messages name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Obstacle {
     /// A symbolic link; never followed.
     Symlink,

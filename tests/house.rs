@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kinfra::embedded;
 
 /// The modules in the order of the pipeline. Each imports only from those before it.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "fault",
     "digest",
     "slot",
@@ -24,6 +24,7 @@ const ORDER: [&str; 25] = [
     "observe",
     "diff",
     "plan",
+    "saved",
     "apply",
     "doctor",
     "repair",

@@ -1,6 +1,6 @@
 //! `kinfra plan`: every difference is shown, with what would resolve it, and nothing is written.
 
-use crate::support::{Machine, SMALL};
+use crate::support::{Machine, Run, SMALL};
 
 #[test]
 fn a_clean_machine_would_get_every_slot() {
@@ -213,8 +213,57 @@ fn colour_only_where_it_is_wanted() {
     let forced = |no_color: &str| {
         let mut command = machine.command("plan");
         command.env("CLICOLOR_FORCE", "1").env("NO_COLOR", no_color);
-        crate::support::Run::of(&mut command).exits(0).stdout
+        Run::of(&mut command).exits(0).stdout
     };
     assert!(forced("").contains("\u{1b}[32m+"));
     assert!(!forced("1").contains('\u{1b}'));
+}
+
+#[test]
+fn a_long_plan_is_a_line_for_each_profile_and_what_happens_to_it() {
+    let machine = Machine::small();
+    let spec = "[[profiles]]\nname = \"big\"\n\n[[slots]]\nids = \"801-1000\"\nprofile = \"big\"\n\n[files]";
+    machine.edit_spec("[files]", spec);
+    machine.edit_spec("1-2", "1-800");
+    let lines = |run: &Run| run.stdout.lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(
+        lines(&machine.kinfra("plan").exits(0)),
+        [
+            "  + Would create 800 slot(s) (only): 1-800",
+            "  + Would create 200 slot(s) (big): 801-1000",
+            "  Each slot by itself: -v",
+            "",
+            "Plan: 1000 to add, 0 to change, 0 to destroy.",
+        ]
+    );
+    assert_eq!(lines(&machine.kinfra("plan -v").exits(0)).len(), 2000 + 2);
+    machine.kinfra("apply --only 1-100").exits(0).says("Created slot 100").prints("Would create slot 100 ");
+    let apply =
+        machine.kinfra("apply").exits(0).says("Created 900 slot(s)\n").never_says("Created slot 101 ");
+    apply.says("Skipped 100 existing slot(s)\n");
+    machine.write("~/pool/slot-7/conf.txt", "mine\n");
+    machine.remove("~/pool/slot-9/conf.txt");
+    machine.edit_spec("1-800", "1-790");
+    machine.edit_spec("801-1000", "791,801-1000");
+    let rest = "(only): 1-6,8,10-790";
+    assert_eq!(
+        lines(&machine.kinfra("plan --out plan").exits(0)),
+        [
+            &format!("  = 788 slot(s) {rest}").replace("(only)", "(only) already exist, skipping"),
+            "  ! 1 slot(s) (only) differ (--overwrite): 7",
+            "  ~ Would restore 1 slot(s) (only): 9",
+            "  ~ 1 slot(s) (big) differ (--update): 791",
+            "  - 9 slot(s) differ (--prune): 792-800",
+            "  = 200 slot(s) (big) already exist, skipping: 801-1000",
+            "  Each slot by itself: -v",
+            "",
+            "Plan: 0 to add, 1 to change, 0 to destroy.",
+            "Blocked: 2 to change (--update, --overwrite), 9 to destroy (--prune).",
+        ]
+    );
+    machine.kinfra("show plan").exits(0).prints("\n  ~ Would restore 1 slot(s) (only): 9\n");
+    machine.kinfra("show plan --verbose").exits(0).prints("\n  ~ Would restore slot 9: conf.txt\n");
+    let verbose =
+        machine.kinfra("plan --verbose").exits(0).prints("  - Slot 800: no longer in slots.toml (--prune)\n");
+    verbose.never_says("Each slot by itself");
 }

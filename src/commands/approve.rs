@@ -7,25 +7,17 @@ use anyhow::Result;
 use super::say;
 use crate::fault::Fault;
 
-/// Refuses, before any work, where nobody could be asked.
-///
-/// # Errors
-/// [`Fault`] when there is no terminal and no approval was given beforehand.
-pub(super) fn can_ask(auto_approve: bool) -> Result<()> {
-    if auto_approve || io::stdin().is_terminal() {
-        return Ok(());
-    }
-    Err(Fault::refused("this needs an approval, and there is no terminal to ask on: give --auto-approve")
-        .into())
-}
-
 /// Asks whether to go on, unless that was approved beforehand.
 ///
 /// # Errors
-/// [`Fault`] when the answer is not `yes`.
+/// [`Fault`] when the answer is not `yes`, or there is no terminal to ask on.
 pub(super) fn ask(question: &str, auto_approve: bool) -> Result<()> {
     if auto_approve {
         return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        let message = "this needs an approval, and there is no terminal to ask on: give --auto-approve";
+        return Err(Fault::refused(message).into());
     }
     say(&format!("\n{question}\n  Only 'yes' will be accepted: "))?;
     let mut answer = String::new();

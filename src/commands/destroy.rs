@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use super::apply::{Request, exit_of};
+use super::apply::{Order, Request, exit_of};
 use super::{pool, say};
 use crate::cli::DestroyArgs;
 use crate::desired::Pool;
@@ -35,9 +35,9 @@ pub(super) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         origin: &declared.origin,
         pool: &pool,
         options: Options { allowed: BTreeSet::from([Flag::Prune]), ..Options::default() },
-        dry_run: args.dry_run,
-        auto_approve: args.auto_approve,
+        order: Order::of(args.dry_run, args.auto_approve),
         json: false,
+        verbose: args.verbose,
         lock: &args.lock,
         listing: None,
         command: "kinfra destroy",
@@ -51,6 +51,6 @@ pub(super) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         Answer::Failed(said) => Err(said),
     };
     let volumes = volumes.as_deref().map_err(String::as_str);
-    say(&report::outcome::stays(&plan, &pool, volumes))?;
+    say(&report::outcome::stays(&plan, &pool.outline(), volumes))?;
     Ok(exit_of(&outcome))
 }

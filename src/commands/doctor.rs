@@ -63,7 +63,6 @@ fn run_repair(args: &DoctorArgs, pool: &Pool, claim_files: &[&Utf8Path]) -> Resu
     }
     kept.retain(|name| root.dir().has(name).unwrap_or(true));
     print(&report::doctor::repair(&shown, &split_advice(&broken).0, &kept, &suffix))?;
-    approve::can_ask(args.auto_approve)?;
     approve::ask("Do you want to replace the registry?", args.auto_approve)?;
 
     let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra doctor --repair"))?;

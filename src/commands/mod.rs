@@ -20,6 +20,7 @@ mod plan;
 mod pool;
 mod ports;
 mod release;
+mod saved;
 mod slots;
 mod validate;
 
@@ -30,6 +31,7 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
     match verb {
         Verb::Plan(args) => plan::run(&args, invocation),
         Verb::Apply(args) | Verb::Sandbox(SandboxVerb::Provision(args)) => apply::run(&args, invocation),
+        Verb::Show(args) => saved::show(&args, invocation),
         Verb::Destroy(args) => destroy::run(&args, invocation),
         Verb::Claim(args) => claim::run(&args, invocation),
         Verb::Release(args) => release::run(&args, invocation),

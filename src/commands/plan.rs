@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 
 use anyhow::Result;
 
-use super::{index, pool, print, say};
+use super::{index, pool, print, saved, say};
 use crate::cli::PlanArgs;
 use crate::desired::Pool;
 use crate::diff::diff;
@@ -15,6 +15,7 @@ use crate::invocation::Invocation;
 use crate::observe::{Containers, Observed, observe, text};
 use crate::plan::{Options, Plan, plan};
 use crate::report::{self, Paths};
+use crate::saved::Saved;
 use crate::slot::SlotId;
 
 pub(super) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
@@ -25,14 +26,25 @@ pub(super) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let options = args.planning.options();
     let (plan, observed) = look(root.as_ref(), &pool, &options, Containers::NotAsked)?;
     select(&options, &plan, &pool, &observed)?;
-    say(&format!("Using {}\n", declared.origin))?;
+    let desired = pool.outline();
     let exit = if args.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done };
-    if args.json {
-        print(&report::json::plan(&plan, &pool, &declared.origin))?;
-        return Ok(exit);
+    say(&format!("Using {}\n", declared.origin))?;
+    if let Some(path) = &args.out {
+        let root_is_named = pool::named_root(&args.pool).is_some();
+        let (plan, desired) = (plan.clone(), desired.clone());
+        let saved = Saved::new(declared.path.clone(), root_is_named, options, plan, desired, &observed);
+        saved::write(path, &saved, invocation)?;
     }
-    let diffs = diffs(args.diff, root.as_ref(), &plan, &pool)?;
-    print(&report::plan::render(&plan, &pool, Paths { home: invocation.home.as_deref() }, &diffs))?;
+    if args.json {
+        print(&report::json::plan(&plan, &desired, &declared.origin))?;
+    } else {
+        let diffs = diffs(args.diff, root.as_ref(), &plan, &pool)?;
+        let paths = Paths { home: invocation.home.as_deref() };
+        print(&report::plan::render(&plan, &desired, paths, &diffs, args.verbose || args.diff))?;
+    }
+    if let Some(path) = &args.out {
+        say(&format!("\nSaved the plan. Just that is run by: kinfra apply {path}\n"))?;
+    }
     Ok(exit)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::cli::{LockArgs, PoolArgs};
@@ -51,17 +51,37 @@ pub(super) fn declared(args: &PoolArgs, invocation: &Invocation) -> Result<Decla
 
 /// [`declared`], with every mistake by itself.
 pub(super) fn read(args: &PoolArgs, invocation: &Invocation) -> Result<Result<Declared, Mistakes>> {
+    Ok(parse(find_spec(args, invocation)?, invocation))
+}
+
+/// Reads the spec of a saved plan again; `None` is the embedded one.
+///
+/// # Errors
+/// [`Fault`] with every mistake in it, or when it is not there any more.
+pub(super) fn read_again(path: Option<&Utf8Path>, invocation: &Invocation) -> Result<Declared> {
+    let read = |path: &Utf8Path| {
+        let gone = || Fault::refused(format!("the plan is stale: its spec `{path}` is not there any more"));
+        Ok::<_, Error>((path.to_owned(), read_spec(path)?.ok_or_else(gone)?))
+    };
+    parse(path.map(read).transpose()?, invocation).map_err(|mistakes| fault(&mistakes).into())
+}
+
+/// How the output names a spec.
+pub(super) fn origin(path: Option<&Utf8Path>, invocation: &Invocation) -> String {
     let paths = Paths { home: invocation.home.as_deref() };
-    let (path, text) = find_spec(args, invocation)?.unzip();
-    let origin =
-        path.as_ref().map_or_else(|| format!("the embedded {SPEC}"), |path| paths.show(path).into_string());
+    path.map_or_else(|| format!("the embedded {SPEC}"), |path| paths.show(path).into_string())
+}
+
+fn parse(found: Option<(Utf8PathBuf, String)>, invocation: &Invocation) -> Result<Declared, Mistakes> {
+    let (path, text) = found.unzip();
+    let origin = origin(path.as_deref(), invocation);
     let templates = path.as_ref().map(|path| path.with_file_name(TEMPLATES));
     let text = text.unwrap_or_else(|| embedded::SPEC.to_owned());
     let source = Source { name: origin.clone(), text, kind: SourceKind::Spec };
-    Ok(match Spec::parse(&source.text) {
+    match Spec::parse(&source.text) {
         Ok(spec) => Ok(Declared { spec, origin, path, source, templates }),
         Err(mistakes) => Err(mistakes.into_iter().map(|mistake| (source.clone(), mistake)).collect()),
-    })
+    }
 }
 
 fn fault(mistakes: &Mistakes) -> Fault {
@@ -124,7 +144,7 @@ pub(super) fn named_root(args: &PoolArgs) -> Option<&Utf8Path> {
 }
 
 /// The absolute path of one that the user gave, in a flag or the environment, where no shell expands `~/`.
-fn given(path: &Utf8Path, invocation: &Invocation) -> Result<Utf8PathBuf> {
+pub(super) fn given(path: &Utf8Path, invocation: &Invocation) -> Result<Utf8PathBuf> {
     if path.as_str().chars().any(char::is_control) {
         let shown = path.as_str().escape_debug();
         return Err(Fault::usage(format!("`{shown}` has a control character")).into());

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::desired::Pool;
 use crate::diff::{Difference, FieldChange};
 use crate::observe::{ImportState, Observed};
@@ -12,7 +14,7 @@ use crate::slot::{FileMode, Obstacle, Port, PortName, RelPath, SlotId};
 mod policy;
 
 /// What a plan may do, and to which slots.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Options {
     /// What is allowed beyond creating, adopting and restoring.
     pub allowed: BTreeSet<Flag>,
@@ -23,13 +25,14 @@ pub struct Options {
 }
 
 impl Options {
-    fn selects(&self, slot: SlotId) -> bool {
+    /// Whether a slot is one of them.
+    pub fn selects(&self, slot: SlotId) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(&slot)) && !self.exclude.contains(&slot)
     }
 }
 
 /// What there is to do, slot by slot in numeric order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// How it stands with the registry of an old tool, if it needs attention. One that is pending is taken over.
     pub import: Option<ImportState>,
@@ -38,7 +41,7 @@ pub struct Plan {
 }
 
 /// What there is to do for one slot.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SlotPlan {
     /// What `apply` does.
     pub action: Option<Action>,
@@ -47,7 +50,8 @@ pub struct SlotPlan {
 }
 
 /// One thing that `apply` does to a slot. The first three change no byte that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Write these files, which are not there, and register the slot.
     Create(Vec<RelPath>),
@@ -72,7 +76,8 @@ pub enum Action {
 }
 
 /// What an update does to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FileChange {
     /// Writes it where there is none.
     Write,
@@ -89,7 +94,8 @@ pub enum FileChange {
 }
 
 /// A difference that stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Blocked {
     /// A file of a slot that kinfra did not write is not as it should be.
     Foreign(RelPath),
@@ -138,7 +144,8 @@ pub enum Blocked {
 }
 
 /// What allows a blocked difference to be acted on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Flag {
     /// `--update`
     Update,
@@ -151,7 +158,8 @@ pub enum Flag {
 }
 
 /// What kind of work a slot's plan is counted as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A slot comes.
     Add,

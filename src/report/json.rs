@@ -7,18 +7,18 @@ use serde_json::{Map, Value, json};
 use super::plan::Totals;
 use super::{FORMAT_VERSION, document};
 use crate::apply::Outcome;
-use crate::desired::Pool;
+use crate::desired::Outline;
 use crate::diff::FieldChange;
 use crate::observe::ImportState;
 use crate::plan::{Action, Blocked, FileChange, Kind, Plan, SlotPlan};
 use crate::slot::SlotId;
 
 /// The plan. The same inputs give the same bytes.
-pub fn plan(plan: &Plan, pool: &Pool, origin: &str) -> String {
+pub fn plan(plan: &Plan, pool: &Outline, origin: &str) -> String {
     document(&plan_value(plan, pool, origin))
 }
 
-fn plan_value(plan: &Plan, pool: &Pool, origin: &str) -> Value {
+fn plan_value(plan: &Plan, pool: &Outline, origin: &str) -> Value {
     let import = plan.import.as_ref().map(|import| match import {
         ImportState::Pending { path, slots, claimed } => {
             json!({ "state": "pending", "path": path.as_str(), "slots": slots, "claimed": claimed })
@@ -43,12 +43,12 @@ fn plan_value(plan: &Plan, pool: &Pool, origin: &str) -> Value {
     })
 }
 
-fn slot_value(id: SlotId, slot: &SlotPlan, pool: &Pool) -> Value {
+fn slot_value(id: SlotId, slot: &SlotPlan, pool: &Outline) -> Value {
     let wanted = pool.slots.get(&id);
     let blocked: Vec<Value> = slot.blocked.iter().map(blocked_value).collect();
     let mut value = json!({
         "slot_id": id,
-        "profile": wanted.map(|slot| slot.profile.name.as_str()),
+        "profile": wanted.map(|slot| slot.profile.as_str()),
         "ports": wanted.map(|slot| slot.ports.iter().map(|(name, port)| (name.to_string(), json!(port))).collect::<Map<_, _>>()),
         "action": slot.action.as_ref().map(action_name),
         "blocked": blocked,
@@ -65,7 +65,7 @@ fn slot_value(id: SlotId, slot: &SlotPlan, pool: &Pool) -> Value {
         Some(Action::Update { fields, files }) => {
             object.insert("fields".to_owned(), fields.iter().map(field_value).collect());
             let files = files.iter().map(|(path, change)| {
-                let sha256 = wanted.and_then(|slot| slot.files.get(path)).map(|file| file.digest);
+                let sha256 = wanted.and_then(|slot| slot.files.get(path)).map(|file| file.sha256);
                 json!({ "path": path, "change": change_name(*change), "sha256": sha256 })
             });
             object.insert("files".to_owned(), files.collect());
@@ -145,7 +145,7 @@ fn blocked_value(blocked: &Blocked) -> Value {
 }
 
 /// The first event of an apply: its plan.
-pub fn planned(plan: &Plan, pool: &Pool, origin: &str) -> String {
+pub fn planned(plan: &Plan, pool: &Outline, origin: &str) -> String {
     let mut event = json!({ "event": "plan" });
     if let (Value::Object(event), Value::Object(plan)) = (&mut event, plan_value(plan, pool, origin)) {
         event.extend(plan);

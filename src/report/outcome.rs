@@ -5,27 +5,38 @@ use std::fmt::{self, Write as _};
 
 use owo_colors::OwoColorize as _;
 
+use super::plan::LONG;
 use super::{Commas, Paths, printable};
 use crate::apply::Outcome;
-use crate::desired::Pool;
+use crate::desired::Outline;
 use crate::observe::ImportState;
 use crate::plan::{Action, Kind, Plan};
 
-/// The summary, which is printed always.
-pub fn render(outcome: &Outcome, plan: &Plan, pool: &Pool, paths: Paths<'_>) -> String {
+/// The summary, which is printed always. Of a long plan, unless it is `verbose`, without the slots that were done.
+pub fn render(outcome: &Outcome, plan: &Plan, pool: &Outline, paths: Paths<'_>, verbose: bool) -> String {
     let mut text = String::new();
-    let _ = write(&mut text, outcome, plan, pool, paths);
+    let _ = write(&mut text, outcome, plan, pool, paths, verbose);
     text
 }
 
-fn write(text: &mut String, outcome: &Outcome, plan: &Plan, pool: &Pool, paths: Paths<'_>) -> fmt::Result {
+fn write(
+    text: &mut String,
+    outcome: &Outcome,
+    plan: &Plan,
+    pool: &Outline,
+    paths: Paths<'_>,
+    verbose: bool,
+) -> fmt::Result {
     if let Some(ImportState::Pending { slots, .. }) = &plan.import {
         writeln!(text, "Imported {slots} slot(s)")?;
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (id, action) in &outcome.done {
-        let profile = pool.slots.get(id).map_or("", |slot| slot.profile.name.as_str());
         *counts.entry(verb(action)).or_default() += 1;
+        if plan.slots.len() > LONG && !verbose {
+            continue;
+        }
+        let profile = pool.slots.get(id).map_or("", |slot| slot.profile.as_str());
         write!(text, "{} slot {id}", verb(action))?;
         match action {
             Action::Create(_) | Action::Adopt => writeln!(text, " ({profile})")?,
@@ -68,7 +79,7 @@ fn write(text: &mut String, outcome: &Outcome, plan: &Plan, pool: &Pool, paths: 
 }
 
 /// What is there still after a pool was destroyed, and why; of volumes the names, or what Docker said instead.
-pub fn stays(plan: &Plan, pool: &Pool, volumes: Result<&[String], &str>) -> String {
+pub fn stays(plan: &Plan, pool: &Outline, volumes: Result<&[String], &str>) -> String {
     let mut text = String::new();
     for (slot, slot_plan) in plan.slots.iter().filter(|(_, slot_plan)| !slot_plan.blocked.is_empty()) {
         let _ = writeln!(text, "Slot {slot} stays: {}", super::plan::stays(slot_plan));

@@ -6,22 +6,36 @@ use std::fmt::{self, Display, Write as _};
 use owo_colors::OwoColorize as _;
 
 use super::{Commas, Paths, printable};
-use crate::desired::{Pool, Slot};
+use crate::desired::{Outline, SlotOutline};
 use crate::diff::FieldChange;
 use crate::observe::ImportState;
 use crate::plan::{Action, Blocked, FileChange, Flag, Kind, Plan, SlotPlan};
+use crate::saved::Changed;
 use crate::slot::{RelPath, SlotId};
 
+/// The most slots that are shown one by one unless that is asked for.
+pub(super) const LONG: usize = 100;
+
 /// The plan: a heading a slot, details below those that would be created, `diffs` below those that have some, and the
-/// totals.
-pub fn render(plan: &Plan, pool: &Pool, paths: Paths<'_>, diffs: &BTreeMap<SlotId, String>) -> String {
+/// totals. Of a long one, unless it is `verbose`, a line for all slots of a profile to which the same happens.
+pub fn render(
+    plan: &Plan,
+    pool: &Outline,
+    paths: Paths<'_>,
+    diffs: &BTreeMap<SlotId, String>,
+    verbose: bool,
+) -> String {
     let mut text = String::new();
     if let Some(import) = &plan.import {
         let _ = write_import(&mut text, import, paths);
     }
-    for (&slot, slot_plan) in &plan.slots {
-        let _ = heading(&mut text, slot, slot_plan, pool.slots.get(&slot), paths);
-        text.push_str(diffs.get(&slot).map_or("", String::as_str));
+    if plan.slots.len() > LONG && !verbose {
+        let _ = summary(&mut text, plan, pool);
+    } else {
+        for (&slot, slot_plan) in &plan.slots {
+            let _ = heading(&mut text, slot, slot_plan, pool, paths);
+            text.push_str(diffs.get(&slot).map_or("", String::as_str));
+        }
     }
     if !plan.slots.is_empty() {
         text.push('\n');
@@ -30,16 +44,52 @@ pub fn render(plan: &Plan, pool: &Pool, paths: Paths<'_>, diffs: &BTreeMap<SlotI
     text
 }
 
+/// The slots by what happens to them and by profile, in the order of the first of each.
+fn summary(text: &mut String, plan: &Plan, pool: &Outline) -> fmt::Result {
+    let mut groups: BTreeMap<(String, String), BTreeSet<SlotId>> = BTreeMap::new();
+    for (&id, slot_plan) in &plan.slots {
+        let (before, after) = match (&slot_plan.action, slot_plan.blocked.as_slice()) {
+            (Some(Action::Create(_)), _) => (format!("{} Would create", "+".green()), ""),
+            (Some(Action::Adopt), _) => (format!("{} Would adopt", "+".green()), ""),
+            (Some(Action::Update { .. }), _) => (format!("{} Would update", "~".yellow()), ""),
+            (Some(Action::Restore(_)), _) => (format!("{} Would restore", "~".yellow()), ""),
+            (Some(Action::Remove { .. }), _) => (format!("{} Would remove", "-".red()), ""),
+            (None, []) => ("=".to_owned(), " already exist, skipping"),
+            (None, _) => (symbol(slot_plan), " differ"),
+        };
+        let flags = slot_plan.flags().filter(|flags| !flags.is_empty());
+        let flags = flags.map_or_else(String::new, |flags| format!(" ({})", Commas(flags.iter())));
+        let profile = pool.slots.get(&id).map_or_else(String::new, |slot| format!(" ({})", slot.profile));
+        groups.entry((before, format!("{profile}{after}{flags}"))).or_default().insert(id);
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, slots)| slots.first().copied());
+    for ((before, after), slots) in groups {
+        writeln!(text, "  {before} {} slot(s){after}: {}", slots.len(), SlotId::list(&slots))?;
+    }
+    writeln!(text, "  Each slot by itself: -v")
+}
+
 /// The slots that a plan does other things to than the one that was shown: what it does now.
-pub fn changed(shown: &Plan, now: &Plan, pool: &Pool) -> String {
+pub fn changed(shown: &Plan, now: &Plan, pool: &Outline) -> String {
     let mut text = String::new();
     for (&slot, slot_plan) in &now.slots {
         if shown.slots.get(&slot).is_none_or(|shown| shown.action != slot_plan.action) {
             text.push('\n');
-            let _ = heading(&mut text, slot, slot_plan, pool.slots.get(&slot), Paths { home: None });
+            let _ = heading(&mut text, slot, slot_plan, pool, Paths { home: None });
         }
     }
     text.trim_end().to_owned()
+}
+
+/// The values that a saved plan depends on and that are others now: a line each, with old and new.
+pub fn stale(changes: &[Changed]) -> String {
+    let line = |Changed { slot, what, old, new }: &Changed| {
+        let of = slot.map_or_else(|| "the pool".to_owned(), |slot| format!("slot {slot}"));
+        let value = |value: &Option<String>| value.as_deref().map_or("nothing".to_owned(), printable);
+        format!("\n  {of}: {}: {} → {}", printable(what), value(old), value(new))
+    };
+    changes.iter().map(line).collect()
 }
 
 fn write_import(text: &mut String, import: &ImportState, paths: Paths<'_>) -> fmt::Result {
@@ -63,23 +113,16 @@ fn write_import(text: &mut String, import: &ImportState, paths: Paths<'_>) -> fm
     }
 }
 
-fn heading(
-    text: &mut String,
-    id: SlotId,
-    plan: &SlotPlan,
-    slot: Option<&Slot>,
-    paths: Paths<'_>,
-) -> fmt::Result {
+fn heading(text: &mut String, id: SlotId, plan: &SlotPlan, pool: &Outline, paths: Paths<'_>) -> fmt::Result {
     let blocked = (!plan.blocked.is_empty()).then(|| blocked_text(plan));
-    match (&plan.action, slot) {
+    let dir = || paths.show(&pool.dir(id));
+    match (&plan.action, pool.slots.get(&id)) {
         (Some(Action::Create(_)), Some(slot)) => {
-            let (profile, dir) = (&slot.profile.name, paths.show(&slot.dir));
-            writeln!(text, "  {} Would create slot {id} ({profile}) at {dir}", "+".green())?;
+            writeln!(text, "  {} Would create slot {id} ({}) at {}", "+".green(), slot.profile, dir())?;
             details(text, slot)
         }
         (Some(Action::Adopt), Some(slot)) => {
-            let (profile, dir) = (&slot.profile.name, paths.show(&slot.dir));
-            writeln!(text, "  {} Would adopt slot {id} ({profile}) at {dir}", "+".green())
+            writeln!(text, "  {} Would adopt slot {id} ({}) at {}", "+".green(), slot.profile, dir())
         }
         (Some(Action::Update { fields, files }), _) => {
             let changes = fields.iter().map(|change| Change(change).to_string());
@@ -116,13 +159,13 @@ fn heading(
     }
 }
 
-fn details(text: &mut String, slot: &Slot) -> fmt::Result {
+fn details(text: &mut String, slot: &SlotOutline) -> fmt::Result {
     let ports = slot.ports.iter().map(|(name, port)| format!("{}={port}", name.as_str().to_uppercase()));
     writeln!(text, "      ports    {}", Commas(ports))?;
-    if slot.profile.workers.is_empty() {
+    if slot.workers.is_empty() {
         return Ok(());
     }
-    let workers = slot.profile.workers.iter().map(|(kind, count)| format!("{kind}={count}"));
+    let workers = slot.workers.iter().map(|(kind, count)| format!("{kind}={count}"));
     writeln!(text, "      workers  {}", Commas(workers))
 }
 

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 
 use kinfra::digest::Digest;
 use kinfra::plan::{Action, FileChange, Flag, Options};
+use kinfra::saved::Saved;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
-use super::world::{Node, World, damage};
+use super::world::{Node, Tree, World, damage};
 use super::{check, edited};
 
 properties! {
     only_what_the_plan_says_changes: 96,
+    a_saved_plan_does_what_it_said: 64,
 }
 
 fn flags() -> impl Strategy<Value = BTreeSet<Flag>> {
@@ -89,4 +91,54 @@ fn only_what_the_plan_says_changes(cases: u32) {
         prop_assert_eq!(again.actions().count(), 0, "{:?}", again);
         Ok(())
     });
+}
+
+fn a_saved_plan_does_what_it_said(cases: u32) {
+    let world = World::new();
+    check(cases, (edited(), vec(damage(), 0..10), flags()), |((old, new), damage, allowed)| {
+        let pool = new.pool(&world.root());
+        let options = Options { allowed, ..Options::default() };
+        let begin = || {
+            world.clear();
+            world.apply(&old.pool(&world.root()));
+            damage.iter().for_each(|damage| world.inflict(damage));
+            world.look_with(&pool, &options)
+        };
+        let (plan, observed) = begin();
+        if !plan.has_work() {
+            return Ok(());
+        }
+        world.run(&plan, &pool, &observed).expect("a committed apply");
+        let directly = without_times(world.tree());
+
+        let (shown, observed) = begin();
+        let saved = Saved::new(None, false, options.clone(), shown, pool.outline(), &observed);
+        let text = saved.to_text().expect("a text");
+        let saved = Saved::parse(&text).expect("a plan").expect("a saved one");
+        prop_assert_eq!(saved.to_text().expect("a text"), text);
+        prop_assert_eq!(&saved.plan, &plan);
+        let (again, observed) = world.look_with(&pool, &saved.options_to_apply());
+        prop_assert_eq!(saved.changes(&again, pool.outline(), &observed), vec![]);
+        prop_assert!(saved.is(&again), "{:?} is not {:?}", again, saved.plan);
+        world.run(&again, &pool, &observed).expect("a committed apply");
+        prop_assert_eq!(without_times(world.tree()), directly);
+
+        // What it did is not to be done again.
+        let (again, observed) = world.look_with(&pool, &saved.options_to_apply());
+        let is_stale = !saved.changes(&again, pool.outline(), &observed).is_empty() || !saved.is(&again);
+        prop_assert!(is_stale, "{:?} could be run twice", saved.plan);
+        Ok(())
+    });
+}
+
+/// A tree in which the names of copies have no time.
+fn without_times(tree: Tree) -> Vec<(PathBuf, Node)> {
+    let without = |path: PathBuf| {
+        if path.components().any(|part| part.as_os_str() == "backups") {
+            path.with_extension("")
+        } else {
+            path
+        }
+    };
+    tree.into_iter().map(|(path, node)| (without(path), node)).collect()
 }

@@ -85,7 +85,7 @@ fn planning_is_deterministic(cases: u32) {
             let pool = new.pool_from(entries, root);
             let observed = imagined(&old.pool(root), &pool, &choices);
             let plan = plan(&pool, &observed, &diff(&pool, &observed), &Options::default());
-            (report::plan::render(&plan, &pool, Paths { home: None }, &BTreeMap::new()), plan)
+            (report::plan::render(&plan, &pool.outline(), Paths { home: None }, &BTreeMap::new(), true), plan)
         };
         let once = rendered(&new.entries());
         prop_assert_eq!(&rendered(&new.entries()), &once);

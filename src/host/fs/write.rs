@@ -57,6 +57,25 @@ impl Scratch {
     }
 }
 
+/// Writes a file that the user names, durably and atomically, for its owner only. What is there is replaced.
+///
+/// # Errors
+/// What keeps it from being written; then what is there stays.
+pub fn replace_named(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
+    let (parent, name) = path.parent().zip(path.file_name()).context("it names no file")?;
+    let dir = Dir::open(parent).with_context(|| format!("could not open `{parent}`"))?;
+    let temporary = format!(".{name}.{}.tmp", std::process::id());
+    let written = dir.write_new(&temporary, bytes, FileMode::PRIVATE).and_then(|file| {
+        rustix::fs::fsync(&file).with_context(|| format!("could not sync `{}`", parent.join(&temporary)))?;
+        dir.rename_over(&temporary, &dir, name)
+    });
+    if let Err(error) = written {
+        let _ = dir.remove_file(&temporary);
+        return Err(error);
+    }
+    dir.sync()
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = self.dir.empty().and_then(|()| self.above.remove_if_empty(&self.name));

@@ -1,0 +1,111 @@
+//! Saved plans: writing and reading the file, `kinfra show`, and what `kinfra apply FILE` refuses.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use camino::Utf8Path;
+
+use super::{pool, print, say};
+use crate::cli::{PoolArgs, ShowArgs};
+use crate::desired::Outline;
+use crate::fault::{Exit, Fault};
+use crate::host;
+use crate::invocation::Invocation;
+use crate::observe::Observed;
+use crate::plan::Plan;
+use crate::report::{self, Paths};
+use crate::saved::Saved;
+
+/// The most that a saved plan may be, in bytes.
+const LIMIT: u64 = 256 << 20;
+
+/// `kinfra show`
+pub(super) fn show(args: &ShowArgs, invocation: &Invocation) -> Result<Exit> {
+    let Saved { spec, plan, desired, .. } = &read(&args.saved, invocation)?;
+    let origin = pool::origin(spec.as_deref(), invocation);
+    say(&format!("Using {origin}\n"))?;
+    print(&if args.json {
+        report::json::plan(plan, desired, &origin)
+    } else {
+        let paths = Paths { home: invocation.home.as_deref() };
+        report::plan::render(plan, desired, paths, &BTreeMap::new(), args.verbose)
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Reads a saved plan.
+///
+/// # Errors
+/// [`Fault`] when it is none that this kinfra can read.
+pub(super) fn read(path: &Utf8Path, invocation: &Invocation) -> Result<Saved> {
+    let bytes = host::fs::read_named(&pool::given(path, invocation)?, LIMIT);
+    let bytes = bytes.map_err(|error| Fault::usage(format!("plan `{path}` cannot be read: {error}")))?;
+    let bytes = bytes.ok_or_else(|| {
+        Fault::usage(format!("plan `{path}` does not exist: `kinfra plan --out {path}` makes it"))
+    })?;
+    let saved =
+        parse(&bytes).map_err(|why| Fault::unreadable(format!("plan `{path}` cannot be read: {why}")))?;
+    let is_none = || Fault::usage(format!("`{path}` is not a plan that `kinfra plan --out` saved"));
+    Ok(saved.ok_or_else(is_none)?)
+}
+
+fn parse(bytes: &[u8]) -> Result<Option<Saved>, String> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return Ok(None) };
+    Saved::parse(text).map_err(|corrupt| corrupt.to_string())
+}
+
+/// Writes a plan, in the place of an older one if there is one.
+///
+/// # Errors
+/// [`Fault`] when something else is in its place.
+pub(super) fn write(path: &Utf8Path, saved: &Saved, invocation: &Invocation) -> Result<()> {
+    let absolute = pool::given(path, invocation)?;
+    let is_plan = |bytes: Vec<u8>| !matches!(parse(&bytes), Ok(None));
+    let is_ours = host::fs::read_named(&absolute, LIMIT).map(|bytes| bytes.is_none_or(is_plan));
+    if !is_ours.unwrap_or(false) {
+        let message = format!("`{path}` is there and is not a saved plan: give --out another name");
+        return Err(Fault::refused(message).into());
+    }
+    host::fs::replace_named(&absolute, saved.to_text()?.as_bytes())
+        .with_context(|| format!("could not save the plan as `{path}`"))
+}
+
+/// The spec and the root of a saved plan, as if they had been given.
+///
+/// # Errors
+/// [`Fault`] when others were given.
+pub(super) fn pool_args(saved: &Saved, given: &PoolArgs, invocation: &Invocation) -> Result<PoolArgs> {
+    let differs = |given: Option<&Utf8Path>, own: Option<&Utf8Path>| {
+        let given = given.filter(|given| !given.as_str().is_empty());
+        let given = given.map(|given| pool::given(given, invocation)).transpose()?;
+        Ok::<_, anyhow::Error>(given.is_some_and(|given| Some(given.as_path()) != own))
+    };
+    for (option, own, given) in [
+        ("--spec or KINFRA_SPEC", saved.spec.as_deref(), given.spec.as_deref()),
+        ("--root or KINFRA_ROOT", Some(saved.desired.root.as_path()), given.root.as_deref()),
+    ] {
+        if differs(given, own)? {
+            let own = own.map_or("the embedded one", Utf8Path::as_str);
+            let message = format!("the plan is for `{own}`, and {option} says otherwise: leave it out");
+            return Err(Fault::usage(message).into());
+        }
+    }
+    let root = saved.root_is_named.then(|| saved.desired.root.clone());
+    Ok(PoolArgs { spec: saved.spec.clone(), root })
+}
+
+/// Refuses to run a plan that is no longer the one that would be made.
+///
+/// # Errors
+/// [`Fault`] with every value that changed, or with what is in the way now.
+pub(super) fn check(saved: &Saved, plan: &Plan, desired: &Outline, observed: &Observed) -> Result<()> {
+    let changes = saved.changes(plan, desired.clone(), observed);
+    if changes.is_empty() && saved.is(plan) {
+        return Ok(());
+    }
+    let changes = report::plan::stale(&changes);
+    let changes =
+        if changes.is_empty() { report::plan::changed(&saved.plan, plan, desired) } else { changes };
+    let message = format!("the saved plan is stale: nothing was done, plan again{changes}");
+    Err(Fault::refused(message).into())
+}
