@@ -29,12 +29,14 @@ pub struct Context<'a> {
     pub workers: &'a Workers,
     /// `env.<NAME>`, in the order of the spec; a variable's own value cannot use it.
     pub env: Option<&'a [(String, String)]>,
+    /// `worktree`, absolute; only in files that a claim writes.
+    pub worktree: Option<&'a Utf8Path>,
 }
 
 impl Context<'_> {
     /// The groups of names, as templates see them.
     fn groups(&self) -> Vec<(&'static str, Vec<(String, Value)>)> {
-        let Self { slot, profile, dir, pool, root, env_prefix, ports, workers, env } = self;
+        let Self { slot, profile, dir, pool, root, env_prefix, ports, workers, env, worktree: _ } = self;
         let slot =
             [("id", slot.get().into()), ("profile", profile.as_str().into()), ("dir", dir.as_str().into())];
         let pool =
@@ -57,18 +59,18 @@ impl Context<'_> {
 
     /// The context as a value to render with.
     pub fn value(&self) -> Value {
-        Value::from_pairs(
-            self.groups().into_iter().map(|(group, entries)| (group, Value::from_pairs(entries))),
-        )
+        let groups = self.groups().into_iter().map(|(group, entries)| (group, Value::from_pairs(entries)));
+        let worktree = self.worktree.map(|worktree| ("worktree", worktree.as_str().into()));
+        Value::from_pairs(groups.chain(worktree))
     }
 
     /// Every name that a template can use, to suggest from.
     pub fn names(&self) -> Vec<String> {
         let groups = self.groups();
-        groups
+        let names = groups
             .iter()
-            .flat_map(|(group, entries)| entries.iter().map(move |(name, _)| format!("{group}.{name}")))
-            .collect()
+            .flat_map(|(group, entries)| entries.iter().map(move |(name, _)| format!("{group}.{name}")));
+        names.chain(self.worktree.map(|_| "worktree".to_owned())).collect()
     }
 }
 
@@ -106,6 +108,7 @@ impl<'a> Templates<'a> {
         environment.add_filter("dotenv", |value: String| {
             dotenv(&value).map_err(|reason| minijinja::Error::new(ErrorKind::InvalidOperation, reason))
         });
+        environment.add_filter("compose", |value: String| compose(&value));
         Self { environment }
     }
 
@@ -187,6 +190,27 @@ pub fn dotenv(value: &str) -> Result<String, String> {
     Ok(quoted)
 }
 
+/// Quotes a value for a Compose file so that Compose reads the same value back: a double-quoted YAML scalar in which `$`
+/// begins no variable.
+pub fn compose(value: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in value.chars() {
+        match c {
+            '\\' | '"' => quoted.extend(['\\', c]),
+            '$' => quoted.push_str("$$"),
+            '\n' => quoted.push_str(r"\n"),
+            '\t' => quoted.push_str(r"\t"),
+            // What YAML does not print: C0, DEL, C1, separators, and what a reader takes for the encoding's.
+            '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
+                quoted.push_str(&format!("\\u{:04X}", u32::from(c)));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +229,7 @@ mod tests {
         ] {
             assert_eq!(dotenv(value).unwrap(), written, "{value:?}");
         }
+        assert_eq!(compose("/a \"b\"/$HOME\\#\n\u{85}é"), r#""/a \"b\"/$$HOME\\#\n\u0085é""#);
         assert!(dotenv("a\0b").unwrap_err().contains("u{0}"));
         assert!(dotenv("\x1b[31m").is_err());
     }

@@ -1,141 +1,17 @@
-//! Spec and templates → the [`Pool`] as it should be: every slot with its ports and the text of its files.
+//! Rendering: the texts of the files of every slot, and of those that a claim adds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
+use camino::Utf8Path;
 
+use super::{File, Pool, Slot};
 use crate::digest::Digest;
 use crate::registry::Provisioned;
-use crate::slot::{FileMode, Port, PortFormula, PortName, Profile, ProfileName, RelPath, SlotId, Workers};
+use crate::slot::{Port, PortName, Profile, ProfileName, RelPath, SlotId, Workers};
 use crate::spec::mistake::{Mistake, Source, SourceKind, suggestion};
 use crate::spec::{FileSpec, Spec, Variable};
 use crate::template::{Context, TemplateError, Templates};
-
-/// The pool that `slots.toml` describes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pool {
-    /// Its name.
-    pub name: String,
-    /// The directory it lives in, absolute.
-    pub root: Utf8PathBuf,
-    /// An old tool's registry to take over when there is none, absolute.
-    pub import: Option<Utf8PathBuf>,
-    /// The formulas behind the ports, in the order of the spec.
-    pub formulas: Vec<(PortName, PortFormula)>,
-    /// Its slots.
-    pub slots: BTreeMap<SlotId, Slot>,
-    /// The values of its sensitive variables.
-    pub secrets: BTreeSet<String>,
-}
-
-/// A slot as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slot {
-    /// Its identity.
-    pub id: SlotId,
-    /// Its size class.
-    pub profile: Rc<Profile>,
-    /// Its ports, in the order of the spec; the first is the primary port.
-    pub ports: Vec<(PortName, Port)>,
-    /// Its directory, absolute.
-    pub dir: Utf8PathBuf,
-    /// Its files.
-    pub files: BTreeMap<RelPath, File>,
-}
-
-/// A pool as it should be, with the hashes of its files in place of their texts: what plans show and hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outline {
-    /// Its name.
-    pub name: String,
-    /// The directory it lives in, absolute.
-    pub root: Utf8PathBuf,
-    /// Its slots.
-    pub slots: BTreeMap<SlotId, SlotOutline>,
-}
-
-/// A slot as it should be, without the texts of its files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SlotOutline {
-    /// The name of its size class.
-    pub profile: ProfileName,
-    /// The workers that it runs.
-    pub workers: Workers,
-    /// Its ports, in the order of the spec.
-    pub ports: Vec<(PortName, Port)>,
-    /// Its files.
-    pub files: BTreeMap<RelPath, FileOutline>,
-}
-
-/// A file as it should be, without its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileOutline {
-    /// The hash of its text.
-    pub sha256: Digest,
-    /// Its permissions.
-    pub mode: FileMode,
-}
-
-impl Outline {
-    /// The directory of a slot, absolute.
-    pub fn dir(&self, slot: SlotId) -> Utf8PathBuf {
-        self.root.join(slot.directory())
-    }
-}
-
-impl Pool {
-    /// The pool without the texts of its files.
-    pub fn outline(&self) -> Outline {
-        let Self { name, root, import: _, formulas: _, slots, secrets: _ } = self;
-        let slots = slots.iter().map(|(id, slot)| (*id, slot.outline())).collect();
-        Outline { name: name.clone(), root: root.clone(), slots }
-    }
-
-    /// The name of a slot's Compose project.
-    pub fn project(&self, slot: SlotId) -> String {
-        format!("{}-{}", self.name, slot.directory())
-    }
-}
-
-impl Slot {
-    fn outline(&self) -> SlotOutline {
-        let Self { id: _, profile, ports, dir: _, files } = self;
-        let outline = |file: &File| FileOutline { sha256: file.digest, mode: file.mode };
-        SlotOutline {
-            profile: profile.name.clone(),
-            workers: profile.workers.clone(),
-            ports: ports.clone(),
-            files: files.iter().map(|(path, file)| (path.clone(), outline(file))).collect(),
-        }
-    }
-
-    /// What the registry is to say of the slot.
-    pub fn provisioned(&self) -> Provisioned {
-        let Self { id: _, profile, ports, dir, files } = self;
-        Provisioned {
-            infrastructure_path: dir.to_string(),
-            profile: profile.name.clone(),
-            workers: profile.workers.clone(),
-            ports: ports.iter().cloned().collect(),
-            files: files.iter().map(|(path, file)| (path.clone(), file.digest)).collect(),
-        }
-    }
-}
-
-/// A file as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// What is in it. Slots whose file is the same share the text.
-    pub text: Rc<str>,
-    /// The hash of the text.
-    pub digest: Digest,
-    /// Its permissions.
-    pub mode: FileMode,
-    /// The text with `(sensitive)` for the values of sensitive variables, if it depends on one: what plans may show.
-    pub masked: Option<Rc<str>>,
-}
 
 /// What stands for the value of a sensitive variable.
 pub const MASK: &str = "(sensitive)";
@@ -162,30 +38,45 @@ pub fn resolve(
     texts: &TemplateTexts,
     place: Place<'_>,
 ) -> Result<Pool, Vec<(Source, Mistake)>> {
-    let mut renderer = Renderer {
-        spec,
-        source,
-        place,
-        templates: Templates::new(),
-        mistakes: BTreeMap::new(),
-        texts: BTreeMap::new(),
-        secrets: BTreeSet::new(),
-    };
-    for file in spec.files.iter().chain(&spec.claim) {
-        renderer.compile(file, texts);
-    }
-    for variable in &spec.env {
-        if let Err(error) = renderer.templates.add(&key(variable), variable.value.get_ref()) {
-            renderer.note_value(variable, error.message, None);
-        }
-    }
+    let mut renderer = Renderer::new(spec, source, place, spec.files.iter().chain(&spec.claim), texts);
     let slots = spec.slots.iter().map(|(&id, profile)| (id, renderer.slot(id, profile))).collect();
+    renderer.try_claims();
     if renderer.mistakes.is_empty() {
         let (name, root, formulas) = (spec.name.clone(), place.root.to_owned(), spec.ports.clone());
         let import = spec.import.as_ref().and_then(|import| import.resolve(place.home));
         return Ok(Pool { name, root, import, formulas, slots, secrets: renderer.secrets });
     }
     Err(renderer.mistakes.into_values().collect())
+}
+
+/// Renders the files that a claim writes into the directory of a slot, on the ports that the slot has.
+///
+/// # Errors
+/// Every mistake in the templates, each with the file it is in.
+pub fn claim_files(
+    spec: &Spec,
+    source: &Source,
+    texts: &TemplateTexts,
+    place: Place<'_>,
+    (slot, provisioned): (SlotId, &Provisioned),
+    worktree: &Utf8Path,
+) -> Result<BTreeMap<RelPath, File>, Vec<(Source, Mistake)>> {
+    let mut renderer = Renderer::new(spec, source, place, &spec.claim, texts);
+    let ports: Vec<_> = provisioned.ports.iter().map(|(name, port)| (name.clone(), *port)).collect();
+    let dir = place.root.join(slot.directory());
+    let facts =
+        Facts { profile: &provisioned.profile, workers: &provisioned.workers, ports: &ports, dir: &dir };
+    let files = renderer.render(slot, facts, &spec.claim, Some(worktree));
+    if renderer.mistakes.is_empty() { Ok(files) } else { Err(renderer.mistakes.into_values().collect()) }
+}
+
+/// What is particular to a slot.
+#[derive(Clone, Copy)]
+struct Facts<'a> {
+    profile: &'a ProfileName,
+    workers: &'a Workers,
+    ports: &'a [(PortName, Port)],
+    dir: &'a Utf8Path,
 }
 
 /// The name of a variable's value among the templates.
@@ -208,6 +99,34 @@ struct Renderer<'a> {
 }
 
 impl<'a> Renderer<'a> {
+    /// Compiles the templates of these files, and the values of variables.
+    fn new(
+        spec: &'a Spec,
+        source: &'a Source,
+        place: Place<'a>,
+        files: impl IntoIterator<Item = &'a FileSpec>,
+        texts: &'a TemplateTexts,
+    ) -> Self {
+        let mut renderer = Self {
+            spec,
+            source,
+            place,
+            templates: Templates::new(),
+            mistakes: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            secrets: BTreeSet::new(),
+        };
+        for file in files {
+            renderer.compile(file, texts);
+        }
+        for variable in &spec.env {
+            if let Err(error) = renderer.templates.add(&key(variable), variable.value.get_ref()) {
+                renderer.note_value(variable, error.message, None);
+            }
+        }
+        renderer
+    }
+
     fn compile(&mut self, file: &'a FileSpec, texts: &'a TemplateTexts) {
         let name = file.template.get_ref();
         let text =
@@ -224,28 +143,56 @@ impl<'a> Renderer<'a> {
     }
 
     fn slot(&mut self, id: SlotId, profile: &Rc<Profile>) -> Slot {
-        let ports: Vec<(PortName, Port)> = self
-            .spec
-            .ports
-            .iter()
-            .filter_map(|(name, formula)| Some((name.clone(), formula.port(id.get())?)))
-            .collect();
+        let ports = self.ports(id);
         let dir = self.place.root.join(id.directory());
-        let mut context = Context {
-            slot: id,
-            profile: &profile.name,
-            dir: &dir,
+        let facts = Facts { profile: &profile.name, workers: &profile.workers, ports: &ports, dir: &dir };
+        let files = self.render(id, facts, &self.spec.files, None);
+        Slot { id, profile: Rc::clone(profile), ports, dir, files }
+    }
+
+    fn ports(&self, id: SlotId) -> Vec<(PortName, Port)> {
+        let ports = self.spec.ports.iter();
+        ports.filter_map(|(name, formula)| Some((name.clone(), formula.port(id.get())?))).collect()
+    }
+
+    /// Finds the mistakes in what claims write, for a slot of each profile and any worktree.
+    fn try_claims(&mut self) {
+        let spec = self.spec;
+        if spec.claim.is_empty() {
+            return;
+        }
+        let mut tried: BTreeSet<&ProfileName> = BTreeSet::new();
+        for (&id, profile) in spec.slots.iter().filter(|(_, profile)| tried.insert(&profile.name)) {
+            let (ports, dir) = (self.ports(id), self.place.root.join(id.directory()));
+            let facts = Facts { profile: &profile.name, workers: &profile.workers, ports: &ports, dir: &dir };
+            self.render(id, facts, &spec.claim, Some(Utf8Path::new("/worktree")));
+        }
+    }
+
+    /// Renders these files for a slot.
+    fn render(
+        &mut self,
+        slot: SlotId,
+        facts: Facts<'_>,
+        files: &[FileSpec],
+        worktree: Option<&Utf8Path>,
+    ) -> BTreeMap<RelPath, File> {
+        let Facts { profile, workers, ports, dir } = facts;
+        let context = Context {
+            slot,
+            profile,
+            dir,
             pool: &self.spec.name,
             root: self.place.root,
             env_prefix: &self.spec.env_prefix,
-            ports: &ports,
-            workers: &profile.workers,
+            ports,
+            workers,
             env: None,
+            worktree: None,
         };
         let env = self.env(&context);
-        context.env = Some(&env);
-        let files = self.files(&context);
-        Slot { id, profile: Rc::clone(profile), ports, dir, files }
+        let context = Context { env: Some(&env), worktree, ..context };
+        self.files(files, &context)
     }
 
     fn env(&mut self, context: &Context<'_>) -> Vec<(String, String)> {
@@ -281,10 +228,10 @@ impl<'a> Renderer<'a> {
         value
     }
 
-    fn files(&mut self, context: &Context<'_>) -> BTreeMap<RelPath, File> {
+    fn files(&mut self, specs: &[FileSpec], context: &Context<'_>) -> BTreeMap<RelPath, File> {
         let facts = context.value();
         let mut files = BTreeMap::new();
-        for file in &self.spec.files {
+        for file in specs {
             let name = file.template.get_ref();
             if self.mistakes.contains_key(name.as_str()) {
                 continue;
