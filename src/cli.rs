@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::plan::{Flag, Options};
+use crate::registry::{ClaimId, Span};
 use crate::slot::SlotId;
 
 /// Provision a declared pool of sandbox slots.
@@ -277,6 +278,9 @@ pub struct ReleaseArgs {
     /// The slot [default: the one this worktree holds]
     #[arg(value_name = "SLOT", value_parser = slot_id)]
     pub slot: Option<SlotId>,
+    /// Only the claim with this id, wherever it was made
+    #[arg(long, value_name = "ID", value_parser = ClaimId::parse, conflicts_with = "force")]
+    pub claim_id: Option<ClaimId>,
     /// Also when somebody else holds it
     #[arg(long)]
     pub force: bool,
@@ -337,17 +341,7 @@ fn slot_id(text: &str) -> Result<SlotId, String> {
 
 /// A duration such as `10s`, `5m`, `8h` or `2d`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "write a whole number and a unit, such as `10s`, `5m`, `8h` or `2d`".to_owned();
-    let (number, unit) = text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
-    let seconds: u64 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
+    Span::parse(text).map(Span::duration)
 }
 
 #[cfg(test)]
@@ -357,14 +351,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         <Cli as clap::CommandFactory>::command().debug_assert();
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("2d"), Ok(Duration::from_hours(48)));
-        for text in ["", "s", "10", "-1s", "1.5h", "1w", "10é", "99999999999999999999d"] {
-            assert!(duration(text).is_err(), "{text:?} was taken");
-        }
     }
 }

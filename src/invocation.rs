@@ -1,4 +1,4 @@
-//! The facts of one run, gathered once: where kinfra was started, and whose home it is.
+//! The facts of one run, gathered once: where kinfra was started, by whom, and whose home it is.
 
 use std::env;
 
@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
 
 use crate::fault::Fault;
+use crate::host;
 
 /// The facts of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Invocation {
     pub home: Option<Utf8PathBuf>,
     /// Where programs keep what they know of this machine: `XDG_STATE_HOME`, or `~/.local/state`.
     pub state: Option<Utf8PathBuf>,
+    /// The user's name, as the environment has it; else the number.
+    pub user: String,
 }
 
 impl Invocation {
@@ -33,6 +36,9 @@ impl Invocation {
             |name| env::var(name).ok().map(Utf8PathBuf::from).filter(|directory| directory.is_absolute());
         let home = directory("HOME");
         let state = directory("XDG_STATE_HOME").or_else(|| Some(home.as_ref()?.join(".local/state")));
-        Ok(Self { here, home, state })
+        let name = |name| env::var(name).ok().filter(|name| !name.is_empty());
+        let number = || format!("uid {}", host::identity::user_id());
+        let user = name("USER").or_else(|| name("LOGNAME")).unwrap_or_else(number);
+        Ok(Self { here, home, state, user })
     }
 }

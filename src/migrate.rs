@@ -57,9 +57,7 @@ fn read_slot(key: &str, value: Value, pool: &Pool) -> Result<(SlotId, Entry), Co
         return Err(corrupt(path, "key and slot_id must be the same slot"));
     }
     let mut entry = Entry::new(provisioned(slot, pool));
-    let claimed_by: Option<String> = optional(&mut old, &path, "claimed_by")?;
-    let claimed_at: Option<String> = optional(&mut old, &path, "claimed_at")?;
-    entry.claim = claimed_by.map(|claimed_by| Claim { claimed_by, claimed_at });
+    entry.claim = Claim::take(&mut old, &path)?;
     if let Some(status) = optional(&mut old, &path, "status")? {
         entry.status = status;
     }
@@ -110,7 +108,7 @@ fn claims_of_instances(
         let is_there = |path: &String| Utf8Path::new(path).is_absolute() && is_directory(path);
         let held = slot.and_then(SlotId::new).zip(claimed_by.filter(is_there));
         if let Some((slot, claimed_by)) = held {
-            claims.entry(slot).or_insert(Claim { claimed_by, claimed_at });
+            claims.entry(slot).or_insert(Claim::of(claimed_by, claimed_at));
         }
     }
     Ok(claims)

@@ -14,9 +14,11 @@ use crate::fault::Fault;
 use crate::host;
 use crate::host::compose::{self, Answer};
 use crate::host::fs::{Dir, Found};
+use crate::host::git;
 use crate::host::root::{Root, unreadable};
+use crate::lease::{Doubt, Worktree};
 use crate::migrate;
-use crate::registry::{Corrupt, Entry, Registry};
+use crate::registry::{Claim, Corrupt, Entry, Registry};
 use crate::slot::{FileMode, Obstacle, RelPath, SlotId};
 
 /// The most that is read of a file in a slot directory, in bytes.
@@ -248,6 +250,38 @@ pub fn unfit(root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Unfit>> 
         worst = Some(worst.map_or(found.clone(), |worst: Unfit| worst.min(found)));
     }
     Ok(worst)
+}
+
+/// What became of the directory that holds a slot. Starts no process and follows git's own files, so that it can be asked
+/// under the lock, and by verbs that only read.
+pub fn worktree(claim: &Claim) -> Worktree {
+    let path = Utf8Path::new(&claim.claimed_by);
+    if claim.claimed_host.as_ref().is_some_and(|host| *host != host::identity::host_name()) {
+        return Worktree::Away(Doubt::OtherHost);
+    }
+    match host::fs::exists(path) {
+        Ok(true) => return Worktree::There,
+        Ok(false) if path.is_absolute() => {}
+        // Also what `doctor --repair` writes where it cannot know the owner.
+        Ok(false) | Err(_) => return Worktree::Away(Doubt::Unreadable),
+    }
+    let Some(parent) = path.parent().and_then(|parent| Dir::open(parent).ok()) else {
+        return Worktree::Away(Doubt::ParentMissing);
+    };
+    let is_mounted = match &claim.claimed_mount {
+        Some(mount) => host::fs::is_mount(Utf8Path::new(mount)),
+        // Nobody noted it. Where a disk is mounted at other times, there is nothing now.
+        None => parent.names().is_ok_and(|names| !names.is_empty()),
+    };
+    if !is_mounted {
+        return Worktree::Away(Doubt::Unmounted);
+    }
+    match claim.claimed_repo.as_ref().map(|repo| git::listing(Utf8Path::new(repo), path)) {
+        // One that git lists and that is not there is one that `git worktree prune` would drop.
+        None | Some(git::Listing::Absent | git::Listing::Listed) => Worktree::Gone,
+        Some(git::Listing::Locked) => Worktree::Away(Doubt::Locked),
+        Some(git::Listing::NoRepo) => Worktree::Away(Doubt::RepoMissing),
+    }
 }
 
 fn slot_dir(root: &Root, slot: SlotId, pool: &Pool, registry: &Registry) -> Result<SlotDir> {

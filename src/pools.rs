@@ -16,6 +16,7 @@ use crate::proof::{Remedy, Taken};
 use crate::registry::Corrupt;
 use crate::registry::json::{self, at_line, corrupt};
 use crate::slot::{Port, PortFormula, PortName, SlotId};
+use crate::spec::Spec;
 
 /// The version of the format that this kinfra reads and writes.
 const VERSION: u64 = 1;
@@ -33,6 +34,9 @@ pub struct Entry {
     pub root_is_declared: bool,
     /// Its name.
     pub pool: String,
+    /// What the names of its slots' variables start with; an older kinfra did not note it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env_prefix: Option<String>,
     /// What declared it.
     #[serde(flatten)]
     pub origin: Origin,
@@ -96,18 +100,18 @@ impl fmt::Display for Origin {
 }
 
 impl Entry {
-    /// The entry of a pool.
-    pub fn new(
-        root: &Utf8Path,
-        root_is_declared: bool,
-        pool: &str,
-        origin: Origin,
-        ports: &[(PortName, PortFormula)],
-        slots: impl IntoIterator<Item = SlotId>,
-    ) -> Self {
-        let (root, pool) = (root.to_string(), pool.to_owned());
-        let (ports, slots) = (ports.iter().cloned().collect(), slots.into_iter().collect());
-        Self { version: VERSION, root, root_is_declared, pool, origin, ports, slots }
+    /// The entry of the pool that a spec declares.
+    pub fn new(root: &Utf8Path, root_is_declared: bool, origin: Origin, spec: &Spec) -> Self {
+        Self {
+            version: VERSION,
+            root: root.to_string(),
+            root_is_declared,
+            pool: spec.name.clone(),
+            env_prefix: Some(spec.env_prefix.clone()),
+            origin,
+            ports: spec.ports.iter().cloned().collect(),
+            slots: spec.slots.keys().copied().collect(),
+        }
     }
 
     /// The name of the file that holds the entry of the pool in a root.
@@ -312,7 +316,7 @@ mod tests {
     use super::*;
 
     fn pool(spec: &str, ports: &[(&str, u16, u16)], slots: &str) -> Entry {
-        let ports: Vec<_> = ports
+        let ports = ports
             .iter()
             .map(|&(name, base, stride)| {
                 let (base, stride) = (Port::new(base).unwrap(), NonZeroU16::new(stride).unwrap());
@@ -321,7 +325,16 @@ mod tests {
             .collect();
         let origin = Origin { spec: Some(format!("/{spec}/slots.toml")), branch: None };
         let slots = SlotId::parse_list(slots).unwrap();
-        Entry::new(format!("/roots/{spec}").as_str().into(), true, spec, origin, &ports, slots)
+        Entry {
+            version: VERSION,
+            root: format!("/roots/{spec}"),
+            root_is_declared: true,
+            pool: spec.to_owned(),
+            env_prefix: None,
+            origin,
+            ports,
+            slots,
+        }
     }
 
     fn beside(entry: Entry) -> Vec<Neighbour> {

@@ -39,7 +39,7 @@ pub fn repair(
     let mut claims = legible_claims(backup);
     claims.extend(legible_claims(broken));
     for slot in used {
-        claims.entry(*slot).or_insert_with(|| Claim { claimed_by: UNKNOWN.to_owned(), claimed_at: None });
+        claims.entry(*slot).or_insert_with(|| Claim::of(UNKNOWN.to_owned(), None));
     }
     let there = observed.dirs.iter().filter(|(_, dir)| matches!(dir, SlotDir::Present { .. }));
     for slot in there.map(|(slot, _)| slot).chain(claims.keys()) {
@@ -49,7 +49,11 @@ pub fn repair(
         }
     }
     for (slot, claim) in claims {
-        if let Some(entry) = registry.slots.get_mut(&slot) {
+        let Some(entry) = registry.slots.get_mut(&slot) else { continue };
+        // The backup says more of it than could be read.
+        let is_known =
+            |known: &Claim| (&known.claimed_by, &known.claimed_at) == (&claim.claimed_by, &claim.claimed_at);
+        if !entry.claim.as_ref().is_some_and(is_known) {
             entry.claim = Some(claim);
         }
     }
@@ -111,9 +115,7 @@ fn legible_claims(broken: &str) -> BTreeMap<SlotId, Claim> {
         }
     }
     let claims = found.into_iter();
-    claims
-        .filter_map(|(slot, (by, claimed_at))| Some((slot, Claim { claimed_by: by??, claimed_at })))
-        .collect()
+    claims.filter_map(|(slot, (by, claimed_at))| Some((slot, Claim::of(by??, claimed_at)))).collect()
 }
 
 /// The JSON value that a text begins with, and what follows it.

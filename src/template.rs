@@ -1,5 +1,6 @@
 //! Templates → text. Jinja syntax; whatever is undefined is an error that says where.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use camino::Utf8Path;
@@ -202,7 +203,7 @@ pub fn compose(value: &str) -> String {
             '\t' => quoted.push_str(r"\t"),
             // What YAML does not print: C0, DEL, C1, separators, and what a reader takes for the encoding's.
             '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
-                quoted.push_str(&format!("\\u{:04X}", u32::from(c)));
+                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
             }
             c => quoted.push(c),
         }

@@ -300,8 +300,8 @@ fn claim_and_apply_each_keep_to_their_own_fields() {
         }
         registry
     };
-    let of_claim: fn(&str) -> bool = |key| key.starts_with("claimed_");
-    let of_apply: fn(&str) -> bool = |key| !key.starts_with("claimed_");
+    let of_claim: fn(&str) -> bool = |key| key.starts_with("claim");
+    let of_apply: fn(&str) -> bool = |key| !key.starts_with("claim");
     let applied = fields(of_apply);
     machine.kinfra("claim --slot 2").exits(0);
     assert_eq!(fields(of_apply), applied);

@@ -37,7 +37,7 @@ const ORDER: [&str; 26] = [
 ];
 
 /// The modules that may touch the machine.
-const USERS_OF_HOST: [&str; 6] = ["host", "observe", "apply", "doctor", "validate", "commands"];
+const USERS_OF_HOST: [&str; 7] = ["host", "observe", "apply", "doctor", "validate", "invocation", "commands"];
 
 /// The most lines that a source file may have.
 const LONGEST: usize = 450;

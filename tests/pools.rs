@@ -66,6 +66,7 @@ fn apply_notes_the_pool_for_this_user_alone() {
   "root": "{root}",
   "root_is_declared": true,
   "pool": "small",
+  "env_prefix": "",
   "spec": "{spec}",
   "branch": "topic/one",
   "ports": {{

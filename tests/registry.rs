@@ -230,6 +230,19 @@ fn an_entry_that_is_not_as_kinfra_writes_it_is_refused_with_its_place() {
         ("\"workers\": {}", "\"workers\": []", "slots.1.workers: invalid type: sequence"),
         ("\"status\": \"stopped\"", "\"status\": null", "slots.1.status: is missing"),
         ("\"claimed_at\": null", "\"claimed_at\": 7", "slots.2.claimed_at: invalid type: number"),
+        ("\"claim_id\": \"", "\"claim_id\": \"0", "slots.1.claim_id: `0"),
+        (
+            "\"claimed_at\"",
+            "\"lease\": \"8 h\", \"claimed_at\"",
+            "slots.1.lease: write a whole number and a unit",
+        ),
+        ("\"claimed_at\"", "\"lease\": \"8h\", \"claimed_at\"", "slots.1: has a lease, but no lease_until"),
+        (
+            "\"claimed_at\"",
+            "\"lease\": \"8h\", \"lease_until\": \"soon\", \"claimed_at\"",
+            "slots.1.lease_until: `soon` is no time such as `2026-",
+        ),
+        ("\"claimed_at\"", "\"note\": [], \"claimed_at\"", "slots.1.note: invalid type: sequence"),
         ("\"conf.txt\": \"", "\"conf.txt\": \"0", "slots.1.files: expected the 64 hexadecimal digits"),
         ("\"conf.txt\"", "\"../conf.txt\"", "slots.1.files: `../conf.txt` leaves its directory"),
         ("\"sha256\": \"0", "\"sha256\": \"", "imported_from.sha256: expected the 64 hexadecimal digits"),
@@ -300,7 +313,7 @@ fn keys_of_others_survive_claim_release_and_apply_digit_for_digit() {
         "\"x_import\": -1.50e-7",
         "\"x_slot\": 18446744073709551616000000000000000001",
         "\"x_nested\": 100000000000000000000000.10",
-        "\"lease\": \"of a newer kinfra\"",
+        "\"renewed\": \"of a newer kinfra\"",
     ];
     let text = machine.read(REGISTRY);
     let text =
@@ -325,4 +338,17 @@ fn keys_of_others_survive_claim_release_and_apply_digit_for_digit() {
     machine.edit_spec("ids = \"1-2\"", "ids = \"1-3\"");
     machine.kinfra("apply").exits(0).says("Created slot 3");
     check(&machine);
+}
+
+#[test]
+fn what_an_old_tool_left_of_a_claim_frees_the_slot_and_goes_with_the_next_save() {
+    let machine = claimed();
+    let text = machine.read(REGISTRY);
+    let claimed_by = text.lines().find(|line| line.contains("\"claimed_by\": \"")).expect("a claim");
+    machine.write(REGISTRY, text.replace(claimed_by, "      \"claimed_by\": null,"));
+    machine.kinfra("slots").exits(0).never_says("/project");
+    machine.kinfra("claim --slot 2").exits(0);
+    let registry: serde_json::Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
+    assert_eq!(registry["slots"]["1"]["claim_id"], serde_json::Value::Null, "{registry:#}");
+    assert_eq!(registry["slots"]["2"]["claim_id"].as_str().map(str::len), Some(32), "{registry:#}");
 }

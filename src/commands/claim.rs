@@ -6,20 +6,23 @@ use std::io::ErrorKind;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::pool::Declared;
+use super::worktree::{PoolOf, holder, pool_of, this_worktree};
 use super::{pool, print};
 use crate::cli::ClaimArgs;
 use crate::fault::{Exit, Fault};
 use crate::host;
 use crate::host::root::Root;
 use crate::invocation::Invocation;
-use crate::lease::{self, Denied, Grant};
+use crate::lease::{self, Application, Denied, Sizes, Wish};
 use crate::observe::{Unfit, registry, unfit};
+use crate::registry::{Claim, ClaimId, Registry, Time};
 use crate::report::{self, Paths};
 
 pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
-    let declared = pool::declared(&args.pool, invocation)?;
     let owner = owner(args, invocation)?;
-    let path = declared.root(&args.pool, invocation)?;
+    let PoolOf { root: path, declared, .. } = pool_of(&owner, &args.pool, invocation)?;
+    let sizes = sizes(declared.as_ref());
     let root = applied(&path)?.ok_or_else(|| no_pool(&path))?;
     let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra claim"))?;
     let (mut registry, text) = registry(locked.root())?;
@@ -36,22 +39,32 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     };
     let mut claimed = registry.clone();
     let now = host::clock::now();
-    let holder = pool::holder(&registry, &owner);
-    let grant = lease::claim(&mut claimed, holder, &now, args.slot, fit);
+    let application = Application {
+        claim: new_claim(&registry, &owner, now, invocation)?,
+        wish: args.slot.map_or(Wish::Any, Wish::Slot),
+        sizes: &sizes,
+        ahead: &[],
+        now,
+    };
+    let grant = lease::claim(&mut claimed, application, fit);
     if let Some(error) = trouble.take() {
         return Err(error);
     }
     let grant = match grant {
         Ok(grant) => grant,
         Err(Denied::Full) if registry.slots.is_empty() => return Err(no_pool(&path).into()),
-        Err(denied @ (Denied::Full | Denied::NoSuchSlot(_))) => {
-            return Err(Fault::no_slot(report::claim::denied(&denied, &owner, &registry, unfit)).into());
-        }
         Err(denied) => {
-            return Err(Fault::refused(report::claim::denied(&denied, &owner, &registry, unfit)).into());
+            let message = report::claim::denied(&denied, &owner, &registry, unfit);
+            return Err(match denied {
+                Denied::Full | Denied::Queued(_) | Denied::NoSuchSlot(_) | Denied::NoSuchSize(_) => {
+                    Fault::no_slot(message)
+                }
+                Denied::Taken(_) | Denied::HoldsAnother(_) | Denied::Unfit(_) => Fault::refused(message),
+            }
+            .into());
         }
     };
-    if let Grant::New(_) = grant {
+    if claimed != registry {
         locked.save_registry(text.as_deref(), &claimed.to_text()?)?;
         registry = claimed;
     }
@@ -67,9 +80,31 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The claim as it would be.
+fn new_claim(registry: &Registry, owner: &Utf8Path, now: Time, invocation: &Invocation) -> Result<Claim> {
+    let bits = host::identity::random_bits().context("no random id can be had from /dev/urandom")?;
+    Ok(Claim {
+        claimed_by: holder(registry, owner).to_owned(),
+        claimed_at: Some(now.to_string()),
+        claim_id: Some(ClaimId::from_random(bits)),
+        lease: None,
+        note: None,
+        claimed_host: Some(host::identity::host_name()),
+        claimed_user: Some(invocation.user.clone()),
+        claimed_repo: host::git::repo_of(owner).map(Utf8PathBuf::into_string),
+        claimed_mount: host::fs::mount_of(owner).map(Utf8Path::to_string),
+    })
+}
+
+/// The profiles of a pool, as far as its spec is known.
+fn sizes(declared: Option<&Declared>) -> Sizes {
+    let profiles = declared.into_iter().flat_map(|declared| &declared.spec.profiles);
+    Sizes(profiles.map(|profile| profile.name.clone()).collect())
+}
+
 /// The directory that is to hold the slot, by its canonical path.
 fn owner(args: &ClaimArgs, invocation: &Invocation) -> Result<Utf8PathBuf> {
-    let Some(named) = &args.owner else { return pool::this_worktree(invocation) };
+    let Some(named) = &args.owner else { return this_worktree(invocation) };
     let refuse = |why: &str| Fault::usage(format!("`{named}`, from --for, cannot hold a slot: {why}"));
     if named.as_str().is_empty() {
         return Err(refuse("it names no directory").into());

@@ -73,10 +73,8 @@ impl Listing {
         args: &PoolArgs,
         invocation: &Invocation,
     ) -> Self {
-        let (spec, origin) = (&declared.spec, origin_of(declared));
         let root_is_declared = pool::named_root(args).is_none();
-        let slots = spec.slots.keys().copied();
-        let entry = Entry::new(root, root_is_declared, &spec.name, origin, &spec.ports, slots);
+        let entry = Entry::new(root, root_is_declared, origin_of(declared), &declared.spec);
         let mut listing = Self {
             index: invocation.state.as_deref().map(Index::below),
             note: entry.clone(),

@@ -23,6 +23,7 @@ mod release;
 mod saved;
 mod slots;
 mod validate;
+mod worktree;
 
 /// Runs a verb.
 pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::cli::{LockArgs, PoolArgs};
@@ -13,7 +13,6 @@ use crate::host;
 use crate::host::fs::Dir;
 use crate::host::lock::LockPolicy;
 use crate::invocation::Invocation;
-use crate::registry::Registry;
 use crate::report::Paths;
 use crate::spec::Spec;
 use crate::spec::mistake::{self, Mistake, Source, SourceKind};
@@ -143,6 +142,11 @@ pub(super) fn named_root(args: &PoolArgs) -> Option<&Utf8Path> {
     args.root.as_deref().filter(|root| !root.as_str().is_empty())
 }
 
+/// The spec that a flag or the environment names.
+pub(super) fn named_spec(args: &PoolArgs) -> Option<&Utf8Path> {
+    args.spec.as_deref().filter(|spec| !spec.as_str().is_empty())
+}
+
 /// The absolute path of one that the user gave, in a flag or the environment, where no shell expands `~/`.
 pub(super) fn given(path: &Utf8Path, invocation: &Invocation) -> Result<Utf8PathBuf> {
     if path.as_str().chars().any(char::is_control) {
@@ -169,7 +173,7 @@ fn read_template(path: &Utf8Path) -> Result<String, String> {
 
 /// The spec on disk, if there is one: named, or here, or in a parent within the repository.
 fn find_spec(args: &PoolArgs, invocation: &Invocation) -> Result<Option<(Utf8PathBuf, String)>> {
-    if let Some(named) = args.spec.as_ref().filter(|spec| !spec.as_str().is_empty()) {
+    if let Some(named) = named_spec(args) {
         let path = given(named, invocation)?;
         let missing = || Fault::spec(format!("spec `{named}`, from --spec or KINFRA_SPEC, does not exist"));
         let text = read_spec(&path)?.ok_or_else(missing)?;
@@ -201,25 +205,6 @@ fn read_spec(path: &Utf8Path) -> Result<Option<String>> {
         Fault::spec(format!("spec `{path}` is not text: line {line} has a byte that is not UTF-8"))
     })?;
     Ok(Some(text))
-}
-
-/// The directory that stands for whoever runs kinfra: the worktree, else the current directory; by its canonical path.
-///
-/// # Errors
-/// When it cannot be resolved.
-pub(super) fn this_worktree(invocation: &Invocation) -> Result<Utf8PathBuf> {
-    let here = &invocation.here;
-    let top = host::git::top_of(here)?.unwrap_or(here);
-    host::fs::canonical(top).with_context(|| format!("`{top}` cannot be resolved"))
-}
-
-/// The name by which a directory holds a slot: its own, or the one that an old tool gave it, which may lead through links.
-pub(super) fn holder<'a>(registry: &'a Registry, owner: &'a Utf8Path) -> &'a str {
-    let claims = registry.slots.values().filter_map(|entry| entry.claim.as_ref());
-    let mut names =
-        claims.map(|claim| claim.claimed_by.as_str()).filter(|_| registry.imported_from.is_some());
-    let is_owner = |name: &&str| host::fs::canonical(Utf8Path::new(name)).is_ok_and(|path| path == owner);
-    names.find(is_owner).unwrap_or(owner.as_str())
 }
 
 /// The flags of the lock as a policy; `command` is what others are told of the holder.

@@ -3,14 +3,16 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::registry::Time;
+
 /// Seconds since 1970, UTC.
 pub fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The time as the registry holds it: ISO 8601, UTC, with microseconds and an offset.
-pub fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
+/// The time, to the microsecond.
+pub fn now() -> Time {
+    Time::from_unix_micros(jiff::Timestamp::now().as_microsecond())
 }
 
 /// The time as the name of a file can hold it: UTC, to the second.

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod compose;
 pub mod fs;
 pub mod git;
+pub mod identity;
 pub mod index;
 pub mod lock;
 pub mod net;

@@ -11,9 +11,15 @@ use serde_json::{Map, Value};
 use crate::digest::Digest;
 use crate::slot::{Port, PortName, ProfileName, RelPath, SlotId, Workers};
 
+mod claim;
 pub(crate) mod json;
+mod time;
 
+pub use claim::{Claim, ClaimId, Lease};
 pub use json::Corrupt;
+pub use time::{Span, Time};
+
+use claim::OwnKeys;
 use json::{at_line, corrupt, field, inner, optional};
 
 /// The version of the format that this kinfra reads and writes.
@@ -91,15 +97,6 @@ impl Pending {
             Self::Remove => None,
         }
     }
-}
-
-/// A worktree's right to a slot. Only claim and release write it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    /// The directory that holds the slot.
-    pub claimed_by: String,
-    /// Since when, in ISO 8601 with an offset.
-    pub claimed_at: Option<String>,
 }
 
 impl Registry {
@@ -184,15 +181,20 @@ impl Entry {
     fn document(&self, id: SlotId) -> EntryDocument<'_> {
         let Self { provisioned, pending, claim, status, unknown } = self;
         let Provisioned { infrastructure_path, profile, workers, ports, files } = provisioned;
+        let (claimed_by, claimed_at, claim) =
+            claim.as_ref().map(Claim::keys).map_or((None, None, None), |(claimed_by, claimed_at, own)| {
+                (Some(claimed_by), claimed_at, Some(own))
+            });
         EntryDocument {
             slot_id: id,
             infrastructure_path,
             profile,
             workers,
             ports,
-            claimed_by: claim.as_ref().map(|claim| claim.claimed_by.as_str()),
-            claimed_at: claim.as_ref().and_then(|claim| claim.claimed_at.as_deref()),
+            claimed_by,
+            claimed_at,
             status,
+            claim,
             files,
             pending,
             unknown,
@@ -222,6 +224,8 @@ struct EntryDocument<'a> {
     claimed_by: Option<&'a str>,
     claimed_at: Option<&'a str>,
     status: &'a str,
+    #[serde(flatten)]
+    claim: Option<OwnKeys<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     files: &'a BTreeMap<RelPath, Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -257,9 +261,7 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
         return Err(corrupt(format!("{path}.files"), "names one file twice"));
     }
     let pending = optional(&mut entry, &path, "pending")?;
-    let claimed_by: Option<String> = optional(&mut entry, &path, "claimed_by")?;
-    let claimed_at: Option<String> = optional(&mut entry, &path, "claimed_at")?;
-    let claim = claimed_by.map(|claimed_by| Claim { claimed_by, claimed_at });
+    let claim = Claim::take(&mut entry, &path)?;
     let status = field(&mut entry, &path, "status")?;
     Ok((id, Entry { provisioned, pending, claim, status, unknown: entry }))
 }

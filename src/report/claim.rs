@@ -1,13 +1,12 @@
 //! What claim and release say: the slot and its ports, or who holds what.
 
 use camino::Utf8Path;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Commas, Paths, printable};
 use crate::lease::{Denied, Grant, Kept};
 use crate::observe::Unfit;
-use crate::registry::{Claim, Entry, Registry};
+use crate::registry::{Claim, Entry, Registry, Time};
 use crate::repair::UNKNOWN;
 use crate::slot::SlotId;
 
@@ -33,7 +32,7 @@ pub fn json(grant: Grant, entry: &Entry) -> String {
     format!("{document:#}\n")
 }
 
-/// Why an owner gets no slot. `unfit` says what is wrong with the files of one.
+/// Why an owner gets no slot. `unfit` says what is wrong with one.
 pub fn denied(
     denied: &Denied,
     owner: &Utf8Path,
@@ -41,21 +40,33 @@ pub fn denied(
     unfit: impl Fn(SlotId) -> Option<Unfit>,
 ) -> String {
     match denied {
-        Denied::Full => {
-            let lines = registry.slots.iter().map(|(slot, entry)| match &entry.claim {
-                Some(claim) => format!("\n  slot {slot} is {}", held(claim)),
-                None => format!("\n  slot {slot} is free, but {}", why(*slot, unfit(*slot))),
-            });
-            format!("no slot is free{}", lines.collect::<String>())
+        Denied::Full => format!("no slot is free{}", holders(registry, unfit)),
+        Denied::Queued(ahead) => {
+            format!("{ahead} waited before: `kinfra claim --wait` queues{}", holders(registry, unfit))
         }
         Denied::NoSuchSlot(slot) => no_such_slot(*slot),
-        Denied::Taken { slot, claim } => format!("slot {slot} is {}", held(claim)),
+        Denied::NoSuchSize(profile) => {
+            format!("the pool has no slot of profile {profile} or larger: `kinfra slots` lists them")
+        }
+        Denied::Taken(slot) => format!("slot {slot} is {}", held_in(registry, *slot)),
         Denied::HoldsAnother(slot) => {
             let owner = printable(owner.as_str());
             format!("`{owner}` holds slot {slot} already: run `kinfra release` there first")
         }
         Denied::Unfit(slot) => format!("slot {slot} cannot be claimed: {}", why(*slot, unfit(*slot))),
     }
+}
+
+/// A line for each slot: who holds it since when, or why it cannot be claimed.
+fn holders(registry: &Registry, unfit: impl Fn(SlotId) -> Option<Unfit>) -> String {
+    let lines = registry.slots.iter().map(|(slot, entry)| match &entry.claim {
+        Some(claim) => format!("\n  slot {slot} is {}", held(claim)),
+        None => match unfit(*slot) {
+            unfit @ Some(_) => format!("\n  slot {slot} is free, but {}", why(*slot, unfit)),
+            None => format!("\n  slot {slot} is free"),
+        },
+    });
+    lines.collect()
 }
 
 fn why(slot: SlotId, unfit: Option<Unfit>) -> String {
@@ -70,14 +81,23 @@ fn why(slot: SlotId, unfit: Option<Unfit>) -> String {
     }
 }
 
-/// Why a slot is not released.
-pub fn kept(kept: &Kept) -> String {
+/// Why a slot is neither released nor renewed.
+pub fn kept(kept: &Kept, registry: &Registry) -> String {
     match kept {
         Kept::NoSuchSlot(slot) => no_such_slot(*slot),
-        Kept::HeldBy(slot, claim) => {
-            let there = if claim.claimed_by == UNKNOWN { "" } else { "run `kinfra release` there, or " };
+        Kept::HeldBy(slot) => {
+            let claim = registry.slots.get(slot).and_then(|entry| entry.claim.as_ref());
+            let is_unknown = claim.is_some_and(|claim| claim.claimed_by == UNKNOWN);
+            let there = if is_unknown { "" } else { "run `kinfra release` there, or " };
             let force = format!("`kinfra release {slot} --force` once nobody uses it");
-            format!("slot {slot} is {}: {there}{force}", held(claim))
+            format!("slot {slot} is {}: {there}{force}", held_in(registry, *slot))
+        }
+        Kept::Late(id, slot) => {
+            let now = slot.map_or_else(
+                || "no slot is held under it".to_owned(),
+                |slot| format!("slot {slot} is {}", held_in(registry, slot)),
+            );
+            format!("the claim {id} is over, {now}: nothing was changed")
         }
     }
 }
@@ -91,18 +111,20 @@ pub fn released(released: Option<&(SlotId, Claim)>, asked: Option<SlotId>, owner
     }
 }
 
+/// Who holds a slot, as the registry has it.
+fn held_in(registry: &Registry, slot: SlotId) -> String {
+    let claim = registry.slots.get(&slot).and_then(|entry| entry.claim.as_ref());
+    claim.map_or_else(|| "free".to_owned(), held)
+}
+
 fn no_such_slot(slot: SlotId) -> String {
     format!("the pool has no slot {slot}: `kinfra slots` lists them")
 }
 
 /// Who holds a slot, since when: "held by /home/me/tree since 2026-03-01 17:22 UTC".
 pub fn held(claim: &Claim) -> String {
-    let Claim { claimed_by, claimed_at } = claim;
-    let since = claimed_at.as_ref().map_or_else(String::new, |at| {
-        let time: Option<Timestamp> = at.parse().ok();
-        let shown =
-            time.map_or_else(|| printable(at), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string());
-        format!(" since {shown}")
+    let since = claim.claimed_at.as_ref().map_or_else(String::new, |at| {
+        format!(" since {}", Time::parse(at).map_or_else(|_| printable(at), Time::to_the_minute))
     });
-    format!("held by {}{since}", printable(claimed_by))
+    format!("held by {}{since}", printable(&claim.claimed_by))
 }

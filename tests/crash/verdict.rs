@@ -204,15 +204,16 @@ fn is_complete(tree: &Tree, wanted: &Tree, top: &Path) -> Result<(), String> {
     missing.map_or(Ok(()), |path| Err(format!("{} is missing", path.display())))
 }
 
-/// Without what two runs need not have in common: who held the lock, how old the backup is, and when a claim was made.
+/// Without what two runs need not have in common: who held the lock, how old the backup is, and a claim's id and times.
 fn comparable(path: &Path, node: &Node) -> Node {
     let mut node = node.clone();
     match path.file_name().and_then(|name| name.to_str()) {
         Some(".lock" | "registry.json.bak") => node.text = None,
         Some("registry.json") => {
             let text = node.text.as_deref().unwrap_or_default();
-            let is_time = |line: &&str| line.trim_start().starts_with("\"claimed_at\": \"");
-            node.text = Some(text.lines().filter(|line| !is_time(line)).collect::<Vec<_>>().join("\n"));
+            let of_one_run = ["\"claimed_at\": \"", "\"claim_id\": ", "\"lease_until\": "];
+            let is_of_one_run = |line: &&str| of_one_run.iter().any(|key| line.trim_start().starts_with(key));
+            node.text = Some(text.lines().filter(|line| !is_of_one_run(line)).collect::<Vec<_>>().join("\n"));
         }
         _ => {}
     }

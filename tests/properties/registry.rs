@@ -118,7 +118,7 @@ fn unknown() -> impl Strategy<Value = Keys> {
             object.prop_map(|entries| Json::object(entries, |value| value)),
         ]
     });
-    let key = prop_oneof![select(vec!["note", "Version", "slot", "x-files"]), Just("é\"\\")];
+    let key = prop_oneof![select(vec!["remark", "Version", "slot", "x-files"]), Just("é\"\\")];
     let entries = btree_map(key, json, 0..3).prop_map(|entries| entries.into_iter().collect::<Vec<_>>());
     entries
         .prop_shuffle()
@@ -136,12 +136,20 @@ fn entry(id: u16) -> impl Strategy<Value = Keys> {
         btree_map(path, hash, 0..4),
     );
     let texts = (any::<String>(), name(), any::<String>());
-    let claim = prop::option::of((any::<String>(), prop::option::of(any::<String>())));
+    let claim_id = string_regex("[0-9a-f]{32}").expect("a pattern");
+    let span = string_regex("(0|[1-9][0-9]{0,8})[smhd]").expect("a pattern");
+    let time = string_regex("20[0-9]{2}-1[0-2]-2[0-8]T[01][0-9]:[0-5][0-9]:[0-5][0-9]\\.[0-9]{6}\\+00:00");
+    let ours = (
+        prop::option::of(claim_id),
+        prop::option::of((span, time.expect("a pattern"))),
+        prop::collection::vec(prop::option::of(any::<String>()), 5),
+    );
+    let claim = prop::option::of((any::<String>(), prop::option::of(any::<String>()), ours));
     (maps, texts, claim).prop_map(move |((workers, ports, files), (dir, profile, status), claim)| {
         let number = |number: u16| Json::Scalar(number.to_string());
         // Every slot has ten ports of its own.
         let ports = ports.into_keys().zip(2000 + 10 * id..);
-        let (by, at) = claim.map_or((None, None), |(by, at)| (Some(by), at));
+        let (by, at, ours) = claim.map_or((None, None, None), |(by, at, ours)| (Some(by), at, Some(ours)));
         let optional =
             |text: Option<String>| text.map_or(Json::Scalar("null".to_owned()), |text| Json::text(&text));
         let mut entry = vec![
@@ -154,6 +162,13 @@ fn entry(id: u16) -> impl Strategy<Value = Keys> {
             ("claimed_at", optional(at)),
             ("status", Json::text(&status)),
         ];
+        if let Some((claim_id, lease, texts)) = ours {
+            let (span, until) = lease.unzip();
+            let names = ["note", "claimed_host", "claimed_user", "claimed_repo", "claimed_mount"];
+            let first = [("claim_id", claim_id), ("lease", span), ("lease_until", until)];
+            let all = first.into_iter().chain(names.into_iter().zip(texts));
+            entry.extend(all.filter_map(|(key, text)| Some((key, Json::text(&text?)))));
+        }
         if !files.is_empty() {
             entry.push(("files", Json::object(files, |hash| Json::text(&hash))));
         }

@@ -165,7 +165,7 @@ impl World {
                     entry["claimed_by"] = json!("/home/dev/feature");
                     entry["claimed_at"] = json!("2026-01-01T00:00:00+00:00");
                     entry["status"] = json!("running");
-                    entry["note"] = serde_json::from_str("1e400")?;
+                    entry["remark"] = serde_json::from_str("1e400")?;
                 }
             }
         }

@@ -391,6 +391,18 @@ pub fn exists(path: &Utf8Path) -> io::Result<bool> {
     stat(path).map(|stat| stat.is_some())
 }
 
+/// Where the disk is mounted that a directory is on. `None` when the system does not tell.
+pub fn mount_of(directory: &Utf8Path) -> Option<&Utf8Path> {
+    directory.ancestors().find(|above| is_mount(above))
+}
+
+/// Whether a disk is mounted at a path.
+pub fn is_mount(path: &Utf8Path) -> bool {
+    let Some(above) = path.parent() else { return true };
+    let disk = |path| stat(path).ok().flatten().map(|stat| stat.st_dev);
+    disk(path).is_some_and(|own| disk(above).is_some_and(|other| own != other))
+}
+
 /// What is at a path, followed through links; `None` if nothing is, or nothing can be.
 fn stat(path: &Utf8Path) -> io::Result<Option<Stat>> {
     match rustix::fs::stat(path.as_std_path()) {

@@ -1,0 +1,176 @@
+//! A claim as an entry of the registry holds it: the old tool's two keys, and ours.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::{Map, Value};
+
+use super::json::{Corrupt, corrupt, optional};
+use super::time::{Span, Time};
+
+/// A worktree's right to a slot. Only the verbs of a worktree write it, `apply` never does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The directory that holds the slot.
+    pub claimed_by: String,
+    /// Since when, in ISO 8601 with an offset.
+    pub claimed_at: Option<String>,
+    /// What tells this claim from every other, also from a later one of the same directory.
+    pub claim_id: Option<ClaimId>,
+    /// How long it holds. Without one it does not run out.
+    pub lease: Option<Lease>,
+    /// What whoever claimed wants others to know.
+    pub note: Option<String>,
+    /// The machine it was made on, by its host name.
+    pub claimed_host: Option<String>,
+    /// The user who made it.
+    pub claimed_user: Option<String>,
+    /// The directory of git's that lists the worktree, where the directory is a linked one.
+    pub claimed_repo: Option<String>,
+    /// Where the disk is mounted that the directory is on.
+    pub claimed_mount: Option<String>,
+}
+
+impl Claim {
+    /// A claim of which no more is known than an old tool writes.
+    pub fn of(claimed_by: String, claimed_at: Option<String>) -> Self {
+        Self {
+            claimed_by,
+            claimed_at,
+            claim_id: None,
+            lease: None,
+            note: None,
+            claimed_host: None,
+            claimed_user: None,
+            claimed_repo: None,
+            claimed_mount: None,
+        }
+    }
+}
+
+/// What fences a claim: whoever comes with the id of another one comes too late. 128 bits, as 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimId(u128);
+
+impl ClaimId {
+    /// The id of these bits, which must be random.
+    pub fn from_random(bits: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bits))
+    }
+
+    /// Reads 32 hexadecimal digits.
+    ///
+    /// # Errors
+    /// A sentence that says what an id looks like.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let id = u128::from_str_radix(text, 16).ok().map(Self);
+        id.filter(|id| id.to_string() == text)
+            .ok_or_else(|| format!("`{}` is no claim's id: 32 digits 0-9 and a-f", text.escape_debug()))
+    }
+}
+
+impl fmt::Display for ClaimId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl Serialize for ClaimId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ClaimId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// How long a claim holds unless it is renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// By how much a renewal prolongs it.
+    pub length: Span,
+    /// When it runs out.
+    pub until: Time,
+}
+
+impl Lease {
+    /// A lease that begins now.
+    pub fn starting(now: Time, length: Span) -> Self {
+        Self { length, until: now.after(length) }
+    }
+}
+
+/// The keys of a claim that the old tool does not have, written only where there is something to write.
+#[derive(Serialize)]
+pub(super) struct OwnKeys<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim_id: Option<ClaimId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_until: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_host: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_repo: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_mount: Option<&'a str>,
+}
+
+impl Claim {
+    /// The keys as the registry holds them: who, since when, and ours.
+    pub(super) fn keys(&self) -> (&str, Option<&str>, OwnKeys<'_>) {
+        let Self {
+            claimed_by,
+            claimed_at,
+            claim_id,
+            lease,
+            note,
+            claimed_host,
+            claimed_user,
+            claimed_repo,
+            claimed_mount,
+        } = self;
+        let own = OwnKeys {
+            claim_id: *claim_id,
+            lease: lease.map(|lease| lease.length),
+            lease_until: lease.map(|lease| lease.until),
+            note: note.as_deref(),
+            claimed_host: claimed_host.as_deref(),
+            claimed_user: claimed_user.as_deref(),
+            claimed_repo: claimed_repo.as_deref(),
+            claimed_mount: claimed_mount.as_deref(),
+        };
+        (claimed_by, claimed_at.as_deref(), own)
+    }
+
+    /// Takes the claim's keys out of an entry. Without `claimed_by` nobody holds the slot, and what an old tool that knows
+    /// only its own keys left of ours goes with the next save.
+    pub(crate) fn take(entry: &mut Map<String, Value>, path: &str) -> Result<Option<Self>, Corrupt> {
+        let claimed_by: Option<String> = optional(entry, path, "claimed_by")?;
+        let claim = Self {
+            claimed_by: claimed_by.clone().unwrap_or_default(),
+            claimed_at: optional(entry, path, "claimed_at")?,
+            claim_id: optional(entry, path, "claim_id")?,
+            lease: match (optional(entry, path, "lease")?, optional(entry, path, "lease_until")?) {
+                (Some(length), Some(until)) => Some(Lease { length, until }),
+                (None, None) => None,
+                (Some(_), None) => return Err(corrupt(path, "has a lease, but no lease_until")),
+                (None, Some(_)) => return Err(corrupt(path, "has a lease_until, but no lease")),
+            },
+            note: optional(entry, path, "note")?,
+            claimed_host: optional(entry, path, "claimed_host")?,
+            claimed_user: optional(entry, path, "claimed_user")?,
+            claimed_repo: optional(entry, path, "claimed_repo")?,
+            claimed_mount: optional(entry, path, "claimed_mount")?,
+        };
+        Ok(claimed_by.map(|_| claim))
+    }
+}

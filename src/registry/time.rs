@@ -1,0 +1,184 @@
+//! Points in time and stretches of it, as the registry and the command line write them.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A point in time, to the microsecond: written in ISO 8601, UTC, with an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(Timestamp);
+
+impl Time {
+    /// The point that so many microseconds after 1970, UTC, is; the last there is, where that is too late.
+    pub fn from_unix_micros(micros: i64) -> Self {
+        Self(Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)).to_the_microsecond()
+    }
+
+    /// Reads ISO 8601 with an offset or `Z`.
+    ///
+    /// # Errors
+    /// A sentence that says what a time looks like.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let time: Result<Timestamp, _> = text.parse();
+        time.map(|time| Self(time).to_the_microsecond()).map_err(|_| {
+            format!("`{}` is no time such as `2026-03-01T17:22:10.000000+00:00`", text.escape_debug())
+        })
+    }
+
+    /// The point so much later; the last there is, where that is too late.
+    #[must_use]
+    pub fn after(self, span: Span) -> Self {
+        let seconds = SignedDuration::from_secs(i64::try_from(span.duration().as_secs()).unwrap_or(i64::MAX));
+        Self(self.0.checked_add(seconds).unwrap_or(Timestamp::MAX)).to_the_microsecond()
+    }
+
+    /// How long it is from an earlier point to this one; nothing from a later one.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::try_from(self.0.duration_since(earlier.0)).unwrap_or_default()
+    }
+
+    /// As people read it: to the minute.
+    pub fn to_the_minute(self) -> String {
+        self.0.strftime("%Y-%m-%d %H:%M UTC").to_string()
+    }
+
+    fn to_the_microsecond(self) -> Self {
+        let whole = Timestamp::new(self.0.as_second(), self.0.subsec_nanosecond() / 1000 * 1000);
+        Self(whole.unwrap_or(self.0))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").fmt(f)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// A stretch of time as people write it: `10s`, `5m`, `8h` or `2d`. It is shown as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    count: u64,
+    unit: Unit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Seconds,
+    Minutes,
+    Hours,
+    Days,
+}
+
+impl Unit {
+    const ALL: [Self; 4] = [Self::Seconds, Self::Minutes, Self::Hours, Self::Days];
+
+    fn letter(self) -> char {
+        match self {
+            Self::Seconds => 's',
+            Self::Minutes => 'm',
+            Self::Hours => 'h',
+            Self::Days => 'd',
+        }
+    }
+
+    fn seconds(self) -> u64 {
+        match self {
+            Self::Seconds => 1,
+            Self::Minutes => 60,
+            Self::Hours => 60 * 60,
+            Self::Days => 24 * 60 * 60,
+        }
+    }
+}
+
+impl Span {
+    /// Reads a whole number and a unit.
+    ///
+    /// # Errors
+    /// A sentence that says what a duration looks like.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || "write a whole number and a unit, such as `10s`, `5m`, `8h` or `2d`".to_owned();
+        let unit = Unit::ALL.into_iter().find(|unit| text.ends_with(unit.letter())).ok_or_else(wrong)?;
+        let digits = text.trim_end_matches(unit.letter());
+        let count: u64 = digits.parse().map_err(|_| wrong())?;
+        // Neither a sign, nor zeros in front, nor more than there are seconds to count.
+        let span = Self { count, unit };
+        let is_plain = span.to_string() == text && count.checked_mul(unit.seconds()).is_some();
+        is_plain.then_some(span).ok_or_else(wrong)
+    }
+
+    /// How long it is.
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.count.saturating_mul(self.unit.seconds()))
+    }
+
+    /// Whether it is no time at all.
+    pub fn is_zero(self) -> bool {
+        self.count == 0
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.count, self.unit.letter())
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_shown_as_they_were_written() {
+        for (text, seconds) in [("10s", 10), ("5m", 300), ("8h", 28_800), ("2d", 172_800), ("0s", 0)] {
+            let span = Span::parse(text).unwrap();
+            assert_eq!((span.to_string(), span.duration().as_secs()), (text.to_owned(), seconds));
+        }
+        for text in ["", "s", "10", "-1s", "+1s", "01s", "1.5h", "1w", "10é", "1ss", "99999999999999999999d"]
+        {
+            assert!(Span::parse(text).is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn times_read_back_and_never_run_over() {
+        let time = Time::parse("2026-03-01T17:22:10.5+01:00").unwrap();
+        assert_eq!(time.to_string(), "2026-03-01T16:22:10.500000+00:00");
+        assert_eq!(time.to_the_minute(), "2026-03-01 16:22 UTC");
+        let later = time.after(Span::parse("8h").unwrap());
+        assert_eq!(later.since(time), Duration::from_hours(8));
+        assert_eq!(time.since(later), Duration::ZERO);
+        let last = time.after(Span::parse("200000000000000d").unwrap());
+        assert_eq!(Time::parse(&last.to_string()), Ok(last));
+        assert!(last > later);
+        for text in ["", "yesterday", "2026-03-01", "2026-03-01T17:22:10"] {
+            assert!(Time::parse(text).is_err(), "{text:?} was taken");
+        }
+    }
+}
