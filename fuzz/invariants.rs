@@ -10,7 +10,7 @@ use kinfra::registry::{Corrupt, Registry};
 use kinfra::slot::RelPath;
 use kinfra::spec::Spec;
 use kinfra::spec::mistake::{self, Mistake, Source, SourceKind};
-use kinfra::{embedded, migrate, template};
+use kinfra::{dotenv, embedded, migrate};
 
 /// A `slots.toml` is a spec whose ports never meet, or has mistakes that can be shown, if they are to be.
 pub fn spec(bytes: &[u8], mistakes_are_shown: bool) {
@@ -214,17 +214,24 @@ const OURS: [&str; 9] = [
     "files",
 ];
 
-/// A value is written on one line, from which Compose reads it back, or is refused for a control character.
+/// A value is written on one line, from which Compose and kinfra read it back, or is refused for a control character. An
+/// env file is read, or refused for one of its lines.
 pub fn values(bytes: &[u8]) {
     let Ok(value) = str::from_utf8(bytes) else { return };
     let cannot = value.contains(|c: char| c.is_ascii_control() && !"\n\r\t".contains(c));
-    match template::dotenv(value) {
+    match dotenv::quote(value) {
         Ok(written) => {
             assert!(!cannot, "{value:?} was written as {written:?}");
             assert!(!written.contains(|c: char| c.is_ascii_control()), "{written:?} of {value:?}");
             assert_eq!(read_back(&written).as_deref(), Some(value), "{written:?}");
+            let variables = dotenv::read(&format!("VALUE={written}"));
+            let read = variables.as_ref().ok().and_then(|variables| variables.get("VALUE"));
+            assert_eq!(read.map(String::as_str), Some(value), "{written:?}");
         }
         Err(reason) => assert!(cannot && !reason.is_empty(), "{value:?} was refused: {reason:?}"),
+    }
+    if let Err(mistake) = dotenv::read(value) {
+        assert!((1..=value.lines().count()).contains(&mistake.line), "{mistake} in {value:?}");
     }
 }
 

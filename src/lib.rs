@@ -9,7 +9,8 @@
 //! The code is organised by stage, and each arrow is one function. Everything up to [`plan`] is pure: the same spec,
 //! templates and observations give the same plan, byte for byte. What touches the machine lives in [`host`]; only
 //! [`apply`] changes a pool. The modules import in one direction only, which a test holds:
-//! fault, digest, slot, proof, template, init · spec, registry · desired, pools · observe · diff · plan, saved · apply · report · commands.
+//! fault, digest, slot, proof, dotenv, template, init · spec, registry · desired, pools · observe · diff · plan, saved · apply ·
+//! report · commands.
 
 pub mod apply;
 pub mod cli;
@@ -18,6 +19,7 @@ pub mod desired;
 pub mod diff;
 pub mod digest;
 pub mod doctor;
+pub mod dotenv;
 pub mod embedded;
 pub mod fault;
 pub mod host;

@@ -12,6 +12,7 @@ const ORDER: [&str; 26] = [
     "digest",
     "slot",
     "proof",
+    "dotenv",
     "template",
     "init",
     "spec",

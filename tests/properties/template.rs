@@ -1,6 +1,6 @@
 //! Values in env files, read back by the rules of the parser in Compose v2.
 
-use kinfra::template::dotenv;
+use kinfra::dotenv;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -8,6 +8,7 @@ use super::check;
 
 properties! {
     a_value_reads_back_from_one_line: 512,
+    what_is_read_is_what_compose_reads: 512,
 }
 
 fn value() -> impl Strategy<Value = String> {
@@ -20,12 +21,34 @@ fn value() -> impl Strategy<Value = String> {
 fn a_value_reads_back_from_one_line(cases: u32) {
     check(cases, value(), |value| {
         let cannot = value.chars().any(|c| c.is_ascii_control() && !"\n\r\t".contains(c));
-        let written = dotenv(&value);
+        let written = dotenv::quote(&value);
         prop_assert_eq!(written.is_err(), cannot);
         if let Ok(written) = written {
             prop_assert!(!written.contains(|c: char| c.is_ascii_control()), "{written:?}");
             let rest = "\nNEXT=1\n";
-            prop_assert_eq!(read(&format!("{written}{rest}")), Some((value, rest.to_owned())), "{}", written);
+            let expected = Some((value.clone(), rest.to_owned()));
+            prop_assert_eq!(read(&format!("{written}{rest}")), expected, "{}", written);
+            let file = dotenv::read(&format!("VALUE={written}{rest}")).map_err(|mistake| mistake.to_string());
+            let expected =
+                [("NEXT", "1"), ("VALUE", &value)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+            prop_assert_eq!(file, Ok(expected.into_iter().collect()), "{}", written);
+        }
+        Ok(())
+    });
+}
+
+/// Values as people might write them, mostly wrong: what is taken for one is what Compose takes it for.
+fn what_is_read_is_what_compose_reads(cases: u32) {
+    let written = value().prop_map(|value| value.replace(['\0', '\r'], ""));
+    let quotes = select(vec!["", "'", "\""]);
+    let written = (quotes, written).prop_map(|(quote, value)| format!("{quote}{value}{quote}"));
+    check(cases, written, |written| {
+        if let Ok(variables) = dotenv::read(&format!("VALUE={written}"))
+            && variables.len() == 1
+        {
+            let written = written.trim_start_matches(|c: char| c.is_whitespace() && c != '\n');
+            let read = read(written).map(|(value, _)| value);
+            prop_assert_eq!(variables.get("VALUE").cloned(), read, "{}", written);
         }
         Ok(())
     });
