@@ -1,9 +1,10 @@
 //! The command line, as typed.
 
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::plan::{Flag, Options};
@@ -40,6 +41,8 @@ Exit codes, the same for every verb:
    7  Docker failed
   64  the command line is wrong
   65  slots.toml or a template is invalid
+ 126  exec: the command cannot be executed
+ 127  exec: there is no such command; every other code of exec is the command's own
  130  interrupted: what was in flight is completed and saved";
 
 /// The verbs.
@@ -57,6 +60,10 @@ pub enum Verb {
     Claim(ClaimArgs),
     /// Give the slot of this worktree back
     Release(ReleaseArgs),
+    /// Print the variables of this worktree's slot, for a shell to evaluate
+    Env(EnvArgs),
+    /// Run a command with the variables of this worktree's slot
+    Exec(ExecArgs),
     /// List the provisioned slots
     Slots(ListArgs),
     /// List every port of every declared slot
@@ -287,6 +294,44 @@ pub struct ReleaseArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
+}
+
+/// `kinfra env`
+#[derive(Debug, Args)]
+pub struct EnvArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// The language to print them in
+    #[arg(long, value_enum, default_value_t = EnvFormat::Shell)]
+    pub format: EnvFormat,
+}
+
+/// The languages of `kinfra env`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EnvFormat {
+    /// For `eval` in sh, bash, zsh and other POSIX shells
+    Shell,
+    /// For `source` in fish
+    Fish,
+    /// An env file
+    Dotenv,
+    /// One JSON document
+    Json,
+}
+
+/// `kinfra exec`
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+    /// The command, and what it is given
+    #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
 }
 
 /// `kinfra doctor`

@@ -11,6 +11,9 @@ use std::str::Chars;
 /// Variables with their values, by name.
 pub type Variables = BTreeMap<String, String>;
 
+/// A name and a value.
+type Variable = (String, String);
+
 /// A line of an env file that cannot be taken for a variable, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
@@ -91,7 +94,7 @@ fn newlines(text: &str) -> usize {
 }
 
 /// Reads a line, or more where a quoted value goes on: the variable in it, if there is one, and what follows.
-fn statement(text: &str) -> Result<(Option<(String, String)>, &str), String> {
+fn statement(text: &str) -> Result<(Option<Variable>, &str), String> {
     let (line, after) = text.split_once('\n').unwrap_or((text, ""));
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {

@@ -26,6 +26,10 @@ pub enum Exit {
     Usage = 64,
     /// `slots.toml` or a template is invalid.
     Spec = 65,
+    /// `exec`: the command is there and cannot be executed, as shells say it.
+    NotExecutable = 126,
+    /// `exec`: there is no such command, as shells say it.
+    NoCommand = 127,
     /// Interrupted: what was in flight is completed and committed.
     Interrupted = 130,
 }
@@ -72,6 +76,11 @@ impl Fault {
     /// `slots.toml` or a template is wrong.
     pub fn spec(message: impl Into<String>) -> Self {
         Self::new(Exit::Spec, message)
+    }
+
+    /// The command that kinfra was to become could not be started.
+    pub fn command(is_there: bool, message: impl Into<String>) -> Self {
+        Self::new(if is_there { Exit::NotExecutable } else { Exit::NoCommand }, message)
     }
 
     fn new(exit: Exit, message: impl Into<String>) -> Self {

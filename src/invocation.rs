@@ -1,10 +1,12 @@
 //! The facts of one run, gathered once: where kinfra was started, by whom, and whose home it is.
 
 use std::env;
+use std::ffi::OsString;
 
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
 
+use crate::dotenv::Variables;
 use crate::fault::Fault;
 use crate::host;
 
@@ -41,4 +43,12 @@ impl Invocation {
         let user = name("USER").or_else(|| name("LOGNAME")).unwrap_or_else(number);
         Ok(Self { here, home, state, user })
     }
+}
+
+/// The environment that kinfra was called with, as far as it is text.
+pub fn environment() -> Variables {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.to_string_lossy().into()))
+    };
+    env::vars_os().filter_map(text).collect()
 }

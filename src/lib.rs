@@ -21,6 +21,7 @@ pub mod digest;
 pub mod doctor;
 pub mod dotenv;
 pub mod embedded;
+pub mod environment;
 pub mod fault;
 pub mod host;
 pub mod init;

@@ -24,6 +24,8 @@ fn every_exit_code_is_listed() {
         Exit::Docker,
         Exit::Usage,
         Exit::Spec,
+        Exit::NotExecutable,
+        Exit::NoCommand,
         Exit::Interrupted,
     ];
     assert_eq!(listed, all.map(|exit| exit as i32));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kinfra::embedded;
 
 /// The modules in the order of the pipeline. Each imports only from those before it.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 27] = [
     "fault",
     "digest",
     "slot",
@@ -17,6 +17,7 @@ const ORDER: [&str; 26] = [
     "init",
     "spec",
     "registry",
+    "environment",
     "lease",
     "desired",
     "pools",

@@ -23,6 +23,7 @@ mod destroy;
 mod diff;
 mod disk;
 mod doctor;
+mod env;
 mod examples;
 mod help;
 mod house;

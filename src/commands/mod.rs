@@ -14,6 +14,9 @@ mod approve;
 mod claim;
 mod destroy;
 mod doctor;
+mod env;
+mod exec;
+mod held;
 mod index;
 mod init;
 mod plan;
@@ -28,7 +31,7 @@ mod worktree;
 /// Runs a verb.
 pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
     host::signals::survive_file_size_limit()?;
-    host::fs::set_umask();
+    let umask = host::fs::set_umask();
     match verb {
         Verb::Plan(args) => plan::run(&args, invocation),
         Verb::Apply(args) | Verb::Sandbox(SandboxVerb::Provision(args)) => apply::run(&args, invocation),
@@ -36,6 +39,8 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Destroy(args) => destroy::run(&args, invocation),
         Verb::Claim(args) => claim::run(&args, invocation),
         Verb::Release(args) => release::run(&args, invocation),
+        Verb::Env(args) => env::run(&args, invocation),
+        Verb::Exec(args) => exec::run(&args, umask, invocation),
         Verb::Init(args) => init::run(&args, invocation),
         Verb::Doctor(args) => doctor::run(&args, invocation),
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),

@@ -8,6 +8,7 @@ pub mod identity;
 pub mod index;
 pub mod lock;
 pub mod net;
+pub mod program;
 pub mod replace;
 pub mod root;
 pub mod signals;

@@ -8,6 +8,7 @@ use serde_json::Value;
 pub mod claim;
 pub mod diff;
 pub mod doctor;
+pub mod env;
 pub mod init;
 pub mod json;
 pub mod outcome;

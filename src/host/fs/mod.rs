@@ -18,7 +18,7 @@ use crate::slot::{FileMode, Obstacle};
 
 mod write;
 
-pub use write::{Scratch, replace_named, set_umask};
+pub use write::{Scratch, Umask, replace_named, set_umask};
 
 /// An open directory.
 #[derive(Debug)]

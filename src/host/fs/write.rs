@@ -16,9 +16,20 @@ use crate::slot::FileMode;
 const PRIVATE_DIR: Mode = Mode::RWXU;
 
 /// Gives what kinfra makes the modes it asks for, whatever umask it was started with: one of 0777 would lock it out of
-/// its own files, and setting modes by name afterwards could reach through a link.
-pub fn set_umask() {
-    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+/// its own files, and setting modes by name afterwards could reach through a link. Gives back the one it replaced.
+pub fn set_umask() -> Umask {
+    Umask(rustix::process::umask(Mode::RWXG | Mode::RWXO))
+}
+
+/// The umask that kinfra was started with.
+#[derive(Debug, Clone, Copy)]
+pub struct Umask(Mode);
+
+impl Umask {
+    /// Puts it back, for a program that takes kinfra's place.
+    pub fn restore(self) {
+        rustix::process::umask(self.0);
+    }
 }
 
 /// A private directory outside every pool, for other programs to read from. It is removed when it is dropped.

@@ -1,0 +1,33 @@
+//! `kinfra exec`
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+
+use anyhow::{Context as _, Result};
+
+use super::held;
+use crate::cli::ExecArgs;
+use crate::environment::Change;
+use crate::fault::{Exit, Fault};
+use crate::host::fs::Umask;
+use crate::host::program::become_program;
+use crate::invocation::{self, Invocation};
+
+/// Comes back only when the command could not be started.
+pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
+    let held = held::find(&args.pool, invocation)?.ok_or_else(|| held::none(invocation))?;
+    let change = Change::to_slot(held.variables()?, &held.prefix, &invocation::environment());
+    let (program, arguments) = args.command.split_first().context("no command was given")?;
+    let unset = change.unset.iter().map(String::as_str);
+    let set = change.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let error = become_program(program, arguments.iter().map(OsString::as_os_str), unset, set, umask);
+    let is_there = error.kind() != ErrorKind::NotFound;
+    let program = program.to_string_lossy();
+    let program = program.escape_debug();
+    let message = if is_there {
+        format!("`{program}` cannot be executed: {error}")
+    } else {
+        format!("`{program}` is not found: there is no such command, or what it needs to run is not there")
+    };
+    Err(Fault::command(is_there, message).into())
+}

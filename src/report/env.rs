@@ -1,0 +1,43 @@
+//! The variables of a slot, in the languages that shells and programs read.
+
+use serde_json::json;
+
+use super::{FORMAT_VERSION, document};
+use crate::dotenv::{self, Variables, is_name};
+use crate::environment::Change;
+use crate::slot::SlotId;
+
+/// A change of the environment for `eval` in a POSIX shell.
+pub fn shell(change: &Change) -> String {
+    let quoted = |value: &str| format!("'{}'", value.replace('\'', r"'\''"));
+    lines(change, "unset -v", |name, value| format!("export {name}={}\n", quoted(value)))
+}
+
+/// A change of the environment for `source` in fish.
+pub fn fish(change: &Change) -> String {
+    let quoted = |value: &str| format!("'{}'", value.replace('\\', r"\\").replace('\'', r"\'"));
+    lines(change, "set -e", |name, value| format!("set -gx {name} {}\n", quoted(value)))
+}
+
+fn lines(change: &Change, unset: &str, set: impl Fn(&str, &str) -> String) -> String {
+    // No shell can hold any other name, and none is to read it as something else.
+    let unset = change.unset.iter().filter(|name| is_name(name)).map(|name| format!("{unset} {name}\n"));
+    unset.chain(change.set.iter().map(|(name, value)| set(name, value))).collect()
+}
+
+/// The variables as an env file.
+///
+/// # Errors
+/// A sentence that says which of them an env file cannot hold.
+pub fn dotenv(variables: &Variables) -> Result<String, String> {
+    let line = |(name, value): (&String, &String)| {
+        let value = dotenv::quote(value).map_err(|reason| format!("`{name}` cannot be written: {reason}"))?;
+        Ok(format!("{name}={value}\n"))
+    };
+    variables.iter().map(line).collect()
+}
+
+/// The variables as one JSON document.
+pub fn json(slot: SlotId, variables: &Variables) -> String {
+    document(&json!({ "format_version": FORMAT_VERSION, "slot_id": slot, "variables": variables }))
+}
