@@ -1,7 +1,8 @@
 //! The command line, as typed.
 
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -74,6 +75,11 @@ pub enum Verb {
     Init(InitArgs),
     /// Check this machine and the pool, and say what to do
     Doctor(DoctorArgs),
+    /// Print what a shell needs to complete commands, slots and profiles
+    Completions(CompletionsArgs),
+    /// Print a page of the manual
+    #[command(hide = true)]
+    Man(ManArgs),
     /// The old spelling of the same verbs
     #[command(subcommand)]
     Sandbox(SandboxVerb),
@@ -95,10 +101,10 @@ pub enum SandboxVerb {
 #[derive(Debug, Clone, Args)]
 pub struct PoolArgs {
     /// The spec [default: slots.toml here or in a parent within the repository, else the embedded one]
-    #[arg(long, value_name = "FILE", env = "KINFRA_SPEC", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "KINFRA_SPEC", hide_env_values = true)]
     pub spec: Option<Utf8PathBuf>,
     /// The directory the pool lives in [default: the spec's]
-    #[arg(long, value_name = "DIR", env = "KINFRA_ROOT", hide_env_values = true)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "KINFRA_ROOT", hide_env_values = true)]
     pub root: Option<Utf8PathBuf>,
 }
 
@@ -266,7 +272,7 @@ pub struct ClaimArgs {
     #[arg(long, value_name = "N", value_parser = slot_id)]
     pub slot: Option<SlotId>,
     /// The directory that holds the slot [default: the worktree kinfra runs in, else the current directory]
-    #[arg(long = "for", value_name = "PATH")]
+    #[arg(long = "for", value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub owner: Option<Utf8PathBuf>,
     /// Print one JSON document
     #[arg(long)]
@@ -294,6 +300,22 @@ pub struct ReleaseArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
+}
+
+/// `kinfra completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// `kinfra man`
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The verb that the page is about [default: kinfra itself]
+    #[arg(value_name = "VERB")]
+    pub verb: Option<String>,
 }
 
 /// `kinfra env`
@@ -330,7 +352,13 @@ pub struct ExecArgs {
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
     /// The command, and what it is given
-    #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(
+        value_name = "CMD",
+        value_hint = ValueHint::CommandWithArguments,
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
     pub command: Vec<OsString>,
 }
 

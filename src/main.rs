@@ -1,5 +1,6 @@
 //! `kinfra`: parses the command line, runs the verb, prints the error chain, exits with its code.
 
+use std::env;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -11,15 +12,22 @@ use kinfra::fault::{Exit, exit_of};
 use kinfra::invocation::Invocation;
 
 fn main() -> ExitCode {
-    let exit = match Cli::try_parse() {
-        Ok(cli) => run(cli).unwrap_or_else(|error| report(&error)),
-        Err(shown) => {
-            // A closed pipe is no error, and there is nobody left to tell of another.
-            let _ = shown.print();
-            if shown.use_stderr() { Exit::Usage } else { Exit::Done }
-        }
+    let exit = match commands::answer(env::args_os()) {
+        Ok(true) => Exit::Done,
+        Ok(false) => match Cli::try_parse() {
+            Ok(cli) => run(cli).unwrap_or_else(|error| report(&error)),
+            Err(shown) => show(&shown),
+        },
+        Err(shown) => show(&shown),
     };
     ExitCode::from(exit as u8)
+}
+
+/// Shows what clap says: help, or what is wrong with the command line.
+fn show(shown: &clap::Error) -> Exit {
+    // A closed pipe is no error, and there is nobody left to tell of another.
+    let _ = shown.print();
+    if shown.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
 fn run(cli: Cli) -> Result<Exit> {

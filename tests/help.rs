@@ -39,9 +39,21 @@ fn every_exit_code_is_listed() {
 
 #[test]
 fn every_verb_says_what_its_flags_do() {
-    for verb in
-        ["plan", "apply", "destroy", "claim", "release", "slots", "ports", "validate", "init", "doctor"]
-    {
+    for verb in [
+        "plan",
+        "apply",
+        "destroy",
+        "claim",
+        "release",
+        "env",
+        "exec",
+        "completions",
+        "slots",
+        "ports",
+        "validate",
+        "init",
+        "doctor",
+    ] {
         let help = Machine::new().kinfra(&format!("{verb} --help")).exits(0).stdout;
         let options = help.split("Options:").nth(1).expect("options").lines();
         for (line, next) in

@@ -16,6 +16,7 @@ mod acceptance;
 mod apply;
 mod change;
 mod claim;
+mod completions;
 mod compose;
 mod corpus;
 mod crash;

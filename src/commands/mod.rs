@@ -12,6 +12,7 @@ use crate::invocation::Invocation;
 mod apply;
 mod approve;
 mod claim;
+mod completions;
 mod destroy;
 mod doctor;
 mod env;
@@ -19,6 +20,7 @@ mod exec;
 mod held;
 mod index;
 mod init;
+mod man;
 mod plan;
 mod pool;
 mod ports;
@@ -27,6 +29,8 @@ mod saved;
 mod slots;
 mod validate;
 mod worktree;
+
+pub use completions::answer;
 
 /// Runs a verb.
 pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
@@ -46,6 +50,8 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),
         Verb::Validate(args) => validate::run(&args, invocation),
         Verb::Ports(args) => ports::run(&args, invocation),
+        Verb::Completions(args) => completions::run(&args),
+        Verb::Man(args) => man::run(&args),
         Verb::ExitCodes => {
             print(&format!("{}\n", crate::cli::EXIT_CODES)).map(|()| Exit::Done).map_err(Into::into)
         }

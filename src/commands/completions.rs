@@ -1,0 +1,87 @@
+//! `kinfra completions`, and the answers to what shells then ask at each press of Tab.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use clap::{Command, CommandFactory as _, Parser as _};
+use clap_complete::env::Shells;
+use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate};
+
+use super::{pool, print};
+use crate::cli::{Cli, CompletionsArgs, PoolArgs, Verb};
+use crate::fault::Exit;
+use crate::host::root::Root;
+use crate::invocation::Invocation;
+use crate::observe::registry;
+
+/// The variable by which a shell that asks says which it is.
+const VARIABLE: &str = "KINFRA_COMPLETE";
+
+/// The name that a shell completes, and that it asks.
+const NAME: &str = "kinfra";
+
+pub(super) fn run(args: &CompletionsArgs) -> Result<Exit> {
+    let shell = args.shell.to_string();
+    let shells = Shells::builtins();
+    let completer =
+        shells.completer(&shell).ok_or_else(|| anyhow!("{shell} cannot be told how to complete"))?;
+    let mut text = Vec::new();
+    completer.write_registration(VARIABLE, NAME, NAME, NAME, &mut text)?;
+    print(&String::from_utf8(text)?)?;
+    Ok(Exit::Done)
+}
+
+/// Answers a shell that asks what could come next. Whether one did; every other run pays for a look at a variable.
+///
+/// # Errors
+/// What clap says of the question.
+pub fn answer(arguments: impl IntoIterator<Item = OsString>) -> clap::error::Result<bool> {
+    CompleteEnv::with_factory(command)
+        .var(VARIABLE)
+        .bin(NAME)
+        .completer(NAME)
+        .try_complete(arguments, Some(Path::new(".")))
+}
+
+/// The command line, and where its values come from.
+fn command() -> Command {
+    let slots = |slots: &'static str| {
+        move |verb: Command| verb.mut_arg(slots, |arg| arg.add(ArgValueCandidates::new(self::slots)))
+    };
+    let lists = |verb: Command| slots("exclude")(slots("only")(verb));
+    Cli::command()
+        .mut_subcommand("plan", lists)
+        .mut_subcommand("apply", lists)
+        .mut_subcommand("claim", slots("slot"))
+        .mut_subcommand("release", slots("slot"))
+}
+
+/// The slots of the pool, each with what tells it from the others. Whatever is wrong with the pool, a shell is not told.
+fn slots() -> Vec<CompletionCandidate> {
+    live_slots().unwrap_or_default()
+}
+
+fn live_slots() -> Result<Vec<CompletionCandidate>> {
+    let (args, invocation) = (pool_args()?, Invocation::gather()?);
+    let root = pool::declared(&args, &invocation)?.root(&args, &invocation)?;
+    let Some(root) = Root::open(&root)? else { return Ok(Vec::new()) };
+    let slots = registry(&root)?.0.slots.into_iter();
+    let candidates = slots.enumerate().map(|(place, (id, entry))| {
+        let holder = entry
+            .claim
+            .as_ref()
+            .map_or("free", |claim| claim.claimed_by.rsplit('/').next().unwrap_or_default());
+        let help = format!("{}, {}", entry.provisioned.profile, holder.escape_debug());
+        CompletionCandidate::new(id.to_string()).help(Some(help.into())).display_order(Some(place))
+    });
+    Ok(candidates.collect())
+}
+
+/// The pool that the environment names.
+fn pool_args() -> Result<PoolArgs> {
+    let Verb::Ports(args) = Cli::try_parse_from([NAME, "ports"])?.verb else {
+        return Err(anyhow!("`ports` is another verb"));
+    };
+    Ok(args.pool)
+}
