@@ -27,6 +27,7 @@ mod doctor;
 mod env;
 mod examples;
 mod help;
+mod hooks;
 mod house;
 mod init;
 mod interrupt;

@@ -1,0 +1,156 @@
+//! What the README offers for other tools' hooks, taken out of it and run with real worktrees of git.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::{Machine, Run};
+
+const README: &str = include_str!("../README.md");
+
+/// The first block of code after the README's words "In `path`" in its section on tools.
+fn snippet(path: &str) -> &'static str {
+    let (_, section) = README.split_once("\n## In your tools\n").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("a section after it");
+    let (_, after) =
+        section.split_once(&format!("In `{path}`")).unwrap_or_else(|| panic!("nothing on {path}"));
+    let (_, block) = after.split_once("\n```").expect("a block");
+    let (_, text) = block.split_once('\n').expect("a first line");
+    text.split_once("```\n").expect("the end of a block").0
+}
+
+/// A repository with an applied pool of two slots, and a name that a shell could trip over.
+struct Repository {
+    machine: Machine,
+}
+
+impl Repository {
+    fn new() -> Self {
+        let repository = Self { machine: Machine::small() };
+        repository.git(&["init", "--quiet"]);
+        repository.git(&["add", "."]);
+        repository.git(&["commit", "--quiet", "--message", "the pool"]);
+        repository.machine.kinfra("apply").exits(0);
+        repository
+    }
+
+    /// A command that knows git and kinfra.
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>, dir: &Path) -> Command {
+        let bin = Path::new(env!("CARGO_BIN_EXE_kinfra")).parent().expect("a directory");
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new(program);
+        command.current_dir(dir).env_clear().env("HOME", self.machine.home()).env("PATH", path);
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("CLAUDE_PROJECT_DIR", self.project());
+        for who in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{who}_NAME"), "dev").env(format!("GIT_{who}_EMAIL"), "dev@example.com");
+        }
+        command
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let run = Run::of(self.command("git", &self.machine.project()).args(arguments));
+        assert_eq!(run.code, Some(0), "git {arguments:?}: {run:?}");
+    }
+
+    fn project(&self) -> PathBuf {
+        self.machine.project().canonicalize().expect("a directory")
+    }
+
+    /// Writes an executable of the README's into the repository.
+    fn install(&self, path: &str) {
+        self.machine.write(path, snippet(path));
+        self.machine.set_mode(path, 0o755);
+    }
+
+    /// Who holds the slots: the last names of their directories.
+    fn holders(&self) -> Vec<String> {
+        let slots: Value =
+            serde_json::from_str(&self.machine.kinfra("slots --json").exits(0).stdout).expect("JSON");
+        let slots = slots["slots"].as_array().expect("slots").iter();
+        let holders =
+            slots.filter_map(|slot| slot["claimed_by"].as_str()?.rsplit('/').next().map(str::to_owned));
+        holders.collect()
+    }
+}
+
+#[test]
+fn git_s_post_checkout_claims_for_a_new_worktree_and_only_then() {
+    let repository = Repository::new();
+    repository.install(".git/hooks/post-checkout");
+    repository.git(&["worktree", "add", "--quiet", "-b", "one", "../one tree's"]);
+    assert_eq!(repository.holders(), ["one tree's"]);
+    repository.git(&["checkout", "--quiet", "-b", "other"]);
+    assert_eq!(repository.holders(), ["one tree's"]);
+    repository.git(&["worktree", "add", "--quiet", "../two"]);
+    // A full pool keeps nobody from working.
+    repository.git(&["worktree", "add", "--quiet", "../three"]);
+    assert_eq!(repository.holders(), ["one tree's", "two"]);
+}
+
+#[test]
+fn worktrunk_s_hooks_claim_and_release() {
+    let repository = Repository::new();
+    let hooks: toml::Table = snippet(".config/wt.toml").parse().expect("TOML");
+    repository.git(&["worktree", "add", "--quiet", "../feature"]);
+    let worktree = repository.machine.project().with_file_name("feature");
+    for (hook, holders) in [("pre-start", vec!["feature"]), ("pre-remove", vec![])] {
+        // As worktrunk does: each command by a shell, in the worktree.
+        for (_, command) in hooks[hook].as_table().expect("commands") {
+            let mut shell = repository.command("sh", &worktree);
+            Run::of(shell.arg("-c").arg(command.as_str().expect("a command"))).exits(0);
+        }
+        assert_eq!(repository.holders(), holders, "{hook}");
+    }
+}
+
+/// Calls a hook as Claude Code does: by a shell, with what there is to know on stdin.
+fn call(repository: &Repository, event: &str, mut input: Value) -> Output {
+    let settings: Value = serde_json::from_str(snippet(".claude/settings.json")).expect("JSON");
+    let hook = &settings["hooks"][event][0]["hooks"][0];
+    assert_eq!(hook["type"], "command");
+    input["hook_event_name"] = json!(event);
+    input["cwd"] = json!(repository.project());
+    let mut shell = repository.command("sh", &repository.project());
+    shell.arg("-c").arg(hook["command"].as_str().expect("a command"));
+    shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = shell.spawn().expect("a shell");
+    let mut stdin = child.stdin.take().expect("its stdin");
+    stdin.write_all(input.to_string().as_bytes()).expect("it reads");
+    drop(stdin);
+    child.wait_with_output().expect("its end")
+}
+
+#[test]
+#[ignore = "needs jq"]
+fn claude_code_s_hooks_make_a_worktree_with_a_slot_and_remove_both() {
+    let repository = Repository::new();
+    repository.install(".claude/hooks/worktree-create");
+    repository.install(".claude/hooks/worktree-remove");
+    for name in ["fix-login", "fix-search", "no-slot-left"] {
+        let created = call(&repository, "WorktreeCreate", json!({ "name": name }));
+        let dir = repository.project().join(".claude/worktrees").join(name);
+        assert_eq!(String::from_utf8_lossy(&created.stdout), format!("{}\n", dir.display()), "{created:?}");
+        assert!(created.status.success() && dir.join("slots.toml").is_file(), "{created:?}");
+    }
+    assert_eq!(repository.holders(), ["fix-login", "fix-search"]);
+    // It was edited, and goes all the same: that was asked before.
+    let dir = repository.project().join(".claude/worktrees/fix-login");
+    fs::write(dir.join("notes.txt"), "mine").expect("a file");
+    let removed = call(&repository, "WorktreeRemove", json!({ "worktree_path": dir }));
+    assert!(removed.status.success() && !dir.exists(), "{removed:?}");
+    assert_eq!(repository.holders(), ["fix-search"]);
+}
+
+#[test]
+fn direnv_s_envrc_has_the_variables_of_the_worktree_s_slot() {
+    let repository = Repository::new();
+    repository.machine.kinfra("claim").exits(0);
+    // What direnv's own library makes of the first line is not for here.
+    let text = format!("watch_file() {{ :; }}\n{}\nenv", snippet(".envrc"));
+    let mut bash = repository.command("bash", &repository.project());
+    let run = Run::of(bash.args(["-c", &text]).env("COMPOSE_FILE", "other.yml")).exits(0);
+    run.prints("\nWEB_PORT=8001\n").prints("KINFRA_SLOT=1\n").never_says("COMPOSE_FILE");
+}
