@@ -288,3 +288,42 @@ fn exec_says_why_a_command_does_not_start_as_shells_do() {
     Run::of(command.arg(machine.path("~/notes.txt"))).exits(126).says("notes.txt` cannot be executed: ");
     machine.kinfra("exec").exits(64).says("required arguments were not provided");
 }
+
+/// Gives the claim of slot 1 a lease that ran out long ago.
+fn lease(machine: &Machine) {
+    let mut registry: Value = serde_json::from_str(&machine.read("~/pool/registry.json")).expect("JSON");
+    registry["slots"]["1"]["lease"] = json!("8h");
+    registry["slots"]["1"]["lease_until"] = json!("2026-01-01T00:00:00.000000+00:00");
+    machine.write("~/pool/registry.json", format!("{registry:#}\n"));
+}
+
+#[test]
+fn exec_renews_the_lease_and_holds_no_lock_then_and_env_only_reads() {
+    let machine = claimed();
+    let without_lease = machine.tree();
+    machine.kinfra("exec true").exits(0);
+    assert_eq!(machine.tree(), without_lease);
+    lease(&machine);
+    let before = machine.tree();
+    machine.kinfra("env").exits(0);
+    assert_eq!(machine.tree(), before);
+    let kinfra = env!("CARGO_BIN_EXE_kinfra");
+    machine.kinfra(&format!("exec {kinfra} release --lock-timeout 0s")).exits(0).prints("Released slot 1");
+    let machine = claimed();
+    lease(&machine);
+    machine.kinfra("exec true").exits(0);
+    let registry: Value = serde_json::from_str(&machine.read("~/pool/registry.json")).expect("JSON");
+    let until = registry["slots"]["1"]["lease_until"].as_str().expect("a lease");
+    assert!(until > "2026-01-02", "{until}");
+    assert_eq!(registry["slots"]["1"]["lease"], "8h");
+}
+
+#[test]
+fn a_branch_without_a_spec_still_has_its_slot() {
+    let machine = claimed();
+    machine.remove("slots.toml");
+    machine.kinfra("env").exits(0).prints("export SHOP_WEB_PORT='8001'\n");
+    let mut command = machine.command("exec sh -c");
+    command.arg("echo ${SHOP_WEB_PORT} ${SHOP_OLD-gone}").env("SHOP_OLD", "1");
+    Run::of(&mut command).exits(0).prints_exactly("8001 gone\n");
+}

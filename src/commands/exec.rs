@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use anyhow::{Context as _, Result};
 
-use super::held;
+use super::{held, pool};
 use crate::cli::ExecArgs;
 use crate::environment::Change;
 use crate::fault::{Exit, Fault};
@@ -15,7 +15,9 @@ use crate::invocation::{self, Invocation};
 
 /// Comes back only when the command could not be started.
 pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
-    let held = held::find(&args.pool, invocation)?.ok_or_else(|| held::none(invocation))?;
+    let policy = pool::lock_policy(&args.lock, "kinfra exec");
+    let held = held::find(&args.pool, invocation)?.map_or(Ok(None), |held| held.renew(&policy))?;
+    let held = held.ok_or_else(|| held::none(invocation))?;
     let change = Change::to_slot(held.variables()?, &held.prefix, &invocation::environment());
     let (program, arguments) = args.command.split_first().context("no command was given")?;
     let unset = change.unset.iter().map(String::as_str);

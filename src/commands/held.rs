@@ -4,14 +4,18 @@ use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::claim::applied;
-use super::pool;
+use super::release::kept_fault;
+use super::worktree::{PoolOf, holder, pool_of, this_worktree};
 use crate::cli::PoolArgs;
 use crate::dotenv::{self, Variables};
 use crate::environment::{self, FILE};
 use crate::fault::Fault;
+use crate::host;
 use crate::host::fs::Found;
+use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::invocation::Invocation;
+use crate::lease;
 use crate::observe::registry;
 use crate::registry::Entry;
 use crate::slot::{RelPath, SlotId};
@@ -28,6 +32,8 @@ pub(super) struct Held {
     /// The pool's name.
     pool: String,
     root: Root,
+    /// The name by which the worktree holds it.
+    holder: String,
 }
 
 /// Finds the slot. `None` when this worktree holds none.
@@ -35,24 +41,49 @@ pub(super) struct Held {
 /// # Errors
 /// What keeps the pool from being found or read.
 pub(super) fn find(args: &PoolArgs, invocation: &Invocation) -> Result<Option<Held>> {
-    let declared = pool::declared(args, invocation)?;
-    let owner = pool::this_worktree(invocation)?;
-    let Some(root) = applied(&declared.root(args, invocation)?)? else { return Ok(None) };
-    let (registry, _) = registry(&root)?;
-    let holder = pool::holder(&registry, &owner).to_owned();
-    let is_held = |entry: &Entry| entry.claim.as_ref().is_some_and(|claim| claim.claimed_by == holder);
-    let held = registry.slots.into_iter().find(|(_, entry)| is_held(entry));
-    let (pool, prefix) = (declared.spec.name, declared.spec.env_prefix);
-    Ok(held.map(|(slot, entry)| Held { slot, entry, prefix, pool, root }))
+    let owner = this_worktree(invocation)?;
+    let PoolOf { root, name: pool, env_prefix, declared: _ } = pool_of(&owner, args, invocation)?;
+    let Some(root) = applied(&root)? else { return Ok(None) };
+    let (mut registry, _) = registry(&root)?;
+    let holder = holder(&registry, &owner).to_owned();
+    let slot = lease::held_by(&registry, &holder);
+    let entry = slot.and_then(|slot| registry.slots.remove_entry(&slot));
+    let prefix = env_prefix.unwrap_or_default();
+    Ok(entry.map(|(slot, entry)| Held { slot, entry, prefix, pool, root, holder }))
 }
 
 /// What a verb says that needs a slot.
 pub(super) fn none(invocation: &Invocation) -> Fault {
-    let worktree = pool::this_worktree(invocation).unwrap_or_else(|_| invocation.here.clone());
+    let worktree = this_worktree(invocation).unwrap_or_else(|_| invocation.here.clone());
     Fault::no_slot(format!("`{}` holds no slot: run `kinfra claim` first", worktree.as_str().escape_debug()))
 }
 
 impl Held {
+    /// Lets the claim hold for its lease's length from now on. One that does not run out is left alone. `None` when the slot
+    /// was taken away meanwhile.
+    ///
+    /// # Errors
+    /// What keeps the registry from being saved.
+    pub(super) fn renew(self, policy: &LockPolicy<'_>) -> Result<Option<Self>> {
+        if self.entry.claim.as_ref().is_none_or(|claim| claim.lease.is_none()) {
+            return Ok(Some(self));
+        }
+        let Self { slot, prefix, pool, root, holder, .. } = self;
+        let path = root.path().to_owned();
+        let locked = root.lock(policy)?;
+        let (mut registry, text) = registry(locked.root())?;
+        let renewed = lease::renew(&mut registry, &holder, None, None, host::clock::now());
+        let renewed =
+            renewed.map_err(|kept| kept_fault(&kept, &registry))?.filter(|renewed| *renewed == slot);
+        if renewed.is_none() {
+            return Ok(None);
+        }
+        locked.save_registry(text.as_deref(), &registry.to_text()?)?;
+        drop(locked);
+        let (root, entry) = (Root::open(&path)?, registry.slots.remove(&slot));
+        Ok(root.zip(entry).map(|(root, entry)| Self { slot, entry, prefix, pool, root, holder }))
+    }
+
     /// The slot's directory. The root may have moved since the entry was written.
     pub(super) fn dir(&self) -> Utf8PathBuf {
         self.root.path().join(self.slot.directory())

@@ -19,6 +19,8 @@ use crate::registry::Registry;
 pub(super) struct PoolOf {
     /// Its root.
     pub(super) root: Utf8PathBuf,
+    /// Its name.
+    pub(super) name: String,
     /// What the names of its slots' variables start with. An index that an older kinfra wrote does not say.
     pub(super) env_prefix: Option<String>,
     /// What declares it. `None` where the index knew the pool: the branch need not have the spec.
@@ -36,7 +38,8 @@ pub(super) fn pool_of(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation
     }
     let declared = pool::declared(args, invocation)?;
     let root = declared.root(args, invocation)?;
-    Ok(PoolOf { root, env_prefix: Some(declared.spec.env_prefix.clone()), declared: Some(declared) })
+    let (name, env_prefix) = (declared.spec.name.clone(), Some(declared.spec.env_prefix.clone()));
+    Ok(PoolOf { root, name, env_prefix, declared: Some(declared) })
 }
 
 /// The pool in the index in which an owner holds a slot. What cannot be read is passed over: `plan` tells of it.
@@ -49,7 +52,8 @@ fn noted(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation) -> Option<P
         let entry = Entry::parse(&name, &text.ok()?).ok()?;
         let (registry, _) = registry(&Root::open(entry.root()).ok()??).ok()?;
         lease::held_by(&registry, holder(&registry, owner))?;
-        Some(PoolOf { root: entry.root().to_owned(), env_prefix: entry.env_prefix, declared: None })
+        let root = entry.root().to_owned();
+        Some(PoolOf { root, name: entry.pool, env_prefix: entry.env_prefix, declared: None })
     })
 }
 
