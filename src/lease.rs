@@ -198,6 +198,7 @@ fn hold_on(held: &mut Claim, again: Claim, now: Time) {
         claimed_user,
         claimed_repo,
         claimed_mount,
+        files: _,
     } = again;
     if held.claim_id.is_none() {
         held.claim_id = claim_id;

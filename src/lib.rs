@@ -40,3 +40,4 @@ pub mod slot;
 pub mod spec;
 pub mod template;
 pub mod validate;
+pub mod worktree;

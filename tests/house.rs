@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kinfra::embedded;
 
 /// The modules in the order of the pipeline. Each imports only from those before it.
-const ORDER: [&str; 27] = [
+const ORDER: [&str; 29] = [
     "fault",
     "digest",
     "slot",
@@ -28,6 +28,7 @@ const ORDER: [&str; 27] = [
     "plan",
     "saved",
     "apply",
+    "worktree",
     "doctor",
     "repair",
     "validate",
@@ -39,7 +40,8 @@ const ORDER: [&str; 27] = [
 ];
 
 /// The modules that may touch the machine.
-const USERS_OF_HOST: [&str; 7] = ["host", "observe", "apply", "doctor", "validate", "invocation", "commands"];
+const USERS_OF_HOST: [&str; 8] =
+    ["host", "observe", "apply", "worktree", "doctor", "validate", "invocation", "commands"];
 
 /// The most lines that a source file may have.
 const LONGEST: usize = 450;

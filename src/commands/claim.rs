@@ -16,7 +16,7 @@ use crate::host::root::Root;
 use crate::invocation::Invocation;
 use crate::lease::{self, Application, Denied, Sizes, Wish};
 use crate::observe::{Unfit, registry, unfit};
-use crate::registry::{Claim, ClaimId, Registry, Time};
+use crate::registry::{Claim, ClaimFiles, ClaimId, Registry, Time};
 use crate::report::{self, Paths};
 
 pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
@@ -93,6 +93,7 @@ fn new_claim(registry: &Registry, owner: &Utf8Path, now: Time, invocation: &Invo
         claimed_user: Some(invocation.user.clone()),
         claimed_repo: host::git::repo_of(owner).map(Utf8PathBuf::into_string),
         claimed_mount: host::fs::mount_of(owner).map(Utf8Path::to_string),
+        files: ClaimFiles::default(),
     })
 }
 

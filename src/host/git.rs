@@ -40,6 +40,15 @@ pub fn repo_of(worktree: &Utf8Path) -> Option<Utf8PathBuf> {
     canonical(&git.join(line(&git.join("commondir"))?)).ok()
 }
 
+/// The directory `info` of the repository that a directory is in, which all its worktrees share (gitrepository-layout(5)).
+pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
+    let top = top_of(dir).ok()??;
+    let git = top.join(".git");
+    let repo = if is_directory(&git) { git } else { repo_of(top)? };
+    // What only looks like a repository is left alone.
+    is_directory(&repo.join("objects")).then(|| repo.join("info"))
+}
+
 /// What git knows of a linked worktree, as `git worktree list` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listing {

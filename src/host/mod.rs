@@ -13,3 +13,4 @@ pub mod replace;
 pub mod root;
 pub mod signals;
 pub mod staging;
+pub mod worktree;

@@ -1,12 +1,15 @@
 //! A claim as an entry of the registry holds it: the old tool's two keys, and ours.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
-use super::json::{Corrupt, corrupt, optional};
+use super::json::{Corrupt, corrupt, files, optional};
 use super::time::{Span, Time};
+use crate::digest::Digest;
+use crate::slot::RelPath;
 
 /// A worktree's right to a slot. Only the verbs of a worktree write it, `apply` never does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,17 @@ pub struct Claim {
     pub claimed_repo: Option<String>,
     /// Where the disk is mounted that the directory is on.
     pub claimed_mount: Option<String>,
+    /// What it wrote.
+    pub files: ClaimFiles,
+}
+
+/// The files that a claim wrote, by the hash of each: what is still so goes with the claim.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClaimFiles {
+    /// In the worktree.
+    pub worktree: BTreeMap<RelPath, Digest>,
+    /// In the slot's directory.
+    pub slot: BTreeMap<RelPath, Digest>,
 }
 
 impl Claim {
@@ -44,6 +58,7 @@ impl Claim {
             claimed_user: None,
             claimed_repo: None,
             claimed_mount: None,
+            files: ClaimFiles::default(),
         }
     }
 }
@@ -122,6 +137,10 @@ pub(super) struct OwnKeys<'a> {
     claimed_repo: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     claimed_mount: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    worktree_files: &'a BTreeMap<RelPath, Digest>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    claim_files: &'a BTreeMap<RelPath, Digest>,
 }
 
 impl Claim {
@@ -137,6 +156,7 @@ impl Claim {
             claimed_user,
             claimed_repo,
             claimed_mount,
+            files: ClaimFiles { worktree, slot },
         } = self;
         let own = OwnKeys {
             claim_id: *claim_id,
@@ -147,6 +167,8 @@ impl Claim {
             claimed_user: claimed_user.as_deref(),
             claimed_repo: claimed_repo.as_deref(),
             claimed_mount: claimed_mount.as_deref(),
+            worktree_files: worktree,
+            claim_files: slot,
         };
         (claimed_by, claimed_at.as_deref(), own)
     }
@@ -170,6 +192,10 @@ impl Claim {
             claimed_user: optional(entry, path, "claimed_user")?,
             claimed_repo: optional(entry, path, "claimed_repo")?,
             claimed_mount: optional(entry, path, "claimed_mount")?,
+            files: ClaimFiles {
+                worktree: files(entry, path, "worktree_files")?,
+                slot: files(entry, path, "claim_files")?,
+            },
         };
         Ok(claimed_by.map(|_| claim))
     }

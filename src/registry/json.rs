@@ -1,10 +1,14 @@
 //! JSON that other programs write too, read strictly: no key twice, numbers digit for digit, every mistake with its place.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+
+use crate::digest::Digest;
+use crate::slot::RelPath;
 
 /// Why a text cannot be taken for what it should be, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +75,20 @@ pub(crate) fn inner(
         Some(Value::Object(inner)) => Ok(Some(inner)),
         Some(_) => Err(corrupt(below(path, key), "is not an object")),
     }
+}
+
+/// Takes files and their hashes, which may be missing or null, out of an object.
+pub(crate) fn files(
+    object: &mut Map<String, Value>,
+    path: &str,
+    key: &str,
+) -> Result<BTreeMap<RelPath, Digest>, Corrupt> {
+    let named = object.get(key).and_then(Value::as_object).map_or(0, Map::len);
+    let files: BTreeMap<RelPath, Digest> = optional(object, path, key)?.unwrap_or_default();
+    if files.len() < named {
+        return Err(corrupt(below(path, key), "names one file twice"));
+    }
+    Ok(files)
 }
 
 fn below(path: &str, key: &str) -> String {

@@ -15,12 +15,12 @@ mod claim;
 pub(crate) mod json;
 mod time;
 
-pub use claim::{Claim, ClaimId, Lease};
+pub use claim::{Claim, ClaimFiles, ClaimId, Lease};
 pub use json::Corrupt;
 pub use time::{Span, Time};
 
 use claim::OwnKeys;
-use json::{at_line, corrupt, field, inner, optional};
+use json::{at_line, corrupt, field, files, inner, optional};
 
 /// The version of the format that this kinfra reads and writes.
 const VERSION: u64 = 2;
@@ -249,17 +249,13 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
     let id = SlotId::new(number).filter(|id| id.to_string() == key);
     let id =
         id.ok_or_else(|| corrupt(&path, format!("has slot_id {number}: key and id must be the same slot")))?;
-    let files_named = entry.get("files").and_then(Value::as_object).map_or(0, Map::len);
     let provisioned = Provisioned {
         infrastructure_path: field(&mut entry, &path, "infrastructure_path")?,
         profile: field(&mut entry, &path, "profile")?,
         workers: field(&mut entry, &path, "workers")?,
         ports: field(&mut entry, &path, "ports")?,
-        files: optional(&mut entry, &path, "files")?.unwrap_or_default(),
+        files: files(&mut entry, &path, "files")?,
     };
-    if provisioned.files.len() < files_named {
-        return Err(corrupt(format!("{path}.files"), "names one file twice"));
-    }
     let pending = optional(&mut entry, &path, "pending")?;
     let claim = Claim::take(&mut entry, &path)?;
     let status = field(&mut entry, &path, "status")?;

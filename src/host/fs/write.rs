@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result, bail};
 use camino::Utf8Path;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::{Dir, Found, dir_flags};
@@ -263,6 +263,20 @@ impl Dir {
         });
         closed.with_context(|| format!("could not set the mode of `{}`", self.path.join(name)))?;
         Ok(file)
+    }
+
+    /// Adds lines to the end of a file that is not kinfra's, making it if it is missing.
+    pub fn append(&self, name: &str, lines: &str) -> Result<()> {
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let opened = rustix::fs::openat(&self.handle, name, flags, Mode::from_raw_mode(0o644));
+        let mut file = self.open_regular(name, opened)?;
+        file.write_all(lines.as_bytes())
+            .with_context(|| format!("could not write `{}`", self.path.join(name)))
+    }
+
+    /// Whether this process may make files in the directory.
+    pub fn is_writable(&self) -> bool {
+        rustix::fs::accessat(&self.handle, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty()).is_ok()
     }
 
     /// Makes what the directory lists durable.

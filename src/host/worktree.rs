@@ -1,0 +1,119 @@
+//! A worktree's directory, as far as a claim writes to it: one file beside the user's own, and what keeps git from seeing it.
+
+use anyhow::{Context as _, Result};
+use camino::Utf8Path;
+
+use super::fs::{Dir, Found};
+use super::git;
+use crate::digest::Digest;
+use crate::slot::FileMode;
+
+/// The most that the file may be, in bytes.
+const LIMIT: u64 = 16 << 20;
+/// What is added to a file's name while it is on its way in or out.
+const TEMPORARY: &str = ".kinfra-tmp";
+/// The file in which git keeps what a user does not want to see, in `info` of the repository (gitignore(5)).
+const EXCLUDE: &str = "exclude";
+
+/// A worktree's directory.
+#[derive(Debug)]
+pub struct WorktreeDir {
+    dir: Dir,
+}
+
+impl WorktreeDir {
+    /// Opens the directory; `None` if it cannot be: then it is gone, or not for us.
+    pub fn open(path: &Utf8Path) -> Option<Self> {
+        Dir::open(path).ok().map(|dir| Self { dir })
+    }
+
+    /// What is under a name: the hash of a file's content.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn look(&self, name: &str) -> Result<Found<Digest>> {
+        Ok(match self.dir.read(Utf8Path::new(name), LIMIT)? {
+            Found::Nothing => Found::Nothing,
+            Found::This(content) => Found::This(Digest::of(&content.bytes)),
+            Found::Other(obstacle) => Found::Other(obstacle),
+        })
+    }
+
+    /// Whether files can be made in the directory.
+    pub fn is_writable(&self) -> bool {
+        self.dir.is_writable()
+    }
+
+    /// Writes a file, durably, where nothing is. Says whether something was there.
+    ///
+    /// # Errors
+    /// What keeps it from being written.
+    pub fn write_new(&self, name: &str, text: &str) -> Result<bool> {
+        let temporary = self.clear(name)?;
+        let file = self.dir.write_new(&temporary, text.as_bytes(), FileMode::PRIVATE)?;
+        let path = self.dir.path().join(&temporary);
+        rustix::fs::fsync(&file).with_context(|| format!("could not sync `{path}`"))?;
+        let is_new = self.dir.rename_new(&temporary, &self.dir, name)?;
+        if !is_new {
+            self.dir.remove_file(&temporary)?;
+        }
+        self.dir.sync()?;
+        Ok(is_new)
+    }
+
+    /// Removes a file if it still has the `expected` content. Says whether it is gone.
+    ///
+    /// # Errors
+    /// What keeps it from being removed.
+    pub fn remove(&self, name: &str, expected: Digest) -> Result<bool> {
+        let temporary = self.clear(name)?;
+        match self.look(name)? {
+            Found::Nothing => return Ok(true),
+            Found::This(digest) if digest == expected => {}
+            Found::This(_) | Found::Other(_) => return Ok(false),
+        }
+        // Out of reach before it is looked at once more: what is written to it meanwhile is not lost.
+        if !self.dir.rename_new(name, &self.dir, &temporary)? {
+            return Ok(false);
+        }
+        let is_gone = matches!(self.look(&temporary)?, Found::This(digest) if digest == expected);
+        if is_gone {
+            self.dir.remove_file(&temporary)?;
+        } else {
+            self.dir.rename_new(&temporary, &self.dir, name)?;
+        }
+        self.dir.sync()?;
+        Ok(is_gone)
+    }
+
+    /// Keeps git from showing files of this name in any worktree of the repository, by its own `info/exclude`, which is
+    /// nobody's to commit.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn exclude_from_git(&self, name: &str) -> Result<()> {
+        let Some(info) = git::info_of(self.dir.path()) else { return Ok(()) };
+        let info = Dir::make(&info)?;
+        let text = match info.read(Utf8Path::new(EXCLUDE), LIMIT)? {
+            Found::This(content) => String::from_utf8_lossy(&content.bytes).into_owned(),
+            Found::Nothing | Found::Other(_) => String::new(),
+        };
+        let names = [name.to_owned(), format!("{name}{TEMPORARY}")];
+        let missing = names.iter().filter(|name| !text.lines().any(|line| line.trim_end() == *name));
+        let mut lines: String = missing.flat_map(|name| [name, "\n"]).collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        if !text.is_empty() && !text.ends_with('\n') {
+            lines.insert(0, '\n');
+        }
+        info.append(EXCLUDE, &lines)
+    }
+
+    /// The name for a file on its way, free of what a run left there that was cut short.
+    fn clear(&self, name: &str) -> Result<String> {
+        let temporary = format!("{name}{TEMPORARY}");
+        self.dir.remove_file(&temporary)?;
+        Ok(temporary)
+    }
+}
