@@ -97,7 +97,8 @@ fn comparable(machine: &Machine) -> Vec<(String, String)> {
         None => path.replace(&home, "~"),
     };
     let text = |text: &str| {
-        let lines = text.lines().filter(|line| !line.contains("\"claimed_at\""));
+        let is_own = |line: &&str| ["\"claimed_at\"", "\"claim_id\""].iter().any(|key| line.contains(key));
+        let lines = text.lines().filter(|line| !is_own(line));
         lines.map(|line| line.replace(&home, "~") + "\n").collect::<String>()
     };
     let tree = machine.tree();
