@@ -1,6 +1,7 @@
 //! The command line, as typed.
 
 use camino::Utf8PathBuf;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use crate::plan::{Flag, Options};
 use crate::registry::{ClaimId, Span};
-use crate::slot::SlotId;
+use crate::slot::{ProfileName, SlotId};
 
 /// Provision a declared pool of sandbox slots.
 ///
@@ -65,6 +66,10 @@ pub enum Verb {
     Env(EnvArgs),
     /// Run a command with the variables of this worktree's slot
     Exec(ExecArgs),
+    /// Let the claim of this worktree hold for longer
+    Renew(RenewArgs),
+    /// Release slots whose worktree is gone or whose lease has run out
+    Reap(ReapArgs),
     /// List the provisioned slots
     Slots(ListArgs),
     /// List every port of every declared slot
@@ -271,9 +276,21 @@ pub struct ClaimArgs {
     /// This slot and no other
     #[arg(long, value_name = "N", value_parser = slot_id)]
     pub slot: Option<SlotId>,
+    /// A slot of this profile or a larger one [default: any, the smallest first]
+    #[arg(long, value_name = "PROFILE", value_parser = ProfileName::new, conflicts_with = "slot")]
+    pub profile: Option<ProfileName>,
     /// The directory that holds the slot [default: the worktree kinfra runs in, else the current directory]
     #[arg(long = "for", value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub owner: Option<Utf8PathBuf>,
+    /// Until when the claim holds, from now, such as `8h` [default: until it is released]
+    #[arg(long, value_name = "DURATION", value_parser = lease)]
+    pub lease: Option<Span>,
+    /// Queue until a slot is free, or for so long at most
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse, num_args = 0..=1, require_equals = true)]
+    pub wait: Option<Option<Span>>,
+    /// What others are to know of the claim
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub note: Option<String>,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -291,7 +308,7 @@ pub struct ReleaseArgs {
     /// The slot [default: the one this worktree holds]
     #[arg(value_name = "SLOT", value_parser = slot_id)]
     pub slot: Option<SlotId>,
-    /// Only the claim with this id, wherever it was made
+    /// Only the claim with this id, whoever made it
     #[arg(long, value_name = "ID", value_parser = ClaimId::parse, conflicts_with = "force")]
     pub claim_id: Option<ClaimId>,
     /// Also when somebody else holds it
@@ -362,6 +379,40 @@ pub struct ExecArgs {
     pub command: Vec<OsString>,
 }
 
+/// `kinfra renew`
+#[derive(Debug, Args)]
+pub struct RenewArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// For how long from now [default: as long as the lease was]
+    #[arg(long, value_name = "DURATION", value_parser = lease)]
+    pub lease: Option<Span>,
+    /// The claim with this id, whoever made it [default: the one of this worktree]
+    #[arg(long, value_name = "ID", value_parser = ClaimId::parse)]
+    pub claim_id: Option<ClaimId>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// `kinfra reap`
+#[derive(Debug, Args)]
+pub struct ReapArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// Only show what would be released
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub auto_approve: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
 /// `kinfra doctor`
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -410,6 +461,12 @@ fn slot_ids(text: &str) -> Result<SlotIds, String> {
 fn slot_id(text: &str) -> Result<SlotId, String> {
     let ids = SlotId::parse_list(text)?;
     ids.first().copied().filter(|_| ids.len() == 1).ok_or_else(|| "write one slot id, such as `3`".to_owned())
+}
+
+/// How long a lease is.
+fn lease(text: &str) -> Result<Span, String> {
+    let span = Span::parse(text)?;
+    if span.is_zero() { Err("a lease of no time has run out at once".to_owned()) } else { Ok(span) }
 }
 
 /// A duration such as `10s`, `5m`, `8h` or `2d`.

@@ -83,6 +83,11 @@ impl Fault {
         Self::new(if is_there { Exit::NotExecutable } else { Exit::NoCommand }, message)
     }
 
+    /// Somebody asked kinfra to stop; nothing was done.
+    pub fn interrupted(message: impl Into<String>) -> Self {
+        Self::new(Exit::Interrupted, message)
+    }
+
     fn new(exit: Exit, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { exit, message }

@@ -14,12 +14,12 @@ use crate::fault::Fault;
 use crate::host;
 use crate::host::compose::{self, Answer};
 use crate::host::fs::{Dir, Found};
-use crate::host::git;
 use crate::host::root::{Root, unreadable};
+use crate::host::{git, net};
 use crate::lease::{Doubt, Worktree};
 use crate::migrate;
 use crate::registry::{Claim, Corrupt, Entry, Registry};
-use crate::slot::{FileMode, Obstacle, RelPath, SlotId};
+use crate::slot::{FileMode, Obstacle, Port, PortName, RelPath, SlotId};
 
 /// The most that is read of a file in a slot directory, in bytes.
 const FILE_LIMIT: u64 = 256 << 20;
@@ -112,6 +112,15 @@ pub enum Unfit {
     Foreign,
     /// This file is not there, or something else is in its place.
     Lacks(RelPath),
+    /// Something that is not of the slot listens on one of its ports.
+    Busy {
+        /// What the port is for.
+        name: PortName,
+        /// The port.
+        port: Port,
+        /// The id and the name of the process, where the system tells.
+        by: Option<(u32, String)>,
+    },
     /// This file was edited by hand.
     Edited(RelPath),
 }
@@ -219,7 +228,7 @@ pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
     Ok((registry, Some(text)))
 }
 
-/// What keeps a slot from being used, if anything does. Only files that are as last written are known to carry the ports
+/// What keeps a free slot from being used, if anything does. Only files that are as last written are known to carry the ports
 /// of the slot's entry.
 ///
 /// # Errors
@@ -249,7 +258,14 @@ pub fn unfit(root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Unfit>> 
         };
         worst = Some(worst.map_or(found.clone(), |worst: Unfit| worst.min(found)));
     }
-    Ok(worst)
+    Ok(worst.into_iter().chain(busy(entry)).min())
+}
+
+/// The port of a free slot that is in use, if one is.
+fn busy(entry: &Entry) -> Option<Unfit> {
+    let mut ports = entry.provisioned.ports.iter();
+    let (name, port) = ports.find(|(_, port)| net::is_in_use(**port))?;
+    Some(Unfit::Busy { name: name.clone(), port: *port, by: net::listener(*port) })
 }
 
 /// What became of the directory that holds a slot. Starts no process and follows git's own files, so that it can be asked

@@ -24,10 +24,13 @@ mod man;
 mod plan;
 mod pool;
 mod ports;
+mod reap;
 mod release;
+mod renew;
 mod saved;
 mod slots;
 mod validate;
+mod wait;
 mod worktree;
 
 pub use completions::answer;
@@ -45,6 +48,8 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Release(args) => release::run(&args, invocation),
         Verb::Env(args) => env::run(&args, invocation),
         Verb::Exec(args) => exec::run(&args, umask, invocation),
+        Verb::Renew(args) => renew::run(&args, invocation),
+        Verb::Reap(args) => reap::run(&args, invocation),
         Verb::Init(args) => init::run(&args, invocation),
         Verb::Doctor(args) => doctor::run(&args, invocation),
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),

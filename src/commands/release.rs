@@ -7,6 +7,7 @@ use super::worktree::{holder, pool_of, this_worktree};
 use super::{pool, print};
 use crate::cli::ReleaseArgs;
 use crate::fault::{Exit, Fault};
+use crate::host::root::LockedRoot;
 use crate::invocation::Invocation;
 use crate::lease::{self, Kept};
 use crate::observe::registry;
@@ -23,10 +24,16 @@ pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
     let released = lease::release(&mut registry, &holder, args.slot, args.claim_id, args.force);
     let released = released.map_err(|kept| kept_fault(&kept, &registry))?;
     if released.is_some() {
-        locked.save_registry(text.as_deref(), &registry.to_text()?)?;
+        give_back(&locked, text.as_deref(), &registry)?;
     }
     print(&report::claim::released(released.as_ref(), args.slot, &owner))?;
     Ok(Exit::Done)
+}
+
+/// Saves a registry in which claims have ended. Every claim that ends, by release or by reap, ends here: what a worktree
+/// had with its slot goes before the registry says that it is free, and a slot whose stack still runs must not get here.
+pub(super) fn give_back(locked: &LockedRoot, read: Option<&str>, registry: &Registry) -> Result<()> {
+    locked.save_registry(read, &registry.to_text()?)
 }
 
 /// Why a claim stays as it is, as an error.

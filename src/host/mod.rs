@@ -9,6 +9,7 @@ pub mod index;
 pub mod lock;
 pub mod net;
 pub mod program;
+pub mod queue;
 pub mod replace;
 pub mod root;
 pub mod signals;

@@ -4,22 +4,38 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::slot::Port;
 
-/// Whether something on this machine listens on a port, where a slot would: on the loopback addresses.
+/// Whether something on this machine listens on a port that a slot would use, be it on the loopback addresses or on all.
 pub fn is_in_use(port: Port) -> bool {
-    let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let addresses = [
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(Ipv6Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    ];
     addresses.iter().any(|address| is_taken(*address, port))
 }
 
-/// Asks without a word to whoever listens there.
+/// Takes the port for a moment without listening, which nobody sees. Where the address may be shared, the kernel refuses
+/// only for listeners: connections that are being closed (`TIME_WAIT`) do not count. Without IPv6 nothing listens there.
 #[cfg(target_os = "linux")]
 fn is_taken(address: IpAddr, port: Port) -> bool {
-    let bound = std::net::TcpListener::bind((address, port.get()));
-    bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
+
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let bound = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None).and_then(|socket| {
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        bind(&socket, &std::net::SocketAddr::new(address, port.get()))
+    });
+    bound == Err(rustix::io::Errno::ADDRINUSE)
 }
 
 /// Knocks: elsewhere than on Linux, a listener on all addresses does not keep another from binding one of them.
 #[cfg(not(target_os = "linux"))]
 fn is_taken(address: IpAddr, port: Port) -> bool {
+    let address = match address {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
     let patience = std::time::Duration::from_millis(200);
     std::net::TcpStream::connect_timeout(&(address, port.get()).into(), patience).is_ok()
 }

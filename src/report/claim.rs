@@ -1,5 +1,7 @@
 //! What claim and release say: the slot and its ports, or who holds what.
 
+use std::collections::BTreeMap;
+
 use camino::Utf8Path;
 use serde_json::{Value, json};
 
@@ -20,7 +22,20 @@ pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {
     let ports =
         entry.provisioned.ports.iter().map(|(name, port)| format!("{}={port}", name.as_str().to_uppercase()));
     let dir = paths.show(entry.provisioned.infrastructure_path.as_str().into());
-    format!("{heading}\n      files    {dir}\n      ports    {}\n", Commas(ports))
+    let claim = entry.claim.as_ref();
+    let lease = claim.and_then(|claim| claim.lease).map_or_else(String::new, |lease| {
+        format!("      lease    {}, until {}\n", lease.length, lease.until.to_the_minute())
+    });
+    format!("{heading}\n      files    {dir}\n      ports    {}\n{lease}", Commas(ports))
+}
+
+/// The slots that would have come first but for their ports.
+pub fn passed_over(unfit: &BTreeMap<SlotId, Unfit>) -> String {
+    let busy = unfit.iter().filter(|(_, unfit)| matches!(unfit, Unfit::Busy { .. }));
+    let lines = busy.flat_map(|(slot, unfit)| {
+        ["Passed over slot ".to_owned(), format!("{slot}: {}\n", why(*slot, Some(unfit.clone())))]
+    });
+    lines.collect()
 }
 
 /// The slot's entry, under the registry's own field names.
@@ -30,6 +45,14 @@ pub fn json(grant: Grant, entry: &Entry) -> String {
         document.extend(entry);
     }
     format!("{document:#}\n")
+}
+
+/// The place of somebody who waits.
+pub fn waiting(ahead: usize) -> String {
+    match ahead {
+        0 => "Waiting for a free slot: the next in the queue".to_owned(),
+        ahead => format!("Waiting for a free slot: {ahead} before in the queue"),
+    }
 }
 
 /// Why an owner gets no slot. `unfit` says what is wrong with one.
@@ -74,6 +97,11 @@ fn why(slot: SlotId, unfit: Option<Unfit>) -> String {
         Some(Unfit::Unfinished) => "an apply was cut short in it: run `kinfra apply`".to_owned(),
         Some(Unfit::Foreign) => "kinfra did not write its files: see `kinfra plan`".to_owned(),
         Some(Unfit::Lacks(path)) => format!("its {path} is not there: see `kinfra plan`"),
+        Some(Unfit::Busy { name, port, by }) => {
+            let by =
+                by.map_or_else(String::new, |(id, name)| format!(" by process {id} ({})", printable(&name)));
+            format!("its port {port} ({}) is in use{by}", name.as_str().to_uppercase())
+        }
         Some(Unfit::Edited(path)) => {
             format!("its {path} was edited by hand: `kinfra claim --slot {slot}` takes it as it is")
         }
@@ -111,6 +139,21 @@ pub fn released(released: Option<&(SlotId, Claim)>, asked: Option<SlotId>, owner
     }
 }
 
+/// That an owner has no claim to renew.
+pub fn holds_none(owner: &Utf8Path) -> String {
+    format!("`{}` holds no slot: `kinfra claim` takes one", printable(owner.as_str()))
+}
+
+/// Until when a claim holds now.
+pub fn renewed(slot: SlotId, claim: &Claim) -> String {
+    match claim.lease {
+        Some(lease) => {
+            format!("Slot {slot} is yours for {}, until {}\n", lease.length, lease.until.to_the_minute())
+        }
+        None => format!("Slot {slot} is yours until it is released: its claim has no lease\n"),
+    }
+}
+
 /// Who holds a slot, as the registry has it.
 fn held_in(registry: &Registry, slot: SlotId) -> String {
     let claim = registry.slots.get(&slot).and_then(|entry| entry.claim.as_ref());
@@ -126,5 +169,6 @@ pub fn held(claim: &Claim) -> String {
     let since = claim.claimed_at.as_ref().map_or_else(String::new, |at| {
         format!(" since {}", Time::parse(at).map_or_else(|_| printable(at), Time::to_the_minute))
     });
-    format!("held by {}{since}", printable(&claim.claimed_by))
+    let note = claim.note.as_ref().map_or_else(String::new, |note| format!(" ({})", printable(note)));
+    format!("held by {}{note}{since}", printable(&claim.claimed_by))
 }

@@ -13,6 +13,7 @@ pub mod init;
 pub mod json;
 pub mod outcome;
 pub mod plan;
+pub mod reap;
 pub mod table;
 pub mod validate;
 

@@ -6,6 +6,10 @@ use std::fmt;
 use crate::registry::{Claim, ClaimId, Entry, Lease, Registry, Span, Time};
 use crate::slot::{ProfileName, SlotId};
 
+mod reap;
+
+pub use reap::{Doubt, Reaping, Standing, Worktree, reap, standing};
+
 /// Which slots would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
@@ -15,6 +19,25 @@ pub enum Wish {
     AtLeast(ProfileName),
     /// This one.
     Slot(SlotId),
+}
+
+impl Wish {
+    /// Reads what it is shown as. What is not understood may be a wish for anything.
+    pub fn parse(text: &str) -> Self {
+        let profile = text.strip_prefix("profile ").and_then(|name| ProfileName::new(name).ok());
+        let slot = text.strip_prefix("slot ").and_then(|id| id.parse().ok()).and_then(SlotId::new);
+        profile.map(Self::AtLeast).or(slot.map(Self::Slot)).unwrap_or(Self::Any)
+    }
+}
+
+impl fmt::Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::AtLeast(profile) => write!(f, "profile {profile}"),
+            Self::Slot(slot) => write!(f, "slot {slot}"),
+        }
+    }
 }
 
 /// The profiles of a pool, smallest first.
@@ -40,7 +63,7 @@ pub struct Application<'a> {
     /// The claim as it would be.
     pub claim: Claim,
     /// Which slots would do.
-    pub wish: Wish,
+    pub wish: &'a Wish,
     /// The profiles of the pool.
     pub sizes: &'a Sizes,
     /// What those wish who waited before, in their order.
@@ -111,7 +134,7 @@ pub fn claim(
     if let Some(slot) = held_by(registry, &claim.claimed_by)
         && let Some(entry) = registry.slots.get_mut(&slot)
     {
-        if !would_do(&wish, sizes, slot, entry) {
+        if !would_do(wish, sizes, slot, entry) {
             return Err(Denied::HoldsAnother(slot));
         }
         if let Some(held) = &mut entry.claim {
@@ -119,11 +142,11 @@ pub fn claim(
         }
         return Ok(Grant::Held(slot));
     }
-    match &wish {
+    match wish {
         Wish::Any => {}
         Wish::AtLeast(profile) => {
             let mut entries = registry.slots.iter();
-            if !entries.any(|(slot, entry)| would_do(&wish, sizes, *slot, entry)) {
+            if !entries.any(|(slot, entry)| would_do(wish, sizes, *slot, entry)) {
                 return Err(Denied::NoSuchSize(profile.clone()));
             }
         }
@@ -137,7 +160,7 @@ pub fn claim(
             }
         }
     }
-    let slot = choose(registry, &wish, sizes, ahead, fit)?;
+    let slot = choose(registry, wish, sizes, ahead, fit)?;
     if let Some(entry) = registry.slots.get_mut(&slot) {
         entry.claim = Some(claim);
     }
@@ -282,65 +305,4 @@ fn with_id(registry: &Registry, id: ClaimId) -> Option<SlotId> {
 
 fn find(registry: &Registry, is_it: impl Fn(&Claim) -> bool) -> Option<SlotId> {
     registry.slots.iter().find(|(_, entry)| entry.claim.as_ref().is_some_and(&is_it)).map(|(slot, _)| *slot)
-}
-
-/// How it stands with a claim. A slot is held until somebody releases or reaps it, whatever this says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Its owner is there, or may be, and its lease has not run out.
-    Held,
-    /// Its lease has run out.
-    Expired,
-    /// Its owner's directory is gone.
-    Orphaned,
-}
-
-/// What became of the directory that holds a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Worktree {
-    /// It is there.
-    There,
-    /// It is gone for good.
-    Gone,
-    /// It is not there, and may come back.
-    Away(Doubt),
-}
-
-/// Why a directory that is not there may come back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
-    /// It is on another machine.
-    OtherHost,
-    /// It cannot be looked at.
-    Unreadable,
-    /// The directory that it was in is not there either.
-    ParentMissing,
-    /// The disk that it was on is not mounted, as far as can be told.
-    Unmounted,
-    /// The repository whose worktree it was is not there.
-    RepoMissing,
-    /// Git was told to keep it (`git worktree lock`).
-    Locked,
-}
-
-impl fmt::Display for Doubt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OtherHost => "it was claimed on another machine",
-            Self::Unreadable => "its directory cannot be looked at",
-            Self::ParentMissing => "the directory that its directory was in is missing too",
-            Self::Unmounted => "the disk of its directory may not be mounted",
-            Self::RepoMissing => "its directory is missing, and so is the repository it was a worktree of",
-            Self::Locked => "its directory is missing, but `git worktree lock` keeps it",
-        })
-    }
-}
-
-/// How it stands with a claim, given the time and what became of its owner's directory.
-pub fn standing(claim: &Claim, now: Time, worktree: Worktree) -> Standing {
-    match (worktree, claim.lease) {
-        (Worktree::Gone, _) => Standing::Orphaned,
-        (Worktree::There | Worktree::Away(_), Some(lease)) if lease.until <= now => Standing::Expired,
-        (Worktree::There | Worktree::Away(_), _) => Standing::Held,
-    }
 }

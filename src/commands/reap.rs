@@ -1,0 +1,42 @@
+//! `kinfra reap`
+
+use anyhow::Result;
+
+use super::claim::{applied, no_pool};
+use super::release::give_back;
+use super::{approve, pool, print, say};
+use crate::cli::ReapArgs;
+use crate::fault::{Exit, Fault};
+use crate::host;
+use crate::invocation::Invocation;
+use crate::lease::{self, Reaping};
+use crate::observe::{registry, worktree};
+use crate::registry::Registry;
+use crate::report;
+
+pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
+    let path = pool::declared(&args.pool, invocation)?.root(&args.pool, invocation)?;
+    let root = applied(&path)?.ok_or_else(|| no_pool(&path))?;
+    let shown = judge(&registry(&root)?.0);
+    print(&report::reap::plan(&shown))?;
+    if args.dry_run || shown.ends.is_empty() {
+        return Ok(Exit::Done);
+    }
+    approve::ask("Do you want to release these slots?", args.auto_approve)?;
+    let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra reap"))?;
+    let (mut registry, text) = registry(locked.root())?;
+    // Whoever renewed, came back or released meanwhile is left alone, and nobody loses a slot that was not shown.
+    let reaping = judge(&registry).within(&shown);
+    if reaping.ends.is_empty() {
+        return Err(Fault::refused("the claims changed meanwhile: nothing was released, run again").into());
+    }
+    lease::reap(&mut registry, &reaping);
+    give_back(&locked, text.as_deref(), &registry)?;
+    say(&report::reap::done(&reaping))?;
+    Ok(Exit::Done)
+}
+
+/// Judges every claim by the time and by what became of its owner's directory.
+fn judge(registry: &Registry) -> Reaping {
+    Reaping::of(registry, host::clock::now(), worktree)
+}

@@ -1,0 +1,55 @@
+//! `kinfra renew`
+
+use anyhow::Result;
+use camino::Utf8Path;
+
+use super::claim::{applied, no_pool};
+use super::release::kept_fault;
+use super::worktree::{holder, pool_of, this_worktree};
+use super::{pool, print};
+use crate::cli::RenewArgs;
+use crate::fault::{Exit, Fault};
+use crate::host;
+use crate::host::lock::LockPolicy;
+use crate::invocation::Invocation;
+use crate::lease;
+use crate::observe::registry;
+use crate::registry::{Claim, ClaimId, Span};
+use crate::report;
+use crate::slot::SlotId;
+
+pub(super) fn run(args: &RenewArgs, invocation: &Invocation) -> Result<Exit> {
+    let owner = this_worktree(invocation)?;
+    let root = pool_of(&owner, &args.pool, invocation)?.root;
+    let policy = pool::lock_policy(&args.lock, "kinfra renew");
+    let Some((slot, claim)) = renew(&root, &owner, args.claim_id, args.lease, &policy)? else {
+        return Err(Fault::refused(report::claim::holds_none(&owner)).into());
+    };
+    print(&report::claim::renewed(slot, &claim))?;
+    Ok(Exit::Done)
+}
+
+/// Renews the claim with this id, else the one that `owner` holds in the pool, and says how it is then. Nothing is written
+/// where nothing changes. `None` when the owner holds no slot.
+///
+/// # Errors
+/// [`Fault`] when there is no pool, the id is an old one, or the lock is not obtained.
+pub(super) fn renew(
+    root: &Utf8Path,
+    owner: &Utf8Path,
+    id: Option<ClaimId>,
+    length: Option<Span>,
+    policy: &LockPolicy<'_>,
+) -> Result<Option<(SlotId, Claim)>> {
+    let locked = applied(root)?.ok_or_else(|| no_pool(root))?.lock(policy)?;
+    let (mut registry, text) = registry(locked.root())?;
+    let before = registry.clone();
+    let holder = holder(&before, owner);
+    let renewed = lease::renew(&mut registry, holder, id, length, host::clock::now());
+    let renewed = renewed.map_err(|kept| kept_fault(&kept, &before))?;
+    if registry != before {
+        locked.save_registry(text.as_deref(), &registry.to_text()?)?;
+    }
+    let entry = renewed.and_then(|slot| Some((slot, registry.slots.remove(&slot)?)));
+    Ok(entry.and_then(|(slot, entry)| Some((slot, entry.claim?))))
+}

@@ -1,0 +1,90 @@
+//! The queue of those who wait for a slot of a root.
+//!
+//! Each holds a ticket: a numbered file that says what would do, locked for as long as its owner lives. Tickets are made
+//! under the root's lock, and appear locked. The kernel unlocks those of the dead, however they died, and whoever joins
+//! next removes them.
+
+use std::fs::{File, TryLockError};
+
+use anyhow::{Context as _, Result};
+use camino::Utf8Path;
+
+use super::fs::{Dir, Found};
+use super::root::{LockedRoot, Root};
+use crate::slot::FileMode;
+
+/// Where the tickets are in the root.
+const QUEUE: &str = ".queue";
+/// The most that is read of a ticket, in bytes.
+const LIMIT: u64 = 4096;
+
+/// A place in the queue, until it is dropped.
+#[derive(Debug)]
+pub struct Ticket {
+    queue: Dir,
+    number: u64,
+    /// Held for its lock.
+    _file: File,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let _ = self.queue.remove_file(&self.number.to_string());
+    }
+}
+
+/// Joins the queue at its end with what would do.
+pub fn join(root: &LockedRoot, wish: &str) -> Result<Ticket> {
+    let queue = root.root().dir().make_dir(Utf8Path::new(QUEUE))?;
+    let mut last = 0;
+    for number in numbers(&queue)? {
+        if is_alive(&queue, number)? {
+            last = number;
+        } else {
+            queue.remove_file(&number.to_string())?;
+        }
+    }
+    let number = last + 1;
+    let name = number.to_string();
+    let file = root.temporary().write_new(&name, wish.as_bytes(), FileMode::PRIVATE)?;
+    let path = queue.path().join(&name);
+    file.try_lock().map_err(std::io::Error::from).with_context(|| format!("`{path}` cannot be locked"))?;
+    root.temporary().rename_new(&name, &queue, &name)?;
+    Ok(Ticket { queue, number, _file: file })
+}
+
+/// What would do for those who wait, in their order: before a ticket, else all.
+pub fn ahead_of(ticket: Option<&Ticket>, root: &Root) -> Result<Vec<String>> {
+    let Found::This(queue) = root.dir().dir(Utf8Path::new(QUEUE))? else { return Ok(Vec::new()) };
+    let before = ticket.map_or(u64::MAX, |ticket| ticket.number);
+    let mut wishes = Vec::new();
+    for number in numbers(&queue)?.into_iter().filter(|number| *number < before) {
+        if is_alive(&queue, number)?
+            && let Found::This(ticket) = queue.read(Utf8Path::new(&number.to_string()), LIMIT)?
+        {
+            wishes.push(String::from_utf8_lossy(&ticket.bytes).into_owned());
+        }
+    }
+    Ok(wishes)
+}
+
+/// The numbers of all tickets, in their order.
+fn numbers(queue: &Dir) -> Result<Vec<u64>> {
+    let names = queue.names()?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Whether the owner of a ticket still holds its lock.
+fn is_alive(queue: &Dir, number: u64) -> Result<bool> {
+    let name = number.to_string();
+    let Some(file) = queue.open_file(&name)? else { return Ok(false) };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("`{}` cannot be locked", queue.path().join(name)))
+        }
+    }
+}
