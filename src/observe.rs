@@ -121,6 +121,8 @@ pub enum Unfit {
         /// The id and the name of the process, where the system tells.
         by: Option<(u32, String)>,
     },
+    /// This file of an earlier claim was changed, and so it stayed.
+    Left(RelPath),
     /// This file was edited by hand.
     Edited(RelPath),
 }

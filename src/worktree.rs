@@ -1,12 +1,13 @@
 //! What a claim writes for its worktree, and takes back: the slot's variables in the worktree, and the files of `[claim]` in
 //! the slot's directory.
 //!
-//! The registry lists them by their hashes before they are written, so each of them is not there, or is the one that is
-//! listed, or somebody changed it: then it is theirs and stays. Whatever was cut short, the same verb completes it.
+//! Both can be told from what others wrote: the first line of the env file has the hash of the rest, and the registry lists
+//! the others by theirs before they are written. So each of them is not there, or is as it was written, or somebody changed
+//! it: then it is theirs and stays. Whatever was cut short, the same verb completes it.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::desired::File;
@@ -18,7 +19,7 @@ use crate::host::replace::SlotFiles;
 use crate::host::root::{LockedRoot, Root};
 use crate::host::staging::NewFile;
 use crate::host::worktree::WorktreeDir;
-use crate::registry::{Claim, ClaimFiles};
+use crate::registry::Claim;
 use crate::slot::{RelPath, SlotId};
 
 /// The most that a file of a claim may be in a slot's directory, in bytes.
@@ -27,10 +28,10 @@ const LIMIT: u64 = 256 << 20;
 /// What a claim is to write.
 #[derive(Debug)]
 pub struct Texts {
-    /// The worktree's env file: none where the directory cannot have one.
+    /// The worktree's env file.
     pub env: String,
-    /// The files in the slot's directory.
-    pub slot: BTreeMap<RelPath, File>,
+    /// The files in the slot's directory; `None` where nobody knows, and they stay as they are.
+    pub slot: Option<BTreeMap<RelPath, File>>,
 }
 
 /// What stands at the place of a file.
@@ -58,68 +59,69 @@ impl Site<'_> {
     /// # Errors
     /// [`Fault`] when something is in its place, or nothing can be written there.
     pub fn check(&self) -> Result<()> {
-        let path = self.worktree.join(FILE);
-        let refuse = |why: &str| Fault::refused(format!("nothing was claimed: {why}"));
-        let dir = WorktreeDir::open(self.worktree)
-            .ok_or_else(|| refuse(&format!("`{}` cannot be opened", printable(self.worktree))))?;
-        match dir.look(FILE)? {
-            Found::Nothing if dir.is_writable() => Ok(()),
-            Found::Nothing => {
-                Err(refuse(&format!("`{}` may not be written to", printable(self.worktree))).into())
-            }
-            Found::This(_) => Err(refuse(&format!(
-                "`{}` is there and kinfra did not write it: move it away, for the slot's variables go there",
-                printable(&path)
-            ))
-            .into()),
-            Found::Other(obstacle) => {
-                Err(refuse(&format!("`{}` is {obstacle}: move it away", printable(&path))).into())
-            }
-        }
+        let shown = |path: &Utf8Path| path.as_str().escape_debug().to_string();
+        let (dir, path) = (shown(self.worktree), shown(&self.worktree.join(FILE)));
+        let why = match WorktreeDir::open(self.worktree) {
+            None => format!("`{dir}` cannot be opened"),
+            Some(worktree) => match worktree.read(FILE)? {
+                Found::Nothing if worktree.is_writable() => return Ok(()),
+                Found::This(content) if self.wrote(&content) => return Ok(()),
+                Found::Nothing => format!("`{dir}` may not be written to"),
+                Found::This(_) => {
+                    format!(
+                        "`{path}` is there, where the slot's variables go, and is not of this pool: move it away"
+                    )
+                }
+                Found::Other(obstacle) => format!("`{path}` is {obstacle}: move it away"),
+            },
+        };
+        Err(Fault::refused(format!("nothing was claimed: {why}")).into())
     }
 
-    /// Takes back what the claim wrote that it would now write otherwise, and says what it is to list before
-    /// [`Site::write`]. What somebody changed, or put in a file's place, is theirs: it is not listed.
-    pub fn prepare(&self, before: &ClaimFiles, texts: &Texts) -> Result<ClaimFiles> {
-        let (mut env, mut slot) = (texts.env_hash(), texts.slot_hashes());
-        for (path, digest) in &before.worktree {
-            if env.get(path) != Some(digest) {
-                self.remove_from_worktree(path, *digest)?;
+    /// Takes back what a claim wrote before and would now write otherwise. What the registry is to list before
+    /// [`Site::write`]: a file that somebody put in its place is theirs and is not listed.
+    ///
+    /// # Errors
+    /// What keeps it from being looked at or removed.
+    pub fn prepare(
+        &self,
+        before: &BTreeMap<RelPath, Digest>,
+        texts: &Texts,
+    ) -> Result<BTreeMap<RelPath, Digest>> {
+        if let Some(worktree) = WorktreeDir::open(self.worktree) {
+            worktree.remove(FILE, |content| self.wrote(content) && content != texts.env.as_bytes())?;
+        }
+        let Some(files) = &texts.slot else { return Ok(before.clone()) };
+        let mut listed: BTreeMap<RelPath, Digest> =
+            files.iter().map(|(path, file)| (path.clone(), file.digest)).collect();
+        for (path, digest) in before.iter().filter(|(path, digest)| listed.get(*path) != Some(*digest)) {
+            self.remove_from_slot(path, *digest)?;
+        }
+        for (path, digest) in listed.clone() {
+            if matches!(self.in_slot(&path, digest)?, Place::Theirs) {
+                // What was listed stays so: the release is to name it.
+                match before.get(&path) {
+                    Some(before) => listed.insert(path, *before),
+                    None => listed.remove(&path),
+                };
             }
         }
-        for (path, digest) in &before.slot {
-            if slot.get(path) != Some(digest) {
-                self.remove_from_slot(path, *digest)?;
-            }
-        }
-        let dir = WorktreeDir::open(self.worktree);
-        for (path, digest) in std::mem::take(&mut env) {
-            let found = dir.as_ref().map(|dir| dir.look(path.as_str())).transpose()?;
-            if found.is_some_and(|found| !matches!(place(&found, digest), Place::Theirs)) {
-                env.insert(path, digest);
-            }
-        }
-        for (path, digest) in std::mem::take(&mut slot) {
-            if !matches!(place(&in_slot(self.root.root(), self.slot, &path)?, digest), Place::Theirs) {
-                slot.insert(path, digest);
-            }
-        }
-        Ok(ClaimFiles { worktree: env, slot })
+        Ok(listed)
     }
 
     /// Writes what is listed and not there yet.
     ///
     /// # Errors
     /// What keeps it from being written; the claim stands, and claiming again completes it.
-    pub fn write(&self, listed: &ClaimFiles, texts: &Texts) -> Result<()> {
-        if let (true, Some(dir)) = (!listed.worktree.is_empty(), WorktreeDir::open(self.worktree))
-            && matches!(dir.look(FILE)?, Found::Nothing)
+    pub fn write(&self, listed: &BTreeMap<RelPath, Digest>, texts: &Texts) -> Result<()> {
+        if let Some(worktree) = WorktreeDir::open(self.worktree)
+            && matches!(worktree.read(FILE)?, Found::Nothing)
         {
-            dir.write_new(FILE, &texts.env)?;
+            worktree.write_new(FILE, &texts.env)?;
         }
         let mut missing = Vec::new();
-        for (path, file) in texts.slot.iter().filter(|(path, _)| listed.slot.contains_key(*path)) {
-            if matches!(in_slot(self.root.root(), self.slot, path)?, Found::Nothing) {
+        for (path, file) in texts.slot.iter().flatten().filter(|(path, _)| listed.contains_key(*path)) {
+            if matches!(self.in_slot(path, file.digest)?, Place::Free) {
                 missing.push(NewFile { path, text: &file.text, mode: file.mode });
             }
         }
@@ -146,14 +148,12 @@ impl Site<'_> {
     /// # Errors
     /// What keeps it from being removed; the claim stands, and releasing again completes it.
     pub fn take_back(&self, claim: &Claim) -> Result<Vec<Utf8PathBuf>> {
-        let ClaimFiles { worktree, slot } = &claim.files;
         let mut left = Vec::new();
-        for (path, digest) in worktree {
-            if !self.remove_from_worktree(path, *digest)? {
-                left.push(self.worktree.join(path.as_path()));
-            }
+        if let Some(worktree) = WorktreeDir::open(self.worktree) {
+            let is_gone = worktree.remove(FILE, |content| self.wrote(content))?;
+            left.extend((!is_gone).then(|| self.worktree.join(FILE)));
         }
-        for (path, digest) in slot {
+        for (path, digest) in &claim.files {
             if !self.remove_from_slot(path, *digest)? {
                 left.push(self.root.root().path().join(self.slot.directory()).join(path.as_path()));
             }
@@ -162,25 +162,48 @@ impl Site<'_> {
     }
 
     /// Says whether the file is gone.
-    fn remove_from_worktree(&self, path: &RelPath, expected: Digest) -> Result<bool> {
-        // Nothing else is ever listed: what an edited registry names is not kinfra's to remove.
-        if path.as_str() != FILE {
-            return Ok(false);
-        }
-        WorktreeDir::open(self.worktree).map_or(Ok(true), |dir| dir.remove(FILE, expected))
-    }
-
     fn remove_from_slot(&self, path: &RelPath, expected: Digest) -> Result<bool> {
-        let found = in_slot(self.root.root(), self.slot, path)?;
-        match place(&found, expected) {
+        let there = match self.in_slot(path, expected)? {
             Place::Theirs => return Ok(false),
-            Place::Free | Place::Ours => {}
+            Place::Free => None,
+            Place::Ours => Some(expected),
+        };
+        if let Some(dir) = SlotFiles::open(self.root, self.slot)? {
+            dir.remove(path, there)?;
         }
-        let Some(dir) = SlotFiles::open(self.root, self.slot)? else { return Ok(true) };
-        let there = matches!(found, Found::This(_)).then_some(expected);
-        dir.remove(path, there).map_err(|error| anyhow!("slot {}: {error:#}", self.slot))?;
         Ok(true)
     }
+
+    fn in_slot(&self, path: &RelPath, expected: Digest) -> Result<Place> {
+        Ok(match in_slot(self.root.root(), self.slot, path)? {
+            Found::Nothing => Place::Free,
+            Found::This(digest) if digest == expected => Place::Ours,
+            Found::This(_) | Found::Other(_) => Place::Theirs,
+        })
+    }
+
+    /// Whether a file is as a claim in this pool wrote it, be it for another slot.
+    fn wrote(&self, content: &[u8]) -> bool {
+        is_env_file(self.root.root().path(), content)
+    }
+}
+
+/// The env file in a worktree: the variables of a slot, after a line that says where they are from and tells whether the
+/// rest is as it was written.
+pub fn env_file(slot: SlotId, root: &Utf8Path, variables: &str) -> String {
+    let dir = root.join(slot.directory());
+    let (dir, sha256) = (dir.as_str().escape_debug(), Digest::of(variables.as_bytes()));
+    format!(
+        "# Slot {slot}, from {dir}: by `kinfra claim`, until `kinfra release`. To change it, change slots.toml. {sha256}\n{variables}"
+    )
+}
+
+/// Whether a text is an env file of a slot in a root, and was not changed.
+fn is_env_file(root: &Utf8Path, content: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(content) else { return false };
+    let Some((first, variables)) = text.split_once('\n') else { return false };
+    let slot = first.strip_prefix("# Slot ").and_then(|rest| rest.split(',').next()?.parse().ok());
+    slot.and_then(SlotId::new).is_some_and(|slot| env_file(slot, root, variables) == text)
 }
 
 /// The first of the files of `[claim]` that is in the directory of a slot which nobody holds: it was changed, and stayed.
@@ -197,16 +220,6 @@ pub fn leftover<'a>(
     })
 }
 
-impl Texts {
-    fn env_hash(&self) -> BTreeMap<RelPath, Digest> {
-        RelPath::new(FILE).into_iter().map(|path| (path, Digest::of(self.env.as_bytes()))).collect()
-    }
-
-    fn slot_hashes(&self) -> BTreeMap<RelPath, Digest> {
-        self.slot.iter().map(|(path, file)| (path.clone(), file.digest)).collect()
-    }
-}
-
 fn in_slot(root: &Root, slot: SlotId, path: &RelPath) -> Result<Found<Digest>> {
     let content = match root.slot(slot)? {
         Found::This(dir) => dir.read(path.as_path(), LIMIT)?,
@@ -218,17 +231,4 @@ fn in_slot(root: &Root, slot: SlotId, path: &RelPath) -> Result<Found<Digest>> {
         Found::Nothing => Found::Nothing,
         Found::Other(obstacle) => Found::Other(obstacle),
     })
-}
-
-fn place(found: &Found<Digest>, expected: Digest) -> Place {
-    match found {
-        Found::Nothing => Place::Free,
-        Found::This(digest) if *digest == expected => Place::Ours,
-        Found::This(_) | Found::Other(_) => Place::Theirs,
-    }
-}
-
-/// A path for a message: one line, whatever is in it.
-fn printable(path: &Utf8Path) -> String {
-    path.as_str().escape_debug().to_string()
 }

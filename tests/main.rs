@@ -53,3 +53,4 @@ mod support;
 mod terraform;
 mod validate;
 mod wheel;
+mod worktree;

@@ -7,11 +7,13 @@ use std::io::ErrorKind;
 use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::held::env_text;
 use super::pool::Declared;
 use super::wait::wait;
 use super::worktree::{PoolOf, holder, pool_of, this_worktree};
 use super::{pool, print, say};
 use crate::cli::ClaimArgs;
+use crate::environment::FILE;
 use crate::fault::{Exit, Fault};
 use crate::host;
 use crate::host::queue::{self, Ticket};
@@ -19,20 +21,26 @@ use crate::host::root::Root;
 use crate::invocation::Invocation;
 use crate::lease::{self, Application, Denied, Grant, Sizes, Wish};
 use crate::observe::{Unfit, registry, unfit};
-use crate::registry::{Claim, ClaimFiles, ClaimId, Entry, Lease, Registry, Time};
+use crate::registry::{Claim, ClaimId, Entry, Lease, Registry, Time};
 use crate::report::{self, Paths};
 use crate::slot::SlotId;
+use crate::worktree::{self, Site, Texts};
 
 pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     let owner = owner(args, invocation)?;
-    let PoolOf { root, declared, .. } = pool_of(&owner, &args.pool, invocation)?;
-    let sizes = sizes(declared, &root, args, invocation)?;
+    let pool = pool_of(&owner, &args.pool, invocation)?;
+    // Where the index knew the pool, the spec that it was applied from, if that is still to be had.
+    let again = pool.origin.as_ref().and_then(|origin| {
+        let spec = origin.spec.as_deref().map(Utf8Path::new);
+        pool::read_again(spec, invocation).ok()
+    });
+    let declared = pool.declared.as_ref().or(again.as_ref());
     let wish = match (&args.profile, args.slot) {
         (Some(profile), _) => Wish::AtLeast(profile.clone()),
         (None, Some(slot)) => Wish::Slot(slot),
         (None, None) => Wish::Any,
     };
-    let claimant = Claimant { args, invocation, owner, root, sizes, wish };
+    let claimant = Claimant { args, invocation, owner, pool: &pool, declared, wish };
     let Granted { grant, entry, passed_over } = match args.wait {
         None => claimant.ask(&mut None)?.map_err(|refusal| refusal.error)?,
         Some(patience) => wait(&claimant, patience)?,
@@ -52,9 +60,9 @@ pub(super) struct Claimant<'a> {
     invocation: &'a Invocation,
     /// The directory that is to hold the slot.
     owner: Utf8PathBuf,
-    /// The pool's root.
-    root: Utf8PathBuf,
-    sizes: Sizes,
+    pool: &'a PoolOf,
+    /// What declares the pool, as far as that is known.
+    declared: Option<&'a Declared>,
     wish: Wish,
 }
 
@@ -77,15 +85,14 @@ impl Claimant<'_> {
     /// Asks for a slot, once. Whoever is to wait gets a ticket with the first refusal that may pass, before anybody else can
     /// ask.
     pub(super) fn ask(&self, ticket: &mut Option<Ticket>) -> Result<Result<Granted, Refusal>> {
-        let root = applied(&self.root)?.ok_or_else(|| no_pool(&self.root))?;
+        let root = applied(&self.pool.root)?.ok_or_else(|| no_pool(&self.pool.root))?;
         let locked = root.lock(&pool::lock_policy(&self.args.lock, "kinfra claim"))?;
-        let (mut registry, text) = registry(locked.root())?;
+        let (registry, text) = registry(locked.root())?;
         let ahead = ahead_of(ticket.as_ref(), locked.root())?;
         let looked = RefCell::new(BTreeMap::new());
         let trouble = RefCell::new(None);
         let unfit = |slot| {
-            let look =
-                || registry.slots.get(&slot).map_or(Ok(None), |entry| unfit(locked.root(), slot, entry));
+            let look = || self.unfit(locked.root(), slot, registry.slots.get(&slot));
             let mut looked = looked.borrow_mut();
             let unfit = looked
                 .entry(slot)
@@ -96,19 +103,22 @@ impl Claimant<'_> {
         let fit = |slot| match unfit(slot) {
             None => true,
             Some(Unfit::Edited(_)) => self.wish == Wish::Slot(slot),
-            Some(Unfit::Unfinished | Unfit::Foreign | Unfit::Lacks(_) | Unfit::Busy { .. }) => false,
+            Some(
+                Unfit::Unfinished | Unfit::Foreign | Unfit::Lacks(_) | Unfit::Busy { .. } | Unfit::Left(_),
+            ) => false,
         };
         let mut claimed = registry.clone();
         let now = host::clock::now();
         let claim = self.new_claim(&registry, now)?;
-        let application = Application { claim, wish: &self.wish, sizes: &self.sizes, ahead: &ahead, now };
+        let sizes = &self.sizes();
+        let application = Application { claim, wish: &self.wish, sizes, ahead: &ahead, now };
         let grant = lease::claim(&mut claimed, application, fit);
         if let Some(error) = trouble.take() {
             return Err(error);
         }
         let grant = match grant {
             Ok(grant) => grant,
-            Err(Denied::Full) if registry.slots.is_empty() => return Err(no_pool(&self.root).into()),
+            Err(Denied::Full) if registry.slots.is_empty() => return Err(no_pool(&self.pool.root).into()),
             Err(denied) => {
                 let may_pass = matches!(denied, Denied::Full | Denied::Queued(_) | Denied::Taken(_));
                 if may_pass && self.args.wait.is_some() && ticket.is_none() {
@@ -118,15 +128,30 @@ impl Claimant<'_> {
                 return Ok(Err(Refusal { error: fault(&denied, message).into(), may_pass }));
             }
         };
+        let slot = grant.slot();
+        let entry = claimed.slots.get_mut(&slot).context("the claimed slot is not in the registry")?;
+        let site = Site { root: &locked, slot, worktree: &self.owner };
+        let texts = self.texts(locked.root(), slot, entry)?;
+        if let Grant::New(_) = grant {
+            site.check()?;
+        }
+        let mut files = BTreeMap::new();
+        if let Some(claim) = &mut entry.claim {
+            files = site.prepare(&claim.files, &texts)?;
+            claim.files.clone_from(&files);
+        }
         if claimed != registry {
             locked.save_registry(text.as_deref(), &claimed.to_text()?)?;
-            // What the worktree gets with its slot is written here, after the registry.
         }
-        let slot = grant.slot();
-        registry = claimed;
-        let mut entry = registry.slots.remove(&slot).context("the claimed slot is not in the registry")?;
+        site.write(&files, &texts).with_context(|| {
+            format!("slot {slot} is claimed, but not all of its files are written: run again")
+        })?;
+        if let Err(error) = site.exclude_from_git() {
+            say(&format!("warning: git will show `{FILE}`: {error:#}\n"))?;
+        }
+        let mut entry = claimed.slots.remove(&slot).context("the claimed slot is not in the registry")?;
         // The root may have moved since the entry was written.
-        entry.provisioned.infrastructure_path = self.root.join(slot.directory()).into_string();
+        entry.provisioned.infrastructure_path = self.pool.root.join(slot.directory()).into_string();
         let looked = looked.into_inner().into_iter();
         let passed_over = looked.filter_map(|(slot, unfit)| Some((slot, unfit?))).collect();
         Ok(Ok(Granted { grant, entry, passed_over }))
@@ -134,12 +159,42 @@ impl Claimant<'_> {
 
     /// How many wait before a ticket, and whether there may be a slot for its holder now. Takes no lock.
     pub(super) fn look(&self, ticket: Option<&Ticket>) -> Result<(usize, bool)> {
-        let Some(root) = Root::open(&self.root)? else { return Ok((0, true)) };
+        let Some(root) = Root::open(&self.pool.root)? else { return Ok((0, true)) };
         let ahead = ahead_of(ticket, &root)?;
         let (registry, _) = registry(&root)?;
         let holds_one = lease::held_by(&registry, holder(&registry, &self.owner)).is_some();
-        let is_free = lease::choose(&registry, &self.wish, &self.sizes, &ahead, |_| true).is_ok();
+        let is_free = lease::choose(&registry, &self.wish, &self.sizes(), &ahead, |_| true).is_ok();
         Ok((ahead.len(), holds_one || is_free))
+    }
+
+    /// What keeps a slot from being used, if anything does.
+    fn unfit(&self, root: &Root, slot: SlotId, entry: Option<&Entry>) -> Result<Option<Unfit>> {
+        let Some(entry) = entry else { return Ok(None) };
+        if let Some(unfit) = unfit(root, slot, entry)? {
+            return Ok(Some(unfit));
+        }
+        let files = self.declared.iter().flat_map(|declared| &declared.spec.claim);
+        let left = worktree::leftover(root, slot, files.map(|file| file.path.get_ref()))?;
+        Ok(left.map(Unfit::Left))
+    }
+
+    /// What the worktree gets with a slot.
+    fn texts(&self, root: &Root, slot: SlotId, entry: &Entry) -> Result<Texts> {
+        let Self { pool, declared, owner, invocation, .. } = self;
+        let prefix = pool.env_prefix.as_deref().unwrap_or_default();
+        let env = env_text(root, slot, entry, &pool.name, prefix)?;
+        let env = worktree::env_file(slot, root.path(), &env);
+        let files = |declared: &Declared| {
+            declared.claim_files(root.path(), (slot, &entry.provisioned), owner, invocation)
+        };
+        let slot = declared.map(files).transpose()?;
+        Ok(Texts { env, slot })
+    }
+
+    /// The profiles of the pool, as far as its spec is known.
+    fn sizes(&self) -> Sizes {
+        let profiles = self.declared.iter().flat_map(|declared| &declared.spec.profiles);
+        Sizes(profiles.map(|profile| profile.name.clone()).collect())
     }
 
     /// The claim as it would be.
@@ -156,7 +211,7 @@ impl Claimant<'_> {
             claimed_user: Some(invocation.user.clone()),
             claimed_repo: host::git::repo_of(owner).map(Utf8PathBuf::into_string),
             claimed_mount: host::fs::mount_of(owner).map(Utf8Path::to_string),
-            files: ClaimFiles::default(),
+            files: BTreeMap::new(),
         })
     }
 }
@@ -173,26 +228,6 @@ fn fault(denied: &Denied, message: String) -> Fault {
         }
         Denied::Taken(_) | Denied::HoldsAnother(_) | Denied::Unfit(_) => Fault::refused(message),
     }
-}
-
-/// The profiles of the pool, as far as its spec is known.
-fn sizes(
-    declared: Option<Declared>,
-    root: &Utf8Path,
-    args: &ClaimArgs,
-    invocation: &Invocation,
-) -> Result<Sizes> {
-    let declared = match declared {
-        Some(declared) => Some(declared),
-        // The worktree holds a slot already, and only whoever asks for a size needs to know them.
-        None if args.profile.is_none() => None,
-        None => {
-            let here = pool::declared(&args.pool, invocation)?;
-            Some(here).filter(|here| here.root(&args.pool, invocation).is_ok_and(|path| path == root))
-        }
-    };
-    let profiles = declared.iter().flat_map(|declared| &declared.spec.profiles);
-    Ok(Sizes(profiles.map(|profile| profile.name.clone()).collect()))
 }
 
 /// The directory that is to hold the slot, by its canonical path.

@@ -18,6 +18,7 @@ use crate::invocation::Invocation;
 use crate::lease;
 use crate::observe::registry;
 use crate::registry::Entry;
+use crate::report;
 use crate::slot::{RelPath, SlotId};
 
 /// The most that an env file may be, in bytes.
@@ -42,7 +43,7 @@ pub(super) struct Held {
 /// What keeps the pool from being found or read.
 pub(super) fn find(args: &PoolArgs, invocation: &Invocation) -> Result<Option<Held>> {
     let owner = this_worktree(invocation)?;
-    let PoolOf { root, name: pool, env_prefix, declared: _ } = pool_of(&owner, args, invocation)?;
+    let PoolOf { root, name: pool, env_prefix, declared: _, origin: _ } = pool_of(&owner, args, invocation)?;
     let Some(root) = applied(&root)? else { return Ok(None) };
     let (mut registry, _) = registry(&root)?;
     let holder = holder(&registry, &owner).to_owned();
@@ -89,35 +90,49 @@ impl Held {
         self.root.path().join(self.slot.directory())
     }
 
-    /// The variables of the slot: those of its env file as it is, which Compose reads too, or where the pool has no such
-    /// file, what the registry knows.
+    /// The variables of the slot.
     ///
     /// # Errors
-    /// [`Fault`] when the file is not fit for use.
+    /// [`Fault`] when its env file is not fit for use.
     pub(super) fn variables(&self) -> Result<Variables> {
-        let (slot, path) = (self.slot, self.dir().join(FILE));
-        let refuse = |why: &str| Fault::refused(format!("the variables of slot {slot} are not known: {why}"));
-        if self.entry.pending.is_some() {
-            return Err(refuse("an apply was cut short in it: run `kinfra apply`").into());
-        }
-        let found = match self.root.slot(slot)? {
-            Found::This(dir) => dir.read(Utf8Path::new(FILE), LIMIT)?,
-            Found::Nothing => Found::Nothing,
-            Found::Other(obstacle) => Found::Other(obstacle),
-        };
-        let is_ours = |file: &RelPath| file.as_str() == FILE;
-        let variables = match found {
-            Found::This(content) => {
-                let text = String::from_utf8(content.bytes)
-                    .map_err(|_| refuse(&format!("`{path}` is not UTF-8 text")))?;
-                dotenv::read(&text).map_err(|mistake| refuse(&format!("`{path}` {mistake}")))?
-            }
-            Found::Nothing if self.entry.files().any(is_ours) => {
-                return Err(refuse(&format!("`{path}` is not there: `kinfra apply` restores it")).into());
-            }
-            Found::Nothing => environment::of_entry(slot, &self.entry, &self.pool, &self.prefix),
-            Found::Other(obstacle) => return Err(refuse(&format!("`{path}` is {obstacle}")).into()),
-        };
-        Ok(environment::with_slot(variables, slot, &self.dir()))
+        let text = env_text(&self.root, self.slot, &self.entry, &self.pool, &self.prefix)?;
+        let read = dotenv::read(&text);
+        let path = self.dir().join(FILE);
+        let variables = read.map_err(|mistake| unknown(self.slot, &format!("`{path}` {mistake}")))?;
+        Ok(environment::with_slot(variables, self.slot, &self.dir()))
     }
+}
+
+/// The text of a slot's env file as it is, which Compose reads too, or where the pool has no such file, what the registry
+/// knows.
+///
+/// # Errors
+/// [`Fault`] when the file is not fit for use.
+pub(super) fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &str) -> Result<String> {
+    let path = root.path().join(slot.directory()).join(FILE);
+    if entry.pending.is_some() {
+        return Err(unknown(slot, "an apply was cut short in it: run `kinfra apply`").into());
+    }
+    let found = match root.slot(slot)? {
+        Found::This(dir) => dir.read(Utf8Path::new(FILE), LIMIT)?,
+        Found::Nothing => Found::Nothing,
+        Found::Other(obstacle) => Found::Other(obstacle),
+    };
+    let is_ours = |file: &RelPath| file.as_str() == FILE;
+    match found {
+        Found::This(content) => String::from_utf8(content.bytes)
+            .map_err(|_| unknown(slot, &format!("`{path}` is not UTF-8 text")).into()),
+        Found::Nothing if entry.files().any(is_ours) => {
+            Err(unknown(slot, &format!("`{path}` is not there: `kinfra apply` restores it")).into())
+        }
+        Found::Nothing => {
+            let variables = environment::of_entry(slot, entry, pool, prefix);
+            report::env::dotenv(&variables).map_err(|why| unknown(slot, &why).into())
+        }
+        Found::Other(obstacle) => Err(unknown(slot, &format!("`{path}` is {obstacle}")).into()),
+    }
+}
+
+fn unknown(slot: SlotId, why: &str) -> Fault {
+    Fault::refused(format!("the variables of slot {slot} are not known: {why}"))
 }

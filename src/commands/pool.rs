@@ -6,16 +6,18 @@ use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::cli::{LockArgs, PoolArgs};
-use crate::desired::{self, Place, Pool, TemplateTexts};
+use crate::desired::{self, File, Place, Pool, TemplateTexts};
 use crate::embedded;
 use crate::fault::Fault;
 use crate::host;
 use crate::host::fs::Dir;
 use crate::host::lock::LockPolicy;
 use crate::invocation::Invocation;
+use crate::registry::Provisioned;
 use crate::report::Paths;
-use crate::spec::Spec;
+use crate::slot::{RelPath, SlotId};
 use crate::spec::mistake::{self, Mistake, Source, SourceKind};
+use crate::spec::{FileSpec, Spec};
 
 /// The name of a spec.
 const SPEC: &str = "slots.toml";
@@ -116,13 +118,33 @@ impl Declared {
     /// [`Declared::pool`] in a root, with every mistake by itself.
     pub(super) fn pool_in(&self, root: &Utf8Path, invocation: &Invocation) -> Result<Pool, Mistakes> {
         let place = Place { root, home: invocation.home.as_deref() };
-        desired::resolve(&self.spec, &self.source, &self.template_texts(), place)
+        let texts = self.template_texts(self.spec.files.iter().chain(&self.spec.claim));
+        desired::resolve(&self.spec, &self.source, &texts, place)
     }
 
-    fn template_texts(&self) -> TemplateTexts {
+    /// The files that a claim adds to the directory of a slot.
+    ///
+    /// # Errors
+    /// [`Fault`] with every mistake in their templates.
+    pub(super) fn claim_files(
+        &self,
+        root: &Utf8Path,
+        slot: (SlotId, &Provisioned),
+        worktree: &Utf8Path,
+        invocation: &Invocation,
+    ) -> Result<BTreeMap<RelPath, File>> {
+        if self.spec.claim.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let place = Place { root, home: invocation.home.as_deref() };
+        let texts = self.template_texts(&self.spec.claim);
+        let files = desired::claim_files(&self.spec, &self.source, &texts, place, slot, worktree);
+        files.map_err(|mistakes| fault(&mistakes).into())
+    }
+
+    fn template_texts<'a>(&self, files: impl IntoIterator<Item = &'a FileSpec>) -> TemplateTexts {
         let embedded: BTreeMap<&str, &str> = embedded::TEMPLATES.into_iter().collect();
-        let files = self.spec.files.iter().chain(&self.spec.claim);
-        let read = files.map(|file| {
+        let read = files.into_iter().map(|file| {
             let name = file.template.get_ref();
             let text = match &self.templates {
                 None => embedded

@@ -31,7 +31,8 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
         return Err(Fault::refused("the claims changed meanwhile: nothing was released, run again").into());
     }
     lease::reap(&mut registry, &reaping);
-    give_back(&locked, text.as_deref(), &registry)?;
+    let ended = reaping.ends.iter().map(|(slot, (claim, _))| (*slot, claim));
+    give_back(&locked, ended, text.as_deref(), &registry)?;
     say(&report::reap::done(&reaping))?;
     Ok(Exit::Done)
 }

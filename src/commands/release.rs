@@ -1,18 +1,21 @@
 //! `kinfra release`
 
 use anyhow::Result;
+use camino::Utf8Path;
 
 use super::claim::{applied, no_pool};
 use super::worktree::{holder, pool_of, this_worktree};
-use super::{pool, print};
+use super::{pool, print, say};
 use crate::cli::ReleaseArgs;
 use crate::fault::{Exit, Fault};
 use crate::host::root::LockedRoot;
 use crate::invocation::Invocation;
 use crate::lease::{self, Kept};
 use crate::observe::registry;
-use crate::registry::Registry;
+use crate::registry::{Claim, Registry};
 use crate::report;
+use crate::slot::SlotId;
+use crate::worktree::Site;
 
 pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
     let owner = this_worktree(invocation)?;
@@ -23,16 +26,26 @@ pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
     let holder = holder(&registry, &owner).to_owned();
     let released = lease::release(&mut registry, &holder, args.slot, args.claim_id, args.force);
     let released = released.map_err(|kept| kept_fault(&kept, &registry))?;
-    if released.is_some() {
-        give_back(&locked, text.as_deref(), &registry)?;
+    if let Some((slot, claim)) = &released {
+        give_back(&locked, [(*slot, claim)], text.as_deref(), &registry)?;
     }
     print(&report::claim::released(released.as_ref(), args.slot, &owner))?;
     Ok(Exit::Done)
 }
 
-/// Saves a registry in which claims have ended. Every claim that ends, by release or by reap, ends here: what a worktree
-/// had with its slot goes before the registry says that it is free, and a slot whose stack still runs must not get here.
-pub(super) fn give_back(locked: &LockedRoot, read: Option<&str>, registry: &Registry) -> Result<()> {
+/// Saves a registry in which these claims have ended. Every claim that ends, by release or by reap, ends here: what a
+/// worktree had with its slot goes before the registry says that it is free, and a slot whose stack still runs must not get
+/// here.
+pub(super) fn give_back<'a>(
+    locked: &LockedRoot,
+    ended: impl IntoIterator<Item = (SlotId, &'a Claim)>,
+    read: Option<&str>,
+    registry: &Registry,
+) -> Result<()> {
+    for (slot, claim) in ended {
+        let site = Site { root: locked, slot, worktree: Utf8Path::new(&claim.claimed_by) };
+        say(&report::claim::left(&site.take_back(claim)?))?;
+    }
     locked.save_registry(read, &registry.to_text()?)
 }
 

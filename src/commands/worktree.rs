@@ -11,7 +11,7 @@ use crate::host::root::Root;
 use crate::invocation::Invocation;
 use crate::lease;
 use crate::observe::registry;
-use crate::pools::Entry;
+use crate::pools::{Entry, Origin};
 use crate::registry::Registry;
 
 /// A pool as the verbs of a worktree know it.
@@ -25,6 +25,8 @@ pub(super) struct PoolOf {
     pub(super) env_prefix: Option<String>,
     /// What declares it. `None` where the index knew the pool: the branch need not have the spec.
     pub(super) declared: Option<Declared>,
+    /// The spec that the pool was applied from, where the index knew it.
+    pub(super) origin: Option<Origin>,
 }
 
 /// The pool of a worktree: the one that it holds a slot in, whatever is checked out; else the one that the spec declares.
@@ -39,7 +41,7 @@ pub(super) fn pool_of(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation
     let declared = pool::declared(args, invocation)?;
     let root = declared.root(args, invocation)?;
     let (name, env_prefix) = (declared.spec.name.clone(), Some(declared.spec.env_prefix.clone()));
-    Ok(PoolOf { root, name, env_prefix, declared: Some(declared) })
+    Ok(PoolOf { root, name, env_prefix, declared: Some(declared), origin: None })
 }
 
 /// The pool in the index in which an owner holds a slot. What cannot be read is passed over: `plan` tells of it.
@@ -53,7 +55,8 @@ fn noted(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation) -> Option<P
         let (registry, _) = registry(&Root::open(entry.root()).ok()??).ok()?;
         lease::held_by(&registry, holder(&registry, owner))?;
         let root = entry.root().to_owned();
-        Some(PoolOf { root, name: entry.pool, env_prefix: entry.env_prefix, declared: None })
+        let Entry { pool: name, env_prefix, origin, .. } = entry;
+        Some(PoolOf { root, name, env_prefix, declared: None, origin: Some(origin) })
     })
 }
 

@@ -5,7 +5,6 @@ use camino::Utf8Path;
 
 use super::fs::{Dir, Found};
 use super::git;
-use crate::digest::Digest;
 use crate::slot::FileMode;
 
 /// The most that the file may be, in bytes.
@@ -22,19 +21,20 @@ pub struct WorktreeDir {
 }
 
 impl WorktreeDir {
-    /// Opens the directory; `None` if it cannot be: then it is gone, or not for us.
+    /// Opens the directory at an absolute path; `None` if it cannot be: then it is gone, or not for us.
     pub fn open(path: &Utf8Path) -> Option<Self> {
-        Dir::open(path).ok().map(|dir| Self { dir })
+        let dir = path.is_absolute().then(|| Dir::open(path).ok())??;
+        Some(Self { dir })
     }
 
-    /// What is under a name: the hash of a file's content.
+    /// What is under a name: the content of a file.
     ///
     /// # Errors
     /// When that cannot be read.
-    pub fn look(&self, name: &str) -> Result<Found<Digest>> {
+    pub fn read(&self, name: &str) -> Result<Found<Vec<u8>>> {
         Ok(match self.dir.read(Utf8Path::new(name), LIMIT)? {
             Found::Nothing => Found::Nothing,
-            Found::This(content) => Found::This(Digest::of(&content.bytes)),
+            Found::This(content) => Found::This(content.bytes),
             Found::Other(obstacle) => Found::Other(obstacle),
         })
     }
@@ -61,22 +61,22 @@ impl WorktreeDir {
         Ok(is_new)
     }
 
-    /// Removes a file if it still has the `expected` content. Says whether it is gone.
+    /// Removes a file if its content is what `is_ours` takes it for. Says whether it is gone.
     ///
     /// # Errors
     /// What keeps it from being removed.
-    pub fn remove(&self, name: &str, expected: Digest) -> Result<bool> {
+    pub fn remove(&self, name: &str, is_ours: impl Fn(&[u8]) -> bool) -> Result<bool> {
         let temporary = self.clear(name)?;
-        match self.look(name)? {
+        match self.read(name)? {
             Found::Nothing => return Ok(true),
-            Found::This(digest) if digest == expected => {}
+            Found::This(content) if is_ours(&content) => {}
             Found::This(_) | Found::Other(_) => return Ok(false),
         }
         // Out of reach before it is looked at once more: what is written to it meanwhile is not lost.
         if !self.dir.rename_new(name, &self.dir, &temporary)? {
             return Ok(false);
         }
-        let is_gone = matches!(self.look(&temporary)?, Found::This(digest) if digest == expected);
+        let is_gone = matches!(self.read(&temporary)?, Found::This(content) if is_ours(&content));
         if is_gone {
             self.dir.remove_file(&temporary)?;
         } else {

@@ -32,17 +32,8 @@ pub struct Claim {
     pub claimed_repo: Option<String>,
     /// Where the disk is mounted that the directory is on.
     pub claimed_mount: Option<String>,
-    /// What it wrote.
-    pub files: ClaimFiles,
-}
-
-/// The files that a claim wrote, by the hash of each: what is still so goes with the claim.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ClaimFiles {
-    /// In the worktree.
-    pub worktree: BTreeMap<RelPath, Digest>,
-    /// In the slot's directory.
-    pub slot: BTreeMap<RelPath, Digest>,
+    /// The files that it added to the slot's directory, by the hash of each: what is still so goes with the claim.
+    pub files: BTreeMap<RelPath, Digest>,
 }
 
 impl Claim {
@@ -58,7 +49,7 @@ impl Claim {
             claimed_user: None,
             claimed_repo: None,
             claimed_mount: None,
-            files: ClaimFiles::default(),
+            files: BTreeMap::new(),
         }
     }
 }
@@ -138,8 +129,6 @@ pub(super) struct OwnKeys<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     claimed_mount: Option<&'a str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    worktree_files: &'a BTreeMap<RelPath, Digest>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     claim_files: &'a BTreeMap<RelPath, Digest>,
 }
 
@@ -156,7 +145,7 @@ impl Claim {
             claimed_user,
             claimed_repo,
             claimed_mount,
-            files: ClaimFiles { worktree, slot },
+            files,
         } = self;
         let own = OwnKeys {
             claim_id: *claim_id,
@@ -167,8 +156,7 @@ impl Claim {
             claimed_user: claimed_user.as_deref(),
             claimed_repo: claimed_repo.as_deref(),
             claimed_mount: claimed_mount.as_deref(),
-            worktree_files: worktree,
-            claim_files: slot,
+            claim_files: files,
         };
         (claimed_by, claimed_at.as_deref(), own)
     }
@@ -192,10 +180,7 @@ impl Claim {
             claimed_user: optional(entry, path, "claimed_user")?,
             claimed_repo: optional(entry, path, "claimed_repo")?,
             claimed_mount: optional(entry, path, "claimed_mount")?,
-            files: ClaimFiles {
-                worktree: files(entry, path, "worktree_files")?,
-                slot: files(entry, path, "claim_files")?,
-            },
+            files: files(entry, path, "claim_files")?,
         };
         Ok(claimed_by.map(|_| claim))
     }

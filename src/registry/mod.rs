@@ -15,7 +15,7 @@ mod claim;
 pub(crate) mod json;
 mod time;
 
-pub use claim::{Claim, ClaimFiles, ClaimId, Lease};
+pub use claim::{Claim, ClaimId, Lease};
 pub use json::Corrupt;
 pub use time::{Span, Time};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
 use super::{Commas, Paths, printable};
@@ -102,11 +102,20 @@ fn why(slot: SlotId, unfit: Option<Unfit>) -> String {
                 by.map_or_else(String::new, |(id, name)| format!(" by process {id} ({})", printable(&name)));
             format!("its port {port} ({}) is in use{by}", name.as_str().to_uppercase())
         }
+        Some(Unfit::Left(path)) => {
+            format!("its {path}, of an earlier claim, was changed and is there still: move it away")
+        }
         Some(Unfit::Edited(path)) => {
             format!("its {path} was edited by hand: `kinfra claim --slot {slot}` takes it as it is")
         }
         None => "its files changed just now: run again".to_owned(),
     }
+}
+
+/// The files of a claim that stay, because somebody changed them.
+pub fn left(paths: &[Utf8PathBuf]) -> String {
+    let line = |path: &Utf8PathBuf| format!("Left {}, which was changed since\n", printable(path.as_str()));
+    paths.iter().map(line).collect()
 }
 
 /// Why a slot is neither released nor renewed.
