@@ -90,7 +90,8 @@ fn what_is_gone_comes_back_when_the_slot_is_claimed_again() {
 #[test]
 fn what_kinfra_did_not_write_is_never_overwritten() {
     let machine = applied();
-    let spoil: [(&str, fn(&Machine)); 3] = [
+    type Spoil = fn(&Machine);
+    let spoil: [(&str, Spoil); 3] = [
         ("is there, where the slot's variables go, and is not of this pool: move it away", |machine| {
             machine.write(ENV, "MINE=1\n");
         }),
