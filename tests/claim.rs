@@ -7,28 +7,28 @@ use serde_json::Value;
 
 use crate::support::{Machine, Run};
 
-const REGISTRY: &str = "~/pool/registry.json";
+pub(super) const REGISTRY: &str = "~/pool/registry.json";
 
 /// An applied pool of two slots.
-fn applied() -> Machine {
+pub(super) fn applied() -> Machine {
     let machine = Machine::small();
     machine.kinfra("apply").exits(0);
     machine
 }
 
 /// Runs kinfra in a directory of the machine.
-fn run_in(machine: &Machine, directory: &str, arguments: &str) -> Run {
+pub(super) fn run_in(machine: &Machine, directory: &str, arguments: &str) -> Run {
     let mut command = machine.command(arguments);
     command.arg("--spec").arg(machine.path("slots.toml"));
     Run::of(command.current_dir(machine.path(directory)))
 }
 
-fn registry(machine: &Machine) -> Value {
+pub(super) fn registry(machine: &Machine) -> Value {
     serde_json::from_str(&machine.read(REGISTRY)).expect("JSON")
 }
 
 /// Who holds a slot, below the home or the project; empty for nobody.
-fn holder(machine: &Machine, slot: &str) -> String {
+pub(super) fn holder(machine: &Machine, slot: &str) -> String {
     let registry = registry(machine);
     let claimed_by = registry["slots"][slot]["claimed_by"].as_str().unwrap_or_default().to_owned();
     for (short, path) in [("~", machine.home()), (".", machine.project())] {
@@ -40,7 +40,7 @@ fn holder(machine: &Machine, slot: &str) -> String {
     claimed_by
 }
 
-fn make_dirs(machine: &Machine, paths: &[&str]) {
+pub(super) fn make_dirs(machine: &Machine, paths: &[&str]) {
     for path in paths {
         fs::create_dir_all(machine.path(path)).expect("a directory");
     }

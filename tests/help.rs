@@ -45,6 +45,8 @@ fn every_verb_says_what_its_flags_do() {
         "destroy",
         "claim",
         "release",
+        "renew",
+        "reap",
         "env",
         "exec",
         "completions",

@@ -1,0 +1,151 @@
+//! `kinfra claim --wait`: those who wait are served in order, and nobody waits for the dead.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::claim::{applied, holder, make_dirs, run_in};
+use crate::support::{Machine, Run};
+
+/// An applied pool of two slots, both held.
+fn full() -> Machine {
+    let machine = applied();
+    make_dirs(&machine, &["~/h1", "~/h2", "~/a", "~/b", "~/c"]);
+    run_in(&machine, "~/h1", "claim").exits(0);
+    run_in(&machine, "~/h2", "claim").exits(0);
+    machine
+}
+
+/// Somebody who waits, once he is in the queue and has said so.
+struct Waiter {
+    child: Child,
+    said: String,
+}
+
+impl Waiter {
+    fn start(machine: &Machine, directory: &str, arguments: &str) -> Self {
+        let mut command = machine.command(&format!("claim {arguments}"));
+        command.arg("--spec").arg(machine.path("slots.toml")).current_dir(machine.path(directory));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("kinfra starts");
+        let mut said = String::new();
+        let stderr = child.stderr.as_mut().expect("stderr");
+        BufReader::with_capacity(1, stderr).read_line(&mut said).expect("a line");
+        assert!(said.starts_with("Waiting for a free slot: "), "{said}");
+        Self { child, said }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().expect("a pid")).expect("a pid");
+        kill_process(pid, signal).expect("a signal");
+    }
+
+    fn ends(self) -> Run {
+        Run::from(self.child.wait_with_output().expect("kinfra ends"))
+    }
+}
+
+/// Waits until something is so.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "never: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn those_who_wait_are_served_in_order() {
+    let machine = full();
+    let first = Waiter::start(&machine, "~/a", "--wait");
+    let second = Waiter::start(&machine, "~/b", "--wait=1h");
+    assert_eq!(first.said, "Waiting for a free slot: the next in the queue\n");
+    assert_eq!(second.said, "Waiting for a free slot: 1 before in the queue\n");
+    run_in(&machine, "~/h2", "release").exits(0);
+    first.ends().exits(0).prints("Claimed slot 2");
+    run_in(&machine, "~/h1", "release").exits(0);
+    second.ends().exits(0).prints("Claimed slot 1");
+    assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/b", "~/a"]);
+    assert_eq!(std::fs::read_dir(machine.path("~/pool/.queue")).expect("a queue").count(), 0);
+}
+
+#[test]
+fn nobody_overtakes_and_nobody_waits_for_the_dead() {
+    let machine = full();
+    let first = Waiter::start(&machine, "~/a", "--wait");
+    // It is still there, and cannot come at once.
+    first.signal(Signal::STOP);
+    let second = Waiter::start(&machine, "~/b", "--wait");
+    run_in(&machine, "~/h1", "release").exits(0);
+    let before = machine.tree();
+    let queued =
+        run_in(&machine, "~/c", "claim").exits(3).says("2 waited before: `kinfra claim --wait` queues");
+    queued.says("\n  slot 1 is free\n");
+    run_in(&machine, "~/c", "claim --slot 1").exits(3).says("2 waited before");
+    assert_eq!(machine.tree(), before);
+    // Whoever holds a slot keeps it, whoever waits.
+    run_in(&machine, "~/h2", "claim").exits(0).prints("Slot 2 (only) is yours already");
+    first.signal(Signal::KILL);
+    second.ends().exits(0).prints("Claimed slot 1");
+    first.ends();
+    // What the dead left is no obstacle to those who join.
+    let third = Waiter::start(&machine, "~/c", "--wait");
+    assert_eq!(third.said, "Waiting for a free slot: the next in the queue\n");
+    run_in(&machine, "~/b", "release").exits(0);
+    third.ends().exits(0);
+}
+
+#[test]
+fn who_cannot_be_served_holds_up_nobody_who_can() {
+    let machine = full();
+    let picky = Waiter::start(&machine, "~/a", "--wait --slot 2");
+    let other = Waiter::start(&machine, "~/b", "--wait --slot 1");
+    run_in(&machine, "~/h1", "release").exits(0);
+    other.ends().exits(0).prints("Claimed slot 1");
+    let last = Waiter::start(&machine, "~/c", "--wait");
+    run_in(&machine, "~/b", "release").exits(0);
+    last.ends().exits(0).prints("Claimed slot 1");
+    run_in(&machine, "~/h2", "release").exits(0);
+    picky.ends().exits(0).prints("Claimed slot 2");
+}
+
+#[test]
+fn patience_ends_and_ctrl_c_leaves_the_queue() {
+    let machine = full();
+    let late = run_in(&machine, "~/a", "claim --wait=1s").exits(3).says("Waiting for a free slot: ");
+    late.says("error: no slot is free\n  slot 1 is held by ");
+    for (signal, code) in [(Signal::INT, Some(130)), (Signal::TERM, Some(130))] {
+        let waiter = Waiter::start(&machine, "~/a", "--wait");
+        waiter.signal(signal);
+        let run = waiter.ends();
+        assert_eq!(run.code, code, "{run:#?}");
+        run.says("error: stopped waiting: nothing was claimed").prints_exactly("");
+    }
+    assert_eq!(std::fs::read_dir(machine.path("~/pool/.queue")).expect("a queue").count(), 0);
+    // What will never be is not waited for.
+    run_in(&machine, "~/a", "claim --wait --profile huge").exits(3).says("no slot of profile huge");
+    run_in(&machine, "~/a", "claim --wait --slot 9").exits(3).says("the pool has no slot 9");
+    run_in(&machine, "~/h1", "claim --wait --slot 2").exits(4).says("holds slot 1 already");
+}
+
+#[test]
+fn one_worktree_that_waits_twice_gets_one_slot() {
+    let machine = full();
+    let waiters = [(); 2].map(|()| Waiter::start(&machine, "~/a", "--wait"));
+    run_in(&machine, "~/h1", "release").exits(0);
+    let said: String = waiters.map(|waiter| waiter.ends().exits(0).stdout).concat();
+    assert!(said.contains("Claimed slot 1") && said.contains("Slot 1 (only) is yours already"), "{said}");
+    until("one slot is left to h2", || holder(&machine, "2") == "~/h2");
+}
+
+#[test]
+fn waiting_holds_no_lock() {
+    let machine = full();
+    let waiter = Waiter::start(&machine, "~/a", "--wait");
+    machine.edit_spec("ids = \"1-2\"", "ids = \"1-3\"");
+    machine.kinfra("apply --lock-timeout 0s").exits(0).says("Created slot 3");
+    waiter.ends().exits(0).prints("Claimed slot 3");
+}
