@@ -273,32 +273,35 @@ fn busy(entry: &Entry) -> Option<Unfit> {
 /// What became of the directory that holds a slot. Starts no process and follows git's own files, so that it can be asked
 /// under the lock, and by verbs that only read.
 pub fn worktree(claim: &Claim) -> Worktree {
+    look_for(claim).unwrap_or(Worktree::Away(Doubt::Unreadable))
+}
+
+fn look_for(claim: &Claim) -> Result<Worktree> {
+    let away = |doubt| Ok(Worktree::Away(doubt));
     let path = Utf8Path::new(&claim.claimed_by);
     if claim.claimed_host.as_ref().is_some_and(|host| *host != host::identity::host_name()) {
-        return Worktree::Away(Doubt::OtherHost);
+        return away(Doubt::OtherHost);
     }
-    match host::fs::exists(path) {
-        Ok(true) => return Worktree::There,
-        Ok(false) if path.is_absolute() => {}
-        // Also what `doctor --repair` writes where it cannot know the owner.
-        Ok(false) | Err(_) => return Worktree::Away(Doubt::Unreadable),
+    let Some(parent) = path.parent().filter(|_| path.is_absolute()) else { return away(Doubt::Unknown) };
+    if host::fs::exists(path)? {
+        return Ok(Worktree::There);
     }
-    let Some(parent) = path.parent().and_then(|parent| Dir::open(parent).ok()) else {
-        return Worktree::Away(Doubt::ParentMissing);
-    };
+    if !host::fs::exists(parent)? {
+        return away(Doubt::ParentMissing);
+    }
     let is_mounted = match &claim.claimed_mount {
-        Some(mount) => host::fs::is_mount(Utf8Path::new(mount)),
+        Some(mount) => host::fs::is_mount(Utf8Path::new(mount))?,
         // Nobody noted it. Where a disk is mounted at other times, there is nothing now.
-        None => parent.names().is_ok_and(|names| !names.is_empty()),
+        None => !Dir::open(parent)?.names()?.is_empty(),
     };
     if !is_mounted {
-        return Worktree::Away(Doubt::Unmounted);
+        return away(Doubt::Unmounted);
     }
-    match claim.claimed_repo.as_ref().map(|repo| git::listing(Utf8Path::new(repo), path)) {
+    match claim.claimed_repo.as_ref().map(|repo| git::listing(Utf8Path::new(repo), path)).transpose()? {
         // One that git lists and that is not there is one that `git worktree prune` would drop.
-        None | Some(git::Listing::Absent | git::Listing::Listed) => Worktree::Gone,
-        Some(git::Listing::Locked) => Worktree::Away(Doubt::Locked),
-        Some(git::Listing::NoRepo) => Worktree::Away(Doubt::RepoMissing),
+        None | Some(git::Listing::Absent | git::Listing::Listed) => Ok(Worktree::Gone),
+        Some(git::Listing::Locked) => away(Doubt::Locked),
+        Some(git::Listing::NoRepo) => away(Doubt::RepoMissing),
     }
 }
 

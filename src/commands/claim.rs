@@ -200,6 +200,9 @@ impl Claimant<'_> {
     /// The claim as it would be.
     fn new_claim(&self, registry: &Registry, now: Time) -> Result<Claim> {
         let Self { args, invocation, owner, .. } = self;
+        let unclear = || format!("it cannot be told where `{owner}` belongs");
+        let repo = host::git::repo_of(owner).with_context(unclear)?;
+        let mount = host::fs::mount_of(owner).with_context(unclear)?;
         let bits = host::identity::random_bits().context("no random id can be had from /dev/urandom")?;
         Ok(Claim {
             claimed_by: holder(registry, owner).to_owned(),
@@ -209,8 +212,8 @@ impl Claimant<'_> {
             note: args.note.clone(),
             claimed_host: Some(host::identity::host_name()),
             claimed_user: Some(invocation.user.clone()),
-            claimed_repo: host::git::repo_of(owner).map(Utf8PathBuf::into_string),
-            claimed_mount: host::fs::mount_of(owner).map(Utf8Path::to_string),
+            claimed_repo: repo.map(Utf8PathBuf::into_string),
+            claimed_mount: Some(mount.to_string()),
             files: BTreeMap::new(),
         })
     }

@@ -19,8 +19,9 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let root = applied(&path)?.ok_or_else(|| no_pool(&path))?;
     let shown = judge(&registry(&root)?.0);
     print(&report::reap::plan(&shown))?;
+    let exit = if shown.has_unreadable() { Exit::Failed } else { Exit::Done };
     if args.dry_run || shown.ends.is_empty() {
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     approve::ask("Do you want to release these slots?", args.auto_approve)?;
     let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra reap"))?;
@@ -34,7 +35,7 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let ended = reaping.ends.iter().map(|(slot, (claim, _))| (*slot, claim));
     give_back(&locked, ended, text.as_deref(), &registry)?;
     say(&report::reap::done(&reaping))?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// Judges every claim by the time and by what became of its owner's directory.

@@ -1,5 +1,7 @@
 //! What there is to know of git without running it.
 
+use std::io;
+
 use anyhow::{Context as _, Result};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
@@ -30,14 +32,22 @@ pub fn branch_of(dir: &Utf8Path) -> Option<String> {
 }
 
 fn line(path: &Utf8Path) -> Option<String> {
-    let text = String::from_utf8(read_named(path, LIMIT).ok()??).ok()?;
-    Some(text.trim_end().to_owned())
+    Some(text(path).ok()??.trim_end().to_owned())
 }
 
 /// The directory of git's that lists a worktree among others, if it is a linked one.
-pub fn repo_of(worktree: &Utf8Path) -> Option<Utf8PathBuf> {
-    let git = worktree.join(line(&worktree.join(".git"))?.strip_prefix("gitdir: ")?);
-    canonical(&git.join(line(&git.join("commondir"))?)).ok()
+///
+/// # Errors
+/// When git's files cannot be read.
+pub fn repo_of(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
+    if is_directory(&worktree.join(".git")) {
+        return Ok(None);
+    }
+    let Some(line) = text_of(worktree, ".git")? else { return Ok(None) };
+    let Some(own) = line.strip_prefix("gitdir: ").map(|own| worktree.join(own)) else { return Ok(None) };
+    // A submodule's has none: it is listed nowhere.
+    let Some(common) = text_of(&own, "commondir")? else { return Ok(None) };
+    canonical(&own.join(common)).map(Some)
 }
 
 /// The directory `info` of the repository that a directory is in, which all its worktrees share (gitrepository-layout(5)).
@@ -63,22 +73,37 @@ pub enum Listing {
 }
 
 /// Looks up a worktree in the repository that lists it. Reads git's own files, which takes no process.
-pub fn listing(repo: &Utf8Path, worktree: &Utf8Path) -> Listing {
-    if !is_directory(&repo.join("objects")) {
-        return Listing::NoRepo;
+///
+/// # Errors
+/// When git's files cannot be read: that says nothing about the worktree.
+pub fn listing(repo: &Utf8Path, worktree: &Utf8Path) -> Result<Listing> {
+    if !exists(&repo.join("objects"))? {
+        return Ok(Listing::NoRepo);
     }
+    // Git removes the directory with the last of them.
     let worktrees = repo.join("worktrees");
-    let names = Dir::open(&worktrees).ok().and_then(|dir| dir.names().ok()).unwrap_or_default();
-    for name in names.iter().filter_map(|name| name.to_str()) {
-        let entry = worktrees.join(name);
-        let Some(git) = line(&entry.join("gitdir")) else { continue };
+    if !exists(&worktrees)? {
+        return Ok(Listing::Absent);
+    }
+    for name in Dir::open(&worktrees)?.names()? {
+        let entry = worktrees.join(name.to_str().context("git has a worktree whose name is not UTF-8")?);
+        let Some(git) = text_of(&entry, "gitdir")? else { continue };
         // Git may have it relative to the entry.
         if normal(&entry.join(git)) == worktree.join(".git") {
-            let is_locked = exists(&entry.join("locked")).unwrap_or(true);
-            return if is_locked { Listing::Locked } else { Listing::Listed };
+            let is_locked = exists(&entry.join("locked"))?;
+            return Ok(if is_locked { Listing::Locked } else { Listing::Listed });
         }
     }
-    Listing::Absent
+    Ok(Listing::Absent)
+}
+
+/// The line in a file of a directory of git's.
+fn text_of(dir: &Utf8Path, name: &str) -> io::Result<Option<String>> {
+    Ok(text(&dir.join(name))?.map(|text| text.trim_end().to_owned()))
+}
+
+fn text(path: &Utf8Path) -> io::Result<Option<String>> {
+    read_named(path, LIMIT)?.map(|bytes| String::from_utf8(bytes).map_err(io::Error::other)).transpose()
 }
 
 /// A path without `.` and `..`, whether it is there or not.

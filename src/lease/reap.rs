@@ -35,6 +35,8 @@ pub enum Doubt {
     OtherHost,
     /// It cannot be looked at.
     Unreadable,
+    /// Nobody knows which it is: the claim was put together from what was left of a registry.
+    Unknown,
     /// The directory that it was in is not there either.
     ParentMissing,
     /// The disk that it was on is not mounted, as far as can be told.
@@ -50,6 +52,7 @@ impl fmt::Display for Doubt {
         f.write_str(match self {
             Self::OtherHost => "it was claimed on another machine",
             Self::Unreadable => "its directory cannot be looked at",
+            Self::Unknown => "nobody knows its directory",
             Self::ParentMissing => "the directory that its directory was in is missing too",
             Self::Unmounted => "the disk of its directory may not be mounted",
             Self::RepoMissing => "its directory is missing, and so is the repository it was a worktree of",
@@ -94,6 +97,11 @@ impl Reaping {
             }
         }
         reaping
+    }
+
+    /// Whether there are directories that should be there to be looked at, and cannot be.
+    pub fn has_unreadable(&self) -> bool {
+        self.doubts.values().any(|(_, doubt)| *doubt == Doubt::Unreadable)
     }
 
     /// What of it was shown and is still as it was: a claim that was renewed since, or made anew, is not.

@@ -36,7 +36,7 @@ const EMBEDDED: Scenario = Scenario {
     changes: false,
 };
 
-pub(super) const SCENARIOS: [Scenario; 7] = [
+pub(super) const SCENARIOS: [Scenario; 10] = [
     Scenario { name: "apply 0→6", ..EMBEDDED },
     Scenario { name: "apply 6→6, damaged", set_up: damaged, ..EMBEDDED },
     Scenario { name: "migration", set_up: old_registry, ..EMBEDDED },
@@ -50,7 +50,15 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         ..EMBEDDED
     },
     Scenario { name: "claim", verb: "claim", set_up: applied, ..EMBEDDED },
+    Scenario {
+        name: "claim with a lease",
+        verb: "claim --profile standard --lease 8h",
+        set_up: applied,
+        ..EMBEDDED
+    },
+    Scenario { name: "renew", verb: "renew --lease 2d", set_up: claimed, ..EMBEDDED },
     Scenario { name: "release", verb: "release", set_up: claimed, ..EMBEDDED },
+    Scenario { name: "reap", verb: "reap --auto-approve", set_up: deserted, ..EMBEDDED },
 ];
 
 fn run(bench: &Bench, arguments: &str, here: &str) {
@@ -68,6 +76,12 @@ fn applied(bench: &Bench) {
 fn claimed(bench: &Bench) {
     applied(bench);
     run(bench, "claim", "");
+}
+
+/// The same, and the other's directory is gone.
+fn deserted(bench: &Bench) {
+    claimed(bench);
+    bench.remove("~/other");
 }
 
 /// The embedded pool without two files of a slot and without another's directory.

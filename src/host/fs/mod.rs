@@ -391,16 +391,26 @@ pub fn exists(path: &Utf8Path) -> io::Result<bool> {
     stat(path).map(|stat| stat.is_some())
 }
 
-/// Where the disk is mounted that a directory is on. `None` when the system does not tell.
-pub fn mount_of(directory: &Utf8Path) -> Option<&Utf8Path> {
-    directory.ancestors().find(|above| is_mount(above))
+/// Where the disk is mounted that a directory is on.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn mount_of(directory: &Utf8Path) -> io::Result<&Utf8Path> {
+    let mut mount = directory;
+    while !is_mount(mount)? {
+        mount = mount.parent().unwrap_or(mount);
+    }
+    Ok(mount)
 }
 
 /// Whether a disk is mounted at a path.
-pub fn is_mount(path: &Utf8Path) -> bool {
-    let Some(above) = path.parent() else { return true };
-    let disk = |path| stat(path).ok().flatten().map(|stat| stat.st_dev);
-    disk(path).is_some_and(|own| disk(above).is_some_and(|other| own != other))
+///
+/// # Errors
+/// When the system does not tell.
+pub fn is_mount(path: &Utf8Path) -> io::Result<bool> {
+    let Some(above) = path.parent() else { return Ok(true) };
+    let (own, above) = (stat(path)?, stat(above)?);
+    Ok(own.zip(above).is_some_and(|(own, above)| own.st_dev != above.st_dev))
 }
 
 /// What is at a path, followed through links; `None` if nothing is, or nothing can be.
