@@ -52,6 +52,7 @@ mod schema;
 mod secrets;
 mod slots;
 mod spec;
+mod stress;
 mod support;
 mod terraform;
 mod validate;

@@ -13,10 +13,10 @@ use crate::host::signals::Interrupt;
 use crate::registry::Span;
 use crate::report;
 
-/// How often the first in the queue looks; whoever is further back need not look as often.
+/// How often the first in the queue looks. Whoever is further back need not look as often: each before him takes a while.
 const PACE: Duration = Duration::from_millis(2);
 /// How often everybody looks, however far back.
-const SLOWEST: Duration = Duration::from_millis(100);
+const SLOWEST: Duration = Duration::from_millis(200);
 /// The longest pause after a slot was free and not fit for use.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 

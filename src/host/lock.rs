@@ -47,7 +47,7 @@ impl Lock {
         }
         let path = dir.path().join(NAME);
         let waiting = clock::Stopwatch::start();
-        let mut pause = Duration::from_millis(2);
+        let mut pause = Duration::from_millis(1);
         loop {
             let mut file = dir.open_or_make(NAME)?;
             match file.try_lock() {
@@ -67,7 +67,7 @@ impl Lock {
                 }
                 Err(TryLockError::WouldBlock) => {
                     clock::pause(pause.min(patience.saturating_sub(waiting.elapsed())));
-                    pause = (pause * 2).min(Duration::from_millis(50));
+                    pause = (pause * 2).min(Duration::from_millis(10));
                 }
                 Err(TryLockError::Error(error)) => {
                     let cannot = [Errno::NOLCK, Errno::OPNOTSUPP].map(Errno::raw_os_error);

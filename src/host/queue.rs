@@ -5,8 +5,9 @@
 //! next removes them.
 
 use std::fs::{File, TryLockError};
+use std::io::{self, Read as _};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use camino::Utf8Path;
 
 use super::fs::{Dir, Found};
@@ -38,7 +39,7 @@ pub fn join(root: &LockedRoot, wish: &str) -> Result<Ticket> {
     let queue = root.root().dir().make_dir(Utf8Path::new(QUEUE))?;
     let mut last = 0;
     for number in numbers(&queue)? {
-        if is_alive(&queue, number)? {
+        if living(&queue, number)?.is_some() {
             last = number;
         } else {
             queue.remove_file(&number.to_string())?;
@@ -48,8 +49,10 @@ pub fn join(root: &LockedRoot, wish: &str) -> Result<Ticket> {
     let name = number.to_string();
     let file = root.temporary().write_new(&name, wish.as_bytes(), FileMode::PRIVATE)?;
     let path = queue.path().join(&name);
-    file.try_lock().map_err(std::io::Error::from).with_context(|| format!("`{path}` cannot be locked"))?;
-    root.temporary().rename_new(&name, &queue, &name)?;
+    file.try_lock().map_err(io::Error::from).with_context(|| format!("`{path}` cannot be locked"))?;
+    if !root.temporary().rename_new(&name, &queue, &name)? {
+        bail!("`{path}` is in the way: remove it while nobody waits");
+    }
     Ok(Ticket { queue, number, _file: file })
 }
 
@@ -57,15 +60,8 @@ pub fn join(root: &LockedRoot, wish: &str) -> Result<Ticket> {
 pub fn ahead_of(ticket: Option<&Ticket>, root: &Root) -> Result<Vec<String>> {
     let Found::This(queue) = root.dir().dir(Utf8Path::new(QUEUE))? else { return Ok(Vec::new()) };
     let before = ticket.map_or(u64::MAX, |ticket| ticket.number);
-    let mut wishes = Vec::new();
-    for number in numbers(&queue)?.into_iter().filter(|number| *number < before) {
-        if is_alive(&queue, number)?
-            && let Found::This(ticket) = queue.read(Utf8Path::new(&number.to_string()), LIMIT)?
-        {
-            wishes.push(String::from_utf8_lossy(&ticket.bytes).into_owned());
-        }
-    }
-    Ok(wishes)
+    let numbers = numbers(&queue)?.into_iter().filter(|number| *number < before);
+    numbers.filter_map(|number| living(&queue, number).transpose()).collect()
 }
 
 /// The numbers of all tickets, in their order.
@@ -76,15 +72,22 @@ fn numbers(queue: &Dir) -> Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// Whether the owner of a ticket still holds its lock.
-fn is_alive(queue: &Dir, number: u64) -> Result<bool> {
+/// What would do for the owner of a ticket, if he lives: then he holds its lock.
+fn living(queue: &Dir, number: u64) -> Result<Option<String>> {
     let name = number.to_string();
-    let Some(file) = queue.open_file(&name)? else { return Ok(false) };
+    let Some(file) = queue.open_file(&name)? else { return Ok(None) };
+    let path = || queue.path().join(&name);
     match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => {
+            let mut bytes = Vec::new();
+            file.take(LIMIT)
+                .read_to_end(&mut bytes)
+                .with_context(|| format!("could not read `{}`", path()))?;
+            Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        }
         Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("`{}` cannot be locked", queue.path().join(name)))
+            Err(error).with_context(|| format!("`{}` cannot be locked", path()))
         }
     }
 }

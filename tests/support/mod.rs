@@ -37,7 +37,17 @@ pub(crate) struct Machine {
 impl Machine {
     /// A machine whose project has no `slots.toml`: the embedded pool.
     pub(crate) fn new() -> Self {
-        let machine = Self { dir: tempfile::tempdir().expect("a temporary directory") };
+        Self::of(tempfile::tempdir())
+    }
+
+    /// The same, in memory where that is possible.
+    pub(crate) fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        Self::of(if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() })
+    }
+
+    fn of(dir: std::io::Result<TempDir>) -> Self {
+        let machine = Self { dir: dir.expect("a temporary directory") };
         fs::create_dir(machine.home()).expect("a home");
         fs::create_dir(machine.project()).expect("a project");
         machine
