@@ -389,3 +389,64 @@ fn a_reader_that_is_overtaken_by_the_first_save_reads_on() {
     assert!(whole.exists() && points.len() > 5, "{points:?}");
     figure(&format!("readers overtaken by the first save, after each of {} calls: 0 misled", points.len()));
 }
+
+#[test]
+#[ignore = "needs strace"]
+fn a_claim_that_is_taken_while_apply_runs_is_kept() {
+    let machine = Machine::small();
+    machine.edit_spec("ids = \"1-2\"", "ids = \"1-3\"");
+    machine.kinfra("apply").exits(0);
+    machine.edit_spec("ids = \"1-3\"", "ids = \"1,3-4\"");
+    machine.template("conf.txt", "slot {{ slot.id }}, newer\n");
+    let whole: Vec<(&str, Vec<u8>)> =
+        ["registry.json", "registry.json.bak", "slot-1/conf.txt", "slot-2/conf.txt"]
+            .map(|name| (name, fs::read(machine.path(&format!("~/pool/{name}"))).expect("a file")))
+            .into();
+    let rebuild = || {
+        for slot in ["slot-1", "slot-2", "slot-3", "slot-4"] {
+            machine.write(&format!("~/pool/{slot}/conf.txt"), "");
+            machine.remove(&format!("~/pool/{slot}"));
+        }
+        for (name, bytes) in &whole {
+            machine.write(&format!("~/pool/{name}"), bytes);
+            machine.set_mode(&format!("~/pool/{name}"), 0o600);
+        }
+    };
+    // Slot 1 changes, slot 2 goes, slot 3 is restored, slot 4 is new.
+    let mut apply = machine.command("apply --update --prune --auto-approve");
+    apply.env("PATH", machine.home());
+    rebuild();
+    // The first run also notes in the index of pools what changed.
+    Run::of(&mut apply).exits(0);
+    rebuild();
+    let points = calls(&apply);
+    let (mut before, mut locked) = (0, 0);
+    for call in points.iter().step_by(3) {
+        rebuild();
+        let paused = Paused::after(&apply, call).unwrap_or_else(|| panic!("it ended before {call}"));
+        let slot = if before % 2 == 0 { "2" } else { "1" };
+        let claim = machine.kinfra(&format!("claim --slot {slot} --lock-timeout 0s"));
+        let run = paused.resume();
+        let entry = |slot: &str| -> Value {
+            let text = machine.read("~/pool/registry.json");
+            serde_json::from_str::<Value>(&text).expect("JSON")["slots"][slot].take()
+        };
+        if claim.code == Some(0) {
+            before += 1;
+            // Nothing was shown that the claim forbids, or nothing is done.
+            assert!(matches!(run.code, Some(0 | 4)), "after {call}: {run:#?}");
+            assert!(entry(slot)["claimed_by"].is_string(), "after {call}: {run:#?}");
+            let files = machine.read(&format!("~/pool/slot-{slot}/conf.txt"));
+            let is_done = entry("4").is_object();
+            let is_newer = files.ends_with("newer\n");
+            assert!(!is_newer || (is_done && slot == "1"), "after {call}: {files}, {run:#?}");
+        } else {
+            locked += 1;
+            assert!(matches!(claim.code, Some(3 | 4 | 6)), "after {call}: {claim:#?}");
+            assert_eq!(run.code, Some(0), "after {call}: {run:#?}");
+        }
+        machine.kinfra(&format!("release {slot} --force"));
+    }
+    assert!(before > 5 && locked > 5, "{before} claims came before, {locked} met a lock");
+    figure(&format!("claims while apply runs, after every third of {} calls: {before} kept", points.len()));
+}

@@ -20,14 +20,20 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let shown = judge(&registry(&root)?.0);
     print(&report::reap::plan(&shown))?;
     let exit = if shown.has_unreadable() { Exit::Failed } else { Exit::Done };
-    if args.dry_run || shown.ends.is_empty() {
+    // Whoever takes the lock puts in order what a run left that was cut short.
+    if args.dry_run || (shown.ends.is_empty() && !root.is_untidy()?) {
         return Ok(exit);
     }
-    approve::ask("Do you want to release these slots?", args.auto_approve)?;
+    if !shown.ends.is_empty() {
+        approve::ask("Do you want to release these slots?", args.auto_approve)?;
+    }
     let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra reap"))?;
     let (mut registry, text) = registry(locked.root())?;
     // Whoever renewed, came back or released meanwhile is left alone, and nobody loses a slot that was not shown.
     let reaping = judge(&registry).within(&shown);
+    if shown.ends.is_empty() {
+        return Ok(exit);
+    }
     if reaping.ends.is_empty() {
         return Err(Fault::refused("the claims changed meanwhile: nothing was released, run again").into());
     }
