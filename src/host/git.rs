@@ -54,7 +54,7 @@ pub fn repo_of(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
 pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let top = top_of(dir).ok()??;
     let git = top.join(".git");
-    let repo = if is_directory(&git) { git } else { repo_of(top)? };
+    let repo = if is_directory(&git) { git } else { repo_of(top).ok()?? };
     // What only looks like a repository is left alone.
     is_directory(&repo.join("objects")).then(|| repo.join("info"))
 }
