@@ -62,6 +62,8 @@ pub enum Verb {
     Claim(ClaimArgs),
     /// Give the slot of this worktree back
     Release(ReleaseArgs),
+    /// Show the slot of this worktree
+    Status(ListArgs),
     /// Print the variables of this worktree's slot, for a shell to evaluate
     Env(EnvArgs),
     /// Run a command with the variables of this worktree's slot
@@ -71,7 +73,7 @@ pub enum Verb {
     /// Release slots whose worktree is gone or whose lease has run out
     Reap(ReapArgs),
     /// List the provisioned slots
-    Slots(ListArgs),
+    Slots(SlotsArgs),
     /// List every port of every declared slot
     Ports(ListArgs),
     /// Check slots.toml, its templates and its ports before they are applied
@@ -99,7 +101,7 @@ pub enum SandboxVerb {
     /// The same as `kinfra apply`
     Provision(ApplyArgs),
     /// The same as `kinfra slots`
-    Slots(ListArgs),
+    Slots(SlotsArgs),
 }
 
 /// Which pool.
@@ -441,7 +443,21 @@ pub struct InitArgs {
     pub dry_run: bool,
 }
 
-/// `kinfra slots`, `kinfra ports` and `kinfra validate`
+/// `kinfra slots`
+#[derive(Debug, Args)]
+pub struct SlotsArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// Go on showing them until Ctrl-C: on a terminal in place, elsewhere each time that they have changed
+    #[arg(long)]
+    pub watch: bool,
+    /// Print one JSON document, with --watch one a line for each change
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `kinfra status`, `kinfra ports` and `kinfra validate`
 #[derive(Debug, Args)]
 pub struct ListArgs {
     #[command(flatten)]

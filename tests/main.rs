@@ -52,6 +52,7 @@ mod schema;
 mod secrets;
 mod slots;
 mod spec;
+mod status;
 mod stress;
 mod support;
 mod terraform;

@@ -29,6 +29,7 @@ mod release;
 mod renew;
 mod saved;
 mod slots;
+mod status;
 mod validate;
 mod wait;
 mod worktree;
@@ -46,6 +47,7 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Destroy(args) => destroy::run(&args, invocation),
         Verb::Claim(args) => claim::run(&args, invocation),
         Verb::Release(args) => release::run(&args, invocation),
+        Verb::Status(args) => status::run(&args, invocation),
         Verb::Env(args) => env::run(&args, invocation),
         Verb::Exec(args) => exec::run(&args, umask, invocation),
         Verb::Renew(args) => renew::run(&args, invocation),

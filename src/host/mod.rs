@@ -14,4 +14,5 @@ pub mod replace;
 pub mod root;
 pub mod signals;
 pub mod staging;
+pub mod terminal;
 pub mod worktree;

@@ -14,6 +14,7 @@ pub mod json;
 pub mod outcome;
 pub mod plan;
 pub mod reap;
+pub mod slots;
 pub mod table;
 pub mod validate;
 
@@ -36,7 +37,7 @@ impl Paths<'_> {
 }
 
 /// A JSON document.
-fn document(value: &Value) -> String {
+pub fn document(value: &Value) -> String {
     format!("{value:#}\n")
 }
 

@@ -1,0 +1,221 @@
+//! The registered slots, and the one of a worktree: who holds them, since when, for how long.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use comfy_table::Cell;
+use serde_json::{Map, Value, json};
+
+use super::table::{lines, number, table};
+use super::{FORMAT_VERSION, Paths, document, printable};
+use crate::lease::Standing;
+use crate::registry::{Claim, Entry, Lease, Time};
+use crate::slot::{Port, PortName, SlotId};
+
+/// A registered slot, and what was seen of whoever holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// Its identity.
+    pub slot: SlotId,
+    /// What the registry says of it.
+    pub entry: Entry,
+    /// How it stands with its claim, if it is claimed.
+    pub standing: Option<Standing>,
+    /// The branch that is checked out in the worktree that holds it, if one is.
+    pub branch: Option<String>,
+}
+
+/// The slots in numeric order. `primary` is the port that the pool is known by.
+pub fn text(slots: &[Listed], primary: &PortName, now: Time, paths: Paths<'_>) -> String {
+    let port_title = format!("{} Port", primary.as_str().to_uppercase());
+    let header = ["Slot", "Profile", &port_title, "Claimed By", "Branch", "Since", "Lease", "Status"];
+    let mut table = table(header);
+    let names = names(slots, paths);
+    let dash = || "-".to_owned();
+    for Listed { slot, entry, standing, branch } in slots {
+        let claim = entry.claim.as_ref();
+        table.add_row([
+            number(slot),
+            Cell::new(entry.provisioned.profile.as_str()),
+            number(entry.provisioned.ports.get(primary).map_or_else(dash, Port::to_string)),
+            Cell::new(names.get(slot).cloned().unwrap_or_else(dash)),
+            Cell::new(branch.as_deref().map_or_else(dash, printable)),
+            Cell::new(claim.and_then(|claim| since(claim, now)).unwrap_or_else(dash)),
+            Cell::new(claim.and_then(|claim| claim.lease).map_or_else(dash, |lease| left(lease, now))),
+            Cell::new(status(entry, *standing)),
+        ]);
+    }
+    lines(&table)
+}
+
+/// The worktrees by the slots that they hold: their last names, or their paths where two have one name.
+fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
+    let claims = slots.iter().filter_map(|listed| Some((listed.slot, listed.entry.claim.as_ref()?)));
+    let held: Vec<(SlotId, &Utf8Path)> =
+        claims.map(|(slot, claim)| (slot, Utf8Path::new(&claim.claimed_by))).collect();
+    let shown = |(slot, path): &(SlotId, &Utf8Path)| {
+        let alike = held.iter().filter(|(_, other)| other.file_name() == path.file_name()).count();
+        let name = path
+            .file_name()
+            .filter(|_| alike == 1)
+            .map_or_else(|| paths.show(path).into_string(), str::to_owned);
+        (*slot, printable(&name))
+    };
+    held.iter().map(shown).collect()
+}
+
+/// What there is to know first of a slot: a cut-short apply, whatever ran in it then, or a claim that nobody is behind.
+fn status(entry: &Entry, standing: Option<Standing>) -> String {
+    match standing {
+        _ if entry.pending.is_some() => "unfinished".to_owned(),
+        Some(Standing::Orphaned) => "orphaned".to_owned(),
+        Some(Standing::Expired) => "expired".to_owned(),
+        Some(Standing::Held) | None => printable(&entry.status),
+    }
+}
+
+/// How long ago a claim was made; what others wrote there, where that is no time.
+fn since(claim: &Claim, now: Time) -> Option<String> {
+    let at = claim.claimed_at.as_deref()?;
+    Some(Time::parse(at).map_or_else(|_| printable(at), |at| ago(at, now)))
+}
+
+/// How long a lease still holds.
+fn left(lease: Lease, now: Time) -> String {
+    if lease.until <= now {
+        format!("ran out {}", ago(lease.until, now))
+    } else {
+        rough(lease.until.since(now))
+    }
+}
+
+fn ago(then: Time, now: Time) -> String {
+    let passed = now.since(then);
+    if passed < Duration::from_mins(1) { "just now".to_owned() } else { format!("{} ago", rough(passed)) }
+}
+
+/// A stretch of time by its largest unit.
+fn rough(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(24 * 60 * 60, 'd'), (60 * 60, 'h'), (60, 'm')];
+    let (size, unit) = units.into_iter().find(|(size, _)| seconds >= *size).unwrap_or((1, 's'));
+    format!("{}{unit}", seconds / size)
+}
+
+/// The slots under the registry's own field names, each claimed one with what was seen of its worktree.
+pub fn json(slots: &[Listed]) -> Value {
+    let slots: Vec<Map<String, Value>> = slots.iter().map(slot_json).collect();
+    json!({ "format_version": FORMAT_VERSION, "slots": slots })
+}
+
+fn slot_json(listed: &Listed) -> Map<String, Value> {
+    let Listed { slot, entry, standing, branch } = listed;
+    let Value::Object(mut object) = entry.to_json(*slot) else { return Map::new() };
+    if let (Some(claim), Some(standing)) = (&entry.claim, standing) {
+        let standing = match standing {
+            Standing::Held => "held",
+            Standing::Expired => "expired",
+            Standing::Orphaned => "orphaned",
+        };
+        object.insert("worktree".to_owned(), json!(Utf8Path::new(&claim.claimed_by).file_name()));
+        object.insert("branch".to_owned(), json!(branch));
+        object.insert("standing".to_owned(), json!(standing));
+    }
+    object
+}
+
+/// Where people find a port.
+fn url(port: Port) -> String {
+    format!("http://localhost:{port}")
+}
+
+/// The slot of a worktree, every port as a URL.
+pub fn status_text(listed: &Listed, dir: &Utf8Path, now: Time, paths: Paths<'_>) -> String {
+    let Listed { slot, entry, standing, branch } = listed;
+    let claim = entry.claim.as_ref();
+    let mut facts = vec![("files".to_owned(), paths.show(dir).into_string())];
+    let mut fact =
+        |name: &str, value: Option<String>| facts.extend(value.map(|value| (name.to_owned(), value)));
+    fact("branch", branch.as_deref().map(printable));
+    fact(
+        "since",
+        claim.and_then(|claim| {
+            let at = Time::parse(claim.claimed_at.as_deref()?).ok()?;
+            Some(format!("{}, {}", at.to_the_minute(), ago(at, now)))
+        }),
+    );
+    fact(
+        "lease",
+        claim.and_then(|claim| claim.lease).map(|lease| {
+            let left = left(lease, now);
+            if lease.until <= now {
+                format!("{}, {left}: `kinfra renew`", lease.length)
+            } else {
+                format!("{}, {left} left", lease.length)
+            }
+        }),
+    );
+    fact("note", claim.and_then(|claim| claim.note.as_deref()).map(printable));
+    fact("claim id", claim.and_then(|claim| claim.claim_id).map(|id| id.to_string()));
+    fact("status", Some(status(entry, *standing)));
+    let ports = entry.provisioned.ports.iter();
+    facts.extend(ports.map(|(name, port)| (name.as_str().to_uppercase(), url(*port))));
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let facts = facts.iter().map(|(name, value)| format!("      {name:width$}  {value}\n"));
+    format!("Slot {slot} ({}) is yours\n{}", entry.provisioned.profile, facts.collect::<String>())
+}
+
+/// What there is to say of a worktree that holds no slot.
+pub fn status_none(worktree: &Utf8Path, paths: Paths<'_>) -> String {
+    let worktree = printable(paths.show(worktree).as_str());
+    format!("{worktree} holds no slot: `kinfra claim` takes one\n")
+}
+
+/// The slot of a worktree as one JSON document; without one, `slot_id` is null.
+pub fn status_json(listed: Option<&Listed>) -> String {
+    let mut object = Map::from_iter([("format_version".to_owned(), json!(FORMAT_VERSION))]);
+    match listed {
+        Some(listed) => {
+            object.extend(slot_json(listed));
+            let ports = listed.entry.provisioned.ports.iter();
+            let urls: Map<String, Value> =
+                ports.map(|(name, port)| (name.to_string(), json!(url(*port)))).collect();
+            object.insert("urls".to_owned(), Value::Object(urls));
+        }
+        None => object.extend([("slot_id".to_owned(), Value::Null)]),
+    }
+    document(&Value::Object(object))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Span;
+
+    #[test]
+    fn times_are_told_by_their_largest_unit() {
+        let now = Time::parse("2026-03-10T12:00:00Z").unwrap();
+        for (then, told) in [
+            ("2026-03-10T12:00:00Z", "just now"),
+            ("2026-03-10T11:59:01Z", "just now"),
+            ("2026-03-10T11:59:00Z", "1m ago"),
+            ("2026-03-10T10:00:01Z", "1h ago"),
+            ("2026-03-08T12:00:00Z", "2d ago"),
+            // The clock was set back since.
+            ("2036-03-08T12:00:00Z", "just now"),
+        ] {
+            assert_eq!(ago(Time::parse(then).unwrap(), now), told, "{then}");
+        }
+        let length = Span::parse("8h").unwrap();
+        for (until, told) in [
+            ("2026-03-10T20:00:00Z", "8h"),
+            ("2026-03-10T12:00:59Z", "59s"),
+            ("2026-03-10T12:00:00Z", "ran out just now"),
+            ("2026-03-10T09:00:00Z", "ran out 3h ago"),
+        ] {
+            let until = Time::parse(until).unwrap();
+            assert_eq!(left(Lease { length, until }, now), told);
+        }
+    }
+}
