@@ -1,4 +1,4 @@
-//! Every directory in `examples/` runs, and produces what its `expected/` shows.
+//! Every directory in `examples/` runs, and produces what its `expected/` shows; the script there passes.
 //!
 //! After a change that is meant to show, `KINFRA_UPDATE_EXPECTED=1 cargo test examples` writes `expected/` anew: look at
 //! `git diff` before you commit it. The home directory reads `/home/dev` there.
@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 use similar::TextDiff;
 
-use crate::support::Machine;
+use crate::support::{Machine, Run};
 
 const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -154,6 +155,18 @@ fn ktrdr_12_differs_from_the_repository_only_in_its_ids() {
     };
     let repository = fs::read_to_string(Path::new(SOURCES).join("slots.toml")).expect("slots.toml");
     assert_same("slots.toml", &same(&repository), &same(&Example::named("ktrdr-12").read("slots.toml")));
+}
+
+#[test]
+fn a_day_in_the_life_of_three_worktrees_passes_and_leaves_nothing_behind() {
+    let machine = Machine::new();
+    let bin = Path::new(env!("CARGO_BIN_EXE_kinfra")).parent().expect("a directory");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+    let mut script = Command::new(Path::new(SOURCES).join("examples/day-in-the-life.sh"));
+    script.current_dir(machine.project()).env_clear().env("PATH", path);
+    let run = Run::of(script.env("HOME", "/nowhere").env("TMPDIR", machine.home())).exits(0);
+    run.prints("== 18:00  Nothing is left but the branches.\n").says("Waiting for a free slot");
+    assert!(machine.tree().is_empty());
 }
 
 /// Every file below a directory. Links are followed: an example may share its templates with the repository.

@@ -56,7 +56,7 @@ fn a_lease_and_a_note_are_shown() {
     entry["lease_until"] = json!("9999-01-01T00:00:00.000000+00:00");
     machine.write("~/pool/registry.json", format!("{registry:#}\n"));
     let run = machine.kinfra("status").exits(0);
-    run.prints("      lease     8h, ").prints("d left\n").prints("      note      agent 7\\u{1b}[31m\n");
+    run.prints("      lease     8h, ").prints("h left\n").prints("      note      agent 7\\u{1b}[31m\n");
     registry["slots"]["1"]["lease_until"] = json!("2026-01-01T00:00:00.000000+00:00");
     machine.write("~/pool/registry.json", format!("{registry:#}\n"));
     let run = machine.kinfra("status").exits(0);

@@ -81,26 +81,31 @@ fn since(claim: &Claim, now: Time) -> Option<String> {
     Some(Time::parse(at).map_or_else(|_| printable(at), |at| ago(at, now)))
 }
 
-/// How long a lease still holds.
+/// How long a lease still holds, by its two largest units.
 fn left(lease: Lease, now: Time) -> String {
     if lease.until <= now {
-        format!("ran out {}", ago(lease.until, now))
-    } else {
-        rough(lease.until.since(now))
+        return format!("ran out {}", ago(lease.until, now));
+    }
+    let parts = parts(lease.until.since(now));
+    parts.iter().take(2).map(String::as_str).collect()
+}
+
+/// How long ago something was, by its largest unit.
+fn ago(then: Time, now: Time) -> String {
+    let passed = now.since(then);
+    match parts(passed).first() {
+        Some(largest) if passed >= Duration::from_mins(1) => format!("{largest} ago"),
+        Some(_) | None => "just now".to_owned(),
     }
 }
 
-fn ago(then: Time, now: Time) -> String {
-    let passed = now.since(then);
-    if passed < Duration::from_mins(1) { "just now".to_owned() } else { format!("{} ago", rough(passed)) }
-}
-
-/// A stretch of time by its largest unit.
-fn rough(duration: Duration) -> String {
+/// A stretch of time in days, hours, minutes and seconds, from the first of which there is one.
+fn parts(duration: Duration) -> Vec<String> {
     let seconds = duration.as_secs();
-    let units = [(24 * 60 * 60, 'd'), (60 * 60, 'h'), (60, 'm')];
-    let (size, unit) = units.into_iter().find(|(size, _)| seconds >= *size).unwrap_or((1, 's'));
-    format!("{}{unit}", seconds / size)
+    let counts =
+        [(seconds / 86_400, 'd'), (seconds / 3600 % 24, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
+    let parts = counts.into_iter().skip_while(|(count, unit)| *count == 0 && *unit != 's');
+    parts.map(|(count, unit)| format!("{count}{unit}")).collect()
 }
 
 /// The slots under the registry's own field names, each claimed one with what was seen of its worktree.
@@ -209,8 +214,11 @@ mod tests {
         }
         let length = Span::parse("8h").unwrap();
         for (until, told) in [
-            ("2026-03-10T20:00:00Z", "8h"),
+            ("2026-03-12T15:04:05Z", "2d3h"),
+            ("2026-03-10T20:00:00Z", "8h0m"),
+            ("2026-03-10T19:59:59Z", "7h59m"),
             ("2026-03-10T12:00:59Z", "59s"),
+            ("2026-03-10T12:00:00.5Z", "0s"),
             ("2026-03-10T12:00:00Z", "ran out just now"),
             ("2026-03-10T09:00:00Z", "ran out 3h ago"),
         ] {
