@@ -87,10 +87,12 @@ fn what_is_gone_comes_back_when_the_slot_is_claimed_again() {
     assert!(!machine.exists(ENV) && !machine.exists(OVERRIDE));
 }
 
+/// What somebody does to the place of a file.
+type Spoil = fn(&Machine);
+
 #[test]
 fn what_kinfra_did_not_write_is_never_overwritten() {
     let machine = applied();
-    type Spoil = fn(&Machine);
     let spoil: [(&str, Spoil); 3] = [
         ("is there, where the slot's variables go, and is not of this pool: move it away", |machine| {
             machine.write(ENV, "MINE=1\n");
