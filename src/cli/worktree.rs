@@ -1,0 +1,153 @@
+//! The verbs of a worktree, as typed.
+
+use std::ffi::OsString;
+
+use camino::Utf8PathBuf;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum, ValueHint};
+
+use super::{LockArgs, PoolArgs};
+use crate::registry::{ClaimId, Span};
+use crate::slot::{ProfileName, SlotId};
+
+/// `kinfra claim`
+#[derive(Debug, Args)]
+pub struct ClaimArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// This slot and no other
+    #[arg(long, value_name = "N", value_parser = slot_id)]
+    pub slot: Option<SlotId>,
+    /// A slot of this profile or a larger one [default: any, the smallest first]
+    #[arg(long, value_name = "PROFILE", value_parser = ProfileName::new, conflicts_with = "slot")]
+    pub profile: Option<ProfileName>,
+    /// The directory that holds the slot [default: the worktree kinfra runs in, else the current directory]
+    #[arg(long = "for", value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub owner: Option<Utf8PathBuf>,
+    /// Until when the claim holds, from now, such as `8h` [default: until it is released]
+    #[arg(long, value_name = "DURATION", value_parser = lease)]
+    pub lease: Option<Span>,
+    /// Queue until a slot is free, or for so long at most
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse, num_args = 0..=1, require_equals = true)]
+    pub wait: Option<Option<Span>>,
+    /// What others are to know of the claim
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub note: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// `kinfra release`
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// The slot [default: the one this worktree holds]
+    #[arg(value_name = "SLOT", value_parser = slot_id)]
+    pub slot: Option<SlotId>,
+    /// Only the claim with this id, whoever made it
+    #[arg(long, value_name = "ID", value_parser = ClaimId::parse, conflicts_with = "force")]
+    pub claim_id: Option<ClaimId>,
+    /// Also when somebody else holds it
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// `kinfra env`
+#[derive(Debug, Args)]
+pub struct EnvArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// The language to print them in
+    #[arg(long, value_enum, default_value_t = EnvFormat::Shell)]
+    pub format: EnvFormat,
+}
+
+/// The languages of `kinfra env`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EnvFormat {
+    /// For `eval` in sh, bash, zsh and other POSIX shells
+    Shell,
+    /// For `source` in fish
+    Fish,
+    /// An env file
+    Dotenv,
+    /// One JSON document
+    Json,
+}
+
+/// `kinfra exec`
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+    /// The command, and what it is given
+    #[arg(
+        value_name = "CMD",
+        value_hint = ValueHint::CommandWithArguments,
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub command: Vec<OsString>,
+}
+
+/// `kinfra renew`
+#[derive(Debug, Args)]
+pub struct RenewArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// For how long from now [default: as long as the lease was]
+    #[arg(long, value_name = "DURATION", value_parser = lease)]
+    pub lease: Option<Span>,
+    /// The claim with this id, whoever made it [default: the one of this worktree]
+    #[arg(long, value_name = "ID", value_parser = ClaimId::parse)]
+    pub claim_id: Option<ClaimId>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// `kinfra reap`
+#[derive(Debug, Args)]
+pub struct ReapArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// Only show what would be released
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub auto_approve: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// The id of one slot.
+fn slot_id(text: &str) -> Result<SlotId, String> {
+    let ids = SlotId::parse_list(text)?;
+    ids.first().copied().filter(|_| ids.len() == 1).ok_or_else(|| "write one slot id, such as `3`".to_owned())
+}
+
+/// How long a lease is.
+fn lease(text: &str) -> Result<Span, String> {
+    let span = Span::parse(text)?;
+    if span.is_zero() { Err("a lease of no time has run out at once".to_owned()) } else { Ok(span) }
+}
