@@ -4,8 +4,9 @@
 pub const SPEC: &str = include_str!("../slots.toml");
 
 /// The embedded templates: name and text.
-pub const TEMPLATES: [(&str, &str); 3] = [
+pub const TEMPLATES: [(&str, &str); 4] = [
     ("docker-compose.yml", include_str!("../templates/docker-compose.yml")),
     ("env.sandbox", include_str!("../templates/env.sandbox")),
+    ("override.yml", include_str!("../templates/override.yml")),
     ("prometheus.yml", include_str!("../templates/prometheus.yml")),
 ];

@@ -141,6 +141,31 @@ fn compose_reads_every_slot_as_it_was_meant() {
 }
 
 /// The slot's ports are published, each once, on this machine only, and no others are.
+#[test]
+#[ignore = "needs Docker Compose"]
+fn a_claim_mounts_the_code_of_its_worktree_whatever_its_path() {
+    let machine = Machine::new();
+    machine.kinfra("apply").exits(0);
+    for name in ["plain", "two words", "it's \"$HOME\"", "a#b: c", "größe\\", "{{ x }}"] {
+        let worktree = machine.path(&format!("~/{name}"));
+        std::fs::create_dir(&worktree).expect("a worktree");
+        Run::of(machine.command("claim").current_dir(&worktree)).exits(0).prints("Claimed slot 1");
+        let slot = machine.path("~/.ktrdr/sandboxes/slot-1");
+        let services = config(&machine, &slot)["services"].clone();
+        for service in ["backend", "backtest-worker", "training-worker"] {
+            let volumes = list(&services[service]["volumes"]);
+            let code = volumes.iter().find(|volume| volume["target"] == "/app/ktrdr").expect("the code");
+            // Compose writes `$` as it reads it: doubled.
+            let source = code["source"].as_str().expect("a path").replace("$$", "$");
+            assert_eq!(Path::new(&source), worktree.join("ktrdr"), "{service}");
+            assert_eq!(volumes.len(), 4, "{service}: the shared directories and the code");
+        }
+        Run::of(machine.command("release").current_dir(&worktree)).exits(0);
+        let services = config(&machine, &slot)["services"].clone();
+        assert_eq!(list(&services["backend"]["volumes"]).len(), 3);
+    }
+}
+
 fn assert_ports(services: &Map<String, Value>, slot: &Slot, project: &str) {
     let published = || services.values().filter_map(|service| service["ports"].as_array()).flatten();
     assert!(published().all(|port| port["host_ip"] == "127.0.0.1"), "{project}: {services:#?}");
