@@ -7,6 +7,8 @@ use crate::registry::{Claim, ClaimId, Entry, Lease, Registry, Span, Time};
 use crate::slot::{ProfileName, SlotId};
 
 mod reap;
+#[cfg(test)]
+mod tests;
 
 pub use reap::{Doubt, Reaping, Standing, Worktree, reap, standing};
 
