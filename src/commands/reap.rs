@@ -1,6 +1,6 @@
 //! `kinfra reap`
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use super::claim::{applied, no_pool};
 use super::release::give_back;
@@ -19,10 +19,9 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let root = applied(&path)?.ok_or_else(|| no_pool(&path))?;
     let shown = judge(&registry(&root)?.0);
     print(&report::reap::plan(&shown))?;
-    let exit = if shown.has_unreadable() { Exit::Failed } else { Exit::Done };
     // Whoever takes the lock puts in order what a run left that was cut short.
     if args.dry_run || (shown.ends.is_empty() && !root.is_untidy()?) {
-        return Ok(exit);
+        return end(&shown);
     }
     if !shown.ends.is_empty() {
         approve::ask("Do you want to release these slots?", args.auto_approve)?;
@@ -32,7 +31,7 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     // Whoever renewed, came back or released meanwhile is left alone, and nobody loses a slot that was not shown.
     let reaping = judge(&registry).within(&shown);
     if shown.ends.is_empty() {
-        return Ok(exit);
+        return end(&shown);
     }
     if reaping.ends.is_empty() {
         return Err(Fault::refused("the claims changed meanwhile: nothing was released, run again").into());
@@ -41,7 +40,17 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let ended = reaping.ends.iter().map(|(slot, (claim, _))| (*slot, claim));
     give_back(&locked, ended, text.as_deref(), &registry)?;
     say(&report::reap::done(&reaping))?;
-    Ok(exit)
+    end(&shown)
+}
+
+/// How a run ends that did all it could.
+fn end(shown: &Reaping) -> Result<Exit> {
+    if shown.has_unreadable() {
+        return Err(anyhow!(
+            "a directory cannot be looked at: mend that and run again, or release its slot by force"
+        ));
+    }
+    Ok(Exit::Done)
 }
 
 /// Judges every claim by the time and by what became of its owner's directory.
