@@ -109,7 +109,8 @@ impl Site<'_> {
         Ok(listed)
     }
 
-    /// Writes what is listed and not there yet.
+    /// Writes what is listed and not there yet. What is in the files is durable, their names need not be: one that a power
+    /// cut takes comes back when the slot is claimed again.
     ///
     /// # Errors
     /// What keeps it from being written; the claim stands, and claiming again completes it.
@@ -119,20 +120,14 @@ impl Site<'_> {
         {
             worktree.write_new(FILE, &texts.env)?;
         }
-        let mut missing = Vec::new();
         for (path, file) in texts.slot.iter().flatten().filter(|(path, _)| listed.contains_key(*path)) {
-            if matches!(self.in_slot(path, file.digest)?, Place::Free) {
-                missing.push(NewFile { path, text: &file.text, mode: file.mode });
+            if matches!(self.in_slot(path, file.digest)?, Place::Free)
+                && let Some(dir) = SlotFiles::open(self.root, self.slot)?
+            {
+                dir.add(&NewFile { path, text: &file.text, mode: file.mode })?;
             }
         }
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let mut staging = self.root.stage();
-        staging.stage(self.slot, &missing)?;
-        staging.sync()?;
-        staging.publish(self.slot, &missing)?;
-        staging.finish()
+        Ok(())
     }
 
     /// Keeps the worktree's file out of what git shows.

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::clock;
 use super::fs::{Dir, Found};
 use super::root::LockedRoot;
+use super::staging::NewFile;
 use crate::digest::Digest;
 use crate::slot::{FileMode, RelPath, SlotId};
 
@@ -13,7 +14,7 @@ use crate::slot::{FileMode, RelPath, SlotId};
 pub const BACKUPS: &str = "backups";
 /// The name under which a file waits for its end.
 const LEAVING: &str = "leaving";
-/// The name under which a copy is written.
+/// The name under which a file is written.
 const COPY: &str = "copy";
 /// The most that a file may be that is changed, in bytes.
 const LIMIT: u64 = 256 << 20;
@@ -64,6 +65,20 @@ impl<'a> SlotFiles<'a> {
             }
         }
         Ok(dir.path().join(kept))
+    }
+
+    /// Writes a file where nothing is, with what is in it durable before its name is. Says whether nothing was there.
+    pub fn add(&self, file: &NewFile<'_>) -> Result<bool> {
+        let (path, temporary) = (file.path.as_path(), self.root.temporary());
+        let name = path.file_name().with_context(|| format!("`{path}` does not name a file"))?;
+        let parent = self.dir.make_dir(path.parent().unwrap_or(Utf8Path::new("")))?;
+        let written = temporary.write_new(COPY, file.text.as_bytes(), file.mode)?;
+        rustix::fs::fsync(&written).with_context(|| format!("could not sync a copy of `{path}`"))?;
+        let is_new = temporary.rename_new(COPY, &parent, name)?;
+        if !is_new {
+            temporary.remove_file(COPY)?;
+        }
+        Ok(is_new)
     }
 
     /// Puts the staged file in the place of the one that is there.

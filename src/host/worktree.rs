@@ -44,7 +44,7 @@ impl WorktreeDir {
         self.dir.is_writable()
     }
 
-    /// Writes a file, durably, where nothing is. Says whether something was there.
+    /// Writes a file where nothing is, with what is in it durable before its name is. Says whether nothing was there.
     ///
     /// # Errors
     /// What keeps it from being written.
@@ -57,7 +57,6 @@ impl WorktreeDir {
         if !is_new {
             self.dir.remove_file(&temporary)?;
         }
-        self.dir.sync()?;
         Ok(is_new)
     }
 
@@ -82,7 +81,6 @@ impl WorktreeDir {
         } else {
             self.dir.rename_new(&temporary, &self.dir, name)?;
         }
-        self.dir.sync()?;
         Ok(is_gone)
     }
 

@@ -48,8 +48,8 @@ fn slots_are_whole(
     for (path, node) in tree {
         let below = path.strip_prefix(root).ok().and_then(|below| below.components().next());
         let name = below.and_then(|name| name.as_os_str().to_str()).unwrap_or_default();
-        let is_temporary_of_index = path.extension().is_some_and(|extension| extension == "tmp");
-        if matches!(name, ".tmp" | ".lock" | "registry.json" | "registry.json.bak") || is_temporary_of_index {
+        let is_temporary = path.extension().is_some_and(|end| end == "tmp" || end == "kinfra-tmp");
+        if matches!(name, ".tmp" | ".lock" | "registry.json" | "registry.json.bak") || is_temporary {
             continue;
         }
         same(path, node, &[before, after])?;
