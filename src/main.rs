@@ -1,7 +1,7 @@
 //! `kinfra`: parses the command line, runs the verb, prints the error chain, exits with its code.
 
 use std::env;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Error, Result};
@@ -34,12 +34,8 @@ fn run(cli: Cli) -> Result<Exit> {
     commands::run(cli.verb, &Invocation::gather()?)
 }
 
-/// Prints an error. A closed pipe is none.
+/// Prints an error.
 fn report(error: &Error) -> Exit {
-    let closed = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
-    if error.chain().any(|cause| cause.downcast_ref().is_some_and(closed)) {
-        return Exit::Done;
-    }
     let text = format!("{error:#}");
     // Mistakes in a file bring their own headings.
     let heading = if text.starts_with('\u{1b}') { "" } else { "error: " };

@@ -224,3 +224,29 @@ fn many_at_once_give_the_tree_of_one() {
     }
     machine.kinfra("plan --root pool --detailed-exitcode").exits(0);
 }
+
+#[test]
+fn the_work_is_done_also_when_nobody_reads_what_is_said() {
+    for closed in ["stdout", "stderr", "both"] {
+        let machine = Machine::small();
+        let run = |arguments: &str| {
+            let mut command = machine.command(arguments);
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            // The reader is dropped at once.
+            let nobody = || std::io::pipe().expect("a pipe").1;
+            if closed != "stderr" {
+                command.stdout(nobody());
+            }
+            if closed != "stdout" {
+                command.stderr(nobody());
+            }
+            command.status().expect("kinfra starts").code()
+        };
+        assert_eq!(run("apply --auto-approve"), Some(0), "{closed}");
+        assert!(machine.exists("~/pool/slot-2/conf.txt"), "{closed}");
+        machine.template("conf.txt", "new\n");
+        assert_eq!(run("apply --json --update"), Some(4), "{closed}: the exit code is that of what happened");
+        assert_eq!(run("destroy --auto-approve"), Some(0), "{closed}");
+        assert!(!machine.exists("~/pool/slot-1"), "{closed}");
+    }
+}

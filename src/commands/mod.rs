@@ -68,11 +68,15 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
 /// Prints data, which goes to stdout.
 fn print(text: &str) -> io::Result<()> {
     let mut stdout = anstream::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
+    unless_closed(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
 /// Prints what is said about the data, which goes to stderr.
 fn say(text: &str) -> io::Result<()> {
-    anstream::stderr().lock().write_all(text.as_bytes())
+    unless_closed(anstream::stderr().lock().write_all(text.as_bytes()))
+}
+
+/// Nobody listens any more, which is no reason to leave the work undone.
+fn unless_closed(written: io::Result<()>) -> io::Result<()> {
+    written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }
