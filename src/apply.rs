@@ -16,7 +16,7 @@ use crate::host::root::LockedRoot;
 use crate::host::signals::Interrupt;
 use crate::host::staging::{NewFile, Staging};
 use crate::observe::{FileState, Observed, SlotDir};
-use crate::plan::{Action, Blocked, FileChange, Plan};
+use crate::plan::{Action, Blocked, FileChange, Kind, Plan};
 use crate::registry::{Entry, Pending, Provisioned, Registry};
 use crate::slot::{RelPath, SlotId};
 
@@ -31,43 +31,23 @@ pub struct Outcome {
     pub left_out: BTreeSet<SlotId>,
     /// Where the copies of overwritten files are.
     pub backups: Vec<Utf8PathBuf>,
+    /// What kept everything from being committed.
+    pub error: Option<Error>,
 }
 
 /// Runs a plan that was made from `observed`, while nobody else can write.
-///
-/// # Errors
-/// What keeps everything from being committed. A slot that fails alone is part of the [`Outcome`].
 pub fn apply(
     plan: &Plan,
     pool: &Pool,
     observed: &Observed,
     root: &LockedRoot,
     interrupt: &Interrupt,
-) -> Result<Outcome> {
-    let run = Run { plan, pool, observed, root };
+) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut staging = root.stage();
-    for (slot, action) in plan.actions() {
-        let staged = if interrupt.is_requested() { Ok(false) } else { run.stage(&mut staging, slot, action) };
-        outcome.note(slot, action, staged);
+    if let Err(error) = (Run { plan, pool, observed, root }).run(&mut outcome, interrupt) {
+        outcome.fail(plan, error);
     }
-    staging.sync()?;
-    run.fail_takers(&mut outcome);
-    let announced = run.announce(&mut outcome)?;
-    let mut registry =
-        announced.as_ref().map_or_else(|| observed.registry.clone(), |(registry, _)| registry.clone());
-    for (slot, action) in std::mem::take(&mut outcome.done) {
-        let done = if interrupt.is_requested() {
-            Ok(false)
-        } else {
-            run.publish(&staging, slot, &action, &mut registry)
-        };
-        outcome.note(slot, &action, done);
-    }
-    staging.finish()?;
-    run.fail_takers(&mut outcome);
-    run.commit(&outcome, registry, announced.as_ref())?;
-    Ok(outcome)
+    outcome
 }
 
 /// One run of one plan.
@@ -79,6 +59,35 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// # Errors
+    /// What keeps everything from being committed. A slot that fails alone is part of the [`Outcome`].
+    fn run(&self, outcome: &mut Outcome, interrupt: &Interrupt) -> Result<()> {
+        let mut staging = self.root.stage();
+        for (slot, action) in self.plan.actions() {
+            let staged =
+                if interrupt.is_requested() { Ok(false) } else { self.stage(&mut staging, slot, action) };
+            outcome.note(slot, action, staged);
+        }
+        staging.sync()?;
+        self.drop_takers(outcome);
+        let announced = self.announce(outcome)?;
+        let mut registry = announced
+            .as_ref()
+            .map_or_else(|| self.observed.registry.clone(), |(registry, _)| registry.clone());
+        for (slot, action) in std::mem::take(&mut outcome.done) {
+            let done = if interrupt.is_requested() {
+                Ok(false)
+            } else {
+                self.publish(&staging, slot, &action, &mut registry)
+            };
+            outcome.note(slot, &action, done);
+        }
+        staging.finish()?;
+        let published = outcome.done.keys().copied().collect();
+        self.drop_takers(outcome);
+        self.commit(outcome, &published, registry, announced.as_ref())
+    }
+
     fn stage(&self, staging: &mut Staging<'_>, slot: SlotId, action: &Action) -> Result<bool> {
         let files = self.new_files(slot, action, |_| true);
         if !files.is_empty() {
@@ -203,22 +212,21 @@ impl Run<'_> {
         dir.remove_dir()
     }
 
-    /// Saves what was done. Slots whose turn did not come are as if they had never been announced; those that failed stay
-    /// announced, for the next apply to complete.
+    /// Saves what was done. Slots whose turn did not come are as if they had never been announced; those that failed, or
+    /// that were published before a slot whose port they take was left out, stay announced, for the next apply to
+    /// complete.
     fn commit(
         &self,
         outcome: &Outcome,
+        published: &BTreeSet<SlotId>,
         mut registry: Registry,
         announced: Option<&(Registry, String)>,
     ) -> Result<()> {
-        for slot in &outcome.left_out {
-            match self.observed.registry.slots.get(slot) {
-                Some(entry) => drop(registry.slots.insert(*slot, entry.clone())),
-                None => drop(registry.slots.remove(slot)),
-            }
-        }
-        for slot in outcome.failed.keys() {
-            let before = announced.map_or(&self.observed.registry, |(registry, _)| registry);
+        let Outcome { left_out, failed, .. } = outcome;
+        let untouched = left_out.difference(published).map(|slot| (slot, &self.observed.registry));
+        let before = announced.map_or(&self.observed.registry, |(registry, _)| registry);
+        let touched = failed.keys().chain(left_out.intersection(published)).map(|slot| (slot, before));
+        for (slot, before) in untouched.chain(touched) {
             match before.slots.get(slot) {
                 Some(entry) => drop(registry.slots.insert(*slot, entry.clone())),
                 None => drop(registry.slots.remove(slot)),
@@ -243,23 +251,38 @@ impl Run<'_> {
         Ok(text)
     }
 
-    /// Fails the slots that would take a port from one that failed or was left out: its entry stays as it is, and so does
-    /// theirs.
-    fn fail_takers(&self, outcome: &mut Outcome) {
-        if outcome.failed.is_empty() && outcome.left_out.is_empty() {
-            return;
+    /// Fails the slots that would take a port from one that failed, and leaves out those that would take one from a slot
+    /// that was left out: its entry stays as it is, and so does theirs.
+    fn drop_takers(&self, outcome: &mut Outcome) {
+        for (slot, error) in self.takers(outcome, outcome.failed.keys()) {
+            outcome.done.remove(&slot);
+            outcome.failed.insert(slot, error);
         }
-        let rest =
-            self.plan.without(outcome.failed.keys().chain(&outcome.left_out), self.pool, self.observed);
-        for slot in outcome.done.keys().copied().collect::<Vec<_>>() {
-            let blocked = rest.slots.get(&slot).map(|slot| slot.blocked.as_slice());
-            if let Some([Blocked::PortTaken { name, port, holder, .. }]) = blocked {
-                let name = name.as_str().to_uppercase();
-                let error = anyhow!("{name} {port} is still slot {holder}'s, which was not applied");
-                outcome.done.remove(&slot);
-                outcome.failed.insert(slot, error);
-            }
+        for (slot, _) in self.takers(outcome, outcome.failed.keys().chain(&outcome.left_out)) {
+            outcome.done.remove(&slot);
+            outcome.left_out.insert(slot);
         }
+    }
+
+    /// The slots that would take a port which stays another's when these slots stay as they are, and which port it is.
+    fn takers<'a>(
+        &self,
+        outcome: &Outcome,
+        stay: impl Iterator<Item = &'a SlotId> + Clone,
+    ) -> Vec<(SlotId, Error)> {
+        if stay.clone().next().is_none() {
+            return Vec::new();
+        }
+        let rest = self.plan.without(stay, self.pool, self.observed);
+        let blocked = outcome.done.keys().filter_map(|slot| {
+            let [Blocked::PortTaken { name, port, holder, .. }] = rest.slots.get(slot)?.blocked.as_slice()
+            else {
+                return None;
+            };
+            let name = name.as_str().to_uppercase();
+            Some((*slot, anyhow!("{name} {port} is still slot {holder}'s, which was not applied")))
+        });
+        blocked.collect()
     }
 
     /// The hash of a file when the plan was made.
@@ -295,6 +318,33 @@ impl Run<'_> {
 }
 
 impl Outcome {
+    /// How many actions of a kind were done.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.done.values().filter(|action| action.kind() == kind).count()
+    }
+
+    /// The slots that were removed but for what kinfra did not write: they stay registered.
+    pub fn kept(&self) -> impl Iterator<Item = (SlotId, &[String])> {
+        self.done.iter().filter_map(|(slot, action)| match action {
+            Action::Remove { files: _, stays } if !stays.is_empty() => Some((*slot, stays.as_slice())),
+            Action::Remove { .. }
+            | Action::Create(_)
+            | Action::Adopt
+            | Action::Restore(_)
+            | Action::Update { .. } => None,
+        })
+    }
+
+    /// Notes that nothing of it was committed.
+    fn fail(&mut self, plan: &Plan, error: Error) {
+        self.done.clear();
+        for (slot, _) in plan.actions().filter(|(slot, _)| !self.left_out.contains(slot)) {
+            let not_committed = || anyhow!("not committed: the next apply completes it");
+            self.failed.entry(slot).or_insert_with(not_committed);
+        }
+        self.error = Some(error);
+    }
+
     /// Notes how far a slot came: `false` when its turn did not come.
     fn note(&mut self, slot: SlotId, action: &Action, done: Result<bool>) {
         match done {

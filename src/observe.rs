@@ -62,6 +62,8 @@ pub enum ImportState {
     Pending {
         /// Where it is.
         path: Utf8PathBuf,
+        /// The hash of its text.
+        sha256: Digest,
         /// How many slots it brings.
         slots: usize,
         /// How many of them are claimed.
@@ -155,8 +157,8 @@ pub fn observe(root: Option<&Root>, pool: &Pool) -> Result<Observed> {
             if let Some(old) = old.with_context(unreadable)? {
                 registry = take_over(&old, path, pool)?;
                 let claimed = registry.slots.values().filter(|entry| entry.claim.is_some()).count();
-                import =
-                    Some(ImportState::Pending { path: path.clone(), slots: registry.slots.len(), claimed });
+                let (path, sha256, slots) = (path.clone(), Digest::of(&old), registry.slots.len());
+                import = Some(ImportState::Pending { path, sha256, slots, claimed });
             }
         }
     }

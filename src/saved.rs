@@ -84,7 +84,28 @@ impl Saved {
             }
         }
         let saved = serde_json::from_value(Value::Object(object));
-        saved.map(Some).map_err(|error| corrupt("the plan", error.to_string()))
+        let saved: Self = saved.map_err(|error| corrupt("the plan", error.to_string()))?;
+        saved.check()?;
+        Ok(Some(saved))
+    }
+
+    /// What no plan of kinfra's says, whatever the pool is.
+    fn check(&self) -> Result<(), Corrupt> {
+        for (name, path) in [("spec", self.spec.as_ref()), ("root", Some(&self.desired.root))] {
+            let is_path =
+                |path: &Utf8PathBuf| path.is_absolute() && !path.as_str().chars().any(char::is_control);
+            if path.is_some_and(|path| !is_path(path)) {
+                return Err(corrupt(name, "expected an absolute path".to_owned()));
+            }
+        }
+        for (slot, action) in self.plan.actions() {
+            let is_removed = matches!(action, Action::Remove { .. });
+            if is_removed == self.desired.slots.contains_key(&slot) {
+                let reason = "its action is none for what it says of slots.toml".to_owned();
+                return Err(corrupt(&format!("slot {slot}"), reason));
+            }
+        }
+        Ok(())
     }
 
     /// Writes it. The same plan gives the same bytes.
@@ -125,16 +146,23 @@ impl Saved {
     }
 
     /// Whether a plan does what this one does, no more and no less.
-    pub fn is(&self, plan: &Plan) -> bool {
+    pub fn does_the_same_as(&self, plan: &Plan) -> bool {
         self.plan.actions().eq(plan.actions())
+    }
+
+    /// Whether all that this plan would do is done, by itself or otherwise. `plan` is made with
+    /// [`Saved::options_to_apply`].
+    pub fn is_done(&self, plan: &Plan, desired: Outline) -> bool {
+        self.plan.has_work() && plan.is_empty() && self.desired == selected(desired, &self.options)
     }
 }
 
 /// What there is to take over from an old tool.
 fn import_facts(plan: &Plan) -> Facts {
     let import = plan.import.as_ref().and_then(|import| match import {
-        ImportState::Pending { path, slots, claimed } => {
-            Some((format!("{path} to import"), format!("{slots} slot(s), {claimed} of them claimed")))
+        ImportState::Pending { path, sha256, slots, claimed } => {
+            let value = format!("{slots} slot(s), {claimed} of them claimed, sha256 {sha256}");
+            Some((format!("{path} to import"), value))
         }
         // No longer read.
         ImportState::Changed(_) => None,

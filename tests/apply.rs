@@ -250,3 +250,31 @@ fn the_work_is_done_also_when_nobody_reads_what_is_said() {
         assert!(!machine.exists("~/pool/slot-1"), "{closed}");
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_wait_for_the_lock_can_be_interrupted() {
+    let machine = Machine::small();
+    machine.kinfra("apply").exits(0);
+    machine.edit_spec("1-2", "1-3");
+    let lock =
+        std::fs::File::options().read(true).write(true).open(machine.path("~/pool/.lock")).expect("a lock");
+    lock.lock().expect("the lock");
+    let mut command = machine.command("apply --lock-timeout 10m");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kinfra starts");
+    // Until it listens: SIGINT is the second bit of the signals that it catches.
+    let listens = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("its status");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("its signals");
+        u64::from_str_radix(caught.trim(), 16).expect("a set") & 2 != 0
+    };
+    while !listens() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.args(["-INT", &child.id().to_string()]).status().expect("kill").success());
+    let run = Run::from(child.wait_with_output().expect("kinfra ends")).exits(130);
+    let run = run.says("stopped waiting for `").says("nothing was done");
+    run.says("Apply incomplete! 0 added");
+    assert!(!machine.exists("~/pool/slot-3"));
+}

@@ -195,8 +195,8 @@ fn a_surplus_slot_with_files_of_others_keeps_them_and_stays_registered() {
     // Whatever the flags, what was begun is completed as soon as that is possible.
     machine.remove("~/pool/slot-3/data");
     machine.kinfra("plan").exits(0).prints("  - Would remove slot 3\n");
-    machine.kinfra("apply").exits(4).says("give --auto-approve");
-    apply(&machine, "").exits(0).says("Removed slot 3\n");
+    // It was approved when it was begun.
+    machine.kinfra("apply").exits(0).says("Removed slot 3\n");
     is_settled(&machine);
 }
 
@@ -387,4 +387,64 @@ fn without_a_terminal_or_an_approval_nothing_that_is_there_changes() {
     machine.kinfra("apply --detailed-exitcode").exits(2);
     apply(&machine, "--update --prune --detailed-exitcode").exits(0);
     is_settled(&machine);
+}
+
+#[test]
+fn what_was_begun_is_completed_without_another_approval() {
+    let machine = applied();
+    machine.edit_spec("1-3", "1-4");
+    // Slot 2 is left as a killed update leaves it: announced, its file not yet changed.
+    let mut registry: Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
+    registry["slots"]["2"]["pending"] = serde_json::json!({ "files": registry["slots"]["2"]["files"] });
+    machine.write(REGISTRY, format!("{registry:#}\n"));
+    machine.template("conf.txt", "new {{ ports.web }}\n");
+    // More than that needs one still.
+    machine.kinfra("apply --update").exits(4).says("give --auto-approve");
+    machine.write("~/pool/slot-2/conf.txt", "mine\n");
+    machine.kinfra("apply --overwrite --only 2").exits(4).says("give --auto-approve");
+    machine.write("~/pool/slot-2/conf.txt", "slot 2 on 8002\n");
+    machine.kinfra("apply").exits(0).says("Created slot 4").says("Updated slot 2: conf.txt\n");
+    assert_eq!(machine.read("~/pool/slot-2/conf.txt"), "new 8002\n");
+    assert_eq!(machine.read("~/pool/slot-1/conf.txt"), "slot 1 on 8001\n");
+    assert!(!machine.read(REGISTRY).contains("pending"));
+}
+
+#[test]
+fn no_changes_is_said_only_of_what_was_looked_at() {
+    let machine = applied();
+    machine.template("conf.txt", "new\n");
+    machine.edit_spec("1-3", "1-2");
+    machine.kinfra("apply --update --only 1 --auto-approve").exits(0);
+    let plan = machine.kinfra("plan --only 1").exits(0).prints("No changes to these slots.\n");
+    plan.never_says("The pool is as slots.toml says");
+    machine.kinfra("plan").exits(0).never_says("No changes");
+    let machine = Machine::small();
+    machine.kinfra("plan --only 1 --exclude 1").exits(64).says("leave no slot");
+}
+
+#[test]
+fn what_others_wrote_into_the_registry_steers_no_terminal() {
+    let machine = applied();
+    let mut registry: Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
+    registry["slots"]["2"]["infrastructure_path"] = "/x\u{1b}[2J".into();
+    machine.write(REGISTRY, format!("{registry:#}\n"));
+    let plan = machine.kinfra("plan").exits(0).prints("infrastructure_path /x\\u{1b}[2J → ");
+    plan.never_says("\u{1b}");
+    machine.kinfra("plan --update --out plan").exits(0).never_says("\u{1b}");
+    machine.kinfra("show plan").exits(0).prints("/x\\u{1b}[2J → ").never_says("\u{1b}");
+}
+
+#[test]
+fn the_exit_code_tells_what_a_dry_run_would_do_and_what_a_removal_leaves() {
+    let machine = applied();
+    machine.kinfra("apply --dry-run --detailed-exitcode").exits(0);
+    machine.edit_spec("1-3", "1-2");
+    machine.write("~/pool/slot-3/notes.txt", "mine\n");
+    machine.kinfra("apply --dry-run --detailed-exitcode --prune").exits(2);
+    let json = machine.kinfra("apply --dry-run --json --prune").exits(0).stdout;
+    let last: Value = serde_json::from_str(json.lines().last().expect("a summary")).expect("JSON");
+    assert_eq!((&last["event"], &last["destroyed"]), (&"summary".into(), &0.into()));
+    apply(&machine, "--prune --detailed-exitcode").exits(2).says("Removed slot 3, but for notes.txt");
+    machine.remove("~/pool/slot-3/notes.txt");
+    apply(&machine, "--prune --detailed-exitcode").exits(0).says("Removed slot 3\n");
 }

@@ -26,7 +26,7 @@ fn an_unused_pool_goes_but_for_its_registry() {
     machine.kinfra("destroy --dry-run").exits(0).prints("Plan: 0 to add, 0 to change, 4 to destroy.");
     assert_eq!(machine.tree(), before);
     let run = destroy(&machine, "", "small-slot-1 data\nother-slot-1 theirs\nsmall-slot-2 logs").exits(0);
-    let run = run.says("Removed 4 slot(s)").says("0 added, 0 changed, 4 destroyed.");
+    let run = run.says("Removed 4 slot(s)").says("\n\nDestroy complete! 4 destroyed.\n");
     let run = run.says("Volumes of removed slots stay, `docker volume rm` removes them: data, logs\n");
     run.says("The registry, its backup and the lock stay in `").never_says("theirs");
     let mut left: Vec<_> = fs::read_dir(machine.path("~/pool"))
@@ -37,7 +37,8 @@ fn an_unused_pool_goes_but_for_its_registry() {
     assert_eq!(left, [".lock", ".tmp", "registry.json", "registry.json.bak"]);
     machine.kinfra("slots --json").exits(0).prints("\"slots\": []");
     // Again, and from the start.
-    destroy(&machine, "", "").exits(0).says("0 destroyed");
+    let again = destroy(&machine, "", "").exits(0).prints("No changes. The pool has no slots.\n");
+    again.says("0 destroyed").never_says("slots.toml says");
     machine.kinfra("apply").exits(0).says("Created 4 slot(s)");
 }
 
@@ -50,6 +51,10 @@ fn what_is_in_use_stays_and_is_named() {
     let run = run.says("Slot 1 stays: held by ").says("2 destroyed.");
     let run = run.says("Slot 2 stays: it has containers: `docker compose down` in it first\n");
     let run = run.says("Removed slot 3, but for notes.txt: it stays registered until that is moved away\n");
+    let run = run
+        .prints("  ! Slot 1: held by ")
+        .says("Slot 3 stays: notes.txt in it, which kinfra did not write\n");
+    let run = run.says("Kept 2 slot(s)\n").never_says("no longer in slots.toml").never_says("Apply complete");
     run.says("Docker does not say which volumes stay: no such plugin\n");
     assert!(machine.exists("~/pool/slot-1/conf.txt") && machine.exists("~/pool/slot-2/conf.txt"));
     assert!(machine.exists("~/pool/slot-3/notes.txt") && !machine.exists("~/pool/slot-4"));

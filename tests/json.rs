@@ -53,7 +53,8 @@ fn a_plan_is_one_document() {
     assert_eq!(slots[2]["blocked"][2]["reason"], "held");
     assert_eq!(slots[3]["blocked"], json!([{ "reason": "surplus", "held": false }]));
     assert_eq!([&slots[4]["action"], &slots[4]["profile"]], ["create", "only"]);
-    assert_eq!(slots[4]["files"], json!([{ "path": "conf.txt", "change": "write" }]));
+    let sha256 = kinfra::digest::Digest::of(b"slot 5 on 8105\n").to_string();
+    assert_eq!(slots[4]["files"], json!([{ "path": "conf.txt", "change": "write", "sha256": sha256 }]));
     // The same bytes again, colour or not, and the exit code of the other plan.
     let mut again = machine.command("plan --json --detailed-exitcode");
     let again = Run::of(again.env("CLICOLOR_FORCE", "1")).exits(2);

@@ -136,7 +136,9 @@ fn table(flags: &str) {
         let is_running = row == "slot removed, running" && flags.contains("--prune");
         if is_running {
             assert_eq!((direct.code, saved.code), (Some(0), Some(4)), "{what}: {saved:#?}");
-            saved.says("the saved plan is stale").says("Slot 3: ").says("it has containers");
+            let saved = saved.says("something is in the way of the saved plan: nothing was done, ");
+            let saved = saved.says("or plan with --exclude 3\n").says("Slot 3: ").says("it has containers");
+            saved.never_says("stale");
             assert_eq!(from_file.tree(), before, "{what}");
             continue;
         }
@@ -286,7 +288,12 @@ fn what_a_plan_does_not_depend_on_does_not_make_it_stale() {
     machine.kinfra("plan --out plan").exits(0);
     claim(&machine, 1);
     machine.kinfra("apply plan").exits(0).says("Created slot 4");
-    machine.kinfra("apply plan").exits(4).says("slot 4: profile in the registry: nothing → only");
+    machine.kinfra("apply plan").exits(4).says("the saved plan was applied already");
+    // Not when what it wanted is no longer wanted.
+    machine.edit_spec("1-4", "1-5");
+    machine.kinfra("plan --out plan").exits(0);
+    machine.edit_spec("1-5", "1-4");
+    machine.kinfra("apply plan").exits(4).says("slot 5: profile in slots.toml: only → nothing");
 }
 
 #[test]
@@ -302,7 +309,12 @@ fn a_saved_plan_needs_no_flag_and_no_terminal() {
         .exits(64)
         .says("--root or KINFRA_ROOT says otherwise: leave it out");
     machine.kinfra("apply plan --spec other.toml").exits(64).says("--spec or KINFRA_SPEC says otherwise");
-    machine.kinfra("apply plan --spec slots.toml --root ~/pool").exits(0).says("Updated 3 slot(s)");
+    // However they are spelled.
+    std::os::unix::fs::symlink(machine.path("~/pool"), machine.path("link")).expect("a link");
+    machine
+        .kinfra("apply plan --spec templates/../slots.toml --root link")
+        .exits(0)
+        .says("Updated 3 slot(s)");
 }
 
 #[test]
@@ -341,6 +353,16 @@ fn only_a_plan_is_read_as_one_or_replaced() {
     );
     machine.write("half", plan.replace("\"options\"", "\"opinions\""));
     mistaken("apply half", 5, "plan `half` cannot be read: the plan: missing field `options`");
+    let forged = |from: &str, to: &str| {
+        assert!(plan.contains(from), "{from} is not in {plan}");
+        machine.write("forged", plan.replace(from, to));
+    };
+    forged("\"spec\": \"/", "\"spec\": \"./");
+    mistaken("show forged", 5, "plan `forged` cannot be read: spec: expected an absolute path");
+    forged("\"root\": \"/", "\"root\": \"/\\u001b[2J/");
+    mistaken("show forged", 5, "plan `forged` cannot be read: root: expected an absolute path");
+    forged("\"4\": {\n        \"profile\"", "\"5\": {\n        \"profile\"");
+    mistaken("apply forged", 5, "plan `forged` cannot be read: slot 4: its action is none for what it says");
     // What it says is not believed: only what would be planned now is run.
     machine.write("forged", plan.replace("\"replace\"", "\"overwrite\""));
     let before = machine.tree();
@@ -352,4 +374,70 @@ fn only_a_plan_is_read_as_one_or_replaced() {
     assert_eq!(machine.tree(), before);
     machine.remove("slots.toml");
     mistaken("apply plan", 4, "the plan is stale: its spec `");
+}
+
+#[test]
+fn applying_a_plan_shows_what_it_leaves_as_it_is() {
+    let machine = applied();
+    machine.template("conf.txt", "new {{ ports.web }}\n");
+    machine.kinfra("plan --out plan").exits(0);
+    let run = machine.kinfra("apply plan").exits(0).prints("~ Slot 2: conf.txt is older than slots.toml");
+    run.prints("Blocked: 3 to change (--update).").says("Skipped 3 existing").never_says("No changes");
+    machine.kinfra("apply plan --detailed-exitcode").exits(2);
+    let json = machine.kinfra("apply plan --json").exits(0).stdout;
+    let event: Value = serde_json::from_str(json.lines().next().expect("an event")).expect("JSON");
+    assert_eq!(event["slots"][1]["blocked"][0]["reason"], "outdated");
+    // Of slots that were named, nothing is said of the others.
+    machine.kinfra("plan --only 1 --update --out plan").exits(0);
+    machine.kinfra("apply plan").exits(0);
+    machine.kinfra("plan --only 1 --out plan").exits(0);
+    machine.kinfra("show plan").exits(0).prints("No changes to these slots.\n");
+    machine.kinfra("apply plan").exits(0).prints("No changes to these slots.\n");
+}
+
+#[test]
+fn a_stale_plan_of_a_large_pool_is_told_in_a_few_lines() {
+    let machine = Machine::small();
+    machine.edit_spec("1-2", "1-300");
+    machine.kinfra("apply").exits(0);
+    machine.template("conf.txt", "{{ ports.web }}\n");
+    machine.kinfra("plan --update --out plan").exits(0);
+    machine.template("conf.txt", "new\n");
+    machine.edit_spec("web = 8000", "web = 9000");
+    let run = machine.kinfra("apply plan").exits(4);
+    let run = run.says("\n  slots 1-300: ports.web in slots.toml: another in each, in slot 1: 8001 → 9001\n");
+    assert!(run.stderr.len() < 1000, "{run:#?}");
+    machine.edit_spec("web = 9000", "web = 8000");
+    machine.template("conf.txt", "{{ ports.web }}\n");
+    machine.set_mode("~/pool/slot-7/conf.txt", 0o640);
+    let run = machine.kinfra("apply plan").exits(4).says("\n  slot 7: conf.txt on disk: sha256 ");
+    let word = run.stderr.split("sha256 ").nth(1).and_then(|rest| rest.split(' ').next());
+    assert_eq!(word.map(str::len), Some(12), "{run:#?}");
+}
+
+#[test]
+fn a_changed_import_makes_a_plan_stale() {
+    let machine = Machine::new();
+    let old = include_str!("fixtures/old-instances-v2.json");
+    let path = "~/.ktrdr/sandbox/instances.json";
+    machine.write(path, old);
+    machine.kinfra("plan --out plan").exits(0).prints("Would import ");
+    // Another holder, as many slots and claims.
+    machine.write(path, format!("{old} \n"));
+    machine.kinfra("apply plan").exits(4).says("instances.json to import: ").says(", sha256 ");
+    machine.write(path, old);
+    machine.kinfra("apply plan").exits(0).says("Imported ");
+}
+
+#[test]
+fn a_plan_can_be_saved_in_a_file_that_mktemp_made() {
+    let machine = planned();
+    machine.write("its plan", "");
+    let mut command = machine.command("plan --update --out");
+    let run = Run::of(command.arg("its plan")).exits(0);
+    run.says("Saved the plan. Just that is run by: kinfra apply 'its plan'\n");
+    let empty = |arguments: &str| Run::of(machine.command(arguments).arg(""));
+    empty("plan --out").exits(64).says("--out needs the name of a file");
+    empty("show").exits(64).says("which plan? Its name is empty");
+    empty("apply").exits(64).says("which plan? Its name is empty");
 }

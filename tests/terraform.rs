@@ -109,3 +109,35 @@ fn whoever_waits_for_the_lock_is_told_who_holds_it() {
     drop(lock);
     Run::of(&mut machine.command("apply")).exits(0);
 }
+
+#[test]
+fn an_apply_that_fails_as_a_whole_has_a_summary_too() {
+    // Each file is small, and the registry of so many slots is larger than the shell's limit allows.
+    let machine = Machine::small();
+    machine.edit_spec("1-2", "1-120");
+    let limited = |arguments: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -f 8; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_kinfra")]);
+        shell.args(arguments.split(' ')).current_dir(machine.project()).env_clear();
+        Run::of(shell.env("HOME", machine.home()).stdout(std::process::Stdio::piped()))
+    };
+    let run = limited("apply")
+        .exits(1)
+        .says("Failed 120 slot(s), 1-120: not committed: the next apply completes it\n");
+    run.says("\n\nApply incomplete! 0 added, 0 changed, 0 destroyed.\nerror: ").says("registry.json");
+    let json = limited("apply --json").exits(1);
+    let events: Vec<Value> =
+        json.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(events.len(), 122);
+    assert_eq!((&events[1]["slot_id"], &events[1]["result"]), (&1.into(), &"failed".into()));
+    let last = &events[121];
+    assert_eq!((&last["event"], &last["failed"]), (&"summary".into(), &120.into()));
+    assert!(last["error"].as_str().is_some_and(|error| error.contains("registry.json")), "{last}");
+    machine.kinfra("apply").exits(0).says("120 added");
+
+    // Where nothing could be begun.
+    let machine = Machine::small();
+    machine.write("~/.local/state/kinfra/pools", "in the way");
+    let run = machine.kinfra("apply").says("\n\nApply incomplete! 0 added, 0 changed, 0 destroyed.\nerror: ");
+    assert!(run.code.is_some_and(|code| code != 0), "{run:#?}");
+}

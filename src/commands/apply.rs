@@ -4,29 +4,37 @@ use anyhow::Result;
 
 use super::index::{self, Listing};
 use super::plan::{diffs, look, select};
+use super::pool::Declared;
 use super::{approve, pool, print, saved, say};
 use crate::apply::{Outcome, apply};
 use crate::cli::{ApplyArgs, LockArgs};
 use crate::desired::{Outline, Pool};
 use crate::fault::{Exit, Fault};
+use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::host::signals::Interrupt;
 use crate::invocation::Invocation;
 use crate::observe::{Containers, containers};
 use crate::plan::{Options, Plan};
-use crate::report::{self, Paths};
+use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
 
 pub(super) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
-    let done = make(args, invocation);
-    if let (true, Err(error)) = (args.json, &done) {
-        let error = format!("{error:#}");
-        print(&report::json::refused(&anstream::adapter::strip_str(&error).to_string()))?;
+    let made = make(args, invocation);
+    if let (true, Err(error)) = (args.json, &made) {
+        print(&report::json::refused(error))?;
     }
-    done
+    let (plan, outcome) = made?;
+    let differs = match &outcome {
+        None => !plan.is_empty(),
+        Some(outcome) => plan.is_blocked() || outcome.kept().next().is_some(),
+    };
+    let exit = outcome.map_or(Ok(Exit::Done), exit_of)?;
+    Ok(if exit == Exit::Done && args.detailed_exitcode && differs { Exit::Differences } else { exit })
 }
 
-fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
+/// The plan, and what became of it.
+fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Plan, Option<Outcome>)> {
     let saved = args.saved.as_deref().map(|path| saved::read(path, invocation)).transpose()?;
     let (declared, given) = match &saved {
         None => (pool::declared(&args.pool, invocation)?, args.pool.clone()),
@@ -37,30 +45,37 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     };
     let pool = declared.pool(&given, invocation)?;
     let listing = index::check(&declared, &pool.root, &given, invocation)?;
+    let planning = args.planning.options();
+    let view = View {
+        paths: Paths { home: invocation.home.as_deref() },
+        verbose: args.verbose,
+        aim: Aim::of(saved.as_ref().map_or(&planning, |saved| &saved.options)),
+    };
     let request = Request {
-        origin: &declared.origin,
+        declared: &declared,
         pool: &pool,
-        options: saved.as_ref().map_or_else(|| args.planning.options(), Saved::options_to_apply),
+        options: saved.as_ref().map_or(planning, Saved::options_to_apply),
         order: saved.as_ref().map_or_else(|| Order::of(args.dry_run, args.auto_approve), Order::Saved),
         json: args.json,
-        verbose: args.verbose,
+        view,
         lock: &args.lock,
         listing: Some(&listing),
         command: "kinfra apply",
     };
-    let Some((plan, outcome)) = request.carry_out(invocation)? else { return Ok(Exit::Done) };
-    let blocked = |plan: &Plan| plan.slots.values().any(|slot| !slot.blocked.is_empty());
-    let is_blocked = blocked(saved.as_ref().map_or(&plan, |saved| &saved.plan));
-    let exit = exit_of(&outcome);
-    Ok(if exit == Exit::Done && args.detailed_exitcode && is_blocked { Exit::Differences } else { exit })
+    request.carry_out()
 }
 
 /// How a run ends that did this.
-pub(super) fn exit_of(outcome: &Outcome) -> Exit {
-    match () {
-        () if !outcome.failed.is_empty() => Exit::Failed,
-        () if !outcome.left_out.is_empty() => Exit::Interrupted,
-        () => Exit::Done,
+///
+/// # Errors
+/// What kept everything from being committed.
+pub(super) fn exit_of(outcome: Outcome) -> Result<Exit> {
+    let Outcome { done: _, failed, left_out, backups: _, error } = outcome;
+    match error {
+        Some(error) => Err(error),
+        None if !failed.is_empty() => Ok(Exit::Failed),
+        None if !left_out.is_empty() => Ok(Exit::Interrupted),
+        None => Ok(Exit::Done),
     }
 }
 
@@ -90,15 +105,13 @@ impl Order<'_> {
 
 /// A pool to be made as it should be.
 pub(super) struct Request<'a> {
-    /// How the output names the spec.
-    pub(super) origin: &'a str,
+    pub(super) declared: &'a Declared,
     pub(super) pool: &'a Pool,
     pub(super) options: Options,
     pub(super) order: Order<'a>,
     /// Whether programs read it.
     pub(super) json: bool,
-    /// Whether each slot of a large pool is shown.
-    pub(super) verbose: bool,
+    pub(super) view: View<'a>,
     pub(super) lock: &'a LockArgs,
     /// What the index of pools is to say of it.
     pub(super) listing: Option<&'a Listing>,
@@ -107,67 +120,75 @@ pub(super) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Shows the plan, asks where something that is there changes, runs it and says what was done. `None` when it was only
-    /// to be shown.
-    pub(super) fn carry_out(&self, invocation: &Invocation) -> Result<Option<(Plan, Outcome)>> {
+    /// Shows the plan, asks where something that is there changes, runs it and says what was done. The plan that was
+    /// shown, and no outcome when it was only to be shown.
+    ///
+    /// # Errors
+    /// What was in the way before anything was begun.
+    pub(super) fn carry_out(&self) -> Result<(Plan, Option<Outcome>)> {
         let root = Root::open(&self.pool.root)?;
-        let paths = Paths { home: invocation.home.as_deref() };
         let desired = &self.pool.outline();
-        let (mut shown, mut observed) = look(root.as_ref(), self.pool, &self.options, Containers::NotAsked)?;
+        let (mut plan, mut observed) = look(root.as_ref(), self.pool, &self.options, Containers::NotAsked)?;
         if !matches!(self.order, Order::Saved(_)) {
-            select(&self.options, &shown, self.pool, &observed)?;
+            select(&self.options, &plan, self.pool, &observed)?;
         }
         // Docker is asked before the lock is taken, which is never held while another program runs.
         let mut asked = Containers::NotAsked;
-        if shown.changes_what_is_there() && !matches!(self.order, Order::Show) {
+        if plan.changes_what_is_there() && !matches!(self.order, Order::Show) {
             asked = containers(self.pool, &observed.registry);
-            (shown, observed) = look(root.as_ref(), self.pool, &self.options, asked.clone())?;
+            (plan, observed) = look(root.as_ref(), self.pool, &self.options, asked.clone())?;
         }
-        if let Order::Saved(saved) = self.order {
-            saved::check(saved, &shown, desired, &observed)?;
-        }
-        say(&format!("Using {}\n", self.origin))?;
-        if self.json {
-            print(&report::json::planned(&shown, desired, self.origin))?;
+        // A saved plan also says what it leaves as it is.
+        let shown = if let Order::Saved(saved) = self.order {
+            saved::check(saved, &plan, desired, &observed, self.view)?;
+            &saved.plan
         } else {
-            let diffs = diffs(false, root.as_ref(), &shown, self.pool)?;
-            print(&report::plan::render(&shown, desired, paths, &diffs, self.verbose))?;
+            &plan
+        };
+        say(&format!("Using {}\n", self.declared.origin))?;
+        if self.json {
+            print(&report::json::planned(shown, desired, self.declared.path.as_deref()))?;
+        } else {
+            let diffs = diffs(false, root.as_ref(), shown, self.pool)?;
+            print(&report::plan::render(shown, desired, self.view, &diffs))?;
         }
         match self.order {
-            Order::Show => return Ok(None),
-            Order::Ask if shown.changes_what_is_there() => {
+            Order::Show => {
+                if self.json {
+                    print(&report::json::applied(&Outcome::default()))?;
+                }
+                return Ok((plan, None));
+            }
+            Order::Ask if plan.needs_approval() => {
                 approve::ask("Do you want to perform these actions?", false)?;
             }
             Order::Ask | Order::Approved | Order::Saved(_) => {}
         }
         let is_untidy = root.as_ref().map_or(Ok(false), Root::is_untidy)?;
         let is_stale = self.listing.is_some_and(Listing::is_stale);
-        let (plan, outcome) = if shown.has_work() || is_untidy || is_stale {
-            self.run_under_lock(&shown, desired, asked)?
+        let outcome = if plan.has_work() || is_untidy || is_stale {
+            self.run_under_lock(&plan, desired, asked)
+                .unwrap_or_else(|error| Outcome { error: Some(error), ..Outcome::default() })
         } else {
-            (shown, Outcome::default())
+            Outcome::default()
         };
-        say(&format!("\n{}", report::outcome::render(&outcome, &plan, desired, paths, self.verbose)))?;
+        say(&format!("\n{}", report::outcome::render(&outcome, shown, desired, self.view)))?;
         if self.json {
             print(&report::json::applied(&outcome))?;
         }
-        Ok(Some((plan, outcome)))
+        Ok((shown.clone(), Some(outcome)))
     }
 
     /// Plans again, now that nobody else can write, and runs that plan if it does nothing that was not shown.
-    fn run_under_lock(
-        &self,
-        shown: &Plan,
-        desired: &Outline,
-        containers: Containers,
-    ) -> Result<(Plan, Outcome)> {
+    fn run_under_lock(&self, shown: &Plan, desired: &Outline, containers: Containers) -> Result<Outcome> {
         let interrupt = Interrupt::listen()?;
-        let locked = Root::make(&self.pool.root)?.lock(&pool::lock_policy(self.lock, self.command))?;
+        let policy = LockPolicy { interrupt: Some(&interrupt), ..pool::lock_policy(self.lock, self.command) };
+        let locked = Root::make(&self.pool.root)?.lock(&policy)?;
         let (plan, observed) = look(Some(locked.root()), self.pool, &self.options, containers)?;
         if let Order::Saved(saved) = self.order {
-            saved::check(saved, &plan, desired, &observed)?;
+            saved::check(saved, &plan, desired, &observed, self.view)?;
         } else if !plan.is_within(shown) {
-            let changed = report::plan::changed(shown, &plan, desired);
+            let changed = report::plan::changed(shown, &plan, desired, self.view);
             let root = &self.pool.root;
             let message = format!(
                 "the pool in `{root}` changed since the plan was made: nothing was done, run again{changed}"
@@ -177,7 +198,6 @@ impl Request<'_> {
         if let Some(listing) = self.listing {
             listing.save()?;
         }
-        let outcome = apply(&plan, self.pool, &observed, &locked, &interrupt)?;
-        Ok((plan, outcome))
+        Ok(apply(&plan, self.pool, &observed, &locked, &interrupt))
     }
 }

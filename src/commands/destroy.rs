@@ -13,7 +13,7 @@ use crate::host::compose::{self, Answer};
 use crate::host::root::Root;
 use crate::invocation::Invocation;
 use crate::plan::{Flag, Kind, Options};
-use crate::report;
+use crate::report::{self, Aim, Paths, View};
 
 pub(super) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
@@ -32,17 +32,21 @@ pub(super) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         secrets: BTreeSet::new(),
     };
     let request = Request {
-        origin: &declared.origin,
+        declared: &declared,
         pool: &pool,
         options: Options { allowed: BTreeSet::from([Flag::Prune]), ..Options::default() },
         order: Order::of(args.dry_run, args.auto_approve),
         json: false,
-        verbose: args.verbose,
+        view: View {
+            paths: Paths { home: invocation.home.as_deref() },
+            verbose: args.verbose,
+            aim: Aim::Destroy,
+        },
         lock: &args.lock,
         listing: None,
         command: "kinfra destroy",
     };
-    let Some((plan, outcome)) = request.carry_out(invocation)? else { return Ok(Exit::Done) };
+    let (plan, Some(outcome)) = request.carry_out()? else { return Ok(Exit::Done) };
     let removed = outcome.done.iter().filter(|(_, action)| action.kind() == Kind::Destroy);
     let projects: BTreeSet<String> = removed.map(|(slot, _)| pool.project(*slot)).collect();
     let volumes = match if projects.is_empty() { Answer::NoCommand } else { compose::volumes(&projects) } {
@@ -51,6 +55,6 @@ pub(super) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         Answer::Failed(said) => Err(said),
     };
     let volumes = volumes.as_deref().map_err(String::as_str);
-    say(&report::outcome::stays(&plan, &pool.outline(), volumes))?;
-    Ok(exit_of(&outcome))
+    say(&report::outcome::stays(&plan, &outcome, &pool.outline(), volumes))?;
+    exit_of(outcome)
 }

@@ -14,7 +14,7 @@ use crate::host::root::Root;
 use crate::invocation::Invocation;
 use crate::observe::{Containers, Observed, observe, text};
 use crate::plan::{Options, Plan, plan};
-use crate::report::{self, Paths};
+use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
 use crate::slot::SlotId;
 
@@ -29,6 +29,11 @@ pub(super) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let desired = pool.outline();
     let exit = if args.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done };
     say(&format!("Using {}\n", declared.origin))?;
+    let view = View {
+        paths: Paths { home: invocation.home.as_deref() },
+        verbose: args.verbose || args.diff,
+        aim: Aim::of(&options),
+    };
     if let Some(path) = &args.out {
         let root_is_named = pool::named_root(&args.pool).is_some();
         let (plan, desired) = (plan.clone(), desired.clone());
@@ -36,14 +41,16 @@ pub(super) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
         saved::write(path, &saved, invocation)?;
     }
     if args.json {
-        print(&report::json::plan(&plan, &desired, &declared.origin))?;
+        print(&report::json::plan(&plan, &desired, declared.path.as_deref()))?;
     } else {
         let diffs = diffs(args.diff, root.as_ref(), &plan, &pool)?;
-        let paths = Paths { home: invocation.home.as_deref() };
-        print(&report::plan::render(&plan, &desired, paths, &diffs, args.verbose || args.diff))?;
+        print(&report::plan::render(&plan, &desired, view, &diffs))?;
     }
     if let Some(path) = &args.out {
-        say(&format!("\nSaved the plan. Just that is run by: kinfra apply {path}\n"))?;
+        say(&format!(
+            "\nSaved the plan. Just that is run by: kinfra apply {}\n",
+            report::word(path.as_str())
+        ))?;
     }
     Ok(exit)
 }
@@ -93,7 +100,7 @@ pub(super) fn select(options: &Options, plan: &Plan, pool: &Pool, observed: &Obs
         let message = format!("there is no slot {slot}, neither in slots.toml nor in the registry");
         return Err(Fault::usage(message).into());
     }
-    if plan.slots.is_empty() && !observed.registry.slots.is_empty() {
+    if plan.slots.is_empty() && options.is_selective() {
         return Err(Fault::usage("--only and --exclude leave no slot").into());
     }
     Ok(())

@@ -20,7 +20,7 @@ use crate::spec::mistake::{self, Mistake, Source, SourceKind};
 use crate::spec::{FileSpec, Spec};
 
 /// The name of a spec.
-const SPEC: &str = "slots.toml";
+pub(super) const SPEC: &str = "slots.toml";
 /// Where its templates are, beside it.
 const TEMPLATES: &str = "templates";
 /// The most that a spec or a template may be, in bytes.
@@ -73,7 +73,11 @@ pub(super) fn origin(path: Option<&Utf8Path>, invocation: &Invocation) -> String
     path.map_or_else(|| format!("the embedded {SPEC}"), |path| paths.show(path).into_string())
 }
 
-fn parse(found: Option<(Utf8PathBuf, String)>, invocation: &Invocation) -> Result<Declared, Mistakes> {
+/// Reads a spec, given with its path; none is the embedded one.
+pub(super) fn parse(
+    found: Option<(Utf8PathBuf, String)>,
+    invocation: &Invocation,
+) -> Result<Declared, Mistakes> {
     let (path, text) = found.unzip();
     let origin = origin(path.as_deref(), invocation);
     let templates = path.as_ref().map(|path| path.with_file_name(TEMPLATES));
@@ -231,5 +235,5 @@ fn read_spec(path: &Utf8Path) -> Result<Option<String>> {
 
 /// The flags of the lock as a policy; `command` is what others are told of the holder.
 pub(super) fn lock_policy<'a>(args: &LockArgs, command: &'a str) -> LockPolicy<'a> {
-    LockPolicy { patience: args.lock_timeout, command, network: args.unsafe_no_lock }
+    LockPolicy { patience: args.lock_timeout, command, network: args.unsafe_no_lock, interrupt: None }
 }

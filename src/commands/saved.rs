@@ -13,22 +13,23 @@ use crate::host;
 use crate::invocation::Invocation;
 use crate::observe::Observed;
 use crate::plan::Plan;
-use crate::report::{self, Paths};
+use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
+use crate::slot::SlotId;
 
 /// The most that a saved plan may be, in bytes.
 const LIMIT: u64 = 256 << 20;
 
 /// `kinfra show`
 pub(super) fn show(args: &ShowArgs, invocation: &Invocation) -> Result<Exit> {
-    let Saved { spec, plan, desired, .. } = &read(&args.saved, invocation)?;
-    let origin = pool::origin(spec.as_deref(), invocation);
-    say(&format!("Using {origin}\n"))?;
+    let Saved { spec, options, plan, desired, .. } = &read(&args.saved, invocation)?;
+    say(&format!("Using {}\n", pool::origin(spec.as_deref(), invocation)))?;
     print(&if args.json {
-        report::json::plan(plan, desired, &origin)
+        report::json::plan(plan, desired, spec.as_deref())
     } else {
         let paths = Paths { home: invocation.home.as_deref() };
-        report::plan::render(plan, desired, paths, &BTreeMap::new(), args.verbose)
+        let view = View { paths, verbose: args.verbose, aim: Aim::of(options) };
+        report::plan::render(plan, desired, view, &BTreeMap::new())
     })?;
     Ok(Exit::Done)
 }
@@ -38,6 +39,9 @@ pub(super) fn show(args: &ShowArgs, invocation: &Invocation) -> Result<Exit> {
 /// # Errors
 /// [`Fault`] when it is none that this kinfra can read.
 pub(super) fn read(path: &Utf8Path, invocation: &Invocation) -> Result<Saved> {
+    if path.as_str().is_empty() {
+        return Err(Fault::usage("which plan? Its name is empty").into());
+    }
     let bytes = host::fs::read_named(&pool::given(path, invocation)?, LIMIT);
     let bytes = bytes.map_err(|error| Fault::usage(format!("plan `{path}` cannot be read: {error}")))?;
     let bytes = bytes.ok_or_else(|| {
@@ -59,8 +63,12 @@ fn parse(bytes: &[u8]) -> Result<Option<Saved>, String> {
 /// # Errors
 /// [`Fault`] when something else is in its place.
 pub(super) fn write(path: &Utf8Path, saved: &Saved, invocation: &Invocation) -> Result<()> {
+    if path.as_str().is_empty() {
+        return Err(Fault::usage("--out needs the name of a file").into());
+    }
     let absolute = pool::given(path, invocation)?;
-    let is_plan = |bytes: Vec<u8>| !matches!(parse(&bytes), Ok(None));
+    // An empty one is what `mktemp` makes.
+    let is_plan = |bytes: Vec<u8>| bytes.is_empty() || !matches!(parse(&bytes), Ok(None));
     let is_ours = host::fs::read_named(&absolute, LIMIT).map(|bytes| bytes.is_none_or(is_plan));
     if !is_ours.unwrap_or(false) {
         let message = format!("`{path}` is there and is not a saved plan: give --out another name");
@@ -75,16 +83,20 @@ pub(super) fn write(path: &Utf8Path, saved: &Saved, invocation: &Invocation) -> 
 /// # Errors
 /// [`Fault`] when others were given.
 pub(super) fn pool_args(saved: &Saved, given: &PoolArgs, invocation: &Invocation) -> Result<PoolArgs> {
-    let differs = |given: Option<&Utf8Path>, own: Option<&Utf8Path>| {
-        let given = given.filter(|given| !given.as_str().is_empty());
-        let given = given.map(|given| pool::given(given, invocation)).transpose()?;
-        Ok::<_, anyhow::Error>(given.is_some_and(|given| Some(given.as_path()) != own))
-    };
-    for (option, own, given) in [
-        ("--spec or KINFRA_SPEC", saved.spec.as_deref(), given.spec.as_deref()),
-        ("--root or KINFRA_ROOT", Some(saved.desired.root.as_path()), given.root.as_deref()),
+    let spec = pool::named_spec(given).map(|spec| pool::given(spec, invocation)).transpose()?;
+    let root = pool::named_root(given).map(|root| pool::given(root, invocation)).transpose()?;
+    let canonical = |path: &Utf8Path| host::fs::canonical(path).unwrap_or_else(|_| path.to_owned());
+    let spec_differs =
+        spec.is_some_and(|spec| saved.spec.as_deref().map(canonical) != Some(canonical(&spec)));
+    let root_differs = root
+        .map(|root| host::root::resolve(&root))
+        .transpose()?
+        .is_some_and(|root| root != saved.desired.root);
+    for (option, own, differs) in [
+        ("--spec or KINFRA_SPEC", saved.spec.as_deref(), spec_differs),
+        ("--root or KINFRA_ROOT", Some(saved.desired.root.as_path()), root_differs),
     ] {
-        if differs(given, own)? {
+        if differs {
             let own = own.map_or("the embedded one", Utf8Path::as_str);
             let message = format!("the plan is for `{own}`, and {option} says otherwise: leave it out");
             return Err(Fault::usage(message).into());
@@ -98,14 +110,30 @@ pub(super) fn pool_args(saved: &Saved, given: &PoolArgs, invocation: &Invocation
 ///
 /// # Errors
 /// [`Fault`] with every value that changed, or with what is in the way now.
-pub(super) fn check(saved: &Saved, plan: &Plan, desired: &Outline, observed: &Observed) -> Result<()> {
+pub(super) fn check(
+    saved: &Saved,
+    plan: &Plan,
+    desired: &Outline,
+    observed: &Observed,
+    view: View<'_>,
+) -> Result<()> {
     let changes = saved.changes(plan, desired.clone(), observed);
-    if changes.is_empty() && saved.is(plan) {
+    if changes.is_empty() && saved.does_the_same_as(plan) {
         return Ok(());
     }
-    let changes = report::plan::stale(&changes);
-    let changes =
-        if changes.is_empty() { report::plan::changed(&saved.plan, plan, desired) } else { changes };
-    let message = format!("the saved plan is stale: nothing was done, plan again{changes}");
+    let differences = || report::plan::changed(&saved.plan, plan, desired, view);
+    let blocked = plan.slots.iter().filter(|(_, slot)| !slot.blocked.is_empty()).map(|(slot, _)| *slot);
+    let blocked = SlotId::list(&blocked.collect());
+    let message = if saved.is_done(plan, desired.clone()) {
+        "the saved plan was applied already: nothing is left of it to do".to_owned()
+    } else if !changes.is_empty() {
+        let changes = report::stale::changes(&changes);
+        format!("the saved plan is stale: nothing was done, plan again{changes}")
+    } else if blocked.is_empty() {
+        format!("the saved plan is stale: nothing was done, plan again{}", differences())
+    } else {
+        let advice = format!("do what it says, or plan with --exclude {blocked}");
+        format!("something is in the way of the saved plan: nothing was done, {advice}{}", differences())
+    };
     Err(Fault::refused(message).into())
 }

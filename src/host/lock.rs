@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::clock;
 use super::fs::Dir;
+use super::signals::Interrupt;
 use crate::fault::Fault;
 
 /// The lock's name in the root: made once, never renamed or removed.
@@ -24,6 +25,8 @@ pub struct LockPolicy<'a> {
     pub command: &'a str,
     /// Whether a network file system will do.
     pub network: bool,
+    /// What ends the wait early, if the process listens to it.
+    pub interrupt: Option<&'a Interrupt>,
 }
 
 /// A lock that is held until it is dropped.
@@ -35,7 +38,7 @@ pub(super) struct Lock {
 impl Lock {
     /// Waits for the lock.
     pub(super) fn acquire(dir: &Dir, policy: &LockPolicy<'_>) -> Result<Self> {
-        let LockPolicy { patience, command, network } = *policy;
+        let LockPolicy { patience, command, network, interrupt } = *policy;
         if let Some(kind) = dir.network_file_system()?.filter(|_| !network) {
             let advice =
                 "put the root on a local one, or give --unsafe-no-lock if only this machine writes to it";
@@ -64,6 +67,11 @@ impl Lock {
                     let message =
                         format!("`{path}` is held by {holder}: wait for it, or give --lock-timeout more");
                     return Err(Fault::locked(message).into());
+                }
+                Err(TryLockError::WouldBlock) if interrupt.is_some_and(Interrupt::is_requested) => {
+                    let holder = read_signature(&mut file);
+                    let message = format!("stopped waiting for `{path}`, held by {holder}: nothing was done");
+                    return Err(Fault::interrupted(message).into());
                 }
                 Err(TryLockError::WouldBlock) => {
                     clock::pause(pause.min(patience.saturating_sub(waiting.elapsed())));

@@ -29,6 +29,11 @@ impl Options {
     pub fn selects(&self, slot: SlotId) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(&slot)) && !self.exclude.contains(&slot)
     }
+
+    /// Whether slots were named.
+    pub fn is_selective(&self) -> bool {
+        self.only.is_some() || !self.exclude.is_empty()
+    }
 }
 
 /// What there is to do, slot by slot in numeric order.
@@ -38,6 +43,8 @@ pub struct Plan {
     pub import: Option<ImportState>,
     /// Every slot that the spec or the registry names and the options select, with nothing in it where all is right.
     pub slots: BTreeMap<SlotId, SlotPlan>,
+    /// The slots in which an earlier apply was cut short and whose action only completes it: that was approved.
+    pub begun: BTreeSet<SlotId>,
 }
 
 /// What there is to do for one slot.
@@ -299,9 +306,14 @@ impl Plan {
         self.slots.iter().filter_map(|(&slot, plan)| Some((slot, plan.action.as_ref()?)))
     }
 
-    /// Whether something that is there changes or goes: then Docker is asked, and an approval.
+    /// Whether something that is there changes or goes: then Docker is asked.
     pub fn changes_what_is_there(&self) -> bool {
         self.actions().any(|(_, action)| action.changes_what_is_there())
+    }
+
+    /// Whether something that is there changes or goes, and not only because that was approved and begun before.
+    pub fn needs_approval(&self) -> bool {
+        self.actions().any(|(slot, action)| action.changes_what_is_there() && !self.begun.contains(&slot))
     }
 
     /// Whether there is anything to do.
@@ -314,9 +326,14 @@ impl Plan {
         matches!(self.import, Some(ImportState::Pending { .. }))
     }
 
+    /// Whether something stays that is not as the spec says.
+    pub fn is_blocked(&self) -> bool {
+        self.slots.values().any(|slot| !slot.blocked.is_empty())
+    }
+
     /// Whether the pool is as the spec says: nothing to do, nothing blocked.
     pub fn is_empty(&self) -> bool {
-        !self.takes_over() && self.slots.values().all(|plan| plan.action.is_none() && plan.blocked.is_empty())
+        !self.has_work() && !self.is_blocked()
     }
 
     /// Whether this plan does nothing that `shown` did not announce, and leaves out nothing but what is done by now.
@@ -357,10 +374,15 @@ pub fn plan(
     differences: &BTreeMap<SlotId, Difference>,
     options: &Options,
 ) -> Plan {
-    let selected = differences.iter().filter(|(slot, _)| options.selects(**slot));
-    let decide = |slot, difference| policy::decide(slot, difference, &observed.containers, &options.allowed);
-    let slots = selected.map(|(&slot, difference)| (slot, decide(slot, difference))).collect();
-    let mut plan = Plan { import: observed.import.clone(), slots };
+    let mut plan = Plan { import: observed.import.clone(), slots: BTreeMap::new(), begun: BTreeSet::new() };
+    for (&slot, difference) in differences.iter().filter(|(slot, _)| options.selects(**slot)) {
+        let decide = |allowed| policy::decide(slot, difference, &observed.containers, allowed);
+        let decided = decide(&options.allowed);
+        if difference.unfinished.is_some() && decided == decide(&BTreeSet::new()) {
+            plan.begun.insert(slot);
+        }
+        plan.slots.insert(slot, decided);
+    }
     while block_taken_ports(&mut plan, pool, observed) {}
     plan
 }

@@ -2,38 +2,42 @@
 
 use std::fmt::Write as _;
 
+use anyhow::{Error, anyhow};
+use camino::Utf8Path;
 use serde_json::{Map, Value, json};
 
 use super::plan::Totals;
 use super::{FORMAT_VERSION, document};
 use crate::apply::Outcome;
-use crate::desired::Outline;
+use crate::desired::{Outline, SlotOutline};
 use crate::diff::FieldChange;
 use crate::observe::ImportState;
 use crate::plan::{Action, Blocked, FileChange, Kind, Plan, SlotPlan};
-use crate::slot::SlotId;
+use crate::slot::{RelPath, SlotId};
 
-/// The plan. The same inputs give the same bytes.
-pub fn plan(plan: &Plan, pool: &Outline, origin: &str) -> String {
-    document(&plan_value(plan, pool, origin))
+/// The plan, with where its spec is. The same inputs give the same bytes.
+pub fn plan(plan: &Plan, pool: &Outline, spec: Option<&Utf8Path>) -> String {
+    document(&plan_value(plan, pool, spec))
 }
 
-fn plan_value(plan: &Plan, pool: &Outline, origin: &str) -> Value {
+fn plan_value(plan: &Plan, pool: &Outline, spec: Option<&Utf8Path>) -> Value {
     let import = plan.import.as_ref().map(|import| match import {
-        ImportState::Pending { path, slots, claimed } => {
-            json!({ "state": "pending", "path": path.as_str(), "slots": slots, "claimed": claimed })
+        ImportState::Pending { path, sha256, slots, claimed } => {
+            json!({ "state": "pending", "path": path, "sha256": sha256, "slots": slots, "claimed": claimed })
         }
-        ImportState::Changed(path) => json!({ "state": "changed", "path": path.as_str() }),
+        ImportState::Changed(path) => {
+            json!({ "state": "changed", "path": path, "sha256": null, "slots": null, "claimed": null })
+        }
     });
     let slots: Vec<Value> = plan.slots.iter().map(|(id, slot)| slot_value(*id, slot, pool)).collect();
     let totals = Totals::of(plan);
     let blocked = totals.blocked.iter().map(|(kind, (count, flags))| {
         let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
-        (kind_name(*kind).to_owned(), json!({ "slots": count, "flags": flags }))
+        (kind.to_string(), json!({ "slots": count, "flags": flags }))
     });
     json!({
         "format_version": FORMAT_VERSION,
-        "spec": origin,
+        "spec": spec,
         "pool": pool.name,
         "root": pool.root.as_str(),
         "import": import,
@@ -45,41 +49,37 @@ fn plan_value(plan: &Plan, pool: &Outline, origin: &str) -> Value {
 
 fn slot_value(id: SlotId, slot: &SlotPlan, pool: &Outline) -> Value {
     let wanted = pool.slots.get(&id);
-    let blocked: Vec<Value> = slot.blocked.iter().map(blocked_value).collect();
-    let mut value = json!({
+    let ports = |slot: &SlotOutline| {
+        slot.ports.iter().map(|(name, port)| (name.to_string(), json!(port))).collect::<Map<_, _>>()
+    };
+    let file = |path: &RelPath, change: FileChange| {
+        let is_written = matches!(
+            change,
+            FileChange::Write | FileChange::Replace | FileChange::Overwrite | FileChange::SetMode(_)
+        );
+        let file = wanted.and_then(|slot| slot.files.get(path)).filter(|_| is_written);
+        json!({ "path": path, "change": change_name(change), "sha256": file.map(|file| file.sha256) })
+    };
+    let each = |paths: &[RelPath], change| paths.iter().map(|path| file(path, change)).collect();
+    let (fields, files, stays): (&[FieldChange], Vec<Value>, &[String]) = match &slot.action {
+        Some(Action::Create(files) | Action::Restore(files)) => (&[], each(files, FileChange::Write), &[]),
+        Some(Action::Update { fields, files }) => {
+            (fields, files.iter().map(|(path, change)| file(path, *change)).collect(), &[])
+        }
+        Some(Action::Remove { files, stays }) => (&[], each(files, FileChange::Remove), stays),
+        Some(Action::Adopt) | None => (&[], Vec::new(), &[]),
+    };
+    json!({
         "slot_id": id,
         "profile": wanted.map(|slot| slot.profile.as_str()),
-        "ports": wanted.map(|slot| slot.ports.iter().map(|(name, port)| (name.to_string(), json!(port))).collect::<Map<_, _>>()),
+        "ports": wanted.map(ports),
         "action": slot.action.as_ref().map(action_name),
-        "blocked": blocked,
+        "fields": fields.iter().map(field_value).collect::<Vec<_>>(),
+        "files": files,
+        "stays": stays,
+        "blocked": slot.blocked.iter().map(blocked_value).collect::<Vec<_>>(),
         "flags": slot.flags().map(|flags| flags.iter().map(ToString::to_string).collect::<Vec<_>>()),
-    });
-    let Some(object) = value.as_object_mut() else { return value };
-    match &slot.action {
-        Some(Action::Create(files) | Action::Restore(files)) => {
-            object.insert(
-                "files".to_owned(),
-                files.iter().map(|path| json!({ "path": path, "change": "write" })).collect(),
-            );
-        }
-        Some(Action::Update { fields, files }) => {
-            object.insert("fields".to_owned(), fields.iter().map(field_value).collect());
-            let files = files.iter().map(|(path, change)| {
-                let sha256 = wanted.and_then(|slot| slot.files.get(path)).map(|file| file.sha256);
-                json!({ "path": path, "change": change_name(*change), "sha256": sha256 })
-            });
-            object.insert("files".to_owned(), files.collect());
-        }
-        Some(Action::Remove { files, stays }) => {
-            object.insert(
-                "files".to_owned(),
-                files.iter().map(|path| json!({ "path": path, "change": "remove" })).collect(),
-            );
-            object.insert("stays".to_owned(), json!(stays));
-        }
-        Some(Action::Adopt) | None => {}
-    }
-    value
+    })
 }
 
 fn action_name(action: &Action) -> &'static str {
@@ -100,14 +100,6 @@ fn change_name(change: FileChange) -> &'static str {
         FileChange::SetMode(_) => "set_mode",
         FileChange::Remove => "remove",
         FileChange::Disown => "disown",
-    }
-}
-
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Add => "add",
-        Kind::Change => "change",
-        Kind::Destroy => "destroy",
     }
 }
 
@@ -145,9 +137,9 @@ fn blocked_value(blocked: &Blocked) -> Value {
 }
 
 /// The first event of an apply: its plan.
-pub fn planned(plan: &Plan, pool: &Outline, origin: &str) -> String {
+pub fn planned(plan: &Plan, pool: &Outline, spec: Option<&Utf8Path>) -> String {
     let mut event = json!({ "event": "plan" });
-    if let (Value::Object(event), Value::Object(plan)) = (&mut event, plan_value(plan, pool, origin)) {
+    if let (Value::Object(event), Value::Object(plan)) = (&mut event, plan_value(plan, pool, spec)) {
         event.extend(plan);
     }
     format!("{event}\n")
@@ -175,24 +167,28 @@ pub fn applied(outcome: &Outcome) -> String {
         }
         let _ = writeln!(text, "{event}");
     }
-    let count = |kind| outcome.done.values().filter(|action| action.kind() == kind).count();
+    let [added, changed, destroyed] =
+        [Kind::Add, Kind::Change, Kind::Destroy].map(|kind| outcome.count(kind));
     text.push_str(&summary(&json!({
-        "added": count(Kind::Add),
-        "changed": count(Kind::Change),
-        "destroyed": count(Kind::Destroy),
+        "added": added,
+        "changed": changed,
+        "destroyed": destroyed,
         "failed": outcome.failed.len(),
         "interrupted": outcome.left_out.len(),
-        "backups": outcome.backups.iter().map(|path| path.as_str()).collect::<Vec<_>>(),
-        "error": null,
+        "backups": outcome.backups,
+        "error": outcome.error.as_ref().map(|error| plain(&format!("{error:#}"))),
     })));
     text
 }
 
-/// The summary of an apply that did nothing, and why.
-pub fn refused(error: &str) -> String {
-    summary(&json!({
-        "added": 0, "changed": 0, "destroyed": 0, "failed": 0, "interrupted": 0, "backups": [], "error": error,
-    }))
+/// The summary of an apply that did nothing, because of this.
+pub fn refused(error: &Error) -> String {
+    applied(&Outcome { error: Some(anyhow!("{error:#}")), ..Outcome::default() })
+}
+
+/// Text without colour.
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
 }
 
 fn summary(counts: &Value) -> String {

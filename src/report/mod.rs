@@ -5,6 +5,8 @@ use std::fmt::{self, Display};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
+use crate::plan::Options;
+
 pub mod claim;
 pub mod diff;
 pub mod doctor;
@@ -15,6 +17,7 @@ pub mod outcome;
 pub mod plan;
 pub mod reap;
 pub mod slots;
+pub mod stale;
 pub mod table;
 pub mod validate;
 
@@ -29,11 +32,41 @@ pub struct Paths<'a> {
 }
 
 impl Paths<'_> {
-    /// A path as people write it.
+    /// A path as people write it, with nothing in it that could steer a terminal.
     pub fn show(&self, path: &Utf8Path) -> Utf8PathBuf {
         let below = self.home.and_then(|home| path.strip_prefix(home).ok());
-        below.map_or_else(|| path.to_owned(), |below| Utf8Path::new("~").join(below))
+        let path = below.map_or_else(|| path.to_owned(), |below| Utf8Path::new("~").join(below));
+        printable(path.as_str()).into()
     }
+}
+
+/// What a plan is made for. It decides the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// The pool is to be as slots.toml says.
+    Pool,
+    /// Of the pool, the slots that were named are.
+    Slots,
+    /// The pool is to be no more.
+    Destroy,
+}
+
+impl Aim {
+    /// What a plan with these options is made for.
+    pub fn of(options: &Options) -> Self {
+        if options.is_selective() { Self::Slots } else { Self::Pool }
+    }
+}
+
+/// How a plan, and what became of it, is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// How paths are.
+    pub paths: Paths<'a>,
+    /// Whether each slot of a long plan is.
+    pub verbose: bool,
+    /// What it is made for.
+    pub aim: Aim,
 }
 
 /// A JSON document.
@@ -60,4 +93,13 @@ impl<I: Iterator<Item = impl Display> + Clone> Display for Commas<I> {
 fn printable(text: &str) -> String {
     let write = |c: char| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() };
     text.chars().map(write).collect()
+}
+
+/// Text as one word of a shell's command.
+pub fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+,=~".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -1,39 +1,35 @@
 //! What an apply did, slot by slot, and its totals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
 use owo_colors::OwoColorize as _;
 
 use super::plan::LONG;
-use super::{Commas, Paths, printable};
+use super::{Aim, Commas, View, printable};
 use crate::apply::Outcome;
 use crate::desired::Outline;
 use crate::observe::ImportState;
 use crate::plan::{Action, Kind, Plan};
+use crate::slot::SlotId;
 
-/// The summary, which is printed always. Of a long plan, unless it is `verbose`, without the slots that were done.
-pub fn render(outcome: &Outcome, plan: &Plan, pool: &Outline, paths: Paths<'_>, verbose: bool) -> String {
+/// The summary, which is printed always. Of a long plan, unless the view is verbose, without the slots that were done.
+pub fn render(outcome: &Outcome, plan: &Plan, pool: &Outline, view: View<'_>) -> String {
     let mut text = String::new();
-    let _ = write(&mut text, outcome, plan, pool, paths, verbose);
+    let _ = write(&mut text, outcome, plan, pool, view);
     text
 }
 
-fn write(
-    text: &mut String,
-    outcome: &Outcome,
-    plan: &Plan,
-    pool: &Outline,
-    paths: Paths<'_>,
-    verbose: bool,
-) -> fmt::Result {
-    if let Some(ImportState::Pending { slots, .. }) = &plan.import {
+fn write(text: &mut String, outcome: &Outcome, plan: &Plan, pool: &Outline, view: View<'_>) -> fmt::Result {
+    let Outcome { done, failed, left_out, backups, error } = outcome;
+    if let (Some(ImportState::Pending { slots, .. }), None) = (&plan.import, error) {
         writeln!(text, "Imported {slots} slot(s)")?;
     }
+    let is_long = plan.slots.len() > LONG && !view.verbose;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for (id, action) in &outcome.done {
+    for (id, action) in done {
         *counts.entry(verb(action)).or_default() += 1;
-        if plan.slots.len() > LONG && !verbose {
+        if is_long {
             continue;
         }
         let profile = pool.slots.get(id).map_or("", |slot| slot.profile.as_str());
@@ -50,39 +46,69 @@ fn write(
             }
         }
     }
-    for backup in &outcome.backups {
-        writeln!(text, "Kept what was overwritten as {}", paths.show(backup))?;
+    for backup in backups {
+        writeln!(text, "Kept what was overwritten as {}", view.paths.show(backup))?;
     }
-    for (id, error) in &outcome.failed {
-        writeln!(text, "{} slot {id}: {error:#}", "Failed".red())?;
+    let failures = failed.iter().map(|(id, error)| (*id, format!("{error:#}")));
+    for (slots, error) in grouped(failures, is_long) {
+        writeln!(text, "{} {slots}: {error}", "Failed".red())?;
     }
-    for id in &outcome.left_out {
-        writeln!(text, "Interrupted before slot {id}")?;
+    for (slots, _) in grouped(left_out.iter().map(|id| (*id, String::new())), is_long) {
+        writeln!(text, "Interrupted before {slots}")?;
     }
     for verb in ["Created", "Adopted", "Restored", "Updated", "Removed"] {
         if let Some(count) = counts.get(verb) {
             writeln!(text, "{verb} {count} slot(s)")?;
         }
     }
-    let skipped = plan.slots.len() - outcome.done.len() - outcome.failed.len() - outcome.left_out.len();
-    if skipped > 0 {
-        writeln!(text, "Skipped {skipped} existing slot(s)")?;
+    let stay = plan.slots.values().filter(|slot| slot.action.is_none()).count();
+    match view.aim {
+        _ if stay == 0 => {}
+        Aim::Pool | Aim::Slots => writeln!(text, "Skipped {stay} existing slot(s)")?,
+        Aim::Destroy => writeln!(text, "Kept {stay} slot(s)")?,
     }
-    if !outcome.failed.is_empty() {
-        writeln!(text, "Failed {} slot(s)", outcome.failed.len())?;
+    if !failed.is_empty() {
+        writeln!(text, "Failed {} slot(s)", failed.len())?;
     }
-    let end =
-        if outcome.failed.is_empty() && outcome.left_out.is_empty() { "complete" } else { "incomplete" };
-    let count = |kind| outcome.done.values().filter(|action| action.kind() == kind).count();
-    let (added, changed, destroyed) = (count(Kind::Add), count(Kind::Change), count(Kind::Destroy));
-    writeln!(text, "\nApply {end}! {added} added, {changed} changed, {destroyed} destroyed.")
+    let is_complete = failed.is_empty() && left_out.is_empty() && error.is_none();
+    let end = if is_complete { "complete" } else { "incomplete" };
+    let [added, changed, destroyed] =
+        [Kind::Add, Kind::Change, Kind::Destroy].map(|kind| outcome.count(kind));
+    match view.aim {
+        Aim::Pool | Aim::Slots => {
+            writeln!(text, "\nApply {end}! {added} added, {changed} changed, {destroyed} destroyed.")
+        }
+        Aim::Destroy => writeln!(text, "\nDestroy {end}! {destroyed} destroyed."),
+    }
+}
+
+/// What is said of slots: one by one or, for a long plan, of all together of which the same is said.
+fn grouped(said: impl Iterator<Item = (SlotId, String)>, is_long: bool) -> Vec<(String, String)> {
+    if !is_long {
+        return said.map(|(id, text)| (format!("slot {id}"), text)).collect();
+    }
+    let mut groups: BTreeMap<String, BTreeSet<SlotId>> = BTreeMap::new();
+    for (id, text) in said {
+        groups.entry(text.replace(&format!("{}/", id.directory()), "slot-N/")).or_default().insert(id);
+    }
+    let group = |(text, slots): (String, BTreeSet<SlotId>)| {
+        (format!("{} slot(s), {}", slots.len(), SlotId::list(&slots)), text)
+    };
+    groups.into_iter().map(group).collect()
 }
 
 /// What is there still after a pool was destroyed, and why; of volumes the names, or what Docker said instead.
-pub fn stays(plan: &Plan, pool: &Outline, volumes: Result<&[String], &str>) -> String {
+pub fn stays(plan: &Plan, outcome: &Outcome, pool: &Outline, volumes: Result<&[String], &str>) -> String {
     let mut text = String::new();
-    for (slot, slot_plan) in plan.slots.iter().filter(|(_, slot_plan)| !slot_plan.blocked.is_empty()) {
-        let _ = writeln!(text, "Slot {slot} stays: {}", super::plan::stays(slot_plan));
+    let blocked = plan.slots.iter().filter(|(_, slot_plan)| !slot_plan.blocked.is_empty());
+    let mut reasons: BTreeMap<SlotId, String> =
+        blocked.map(|(slot, slot_plan)| (*slot, super::plan::stays(slot_plan))).collect();
+    reasons.extend(outcome.kept().map(|(slot, names)| {
+        let names = Commas(names.iter().map(|name| printable(name)));
+        (slot, format!("{names} in it, which kinfra did not write"))
+    }));
+    for (slot, reason) in reasons {
+        let _ = writeln!(text, "Slot {slot} stays: {reason}");
     }
     match volumes {
         Ok([]) => {}

@@ -5,42 +5,35 @@ use std::fmt::{self, Display, Write as _};
 
 use owo_colors::OwoColorize as _;
 
-use super::{Commas, Paths, printable};
+use super::{Aim, Commas, Paths, View, printable};
 use crate::desired::{Outline, SlotOutline};
 use crate::diff::FieldChange;
 use crate::observe::ImportState;
 use crate::plan::{Action, Blocked, FileChange, Flag, Kind, Plan, SlotPlan};
-use crate::saved::Changed;
 use crate::slot::{RelPath, SlotId};
 
 /// The most slots that are shown one by one unless that is asked for.
 pub(super) const LONG: usize = 100;
 
 /// The plan: a heading a slot, details below those that would be created, `diffs` below those that have some, and the
-/// totals. Of a long one, unless it is `verbose`, a line for all slots of a profile to which the same happens.
-pub fn render(
-    plan: &Plan,
-    pool: &Outline,
-    paths: Paths<'_>,
-    diffs: &BTreeMap<SlotId, String>,
-    verbose: bool,
-) -> String {
+/// totals. Of a long one, unless the view is verbose, a line for all slots of a profile to which the same happens.
+pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<SlotId, String>) -> String {
     let mut text = String::new();
     if let Some(import) = &plan.import {
-        let _ = write_import(&mut text, import, paths);
+        let _ = write_import(&mut text, import, view.paths);
     }
-    if plan.slots.len() > LONG && !verbose {
+    if plan.slots.len() > LONG && !view.verbose {
         let _ = summary(&mut text, plan, pool);
     } else {
         for (&slot, slot_plan) in &plan.slots {
-            let _ = heading(&mut text, slot, slot_plan, pool, paths);
+            let _ = heading(&mut text, slot, slot_plan, pool, view);
             text.push_str(diffs.get(&slot).map_or("", String::as_str));
         }
     }
     if !plan.slots.is_empty() {
         text.push('\n');
     }
-    let _ = totals(&mut text, plan);
+    let _ = totals(&mut text, plan, view.aim);
     text
 }
 
@@ -71,30 +64,20 @@ fn summary(text: &mut String, plan: &Plan, pool: &Outline) -> fmt::Result {
 }
 
 /// The slots that a plan does other things to than the one that was shown: what it does now.
-pub fn changed(shown: &Plan, now: &Plan, pool: &Outline) -> String {
+pub fn changed(shown: &Plan, now: &Plan, pool: &Outline, view: View<'_>) -> String {
     let mut text = String::new();
     for (&slot, slot_plan) in &now.slots {
         if shown.slots.get(&slot).is_none_or(|shown| shown.action != slot_plan.action) {
             text.push('\n');
-            let _ = heading(&mut text, slot, slot_plan, pool, Paths { home: None });
+            let _ = heading(&mut text, slot, slot_plan, pool, view);
         }
     }
     text.trim_end().to_owned()
 }
 
-/// The values that a saved plan depends on and that are others now: a line each, with old and new.
-pub fn stale(changes: &[Changed]) -> String {
-    let line = |Changed { slot, what, old, new }: &Changed| {
-        let of = slot.map_or_else(|| "the pool".to_owned(), |slot| format!("slot {slot}"));
-        let value = |value: &Option<String>| value.as_deref().map_or("nothing".to_owned(), printable);
-        format!("\n  {of}: {}: {} → {}", printable(what), value(old), value(new))
-    };
-    changes.iter().map(line).collect()
-}
-
 fn write_import(text: &mut String, import: &ImportState, paths: Paths<'_>) -> fmt::Result {
     match import {
-        ImportState::Pending { path, slots, claimed } => {
+        ImportState::Pending { path, sha256: _, slots, claimed } => {
             let path = paths.show(path);
             writeln!(
                 text,
@@ -113,9 +96,12 @@ fn write_import(text: &mut String, import: &ImportState, paths: Paths<'_>) -> fm
     }
 }
 
-fn heading(text: &mut String, id: SlotId, plan: &SlotPlan, pool: &Outline, paths: Paths<'_>) -> fmt::Result {
-    let blocked = (!plan.blocked.is_empty()).then(|| blocked_text(plan));
-    let dir = || paths.show(&pool.dir(id));
+fn heading(text: &mut String, id: SlotId, plan: &SlotPlan, pool: &Outline, view: View<'_>) -> fmt::Result {
+    let blocked = (!plan.blocked.is_empty()).then(|| match view.aim {
+        Aim::Destroy => stays(plan),
+        Aim::Pool | Aim::Slots => blocked_text(plan),
+    });
+    let dir = || view.paths.show(&pool.dir(id));
     match (&plan.action, pool.slots.get(&id)) {
         (Some(Action::Create(_)), Some(slot)) => {
             writeln!(text, "  {} Would create slot {id} ({}) at {}", "+".green(), slot.profile, dir())?;
@@ -206,7 +192,9 @@ struct Change<'a>(&'a FieldChange);
 impl Display for Change<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let FieldChange { field, old, new } = self.0;
-        match (old, new) {
+        // An entry of the registry may say anything.
+        let field = printable(field);
+        match (old.as_deref().map(printable), new.as_deref().map(printable)) {
             (Some(old), Some(new)) => write!(f, "{field} {old} → {new}"),
             (None, Some(new)) => write!(f, "{field} {new} is new"),
             (Some(_) | None, None) => write!(f, "{field} is no longer in slots.toml"),
@@ -271,6 +259,16 @@ impl Display for Flag {
     }
 }
 
+impl Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Add => "add",
+            Self::Change => "change",
+            Self::Destroy => "destroy",
+        })
+    }
+}
+
 /// What a plan comes to.
 pub(super) struct Totals {
     pub(super) add: usize,
@@ -296,9 +294,17 @@ impl Totals {
     }
 }
 
-fn totals(text: &mut String, plan: &Plan) -> fmt::Result {
+fn totals(text: &mut String, plan: &Plan, aim: Aim) -> fmt::Result {
     if plan.is_empty() {
-        return writeln!(text, "No changes. The pool is as slots.toml says.");
+        return writeln!(
+            text,
+            "{}",
+            match aim {
+                Aim::Pool => "No changes. The pool is as slots.toml says.",
+                Aim::Slots => "No changes to these slots.",
+                Aim::Destroy => "No changes. The pool has no slots.",
+            }
+        );
     }
     let Totals { add, change, destroy, blocked } = Totals::of(plan);
     writeln!(text, "Plan: {add} to add, {change} to change, {destroy} to destroy.")?;
@@ -306,11 +312,6 @@ fn totals(text: &mut String, plan: &Plan) -> fmt::Result {
         return Ok(());
     }
     let parts = blocked.iter().map(|(kind, (slots, flags))| {
-        let kind = match kind {
-            Kind::Add => "add",
-            Kind::Change => "change",
-            Kind::Destroy => "destroy",
-        };
         let flags = if flags.is_empty() { String::new() } else { format!(" ({})", Commas(flags.iter())) };
         format!("{slots} to {kind}{flags}")
     });

@@ -119,13 +119,14 @@ fn a_saved_plan_does_what_it_said(cases: u32) {
         prop_assert_eq!(&saved.plan, &plan);
         let (again, observed) = world.look_with(&pool, &saved.options_to_apply());
         prop_assert_eq!(saved.changes(&again, pool.outline(), &observed), vec![]);
-        prop_assert!(saved.is(&again), "{:?} is not {:?}", again, saved.plan);
+        prop_assert!(saved.does_the_same_as(&again), "{:?} is not {:?}", again, saved.plan);
         world.run(&again, &pool, &observed).expect("a committed apply");
         prop_assert_eq!(without_times(world.tree()), directly);
 
         // What it did is not to be done again.
         let (again, observed) = world.look_with(&pool, &saved.options_to_apply());
-        let is_stale = !saved.changes(&again, pool.outline(), &observed).is_empty() || !saved.is(&again);
+        let is_stale =
+            !saved.changes(&again, pool.outline(), &observed).is_empty() || !saved.does_the_same_as(&again);
         prop_assert!(is_stale, "{:?} could be run twice", saved.plan);
         Ok(())
     });

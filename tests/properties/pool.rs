@@ -10,7 +10,7 @@ use kinfra::digest::Digest;
 use kinfra::observe::{FileState, Observed, SlotDir};
 use kinfra::plan::{Action, Options, Plan, plan};
 use kinfra::registry::{Entry, Registry};
-use kinfra::report::{self, Paths};
+use kinfra::report::{self, Aim, Paths, View};
 use kinfra::slot::{FileMode, Obstacle, RelPath};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -81,11 +81,12 @@ fn planning_is_deterministic(cases: u32) {
     });
     check(cases, values, |(old, new, shuffled, choices)| {
         let root = camino::Utf8Path::new("/home/dev/pool");
+        let view = View { paths: Paths { home: None }, verbose: true, aim: Aim::Pool };
         let rendered = |entries: &[(String, usize)]| {
             let pool = new.pool_from(entries, root);
             let observed = imagined(&old.pool(root), &pool, &choices);
             let plan = plan(&pool, &observed, &diff(&pool, &observed), &Options::default());
-            (report::plan::render(&plan, &pool.outline(), Paths { home: None }, &BTreeMap::new(), true), plan)
+            (report::plan::render(&plan, &pool.outline(), view, &BTreeMap::new()), plan)
         };
         let once = rendered(&new.entries());
         prop_assert_eq!(&rendered(&new.entries()), &once);

@@ -83,8 +83,10 @@ impl World {
             patience: Duration::from_secs(10),
             command: "a test",
             network: false,
+            interrupt: None,
         })?;
-        apply(plan, pool, observed, &locked, &Interrupt::default())
+        let mut outcome = apply(plan, pool, observed, &locked, &Interrupt::default());
+        outcome.error.take().map_or(Ok(outcome), Err)
     }
 
     /// Plans and runs the plan, as `kinfra apply` does. No slot may fail.
