@@ -22,6 +22,9 @@ const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose
 /// Of how many slots Compose is asked: where every slot's file is another, the first ones tell.
 const ASKED: usize = 24;
 
+/// The name of a slot's directory where it is said of several.
+const ANY_SLOT: &str = "slot-N";
+
 /// The file of a slot that Compose is told its variables are in.
 const ENV_FILE: &str = ".env.sandbox";
 
@@ -73,6 +76,10 @@ pub fn compose_files(pool: &Pool, spec: &Spec) -> Vec<Finding> {
         return vec![finding(Severity::Fine, format!("accepts the files of slot(s) {asked}, {each}"), "")];
     }
     let findings = said.into_iter().map(|((severity, line), slots)| {
+        let line = match slots.first() {
+            Some(slot) if slots.len() == 1 => line.replace(ANY_SLOT, &slot.directory()),
+            Some(_) | None => line,
+        };
         let advice =
             if severity == Severity::Error { "mend the template that the file is made from" } else { "" };
         finding(severity, format!("slot(s) {}: {line}", SlotId::list(&slots)), advice)
@@ -119,8 +126,8 @@ fn compose_file(slot: &Slot, spec: &Spec) -> Vec<Said> {
         Answer::Failed(said) => (said, true),
         Answer::NoCommand | Answer::NoDaemon => ("docker is gone".to_owned(), true),
     };
-    // The copy is at a path that means nothing to anybody.
-    let said = redact(&said.replace(dir.as_str(), slot.dir.as_str()), &spec.env);
+    // The copy is at a path that means nothing to anybody, and slots of which the same is said are told of together.
+    let said = redact(&replaced(&said, dir, &slot.dir.with_file_name(ANY_SLOT)), &spec.env);
     let (warnings, errors): (Vec<&str>, Vec<&str>) =
         said.lines().partition(|line| line.contains("level=warning"));
     let mut said: Vec<Said> =
@@ -138,13 +145,27 @@ fn without_time(line: &str) -> String {
     said.replace("\\\"", "\"")
 }
 
-/// The files of a slot, outside the pool.
+/// The files of a slot, outside the pool. Where they speak of the slot's directory they speak of the copy's: what they name
+/// there need not be in the pool yet, or may be older.
 fn copy_of(slot: &Slot) -> Result<Scratch> {
     let scratch = Scratch::new()?;
     for (path, file) in &slot.files {
         let path = path.as_path();
         let dir = scratch.dir().make_dir(path.parent().unwrap_or(Utf8Path::new("")))?;
-        dir.write_new(path.file_name().unwrap_or_default(), file.text.as_bytes(), FileMode::PRIVATE)?;
+        let text = replaced(&file.text, &slot.dir, scratch.dir().path());
+        dir.write_new(path.file_name().unwrap_or_default(), text.as_bytes(), FileMode::PRIVATE)?;
     }
     Ok(scratch)
+}
+
+/// Text that speaks of another directory. One whose name only begins in the same way is another already.
+fn replaced(text: &str, from: &Utf8Path, to: &Utf8Path) -> String {
+    let mut parts = text.split(from.as_str());
+    let mut replaced = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_longer = part.starts_with(|next: char| next.is_alphanumeric() || "-_.".contains(next));
+        replaced.push_str(if is_longer { from.as_str() } else { to.as_str() });
+        replaced.push_str(part);
+    }
+    replaced
 }

@@ -222,3 +222,33 @@ fn compose_itself_reads_the_files_as_up_would() {
         run(&machine).exits(code).prints(&said);
     }
 }
+
+#[test]
+fn files_of_a_slot_find_each_other_before_there_is_a_slot() {
+    let machine = composed("include:\n- {{ slot.dir }}/more.yml\n");
+    machine.edit_spec("[files]", "[files]\n\"more.yml\" = \"more.yml\"");
+    machine.template("more.yml", "{}\n");
+    // A stand-in that opens what is included.
+    machine.write(
+        "bin/docker",
+        "#!/bin/sh
+case \"$*\" in
+'compose version --short') echo 2.26.1 ;;
+*) while read -r dash path; do
+    [ \"$dash\" != - ] || [ -e \"$path\" ] || { echo \"no $path\" >&2; exit 1; }
+    done < docker-compose.yml ;;
+esac\n",
+    );
+    machine.set_mode("bin/docker", 0o755);
+    let run = || {
+        let mut command = machine.command("validate");
+        Run::of(with_own_tmp(&machine, &mut command).env("PATH", machine.path("bin")))
+    };
+    run().exits(0).prints("accepts the files of slot(s) 1");
+    machine.template("conf.txt", "include:\n- {{ slot.dir }}/more.yml\n- {{ slot.dir }}/none.yml\n");
+    let root = machine.home().canonicalize().expect("a home").join("pool");
+    // Each slot has a text of its own, and of all of them the same is wrong.
+    run().exits(65).prints(&format!("  ✗ compose: slot(s) 1-2: no {}/slot-N/none.yml\n", root.display()));
+    machine.edit_spec("1-2", "2");
+    run().exits(65).prints(&format!("  ✗ compose: slot(s) 2: no {}/slot-2/none.yml\n", root.display()));
+}
