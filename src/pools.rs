@@ -190,15 +190,20 @@ pub struct Collision<'a> {
 impl Collision<'_> {
     /// Which ports are the same.
     pub fn message(&self) -> String {
-        let Self { port, ours, theirs, other, remedy: _ } = self;
-        let (pool, origin, root) = (other.pool.escape_debug(), &other.origin, other.root.escape_debug());
+        let Self { port, ours, theirs: _, other, remedy: _ } = self;
+        let (origin, root) = (&other.origin, other.root.escape_debug());
         format!(
-            "port {port} is `{}` of {} and also `{}` of {} of the pool `{pool}` in `{root}`, declared by {origin}",
+            "port {port} is `{}` of {} and also {} in `{root}`, declared by {origin}",
             ours.0,
             stack(ours.1),
-            theirs.0,
-            stack(theirs.1)
+            self.user()
         )
+    }
+
+    /// Whose port it is in the other pool.
+    pub fn user(&self) -> String {
+        let (of, pool) = (stack(self.theirs.1), self.other.pool.escape_debug());
+        format!("`{}` of {of} of the pool `{pool}`", self.theirs.0)
     }
 
     /// What to do about it.

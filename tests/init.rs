@@ -548,3 +548,58 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
     assert_ne!(without.code, Some(0));
     without.says("run docker compose with --env-file .env.sandbox");
 }
+
+#[test]
+fn what_is_written_plans_cleanly_beside_other_pools() {
+    let compose = "services: {web: {ports: ['8000:80', '9000:90']}, db: {ports: ['5432:5432']}}";
+    for (theirs, expected) in [
+        // A slot of theirs is on the base: another base.
+        ("web = 7999", "`api` of slot 1 of the pool `small`"),
+        // Their main stack is where a slot would be: another stride.
+        ("web = 8002", "stride = 5"),
+        // Both projects publish the same ports.
+        ("web = 8000", "stride = 3"),
+    ] {
+        let machine = Machine::small();
+        machine.edit_spec("web = 8000", &theirs.replace("web", "api"));
+        machine.template("conf.txt", "{{ ports.api }}\n");
+        machine.kinfra("apply").exits(0);
+        for file in ["slots.toml", "templates"] {
+            machine.remove(file);
+        }
+        machine.write("mine/compose.yml", compose);
+        let run = |verb: &str, directory: &str| {
+            Run::of(machine.command(verb).current_dir(machine.path(directory)).env("PATH", "/nowhere"))
+        };
+        run("init", "mine").exits(0);
+        assert!(machine.read("mine/slots.toml").contains(expected), "{}", machine.read("mine/slots.toml"));
+        run("plan", "mine").exits(0).prints("Plan: 4 to add");
+        // The sample too.
+        fs::create_dir(machine.path("sample")).expect("a directory");
+        run("init", "sample").exits(0);
+        run("plan", "sample").exits(0).prints("Plan: 4 to add");
+        run("apply", "sample").exits(0);
+        fs::create_dir(machine.path("another")).expect("a directory");
+        run("init", "another").exits(0);
+        run("plan", "another").exits(0).prints("Plan: 4 to add");
+    }
+}
+
+#[test]
+fn a_warning_of_compose_is_not_why_it_failed() {
+    let said =
+        "time=\"2026-01-01T00:00:00Z\" level=warning msg=\"version is obsolete\"\nservices must be a mapping";
+    init_with_docker(&machine_with("services: {web: {ports: ['8000:80']}}"), said, 1)
+        .exits(0)
+        .says("without Docker Compose: services must be a mapping\n");
+}
+
+#[test]
+fn notes_say_each_port_once_and_steer_no_terminal() {
+    let text = "services: {web: {ports: [\"80\\u00380:80\", \"${BOTH:-9000:90}\"]}}";
+    let config =
+        "{\"services\": {\"web\": {\"ports\": [\"8080:80\", \"${BOTH:-9000:90}\", \"91\\u001b[2J:1\"]}}}";
+    let run = init_with_docker(&machine_with(text), config, 0).exits(0);
+    let run = run.says("note: `${BOTH:-9000:90}` of service web").never_says("publishes 8080, says Docker");
+    run.never_says("publishes ${BOTH").never_says("\u{1b}");
+}

@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{print, say};
-use crate::cli::InitArgs;
+use super::index::Listing;
+use super::{pool, print, say};
+use crate::cli::{InitArgs, PoolArgs};
 use crate::embedded;
 use crate::fault::{Exit, Fault};
 use crate::host;
 use crate::host::compose::Answer;
 use crate::host::fs::{Dir, Found};
-use crate::init::{self, COMPOSE_FILES, ComposeFile, Draft, NewFile, OVERRIDE_FILES, Project};
+use crate::init::{self, COMPOSE_FILES, ComposeFile, Draft, NewFile, OVERRIDE_FILES, Project, Remedies};
 use crate::invocation::Invocation;
+use crate::pools::Collision;
 use crate::report::{self, Paths};
 use crate::slot::FileMode;
 
@@ -37,7 +39,7 @@ pub(super) fn run(args: &InitArgs, invocation: &Invocation) -> Result<Exit> {
     refuse_existing(&project, &draft.files)?;
     print(&report::init::render(&draft))?;
     for note in &draft.notes {
-        say(&format!("note: {note}\n"))?;
+        say(&report::init::note(note))?;
     }
     if args.dry_run {
         return Ok(Exit::Done);
@@ -55,23 +57,52 @@ fn draft(invocation: &Invocation) -> Result<Draft> {
         [first_of(here, &COMPOSE_FILES)?, first_of(here, &OVERRIDE_FILES)?].into_iter().flatten().collect();
     if !layers.first().is_some_and(|main| COMPOSE_FILES.contains(&main.path.as_str())) {
         say("No Compose file is here: this is a sample to start from\n")?;
-        return Ok(Draft::sample(&name));
+        return Ok(beside_others(|remedies| Ok(Draft::sample(&name, remedies)), invocation)?);
     }
     let published = ask_compose(here, &layers)?;
     let directory = Paths { home: invocation.home.as_deref() }.show(here);
     let (count, mut notes) = (layers.len(), Vec::new());
     let files = with_included(here, layers, &mut notes)?;
+    let has_env_file = host::fs::exists(&here.join(".env")).context("could not look for `.env`")?;
     let project = Project {
         name: &name,
         directory: if directory == "~" { here.as_str() } else { directory.as_str() },
         files: &files,
         layers: count,
-        has_env_file: host::fs::exists(&here.join(".env")).context("could not look for `.env`")?,
+        has_env_file,
         published: published.as_ref(),
     };
-    let mut draft = Draft::of(&project).map_err(|reason| anyhow!(reason))?;
+    let mut draft = beside_others(|remedies| Draft::of(&project, remedies), invocation)?;
     draft.notes.extend(notes);
     Ok(draft)
+}
+
+/// A draft whose ports are none of another pool's on this machine, as far as one can be.
+fn beside_others(
+    draft: impl Fn(&Remedies) -> Result<Draft, String>,
+    invocation: &Invocation,
+) -> Result<Draft> {
+    let alone = draft(&Remedies::new()).map_err(|reason| anyhow!(reason))?;
+    let remedies = remedies(&alone, invocation);
+    if remedies.is_empty() {
+        return Ok(alone);
+    }
+    draft(&remedies).map_err(|reason| anyhow!(reason))
+}
+
+/// What the other pools on this machine ask of a drafted one. Whatever keeps that from being known, `kinfra plan` tells.
+fn remedies(draft: &Draft, invocation: &Invocation) -> Remedies {
+    let spec = draft.files.iter().find(|file| file.path == pool::SPEC).map(|file| file.text.clone());
+    let found = spec.map(|text| (invocation.here.join(pool::SPEC), text));
+    let args = PoolArgs { spec: None, root: None };
+    let Ok(declared) = pool::parse(found, invocation) else { return Remedies::new() };
+    let Ok(root) = declared.root(&args, invocation) else { return Remedies::new() };
+    let listing = Listing::look(&declared, &root, &args, invocation);
+    let remedy = |collision: Collision<'_>| {
+        let why = format!("{} is {}", collision.port, collision.user());
+        Some((collision.ours.0.clone(), (collision.remedy?, why)))
+    };
+    listing.collisions().into_iter().filter_map(remedy).collect()
 }
 
 /// The name, with a number if the root it stands for is there already: another project's pool, most likely.

@@ -139,7 +139,8 @@ fn ask(arguments: &[&str]) -> Answer<String> {
             if unreachable.iter().any(|words| said.contains(words)) {
                 return Answer::NoDaemon;
             }
-            let line = said.lines().map(str::trim).find(|line| !line.is_empty());
+            let mut lines = said.lines().map(str::trim);
+            let line = lines.find(|line| !line.is_empty() && !line.contains("level=warning"));
             Answer::Failed(line.unwrap_or("it failed without a word").to_owned())
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::NoCommand,

@@ -74,11 +74,8 @@ struct Unmoved {
     why: &'static str,
 }
 
-impl Unmoved {
-    fn new(text: &str, why: &'static str) -> Self {
-        Self { text: text.to_owned(), names: Vec::new(), why }
-    }
-}
+/// Why a text that is not what it says cannot be replaced in part.
+const ESCAPED: &str = "it has escapes or more than one line";
 
 /// How an item of a list becomes one item for each port of its range.
 #[derive(Debug)]
@@ -202,9 +199,20 @@ impl ComposeFile {
         match &item.value {
             Value::Scalar { text, verbatim } => match Entry::parse(text) {
                 Entry::Anywhere => None,
-                Entry::Opaque => Some(Err(Unmoved::new(text, "one variable holds the ports of both sides"))),
+                Entry::Opaque => {
+                    let why = "one variable holds the ports of both sides";
+                    Some(Err(Unmoved { text: (*text).to_owned(), names: vec![(*text).to_owned()], why }))
+                }
                 Entry::At(_) if !verbatim => {
-                    Some(Err(Unmoved::new(text, "it has escapes or more than one line")))
+                    let plain = unescaped(text);
+                    let names = match Entry::parse(&plain) {
+                        Entry::At(published) => published
+                            .host
+                            .names(part(&plain, &published.host_span), published.is_expanded())
+                            .collect(),
+                        Entry::Anywhere | Entry::Opaque => Vec::new(),
+                    };
+                    Some(Err(Unmoved { text: (*text).to_owned(), names, why: ESCAPED }))
                 }
                 Entry::At(published) => Some(self.short(list, item, text, &published)),
             },
@@ -215,7 +223,9 @@ impl ComposeFile {
                     return None;
                 }
                 if !verbatim {
-                    return Some(Err(Unmoved::new(text, "it has escapes or more than one line")));
+                    let plain = unescaped(text);
+                    let names = Host::parse(&plain).names(&plain, false).collect();
+                    return Some(Err(Unmoved { text: (*text).to_owned(), names, why: ESCAPED }));
                 }
                 let host = Host::parse(text);
                 let target = document.get(item, "target").and_then(Node::text);
@@ -398,6 +408,11 @@ fn is_fixed(name: &str) -> bool {
 
 fn part<'a>(text: &'a str, span: &Range<usize>) -> &'a str {
     text.get(span.clone()).unwrap_or_default()
+}
+
+/// What a text with escapes says, where JSON has them too.
+fn unescaped(text: &str) -> String {
+    serde_json::from_str(&format!("\"{text}\"")).unwrap_or_else(|_| text.to_owned())
 }
 
 /// The bytes of a scalar without its quotes.

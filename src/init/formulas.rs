@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Remedies;
 use super::compose::{ComposeFile, Place, WrittenPort};
-use crate::proof::smallest_strides;
+use crate::proof::{Remedy, smallest_strides};
 use crate::slot::{Port, PortFormula, PortName, SlotId};
 
 /// What is added to a port that needs privilege: 80 becomes 8080, 443 becomes 8443.
@@ -43,13 +44,14 @@ struct Wanted {
 }
 
 impl Formulas {
-    /// Gives every port that is published at `places` a formula.
+    /// Gives every port that is published at `places` a formula, with what others ask of it.
     ///
     /// # Errors
     /// A sentence that says that there are too many.
     pub(super) fn of<'a>(
         places: impl Iterator<Item = (&'a ComposeFile, &'a Place)>,
         slots: &BTreeSet<SlotId>,
+        remedies: &Remedies,
     ) -> Result<Self, String> {
         let mut wanted: Vec<Wanted> = Vec::new();
         let mut by_key = BTreeMap::new();
@@ -66,12 +68,17 @@ impl Formulas {
         }
         let (formulas, moved) = formulas(&wanted, slots)?;
         let declared =
-            wanted.into_iter().zip(formulas).zip(moved).map(|((wanted, formula), moved)| Declared {
-                name: wanted.name,
-                formula,
-                variable: wanted.port.variable,
-                origin: wanted.origin,
-                moved,
+            wanted.into_iter().zip(formulas).zip(moved).map(|((wanted, mut formula), mut moved)| {
+                match remedies.get(&wanted.name) {
+                    Some((Remedy::Stride(stride), _)) => formula.stride = *stride,
+                    Some((Remedy::Base(base), why)) => {
+                        formula.base = *base;
+                        moved = Some(why.clone());
+                    }
+                    None => {}
+                }
+                let Wanted { name, port: WrittenPort { variable, .. }, origin } = wanted;
+                Declared { name, formula, variable, origin, moved }
             });
         Ok(Self { declared: declared.collect(), by_key })
     }

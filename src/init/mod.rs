@@ -10,7 +10,8 @@ use std::ops::Range;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use crate::slot::SlotId;
+use crate::proof::Remedy;
+use crate::slot::{PortName, SlotId};
 
 mod compose;
 mod formulas;
@@ -55,6 +56,9 @@ pub struct Project<'a> {
     pub published: Option<&'a BTreeSet<(String, String)>>,
 }
 
+/// What other pools on a machine ask of port formulas, all of it together, each with its reason.
+pub type Remedies = BTreeMap<PortName, (Remedy, String)>;
+
 /// What is to be written, and said about it.
 #[derive(Debug)]
 pub struct Draft {
@@ -83,8 +87,8 @@ impl NewFile {
 
 impl Draft {
     /// A small pool to start from, where there is no Compose file.
-    pub fn sample(name: &str) -> Self {
-        Self { files: text::sample(name), notes: Vec::new() }
+    pub fn sample(name: &str, remedies: &Remedies) -> Self {
+        Self { files: text::sample(name, remedies), notes: Vec::new() }
     }
 
     /// The embedded spec and its templates.
@@ -97,15 +101,16 @@ impl Draft {
     ///
     /// # Errors
     /// A sentence that says which file cannot be read, or why there is no such pool.
-    pub fn of(project: &Project<'_>) -> Result<Self, String> {
+    pub fn of(project: &Project<'_>, remedies: &Remedies) -> Result<Self, String> {
         let facts: Vec<Facts> = project.files.iter().map(ComposeFile::facts).collect::<Result<_, _>>()?;
         let slots: BTreeSet<SlotId> = (1..=SLOTS).filter_map(SlotId::new).collect();
         let places = project.files.iter().zip(&facts);
         let places = places.flat_map(|(file, facts)| facts.places.iter().map(move |place| (file, place)));
-        let formulas = Formulas::of(places, &slots)?;
+        let formulas = Formulas::of(places, &slots, remedies)?;
         let pool = Pool {
             project,
             formulas: &formulas,
+            remedies,
             prefix: env_prefix(project),
             slot_paths: slot_paths(project.files),
         };
@@ -140,6 +145,7 @@ pub fn published(config: &str) -> Option<BTreeSet<(String, String)>> {
 struct Pool<'a> {
     project: &'a Project<'a>,
     formulas: &'a Formulas,
+    remedies: &'a Remedies,
     /// What the names of its variables start with.
     prefix: String,
     /// Where each Compose file is in a slot's directory.

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::formulas::Declared;
-use super::{NewFile, Pool, SLOTS};
+use super::{NewFile, Pool, Remedies, SLOTS};
+use crate::proof::Remedy;
 
 /// A text as a template that renders as itself but for the edits, which are in the order of the text.
 pub(super) fn template(text: &str, edits: &[(Range<usize>, String)]) -> String {
@@ -47,13 +48,27 @@ pub(super) fn files(pool: &Pool<'_>) -> Vec<NewFile> {
 }
 
 /// A commented pool of one small service.
-pub(super) fn sample(name: &str) -> Vec<NewFile> {
+pub(super) fn sample(name: &str, remedies: &Remedies) -> Vec<NewFile> {
     let spec = include_str!("sample/slots.toml").replace("sample", name);
+    let (formula, comment) = web(remedies);
+    let web = "web = 8080                         # short for { base = 8080, stride = 1 }";
+    let spec = spec.replace(web, &format!("web = {formula:28} # {comment}"));
     vec![
         NewFile::new("templates/env.sandbox", include_str!("sample/env.sandbox")),
         NewFile::new("templates/docker-compose.yml", include_str!("sample/docker-compose.yml")),
         NewFile::new("slots.toml", spec),
     ]
+}
+
+/// The formula of a port that no project named, and what there is to say about it.
+fn web(remedies: &Remedies) -> (String, String) {
+    match remedies.iter().find(|(name, _)| name.as_str() == "web").map(|(_, remedy)| remedy) {
+        None => ("8080".to_owned(), "short for { base = 8080, stride = 1 }".to_owned()),
+        Some((Remedy::Base(base), why)) => {
+            (base.to_string(), format!("short for {{ base = {base}, stride = 1 }}; {why}"))
+        }
+        Some((Remedy::Stride(stride), why)) => (format!("{{ base = 8080, stride = {stride} }}"), why.clone()),
+    }
 }
 
 /// The variables of a slot: kinfra's own, and those that the project itself takes ports from.
@@ -118,7 +133,7 @@ fn spec(pool: &Pool<'_>) -> String {
     let Pool { project, prefix, .. } = pool;
     let name = project.name;
     let main = project.files.first().map_or("", |file| file.path.as_str());
-    let ports = ports(&pool.formulas.declared);
+    let ports = ports(&pool.formulas.declared, pool.remedies);
     let copies = project.files.iter().map(|file| quoted(pool.slot_path(&file.path)));
     let copies: Vec<(String, String)> = copies.map(|path| (path.clone(), path)).collect();
     let own = [("\".env.sandbox\"", "\"env.sandbox\""), ("\"docker-compose.yml\"", "\"docker-compose.yml\"")];
@@ -162,9 +177,10 @@ profile = \"standard\"
     )
 }
 
-fn ports(declared: &[Declared]) -> String {
+fn ports(declared: &[Declared], remedies: &Remedies) -> String {
     if declared.is_empty() {
-        return "web = 8080    # nothing uses it yet: a pool needs at least one port\n".to_owned();
+        let (formula, _) = web(remedies);
+        return format!("web = {formula}    # nothing uses it yet: a pool needs at least one port\n");
     }
     aligned(declared.iter().map(|port| {
         let formula = match port.formula.stride.get() {

@@ -17,6 +17,11 @@ pub fn render(draft: &Draft) -> String {
     text
 }
 
+/// What people should know.
+pub fn note(note: &str) -> String {
+    format!("note: {}\n", printable(note))
+}
+
 fn write_file(text: &mut String, file: &NewFile) -> fmt::Result {
     let path = printable(file.path.as_str());
     let Some((original, old)) = &file.original else {

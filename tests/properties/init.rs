@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kinfra::init::{ComposeFile, Draft, Project};
+use kinfra::init::{ComposeFile, Draft, Project, Remedies};
 use kinfra::spec::Spec;
 use kinfra::template::Templates;
 use minijinja::Value;
@@ -133,5 +133,5 @@ fn draft(text: &str) -> Result<Draft, String> {
         has_env_file: false,
         published: None,
     };
-    Draft::of(&project)
+    Draft::of(&project, &Remedies::new())
 }
