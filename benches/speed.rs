@@ -33,6 +33,7 @@ fn main() {
     let machine = TempDir::new_in(place).expect("a directory to measure in");
     plan_of_six(machine.path());
     apply_of_six(machine.path());
+    claims(machine.path());
     apply_of_many(machine.path());
 }
 
@@ -54,6 +55,26 @@ fn apply_of_six(dir: &Path) {
     let fresh = |run: usize| time(&mut kinfra("apply", Path::new("/"), &dir.join(format!("fresh-{run}"))));
     let mut applies: Vec<Duration> = (0..50).map(fresh).collect();
     println!("apply, six slots, durable: {} ms (at most 15)", ms(median(&mut applies)));
+}
+
+/// Claims and releases of the embedded pool: each claim writes the registry, its backup, the worktree's env file and the
+/// Compose override.
+fn claims(dir: &Path) {
+    let (root, worktree) = (dir.join("claims"), dir.join("worktree"));
+    fs::create_dir(&worktree).expect("a worktree");
+    time(&mut kinfra("apply", Path::new("/"), &root));
+    let (mut claims, mut again, mut releases) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..100 {
+        claims.push(time(kinfra("claim", Path::new("/"), &root).current_dir(&worktree)));
+        again.push(time(kinfra("claim", Path::new("/"), &root).current_dir(&worktree)));
+        releases.push(time(kinfra("release", Path::new("/"), &root).current_dir(&worktree)));
+    }
+    println!("claim, durable: {} ms (at most 5)", ms(median(&mut claims)));
+    println!(
+        "claim of what is held: {} ms; release: {} ms",
+        ms(median(&mut again)),
+        ms(median(&mut releases))
+    );
 }
 
 fn apply_of_many(dir: &Path) {
