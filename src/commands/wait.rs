@@ -14,9 +14,9 @@ use crate::registry::Span;
 use crate::report;
 
 /// How often the first in the queue looks. Whoever is further back need not look as often: each before him takes a while.
-const PACE: Duration = Duration::from_millis(2);
+const PACE: Duration = Duration::from_millis(4);
 /// How often everybody looks, however far back.
-const SLOWEST: Duration = Duration::from_millis(200);
+const SLOWEST: Duration = Duration::from_millis(250);
 /// The longest pause after a slot was free and not fit for use.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 

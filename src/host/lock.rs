@@ -16,6 +16,9 @@ use crate::fault::Fault;
 /// The lock's name in the root: made once, never renamed or removed.
 pub(super) const NAME: &str = ".lock";
 
+/// How long a holder's signature is, filled up with spaces, in bytes.
+const WIDTH: usize = 64;
+
 /// How to take the lock.
 #[derive(Debug, Clone, Copy)]
 pub struct LockPolicy<'a> {
@@ -109,8 +112,9 @@ impl Lock {
     /// Says who holds the lock. Advisory: a full disk only costs others the name.
     fn sign(&self, command: &str) {
         let mut file = &self.file;
-        let signature = format!("{} {} {command}\n", std::process::id(), clock::unix_seconds());
-        let _ = file.set_len(0).and_then(|()| file.write_all(signature.as_bytes()));
+        let signature = format!("{} {} {command}", std::process::id(), clock::unix_seconds());
+        // As long as the last one: a file that gets shorter can cost as much as a sync.
+        let _ = file.write_all(format!("{signature:WIDTH$}\n").as_bytes());
     }
 }
 
@@ -118,7 +122,7 @@ impl Lock {
 fn read_signature(file: &mut File) -> String {
     let mut text = String::new();
     let read = file.rewind().and_then(|()| file.take(1024).read_to_string(&mut text));
-    let mut words = text.trim().splitn(3, ' ');
+    let mut words = text.lines().next().unwrap_or_default().trim().splitn(3, ' ');
     let signature =
         read.ok().and_then(|_| Some((words.next()?, words.next()?.parse::<u64>().ok()?, words.next()?)));
     match signature {
