@@ -157,14 +157,15 @@ impl Claimant<'_> {
         Ok(Ok(Granted { grant, entry, passed_over }))
     }
 
-    /// How many wait before a ticket, and whether there may be a slot for its holder now. Takes no lock.
-    pub(super) fn look(&self, ticket: Option<&Ticket>) -> Result<(usize, bool)> {
-        let Some(root) = Root::open(&self.pool.root)? else { return Ok((0, true)) };
-        let ahead = ahead_of(ticket, &root)?;
+    /// Whether there may be a slot for the holder of a ticket now. Takes no lock.
+    pub(super) fn may_be_served(&self, ticket: &Ticket) -> Result<bool> {
+        let Some(root) = Root::open(&self.pool.root)? else { return Ok(true) };
         let (registry, _) = registry(&root)?;
-        let holds_one = lease::held_by(&registry, holder(&registry, &self.owner)).is_some();
-        let is_free = lease::choose(&registry, &self.wish, &self.sizes(), &ahead, |_| true).is_ok();
-        Ok((ahead.len(), holds_one || is_free))
+        let is_free =
+            |ahead: &[Wish]| lease::choose(&registry, &self.wish, &self.sizes(), ahead, |_| true).is_ok();
+        // Mostly nothing is, and the queue need not be asked.
+        let is_held = lease::held_by(&registry, holder(&registry, &self.owner)).is_some();
+        Ok(is_held || (is_free(&[]) && is_free(&ahead_of(Some(ticket), &root)?)))
     }
 
     /// What keeps a slot from being used, if anything does.

@@ -14,7 +14,7 @@ use crate::registry::Span;
 use crate::report;
 
 /// How often the first in the queue looks. Whoever is further back need not look as often: each before him takes a while.
-const PACE: Duration = Duration::from_millis(4);
+const PACE: Duration = Duration::from_millis(3);
 /// How often everybody looks, however far back.
 const SLOWEST: Duration = Duration::from_millis(250);
 /// The longest pause after a slot was free and not fit for use.
@@ -36,10 +36,10 @@ pub(super) fn wait(claimant: &Claimant<'_>, patience: Option<Span>) -> Result<Gr
             Err(refusal) => refusal,
         };
         let is_late = || patience.is_some_and(|patience| waiting.elapsed() >= patience.duration());
-        if !refusal.may_pass || is_late() {
+        let Some(ticket) = ticket.as_ref().filter(|_| refusal.may_pass && !is_late()) else {
             sign.clear()?;
             return Err(refusal.error);
-        }
+        };
         pause(setback);
         setback = (setback * 2).min(LONGEST_PAUSE);
         loop {
@@ -47,9 +47,9 @@ pub(super) fn wait(claimant: &Claimant<'_>, patience: Option<Span>) -> Result<Gr
                 sign.clear()?;
                 return Err(Fault::interrupted("stopped waiting: nothing was claimed").into());
             }
-            let (ahead, may_be_served) = claimant.look(ticket.as_ref())?;
+            let ahead = ticket.place()?;
             sign.show(ahead)?;
-            if may_be_served || is_late() {
+            if is_late() || claimant.may_be_served(ticket)? {
                 break;
             }
             setback = PACE;

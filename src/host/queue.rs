@@ -34,6 +34,13 @@ impl Drop for Ticket {
     }
 }
 
+impl Ticket {
+    /// How many tickets are before it, those of the dead among them until somebody joins.
+    pub fn place(&self) -> Result<usize> {
+        Ok(numbers(&self.queue)?.into_iter().filter(|number| *number < self.number).count())
+    }
+}
+
 /// Joins the queue at its end with what would do.
 pub fn join(root: &LockedRoot, wish: &str) -> Result<Ticket> {
     let queue = root.root().dir().make_dir(Utf8Path::new(QUEUE))?;
