@@ -54,7 +54,9 @@ pub(super) fn wait(claimant: &Claimant<'_>, patience: Option<Span>) -> Result<Gr
             }
             setback = PACE;
             let turns = u32::try_from(ahead + 1).unwrap_or(u32::MAX);
-            pause(PACE.saturating_mul(turns).min(SLOWEST));
+            // Whoever has waited for long is served a hundredth of that later at most.
+            let pace = PACE.max(waiting.elapsed() / 100);
+            pause(pace.saturating_mul(turns).min(SLOWEST));
         }
     }
 }
