@@ -1,6 +1,7 @@
 //! The pool as it should be against the pool as it is. Facts only: what to do about them is for [`crate::plan`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use crate::desired::{File, Pool, Slot};
 use crate::digest::Digest;
 use crate::observe::{FileState, Observed, SlotDir};
 use crate::registry::{Entry, Pending, Provisioned};
-use crate::slot::{FileMode, Obstacle, RelPath, SlotId};
+use crate::slot::{FileMode, Obstacle, Port, PortName, ProfileName, RelPath, SlotId, Workers};
 
 /// How one slot differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,36 +170,57 @@ fn compare_file(wanted: Option<&File>, ours: Ours, state: FileState) -> FileDiff
     }
 }
 
-/// Every field of an entry that is not as it should be; the files' hashes are no field of their own.
-fn field_changes(old: &Provisioned, new: &Provisioned) -> Vec<FieldChange> {
-    let Provisioned { infrastructure_path, profile, workers, ports, files: _ } = old;
-    let single = [
-        ("infrastructure_path", infrastructure_path.clone(), new.infrastructure_path.clone()),
-        ("profile", profile.to_string(), new.profile.to_string()),
-    ];
-    let single = single.into_iter().filter(|(_, old, new)| old != new).map(|(field, old, new)| FieldChange {
-        field: field.to_owned(),
-        old: Some(old),
-        new: Some(new),
-    });
-    single
-        .chain(map_changes("workers", workers, &new.workers))
-        .chain(map_changes("ports", ports, &new.ports))
-        .collect()
+/// A field of an entry that the spec decides, in the order in which they are told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Field {
+    /// The slot's directory.
+    InfrastructurePath,
+    /// The name of its size class.
+    Profile,
+    /// How many workers of this kind it runs.
+    Workers(String),
+    /// Its port for this.
+    Port(PortName),
 }
 
-fn map_changes<K: Ord + ToString, V: PartialEq + ToString>(
-    field: &str,
-    old: &BTreeMap<K, V>,
-    new: &BTreeMap<K, V>,
-) -> Vec<FieldChange> {
-    let keys: std::collections::BTreeSet<&K> = old.keys().chain(new.keys()).collect();
-    let changed = keys.into_iter().filter(|key| old.get(key) != new.get(key));
-    changed
-        .map(|key| FieldChange {
-            field: format!("{field}.{}", key.to_string()),
-            old: old.get(key).map(ToString::to_string),
-            new: new.get(key).map(ToString::to_string),
-        })
-        .collect()
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InfrastructurePath => f.write_str("infrastructure_path"),
+            Self::Profile => f.write_str("profile"),
+            Self::Workers(kind) => write!(f, "workers.{kind}"),
+            Self::Port(name) => write!(f, "ports.{name}"),
+        }
+    }
+}
+
+/// What a slot is, as text.
+pub fn fields<'a>(
+    profile: &ProfileName,
+    workers: &Workers,
+    ports: impl Iterator<Item = (&'a PortName, &'a Port)>,
+) -> BTreeMap<Field, String> {
+    let workers = workers.iter().map(|(kind, count)| (Field::Workers(kind.to_string()), count.to_string()));
+    let ports = ports.map(|(name, port)| (Field::Port(name.clone()), port.to_string()));
+    [(Field::Profile, profile.to_string())].into_iter().chain(workers).chain(ports).collect()
+}
+
+/// The fields of an entry; the files' hashes are none of their own.
+pub fn entry_fields(entry: &Provisioned) -> BTreeMap<Field, String> {
+    let Provisioned { infrastructure_path, profile, workers, ports, files: _ } = entry;
+    let mut fields = fields(profile, workers, ports.iter());
+    fields.insert(Field::InfrastructurePath, infrastructure_path.clone());
+    fields
+}
+
+/// Every field of an entry that is not as it should be.
+fn field_changes(old: &Provisioned, new: &Provisioned) -> Vec<FieldChange> {
+    let (old, new) = (entry_fields(old), entry_fields(new));
+    let fields: BTreeSet<&Field> = old.keys().chain(new.keys()).collect();
+    let change = |field: &Field| FieldChange {
+        field: field.to_string(),
+        old: old.get(field).cloned(),
+        new: new.get(field).cloned(),
+    };
+    fields.into_iter().map(change).filter(|change| change.old != change.new).collect()
 }

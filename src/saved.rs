@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::desired::{FileOutline, Outline, SlotOutline};
+use crate::diff::{entry_fields, fields};
 use crate::observe::{FileState, ImportState, Observed, SlotDir};
 use crate::plan::{Action, Flag, Options, Plan};
 use crate::registry::json::{self, at_line, corrupt};
-use crate::registry::{Corrupt, Entry, Pending, Provisioned};
+use crate::registry::{Corrupt, Entry, Pending};
 use crate::slot::SlotId;
 
 /// The version of the format that this kinfra reads and writes.
@@ -102,7 +103,7 @@ impl Saved {
             let is_removed = matches!(action, Action::Remove { .. });
             if is_removed == self.desired.slots.contains_key(&slot) {
                 let reason = "its action is none for what it says of slots.toml".to_owned();
-                return Err(corrupt(&format!("slot {slot}"), reason));
+                return Err(corrupt(format!("slot {slot}"), reason));
             }
         }
         Ok(())
@@ -192,16 +193,12 @@ fn pool_facts(desired: &Outline) -> Facts {
 /// What slots.toml says of a slot.
 fn declared_facts(slot: &SlotOutline) -> Facts {
     let SlotOutline { profile, workers, ports, files } = slot;
-    let mut facts = Facts::from([("profile in slots.toml".to_owned(), profile.to_string())]);
-    let workers = workers.iter().map(|(kind, count)| (format!("workers.{kind}"), count.to_string()));
-    let ports = ports.iter().map(|(name, port)| (format!("ports.{name}"), port.to_string()));
+    let fields = fields(profile, workers, ports.iter().map(|(name, port)| (name, port)));
+    let fields = fields.into_iter().map(|(field, value)| (field.to_string(), value));
     let files = files.iter().map(|(path, FileOutline { sha256, mode })| {
-        (format!("{path}"), format!("sha256 {sha256} with mode {mode}"))
+        (path.to_string(), format!("sha256 {sha256} with mode {mode}"))
     });
-    facts.extend(
-        workers.chain(ports).chain(files).map(|(name, value)| (format!("{name} in slots.toml"), value)),
-    );
-    facts
+    fields.chain(files).map(|(name, value)| (format!("{name} in slots.toml"), value)).collect()
 }
 
 /// What the actions of a plan depend on.
@@ -214,8 +211,10 @@ fn found_facts(slot: SlotId, action: &Action, options: &Options, observed: &Obse
     let mut facts = Facts::new();
     if let Some(entry) = observed.registry.slots.get(&slot) {
         let Entry { provisioned, pending, claim, status: _, unknown: _ } = entry;
-        facts
-            .extend(entry_facts(provisioned).map(|(name, value)| (format!("{name} in the registry"), value)));
+        let fields = entry_fields(provisioned).into_iter().map(|(field, value)| (field.to_string(), value));
+        let files = provisioned.files.iter();
+        let files = files.map(|(path, digest)| (path.to_string(), format!("sha256 {digest}")));
+        facts.extend(fields.chain(files).map(|(name, value)| (format!("{name} in the registry"), value)));
         let pending = pending.as_ref().map(|pending| match pending {
             Pending::Files(_) => "a change",
             Pending::Remove => "its removal",
@@ -244,13 +243,4 @@ fn found_facts(slot: SlotId, action: &Action, options: &Options, observed: &Obse
         }
     }
     facts
-}
-
-fn entry_facts(provisioned: &Provisioned) -> impl Iterator<Item = (String, String)> {
-    let Provisioned { infrastructure_path, profile, workers, ports, files } = provisioned;
-    let single = [("infrastructure_path", infrastructure_path.clone()), ("profile", profile.to_string())];
-    let workers = workers.iter().map(|(kind, count)| (format!("workers.{kind}"), count.to_string()));
-    let ports = ports.iter().map(|(name, port)| (format!("ports.{name}"), port.to_string()));
-    let files = files.iter().map(|(path, digest)| (path.to_string(), format!("sha256 {digest}")));
-    single.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(workers).chain(ports).chain(files)
 }

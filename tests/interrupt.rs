@@ -51,3 +51,30 @@ fn what_is_in_flight_is_completed_and_saved() {
         "Ctrl-C after every {STEP}th call of an apply: {interrupted} interrupted, {done} completed, none half"
     ));
 }
+
+#[test]
+#[ignore = "needs strace"]
+fn who_would_take_a_port_of_a_slot_that_was_left_out_is_left_out_too() {
+    let machine = Machine::small();
+    machine.edit_spec("1-2", "1-8");
+    machine.kinfra("apply").exits(0);
+    // Each slot takes the port of the next.
+    machine.edit_spec("8000", "8001");
+    let apply = machine.command("apply --update --auto-approve");
+    let (points, mut interrupted) = (calls(&apply), 0);
+    for call in points.iter().step_by(STEP) {
+        machine.edit_spec("8001", "8000");
+        machine.kinfra("apply --update --auto-approve").exits(0);
+        machine.edit_spec("8000", "8001");
+        // How often it looks at files of its own before the first one of the pool is not always the same.
+        let Some(paused) = Paused::after(&apply, call) else { continue };
+        let run = paused.interrupt().never_says("panicked").never_says("Failed slot");
+        if run.code == Some(130) {
+            interrupted += 1;
+            run.says("Interrupted before slot 8\n");
+        }
+        machine.kinfra("apply --update --auto-approve").exits(0);
+        machine.kinfra("plan --detailed-exitcode").exits(0);
+    }
+    assert!(interrupted > 3, "{interrupted} interrupted");
+}

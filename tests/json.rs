@@ -1,5 +1,6 @@
 //! What programs read: one document, or an event a line with a summary always, the same bytes every time.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::{Value, json};
@@ -112,4 +113,84 @@ fn a_summary_comes_last_also_after_a_failure() {
     assert_eq!(broken.len(), 1);
     let error = broken[0]["error"].as_str().expect("an error");
     assert!(error.contains("not version 7") && !error.contains('\u{1b}'), "{error}");
+}
+
+/// The keys of a document, but for those of maps from names: what users named.
+fn keys(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                found.insert(key.clone());
+                let is_named =
+                    ["ports", "workers", "formulas", "main", "files", "pending"].contains(&key.as_str());
+                match value {
+                    Value::Object(named) if is_named => named.values().for_each(|value| keys(value, found)),
+                    _ => keys(value, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_is_in_the_readme() {
+    let readme = include_str!("../README.md");
+    let (_, section) = readme.split_once("\n## JSON\n").expect("a section");
+    let section = section.split_once("\n## ").expect("an end").0;
+    // What stands between backticks, down to its last name.
+    let names: BTreeSet<&str> = section
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(|name| name.rsplit('.').next().unwrap_or(name).trim_end_matches("[]"))
+        .collect();
+    let machine = differing();
+    machine.write("~/pool/slot-4/notes.txt", "mine\n");
+    machine.kinfra("plan --out plan").exits(0);
+    let mut found = BTreeSet::new();
+    for arguments in [
+        "plan --json",
+        "plan --json --update --overwrite --prune",
+        "show --json plan",
+        "slots --json",
+        "ports --json",
+        "validate --json",
+    ] {
+        keys(&document(&machine.kinfra(arguments)), &mut found);
+    }
+    for event in events(&machine.kinfra("apply --json --update --prune --auto-approve").exits(0)) {
+        keys(&event, &mut found);
+    }
+    machine.kinfra("plan --json").exits(0).prints("\"leftover\"");
+    machine.template("conf.txt", "{{ nothing }}\n");
+    keys(&document(&machine.kinfra("validate --json").exits(65)), &mut found);
+    let old = Machine::new();
+    old.write("~/.ktrdr/sandbox/instances.json", include_str!("fixtures/old-instances-v2.json"));
+    keys(&document(&old.kinfra("plan --json").exits(0)), &mut found);
+    assert!(found.len() > 50, "{found:?}");
+    let missing: Vec<_> = found.iter().filter(|key| !names.contains(key.as_str())).collect();
+    assert!(missing.is_empty(), "not in README.md: {missing:?}");
+}
+
+#[test]
+fn every_slot_has_every_key() {
+    let machine = differing();
+    for flags in ["", "--update --overwrite --prune --include-claimed"] {
+        let plan = document(&machine.kinfra(&format!("plan --json {flags}")).exits(0));
+        assert_eq!(
+            plan["spec"],
+            machine.path("slots.toml").canonicalize().expect("a spec").to_str().expect("UTF-8")
+        );
+        for slot in plan["slots"].as_array().expect("slots") {
+            let mut keys: Vec<_> = slot.as_object().expect("a slot").keys().collect();
+            keys.sort();
+            assert_eq!(
+                keys,
+                ["action", "blocked", "fields", "files", "flags", "ports", "profile", "slot_id", "stays"],
+                "{slot}"
+            );
+        }
+    }
 }

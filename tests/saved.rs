@@ -227,9 +227,66 @@ fn planned() -> Machine {
     machine
 }
 
+fn edit_entry(machine: &Machine, slot: &str, edit: impl FnOnce(&mut Value)) {
+    let text = machine.read("~/pool/registry.json");
+    let mut registry: Value = serde_json::from_str(&text).expect("JSON");
+    edit(&mut registry["slots"][slot]);
+    machine.write("~/pool/registry.json", format!("{registry:#}\n"));
+}
+
+#[test]
+fn a_removal_depends_on_who_holds_the_slot_and_on_all_that_is_in_it() {
+    let rows: [(Edit, &str); 3] = [
+        (|machine| claim(machine, 3), "\n  slot 3: held by: nothing → /"),
+        (
+            |machine| machine.write("~/pool/slot-3/notes.txt", "mine\n"),
+            "\n  slot 3: notes.txt on disk: nothing → not kinfra's\n",
+        ),
+        (
+            |machine| edit_entry(machine, "3", |entry| entry["files"] = serde_json::json!({})),
+            "\n  slot 3: conf.txt in the registry: sha256 ",
+        ),
+    ];
+    for (edit, line) in rows {
+        let machine = applied();
+        machine.edit_spec("1-3", "1-2");
+        machine.kinfra("plan --prune --out plan").exits(0);
+        edit(&machine);
+        let before = machine.tree();
+        machine.kinfra("apply plan").exits(4).says(line);
+        assert_eq!(machine.tree(), before, "{line:?}");
+    }
+}
+
 #[test]
 fn a_stale_plan_does_nothing_and_lists_what_changed() {
-    let rows: [(Edit, &str); 8] = [
+    let rows: [(Edit, &str); 15] = [
+        (|machine| machine.edit_spec("\"small\"", "\"other\""), "\n  the pool: name: small → other\n"),
+        (
+            |machine| machine.edit_spec("name = \"only\"", "name = \"only\"\nworkers = { job = 4 }"),
+            "\n  slots 1-4: workers.job in slots.toml: nothing → 4\n",
+        ),
+        (
+            |machine| edit_entry(machine, "2", |entry| entry["workers"]["job"] = 7.into()),
+            "\n  slot 2: workers.job in the registry: nothing → 7\n",
+        ),
+        (
+            |machine| edit_entry(machine, "2", |entry| entry["infrastructure_path"] = "/x".into()),
+            "\n  slot 2: infrastructure_path in the registry: /",
+        ),
+        (
+            |machine| {
+                edit_entry(machine, "2", |entry| {
+                    entry["pending"] = serde_json::json!({ "files": entry["files"] });
+                });
+            },
+            "\n  slot 2: unfinished: nothing → a change\n",
+        ),
+        (|machine| machine.write("~/pool/slot-4", "in the way"), "\n  slot 4: directory: nothing → a file\n"),
+        (
+            |machine| machine.write("~/pool/slot-4/conf.txt/in", "the way"),
+            "\n  slot 4: conf.txt on disk: nothing → a directory\n",
+        ),
         (|machine| machine.edit_spec("8000", "8100"), "\n  slot 2: ports.web in slots.toml: 8002 → 8102\n"),
         (|machine| machine.edit_spec("1-4", "1-5"), "\n  slot 5: profile in slots.toml: nothing → only"),
         (|machine| machine.edit_spec("1-4", "1-3"), "\n  slot 4: profile in slots.toml: only → nothing"),
@@ -256,7 +313,7 @@ fn a_stale_plan_does_nothing_and_lists_what_changed() {
             .says(line);
         let json = machine.kinfra("apply plan --json").exits(4);
         let summary: Value = serde_json::from_str(&json.stdout).expect("a summary");
-        assert!(summary["error"].as_str().is_some_and(|error| error.contains(line)), "{summary}");
+        assert!(summary["error"].as_str().is_some_and(|error| error.contains(line.trim_end())), "{summary}");
         assert_eq!(machine.tree(), before, "{line:?}");
     }
 }

@@ -57,7 +57,7 @@ fn draft(invocation: &Invocation) -> Result<Draft> {
         [first_of(here, &COMPOSE_FILES)?, first_of(here, &OVERRIDE_FILES)?].into_iter().flatten().collect();
     if !layers.first().is_some_and(|main| COMPOSE_FILES.contains(&main.path.as_str())) {
         say("No Compose file is here: this is a sample to start from\n")?;
-        return Ok(beside_others(|remedies| Ok(Draft::sample(&name, remedies)), invocation)?);
+        return beside_others(|remedies| Ok(Draft::sample(&name, remedies)), invocation);
     }
     let published = ask_compose(here, &layers)?;
     let directory = Paths { home: invocation.home.as_deref() }.show(here);

@@ -10,6 +10,9 @@ use crate::slot::SlotId;
 /// How many digits of a hash tell two apart.
 const DIGITS: usize = 12;
 
+/// Whose values became what: old and new. No slot is the pool.
+type Line = (BTreeSet<Option<SlotId>>, String);
+
 /// The values that a saved plan depends on and that are others now, with old and new: a line for all slots where the same
 /// became the same, and one for all where more than a hundred became different things.
 pub fn changes(changes: &[Changed]) -> String {
@@ -19,7 +22,7 @@ pub fn changes(changes: &[Changed]) -> String {
         let became = format!("{} → {}", value(old), value(new));
         groups.entry((what.as_str(), became)).or_default().insert(*slot);
     }
-    let mut lines: BTreeMap<&str, Vec<(BTreeSet<Option<SlotId>>, String)>> = BTreeMap::new();
+    let mut lines: BTreeMap<&str, Vec<Line>> = BTreeMap::new();
     for ((what, became), slots) in groups {
         lines.entry(what).or_default().push((slots, became));
     }
@@ -36,7 +39,7 @@ pub fn changes(changes: &[Changed]) -> String {
 }
 
 /// One line in the place of many, with the first of them.
-fn together(mut lines: Vec<(BTreeSet<Option<SlotId>>, String)>) -> Vec<(BTreeSet<Option<SlotId>>, String)> {
+fn together(mut lines: Vec<Line>) -> Vec<Line> {
     lines.sort_by(|(one, _), (other, _)| one.first().cmp(&other.first()));
     let first = lines.first().map_or_else(String::new, |(slots, became)| format!("{}: {became}", of(slots)));
     let slots = lines.into_iter().flat_map(|(slots, _)| slots).collect();

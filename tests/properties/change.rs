@@ -6,21 +6,35 @@ use std::path::PathBuf;
 use kinfra::digest::Digest;
 use kinfra::plan::{Action, FileChange, Flag, Options};
 use kinfra::saved::Saved;
+use kinfra::slot::SlotId;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
 use super::world::{Node, Tree, World, damage};
-use super::{check, edited};
+use super::{LAST, check, edited};
 
 properties! {
     only_what_the_plan_says_changes: 96,
     a_saved_plan_does_what_it_said: 64,
+    a_saved_plan_is_stale_or_does_what_it_said_whatever_happened_since: 96,
 }
 
 fn flags() -> impl Strategy<Value = BTreeSet<Flag>> {
     let all = vec![Flag::Update, Flag::Overwrite, Flag::Prune, Flag::IncludeClaimed];
     subsequence(all, 0..=4).prop_map(|flags| flags.into_iter().collect())
+}
+
+/// What a plan may do, and mostly to all slots.
+fn options() -> impl Strategy<Value = Options> {
+    let slots = || subsequence((1..=LAST).collect::<Vec<_>>(), 0..=usize::from(LAST));
+    let slots = || slots().prop_map(|slots| slots.into_iter().filter_map(SlotId::new).collect());
+    let exclude = prop_oneof![3 => Just(BTreeSet::new()), 1 => slots()];
+    (flags(), prop::option::weighted(0.25, slots()), exclude).prop_map(|(allowed, only, exclude)| Options {
+        allowed,
+        only,
+        exclude,
+    })
 }
 
 fn only_what_the_plan_says_changes(cases: u32) {
@@ -95,9 +109,8 @@ fn only_what_the_plan_says_changes(cases: u32) {
 
 fn a_saved_plan_does_what_it_said(cases: u32) {
     let world = World::new();
-    check(cases, (edited(), vec(damage(), 0..10), flags()), |((old, new), damage, allowed)| {
+    check(cases, (edited(), vec(damage(), 0..10), options()), |((old, new), damage, options)| {
         let pool = new.pool(&world.root());
-        let options = Options { allowed, ..Options::default() };
         let begin = || {
             world.clear();
             world.apply(&old.pool(&world.root()));
@@ -128,6 +141,60 @@ fn a_saved_plan_does_what_it_said(cases: u32) {
         let is_stale =
             !saved.changes(&again, pool.outline(), &observed).is_empty() || !saved.does_the_same_as(&again);
         prop_assert!(is_stale, "{:?} could be run twice", saved.plan);
+        Ok(())
+    });
+}
+
+fn a_saved_plan_is_stale_or_does_what_it_said_whatever_happened_since(cases: u32) {
+    let world = World::new();
+    let values = (edited(), vec(damage(), 0..10), options(), vec(damage(), 1..4));
+    check(cases, values, |((old, new), damage, options, since)| {
+        let pool = new.pool(&world.root());
+        let begin = || {
+            world.clear();
+            world.apply(&old.pool(&world.root()));
+            damage.iter().for_each(|damage| world.inflict(damage));
+            world.look_with(&pool, &options)
+        };
+        // What it is to make of the slots that it acts on: their entries and declared files.
+        let made = |saved: &Saved| {
+            let (tree, registry) = (world.tree(), world.registry());
+            let of_slot = |(slot, _)| {
+                let dir = world.root().join(SlotId::directory(slot));
+                let files = pool.slots.get(&slot).into_iter().flat_map(|slot| slot.files.keys());
+                let files = files.map(|path| tree.get(dir.join(path.as_path()).as_std_path()).cloned());
+                let entry = registry.slots.get(&slot).map(|entry| entry.provisioned.clone());
+                (slot, files.collect::<Vec<_>>(), entry)
+            };
+            saved.plan.actions().map(of_slot).collect::<Vec<_>>()
+        };
+        let (plan, observed) = begin();
+        if !plan.has_work() {
+            return Ok(());
+        }
+        let saved = Saved::new(None, false, options.clone(), plan.clone(), pool.outline(), &observed);
+        world.run(&plan, &pool, &observed).expect("a committed apply");
+        let at_once = made(&saved);
+
+        begin();
+        since.iter().for_each(|damage| world.inflict(damage));
+        let before = world.tree();
+        let (again, observed) = world.look_with(&pool, &saved.options_to_apply());
+        let changes = saved.changes(&again, pool.outline(), &observed);
+        if changes.is_empty() && saved.does_the_same_as(&again) {
+            world.run(&again, &pool, &observed).expect("a committed apply");
+            prop_assert_eq!(made(&saved), at_once);
+        } else {
+            prop_assert_ne!(
+                &before,
+                &{
+                    begin();
+                    world.tree()
+                },
+                "stale, and nothing happened: {:?}",
+                changes
+            );
+        }
         Ok(())
     });
 }
