@@ -123,14 +123,14 @@ fn keys(value: &Value, found: &mut BTreeSet<String>) {
                 found.insert(key.clone());
                 let is_named =
                     ["ports", "workers", "formulas", "main", "files", "pending"].contains(&key.as_str());
-                match value {
-                    Value::Object(named) if is_named => named.values().for_each(|value| keys(value, found)),
-                    _ => keys(value, found),
+                match value.as_object().filter(|_| is_named) {
+                    Some(named) => named.values().for_each(|value| keys(value, found)),
+                    None => keys(value, found),
                 }
             }
         }
         Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
