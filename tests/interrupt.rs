@@ -66,7 +66,7 @@ fn who_would_take_a_port_of_a_slot_that_was_left_out_is_left_out_too() {
         machine.edit_spec("8001", "8000");
         machine.kinfra("apply --update --auto-approve").exits(0);
         machine.edit_spec("8000", "8001");
-        // How often it looks at files of its own before the first one of the pool is not always the same.
+        // Docker, which is asked first, makes such calls too, and not always as many.
         let Some(paused) = Paused::after(&apply, call) else { continue };
         let run = paused.interrupt().never_says("panicked").never_says("Failed slot");
         if run.code == Some(130) {

@@ -117,21 +117,17 @@ fn a_summary_comes_last_also_after_a_failure() {
 
 /// The keys of a document, but for those of maps from names: what users named.
 fn keys(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(object) => {
-            for (key, value) in object {
-                found.insert(key.clone());
-                let is_named =
-                    ["ports", "workers", "formulas", "main", "files", "pending"].contains(&key.as_str());
-                match value.as_object().filter(|_| is_named) {
-                    Some(named) => named.values().for_each(|value| keys(value, found)),
-                    None => keys(value, found),
-                }
+    const NAMED: [&str; 6] = ["ports", "workers", "formulas", "main", "files", "pending"];
+    for (key, value) in value.as_object().into_iter().flatten() {
+        found.insert(key.clone());
+        match value.as_object() {
+            Some(named) if NAMED.contains(&key.as_str()) => {
+                named.values().for_each(|value| keys(value, found));
             }
+            Some(_) | None => keys(value, found),
         }
-        Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+    value.as_array().into_iter().flatten().for_each(|item| keys(item, found));
 }
 
 #[test]
