@@ -37,7 +37,7 @@ pub const EXIT_CODES: &str = "\
 Exit codes, the same for every verb:
    0  done
    1  failed
-   2  differences; only with --detailed-exitcode, for `apply`: something is still blocked
+   2  differences; only with --detailed-exitcode, for `apply` that did its work: something is still blocked
    3  no free slot matches
    4  refused: held by somebody else, unsafe path, changed since it was planned, approval missing
    5  state unreadable: corrupt, of a newer kinfra, vanished, or a link
