@@ -16,7 +16,7 @@ use crate::host::fs::{Dir, Found};
 use crate::init::{self, COMPOSE_FILES, ComposeFile, Draft, NewFile, OVERRIDE_FILES, Project, Remedies};
 use crate::invocation::Invocation;
 use crate::pools::Collision;
-use crate::report::{self, Paths};
+use crate::report;
 use crate::slot::FileMode;
 
 /// The most that a Compose file may be, in bytes.
@@ -60,13 +60,15 @@ fn draft(invocation: &Invocation) -> Result<Draft> {
         return beside_others(|remedies| Ok(Draft::sample(&name, remedies)), invocation);
     }
     let published = ask_compose(here, &layers)?;
-    let directory = Paths { home: invocation.home.as_deref() }.show(here);
+    let below = invocation.home.as_deref().and_then(|home| here.strip_prefix(home).ok());
+    let below = below.filter(|below| !below.as_str().is_empty());
+    let directory = below.map_or_else(|| here.clone(), |below| Utf8Path::new("~").join(below));
     let (count, mut notes) = (layers.len(), Vec::new());
     let files = with_included(here, layers, &mut notes)?;
     let has_env_file = host::fs::exists(&here.join(".env")).context("could not look for `.env`")?;
     let project = Project {
         name: &name,
-        directory: if directory == "~" { here.as_str() } else { directory.as_str() },
+        directory: directory.as_str(),
         files: &files,
         layers: count,
         has_env_file,
