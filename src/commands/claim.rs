@@ -88,7 +88,13 @@ impl Claimant<'_> {
         let root = applied(&self.pool.root)?.ok_or_else(|| no_pool(&self.pool.root))?;
         let locked = root.lock(&pool::lock_policy(&self.args.lock, "kinfra claim"))?;
         let (registry, text) = registry(locked.root())?;
-        let ahead = ahead_of(ticket.as_ref(), locked.root())?;
+        // Where nothing is free it does not matter who waits.
+        let mut ahead = Vec::new();
+        if registry.slots.values().any(|entry| entry.claim.is_none()) {
+            queue::sweep(ticket.as_ref(), &locked)?;
+            let wishes = queue::ahead_of(ticket.as_ref(), locked.root())?;
+            ahead = wishes.map(|wish| Ok(Wish::parse(&wish?))).collect::<Result<_>>()?;
+        }
         let looked = RefCell::new(BTreeMap::new());
         let trouble = RefCell::new(None);
         let unfit = |slot| {
@@ -165,7 +171,17 @@ impl Claimant<'_> {
             |ahead: &[Wish]| lease::choose(&registry, &self.wish, &self.sizes(), ahead, |_| true).is_ok();
         // Mostly nothing is, and the queue need not be asked.
         let is_held = lease::held_by(&registry, holder(&registry, &self.owner)).is_some();
-        Ok(is_held || (is_free(&[]) && is_free(&ahead_of(Some(ticket), &root)?)))
+        if is_held || !is_free(&[]) {
+            return Ok(is_held);
+        }
+        let mut ahead = Vec::new();
+        for wish in queue::ahead_of(Some(ticket), &root)? {
+            ahead.push(Wish::parse(&wish?));
+            if !is_free(&ahead) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What keeps a slot from being used, if anything does.
@@ -218,11 +234,6 @@ impl Claimant<'_> {
             files: BTreeMap::new(),
         })
     }
-}
-
-/// What those wish who wait before a ticket, or at all.
-fn ahead_of(ticket: Option<&Ticket>, root: &Root) -> Result<Vec<Wish>> {
-    Ok(queue::ahead_of(ticket, root)?.iter().map(|wish| Wish::parse(wish)).collect())
 }
 
 fn fault(denied: &Denied, message: String) -> Fault {

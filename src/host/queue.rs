@@ -1,7 +1,7 @@
 //! The queue of those who wait for a slot of a root.
 //!
 //! Each holds a ticket: a numbered file that says what would do, locked for as long as its owner lives. Tickets are made
-//! under the root's lock, and appear locked. The kernel unlocks those of the dead, however they died, and whoever joins
+//! under the root's lock, and appear locked. The kernel unlocks those of the dead, however they died, and whoever is
 //! next removes them.
 
 use std::fs::{File, TryLockError};
@@ -35,7 +35,7 @@ impl Drop for Ticket {
 }
 
 impl Ticket {
-    /// How many tickets are before it, those of the dead among them until somebody joins.
+    /// How many tickets are before it, those of the dead among them until somebody removes them.
     pub fn place(&self) -> Result<usize> {
         Ok(numbers(&self.queue)?.into_iter().filter(|number| *number < self.number).count())
     }
@@ -44,15 +44,7 @@ impl Ticket {
 /// Joins the queue at its end with what would do.
 pub fn join(root: &LockedRoot, wish: &str) -> Result<Ticket> {
     let queue = root.root().dir().make_dir(Utf8Path::new(QUEUE))?;
-    let mut last = 0;
-    for number in numbers(&queue)? {
-        if living(&queue, number)?.is_some() {
-            last = number;
-        } else {
-            queue.remove_file(&number.to_string())?;
-        }
-    }
-    let number = last + 1;
+    let number = numbers(&queue)?.last().map_or(1, |last| last + 1);
     let name = number.to_string();
     let file = root.temporary().write_new(&name, wish.as_bytes(), FileMode::PRIVATE)?;
     let path = queue.path().join(&name);
@@ -63,12 +55,28 @@ pub fn join(root: &LockedRoot, wish: &str) -> Result<Ticket> {
     Ok(Ticket { queue, number, _file: file })
 }
 
-/// What would do for those who wait, in their order: before a ticket, else all.
-pub fn ahead_of(ticket: Option<&Ticket>, root: &Root) -> Result<Vec<String>> {
-    let Found::This(queue) = root.dir().dir(Utf8Path::new(QUEUE))? else { return Ok(Vec::new()) };
+/// What would do for those who wait, in their order: before a ticket, else all. Looks only as far as it is read.
+pub fn ahead_of(ticket: Option<&Ticket>, root: &Root) -> Result<impl Iterator<Item = Result<String>>> {
     let before = ticket.map_or(u64::MAX, |ticket| ticket.number);
-    let numbers = numbers(&queue)?.into_iter().filter(|number| *number < before);
-    numbers.filter_map(|number| living(&queue, number).transpose()).collect()
+    let queue = match root.dir().dir(Utf8Path::new(QUEUE))? {
+        Found::This(queue) => Some(queue),
+        Found::Nothing | Found::Other(_) => None,
+    };
+    let numbers = queue.as_ref().map_or_else(|| Ok(Vec::new()), numbers)?;
+    let before = numbers.into_iter().filter(move |number| *number < before);
+    Ok(before.filter_map(move |number| living(queue.as_ref()?, number).transpose()))
+}
+
+/// Removes the tickets of the dead: before a ticket, else all.
+pub fn sweep(ticket: Option<&Ticket>, root: &LockedRoot) -> Result<()> {
+    let Found::This(queue) = root.root().dir().dir(Utf8Path::new(QUEUE))? else { return Ok(()) };
+    let before = ticket.map_or(u64::MAX, |ticket| ticket.number);
+    for number in numbers(&queue)?.into_iter().take_while(|number| *number < before) {
+        if living(&queue, number)?.is_none() {
+            queue.remove_file(&number.to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// The numbers of all tickets, in their order.
