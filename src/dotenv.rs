@@ -11,6 +11,9 @@ use std::str::Chars;
 /// Variables with their values, by name.
 pub type Variables = BTreeMap<String, String>;
 
+/// What the parser in Compose skips before a value; behind one, it skips all white space.
+const SPACES: [char; 7] = ['\t', '\u{b}', '\u{c}', '\r', ' ', '\u{85}', '\u{a0}'];
+
 /// A name and a value.
 type Variable = (String, String);
 
@@ -76,9 +79,9 @@ pub fn quote(value: &str) -> Result<String, String> {
 /// # Errors
 /// The first line that is anything else, or whose value depends on other variables.
 pub fn read(text: &str) -> Result<Variables, Mistake> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut variables = Variables::new();
-    let mut rest = text.as_str();
+    let mut rest = text;
     while !rest.is_empty() {
         let line =
             1 + text.len().checked_sub(rest.len()).and_then(|read| text.get(..read)).map_or(0, newlines);
@@ -112,7 +115,7 @@ fn statement(text: &str) -> Result<(Option<Variable>, &str), String> {
         ));
     }
     let value = text.split_once('=').map_or("", |(_, value)| value);
-    let value = value.trim_start_matches(|c: char| c.is_whitespace() && c != '\n');
+    let value = value.trim_start_matches(SPACES);
     let (value, after) = match value.chars().next() {
         Some(quote @ ('\'' | '"')) => quoted(value, quote)?,
         Some('#') => return Err(format!("the value of `{name}` begins with `#`: put it in quotes")),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use kinfra::dotenv;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
@@ -132,6 +133,45 @@ fn compose_reads_back_the_values_that_were_declared() {
             let read = read.as_str().map(|read| read.replace("$$", "$"));
             assert_eq!(read.as_ref(), Some(value), "{service}, written as {}", lines[number]);
         }
+    }
+
+    machine.kinfra("claim").exits(0);
+    let document: Value =
+        serde_json::from_str(&machine.kinfra("env --format json").exits(0).stdout).expect("JSON");
+    for (number, value) in values.iter().enumerate() {
+        assert_eq!(document["variables"][format!("V{number}")], *value, "written as {}", lines[number]);
+    }
+}
+
+#[test]
+#[ignore = "needs Docker Compose v2"]
+fn compose_and_kinfra_read_one_file_alike() {
+    // As people might write them: what kinfra does not refuse.
+    let written = generated().enumerate().map(|(number, value)| {
+        let quote = ["", "'", "\""][number % 3];
+        format!("{quote}{value}{quote}")
+    });
+    let is_read =
+        |value: &String| dotenv::read(&format!("V={value}")).is_ok_and(|variables| variables.len() == 1);
+    let values: Vec<String> = written.filter(is_read).collect();
+    assert!(values.len() > GENERATED / 4, "{} of {GENERATED}", values.len());
+
+    let machine = Machine::new();
+    machine.spec(&spec(&vec![String::new(); values.len()]));
+    machine.template("env.sandbox", "");
+    machine.template("docker-compose.yml", COMPOSE_FILE);
+    machine.kinfra("apply").exits(0);
+    machine.kinfra("claim").exits(0);
+    let lines = values.iter().enumerate().map(|(number, value)| format!("V{number}={value}\n"));
+    machine.write("~/values/slot-1/.env.sandbox", lines.collect::<String>());
+
+    let services = &config(&machine, &machine.path("~/values/slot-1"))["services"];
+    let run = machine.kinfra("env --format json").exits(0);
+    let document: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    for (number, value) in values.iter().enumerate() {
+        let name = format!("V{number}");
+        let read = services["interpolated"]["environment"][&name].as_str().expect("a value");
+        assert_eq!(document["variables"][&name], read.replace("$$", "$"), "written as {value:?}");
     }
 }
 

@@ -33,6 +33,7 @@ macro_rules! properties {
 }
 
 mod change;
+mod env;
 mod init;
 mod pool;
 mod ports;

@@ -46,7 +46,7 @@ fn what_is_read_is_what_compose_reads(cases: u32) {
         if let Ok(variables) = dotenv::read(&format!("VALUE={written}"))
             && variables.len() == 1
         {
-            let written = written.trim_start_matches(|c: char| c.is_whitespace() && c != '\n');
+            let written = written.trim_start_matches(['\t', '\u{b}', '\u{c}', '\r', ' ', '\u{85}', '\u{a0}']);
             let read = read(written).map(|(value, _)| value);
             prop_assert_eq!(variables.get("VALUE").cloned(), read, "{}", written);
         }
