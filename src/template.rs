@@ -131,6 +131,25 @@ impl<'a> Templates<'a> {
         let template = self.environment.get_template(name).map_err(|error| error_in("", &error))?;
         template.render(context).map_err(|error| error_in(template.source(), &error))
     }
+
+    /// Whether what a template makes may depend on `env`. Where that cannot be told from its text, it may.
+    pub fn may_use_env(&self, name: &str) -> bool {
+        self.environment.get_template(name).is_ok_and(|template| names_env(template.source()))
+    }
+}
+
+/// Whether a text has the name `env`, and not as a part of another: `.env` is somebody's field or a file, and `env-file`
+/// would be a difference, which a map has not.
+fn names_env(text: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices("env").any(|(start, env)| {
+        let (before, after) = (text.get(..start), text.get(start + env.len()..));
+        let before = before.and_then(|text| text.chars().next_back());
+        let mut after = after.unwrap_or_default().chars();
+        let next = after.next();
+        let is_difference = next == Some('-') && after.next().is_some_and(is_part);
+        !before.is_some_and(|c| is_part(c) || c == '.') && !next.is_some_and(is_part) && !is_difference
+    })
 }
 
 impl Default for Templates<'_> {
@@ -181,6 +200,29 @@ pub fn compose(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_env_is_found_wherever_it_can_be_used() {
+        for text in [
+            "{{ env.A }}",
+            "{{env}}",
+            "{{ env-}}",
+            "{% for x in env|items %}",
+            "{{ 1 -env['A'] }}",
+            "{{ x ~env }}",
+        ] {
+            assert!(names_env(text), "{text}");
+        }
+        for text in [
+            "",
+            "{{ pool.env_prefix }}",
+            "docker compose --env-file .env.sandbox",
+            "environment",
+            "{{ my_env }}",
+        ] {
+            assert!(!names_env(text), "{text}");
+        }
+    }
 
     #[test]
     fn any_path_is_one_scalar_in_a_compose_file() {

@@ -109,8 +109,8 @@ impl Site<'_> {
         Ok(listed)
     }
 
-    /// Writes what is listed and not there yet. What is in the files is durable, their names need not be: one that a power
-    /// cut takes comes back when the slot is claimed again.
+    /// Writes what is listed and not there yet. The claim is durable by then, and what a power cut takes of its files comes
+    /// back when the slot is claimed again.
     ///
     /// # Errors
     /// What keeps it from being written; the claim stands, and claiming again completes it.
@@ -177,9 +177,10 @@ impl Site<'_> {
         })
     }
 
-    /// Whether a file is as a claim in this pool wrote it, be it for another slot.
+    /// Whether a file is as a claim in this pool wrote it, be it for another slot, or nothing is in it: that is what a power
+    /// cut leaves of one.
     fn wrote(&self, content: &[u8]) -> bool {
-        is_env_file(self.root.root().path(), content)
+        content.is_empty() || is_env_file(self.root.root().path(), content)
     }
 }
 

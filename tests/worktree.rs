@@ -151,6 +151,10 @@ fn a_file_of_a_claim_that_nobody_remembers_is_replaced() {
     machine.write(ENV, &old);
     run_in(&machine, "~/tree", "claim --slot 2").exits(0);
     assert!(machine.read(ENV).starts_with("# Slot 2, "));
+    // So is what a power cut leaves of one.
+    machine.write(ENV, "");
+    run_in(&machine, "~/tree", "claim").exits(0);
+    assert!(machine.read(ENV).starts_with("# Slot 2, "));
 }
 
 #[test]

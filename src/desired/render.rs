@@ -254,7 +254,8 @@ impl<'a> Renderer<'a> {
 
     /// A text with `(sensitive)` for the values of sensitive variables; `None` where it does not depend on one.
     fn masked(&self, text: &str, file: &FileSpec, context: &Context<'_>) -> Option<Rc<str>> {
-        if self.secrets.is_empty() {
+        let name = file.template.get_ref().as_str();
+        if self.secrets.is_empty() || !self.templates.may_use_env(name) {
             return None;
         }
         let mask = |(name, value): &(String, String)| {
@@ -263,7 +264,7 @@ impl<'a> Renderer<'a> {
         };
         let env: Vec<(String, String)> = context.env.unwrap_or_default().iter().map(mask).collect();
         let context = Context { env: Some(&env), ..*context };
-        let masked = self.templates.render(file.template.get_ref().as_str(), &context.value());
+        let masked = self.templates.render(name, &context.value());
         // What the mask cannot be used for shows nothing at all.
         let masked = masked.unwrap_or_else(|_| MASK.to_owned());
         (masked != text).then(|| Rc::from(masked))

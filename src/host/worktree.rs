@@ -1,6 +1,6 @@
 //! A worktree's directory, as far as a claim writes to it: one file beside the user's own, and what keeps git from seeing it.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use camino::Utf8Path;
 
 use super::fs::{Dir, Found};
@@ -44,15 +44,13 @@ impl WorktreeDir {
         self.dir.is_writable()
     }
 
-    /// Writes a file where nothing is, with what is in it durable before its name is. Says whether nothing was there.
+    /// Writes a file, whole, where nothing is. Says whether nothing was there.
     ///
     /// # Errors
     /// What keeps it from being written.
     pub fn write_new(&self, name: &str, text: &str) -> Result<bool> {
         let temporary = self.clear(name)?;
-        let file = self.dir.write_new(&temporary, text.as_bytes(), FileMode::PRIVATE)?;
-        let path = self.dir.path().join(&temporary);
-        rustix::fs::fsync(&file).with_context(|| format!("could not sync `{path}`"))?;
+        self.dir.write_new(&temporary, text.as_bytes(), FileMode::PRIVATE)?;
         let is_new = self.dir.rename_new(&temporary, &self.dir, name)?;
         if !is_new {
             self.dir.remove_file(&temporary)?;
