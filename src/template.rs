@@ -59,11 +59,11 @@ impl Context<'_> {
         groups
     }
 
-    /// The context as a value to render with.
-    pub fn value(&self) -> Value {
-        let groups = self.groups().into_iter().map(|(group, entries)| (group, Value::from_pairs(entries)));
-        let worktree = self.worktree.map(|worktree| ("worktree", worktree.as_str().into()));
-        Value::from_pairs(groups.chain(worktree))
+    /// What does not change while a slot's files are rendered.
+    pub fn base(&self) -> Base {
+        let without_env = Self { env: None, ..*self };
+        let groups = without_env.groups().into_iter();
+        Base(groups.map(|(group, entries)| (group, Value::from_pairs(entries))).collect())
     }
 
     /// Every name that a template can use, to suggest from.
@@ -73,6 +73,22 @@ impl Context<'_> {
             .iter()
             .flat_map(|(group, entries)| entries.iter().map(move |(name, _)| format!("{group}.{name}")));
         names.chain(self.worktree.map(|_| "worktree".to_owned())).collect()
+    }
+}
+
+/// What a template can use but for `env` and `worktree`, as values.
+#[derive(Debug)]
+pub struct Base(Vec<(&'static str, Value)>);
+
+impl Base {
+    /// The value to render with: the base, and what the context has beside it.
+    pub fn value(&self, Context { env, worktree, .. }: &Context<'_>) -> Value {
+        let variables = |env: &[(String, String)]| {
+            Value::from_pairs(env.iter().map(|(name, value)| (name.clone(), value.as_str())))
+        };
+        let env = env.map(|env| ("env", variables(env)));
+        let worktree = worktree.map(|worktree| ("worktree", worktree.as_str().into()));
+        Value::from_pairs(self.0.iter().cloned().chain(env).chain(worktree))
     }
 }
 

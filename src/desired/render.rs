@@ -8,10 +8,10 @@ use camino::Utf8Path;
 use super::{File, Pool, Slot};
 use crate::digest::Digest;
 use crate::registry::Provisioned;
-use crate::slot::{Port, PortName, Profile, ProfileName, RelPath, SlotId, Workers};
+use crate::slot::{Port, PortName, Profile, ProfileName, RelPath, SlotId, WorkerKind, Workers};
 use crate::spec::mistake::{Mistake, Source, SourceKind, suggestion};
 use crate::spec::{FileSpec, Spec, Variable};
-use crate::template::{Context, TemplateError, Templates};
+use crate::template::{Base, Context, TemplateError, Templates};
 
 /// What stands for the value of a sensitive variable.
 pub const MASK: &str = "(sensitive)";
@@ -155,14 +155,16 @@ impl<'a> Renderer<'a> {
         ports.filter_map(|(name, formula)| Some((name.clone(), formula.port(id.get())?))).collect()
     }
 
-    /// Finds the mistakes in what claims write, for a slot of each profile and any worktree.
+    /// Finds the mistakes in what claims write: for any worktree, and a slot of each of the profiles that do not count the
+    /// same kinds of workers.
     fn try_claims(&mut self) {
         let spec = self.spec;
         if spec.claim.is_empty() {
             return;
         }
-        let mut tried: BTreeSet<&ProfileName> = BTreeSet::new();
-        for (&id, profile) in spec.slots.iter().filter(|(_, profile)| tried.insert(&profile.name)) {
+        let mut tried: BTreeSet<Vec<&WorkerKind>> = BTreeSet::new();
+        let kinds = |profile: &'a Profile| profile.workers.keys().collect();
+        for (&id, profile) in spec.slots.iter().filter(|(_, profile)| tried.insert(kinds(profile))) {
             let (ports, dir) = (self.ports(id), self.place.root.join(id.directory()));
             let facts = Facts { profile: &profile.name, workers: &profile.workers, ports: &ports, dir: &dir };
             self.render(id, facts, &spec.claim, Some(Utf8Path::new("/worktree")));
@@ -190,13 +192,14 @@ impl<'a> Renderer<'a> {
             env: None,
             worktree: None,
         };
-        let env = self.env(&context);
+        let base = context.base();
+        let env = self.env(&base, &context);
         let context = Context { env: Some(&env), worktree, ..context };
-        self.files(files, &context)
+        self.files(files, &base, &context)
     }
 
-    fn env(&mut self, context: &Context<'_>) -> Vec<(String, String)> {
-        let facts = context.value();
+    fn env(&mut self, base: &Base, context: &Context<'_>) -> Vec<(String, String)> {
+        let facts = base.value(context);
         let mut env = Vec::new();
         for variable in &self.spec.env {
             let value = match self.templates.render(&key(variable), &facts) {
@@ -228,8 +231,8 @@ impl<'a> Renderer<'a> {
         value
     }
 
-    fn files(&mut self, specs: &[FileSpec], context: &Context<'_>) -> BTreeMap<RelPath, File> {
-        let facts = context.value();
+    fn files(&mut self, specs: &[FileSpec], base: &Base, context: &Context<'_>) -> BTreeMap<RelPath, File> {
+        let facts = base.value(context);
         let mut files = BTreeMap::new();
         for file in specs {
             let name = file.template.get_ref();
@@ -238,7 +241,7 @@ impl<'a> Renderer<'a> {
             }
             match self.templates.render(name.as_str(), &facts) {
                 Ok(text) => {
-                    let masked = self.masked(&text, file, context);
+                    let masked = self.masked(&text, file, base, context);
                     if file.mode.is_open_to_others() && masked.is_some() {
                         self.note_open_secret(file);
                     }
@@ -253,7 +256,7 @@ impl<'a> Renderer<'a> {
     }
 
     /// A text with `(sensitive)` for the values of sensitive variables; `None` where it does not depend on one.
-    fn masked(&self, text: &str, file: &FileSpec, context: &Context<'_>) -> Option<Rc<str>> {
+    fn masked(&self, text: &str, file: &FileSpec, base: &Base, context: &Context<'_>) -> Option<Rc<str>> {
         let name = file.template.get_ref().as_str();
         if self.secrets.is_empty() || !self.templates.may_use_env(name) {
             return None;
@@ -264,7 +267,7 @@ impl<'a> Renderer<'a> {
         };
         let env: Vec<(String, String)> = context.env.unwrap_or_default().iter().map(mask).collect();
         let context = Context { env: Some(&env), ..*context };
-        let masked = self.templates.render(name, &context.value());
+        let masked = self.templates.render(name, &base.value(&context));
         // What the mask cannot be used for shows nothing at all.
         let masked = masked.unwrap_or_else(|_| MASK.to_owned());
         (masked != text).then(|| Rc::from(masked))
