@@ -97,6 +97,13 @@ impl Site<'_> {
         for (path, digest) in before.iter().filter(|(path, digest)| listed.get(*path) != Some(*digest)) {
             self.remove_from_slot(path, *digest)?;
         }
+        // What a power cut leaves of a file.
+        let empty = Digest::of(b"");
+        for path in files.iter().filter(|(_, file)| file.digest != empty).map(|(path, _)| path) {
+            if matches!(self.in_slot(path, empty)?, Place::Ours) {
+                self.remove_from_slot(path, empty)?;
+            }
+        }
         for (path, digest) in listed.clone() {
             if matches!(self.in_slot(&path, digest)?, Place::Theirs) {
                 // What was listed stays so: the release is to name it.

@@ -153,8 +153,10 @@ fn a_file_of_a_claim_that_nobody_remembers_is_replaced() {
     assert!(machine.read(ENV).starts_with("# Slot 2, "));
     // So is what a power cut leaves of one.
     machine.write(ENV, "");
+    machine.write("~/pool/slot-2/docker-compose.override.yml", "");
     run_in(&machine, "~/tree", "claim").exits(0);
     assert!(machine.read(ENV).starts_with("# Slot 2, "));
+    assert!(machine.read("~/pool/slot-2/docker-compose.override.yml").ends_with("port: 8002\n"));
 }
 
 #[test]

@@ -67,13 +67,12 @@ impl<'a> SlotFiles<'a> {
         Ok(dir.path().join(kept))
     }
 
-    /// Writes a file where nothing is, with what is in it durable before its name is. Says whether nothing was there.
+    /// Writes a file that can be made again where nothing is. Says whether nothing was there.
     pub fn add(&self, file: &NewFile<'_>) -> Result<bool> {
         let (path, temporary) = (file.path.as_path(), self.root.temporary());
         let name = path.file_name().with_context(|| format!("`{path}` does not name a file"))?;
         let parent = self.dir.make_dir(path.parent().unwrap_or(Utf8Path::new("")))?;
-        let written = temporary.write_new(COPY, file.text.as_bytes(), file.mode)?;
-        rustix::fs::fsync(&written).with_context(|| format!("could not sync a copy of `{path}`"))?;
+        temporary.write_small(COPY, file.text.as_bytes(), file.mode)?;
         let is_new = temporary.rename_new(COPY, &parent, name)?;
         if !is_new {
             temporary.remove_file(COPY)?;

@@ -50,7 +50,7 @@ impl WorktreeDir {
     /// What keeps it from being written.
     pub fn write_new(&self, name: &str, text: &str) -> Result<bool> {
         let temporary = self.clear(name)?;
-        self.dir.write_new(&temporary, text.as_bytes(), FileMode::PRIVATE)?;
+        self.dir.write_small(&temporary, text.as_bytes(), FileMode::PRIVATE)?;
         let is_new = self.dir.rename_new(&temporary, &self.dir, name)?;
         if !is_new {
             self.dir.remove_file(&temporary)?;

@@ -148,6 +148,17 @@ impl Dir {
         write().with_context(|| format!("could not write `{}`", self.path.join(name)))
     }
 
+    /// [`Dir::write_new`] for a file that can be made again if a power cut takes it: it is then there as it was written, or
+    /// empty, or not at all. What a page holds is written as a whole or not, and what is longer is synced.
+    pub fn write_small(&self, name: &str, bytes: &[u8], mode: FileMode) -> Result<()> {
+        const PAGE: usize = 4096;
+        let file = self.write_new(name, bytes, mode)?;
+        if bytes.len() > PAGE {
+            rustix::fs::fsync(&file).with_context(|| format!("could not sync `{}`", self.path.join(name)))?;
+        }
+        Ok(())
+    }
+
     /// Moves a file or directory to a name where nothing may be. Says whether something was there.
     pub fn rename_new(&self, from: &str, to: &Self, name: &str) -> Result<bool> {
         let renamed = rustix::fs::renameat_with(&self.handle, from, &to.handle, name, RenameFlags::NOREPLACE);
