@@ -37,11 +37,8 @@ pub const EXIT_CODES: &str = "\
 Exit codes, the same for every verb:
    0  done
    1  failed
-<<<<<<< HEAD:src/cli/mod.rs
    2  differences; only with --detailed-exitcode, for `apply` that did its work: something is still blocked
    3  no free slot matches, or this worktree holds none
-=======
->>>>>>> f57ce25 (Env files read as the real Compose reads them: line ends in quotes stay, and only its own spaces are skipped):src/cli.rs
    4  refused: held by somebody else, unsafe path, changed since it was planned, approval missing
    5  state unreadable: corrupt, of a newer kinfra, vanished, or a link
    6  the lock was not obtained
