@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::desired::File;
@@ -20,7 +20,7 @@ use crate::host::root::{LockedRoot, Root};
 use crate::host::staging::NewFile;
 use crate::host::worktree::WorktreeDir;
 use crate::registry::Claim;
-use crate::slot::{RelPath, SlotId};
+use crate::slot::{Obstacle, RelPath, SlotId};
 
 /// The most that a file of a claim may be in a slot's directory, in bytes.
 const LIMIT: u64 = 256 << 20;
@@ -61,8 +61,8 @@ impl Site<'_> {
     pub fn check(&self) -> Result<()> {
         let shown = |path: &Utf8Path| path.as_str().escape_debug().to_string();
         let (dir, path) = (shown(self.worktree), shown(&self.worktree.join(FILE)));
-        let why = match WorktreeDir::open(self.worktree) {
-            None => format!("`{dir}` cannot be opened"),
+        let why = match WorktreeDir::open(self.worktree)? {
+            None => format!("`{dir}` is not there any more"),
             Some(worktree) => match worktree.read(FILE)? {
                 Found::Nothing if worktree.is_writable() => return Ok(()),
                 Found::This(content) if self.wrote(&content) => return Ok(()),
@@ -88,7 +88,7 @@ impl Site<'_> {
         before: &BTreeMap<RelPath, Digest>,
         texts: &Texts,
     ) -> Result<BTreeMap<RelPath, Digest>> {
-        if let Some(worktree) = WorktreeDir::open(self.worktree) {
+        if let Some(worktree) = WorktreeDir::open(self.worktree)? {
             worktree.remove(FILE, |content| self.wrote(content) && content != texts.env.as_bytes())?;
         }
         let Some(files) = &texts.slot else { return Ok(before.clone()) };
@@ -122,9 +122,8 @@ impl Site<'_> {
     /// # Errors
     /// What keeps it from being written; the claim stands, and claiming again completes it.
     pub fn write(&self, listed: &BTreeMap<RelPath, Digest>, texts: &Texts) -> Result<()> {
-        if let Some(worktree) = WorktreeDir::open(self.worktree)
-            && matches!(worktree.read(FILE)?, Found::Nothing)
-        {
+        if let Some(worktree) = WorktreeDir::open(self.worktree)? {
+            // What is there already is as it should be, or its owner's.
             worktree.write_new(FILE, &texts.env)?;
         }
         for (path, file) in texts.slot.iter().flatten().filter(|(path, _)| listed.contains_key(*path)) {
@@ -142,7 +141,7 @@ impl Site<'_> {
     /// # Errors
     /// When git's own list cannot be written.
     pub fn exclude_from_git(&self) -> Result<()> {
-        WorktreeDir::open(self.worktree).map_or(Ok(()), |dir| dir.exclude_from_git(FILE))
+        WorktreeDir::open(self.worktree)?.map_or(Ok(()), |dir| dir.exclude_from_git(FILE))
     }
 
     /// Takes back what the claim wrote, before the registry forgets it. What somebody changed stays; where.
@@ -151,7 +150,7 @@ impl Site<'_> {
     /// What keeps it from being removed; the claim stands, and releasing again completes it.
     pub fn take_back(&self, claim: &Claim) -> Result<Vec<Utf8PathBuf>> {
         let mut left = Vec::new();
-        if let Some(worktree) = WorktreeDir::open(self.worktree) {
+        if let Some(worktree) = WorktreeDir::open(self.worktree)? {
             let is_gone = worktree.remove(FILE, |content| self.wrote(content))?;
             left.extend((!is_gone).then(|| self.worktree.join(FILE)));
         }
@@ -223,6 +222,7 @@ pub fn leftover<'a>(
     })
 }
 
+/// What stands in a slot's directory: the hash of a file's content. What may not be read may be anything.
 fn in_slot(root: &Root, slot: SlotId, path: &RelPath) -> Result<Found<Digest>> {
     let content = match root.slot(slot)? {
         Found::This(dir) => dir.read(path.as_path(), LIMIT)?,
@@ -232,6 +232,9 @@ fn in_slot(root: &Root, slot: SlotId, path: &RelPath) -> Result<Found<Digest>> {
     Ok(match content {
         Found::This(content) => Found::This(Digest::of(&content.bytes)),
         Found::Nothing => Found::Nothing,
+        Found::Other(Obstacle::Forbidden) => {
+            bail!("the files of slot {slot} may not be read: `kinfra doctor` says more")
+        }
         Found::Other(obstacle) => Found::Other(obstacle),
     })
 }

@@ -38,7 +38,7 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     }
     lease::reap(&mut registry, &reaping);
     let ended = reaping.ends.iter().map(|(slot, (claim, _))| (*slot, claim));
-    give_back(&locked, ended, text.as_deref(), &registry)?;
+    give_back(&locked, ended, true, text.as_deref(), &registry)?;
     say(&report::reap::done(&reaping))?;
     end(&shown)
 }

@@ -1,11 +1,13 @@
 //! A worktree's directory, as far as a claim writes to it: one file beside the user's own, and what keeps git from seeing it.
 
-use anyhow::Result;
+use std::io::ErrorKind;
+
+use anyhow::{Context as _, Result, bail};
 use camino::Utf8Path;
 
 use super::fs::{Dir, Found};
 use super::git;
-use crate::slot::FileMode;
+use crate::slot::{FileMode, Obstacle};
 
 /// The most that the file may be, in bytes.
 const LIMIT: u64 = 16 << 20;
@@ -21,10 +23,19 @@ pub struct WorktreeDir {
 }
 
 impl WorktreeDir {
-    /// Opens the directory at an absolute path; `None` if it cannot be: then it is gone, or not for us.
-    pub fn open(path: &Utf8Path) -> Option<Self> {
-        let dir = path.is_absolute().then(|| Dir::open(path).ok())??;
-        Some(Self { dir })
+    /// Opens the directory at an absolute path; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be opened: it is there, or may be.
+    pub fn open(path: &Utf8Path) -> Result<Option<Self>> {
+        if !path.is_absolute() {
+            return Ok(None);
+        }
+        match Dir::open(path) {
+            Ok(dir) => Ok(Some(Self { dir })),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("could not open `{path}`")),
+        }
     }
 
     /// What is under a name: the content of a file.
@@ -67,6 +78,7 @@ impl WorktreeDir {
         match self.read(name)? {
             Found::Nothing => return Ok(true),
             Found::This(content) if is_ours(&content) => {}
+            Found::Other(Obstacle::Forbidden) => bail!("`{}` may not be read", self.dir.path().join(name)),
             Found::This(_) | Found::Other(_) => return Ok(false),
         }
         // Out of reach before it is looked at once more: what is written to it meanwhile is not lost.
