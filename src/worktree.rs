@@ -123,8 +123,14 @@ impl Site<'_> {
     /// What keeps it from being written; the claim stands, and claiming again completes it.
     pub fn write(&self, listed: &BTreeMap<RelPath, Digest>, texts: &Texts) -> Result<()> {
         if let Some(worktree) = WorktreeDir::open(self.worktree)? {
-            // What is there already is as it should be, or its owner's.
-            worktree.write_new(FILE, &texts.env)?;
+            match worktree.read(FILE)? {
+                Found::Nothing => drop(worktree.write_new(FILE, &texts.env)?),
+                Found::Other(Obstacle::Forbidden) => {
+                    bail!("`{}` may not be read", self.worktree.join(FILE));
+                }
+                // As it should be, or its owner's.
+                Found::This(_) | Found::Other(_) => {}
+            }
         }
         for (path, file) in texts.slot.iter().flatten().filter(|(path, _)| listed.contains_key(*path)) {
             if matches!(self.in_slot(path, file.digest)?, Place::Free)
