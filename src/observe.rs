@@ -299,10 +299,11 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     if !is_mounted {
         return away(Doubt::Unmounted);
     }
-    match claim.claimed_repo.as_ref().map(|repo| git::listing(Utf8Path::new(repo), path)).transpose()? {
+    match claim.claimed_gitdir.as_ref().map(|entry| git::listing(Utf8Path::new(entry), path)).transpose()? {
         // One that git lists and that is not there is one that `git worktree prune` would drop.
         None | Some(git::Listing::Absent | git::Listing::Listed) => Ok(Worktree::Gone),
         Some(git::Listing::Locked) => away(Doubt::Locked),
+        Some(git::Listing::Moved) => away(Doubt::Moved),
         Some(git::Listing::NoRepo) => away(Doubt::RepoMissing),
     }
 }

@@ -73,9 +73,12 @@ fn what_git_still_lists_and_may_come_back_is_left_alone() {
     let missing = machine.kinfra("reap --auto-approve").exits(0).prints("\nReap: 0 to release.\n");
     missing.prints("Slot 2 is held by ").prints("the directory that its directory was in is missing too");
     fs::rename(machine.path("~/elsewhere"), machine.path("~/trees")).expect("moved worktrees");
-    // A worktree that git moved is elsewhere for good.
+    // Whoever works in a worktree that git moved goes on with the slot: its env file went along.
     git(&machine, &["worktree", "move", "../trees/two", "../trees/three"]);
-    machine.kinfra("reap --auto-approve").exits(0).says("Reap complete! 2 released.");
+    let moved = machine.kinfra("reap --auto-approve").exits(0).says("Reap complete! 1 released.");
+    moved.prints("Slot 2 is held by ").prints("git has moved its directory, and it goes on with the slot");
+    git(&machine, &["worktree", "remove", "../trees/three"]);
+    machine.kinfra("reap --auto-approve").exits(0).says("Reap complete! 1 released.");
 }
 
 #[test]

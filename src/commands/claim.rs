@@ -218,7 +218,7 @@ impl Claimant<'_> {
     fn new_claim(&self, registry: &Registry, now: Time) -> Result<Claim> {
         let Self { args, invocation, owner, .. } = self;
         let unclear = || format!("it cannot be told where `{owner}` belongs");
-        let repo = host::git::repo_of(owner).with_context(unclear)?;
+        let entry = host::git::entry_of(owner).with_context(unclear)?;
         let mount = host::fs::mount_of(owner).with_context(unclear)?;
         let bits = host::identity::random_bits().context("no random id can be had from /dev/urandom")?;
         Ok(Claim {
@@ -229,7 +229,7 @@ impl Claimant<'_> {
             note: args.note.clone(),
             claimed_host: Some(host::identity::host_name()),
             claimed_user: Some(invocation.user.clone()),
-            claimed_repo: repo.map(Utf8PathBuf::into_string),
+            claimed_gitdir: entry.map(Utf8PathBuf::into_string),
             claimed_mount: Some(mount.to_string()),
             files: BTreeMap::new(),
         })

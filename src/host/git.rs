@@ -5,7 +5,7 @@ use std::io;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use super::fs::{Dir, canonical, exists, is_directory, read_named};
+use super::fs::{canonical, exists, is_directory, read_named};
 
 /// The most that git writes into the files that are read here, in bytes.
 const LIMIT: u64 = 64 << 10;
@@ -35,26 +35,35 @@ fn line(path: &Utf8Path) -> Option<String> {
     Some(text(path).ok()??.trim_end().to_owned())
 }
 
-/// The directory of git's that lists a worktree among others, if it is a linked one.
+/// The directory of git's that stands for a worktree, if it is a linked one.
 ///
 /// # Errors
 /// When git's files cannot be read.
-pub fn repo_of(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
+pub fn entry_of(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
     if is_directory(&worktree.join(".git")) {
         return Ok(None);
     }
     let Some(line) = text_of(worktree, ".git")? else { return Ok(None) };
-    let Some(own) = line.strip_prefix("gitdir: ").map(|own| worktree.join(own)) else { return Ok(None) };
+    let Some(entry) = line.strip_prefix("gitdir: ").map(|entry| worktree.join(entry)) else {
+        return Ok(None);
+    };
     // A submodule's has none: it is listed nowhere.
-    let Some(common) = text_of(&own, "commondir")? else { return Ok(None) };
-    canonical(&own.join(common)).map(Some)
+    if text_of(&entry, "commondir")?.is_none() {
+        return Ok(None);
+    }
+    canonical(&entry).map(Some)
+}
+
+/// The repository that a directory of git's which stands for a linked worktree is in.
+fn repo_of(entry: &Utf8Path) -> Option<&Utf8Path> {
+    entry.parent()?.parent()
 }
 
 /// The directory `info` of the repository that a directory is in, which all its worktrees share (gitrepository-layout(5)).
 pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let top = top_of(dir).ok()??;
     let git = top.join(".git");
-    let repo = if is_directory(&git) { git } else { repo_of(top).ok()?? };
+    let repo = if is_directory(&git) { git } else { repo_of(&entry_of(top).ok()??)?.to_owned() };
     // What only looks like a repository is left alone.
     is_directory(&repo.join("objects")).then(|| repo.join("info"))
 }
@@ -62,39 +71,33 @@ pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
 /// What git knows of a linked worktree, as `git worktree list` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listing {
-    /// Git does not know it: it was removed or moved.
+    /// Git does not know it any more: it was removed.
     Absent,
     /// Git knows it.
     Listed,
     /// Git knows it, and was told to keep it, be it there or not.
     Locked,
+    /// Git knows it elsewhere, and it is there.
+    Moved,
     /// There is no such repository.
     NoRepo,
 }
 
-/// Looks up a worktree in the repository that lists it. Reads git's own files, which takes no process.
+/// Looks up a linked worktree by the directory of git's that stands for it. Reads git's own files, which takes no process.
 ///
 /// # Errors
-/// When git's files cannot be read: that says nothing about the worktree.
-pub fn listing(repo: &Utf8Path, worktree: &Utf8Path) -> Result<Listing> {
-    if !exists(&repo.join("objects"))? {
+/// When they cannot be read: that says nothing about the worktree.
+pub fn listing(entry: &Utf8Path, worktree: &Utf8Path) -> Result<Listing> {
+    if !repo_of(entry).map_or(Ok(false), |repo| exists(&repo.join("objects")))? {
         return Ok(Listing::NoRepo);
     }
-    // Git removes the directory with the last of them.
-    let worktrees = repo.join("worktrees");
-    if !exists(&worktrees)? {
-        return Ok(Listing::Absent);
+    let Some(git) = text_of(entry, "gitdir")? else { return Ok(Listing::Absent) };
+    // Git may have it relative to the entry.
+    let git = normal(&entry.join(git));
+    if git != worktree.join(".git") && exists(&git)? {
+        return Ok(Listing::Moved);
     }
-    for name in Dir::open(&worktrees)?.names()? {
-        let entry = worktrees.join(name.to_str().context("git has a worktree whose name is not UTF-8")?);
-        let Some(git) = text_of(&entry, "gitdir")? else { continue };
-        // Git may have it relative to the entry.
-        if normal(&entry.join(git)) == worktree.join(".git") {
-            let is_locked = exists(&entry.join("locked"))?;
-            return Ok(if is_locked { Listing::Locked } else { Listing::Listed });
-        }
-    }
-    Ok(Listing::Absent)
+    Ok(if exists(&entry.join("locked"))? { Listing::Locked } else { Listing::Listed })
 }
 
 /// The line in a file of a directory of git's.

@@ -221,7 +221,7 @@ fn hold_on(held: &mut Claim, again: Claim, now: Time) {
         note,
         claimed_host,
         claimed_user,
-        claimed_repo,
+        claimed_gitdir,
         claimed_mount,
         files: _,
     } = again;
@@ -229,7 +229,7 @@ fn hold_on(held: &mut Claim, again: Claim, now: Time) {
         held.claim_id = claim_id;
         held.claimed_host = claimed_host;
         held.claimed_user = claimed_user;
-        held.claimed_repo = claimed_repo;
+        held.claimed_gitdir = claimed_gitdir;
         held.claimed_mount = claimed_mount;
     }
     held.note = note.or_else(|| held.note.take());

@@ -45,6 +45,8 @@ pub enum Doubt {
     RepoMissing,
     /// Git was told to keep it (`git worktree lock`).
     Locked,
+    /// Git has moved it: whoever works there goes on with the slot.
+    Moved,
 }
 
 impl fmt::Display for Doubt {
@@ -56,6 +58,7 @@ impl fmt::Display for Doubt {
             Self::ParentMissing => "the directory that its directory was in is missing too",
             Self::Unmounted => "the disk of its directory may not be mounted",
             Self::RepoMissing => "its directory is missing, and so is the repository it was a worktree of",
+            Self::Moved => "git has moved its directory, and it goes on with the slot",
             Self::Locked => "its directory is missing, but `git worktree lock` keeps it",
         })
     }

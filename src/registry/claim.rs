@@ -28,8 +28,8 @@ pub struct Claim {
     pub claimed_host: Option<String>,
     /// The user who made it.
     pub claimed_user: Option<String>,
-    /// The directory of git's that lists the worktree, where the directory is a linked one.
-    pub claimed_repo: Option<String>,
+    /// The directory of git's that stands for the worktree, where the directory is a linked one.
+    pub claimed_gitdir: Option<String>,
     /// Where the disk is mounted that the directory is on.
     pub claimed_mount: Option<String>,
     /// The files that it added to the slot's directory, by the hash of each: what is still so goes with the claim.
@@ -47,7 +47,7 @@ impl Claim {
             note: None,
             claimed_host: None,
             claimed_user: None,
-            claimed_repo: None,
+            claimed_gitdir: None,
             claimed_mount: None,
             files: BTreeMap::new(),
         }
@@ -125,7 +125,7 @@ pub(super) struct OwnKeys<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     claimed_user: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    claimed_repo: Option<&'a str>,
+    claimed_gitdir: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     claimed_mount: Option<&'a str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -143,7 +143,7 @@ impl Claim {
             note,
             claimed_host,
             claimed_user,
-            claimed_repo,
+            claimed_gitdir,
             claimed_mount,
             files,
         } = self;
@@ -154,7 +154,7 @@ impl Claim {
             note: note.as_deref(),
             claimed_host: claimed_host.as_deref(),
             claimed_user: claimed_user.as_deref(),
-            claimed_repo: claimed_repo.as_deref(),
+            claimed_gitdir: claimed_gitdir.as_deref(),
             claimed_mount: claimed_mount.as_deref(),
             claim_files: files,
         };
@@ -178,7 +178,7 @@ impl Claim {
             note: optional(entry, path, "note")?,
             claimed_host: optional(entry, path, "claimed_host")?,
             claimed_user: optional(entry, path, "claimed_user")?,
-            claimed_repo: optional(entry, path, "claimed_repo")?,
+            claimed_gitdir: optional(entry, path, "claimed_gitdir")?,
             claimed_mount: optional(entry, path, "claimed_mount")?,
             files: files(entry, path, "claim_files")?,
         };

@@ -164,7 +164,7 @@ fn entry(id: u16) -> impl Strategy<Value = Keys> {
         ];
         if let Some((claim_id, lease, texts)) = ours {
             let (span, until) = lease.unzip();
-            let names = ["note", "claimed_host", "claimed_user", "claimed_repo", "claimed_mount"];
+            let names = ["note", "claimed_host", "claimed_user", "claimed_gitdir", "claimed_mount"];
             let first = [("claim_id", claim_id), ("lease", span), ("lease_until", until)];
             let all = first.into_iter().chain(names.into_iter().zip(texts));
             entry.extend(all.filter_map(|(key, text)| Some((key, Json::text(&text?)))));
