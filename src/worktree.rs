@@ -65,7 +65,7 @@ impl Site<'_> {
             None => format!("`{dir}` is not there any more"),
             Some(worktree) => match worktree.read(FILE)? {
                 Found::Nothing if worktree.is_writable() => return Ok(()),
-                Found::This(content) if self.wrote(&content) => return Ok(()),
+                Found::This(content) if is_env_file(self.root.root().path(), &content) => return Ok(()),
                 Found::Nothing => format!("`{dir}` may not be written to"),
                 Found::This(_) => {
                     format!(
@@ -189,8 +189,8 @@ impl Site<'_> {
         })
     }
 
-    /// Whether a file is as a claim in this pool wrote it, be it for another slot, or nothing is in it: that is what a power
-    /// cut leaves of one.
+    /// Whether the file of a claim that was made is as this pool wrote it, be it for another slot, or nothing is in it: that is
+    /// what a power cut leaves of one.
     fn wrote(&self, content: &[u8]) -> bool {
         content.is_empty() || is_env_file(self.root.root().path(), content)
     }

@@ -25,7 +25,7 @@ pub struct ClaimArgs {
     /// The directory that holds the slot [default: the worktree kinfra runs in, else the current directory]
     #[arg(long = "for", value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub owner: Option<Utf8PathBuf>,
-    /// Until when the claim holds, from now, such as `8h` [default: until it is released]
+    /// For how long the claim holds unless it is renewed, such as `8h` [default: until it is released]
     #[arg(long, value_name = "DURATION", value_parser = lease)]
     pub lease: Option<Span>,
     /// Queue until a slot is free, or for so long at most

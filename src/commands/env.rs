@@ -16,12 +16,17 @@ pub(super) fn run(args: &EnvArgs, invocation: &Invocation) -> Result<Exit> {
         EnvFormat::Fish => report::env::fish(change),
         EnvFormat::Dotenv | EnvFormat::Json => String::new(),
     };
-    let Some(held) = held::find(&args.pool, invocation)? else {
-        // Whoever evaluates it is not to go on with another worktree's slot.
-        print(&change(&Change::to_none(&caller)))?;
-        return Err(held::none(invocation).into());
+    let found = held::find(&args.pool, invocation)
+        .and_then(|held| Ok(held.ok_or_else(|| held::none(invocation))?))
+        .and_then(|held| Ok((held.variables()?, held)));
+    let (variables, held) = match found {
+        Ok(found) => found,
+        Err(error) => {
+            // Whoever evaluates it is not to go on with another worktree's slot.
+            print(&change(&Change::to_none(&caller)))?;
+            return Err(error);
+        }
     };
-    let variables = held.variables()?;
     print(&match args.format {
         EnvFormat::Shell | EnvFormat::Fish => change(&Change::to_slot(variables, &held.prefix, &caller)),
         EnvFormat::Dotenv => report::env::dotenv(&variables).map_err(Fault::refused)?,

@@ -225,13 +225,12 @@ fn hold_on(held: &mut Claim, again: Claim, now: Time) {
         claimed_mount,
         files: _,
     } = again;
-    if held.claim_id.is_none() {
-        held.claim_id = claim_id;
-        held.claimed_host = claimed_host;
-        held.claimed_user = claimed_user;
-        held.claimed_gitdir = claimed_gitdir;
-        held.claimed_mount = claimed_mount;
-    }
+    held.claim_id = held.claim_id.or(claim_id);
+    // Machines are renamed, and worktrees made anew where others were.
+    held.claimed_host = claimed_host;
+    held.claimed_user = claimed_user;
+    held.claimed_gitdir = claimed_gitdir;
+    held.claimed_mount = claimed_mount;
     held.note = note.or_else(|| held.note.take());
     prolong(held, lease.map(|lease| lease.length), now);
 }
