@@ -29,18 +29,28 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra reap"))?;
     let (mut registry, text) = registry(locked.root())?;
     // Whoever renewed, came back or released meanwhile is left alone, and nobody loses a slot that was not shown.
-    let reaping = judge(&registry).within(&shown);
+    let mut reaping = judge(&registry).within(&shown);
     if shown.ends.is_empty() {
         return end(&shown);
     }
     if reaping.ends.is_empty() {
         return Err(Fault::refused("the claims changed meanwhile: nothing was released, run again").into());
     }
-    lease::reap(&mut registry, &reaping);
-    let ended = reaping.ends.iter().map(|(slot, (claim, _))| (*slot, claim));
-    give_back(&locked, ended, true, text.as_deref(), &registry)?;
+    // One that cannot be released does not keep the others.
+    let mut kept = Vec::new();
+    reaping.ends.retain(|slot, (claim, _)| match give_back(&locked, *slot, claim, false) {
+        Ok(()) => true,
+        Err(error) => {
+            kept.push(format!("{error:#}"));
+            false
+        }
+    });
+    if !reaping.ends.is_empty() {
+        lease::reap(&mut registry, &reaping);
+        locked.save_registry(text.as_deref(), &registry.to_text()?)?;
+    }
     say(&report::reap::done(&reaping))?;
-    end(&shown)
+    if kept.is_empty() { end(&shown) } else { Err(anyhow!("{}", kept.join("\n"))) }
 }
 
 /// How a run ends that did all it could.

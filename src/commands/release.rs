@@ -27,35 +27,25 @@ pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
     let released = lease::release(&mut registry, &holder, args.slot, args.claim_id, args.force);
     let released = released.map_err(|kept| kept_fault(&kept, &registry))?;
     if let Some((slot, claim)) = &released {
-        give_back(&locked, [(*slot, claim)], args.force, text.as_deref(), &registry)?;
+        give_back(&locked, *slot, claim, args.force)?;
+        locked.save_registry(text.as_deref(), &registry.to_text()?)?;
     }
     print(&report::claim::released(released.as_ref(), args.slot, &owner))?;
     Ok(Exit::Done)
 }
 
-/// Saves a registry in which these claims have ended. Every claim that ends, by release or by reap, ends here: what a
-/// worktree had with its slot goes before the registry says that it is free, and a slot whose stack still runs must not get
-/// here. With `force`, what cannot be taken back is said, and stays.
-pub(super) fn give_back<'a>(
-    locked: &LockedRoot,
-    ended: impl IntoIterator<Item = (SlotId, &'a Claim)>,
-    force: bool,
-    read: Option<&str>,
-    registry: &Registry,
-) -> Result<()> {
-    for (slot, claim) in ended {
-        let site = Site { root: locked, slot, worktree: Utf8Path::new(&claim.claimed_by) };
-        match site.take_back(claim) {
-            Ok(left) => say(&report::claim::left(&left))?,
-            Err(error) if force => say(&format!("warning: files of slot {slot}'s claim stay: {error:#}\n"))?,
-            Err(error) => {
-                let help =
-                    format!("slot {slot} stays claimed: mend that, or give --force to leave its files");
-                return Err(error.context(help));
-            }
-        }
+/// Takes back what a worktree had with its slot, before the registry says that the slot is free. Every claim that ends, by
+/// release or by reap, comes by here, and a slot whose stack still runs must not get further. With `force`, what cannot be
+/// taken back is said, and stays.
+pub(super) fn give_back(locked: &LockedRoot, slot: SlotId, claim: &Claim, force: bool) -> Result<()> {
+    let site = Site { root: locked, slot, worktree: Utf8Path::new(&claim.claimed_by) };
+    match site.take_back(claim) {
+        Ok(left) => Ok(say(&report::claim::left(&left))?),
+        Err(error) if force => Ok(say(&format!("warning: files of slot {slot}'s claim stay: {error:#}\n"))?),
+        Err(error) => Err(error.context(format!(
+            "slot {slot} stays claimed: mend this, or `kinfra release {slot} --force` leaves its files"
+        ))),
     }
-    locked.save_registry(read, &registry.to_text()?)
 }
 
 /// Why a claim stays as it is, as an error.

@@ -85,11 +85,15 @@ impl WorktreeDir {
         if !self.dir.rename_new(name, &self.dir, &temporary)? {
             return Ok(false);
         }
-        let is_gone = matches!(self.read(&temporary)?, Found::This(content) if is_ours(&content));
+        let now = self.read(&temporary)?;
+        let is_gone = matches!(&now, Found::This(content) if is_ours(content));
         if is_gone {
             self.dir.remove_file(&temporary)?;
         } else {
             self.dir.rename_new(&temporary, &self.dir, name)?;
+        }
+        if matches!(now, Found::Other(Obstacle::Forbidden)) {
+            bail!("`{}` may not be read", self.dir.path().join(name));
         }
         Ok(is_gone)
     }
