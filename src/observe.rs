@@ -123,8 +123,8 @@ pub enum Unfit {
         /// The id and the name of the process, where the system tells.
         by: Option<(u32, String)>,
     },
-    /// This file of an earlier claim was changed, and so it stayed.
-    Left(RelPath),
+    /// Something else is in the place of this file, which a claim would write.
+    Obstructed(RelPath),
     /// This file was edited by hand.
     Edited(RelPath),
 }

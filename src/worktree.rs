@@ -79,7 +79,7 @@ impl Site<'_> {
     }
 
     /// Takes back what a claim wrote before and would now write otherwise. What the registry is to list before
-    /// [`Site::write`]: a file that somebody put in its place is theirs and is not listed.
+    /// [`Site::write`]. What an earlier claim left in the slot is kept below `backups`.
     ///
     /// # Errors
     /// What keeps it from being looked at or removed.
@@ -106,11 +106,12 @@ impl Site<'_> {
         }
         for (path, digest) in listed.clone() {
             if matches!(self.in_slot(&path, digest)?, Place::Theirs) {
-                // What was listed stays so: the release is to name it.
                 match before.get(&path) {
-                    Some(before) => listed.insert(path, *before),
-                    None => listed.remove(&path),
-                };
+                    // What was listed stays so: the release is to name it.
+                    Some(before) => drop(listed.insert(path, *before)),
+                    None if self.set_aside(&path)? => {}
+                    None => drop(listed.remove(&path)),
+                }
             }
         }
         Ok(listed)
@@ -168,6 +169,16 @@ impl Site<'_> {
         Ok(left)
     }
 
+    /// Moves a file that nobody's claim lists to the backups: one of a claim that the registry forgot, or that was changed.
+    /// Says whether it is gone.
+    fn set_aside(&self, path: &RelPath) -> Result<bool> {
+        let Found::This(digest) = in_slot(self.root.root(), self.slot, path)? else { return Ok(false) };
+        let Some(dir) = SlotFiles::open(self.root, self.slot)? else { return Ok(true) };
+        dir.back_up(path, digest)?;
+        dir.remove(path, Some(digest))?;
+        Ok(true)
+    }
+
     /// Says whether the file is gone.
     fn remove_from_slot(&self, path: &RelPath, expected: Digest) -> Result<bool> {
         let there = match self.in_slot(path, expected)? {
@@ -214,17 +225,15 @@ fn is_env_file(root: &Utf8Path, content: &[u8]) -> bool {
     slot.and_then(SlotId::new).is_some_and(|slot| env_file(slot, root, variables) == text)
 }
 
-/// The first of the files of `[claim]` that is in the directory of a slot which nobody holds: it was changed, and stayed.
-pub fn leftover<'a>(
+/// The first of the files of `[claim]` in whose place in a slot's directory something else is than a file.
+pub fn obstructed<'a>(
     root: &Root,
     slot: SlotId,
     mut paths: impl Iterator<Item = &'a RelPath>,
 ) -> Result<Option<RelPath>> {
     paths.try_fold(None, |found: Option<RelPath>, path| {
-        if found.is_some() || matches!(in_slot(root, slot, path)?, Found::Nothing) {
-            return Ok(found);
-        }
-        Ok(Some(path.clone()))
+        let is_other = found.is_none() && matches!(in_slot(root, slot, path)?, Found::Other(_));
+        Ok(if is_other { Some(path.clone()) } else { found })
     })
 }
 

@@ -131,15 +131,20 @@ fn what_was_changed_stays_and_is_named() {
         run_in(&machine, "~/tree", "release").exits(0).says("/tree/.env.sandbox, which was changed since");
     released.says("/slot-1/docker-compose.override.yml, which was changed since");
     assert_eq!([machine.read(ENV), machine.read(OVERRIDE)], [env, "mine\n".to_owned()]);
-    // The next one gets another slot: this one's code mounts are somebody's.
+    // The next one's code is mounted, and what was there is kept.
     fs::create_dir(machine.path("~/next")).expect("a worktree");
-    let why =
-        "its docker-compose.override.yml, of an earlier claim, was changed and is there still: move it away";
+    run_in(&machine, "~/next", "claim").exits(0).prints("Claimed slot 1");
+    assert!(machine.read(OVERRIDE).contains("/next\"\n"));
+    let backups = fs::read_dir(machine.path("~/pool/backups/slot-1")).expect("backups");
+    let kept: Vec<_> =
+        backups.map(|entry| fs::read(entry.expect("an entry").path()).expect("a copy")).collect();
+    assert_eq!(kept, [b"mine\n"]);
+    // What is no file is nobody's to move.
+    run_in(&machine, "~/next", "release").exits(0);
+    fs::create_dir(machine.path(OVERRIDE)).expect("a directory");
+    let why = "its docker-compose.override.yml is not a file: move it away";
     run_in(&machine, "~/next", "claim --slot 1").exits(4).says(why);
     run_in(&machine, "~/next", "claim").exits(0).prints("Claimed slot 2");
-    machine.remove(OVERRIDE);
-    run_in(&machine, "~/next", "release").exits(0);
-    run_in(&machine, "~/next", "claim").exits(0).prints("Claimed slot 1");
 }
 
 #[test]

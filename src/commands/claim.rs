@@ -110,7 +110,11 @@ impl Claimant<'_> {
             None => true,
             Some(Unfit::Edited(_)) => self.wish == Wish::Slot(slot),
             Some(
-                Unfit::Unfinished | Unfit::Foreign | Unfit::Lacks(_) | Unfit::Busy { .. } | Unfit::Left(_),
+                Unfit::Unfinished
+                | Unfit::Foreign
+                | Unfit::Lacks(_)
+                | Unfit::Busy { .. }
+                | Unfit::Obstructed(_),
             ) => false,
         };
         let mut claimed = registry.clone();
@@ -191,8 +195,8 @@ impl Claimant<'_> {
             return Ok(Some(unfit));
         }
         let files = self.declared.iter().flat_map(|declared| &declared.spec.claim);
-        let left = worktree::leftover(root, slot, files.map(|file| file.path.get_ref()))?;
-        Ok(left.map(Unfit::Left))
+        let path = worktree::obstructed(root, slot, files.map(|file| file.path.get_ref()))?;
+        Ok(path.map(Unfit::Obstructed))
     }
 
     /// What the worktree gets with a slot.

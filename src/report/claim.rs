@@ -102,9 +102,7 @@ fn why(slot: SlotId, unfit: Option<Unfit>) -> String {
                 by.map_or_else(String::new, |(id, name)| format!(" by process {id} ({})", printable(&name)));
             format!("its port {port} ({}) is in use{by}", name.as_str().to_uppercase())
         }
-        Some(Unfit::Left(path)) => {
-            format!("its {path}, of an earlier claim, was changed and is there still: move it away")
-        }
+        Some(Unfit::Obstructed(path)) => format!("its {path} is not a file: move it away"),
         Some(Unfit::Edited(path)) => {
             format!("its {path} was edited by hand: `kinfra claim --slot {slot}` takes it as it is")
         }
