@@ -184,6 +184,16 @@ fn replace_registry(machine: &Machine, text: &str) {
     fs::rename(machine.path("~/another"), machine.path(&format!("{ROOT}/registry.json"))).expect("a rename");
 }
 
+/// Takes away what claims wrote which the registry no longer knows, so that each run makes the same calls.
+fn forget_files_of_claims(machine: &Machine) {
+    for slot in 1..=6 {
+        let _ = fs::remove_file(machine.path(&format!("{ROOT}/slot-{slot}/docker-compose.override.yml")));
+    }
+    for name in [".env.sandbox", ".env.sandbox.kinfra-tmp"] {
+        let _ = fs::remove_file(machine.path(name));
+    }
+}
+
 #[test]
 #[ignore = "needs strace"]
 fn what_another_program_saves_meanwhile_is_never_lost() {
@@ -211,6 +221,7 @@ fn what_another_program_saves_meanwhile_is_never_lost() {
         }
         machine.kinfra("plan").exits(0);
         replace_registry(&machine, &before);
+        forget_files_of_claims(&machine);
     }
     figure(&format!(
         "saves of another program during a claim, after each of {} calls: {merged} kept, {refused} refused, {} lost",
@@ -247,6 +258,7 @@ fn what_another_program_saves_just_before_ours_survives_whatever_happens_next() 
         let call = Call { name: name.to_owned(), nth, shown: String::new() };
         for what in ["signal=KILL", "error=EMFILE", "error=EIO"] {
             replace_registry(&machine, &before);
+            forget_files_of_claims(&machine);
             let paused = Paused::under(&claim, &Injection::StopThen(stop, &call, what)).expect("it stops");
             replace_registry(&machine, &theirs);
             let run = paused.resume();
