@@ -111,12 +111,7 @@ fn a_saved_plan_does_what_it_said(cases: u32) {
     let world = World::new();
     check(cases, (edited(), vec(damage(), 0..10), options()), |((old, new), damage, options)| {
         let pool = new.pool(&world.root());
-        let begin = || {
-            world.clear();
-            world.apply(&old.pool(&world.root()));
-            damage.iter().for_each(|damage| world.inflict(damage));
-            world.look_with(&pool, &options)
-        };
+        let begin = || world.damaged(&old.pool(&world.root()), &damage, &pool, &options);
         let (plan, observed) = begin();
         if !plan.has_work() {
             return Ok(());
@@ -150,12 +145,7 @@ fn a_saved_plan_is_stale_or_does_what_it_said_whatever_happened_since(cases: u32
     let values = (edited(), vec(damage(), 0..10), options(), vec(damage(), 1..4));
     check(cases, values, |((old, new), damage, options, since)| {
         let pool = new.pool(&world.root());
-        let begin = || {
-            world.clear();
-            world.apply(&old.pool(&world.root()));
-            damage.iter().for_each(|damage| world.inflict(damage));
-            world.look_with(&pool, &options)
-        };
+        let begin = || world.damaged(&old.pool(&world.root()), &damage, &pool, &options);
         // What it is to make of the slots that it acts on: their entries and declared files.
         let made = |saved: &Saved| {
             let (tree, registry) = (world.tree(), world.registry());

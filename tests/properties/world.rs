@@ -76,6 +76,20 @@ impl World {
         (plan(pool, &observed, &diff(pool, &observed), options), observed)
     }
 
+    /// Begins anew: a pool that was applied and then damaged, and the plan of another for it.
+    pub(super) fn damaged(
+        &self,
+        old: &Pool,
+        damage: &[Damage],
+        new: &Pool,
+        options: &Options,
+    ) -> (Plan, Observed) {
+        self.clear();
+        self.apply(old);
+        damage.iter().for_each(|damage| self.inflict(damage));
+        self.look_with(new, options)
+    }
+
     /// Runs a plan.
     pub(super) fn run(&self, plan: &Plan, pool: &Pool, observed: &Observed) -> anyhow::Result<Outcome> {
         let locked = Root::make(&self.root())?.lock(&LockPolicy {
