@@ -54,30 +54,6 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// Checks that a new claim can write its file into the worktree.
-    ///
-    /// # Errors
-    /// [`Fault`] when something is in its place, or nothing can be written there.
-    pub fn check(&self) -> Result<()> {
-        let shown = |path: &Utf8Path| path.as_str().escape_debug().to_string();
-        let (dir, path) = (shown(self.worktree), shown(&self.worktree.join(FILE)));
-        let why = match WorktreeDir::open(self.worktree)? {
-            None => format!("`{dir}` is not there any more"),
-            Some(worktree) => match worktree.read(FILE)? {
-                Found::Nothing if worktree.is_writable() => return Ok(()),
-                Found::This(content) if is_env_file(self.root.root().path(), &content) => return Ok(()),
-                Found::Nothing => format!("`{dir}` may not be written to"),
-                Found::This(_) => {
-                    format!(
-                        "`{path}` is there, where the slot's variables go, and is not of this pool: move it away"
-                    )
-                }
-                Found::Other(obstacle) => format!("`{path}` is {obstacle}: move it away"),
-            },
-        };
-        Err(Fault::refused(format!("nothing was claimed: {why}")).into())
-    }
-
     /// Takes back what a claim wrote before and would now write otherwise. What the registry is to list before
     /// [`Site::write`]. What an earlier claim left in the slot is kept below `backups`.
     ///
@@ -205,6 +181,30 @@ impl Site<'_> {
     fn wrote(&self, content: &[u8]) -> bool {
         content.is_empty() || is_env_file(self.root.root().path(), content)
     }
+}
+
+/// Checks that a new claim can write its file into a worktree.
+///
+/// # Errors
+/// [`Fault`] when something is in its place, or nothing can be written there.
+pub fn check(root: &Root, worktree: &Utf8Path) -> Result<()> {
+    let shown = |path: &Utf8Path| path.as_str().escape_debug().to_string();
+    let (dir, path) = (shown(worktree), shown(&worktree.join(FILE)));
+    let why = match WorktreeDir::open(worktree)? {
+        None => format!("`{dir}` is not there any more"),
+        Some(worktree) => match worktree.read(FILE)? {
+            Found::Nothing if worktree.is_writable() => return Ok(()),
+            Found::This(content) if is_env_file(root.path(), &content) => return Ok(()),
+            Found::Nothing => format!("`{dir}` may not be written to"),
+            Found::This(_) => {
+                format!(
+                    "`{path}` is there, where the slot's variables go, and is not of this pool: move it away"
+                )
+            }
+            Found::Other(obstacle) => format!("`{path}` is {obstacle}: move it away"),
+        },
+    };
+    Err(Fault::refused(format!("nothing was claimed: {why}")).into())
 }
 
 /// The env file in a worktree: the variables of a slot, after a line that says where they are from and tells whether the

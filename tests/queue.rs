@@ -81,8 +81,11 @@ fn nobody_overtakes_and_nobody_waits_for_the_dead() {
     let second = Waiter::start(&machine, "~/b", "--wait");
     run_in(&machine, "~/h1", "release").exits(0);
     let before = machine.tree();
-    let queued =
-        run_in(&machine, "~/c", "claim").exits(3).says("2 waited before: `kinfra claim --wait` queues");
+    let first_dir = machine.path("~/a").canonicalize().expect("a directory");
+    let queued = run_in(&machine, "~/c", "claim").exits(3).says(&format!(
+        "2 waited before, and it is the turn of `{}`: `kinfra claim --wait` queues",
+        first_dir.display()
+    ));
     queued.says("\n  slot 1 is free\n");
     run_in(&machine, "~/c", "claim --slot 1").exits(3).says("2 waited before");
     assert_eq!(machine.tree(), before);
@@ -148,4 +151,68 @@ fn waiting_holds_no_lock() {
     machine.edit_spec("ids = \"1-2\"", "ids = \"1-3\"");
     machine.kinfra("apply --lock-timeout 0s").exits(0).says("Created slot 3");
     waiter.ends().exits(0).prints("Claimed slot 3");
+}
+
+#[test]
+#[ignore = "takes ten seconds: so long is somebody given to come"]
+fn who_does_not_come_is_passed_over_until_he_comes_back() {
+    let machine = full();
+    let asleep = Waiter::start(&machine, "~/a", "--wait");
+    asleep.signal(Signal::STOP);
+    let awake = Waiter::start(&machine, "~/b", "--wait");
+    run_in(&machine, "~/h1", "release").exits(0);
+    let served = awake.ends().exits(0).prints("Claimed slot 1");
+    served.says("Passed over `").says("/a`, which waited before and does not come\n");
+    // Nobody else waits for him from now on.
+    run_in(&machine, "~/h2", "release").exits(0);
+    run_in(&machine, "~/c", "claim").exits(0).prints("Claimed slot 2");
+    // He has kept his place.
+    asleep.signal(Signal::CONT);
+    let ticket = machine.path("~/pool/.queue/1");
+    until("he is back", || !std::fs::read_to_string(&ticket).expect("his ticket").contains("passed over"));
+    let last = Waiter::start(&machine, "~/h1", "--wait");
+    run_in(&machine, "~/c", "release").exits(0);
+    asleep.ends().exits(0).prints("Claimed slot 2");
+    run_in(&machine, "~/b", "release").exits(0);
+    last.ends().exits(0).prints("Claimed slot 1");
+}
+
+#[test]
+fn who_could_not_take_a_slot_does_not_wait_for_one() {
+    let machine = full();
+    machine.write("~/a/.env.sandbox", "MINE=1\n");
+    let refused = run_in(&machine, "~/a", "claim --wait").exits(4);
+    refused.says("error: nothing was claimed: `").says("/a/.env.sandbox` is there");
+    assert!(!machine.exists("~/pool/.queue"));
+}
+
+/// Holds the root's lock until it is dropped.
+fn hold_lock(machine: &Machine) -> std::fs::File {
+    let lock = std::fs::File::options().write(true).open(machine.path("~/pool/.lock")).expect("the lock");
+    lock.lock().expect("it is free");
+    lock
+}
+
+#[test]
+fn whoever_waits_waits_for_the_lock_too_and_hears_ctrl_c() {
+    let machine = full();
+    run_in(&machine, "~/h1", "release").exits(0);
+    let lock = hold_lock(&machine);
+    run_in(&machine, "~/a", "claim --lock-timeout 0s").exits(6).says("is held by");
+    let start = |directory: &str, arguments: &str| {
+        let mut command = machine.command(&format!("claim --lock-timeout 0s {arguments}"));
+        command.arg("--spec").arg(machine.path("slots.toml")).current_dir(machine.path(directory));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kinfra starts")
+    };
+    let late = Run::from(start("~/a", "--wait=1s").wait_with_output().expect("kinfra ends"));
+    late.exits(6).says("is held by");
+    let stopped = Waiter { child: start("~/b", "--wait"), said: String::new() };
+    // By then it listens.
+    thread::sleep(Duration::from_millis(300));
+    stopped.signal(Signal::INT);
+    stopped.ends().exits(130).says("error: stopped waiting for `").says("nothing was done");
+    let patient = start("~/c", "--wait");
+    thread::sleep(Duration::from_millis(300));
+    drop(lock);
+    Run::from(patient.wait_with_output().expect("kinfra ends")).exits(0).prints("Claimed slot 1");
 }

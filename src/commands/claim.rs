@@ -1,12 +1,13 @@
 //! `kinfra claim`
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::fitness::Fitness;
 use super::held::env_text;
 use super::pool::Declared;
 use super::wait::wait;
@@ -16,11 +17,12 @@ use crate::cli::ClaimArgs;
 use crate::environment::FILE;
 use crate::fault::{Exit, Fault};
 use crate::host;
-use crate::host::queue::{self, Ticket};
+use crate::host::queue::{self, Ticket, Waiter};
 use crate::host::root::Root;
+use crate::host::signals::Interrupt;
 use crate::invocation::Invocation;
-use crate::lease::{self, Application, Denied, Grant, Sizes, Wish};
-use crate::observe::{Unfit, registry, unfit};
+use crate::lease::{self, Ahead, Application, Denied, Grant, Sizes, Wish};
+use crate::observe::{Unfit, registry};
 use crate::registry::{Claim, ClaimId, Entry, Lease, Registry, Time};
 use crate::report::{self, Paths};
 use crate::slot::SlotId;
@@ -42,7 +44,7 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     };
     let claimant = Claimant { args, invocation, owner, pool: &pool, declared, wish };
     let Granted { grant, entry, passed_over } = match args.wait {
-        None => claimant.ask(&mut None)?.map_err(|refusal| refusal.error)?,
+        None => claimant.ask(Asking::Once)?.map_err(|refusal| refusal.error)?,
         Some(patience) => wait(&claimant, patience)?,
     };
     say(&report::claim::passed_over(&passed_over))?;
@@ -52,6 +54,33 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
         report::claim::text(grant, &entry, Paths { home: invocation.home.as_deref() })
     })?;
     Ok(Exit::Done)
+}
+
+/// How somebody asks for a slot.
+pub(super) enum Asking<'a> {
+    /// Now or never.
+    Once,
+    /// When it is his turn.
+    InTurn {
+        /// His place in the queue, which he gets with the first refusal that may pass, before anybody else can ask.
+        ticket: &'a mut Option<Ticket>,
+        /// The ticket of somebody before him who does not come.
+        absent: Option<u64>,
+        /// How long he is still going to wait.
+        left: Duration,
+        /// What ends that early.
+        interrupt: &'a Interrupt,
+    },
+}
+
+/// How it looks for somebody who waits.
+pub(super) enum Outlook {
+    /// There may be a slot for him now.
+    Served,
+    /// There is none, or it is for those before him: it is the turn of the one with this ticket.
+    Behind(u64),
+    /// No slot that would do is free.
+    Full,
 }
 
 /// Who claims, and what.
@@ -82,59 +111,60 @@ pub(super) struct Refusal {
 }
 
 impl Claimant<'_> {
-    /// Asks for a slot, once. Whoever is to wait gets a ticket with the first refusal that may pass, before anybody else can
-    /// ask.
-    pub(super) fn ask(&self, ticket: &mut Option<Ticket>) -> Result<Result<Granted, Refusal>> {
+    /// Asks for a slot, once.
+    pub(super) fn ask(&self, asking: Asking<'_>) -> Result<Result<Granted, Refusal>> {
+        let mut policy = pool::lock_policy(&self.args.lock, "kinfra claim");
+        let (ticket, absent) = match asking {
+            Asking::Once => (None, None),
+            Asking::InTurn { ticket, absent, left, interrupt } => {
+                policy.patience = policy.patience.max(left);
+                policy.interrupt = Some(interrupt);
+                (Some(ticket), absent)
+            }
+        };
+        let own = ticket.as_deref().and_then(Option::as_ref);
         let root = applied(&self.pool.root)?.ok_or_else(|| no_pool(&self.pool.root))?;
-        let locked = root.lock(&pool::lock_policy(&self.args.lock, "kinfra claim"))?;
+        let locked = root.lock(&policy)?;
         let (registry, text) = registry(locked.root())?;
-        // Where nothing is free it does not matter who waits.
-        let mut ahead = Vec::new();
-        if registry.slots.values().any(|entry| entry.claim.is_none()) {
-            queue::sweep(ticket.as_ref(), &locked)?;
-            let wishes = queue::ahead_of(ticket.as_ref(), locked.root())?;
-            ahead = wishes.map(|wish| Ok(Wish::parse(&wish?))).collect::<Result<_>>()?;
-        }
-        let looked = RefCell::new(BTreeMap::new());
-        let trouble = RefCell::new(None);
-        let unfit = |slot| {
-            let look = || self.unfit(locked.root(), slot, registry.slots.get(&slot));
-            let mut looked = looked.borrow_mut();
-            let unfit = looked
-                .entry(slot)
-                .or_insert_with(|| look().unwrap_or_else(|error| trouble.replace(Some(error)).and(None)));
-            unfit.clone()
+        let files = self.declared.iter().flat_map(|declared| &declared.spec.claim);
+        let fitness = Fitness::new(locked.root(), &registry, files.map(|file| file.path.get_ref()).collect());
+        let fit = |slot| fitness.is_fit(slot, &self.wish);
+        let sizes = &self.sizes();
+        let is_free = |wish: &Wish, ahead: &[Wish]| {
+            !self.holds(&registry) && lease::choose(&registry, wish, sizes, ahead, fit).is_ok()
         };
-        // Whoever names a slot may have edited it.
-        let fit = |slot| match unfit(slot) {
-            None => true,
-            Some(Unfit::Edited(_)) => self.wish == Wish::Slot(slot),
-            Some(
-                Unfit::Unfinished
-                | Unfit::Foreign
-                | Unfit::Lacks(_)
-                | Unfit::Busy { .. }
-                | Unfit::Obstructed(_),
-            ) => false,
-        };
+        let queue = queue::sweep_ahead_of(own, &locked)?.filter_map(|waiter| {
+            let pass_over = |waiter: Waiter| {
+                if Some(waiter.number) != absent {
+                    return Ok(Some((Wish::parse(&waiter.wish), waiter)));
+                }
+                queue::pass_over(&locked, &waiter)?;
+                say(&report::claim::absent(&waiter.owner))?;
+                Ok(None)
+            };
+            waiter.and_then(pass_over).transpose()
+        });
+        let ahead = Ahead::of(&self.wish, queue, is_free)?;
         let mut claimed = registry.clone();
         let now = host::clock::now();
         let claim = self.new_claim(&registry, now)?;
-        let sizes = &self.sizes();
-        let application = Application { claim, wish: &self.wish, sizes, ahead: &ahead, now };
+        let application = Application { claim, wish: &self.wish, sizes, ahead: &ahead.wishes, now };
         let grant = lease::claim(&mut claimed, application, fit);
-        if let Some(error) = trouble.take() {
-            return Err(error);
-        }
+        fitness.check()?;
         let grant = match grant {
             Ok(grant) => grant,
             Err(Denied::Full) if registry.slots.is_empty() => return Err(no_pool(&self.pool.root).into()),
             Err(denied) => {
-                let may_pass = matches!(denied, Denied::Full | Denied::Queued(_) | Denied::Taken(_));
-                if may_pass && self.args.wait.is_some() && ticket.is_none() {
-                    *ticket = Some(queue::join(&locked, &self.wish.to_string())?);
+                let may_pass = matches!(denied, Denied::Full | Denied::Queued | Denied::Taken(_));
+                let before = queue::length(own, locked.root())?;
+                if let Some(none @ None) = ticket.filter(|_| may_pass) {
+                    // Not to learn it after hours.
+                    worktree::check(locked.root(), &self.owner)?;
+                    *none = Some(queue::join(&locked, &self.wish.to_string(), self.owner.as_str())?);
                 }
-                let message = report::claim::denied(&denied, &self.owner, &registry, unfit);
+                let next = ahead.next.map(|waiter| (before, waiter.owner));
+                let message =
+                    report::claim::denied(&denied, &self.owner, &registry, next, |slot| fitness.unfit(slot));
                 return Ok(Err(Refusal { error: fault(&denied, message).into(), may_pass }));
             }
         };
@@ -143,7 +173,7 @@ impl Claimant<'_> {
         let site = Site { root: &locked, slot, worktree: &self.owner };
         let texts = self.texts(locked.root(), slot, entry)?;
         if let Grant::New(_) = grant {
-            site.check()?;
+            worktree::check(locked.root(), &self.owner)?;
         }
         let mut files = BTreeMap::new();
         if let Some(claim) = &mut entry.claim {
@@ -162,41 +192,32 @@ impl Claimant<'_> {
         let mut entry = claimed.slots.remove(&slot).context("the claimed slot is not in the registry")?;
         // The root may have moved since the entry was written.
         entry.provisioned.infrastructure_path = self.pool.root.join(slot.directory()).into_string();
-        let looked = looked.into_inner().into_iter();
-        let passed_over = looked.filter_map(|(slot, unfit)| Some((slot, unfit?))).collect();
-        Ok(Ok(Granted { grant, entry, passed_over }))
+        Ok(Ok(Granted { grant, entry, passed_over: fitness.passed_over() }))
     }
 
-    /// Whether there may be a slot for the holder of a ticket now. Takes no lock.
-    pub(super) fn may_be_served(&self, ticket: &Ticket) -> Result<bool> {
-        let Some(root) = Root::open(&self.pool.root)? else { return Ok(true) };
+    /// How it looks for the holder of a ticket. Takes no lock.
+    pub(super) fn outlook(&self, ticket: &Ticket) -> Result<Outlook> {
+        let Some(root) = Root::open(&self.pool.root)? else { return Ok(Outlook::Served) };
         let (registry, _) = registry(&root)?;
+        if self.holds(&registry) {
+            return Ok(Outlook::Served);
+        }
+        let sizes = &self.sizes();
         let is_free =
-            |ahead: &[Wish]| lease::choose(&registry, &self.wish, &self.sizes(), ahead, |_| true).is_ok();
-        // Mostly nothing is, and the queue need not be asked.
-        let is_held = lease::held_by(&registry, holder(&registry, &self.owner)).is_some();
-        if is_held || !is_free(&[]) {
-            return Ok(is_held);
-        }
-        let mut ahead = Vec::new();
-        for wish in queue::ahead_of(Some(ticket), &root)? {
-            ahead.push(Wish::parse(&wish?));
-            if !is_free(&ahead) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+            |wish: &Wish, ahead: &[Wish]| lease::choose(&registry, wish, sizes, ahead, |_| true).is_ok();
+        let queue = queue::ahead_of(Some(ticket), &root)?;
+        let queue = queue.map(|waiter| waiter.map(|waiter| (Wish::parse(&waiter.wish), waiter.number)));
+        let ahead = Ahead::of(&self.wish, queue, is_free)?;
+        Ok(match ahead.next {
+            _ if is_free(&self.wish, &ahead.wishes) => Outlook::Served,
+            Some(next) => Outlook::Behind(next),
+            None => Outlook::Full,
+        })
     }
 
-    /// What keeps a slot from being used, if anything does.
-    fn unfit(&self, root: &Root, slot: SlotId, entry: Option<&Entry>) -> Result<Option<Unfit>> {
-        let Some(entry) = entry else { return Ok(None) };
-        if let Some(unfit) = unfit(root, slot, entry)? {
-            return Ok(Some(unfit));
-        }
-        let files = self.declared.iter().flat_map(|declared| &declared.spec.claim);
-        let path = worktree::obstructed(root, slot, files.map(|file| file.path.get_ref()))?;
-        Ok(path.map(Unfit::Obstructed))
+    /// Whether the owner holds a slot already.
+    fn holds(&self, registry: &Registry) -> bool {
+        lease::held_by(registry, holder(registry, &self.owner)).is_some()
     }
 
     /// What the worktree gets with a slot.
@@ -242,7 +263,7 @@ impl Claimant<'_> {
 
 fn fault(denied: &Denied, message: String) -> Fault {
     match denied {
-        Denied::Full | Denied::Queued(_) | Denied::NoSuchSlot(_) | Denied::NoSuchSize(_) => {
+        Denied::Full | Denied::Queued | Denied::NoSuchSlot(_) | Denied::NoSuchSize(_) => {
             Fault::no_slot(message)
         }
         Denied::Taken(_) | Denied::HoldsAnother(_) | Denied::Unfit(_) => Fault::refused(message),

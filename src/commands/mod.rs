@@ -17,6 +17,7 @@ mod destroy;
 mod doctor;
 mod env;
 mod exec;
+mod fitness;
 mod held;
 mod index;
 mod init;

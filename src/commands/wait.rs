@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::claim::{Claimant, Granted};
+use super::claim::{Asking, Claimant, Granted, Outlook};
 use super::say;
 use crate::fault::Fault;
 use crate::host::clock::{Stopwatch, pause};
@@ -13,51 +13,81 @@ use crate::host::signals::Interrupt;
 use crate::registry::Span;
 use crate::report;
 
-/// How often the first in the queue looks. Whoever is further back need not look as often: each before him takes a while.
+/// How often those look whose turn is near.
 const PACE: Duration = Duration::from_millis(3);
-/// How often everybody looks, however far back.
-const SLOWEST: Duration = Duration::from_millis(250);
-/// The longest pause after a slot was free and not fit for use.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How soon Ctrl-C is heard.
+const HEARD: Duration = Duration::from_millis(50);
+/// How often everybody looks, however far back or however long.
+const LOOK: Duration = Duration::from_millis(250);
+/// How often at least somebody looks who finds a slot free that he does not get, because it is not fit for use.
+const LONGEST_SETBACK: Duration = Duration::from_secs(1);
+/// How long somebody has to come when it is his turn.
+const COMING: Duration = Duration::from_secs(10);
 
 /// Queues until there is a slot, or the patience is at an end. Nothing is locked but the ticket meanwhile.
 pub(super) fn wait(claimant: &Claimant<'_>, patience: Option<Span>) -> Result<Granted> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = &Interrupt::listen()?;
     let waiting = Stopwatch::start();
+    let is_late = || patience.is_some_and(|patience| waiting.elapsed() >= patience.duration());
     let mut sign = Sign { shown: None, is_redrawn: io::stderr().is_terminal() };
     let mut ticket = None;
-    let mut setback = PACE;
+    let (mut was_near, mut absent) = (false, None);
+    let (mut rest, mut setback) = (Duration::ZERO, PACE);
     loop {
-        let refusal = match claimant.ask(&mut ticket)? {
-            Ok(granted) => {
+        // Without an end to the patience there is none to that for the lock.
+        let left = patience.map_or(Duration::MAX, |span| span.duration().saturating_sub(waiting.elapsed()));
+        let passed_over = absent.take().map(|(number, _): (u64, Stopwatch)| number);
+        let asked =
+            claimant.ask(Asking::InTurn { ticket: &mut ticket, absent: passed_over, left, interrupt });
+        let refusal = match asked {
+            Ok(Err(refusal)) if refusal.may_pass && !is_late() => refusal,
+            asked => {
                 sign.clear()?;
-                return Ok(granted);
+                return asked?.map_err(|refusal| refusal.error);
             }
-            Err(refusal) => refusal,
         };
-        let is_late = || patience.is_some_and(|patience| waiting.elapsed() >= patience.duration());
-        let Some(ticket) = ticket.as_ref().filter(|_| refusal.may_pass && !is_late()) else {
-            sign.clear()?;
-            return Err(refusal.error);
-        };
-        pause(setback);
-        setback = (setback * 2).min(LONGEST_PAUSE);
-        loop {
+        let Some(ticket) = &mut ticket else { return Err(refusal.error) };
+        sign.show(ticket.place()?)?;
+        let mut looked = Stopwatch::start();
+        while !is_late() {
             if interrupt.is_requested() {
                 sign.clear()?;
                 return Err(Fault::interrupted("stopped waiting: nothing was claimed").into());
             }
-            let ahead = ticket.place()?;
-            sign.show(ahead)?;
-            if is_late() || claimant.may_be_served(ticket)? {
-                break;
+            let is_near = ticket.is_near_within(HEARD)?;
+            // Whoever has just come near looks at once.
+            let pace = if is_near { rest } else { LOOK };
+            let remaining =
+                if is_near && !was_near { Duration::ZERO } else { pace.saturating_sub(looked.elapsed()) };
+            was_near = is_near;
+            if !remaining.is_zero() {
+                if is_near {
+                    pause(remaining.min(HEARD));
+                }
+                continue;
             }
-            setback = PACE;
-            let turns = u32::try_from(ahead + 1).unwrap_or(u32::MAX);
+            ticket.come_back()?;
+            looked = Stopwatch::start();
+            match claimant.outlook(ticket)? {
+                Outlook::Served => {
+                    absent = None;
+                    break;
+                }
+                Outlook::Full => absent = None,
+                Outlook::Behind(next) => match &absent {
+                    Some((number, since)) if *number == next => {
+                        if since.elapsed() >= COMING {
+                            break;
+                        }
+                    }
+                    Some(_) | None => absent = Some((next, Stopwatch::start())),
+                },
+            }
+            sign.show(ticket.place()?)?;
             // Whoever has waited for long is served a hundredth of that later at most.
-            let pace = PACE.max(waiting.elapsed() / 100);
-            pause(pace.saturating_mul(turns).min(SLOWEST));
+            (rest, setback) = ((waiting.elapsed() / 100).clamp(PACE, LOOK), PACE);
         }
+        (rest, setback) = (setback, (setback * 2).min(LONGEST_SETBACK));
     }
 }
 

@@ -1,11 +1,12 @@
 //! The writers' lock of a root. The kernel frees it when its holder dies, however it dies.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-
 use rustix::io::Errno;
 
 use super::clock;
@@ -15,6 +16,12 @@ use crate::fault::Fault;
 
 /// The lock's name in the root: made once, never renamed or removed.
 pub(super) const NAME: &str = ".lock";
+
+/// How soon somebody who does not want to wait any longer is heard.
+const HEARD: Duration = Duration::from_millis(50);
+
+/// The stack of a thread that only waits, in bytes.
+const STACK: usize = 64 << 10;
 
 /// How long a holder's signature is, filled up with spaces, in bytes.
 const WIDTH: usize = 64;
@@ -53,11 +60,11 @@ impl Lock {
         }
         let path = dir.path().join(NAME);
         let waiting = clock::Stopwatch::start();
-        let mut pause = Duration::from_millis(1);
         loop {
-            let mut file = dir.open_or_make(NAME)?;
-            match file.try_lock() {
-                Ok(()) => {
+            let file = dir.open_or_make(NAME)?;
+            let held_by = || read_signature(&file);
+            match take(&file, patience.saturating_sub(waiting.elapsed()), interrupt) {
+                Ok(Taking::Done) => {
                     let lock = Self { file };
                     if lock.is_held(dir)? {
                         lock.sign(command);
@@ -65,22 +72,18 @@ impl Lock {
                     }
                     // The file was replaced under us: this lock is nobody's. Take the new one.
                 }
-                Err(TryLockError::WouldBlock) if waiting.elapsed() >= patience => {
-                    let holder = read_signature(&mut file);
+                Ok(Taking::TooLate) => {
+                    let holder = held_by();
                     let message =
                         format!("`{path}` is held by {holder}: wait for it, or give --lock-timeout more");
                     return Err(Fault::locked(message).into());
                 }
-                Err(TryLockError::WouldBlock) if interrupt.is_some_and(Interrupt::is_requested) => {
-                    let holder = read_signature(&mut file);
+                Ok(Taking::Stopped) => {
+                    let holder = held_by();
                     let message = format!("stopped waiting for `{path}`, held by {holder}: nothing was done");
                     return Err(Fault::interrupted(message).into());
                 }
-                Err(TryLockError::WouldBlock) => {
-                    clock::pause(pause.min(patience.saturating_sub(waiting.elapsed())));
-                    pause = (pause * 2).min(Duration::from_millis(10));
-                }
-                Err(TryLockError::Error(error)) => {
+                Err(error) => {
                     let cannot = [Errno::NOLCK, Errno::OPNOTSUPP].map(Errno::raw_os_error);
                     let may_hold = !error.raw_os_error().is_some_and(|code| cannot.contains(&code));
                     let advice = if may_hold { "" } else { ": put the root on a local file system" };
@@ -93,10 +96,10 @@ impl Lock {
     /// Who holds the lock, if somebody does. Takes it for a moment, shared, to see.
     pub(super) fn holder(dir: &Dir) -> Result<Option<String>> {
         let path = dir.path().join(NAME);
-        let Some(mut file) = dir.open_file(NAME)? else { return Ok(None) };
+        let Some(file) = dir.open_file(NAME)? else { return Ok(None) };
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(read_signature(&mut file))),
+            Err(TryLockError::WouldBlock) => Ok(Some(read_signature(&file))),
             Err(TryLockError::Error(error)) => {
                 Err(error).with_context(|| format!("`{path}` cannot be locked"))
             }
@@ -118,8 +121,79 @@ impl Lock {
     }
 }
 
+/// How taking a lock can end.
+enum Taking {
+    Done,
+    TooLate,
+    Stopped,
+}
+
+/// Takes the lock of a file, which somebody else may hold for a while: the kernel then hands it over at once, to whoever
+/// came first.
+fn take(file: &File, patience: Duration, interrupt: Option<&Interrupt>) -> io::Result<Taking> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) if patience.is_zero() => return Ok(Taking::TooLate),
+        Err(TryLockError::WouldBlock) => {}
+        Ok(()) => return Ok(Taking::Done),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    let pending = Pending::exclusive(file.try_clone()?)?;
+    let waiting = clock::Stopwatch::start();
+    loop {
+        let left = patience.saturating_sub(waiting.elapsed());
+        match pending.within(left.min(HEARD)) {
+            Some(taken) => return taken.map(|_| Taking::Done),
+            None if interrupt.is_some_and(Interrupt::is_requested) => return Ok(Taking::Stopped),
+            None if left <= HEARD => return Ok(Taking::TooLate),
+            None => {}
+        }
+    }
+}
+
+/// A lock that somebody else holds, waited for in the kernel. That waiting knows no end, so a thread does it. What it gets
+/// when nobody waits for it any more is let go.
+#[derive(Debug)]
+pub(super) struct Pending {
+    taken: Receiver<io::Result<File>>,
+}
+
+impl Pending {
+    /// Begins to wait for the lock of a file, whichever of its handles this is.
+    fn exclusive(file: File) -> io::Result<Self> {
+        Self::begin(file, File::lock)
+    }
+
+    /// Begins to wait until nobody has locked the file for himself.
+    pub(super) fn shared(file: File) -> io::Result<Self> {
+        Self::begin(file, File::lock_shared)
+    }
+
+    fn begin(file: File, lock: fn(&File) -> io::Result<()>) -> io::Result<Self> {
+        let (sender, taken) = mpsc::channel();
+        thread::Builder::new().stack_size(STACK).spawn(move || {
+            let locked = loop {
+                match lock(&file) {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    locked => break locked,
+                }
+            };
+            let _ = sender.send(locked.map(|()| file));
+        })?;
+        Ok(Self { taken })
+    }
+
+    /// Waits for so long at most. `None` when somebody else still holds the lock.
+    pub(super) fn within(&self, most: Duration) -> Option<io::Result<File>> {
+        match self.taken.recv_timeout(most) {
+            Ok(taken) => Some(taken),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Err(io::Error::other("its thread ended"))),
+        }
+    }
+}
+
 /// Who holds the lock: "process 4242 (kinfra apply) for 12s".
-fn read_signature(file: &mut File) -> String {
+fn read_signature(mut file: &File) -> String {
     let mut text = String::new();
     let read = file.rewind().and_then(|()| file.take(1024).read_to_string(&mut text));
     let mut words = text.lines().next().unwrap_or_default().trim().splitn(3, ' ');

@@ -6,10 +6,12 @@ use std::fmt;
 use crate::registry::{Claim, ClaimId, Entry, Lease, Registry, Span, Time};
 use crate::slot::{ProfileName, SlotId};
 
+mod ahead;
 mod reap;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::Ahead;
 pub use reap::{Doubt, Reaping, Standing, Worktree, reap, standing};
 
 /// Which slots would do.
@@ -97,8 +99,8 @@ impl Grant {
 pub enum Denied {
     /// No slot that would do is free.
     Full,
-    /// What is free is for those who waited before, so many.
-    Queued(usize),
+    /// What is free is for those who waited before.
+    Queued,
     /// The pool has no such slot.
     NoSuchSlot(SlotId),
     /// The pool has no slot of this profile, and no larger one.
@@ -196,7 +198,7 @@ pub fn choose(
         taken.extend(first(before, &taken));
     }
     first(wish, &taken).ok_or_else(|| match first(wish, &BTreeSet::new()) {
-        Some(_) => Denied::Queued(ahead.len()),
+        Some(_) => Denied::Queued,
         None => Denied::Full,
     })
 }

@@ -70,7 +70,7 @@ fn the_smallest_that_would_do_is_chosen_and_those_before_choose_first() {
     assert_eq!(chosen("hml", &any, &[&at_least("heavy"), &third]), Ok(2));
     assert_eq!(chosen("Hml", &any, &[&at_least("heavy"), &third]), Ok(2));
     assert_eq!(chosen("HMl", &any, &[&at_least("heavy")]), Ok(3));
-    assert_eq!(chosen("HMl", &any, &[&third]), Err(Denied::Queued(1)));
+    assert_eq!(chosen("HMl", &any, &[&third]), Err(Denied::Queued));
     assert_eq!(chosen("HML", &any, &[&third]), Err(Denied::Full));
     let only_second = |slot: SlotId| slot.get() == 2;
     assert_eq!(choose(&pool("lll"), &any, &sizes(), &[], only_second).map(SlotId::get), Ok(2));

@@ -55,17 +55,27 @@ pub fn waiting(ahead: usize) -> String {
     }
 }
 
-/// Why an owner gets no slot. `unfit` says what is wrong with one.
+/// That somebody who waits is passed over.
+pub fn absent(owner: &str) -> String {
+    format!("Passed over `{}`, which waited before and does not come\n", printable(owner))
+}
+
+/// Why an owner gets no slot. `next` is how many waited before, and whose turn it is; `unfit` says what is wrong with a slot.
 pub fn denied(
     denied: &Denied,
     owner: &Utf8Path,
     registry: &Registry,
+    next: Option<(usize, String)>,
     unfit: impl Fn(SlotId) -> Option<Unfit>,
 ) -> String {
     match denied {
         Denied::Full => format!("no slot is free{}", holders(registry, unfit)),
-        Denied::Queued(ahead) => {
-            format!("{ahead} waited before: `kinfra claim --wait` queues{}", holders(registry, unfit))
+        Denied::Queued => {
+            let (count, next) = next.unwrap_or_default();
+            let (next, holders) = (printable(&next), holders(registry, unfit));
+            format!(
+                "{count} waited before, and it is the turn of `{next}`: `kinfra claim --wait` queues{holders}"
+            )
         }
         Denied::NoSuchSlot(slot) => no_such_slot(*slot),
         Denied::NoSuchSize(profile) => {

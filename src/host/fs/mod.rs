@@ -65,14 +65,14 @@ impl Dir {
 
     /// Opens the directory at a relative path, component by component, following no link.
     pub fn dir(&self, path: &Utf8Path) -> Result<Found<Self>> {
-        let mut found = Self { handle: self.duplicate()?, path: self.path.clone() };
+        let mut found = None;
         for name in path {
-            match found.child(name)? {
-                Found::This(child) => found = child,
+            match found.as_ref().unwrap_or(self).child(name)? {
+                Found::This(child) => found = Some(child),
                 blocked @ (Found::Nothing | Found::Other(_)) => return Ok(blocked),
             }
         }
-        Ok(Found::This(found))
+        found.map_or_else(|| self.duplicate(), Ok).map(Found::This)
     }
 
     fn child(&self, name: &str) -> Result<Found<Self>> {
@@ -298,8 +298,10 @@ impl Dir {
         }
     }
 
-    fn duplicate(&self) -> Result<OwnedFd> {
-        self.handle.try_clone().with_context(|| format!("could not open `{}` again", self.path))
+    fn duplicate(&self) -> Result<Self> {
+        let handle = self.handle.try_clone();
+        let handle = handle.with_context(|| format!("could not open `{}` again", self.path))?;
+        Ok(Self { handle, path: self.path.clone() })
     }
 }
 

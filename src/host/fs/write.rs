@@ -114,17 +114,18 @@ impl Dir {
 
     /// Opens the directory at a relative path, making what is missing of it.
     pub fn make_dir(&self, path: &Utf8Path) -> Result<Self> {
-        let mut made = Self { handle: self.duplicate()?, path: self.path.clone() };
+        let mut made = None;
         for name in path {
-            let child = made.path.join(name);
-            match rustix::fs::mkdirat(&made.handle, name, PRIVATE_DIR) {
+            let above = made.as_ref().unwrap_or(self);
+            let child = above.path.join(name);
+            match rustix::fs::mkdirat(&above.handle, name, PRIVATE_DIR) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => {
                     return Err(errno).with_context(|| format!("could not make directory `{child}`"));
                 }
             }
-            made = match made.child(name)? {
-                Found::This(dir) => dir,
+            made = match above.child(name)? {
+                Found::This(dir) => Some(dir),
                 Found::Nothing => bail!("`{child}` vanished while it was made"),
                 Found::Other(obstacle) => {
                     let message = format!("`{child}` is {obstacle}, where a directory belongs: move it away");
@@ -132,7 +133,7 @@ impl Dir {
                 }
             };
         }
-        Ok(made)
+        made.map_or_else(|| self.duplicate(), Ok)
     }
 
     /// Writes a file that must not exist yet. Its mode is set before its content.
@@ -140,7 +141,9 @@ impl Dir {
         let write = || -> io::Result<File> {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
             let handle = rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)?;
-            rustix::fs::fchmod(&handle, Mode::from_raw_mode(mode.bits().into()))?;
+            if mode != FileMode::PRIVATE {
+                rustix::fs::fchmod(&handle, Mode::from_raw_mode(mode.bits().into()))?;
+            }
             let mut file = File::from(handle);
             file.write_all(bytes)?;
             Ok(file)

@@ -22,11 +22,19 @@ pub struct LockedRoot {
     pub(super) temporary: Dir,
 }
 
+/// What a run left in the temporary directory.
+enum Left {
+    Nothing,
+    Temps,
+    /// A save that was cut short, by the name that tells of it.
+    Save(String),
+}
+
 impl Drop for LockedRoot {
     /// What a failure left staged goes at once, unless it is needed to complete a save. The next writer does that, and
     /// removes what cannot go now.
     fn drop(&mut self) {
-        if matches!(self.interrupted_save(), Ok(None)) {
+        if matches!(self.left(), Ok(Left::Temps)) {
             let _ = self.temporary.empty();
         }
     }
@@ -65,26 +73,27 @@ impl LockedRoot {
         if self.root.registry()?.as_deref() != read {
             return Err(self.was_changed());
         }
-        match read {
+        let told = match read {
             None => {
                 if !self.temporary.rename_new(REGISTRY, self.dir(), REGISTRY)? {
                     return Err(self.was_changed());
                 }
                 // A backup without a registry means that the registry vanished, so the first backup comes after it.
                 self.dir().sync()?;
+                None
             }
             Some(old) => self.exchange_registry(old)?,
-        }
+        };
         self.temporary.rename_over(BACKUP, self.dir(), BACKUP)?;
         self.dir().sync()?;
         // What was replaced, and the name that told of it.
         self.temporary.remove_file(REGISTRY)?;
-        self.interrupted_save()?.map_or(Ok(()), |replaces| self.temporary.remove_file(&replaces))
+        told.map_or(Ok(()), |replaces| self.temporary.remove_file(&replaces))
     }
 
     /// Puts the staged registry in the place of `old`. What comes out is what was there, whoever put it there since it was
-    /// looked at; the second name tells what should have come out, also to whoever comes after a crash.
-    fn exchange_registry(&self, old: &str) -> Result<()> {
+    /// looked at; the second name, which is given back, tells what should have come out, also to whoever comes after a crash.
+    fn exchange_registry(&self, old: &str) -> Result<Option<String>> {
         let replaces = format!("{REPLACES}{}", Digest::of(old.as_bytes()));
         let told = self.temporary.link(REGISTRY, &self.temporary, &replaces);
         let exchanged =
@@ -94,9 +103,9 @@ impl LockedRoot {
         }
         if !exchanged? {
             // Where names cannot be exchanged, a program that saves just now is not noticed.
-            return self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY);
+            return self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY).map(|()| None);
         }
-        if self.give_back(&replaces)? { Err(self.was_changed()) } else { Ok(()) }
+        if self.give_back(&replaces)? { Err(self.was_changed()) } else { Ok(Some(replaces)) }
     }
 
     /// Puts a registry back that another program saved just before it was exchanged for ours. Says whether there was one.
@@ -123,23 +132,32 @@ impl LockedRoot {
 
     /// Completes or takes back a save that was cut short, and removes everything that was on its way.
     pub(super) fn sweep(&self) -> Result<()> {
-        if let Some(replaces) = self.interrupted_save()? {
-            let was_saved = self.dir().same_file(REGISTRY, &self.temporary, &replaces)?;
-            if was_saved
-                && !self.give_back(&replaces)?
-                && let Some(text) = self.root.registry()?
-            {
-                self.temporary.remove_file(BACKUP)?;
-                self.replace_backup(&text)?;
+        match self.left()? {
+            Left::Nothing => return Ok(()),
+            Left::Temps => {}
+            Left::Save(replaces) => {
+                let was_saved = self.dir().same_file(REGISTRY, &self.temporary, &replaces)?;
+                if was_saved
+                    && !self.give_back(&replaces)?
+                    && let Some(text) = self.root.registry()?
+                {
+                    self.temporary.remove_file(BACKUP)?;
+                    self.replace_backup(&text)?;
+                }
             }
         }
         self.temporary.empty()
     }
 
-    /// The name that a save left which was cut short.
-    fn interrupted_save(&self) -> Result<Option<String>> {
-        let names = self.temporary.names()?.into_iter().filter_map(|name| name.into_string().ok());
-        Ok(names.into_iter().find(|name| name.starts_with(REPLACES)))
+    /// What is in the temporary directory.
+    fn left(&self) -> Result<Left> {
+        let names = self.temporary.names()?;
+        let mut texts = names.iter().filter_map(|name| name.to_str());
+        Ok(match texts.find(|name| name.starts_with(REPLACES)) {
+            Some(replaces) => Left::Save(replaces.to_owned()),
+            None if names.is_empty() => Left::Nothing,
+            None => Left::Temps,
+        })
     }
 
     fn was_changed(&self) -> Error {
