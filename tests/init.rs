@@ -413,10 +413,33 @@ fn an_included_file_may_be_outside_the_project() {
     run("init").exits(0);
     assert_eq!(
         machine.read("app/templates/project/compose.yaml"),
-        "include:\n  - {path: \"${APP_SLOT_DIR}/project/up/common/compose.yaml\", project_directory: \"${APP_PROJECT_DIR}/../common\"}\n"
+        "include:\n  - {path: \"${APP_SLOT_DIR}/project/up/common/compose.yaml\", project_directory: \"${APP_WORKTREE:-${APP_PROJECT_DIR}}/../common\"}\n"
     );
     assert!(machine.read("app/templates/project/up/common/compose.yaml").contains("{{ ports.db }}:5432"));
     run("plan").exits(0);
+}
+
+#[test]
+fn a_claim_leads_a_slot_to_the_project_s_directory_in_the_worktree() {
+    let machine = Machine::new();
+    std::fs::create_dir(machine.path(".git")).expect("a repository");
+    machine.write("my app/compose.yaml", "include: [db.yaml]\nservices: {web: {build: ., ports: ['80:80']}}");
+    machine.write("my app/db.yaml", "services: {db: {image: db, volumes: ['./data:/data']}}");
+    machine.write("~/tree/my app/main.rs", "");
+    let run = |arguments: &str| {
+        let mut command = machine.command(arguments);
+        Run::of(command.current_dir(machine.path("my app")).env("PATH", "/nowhere"))
+    };
+    run("init").exits(0);
+    run("apply").exits(0);
+    run("claim --for ../../home/tree").exits(0);
+    let tree = machine.path("~/tree").canonicalize().expect("a directory");
+    let text = machine.read("~/.my-app/slots/slot-1/docker-compose.override.yml");
+    assert!(text.contains(&format!("project_directory: \"{}/my app\"\n", tree.display())), "{text}");
+    let text = machine.read("~/.my-app/slots/slot-1/.env.worktree");
+    assert_eq!(text, format!("MY_APP_WORKTREE='{}/my app'\n", tree.display()));
+    run("release 1 --force").exits(0);
+    assert!(!machine.exists("~/.my-app/slots/slot-1/.env.worktree"));
 }
 
 #[test]
@@ -516,11 +539,15 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
 
     let copied = Command::new("cp").arg("-r").arg(&project).arg(machine.path("~/worktree")).status();
     assert!(copied.expect("cp").success());
-    let mut command = crate::compose::docker_compose(&machine, &slot);
-    command.env("PROJECT_PROJECT_DIR", machine.path("~/worktree"));
-    let run = Run::of(command.args(["--env-file", ".env.sandbox", "config", "--format", "json"])).exits(0);
-    let config: Value = serde_json::from_str(&run.stdout).expect("JSON");
-    assert_eq!(sources(&config), expected(&machine.path("~/worktree")));
+    let worktree = machine.path("~/worktree").canonicalize().expect("a directory");
+    let mut claim = machine.command("claim --slot 1 --for");
+    Run::of(claim.arg(&worktree)).exits(0);
+    let config = config_of_every_profile(&machine, &slot);
+    assert_eq!(sources(&config), expected(&worktree));
+    assert!(!config.to_string().contains(project.to_str().expect("a path")), "{config:#}");
+    assert_eq!(config["services"]["adminer"]["ports"].as_array().map(Vec::len), Some(1), "{config:#}");
+    machine.kinfra("release 1 --force").exits(0);
+    assert_eq!(sources(&config_of_every_profile(&machine, &slot)), expected(&project));
 
     // What containers take by name alone comes from a `.env` that is named.
     let (machine, _) = machine_of(&Path::new(PROJECTS).join("supabase"));
@@ -542,7 +569,11 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
     assert_eq!(environment(&["--env-file", ".env.sandbox"]), [password.clone(), Value::Null]);
     let env_file = machine.project().join(".env").display().to_string();
     let both = environment(&["--env-file", &env_file, "--env-file", ".env.sandbox"]);
-    assert_eq!(both, [password.clone(), password]);
+    assert_eq!(both, [password.clone(), password.clone()]);
+    // The worktree has no `.env`: git does not take it there.
+    std::fs::create_dir(machine.path("~/worktree")).expect("a worktree");
+    machine.kinfra("claim --slot 1 --for ../home/worktree").exits(0);
+    assert_eq!(environment(&["--env-file", ".env.sandbox"]), [password, Value::Null]);
 
     let without = Run::of(crate::compose::docker_compose(&machine, &slot).arg("config"));
     assert_ne!(without.code, Some(0));

@@ -66,9 +66,11 @@ fn draft(invocation: &Invocation) -> Result<Draft> {
     let (count, mut notes) = (layers.len(), Vec::new());
     let files = with_included(here, layers, &mut notes)?;
     let has_env_file = host::fs::exists(&here.join(".env")).context("could not look for `.env`")?;
+    let top = host::git::top_of(here)?.unwrap_or(here);
     let project = Project {
         name: &name,
         directory: directory.as_str(),
+        below: here.strip_prefix(top).map_or("", Utf8Path::as_str),
         files: &files,
         layers: count,
         has_env_file,

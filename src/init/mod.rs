@@ -3,7 +3,8 @@
 //!
 //! The templates are the project's own texts, of which only the published ports and the paths of included files are
 //! replaced. A slot's `docker-compose.yml` includes them with the project as their directory, so that every relative
-//! path in them means what it always meant.
+//! path in them means what it always meant. A claim adds an override that includes them once more, with the worktree as
+//! their directory: Compose merges the two, and every relative path means the worktree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -46,6 +47,8 @@ pub struct Project<'a> {
     pub name: &'a str,
     /// The project's directory, absolute or `~/…`.
     pub directory: &'a str,
+    /// Where that is in the worktree that holds it, relative; empty at the top.
+    pub below: &'a str,
     /// Its Compose files, the main one first, then its overrides, then those they include.
     pub files: &'a [ComposeFile],
     /// How many of them are the main one and its overrides.
@@ -175,7 +178,8 @@ impl Pool<'_> {
         let path = format!("\"${{{}SLOT_DIR}}/{}\"", self.prefix, self.slot_path(&include.path));
         let base =
             if include.base.as_str().is_empty() { String::new() } else { format!("/{}", include.base) };
-        let directory = format!("project_directory: \"${{{}PROJECT_DIR}}{base}\"", self.prefix);
+        let directory =
+            format!("project_directory: \"${{{0}WORKTREE:-${{{0}PROJECT_DIR}}}}{base}\"", self.prefix);
         match &include.form {
             IncludeForm::Short => vec![(include.span.clone(), format!("{{path: {path}, {directory}}}"))],
             IncludeForm::Long { project_directory: None } => vec![(include.span.clone(), path)],

@@ -40,11 +40,31 @@ fn protect(text: &str, template: &mut String) {
 
 /// What a pool has besides the templates of the project's own files; `slots.toml` last.
 pub(super) fn files(pool: &Pool<'_>) -> Vec<NewFile> {
-    vec![
+    let mut files = vec![
         NewFile::new("templates/env.sandbox", env(pool)),
         NewFile::new("templates/docker-compose.yml", compose(pool)),
-        NewFile::new("slots.toml", spec(pool)),
-    ]
+        NewFile::new("templates/override.yml", code(pool)),
+    ];
+    if has_nested(pool) {
+        let prefix = &pool.prefix;
+        let text = format!("{prefix}WORKTREE={{{{ {} | dotenv }}}}\n", project_in("worktree", pool));
+        files.push(NewFile::new("templates/env.worktree", text));
+    }
+    files.push(NewFile::new("slots.toml", spec(pool)));
+    files
+}
+
+/// Whether the project's files include others: their directory depends on the worktree too.
+fn has_nested(pool: &Pool<'_>) -> bool {
+    pool.project.files.len() > pool.project.layers
+}
+
+/// The project's directory in a worktree, as an expression of templates.
+fn project_in(worktree: &str, pool: &Pool<'_>) -> String {
+    match pool.project.below {
+        "" => worktree.to_owned(),
+        below => format!("({worktree} ~ {})", quoted(&format!("/{below}"))),
+    }
 }
 
 /// A commented pool of one small service.
@@ -88,14 +108,44 @@ fn env(pool: &Pool<'_>) -> String {
     text
 }
 
-/// The slot's `docker-compose.yml`, which includes the project's.
-fn compose(pool: &Pool<'_>) -> String {
+/// The project's own files in the slot's directory, as the list of an include.
+fn layers(pool: &Pool<'_>) -> String {
     let layers = pool.project.files.iter().take(pool.project.layers);
     let layers: String = layers.fold(String::new(), |mut list, file| {
         let path = quoted(pool.slot_path(&file.path));
         let _ = write!(list, "\n      - {path}");
         list
     });
+    template(&layers, &[])
+}
+
+/// What a claim adds: the same files once more, with the worktree as the project.
+fn code(pool: &Pool<'_>) -> String {
+    let prefix = &pool.prefix;
+    let main = pool.project.has_env_file.then(|| format!("(env.{prefix}PROJECT_DIR ~ \"/.env\")"));
+    let nested = has_nested(pool).then(|| "(slot.dir ~ \"/.env.worktree\")".to_owned());
+    let mut env_files = main.into_iter().chain(nested).fold(String::new(), |mut list, file| {
+        let _ = write!(list, "\n      - {{{{ {file} | compose }}}}");
+        list
+    });
+    if !env_files.is_empty() {
+        env_files = format!("\n    env_file:{env_files}");
+    }
+    format!(
+        "\
+# The worktree that holds slot {{{{ slot.id }}}}: its code, in place of the project's. Compose reads it beside docker-compose.yml.
+# Written by `kinfra claim` from templates/override.yml, removed by `kinfra release`.
+include:
+  - path:{}
+    project_directory: {{{{ {} | compose }}}}{env_files}
+",
+        layers(pool),
+        project_in("worktree", pool),
+    )
+}
+
+/// The slot's `docker-compose.yml`, which includes the project's.
+fn compose(pool: &Pool<'_>) -> String {
     let prefix = &pool.prefix;
     let env_file = if pool.project.has_env_file {
         format!(
@@ -125,7 +175,7 @@ include:
     # Relative paths in these files start from the project, as they always did.
     project_directory: \"${{{prefix}PROJECT_DIR:?run docker compose with --env-file .env.sandbox}}\"
 ",
-        template(&layers, &[]),
+        layers(pool),
     )
 }
 
@@ -140,6 +190,12 @@ fn spec(pool: &Pool<'_>) -> String {
     let own = own.map(|(file, template)| (file.to_owned(), template.to_owned()));
     let files =
         aligned(own.into_iter().chain(copies).map(|(file, template)| (file, template, String::new())));
+    let mut claim = vec![("\"docker-compose.override.yml\"", "\"override.yml\"")];
+    if has_nested(pool) {
+        claim.push(("\".env.worktree\"", "\"env.worktree\""));
+    }
+    let claim =
+        aligned(claim.into_iter().map(|(file, template)| (file.into(), template.into(), String::new())));
     let pool_table = aligned(
         [
             ("name", quoted(name), format!("labels and Compose project names: {name}-slot-1")),
@@ -169,9 +225,10 @@ profile = \"standard\"
 
 [files]    # file in the slot directory = template in templates/ beside this file
 {files}
+[claim]    # what a claim adds to the slot directory, for the code of its worktree
+{claim}
 [env]    # further variables of .env.sandbox; \"~/\" becomes absolute
-# Where relative paths of the Compose files start: build contexts, bind mounts, env files. To run a slot on the files of
-# another worktree, say so when you start it: {prefix}PROJECT_DIR=\"$PWD\" docker compose …
+# Where relative paths of the Compose files start while nobody has claimed the slot: build contexts, bind mounts, env files.
 {prefix}PROJECT_DIR = {directory}
 "
     )

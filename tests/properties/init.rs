@@ -128,6 +128,7 @@ fn draft(text: &str) -> Result<Draft, String> {
     let project = Project {
         name: "shop",
         directory: "/shop",
+        below: "",
         files: &files,
         layers: 1,
         has_env_file: false,
