@@ -16,6 +16,7 @@ use crate::host::signals::Interrupt;
 use crate::invocation::Invocation;
 use crate::observe::{Containers, containers};
 use crate::plan::{Options, Plan};
+use crate::registry::Registry;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
 
@@ -166,21 +167,28 @@ impl Request<'_> {
         }
         let is_untidy = root.as_ref().map_or(Ok(false), Root::is_untidy)?;
         let is_stale = self.listing.is_some_and(Listing::is_stale);
-        let outcome = if plan.has_work() || is_untidy || is_stale {
-            self.run_under_lock(&plan, desired, asked)
-                .unwrap_or_else(|error| Outcome { error: Some(error), ..Outcome::default() })
+        let (outcome, registry) = if plan.has_work() || is_untidy || is_stale {
+            self.run_under_lock(&plan, desired, asked).unwrap_or_else(|error| {
+                (Outcome { error: Some(error), ..Outcome::default() }, Registry::default())
+            })
         } else {
-            Outcome::default()
+            (Outcome::default(), observed.registry)
         };
-        say(&format!("\n{}", report::outcome::render(&outcome, shown, desired, self.view)))?;
+        say(&format!("\n{}", report::outcome::render(&outcome, shown, desired, &registry, self.view)))?;
         if self.json {
             print(&report::json::applied(&outcome))?;
         }
         Ok((shown.clone(), Some(outcome)))
     }
 
-    /// Plans again, now that nobody else can write, and runs that plan if it does nothing that was not shown.
-    fn run_under_lock(&self, shown: &Plan, desired: &Outline, containers: Containers) -> Result<Outcome> {
+    /// Plans again, now that nobody else can write, and runs that plan if it does nothing that was not shown. What was done,
+    /// and the registry that it began with.
+    fn run_under_lock(
+        &self,
+        shown: &Plan,
+        desired: &Outline,
+        containers: Containers,
+    ) -> Result<(Outcome, Registry)> {
         let interrupt = Interrupt::listen()?;
         let policy = LockPolicy { interrupt: Some(&interrupt), ..pool::lock_policy(self.lock, self.command) };
         let locked = Root::make(&self.pool.root)?.lock(&policy)?;
@@ -198,6 +206,7 @@ impl Request<'_> {
         if let Some(listing) = self.listing {
             listing.save()?;
         }
-        Ok(apply(&plan, self.pool, &observed, &locked, &interrupt))
+        let outcome = apply(&plan, self.pool, &observed, &locked, &interrupt);
+        Ok((outcome, observed.registry))
     }
 }

@@ -11,16 +11,24 @@ use crate::apply::Outcome;
 use crate::desired::Outline;
 use crate::observe::ImportState;
 use crate::plan::{Action, Kind, Plan};
+use crate::registry::Registry;
 use crate::slot::SlotId;
 
-/// The summary, which is printed always. Of a long plan, unless the view is verbose, without the slots that were done.
-pub fn render(outcome: &Outcome, plan: &Plan, pool: &Outline, view: View<'_>) -> String {
+/// The summary, which is printed always. `registry` is the one before. Of a long plan, unless the view is verbose, without the slots that were done.
+pub fn render(outcome: &Outcome, plan: &Plan, pool: &Outline, registry: &Registry, view: View<'_>) -> String {
     let mut text = String::new();
-    let _ = write(&mut text, outcome, plan, pool, view);
+    let _ = write(&mut text, outcome, plan, pool, registry, view);
     text
 }
 
-fn write(text: &mut String, outcome: &Outcome, plan: &Plan, pool: &Outline, view: View<'_>) -> fmt::Result {
+fn write(
+    text: &mut String,
+    outcome: &Outcome,
+    plan: &Plan,
+    pool: &Outline,
+    registry: &Registry,
+    view: View<'_>,
+) -> fmt::Result {
     let Outcome { done, failed, left_out, backups, error } = outcome;
     if let (Some(ImportState::Pending { slots, .. }), None) = (&plan.import, error) {
         writeln!(text, "Imported {slots} slot(s)")?;
@@ -46,6 +54,7 @@ fn write(text: &mut String, outcome: &Outcome, plan: &Plan, pool: &Outline, view
             }
         }
     }
+    text.push_str(&holders(outcome, registry));
     for backup in backups {
         writeln!(text, "Kept what was overwritten as {}", view.paths.show(backup))?;
     }
@@ -80,6 +89,17 @@ fn write(text: &mut String, outcome: &Outcome, plan: &Plan, pool: &Outline, view
         }
         Aim::Destroy => writeln!(text, "\nDestroy {end}! {destroyed} destroyed."),
     }
+}
+
+/// Who held a slot that was changed: what his claim wrote is of the slot as it was.
+fn holders(outcome: &Outcome, registry: &Registry) -> String {
+    let changed = outcome.done.iter().filter(|(_, action)| matches!(action, Action::Update { .. }));
+    let holders = changed.filter_map(|(slot, _)| Some((slot, registry.slots.get(slot)?.claim.as_ref()?)));
+    let lines = holders.map(|(slot, claim)| {
+        let holder = printable(&claim.claimed_by);
+        format!("Slot {slot} is held by {holder}: `kinfra claim` there brings its .env.sandbox up to date\n")
+    });
+    lines.collect()
 }
 
 /// What is said of slots: one by one or, for a long plan, of all together of which the same is said.
