@@ -25,6 +25,9 @@ use crate::slot::{Obstacle, RelPath, SlotId};
 /// The most that a file of a claim may be in a slot's directory, in bytes.
 const LIMIT: u64 = 256 << 20;
 
+/// What follows the directory in the first line of a worktree's env file, before the hash.
+const END: &str = ": by `kinfra claim`, until `kinfra release`. To change it, change slots.toml.";
+
 /// What a claim is to write.
 #[derive(Debug)]
 pub struct Texts {
@@ -211,18 +214,33 @@ pub fn check(root: &Root, worktree: &Utf8Path) -> Result<()> {
 /// rest is as it was written.
 pub fn env_file(slot: SlotId, root: &Utf8Path, variables: &str) -> String {
     let dir = root.join(slot.directory());
-    let (dir, sha256) = (dir.as_str().escape_debug(), Digest::of(variables.as_bytes()));
-    format!(
-        "# Slot {slot}, from {dir}: by `kinfra claim`, until `kinfra release`. To change it, change slots.toml. {sha256}\n{variables}"
-    )
+    env_file_from(slot, &dir.as_str().escape_debug().to_string(), variables)
 }
 
-/// Whether a text is an env file of a slot in a root, and was not changed.
+fn env_file_from(slot: SlotId, dir: &str, variables: &str) -> String {
+    let sha256 = Digest::of(variables.as_bytes());
+    format!("# Slot {slot}, from {dir}{END} {sha256}\n{variables}")
+}
+
+/// Whether a text is an env file of a slot in a root, and was not changed. So is one of a root that is no more: it was moved
+/// here, or its pool is over.
 fn is_env_file(root: &Utf8Path, content: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(content) else { return false };
-    let Some((first, variables)) = text.split_once('\n') else { return false };
-    let slot = first.strip_prefix("# Slot ").and_then(|rest| rest.split(',').next()?.parse().ok());
-    slot.and_then(SlotId::new).is_some_and(|slot| env_file(slot, root, variables) == text)
+    let parse = || {
+        let (first, variables) = std::str::from_utf8(content).ok()?.split_once('\n')?;
+        let (slot, rest) = first.strip_prefix("# Slot ")?.split_once(", from ")?;
+        let (dir, _) = rest.rsplit_once(END)?;
+        let slot = SlotId::new(slot.parse().ok()?)?;
+        (env_file_from(slot, dir, variables).as_bytes() == content).then_some((slot, dir))
+    };
+    let Some((slot, dir)) = parse() else { return false };
+    if *dir == *root.join(slot.directory()).as_str().escape_debug().to_string() {
+        return true;
+    }
+    // One that is shown with escapes is not one to look up.
+    let from = Utf8Path::new(dir).parent().filter(|_| !dir.contains('\\'));
+    from.is_some_and(|from| {
+        matches!(Root::open(from).map(|root| root.map(|root| root.registry())), Ok(None | Some(Ok(None))))
+    })
 }
 
 /// The first of the files of `[claim]` in whose place in a slot's directory something else is than a file.

@@ -104,16 +104,68 @@ fn a_real_worktree_of_git_is_an_owner_of_its_own() {
 }
 
 #[test]
-fn for_names_any_directory_by_its_canonical_path() {
+fn a_submodule_is_part_of_the_worktree_that_it_is_in() {
+    let machine = applied();
+    make_dirs(&machine, &["~/library", "~/main"]);
+    for (at, arguments) in [
+        ("~/library", "init --quiet"),
+        ("~/library", "commit --quiet --allow-empty --message first"),
+        ("~/main", "init --quiet"),
+        ("~/main", "-c protocol.file.allow=always submodule --quiet add ../library lib"),
+        ("~/main", "commit --quiet --message second"),
+        ("~/main", "worktree add --quiet ../feature"),
+        ("~/feature", "-c protocol.file.allow=always submodule --quiet update --init"),
+    ] {
+        git(&machine, at, arguments);
+    }
+    run_in(&machine, "~/feature/lib", "claim").exits(0);
+    run_in(&machine, "~/main/lib", "claim").exits(0);
+    assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/feature", "~/main"]);
+    assert!(machine.exists("~/feature/.env.sandbox") && !machine.exists("~/feature/lib/.env.sandbox"));
+    assert_eq!(git(&machine, "~/feature", "status --porcelain"), "");
+    // A submodule without a worktree around it stands for itself.
+    run_in(&machine, "~/main", "release").exits(0);
+    std::fs::rename(machine.path("~/main/lib"), machine.path("~/lib")).expect("a move");
+    run_in(&machine, "~/lib", "claim").exits(0);
+    assert_eq!(holder(&machine, "2"), "~/lib");
+}
+
+#[test]
+fn a_repository_may_be_elsewhere_than_its_worktree() {
+    let machine = applied();
+    make_dirs(&machine, &["~/tree", "~/modules"]);
+    git(&machine, "~/tree", "init --quiet --separate-git-dir ../modules/repo");
+    run_in(&machine, "~/tree", "claim").exits(0);
+    assert_eq!(holder(&machine, "1"), "~/tree");
+    assert_eq!(git(&machine, "~/tree", "status --porcelain"), "");
+    machine.kinfra("reap").exits(0).prints("Reap: 0 to release.\n");
+}
+
+/// Runs git with arguments that have no spaces in them. What it printed.
+fn git(machine: &Machine, directory: &str, arguments: &str) -> String {
+    let identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"];
+    let mut git = Command::new("git");
+    git.args(identity).args(arguments.split_whitespace()).current_dir(machine.path(directory));
+    let git = git.env("HOME", machine.home()).env("GIT_CONFIG_NOSYSTEM", "1");
+    let output = git.output().expect("git starts");
+    assert!(output.status.success(), "git {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn for_names_a_worktree_by_any_directory_in_it() {
     let machine = applied();
     machine.write("~/tree/.git", "");
     make_dirs(&machine, &["~/tree/below"]);
     std::os::unix::fs::symlink(machine.path("~/tree"), machine.path("link")).expect("a link");
     machine.kinfra("claim --for link/below/../below").exits(0).prints("Claimed slot 1");
-    assert_eq!(holder(&machine, "1"), "~/tree/below");
+    assert_eq!(holder(&machine, "1"), "~/tree");
+    run_in(&machine, "~/tree/below", "env").exits(0).prints("KINFRA_SLOT='1'");
     run_in(&machine, "~/tree", "claim --for below").exits(0).prints("Slot 1 (only) is yours already");
-    machine.kinfra("claim --for link").exits(0);
-    assert_eq!(holder(&machine, "2"), "~/tree");
+    machine.kinfra("claim --for link").exits(0).prints("Slot 1 (only) is yours already");
+    make_dirs(&machine, &["~/plain/below"]);
+    machine.kinfra("claim --for ../home/plain/below").exits(0);
+    assert_eq!(holder(&machine, "2"), "~/plain/below");
 }
 
 #[test]
@@ -206,9 +258,11 @@ fn without_an_applied_pool_there_is_nothing_to_claim_and_nothing_is_written() {
             make_dirs(&machine, &["~/pool"]);
         }
         let before = machine.tree();
-        for verb in ["claim", "claim --slot 1", "release", "release 1 --force"] {
+        for verb in ["claim", "claim --slot 1", "release 1 --force"] {
             machine.kinfra(verb).exits(3).says("/pool` yet: `kinfra apply` creates it");
         }
+        // Nothing was ever claimed: a hook that releases has nothing to complain of.
+        machine.kinfra("release").exits(0).prints("` holds no slot\n");
         assert_eq!(machine.tree(), before);
     }
 }

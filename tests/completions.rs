@@ -39,6 +39,7 @@ fn bash_completes_verbs_flags_and_live_slots() {
     assert_eq!(offers(&machine, &["kinfra", "release", ""])[..2], ["1", "2"]);
     assert_eq!(offers(&machine, &["kinfra", "plan", "--only", ""]), ["1", "2"]);
     assert_eq!(offers(&machine, &["kinfra", "apply", "--exclude", ""]), ["1", "2"]);
+    assert_eq!(offers(&machine, &["kinfra", "claim", "--profile", ""]), ["only"]);
     assert_eq!(offers(&machine, &["kinfra", "env", "--format", "d"]), ["dotenv"]);
     assert_eq!(offers(&machine, &["kinfra", "plan", "--spec", "slo"]), ["slots.toml"]);
     assert_eq!(machine.tree(), before);
@@ -46,6 +47,8 @@ fn bash_completes_verbs_flags_and_live_slots() {
     machine.spec("nonsense");
     assert_eq!(offers(&machine, &["kinfra", "claim", "--slot", ""]), [""; 0]);
     machine.remove("slots.toml");
+    // On a branch without the spec it is the pool in which the worktree holds a slot.
+    assert_eq!(offers(&machine, &["kinfra", "claim", "--slot", ""]), ["1", "2"]);
     assert_eq!(offers(&Machine::new(), &["kinfra", "claim", "--slot", ""]), [""; 0]);
 }
 

@@ -104,6 +104,18 @@ fn worktrunk_s_hooks_claim_and_release() {
         }
         assert_eq!(repository.holders(), holders, "{hook}");
     }
+    // Where nothing is free, and where nothing is held, nobody is kept from working.
+    for slot in ["1", "2"] {
+        std::fs::create_dir(repository.machine.path(&format!("~/{slot}"))).expect("a directory");
+        repository.machine.kinfra(&format!("claim --for ../home/{slot}")).exits(0);
+    }
+    for hook in ["pre-start", "pre-remove"] {
+        for (_, command) in hooks[hook].as_table().expect("commands") {
+            let mut shell = repository.command("sh", &worktree);
+            Run::of(shell.arg("-c").arg(command.as_str().expect("a command"))).exits(0);
+        }
+    }
+    assert_eq!(repository.holders(), ["1", "2"]);
 }
 
 /// Calls a hook as Claude Code does: by a shell, with what there is to know on stdin.
@@ -142,6 +154,15 @@ fn claude_code_s_hooks_make_a_worktree_with_a_slot_and_remove_both() {
     let removed = call(&repository, "WorktreeRemove", json!({ "worktree_path": dir }));
     assert!(removed.status.success() && !dir.exists(), "{removed:?}");
     assert_eq!(repository.holders(), ["fix-search"]);
+    // One without a slot goes too, and one whose branch is there comes back on it.
+    let dir = repository.project().join(".claude/worktrees/no-slot-left");
+    let removed = call(&repository, "WorktreeRemove", json!({ "worktree_path": dir }));
+    assert!(removed.status.success() && !dir.exists(), "{removed:?}");
+    let created = call(&repository, "WorktreeCreate", json!({ "name": "fix-login" }));
+    assert!(created.status.success(), "{created:?}");
+    assert_eq!(repository.holders(), ["fix-login", "fix-search"]);
+    let again = call(&repository, "WorktreeCreate", json!({ "name": "fix-login" }));
+    assert!(!again.status.success() && again.stdout.is_empty(), "{again:?}");
 }
 
 #[test]

@@ -87,6 +87,27 @@ fn what_is_gone_comes_back_when_the_slot_is_claimed_again() {
     assert!(!machine.exists(ENV) && !machine.exists(OVERRIDE));
 }
 
+#[test]
+fn a_root_that_was_moved_knows_what_it_wrote() {
+    let machine = applied();
+    run_in(&machine, "~/tree", "claim").exits(0);
+    // Another pool's, which is there, is not this one's.
+    machine.kinfra("apply --root ../home/other").exits(0);
+    let env = machine.read(ENV);
+    let mut other = machine.command("claim --root ../home/other --for ../home/tree");
+    crate::support::Run::of(&mut other).exits(4).says("is not of this pool: move it away");
+    std::fs::rename(machine.path("~/pool"), machine.path("~/moved")).expect("a move");
+    machine.edit_spec("~/pool", "~/moved");
+    machine.kinfra("apply").exits(0);
+    run_in(&machine, "~/tree", "claim").exits(0).prints("is yours already");
+    assert_eq!(machine.read(ENV), env.replace("/pool/slot-1", "/moved/slot-1"));
+    std::fs::rename(machine.path("~/moved"), machine.path("~/again")).expect("a move");
+    machine.edit_spec("~/moved", "~/again");
+    machine.kinfra("apply").exits(0);
+    run_in(&machine, "~/tree", "release").exits(0).never_says("Left");
+    assert!(!machine.exists(ENV));
+}
+
 /// What somebody does to the place of a file.
 type Spoil = fn(&Machine);
 

@@ -22,7 +22,7 @@ pub struct ClaimArgs {
     /// A slot of this profile or a larger one [default: any, the smallest first]
     #[arg(long, value_name = "PROFILE", value_parser = ProfileName::new, conflicts_with = "slot")]
     pub profile: Option<ProfileName>,
-    /// The directory that holds the slot [default: the worktree kinfra runs in, else the current directory]
+    /// The worktree that is to hold the slot, or a directory in it [default: the current directory]
     #[arg(long = "for", value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub owner: Option<Utf8PathBuf>,
     /// For how long the claim holds unless it is renewed, such as `8h` [default: until it is released]

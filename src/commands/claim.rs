@@ -11,7 +11,7 @@ use super::fitness::Fitness;
 use super::held::env_text;
 use super::pool::Declared;
 use super::wait::wait;
-use super::worktree::{PoolOf, holder, pool_of, this_worktree};
+use super::worktree::{PoolOf, holder, pool_of, this_worktree, worktree_of};
 use super::{pool, print, say};
 use crate::cli::ClaimArgs;
 use crate::environment::FILE;
@@ -31,18 +31,12 @@ use crate::worktree::{self, Site, Texts};
 pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     let owner = owner(args, invocation)?;
     let pool = pool_of(&owner, &args.pool, invocation)?;
-    // Where the index knew the pool, the spec that it was applied from, if that is still to be had.
-    let again = pool.origin.as_ref().and_then(|origin| {
-        let spec = origin.spec.as_deref().map(Utf8Path::new);
-        pool::read_again(spec, invocation).ok()
-    });
-    let declared = pool.declared.as_ref().or(again.as_ref());
     let wish = match (&args.profile, args.slot) {
         (Some(profile), _) => Wish::AtLeast(profile.clone()),
         (None, Some(slot)) => Wish::Slot(slot),
         (None, None) => Wish::Any,
     };
-    let claimant = Claimant { args, invocation, owner, pool: &pool, declared, wish };
+    let claimant = Claimant { args, invocation, owner, pool: &pool, wish };
     let Granted { grant, entry, passed_over } = match args.wait {
         None => claimant.ask(Asking::Once)?.map_err(|refusal| refusal.error)?,
         Some(patience) => wait(&claimant, patience)?,
@@ -90,8 +84,6 @@ pub(super) struct Claimant<'a> {
     /// The directory that is to hold the slot.
     owner: Utf8PathBuf,
     pool: &'a PoolOf,
-    /// What declares the pool, as far as that is known.
-    declared: Option<&'a Declared>,
     wish: Wish,
 }
 
@@ -126,7 +118,7 @@ impl Claimant<'_> {
         let root = applied(&self.pool.root)?.ok_or_else(|| no_pool(&self.pool.root))?;
         let locked = root.lock(&policy)?;
         let (registry, text) = registry(locked.root())?;
-        let files = self.declared.iter().flat_map(|declared| &declared.spec.claim);
+        let files = self.pool.declared.iter().flat_map(|declared| &declared.spec.claim);
         let fitness = Fitness::new(locked.root(), &registry, files.map(|file| file.path.get_ref()).collect());
         let fit = |slot| fitness.is_fit(slot, &self.wish);
         let sizes = &self.sizes();
@@ -222,20 +214,20 @@ impl Claimant<'_> {
 
     /// What the worktree gets with a slot.
     fn texts(&self, root: &Root, slot: SlotId, entry: &Entry) -> Result<Texts> {
-        let Self { pool, declared, owner, invocation, .. } = self;
+        let Self { pool, owner, invocation, .. } = self;
         let prefix = pool.env_prefix.as_deref().unwrap_or_default();
         let env = env_text(root, slot, entry, &pool.name, prefix)?;
         let env = worktree::env_file(slot, root.path(), &env);
         let files = |declared: &Declared| {
             declared.claim_files(root.path(), (slot, &entry.provisioned), owner, invocation)
         };
-        let slot = declared.map(files).transpose()?;
+        let slot = pool.declared.as_ref().map(files).transpose()?;
         Ok(Texts { env, slot })
     }
 
     /// The profiles of the pool, as far as its spec is known.
     fn sizes(&self) -> Sizes {
-        let profiles = self.declared.iter().flat_map(|declared| &declared.spec.profiles);
+        let profiles = self.pool.declared.iter().flat_map(|declared| &declared.spec.profiles);
         Sizes(profiles.map(|profile| profile.name.clone()).collect())
     }
 
@@ -270,7 +262,7 @@ fn fault(denied: &Denied, message: String) -> Fault {
     }
 }
 
-/// The directory that is to hold the slot, by its canonical path.
+/// The directory that is to hold the slot, by its canonical path: a worktree, be it named by a directory in it.
 fn owner(args: &ClaimArgs, invocation: &Invocation) -> Result<Utf8PathBuf> {
     let Some(named) = &args.owner else { return this_worktree(invocation) };
     let refuse = |why: &str| Fault::usage(format!("`{named}`, from --for, cannot hold a slot: {why}"));
@@ -281,7 +273,11 @@ fn owner(args: &ClaimArgs, invocation: &Invocation) -> Result<Utf8PathBuf> {
         let missing = error.kind() == ErrorKind::NotFound;
         if missing { refuse("it does not exist") } else { refuse(&error.to_string()) }
     })?;
-    if host::fs::is_directory(&path) { Ok(path) } else { Err(refuse("it is not a directory").into()) }
+    if host::fs::is_directory(&path) {
+        worktree_of(&path)
+    } else {
+        Err(refuse("it is not a directory").into())
+    }
 }
 
 /// The root of a pool that was applied. In any other directory there is nothing to claim, and nothing is written.

@@ -8,7 +8,8 @@ use clap::{Command, CommandFactory as _, Parser as _};
 use clap_complete::env::Shells;
 use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate};
 
-use super::{pool, print};
+use super::print;
+use super::worktree::{PoolOf, pool_here};
 use crate::cli::{Cli, CompletionsArgs, PoolArgs, Verb};
 use crate::fault::Exit;
 use crate::host::root::Root;
@@ -46,26 +47,39 @@ pub fn answer(arguments: impl IntoIterator<Item = OsString>) -> clap::error::Res
 
 /// The command line, and where its values come from.
 fn command() -> Command {
-    let slots = |slots: &'static str| {
-        move |verb: Command| verb.mut_arg(slots, |arg| arg.add(ArgValueCandidates::new(self::slots)))
+    let with = |argument: &'static str, values: fn() -> Result<Vec<CompletionCandidate>>| {
+        // Whatever is wrong with the pool, a shell is not told.
+        let values = move || values().unwrap_or_default();
+        move |verb: Command| verb.mut_arg(argument, |arg| arg.add(ArgValueCandidates::new(values)))
     };
-    let lists = |verb: Command| slots("exclude")(slots("only")(verb));
+    let lists = |verb: Command| with("exclude", slots)(with("only", slots)(verb));
+    let wishes = |verb: Command| with("profile", profiles)(with("slot", slots)(verb));
     Cli::command()
         .mut_subcommand("plan", lists)
         .mut_subcommand("apply", lists)
-        .mut_subcommand("claim", slots("slot"))
-        .mut_subcommand("release", slots("slot"))
+        .mut_subcommand("claim", wishes)
+        .mut_subcommand("release", with("slot", slots))
 }
 
-/// The slots of the pool, each with what tells it from the others. Whatever is wrong with the pool, a shell is not told.
-fn slots() -> Vec<CompletionCandidate> {
-    live_slots().unwrap_or_default()
-}
-
-fn live_slots() -> Result<Vec<CompletionCandidate>> {
+/// The pool of whoever presses Tab.
+fn this_pool() -> Result<PoolOf> {
     let (args, invocation) = (pool_args()?, Invocation::gather()?);
-    let root = pool::declared(&args, &invocation)?.root(&args, &invocation)?;
-    let Some(root) = Root::open(&root)? else { return Ok(Vec::new()) };
+    pool_here(&args, &invocation)
+}
+
+/// The profiles of the pool, smallest first.
+fn profiles() -> Result<Vec<CompletionCandidate>> {
+    let declared = this_pool()?.declared;
+    let profiles = declared.iter().flat_map(|declared| &declared.spec.profiles).enumerate();
+    let candidates = profiles.map(|(place, profile)| {
+        CompletionCandidate::new(profile.name.to_string()).display_order(Some(place))
+    });
+    Ok(candidates.collect())
+}
+
+/// The slots of the pool, each with what tells it from the others.
+fn slots() -> Result<Vec<CompletionCandidate>> {
+    let Some(root) = Root::open(&this_pool()?.root)? else { return Ok(Vec::new()) };
     let slots = registry(&root)?.0.slots.into_iter();
     let candidates = slots.enumerate().map(|(place, (id, entry))| {
         let holder = entry

@@ -4,6 +4,7 @@ use anyhow::{Result, anyhow};
 
 use super::claim::{applied, no_pool};
 use super::release::give_back;
+use super::worktree::pool_here;
 use super::{approve, pool, print, say};
 use crate::cli::ReapArgs;
 use crate::fault::{Exit, Fault};
@@ -15,7 +16,7 @@ use crate::registry::Registry;
 use crate::report;
 
 pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
-    let path = pool::declared(&args.pool, invocation)?.root(&args.pool, invocation)?;
+    let path = pool_here(&args.pool, invocation)?.root;
     let root = applied(&path)?.ok_or_else(|| no_pool(&path))?;
     let shown = judge(&registry(&root)?.0);
     print(&report::reap::plan(&shown))?;

@@ -20,7 +20,15 @@ use crate::worktree::Site;
 pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
     let owner = this_worktree(invocation)?;
     let path = pool_of(&owner, &args.pool, invocation)?.root;
-    let root = applied(&path)?.ok_or_else(|| no_pool(&path))?;
+    let Some(root) = applied(&path)? else {
+        if args.slot.is_some() || args.claim_id.is_some() {
+            return Err(no_pool(&path).into());
+        }
+        // Where nothing was ever claimed there is nothing to give back, which is how it should be.
+        say(&format!("note: {}\n", no_pool(&path)))?;
+        print(&report::claim::released(None, None, &owner))?;
+        return Ok(Exit::Done);
+    };
     let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra release"))?;
     let (mut registry, text) = registry(locked.root())?;
     let holder = holder(&registry, &owner).to_owned();

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{pool, print, say};
+use super::worktree::pool_here;
+use super::{print, say};
 use crate::cli::SlotsArgs;
 use crate::fault::Exit;
 use crate::host;
@@ -26,14 +27,13 @@ const EVERY: Duration = Duration::from_secs(1);
 const HEARD: Duration = Duration::from_millis(50);
 
 pub(super) fn run(args: &SlotsArgs, invocation: &Invocation) -> Result<Exit> {
-    let declared = pool::declared(&args.pool, invocation)?;
-    let root = declared.root(&args.pool, invocation)?;
-    let paths = Paths { home: invocation.home.as_deref() };
+    let pool = pool_here(&args.pool, invocation)?;
+    let ports = pool.declared.iter().flat_map(|declared| &declared.spec.ports);
     let view = View {
-        root,
-        origin: &declared.origin,
-        primary: declared.spec.ports.first().map(|(name, _)| name),
-        paths,
+        root: pool.root.clone(),
+        origin: &pool.origin,
+        primary: ports.map(|(name, _)| name).next(),
+        paths: Paths { home: invocation.home.as_deref() },
     };
     if args.watch {
         return watch(&view, args.json);
@@ -82,7 +82,7 @@ struct View<'a> {
     root: Utf8PathBuf,
     /// How the output names its spec.
     origin: &'a str,
-    /// The port that it is known by.
+    /// The port that it is known by, if its spec is still to be had.
     primary: Option<&'a PortName>,
     paths: Paths<'a>,
 }
@@ -94,7 +94,8 @@ impl View<'_> {
     }
 
     fn text(&self, slots: &[Listed], now: Time) -> String {
-        self.primary.map_or_else(String::new, |primary| slots::text(slots, primary, now, self.paths))
+        let known = slots.iter().find_map(|listed| listed.entry.provisioned.ports.keys().next());
+        self.primary.or(known).map_or_else(String::new, |port| slots::text(slots, port, now, self.paths))
     }
 
     fn none(&self) -> String {

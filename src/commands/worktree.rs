@@ -11,7 +11,7 @@ use crate::host::root::Root;
 use crate::invocation::Invocation;
 use crate::lease;
 use crate::observe::registry;
-use crate::pools::{Entry, Origin};
+use crate::pools::Entry;
 use crate::registry::Registry;
 
 /// A pool as the verbs of a worktree know it.
@@ -23,10 +23,11 @@ pub(super) struct PoolOf {
     pub(super) name: String,
     /// What the names of its slots' variables start with. An index that an older kinfra wrote does not say.
     pub(super) env_prefix: Option<String>,
-    /// What declares it. `None` where the index knew the pool: the branch need not have the spec.
+    /// What declares it, as far as that is known. Where the index knew the pool that is the spec that it was applied from, if
+    /// it is still to be had: what is checked out need not have it.
     pub(super) declared: Option<Declared>,
-    /// The spec that the pool was applied from, where the index knew it.
-    pub(super) origin: Option<Origin>,
+    /// How the output names the spec.
+    pub(super) origin: String,
 }
 
 /// The pool of a worktree: the one that it holds a slot in, whatever is checked out; else the one that the spec declares.
@@ -38,10 +39,31 @@ pub(super) fn pool_of(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation
     if let Some(noted) = noted(owner, args, invocation) {
         return Ok(noted);
     }
+    PoolOf::declared(pool::declared(args, invocation)?, args, invocation)
+}
+
+/// The pool that is shown here, and put in order: the one that the spec here declares. Where there is none, the one in which
+/// this worktree holds a slot comes before the embedded one.
+///
+/// # Errors
+/// What keeps the spec from being read, or its root from being one.
+pub(super) fn pool_here(args: &PoolArgs, invocation: &Invocation) -> Result<PoolOf> {
     let declared = pool::declared(args, invocation)?;
-    let root = declared.root(args, invocation)?;
-    let (name, env_prefix) = (declared.spec.name.clone(), Some(declared.spec.env_prefix.clone()));
-    Ok(PoolOf { root, name, env_prefix, declared: Some(declared), origin: None })
+    if declared.path.is_none()
+        && let Some(noted) = noted(&this_worktree(invocation)?, args, invocation)
+    {
+        return Ok(noted);
+    }
+    PoolOf::declared(declared, args, invocation)
+}
+
+impl PoolOf {
+    fn declared(declared: Declared, args: &PoolArgs, invocation: &Invocation) -> Result<Self> {
+        let root = declared.root(args, invocation)?;
+        let (name, env_prefix) = (declared.spec.name.clone(), Some(declared.spec.env_prefix.clone()));
+        let origin = declared.origin.clone();
+        Ok(Self { root, name, env_prefix, declared: Some(declared), origin })
+    }
 }
 
 /// The pool in the index in which an owner holds a slot. What cannot be read is passed over: `plan` tells of it.
@@ -56,7 +78,9 @@ fn noted(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation) -> Option<P
         lease::held_by(&registry, holder(&registry, owner))?;
         let root = entry.root().to_owned();
         let Entry { pool: name, env_prefix, origin, .. } = entry;
-        Some(PoolOf { root, name, env_prefix, declared: None, origin: Some(origin) })
+        let spec = origin.spec.as_deref().map(Utf8Path::new);
+        let (declared, origin) = (pool::read_again(spec, invocation).ok(), pool::origin(spec, invocation));
+        Some(PoolOf { root, name, env_prefix, declared, origin })
     })
 }
 
@@ -65,8 +89,15 @@ fn noted(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation) -> Option<P
 /// # Errors
 /// When it cannot be resolved.
 pub(super) fn this_worktree(invocation: &Invocation) -> Result<Utf8PathBuf> {
-    let here = &invocation.here;
-    let top = host::git::top_of(here)?.unwrap_or(here);
+    worktree_of(&invocation.here)
+}
+
+/// The worktree that a directory is in, else the directory itself; by its canonical path.
+///
+/// # Errors
+/// When it cannot be resolved.
+pub(super) fn worktree_of(directory: &Utf8Path) -> Result<Utf8PathBuf> {
+    let top = host::git::top_of(directory)?.unwrap_or(directory);
     host::fs::canonical(top).with_context(|| format!("`{top}` cannot be resolved"))
 }
 

@@ -11,23 +11,49 @@ use super::fs::{canonical, exists, is_directory, read_named};
 const LIMIT: u64 = 64 << 10;
 
 /// The top of the repository or worktree that a directory is in: the nearest parent that holds `.git`, be it a
-/// directory or, in a linked worktree, a file.
+/// directory or, in a linked worktree, a file. A submodule is part of the worktree that it is in.
 pub fn top_of(dir: &Utf8Path) -> Result<Option<&Utf8Path>> {
+    let mut submodule = None;
     for parent in dir.ancestors() {
         let path = parent.join(".git");
-        if exists(&path).with_context(|| format!("could not examine `{path}`"))? {
+        if !exists(&path).with_context(|| format!("could not examine `{path}`"))? {
+            continue;
+        }
+        if !is_submodule(parent) {
             return Ok(Some(parent));
         }
+        submodule = submodule.or(Some(parent));
     }
-    Ok(None)
+    Ok(submodule)
+}
+
+/// Whether a directory is a submodule's: its repository is below `modules` in that of another (gitsubmodules(7)).
+fn is_submodule(top: &Utf8Path) -> bool {
+    let repo = git_dir_of(top).ok().flatten().map(|repo| normal(&repo));
+    repo.is_some_and(|repo| {
+        let above = repo.ancestors().filter(|above| above.file_name() == Some("modules"));
+        let mut above = above.filter_map(Utf8Path::parent);
+        above.any(|above| is_there(&above.join("HEAD")))
+    })
+}
+
+/// The directory that a file `.git` leads to.
+fn git_dir_of(top: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
+    if is_directory(&top.join(".git")) {
+        return Ok(None);
+    }
+    let line = text_of(top, ".git")?;
+    Ok(line.and_then(|line| Some(top.join(line.strip_prefix("gitdir: ")?))))
+}
+
+fn is_there(path: &Utf8Path) -> bool {
+    exists(path).unwrap_or(false)
 }
 
 /// The branch that is checked out where a directory is, if one is and git's files tell.
 pub fn branch_of(dir: &Utf8Path) -> Option<String> {
     let top = top_of(dir).ok()??;
-    let git = top.join(".git");
-    // In a linked worktree `.git` is a file that says where its own directory is.
-    let git = if is_directory(&git) { git } else { top.join(line(&git)?.strip_prefix("gitdir: ")?) };
+    let git = git_dir_of(top).ok()?.unwrap_or_else(|| top.join(".git"));
     Some(line(&git.join("HEAD"))?.strip_prefix("ref: refs/heads/")?.to_owned())
 }
 
@@ -40,14 +66,8 @@ fn line(path: &Utf8Path) -> Option<String> {
 /// # Errors
 /// When git's files cannot be read.
 pub fn entry_of(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
-    if is_directory(&worktree.join(".git")) {
-        return Ok(None);
-    }
-    let Some(line) = text_of(worktree, ".git")? else { return Ok(None) };
-    let Some(entry) = line.strip_prefix("gitdir: ").map(|entry| worktree.join(entry)) else {
-        return Ok(None);
-    };
-    // A submodule's has none: it is listed nowhere.
+    let Some(entry) = git_dir_of(worktree)? else { return Ok(None) };
+    // Only a linked worktree's has one; what `git init --separate-git-dir` makes is listed nowhere.
     if text_of(&entry, "commondir")?.is_none() {
         return Ok(None);
     }
@@ -62,8 +82,11 @@ fn repo_of(entry: &Utf8Path) -> Option<&Utf8Path> {
 /// The directory `info` of the repository that a directory is in, which all its worktrees share (gitrepository-layout(5)).
 pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let top = top_of(dir).ok()??;
-    let git = top.join(".git");
-    let repo = if is_directory(&git) { git } else { repo_of(&entry_of(top).ok()??)?.to_owned() };
+    let repo = match (git_dir_of(top).ok()?, entry_of(top).ok()?) {
+        (None, _) => top.join(".git"),
+        (Some(_), Some(entry)) => repo_of(&entry)?.to_owned(),
+        (Some(repo), None) => repo,
+    };
     // What only looks like a repository is left alone.
     is_directory(&repo.join("objects")).then(|| repo.join("info"))
 }

@@ -36,7 +36,7 @@ const EMBEDDED: Scenario = Scenario {
     changes: false,
 };
 
-pub(super) const SCENARIOS: [Scenario; 10] = [
+pub(super) const SCENARIOS: [Scenario; 11] = [
     Scenario { name: "apply 0→6", ..EMBEDDED },
     Scenario { name: "apply 6→6, damaged", set_up: damaged, ..EMBEDDED },
     Scenario { name: "migration", set_up: old_registry, ..EMBEDDED },
@@ -57,6 +57,7 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
         ..EMBEDDED
     },
     Scenario { name: "renew", verb: "renew --lease 2d", set_up: claimed, ..EMBEDDED },
+    Scenario { name: "env", verb: "env", set_up: claimed, ..EMBEDDED },
     Scenario { name: "release", verb: "release", set_up: claimed, ..EMBEDDED },
     Scenario { name: "reap", verb: "reap --auto-approve", set_up: deserted, ..EMBEDDED },
 ];
