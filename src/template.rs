@@ -158,10 +158,11 @@ impl<'a> Templates<'a> {
 /// would be a difference, which a map has not.
 fn names_env(text: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices("env").any(|(start, env)| {
-        let (before, after) = (text.get(..start), text.get(start + env.len()..));
-        let before = before.and_then(|text| text.chars().next_back());
-        let mut after = after.unwrap_or_default().chars();
+    // A rare letter is found much faster than a word.
+    text.match_indices('v').any(|(at, v)| {
+        let Some(before) = text.get(..at).and_then(|text| text.strip_suffix("en")) else { return false };
+        let before = before.chars().next_back();
+        let mut after = text.get(at + v.len()..).unwrap_or_default().chars();
         let next = after.next();
         let is_difference = next == Some('-') && after.next().is_some_and(is_part);
         !before.is_some_and(|c| is_part(c) || c == '.') && !next.is_some_and(is_part) && !is_difference

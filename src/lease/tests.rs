@@ -77,6 +77,31 @@ fn the_smallest_that_would_do_is_chosen_and_those_before_choose_first() {
 }
 
 #[test]
+fn a_queue_is_read_as_far_as_it_matters_and_says_whose_turn_it_is() {
+    let wishes = |list: &[&str]| list.iter().map(|wish| Wish::parse(wish)).collect::<Vec<_>>();
+    // How far it is read, and the place of whoever's turn it is.
+    let read = |slots: &str, wish: &str, queue: &[&str]| {
+        let queue = wishes(queue).into_iter().zip(1..).map(Ok::<_, ()>);
+        let is_free =
+            |wish: &Wish, ahead: &[Wish]| choose(&pool(slots), wish, &sizes(), ahead, |_| true).is_ok();
+        let ahead = Ahead::of(&Wish::parse(wish), queue, is_free).unwrap();
+        (ahead.wishes.len(), ahead.next)
+    };
+    assert_eq!(read("LL", "any", &["any", "any"]), (0, None), "nothing is free");
+    assert_eq!(read("Ll", "any", &["any", "any"]), (1, Some(1)));
+    assert_eq!(read("ll", "any", &["any"]), (1, Some(1)), "one is left");
+    assert_eq!(
+        read("Hl", "any", &["profile heavy", "slot 2", "any"]),
+        (2, Some(2)),
+        "the first gets nothing"
+    );
+    assert_eq!(read("Hl", "slot 1", &["any"]), (0, None));
+    assert_eq!(read("hl", "profile heavy", &["any", "any", "any"]), (2, Some(1)));
+    let unreadable = Ahead::of(&Wish::Any, [Err::<(Wish, ()), _>("broken")], |_, _| true);
+    assert_eq!(unreadable.unwrap_err(), "broken");
+}
+
+#[test]
 fn a_wish_reads_back_and_what_is_no_wish_may_be_one_for_anything() {
     for wish in
         [Wish::Any, Wish::AtLeast(ProfileName::new("light").unwrap()), Wish::Slot(SlotId::new(7).unwrap())]
