@@ -5,7 +5,7 @@ use crate::rig::{Paused, figure, registry};
 use crate::support::Machine;
 
 /// Every how many calls of an apply somebody presses Ctrl-C.
-const STEP: usize = 7;
+const STEP: usize = 5;
 
 #[test]
 #[ignore = "needs strace"]
