@@ -18,7 +18,7 @@ use crate::host::root::{Root, unreadable};
 use crate::host::{git, net};
 use crate::lease::{Doubt, Worktree};
 use crate::migrate;
-use crate::registry::{Claim, Corrupt, Entry, Registry};
+use crate::registry::{Claim, Corrupt, Entry, Registry, Time};
 use crate::slot::{FileMode, Obstacle, Port, PortName, RelPath, SlotId};
 
 /// The most that is read of a file in a slot directory, in bytes.
@@ -278,6 +278,32 @@ pub fn worktree(claim: &Claim) -> Worktree {
     look_for(claim).unwrap_or(Worktree::Away(Doubt::Unreadable))
 }
 
+/// What git knows of the worktree that holds a slot, if it is a linked one of this machine's.
+fn listing(claim: &Claim) -> Option<Result<git::Listing>> {
+    let is_here = claim.claimed_host.as_ref().is_none_or(|host| *host == host::identity::host_name());
+    let entry = claim.claimed_gitdir.as_ref().filter(|_| is_here)?;
+    let since = claim.claimed_at.as_ref().and_then(|at| Time::parse(at).ok());
+    Some(git::listing(Utf8Path::new(entry), Utf8Path::new(&claim.claimed_by), since))
+}
+
+/// A registry in which each worktree that git has moved holds its slot under the path that it has now, as far as no other does.
+/// What cannot be looked at stays as it is.
+pub fn followed(mut registry: Registry) -> Registry {
+    let claims = || registry.slots.iter().filter_map(|(slot, entry)| Some((*slot, entry.claim.as_ref()?)));
+    let moved = claims().filter_map(|(slot, claim)| match listing(claim)?.ok()? {
+        git::Listing::Moved(place) => Some((slot, place.into_string())),
+        git::Listing::Absent | git::Listing::Listed | git::Listing::Locked | git::Listing::NoRepo => None,
+    });
+    let is_taken = |place: &String| claims().any(|(_, claim)| claim.claimed_by == *place);
+    let moved: Vec<(SlotId, String)> = moved.filter(|(_, place)| !is_taken(place)).collect();
+    for (slot, place) in moved {
+        if let Some(claim) = registry.slots.get_mut(&slot).and_then(|entry| entry.claim.as_mut()) {
+            claim.claimed_by = place;
+        }
+    }
+    registry
+}
+
 fn look_for(claim: &Claim) -> Result<Worktree> {
     let away = |doubt| Ok(Worktree::Away(doubt));
     let path = Utf8Path::new(&claim.claimed_by);
@@ -299,11 +325,11 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     if !is_mounted {
         return away(Doubt::Unmounted);
     }
-    match claim.claimed_gitdir.as_ref().map(|entry| git::listing(Utf8Path::new(entry), path)).transpose()? {
+    match listing(claim).transpose()? {
         // One that git lists and that is not there is one that `git worktree prune` would drop.
         None | Some(git::Listing::Absent | git::Listing::Listed) => Ok(Worktree::Gone),
         Some(git::Listing::Locked) => away(Doubt::Locked),
-        Some(git::Listing::Moved) => away(Doubt::Moved),
+        Some(git::Listing::Moved(_)) => away(Doubt::Moved),
         Some(git::Listing::NoRepo) => away(Doubt::RepoMissing),
     }
 }

@@ -58,7 +58,7 @@ pub struct Site<'a> {
 
 impl Site<'_> {
     /// Takes back what a claim wrote before and would now write otherwise. What the registry is to list before
-    /// [`Site::write`]. What an earlier claim left in the slot is kept below `backups`.
+    /// [`Site::write`], and where the copies are of what an earlier claim left in the slot.
     ///
     /// # Errors
     /// What keeps it from being looked at or removed.
@@ -66,11 +66,12 @@ impl Site<'_> {
         &self,
         before: &BTreeMap<RelPath, Digest>,
         texts: &Texts,
-    ) -> Result<BTreeMap<RelPath, Digest>> {
+    ) -> Result<(BTreeMap<RelPath, Digest>, Vec<Utf8PathBuf>)> {
         if let Some(worktree) = WorktreeDir::open(self.worktree)? {
             worktree.remove(FILE, |content| self.wrote(content) && content != texts.env.as_bytes())?;
         }
-        let Some(files) = &texts.slot else { return Ok(before.clone()) };
+        let Some(files) = &texts.slot else { return Ok((before.clone(), Vec::new())) };
+        let mut backups = Vec::new();
         let mut listed: BTreeMap<RelPath, Digest> =
             files.iter().map(|(path, file)| (path.clone(), file.digest)).collect();
         for (path, digest) in before.iter().filter(|(path, digest)| listed.get(*path) != Some(*digest)) {
@@ -88,38 +89,45 @@ impl Site<'_> {
                 match before.get(&path) {
                     // What was listed stays so: the release is to name it.
                     Some(before) => drop(listed.insert(path, *before)),
-                    None if self.set_aside(&path)? => {}
-                    None => drop(listed.remove(&path)),
+                    None => match self.set_aside(&path)? {
+                        Some(backup) => backups.push(backup),
+                        None => drop(listed.remove(&path)),
+                    },
                 }
             }
         }
-        Ok(listed)
+        Ok((listed, backups))
     }
 
-    /// Writes what is listed and not there yet. The claim is durable by then, and what a power cut takes of its files comes
+    /// Writes what is listed and not there yet. Which files stay as somebody changed them. The claim is durable by then, and what a power cut takes of its files comes
     /// back when the slot is claimed again.
     ///
     /// # Errors
     /// What keeps it from being written; the claim stands, and claiming again completes it.
-    pub fn write(&self, listed: &BTreeMap<RelPath, Digest>, texts: &Texts) -> Result<()> {
+    pub fn write(&self, listed: &BTreeMap<RelPath, Digest>, texts: &Texts) -> Result<Vec<Utf8PathBuf>> {
+        let mut left = Vec::new();
         if let Some(worktree) = WorktreeDir::open(self.worktree)? {
             match worktree.read(FILE)? {
                 Found::Nothing => drop(worktree.write_new(FILE, &texts.env)?),
                 Found::Other(Obstacle::Forbidden) => {
                     bail!("`{}` may not be read", self.worktree.join(FILE));
                 }
-                // As it should be, or its owner's.
-                Found::This(_) | Found::Other(_) => {}
+                Found::This(content) if content == texts.env.as_bytes() => {}
+                Found::This(_) | Found::Other(_) => left.push(self.worktree.join(FILE)),
             }
         }
         for (path, file) in texts.slot.iter().flatten().filter(|(path, _)| listed.contains_key(*path)) {
-            if matches!(self.in_slot(path, file.digest)?, Place::Free)
-                && let Some(dir) = SlotFiles::open(self.root, self.slot)?
-            {
-                dir.add(&NewFile { path, text: &file.text, mode: file.mode })?;
+            match self.in_slot(path, file.digest)? {
+                Place::Ours => {}
+                Place::Theirs => left.push(self.path(path)),
+                Place::Free => {
+                    if let Some(dir) = SlotFiles::open(self.root, self.slot)? {
+                        dir.add(&NewFile { path, text: &file.text, mode: file.mode })?;
+                    }
+                }
             }
         }
-        Ok(())
+        Ok(left)
     }
 
     /// Keeps the worktree's file out of what git shows.
@@ -142,20 +150,24 @@ impl Site<'_> {
         }
         for (path, digest) in &claim.files {
             if !self.remove_from_slot(path, *digest)? {
-                left.push(self.root.root().path().join(self.slot.directory()).join(path.as_path()));
+                left.push(self.path(path));
             }
         }
         Ok(left)
     }
 
     /// Moves a file that nobody's claim lists to the backups: one of a claim that the registry forgot, or that was changed.
-    /// Says whether it is gone.
-    fn set_aside(&self, path: &RelPath) -> Result<bool> {
-        let Found::This(digest) = in_slot(self.root.root(), self.slot, path)? else { return Ok(false) };
-        let Some(dir) = SlotFiles::open(self.root, self.slot)? else { return Ok(true) };
-        dir.back_up(path, digest)?;
+    /// Where it is now; `None` if it is no file.
+    fn set_aside(&self, path: &RelPath) -> Result<Option<Utf8PathBuf>> {
+        let Found::This(digest) = in_slot(self.root.root(), self.slot, path)? else { return Ok(None) };
+        let Some(dir) = SlotFiles::open(self.root, self.slot)? else { return Ok(None) };
+        let backup = dir.back_up(path, digest)?;
         dir.remove(path, Some(digest))?;
-        Ok(true)
+        Ok(Some(backup))
+    }
+
+    fn path(&self, path: &RelPath) -> Utf8PathBuf {
+        self.root.root().path().join(self.slot.directory()).join(path.as_path())
     }
 
     /// Says whether the file is gone.
@@ -201,13 +213,22 @@ pub fn check(root: &Root, worktree: &Utf8Path) -> Result<()> {
             Found::Nothing => format!("`{dir}` may not be written to"),
             Found::This(_) => {
                 format!(
-                    "`{path}` is there, where the slot's variables go, and is not of this pool: move it away"
+                    "`{path}` is there, where the slot's variables go, and is not as this pool wrote it: move it away"
                 )
             }
             Found::Other(obstacle) => format!("`{path}` is {obstacle}: move it away"),
         },
     };
     Err(Fault::refused(format!("nothing was claimed: {why}")).into())
+}
+
+/// Takes back the env file of a worktree that holds no slot, if one is there that is as this pool wrote it.
+///
+/// # Errors
+/// What keeps it from being removed.
+pub fn tidy(root: &LockedRoot, worktree: &Utf8Path) -> Result<()> {
+    let dir = WorktreeDir::open(worktree)?;
+    dir.map_or(Ok(()), |dir| dir.remove(FILE, |content| is_env_file(root.root().path(), content)).map(drop))
 }
 
 /// The env file in a worktree: the variables of a slot, after a line that says where they are from and tells whether the

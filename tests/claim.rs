@@ -123,6 +123,10 @@ fn a_submodule_is_part_of_the_worktree_that_it_is_in() {
     assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/feature", "~/main"]);
     assert!(machine.exists("~/feature/.env.sandbox") && !machine.exists("~/feature/lib/.env.sandbox"));
     assert_eq!(git(&machine, "~/feature", "status --porcelain"), "");
+    // A worktree of its own repository is one, wherever it is.
+    git(&machine, "~/main/lib", "worktree add --quiet -b own ../../main/own");
+    assert!(machine.exists("~/main/own/.git"));
+    run_in(&machine, "~/main/own", "status").exits(0).prints("/main/own");
     // A submodule without a worktree around it stands for itself.
     run_in(&machine, "~/main", "release").exits(0);
     std::fs::rename(machine.path("~/main/lib"), machine.path("~/lib")).expect("a move");
@@ -163,6 +167,9 @@ fn for_names_a_worktree_by_any_directory_in_it() {
     run_in(&machine, "~/tree/below", "env").exits(0).prints("KINFRA_SLOT='1'");
     run_in(&machine, "~/tree", "claim --for below").exits(0).prints("Slot 1 (only) is yours already");
     machine.kinfra("claim --for link").exits(0).prints("Slot 1 (only) is yours already");
+    // The spec there comes before the one here.
+    machine.write("~/shop/slots.toml", machine.read("slots.toml").replace("~/pool", "~/shops"));
+    machine.kinfra("claim --for ../home/shop").exits(3).says("/shop/slots.toml in `").says("/shops` yet");
     make_dirs(&machine, &["~/plain/below"]);
     machine.kinfra("claim --for ../home/plain/below").exits(0);
     assert_eq!(holder(&machine, "2"), "~/plain/below");

@@ -250,7 +250,7 @@ fn a_file_that_is_not_fit_for_use_is_refused_with_the_reason() {
         .exits(4)
         .says("`A` cannot be written: the value has the control character");
     machine.remove(ENV_FILE);
-    machine.kinfra("env").exits(4).says(".env.sandbox` is not there: `kinfra apply` restores it");
+    machine.kinfra("env").exits(4).says(".env.sandbox` is not there: `kinfra plan` says how it comes back");
     std::os::unix::fs::symlink("/etc/passwd", machine.path(ENV_FILE)).expect("a link");
     machine.kinfra("env").exits(4).says(".env.sandbox` is a symbolic link").never_says("root:");
     machine.remove("~/pool/slot-1");

@@ -183,7 +183,7 @@ fn what_is_no_lease_is_refused() {
 #[test]
 fn renew_prolongs_a_lease_also_one_that_has_run_out() {
     let machine = applied();
-    machine.kinfra("renew").exits(4).says("/project` holds no slot: `kinfra claim` takes one");
+    machine.kinfra("renew").exits(3).says("/project` holds no slot: `kinfra claim` takes one");
     machine.kinfra("claim").exits(0);
     let before = machine.tree();
     machine.kinfra("renew").exits(0).prints("Slot 1 is yours until it is released: its claim has no lease\n");
@@ -236,11 +236,14 @@ fn a_late_release_frees_nobody_else_s_slot() {
     run_in(&machine, "~/other", &format!("release 1 --claim-id {old}")).exits(4).says(&over);
     machine.kinfra(&format!("release 1 --claim-id {new} --force")).exits(64).says("cannot be used with");
     assert_eq!(machine.tree(), before);
-    // With the right id it does not matter who comes, and once more is fine.
-    machine
-        .kinfra(&format!("release --claim-id {new}"))
-        .exits(0)
-        .prints("Released slot 1, which was held by ");
+    // With the right id it does not matter who comes or from where, and once more is fine.
+    let elsewhere = |arguments: &str| {
+        Run::of(
+            machine.command(&format!("{arguments} --claim-id {new}")).current_dir(machine.path("~/other")),
+        )
+    };
+    elsewhere("renew --lease 1h").exits(0).prints("Slot 1 is yours for 1h");
+    elsewhere("release").exits(0).prints("Released slot 1, which was held by ");
     machine.kinfra(&format!("release 1 --claim-id {new}")).exits(0).prints("Slot 1 is free already");
 }
 
@@ -287,7 +290,30 @@ fn a_worktree_finds_its_slot_on_a_branch_without_the_spec() {
         .says("/elsewhere` yet: `kinfra apply` creates it");
     machine.kinfra("release").exits(0).prints("Released slot 1");
     // Then there is only the embedded pool.
-    machine.kinfra("release").exits(0).prints("` holds no slot\n").says("note: there is no pool in `");
+    machine.kinfra("release").exits(0).prints("` holds no slot\n").says("note: there is no pool of ");
+}
+
+#[test]
+fn a_pool_that_cannot_be_read_is_not_taken_for_none() {
+    let machine = applied();
+    machine.kinfra("claim").exits(0);
+    machine.remove("slots.toml");
+    let (path, whole) = ("~/pool/registry.json", machine.read("~/pool/registry.json"));
+    machine.write(path, &whole[..whole.len() / 2]);
+    let before = machine.tree();
+    for verb in ["claim", "release", "renew", "env", "exec -- true", "status", "slots", "reap"] {
+        let refused = machine.kinfra(verb).exits(5).says("a pool that may have this worktree's claim");
+        refused.says("/pool/registry.json` is corrupt: ");
+    }
+    machine.remove(path);
+    machine.kinfra("status").exits(5).says("/pool/registry.json` vanished");
+    machine.write(path, &whole[..whole.len() / 2]);
+    machine.set_mode(path, 0o600);
+    assert_eq!(machine.tree(), before);
+    // Who says which pool is meant is not kept from another.
+    machine.kinfra("status --root ../home/other").exits(0);
+    machine.write(path, whole);
+    machine.kinfra("release").exits(0).prints("Released slot 1");
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn plan_shows_the_import_and_apply_does_it() {
     let plan = machine.kinfra("plan").exits(0).prints(line).prints("Plan: 6 to add");
     machine.kinfra("plan --detailed-exitcode").exits(2);
     machine.kinfra("apply --dry-run").exits(0).prints_exactly(&plan.stdout);
-    machine.kinfra("claim").exits(3).says("there is no pool in ");
+    machine.kinfra("claim").exits(3).says("there is no pool of the embedded slots.toml in ");
     machine.kinfra("doctor").exits(0).prints("registry: not there yet: `kinfra apply` imports `");
     assert_eq!(machine.tree(), before);
 

@@ -80,7 +80,7 @@ fn nobody_overtakes_and_nobody_waits_for_the_dead() {
     first.signal(Signal::STOP);
     let second = Waiter::start(&machine, "~/b", "--wait");
     run_in(&machine, "~/h1", "release").exits(0);
-    let before = machine.tree();
+    let before = machine.read("~/pool/registry.json");
     let first_dir = machine.path("~/a").canonicalize().expect("a directory");
     let queued = run_in(&machine, "~/c", "claim").exits(3).says(&format!(
         "2 waited before, and it is the turn of `{}`: `kinfra claim --wait` queues",
@@ -88,7 +88,7 @@ fn nobody_overtakes_and_nobody_waits_for_the_dead() {
     ));
     queued.says("\n  slot 1 is free\n");
     run_in(&machine, "~/c", "claim --slot 1").exits(3).says("2 waited before");
-    assert_eq!(machine.tree(), before);
+    assert_eq!(machine.read("~/pool/registry.json"), before);
     // Whoever holds a slot keeps it, whoever waits.
     run_in(&machine, "~/h2", "claim").exits(0).prints("Slot 2 (only) is yours already");
     first.signal(Signal::KILL);
@@ -169,12 +169,70 @@ fn who_does_not_come_is_passed_over_until_he_comes_back() {
     // He has kept his place.
     asleep.signal(Signal::CONT);
     let ticket = machine.path("~/pool/.queue/1");
-    until("he is back", || !std::fs::read_to_string(&ticket).expect("his ticket").contains("passed over"));
+    until("he is back", || !std::fs::read_to_string(&ticket).expect("his ticket").contains("called "));
     let last = Waiter::start(&machine, "~/h1", "--wait");
     run_in(&machine, "~/c", "release").exits(0);
     asleep.ends().exits(0).prints("Claimed slot 2");
     run_in(&machine, "~/b", "release").exits(0);
     last.ends().exits(0).prints("Claimed slot 1");
+}
+
+#[test]
+fn who_does_not_come_when_called_keeps_nobody_from_a_slot() {
+    let machine = full();
+    let asleep = Waiter::start(&machine, "~/a", "--wait");
+    asleep.signal(Signal::STOP);
+    run_in(&machine, "~/h1", "release").exits(0);
+    run_in(&machine, "~/c", "claim").exits(3).says("1 waited before, and it is the turn of ");
+    run_in(&machine, "~/c", "claim").exits(3);
+    // Ten seconds later.
+    let ticket = "~/pool/.queue/1";
+    let text = machine.read(ticket);
+    let (ours, called) = text.split_once("called ").expect("he was called");
+    let called: u64 = called.trim_end().parse().expect("a time, once");
+    machine.write(ticket, format!("{ours}called {}\n", called - 11));
+    run_in(&machine, "~/c", "claim").exits(0).prints("Claimed slot 1");
+    asleep.signal(Signal::CONT);
+    run_in(&machine, "~/c", "release").exits(0);
+    asleep.ends().exits(0).prints("Claimed slot 1");
+}
+
+#[test]
+fn the_dead_are_not_counted_and_those_whose_time_is_over_are_named() {
+    let machine = full();
+    let [first, second] = ["~/a", "~/b"].map(|directory| Waiter::start(&machine, directory, "--wait"));
+    first.signal(Signal::KILL);
+    first.ends();
+    let third = Waiter::start(&machine, "~/c", "--wait");
+    assert_eq!(third.said, "Waiting for a free slot: 1 before in the queue\n");
+    for waiter in [second, third] {
+        waiter.signal(Signal::INT);
+        waiter.ends().exits(130);
+    }
+    machine.remove("~/h2");
+    run_in(&machine, "~/h1", "claim --lease 1s").exits(0);
+    thread::sleep(Duration::from_millis(1100));
+    let full = run_in(&machine, "~/a", "claim").exits(3).says("has run out: `kinfra reap` releases it\n");
+    full.says(", which is gone: `kinfra reap` releases it\n");
+}
+
+#[test]
+#[ignore = "takes ten seconds: so long is somebody given to come"]
+fn who_waits_for_a_slot_that_is_fit_for_use_is_not_passed_over() {
+    let machine = full();
+    let waiters = ["~/a", "~/b", "~/c"].map(|directory| Waiter::start(&machine, directory, "--wait"));
+    let _busy = std::net::TcpListener::bind("127.0.0.1:8001").expect("the port of slot 1 is free");
+    run_in(&machine, "~/h1", "release").exits(0);
+    thread::sleep(Duration::from_secs(12));
+    run_in(&machine, "~/h2", "release").exits(0);
+    let [first, second, third] = waiters;
+    let served = first.ends().exits(0).prints("Claimed slot 2").says("Passed over slot 1: its port 8001");
+    served.never_says("does not come");
+    assert_eq!(holder(&machine, "2"), "~/a");
+    for waiter in [second, third] {
+        waiter.signal(Signal::INT);
+        waiter.ends().exits(130).never_says("does not come");
+    }
 }
 
 #[test]

@@ -75,10 +75,33 @@ fn what_git_still_lists_and_may_come_back_is_left_alone() {
     fs::rename(machine.path("~/elsewhere"), machine.path("~/trees")).expect("moved worktrees");
     // Whoever works in a worktree that git moved goes on with the slot: its env file went along.
     git(&machine, &["worktree", "move", "../trees/two", "../trees/three"]);
-    let moved = machine.kinfra("reap --auto-approve").exits(0).says("Reap complete! 1 released.");
-    moved.prints("Slot 2 is held by ").prints("git has moved its directory, and it goes on with the slot");
-    git(&machine, &["worktree", "remove", "../trees/three"]);
     machine.kinfra("reap --auto-approve").exits(0).says("Reap complete! 1 released.");
+    git(&machine, &["worktree", "remove", "--force", "../trees/three"]);
+    machine.kinfra("reap --auto-approve").exits(0).says("Reap complete! 1 released.");
+}
+
+#[test]
+fn a_worktree_that_git_moves_takes_its_slot_along() {
+    let machine = with_worktrees();
+    git(&machine, &["worktree", "move", "../trees/two", "../trees/moved"]);
+    run_in(&machine, "~/trees/moved", "status").exits(0).prints("Slot 2 (only) is yours");
+    run_in(&machine, "~/trees/moved", "env").exits(0).prints("KINFRA_SLOT='2'");
+    machine.kinfra("slots").exits(0).prints("  moved  ");
+    assert_eq!(holder(&machine, "2"), "~/trees/two", "reading verbs write nothing");
+    // Another one where it was is another.
+    git(&machine, &["worktree", "add", "--quiet", "-b", "other", "../trees/two"]);
+    run_in(&machine, "~/trees/two", "status").exits(0).prints("holds no slot");
+    run_in(&machine, "~/trees/two", "claim").exits(3).says("/trees/moved since ");
+    run_in(&machine, "~/trees/moved", "claim").exits(0).prints("Slot 2 (only) is yours already");
+    assert_eq!(holder(&machine, "2"), "~/trees/moved");
+    run_in(&machine, "~/trees/moved", "release").exits(0).prints("Released slot 2");
+    assert!(!machine.exists("~/trees/moved/.env.sandbox"));
+    run_in(&machine, "~/trees/two", "claim").exits(0).prints("Claimed slot 2");
+    // A worktree that is made anew under the name that git had for it is not the old one, which is gone.
+    git(&machine, &["worktree", "remove", "--force", "../trees/one"]);
+    git(&machine, &["worktree", "add", "--quiet", "-b", "again", "../one"]);
+    run_in(&machine, "~/one", "status").exits(0).prints("holds no slot");
+    machine.kinfra("reap --dry-run").exits(0).prints("Would release slot 1, ");
 }
 
 #[test]

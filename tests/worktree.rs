@@ -95,7 +95,7 @@ fn a_root_that_was_moved_knows_what_it_wrote() {
     machine.kinfra("apply --root ../home/other").exits(0);
     let env = machine.read(ENV);
     let mut other = machine.command("claim --root ../home/other --for ../home/tree");
-    crate::support::Run::of(&mut other).exits(4).says("is not of this pool: move it away");
+    crate::support::Run::of(&mut other).exits(4).says("is not as this pool wrote it: move it away");
     std::fs::rename(machine.path("~/pool"), machine.path("~/moved")).expect("a move");
     machine.edit_spec("~/pool", "~/moved");
     machine.kinfra("apply").exits(0);
@@ -115,9 +115,12 @@ type Spoil = fn(&Machine);
 fn what_kinfra_did_not_write_is_never_overwritten() {
     let machine = applied();
     let spoil: [(&str, Spoil); 3] = [
-        ("is there, where the slot's variables go, and is not of this pool: move it away", |machine| {
-            machine.write(ENV, "MINE=1\n");
-        }),
+        (
+            "is there, where the slot's variables go, and is not as this pool wrote it: move it away",
+            |machine| {
+                machine.write(ENV, "MINE=1\n");
+            },
+        ),
         ("is a directory: move it away", |machine| fs::create_dir(machine.path(ENV)).expect("a directory")),
         ("is a symbolic link: move it away", |machine| {
             symlink(machine.path("~/elsewhere"), machine.path(ENV)).expect("a link");
@@ -136,7 +139,7 @@ fn what_kinfra_did_not_write_is_never_overwritten() {
     let mut other = machine.command("apply --root");
     Run::of(other.arg(machine.path("~/other"))).exits(0);
     let mut other = machine.command("claim --for ../home/tree --root");
-    Run::of(other.arg(machine.path("~/other"))).exits(4).says("is not of this pool: move it away");
+    Run::of(other.arg(machine.path("~/other"))).exits(4).says("is not as this pool wrote it: move it away");
 }
 
 #[test]
@@ -146,15 +149,18 @@ fn what_was_changed_stays_and_is_named() {
     let env = machine.read(ENV) + "MINE=1\n";
     machine.write(ENV, &env);
     machine.write(OVERRIDE, "mine\n");
-    // Whoever holds the slot goes on with it.
-    run_in(&machine, "~/tree", "claim").exits(0);
+    // Whoever holds the slot goes on with it, and is told.
+    let again =
+        run_in(&machine, "~/tree", "claim").exits(0).says("/tree/.env.sandbox, which was changed since");
+    again.says("/slot-1/docker-compose.override.yml, which was changed since");
     let released =
         run_in(&machine, "~/tree", "release").exits(0).says("/tree/.env.sandbox, which was changed since");
     released.says("/slot-1/docker-compose.override.yml, which was changed since");
     assert_eq!([machine.read(ENV), machine.read(OVERRIDE)], [env, "mine\n".to_owned()]);
     // The next one's code is mounted, and what was there is kept.
     fs::create_dir(machine.path("~/next")).expect("a worktree");
-    run_in(&machine, "~/next", "claim").exits(0).prints("Claimed slot 1");
+    let next = run_in(&machine, "~/next", "claim").exits(0).prints("Claimed slot 1");
+    next.says("Kept what was there as ").says("/pool/backups/slot-1/docker-compose.override.yml.");
     assert!(machine.read(OVERRIDE).contains("/next\"\n"));
     let backups = fs::read_dir(machine.path("~/pool/backups/slot-1")).expect("backups");
     let kept: Vec<_> =
@@ -166,6 +172,19 @@ fn what_was_changed_stays_and_is_named() {
     let why = "its docker-compose.override.yml is not a file: move it away";
     run_in(&machine, "~/next", "claim --slot 1").exits(4).says(why);
     run_in(&machine, "~/next", "claim").exits(0).prints("Claimed slot 2");
+}
+
+#[test]
+fn a_worktree_without_a_slot_gives_back_what_the_registry_forgot() {
+    let machine = applied();
+    let before = machine.read("~/pool/registry.json");
+    run_in(&machine, "~/tree", "claim").exits(0);
+    machine.write("~/pool/registry.json", before);
+    run_in(&machine, "~/tree", "release").exits(0).prints("` holds no slot\n");
+    assert!(!machine.exists(ENV));
+    machine.write(ENV, "MINE=1\n");
+    run_in(&machine, "~/tree", "release").exits(0);
+    assert_eq!(machine.read(ENV), "MINE=1\n");
 }
 
 #[test]

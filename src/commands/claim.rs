@@ -5,13 +5,13 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::fitness::Fitness;
 use super::held::env_text;
 use super::pool::Declared;
 use super::wait::wait;
-use super::worktree::{PoolOf, holder, pool_of, this_worktree, worktree_of};
+use super::worktree::{PoolOf, claims, holder, pool_for, pool_of, this_worktree, worktree_of};
 use super::{pool, print, say};
 use crate::cli::ClaimArgs;
 use crate::environment::FILE;
@@ -22,7 +22,7 @@ use crate::host::root::Root;
 use crate::host::signals::Interrupt;
 use crate::invocation::Invocation;
 use crate::lease::{self, Ahead, Application, Denied, Grant, Sizes, Wish};
-use crate::observe::{Unfit, registry};
+use crate::observe::{self, Unfit, followed, registry};
 use crate::registry::{Claim, ClaimId, Entry, Lease, Registry, Time};
 use crate::report::{self, Paths};
 use crate::slot::SlotId;
@@ -30,18 +30,21 @@ use crate::worktree::{self, Site, Texts};
 
 pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     let owner = owner(args, invocation)?;
-    let pool = pool_of(&owner, &args.pool, invocation)?;
+    let find = if args.owner.is_some() { pool_for } else { pool_of };
+    let pool = find(&owner, &args.pool, invocation)?;
     let wish = match (&args.profile, args.slot) {
         (Some(profile), _) => Wish::AtLeast(profile.clone()),
         (None, Some(slot)) => Wish::Slot(slot),
         (None, None) => Wish::Any,
     };
     let claimant = Claimant { args, invocation, owner, pool: &pool, wish };
-    let Granted { grant, entry, passed_over } = match args.wait {
+    let Granted { grant, entry, passed_over, backups, left } = match args.wait {
         None => claimant.ask(Asking::Once)?.map_err(|refusal| refusal.error)?,
         Some(patience) => wait(&claimant, patience)?,
     };
     say(&report::claim::passed_over(&passed_over))?;
+    say(&report::claim::backups(&backups))?;
+    say(&report::claim::left(&left))?;
     print(&if args.json {
         report::claim::json(grant, &entry)
     } else {
@@ -93,6 +96,10 @@ pub(super) struct Granted {
     entry: Entry,
     /// What is wrong with slots that were looked at.
     passed_over: BTreeMap<SlotId, Unfit>,
+    /// Where the copies are of what stood in the place of the claim's files.
+    backups: Vec<Utf8PathBuf>,
+    /// Files of the claim that somebody changed: they are not of the slot as it is.
+    left: Vec<Utf8PathBuf>,
 }
 
 /// Why a claimant got nothing.
@@ -115,11 +122,11 @@ impl Claimant<'_> {
             }
         };
         let own = ticket.as_deref().and_then(Option::as_ref);
-        let root = applied(&self.pool.root)?.ok_or_else(|| no_pool(&self.pool.root))?;
+        let root = self.pool.applied()?.ok_or_else(|| self.pool.missing())?;
         let locked = root.lock(&policy)?;
-        let (registry, text) = registry(locked.root())?;
-        let files = self.pool.declared.iter().flat_map(|declared| &declared.spec.claim);
-        let fitness = Fitness::new(locked.root(), &registry, files.map(|file| file.path.get_ref()).collect());
+        let (found, text) = registry(locked.root())?;
+        let registry = followed(found.clone());
+        let fitness = self.fitness(locked.root(), &registry);
         let fit = |slot| fitness.is_fit(slot, &self.wish);
         let sizes = &self.sizes();
         let is_free = |wish: &Wish, ahead: &[Wish]| {
@@ -145,18 +152,22 @@ impl Claimant<'_> {
         fitness.check()?;
         let grant = match grant {
             Ok(grant) => grant,
-            Err(Denied::Full) if registry.slots.is_empty() => return Err(no_pool(&self.pool.root).into()),
+            Err(Denied::Full) if registry.slots.is_empty() => return Err(self.pool.missing().into()),
             Err(denied) => {
                 let may_pass = matches!(denied, Denied::Full | Denied::Queued | Denied::Taken(_));
                 let before = queue::length(own, locked.root())?;
+                if let (Denied::Queued, Some(next)) = (&denied, &ahead.next) {
+                    queue::call(&locked, next)?;
+                }
                 if let Some(none @ None) = ticket.filter(|_| may_pass) {
                     // Not to learn it after hours.
                     worktree::check(locked.root(), &self.owner)?;
                     *none = Some(queue::join(&locked, &self.wish.to_string(), self.owner.as_str())?);
                 }
                 let next = ahead.next.map(|waiter| (before, waiter.owner));
-                let message =
-                    report::claim::denied(&denied, &self.owner, &registry, next, |slot| fitness.unfit(slot));
+                let unfit = |slot| fitness.unfit(slot);
+                let standing = |claim: &Claim| lease::standing(claim, now, observe::worktree(claim));
+                let message = report::claim::denied(&denied, &self.owner, &registry, next, unfit, standing);
                 return Ok(Err(Refusal { error: fault(&denied, message).into(), may_pass }));
             }
         };
@@ -167,15 +178,15 @@ impl Claimant<'_> {
         if let Grant::New(_) = grant {
             worktree::check(locked.root(), &self.owner)?;
         }
-        let mut files = BTreeMap::new();
+        let (mut files, mut backups) = (BTreeMap::new(), Vec::new());
         if let Some(claim) = &mut entry.claim {
-            files = site.prepare(&claim.files, &texts)?;
+            (files, backups) = site.prepare(&claim.files, &texts)?;
             claim.files.clone_from(&files);
         }
-        if claimed != registry {
+        if claimed != found {
             locked.save_registry(text.as_deref(), &claimed.to_text()?)?;
         }
-        site.write(&files, &texts).with_context(|| {
+        let left = site.write(&files, &texts).with_context(|| {
             format!("slot {slot} is claimed, but not all of its files are written: run again")
         })?;
         if let Err(error) = site.exclude_from_git() {
@@ -184,19 +195,20 @@ impl Claimant<'_> {
         let mut entry = claimed.slots.remove(&slot).context("the claimed slot is not in the registry")?;
         // The root may have moved since the entry was written.
         entry.provisioned.infrastructure_path = self.pool.root.join(slot.directory()).into_string();
-        Ok(Ok(Granted { grant, entry, passed_over: fitness.passed_over() }))
+        Ok(Ok(Granted { grant, entry, passed_over: fitness.passed_over(), backups, left }))
     }
 
     /// How it looks for the holder of a ticket. Takes no lock.
     pub(super) fn outlook(&self, ticket: &Ticket) -> Result<Outlook> {
         let Some(root) = Root::open(&self.pool.root)? else { return Ok(Outlook::Served) };
-        let (registry, _) = registry(&root)?;
+        let (registry, _) = claims(&root)?;
         if self.holds(&registry) {
             return Ok(Outlook::Served);
         }
         let sizes = &self.sizes();
-        let is_free =
-            |wish: &Wish, ahead: &[Wish]| lease::choose(&registry, wish, sizes, ahead, |_| true).is_ok();
+        let fitness = self.fitness(&root, &registry);
+        let fit = |slot| fitness.is_fit(slot, &self.wish);
+        let is_free = |wish: &Wish, ahead: &[Wish]| lease::choose(&registry, wish, sizes, ahead, fit).is_ok();
         let queue = queue::ahead_of(Some(ticket), &root)?;
         let queue = queue.map(|waiter| waiter.map(|waiter| (Wish::parse(&waiter.wish), waiter.number)));
         let ahead = Ahead::of(&self.wish, queue, is_free)?;
@@ -205,6 +217,11 @@ impl Claimant<'_> {
             Some(next) => Outlook::Behind(next),
             None => Outlook::Full,
         })
+    }
+
+    fn fitness<'b>(&'b self, root: &'b Root, registry: &'b Registry) -> Fitness<'b> {
+        let files = self.pool.declared.iter().flat_map(|declared| &declared.spec.claim);
+        Fitness::new(root, registry, files.map(|file| file.path.get_ref()).collect())
     }
 
     /// Whether the owner holds a slot already.
@@ -278,14 +295,4 @@ fn owner(args: &ClaimArgs, invocation: &Invocation) -> Result<Utf8PathBuf> {
     } else {
         Err(refuse("it is not a directory").into())
     }
-}
-
-/// The root of a pool that was applied. In any other directory there is nothing to claim, and nothing is written.
-pub(super) fn applied(path: &Utf8Path) -> Result<Option<Root>> {
-    let Some(root) = Root::open(path)? else { return Ok(None) };
-    Ok(root.registry()?.is_some().then_some(root))
-}
-
-pub(super) fn no_pool(root: &Utf8Path) -> Fault {
-    Fault::no_slot(format!("there is no pool in `{root}` yet: `kinfra apply` creates it"))
 }

@@ -9,12 +9,11 @@ use clap_complete::env::Shells;
 use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate};
 
 use super::print;
-use super::worktree::{PoolOf, pool_here};
+use super::worktree::{PoolOf, claims, pool_here};
 use crate::cli::{Cli, CompletionsArgs, PoolArgs, Verb};
 use crate::fault::Exit;
 use crate::host::root::Root;
 use crate::invocation::Invocation;
-use crate::observe::registry;
 
 /// The variable by which a shell that asks says which it is.
 const VARIABLE: &str = "KINFRA_COMPLETE";
@@ -80,7 +79,7 @@ fn profiles() -> Result<Vec<CompletionCandidate>> {
 /// The slots of the pool, each with what tells it from the others.
 fn slots() -> Result<Vec<CompletionCandidate>> {
     let Some(root) = Root::open(&this_pool()?.root)? else { return Ok(Vec::new()) };
-    let slots = registry(&root)?.0.slots.into_iter();
+    let slots = claims(&root)?.0.slots.into_iter();
     let candidates = slots.enumerate().map(|(place, (id, entry))| {
         let holder = entry
             .claim

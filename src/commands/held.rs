@@ -3,9 +3,8 @@
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::claim::applied;
 use super::release::kept_fault;
-use super::worktree::{PoolOf, holder, pool_of, this_worktree};
+use super::worktree::{PoolOf, claims, holder, pool_of, this_worktree};
 use crate::cli::PoolArgs;
 use crate::dotenv::{self, Variables};
 use crate::environment::{self, FILE};
@@ -16,7 +15,6 @@ use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::invocation::Invocation;
 use crate::lease;
-use crate::observe::registry;
 use crate::registry::Entry;
 use crate::report;
 use crate::slot::{RelPath, SlotId};
@@ -43,9 +41,10 @@ pub(super) struct Held {
 /// What keeps the pool from being found or read.
 pub(super) fn find(args: &PoolArgs, invocation: &Invocation) -> Result<Option<Held>> {
     let owner = this_worktree(invocation)?;
-    let PoolOf { root, name: pool, env_prefix, declared: _, origin: _ } = pool_of(&owner, args, invocation)?;
-    let Some(root) = applied(&root)? else { return Ok(None) };
-    let (mut registry, _) = registry(&root)?;
+    let found = pool_of(&owner, args, invocation)?;
+    let Some(root) = found.applied()? else { return Ok(None) };
+    let PoolOf { root: _, name: pool, env_prefix, declared: _, origin: _ } = found;
+    let (mut registry, _) = claims(&root)?;
     let holder = holder(&registry, &owner).to_owned();
     let slot = lease::held_by(&registry, &holder);
     let entry = slot.and_then(|slot| registry.slots.remove_entry(&slot));
@@ -72,7 +71,7 @@ impl Held {
         let Self { slot, prefix, pool, root, holder, .. } = self;
         let path = root.path().to_owned();
         let locked = root.lock(policy)?;
-        let (mut registry, text) = registry(locked.root())?;
+        let (mut registry, text) = claims(locked.root())?;
         let renewed = lease::renew(&mut registry, &holder, None, None, host::clock::now());
         let renewed =
             renewed.map_err(|kept| kept_fault(&kept, &registry))?.filter(|renewed| *renewed == slot);
@@ -123,7 +122,7 @@ pub(super) fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, pre
         Found::This(content) => String::from_utf8(content.bytes)
             .map_err(|_| unknown(slot, &format!("`{path}` is not UTF-8 text")).into()),
         Found::Nothing if entry.files().any(is_ours) => {
-            Err(unknown(slot, &format!("`{path}` is not there: `kinfra apply` restores it")).into())
+            Err(unknown(slot, &format!("`{path}` is not there: `kinfra plan` says how it comes back")).into())
         }
         Found::Nothing => {
             let variables = environment::of_entry(slot, entry, pool, prefix);

@@ -2,23 +2,23 @@
 
 use anyhow::{Result, anyhow};
 
-use super::claim::{applied, no_pool};
+use super::pool::lock_policy;
 use super::release::give_back;
-use super::worktree::pool_here;
-use super::{approve, pool, print, say};
+use super::worktree::{claims, pool_here};
+use super::{approve, print, say};
 use crate::cli::ReapArgs;
 use crate::fault::{Exit, Fault};
 use crate::host;
 use crate::invocation::Invocation;
 use crate::lease::{self, Reaping};
-use crate::observe::{registry, worktree};
+use crate::observe::worktree;
 use crate::registry::Registry;
 use crate::report;
 
 pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
-    let path = pool_here(&args.pool, invocation)?.root;
-    let root = applied(&path)?.ok_or_else(|| no_pool(&path))?;
-    let shown = judge(&registry(&root)?.0);
+    let pool = pool_here(&args.pool, invocation)?;
+    let root = pool.applied()?.ok_or_else(|| pool.missing())?;
+    let shown = judge(&claims(&root)?.0);
     print(&report::reap::plan(&shown))?;
     // Whoever takes the lock puts in order what a run left that was cut short.
     if args.dry_run || (shown.ends.is_empty() && !root.is_untidy()?) {
@@ -27,8 +27,8 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     if !shown.ends.is_empty() {
         approve::ask("Do you want to release these slots?", args.auto_approve)?;
     }
-    let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra reap"))?;
-    let (mut registry, text) = registry(locked.root())?;
+    let locked = root.lock(&lock_policy(&args.lock, "kinfra reap"))?;
+    let (mut registry, text) = claims(locked.root())?;
     // Whoever renewed, came back or released meanwhile is left alone, and nobody loses a slot that was not shown.
     let mut reaping = judge(&registry).within(&shown);
     if shown.ends.is_empty() {

@@ -3,40 +3,42 @@
 use anyhow::Result;
 use camino::Utf8Path;
 
-use super::claim::{applied, no_pool};
-use super::worktree::{holder, pool_of, this_worktree};
-use super::{pool, print, say};
+use super::pool::lock_policy;
+use super::worktree::{claims, holder, pool_with, this_worktree};
+use super::{print, say};
 use crate::cli::ReleaseArgs;
 use crate::fault::{Exit, Fault};
 use crate::host::root::LockedRoot;
 use crate::invocation::Invocation;
 use crate::lease::{self, Kept};
-use crate::observe::registry;
 use crate::registry::{Claim, Registry};
 use crate::report;
 use crate::slot::SlotId;
-use crate::worktree::Site;
+use crate::worktree::{self, Site};
 
 pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
     let owner = this_worktree(invocation)?;
-    let path = pool_of(&owner, &args.pool, invocation)?.root;
-    let Some(root) = applied(&path)? else {
+    let pool = pool_with(args.claim_id, &owner, &args.pool, invocation)?;
+    let Some(root) = pool.applied()? else {
         if args.slot.is_some() || args.claim_id.is_some() {
-            return Err(no_pool(&path).into());
+            return Err(pool.missing().into());
         }
         // Where nothing was ever claimed there is nothing to give back, which is how it should be.
-        say(&format!("note: {}\n", no_pool(&path)))?;
+        say(&format!("note: {}\n", pool.missing()))?;
         print(&report::claim::released(None, None, &owner))?;
         return Ok(Exit::Done);
     };
-    let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra release"))?;
-    let (mut registry, text) = registry(locked.root())?;
+    let locked = root.lock(&lock_policy(&args.lock, "kinfra release"))?;
+    let (mut registry, text) = claims(locked.root())?;
     let holder = holder(&registry, &owner).to_owned();
     let released = lease::release(&mut registry, &holder, args.slot, args.claim_id, args.force);
     let released = released.map_err(|kept| kept_fault(&kept, &registry))?;
     if let Some((slot, claim)) = &released {
         give_back(&locked, *slot, claim, args.force)?;
         locked.save_registry(text.as_deref(), &registry.to_text()?)?;
+    }
+    if released.is_none() && args.slot.is_none() && args.claim_id.is_none() {
+        worktree::tidy(&locked, &owner)?;
     }
     print(&report::claim::released(released.as_ref(), args.slot, &owner))?;
     Ok(Exit::Done)

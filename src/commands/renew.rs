@@ -3,27 +3,26 @@
 use anyhow::Result;
 use camino::Utf8Path;
 
-use super::claim::{applied, no_pool};
+use super::pool::lock_policy;
+use super::print;
 use super::release::kept_fault;
-use super::worktree::{holder, pool_of, this_worktree};
-use super::{pool, print};
+use super::worktree::{PoolOf, claims, holder, pool_with, this_worktree};
 use crate::cli::RenewArgs;
 use crate::fault::{Exit, Fault};
 use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::invocation::Invocation;
 use crate::lease;
-use crate::observe::registry;
 use crate::registry::{Claim, ClaimId, Span};
 use crate::report;
 use crate::slot::SlotId;
 
 pub(super) fn run(args: &RenewArgs, invocation: &Invocation) -> Result<Exit> {
     let owner = this_worktree(invocation)?;
-    let root = pool_of(&owner, &args.pool, invocation)?.root;
-    let policy = pool::lock_policy(&args.lock, "kinfra renew");
-    let Some((slot, claim)) = renew(&root, &owner, args.claim_id, args.lease, &policy)? else {
-        return Err(Fault::refused(report::claim::holds_none(&owner)).into());
+    let pool = pool_with(args.claim_id, &owner, &args.pool, invocation)?;
+    let policy = lock_policy(&args.lock, "kinfra renew");
+    let Some((slot, claim)) = renew(&pool, &owner, args.claim_id, args.lease, &policy)? else {
+        return Err(Fault::no_slot(report::claim::holds_none(&owner)).into());
     };
     print(&report::claim::renewed(slot, &claim))?;
     Ok(Exit::Done)
@@ -35,14 +34,14 @@ pub(super) fn run(args: &RenewArgs, invocation: &Invocation) -> Result<Exit> {
 /// # Errors
 /// [`Fault`] when there is no pool, the id is an old one, or the lock is not obtained.
 pub(super) fn renew(
-    root: &Utf8Path,
+    pool: &PoolOf,
     owner: &Utf8Path,
     id: Option<ClaimId>,
     length: Option<Span>,
     policy: &LockPolicy<'_>,
 ) -> Result<Option<(SlotId, Claim)>> {
-    let locked = applied(root)?.ok_or_else(|| no_pool(root))?.lock(policy)?;
-    let (mut registry, text) = registry(locked.root())?;
+    let locked = pool.applied()?.ok_or_else(|| pool.missing())?.lock(policy)?;
+    let (mut registry, text) = claims(locked.root())?;
     let before = registry.clone();
     let holder = holder(&before, owner);
     let renewed = lease::renew(&mut registry, holder, id, length, host::clock::now());

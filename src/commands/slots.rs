@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::worktree::pool_here;
+use super::worktree::{claims, pool_here};
 use super::{print, say};
 use crate::cli::SlotsArgs;
 use crate::fault::Exit;
@@ -15,7 +15,7 @@ use crate::host::signals::Interrupt;
 use crate::host::terminal::Screen;
 use crate::invocation::Invocation;
 use crate::lease;
-use crate::observe::{registry, worktree};
+use crate::observe::worktree;
 use crate::registry::{Entry, Time};
 use crate::report::slots::{self, Listed};
 use crate::report::{self, Paths};
@@ -90,7 +90,13 @@ struct View<'a> {
 impl View<'_> {
     fn look(&self, now: Time) -> Result<Vec<Listed>> {
         let Some(root) = Root::open(&self.root)? else { return Ok(Vec::new()) };
-        Ok(registry(&root)?.0.slots.into_iter().map(|(slot, entry)| listed(slot, entry, now)).collect())
+        let slots = claims(&root)?.0.slots.into_iter();
+        let listed = slots.map(|(slot, mut entry)| {
+            // The root may have moved since the entry was written.
+            entry.provisioned.infrastructure_path = self.root.join(slot.directory()).into_string();
+            listed(slot, entry, now)
+        });
+        Ok(listed.collect())
     }
 
     fn text(&self, slots: &[Listed], now: Time) -> String {

@@ -9,6 +9,7 @@ use super::claim::{Asking, Claimant, Granted, Outlook};
 use super::say;
 use crate::fault::Fault;
 use crate::host::clock::{Stopwatch, pause};
+use crate::host::queue::Ticket;
 use crate::host::signals::Interrupt;
 use crate::registry::Span;
 use crate::report;
@@ -31,14 +32,13 @@ pub(super) fn wait(claimant: &Claimant<'_>, patience: Option<Span>) -> Result<Gr
     let is_late = || patience.is_some_and(|patience| waiting.elapsed() >= patience.duration());
     let mut sign = Sign { shown: None, is_redrawn: io::stderr().is_terminal() };
     let mut ticket = None;
-    let (mut was_near, mut absent) = (false, None);
+    let (mut was_near, mut turn) = (false, Turn::default());
     let (mut rest, mut setback) = (Duration::ZERO, PACE);
     loop {
         // Without an end to the patience there is none to that for the lock.
         let left = patience.map_or(Duration::MAX, |span| span.duration().saturating_sub(waiting.elapsed()));
-        let passed_over = absent.take().map(|(number, _): (u64, Stopwatch)| number);
-        let asked =
-            claimant.ask(Asking::InTurn { ticket: &mut ticket, absent: passed_over, left, interrupt });
+        let absent = turn.take_absent();
+        let asked = claimant.ask(Asking::InTurn { ticket: &mut ticket, absent, left, interrupt });
         let refusal = match asked {
             Ok(Err(refusal)) if refusal.may_pass && !is_late() => refusal,
             asked => {
@@ -47,7 +47,7 @@ pub(super) fn wait(claimant: &Claimant<'_>, patience: Option<Span>) -> Result<Gr
             }
         };
         let Some(ticket) = &mut ticket else { return Err(refusal.error) };
-        sign.show(ticket.place()?)?;
+        sign.show(ticket)?;
         let mut looked = Stopwatch::start();
         while !is_late() {
             if interrupt.is_requested() {
@@ -66,28 +66,46 @@ pub(super) fn wait(claimant: &Claimant<'_>, patience: Option<Span>) -> Result<Gr
                 }
                 continue;
             }
-            ticket.come_back()?;
+            ticket.come()?;
             looked = Stopwatch::start();
             match claimant.outlook(ticket)? {
                 Outlook::Served => {
-                    absent = None;
+                    turn = Turn::default();
                     break;
                 }
-                Outlook::Full => absent = None,
-                Outlook::Behind(next) => match &absent {
-                    Some((number, since)) if *number == next => {
-                        if since.elapsed() >= COMING {
-                            break;
-                        }
-                    }
-                    Some(_) | None => absent = Some((next, Stopwatch::start())),
-                },
+                Outlook::Full => turn = Turn::default(),
+                Outlook::Behind(next) => turn.is_of(next),
             }
-            sign.show(ticket.place()?)?;
+            if turn.is_missed() {
+                break;
+            }
+            sign.show(ticket)?;
             // Whoever has waited for long is served a hundredth of that later at most.
             (rest, setback) = ((waiting.elapsed() / 100).clamp(PACE, LOOK), PACE);
         }
         (rest, setback) = (setback, (setback * 2).min(LONGEST_SETBACK));
+    }
+}
+
+/// Whose turn it is, and since when that was seen.
+#[derive(Default)]
+struct Turn(Option<(u64, Stopwatch)>);
+
+impl Turn {
+    fn is_of(&mut self, ticket: u64) {
+        if self.0.is_none_or(|(of, _)| of != ticket) {
+            self.0 = Some((ticket, Stopwatch::start()));
+        }
+    }
+
+    fn is_missed(&self) -> bool {
+        self.0.is_some_and(|(_, since)| since.elapsed() >= COMING)
+    }
+
+    /// The ticket of whoever has missed his turn.
+    fn take_absent(&mut self) -> Option<u64> {
+        let is_missed = self.is_missed();
+        self.0.take().filter(|_| is_missed).map(|(ticket, _)| ticket)
     }
 }
 
@@ -98,13 +116,18 @@ struct Sign {
 }
 
 impl Sign {
-    fn show(&mut self, ahead: usize) -> io::Result<()> {
-        if self.shown == Some(ahead) || (self.shown.is_some() && !self.is_redrawn) {
+    fn show(&mut self, ticket: &Ticket) -> Result<()> {
+        if self.shown.is_some() && !self.is_redrawn {
+            return Ok(());
+        }
+        let ahead = ticket.place()?;
+        if self.shown == Some(ahead) {
             return Ok(());
         }
         self.shown = Some(ahead);
         let line = report::claim::waiting(ahead);
-        say(&if self.is_redrawn { format!("\r\u{1b}[K{line}") } else { format!("{line}\n") })
+        say(&if self.is_redrawn { format!("\r\u{1b}[K{line}") } else { format!("{line}\n") })?;
+        Ok(())
     }
 
     fn clear(&mut self) -> io::Result<()> {

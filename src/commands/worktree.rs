@@ -1,18 +1,19 @@
 //! What the verbs of a worktree begin with: which directory it is, and the pool that it has a slot in.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::pool::{self, Declared};
 use crate::cli::PoolArgs;
+use crate::fault::Fault;
 use crate::host;
 use crate::host::index::Index;
 use crate::host::root::Root;
 use crate::invocation::Invocation;
 use crate::lease;
-use crate::observe::registry;
+use crate::observe::{followed, registry};
 use crate::pools::Entry;
-use crate::registry::Registry;
+use crate::registry::{ClaimId, Registry};
 
 /// A pool as the verbs of a worktree know it.
 #[derive(Debug)]
@@ -30,16 +31,42 @@ pub(super) struct PoolOf {
     pub(super) origin: String,
 }
 
-/// The pool of a worktree: the one that it holds a slot in, whatever is checked out; else the one that the spec declares.
-/// A spec or a root that was named beats the index of pools.
+/// The pool of a worktree: the one that it holds a slot in, whatever is checked out; else the one that the spec here
+/// declares. A spec or a root that was named beats the index of pools.
 ///
 /// # Errors
 /// What keeps the spec from being read, or its root from being one.
 pub(super) fn pool_of(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation) -> Result<PoolOf> {
-    if let Some(noted) = noted(owner, args, invocation) {
-        return Ok(noted);
-    }
-    PoolOf::declared(pool::declared(args, invocation)?, args, invocation)
+    let noted = Noted::with_holder(owner, args, invocation);
+    noted.or_declared(|| pool::declared(args, invocation), args, invocation)
+}
+
+/// [`pool_of`] a worktree that was named: the spec there comes before the one here.
+pub(super) fn pool_for(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation) -> Result<PoolOf> {
+    let declared = || {
+        if pool::named_spec(args).is_none() {
+            let there = Invocation { here: owner.to_owned(), ..invocation.clone() };
+            let declared = pool::declared(args, &there)?;
+            if declared.path.is_some() {
+                return Ok(declared);
+            }
+        }
+        pool::declared(args, invocation)
+    };
+    Noted::with_holder(owner, args, invocation).or_declared(declared, args, invocation)
+}
+
+/// The pool that has the claim with this id, else that of `owner`.
+pub(super) fn pool_with(
+    id: Option<ClaimId>,
+    owner: &Utf8Path,
+    args: &PoolArgs,
+    invocation: &Invocation,
+) -> Result<PoolOf> {
+    let found = id.and_then(|id| {
+        Noted::search(args, invocation, |registry| lease::with_id(registry, id).is_some()).found
+    });
+    found.map_or_else(|| pool_of(owner, args, invocation), Ok)
 }
 
 /// The pool that is shown here, and put in order: the one that the spec here declares. Where there is none, the one in which
@@ -49,12 +76,14 @@ pub(super) fn pool_of(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation
 /// What keeps the spec from being read, or its root from being one.
 pub(super) fn pool_here(args: &PoolArgs, invocation: &Invocation) -> Result<PoolOf> {
     let declared = pool::declared(args, invocation)?;
-    if declared.path.is_none()
-        && let Some(noted) = noted(&this_worktree(invocation)?, args, invocation)
-    {
-        return Ok(noted);
+    if declared.path.is_some() {
+        return PoolOf::declared(declared, args, invocation);
     }
-    PoolOf::declared(declared, args, invocation)
+    Noted::with_holder(&this_worktree(invocation)?, args, invocation).or_declared(
+        || Ok(declared),
+        args,
+        invocation,
+    )
 }
 
 impl PoolOf {
@@ -64,24 +93,92 @@ impl PoolOf {
         let origin = declared.origin.clone();
         Ok(Self { root, name, env_prefix, declared: Some(declared), origin })
     }
-}
 
-/// The pool in the index in which an owner holds a slot. What cannot be read is passed over: `plan` tells of it.
-fn noted(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation) -> Option<PoolOf> {
-    if pool::named_root(args).is_some() || pool::named_spec(args).is_some() {
-        return None;
-    }
-    let files = Index::below(invocation.state.as_deref()?).files().ok()?;
-    files.into_iter().find_map(|(name, text)| {
-        let entry = Entry::parse(&name, &text.ok()?).ok()?;
-        let (registry, _) = registry(&Root::open(entry.root()).ok()??).ok()?;
-        lease::held_by(&registry, holder(&registry, owner))?;
+    fn of(entry: Entry, invocation: &Invocation) -> Self {
         let root = entry.root().to_owned();
         let Entry { pool: name, env_prefix, origin, .. } = entry;
         let spec = origin.spec.as_deref().map(Utf8Path::new);
         let (declared, origin) = (pool::read_again(spec, invocation).ok(), pool::origin(spec, invocation));
-        Some(PoolOf { root, name, env_prefix, declared, origin })
-    })
+        Self { root, name, env_prefix, declared, origin }
+    }
+
+    /// Its root, if the pool was applied. In any other directory there is nothing to claim, and nothing is written.
+    pub(super) fn applied(&self) -> Result<Option<Root>> {
+        let Some(root) = Root::open(&self.root)? else { return Ok(None) };
+        Ok(root.registry()?.is_some().then_some(root))
+    }
+
+    /// That it was not.
+    pub(super) fn missing(&self) -> Fault {
+        let Self { root, origin, .. } = self;
+        Fault::no_slot(format!("there is no pool of {origin} in `{root}` yet: `kinfra apply` creates it"))
+    }
+}
+
+/// What the index of pools tells of a claim.
+#[derive(Default)]
+struct Noted {
+    /// The pool that has it.
+    found: Option<PoolOf>,
+    /// Why another pool cannot be looked at, which may have it.
+    unreadable: Option<Error>,
+}
+
+impl Noted {
+    fn with_holder(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation) -> Self {
+        let holds = |registry: &Registry| lease::held_by(registry, holder(registry, owner)).is_some();
+        Self::search(args, invocation, holds)
+    }
+
+    /// Searches the registries of all pools. A spec or a root that was named needs no search.
+    fn search(args: &PoolArgs, invocation: &Invocation, has: impl Fn(&Registry) -> bool) -> Self {
+        let is_named = pool::named_root(args).is_some() || pool::named_spec(args).is_some();
+        let index = invocation.state.as_deref().filter(|_| !is_named).map(Index::below);
+        let mut noted = Self::default();
+        for (name, text) in index.and_then(|index| index.files().ok()).into_iter().flatten() {
+            // What is no entry is told by `plan`.
+            let Some(entry) = text.ok().and_then(|text| Entry::parse(&name, &text).ok()) else { continue };
+            match Root::open(entry.root()).and_then(|root| root.as_ref().map(claims).transpose()) {
+                Ok(Some((registry, _))) if has(&registry) => {
+                    noted.found = Some(PoolOf::of(entry, invocation));
+                    return noted;
+                }
+                Ok(_) => {}
+                Err(error) => noted.unreadable = Some(error),
+            }
+        }
+        noted
+    }
+
+    /// The pool that was found, else the one that is declared. The embedded one is declared everywhere, and does not stand in
+    /// for a pool that cannot be looked at.
+    fn or_declared(
+        self,
+        declared: impl FnOnce() -> Result<Declared>,
+        args: &PoolArgs,
+        invocation: &Invocation,
+    ) -> Result<PoolOf> {
+        if let Some(found) = self.found {
+            return Ok(found);
+        }
+        let declared = declared()?;
+        match self.unreadable {
+            Some(error) if declared.path.is_none() => Err(error.context(
+                "no slots.toml is here, and a pool that may have this worktree's claim cannot be read",
+            )),
+            _ => PoolOf::declared(declared, args, invocation),
+        }
+    }
+}
+
+/// The registry of a root for those who hold slots, with the text it was read from: worktrees that git has moved hold theirs
+/// under their new paths.
+///
+/// # Errors
+/// [`Fault`] when it cannot be trusted.
+pub(super) fn claims(root: &Root) -> Result<(Registry, Option<String>)> {
+    let (registry, text) = registry(root)?;
+    Ok((followed(registry), text))
 }
 
 /// The directory that stands for whoever runs kinfra: the worktree, else the current directory; by its canonical path.

@@ -5,7 +5,8 @@ use std::io;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use super::fs::{canonical, exists, is_directory, read_named};
+use super::fs::{canonical, exists, is_directory, modified, read_named};
+use crate::registry::Time;
 
 /// The most that git writes into the files that are read here, in bytes.
 const LIMIT: u64 = 64 << 10;
@@ -30,7 +31,8 @@ pub fn top_of(dir: &Utf8Path) -> Result<Option<&Utf8Path>> {
 /// Whether a directory is a submodule's: its repository is below `modules` in that of another (gitsubmodules(7)).
 fn is_submodule(top: &Utf8Path) -> bool {
     let repo = git_dir_of(top).ok().flatten().map(|repo| normal(&repo));
-    repo.is_some_and(|repo| {
+    // A linked worktree of a submodule's repository is wherever somebody made it.
+    repo.filter(|repo| !is_there(&repo.join("commondir"))).is_some_and(|repo| {
         let above = repo.ancestors().filter(|above| above.file_name() == Some("modules"));
         let mut above = above.filter_map(Utf8Path::parent);
         above.any(|above| is_there(&above.join("HEAD")))
@@ -92,7 +94,7 @@ pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
 }
 
 /// What git knows of a linked worktree, as `git worktree list` tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listing {
     /// Git does not know it any more: it was removed.
     Absent,
@@ -101,26 +103,38 @@ pub enum Listing {
     /// Git knows it, and was told to keep it, be it there or not.
     Locked,
     /// Git knows it elsewhere, and it is there.
-    Moved,
+    Moved(Utf8PathBuf),
     /// There is no such repository.
     NoRepo,
 }
 
-/// Looks up a linked worktree by the directory of git's that stands for it. Reads git's own files, which takes no process.
+/// Looks up a linked worktree that was there at some time by the directory of git's that stands for it: one that was made
+/// `since` is another. Reads git's own files, which takes no process.
 ///
 /// # Errors
 /// When they cannot be read: that says nothing about the worktree.
-pub fn listing(entry: &Utf8Path, worktree: &Utf8Path) -> Result<Listing> {
+pub fn listing(entry: &Utf8Path, worktree: &Utf8Path, since: Option<Time>) -> Result<Listing> {
     if !repo_of(entry).map_or(Ok(false), |repo| exists(&repo.join("objects")))? {
         return Ok(Listing::NoRepo);
     }
-    let Some(git) = text_of(entry, "gitdir")? else { return Ok(Listing::Absent) };
-    // Git may have it relative to the entry.
-    let git = normal(&entry.join(git));
-    if git != worktree.join(".git") && exists(&git)? {
-        return Ok(Listing::Moved);
+    match place_of(entry)? {
+        None => return Ok(Listing::Absent),
+        Some((_, made)) if since.is_some_and(|since| made > since) => return Ok(Listing::Absent),
+        Some((place, _)) if place != worktree && exists(&place.join(".git"))? => {
+            return Ok(Listing::Moved(place));
+        }
+        Some(_) => {}
     }
     Ok(if exists(&entry.join("locked"))? { Listing::Locked } else { Listing::Listed })
+}
+
+/// Where git has the linked worktree that a directory of its own stands for, and when it was made.
+fn place_of(entry: &Utf8Path) -> Result<Option<(Utf8PathBuf, Time)>> {
+    let Some(git) = text_of(entry, "gitdir")? else { return Ok(None) };
+    // Git writes this file when it makes the worktree, and never again. The other may be relative to the entry.
+    let made = modified(&entry.join("commondir"))?;
+    let place = normal(&entry.join(git)).parent().map(Utf8Path::to_owned);
+    Ok(place.zip(made))
 }
 
 /// The line in a file of a directory of git's.

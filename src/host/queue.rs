@@ -2,9 +2,9 @@
 //!
 //! Each holds a ticket: a numbered file that says what would do and for whom, locked for as long as its owner lives. Tickets
 //! are made under the root's lock, and appear locked. The kernel unlocks those of the dead, however they died, and whoever
-//! is next removes them. Whoever is far back sleeps until the owner of a ticket some places before his is gone. Somebody who
-//! does not come when it is his turn, because he is suspended, is passed over: a line at the end of his ticket says so until
-//! he takes it back.
+//! is next removes them. Whoever is far back sleeps until the owner of the ticket before his is gone. Somebody who does not come
+//! when it is his turn, because he is suspended, is passed over: whoever finds it his turn calls him, by a line at the end of
+//! his ticket, which he takes back when he comes.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::clock;
 use super::fs::{Dir, Found};
 use super::lock::Pending;
 use super::root::{LockedRoot, Root};
@@ -22,8 +23,10 @@ use crate::slot::FileMode;
 const QUEUE: &str = ".queue";
 /// The most that is read of a ticket, in bytes.
 const LIMIT: u64 = 64 << 10;
-/// The line of somebody who is passed over.
-const PASSED_OVER: &str = "passed over";
+/// What the line begins with that calls somebody; when it was written follows, in seconds since 1970.
+const CALLED: &str = "called ";
+/// For how many seconds somebody has to come who was called.
+const COMING: u64 = 10;
 /// How many are awake at the head of the queue.
 const AWAKE: usize = 1;
 
@@ -47,7 +50,7 @@ impl Drop for Ticket {
 }
 
 impl Ticket {
-    /// How many tickets are before it, those of the dead among them until somebody removes them.
+    /// How many wait before its owner.
     pub fn place(&self) -> Result<usize> {
         count(&self.queue, self.number)
     }
@@ -72,7 +75,7 @@ impl Ticket {
         let numbers = numbers(&self.queue)?.into_iter().rev().filter(|number| *number < self.number);
         let mut awake = 0;
         for number in numbers {
-            if living(&self.queue, number)?.is_some_and(|waiter| !waiter.is_passed_over) {
+            if living(&self.queue, number)?.is_some_and(|waiter| !waiter.is_passed_over()) {
                 awake += 1;
             }
             if awake == AWAKE {
@@ -82,13 +85,13 @@ impl Ticket {
         Ok(None)
     }
 
-    /// Comes back, if its owner was passed over. Says whether he was.
-    pub fn come_back(&self) -> Result<bool> {
+    /// Comes, if its owner was called.
+    pub fn come(&self) -> Result<()> {
         let meta = self.file.metadata().with_context(|| format!("could not examine `{}`", self.path()))?;
         if meta.len() > self.length {
             self.file.set_len(self.length).with_context(|| format!("could not write `{}`", self.path()))?;
         }
-        Ok(meta.len() > self.length)
+        Ok(())
     }
 
     fn path(&self) -> Utf8PathBuf {
@@ -105,7 +108,15 @@ pub struct Waiter {
     pub wish: String,
     /// Who is to hold it, for messages.
     pub owner: String,
-    is_passed_over: bool,
+    /// When he was called, if he has not come.
+    called: Option<u64>,
+}
+
+impl Waiter {
+    /// Whether he was called and did not come, whatever happened to the clock meanwhile.
+    fn is_passed_over(&self) -> bool {
+        self.called.is_some_and(|called| clock::unix_seconds().abs_diff(called) > COMING)
+    }
 }
 
 /// Joins the queue at its end with what would do, for an owner.
@@ -124,7 +135,7 @@ pub fn join(root: &LockedRoot, wish: &str, owner: &str) -> Result<Ticket> {
     Ok(Ticket { queue, number, file, length, sleep: None })
 }
 
-/// How many tickets there are: before a ticket, else in all.
+/// How many wait: before a ticket, else in all.
 pub fn length(ticket: Option<&Ticket>, root: &Root) -> Result<usize> {
     match root.dir().dir(Utf8Path::new(QUEUE))? {
         Found::This(queue) => count(&queue, ticket.map_or(u64::MAX, |ticket| ticket.number)),
@@ -133,7 +144,9 @@ pub fn length(ticket: Option<&Ticket>, root: &Root) -> Result<usize> {
 }
 
 fn count(queue: &Dir, before: u64) -> Result<usize> {
-    Ok(numbers(queue)?.into_iter().filter(|number| *number < before).count())
+    let before = numbers(queue)?.into_iter().filter(|number| *number < before);
+    let living = before.map(|number| Ok(usize::from(living(queue, number)?.is_some())));
+    living.sum()
 }
 
 /// Those who wait and are not passed over, in their order: before a ticket, else all. Looks only as far as it is read.
@@ -165,16 +178,25 @@ fn ahead(
         let queue = queue.as_ref()?;
         match living(queue, number) {
             Ok(None) => bury(queue, number).err().map(Err),
-            Ok(Some(waiter)) => (!waiter.is_passed_over).then_some(Ok(waiter)),
+            Ok(Some(waiter)) => (!waiter.is_passed_over()).then_some(Ok(waiter)),
             Err(error) => Some(Err(error)),
         }
     }))
 }
 
-/// Passes somebody over until he comes back.
+/// Calls somebody whose turn it is, unless that was done: he is passed over if he does not come for long.
+pub fn call(root: &LockedRoot, waiter: &Waiter) -> Result<()> {
+    if waiter.called.is_some() { Ok(()) } else { write_call(root, waiter, clock::unix_seconds()) }
+}
+
+/// Passes somebody over until he comes.
 pub fn pass_over(root: &LockedRoot, waiter: &Waiter) -> Result<()> {
+    write_call(root, waiter, 0)
+}
+
+fn write_call(root: &LockedRoot, waiter: &Waiter, at: u64) -> Result<()> {
     let Found::This(queue) = root.root().dir().dir(Utf8Path::new(QUEUE))? else { return Ok(()) };
-    queue.append(&waiter.number.to_string(), &format!("{PASSED_OVER}\n"))
+    queue.append(&waiter.number.to_string(), &format!("{CALLED}{at}\n"))
 }
 
 /// The numbers of all tickets, in their order.
@@ -201,7 +223,8 @@ fn living(queue: &Dir, number: u64) -> Result<Option<Waiter>> {
             let mut lines = text.lines();
             let mut line = || lines.next().unwrap_or_default();
             let (wish, owner) = (line().to_owned(), line().to_owned());
-            Ok(Some(Waiter { number, wish, owner, is_passed_over: line() == PASSED_OVER }))
+            let called = lines.filter_map(|line| line.strip_prefix(CALLED)?.parse().ok()).min();
+            Ok(Some(Waiter { number, wish, owner, called }))
         }
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("`{}` cannot be locked", path()))

@@ -89,8 +89,9 @@ impl WorktreeDir {
         let is_gone = matches!(&now, Found::This(content) if is_ours(content));
         if is_gone {
             self.dir.remove_file(&temporary)?;
-        } else {
-            self.dir.rename_new(&temporary, &self.dir, name)?;
+        } else if !self.dir.rename_new(&temporary, &self.dir, name)? {
+            let path = self.dir.path();
+            bail!("`{}` was changed twice just now: save `{}`", path.join(name), path.join(&temporary));
         }
         if matches!(now, Found::Other(Obstacle::Forbidden)) {
             bail!("`{}` may not be read", self.dir.path().join(name));

@@ -302,7 +302,8 @@ pub fn held_by(registry: &Registry, owner: &str) -> Option<SlotId> {
     find(registry, |claim| claim.claimed_by == owner)
 }
 
-fn with_id(registry: &Registry, id: ClaimId) -> Option<SlotId> {
+/// The slot whose claim has this id.
+pub fn with_id(registry: &Registry, id: ClaimId) -> Option<SlotId> {
     find(registry, |claim| claim.claim_id == Some(id))
 }
 

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
 use super::{Commas, Paths, printable};
-use crate::lease::{Denied, Grant, Kept};
+use crate::lease::{Denied, Grant, Kept, Standing};
 use crate::observe::Unfit;
 use crate::registry::{Claim, Entry, Registry, Time};
 use crate::repair::UNKNOWN;
@@ -60,19 +60,21 @@ pub fn absent(owner: &str) -> String {
     format!("Passed over `{}`, which waited before and does not come\n", printable(owner))
 }
 
-/// Why an owner gets no slot. `next` is how many waited before, and whose turn it is; `unfit` says what is wrong with a slot.
+/// Why an owner gets no slot. `next` is how many waited before, and whose turn it is; `unfit` says what is wrong with a free
+/// slot, `standing` how it stands with a claim.
 pub fn denied(
     denied: &Denied,
     owner: &Utf8Path,
     registry: &Registry,
     next: Option<(usize, String)>,
     unfit: impl Fn(SlotId) -> Option<Unfit>,
+    standing: impl Fn(&Claim) -> Standing,
 ) -> String {
     match denied {
-        Denied::Full => format!("no slot is free{}", holders(registry, unfit)),
+        Denied::Full => format!("no slot is free{}", holders(registry, unfit, standing)),
         Denied::Queued => {
             let (count, next) = next.unwrap_or_default();
-            let (next, holders) = (printable(&next), holders(registry, unfit));
+            let (next, holders) = (printable(&next), holders(registry, unfit, standing));
             format!(
                 "{count} waited before, and it is the turn of `{next}`: `kinfra claim --wait` queues{holders}"
             )
@@ -91,9 +93,20 @@ pub fn denied(
 }
 
 /// A line for each slot: who holds it since when, or why it cannot be claimed.
-fn holders(registry: &Registry, unfit: impl Fn(SlotId) -> Option<Unfit>) -> String {
+fn holders(
+    registry: &Registry,
+    unfit: impl Fn(SlotId) -> Option<Unfit>,
+    standing: impl Fn(&Claim) -> Standing,
+) -> String {
     let lines = registry.slots.iter().map(|(slot, entry)| match &entry.claim {
-        Some(claim) => format!("\n  slot {slot} is {}", held(claim)),
+        Some(claim) => {
+            let over = match standing(claim) {
+                Standing::Held => "",
+                Standing::Expired => ", and its lease has run out: `kinfra reap` releases it",
+                Standing::Orphaned => ", which is gone: `kinfra reap` releases it",
+            };
+            format!("\n  slot {slot} is {}{over}", held(claim))
+        }
         None => match unfit(*slot) {
             unfit @ Some(_) => format!("\n  slot {slot} is free, but {}", why(*slot, unfit)),
             None => format!("\n  slot {slot} is free"),
@@ -118,6 +131,12 @@ fn why(slot: SlotId, unfit: Option<Unfit>) -> String {
         }
         None => "its files changed just now: run again".to_owned(),
     }
+}
+
+/// Where the copies are of what a claim found in the place of its files.
+pub fn backups(paths: &[Utf8PathBuf]) -> String {
+    let line = |path: &Utf8PathBuf| format!("Kept what was there as {}\n", printable(path.as_str()));
+    paths.iter().map(line).collect()
 }
 
 /// The files of a claim that stay, because somebody changed them.

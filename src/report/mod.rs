@@ -91,7 +91,9 @@ impl<I: Iterator<Item = impl Display> + Clone> Display for Commas<I> {
 
 /// Text of others, with what could steer a terminal written out.
 fn printable(text: &str) -> String {
-    let write = |c: char| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() };
+    // Among them what changes the direction of all that follows (Unicode's bidirectional algorithm, UAX #9).
+    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let write = |c: char| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() };
     text.chars().map(write).collect()
 }
 

@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::fault::Fault;
+use crate::registry::Time;
 use crate::slot::{FileMode, Obstacle};
 
 mod write;
@@ -391,6 +392,18 @@ pub fn is_link(path: &Utf8Path) -> bool {
 /// When the system does not tell.
 pub fn exists(path: &Utf8Path) -> io::Result<bool> {
     stat(path).map(|stat| stat.is_some())
+}
+
+/// When what is at a path was last changed; `None` if nothing is there.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn modified(path: &Utf8Path) -> io::Result<Option<Time>> {
+    let micros = |stat: Stat| {
+        let nanoseconds = i64::try_from(stat.st_mtime_nsec).unwrap_or_default();
+        stat.st_mtime.saturating_mul(1_000_000).saturating_add(nanoseconds / 1_000)
+    };
+    Ok(stat(path)?.map(|stat| Time::from_unix_micros(micros(stat))))
 }
 
 /// Where the disk is mounted that a directory is on.
