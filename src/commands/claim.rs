@@ -18,7 +18,7 @@ use crate::environment::FILE;
 use crate::fault::{Exit, Fault};
 use crate::host;
 use crate::host::queue::{self, Ticket, Waiter};
-use crate::host::root::Root;
+use crate::host::root::{LockedRoot, Root};
 use crate::host::signals::Interrupt;
 use crate::invocation::Invocation;
 use crate::lease::{self, Ahead, Application, Denied, Grant, Sizes, Wish};
@@ -155,26 +155,41 @@ impl Claimant<'_> {
             Err(Denied::Full) if registry.slots.is_empty() => return Err(self.pool.missing().into()),
             Err(denied) => {
                 let may_pass = matches!(denied, Denied::Full | Denied::Queued | Denied::Taken(_));
-                let before = queue::length(own, locked.root())?;
-                if let (Denied::Queued, Some(next)) = (&denied, &ahead.next) {
-                    queue::call(&locked, next)?;
+                let mut turn = None;
+                if let (Denied::Queued, Some(next)) = (&denied, ahead.next) {
+                    queue::call(&locked, &next)?;
+                    turn = Some((queue::length(own, locked.root())?, next.owner));
                 }
                 if let Some(none @ None) = ticket.filter(|_| may_pass) {
                     // Not to learn it after hours.
                     worktree::check(locked.root(), &self.owner)?;
                     *none = Some(queue::join(&locked, &self.wish.to_string(), self.owner.as_str())?);
                 }
-                let next = ahead.next.map(|waiter| (before, waiter.owner));
                 let unfit = |slot| fitness.unfit(slot);
                 let standing = |claim: &Claim| lease::standing(claim, now, observe::worktree(claim));
-                let message = report::claim::denied(&denied, &self.owner, &registry, next, unfit, standing);
+                let message = report::claim::denied(&denied, &self.owner, &registry, turn, unfit, standing);
                 return Ok(Err(Refusal { error: fault(&denied, message).into(), may_pass }));
             }
         };
+        let (entry, backups, left) = self.take(&locked, (&found, text.as_deref()), claimed, grant)?;
+        Ok(Ok(Granted { grant, entry, passed_over: fitness.passed_over(), backups, left }))
+    }
+
+    /// Makes a grant true: saves the registry that has it in the place of the one that was found, and writes the files that
+    /// come with the slot. The slot's entry, where the copies are of what stood in the files' places, and which of them stay as
+    /// somebody changed them.
+    fn take(
+        &self,
+        locked: &LockedRoot,
+        (found, text): (&Registry, Option<&str>),
+        mut claimed: Registry,
+        grant: Grant,
+    ) -> Result<(Entry, Vec<Utf8PathBuf>, Vec<Utf8PathBuf>)> {
         let slot = grant.slot();
-        let entry = claimed.slots.get_mut(&slot).context("the claimed slot is not in the registry")?;
-        let site = Site { root: &locked, slot, worktree: &self.owner };
-        let texts = self.texts(locked.root(), slot, entry)?;
+        let mut entry =
+            claimed.slots.get(&slot).cloned().context("the claimed slot is not in the registry")?;
+        let site = Site { root: locked, slot, worktree: &self.owner };
+        let texts = self.texts(locked.root(), slot, &entry)?;
         if let Grant::New(_) = grant {
             worktree::check(locked.root(), &self.owner)?;
         }
@@ -183,8 +198,9 @@ impl Claimant<'_> {
             (files, backups) = site.prepare(&claim.files, &texts)?;
             claim.files.clone_from(&files);
         }
-        if claimed != found {
-            locked.save_registry(text.as_deref(), &claimed.to_text()?)?;
+        claimed.slots.insert(slot, entry.clone());
+        if claimed != *found {
+            locked.save_registry(text, &claimed.to_text()?)?;
         }
         let left = site.write(&files, &texts).with_context(|| {
             format!("slot {slot} is claimed, but not all of its files are written: run again")
@@ -192,10 +208,9 @@ impl Claimant<'_> {
         if let Err(error) = site.exclude_from_git() {
             say(&format!("warning: git will show `{FILE}`: {error:#}\n"))?;
         }
-        let mut entry = claimed.slots.remove(&slot).context("the claimed slot is not in the registry")?;
         // The root may have moved since the entry was written.
         entry.provisioned.infrastructure_path = self.pool.root.join(slot.directory()).into_string();
-        Ok(Ok(Granted { grant, entry, passed_over: fitness.passed_over(), backups, left }))
+        Ok((entry, backups, left))
     }
 
     /// How it looks for the holder of a ticket. Takes no lock.
