@@ -282,22 +282,40 @@ pub fn worktree(claim: &Claim) -> Worktree {
 fn listing(claim: &Claim) -> Option<Result<git::Listing>> {
     let is_here = claim.claimed_host.as_ref().is_none_or(|host| *host == host::identity::host_name());
     let entry = claim.claimed_gitdir.as_ref().filter(|_| is_here)?;
-    let since = claim.claimed_at.as_ref().and_then(|at| Time::parse(at).ok());
-    Some(git::listing(Utf8Path::new(entry), Utf8Path::new(&claim.claimed_by), since))
+    Some(git::listing(Utf8Path::new(entry), Utf8Path::new(&claim.claimed_by)))
 }
 
-/// A registry in which each worktree that git has moved holds its slot under the path that it has now, as far as no other does.
-/// What cannot be looked at stays as it is.
-pub fn followed(mut registry: Registry) -> Registry {
-    let claims = || registry.slots.iter().filter_map(|(slot, entry)| Some((*slot, entry.claim.as_ref()?)));
-    let moved = claims().filter_map(|(slot, claim)| match listing(claim)?.ok()? {
-        git::Listing::Moved(place) => Some((slot, place.into_string())),
+/// Where git has moved the worktree that holds a slot, if that is certain.
+fn moved(claim: &Claim) -> Option<Utf8PathBuf> {
+    match listing(claim)?.ok()? {
+        git::Listing::Moved { to, made } => {
+            let is_older = Time::parse(claim.claimed_at.as_ref()?).is_ok_and(|claimed| made <= claimed);
+            let there = git::entry_of(Utf8Path::new(&claim.claimed_by)).ok()?;
+            let is_gone = there.map(Utf8PathBuf::into_string) != claim.claimed_gitdir;
+            (is_older && is_gone).then_some(to)
+        }
         git::Listing::Absent | git::Listing::Listed | git::Listing::Locked | git::Listing::NoRepo => None,
-    });
-    let is_taken = |place: &String| claims().any(|(_, claim)| claim.claimed_by == *place);
-    let moved: Vec<(SlotId, String)> = moved.filter(|(_, place)| !is_taken(place)).collect();
-    for (slot, place) in moved {
-        if let Some(claim) = registry.slots.get_mut(&slot).and_then(|entry| entry.claim.as_mut()) {
+    }
+}
+
+/// A registry in which each worktree that git has moved holds its slot under the path that it has now, as far as no other
+/// does. What cannot be looked at stays as it is.
+pub fn followed(mut registry: Registry) -> Registry {
+    let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((*slot, entry.claim.as_ref()?)));
+    let claims: Vec<(SlotId, &Claim)> = claims.collect();
+    let mut taken: BTreeSet<String> = claims.iter().map(|(_, claim)| claim.claimed_by.clone()).collect();
+    let mut moved: Vec<_> = claims
+        .iter()
+        .filter_map(|(slot, claim)| Some((claim.claimed_at.clone(), *slot, moved(claim)?)))
+        .collect();
+    // Of two under one name of git's, the later is whose it is now.
+    moved.sort();
+    moved.reverse();
+    for (_, slot, place) in moved {
+        let place = place.into_string();
+        if taken.insert(place.clone())
+            && let Some(claim) = registry.slots.get_mut(&slot).and_then(|entry| entry.claim.as_mut())
+        {
             claim.claimed_by = place;
         }
     }
@@ -329,7 +347,7 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
         // One that git lists and that is not there is one that `git worktree prune` would drop.
         None | Some(git::Listing::Absent | git::Listing::Listed) => Ok(Worktree::Gone),
         Some(git::Listing::Locked) => away(Doubt::Locked),
-        Some(git::Listing::Moved(_)) => away(Doubt::Moved),
+        Some(git::Listing::Moved { .. }) => away(Doubt::Moved),
         Some(git::Listing::NoRepo) => away(Doubt::RepoMissing),
     }
 }

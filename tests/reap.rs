@@ -97,11 +97,35 @@ fn a_worktree_that_git_moves_takes_its_slot_along() {
     run_in(&machine, "~/trees/moved", "release").exits(0).prints("Released slot 2");
     assert!(!machine.exists("~/trees/moved/.env.sandbox"));
     run_in(&machine, "~/trees/two", "claim").exits(0).prints("Claimed slot 2");
-    // A worktree that is made anew under the name that git had for it is not the old one, which is gone.
+    // A worktree that is made anew under the name that git had for it is not the old one.
     git(&machine, &["worktree", "remove", "--force", "../trees/one"]);
     git(&machine, &["worktree", "add", "--quiet", "-b", "again", "../one"]);
     run_in(&machine, "~/one", "status").exits(0).prints("holds no slot");
-    machine.kinfra("reap --dry-run").exits(0).prints("Would release slot 1, ");
+    let kept = machine.kinfra("reap --dry-run").exits(0).prints("Slot 1 is held by ");
+    kept.prints("its directory is missing, and git has one of its name elsewhere");
+}
+
+#[test]
+fn a_copy_or_another_way_to_a_worktree_moves_nothing() {
+    let machine = with_worktrees();
+    for slot in ["1", "2"] {
+        machine.kinfra(&format!("release {slot} --force")).exits(0);
+    }
+    let copied =
+        Command::new("cp").arg("-r").args([machine.path("~/trees/one"), machine.path("~/copy")]).status();
+    assert!(copied.expect("cp").success());
+    run_in(&machine, "~/copy", "claim").exits(0).prints("Claimed slot 1");
+    run_in(&machine, "~/copy", "claim").exits(0).prints("Slot 1 (only) is yours already");
+    run_in(&machine, "~/trees/one", "status").exits(0).prints("holds no slot");
+    fs::rename(machine.path("~/trees"), machine.path("~/real")).expect("a move");
+    std::os::unix::fs::symlink(machine.path("~/real"), machine.path("~/trees")).expect("a link");
+    run_in(&machine, "~/trees/two", "claim").exits(0).prints("Claimed slot 2");
+    run_in(&machine, "~/trees/two", "claim").exits(0).prints("Slot 2 (only) is yours already");
+    assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/copy", "~/real/two"]);
+    // The place that git has moves on; whoever claimed there last goes along.
+    git(&machine, &["worktree", "move", "../trees/two", "../moved"]);
+    run_in(&machine, "~/moved", "claim").exits(0).prints("Slot 2 (only) is yours already");
+    assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/copy", "~/moved"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::cli::ClaimArgs;
 use crate::environment::FILE;
 use crate::fault::{Exit, Fault};
 use crate::host;
-use crate::host::queue::{self, Ticket, Waiter};
+use crate::host::queue::{self, Ticket};
 use crate::host::root::{LockedRoot, Root};
 use crate::host::signals::Interrupt;
 use crate::invocation::Invocation;
@@ -61,8 +61,6 @@ pub(super) enum Asking<'a> {
     InTurn {
         /// His place in the queue, which he gets with the first refusal that may pass, before anybody else can ask.
         ticket: &'a mut Option<Ticket>,
-        /// The ticket of somebody before him who does not come.
-        absent: Option<u64>,
         /// How long he is still going to wait.
         left: Duration,
         /// What ends that early.
@@ -113,36 +111,30 @@ impl Claimant<'_> {
     /// Asks for a slot, once.
     pub(super) fn ask(&self, asking: Asking<'_>) -> Result<Result<Granted, Refusal>> {
         let mut policy = pool::lock_policy(&self.args.lock, "kinfra claim");
-        let (ticket, absent) = match asking {
-            Asking::Once => (None, None),
-            Asking::InTurn { ticket, absent, left, interrupt } => {
+        let ticket = match asking {
+            Asking::Once => None,
+            Asking::InTurn { ticket, left, interrupt } => {
                 policy.patience = policy.patience.max(left);
                 policy.interrupt = Some(interrupt);
-                (Some(ticket), absent)
+                Some(ticket)
             }
         };
         let own = ticket.as_deref().and_then(Option::as_ref);
         let root = self.pool.applied()?.ok_or_else(|| self.pool.missing())?;
         let locked = root.lock(&policy)?;
+        own.map_or(Ok(()), Ticket::come)?;
         let (found, text) = registry(locked.root())?;
         let registry = followed(found.clone());
-        let fitness = self.fitness(locked.root(), &registry);
+        let files = self.pool.declared.iter().flat_map(|declared| &declared.spec.claim);
+        let files = files.map(|file| file.path.get_ref()).collect();
+        let fitness = Fitness::new(locked.root(), &registry, files);
         let fit = |slot| fitness.is_fit(slot, &self.wish);
         let sizes = &self.sizes();
         let is_free = |wish: &Wish, ahead: &[Wish]| {
             !self.holds(&registry) && lease::choose(&registry, wish, sizes, ahead, fit).is_ok()
         };
-        let queue = queue::sweep_ahead_of(own, &locked)?.filter_map(|waiter| {
-            let pass_over = |waiter: Waiter| {
-                if Some(waiter.number) != absent {
-                    return Ok(Some((Wish::parse(&waiter.wish), waiter)));
-                }
-                queue::pass_over(&locked, &waiter)?;
-                say(&report::claim::absent(&waiter.owner))?;
-                Ok(None)
-            };
-            waiter.and_then(pass_over).transpose()
-        });
+        let queue = queue::sweep_ahead_of(own, &locked)?;
+        let queue = queue.map(|waiter| waiter.map(|waiter| (Wish::parse(&waiter.wish), waiter)));
         let ahead = Ahead::of(&self.wish, queue, is_free)?;
         let mut claimed = registry.clone();
         let now = host::clock::now();
@@ -221,9 +213,9 @@ impl Claimant<'_> {
             return Ok(Outlook::Served);
         }
         let sizes = &self.sizes();
-        let fitness = self.fitness(&root, &registry);
-        let fit = |slot| fitness.is_fit(slot, &self.wish);
-        let is_free = |wish: &Wish, ahead: &[Wish]| lease::choose(&registry, wish, sizes, ahead, fit).is_ok();
+        // Whether a slot is fit for use is looked at under the lock.
+        let is_free =
+            |wish: &Wish, ahead: &[Wish]| lease::choose(&registry, wish, sizes, ahead, |_| true).is_ok();
         let queue = queue::ahead_of(Some(ticket), &root)?;
         let queue = queue.map(|waiter| waiter.map(|waiter| (Wish::parse(&waiter.wish), waiter.number)));
         let ahead = Ahead::of(&self.wish, queue, is_free)?;
@@ -232,11 +224,6 @@ impl Claimant<'_> {
             Some(next) => Outlook::Behind(next),
             None => Outlook::Full,
         })
-    }
-
-    fn fitness<'b>(&'b self, root: &'b Root, registry: &'b Registry) -> Fitness<'b> {
-        let files = self.pool.declared.iter().flat_map(|declared| &declared.spec.claim);
-        Fitness::new(root, registry, files.map(|file| file.path.get_ref()).collect())
     }
 
     /// Whether the owner holds a slot already.
@@ -267,7 +254,7 @@ impl Claimant<'_> {
     fn new_claim(&self, registry: &Registry, now: Time) -> Result<Claim> {
         let Self { args, invocation, owner, .. } = self;
         let unclear = || format!("it cannot be told where `{owner}` belongs");
-        let entry = host::git::entry_of(owner).with_context(unclear)?;
+        let entry = host::git::own_entry_of(owner).with_context(unclear)?;
         let mount = host::fs::mount_of(owner).with_context(unclear)?;
         let bits = host::identity::random_bits().context("no random id can be had from /dev/urandom")?;
         Ok(Claim {

@@ -22,8 +22,8 @@ const HEARD: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_millis(250);
 /// How often at least somebody looks who finds a slot free that he does not get, because it is not fit for use.
 const LONGEST_SETBACK: Duration = Duration::from_secs(1);
-/// How long somebody has to come when it is his turn.
-const COMING: Duration = Duration::from_secs(10);
+/// How long somebody has to come by himself when it is his turn, before those behind him call him.
+const UNCALLED: Duration = Duration::from_secs(2);
 
 /// Queues until there is a slot, or the patience is at an end. Nothing is locked but the ticket meanwhile.
 pub(super) fn wait(claimant: &Claimant<'_>, patience: Option<Span>) -> Result<Granted> {
@@ -32,13 +32,12 @@ pub(super) fn wait(claimant: &Claimant<'_>, patience: Option<Span>) -> Result<Gr
     let is_late = || patience.is_some_and(|patience| waiting.elapsed() >= patience.duration());
     let mut sign = Sign { shown: None, is_redrawn: io::stderr().is_terminal() };
     let mut ticket = None;
-    let (mut was_near, mut turn) = (false, Turn::default());
+    let (mut was_near, mut behind) = (false, None::<(u64, Stopwatch)>);
     let (mut rest, mut setback) = (Duration::ZERO, PACE);
     loop {
         // Without an end to the patience there is none to that for the lock.
         let left = patience.map_or(Duration::MAX, |span| span.duration().saturating_sub(waiting.elapsed()));
-        let absent = turn.take_absent();
-        let asked = claimant.ask(Asking::InTurn { ticket: &mut ticket, absent, left, interrupt });
+        let asked = claimant.ask(Asking::InTurn { ticket: &mut ticket, left, interrupt });
         let refusal = match asked {
             Ok(Err(refusal)) if refusal.may_pass && !is_late() => refusal,
             asked => {
@@ -69,43 +68,21 @@ pub(super) fn wait(claimant: &Claimant<'_>, patience: Option<Span>) -> Result<Gr
             ticket.come()?;
             looked = Stopwatch::start();
             match claimant.outlook(ticket)? {
-                Outlook::Served => {
-                    turn = Turn::default();
-                    break;
-                }
-                Outlook::Full => turn = Turn::default(),
-                Outlook::Behind(next) => turn.is_of(next),
-            }
-            if turn.is_missed() {
-                break;
+                Outlook::Served => break,
+                Outlook::Full => behind = None,
+                Outlook::Behind(next) => match behind {
+                    // Asking calls him.
+                    Some((whom, since)) if whom == next && since.elapsed() >= UNCALLED => break,
+                    Some((whom, _)) if whom == next => {}
+                    Some(_) | None => behind = Some((next, Stopwatch::start())),
+                },
             }
             sign.show(ticket)?;
             // Whoever has waited for long is served a hundredth of that later at most.
             (rest, setback) = ((waiting.elapsed() / 100).clamp(PACE, LOOK), PACE);
         }
+        behind = None;
         (rest, setback) = (setback, (setback * 2).min(LONGEST_SETBACK));
-    }
-}
-
-/// Whose turn it is, and since when that was seen.
-#[derive(Default)]
-struct Turn(Option<(u64, Stopwatch)>);
-
-impl Turn {
-    fn is_of(&mut self, ticket: u64) {
-        if self.0.is_none_or(|(of, _)| of != ticket) {
-            self.0 = Some((ticket, Stopwatch::start()));
-        }
-    }
-
-    fn is_missed(&self) -> bool {
-        self.0.is_some_and(|(_, since)| since.elapsed() >= COMING)
-    }
-
-    /// The ticket of whoever has missed his turn.
-    fn take_absent(&mut self) -> Option<u64> {
-        let is_missed = self.is_missed();
-        self.0.take().filter(|_| is_missed).map(|(ticket, _)| ticket)
     }
 }
 

@@ -63,10 +63,22 @@ pub(super) fn pool_with(
     args: &PoolArgs,
     invocation: &Invocation,
 ) -> Result<PoolOf> {
-    let found = id.and_then(|id| {
-        Noted::search(args, invocation, |registry| lease::with_id(registry, id).is_some()).found
-    });
-    found.map_or_else(|| pool_of(owner, args, invocation), Ok)
+    let Some(id) = id else { return pool_of(owner, args, invocation) };
+    let has = |registry: &Registry| lease::with_id(registry, id).is_some();
+    let Noted { found, unreadable } = Noted::search(args, invocation, has);
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let pool = pool_of(owner, args, invocation)?;
+    match unreadable {
+        // It may be there.
+        Some(error)
+            if !pool.applied()?.is_some_and(|root| claims(&root).is_ok_and(|(found, _)| has(&found))) =>
+        {
+            Err(error.context(format!("the claim {id} is in no pool that can be read")))
+        }
+        _ => Ok(pool),
+    }
 }
 
 /// The pool that is shown here, and put in order: the one that the spec here declares. Where there is none, the one in which

@@ -102,36 +102,52 @@ pub enum Listing {
     Listed,
     /// Git knows it, and was told to keep it, be it there or not.
     Locked,
-    /// Git knows it elsewhere, and it is there.
-    Moved(Utf8PathBuf),
+    /// Git knows one of that name elsewhere, and it is there.
+    Moved {
+        /// Its canonical path.
+        to: Utf8PathBuf,
+        /// When it was made, as far as the file system tells: it may be another one.
+        made: Time,
+    },
     /// There is no such repository.
     NoRepo,
 }
 
-/// Looks up a linked worktree that was there at some time by the directory of git's that stands for it: one that was made
-/// `since` is another. Reads git's own files, which takes no process.
+/// Looks up a linked worktree by the directory of git's that stands for it. Reads git's own files, which takes no process.
 ///
 /// # Errors
 /// When they cannot be read: that says nothing about the worktree.
-pub fn listing(entry: &Utf8Path, worktree: &Utf8Path, since: Option<Time>) -> Result<Listing> {
+pub fn listing(entry: &Utf8Path, worktree: &Utf8Path) -> Result<Listing> {
     if !repo_of(entry).map_or(Ok(false), |repo| exists(&repo.join("objects")))? {
         return Ok(Listing::NoRepo);
     }
     match place_of(entry)? {
         None => return Ok(Listing::Absent),
-        Some((_, made)) if since.is_some_and(|since| made > since) => return Ok(Listing::Absent),
-        Some((place, _)) if place != worktree && exists(&place.join(".git"))? => {
-            return Ok(Listing::Moved(place));
+        Some((place, made)) if exists(&place.join(".git"))? => {
+            let place = canonical(&place)?;
+            if place != worktree {
+                return Ok(Listing::Moved { to: place, made });
+            }
         }
         Some(_) => {}
     }
     Ok(if exists(&entry.join("locked"))? { Listing::Locked } else { Listing::Listed })
 }
 
+/// The directory of git's that stands for a linked worktree, if that is where git has it: a copy has the same.
+///
+/// # Errors
+/// When git's files cannot be read.
+pub fn own_entry_of(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
+    let Some(entry) = entry_of(worktree)? else { return Ok(None) };
+    let place = place_of(&entry)?.and_then(|(place, _)| canonical(&place).ok());
+    Ok(place.filter(|place| place == worktree).map(|_| entry))
+}
+
 /// Where git has the linked worktree that a directory of its own stands for, and when it was made.
 fn place_of(entry: &Utf8Path) -> Result<Option<(Utf8PathBuf, Time)>> {
     let Some(git) = text_of(entry, "gitdir")? else { return Ok(None) };
-    // Git writes this file when it makes the worktree, and never again. The other may be relative to the entry.
+    // Git writes this file when it makes the worktree, and not again. What the other says may be relative to the entry.
     let made = modified(&entry.join("commondir"))?;
     let place = normal(&entry.join(git)).parent().map(Utf8Path::to_owned);
     Ok(place.zip(made))

@@ -186,17 +186,11 @@ fn ahead(
 
 /// Calls somebody whose turn it is, unless that was done: he is passed over if he does not come for long.
 pub fn call(root: &LockedRoot, waiter: &Waiter) -> Result<()> {
-    if waiter.called.is_some() { Ok(()) } else { write_call(root, waiter, clock::unix_seconds()) }
-}
-
-/// Passes somebody over until he comes.
-pub fn pass_over(root: &LockedRoot, waiter: &Waiter) -> Result<()> {
-    write_call(root, waiter, 0)
-}
-
-fn write_call(root: &LockedRoot, waiter: &Waiter, at: u64) -> Result<()> {
     let Found::This(queue) = root.root().dir().dir(Utf8Path::new(QUEUE))? else { return Ok(()) };
-    queue.append(&waiter.number.to_string(), &format!("{CALLED}{at}\n"))
+    match waiter.called {
+        Some(_) => Ok(()),
+        None => queue.append(&waiter.number.to_string(), &format!("{CALLED}{}\n", clock::unix_seconds())),
+    }
 }
 
 /// The numbers of all tickets, in their order.
@@ -223,7 +217,7 @@ fn living(queue: &Dir, number: u64) -> Result<Option<Waiter>> {
             let mut lines = text.lines();
             let mut line = || lines.next().unwrap_or_default();
             let (wish, owner) = (line().to_owned(), line().to_owned());
-            let called = lines.filter_map(|line| line.strip_prefix(CALLED)?.parse().ok()).min();
+            let called = line().strip_prefix(CALLED).and_then(|seconds| seconds.parse().ok());
             Ok(Some(Waiter { number, wish, owner, called }))
         }
         Err(TryLockError::Error(error)) => {

@@ -45,7 +45,7 @@ pub enum Doubt {
     RepoMissing,
     /// Git was told to keep it (`git worktree lock`).
     Locked,
-    /// Git has moved it to where another claim is.
+    /// Git has one of its name elsewhere: it was moved, or that is another.
     Moved,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for Doubt {
             Self::ParentMissing => "the directory that its directory was in is missing too",
             Self::Unmounted => "the disk of its directory may not be mounted",
             Self::RepoMissing => "its directory is missing, and so is the repository it was a worktree of",
-            Self::Moved => "git has moved its directory to one that holds a slot already",
+            Self::Moved => "its directory is missing, and git has one of its name elsewhere",
             Self::Locked => "its directory is missing, but `git worktree lock` keeps it",
         })
     }

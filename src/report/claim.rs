@@ -55,11 +55,6 @@ pub fn waiting(ahead: usize) -> String {
     }
 }
 
-/// That somebody who waits is passed over.
-pub fn absent(owner: &str) -> String {
-    format!("Passed over `{}`, which waited before and does not come\n", printable(owner))
-}
-
 /// Why an owner gets no slot. `next` is how many waited before, and whose turn it is; `unfit` says what is wrong with a free
 /// slot, `standing` how it stands with a claim.
 pub fn denied(
