@@ -145,7 +145,7 @@ pub fn length(ticket: Option<&Ticket>, root: &Root) -> Result<usize> {
 
 fn count(queue: &Dir, before: u64) -> Result<usize> {
     let before = numbers(queue)?.into_iter().filter(|number| *number < before);
-    let living = before.map(|number| Ok(usize::from(living(queue, number)?.is_some())));
+    let living = before.map(|number| Ok(usize::from(ticket_of_living(queue, number)?.is_some())));
     living.sum()
 }
 
@@ -201,27 +201,30 @@ fn numbers(queue: &Dir) -> Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// The owner of a ticket, if he lives: then he holds its lock.
+/// The owner of a ticket, if he lives.
 fn living(queue: &Dir, number: u64) -> Result<Option<Waiter>> {
+    let Some(file) = ticket_of_living(queue, number)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    file.take(LIMIT)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("could not read `{}`", queue.path().join(number.to_string())))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut lines = text.lines();
+    let mut line = || lines.next().unwrap_or_default();
+    let (wish, owner) = (line().to_owned(), line().to_owned());
+    let called = line().strip_prefix(CALLED).and_then(|seconds| seconds.parse().ok());
+    Ok(Some(Waiter { number, wish, owner, called }))
+}
+
+/// A ticket whose owner lives: then he holds its lock.
+fn ticket_of_living(queue: &Dir, number: u64) -> Result<Option<File>> {
     let name = number.to_string();
     let Some(file) = queue.open_file(&name)? else { return Ok(None) };
-    let path = || queue.path().join(&name);
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => {
-            let mut bytes = Vec::new();
-            file.take(LIMIT)
-                .read_to_end(&mut bytes)
-                .with_context(|| format!("could not read `{}`", path()))?;
-            let text = String::from_utf8_lossy(&bytes);
-            let mut lines = text.lines();
-            let mut line = || lines.next().unwrap_or_default();
-            let (wish, owner) = (line().to_owned(), line().to_owned());
-            let called = line().strip_prefix(CALLED).and_then(|seconds| seconds.parse().ok());
-            Ok(Some(Waiter { number, wish, owner, called }))
-        }
+        Err(TryLockError::WouldBlock) => Ok(Some(file)),
         Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("`{}` cannot be locked", path()))
+            Err(error).with_context(|| format!("`{}` cannot be locked", queue.path().join(&name)))
         }
     }
 }
