@@ -67,6 +67,14 @@ pub(super) fn read_again(path: Option<&Utf8Path>, invocation: &Invocation) -> Re
     parse(path.map(read).transpose()?, invocation).map_err(|mistakes| fault(&mistakes).into())
 }
 
+/// Whether a spec is on disk: named, or where kinfra looks for one.
+///
+/// # Errors
+/// What keeps it from being read.
+pub(super) fn has_spec(args: &PoolArgs, invocation: &Invocation) -> Result<bool> {
+    find_spec(args, invocation).map(|found| found.is_some())
+}
+
 /// How the output names a spec.
 pub(super) fn origin(path: Option<&Utf8Path>, invocation: &Invocation) -> String {
     let paths = Paths { home: invocation.home.as_deref() };

@@ -17,9 +17,11 @@ use crate::report;
 /// How often those look whose turn is near.
 const PACE: Duration = Duration::from_millis(3);
 /// How soon Ctrl-C is heard.
-const HEARD: Duration = Duration::from_millis(50);
-/// How often everybody looks, however far back or however long.
-const LOOK: Duration = Duration::from_millis(250);
+const HEARD: Duration = Duration::from_millis(100);
+/// How often everybody looks, however far back.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often at least those look whose turn is near, however long they have waited.
+const SLOWEST: Duration = Duration::from_millis(250);
 /// How often at least somebody looks who finds a slot free that he does not get, because it is not fit for use.
 const LONGEST_SETBACK: Duration = Duration::from_secs(1);
 /// How long somebody has to come by himself when it is his turn, before those behind him call him.
@@ -79,7 +81,7 @@ pub(super) fn wait(claimant: &Claimant<'_>, patience: Option<Span>) -> Result<Gr
             }
             sign.show(ticket)?;
             // Whoever has waited for long is served a hundredth of that later at most.
-            (rest, setback) = ((waiting.elapsed() / 100).clamp(PACE, LOOK), PACE);
+            (rest, setback) = ((waiting.elapsed() / 100).clamp(PACE, SLOWEST), PACE);
         }
         behind = None;
         (rest, setback) = (setback, (setback * 2).min(LONGEST_SETBACK));

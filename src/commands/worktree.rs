@@ -44,14 +44,9 @@ pub(super) fn pool_of(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation
 /// [`pool_of`] a worktree that was named: the spec there comes before the one here.
 pub(super) fn pool_for(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation) -> Result<PoolOf> {
     let declared = || {
-        if pool::named_spec(args).is_none() {
-            let there = Invocation { here: owner.to_owned(), ..invocation.clone() };
-            let declared = pool::declared(args, &there)?;
-            if declared.path.is_some() {
-                return Ok(declared);
-            }
-        }
-        pool::declared(args, invocation)
+        let there = Invocation { here: owner.to_owned(), ..invocation.clone() };
+        let is_there = pool::named_spec(args).is_none() && pool::has_spec(args, &there)?;
+        pool::declared(args, if is_there { &there } else { invocation })
     };
     Noted::with_holder(owner, args, invocation).or_declared(declared, args, invocation)
 }
