@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, HashSet};
 use camino::Utf8Path;
 use kinfra::desired::{self, Place, Pool};
 use kinfra::digest::Digest;
-use kinfra::registry::{Corrupt, Registry};
-use kinfra::slot::RelPath;
+use kinfra::file::RelPath;
+use kinfra::json::Corrupt;
+use kinfra::registry::Registry;
+use kinfra::registry::migrate;
 use kinfra::spec::Spec;
 use kinfra::spec::mistake::{self, Mistake, Source, SourceKind};
-use kinfra::{dotenv, embedded, migrate};
+use kinfra::{dotenv, embedded};
 
 /// A `slots.toml` is a spec whose ports never meet, or has mistakes that can be shown, if they are to be.
 pub fn spec(bytes: &[u8], mistakes_are_shown: bool) {

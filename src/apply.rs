@@ -11,6 +11,7 @@ use camino::Utf8PathBuf;
 
 use crate::desired::{Pool, Slot};
 use crate::digest::Digest;
+use crate::file::RelPath;
 use crate::host::replace::SlotFiles;
 use crate::host::root::LockedRoot;
 use crate::host::signals::Interrupt;
@@ -18,7 +19,7 @@ use crate::host::staging::{NewFile, Staging};
 use crate::observe::{FileState, Observed, SlotDir};
 use crate::plan::{Action, Blocked, FileChange, Kind, Plan};
 use crate::registry::{Entry, Pending, Provisioned, Registry};
-use crate::slot::{RelPath, SlotId};
+use crate::slot::SlotId;
 
 /// What became of a plan.
 #[derive(Debug, Default)]

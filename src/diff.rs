@@ -7,9 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::{File, Pool, Slot};
 use crate::digest::Digest;
+use crate::file::{FileMode, Obstacle, RelPath};
+use crate::identifier::{PortName, ProfileName};
 use crate::observe::{FileState, Observed, SlotDir};
+use crate::port::Port;
 use crate::registry::{Entry, Pending, Provisioned};
-use crate::slot::{FileMode, Obstacle, Port, PortName, ProfileName, RelPath, SlotId, Workers};
+use crate::slot::{SlotId, Workers};
 
 /// How one slot differs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -34,69 +34,84 @@ pub enum Exit {
     Interrupted = 130,
 }
 
-/// An error that decides the exit code.
-#[derive(Debug)]
+/// An error that decides the exit code: what happened and, apart from it, what to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The code the process ends with.
     pub exit: Exit,
-    message: String,
+    /// What happened, to which slot or file.
+    pub what: String,
+    /// What to do next, if anything helps.
+    pub advice: Option<String>,
+    /// Whether `what` brings headings of its own, as the mistakes of a spec do.
+    pub has_headings: bool,
 }
 
 impl Fault {
     /// The request is refused; nothing was done.
-    pub fn refused(message: impl Into<String>) -> Self {
-        Self::new(Exit::Refused, message)
+    pub fn refused(what: impl Into<String>) -> Self {
+        Self::new(Exit::Refused, what)
     }
 
     /// No slot is free, or none that matches.
-    pub fn no_slot(message: impl Into<String>) -> Self {
-        Self::new(Exit::NoSlot, message)
+    pub fn no_slot(what: impl Into<String>) -> Self {
+        Self::new(Exit::NoSlot, what)
     }
 
     /// The registry or the root cannot be trusted; nothing was changed.
-    pub fn unreadable(message: impl Into<String>) -> Self {
-        Self::new(Exit::Unreadable, message)
+    pub fn unreadable(what: impl Into<String>) -> Self {
+        Self::new(Exit::Unreadable, what)
     }
 
-    /// Someone else holds the lock.
-    pub fn locked(message: impl Into<String>) -> Self {
-        Self::new(Exit::Locked, message)
+    /// Another process holds the lock.
+    pub fn locked(what: impl Into<String>) -> Self {
+        Self::new(Exit::Locked, what)
     }
 
-    /// Docker failed, or does not say what it is asked.
-    pub fn docker(message: impl Into<String>) -> Self {
-        Self::new(Exit::Docker, message)
+    /// Docker failed, or does not answer what it is asked.
+    pub fn docker(what: impl Into<String>) -> Self {
+        Self::new(Exit::Docker, what)
     }
 
     /// The command line, or the environment that stands for it, is wrong.
-    pub fn usage(message: impl Into<String>) -> Self {
-        Self::new(Exit::Usage, message)
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, what)
     }
 
-    /// `slots.toml` or a template is wrong.
-    pub fn spec(message: impl Into<String>) -> Self {
-        Self::new(Exit::Spec, message)
+    /// `slots.toml` or a template cannot be used.
+    pub fn spec(what: impl Into<String>) -> Self {
+        Self::new(Exit::Spec, what)
+    }
+
+    /// `slots.toml` or its templates have mistakes. `rendered` shows each with its place and a heading.
+    pub fn mistakes(rendered: impl Into<String>) -> Self {
+        Self { has_headings: true, ..Self::new(Exit::Spec, rendered) }
     }
 
     /// The command that kinfra was to become could not be started.
-    pub fn command(is_there: bool, message: impl Into<String>) -> Self {
-        Self::new(if is_there { Exit::NotExecutable } else { Exit::NoCommand }, message)
+    pub fn command(is_there: bool, what: impl Into<String>) -> Self {
+        Self::new(if is_there { Exit::NotExecutable } else { Exit::NoCommand }, what)
     }
 
-    /// Somebody asked kinfra to stop; nothing was done.
-    pub fn interrupted(message: impl Into<String>) -> Self {
-        Self::new(Exit::Interrupted, message)
+    /// You asked kinfra to stop; nothing was done.
+    pub fn interrupted(what: impl Into<String>) -> Self {
+        Self::new(Exit::Interrupted, what)
     }
 
-    fn new(exit: Exit, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { exit, message }
+    /// The same fault, with what to do next.
+    #[must_use]
+    pub fn advise(self, advice: impl Into<String>) -> Self {
+        Self { advice: Some(advice.into()), ..self }
+    }
+
+    fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self { exit, what: what.into(), advice: None, has_headings: false }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.what)
     }
 }
 
@@ -105,4 +120,9 @@ impl std::error::Error for Fault {}
 /// The exit code of an error: a [`Fault`] in its chain decides, be it the cause or the context.
 pub fn exit_of(error: &anyhow::Error) -> Exit {
     error.downcast_ref::<Fault>().map_or(Exit::Failed, |fault| fault.exit)
+}
+
+/// What to do about an error, if a [`Fault`] in its chain knows.
+pub fn advice_of(error: &anyhow::Error) -> Option<&str> {
+    error.downcast_ref::<Fault>()?.advice.as_deref()
 }

@@ -9,13 +9,14 @@ use clap::Parser as _;
 use kinfra::cli::Cli;
 use kinfra::commands;
 use kinfra::fault::{Exit, exit_of};
-use kinfra::invocation::Invocation;
+use kinfra::host::invocation::Invocation;
+use kinfra::report;
 
 fn main() -> ExitCode {
     let exit = match commands::answer(env::args_os()) {
         Ok(true) => Exit::Done,
         Ok(false) => match Cli::try_parse() {
-            Ok(cli) => run(cli).unwrap_or_else(|error| report(&error)),
+            Ok(cli) => run(cli).unwrap_or_else(|error| tell(&error)),
             Err(shown) => show(&shown),
         },
         Err(shown) => show(&shown),
@@ -35,10 +36,7 @@ fn run(cli: Cli) -> Result<Exit> {
 }
 
 /// Prints an error.
-fn report(error: &Error) -> Exit {
-    let text = format!("{error:#}");
-    // Mistakes in a file bring their own headings.
-    let heading = if text.starts_with('\u{1b}') { "" } else { "error: " };
-    let _ = writeln!(anstream::stderr(), "{heading}{text}");
+fn tell(error: &Error) -> Exit {
+    let _ = anstream::stderr().write_all(report::fault::text(error).as_bytes());
     exit_of(error)
 }

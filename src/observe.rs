@@ -8,18 +8,24 @@ use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use crate::claims::standing::{Doubt, Worktree};
 use crate::desired::{File, Pool};
 use crate::digest::Digest;
 use crate::fault::Fault;
+use crate::file::{FileMode, Obstacle, RelPath};
 use crate::host;
-use crate::host::compose::{self, Answer};
+use crate::host::docker;
+use crate::host::docker::Answer;
 use crate::host::fs::{Dir, Found};
 use crate::host::root::{Root, unreadable};
 use crate::host::{git, net};
-use crate::lease::{Doubt, Worktree};
-use crate::migrate;
-use crate::registry::{Claim, Corrupt, Entry, Registry, Time};
-use crate::slot::{FileMode, Obstacle, Port, PortName, RelPath, SlotId};
+use crate::identifier::PortName;
+use crate::json::Corrupt;
+use crate::port::Port;
+use crate::registry::migrate;
+use crate::registry::{Claim, Entry, Registry};
+use crate::slot::SlotId;
+use crate::time::Time;
 
 /// The most that is read of a file in a slot directory, in bytes.
 const FILE_LIMIT: u64 = 256 << 20;
@@ -177,7 +183,7 @@ pub fn text(root: &Root, slot: SlotId, path: &RelPath) -> Result<Option<String>>
 
 /// Asks which slots have containers, running or not. Without Docker none has.
 pub fn containers(pool: &Pool, registry: &Registry) -> Containers {
-    let projects = match compose::projects() {
+    let projects = match docker::projects() {
         Answer::Is(projects) => projects,
         Answer::NoCommand | Answer::NoDaemon => return Containers::Of(BTreeSet::new()),
         Answer::Failed(said) => return Containers::Unknown(said),

@@ -11,10 +11,12 @@ use serde_json::Value;
 
 use crate::desired::{FileOutline, Outline, SlotOutline};
 use crate::diff::{entry_fields, fields};
+use crate::json;
+use crate::json::Corrupt;
+use crate::json::{at_line, corrupt};
 use crate::observe::{FileState, ImportState, Observed, SlotDir};
 use crate::plan::{Action, Flag, Options, Plan};
-use crate::registry::json::{self, at_line, corrupt};
-use crate::registry::{Corrupt, Entry, Pending};
+use crate::registry::{Entry, Pending};
 use crate::slot::SlotId;
 
 /// The version of the format that this kinfra reads and writes.

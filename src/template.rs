@@ -8,7 +8,9 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
 use crate::dotenv;
-use crate::slot::{Port, PortName, ProfileName, SlotId, Workers};
+use crate::identifier::{PortName, ProfileName};
+use crate::port::Port;
+use crate::slot::{SlotId, Workers};
 
 /// What a template can use.
 #[derive(Debug)]

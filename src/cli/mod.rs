@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::plan::{Flag, Options};
-use crate::registry::Span;
 use crate::slot::SlotId;
+use crate::time::Span;
 
 mod worktree;
 

@@ -7,8 +7,10 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::{LockArgs, PoolArgs};
-use crate::registry::{ClaimId, Span};
-use crate::slot::{ProfileName, SlotId};
+use crate::identifier::ProfileName;
+use crate::registry::ClaimId;
+use crate::slot::SlotId;
+use crate::time::Span;
 
 /// `kinfra claim`
 #[derive(Debug, Args)]

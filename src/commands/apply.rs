@@ -2,25 +2,26 @@
 
 use anyhow::Result;
 
-use super::index::{self, Listing};
 use super::plan::{diffs, look, select};
-use super::pool::Declared;
-use super::{approve, pool, print, saved, say};
+use super::{approve, print, saved, say};
 use crate::apply::{Outcome, apply};
 use crate::cli::{ApplyArgs, LockArgs};
 use crate::desired::{Outline, Pool};
 use crate::fault::{Exit, Fault};
+use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::host::signals::Interrupt;
-use crate::invocation::Invocation;
 use crate::observe::{Containers, containers};
 use crate::plan::{Options, Plan};
 use crate::registry::Registry;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
+use crate::which::neighbours::{self, Listing};
+use crate::which::spec_file as pool;
+use crate::which::spec_file::Declared;
 
-pub(super) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let made = make(args, invocation);
     if let (true, Err(error)) = (args.json, &made) {
         print(&report::json::refused(error))?;
@@ -45,7 +46,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Plan, Option<Outco
         }
     };
     let pool = declared.pool(&given, invocation)?;
-    let listing = index::check(&declared, &pool.root, &given, invocation)?;
+    let listing = neighbours::check(&declared, &pool.root, &given, invocation)?;
     let planning = args.planning.options();
     let view = View {
         paths: Paths { home: invocation.home.as_deref() },
@@ -70,7 +71,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Plan, Option<Outco
 ///
 /// # Errors
 /// What kept everything from being committed.
-pub(super) fn exit_of(outcome: Outcome) -> Result<Exit> {
+pub(crate) fn exit_of(outcome: Outcome) -> Result<Exit> {
     let Outcome { done: _, failed, left_out, backups: _, error } = outcome;
     match error {
         Some(error) => Err(error),
@@ -82,7 +83,7 @@ pub(super) fn exit_of(outcome: Outcome) -> Result<Exit> {
 
 /// What is to become of a plan.
 #[derive(Clone, Copy)]
-pub(super) enum Order<'a> {
+pub(crate) enum Order<'a> {
     /// It is only shown.
     Show,
     /// It is run, and approved first where something that is there changes.
@@ -95,7 +96,7 @@ pub(super) enum Order<'a> {
 
 impl Order<'_> {
     /// The order that flags give.
-    pub(super) fn of(dry_run: bool, auto_approve: bool) -> Self {
+    pub(crate) fn of(dry_run: bool, auto_approve: bool) -> Self {
         match (dry_run, auto_approve) {
             (true, _) => Self::Show,
             (false, false) => Self::Ask,
@@ -105,19 +106,19 @@ impl Order<'_> {
 }
 
 /// A pool to be made as it should be.
-pub(super) struct Request<'a> {
-    pub(super) declared: &'a Declared,
-    pub(super) pool: &'a Pool,
-    pub(super) options: Options,
-    pub(super) order: Order<'a>,
+pub(crate) struct Request<'a> {
+    pub(crate) declared: &'a Declared,
+    pub(crate) pool: &'a Pool,
+    pub(crate) options: Options,
+    pub(crate) order: Order<'a>,
     /// Whether programs read it.
-    pub(super) json: bool,
-    pub(super) view: View<'a>,
-    pub(super) lock: &'a LockArgs,
+    pub(crate) json: bool,
+    pub(crate) view: View<'a>,
+    pub(crate) lock: &'a LockArgs,
     /// What the index of pools is to say of it.
-    pub(super) listing: Option<&'a Listing>,
+    pub(crate) listing: Option<&'a Listing>,
     /// What others are told of the holder of the lock.
-    pub(super) command: &'a str,
+    pub(crate) command: &'a str,
 }
 
 impl Request<'_> {
@@ -126,7 +127,7 @@ impl Request<'_> {
     ///
     /// # Errors
     /// What was in the way before anything was begun.
-    pub(super) fn carry_out(&self) -> Result<(Plan, Option<Outcome>)> {
+    pub(crate) fn carry_out(&self) -> Result<(Plan, Option<Outcome>)> {
         let root = Root::open(&self.pool.root)?;
         let desired = &self.pool.outline();
         let (mut plan, mut observed) = look(root.as_ref(), self.pool, &self.options, Containers::NotAsked)?;

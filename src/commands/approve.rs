@@ -11,7 +11,7 @@ use crate::fault::Fault;
 ///
 /// # Errors
 /// [`Fault`] when the answer is not `yes`, or there is no terminal to ask on.
-pub(super) fn ask(question: &str, auto_approve: bool) -> Result<()> {
+pub(crate) fn ask(question: &str, auto_approve: bool) -> Result<()> {
     if auto_approve {
         return Ok(());
     }

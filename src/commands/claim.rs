@@ -7,28 +7,33 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result};
 use camino::Utf8PathBuf;
 
-use super::fitness::Fitness;
-use super::held::env_text;
-use super::pool::Declared;
-use super::wait::wait;
-use super::worktree::{PoolOf, claims, holder, pool_for, pool_of, this_worktree, worktree_of};
-use super::{pool, print, say};
+use super::{print, say};
+use crate::claims::environment::FILE;
+use crate::claims::files;
+use crate::claims::files::{Site, Texts};
+use crate::claims::fitness::Fitness;
+use crate::claims::held::env_text;
+use crate::claims::lease;
+use crate::claims::lease::{Application, Denied, Grant, Sizes, Wish};
+use crate::claims::queue::Ahead;
+use crate::claims::wait::wait;
 use crate::cli::ClaimArgs;
-use crate::environment::FILE;
 use crate::fault::{Exit, Fault};
 use crate::host;
+use crate::host::invocation::Invocation;
 use crate::host::queue::{self, Ticket};
 use crate::host::root::{LockedRoot, Root};
 use crate::host::signals::Interrupt;
-use crate::invocation::Invocation;
-use crate::lease::{self, Ahead, Application, Denied, Grant, Sizes, Wish};
 use crate::observe::{self, Unfit, followed, registry};
-use crate::registry::{Claim, ClaimId, Entry, Lease, Registry, Time};
+use crate::registry::{Claim, ClaimId, Entry, Lease, Registry};
 use crate::report::{self, Paths};
 use crate::slot::SlotId;
-use crate::worktree::{self, Site, Texts};
+use crate::time::Time;
+use crate::which::by_worktree::{PoolOf, claims, holder, pool_for, pool_of, this_worktree, worktree_of};
+use crate::which::spec_file as pool;
+use crate::which::spec_file::Declared;
 
-pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     let owner = owner(args, invocation)?;
     let find = if args.owner.is_some() { pool_for } else { pool_of };
     let pool = find(&owner, &args.pool, invocation)?;
@@ -54,7 +59,7 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
 }
 
 /// How somebody asks for a slot.
-pub(super) enum Asking<'a> {
+pub(crate) enum Asking<'a> {
     /// Now or never.
     Once,
     /// When it is his turn.
@@ -69,7 +74,7 @@ pub(super) enum Asking<'a> {
 }
 
 /// How it looks for somebody who waits.
-pub(super) enum Outlook {
+pub(crate) enum Outlook {
     /// There may be a slot for him now.
     Served,
     /// There is none, or it is for those before him: it is the turn of the one with this ticket.
@@ -79,7 +84,7 @@ pub(super) enum Outlook {
 }
 
 /// Who claims, and what.
-pub(super) struct Claimant<'a> {
+pub(crate) struct Claimant<'a> {
     args: &'a ClaimArgs,
     invocation: &'a Invocation,
     /// The directory that is to hold the slot.
@@ -89,7 +94,7 @@ pub(super) struct Claimant<'a> {
 }
 
 /// What a claimant got.
-pub(super) struct Granted {
+pub(crate) struct Granted {
     grant: Grant,
     entry: Entry,
     /// What is wrong with slots that were looked at.
@@ -101,15 +106,15 @@ pub(super) struct Granted {
 }
 
 /// Why a claimant got nothing.
-pub(super) struct Refusal {
-    pub(super) error: Error,
+pub(crate) struct Refusal {
+    pub(crate) error: Error,
     /// Whether that may change when somebody releases a slot.
-    pub(super) may_pass: bool,
+    pub(crate) may_pass: bool,
 }
 
 impl Claimant<'_> {
     /// Asks for a slot, once.
-    pub(super) fn ask(&self, asking: Asking<'_>) -> Result<Result<Granted, Refusal>> {
+    pub(crate) fn ask(&self, asking: Asking<'_>) -> Result<Result<Granted, Refusal>> {
         let mut policy = pool::lock_policy(&self.args.lock, "kinfra claim");
         let ticket = match asking {
             Asking::Once => None,
@@ -154,11 +159,12 @@ impl Claimant<'_> {
                 }
                 if let Some(none @ None) = ticket.filter(|_| may_pass) {
                     // Not to learn it after hours.
-                    worktree::check(locked.root(), &self.owner)?;
+                    files::check(locked.root(), &self.owner)?;
                     *none = Some(queue::join(&locked, &self.wish.to_string(), self.owner.as_str())?);
                 }
                 let unfit = |slot| fitness.unfit(slot);
-                let standing = |claim: &Claim| lease::standing(claim, now, observe::worktree(claim));
+                let standing =
+                    |claim: &Claim| crate::claims::standing::standing(claim, now, observe::worktree(claim));
                 let message = report::claim::denied(&denied, &self.owner, &registry, turn, unfit, standing);
                 return Ok(Err(Refusal { error: fault(&denied, message).into(), may_pass }));
             }
@@ -183,7 +189,7 @@ impl Claimant<'_> {
         let site = Site { root: locked, slot, worktree: &self.owner };
         let texts = self.texts(locked.root(), slot, &entry)?;
         if let Grant::New(_) = grant {
-            worktree::check(locked.root(), &self.owner)?;
+            files::check(locked.root(), &self.owner)?;
         }
         let (mut files, mut backups) = (BTreeMap::new(), Vec::new());
         if let Some(claim) = &mut entry.claim {
@@ -206,7 +212,7 @@ impl Claimant<'_> {
     }
 
     /// How it looks for the holder of a ticket. Takes no lock.
-    pub(super) fn outlook(&self, ticket: &Ticket) -> Result<Outlook> {
+    pub(crate) fn outlook(&self, ticket: &Ticket) -> Result<Outlook> {
         let Some(root) = Root::open(&self.pool.root)? else { return Ok(Outlook::Served) };
         let (registry, _) = claims(&root)?;
         if self.holds(&registry) {
@@ -236,7 +242,7 @@ impl Claimant<'_> {
         let Self { pool, owner, invocation, .. } = self;
         let prefix = pool.env_prefix.as_deref().unwrap_or_default();
         let env = env_text(root, slot, entry, &pool.name, prefix)?;
-        let env = worktree::env_file(slot, root.path(), &env);
+        let env = files::env_file(slot, root.path(), &env);
         let files = |declared: &Declared| {
             declared.claim_files(root.path(), (slot, &entry.provisioned), owner, invocation)
         };

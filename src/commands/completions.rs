@@ -9,11 +9,11 @@ use clap_complete::env::Shells;
 use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate};
 
 use super::print;
-use super::worktree::{PoolOf, claims, pool_here};
 use crate::cli::{Cli, CompletionsArgs, PoolArgs, Verb};
 use crate::fault::Exit;
+use crate::host::invocation::Invocation;
 use crate::host::root::Root;
-use crate::invocation::Invocation;
+use crate::which::by_worktree::{PoolOf, claims, pool_here};
 
 /// The variable by which a shell that asks says which it is.
 const VARIABLE: &str = "KINFRA_COMPLETE";
@@ -21,7 +21,7 @@ const VARIABLE: &str = "KINFRA_COMPLETE";
 /// The name that a shell completes, and that it asks.
 const NAME: &str = "kinfra";
 
-pub(super) fn run(args: &CompletionsArgs) -> Result<Exit> {
+pub(crate) fn run(args: &CompletionsArgs) -> Result<Exit> {
     let shell = args.shell.to_string();
     let shells = Shells::builtins();
     let completer =

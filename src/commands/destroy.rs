@@ -5,17 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::apply::{Order, Request, exit_of};
-use super::{pool, say};
+use super::say;
 use crate::cli::DestroyArgs;
 use crate::desired::Pool;
 use crate::fault::Exit;
-use crate::host::compose::{self, Answer};
+use crate::host::docker;
+use crate::host::docker::Answer;
+use crate::host::invocation::Invocation;
 use crate::host::root::Root;
-use crate::invocation::Invocation;
 use crate::plan::{Flag, Kind, Options};
 use crate::report::{self, Aim, Paths, View};
+use crate::which::spec_file as pool;
 
-pub(super) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let root = declared.root(&args.pool, invocation)?;
     if Root::open(&root)?.map_or(Ok(None), |root| root.registry())?.is_none() {
@@ -49,7 +51,7 @@ pub(super) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     let (plan, Some(outcome)) = request.carry_out()? else { return Ok(Exit::Done) };
     let removed = outcome.done.iter().filter(|(_, action)| action.kind() == Kind::Destroy);
     let projects: BTreeSet<String> = removed.map(|(slot, _)| pool.project(*slot)).collect();
-    let volumes = match if projects.is_empty() { Answer::NoCommand } else { compose::volumes(&projects) } {
+    let volumes = match if projects.is_empty() { Answer::NoCommand } else { docker::volumes(&projects) } {
         Answer::Is(names) => Ok(names),
         Answer::NoCommand | Answer::NoDaemon => Ok(Vec::new()),
         Answer::Failed(said) => Err(said),

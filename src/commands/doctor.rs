@@ -3,22 +3,23 @@
 use anyhow::Result;
 use camino::Utf8Path;
 
-use super::{approve, pool, print};
+use super::{approve, print};
 use crate::cli::DoctorArgs;
 use crate::desired::Pool;
-use crate::doctor::{examine, is_well, slots_in_use, split_advice};
 use crate::fault::{Exit, Fault};
+use crate::file::Obstacle;
+use crate::health::doctor::{examine, is_well, slots_in_use, split_advice};
 use crate::host;
 use crate::host::fs::Found;
+use crate::host::invocation::Invocation;
 use crate::host::root::{BACKUP, REGISTRY, Root};
-use crate::invocation::Invocation;
 use crate::observe::{look_at_slots, registry};
 use crate::registry::Registry;
-use crate::repair::{Repair, repair};
+use crate::registry::repair::{Repair, repair};
 use crate::report;
-use crate::slot::Obstacle;
+use crate::which::spec_file as pool;
 
-pub(super) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let pool = declared.pool(&args.pool, invocation)?;
     if args.repair {

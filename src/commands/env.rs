@@ -2,14 +2,16 @@
 
 use anyhow::Result;
 
-use super::{held, print};
+use super::print;
+use crate::claims::environment::Change;
+use crate::claims::held;
 use crate::cli::{EnvArgs, EnvFormat};
-use crate::environment::Change;
 use crate::fault::{Exit, Fault};
-use crate::invocation::{self, Invocation};
+use crate::host::invocation;
+use crate::host::invocation::Invocation;
 use crate::report;
 
-pub(super) fn run(args: &EnvArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &EnvArgs, invocation: &Invocation) -> Result<Exit> {
     let caller = invocation::environment();
     let change = |change: &Change| match args.format {
         EnvFormat::Shell => report::env::shell(change),

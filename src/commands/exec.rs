@@ -5,16 +5,18 @@ use std::io::ErrorKind;
 
 use anyhow::{Context as _, Result};
 
-use super::{held, pool};
+use crate::claims::environment::Change;
+use crate::claims::held;
 use crate::cli::ExecArgs;
-use crate::environment::Change;
 use crate::fault::{Exit, Fault};
 use crate::host::fs::Umask;
+use crate::host::invocation;
+use crate::host::invocation::Invocation;
 use crate::host::program::become_program;
-use crate::invocation::{self, Invocation};
+use crate::which::spec_file as pool;
 
 /// Comes back only when the command could not be started.
-pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     let policy = pool::lock_policy(&args.lock, "kinfra exec");
     let held = held::find(&args.pool, invocation)?.map_or(Ok(None), |held| held.renew(&policy))?;
     let held = held.ok_or_else(|| held::none(invocation))?;

@@ -5,19 +5,20 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::index::Listing;
-use super::{pool, print, say};
+use super::{print, say};
 use crate::cli::{InitArgs, PoolArgs};
 use crate::embedded;
 use crate::fault::{Exit, Fault};
+use crate::file::FileMode;
 use crate::host;
-use crate::host::compose::Answer;
+use crate::host::docker::Answer;
 use crate::host::fs::{Dir, Found};
+use crate::host::invocation::Invocation;
 use crate::init::{self, COMPOSE_FILES, ComposeFile, Draft, NewFile, OVERRIDE_FILES, Project, Remedies};
-use crate::invocation::Invocation;
-use crate::pools::Collision;
 use crate::report;
-use crate::slot::FileMode;
+use crate::which::index::Collision;
+use crate::which::neighbours::Listing;
+use crate::which::spec_file as pool;
 
 /// The most that a Compose file may be, in bytes.
 const LIMIT: u64 = 16 << 20;
@@ -28,7 +29,7 @@ const STAGING: &str = ".kinfra-init";
 /// How many files one project may include: more than anybody has.
 const FILES: usize = 200;
 
-pub(super) fn run(args: &InitArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &InitArgs, invocation: &Invocation) -> Result<Exit> {
     let here = &invocation.here;
     let draft = if args.embedded {
         Draft::embedded(embedded::SPEC, &embedded::TEMPLATES)
@@ -168,7 +169,7 @@ fn ask_compose(here: &Utf8Path, layers: &[ComposeFile]) -> Result<Option<BTreeSe
     let paths: Vec<Utf8PathBuf> = layers.iter().map(|file| here.join(&file.path)).collect();
     let names: Vec<&str> = layers.iter().map(|file| file.path.as_str()).collect();
     let names = names.join(" and ");
-    let why_not = match host::compose::config(&paths) {
+    let why_not = match host::docker::config(&paths) {
         Answer::Is(config) => match init::published(&config) {
             Some(published) => {
                 say(&format!("Read {names} with Docker Compose\n"))?;

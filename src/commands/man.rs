@@ -8,7 +8,7 @@ use super::print;
 use crate::cli::{Cli, EXIT_CODES, ManArgs};
 use crate::fault::{Exit, Fault};
 
-pub(super) fn run(args: &ManArgs) -> Result<Exit> {
+pub(crate) fn run(args: &ManArgs) -> Result<Exit> {
     let mut kinfra = Cli::command().disable_help_subcommand(true).after_long_help(EXIT_CODES);
     kinfra.build();
     let page = match &args.verb {

@@ -7,33 +7,27 @@ use anyhow::Result;
 use crate::cli::{SandboxVerb, Verb};
 use crate::fault::Exit;
 use crate::host;
-use crate::invocation::Invocation;
+use crate::host::invocation::Invocation;
 
 mod apply;
 mod approve;
-mod claim;
+pub(crate) mod claim;
 mod completions;
 mod destroy;
 mod doctor;
 mod env;
 mod exec;
-mod fitness;
-mod held;
-mod index;
 mod init;
 mod man;
 mod plan;
-mod pool;
 mod ports;
 mod reap;
-mod release;
+pub(crate) mod release;
 mod renew;
 mod saved;
 mod slots;
 mod status;
 mod validate;
-mod wait;
-mod worktree;
 
 pub use completions::answer;
 
@@ -67,13 +61,13 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
 }
 
 /// Prints data, which goes to stdout.
-fn print(text: &str) -> io::Result<()> {
+pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut stdout = anstream::stdout().lock();
     unless_closed(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
 /// Prints what is said about the data, which goes to stderr.
-fn say(text: &str) -> io::Result<()> {
+pub(crate) fn say(text: &str) -> io::Result<()> {
     unless_closed(anstream::stderr().lock().write_all(text.as_bytes()))
 }
 

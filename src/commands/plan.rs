@@ -5,23 +5,24 @@ use std::io::{self, IsTerminal as _};
 
 use anyhow::Result;
 
-use super::{index, pool, print, saved, say};
+use super::{print, saved, say};
 use crate::cli::PlanArgs;
 use crate::desired::Pool;
 use crate::diff::diff;
 use crate::fault::{Exit, Fault};
+use crate::host::invocation::Invocation;
 use crate::host::root::Root;
-use crate::invocation::Invocation;
 use crate::observe::{Containers, Observed, observe, text};
 use crate::plan::{Options, Plan, plan};
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
 use crate::slot::SlotId;
+use crate::which::{neighbours, spec_file as pool};
 
-pub(super) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = pool::declared(&args.pool, invocation)?;
     let pool = declared.pool(&args.pool, invocation)?;
-    index::check(&declared, &pool.root, &args.pool, invocation)?;
+    neighbours::check(&declared, &pool.root, &args.pool, invocation)?;
     let root = Root::open(&pool.root)?;
     let options = args.planning.options();
     let (plan, observed) = look(root.as_ref(), &pool, &options, Containers::NotAsked)?;
@@ -56,7 +57,7 @@ pub(super) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
 }
 
 /// Looks at a pool and plans.
-pub(super) fn look(
+pub(crate) fn look(
     root: Option<&Root>,
     pool: &Pool,
     options: &Options,
@@ -67,7 +68,7 @@ pub(super) fn look(
 }
 
 /// The differences of the files that would change, by slot: asked for, or on a terminal.
-pub(super) fn diffs(
+pub(crate) fn diffs(
     asked: bool,
     root: Option<&Root>,
     plan: &Plan,
@@ -93,7 +94,7 @@ pub(super) fn diffs(
 ///
 /// # Errors
 /// [`Fault`] that names it.
-pub(super) fn select(options: &Options, plan: &Plan, pool: &Pool, observed: &Observed) -> Result<()> {
+pub(crate) fn select(options: &Options, plan: &Plan, pool: &Pool, observed: &Observed) -> Result<()> {
     let named = options.only.iter().flatten().chain(&options.exclude);
     let is_known = |slot| pool.slots.contains_key(slot) || observed.registry.slots.contains_key(slot);
     if let Some(slot) = named.into_iter().find(|slot| !is_known(*slot)) {

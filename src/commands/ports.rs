@@ -2,13 +2,14 @@
 
 use anyhow::Result;
 
-use super::{pool, print};
+use super::print;
 use crate::cli::ListArgs;
 use crate::fault::Exit;
-use crate::invocation::Invocation;
+use crate::host::invocation::Invocation;
 use crate::report::table;
+use crate::which::spec_file as pool;
 
-pub(super) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
     let spec = pool::declared(&args.pool, invocation)?.spec;
     print(&if args.json { table::ports_json(&spec) } else { table::ports(&spec) })?;
     Ok(Exit::Done)

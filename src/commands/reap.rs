@@ -2,20 +2,20 @@
 
 use anyhow::{Result, anyhow};
 
-use super::pool::lock_policy;
 use super::release::give_back;
-use super::worktree::{claims, pool_here};
 use super::{approve, print, say};
+use crate::claims::standing::Reaping;
 use crate::cli::ReapArgs;
 use crate::fault::{Exit, Fault};
 use crate::host;
-use crate::invocation::Invocation;
-use crate::lease::{self, Reaping};
+use crate::host::invocation::Invocation;
 use crate::observe::worktree;
 use crate::registry::Registry;
 use crate::report;
+use crate::which::by_worktree::{claims, pool_here};
+use crate::which::spec_file::lock_policy;
 
-pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let pool = pool_here(&args.pool, invocation)?;
     let root = pool.applied()?.ok_or_else(|| pool.missing())?;
     let shown = judge(&claims(&root)?.0);
@@ -47,7 +47,7 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
         }
     });
     if !reaping.ends.is_empty() {
-        lease::reap(&mut registry, &reaping);
+        crate::claims::standing::reap(&mut registry, &reaping);
         locked.save_registry(text.as_deref(), &registry.to_text()?)?;
     }
     say(&report::reap::done(&reaping))?;

@@ -3,20 +3,22 @@
 use anyhow::Result;
 use camino::Utf8Path;
 
-use super::pool::lock_policy;
-use super::worktree::{claims, holder, pool_with, this_worktree};
 use super::{print, say};
+use crate::claims::files;
+use crate::claims::files::Site;
+use crate::claims::lease;
+use crate::claims::lease::Kept;
 use crate::cli::ReleaseArgs;
 use crate::fault::{Exit, Fault};
+use crate::host::invocation::Invocation;
 use crate::host::root::LockedRoot;
-use crate::invocation::Invocation;
-use crate::lease::{self, Kept};
 use crate::registry::{Claim, Registry};
 use crate::report;
 use crate::slot::SlotId;
-use crate::worktree::{self, Site};
+use crate::which::by_worktree::{claims, holder, pool_with, this_worktree};
+use crate::which::spec_file::lock_policy;
 
-pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
     let owner = this_worktree(invocation)?;
     let pool = pool_with(args.claim_id, &owner, &args.pool, invocation)?;
     let Some(root) = pool.applied()? else {
@@ -38,7 +40,7 @@ pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
         locked.save_registry(text.as_deref(), &registry.to_text()?)?;
     }
     if released.is_none() && args.slot.is_none() && args.claim_id.is_none() {
-        worktree::tidy(&locked, &owner)?;
+        files::tidy(&locked, &owner)?;
     }
     print(&report::claim::released(released.as_ref(), args.slot, &owner))?;
     Ok(Exit::Done)
@@ -47,7 +49,7 @@ pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
 /// Takes back what a worktree had with its slot, before the registry says that the slot is free. Every claim that ends, by
 /// release or by reap, comes by here, and a slot whose stack still runs must not get further. With `force`, what cannot be
 /// taken back is said, and stays.
-pub(super) fn give_back(locked: &LockedRoot, slot: SlotId, claim: &Claim, force: bool) -> Result<()> {
+pub(crate) fn give_back(locked: &LockedRoot, slot: SlotId, claim: &Claim, force: bool) -> Result<()> {
     let site = Site { root: locked, slot, worktree: Utf8Path::new(&claim.claimed_by) };
     match site.take_back(claim) {
         Ok(left) => Ok(say(&report::claim::left(&left))?),
@@ -59,7 +61,7 @@ pub(super) fn give_back(locked: &LockedRoot, slot: SlotId, claim: &Claim, force:
 }
 
 /// Why a claim stays as it is, as an error.
-pub(super) fn kept_fault(kept: &Kept, registry: &Registry) -> Fault {
+pub(crate) fn kept_fault(kept: &Kept, registry: &Registry) -> Fault {
     let message = report::claim::kept(kept, registry);
     match kept {
         Kept::NoSuchSlot(_) => Fault::no_slot(message),

@@ -3,21 +3,22 @@
 use anyhow::Result;
 use camino::Utf8Path;
 
-use super::pool::lock_policy;
 use super::print;
 use super::release::kept_fault;
-use super::worktree::{PoolOf, claims, holder, pool_with, this_worktree};
+use crate::claims::lease;
 use crate::cli::RenewArgs;
 use crate::fault::{Exit, Fault};
 use crate::host;
+use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
-use crate::invocation::Invocation;
-use crate::lease;
-use crate::registry::{Claim, ClaimId, Span};
+use crate::registry::{Claim, ClaimId};
 use crate::report;
 use crate::slot::SlotId;
+use crate::time::Span;
+use crate::which::by_worktree::{PoolOf, claims, holder, pool_with, this_worktree};
+use crate::which::spec_file::lock_policy;
 
-pub(super) fn run(args: &RenewArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &RenewArgs, invocation: &Invocation) -> Result<Exit> {
     let owner = this_worktree(invocation)?;
     let pool = pool_with(args.claim_id, &owner, &args.pool, invocation)?;
     let policy = lock_policy(&args.lock, "kinfra renew");
@@ -33,7 +34,7 @@ pub(super) fn run(args: &RenewArgs, invocation: &Invocation) -> Result<Exit> {
 ///
 /// # Errors
 /// [`Fault`] when there is no pool, the id is an old one, or the lock is not obtained.
-pub(super) fn renew(
+pub(crate) fn renew(
     pool: &PoolOf,
     owner: &Utf8Path,
     id: Option<ClaimId>,

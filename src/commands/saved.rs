@@ -5,23 +5,24 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 
-use super::{pool, print, say};
+use super::{print, say};
 use crate::cli::{PoolArgs, ShowArgs};
 use crate::desired::Outline;
 use crate::fault::{Exit, Fault};
 use crate::host;
-use crate::invocation::Invocation;
+use crate::host::invocation::Invocation;
 use crate::observe::Observed;
 use crate::plan::Plan;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
 use crate::slot::SlotId;
+use crate::which::spec_file as pool;
 
 /// The most that a saved plan may be, in bytes.
 const LIMIT: u64 = 256 << 20;
 
 /// `kinfra show`
-pub(super) fn show(args: &ShowArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn show(args: &ShowArgs, invocation: &Invocation) -> Result<Exit> {
     let Saved { spec, options, plan, desired, .. } = &read(&args.saved, invocation)?;
     say(&format!("Using {}\n", pool::origin(spec.as_deref(), invocation)))?;
     print(&if args.json {
@@ -38,7 +39,7 @@ pub(super) fn show(args: &ShowArgs, invocation: &Invocation) -> Result<Exit> {
 ///
 /// # Errors
 /// [`Fault`] when it is none that this kinfra can read.
-pub(super) fn read(path: &Utf8Path, invocation: &Invocation) -> Result<Saved> {
+pub(crate) fn read(path: &Utf8Path, invocation: &Invocation) -> Result<Saved> {
     if path.as_str().is_empty() {
         return Err(Fault::usage("which plan? Its name is empty").into());
     }
@@ -62,7 +63,7 @@ fn parse(bytes: &[u8]) -> Result<Option<Saved>, String> {
 ///
 /// # Errors
 /// [`Fault`] when something else is in its place.
-pub(super) fn write(path: &Utf8Path, saved: &Saved, invocation: &Invocation) -> Result<()> {
+pub(crate) fn write(path: &Utf8Path, saved: &Saved, invocation: &Invocation) -> Result<()> {
     if path.as_str().is_empty() {
         return Err(Fault::usage("--out needs the name of a file").into());
     }
@@ -82,7 +83,7 @@ pub(super) fn write(path: &Utf8Path, saved: &Saved, invocation: &Invocation) -> 
 ///
 /// # Errors
 /// [`Fault`] when others were given.
-pub(super) fn pool_args(saved: &Saved, given: &PoolArgs, invocation: &Invocation) -> Result<PoolArgs> {
+pub(crate) fn pool_args(saved: &Saved, given: &PoolArgs, invocation: &Invocation) -> Result<PoolArgs> {
     let spec = pool::named_spec(given).map(|spec| pool::given(spec, invocation)).transpose()?;
     let root = pool::named_root(given).map(|root| pool::given(root, invocation)).transpose()?;
     let canonical = |path: &Utf8Path| host::fs::canonical(path).unwrap_or_else(|_| path.to_owned());
@@ -110,7 +111,7 @@ pub(super) fn pool_args(saved: &Saved, given: &PoolArgs, invocation: &Invocation
 ///
 /// # Errors
 /// [`Fault`] with every value that changed, or with what is in the way now.
-pub(super) fn check(
+pub(crate) fn check(
     saved: &Saved,
     plan: &Plan,
     desired: &Outline,

@@ -5,28 +5,29 @@ use std::time::Duration;
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::worktree::{claims, pool_here};
 use super::{print, say};
 use crate::cli::SlotsArgs;
 use crate::fault::Exit;
 use crate::host;
+use crate::host::invocation::Invocation;
 use crate::host::root::Root;
 use crate::host::signals::Interrupt;
 use crate::host::terminal::Screen;
-use crate::invocation::Invocation;
-use crate::lease;
+use crate::identifier::PortName;
 use crate::observe::worktree;
-use crate::registry::{Entry, Time};
+use crate::registry::Entry;
 use crate::report::slots::{self, Listed};
 use crate::report::{self, Paths};
-use crate::slot::{PortName, SlotId};
+use crate::slot::SlotId;
+use crate::time::Time;
+use crate::which::by_worktree::{claims, pool_here};
 
 /// How often a pool that is watched is looked at.
 const EVERY: Duration = Duration::from_secs(1);
 /// How soon somebody who has seen enough is heard.
 const HEARD: Duration = Duration::from_millis(50);
 
-pub(super) fn run(args: &SlotsArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &SlotsArgs, invocation: &Invocation) -> Result<Exit> {
     let pool = pool_here(&args.pool, invocation)?;
     let ports = pool.declared.iter().flat_map(|declared| &declared.spec.ports);
     let view = View {
@@ -111,8 +112,9 @@ impl View<'_> {
 }
 
 /// A slot with what is to be seen of whoever holds it. Starts no process.
-pub(super) fn listed(slot: SlotId, entry: Entry, now: Time) -> Listed {
-    let standing = entry.claim.as_ref().map(|claim| lease::standing(claim, now, worktree(claim)));
+pub(crate) fn listed(slot: SlotId, entry: Entry, now: Time) -> Listed {
+    let standing =
+        entry.claim.as_ref().map(|claim| crate::claims::standing::standing(claim, now, worktree(claim)));
     let holder = entry.claim.as_ref().map(|claim| Utf8Path::new(&claim.claimed_by));
     let branch = holder.filter(|holder| host::fs::is_directory(holder)).and_then(host::git::branch_of);
     Listed { slot, entry, standing, branch }

@@ -2,16 +2,17 @@
 
 use anyhow::Result;
 
+use super::print;
 use super::slots::listed;
-use super::worktree::this_worktree;
-use super::{held, print};
+use crate::claims::held;
 use crate::cli::ListArgs;
 use crate::fault::Exit;
 use crate::host;
-use crate::invocation::Invocation;
+use crate::host::invocation::Invocation;
 use crate::report::{self, Paths};
+use crate::which::by_worktree::this_worktree;
 
-pub(super) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
     let now = host::clock::now();
     let paths = Paths { home: invocation.home.as_deref() };
     let held = held::find(&args.pool, invocation)?.map(|mut held| {

@@ -3,19 +3,19 @@
 use anyhow::Result;
 use camino::Utf8Path;
 
-use super::index::Listing;
-use super::pool::{self, Declared, Mistakes};
 use super::{print, say};
 use crate::cli::ListArgs;
-use crate::doctor::{Finding, Severity, is_well};
 use crate::fault::{Exit, exit_of};
+use crate::health::doctor::{Finding, Severity, is_well};
+use crate::health::validate::{compose_files, ports_in_use};
+use crate::host::invocation::Invocation;
 use crate::host::root::Root;
-use crate::invocation::Invocation;
 use crate::observe::registry;
 use crate::report;
-use crate::validate::{compose_files, ports_in_use};
+use crate::which::neighbours::Listing;
+use crate::which::spec_file::{self as pool, Declared, Mistakes};
 
-pub(super) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
+pub(crate) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
     let (mut mistakes, mut findings) = (Mistakes::new(), Vec::new());
     match pool::read(&args.pool, invocation) {
         Ok(Ok(declared)) => {

@@ -7,8 +7,11 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::file::{FileMode, RelPath};
+use crate::identifier::{PortName, ProfileName};
+use crate::port::{Port, PortFormula};
 use crate::registry::Provisioned;
-use crate::slot::{FileMode, Port, PortFormula, PortName, Profile, ProfileName, RelPath, SlotId, Workers};
+use crate::slot::{Profile, SlotId, Workers};
 
 mod render;
 

@@ -7,8 +7,11 @@ use camino::Utf8Path;
 
 use super::{File, Pool, Slot};
 use crate::digest::Digest;
+use crate::file::RelPath;
+use crate::identifier::{PortName, ProfileName, WorkerKind};
+use crate::port::Port;
 use crate::registry::Provisioned;
-use crate::slot::{Port, PortName, Profile, ProfileName, RelPath, SlotId, WorkerKind, Workers};
+use crate::slot::{Profile, SlotId, Workers};
 use crate::spec::mistake::{Mistake, Source, SourceKind, suggestion};
 use crate::spec::{FileSpec, Spec, Variable};
 use crate::template::{Base, Context, TemplateError, Templates};

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::registry::Time;
+use crate::time::Time;
 
 /// Seconds since 1970, UTC.
 pub fn unix_seconds() -> u64 {

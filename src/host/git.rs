@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::fs::{canonical, exists, is_directory, modified, read_named};
-use crate::registry::Time;
+use crate::time::Time;
 
 /// The most that git writes into the files that are read here, in bytes.
 const LIMIT: u64 = 64 << 10;

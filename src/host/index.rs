@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs::{self, Dir};
-use crate::slot::FileMode;
+use crate::file::FileMode;
 
 /// The most that an entry may be, in bytes.
 const LIMIT: u64 = 1 << 20;

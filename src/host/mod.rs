@@ -1,11 +1,12 @@
 //! The machine. The only code that opens files, takes locks and asks for the time.
 
 pub mod clock;
-pub mod compose;
+pub mod docker;
 pub mod fs;
 pub mod git;
 pub mod identity;
 pub mod index;
+pub mod invocation;
 pub mod lock;
 pub mod net;
 pub mod program;

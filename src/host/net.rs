@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::slot::Port;
+use crate::port::Port;
 
 /// Whether something on this machine listens on a port that a slot would use, be it on the loopback addresses or on all.
 pub fn is_in_use(port: Port) -> bool {

@@ -17,7 +17,7 @@ use super::clock;
 use super::fs::{Dir, Found};
 use super::lock::Pending;
 use super::root::{LockedRoot, Root};
-use crate::slot::FileMode;
+use crate::file::FileMode;
 
 /// Where the tickets are in the root.
 const QUEUE: &str = ".queue";

@@ -8,7 +8,8 @@ use super::fs::{Dir, Found};
 use super::root::LockedRoot;
 use super::staging::NewFile;
 use crate::digest::Digest;
-use crate::slot::{FileMode, RelPath, SlotId};
+use crate::file::{FileMode, RelPath};
+use crate::slot::SlotId;
 
 /// Where copies of overwritten files are kept, in the root.
 pub const BACKUPS: &str = "backups";

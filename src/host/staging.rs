@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs::{Dir, Found};
-use crate::slot::{FileMode, RelPath, SlotId};
+use crate::file::{FileMode, RelPath};
+use crate::slot::SlotId;
 
 /// Up to how many files are synced one by one; beyond, the whole file system is.
 const SYNC_EACH: usize = 64;

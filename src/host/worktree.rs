@@ -7,7 +7,7 @@ use camino::Utf8Path;
 
 use super::fs::{Dir, Found};
 use super::git;
-use crate::slot::{FileMode, Obstacle};
+use crate::file::{FileMode, Obstacle};
 
 /// The most that the file may be, in bytes.
 const LIMIT: u64 = 16 << 20;

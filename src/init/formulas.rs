@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Remedies;
 use super::compose::{ComposeFile, Place, WrittenPort};
-use crate::proof::{Remedy, smallest_strides};
-use crate::slot::{Port, PortFormula, PortName, SlotId};
+use crate::identifier::PortName;
+use crate::port::{Port, PortFormula};
+use crate::proof::ports::{Remedy, smallest_strides};
+use crate::slot::SlotId;
 
 /// What is added to a port that needs privilege: 80 becomes 8080, 443 becomes 8443.
 const ABOVE_PRIVILEGED: u16 = 8000;

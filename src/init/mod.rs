@@ -11,8 +11,9 @@ use std::ops::Range;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use crate::proof::Remedy;
-use crate::slot::{PortName, SlotId};
+use crate::identifier::PortName;
+use crate::proof::ports::Remedy;
+use crate::slot::SlotId;
 
 mod compose;
 mod formulas;

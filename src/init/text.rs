@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::formulas::Declared;
 use super::{NewFile, Pool, Remedies, SLOTS};
-use crate::proof::Remedy;
+use crate::proof::ports::Remedy;
 
 /// A text as a template that renders as itself but for the edits, which are in the order of the text.
 pub(super) fn template(text: &str, edits: &[(Range<usize>, String)]) -> String {

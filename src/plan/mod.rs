@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::Pool;
 use crate::diff::{Difference, FieldChange};
+use crate::file::{FileMode, Obstacle, RelPath};
+use crate::identifier::PortName;
 use crate::observe::{ImportState, Observed};
-use crate::slot::{FileMode, Obstacle, Port, PortName, RelPath, SlotId};
+use crate::port::Port;
+use crate::slot::SlotId;
 
 mod policy;
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Blocked, FileChange, Flag, SlotPlan};
 use crate::diff::{Difference, FieldChange, FileDifference, Standing, Unfinished};
+use crate::file::RelPath;
 use crate::observe::Containers;
-use crate::slot::{RelPath, SlotId};
+use crate::slot::SlotId;
 
 /// Decides about one slot. It changes as a whole or not at all; what is gone comes back in any case.
 pub(super) fn decide(

@@ -6,10 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
-use super::json::{Corrupt, corrupt, files, optional};
-use super::time::{Span, Time};
 use crate::digest::Digest;
-use crate::slot::RelPath;
+use crate::file::RelPath;
+use crate::json::{Corrupt, corrupt, files, optional};
+use crate::time::{Span, Time};
 
 /// A worktree's right to a slot. Only the verbs of a worktree write it, `apply` never does.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,11 +6,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
 use super::{Commas, Paths, printable};
-use crate::lease::{Denied, Grant, Kept, Standing};
+use crate::claims::lease::{Denied, Grant, Kept};
+use crate::claims::standing::Standing;
 use crate::observe::Unfit;
-use crate::registry::{Claim, Entry, Registry, Time};
-use crate::repair::UNKNOWN;
+use crate::registry::repair::UNKNOWN;
+use crate::registry::{Claim, Entry, Registry};
 use crate::slot::SlotId;
+use crate::time::Time;
 
 /// The slot that an owner has got, and where it is.
 pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {

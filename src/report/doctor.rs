@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
 
-use crate::doctor::{Finding, Severity};
-use crate::repair::{Repair, UNKNOWN};
+use crate::health::doctor::{Finding, Severity};
+use crate::registry::repair::{Repair, UNKNOWN};
 
 /// One line a finding, its advice below it.
 pub fn findings(findings: &[Finding]) -> String {

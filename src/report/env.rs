@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{FORMAT_VERSION, document};
+use crate::claims::environment::Change;
 use crate::dotenv::{self, Variables, is_name};
-use crate::environment::Change;
 use crate::slot::SlotId;
 
 /// A change of the environment for `eval` in a POSIX shell.

@@ -11,9 +11,10 @@ use super::{FORMAT_VERSION, document};
 use crate::apply::Outcome;
 use crate::desired::{Outline, SlotOutline};
 use crate::diff::FieldChange;
+use crate::file::RelPath;
 use crate::observe::ImportState;
 use crate::plan::{Action, Blocked, FileChange, Kind, Plan, SlotPlan};
-use crate::slot::{RelPath, SlotId};
+use crate::slot::SlotId;
 
 /// The plan, with where its spec is. The same inputs give the same bytes.
 pub fn plan(plan: &Plan, pool: &Outline, spec: Option<&Utf8Path>) -> String {

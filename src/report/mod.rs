@@ -11,6 +11,7 @@ pub mod claim;
 pub mod diff;
 pub mod doctor;
 pub mod env;
+pub mod fault;
 pub mod init;
 pub mod json;
 pub mod outcome;

@@ -8,9 +8,10 @@ use owo_colors::OwoColorize as _;
 use super::{Aim, Commas, Paths, View, printable};
 use crate::desired::{Outline, SlotOutline};
 use crate::diff::FieldChange;
+use crate::file::RelPath;
 use crate::observe::ImportState;
 use crate::plan::{Action, Blocked, FileChange, Flag, Kind, Plan, SlotPlan};
-use crate::slot::{RelPath, SlotId};
+use crate::slot::SlotId;
 
 /// The most slots that are shown one by one unless that is asked for.
 pub(super) const LONG: usize = 100;

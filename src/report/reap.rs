@@ -1,7 +1,7 @@
 //! What reap says: which slots nobody needs any more, and why.
 
 use super::claim::held;
-use crate::lease::{Reaping, Standing};
+use crate::claims::standing::{Reaping, Standing};
 use crate::registry::Claim;
 
 /// What reaping would do, a line a slot.

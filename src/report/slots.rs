@@ -9,9 +9,12 @@ use serde_json::{Map, Value, json};
 
 use super::table::{lines, number, table};
 use super::{FORMAT_VERSION, Paths, document, printable};
-use crate::lease::Standing;
-use crate::registry::{Claim, Entry, Lease, Time};
-use crate::slot::{Port, PortName, SlotId};
+use crate::claims::standing::Standing;
+use crate::identifier::PortName;
+use crate::port::Port;
+use crate::registry::{Claim, Entry, Lease};
+use crate::slot::SlotId;
+use crate::time::Time;
 
 /// A registered slot, and what was seen of whoever holds it.
 #[derive(Debug, Clone, PartialEq)]
@@ -196,7 +199,7 @@ pub fn status_json(listed: Option<&Listed>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::Span;
+    use crate::time::Span;
 
     #[test]
     fn times_are_told_by_their_largest_unit() {

@@ -7,7 +7,7 @@ use comfy_table::{Cell, CellAlignment, Table};
 use serde_json::{Map, Value, json};
 
 use super::{FORMAT_VERSION, document};
-use crate::slot::PortFormula;
+use crate::port::PortFormula;
 use crate::spec::Spec;
 
 /// Every port of every declared slot, the main stack's first.

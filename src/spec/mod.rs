@@ -10,7 +10,10 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::slot::{FileMode, PortFormula, PortName, Profile, RelPath, SlotId};
+use crate::file::{FileMode, RelPath};
+use crate::identifier::PortName;
+use crate::port::PortFormula;
+use crate::slot::{Profile, SlotId};
 
 pub mod mistake;
 mod ports;

@@ -10,8 +10,11 @@ use toml::de::DeValue;
 use super::mistake::Mistake;
 use super::read::named;
 use super::section::{Section, Value, number, wrong_type};
-use crate::proof::{self, Flaw, Remedy};
-use crate::slot::{Port, PortFormula, PortName, SlotId};
+use crate::identifier::PortName;
+use crate::port::{Port, PortFormula};
+use crate::proof::ports;
+use crate::proof::ports::{Flaw, Remedy};
+use crate::slot::SlotId;
 
 /// The formulas with their places, not yet proven.
 pub(super) struct Ports(Vec<Spanned<(PortName, PortFormula)>>);
@@ -65,7 +68,7 @@ impl Ports {
     /// Notes every flaw of the port proof, each at the formulas that cause it.
     pub(super) fn prove(&self, slots: &BTreeSet<SlotId>, mistakes: &mut Vec<Mistake>) {
         let formulas: Vec<PortFormula> = self.0.iter().map(|entry| entry.get_ref().1).collect();
-        let flaws = proof::prove(&formulas, slots).err().unwrap_or_default();
+        let flaws = ports::prove(&formulas, slots).err().unwrap_or_default();
         mistakes.extend(flaws.into_iter().filter_map(|flaw| self.mistake(&flaw, slots)));
     }
 

@@ -11,7 +11,9 @@ use super::mistake::{Mistake, suggestion};
 use super::ports::{self, Ports};
 use super::section::{Section, Value, flag, number, text};
 use super::{DeclaredPath, FileSpec, Spec, Variable};
-use crate::slot::{FileMode, Profile, ProfileName, RelPath, SlotId, WorkerKind, Workers};
+use crate::file::{FileMode, RelPath};
+use crate::identifier::{ProfileName, WorkerKind};
+use crate::slot::{Profile, SlotId, Workers};
 
 pub(super) fn file(mut file: Section<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     let version = file.require("version");

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use kinfra::claims::environment::Change;
 use kinfra::dotenv::Variables;
-use kinfra::environment::Change;
 use kinfra::report;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 use kinfra::desired::{Place, Pool, TemplateTexts, resolve};
-use kinfra::slot::RelPath;
+use kinfra::file::RelPath;
 use kinfra::spec::Spec;
 use kinfra::spec::mistake::{Source, SourceKind};
 use proptest::prelude::*;

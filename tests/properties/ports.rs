@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroU16;
 
-use kinfra::proof::{Flaw, Remedy, prove};
-use kinfra::slot::{Port, PortFormula, SlotId};
+use kinfra::port::{Port, PortFormula};
+use kinfra::proof::ports::{Flaw, Remedy, prove};
+use kinfra::slot::SlotId;
 use kinfra::spec::Spec;
 use proptest::prelude::*;
 use proptest::sample::select;

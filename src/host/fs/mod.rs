@@ -14,8 +14,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::fault::Fault;
-use crate::registry::Time;
-use crate::slot::{FileMode, Obstacle};
+use crate::file::{FileMode, Obstacle};
+use crate::time::Time;
 
 mod write;
 

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::{Dir, Found, dir_flags};
 use crate::fault::Fault;
-use crate::slot::FileMode;
+use crate::file::FileMode;
 
 /// The mode of directories that kinfra makes: for their owner only.
 const PRIVATE_DIR: Mode = Mode::RWXU;

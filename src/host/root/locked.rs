@@ -6,10 +6,10 @@ use camino::Utf8Path;
 use super::{BACKUP, LOCK, REGISTRY, REGISTRY_LIMIT, Root};
 use crate::digest::Digest;
 use crate::fault::Fault;
+use crate::file::FileMode;
 use crate::host::fs::{self, Dir, Found};
 use crate::host::lock::Lock;
 use crate::host::staging::Staging;
-use crate::slot::FileMode;
 
 /// What the second name of a staged registry begins with; the hash of the text that it replaces follows.
 const REPLACES: &str = "replaces-";

@@ -8,7 +8,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::fs::{self, Dir, Found};
 use super::lock::{Lock, LockPolicy};
 use crate::fault::Fault;
-use crate::slot::{Obstacle, SlotId};
+use crate::file::Obstacle;
+use crate::slot::SlotId;
 
 mod locked;
 

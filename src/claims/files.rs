@@ -10,17 +10,18 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::claims::environment::FILE;
 use crate::desired::File;
 use crate::digest::Digest;
-use crate::environment::FILE;
 use crate::fault::Fault;
+use crate::file::{Obstacle, RelPath};
 use crate::host::fs::Found;
 use crate::host::replace::SlotFiles;
 use crate::host::root::{LockedRoot, Root};
 use crate::host::staging::NewFile;
 use crate::host::worktree::WorktreeDir;
 use crate::registry::Claim;
-use crate::slot::{Obstacle, RelPath, SlotId};
+use crate::slot::SlotId;
 
 /// The most that a file of a claim may be in a slot's directory, in bytes.
 const LIMIT: u64 = 256 << 20;

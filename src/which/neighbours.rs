@@ -5,20 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::pool::{self, Declared};
-use super::say;
 use crate::cli::PoolArgs;
+use crate::commands::say;
 use crate::fault::Fault;
 use crate::host;
 use crate::host::index::Index;
+use crate::host::invocation::Invocation;
 use crate::host::root::Root;
-use crate::invocation::Invocation;
+use crate::identifier::PortName;
 use crate::observe::registry;
-use crate::pools::{self, Collision, Entry, Neighbour, Origin};
-use crate::slot::{Port, PortName, SlotId};
+use crate::port::Port;
+use crate::slot::SlotId;
+use crate::which::index;
+use crate::which::index::{Collision, Entry, Neighbour, Origin};
+use crate::which::spec_file::{self as pool, Declared};
 
 /// How a pool and its neighbours stand in the index.
-pub(super) struct Listing {
+pub(crate) struct Listing {
     index: Option<Index>,
     /// The pool as it is declared.
     entry: Entry,
@@ -31,14 +34,14 @@ pub(super) struct Listing {
     /// Its files whose pools are gone, each with the pool's root.
     gone: Vec<(String, Utf8PathBuf)>,
     /// What to tell whoever plans.
-    pub(super) notices: Vec<String>,
+    pub(crate) notices: Vec<String>,
 }
 
 /// Looks up a pool and its neighbours, says what there is to know of them, and refuses one that cannot be beside them.
 ///
 /// # Errors
 /// [`Fault`] when the pool would use ports of others, or its spec declared another root before.
-pub(super) fn check(
+pub(crate) fn check(
     declared: &Declared,
     root: &Utf8Path,
     args: &PoolArgs,
@@ -67,7 +70,7 @@ pub(super) fn check(
 
 impl Listing {
     /// Looks up a pool and its neighbours. What cannot be read is noticed, and does not stop anybody.
-    pub(super) fn look(
+    pub(crate) fn look(
         declared: &Declared,
         root: &Utf8Path,
         args: &PoolArgs,
@@ -147,13 +150,13 @@ impl Listing {
     }
 
     /// The ports that other pools have.
-    pub(super) fn collisions(&self) -> Vec<Collision<'_>> {
-        pools::collisions(&self.entry, &self.others)
+    pub(crate) fn collisions(&self) -> Vec<Collision<'_>> {
+        index::collisions(&self.entry, &self.others)
     }
 
     /// What is wrong with a root that only the spec changed, if it did: the pool would be there twice.
-    pub(super) fn second_root(&self) -> Option<String> {
-        let old = pools::moved_from(&self.entry, &self.others).filter(|_| !self.has_registry())?;
+    pub(crate) fn second_root(&self) -> Option<String> {
+        let old = index::moved_from(&self.entry, &self.others).filter(|_| !self.has_registry())?;
         let (origin, old, new) = (&old.origin, old.root.escape_debug(), self.entry.root.escape_debug());
         Some(format!(
             "{origin} changed the pool's root, and the pool is still in `{old}`: take it along with \
@@ -167,7 +170,7 @@ impl Listing {
     }
 
     /// Whether the index does not say of a pool that is there what it is to say.
-    pub(super) fn is_stale(&self) -> bool {
+    pub(crate) fn is_stale(&self) -> bool {
         self.index.is_some() && !self.is_noted && self.has_registry()
     }
 
@@ -175,7 +178,7 @@ impl Listing {
     ///
     /// # Errors
     /// When it cannot be written: other projects would take the pool's ports.
-    pub(super) fn save(&self) -> Result<()> {
+    pub(crate) fn save(&self) -> Result<()> {
         let Some(index) = self.index.as_ref().filter(|_| !self.is_noted) else { return Ok(()) };
         let gone = self.gone.iter().filter(|(_, root)| is_gone(root)).map(|(name, _)| name.as_str());
         let gone: Vec<&str> = gone.collect();

@@ -3,31 +3,33 @@
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::release::kept_fault;
-use super::worktree::{PoolOf, claims, holder, pool_of, this_worktree};
+use crate::claims::environment;
+use crate::claims::environment::FILE;
+use crate::claims::lease;
 use crate::cli::PoolArgs;
+use crate::commands::release::kept_fault;
 use crate::dotenv::{self, Variables};
-use crate::environment::{self, FILE};
 use crate::fault::Fault;
+use crate::file::RelPath;
 use crate::host;
 use crate::host::fs::Found;
+use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
-use crate::invocation::Invocation;
-use crate::lease;
 use crate::registry::Entry;
 use crate::report;
-use crate::slot::{RelPath, SlotId};
+use crate::slot::SlotId;
+use crate::which::by_worktree::{PoolOf, claims, holder, pool_of, this_worktree};
 
 /// The most that an env file may be, in bytes.
 const LIMIT: u64 = 16 << 20;
 
 /// A slot that this worktree holds.
-pub(super) struct Held {
-    pub(super) slot: SlotId,
-    pub(super) entry: Entry,
+pub(crate) struct Held {
+    pub(crate) slot: SlotId,
+    pub(crate) entry: Entry,
     /// What the names of the pool's variables start with.
-    pub(super) prefix: String,
+    pub(crate) prefix: String,
     /// The pool's name.
     pool: String,
     root: Root,
@@ -39,7 +41,7 @@ pub(super) struct Held {
 ///
 /// # Errors
 /// What keeps the pool from being found or read.
-pub(super) fn find(args: &PoolArgs, invocation: &Invocation) -> Result<Option<Held>> {
+pub(crate) fn find(args: &PoolArgs, invocation: &Invocation) -> Result<Option<Held>> {
     let owner = this_worktree(invocation)?;
     let found = pool_of(&owner, args, invocation)?;
     let Some(root) = found.applied()? else { return Ok(None) };
@@ -53,7 +55,7 @@ pub(super) fn find(args: &PoolArgs, invocation: &Invocation) -> Result<Option<He
 }
 
 /// What a verb says that needs a slot.
-pub(super) fn none(invocation: &Invocation) -> Fault {
+pub(crate) fn none(invocation: &Invocation) -> Fault {
     let worktree = this_worktree(invocation).unwrap_or_else(|_| invocation.here.clone());
     Fault::no_slot(format!("`{}` holds no slot: run `kinfra claim` first", worktree.as_str().escape_debug()))
 }
@@ -64,7 +66,7 @@ impl Held {
     ///
     /// # Errors
     /// What keeps the registry from being saved.
-    pub(super) fn renew(self, policy: &LockPolicy<'_>) -> Result<Option<Self>> {
+    pub(crate) fn renew(self, policy: &LockPolicy<'_>) -> Result<Option<Self>> {
         if self.entry.claim.as_ref().is_none_or(|claim| claim.lease.is_none()) {
             return Ok(Some(self));
         }
@@ -85,7 +87,7 @@ impl Held {
     }
 
     /// The slot's directory. The root may have moved since the entry was written.
-    pub(super) fn dir(&self) -> Utf8PathBuf {
+    pub(crate) fn dir(&self) -> Utf8PathBuf {
         self.root.path().join(self.slot.directory())
     }
 
@@ -93,7 +95,7 @@ impl Held {
     ///
     /// # Errors
     /// [`Fault`] when its env file is not fit for use.
-    pub(super) fn variables(&self) -> Result<Variables> {
+    pub(crate) fn variables(&self) -> Result<Variables> {
         let text = env_text(&self.root, self.slot, &self.entry, &self.pool, &self.prefix)?;
         let read = dotenv::read(&text);
         let path = self.dir().join(FILE);
@@ -107,7 +109,7 @@ impl Held {
 ///
 /// # Errors
 /// [`Fault`] when the file is not fit for use.
-pub(super) fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &str) -> Result<String> {
+pub(crate) fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &str) -> Result<String> {
     let path = root.path().join(slot.directory()).join(FILE);
     if entry.pending.is_some() {
         return Err(unknown(slot, "an apply was cut short in it: run `kinfra apply`").into());

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::claim::{Asking, Claimant, Granted, Outlook};
-use super::say;
+use crate::commands::claim::{Asking, Claimant, Granted, Outlook};
+use crate::commands::say;
 use crate::fault::Fault;
 use crate::host::clock::{Stopwatch, pause};
 use crate::host::queue::Ticket;
 use crate::host::signals::Interrupt;
-use crate::registry::Span;
 use crate::report;
+use crate::time::Span;
 
 /// How often those look whose turn is near.
 const PACE: Duration = Duration::from_millis(3);
@@ -28,7 +28,7 @@ const LONGEST_SETBACK: Duration = Duration::from_secs(1);
 const UNCALLED: Duration = Duration::from_secs(2);
 
 /// Queues until there is a slot, or the patience is at an end. Nothing is locked but the ticket meanwhile.
-pub(super) fn wait(claimant: &Claimant<'_>, patience: Option<Span>) -> Result<Granted> {
+pub(crate) fn wait(claimant: &Claimant<'_>, patience: Option<Span>) -> Result<Granted> {
     let interrupt = &Interrupt::listen()?;
     let waiting = Stopwatch::start();
     let is_late = || patience.is_some_and(|patience| waiting.elapsed() >= patience.duration());

@@ -1,6 +1,6 @@
 //! Those who waited before, as far as they matter. Pure.
 
-use super::Wish;
+use super::lease::Wish;
 
 /// Those who waited before somebody, read only as far as they matter to him.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::claims::queue::Ahead;
+use crate::claims::standing::{Doubt, Reaping, Standing, Worktree, reap, standing};
 use crate::registry::Provisioned;
 use crate::slot::Workers;
 

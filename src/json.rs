@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::digest::Digest;
-use crate::slot::RelPath;
+use crate::file::RelPath;
 
 /// Why a text cannot be taken for what it should be, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

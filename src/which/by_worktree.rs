@@ -3,32 +3,32 @@
 use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::pool::{self, Declared};
+use crate::claims::lease;
 use crate::cli::PoolArgs;
 use crate::fault::Fault;
 use crate::host;
 use crate::host::index::Index;
+use crate::host::invocation::Invocation;
 use crate::host::root::Root;
-use crate::invocation::Invocation;
-use crate::lease;
 use crate::observe::{followed, registry};
-use crate::pools::Entry;
 use crate::registry::{ClaimId, Registry};
+use crate::which::index::Entry;
+use crate::which::spec_file::{self as pool, Declared};
 
 /// A pool as the verbs of a worktree know it.
 #[derive(Debug)]
-pub(super) struct PoolOf {
+pub(crate) struct PoolOf {
     /// Its root.
-    pub(super) root: Utf8PathBuf,
+    pub(crate) root: Utf8PathBuf,
     /// Its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What the names of its slots' variables start with. An index that an older kinfra wrote does not say.
-    pub(super) env_prefix: Option<String>,
+    pub(crate) env_prefix: Option<String>,
     /// What declares it, as far as that is known. Where the index knew the pool that is the spec that it was applied from, if
     /// it is still to be had: what is checked out need not have it.
-    pub(super) declared: Option<Declared>,
+    pub(crate) declared: Option<Declared>,
     /// How the output names the spec.
-    pub(super) origin: String,
+    pub(crate) origin: String,
 }
 
 /// The pool of a worktree: the one that it holds a slot in, whatever is checked out; else the one that the spec here
@@ -36,13 +36,13 @@ pub(super) struct PoolOf {
 ///
 /// # Errors
 /// What keeps the spec from being read, or its root from being one.
-pub(super) fn pool_of(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation) -> Result<PoolOf> {
+pub(crate) fn pool_of(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation) -> Result<PoolOf> {
     let noted = Noted::with_holder(owner, args, invocation);
     noted.or_declared(|| pool::declared(args, invocation), args, invocation)
 }
 
 /// [`pool_of`] a worktree that was named: the spec there comes before the one here.
-pub(super) fn pool_for(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation) -> Result<PoolOf> {
+pub(crate) fn pool_for(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocation) -> Result<PoolOf> {
     let declared = || {
         let there = Invocation { here: owner.to_owned(), ..invocation.clone() };
         let is_there = pool::named_spec(args).is_none() && pool::has_spec(args, &there)?;
@@ -52,7 +52,7 @@ pub(super) fn pool_for(owner: &Utf8Path, args: &PoolArgs, invocation: &Invocatio
 }
 
 /// The pool that has the claim with this id, else that of `owner`.
-pub(super) fn pool_with(
+pub(crate) fn pool_with(
     id: Option<ClaimId>,
     owner: &Utf8Path,
     args: &PoolArgs,
@@ -81,7 +81,7 @@ pub(super) fn pool_with(
 ///
 /// # Errors
 /// What keeps the spec from being read, or its root from being one.
-pub(super) fn pool_here(args: &PoolArgs, invocation: &Invocation) -> Result<PoolOf> {
+pub(crate) fn pool_here(args: &PoolArgs, invocation: &Invocation) -> Result<PoolOf> {
     let declared = pool::declared(args, invocation)?;
     if declared.path.is_some() {
         return PoolOf::declared(declared, args, invocation);
@@ -110,13 +110,13 @@ impl PoolOf {
     }
 
     /// Its root, if the pool was applied. In any other directory there is nothing to claim, and nothing is written.
-    pub(super) fn applied(&self) -> Result<Option<Root>> {
+    pub(crate) fn applied(&self) -> Result<Option<Root>> {
         let Some(root) = Root::open(&self.root)? else { return Ok(None) };
         Ok(root.registry()?.is_some().then_some(root))
     }
 
     /// That it was not.
-    pub(super) fn missing(&self) -> Fault {
+    pub(crate) fn missing(&self) -> Fault {
         let Self { root, origin, .. } = self;
         Fault::no_slot(format!("there is no pool of {origin} in `{root}` yet: `kinfra apply` creates it"))
     }
@@ -183,7 +183,7 @@ impl Noted {
 ///
 /// # Errors
 /// [`Fault`] when it cannot be trusted.
-pub(super) fn claims(root: &Root) -> Result<(Registry, Option<String>)> {
+pub(crate) fn claims(root: &Root) -> Result<(Registry, Option<String>)> {
     let (registry, text) = registry(root)?;
     Ok((followed(registry), text))
 }
@@ -192,7 +192,7 @@ pub(super) fn claims(root: &Root) -> Result<(Registry, Option<String>)> {
 ///
 /// # Errors
 /// When it cannot be resolved.
-pub(super) fn this_worktree(invocation: &Invocation) -> Result<Utf8PathBuf> {
+pub(crate) fn this_worktree(invocation: &Invocation) -> Result<Utf8PathBuf> {
     worktree_of(&invocation.here)
 }
 
@@ -200,13 +200,13 @@ pub(super) fn this_worktree(invocation: &Invocation) -> Result<Utf8PathBuf> {
 ///
 /// # Errors
 /// When it cannot be resolved.
-pub(super) fn worktree_of(directory: &Utf8Path) -> Result<Utf8PathBuf> {
+pub(crate) fn worktree_of(directory: &Utf8Path) -> Result<Utf8PathBuf> {
     let top = host::git::top_of(directory)?.unwrap_or(directory);
     host::fs::canonical(top).with_context(|| format!("`{top}` cannot be resolved"))
 }
 
 /// The name by which a directory holds a slot: its own, or the one that an old tool gave it, which may lead through links.
-pub(super) fn holder<'a>(registry: &'a Registry, owner: &'a Utf8Path) -> &'a str {
+pub(crate) fn holder<'a>(registry: &'a Registry, owner: &'a Utf8Path) -> &'a str {
     let claims = registry.slots.values().filter_map(|entry| entry.claim.as_ref());
     let mut names =
         claims.map(|claim| claim.claimed_by.as_str()).filter(|_| registry.imported_from.is_some());

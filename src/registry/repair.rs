@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Deserializer;
 
 use crate::desired::{Pool, Slot};
-use crate::migrate;
+use crate::file::RelPath;
 use crate::observe::{FileState, Observed, SlotDir};
+use crate::port::Port;
+use crate::registry::migrate;
 use crate::registry::{Claim, Entry, Provisioned, Registry};
-use crate::slot::{Port, RelPath, SlotId};
+use crate::slot::SlotId;
 
 /// Who holds a slot when nobody can tell.
 pub const UNKNOWN: &str = "unknown";

@@ -9,18 +9,19 @@ use crate::cli::{LockArgs, PoolArgs};
 use crate::desired::{self, File, Place, Pool, TemplateTexts};
 use crate::embedded;
 use crate::fault::Fault;
+use crate::file::RelPath;
 use crate::host;
 use crate::host::fs::Dir;
+use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
-use crate::invocation::Invocation;
 use crate::registry::Provisioned;
 use crate::report::Paths;
-use crate::slot::{RelPath, SlotId};
+use crate::slot::SlotId;
 use crate::spec::mistake::{self, Mistake, Source, SourceKind};
 use crate::spec::{FileSpec, Spec};
 
 /// The name of a spec.
-pub(super) const SPEC: &str = "slots.toml";
+pub(crate) const SPEC: &str = "slots.toml";
 /// Where its templates are, beside it.
 const TEMPLATES: &str = "templates";
 /// The most that a spec or a template may be, in bytes.
@@ -28,30 +29,30 @@ const LIMIT: u64 = 16 << 20;
 
 /// A spec, and where it was found.
 #[derive(Debug)]
-pub(super) struct Declared {
-    pub(super) spec: Spec,
+pub(crate) struct Declared {
+    pub(crate) spec: Spec,
     /// How the output names the spec.
-    pub(super) origin: String,
+    pub(crate) origin: String,
     /// The spec's path; `None` for the embedded one.
-    pub(super) path: Option<Utf8PathBuf>,
+    pub(crate) path: Option<Utf8PathBuf>,
     source: Source,
     /// The directory of its templates; `None` for the embedded spec.
     templates: Option<Utf8PathBuf>,
 }
 
 /// Mistakes, each with the file it is in.
-pub(super) type Mistakes = Vec<(Source, Mistake)>;
+pub(crate) type Mistakes = Vec<(Source, Mistake)>;
 
 /// Finds and reads the spec.
 ///
 /// # Errors
 /// [`Fault`] with every mistake in it.
-pub(super) fn declared(args: &PoolArgs, invocation: &Invocation) -> Result<Declared> {
+pub(crate) fn declared(args: &PoolArgs, invocation: &Invocation) -> Result<Declared> {
     read(args, invocation)?.map_err(|mistakes| fault(&mistakes).into())
 }
 
 /// [`declared`], with every mistake by itself.
-pub(super) fn read(args: &PoolArgs, invocation: &Invocation) -> Result<Result<Declared, Mistakes>> {
+pub(crate) fn read(args: &PoolArgs, invocation: &Invocation) -> Result<Result<Declared, Mistakes>> {
     Ok(parse(find_spec(args, invocation)?, invocation))
 }
 
@@ -59,7 +60,7 @@ pub(super) fn read(args: &PoolArgs, invocation: &Invocation) -> Result<Result<De
 ///
 /// # Errors
 /// [`Fault`] with every mistake in it, or when it is not there any more.
-pub(super) fn read_again(path: Option<&Utf8Path>, invocation: &Invocation) -> Result<Declared> {
+pub(crate) fn read_again(path: Option<&Utf8Path>, invocation: &Invocation) -> Result<Declared> {
     let read = |path: &Utf8Path| {
         let gone = || Fault::refused(format!("the plan is stale: its spec `{path}` is not there any more"));
         Ok::<_, Error>((path.to_owned(), read_spec(path)?.ok_or_else(gone)?))
@@ -71,18 +72,18 @@ pub(super) fn read_again(path: Option<&Utf8Path>, invocation: &Invocation) -> Re
 ///
 /// # Errors
 /// What keeps it from being read.
-pub(super) fn has_spec(args: &PoolArgs, invocation: &Invocation) -> Result<bool> {
+pub(crate) fn has_spec(args: &PoolArgs, invocation: &Invocation) -> Result<bool> {
     find_spec(args, invocation).map(|found| found.is_some())
 }
 
 /// How the output names a spec.
-pub(super) fn origin(path: Option<&Utf8Path>, invocation: &Invocation) -> String {
+pub(crate) fn origin(path: Option<&Utf8Path>, invocation: &Invocation) -> String {
     let paths = Paths { home: invocation.home.as_deref() };
     path.map_or_else(|| format!("the embedded {SPEC}"), |path| paths.show(path).into_string())
 }
 
 /// Reads a spec, given with its path; none is the embedded one.
-pub(super) fn parse(
+pub(crate) fn parse(
     found: Option<(Utf8PathBuf, String)>,
     invocation: &Invocation,
 ) -> Result<Declared, Mistakes> {
@@ -98,7 +99,7 @@ pub(super) fn parse(
 }
 
 fn fault(mistakes: &Mistakes) -> Fault {
-    Fault::spec(mistake::render(mistakes.iter().map(|(source, mistake)| (source, mistake))))
+    Fault::mistakes(mistake::render(mistakes.iter().map(|(source, mistake)| (source, mistake))))
 }
 
 impl Declared {
@@ -106,7 +107,7 @@ impl Declared {
     ///
     /// # Errors
     /// [`Fault`] with what keeps it from being one.
-    pub(super) fn root(&self, args: &PoolArgs, invocation: &Invocation) -> Result<Utf8PathBuf> {
+    pub(crate) fn root(&self, args: &PoolArgs, invocation: &Invocation) -> Result<Utf8PathBuf> {
         let root = match named_root(args) {
             Some(root) => given(root, invocation)?,
             None => self.spec.root.resolve(invocation.home.as_deref()).ok_or_else(|| {
@@ -123,12 +124,12 @@ impl Declared {
     ///
     /// # Errors
     /// [`Fault`] with every mistake in the templates, or with what keeps the root from being one.
-    pub(super) fn pool(&self, args: &PoolArgs, invocation: &Invocation) -> Result<Pool> {
+    pub(crate) fn pool(&self, args: &PoolArgs, invocation: &Invocation) -> Result<Pool> {
         self.pool_in(&self.root(args, invocation)?, invocation).map_err(|mistakes| fault(&mistakes).into())
     }
 
     /// [`Declared::pool`] in a root, with every mistake by itself.
-    pub(super) fn pool_in(&self, root: &Utf8Path, invocation: &Invocation) -> Result<Pool, Mistakes> {
+    pub(crate) fn pool_in(&self, root: &Utf8Path, invocation: &Invocation) -> Result<Pool, Mistakes> {
         let place = Place { root, home: invocation.home.as_deref() };
         let texts = self.template_texts(self.spec.files.iter().chain(&self.spec.claim));
         desired::resolve(&self.spec, &self.source, &texts, place)
@@ -138,7 +139,7 @@ impl Declared {
     ///
     /// # Errors
     /// [`Fault`] with every mistake in their templates.
-    pub(super) fn claim_files(
+    pub(crate) fn claim_files(
         &self,
         root: &Utf8Path,
         slot: (SlotId, &Provisioned),
@@ -172,17 +173,17 @@ impl Declared {
 }
 
 /// The root that a flag or the environment names.
-pub(super) fn named_root(args: &PoolArgs) -> Option<&Utf8Path> {
+pub(crate) fn named_root(args: &PoolArgs) -> Option<&Utf8Path> {
     args.root.as_deref().filter(|root| !root.as_str().is_empty())
 }
 
 /// The spec that a flag or the environment names.
-pub(super) fn named_spec(args: &PoolArgs) -> Option<&Utf8Path> {
+pub(crate) fn named_spec(args: &PoolArgs) -> Option<&Utf8Path> {
     args.spec.as_deref().filter(|spec| !spec.as_str().is_empty())
 }
 
 /// The absolute path of one that the user gave, in a flag or the environment, where no shell expands `~/`.
-pub(super) fn given(path: &Utf8Path, invocation: &Invocation) -> Result<Utf8PathBuf> {
+pub(crate) fn given(path: &Utf8Path, invocation: &Invocation) -> Result<Utf8PathBuf> {
     if path.as_str().chars().any(char::is_control) {
         let shown = path.as_str().escape_debug();
         return Err(Fault::usage(format!("`{shown}` has a control character")).into());
@@ -242,6 +243,6 @@ fn read_spec(path: &Utf8Path) -> Result<Option<String>> {
 }
 
 /// The flags of the lock as a policy; `command` is what others are told of the holder.
-pub(super) fn lock_policy<'a>(args: &LockArgs, command: &'a str) -> LockPolicy<'a> {
+pub(crate) fn lock_policy<'a>(args: &LockArgs, command: &'a str) -> LockPolicy<'a> {
     LockPolicy { patience: args.lock_timeout, command, network: args.unsafe_no_lock, interrupt: None }
 }

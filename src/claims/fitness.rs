@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 
 use anyhow::{Error, Result};
 
+use crate::claims::files;
+use crate::claims::lease::Wish;
+use crate::file::RelPath;
 use crate::host::root::Root;
-use crate::lease::Wish;
 use crate::observe::{Unfit, unfit};
 use crate::registry::{Entry, Registry};
-use crate::slot::{RelPath, SlotId};
-use crate::worktree;
+use crate::slot::SlotId;
 
 /// What was seen of the slots of a pool.
-pub(super) struct Fitness<'a> {
+pub(crate) struct Fitness<'a> {
     root: &'a Root,
     registry: &'a Registry,
     /// The files that a claim would write into a slot's directory.
@@ -24,13 +25,13 @@ pub(super) struct Fitness<'a> {
 }
 
 impl<'a> Fitness<'a> {
-    pub(super) fn new(root: &'a Root, registry: &'a Registry, claim_files: Vec<&'a RelPath>) -> Self {
+    pub(crate) fn new(root: &'a Root, registry: &'a Registry, claim_files: Vec<&'a RelPath>) -> Self {
         let (seen, trouble) = (RefCell::default(), RefCell::default());
         Self { root, registry, claim_files, seen, trouble }
     }
 
     /// What keeps a slot from being used, if anything does.
-    pub(super) fn unfit(&self, slot: SlotId) -> Option<Unfit> {
+    pub(crate) fn unfit(&self, slot: SlotId) -> Option<Unfit> {
         let look = || match self.registry.slots.get(&slot) {
             Some(entry) => self.look(slot, entry),
             None => Ok(None),
@@ -46,12 +47,12 @@ impl<'a> Fitness<'a> {
         if let Some(unfit) = unfit(self.root, slot, entry)? {
             return Ok(Some(unfit));
         }
-        let path = worktree::obstructed(self.root, slot, self.claim_files.iter().copied())?;
+        let path = files::obstructed(self.root, slot, self.claim_files.iter().copied())?;
         Ok(path.map(Unfit::Obstructed))
     }
 
     /// Whether a slot is fit for whoever has this wish: whoever names a slot may have edited it.
-    pub(super) fn is_fit(&self, slot: SlotId, wish: &Wish) -> bool {
+    pub(crate) fn is_fit(&self, slot: SlotId, wish: &Wish) -> bool {
         match self.unfit(slot) {
             None => true,
             Some(Unfit::Edited(_)) => *wish == Wish::Slot(slot),
@@ -66,12 +67,12 @@ impl<'a> Fitness<'a> {
     }
 
     /// Fails if a slot could not be looked at: that says nothing about the slot.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         self.trouble.take().map_or(Ok(()), Err)
     }
 
     /// What is wrong with the slots that were looked at.
-    pub(super) fn passed_over(self) -> BTreeMap<SlotId, Unfit> {
+    pub(crate) fn passed_over(self) -> BTreeMap<SlotId, Unfit> {
         self.seen.into_inner().into_iter().filter_map(|(slot, unfit)| Some((slot, unfit?))).collect()
     }
 }

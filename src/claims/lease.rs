@@ -3,16 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::registry::{Claim, ClaimId, Entry, Lease, Registry, Span, Time};
-use crate::slot::{ProfileName, SlotId};
+use crate::identifier::ProfileName;
+use crate::registry::{Claim, ClaimId, Entry, Lease, Registry};
+use crate::slot::SlotId;
+use crate::time::{Span, Time};
 
-mod ahead;
-mod reap;
 #[cfg(test)]
+#[path = "lease_tests.rs"]
 mod tests;
-
-pub use ahead::Ahead;
-pub use reap::{Doubt, Reaping, Standing, Worktree, reap, standing};
 
 /// Which slots would do.
 #[derive(Debug, Clone, PartialEq, Eq)]

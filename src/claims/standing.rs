@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::registry::{Claim, Registry, Time};
+use crate::registry::{Claim, Registry};
 use crate::slot::SlotId;
+use crate::time::Time;
 
 /// How it stands with a claim. A slot is held until somebody releases or reaps it, whatever this says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

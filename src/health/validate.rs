@@ -8,12 +8,15 @@ use camino::Utf8Path;
 
 use crate::desired::{Pool, Slot};
 use crate::digest::Digest;
-use crate::doctor::{Finding, Severity, in_use};
-use crate::host::compose::{self, Answer};
+use crate::file::FileMode;
+use crate::health::doctor::{Finding, Severity, in_use};
+use crate::host::docker;
+use crate::host::docker::Answer;
 use crate::host::fs::Scratch;
 use crate::host::net;
+use crate::port::Port;
 use crate::registry::Registry;
-use crate::slot::{FileMode, Port, SlotId};
+use crate::slot::SlotId;
 use crate::spec::{Spec, redact};
 
 /// The names under which Compose looks for its file.
@@ -100,7 +103,7 @@ fn one_of_each_kind(pool: &Pool) -> Vec<&Slot> {
 
 /// Why Compose cannot be asked, if it cannot.
 fn no_compose() -> Option<String> {
-    match compose::compose_version() {
+    match docker::compose_version() {
         Answer::Is(version) if version.trim_start_matches('v').starts_with("1.") => {
             Some(format!("version {version} is too old"))
         }
@@ -121,7 +124,7 @@ fn compose_file(slot: &Slot, spec: &Spec) -> Vec<Said> {
     };
     let dir = scratch.dir().path();
     let env_file = slot.files.keys().any(|path| path.as_str() == ENV_FILE).then_some(ENV_FILE);
-    let (said, failed) = match compose::check(dir, env_file) {
+    let (said, failed) = match docker::check(dir, env_file) {
         Answer::Is(said) => (said, false),
         Answer::Failed(said) => (said, true),
         Answer::NoCommand | Answer::NoDaemon => ("docker is gone".to_owned(), true),

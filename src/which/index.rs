@@ -12,10 +12,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::digest::Digest;
-use crate::proof::{Remedy, Taken};
-use crate::registry::Corrupt;
-use crate::registry::json::{self, at_line, corrupt};
-use crate::slot::{Port, PortFormula, PortName, SlotId};
+use crate::identifier::PortName;
+use crate::json;
+use crate::json::Corrupt;
+use crate::json::{at_line, corrupt};
+use crate::port::{Port, PortFormula};
+use crate::proof::ports::{Remedy, Taken};
+use crate::slot::SlotId;
 use crate::spec::Spec;
 
 /// The version of the format that this kinfra reads and writes.
@@ -64,11 +67,11 @@ mod ids {
 
     use crate::slot::SlotId;
 
-    pub(super) fn serialize<S: Serializer>(ids: &BTreeSet<SlotId>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(ids: &BTreeSet<SlotId>, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&SlotId::list(ids))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<BTreeSet<SlotId>, D::Error> {
         let list = String::deserialize(deserializer)?;
@@ -407,7 +410,7 @@ mod tests {
                 }
                 assert_eq!(collisions(&ours, &others), []);
                 let formulas: Vec<_> = ours.ports.values().copied().collect();
-                assert_eq!(crate::proof::prove(&formulas, &ours.slots), Ok(()));
+                assert_eq!(crate::proof::ports::prove(&formulas, &ours.slots), Ok(()));
             }
         }
         assert!(cases > 10, "only {cases} collisions");

@@ -10,9 +10,11 @@ use serde_json::{Map, Value};
 
 use crate::desired::Pool;
 use crate::digest::Digest;
-use crate::registry::json::{self, Corrupt, corrupt, field, inner, optional};
+use crate::identifier::ProfileName;
+use crate::json;
+use crate::json::{Corrupt, corrupt, field, inner, optional};
 use crate::registry::{Claim, Entry, ImportedFrom, Provisioned, Registry};
-use crate::slot::{ProfileName, SlotId, Workers};
+use crate::slot::{SlotId, Workers};
 
 /// Reads an old tool's registry. `is_directory` says whether the path of an instance is there: only then does it hold
 /// its slot.

@@ -7,13 +7,17 @@ use camino::Utf8Path;
 
 use crate::desired::Pool;
 use crate::fault::Fault;
-use crate::host::compose::{self, Answer};
+use crate::file::{FileMode, Obstacle};
+use crate::host::docker;
+use crate::host::docker::Answer;
 use crate::host::fs::{Dir, Found};
 use crate::host::net;
 use crate::host::root::{BACKUP, LOCK, REGISTRY, Root, TEMPORARY};
+use crate::identifier::PortName;
 use crate::observe::{ImportState, observe};
+use crate::port::Port;
 use crate::registry::{Entry, Registry};
-use crate::slot::{FileMode, Obstacle, Port, PortName, SlotId};
+use crate::slot::SlotId;
 
 /// The most that is read of a slot's file, in bytes.
 const FILE_LIMIT: u64 = 256 << 20;
@@ -321,7 +325,7 @@ impl Findings {
 
     fn docker(&mut self) {
         let install = "install Docker; kinfra itself works without it, the slots' stacks do not";
-        match compose::docker_version() {
+        match docker::docker_version() {
             Answer::Is(version) => self.fine("docker", version),
             Answer::NoCommand | Answer::NoDaemon => {
                 return self.warning("docker", "there is no docker command", install);
@@ -329,7 +333,7 @@ impl Findings {
             Answer::Failed(said) => return self.warning("docker", said, install),
         }
         let upgrade = "install Docker Compose 2 or newer, the plugin that brings `docker compose`";
-        match compose::compose_version() {
+        match docker::compose_version() {
             Answer::Is(version) if version.trim_start_matches('v').starts_with("1.") => {
                 self.warning("compose", format!("version {version} is too old"), upgrade);
             }
@@ -341,7 +345,7 @@ impl Findings {
                 self.warning("compose", format!("`docker compose version` fails: {said}"), upgrade);
             }
         }
-        match compose::daemon_version() {
+        match docker::daemon_version() {
             Answer::Is(version) => self.fine("docker daemon", format!("version {version}")),
             Answer::NoCommand | Answer::NoDaemon => {
                 self.warning("docker daemon", "none answers", "start Docker before you start a slot's stack");
@@ -377,7 +381,7 @@ pub fn is_well(findings: &[Finding]) -> bool {
 /// # Errors
 /// When docker is there and cannot say.
 pub fn slots_in_use(root: &Root, pool: &Pool, claim_files: &[&Utf8Path]) -> Result<BTreeSet<SlotId>> {
-    let projects = match compose::projects() {
+    let projects = match docker::projects() {
         Answer::Is(projects) => projects,
         Answer::NoCommand | Answer::NoDaemon => BTreeSet::new(),
         Answer::Failed(said) => {

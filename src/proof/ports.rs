@@ -8,7 +8,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU16;
 
-use crate::slot::{Port, PortFormula, SlotId};
+use crate::port::{Port, PortFormula};
+use crate::slot::SlotId;
 
 /// Something that keeps a set of formulas from being used for a set of slots. Formulas are named by their position.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,74 @@
+//! The names that slots.toml gives to ports, profiles and kinds of workers. Valid by construction.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// Declares a name that matches `[a-z][a-z0-9_]*`.
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $noun:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name, if it matches `[a-z][a-z0-9_]*`.
+            ///
+            /// # Errors
+            /// A sentence that says what a name looks like.
+            pub fn new(name: &str) -> Result<Self, String> {
+                if is_name(name) {
+                    Ok(Self(name.to_owned()))
+                } else {
+                    let name = name.escape_debug();
+                    Err(format!("`{name}` is no {}: use lowercase letters, digits and `_`, a letter first", $noun))
+                }
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+name!(
+    /// What a port is for, such as `api` or `otlp_grpc`.
+    PortName,
+    "name for a port"
+);
+name!(
+    /// A size class of slots, such as `light`.
+    ProfileName,
+    "name for a profile"
+);
+impl ProfileName {
+    /// The profile of a slot of which nobody knows it.
+    pub fn unknown() -> Self {
+        Self("unknown".to_owned())
+    }
+}
+
+name!(
+    /// A kind of worker that a profile counts, such as `backtest`.
+    WorkerKind,
+    "name for a kind of worker"
+);
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+}

@@ -1,0 +1,70 @@
+//! Ports and the formulas that give each slot its own.
+
+use std::fmt;
+use std::num::NonZeroU16;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// A TCP or UDP port that needs no privilege: 1024 to 65535.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Port(u16);
+
+impl Port {
+    /// The lowest port that needs no privilege.
+    pub const MIN: u16 = 1024;
+    /// The highest port there is.
+    pub const MAX: u16 = u16::MAX;
+
+    /// The port, if it is in range.
+    pub fn new(number: u16) -> Option<Self> {
+        (number >= Self::MIN).then_some(Self(number))
+    }
+
+    /// The port as a number.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Port {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u16::deserialize(deserializer)?;
+        Self::new(number).ok_or_else(|| de::Error::custom(format!("port {number} is below {}", Self::MIN)))
+    }
+}
+
+/// How a service's host port follows from a slot: `base + stride × slot id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortFormula {
+    /// The port of slot 0, the main stack.
+    pub base: Port,
+    /// How far the ports of neighbouring slots are apart.
+    pub stride: NonZeroU16,
+}
+
+impl PortFormula {
+    /// The port of a slot, if it is one; `slot` may be 0.
+    pub fn port(self, slot: u16) -> Option<Port> {
+        u16::try_from(self.number(slot)).ok().and_then(Port::new)
+    }
+
+    /// What the formula gives for a slot, be it a port or too large for one.
+    pub fn number(self, slot: u16) -> u32 {
+        u32::from(self.base.get()) + u32::from(self.stride.get()) * u32::from(slot)
+    }
+}
+
+impl fmt::Display for PortFormula {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.stride.get() {
+            1 => write!(f, "{} + slot", self.base),
+            stride => write!(f, "{} + {stride} × slot", self.base),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What is proven before anything starts.
+
+pub mod ports;

@@ -1,0 +1,170 @@
+//! `registry.json`: the format and its checks. No file is touched here.
+//!
+//! The reader is strict: what it does not fully understand, it refuses, because the next save would make a
+//! misunderstanding permanent. Keys it does not know are kept at every level, numbers digit for digit.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::claim::{Claim, OwnKeys};
+use super::entry::{Entry, ImportedFrom, Pending, Provisioned, Registry};
+use crate::digest::Digest;
+use crate::file::RelPath;
+use crate::identifier::{PortName, ProfileName};
+use crate::json::{self, Corrupt, at_line, corrupt, field, files, inner, optional};
+use crate::port::Port;
+use crate::slot::{SlotId, Workers};
+
+/// The version of the format that this kinfra reads and writes.
+const VERSION: u64 = 2;
+
+impl Registry {
+    /// Reads a registry.
+    ///
+    /// # Errors
+    /// The first thing that is not as kinfra writes it.
+    pub fn parse(text: &str) -> Result<Self, Corrupt> {
+        let mut document = json::object(text)?;
+        match field::<u64>(&mut document, "", "version")? {
+            VERSION => {}
+            newer if newer > VERSION => {
+                let reason =
+                    format!("{newer} is newer than this kinfra, which reads {VERSION}: upgrade kinfra");
+                return Err(Corrupt { is_newer: true, ..corrupt("version", reason) });
+            }
+            older => {
+                return Err(corrupt(
+                    "version",
+                    format!("{older} is not {VERSION}, the one that kinfra writes"),
+                ));
+            }
+        }
+        let slots = inner(&mut document, "", "slots")?.ok_or_else(|| corrupt("slots", "is missing"))?;
+        let slots =
+            slots.into_iter().map(|(key, value)| read_entry(&key, value)).collect::<Result<_, _>>()?;
+        let imported_from = inner(&mut document, "", "imported_from")?.map(read_imported_from).transpose()?;
+        let registry = Self { slots, imported_from, unknown: document };
+        registry.check_ports()?;
+        Ok(registry)
+    }
+
+    /// Writes the registry.
+    ///
+    /// # Errors
+    /// What [`Registry::parse`] would refuse in it; such a registry is never to be written.
+    pub fn to_text(&self) -> Result<String, Corrupt> {
+        let Self { slots, imported_from, unknown } = self;
+        let entries = slots.iter().map(|(id, entry)| (*id, entry.document(*id)));
+        let document = Document { version: VERSION, slots: entries.collect(), imported_from, unknown };
+        let mut text = serde_json::to_string_pretty(&document).map_err(|error| at_line(&error))?;
+        text.push('\n');
+        let reread = Self::parse(&text)?;
+        if reread == *self { Ok(text) } else { Err(corrupt("the registry", "would not read back as it is")) }
+    }
+
+    /// No two slots may hold one port.
+    fn check_ports(&self) -> Result<(), Corrupt> {
+        let mut holders = BTreeMap::new();
+        for (id, entry) in &self.slots {
+            for (name, port) in &entry.provisioned.ports {
+                if let Some((other, other_name)) = holders.insert(*port, (*id, name)) {
+                    let reason = format!("{port} is also `{other_name}` of slot {other}");
+                    return Err(corrupt(format!("slots.{id}.ports.{name}"), reason));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    /// The entry as the registry holds it.
+    pub fn to_json(&self, id: SlotId) -> Value {
+        serde_json::to_value(self.document(id)).unwrap_or_default()
+    }
+
+    fn document(&self, id: SlotId) -> EntryDocument<'_> {
+        let Self { provisioned, pending, claim, status, unknown } = self;
+        let Provisioned { infrastructure_path, profile, workers, ports, files } = provisioned;
+        let (claimed_by, claimed_at, claim) =
+            claim.as_ref().map(Claim::keys).map_or((None, None, None), |(claimed_by, claimed_at, own)| {
+                (Some(claimed_by), claimed_at, Some(own))
+            });
+        EntryDocument {
+            slot_id: id,
+            infrastructure_path,
+            profile,
+            workers,
+            ports,
+            claimed_by,
+            claimed_at,
+            status,
+            claim,
+            files,
+            pending,
+            unknown,
+        }
+    }
+}
+
+/// The file, in the order it is written.
+#[derive(Serialize)]
+struct Document<'a> {
+    version: u64,
+    slots: BTreeMap<SlotId, EntryDocument<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imported_from: &'a Option<ImportedFrom>,
+    #[serde(flatten)]
+    unknown: &'a Map<String, Value>,
+}
+
+/// An entry, in the order it is written: the old tool's keys first.
+#[derive(Serialize)]
+struct EntryDocument<'a> {
+    slot_id: SlotId,
+    infrastructure_path: &'a str,
+    profile: &'a ProfileName,
+    workers: &'a Workers,
+    ports: &'a BTreeMap<PortName, Port>,
+    claimed_by: Option<&'a str>,
+    claimed_at: Option<&'a str>,
+    status: &'a str,
+    #[serde(flatten)]
+    claim: Option<OwnKeys<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    files: &'a BTreeMap<RelPath, Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: &'a Option<Pending>,
+    #[serde(flatten)]
+    unknown: &'a Map<String, Value>,
+}
+
+fn read_imported_from(mut object: Map<String, Value>) -> Result<ImportedFrom, Corrupt> {
+    let path = field(&mut object, "imported_from", "path")?;
+    let sha256 = field(&mut object, "imported_from", "sha256")?;
+    Ok(ImportedFrom { path, sha256, unknown: object })
+}
+
+fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
+    let path = format!("slots.{}", key.escape_debug());
+    let Value::Object(mut entry) = value else {
+        return Err(corrupt(path, "is not an object"));
+    };
+    let number: u16 = field(&mut entry, &path, "slot_id")?;
+    let id = SlotId::new(number).filter(|id| id.to_string() == key);
+    let id =
+        id.ok_or_else(|| corrupt(&path, format!("has slot_id {number}: key and id must be the same slot")))?;
+    let provisioned = Provisioned {
+        infrastructure_path: field(&mut entry, &path, "infrastructure_path")?,
+        profile: field(&mut entry, &path, "profile")?,
+        workers: field(&mut entry, &path, "workers")?,
+        ports: field(&mut entry, &path, "ports")?,
+        files: files(&mut entry, &path, "files")?,
+    };
+    let pending = optional(&mut entry, &path, "pending")?;
+    let claim = Claim::take(&mut entry, &path)?;
+    let status = field(&mut entry, &path, "status")?;
+    Ok((id, Entry { provisioned, pending, claim, status, unknown: entry }))
+}

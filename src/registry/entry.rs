@@ -1,0 +1,103 @@
+//! What the registry holds: slots, what `apply` wrote for each, what it announced, and who holds it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::claim::Claim;
+use crate::digest::Digest;
+use crate::file::RelPath;
+use crate::identifier::{PortName, ProfileName};
+use crate::port::Port;
+use crate::slot::{SlotId, Workers};
+
+/// What kinfra owns.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Registry {
+    /// Its slots.
+    pub slots: BTreeMap<SlotId, Entry>,
+    /// The old tool's registry that it began with, if it did.
+    pub imported_from: Option<ImportedFrom>,
+    /// Top-level keys of others.
+    pub unknown: Map<String, Value>,
+}
+
+/// An old tool's registry that was taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImportedFrom {
+    /// Where it was.
+    pub path: String,
+    /// The hash of its bytes then.
+    pub sha256: Digest,
+    /// Keys of others.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// A slot that kinfra owns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// What `apply` wrote, from the spec.
+    pub provisioned: Provisioned,
+    /// What an `apply` announced and has not completed. Its files are those of `provisioned` or these.
+    pub pending: Option<Pending>,
+    /// Who holds the slot.
+    pub claim: Option<Claim>,
+    /// Whether its stack ran when last noted.
+    pub status: String,
+    /// Keys of others.
+    pub unknown: Map<String, Value>,
+}
+
+/// The part of an entry that follows from the spec. Only `apply` writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provisioned {
+    /// The slot's directory, for others to read; kinfra recomputes it.
+    pub infrastructure_path: String,
+    /// The slot's size class.
+    pub profile: ProfileName,
+    /// The workers that the slot runs.
+    pub workers: Workers,
+    /// The ports that the slot holds.
+    pub ports: BTreeMap<PortName, Port>,
+    /// The hash of each file as last written. Empty when the entry is an old tool's: then nothing is known.
+    pub files: BTreeMap<RelPath, Digest>,
+}
+
+/// A change of files that were there, announced before the first of them is touched: a run that is cut short is completed
+/// by the next, and what it wrote does not look hand-edited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pending {
+    /// The files become these.
+    Files(BTreeMap<RelPath, Digest>),
+    /// The slot goes.
+    Remove,
+}
+
+impl Pending {
+    /// The hash that a file is to have.
+    pub fn file(&self, path: &RelPath) -> Option<Digest> {
+        match self {
+            Self::Files(files) => files.get(path).copied(),
+            Self::Remove => None,
+        }
+    }
+}
+
+impl Entry {
+    /// The entry of a slot that was just provisioned.
+    pub fn new(provisioned: Provisioned) -> Self {
+        Self { provisioned, pending: None, claim: None, status: "stopped".to_owned(), unknown: Map::new() }
+    }
+
+    /// Every file that kinfra wrote for the slot, or announced.
+    pub fn files(&self) -> impl Iterator<Item = &RelPath> {
+        let pending = match &self.pending {
+            Some(Pending::Files(files)) => Some(files),
+            Some(Pending::Remove) | None => None,
+        };
+        self.provisioned.files.keys().chain(pending.into_iter().flat_map(BTreeMap::keys))
+    }
+}

@@ -1,0 +1,13 @@
+//! An error as people read it: what happened, then what to do next.
+
+use anyhow::Error;
+
+use crate::fault::{Fault, advice_of};
+
+/// The error with its heading, and its advice in a line of its own.
+pub fn text(error: &Error) -> String {
+    let has_headings = error.downcast_ref::<Fault>().is_some_and(|fault| fault.has_headings);
+    let heading = if has_headings { "" } else { "error: " };
+    let advice = advice_of(error).map_or_else(String::new, |advice| format!("help: {advice}\n"));
+    format!("{heading}{error:#}\n{advice}")
+}
