@@ -1,14 +1,14 @@
-//! The pool as it should be against the pool as it is. Facts only: what to do about them is for [`crate::plan`].
+//! Compares the pool as it should be with the pool as it is. [`crate::plan`] decides what to do about the differences.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::desired::{File, Pool, Slot};
 use crate::digest::Digest;
 use crate::file::{FileMode, Obstacle, RelPath};
-use crate::identifier::{PortName, ProfileName};
+use crate::identifier::{PortName, ProfileName, WorkerKind};
 use crate::observe::{FileState, Observed, SlotDir};
 use crate::port::Port;
 use crate::registry::{Entry, Pending, Provisioned};
@@ -17,21 +17,21 @@ use crate::slot::{SlotId, Workers};
 /// How one slot differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// How spec and registry stand to each other.
-    pub standing: Standing,
-    /// What is in the place of the slot's directory, if it is no directory.
+    /// Whether the spec and the registry have the slot.
+    pub registration: Registration,
+    /// What has the place of the slot's directory, if it is no directory.
     pub obstacle: Option<Obstacle>,
     /// Every file that the spec or the registry names.
     pub files: BTreeMap<RelPath, FileDifference>,
-    /// What stands in the directory of a slot that the spec no longer has, and is not in the registry.
+    /// What else is in the directory of a slot that the spec dropped.
     pub others: Vec<String>,
-    /// What an earlier apply began in it and did not complete.
+    /// What an earlier apply began and did not complete.
     pub unfinished: Option<Unfinished>,
-    /// Who holds the slot.
+    /// The worktree that holds the slot.
     pub claimed_by: Option<String>,
 }
 
-/// What an apply began in a slot and did not complete.
+/// The work that an apply began in a slot and did not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfinished {
     /// A change of its files.
@@ -40,27 +40,27 @@ pub enum Unfinished {
     Removal,
 }
 
-/// How spec and registry stand to each other, for one slot.
+/// Whether the spec and the registry have a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// The spec has it, the registry has not.
+pub enum Registration {
+    /// Only the spec has it.
     Unregistered,
-    /// Both have it, but the entry is an old tool's: what kinfra wrote is not known.
+    /// Both have it, and the entry is an old tool's. Its files may be anything.
     Imported,
-    /// Both have it. These fields of the entry are not what the spec says.
+    /// Both have it. These fields of the entry differ from the spec.
     Registered(Vec<FieldChange>),
-    /// The registry has it, the spec no longer.
+    /// Only the registry has it.
     Surplus,
 }
 
 /// A field of an entry that the spec would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
-    /// Its name, as in the registry.
-    pub field: String,
-    /// What it is; `None` when it is not there.
+    /// Which field.
+    pub field: Field,
+    /// Its value; `None` if the entry lacks the field.
     pub old: Option<String>,
-    /// What it would be; `None` when it would go.
+    /// Its value in the spec; `None` if the spec dropped the field.
     pub new: Option<String>,
 }
 
@@ -69,21 +69,21 @@ pub struct FieldChange {
 pub enum FileDifference {
     /// Not at all.
     Same,
-    /// It is not there, and was last written just as it should be.
+    /// It is missing. What kinfra last wrote is what the spec says.
     Lost,
-    /// It is not there, and was never written, or otherwise.
+    /// It is missing. Kinfra never wrote it, or wrote something else.
     Absent,
-    /// It is as kinfra last wrote it, and should now be otherwise.
+    /// It is as kinfra last wrote it. The spec changed since.
     Outdated,
-    /// It has the right content and this mode, which is not the right one.
+    /// Its content is right. It has this mode, which is wrong.
     WrongMode(FileMode),
-    /// It is as kinfra last wrote it, and the spec no longer has it; or it is gone, and only its directories may be there.
+    /// The spec dropped it. It is as kinfra last wrote it, or gone with its directories perhaps left.
     Dropped,
-    /// It was edited by hand, and the spec no longer has it.
+    /// The spec dropped it, and it was edited by hand.
     Disowned,
-    /// It is neither what kinfra wrote nor what it should be.
+    /// It is neither what kinfra wrote nor what the spec says.
     Edited,
-    /// Something else is in its place.
+    /// Something else has its place.
     Blocked(Obstacle),
 }
 
@@ -101,11 +101,11 @@ pub fn diff(pool: &Pool, observed: &Observed) -> BTreeMap<SlotId, Difference> {
 
 fn compare(slot: Option<&Slot>, entry: Option<&Entry>, dir: &SlotDir) -> Difference {
     let pending = entry.and_then(|entry| entry.pending.as_ref());
-    let standing = match (slot, entry.map(|entry| &entry.provisioned)) {
-        (None, _) => Standing::Surplus,
-        (Some(_), None) => Standing::Unregistered,
-        (Some(_), Some(old)) if old.files.is_empty() && pending.is_none() => Standing::Imported,
-        (Some(slot), Some(old)) => Standing::Registered(field_changes(old, &slot.provisioned())),
+    let registration = match (slot, entry.map(|entry| &entry.provisioned)) {
+        (None, _) => Registration::Surplus,
+        (Some(_), None) => Registration::Unregistered,
+        (Some(_), Some(old)) if old.files.is_empty() && pending.is_none() => Registration::Imported,
+        (Some(slot), Some(old)) => Registration::Registered(field_changes(old, &slot.provisioned())),
     };
     let obstacle = match dir {
         SlotDir::Blocked(obstacle) => Some(*obstacle),
@@ -126,7 +126,7 @@ fn compare(slot: Option<&Slot>, entry: Option<&Entry>, dir: &SlotDir) -> Differe
         };
         let wanted = wanted.and_then(|files| files.get(path));
         let difference = match (wanted, state) {
-            // Its directories may be there still.
+            // Its directories may still be there.
             (None, FileState::Missing) if pending.is_some() || slot.is_none() => FileDifference::Dropped,
             _ => compare_file(wanted, ours, state),
         };
@@ -137,10 +137,10 @@ fn compare(slot: Option<&Slot>, entry: Option<&Entry>, dir: &SlotDir) -> Differe
         Pending::Remove => Unfinished::Removal,
     });
     let claimed_by = entry.and_then(|entry| entry.claim.as_ref()).map(|claim| claim.claimed_by.clone());
-    Difference { standing, obstacle, files: files.collect(), others, unfinished, claimed_by }
+    Difference { registration, obstacle, files: files.collect(), others, unfinished, claimed_by }
 }
 
-/// The hashes of what kinfra wrote in a file's place, as far as it did.
+/// The hashes of what kinfra wrote in a file's place, if it did.
 #[derive(Clone, Copy)]
 struct Ours {
     written: Option<Digest>,
@@ -173,17 +173,33 @@ fn compare_file(wanted: Option<&File>, ours: Ours, state: FileState) -> FileDiff
     }
 }
 
-/// A field of an entry that the spec decides, in the order in which they are told.
+/// A field of an entry that the spec decides. Fields are shown in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Field {
     /// The slot's directory.
     InfrastructurePath,
-    /// The name of its size class.
+    /// The name of its profile.
     Profile,
     /// How many workers of this kind it runs.
-    Workers(String),
+    Workers(WorkerKind),
     /// Its port for this.
     Port(PortName),
+}
+
+impl Field {
+    /// Reads a field's name as [`Display`](fmt::Display) writes it.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once('.') {
+            None if text == "infrastructure_path" => Ok(Self::InfrastructurePath),
+            None if text == "profile" => Ok(Self::Profile),
+            Some(("workers", kind)) => WorkerKind::new(kind).map(Self::Workers),
+            Some(("ports", name)) => PortName::new(name).map(Self::Port),
+            None | Some(_) => Err(format!("`{}` is no field of an entry", text.escape_debug())),
+        }
+    }
 }
 
 impl fmt::Display for Field {
@@ -197,18 +213,30 @@ impl fmt::Display for Field {
     }
 }
 
-/// What a slot is, as text.
+impl Serialize for Field {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// What the spec decides of a slot, as text.
 pub fn fields<'a>(
     profile: &ProfileName,
     workers: &Workers,
     ports: impl Iterator<Item = (&'a PortName, &'a Port)>,
 ) -> BTreeMap<Field, String> {
-    let workers = workers.iter().map(|(kind, count)| (Field::Workers(kind.to_string()), count.to_string()));
+    let workers = workers.iter().map(|(kind, count)| (Field::Workers(kind.clone()), count.to_string()));
     let ports = ports.map(|(name, port)| (Field::Port(name.clone()), port.to_string()));
     [(Field::Profile, profile.to_string())].into_iter().chain(workers).chain(ports).collect()
 }
 
-/// The fields of an entry; the files' hashes are none of their own.
+/// The fields of an entry. The files' hashes are not among them.
 pub fn entry_fields(entry: &Provisioned) -> BTreeMap<Field, String> {
     let Provisioned { infrastructure_path, profile, workers, ports, files: _ } = entry;
     let mut fields = fields(profile, workers, ports.iter());
@@ -216,14 +244,29 @@ pub fn entry_fields(entry: &Provisioned) -> BTreeMap<Field, String> {
     fields
 }
 
-/// Every field of an entry that is not as it should be.
+/// The fields of an entry that differ from the spec.
 fn field_changes(old: &Provisioned, new: &Provisioned) -> Vec<FieldChange> {
     let (old, new) = (entry_fields(old), entry_fields(new));
     let fields: BTreeSet<&Field> = old.keys().chain(new.keys()).collect();
     let change = |field: &Field| FieldChange {
-        field: field.to_string(),
+        field: field.clone(),
         old: old.get(field).cloned(),
         new: new.get(field).cloned(),
     };
     fields.into_iter().map(change).filter(|change| change.old != change.new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_read_as_it_is_written() {
+        for name in ["infrastructure_path", "profile", "workers.backtest", "ports.otlp_grpc"] {
+            assert_eq!(Field::parse(name).map(|field| field.to_string()), Ok(name.to_owned()));
+        }
+        for name in ["", "ports", "ports.", "ports.API", "port.api", "profile.x"] {
+            assert!(Field::parse(name).is_err(), "{name:?} was taken");
+        }
+    }
 }

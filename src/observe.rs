@@ -1,4 +1,4 @@
-//! The machine → [`Observed`]: the registry, and what is on disk in the slot directories. Writes nothing, waits for nobody.
+//! The machine → [`Observed`]: the registry, and the files in the slot directories. Writes nothing and takes no lock.
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{self, BTreeMap};
@@ -44,38 +44,38 @@ pub struct Observed {
     pub import: Option<ImportState>,
     /// The directories of all slots that the spec or the registry names.
     pub dirs: BTreeMap<SlotId, SlotDir>,
-    /// Which slots have containers, where that was asked.
+    /// Which slots have containers, if Docker was asked.
     pub containers: Containers,
 }
 
 /// Which slots have containers, running or not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Containers {
-    /// Nobody asked: only work on what is there needs to know.
+    /// Docker was not asked. Only changes to existing slots need the answer.
     #[default]
     NotAsked,
-    /// These have, and no others. Without Docker none has.
+    /// Exactly these slots have containers. Without Docker there are none.
     Of(BTreeSet<SlotId>),
-    /// Docker would not tell, and said this.
+    /// Docker gave no answer. This is what it said.
     Unknown(String),
 }
 
-/// How it stands with the registry of an old tool.
+/// The state of an old tool's registry that the spec imports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportState {
-    /// There is no registry yet, so it will be taken over: [`Observed::registry`] is what would come of it.
+    /// The pool has no registry yet, so this one is taken over. [`Observed::registry`] holds the result.
     Pending {
-        /// Where it is.
+        /// Its path.
         path: Utf8PathBuf,
         /// The hash of its text.
         sha256: Digest,
-        /// How many slots it brings.
+        /// How many slots it has.
         slots: usize,
         /// How many of them are claimed.
         claimed: usize,
     },
-    /// It was taken over and has changed since.
+    /// It changed after it was taken over.
     Changed(Utf8PathBuf),
 }
 
@@ -84,14 +84,14 @@ pub enum ImportState {
 pub enum SlotDir {
     /// There is none.
     Missing,
-    /// It is there.
+    /// It exists.
     Present {
-        /// The files that were looked for.
+        /// The files that the spec or the registry names.
         files: BTreeMap<RelPath, FileState>,
-        /// What else is in it, looked for only where the spec no longer has the slot.
+        /// What else is in it. Listed only if the spec dropped the slot.
         others: Vec<String>,
     },
-    /// Something else is in its place.
+    /// Something else has its place.
     Blocked(Obstacle),
 }
 
@@ -100,14 +100,14 @@ pub enum SlotDir {
 pub enum FileState {
     /// There is none.
     Missing,
-    /// It is there.
+    /// It exists.
     Present {
         /// The hash of its content.
         digest: Digest,
         /// Its permissions.
         mode: FileMode,
     },
-    /// Something else is in its place, or on the way to it.
+    /// Something else has its place, or the place of a directory above it.
     Blocked(Obstacle),
 }
 
@@ -136,43 +136,52 @@ pub enum Unfit {
 }
 
 impl Observed {
-    /// The directory of a slot; missing for one that was not looked for.
+    /// The directory of a slot. An unknown slot has none.
     pub fn dir(&self, slot: SlotId) -> &SlotDir {
         self.dirs.get(&slot).unwrap_or(&SlotDir::Missing)
     }
 }
 
-/// Looks at the registry and at the directory of every slot that it or the pool names.
+/// Reads the registry, and looks at the directory of every slot that it or the pool names.
 ///
 /// # Errors
-/// [`Fault`] when the registry, or the one to be taken over, cannot be trusted.
+/// [`Fault`] if the registry, or the one to be taken over, cannot be trusted.
 pub fn observe(root: Option<&Root>, pool: &Pool) -> Result<Observed> {
     let (mut registry, registry_text) = root.map_or(Ok((Registry::default(), None)), self::registry)?;
-    let mut import = None;
-    if let Some(path) = &pool.import {
-        let old = host::fs::read_named(path, OLD_REGISTRY_LIMIT);
-        if registry_text.is_some() {
-            // Taken over long ago, or never: whether it can be read no longer matters.
-            let then = registry.imported_from.as_ref().filter(|then| then.path == path.as_str());
-            let changed =
-                then.zip(old.ok().flatten()).is_some_and(|(then, old)| then.sha256 != Digest::of(&old));
-            import = changed.then(|| ImportState::Changed(path.clone()));
-        } else {
+    let import = match &pool.import {
+        None => None,
+        Some(path) if registry_text.is_some() => changed_since(&registry, path),
+        Some(path) => {
             let unreadable =
                 || Fault::unreadable(format!("`{path}`, named by `import` of slots.toml, cannot be read"));
-            if let Some(old) = old.with_context(unreadable)? {
-                registry = take_over(&old, path, pool)?;
-                let claimed = registry.slots.values().filter(|entry| entry.claim.is_some()).count();
-                let (path, sha256, slots) = (path.clone(), Digest::of(&old), registry.slots.len());
-                import = Some(ImportState::Pending { path, sha256, slots, claimed });
+            let old = host::fs::read_named(path, OLD_REGISTRY_LIMIT).with_context(unreadable)?;
+            match old {
+                None => None,
+                Some(old) => {
+                    registry = take_over(&old, path, pool)?;
+                    Some(pending(&registry, path, &old))
+                }
             }
         }
-    }
+    };
     let dirs = root.map_or(Ok(BTreeMap::new()), |root| slot_dirs(root, pool, &registry))?;
     Ok(Observed { registry, registry_text, import, dirs, containers: Containers::NotAsked })
 }
 
-/// The text of a file of a slot, for people to read; `None` if there is none.
+/// Whether an old tool's registry changed after this one took it over. One that cannot be read no longer matters.
+fn changed_since(registry: &Registry, path: &Utf8Path) -> Option<ImportState> {
+    let then = registry.imported_from.as_ref().filter(|then| then.path == path.as_str())?;
+    let now = host::fs::read_named(path, OLD_REGISTRY_LIMIT).ok().flatten()?;
+    (then.sha256 != Digest::of(&now)).then(|| ImportState::Changed(path.to_owned()))
+}
+
+fn pending(registry: &Registry, path: &Utf8Path, old: &[u8]) -> ImportState {
+    let claimed = registry.slots.values().filter(|entry| entry.claim.is_some()).count();
+    let (path, sha256, slots) = (path.to_owned(), Digest::of(old), registry.slots.len());
+    ImportState::Pending { path, sha256, slots, claimed }
+}
+
+/// The text of a slot's file, for people to read; `None` if there is no such file.
 pub fn text(root: &Root, slot: SlotId, path: &RelPath) -> Result<Option<String>> {
     let Found::This(dir) = root.slot(slot)? else { return Ok(None) };
     Ok(match dir.read(path.as_path(), FILE_LIMIT)? {
@@ -181,7 +190,7 @@ pub fn text(root: &Root, slot: SlotId, path: &RelPath) -> Result<Option<String>>
     })
 }
 
-/// Asks which slots have containers, running or not. Without Docker none has.
+/// Asks Docker which slots have containers, running or not. Without Docker there are none.
 pub fn containers(pool: &Pool, registry: &Registry) -> Containers {
     let projects = match docker::projects() {
         Answer::Is(projects) => projects,
@@ -192,7 +201,7 @@ pub fn containers(pool: &Pool, registry: &Registry) -> Containers {
     Containers::Of(slots.filter(|slot| projects.contains(&pool.project(**slot))).copied().collect())
 }
 
-/// Looks at the slot directories alone, also at those that the pool does not name, for when the registry cannot be read.
+/// Looks at every slot directory, named by the pool or not. For a registry that cannot be read.
 pub fn look_at_slots(root: &Root, pool: &Pool) -> Result<Observed> {
     let registry = Registry::default();
     let mut dirs = slot_dirs(root, pool, &registry)?;
@@ -209,22 +218,22 @@ fn slot_dirs(root: &Root, pool: &Pool, registry: &Registry) -> Result<BTreeMap<S
     slots.into_iter().map(|slot| Ok((slot, slot_dir(root, slot, pool, registry)?))).collect()
 }
 
-/// What the registry of an old tool becomes.
+/// The registry that an old tool's becomes.
 fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<Registry> {
     let corrupt = |what: &dyn Display| {
-        let advice = "mend it, or take `import` out to begin without it";
-        Fault::unreadable(format!("`{path}`, named by `import` of slots.toml, is corrupt: {what}; {advice}"))
+        Fault::unreadable(format!("`{path}`, named by `import` of slots.toml, is corrupt: {what}"))
+            .advise("repair it, or remove `import` from slots.toml to begin without it")
     };
     let text = std::str::from_utf8(old).map_err(|error| corrupt(&error))?;
-    // A claim is not lost because its directory could not be looked at.
+    // A directory that cannot be examined keeps its claim.
     let is_directory = |path: &str| host::fs::may_be_directory(Utf8Path::new(path));
     Ok(migrate::import(text, path.as_str(), pool, is_directory).map_err(|error| corrupt(&error))?)
 }
 
-/// Reads the registry of a root, and the text it was read from. One that was never there is empty.
+/// Reads the registry of a root, with its text. A root that never had one has an empty registry.
 ///
 /// # Errors
-/// [`Fault`] when it cannot be trusted.
+/// [`Fault`] if it cannot be trusted.
 pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
     let Some(text) = root.registry()? else { return Ok((Registry::default(), None)) };
     let path = root.registry_path();
@@ -382,7 +391,7 @@ fn file(dir: &Dir, path: &RelPath, wanted: Option<&File>) -> Result<FileState> {
         Found::Other(obstacle) => return Ok(FileState::Blocked(obstacle)),
         Found::This(content) => content,
     };
-    // Most files are as they should be, and comparing is much cheaper than hashing.
+    // Most files are as they should be, and comparing costs much less than hashing.
     let digest = match wanted {
         Some(wanted) if wanted.text.as_bytes() == content.bytes => wanted.digest,
         _ => Digest::of(&content.bytes),

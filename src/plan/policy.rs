@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Blocked, FileChange, Flag, SlotPlan};
-use crate::diff::{Difference, FieldChange, FileDifference, Standing, Unfinished};
+use super::action::{Action, FileChange};
+use super::blocked::Blocked;
+use super::options::Flag;
+use super::planned::SlotPlan;
+use crate::diff::{Difference, Field, FieldChange, FileDifference, Registration, Unfinished};
 use crate::file::RelPath;
 use crate::observe::Containers;
 use crate::slot::SlotId;
 
-/// Decides about one slot. It changes as a whole or not at all; what is gone comes back in any case.
+/// Decides about one slot. It changes as a whole or not at all. Missing files come back in any case.
 pub(super) fn decide(
     slot: SlotId,
     difference: &Difference,
@@ -18,10 +21,10 @@ pub(super) fn decide(
     if let Some(obstacle) = difference.obstacle {
         return SlotPlan { action: None, blocked: vec![Blocked::Obstructed(None, obstacle)] };
     }
-    // What was approved and begun is completed.
+    // An earlier apply had approval for what it began.
     let mut allowed = allowed.clone();
     match difference.unfinished {
-        Some(Unfinished::Removal) if difference.standing == Standing::Surplus => {
+        Some(Unfinished::Removal) if difference.registration == Registration::Surplus => {
             allowed.insert(Flag::Prune);
         }
         Some(Unfinished::Change | Unfinished::Removal) => {
@@ -29,14 +32,14 @@ pub(super) fn decide(
         }
         None => {}
     }
-    match &difference.standing {
-        Standing::Unregistered | Standing::Imported => take_whole(difference, &allowed),
-        Standing::Registered(fields) => keep(slot, fields, difference, containers, &allowed),
-        Standing::Surplus => remove(slot, difference, containers, &allowed),
+    match &difference.registration {
+        Registration::Unregistered | Registration::Imported => take_whole(difference, &allowed),
+        Registration::Registered(fields) => keep(slot, fields, difference, containers, &allowed),
+        Registration::Surplus => remove(slot, difference, containers, &allowed),
     }
 }
 
-/// A slot whose files kinfra did not write is taken as a whole or not at all.
+/// A slot whose files kinfra did not write: takes it as a whole or not at all.
 fn take_whole(difference: &Difference, allowed: &BTreeSet<Flag>) -> SlotPlan {
     let blocked = reasons(difference, |path, difference| match difference {
         FileDifference::Same | FileDifference::Lost | FileDifference::Absent => None,
@@ -55,7 +58,7 @@ fn take_whole(difference: &Difference, allowed: &BTreeSet<Flag>) -> SlotPlan {
     SlotPlan { action: Some(action), blocked }
 }
 
-/// A slot of kinfra's own gets back what it lost, and changes where that is allowed.
+/// A slot of kinfra's own: restores what it lost, and changes it if that is allowed.
 fn keep(
     slot: SlotId,
     fields: &[FieldChange],
@@ -78,14 +81,14 @@ fn keep(
         let lost = with(difference, |file| *file == FileDifference::Lost);
         return SlotPlan { action: (!lost.is_empty()).then_some(Action::Restore(lost)), blocked };
     }
-    // Containers that run on the ports of the entry would keep them.
-    if fields.iter().any(|change| change.field.starts_with("ports.")) {
+    // Containers would keep the old ports in use.
+    if fields.iter().any(|change| matches!(change.field, Field::Port(_))) {
         blocked.extend(in_use(slot, containers));
     }
     update_if_allowed(fields, difference, blocked, allowed)
 }
 
-/// A slot that the spec no longer has.
+/// A slot that the spec dropped: removes it if that is allowed.
 fn remove(
     slot: SlotId,
     difference: &Difference,
@@ -110,7 +113,7 @@ fn remove(
     SlotPlan { action: None, blocked }
 }
 
-/// What keeps a slot's ports in use whatever the registry says.
+/// The containers that keep a slot's ports in use, if there are any.
 fn in_use(slot: SlotId, containers: &Containers) -> Option<Blocked> {
     match containers {
         Containers::NotAsked => None,
@@ -119,7 +122,7 @@ fn in_use(slot: SlotId, containers: &Containers) -> Option<Blocked> {
     }
 }
 
-/// Updates a slot if everything that differs may be changed.
+/// Updates a slot if every difference may be changed.
 fn update_if_allowed(
     fields: &[FieldChange],
     difference: &Difference,
@@ -130,7 +133,7 @@ fn update_if_allowed(
         blocked.push(Blocked::Held(holder.clone()));
     }
     if is_allowed(&blocked, allowed) {
-        let is_ours = matches!(difference.standing, Standing::Registered(_));
+        let is_ours = matches!(difference.registration, Registration::Registered(_));
         let changes =
             difference.files.iter().filter_map(|(path, file)| Some((path.clone(), change(*file, is_ours)?)));
         let action = Action::Update { fields: fields.to_vec(), files: changes.collect() };
@@ -150,7 +153,7 @@ fn is_allowed(blocked: &[Blocked], allowed: &BTreeSet<Flag>) -> bool {
     })
 }
 
-/// What an update does to a file. What kinfra did not write is kept as a copy.
+/// What an update does to a file. It backs up what kinfra did not write.
 fn change(difference: FileDifference, is_ours: bool) -> Option<FileChange> {
     Some(match difference {
         FileDifference::Same | FileDifference::Blocked(_) => return None,
@@ -170,7 +173,7 @@ fn reasons(
     difference.files.iter().filter_map(|(path, difference)| reason(path.clone(), *difference)).collect()
 }
 
-/// The files that differ so.
+/// The files whose difference passes a test.
 fn with(difference: &Difference, is: impl Fn(&FileDifference) -> bool) -> Vec<RelPath> {
     let files: BTreeMap<_, _> = difference.files.iter().filter(|(_, file)| is(file)).collect();
     files.into_keys().cloned().collect()

@@ -194,7 +194,7 @@ impl Display for Change<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let FieldChange { field, old, new } = self.0;
         // An entry of the registry may say anything.
-        let field = printable(field);
+        let field = printable(&field.to_string());
         match (old.as_deref().map(printable), new.as_deref().map(printable)) {
             (Some(old), Some(new)) => write!(f, "{field} {old} → {new}"),
             (None, Some(new)) => write!(f, "{field} {new} is new"),
@@ -246,27 +246,6 @@ impl Display for Reason<'_> {
                 write!(f, "{} {port} is still slot {holder}'s", name.as_str().to_uppercase())
             }
         }
-    }
-}
-
-impl Display for Flag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Update => "--update",
-            Self::Overwrite => "--overwrite",
-            Self::Prune => "--prune",
-            Self::IncludeClaimed => "--include-claimed",
-        })
-    }
-}
-
-impl Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Add => "add",
-            Self::Change => "change",
-            Self::Destroy => "destroy",
-        })
     }
 }
 

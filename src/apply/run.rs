@@ -1,42 +1,29 @@
-//! The only stage that changes a pool: runs a [`Plan`], one action at a time.
+//! One run of a [`Plan`]: stage, announce, publish, commit.
 //!
-//! New files come first, in three passes, and the registry is saved last: it is the commit point. Killed anywhere before
-//! it, the next apply adopts what is already in place. What changes or removes files that were there is announced in the
-//! registry before the first of them is touched: killed half-way, the next apply completes it.
+//! The registry is saved last, as the commit point. After a kill before it, the next apply adopts the new files that are
+//! in place. A change or removal of existing files is announced in the registry first. After a kill in the middle of
+//! one, the next apply completes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Error, Result, anyhow, bail};
+use anyhow::{Context as _, Error, Result, anyhow};
 use camino::Utf8PathBuf;
 
+use super::outcome::Outcome;
 use crate::desired::{Pool, Slot};
 use crate::digest::Digest;
+use crate::fault::Fault;
 use crate::file::RelPath;
 use crate::host::replace::SlotFiles;
 use crate::host::root::LockedRoot;
 use crate::host::signals::Interrupt;
 use crate::host::staging::{NewFile, Staging};
 use crate::observe::{FileState, Observed, SlotDir};
-use crate::plan::{Action, Blocked, FileChange, Kind, Plan};
+use crate::plan::{Action, Blocked, FileChange, Plan};
 use crate::registry::{Entry, Pending, Provisioned, Registry};
 use crate::slot::SlotId;
 
-/// What became of a plan.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// The actions that were done, by slot.
-    pub done: BTreeMap<SlotId, Action>,
-    /// The slots whose action failed. They did not stop the others.
-    pub failed: BTreeMap<SlotId, Error>,
-    /// The slots whose turn did not come before somebody asked kinfra to stop.
-    pub left_out: BTreeSet<SlotId>,
-    /// Where the copies of overwritten files are.
-    pub backups: Vec<Utf8PathBuf>,
-    /// What kept everything from being committed.
-    pub error: Option<Error>,
-}
-
-/// Runs a plan that was made from `observed`, while nobody else can write.
+/// Runs a plan that was made from `observed`. The held lock keeps every other writer out.
 pub fn apply(
     plan: &Plan,
     pool: &Pool,
@@ -51,7 +38,6 @@ pub fn apply(
     outcome
 }
 
-/// One run of one plan.
 struct Run<'a> {
     plan: &'a Plan,
     pool: &'a Pool,
@@ -59,9 +45,15 @@ struct Run<'a> {
     root: &'a LockedRoot,
 }
 
+/// The registry as last saved, and its text.
+struct Announced {
+    registry: Registry,
+    text: String,
+}
+
 impl Run<'_> {
     /// # Errors
-    /// What keeps everything from being committed. A slot that fails alone is part of the [`Outcome`].
+    /// The error that keeps everything from being committed. The [`Outcome`] has the errors of single slots.
     fn run(&self, outcome: &mut Outcome, interrupt: &Interrupt) -> Result<()> {
         let mut staging = self.root.stage();
         for (slot, action) in self.plan.actions() {
@@ -72,14 +64,13 @@ impl Run<'_> {
         staging.sync()?;
         self.drop_takers(outcome);
         let announced = self.announce(outcome)?;
-        let mut registry = announced
-            .as_ref()
-            .map_or_else(|| self.observed.registry.clone(), |(registry, _)| registry.clone());
+        let mut registry =
+            announced.as_ref().map_or(&self.observed.registry, |announced| &announced.registry).clone();
         for (slot, action) in std::mem::take(&mut outcome.done) {
             let done = if interrupt.is_requested() {
                 Ok(false)
             } else {
-                self.publish(&staging, slot, &action, &mut registry)
+                self.publish(&staging, slot, &action, &mut registry).map(|()| true)
             };
             outcome.note(slot, &action, done);
         }
@@ -97,9 +88,8 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Keeps copies of what is overwritten, and saves what is about to change or go. The registry that was saved, and its
-    /// text; `None` when nothing that is there changes.
-    fn announce(&self, outcome: &mut Outcome) -> Result<Option<(Registry, String)>> {
+    /// Backs up what will be overwritten, and saves what is about to change or go. `None` if no existing file changes.
+    fn announce(&self, outcome: &mut Outcome) -> Result<Option<Announced>> {
         let mut registry = self.observed.registry.clone();
         for (slot, action) in std::mem::take(&mut outcome.done) {
             let backed_up = self.back_up(slot, &action, &mut outcome.backups);
@@ -112,7 +102,7 @@ impl Run<'_> {
             return Ok(None);
         }
         let text = self.save(&registry, self.observed.registry_text.as_deref())?;
-        Ok(Some((registry, text)))
+        Ok(Some(Announced { registry, text }))
     }
 
     fn back_up(&self, slot: SlotId, action: &Action, backups: &mut Vec<Utf8PathBuf>) -> Result<()> {
@@ -125,7 +115,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Notes what is there, as kinfra's own from now on, and what is to be.
+    /// Enters the files that exist, as kinfra's own from now on, and the files that will replace them.
     fn announce_slot(&self, registry: &mut Registry, slot: SlotId, action: &Action) {
         let wanted = self.pool.slots.get(&slot);
         let Some(entry) = entry(registry, slot, wanted) else { return };
@@ -156,31 +146,40 @@ impl Run<'_> {
         slot: SlotId,
         action: &Action,
         registry: &mut Registry,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         let new = self.new_files(slot, action, |change| change == FileChange::Write);
         if !new.is_empty() {
             staging.publish(slot, &new)?;
         }
         match action {
-            Action::Restore(_) => return Ok(true),
-            Action::Create(_) | Action::Adopt => {}
+            Action::Restore(_) => return Ok(()),
+            Action::Remove { files, stays } => return self.remove_slot(slot, files, stays, registry),
             Action::Update { fields: _, files } => self.change_files(slot, files)?,
-            Action::Remove { files, stays } => {
-                if self.remove_slot(slot, files)? {
-                    registry.slots.remove(&slot);
-                } else if stays.is_empty() {
-                    bail!("something appeared in its directory: it stays registered, run again");
-                } else if let Some(entry) = registry.slots.get_mut(&slot) {
-                    entry.provisioned.files.clear();
-                }
-                return Ok(true);
-            }
+            Action::Create(_) | Action::Adopt => {}
         }
         let wanted = self.pool.slots.get(&slot).with_context(|| format!("slot {slot} is not declared"))?;
         if let Some(entry) = entry(registry, slot, Some(wanted)) {
             (entry.provisioned, entry.pending) = (wanted.provisioned(), None);
         }
-        Ok(true)
+        Ok(())
+    }
+
+    fn remove_slot(
+        &self,
+        slot: SlotId,
+        files: &[RelPath],
+        stays: &[String],
+        registry: &mut Registry,
+    ) -> Result<()> {
+        if self.remove_files(slot, files)? {
+            registry.slots.remove(&slot);
+        } else if stays.is_empty() {
+            let message = "something appeared in its directory, so it stays registered";
+            return Err(Fault::refused(message).advise("run again").into());
+        } else if let Some(entry) = registry.slots.get_mut(&slot) {
+            entry.provisioned.files.clear();
+        }
+        Ok(())
     }
 
     fn change_files(&self, slot: SlotId, files: &BTreeMap<RelPath, FileChange>) -> Result<()> {
@@ -204,8 +203,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Removes a slot's files and then, if nothing else is in it, its directory. Says whether that is gone.
-    fn remove_slot(&self, slot: SlotId, files: &[RelPath]) -> Result<bool> {
+    /// Removes a slot's files, then its directory if it is empty. Returns whether the directory is gone.
+    fn remove_files(&self, slot: SlotId, files: &[RelPath]) -> Result<bool> {
         let Some(dir) = SlotFiles::open(self.root, slot)? else { return Ok(true) };
         for path in files {
             dir.remove(path, self.found(slot, path))?;
@@ -213,19 +212,18 @@ impl Run<'_> {
         dir.remove_dir()
     }
 
-    /// Saves what was done. Slots whose turn did not come are as if they had never been announced; those that failed, or
-    /// that were published before a slot whose port they take was left out, stay announced, for the next apply to
-    /// complete.
+    /// Saves what was done. A slot that was left out gets its old entry back. A slot that failed stays announced, so the
+    /// next apply completes it. So does one that was published before a slot that has its port was left out.
     fn commit(
         &self,
         outcome: &Outcome,
         published: &BTreeSet<SlotId>,
         mut registry: Registry,
-        announced: Option<&(Registry, String)>,
+        announced: Option<&Announced>,
     ) -> Result<()> {
         let Outcome { left_out, failed, .. } = outcome;
         let untouched = left_out.difference(published).map(|slot| (slot, &self.observed.registry));
-        let before = announced.map_or(&self.observed.registry, |(registry, _)| registry);
+        let before = announced.map_or(&self.observed.registry, |announced| &announced.registry);
         let touched = failed.keys().chain(left_out.intersection(published)).map(|slot| (slot, before));
         for (slot, before) in untouched.chain(touched) {
             match before.slots.get(slot) {
@@ -234,7 +232,7 @@ impl Run<'_> {
             }
         }
         let (saved, text) = match announced {
-            Some((saved, text)) => (saved, Some(text)),
+            Some(Announced { registry, text }) => (registry, Some(text)),
             None => (&self.observed.registry, self.observed.registry_text.as_ref()),
         };
         if registry != *saved || (announced.is_none() && self.plan.takes_over()) {
@@ -252,8 +250,8 @@ impl Run<'_> {
         Ok(text)
     }
 
-    /// Fails the slots that would take a port from one that failed, and leaves out those that would take one from a slot
-    /// that was left out: its entry stays as it is, and so does theirs.
+    /// Fails each slot that would take a port of a failed slot, and leaves out each that would take one of a slot that was
+    /// left out. Entries that stay keep their ports.
     fn drop_takers(&self, outcome: &mut Outcome) {
         for (slot, error) in self.takers(outcome, outcome.failed.keys()) {
             outcome.done.remove(&slot);
@@ -265,7 +263,7 @@ impl Run<'_> {
         }
     }
 
-    /// The slots that would take a port which stays another's when these slots stay as they are, and which port it is.
+    /// The slots that would take a port of these slots if they stay as they are, each with an error that names the port.
     fn takers<'a>(
         &self,
         outcome: &Outcome,
@@ -286,7 +284,7 @@ impl Run<'_> {
         blocked.collect()
     }
 
-    /// The hash of a file when the plan was made.
+    /// The hash that a file had when the plan was made.
     fn found(&self, slot: SlotId, path: &RelPath) -> Option<Digest> {
         match self.observed.dir(slot) {
             SlotDir::Present { files, others: _ } => match files.get(path) {
@@ -297,7 +295,7 @@ impl Run<'_> {
         }
     }
 
-    /// The files that an action writes, of those that an update changes the ones that are `picked`.
+    /// The files that an action writes. Of an update, only the changes that are `picked`.
     fn new_files(
         &self,
         slot: SlotId,
@@ -318,46 +316,8 @@ impl Run<'_> {
     }
 }
 
-impl Outcome {
-    /// How many actions of a kind were done.
-    pub fn count(&self, kind: Kind) -> usize {
-        self.done.values().filter(|action| action.kind() == kind).count()
-    }
-
-    /// The slots that were removed but for what kinfra did not write: they stay registered.
-    pub fn kept(&self) -> impl Iterator<Item = (SlotId, &[String])> {
-        self.done.iter().filter_map(|(slot, action)| match action {
-            Action::Remove { files: _, stays } if !stays.is_empty() => Some((*slot, stays.as_slice())),
-            Action::Remove { .. }
-            | Action::Create(_)
-            | Action::Adopt
-            | Action::Restore(_)
-            | Action::Update { .. } => None,
-        })
-    }
-
-    /// Notes that nothing of it was committed.
-    fn fail(&mut self, plan: &Plan, error: Error) {
-        self.done.clear();
-        for (slot, _) in plan.actions().filter(|(slot, _)| !self.left_out.contains(slot)) {
-            let not_committed = || anyhow!("not committed: the next apply completes it");
-            self.failed.entry(slot).or_insert_with(not_committed);
-        }
-        self.error = Some(error);
-    }
-
-    /// Notes how far a slot came: `false` when its turn did not come.
-    fn note(&mut self, slot: SlotId, action: &Action, done: Result<bool>) {
-        match done {
-            Ok(true) => drop(self.done.insert(slot, action.clone())),
-            Ok(false) => drop(self.left_out.insert(slot)),
-            Err(error) => drop(self.failed.insert(slot, error)),
-        }
-    }
-}
-
-/// The entry of a slot, made if it is wanted and there is none. It holds no port before the slot is done: another may hold
-/// that still.
+/// The entry of a slot. A missing one is made if the slot is wanted. It has no ports until the slot is done, because
+/// another entry may still have them.
 fn entry<'a>(registry: &'a mut Registry, slot: SlotId, wanted: Option<&Slot>) -> Option<&'a mut Entry> {
     if let Some(wanted) = wanted {
         let without_ports = || Provisioned { ports: BTreeMap::new(), ..wanted.provisioned() };

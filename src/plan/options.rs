@@ -1,0 +1,56 @@
+//! What a plan may do, and to which slots.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::slot::SlotId;
+
+/// What a plan may do, and to which slots.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Options {
+    /// What is allowed beyond creating, adopting and restoring.
+    pub allowed: BTreeSet<Flag>,
+    /// Plan only these slots; `None` plans all.
+    pub only: Option<BTreeSet<SlotId>>,
+    /// Leave these slots out.
+    pub exclude: BTreeSet<SlotId>,
+}
+
+impl Options {
+    /// Whether the plan covers a slot.
+    pub fn selects(&self, slot: SlotId) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&slot)) && !self.exclude.contains(&slot)
+    }
+
+    /// Whether the options name slots.
+    pub fn is_selective(&self) -> bool {
+        self.only.is_some() || !self.exclude.is_empty()
+    }
+}
+
+/// A flag that allows a blocked difference to be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    /// `--update`
+    Update,
+    /// `--overwrite`
+    Overwrite,
+    /// `--prune`
+    Prune,
+    /// `--include-claimed`
+    IncludeClaimed,
+}
+
+impl fmt::Display for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Update => "--update",
+            Self::Overwrite => "--overwrite",
+            Self::Prune => "--prune",
+            Self::IncludeClaimed => "--include-claimed",
+        })
+    }
+}
