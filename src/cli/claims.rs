@@ -1,4 +1,4 @@
-//! The verbs of a worktree, as typed.
+//! The flags of the verbs of a slot: who holds it, its variables, its lease.
 
 use std::ffi::OsString;
 
@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::{LockArgs, PoolArgs};
+use super::shared::{LockArgs, PoolArgs};
 use crate::identifier::ProfileName;
 use crate::registry::ClaimId;
 use crate::slot::SlotId;
@@ -18,22 +18,22 @@ pub struct ClaimArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
-    /// This slot and no other
+    /// Claim this slot
     #[arg(long, value_name = "N", value_parser = slot_id)]
     pub slot: Option<SlotId>,
-    /// A slot of this profile or a larger one [default: any, the smallest first]
+    /// Claim a slot of this profile or a larger one [default: any, smallest first]
     #[arg(long, value_name = "PROFILE", value_parser = ProfileName::new, conflicts_with = "slot")]
     pub profile: Option<ProfileName>,
-    /// The worktree that is to hold the slot, or a directory in it [default: the current directory]
+    /// Claim for the worktree that PATH is in [default: the current directory]
     #[arg(long = "for", value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub owner: Option<Utf8PathBuf>,
-    /// For how long the claim holds unless it is renewed, such as `8h` [default: until it is released]
+    /// End the claim after this time unless it is renewed, such as `8h` [default: no end]
     #[arg(long, value_name = "DURATION", value_parser = lease)]
     pub lease: Option<Span>,
-    /// Queue until a slot is free, or for so long at most
+    /// Wait in the queue for a slot, at most this long [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = Span::parse, num_args = 0..=1, require_equals = true)]
     pub wait: Option<Option<Span>>,
-    /// What others are to know of the claim
+    /// Show this text to others who look at the slot
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub note: Option<String>,
     /// Print one JSON document
@@ -50,13 +50,13 @@ pub struct ReleaseArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
-    /// The slot [default: the one this worktree holds]
+    /// The slot [default: the slot of this worktree]
     #[arg(value_name = "SLOT", value_parser = slot_id)]
     pub slot: Option<SlotId>,
-    /// Only the claim with this id, whoever made it
+    /// Release the claim with this id, from any directory
     #[arg(long, value_name = "ID", value_parser = ClaimId::parse, conflicts_with = "force")]
     pub claim_id: Option<ClaimId>,
-    /// Also when somebody else holds it
+    /// Release it even if another worktree holds it
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]
@@ -70,12 +70,12 @@ pub struct EnvArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
-    /// The language to print them in
+    /// Print the variables in this format
     #[arg(long, value_enum, default_value_t = EnvFormat::Shell)]
     pub format: EnvFormat,
 }
 
-/// The languages of `kinfra env`.
+/// The formats of `kinfra env`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum EnvFormat {
     /// For `eval` in sh, bash, zsh and other POSIX shells
@@ -97,7 +97,7 @@ pub struct ExecArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
-    /// The command, and what it is given
+    /// The command and its arguments
     #[arg(
         value_name = "CMD",
         value_hint = ValueHint::CommandWithArguments,
@@ -114,10 +114,10 @@ pub struct RenewArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
-    /// For how long from now [default: as long as the lease was]
+    /// Lengthen the lease to this long from now [default: the length it was given]
     #[arg(long, value_name = "DURATION", value_parser = lease)]
     pub lease: Option<Span>,
-    /// The claim with this id, whoever made it [default: the one of this worktree]
+    /// Renew the claim with this id, from any directory [default: the claim of this worktree]
     #[arg(long, value_name = "ID", value_parser = ClaimId::parse)]
     pub claim_id: Option<ClaimId>,
     #[command(flatten)]
@@ -131,10 +131,10 @@ pub struct ReapArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
-    /// Only show what would be released
+    /// Show what would be released, and stop
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask
+    /// Do not ask for approval
     #[arg(long)]
     pub auto_approve: bool,
     #[command(flatten)]
@@ -148,7 +148,7 @@ fn slot_id(text: &str) -> Result<SlotId, String> {
     ids.first().copied().filter(|_| ids.len() == 1).ok_or_else(|| "write one slot id, such as `3`".to_owned())
 }
 
-/// How long a lease is.
+/// The length of a lease.
 fn lease(text: &str) -> Result<Span, String> {
     let span = Span::parse(text)?;
     if span.is_zero() { Err("a lease of no time has run out at once".to_owned()) } else { Ok(span) }

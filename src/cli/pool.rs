@@ -1,0 +1,58 @@
+//! The flags of the verbs that show, check or describe a pool.
+
+use clap::Args;
+
+use super::shared::{LockArgs, PoolArgs};
+
+/// `kinfra doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// Replace a registry that cannot be read, from its backup or from the slot directories
+    #[arg(long)]
+    pub repair: bool,
+    /// Do not ask for approval
+    #[arg(long, requires = "repair")]
+    pub auto_approve: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// `kinfra init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Write the embedded slots.toml and its templates instead
+    #[arg(long)]
+    pub embedded: bool,
+    /// Show what would be written, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `kinfra slots`
+#[derive(Debug, Args)]
+pub struct SlotsArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// Keep showing them until Ctrl-C: in place on a terminal, otherwise whenever they change
+    #[arg(long)]
+    pub watch: bool,
+    /// Print one JSON document; with --watch, one per line for each change
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `kinfra status`, `kinfra ports` and `kinfra validate`
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}

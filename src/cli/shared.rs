@@ -1,0 +1,35 @@
+//! Flags that several verbs have.
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use clap::{Args, ValueHint};
+
+use crate::time::Span;
+
+/// The flags that name a pool.
+#[derive(Debug, Clone, Args)]
+pub struct PoolArgs {
+    /// Use this spec [default: slots.toml here or in a parent up to the repository's root, else the embedded one]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "KINFRA_SPEC", hide_env_values = true)]
+    pub spec: Option<Utf8PathBuf>,
+    /// Use this directory as the pool's root [default: the root in the spec]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "KINFRA_ROOT", hide_env_values = true)]
+    pub root: Option<Utf8PathBuf>,
+}
+
+/// The flags that say how to take the root's lock.
+#[derive(Debug, Args)]
+pub struct LockArgs {
+    /// Wait this long for another kinfra to finish
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub lock_timeout: Duration,
+    /// Write to a root on a network file system, where locks may not hold
+    #[arg(long)]
+    pub unsafe_no_lock: bool,
+}
+
+/// A duration such as `10s`, `5m`, `8h` or `2d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    Span::parse(text).map(Span::duration)
+}

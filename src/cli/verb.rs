@@ -1,0 +1,109 @@
+//! The verbs, and the exit codes.
+
+use clap::{Parser, Subcommand};
+
+use super::claims::{ClaimArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
+use super::pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs};
+use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
+use super::shell::{CompletionsArgs, ManArgs};
+
+/// Provision a declared pool of sandbox slots.
+///
+/// `slots.toml` declares the pool; `kinfra plan` shows what is missing and `kinfra apply` creates it: a directory per
+/// slot with the files to run a stack on ports of its own.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kinfra",
+    version,
+    max_term_width = 100,
+    after_help = "`kinfra help exit-codes` lists the exit codes."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What `kinfra help exit-codes` says.
+pub const EXIT_CODES: &str = "\
+Exit codes, the same for every verb:
+   0  done
+   1  failed
+   2  differences, only with --detailed-exitcode; after `apply`, something is still blocked
+   3  no free slot matches, or this worktree holds none
+   4  refused: held by another worktree, unsafe path, changed since it was planned, approval missing
+   5  state unreadable: corrupt, vanished, a link, or written by a newer kinfra
+   6  the lock was not obtained
+   7  Docker failed
+  64  the command line is wrong
+  65  slots.toml or a template is invalid
+ 126  exec: the command cannot be executed
+ 127  exec: there is no such command; any other code of exec is the command's own
+ 130  interrupted: the action in progress is completed and saved";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show what `apply` would do
+    Plan(PlanArgs),
+    /// Create the slots that are missing
+    Apply(ApplyArgs),
+    /// Show a plan that `plan --out` saved
+    Show(ShowArgs),
+    /// Remove every slot that is not claimed
+    Destroy(DestroyArgs),
+    /// Take a free slot for this worktree
+    Claim(ClaimArgs),
+    /// Release the slot of this worktree
+    Release(ReleaseArgs),
+    /// Show the slot of this worktree
+    Status(ListArgs),
+    /// Print the variables of this worktree's slot, for a shell to evaluate
+    Env(EnvArgs),
+    /// Run a command with the variables of this worktree's slot
+    Exec(ExecArgs),
+    /// Extend the lease of this worktree's claim
+    Renew(RenewArgs),
+    /// Release slots whose worktree is gone or whose lease has run out
+    Reap(ReapArgs),
+    /// List the provisioned slots
+    Slots(SlotsArgs),
+    /// List every port of every declared slot
+    Ports(ListArgs),
+    /// Check slots.toml, its templates and its ports before they are applied
+    Validate(ListArgs),
+    /// Write a slots.toml and templates for the Compose file here
+    Init(InitArgs),
+    /// Check this machine and the pool, and say what to do
+    Doctor(DoctorArgs),
+    /// Print the script that makes a shell complete commands, slots and profiles
+    Completions(CompletionsArgs),
+    /// Print a page of the manual
+    #[command(hide = true)]
+    Man(ManArgs),
+    /// The old spelling of the same verbs
+    #[command(subcommand)]
+    Sandbox(SandboxVerb),
+    /// List the exit codes
+    #[command(hide = true, override_help = EXIT_CODES)]
+    ExitCodes,
+}
+
+/// The verbs in their old spelling.
+#[derive(Debug, Subcommand)]
+pub enum SandboxVerb {
+    /// The same as `kinfra apply`
+    Provision(ApplyArgs),
+    /// The same as `kinfra slots`
+    Slots(SlotsArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}
