@@ -32,6 +32,7 @@ pub mod observe;
 pub mod plan;
 pub mod port;
 pub mod proof;
+pub mod provision;
 pub mod registry;
 pub mod report;
 pub mod saved;

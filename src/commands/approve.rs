@@ -1,4 +1,4 @@
-//! Asking before something is changed that was there.
+//! Asks for approval before something that exists is changed.
 
 use std::io::{self, IsTerminal as _};
 
@@ -7,17 +7,17 @@ use anyhow::Result;
 use super::say;
 use crate::fault::Fault;
 
-/// Asks whether to go on, unless that was approved beforehand.
+/// Asks whether to go on, unless the user approved beforehand.
 ///
 /// # Errors
-/// [`Fault`] when the answer is not `yes`, or there is no terminal to ask on.
+/// [`Fault`] if the answer is not `yes`, or if there is no terminal to ask on.
 pub(crate) fn ask(question: &str, auto_approve: bool) -> Result<()> {
     if auto_approve {
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        let message = "this needs an approval, and there is no terminal to ask on: give --auto-approve";
-        return Err(Fault::refused(message).into());
+        let message = "this needs approval, and there is no terminal to ask on";
+        return Err(Fault::refused(message).advise("run it on a terminal, or give --auto-approve").into());
     }
     say(&format!("\n{question}\n  Only 'yes' will be accepted: "))?;
     let mut answer = String::new();

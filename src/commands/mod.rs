@@ -11,6 +11,7 @@ use crate::host::invocation::Invocation;
 
 mod apply;
 mod approve;
+mod carry_out;
 pub(crate) mod claim;
 mod completions;
 mod destroy;
@@ -24,9 +25,10 @@ mod ports;
 mod reap;
 pub(crate) mod release;
 mod renew;
-mod saved;
+mod show;
 mod slots;
 mod status;
+mod target;
 mod validate;
 
 pub use completions::answer;
@@ -38,7 +40,7 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
     match verb {
         Verb::Plan(args) => plan::run(&args, invocation),
         Verb::Apply(args) | Verb::Sandbox(SandboxVerb::Provision(args)) => apply::run(&args, invocation),
-        Verb::Show(args) => saved::show(&args, invocation),
+        Verb::Show(args) => show::run(&args, invocation),
         Verb::Destroy(args) => destroy::run(&args, invocation),
         Verb::Claim(args) => claim::run(&args, invocation),
         Verb::Release(args) => release::run(&args, invocation),

@@ -1,6 +1,6 @@
-//! Differences of files, as `diff -u` shows them, with what changed within a line set off. No sensitive value is shown.
+//! Differences of files, as `diff -u` shows them, with the changed part of a line underlined. Sensitive values are masked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
@@ -8,14 +8,26 @@ use similar::{ChangeTag, TextDiff};
 
 use super::printable;
 use crate::desired::{File, MASK};
+use crate::provision::ChangedText;
+use crate::slot::SlotId;
 
 /// How many lines are shown around a change.
 const CONTEXT: usize = 3;
-/// What stands before each line of a diff.
+/// The start of each line of a diff.
 const INDENT: &str = "      ";
 
-/// What would become of a file: from what is there to what it should be.
-pub fn unified(path: &str, old: &str, new: &File, secrets: &BTreeSet<String>) -> String {
+/// The differences of files, by slot.
+pub(crate) fn by_slot(changed: &[ChangedText<'_>], secrets: &BTreeSet<String>) -> BTreeMap<SlotId, String> {
+    let mut diffs: BTreeMap<SlotId, String> = BTreeMap::new();
+    for ChangedText { slot, path, old, new } in changed {
+        let diff = unified(path.as_path().as_str(), old, new, secrets);
+        diffs.entry(*slot).or_default().push_str(&diff);
+    }
+    diffs
+}
+
+/// The difference between a file's text and what it should be.
+fn unified(path: &str, old: &str, new: &File, secrets: &BTreeSet<String>) -> String {
     let diff = TextDiff::from_lines(old, &*new.text);
     let masked: Option<Vec<&str>> = new.masked.as_ref().map(|text| text.lines().collect());
     if masked.as_ref().is_some_and(|lines| lines.len() != new.text.lines().count()) {
@@ -28,7 +40,7 @@ pub fn unified(path: &str, old: &str, new: &File, secrets: &BTreeSet<String>) ->
         }
         for change in group.iter().flat_map(|op| diff.iter_inline_changes(op)) {
             let shown = match (change.tag(), change.new_index(), &masked) {
-                // An older value may stand there, which nobody knows any more.
+                // The old line may hold an older secret, which is unknown by now.
                 (ChangeTag::Delete, _, Some(_)) => Some(MASK.to_owned()),
                 (_, Some(line), Some(masked)) => masked.get(line).map(|line| (*line).to_owned()),
                 _ => None,

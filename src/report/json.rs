@@ -1,8 +1,8 @@
-//! Plans as one JSON document, and applies as a line for each event. Field by field, README.md says what is in them.
+//! A plan as one JSON document, and an apply as one JSON document per event.
 
 use std::fmt::Write as _;
 
-use anyhow::{Error, anyhow};
+use anyhow::Error;
 use camino::Utf8Path;
 use serde_json::{Map, Value, json};
 
@@ -11,12 +11,13 @@ use super::{FORMAT_VERSION, document};
 use crate::apply::Outcome;
 use crate::desired::{Outline, SlotOutline};
 use crate::diff::FieldChange;
+use crate::fault::advice_of;
 use crate::file::RelPath;
 use crate::observe::ImportState;
 use crate::plan::{Action, Blocked, FileChange, Kind, Plan, SlotPlan};
 use crate::slot::SlotId;
 
-/// The plan, with where its spec is. The same inputs give the same bytes.
+/// The plan, with its spec's path. The same inputs give the same bytes.
 pub fn plan(plan: &Plan, pool: &Outline, spec: Option<&Utf8Path>) -> String {
     document(&plan_value(plan, pool, spec))
 }
@@ -146,7 +147,7 @@ pub fn planned(plan: &Plan, pool: &Outline, spec: Option<&Utf8Path>) -> String {
     format!("{event}\n")
 }
 
-/// What became of each slot, and the summary that always comes last.
+/// One event per slot, and the summary, which always comes last.
 pub fn applied(outcome: &Outcome) -> String {
     let done = outcome
         .done
@@ -155,7 +156,7 @@ pub fn applied(outcome: &Outcome) -> String {
     let failed = outcome
         .failed
         .iter()
-        .map(|(slot, error)| (slot, json!({ "result": "failed", "error": format!("{error:#}") })));
+        .map(|(slot, error)| (slot, with_error(json!({ "result": "failed" }), Some(error))));
     let left_out = outcome.left_out.iter().map(|slot| (slot, json!({ "result": "interrupted" })));
     let mut slots: Vec<(&SlotId, Value)> = done.chain(failed).chain(left_out).collect();
     slots.sort_by_key(|(slot, _)| **slot);
@@ -170,31 +171,43 @@ pub fn applied(outcome: &Outcome) -> String {
     }
     let [added, changed, destroyed] =
         [Kind::Add, Kind::Change, Kind::Destroy].map(|kind| outcome.count(kind));
-    text.push_str(&summary(&json!({
+    let counts = json!({
         "added": added,
         "changed": changed,
         "destroyed": destroyed,
         "failed": outcome.failed.len(),
         "interrupted": outcome.left_out.len(),
         "backups": outcome.backups,
-        "error": outcome.error.as_ref().map(|error| plain(&format!("{error:#}"))),
-    })));
+    });
+    text.push_str(&summary(with_error(counts, outcome.error.as_ref())));
     text
 }
 
-/// The summary of an apply that did nothing, because of this.
+/// The summary of an apply that did nothing because of this error.
 pub fn refused(error: &Error) -> String {
-    applied(&Outcome { error: Some(anyhow!("{error:#}")), ..Outcome::default() })
+    let counts = json!({
+        "added": 0, "changed": 0, "destroyed": 0, "failed": 0, "interrupted": 0, "backups": [],
+    });
+    summary(with_error(counts, Some(error)))
 }
 
-/// Text without colour.
+/// Adds `error` and `advice`, both null if there is none.
+fn with_error(mut event: Value, error: Option<&Error>) -> Value {
+    if let Value::Object(event) = &mut event {
+        event.insert("error".to_owned(), json!(error.map(|error| plain(&format!("{error:#}")))));
+        event.insert("advice".to_owned(), json!(error.and_then(advice_of).map(plain)));
+    }
+    event
+}
+
+/// Text without colour codes.
 fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
-fn summary(counts: &Value) -> String {
+fn summary(counts: Value) -> String {
     let mut event = json!({ "event": "summary", "format_version": FORMAT_VERSION });
-    if let (Value::Object(event), Value::Object(counts)) = (&mut event, counts.clone()) {
+    if let (Value::Object(event), Value::Object(counts)) = (&mut event, counts) {
         event.extend(counts);
     }
     format!("{event}\n")

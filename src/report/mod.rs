@@ -1,4 +1,5 @@
-//! What people read: the plan, tables, summaries. Text with colour codes, for the printer to keep or strip.
+//! What people and programs read: plans, tables, summaries, JSON. Colour codes are in the text; the printer strips them
+//! where they do not belong.
 
 use std::fmt::{self, Display};
 
@@ -22,7 +23,7 @@ pub mod stale;
 pub mod table;
 pub mod validate;
 
-/// The version of the JSON documents: additions are minor, everything else is major.
+/// The version of the JSON documents. An addition raises the minor number, any other change the major one.
 const FORMAT_VERSION: &str = "1.0";
 
 /// Shows paths below the home directory with `~`.
@@ -33,7 +34,7 @@ pub struct Paths<'a> {
 }
 
 impl Paths<'_> {
-    /// A path as people write it, with nothing in it that could steer a terminal.
+    /// A path as people write it, without control characters.
     pub fn show(&self, path: &Utf8Path) -> Utf8PathBuf {
         let below = self.home.and_then(|home| path.strip_prefix(home).ok());
         let path = below.map_or_else(|| path.to_owned(), |below| Utf8Path::new("~").join(below));
@@ -41,32 +42,32 @@ impl Paths<'_> {
     }
 }
 
-/// What a plan is made for. It decides the words.
+/// The purpose of a plan. The wording depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aim {
-    /// The pool is to be as slots.toml says.
+    /// Bring the whole pool to what slots.toml says.
     Pool,
-    /// Of the pool, the slots that were named are.
+    /// Bring the named slots there.
     Slots,
-    /// The pool is to be no more.
+    /// Remove the pool.
     Destroy,
 }
 
 impl Aim {
-    /// What a plan with these options is made for.
+    /// The purpose of a plan with these options.
     pub fn of(options: &Options) -> Self {
         if options.is_selective() { Self::Slots } else { Self::Pool }
     }
 }
 
-/// How a plan, and what became of it, is shown.
+/// How a plan and its outcome are shown.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
-    /// How paths are.
+    /// How paths are shown.
     pub paths: Paths<'a>,
-    /// Whether each slot of a long plan is.
+    /// Whether each slot of a long plan is shown.
     pub verbose: bool,
-    /// What it is made for.
+    /// The purpose of the plan.
     pub aim: Aim,
 }
 
@@ -75,7 +76,7 @@ pub fn document(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
-/// A list with commas between.
+/// A list with commas between its items.
 struct Commas<I>(I);
 
 impl<I: Iterator<Item = impl Display> + Clone> Display for Commas<I> {
@@ -90,15 +91,15 @@ impl<I: Iterator<Item = impl Display> + Clone> Display for Commas<I> {
     }
 }
 
-/// Text of others, with what could steer a terminal written out.
+/// Text from elsewhere, with the characters that could control a terminal escaped.
 fn printable(text: &str) -> String {
-    // Among them what changes the direction of all that follows (Unicode's bidirectional algorithm, UAX #9).
+    // The ranges change the direction of the text that follows (Unicode's bidirectional algorithm, UAX #9).
     let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let write = |c: char| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() };
     text.chars().map(write).collect()
 }
 
-/// Text as one word of a shell's command.
+/// Text quoted as one word of a shell command.
 pub fn word(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+,=~".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {

@@ -1,4 +1,4 @@
-//! What an apply did, slot by slot, and its totals.
+//! The summary of an apply: what it did, slot by slot, and its totals.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -9,37 +9,41 @@ use super::plan::LONG;
 use super::{Aim, Commas, View, printable};
 use crate::apply::Outcome;
 use crate::desired::Outline;
+use crate::fault::advice_of;
 use crate::observe::ImportState;
 use crate::plan::{Action, Kind, Plan};
 use crate::registry::Registry;
 use crate::slot::SlotId;
 
-/// The summary, which is printed always. `registry` is the one before. Of a long plan, unless the view is verbose, without the slots that were done.
+/// The summary, printed in any case. `registry` is the one before the apply. The summary of a long plan leaves out the
+/// slots that were done, unless the view is verbose.
 pub fn render(outcome: &Outcome, plan: &Plan, pool: &Outline, registry: &Registry, view: View<'_>) -> String {
+    let is_long = plan.slots.len() > LONG && !view.verbose;
     let mut text = String::new();
-    let _ = write(&mut text, outcome, plan, pool, registry, view);
+    let _ = imported(&mut text, outcome, plan);
+    if !is_long {
+        let _ = done(&mut text, outcome, pool);
+    }
+    text.push_str(&holders(outcome, registry));
+    for backup in &outcome.backups {
+        let _ = writeln!(text, "Kept what was overwritten as {}", view.paths.show(backup));
+    }
+    let _ = not_done(&mut text, outcome, is_long);
+    let _ = counts(&mut text, outcome, plan, view.aim);
+    let _ = last_line(&mut text, outcome, view.aim);
     text
 }
 
-fn write(
-    text: &mut String,
-    outcome: &Outcome,
-    plan: &Plan,
-    pool: &Outline,
-    registry: &Registry,
-    view: View<'_>,
-) -> fmt::Result {
-    let Outcome { done, failed, left_out, backups, error } = outcome;
-    if let (Some(ImportState::Pending { slots, .. }), None) = (&plan.import, error) {
-        writeln!(text, "Imported {slots} slot(s)")?;
+fn imported(text: &mut String, outcome: &Outcome, plan: &Plan) -> fmt::Result {
+    match (&plan.import, &outcome.error) {
+        (Some(ImportState::Pending { slots, .. }), None) => writeln!(text, "Imported {slots} slot(s)"),
+        _ => Ok(()),
     }
-    let is_long = plan.slots.len() > LONG && !view.verbose;
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for (id, action) in done {
-        *counts.entry(verb(action)).or_default() += 1;
-        if is_long {
-            continue;
-        }
+}
+
+/// A line for each slot that was done.
+fn done(text: &mut String, outcome: &Outcome, pool: &Outline) -> fmt::Result {
+    for (id, action) in &outcome.done {
         let profile = pool.slots.get(id).map_or("", |slot| slot.profile.as_str());
         write!(text, "{} slot {id}", verb(action))?;
         match action {
@@ -54,36 +58,51 @@ fn write(
             }
         }
     }
-    text.push_str(&holders(outcome, registry));
-    for backup in backups {
-        writeln!(text, "Kept what was overwritten as {}", view.paths.show(backup))?;
-    }
-    let failures = failed.iter().map(|(id, error)| (*id, format!("{error:#}")));
+    Ok(())
+}
+
+/// The slots that failed, each with its error and advice, and those that an interrupt came before.
+fn not_done(text: &mut String, outcome: &Outcome, is_long: bool) -> fmt::Result {
+    let failures = outcome.failed.iter().map(|(id, error)| {
+        let help = advice_of(error).map_or_else(String::new, |advice| format!("\n  help: {advice}"));
+        (*id, format!("{error:#}{help}"))
+    });
     for (slots, error) in grouped(failures, is_long) {
         writeln!(text, "{} {slots}: {error}", "Failed".red())?;
     }
-    for (slots, _) in grouped(left_out.iter().map(|id| (*id, String::new())), is_long) {
+    for (slots, _) in grouped(outcome.left_out.iter().map(|id| (*id, String::new())), is_long) {
         writeln!(text, "Interrupted before {slots}")?;
     }
-    for verb in ["Created", "Adopted", "Restored", "Updated", "Removed"] {
-        if let Some(count) = counts.get(verb) {
-            writeln!(text, "{verb} {count} slot(s)")?;
+    Ok(())
+}
+
+/// How many slots had which action, and how many stayed as they are.
+fn counts(text: &mut String, outcome: &Outcome, plan: &Plan, aim: Aim) -> fmt::Result {
+    for word in ["Created", "Adopted", "Restored", "Updated", "Removed"] {
+        let count = outcome.done.values().filter(|action| verb(action) == word).count();
+        if count > 0 {
+            writeln!(text, "{word} {count} slot(s)")?;
         }
     }
     let stay = plan.slots.values().filter(|slot| slot.action.is_none()).count();
-    match view.aim {
+    match aim {
         _ if stay == 0 => {}
         Aim::Pool | Aim::Slots => writeln!(text, "Skipped {stay} existing slot(s)")?,
         Aim::Destroy => writeln!(text, "Kept {stay} slot(s)")?,
     }
-    if !failed.is_empty() {
-        writeln!(text, "Failed {} slot(s)", failed.len())?;
+    if !outcome.failed.is_empty() {
+        writeln!(text, "Failed {} slot(s)", outcome.failed.len())?;
     }
+    Ok(())
+}
+
+fn last_line(text: &mut String, outcome: &Outcome, aim: Aim) -> fmt::Result {
+    let Outcome { done: _, failed, left_out, backups: _, error } = outcome;
     let is_complete = failed.is_empty() && left_out.is_empty() && error.is_none();
     let end = if is_complete { "complete" } else { "incomplete" };
     let [added, changed, destroyed] =
         [Kind::Add, Kind::Change, Kind::Destroy].map(|kind| outcome.count(kind));
-    match view.aim {
+    match aim {
         Aim::Pool | Aim::Slots => {
             writeln!(text, "\nApply {end}! {added} added, {changed} changed, {destroyed} destroyed.")
         }
@@ -91,7 +110,7 @@ fn write(
     }
 }
 
-/// Who held a slot that was changed: what his claim wrote is of the slot as it was.
+/// The holders of slots that changed. The files that a claim wrote still describe the old slot.
 fn holders(outcome: &Outcome, registry: &Registry) -> String {
     let changed = outcome.done.iter().filter(|(_, action)| matches!(action, Action::Update { .. }));
     let holders = changed.filter_map(|(slot, _)| Some((slot, registry.slots.get(slot)?.claim.as_ref()?)));
@@ -102,7 +121,7 @@ fn holders(outcome: &Outcome, registry: &Registry) -> String {
     lines.collect()
 }
 
-/// What is said of slots: one by one or, for a long plan, of all together of which the same is said.
+/// A text for each slot or, in a long plan, for all slots that have the same text.
 fn grouped(said: impl Iterator<Item = (SlotId, String)>, is_long: bool) -> Vec<(String, String)> {
     if !is_long {
         return said.map(|(id, text)| (format!("slot {id}"), text)).collect();
@@ -117,7 +136,7 @@ fn grouped(said: impl Iterator<Item = (SlotId, String)>, is_long: bool) -> Vec<(
     groups.into_iter().map(group).collect()
 }
 
-/// What is there still after a pool was destroyed, and why; of volumes the names, or what Docker said instead.
+/// What is left after a pool was destroyed, and why. `volumes` has names, or what Docker said instead.
 pub fn stays(plan: &Plan, outcome: &Outcome, pool: &Outline, volumes: Result<&[String], &str>) -> String {
     let mut text = String::new();
     let blocked = plan.slots.iter().filter(|(_, slot_plan)| !slot_plan.blocked.is_empty());

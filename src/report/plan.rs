@@ -1,11 +1,13 @@
-//! The plan as people read it: one heading line a slot, in slot order, and what it comes to.
+//! The plan as people read it: one heading per slot, in slot order, then the totals.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Write as _};
 
 use owo_colors::OwoColorize as _;
 
-use super::{Aim, Commas, Paths, View, printable};
+use camino::Utf8Path;
+
+use super::{Aim, Commas, Paths, View, printable, word};
 use crate::desired::{Outline, SlotOutline};
 use crate::diff::FieldChange;
 use crate::file::RelPath;
@@ -13,11 +15,11 @@ use crate::observe::ImportState;
 use crate::plan::{Action, Blocked, FileChange, Flag, Kind, Plan, SlotPlan};
 use crate::slot::SlotId;
 
-/// The most slots that are shown one by one unless that is asked for.
+/// The most slots that are shown one by one without `--verbose`.
 pub(super) const LONG: usize = 100;
 
-/// The plan: a heading a slot, details below those that would be created, `diffs` below those that have some, and the
-/// totals. Of a long one, unless the view is verbose, a line for all slots of a profile to which the same happens.
+/// The plan: a heading per slot, details below the slots to create, `diffs` below the slots to change, then the totals. A
+/// long plan has one line per action and profile instead, unless the view is verbose.
 pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<SlotId, String>) -> String {
     let mut text = String::new();
     if let Some(import) = &plan.import {
@@ -38,7 +40,7 @@ pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<Slot
     text
 }
 
-/// The slots by what happens to them and by profile, in the order of the first of each.
+/// One line per action and profile, in the order of the first slot of each.
 fn summary(text: &mut String, plan: &Plan, pool: &Outline) -> fmt::Result {
     let mut groups: BTreeMap<(String, String), BTreeSet<SlotId>> = BTreeMap::new();
     for (&id, slot_plan) in &plan.slots {
@@ -64,8 +66,13 @@ fn summary(text: &mut String, plan: &Plan, pool: &Outline) -> fmt::Result {
     writeln!(text, "  Each slot by itself: -v")
 }
 
-/// The slots that a plan does other things to than the one that was shown: what it does now.
-pub fn changed(shown: &Plan, now: &Plan, pool: &Outline, view: View<'_>) -> String {
+/// What is said after a plan was saved: how to run it.
+pub fn saved(path: &Utf8Path) -> String {
+    format!("\nSaved the plan. To run exactly this plan: kinfra apply {}\n", word(path.as_str()))
+}
+
+/// The slots whose action changed since a plan was shown, with their action now.
+pub(super) fn changed(shown: &Plan, now: &Plan, pool: &Outline, view: View<'_>) -> String {
     let mut text = String::new();
     for (&slot, slot_plan) in &now.slots {
         if shown.slots.get(&slot).is_none_or(|shown| shown.action != slot_plan.action) {
@@ -112,7 +119,7 @@ fn heading(text: &mut String, id: SlotId, plan: &SlotPlan, pool: &Outline, view:
             writeln!(text, "  {} Would adopt slot {id} ({}) at {}", "+".green(), slot.profile, dir())
         }
         (Some(Action::Update { fields, files }), _) => {
-            let changes = fields.iter().map(|change| Change(change).to_string());
+            let changes = fields.iter().map(|change| ShownField(change).to_string());
             let changes: Vec<String> =
                 changes.chain(files.iter().map(|(path, change)| file_change(path, *change))).collect();
             let (verb, changes) = if changes.is_empty() {
@@ -156,7 +163,7 @@ fn details(text: &mut String, slot: &SlotOutline) -> fmt::Result {
     writeln!(text, "      workers  {}", Commas(workers))
 }
 
-/// The sign of a slot that only differs: `~` would change, `-` would go, `!` needs a decision first.
+/// The sign of a blocked slot: `~` for a change, `-` for a removal, `!` where you must decide first.
 fn symbol(plan: &SlotPlan) -> String {
     if plan.blocked.iter().any(|blocked| matches!(blocked, Blocked::PortTaken { .. })) {
         return "!".yellow().to_string();
@@ -172,13 +179,13 @@ fn symbol(plan: &SlotPlan) -> String {
     }
 }
 
-/// Why a slot is not removed.
+/// The reasons why a slot is not removed.
 pub(super) fn stays(plan: &SlotPlan) -> String {
     let reasons = plan.blocked.iter().filter(|blocked| !matches!(blocked, Blocked::Surplus { .. }));
     Commas(reasons.map(Reason)).to_string()
 }
 
-/// What stays and why, with the flags that would change it: "a.yml was edited by hand (--overwrite)".
+/// The blocked differences, with the flags that would allow them: "a.yml was edited by hand (--overwrite)".
 fn blocked_text(plan: &SlotPlan) -> String {
     let reasons = Commas(plan.blocked.iter().map(Reason)).to_string();
     match plan.flags().filter(|flags| !flags.is_empty()) {
@@ -188,12 +195,12 @@ fn blocked_text(plan: &SlotPlan) -> String {
 }
 
 /// A field of the registry's entry that changes: "ports.api 8001 → 8101".
-struct Change<'a>(&'a FieldChange);
+struct ShownField<'a>(&'a FieldChange);
 
-impl Display for Change<'_> {
+impl Display for ShownField<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let FieldChange { field, old, new } = self.0;
-        // An entry of the registry may say anything.
+        // Another program may have written anything into the entry.
         let field = printable(&field.to_string());
         match (old.as_deref().map(printable), new.as_deref().map(printable)) {
             (Some(old), Some(new)) => write!(f, "{field} {old} → {new}"),
@@ -221,7 +228,7 @@ impl Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Blocked::Foreign(path) => write!(f, "{path} differs"),
-            Blocked::Field(change) => Change(change).fmt(f),
+            Blocked::Field(change) => ShownField(change).fmt(f),
             Blocked::Outdated(path) => write!(f, "{path} is older than slots.toml"),
             Blocked::Absent(path) => write!(f, "{path} is not there yet"),
             Blocked::WrongMode(path, mode) => write!(f, "{path} has mode {mode}"),
@@ -249,12 +256,12 @@ impl Display for Reason<'_> {
     }
 }
 
-/// What a plan comes to.
+/// The totals of a plan, in slots.
 pub(super) struct Totals {
     pub(super) add: usize,
     pub(super) change: usize,
     pub(super) destroy: usize,
-    /// What stays: how many slots, and the flags that would change that.
+    /// How many slots are blocked, and the flags that would allow some of them.
     pub(super) blocked: BTreeMap<Kind, (usize, BTreeSet<Flag>)>,
 }
 

@@ -1,21 +1,53 @@
-//! What keeps a saved plan from being run.
+//! The message of a stale plan: what changed since it was made, with old and new values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::LONG;
-use super::printable;
+use super::plan::{LONG, changed};
+use super::{View, printable};
+use crate::desired::Outline;
+use crate::fault::Fault;
+use crate::plan::Plan;
+use crate::provision::Stale;
 use crate::saved::Changed;
 use crate::slot::SlotId;
 
-/// How many digits of a hash tell two apart.
+/// How many digits of a hash are shown.
 const DIGITS: usize = 12;
 
-/// Whose values became what: old and new. No slot is the pool.
+/// The slots whose value changed, and "old → new". `None` is the pool.
 type Line = (BTreeSet<Option<SlotId>>, String);
 
-/// The values that a saved plan depends on and that are others now, with old and new: a line for all slots where the same
-/// became the same, and one for all where more than a hundred became different things.
-pub fn changes(changes: &[Changed]) -> String {
+/// The error that a stale plan ends with. `shown` is the plan that was to be run.
+pub(crate) fn fault(stale: &Stale, shown: &Plan, pool: &Outline, view: View<'_>) -> Fault {
+    let nothing = "nothing was done";
+    match stale {
+        Stale::Shown(now) => {
+            let (root, changed) = (&pool.root, changed(shown, now, pool, view));
+            let message = format!("the pool in `{root}` changed since the plan was made: {nothing}{changed}");
+            Fault::refused(message).advise("run again")
+        }
+        Stale::Applied => Fault::refused("the saved plan was applied already: nothing is left of it to do"),
+        Stale::Values(changes) => {
+            let changes = self::changes(changes);
+            Fault::refused(format!("the saved plan is stale: {nothing}{changes}")).advise("plan again")
+        }
+        Stale::Actions(now) => {
+            let changed = changed(shown, now, pool, view);
+            Fault::refused(format!("the saved plan is stale: {nothing}{changed}")).advise("plan again")
+        }
+        Stale::Blocked(now) => {
+            let blocked = now.slots.iter().filter(|(_, slot)| !slot.blocked.is_empty());
+            let blocked = SlotId::list(&blocked.map(|(slot, _)| *slot).collect());
+            let changed = changed(shown, now, pool, view);
+            Fault::refused(format!("the saved plan is blocked: {nothing}{changed}"))
+                .advise(format!("do what these lines say, or plan with --exclude {blocked}"))
+        }
+    }
+}
+
+/// The values that changed, one a line. Slots with the same change share a line. More than a hundred different changes of
+/// one value share a line, too.
+fn changes(changes: &[Changed]) -> String {
     let mut groups: BTreeMap<(&str, String), BTreeSet<Option<SlotId>>> = BTreeMap::new();
     for Changed { slot, what, old, new } in changes {
         let value = |value: &Option<String>| value.as_deref().map_or("nothing".to_owned(), short);
@@ -38,15 +70,15 @@ pub fn changes(changes: &[Changed]) -> String {
     lines.into_iter().map(line).collect()
 }
 
-/// One line in the place of many, with the first of them.
+/// One line for many, with the first of them as the example.
 fn together(mut lines: Vec<Line>) -> Vec<Line> {
     lines.sort_by(|(one, _), (other, _)| one.first().cmp(&other.first()));
     let first = lines.first().map_or_else(String::new, |(slots, became)| format!("{}: {became}", of(slots)));
     let slots = lines.into_iter().flat_map(|(slots, _)| slots).collect();
-    vec![(slots, format!("another in each, in {first}"))]
+    vec![(slots, format!("a different change in each, such as {first}"))]
 }
 
-/// Whose values they are: "the pool", "slot 3", "slots 1-4".
+/// The owners of a value: "the pool", "slot 3", "slots 1-4".
 fn of(slots: &BTreeSet<Option<SlotId>>) -> String {
     let slots: BTreeSet<SlotId> = slots.iter().copied().flatten().collect();
     match slots.len() {
@@ -56,7 +88,7 @@ fn of(slots: &BTreeSet<Option<SlotId>>) -> String {
     }
 }
 
-/// A value with the beginning of each hash in it.
+/// A value with its hashes shortened.
 fn short(value: &str) -> String {
     let is_hash = |word: &str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     let words = value.split(' ').map(|word| word.get(..DIGITS).filter(|_| is_hash(word)).unwrap_or(word));

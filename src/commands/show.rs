@@ -1,0 +1,26 @@
+//! `kinfra show`
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::{print, say, target};
+use crate::cli::ShowArgs;
+use crate::fault::Exit;
+use crate::host::invocation::Invocation;
+use crate::report::{self, Aim, Paths, View};
+use crate::saved::Saved;
+use crate::which::spec_file;
+
+pub(crate) fn run(args: &ShowArgs, invocation: &Invocation) -> Result<Exit> {
+    let Saved { spec, options, plan, desired, .. } = &target::read(&args.saved, invocation)?;
+    say(&format!("Using {}\n", spec_file::origin(spec.as_deref(), invocation)))?;
+    print(&if args.json {
+        report::json::plan(plan, desired, spec.as_deref())
+    } else {
+        let paths = Paths { home: invocation.home.as_deref() };
+        let view = View { paths, verbose: args.verbose, aim: Aim::of(options) };
+        report::plan::render(plan, desired, view, &BTreeMap::new())
+    })?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,297 @@
+//! Provisions a pool: look and plan, then carry the plan out under the lock.
+//!
+//! A front end prepares a [`Request`], shows the plan, asks for approval, and calls [`Prepared::carry_out`]. This module
+//! prints nothing and asks nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Error, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::apply::{Outcome, apply};
+use crate::desired::{File, Outline, Pool};
+use crate::diff::diff;
+use crate::fault::Fault;
+use crate::file::RelPath;
+use crate::host;
+use crate::host::docker::{self, Answer};
+use crate::host::lock::LockPolicy;
+use crate::host::root::Root;
+use crate::host::signals::Interrupt;
+use crate::observe::{Observed, containers, observe, text};
+use crate::plan::{Kind, Options, Plan, plan};
+use crate::registry::Registry;
+use crate::saved::{Changed, Saved};
+use crate::slot::SlotId;
+use crate::spec::Spec;
+use crate::which::neighbours::Listing;
+
+/// A pool to be brought to what its spec says.
+pub(crate) struct Request<'a> {
+    pub(crate) pool: &'a Pool,
+    pub(crate) options: Options,
+    /// The saved plan to run. Nothing else may be run then.
+    pub(crate) saved: Option<&'a Saved>,
+    /// The pool in the index of pools. It is noted there before the first write.
+    pub(crate) listing: Option<&'a Listing>,
+}
+
+/// A pool that was looked at, and the plan for it.
+pub(crate) struct Prepared<'a> {
+    request: Request<'a>,
+    root: Option<Root>,
+    desired: Outline,
+    plan: Plan,
+    observed: Observed,
+}
+
+/// What carrying out a plan did.
+pub(crate) struct Done {
+    pub(crate) outcome: Outcome,
+    /// The registry before it.
+    pub(crate) before: Registry,
+}
+
+/// Why a plan was not carried out.
+pub(crate) enum NotRun {
+    Stale(Stale),
+    Failed(Error),
+}
+
+/// How a pool differs from the one that a plan was made for.
+pub(crate) enum Stale {
+    /// The pool changed after the plan was shown. This is the plan now.
+    Shown(Plan),
+    /// Nothing is left of the saved plan to do.
+    Applied,
+    /// Values that the saved plan depends on changed.
+    Values(Vec<Changed>),
+    /// The saved plan would do something else now, although no value changed that it depends on.
+    Actions(Plan),
+    /// Something blocks the saved plan now.
+    Blocked(Plan),
+}
+
+/// A file whose text changes.
+pub(crate) struct ChangedText<'a> {
+    pub(crate) slot: SlotId,
+    pub(crate) path: &'a RelPath,
+    pub(crate) old: String,
+    pub(crate) new: &'a File,
+}
+
+impl From<Error> for NotRun {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Looks at the pool and plans. Docker is not asked.
+    ///
+    /// # Errors
+    /// [`Fault`] if the pool cannot be read, or if an option names a slot that does not exist.
+    pub(crate) fn look(self) -> Result<Prepared<'a>> {
+        let root = Root::open(&self.pool.root)?;
+        let observed = observe(root.as_ref(), self.pool)?;
+        let plan = self.plan(&observed);
+        if self.saved.is_none() {
+            check_selection(&self.options, &plan, self.pool, &observed)?;
+        }
+        Ok(Prepared { desired: self.pool.outline(), request: self, root, plan, observed })
+    }
+
+    /// Looks at the pool and plans. Docker is asked if an existing slot would change: never under the lock, which is not
+    /// held while another program runs.
+    ///
+    /// # Errors
+    /// As [`Request::look`].
+    pub(crate) fn prepare(self) -> Result<Prepared<'a>> {
+        let mut prepared = self.look()?;
+        if prepared.plan.changes_what_is_there() {
+            let pool = prepared.request.pool;
+            prepared.observed.containers = containers(pool, &prepared.observed.registry);
+            prepared.plan = prepared.request.plan(&prepared.observed);
+        }
+        Ok(prepared)
+    }
+
+    fn plan(&self, observed: &Observed) -> Plan {
+        plan(self.pool, observed, &diff(self.pool, observed), &self.options)
+    }
+}
+
+impl Prepared<'_> {
+    /// The plan to show: the saved one, or the one just made.
+    pub(crate) fn shown(&self) -> &Plan {
+        self.request.saved.map_or(&self.plan, |saved| &saved.plan)
+    }
+
+    /// The pool as its spec describes it.
+    pub(crate) fn desired(&self) -> &Outline {
+        &self.desired
+    }
+
+    /// The values that no output may show.
+    pub(crate) fn secrets(&self) -> &BTreeSet<String> {
+        &self.request.pool.secrets
+    }
+
+    /// The plan as a saved one. `spec` is the spec's path, `None` for the embedded one.
+    pub(crate) fn to_saved(&self, spec: Option<Utf8PathBuf>, root_is_named: bool) -> Saved {
+        let (options, plan, desired) =
+            (self.request.options.clone(), self.plan.clone(), self.desired.clone());
+        Saved::new(spec, root_is_named, options, plan, desired, &self.observed)
+    }
+
+    /// The files whose text the shown plan changes, or would if a flag allowed it.
+    ///
+    /// # Errors
+    /// What keeps a file from being read.
+    pub(crate) fn changed_texts(&self) -> Result<Vec<ChangedText<'_>>> {
+        let Some(root) = &self.root else { return Ok(Vec::new()) };
+        let mut changed = Vec::new();
+        for (&slot, slot_plan) in &self.shown().slots {
+            for path in slot_plan.changed_files() {
+                let new = self.request.pool.slots.get(&slot).and_then(|slot| slot.files.get(path));
+                if let Some((old, new)) = text(root, slot, path)?.zip(new) {
+                    changed.push(ChangedText { slot, path, old, new });
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Checks that a saved plan is still the plan that would be made.
+    ///
+    /// # Errors
+    /// [`Stale`] says what changed.
+    pub(crate) fn check_saved(&self) -> Result<(), Stale> {
+        self.request.saved.map_or(Ok(()), |saved| self.compare(saved, &self.plan, &self.observed))
+    }
+
+    /// Runs the plan under the lock, if there is something to do. It plans again there, because another process may have
+    /// written before the lock was taken.
+    ///
+    /// # Errors
+    /// [`NotRun`] if nothing was done. What happened after the first write is part of [`Done`].
+    pub(crate) fn carry_out(&self, lock: &LockPolicy<'_>, interrupt: &Interrupt) -> Result<Done, NotRun> {
+        let is_untidy = self.root.as_ref().map_or(Ok(false), Root::is_untidy)?;
+        let is_unnoted = self.request.listing.is_some_and(Listing::is_stale);
+        if self.plan.has_work() || is_untidy || is_unnoted {
+            let lock = LockPolicy { interrupt: Some(interrupt), ..*lock };
+            return self.transact(&lock, interrupt);
+        }
+        Ok(Done { outcome: Outcome::default(), before: self.observed.registry.clone() })
+    }
+
+    /// Takes the lock, reads, compares, writes.
+    fn transact(&self, lock: &LockPolicy<'_>, interrupt: &Interrupt) -> Result<Done, NotRun> {
+        let Request { pool, saved, listing, options: _ } = self.request;
+        let locked = Root::make(&pool.root)?.lock(lock)?;
+        let containers = self.observed.containers.clone();
+        let observed = Observed { containers, ..observe(Some(locked.root()), pool)? };
+        let plan = self.request.plan(&observed);
+        match saved {
+            Some(saved) => self.compare(saved, &plan, &observed).map_err(NotRun::Stale)?,
+            None if plan.is_within(&self.plan) => {}
+            None => return Err(NotRun::Stale(Stale::Shown(plan))),
+        }
+        if let Some(listing) = listing {
+            listing.save()?;
+        }
+        let outcome = apply(&plan, pool, &observed, &locked, interrupt);
+        Ok(Done { outcome, before: observed.registry })
+    }
+
+    fn compare(&self, saved: &Saved, plan: &Plan, observed: &Observed) -> Result<(), Stale> {
+        let changes = saved.changes(plan, self.desired.clone(), observed);
+        if changes.is_empty() && saved.does_the_same_as(plan) {
+            return Ok(());
+        }
+        Err(if saved.is_done(plan, self.desired.clone()) {
+            Stale::Applied
+        } else if !changes.is_empty() {
+            Stale::Values(changes)
+        } else if plan.is_blocked() {
+            Stale::Blocked(plan.clone())
+        } else {
+            Stale::Actions(plan.clone())
+        })
+    }
+}
+
+/// Refuses the name of a slot that does not exist. A typing mistake would otherwise look like a pool without changes.
+///
+/// # Errors
+/// [`Fault`] names the slot.
+fn check_selection(options: &Options, plan: &Plan, pool: &Pool, observed: &Observed) -> Result<()> {
+    let named = options.only.iter().flatten().chain(&options.exclude);
+    let is_known = |slot| pool.slots.contains_key(slot) || observed.registry.slots.contains_key(slot);
+    if let Some(slot) = named.into_iter().find(|slot| !is_known(*slot)) {
+        let message = format!("there is no slot {slot}, neither in slots.toml nor in the registry");
+        return Err(Fault::usage(message).into());
+    }
+    if plan.slots.is_empty() && options.is_selective() {
+        return Err(Fault::usage("--only and --exclude leave no slot").into());
+    }
+    Ok(())
+}
+
+/// Refuses a spec or a root, named by the user, that is not the saved plan's own. Both paths are absolute.
+///
+/// # Errors
+/// [`Fault`] names the one that differs.
+pub(crate) fn check_named(saved: &Saved, spec: Option<&Utf8Path>, root: Option<&Utf8Path>) -> Result<()> {
+    let canonical = |path: &Utf8Path| host::fs::canonical(path).unwrap_or_else(|_| path.to_owned());
+    let own_spec = saved.spec.as_deref();
+    if spec.is_some_and(|spec| own_spec.map(canonical) != Some(canonical(spec))) {
+        let own =
+            own_spec.map_or_else(|| "the embedded slots.toml".to_owned(), |spec| format!("spec `{spec}`"));
+        return Err(another(&own, "--spec or KINFRA_SPEC").into());
+    }
+    let own_root = &saved.desired.root;
+    if root.map(host::root::resolve).transpose()?.is_some_and(|root| root != *own_root) {
+        return Err(another(&format!("root `{own_root}`"), "--root or KINFRA_ROOT").into());
+    }
+    Ok(())
+}
+
+fn another(own: &str, option: &str) -> Fault {
+    Fault::usage(format!("this plan was made for {own}, and {option} names another"))
+        .advise(format!("leave {option} out"))
+}
+
+/// The pool of a spec without its slots. A plan for it removes every slot.
+pub(crate) fn emptied(spec: &Spec, root: Utf8PathBuf) -> Pool {
+    Pool {
+        name: spec.name.clone(),
+        root,
+        import: None,
+        formulas: spec.ports.clone(),
+        slots: BTreeMap::new(),
+        secrets: BTreeSet::new(),
+    }
+}
+
+/// Whether a root has a registry.
+///
+/// # Errors
+/// What keeps it from being looked at.
+pub(crate) fn exists(root: &Utf8Path) -> Result<bool> {
+    Ok(Root::open(root)?.map_or(Ok(None), |root| root.registry())?.is_some())
+}
+
+/// The volumes of the slots that were removed, or what Docker said instead.
+pub(crate) fn volumes_left(pool: &Pool, outcome: &Outcome) -> Result<Vec<String>, String> {
+    let removed = outcome.done.iter().filter(|(_, action)| action.kind() == Kind::Destroy);
+    let projects: BTreeSet<String> = removed.map(|(slot, _)| pool.project(*slot)).collect();
+    if projects.is_empty() {
+        return Ok(Vec::new());
+    }
+    match docker::volumes(&projects) {
+        Answer::Is(names) => Ok(names),
+        Answer::NoCommand | Answer::NoDaemon => Ok(Vec::new()),
+        Answer::Failed(said) => Err(said),
+    }
+}
