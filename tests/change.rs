@@ -375,7 +375,8 @@ fn without_a_terminal_or_an_approval_nothing_that_is_there_changes() {
     let before = machine.tree();
     for flags in ["--update", "--prune", "--update --prune"] {
         let run = machine.kinfra(&format!("apply {flags}")).exits(4).prints("Would create slot 4");
-        run.says("this needs an approval, and there is no terminal to ask on: give --auto-approve");
+        run.says("this needs approval, and there is no terminal to ask on\n")
+            .says("help: run it on a terminal, or give --auto-approve\n");
     }
     assert_eq!(machine.tree(), before, "not even what would need no approval");
     machine

@@ -94,7 +94,7 @@ fn an_apply_is_an_event_a_line_and_a_summary() {
     assert_eq!(
         *summary,
         json!({ "event": "summary", "format_version": "1.0", "added": 1, "changed": 1, "destroyed": 1, "failed": 0,
-            "interrupted": 0, "backups": [], "error": null })
+            "interrupted": 0, "backups": [], "error": null, "advice": null })
     );
     // What people are told goes to stderr.
     run.says("Apply complete! 1 added, 1 changed, 1 destroyed.");
@@ -107,7 +107,8 @@ fn a_summary_comes_last_also_after_a_failure() {
     assert_eq!(no_approval[0]["event"], "plan");
     let last = &no_approval[1];
     assert_eq!([&last["event"], &last["changed"]], [&json!("summary"), &json!(0)]);
-    assert!(last["error"].as_str().is_some_and(|error| error.contains("--auto-approve")), "{last}");
+    assert!(last["error"].as_str().is_some_and(|error| error.contains("no terminal to ask on")), "{last}");
+    assert!(last["advice"].as_str().is_some_and(|advice| advice.contains("--auto-approve")), "{last}");
     machine.edit_spec("version = 1", "version = 7");
     let broken = events(&machine.kinfra("apply --json").exits(65));
     assert_eq!(broken.len(), 1);

@@ -136,7 +136,7 @@ fn table(flags: &str) {
         let is_running = row == "slot removed, running" && flags.contains("--prune");
         if is_running {
             assert_eq!((direct.code, saved.code), (Some(0), Some(4)), "{what}: {saved:#?}");
-            let saved = saved.says("something is in the way of the saved plan: nothing was done, ");
+            let saved = saved.says("error: the saved plan is blocked: nothing was done\n");
             let saved = saved.says("or plan with --exclude 3\n").says("Slot 3: ").says("it has containers");
             saved.never_says("stale");
             assert_eq!(from_file.tree(), before, "{what}");
@@ -309,7 +309,8 @@ fn a_stale_plan_does_nothing_and_lists_what_changed() {
         machine
             .kinfra("apply plan")
             .exits(4)
-            .says("the saved plan is stale: nothing was done, plan again\n")
+            .says("the saved plan is stale: nothing was done\n")
+            .says("\nhelp: plan again\n")
             .says(line);
         let json = machine.kinfra("apply plan --json").exits(4);
         let summary: Value = serde_json::from_str(&json.stdout).expect("a summary");
@@ -364,8 +365,11 @@ fn a_saved_plan_needs_no_flag_and_no_terminal() {
     machine
         .kinfra("apply plan --root ../other")
         .exits(64)
-        .says("--root or KINFRA_ROOT says otherwise: leave it out");
-    machine.kinfra("apply plan --spec other.toml").exits(64).says("--spec or KINFRA_SPEC says otherwise");
+        .says("and --root or KINFRA_ROOT names another\nhelp: leave --root or KINFRA_ROOT out\n");
+    machine
+        .kinfra("apply plan --spec other.toml")
+        .exits(64)
+        .says("and --spec or KINFRA_SPEC names another\n");
     // However they are spelled.
     std::os::unix::fs::symlink(machine.path("~/pool"), machine.path("link")).expect("a link");
     machine
@@ -391,14 +395,14 @@ fn only_a_plan_is_read_as_one_or_replaced() {
     };
     mistaken("apply slots.toml", 64, "`slots.toml` is not a plan that `kinfra plan --out` saved");
     mistaken("show templates", 64, "plan `templates` cannot be read: it is a directory");
-    mistaken("show none", 64, "plan `none` does not exist: `kinfra plan --out none` makes it");
+    mistaken("show none", 64, "plan `none` does not exist\nhelp: make it with `kinfra plan --out none`\n");
     let spec = machine.read("slots.toml");
     mistaken(
         "plan --out slots.toml",
         4,
-        "`slots.toml` is there and is not a saved plan: give --out another name",
+        "`slots.toml` exists and is not a saved plan\nhelp: give --out another name\n",
     );
-    mistaken("plan --out templates", 4, "`templates` is there and is not a saved plan");
+    mistaken("plan --out templates", 4, "`templates` exists and is not a saved plan");
     mistaken("plan --out none/plan", 1, "could not save the plan as `none/plan`");
     assert_eq!(machine.read("slots.toml"), spec);
     let plan = machine.read("plan");
@@ -406,7 +410,7 @@ fn only_a_plan_is_read_as_one_or_replaced() {
     mistaken(
         "apply newer",
         5,
-        "plan `newer` cannot be read: kinfra_plan: this kinfra reads 1: plan again, or upgrade",
+        "plan `newer` cannot be read: kinfra_plan: this kinfra reads version 1 only\nhelp: plan again, or upgrade kinfra\n",
     );
     machine.write("half", plan.replace("\"options\"", "\"opinions\""));
     mistaken("apply half", 5, "plan `half` cannot be read: the plan: missing field `options`");
@@ -419,14 +423,14 @@ fn only_a_plan_is_read_as_one_or_replaced() {
     forged("\"root\": \"/", "\"root\": \"/\\u001b[2J/");
     mistaken("show forged", 5, "plan `forged` cannot be read: root: expected an absolute path");
     forged("\"4\": {\n        \"profile\"", "\"5\": {\n        \"profile\"");
-    mistaken("apply forged", 5, "plan `forged` cannot be read: slot 4: its action is none for what it says");
+    mistaken("apply forged", 5, "plan `forged` cannot be read: slot 4: its action does not fit what it says");
     // What it says is not believed: only what would be planned now is run.
     machine.write("forged", plan.replace("\"replace\"", "\"overwrite\""));
     let before = machine.tree();
     mistaken(
         "apply forged",
         4,
-        "the saved plan is stale: nothing was done, plan again\n  ~ Would update slot 1: conf.txt",
+        "the saved plan is stale: nothing was done\n  ~ Would update slot 1: conf.txt",
     );
     assert_eq!(machine.tree(), before);
     machine.remove("slots.toml");
@@ -462,7 +466,9 @@ fn a_stale_plan_of_a_large_pool_is_told_in_a_few_lines() {
     machine.template("conf.txt", "new\n");
     machine.edit_spec("web = 8000", "web = 9000");
     let run = machine.kinfra("apply plan").exits(4);
-    let run = run.says("\n  slots 1-300: ports.web in slots.toml: another in each, in slot 1: 8001 → 9001\n");
+    let run = run.says(
+        "\n  slots 1-300: ports.web in slots.toml: a different change in each, such as slot 1: 8001 → 9001\n",
+    );
     assert!(run.stderr.len() < 1000, "{run:#?}");
     machine.edit_spec("web = 9000", "web = 8000");
     machine.template("conf.txt", "{{ ports.web }}\n");
@@ -492,9 +498,9 @@ fn a_plan_can_be_saved_in_a_file_that_mktemp_made() {
     machine.write("its plan", "");
     let mut command = machine.command("plan --update --out");
     let run = Run::of(command.arg("its plan")).exits(0);
-    run.says("Saved the plan. Just that is run by: kinfra apply 'its plan'\n");
+    run.says("Saved the plan. To run exactly this plan: kinfra apply 'its plan'\n");
     let empty = |arguments: &str| Run::of(machine.command(arguments).arg(""));
     empty("plan --out").exits(64).says("--out needs the name of a file");
-    empty("show").exits(64).says("which plan? Its name is empty");
-    empty("apply").exits(64).says("which plan? Its name is empty");
+    empty("show").exits(64).says("the name of the plan is empty");
+    empty("apply").exits(64).says("the name of the plan is empty");
 }

@@ -91,8 +91,10 @@ fn nobody_is_asked_where_nobody_can_answer() {
     let machine = applied();
     machine.template("conf.txt", "new\n");
     let before = machine.tree();
-    let run =
-        machine.kinfra("apply --update").exits(4).says("there is no terminal to ask on: give --auto-approve");
+    let run = machine
+        .kinfra("apply --update")
+        .exits(4)
+        .says("there is no terminal to ask on\nhelp: run it on a terminal, or give --auto-approve");
     run.never_says("Only 'yes'");
     assert_eq!(machine.tree(), before);
 }
