@@ -1,4 +1,5 @@
-//! Compares the pool as it should be with the pool as it is. [`crate::plan`] decides what to do about the differences.
+//! Compares the pool as it should be with the pool as it is. [`crate::plan`] decides what to do about the
+//! differences.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,4 +1,5 @@
-//! The machine → [`Observed`]: the registry, and the files in the slot directories. Writes nothing and takes no lock.
+//! The machine → [`Observed`]: the registry, and the files in the slot directories. Writes nothing and takes
+//! no lock.
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{self, BTreeMap};
@@ -168,7 +169,8 @@ pub fn observe(root: Option<&Root>, pool: &Pool) -> Result<Observed> {
     Ok(Observed { registry, registry_text, import, dirs, containers: Containers::NotAsked })
 }
 
-/// Whether an old tool's registry changed after this one took it over. One that cannot be read no longer matters.
+/// Whether an old tool's registry changed after this one took it over. One that cannot be read no longer
+/// matters.
 fn changed_since(registry: &Registry, path: &Utf8Path) -> Option<ImportState> {
     let then = registry.imported_from.as_ref().filter(|then| then.path == path.as_str())?;
     let now = host::fs::read_named(path, OLD_REGISTRY_LIMIT).ok().flatten()?;

@@ -1,7 +1,7 @@
 //! Provisions a pool: look and plan, then carry the plan out under the lock.
 //!
-//! A front end prepares a [`Request`], shows the plan, asks for approval, and calls [`Prepared::carry_out`]. This module
-//! prints nothing and asks nothing.
+//! A front end prepares a [`Request`], shows the plan, asks for approval, and calls [`Prepared::carry_out`].
+//! This module prints nothing and asks nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ use crate::host::signals::Interrupt;
 use crate::observe::{Observed, containers, observe, text};
 use crate::plan::{Kind, Options, Plan, plan};
 use crate::registry::Registry;
-use crate::saved::{Changed, Saved};
+use crate::saved::{Changed, Named, Saved};
 use crate::slot::SlotId;
 use crate::spec::Spec;
 use crate::which::neighbours::Listing;
@@ -54,7 +54,7 @@ pub(crate) struct Done {
 
 /// Why a plan was not carried out.
 pub(crate) enum NotRun {
-    Stale(Stale),
+    Stale(Box<Stale>),
     Failed(Error),
 }
 
@@ -86,6 +86,12 @@ impl From<Error> for NotRun {
     }
 }
 
+impl From<Stale> for NotRun {
+    fn from(stale: Stale) -> Self {
+        Self::Stale(Box::new(stale))
+    }
+}
+
 impl<'a> Request<'a> {
     /// Looks at the pool and plans. Docker is not asked.
     ///
@@ -101,8 +107,8 @@ impl<'a> Request<'a> {
         Ok(Prepared { desired: self.pool.outline(), request: self, root, plan, observed })
     }
 
-    /// Looks at the pool and plans. Docker is asked if an existing slot would change: never under the lock, which is not
-    /// held while another program runs.
+    /// Looks at the pool and plans. Docker is asked if an existing slot would change: never under the lock,
+    /// which is not held while another program runs.
     ///
     /// # Errors
     /// As [`Request::look`].
@@ -137,11 +143,11 @@ impl Prepared<'_> {
         &self.request.pool.secrets
     }
 
-    /// The plan as a saved one. `spec` is the spec's path, `None` for the embedded one.
-    pub(crate) fn to_saved(&self, spec: Option<Utf8PathBuf>, root_is_named: bool) -> Saved {
+    /// The plan as a saved one.
+    pub(crate) fn to_saved(&self, named: Named) -> Saved {
         let (options, plan, desired) =
             (self.request.options.clone(), self.plan.clone(), self.desired.clone());
-        Saved::new(spec, root_is_named, options, plan, desired, &self.observed)
+        Saved::new(named, options, plan, desired, &self.observed)
     }
 
     /// The files whose text the shown plan changes, or would if a flag allowed it.
@@ -170,8 +176,8 @@ impl Prepared<'_> {
         self.request.saved.map_or(Ok(()), |saved| self.compare(saved, &self.plan, &self.observed))
     }
 
-    /// Runs the plan under the lock, if there is something to do. It plans again there, because another process may have
-    /// written before the lock was taken.
+    /// Runs the plan under the lock, if there is something to do. It plans again there, because another
+    /// process may have written before the lock was taken.
     ///
     /// # Errors
     /// [`NotRun`] if nothing was done. What happened after the first write is part of [`Done`].
@@ -193,9 +199,9 @@ impl Prepared<'_> {
         let observed = Observed { containers, ..observe(Some(locked.root()), pool)? };
         let plan = self.request.plan(&observed);
         match saved {
-            Some(saved) => self.compare(saved, &plan, &observed).map_err(NotRun::Stale)?,
+            Some(saved) => self.compare(saved, &plan, &observed)?,
             None if plan.is_within(&self.plan) => {}
-            None => return Err(NotRun::Stale(Stale::Shown(plan))),
+            None => return Err(Stale::Shown(plan).into()),
         }
         if let Some(listing) = listing {
             listing.save()?;
@@ -221,7 +227,8 @@ impl Prepared<'_> {
     }
 }
 
-/// Refuses the name of a slot that does not exist. A typing mistake would otherwise look like a pool without changes.
+/// Refuses the name of a slot that does not exist. A typing mistake would otherwise look like a pool without
+/// changes.
 ///
 /// # Errors
 /// [`Fault`] names the slot.

@@ -1,8 +1,8 @@
 //! One run of a [`Plan`]: stage, announce, publish, commit.
 //!
-//! The registry is saved last, as the commit point. After a kill before it, the next apply adopts the new files that are
-//! in place. A change or removal of existing files is announced in the registry first. After a kill in the middle of
-//! one, the next apply completes it.
+//! The registry is saved last, as the commit point. After a kill before it, the next apply adopts the new
+//! files that are in place. A change or removal of existing files is announced in the registry first. After a
+//! kill in the middle of one, the next apply completes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,7 +88,8 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Backs up what will be overwritten, and saves what is about to change or go. `None` if no existing file changes.
+    /// Backs up what will be overwritten, and saves what is about to change or go. `None` if no existing file
+    /// changes.
     fn announce(&self, outcome: &mut Outcome) -> Result<Option<Announced>> {
         let mut registry = self.observed.registry.clone();
         for (slot, action) in std::mem::take(&mut outcome.done) {
@@ -212,8 +213,9 @@ impl Run<'_> {
         dir.remove_dir()
     }
 
-    /// Saves what was done. A slot that was left out gets its old entry back. A slot that failed stays announced, so the
-    /// next apply completes it. So does one that was published before a slot that has its port was left out.
+    /// Saves what was done. A slot that was left out gets its old entry back. A slot that failed stays
+    /// announced, so the next apply completes it. So does a published slot whose port stays with a slot that
+    /// was left out.
     fn commit(
         &self,
         outcome: &Outcome,
@@ -250,8 +252,8 @@ impl Run<'_> {
         Ok(text)
     }
 
-    /// Fails each slot that would take a port of a failed slot, and leaves out each that would take one of a slot that was
-    /// left out. Entries that stay keep their ports.
+    /// Fails each slot that would take a port of a failed slot, and leaves out each that would take one of a
+    /// slot that was left out. Entries that stay keep their ports.
     fn drop_takers(&self, outcome: &mut Outcome) {
         for (slot, error) in self.takers(outcome, outcome.failed.keys()) {
             outcome.done.remove(&slot);
@@ -263,7 +265,8 @@ impl Run<'_> {
         }
     }
 
-    /// The slots that would take a port of these slots if they stay as they are, each with an error that names the port.
+    /// The slots that would take a port of these slots if they stay as they are, each with an error that
+    /// names the port.
     fn takers<'a>(
         &self,
         outcome: &Outcome,
@@ -316,8 +319,8 @@ impl Run<'_> {
     }
 }
 
-/// The entry of a slot. A missing one is made if the slot is wanted. It has no ports until the slot is done, because
-/// another entry may still have them.
+/// The entry of a slot. A missing one is made if the slot is wanted. It has no ports until the slot is done,
+/// because another entry may still have them.
 fn entry<'a>(registry: &'a mut Registry, slot: SlotId, wanted: Option<&Slot>) -> Option<&'a mut Entry> {
     if let Some(wanted) = wanted {
         let without_ports = || Provisioned { ports: BTreeMap::new(), ..wanted.provisioned() };

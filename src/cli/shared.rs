@@ -10,7 +10,8 @@ use crate::time::Span;
 /// The flags that name a pool.
 #[derive(Debug, Clone, Args)]
 pub struct PoolArgs {
-    /// Use this spec [default: slots.toml here or in a parent up to the repository's root, else the embedded one]
+    /// Use this spec [default: slots.toml here or in a parent up to the repository's root, else the embedded
+    /// one]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "KINFRA_SPEC", hide_env_values = true)]
     pub spec: Option<Utf8PathBuf>,
     /// Use this directory as the pool's root [default: the root in the spec]

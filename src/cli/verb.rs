@@ -9,8 +9,8 @@ use super::shell::{CompletionsArgs, ManArgs};
 
 /// Provision a declared pool of sandbox slots.
 ///
-/// `slots.toml` declares the pool; `kinfra plan` shows what is missing and `kinfra apply` creates it: a directory per
-/// slot with the files to run a stack on ports of its own.
+/// `slots.toml` declares the pool; `kinfra plan` shows what is missing and `kinfra apply` creates it: a
+/// directory per slot with the files to run a stack on ports of its own.
 #[derive(Debug, Parser)]
 #[command(
     name = "kinfra",

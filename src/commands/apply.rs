@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::carry_out::{Run, exit_of};
+use super::carry_out::{Session, exit_of};
 use super::print;
 use super::target::Target;
 use crate::apply::Outcome;
@@ -34,7 +34,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Plan, Option<Outco
     let pool = declared.pool(&named, invocation)?;
     let listing = neighbours::check(&declared, &pool.root, &named, invocation)?;
     let planning = args.planning.options();
-    let run = Run {
+    let session = Session {
         origin: &declared.origin,
         spec: declared.path.as_deref(),
         view: View {
@@ -48,5 +48,5 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Plan, Option<Outco
         lock: spec_file::lock_policy(&args.lock, "kinfra apply"),
     };
     let options = saved.as_ref().map_or(planning, Saved::options_to_apply);
-    run.run(Request { pool: &pool, options, saved: saved.as_ref(), listing: Some(&listing) })
+    session.run(Request { pool: &pool, options, saved: saved.as_ref(), listing: Some(&listing) })
 }

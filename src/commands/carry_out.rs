@@ -17,8 +17,8 @@ use crate::registry::Registry;
 use crate::report::{self, View};
 use crate::slot::SlotId;
 
-/// The flags of such a run.
-pub(super) struct Run<'a> {
+/// How a run shows its plan, whether it asks, and how it takes the lock.
+pub(super) struct Session<'a> {
     /// How the output names the spec.
     pub(super) origin: &'a str,
     /// The spec's path; `None` for the embedded one.
@@ -32,7 +32,7 @@ pub(super) struct Run<'a> {
     pub(super) lock: LockPolicy<'a>,
 }
 
-impl Run<'_> {
+impl Session<'_> {
     /// The plan that was shown, and what became of it; no outcome if it was only shown.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Run<'_> {
         }
         let done = prepared.carry_out(&self.lock, &Interrupt::listen()?).unwrap_or_else(|why| {
             let error = match why {
-                NotRun::Stale(why) => Error::from(stale(why)),
+                NotRun::Stale(why) => Error::from(stale(*why)),
                 NotRun::Failed(error) => error,
             };
             Done { outcome: Outcome::stopped(error), before: Registry::default() }

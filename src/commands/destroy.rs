@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use super::carry_out::{Run, exit_of};
+use super::carry_out::{Session, exit_of};
 use super::say;
 use crate::cli::DestroyArgs;
 use crate::fault::Exit;
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let pool = provision::emptied(&declared.spec, root);
-    let run = Run {
+    let session = Session {
         origin: &declared.origin,
         spec: declared.path.as_deref(),
         view: View {
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         lock: spec_file::lock_policy(&args.lock, "kinfra destroy"),
     };
     let options = Options { allowed: BTreeSet::from([Flag::Prune]), ..Options::default() };
-    let made = run.run(Request { pool: &pool, options, saved: None, listing: None })?;
+    let made = session.run(Request { pool: &pool, options, saved: None, listing: None })?;
     let (plan, Some(outcome)) = made else { return Ok(Exit::Done) };
     let volumes = provision::volumes_left(&pool, &outcome);
     let volumes = volumes.as_deref().map_err(String::as_str);

@@ -9,7 +9,7 @@ use crate::fault::Exit;
 use crate::host::invocation::Invocation;
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
-use crate::saved;
+use crate::saved::{self, Named};
 use crate::which::{neighbours, spec_file};
 
 pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     say(&format!("Using {}\n", declared.origin))?;
     if let Some(path) = &args.out {
         let root_is_named = spec_file::named_root(&args.pool).is_some();
-        let plan = prepared.to_saved(declared.path.clone(), root_is_named);
+        let plan = prepared.to_saved(Named { spec: declared.path.clone(), root_is_named });
         saved::write(path, &spec_file::given(path, invocation)?, &plan)?;
     }
     let (plan, desired) = (prepared.shown(), prepared.desired());

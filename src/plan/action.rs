@@ -74,8 +74,8 @@ impl Action {
         }
     }
 
-    /// Whether the action changes or removes something that exists. The user approves such an action first, and the
-    /// registry announces it.
+    /// Whether the action changes or removes something that exists. The user approves such an action first,
+    /// and the registry announces it.
     pub fn changes_what_is_there(&self) -> bool {
         match self {
             Self::Create(_) | Self::Adopt | Self::Restore(_) => false,

@@ -16,7 +16,8 @@ use crate::slot::SlotId;
 pub struct Plan {
     /// The state of an old tool's registry, if it needs attention. A pending one is taken over.
     pub import: Option<ImportState>,
-    /// Every slot that the spec or the registry names and the options select. One that is right has an empty plan.
+    /// Every slot that the spec or the registry names and the options select. One that is right has an empty
+    /// plan.
     pub slots: BTreeMap<SlotId, SlotPlan>,
     /// The slots whose action only completes an earlier apply. That was approved then.
     pub begun: BTreeSet<SlotId>,

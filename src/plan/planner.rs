@@ -33,7 +33,8 @@ pub fn plan(
 }
 
 impl Plan {
-    /// What remains when these slots fail. Their entries stay, which blocks every slot that would take a port of theirs.
+    /// What remains when these slots fail. Their entries stay, which blocks every slot that would take a port
+    /// of theirs.
     #[must_use]
     pub fn without<'a>(
         &self,
@@ -50,7 +51,8 @@ impl Plan {
     }
 }
 
-/// Blocks each action whose port stays with another entry. A blocked slot keeps its own entry, which can block others.
+/// Blocks each action whose port stays with another entry. A blocked slot keeps its own entry, which can
+/// block others.
 fn block_taken_ports(plan: &mut Plan, pool: &Pool, observed: &Observed) {
     loop {
         let taken = taken_ports(plan, pool, observed);

@@ -1,4 +1,5 @@
-//! Differences of files, as `diff -u` shows them, with the changed part of a line underlined. Sensitive values are masked.
+//! Differences of files, as `diff -u` shows them, with the changed part of a line underlined. Sensitive
+//! values are masked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
-//! What people and programs read: plans, tables, summaries, JSON. Colour codes are in the text; the printer strips them
-//! where they do not belong.
+//! What people and programs read: plans, tables, summaries, JSON. Colour codes are in the text; the printer
+//! strips them where they do not belong.
 
 use std::fmt::{self, Display};
 

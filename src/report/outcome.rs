@@ -15,8 +15,8 @@ use crate::plan::{Action, Kind, Plan};
 use crate::registry::Registry;
 use crate::slot::SlotId;
 
-/// The summary, printed in any case. `registry` is the one before the apply. The summary of a long plan leaves out the
-/// slots that were done, unless the view is verbose.
+/// The summary, printed in any case. `registry` is the one before the apply. The summary of a long plan
+/// leaves out the slots that were done, unless the view is verbose.
 pub fn render(outcome: &Outcome, plan: &Plan, pool: &Outline, registry: &Registry, view: View<'_>) -> String {
     let is_long = plan.slots.len() > LONG && !view.verbose;
     let mut text = String::new();

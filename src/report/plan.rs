@@ -18,8 +18,8 @@ use crate::slot::SlotId;
 /// The most slots that are shown one by one without `--verbose`.
 pub(super) const LONG: usize = 100;
 
-/// The plan: a heading per slot, details below the slots to create, `diffs` below the slots to change, then the totals. A
-/// long plan has one line per action and profile instead, unless the view is verbose.
+/// The plan: a heading per slot, details below the slots to create, `diffs` below the slots to change, then
+/// the totals. A long plan has one line per action and profile instead, unless the view is verbose.
 pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<SlotId, String>) -> String {
     let mut text = String::new();
     if let Some(import) = &plan.import {

@@ -45,8 +45,8 @@ pub(crate) fn fault(stale: &Stale, shown: &Plan, pool: &Outline, view: View<'_>)
     }
 }
 
-/// The values that changed, one a line. Slots with the same change share a line. More than a hundred different changes of
-/// one value share a line, too.
+/// The values that changed, one a line. Slots with the same change share a line. More than a hundred
+/// different changes of one value share a line, too.
 fn changes(changes: &[Changed]) -> String {
     let mut groups: BTreeMap<(&str, String), BTreeSet<Option<SlotId>>> = BTreeMap::new();
     for Changed { slot, what, old, new } in changes {

@@ -1,7 +1,7 @@
 //! The format of a saved plan, and what must still be true when it is run.
 //!
-//! The file holds hashes, never texts, because `apply` renders the files again and compares. Nothing in it is trusted:
-//! `apply` plans again, and runs the new plan only if it equals the saved one.
+//! The file holds hashes, never texts, because `apply` renders the files again and compares. Nothing in it is
+//! trusted: `apply` plans again, and runs the new plan only if it equals the saved one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,18 +38,21 @@ pub struct Saved {
     found: BTreeMap<SlotId, Dependencies>,
 }
 
+/// The spec and the root that a plan is for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Named {
+    /// The spec's path; `None` for the embedded one.
+    pub spec: Option<Utf8PathBuf>,
+    /// Whether the root came from a flag or the environment, and not from the spec.
+    pub root_is_named: bool,
+}
+
 impl Saved {
     /// A plan, ready to be saved.
-    pub fn new(
-        spec: Option<Utf8PathBuf>,
-        root_is_named: bool,
-        options: Options,
-        plan: Plan,
-        desired: Outline,
-        observed: &Observed,
-    ) -> Self {
+    pub fn new(named: Named, options: Options, plan: Plan, desired: Outline, observed: &Observed) -> Self {
         let found = dependencies::found(&plan, &options, observed);
         let desired = selected(desired, &options);
+        let Named { spec, root_is_named } = named;
         Self { kinfra_plan: VERSION, spec, root_is_named, options, plan, desired, found }
     }
 
@@ -108,7 +111,8 @@ impl Saved {
         Options { allowed: self.options.allowed.clone(), only: Some(only), exclude: BTreeSet::new() }
     }
 
-    /// The values that changed since it was made, the pool's first. `plan` is made with [`Saved::options_to_apply`].
+    /// The values that changed since it was made, the pool's first. `plan` is made with
+    /// [`Saved::options_to_apply`].
     pub fn changes(&self, plan: &Plan, desired: Outline, observed: &Observed) -> Vec<Changed> {
         let mut changes = Vec::new();
         compare(&mut changes, None, &dependencies::import(&self.plan), &dependencies::import(plan));

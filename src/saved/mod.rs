@@ -6,4 +6,4 @@ mod format;
 
 pub use dependencies::Changed;
 pub use file::{read, write};
-pub use format::Saved;
+pub use format::{Named, Saved};

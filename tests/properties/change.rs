@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use kinfra::digest::Digest;
 use kinfra::plan::{Action, FileChange, Flag, Options};
-use kinfra::saved::Saved;
+use kinfra::saved::{Named, Saved};
 use kinfra::slot::SlotId;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -120,7 +120,7 @@ fn a_saved_plan_does_what_it_said(cases: u32) {
         let directly = without_times(world.tree());
 
         let (shown, observed) = begin();
-        let saved = Saved::new(None, false, options.clone(), shown, pool.outline(), &observed);
+        let saved = Saved::new(Named::default(), options.clone(), shown, pool.outline(), &observed);
         let text = saved.to_text().expect("a text");
         let saved = Saved::parse(&text).expect("a plan").expect("a saved one");
         prop_assert_eq!(saved.to_text().expect("a text"), text);
@@ -162,7 +162,7 @@ fn a_saved_plan_is_stale_or_does_what_it_said_whatever_happened_since(cases: u32
         if !plan.has_work() {
             return Ok(());
         }
-        let saved = Saved::new(None, false, options.clone(), plan.clone(), pool.outline(), &observed);
+        let saved = Saved::new(Named::default(), options.clone(), plan.clone(), pool.outline(), &observed);
         world.run(&plan, &pool, &observed).expect("a committed apply");
         let at_once = made(&saved);
 
