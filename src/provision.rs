@@ -1,6 +1,6 @@
 //! Provisions a pool: look and plan, then carry the plan out under the lock.
 //!
-//! A front end prepares a [`Request`], shows the plan, asks for approval, and calls [`Prepared::carry_out`].
+//! A front end prepares a `Request`, shows the plan, asks for approval, and calls `Prepared::carry_out`.
 //! This module prints nothing and asks nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
