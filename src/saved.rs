@@ -225,7 +225,7 @@ fn found_facts(slot: SlotId, action: &Action, options: &Options, observed: &Obse
         // Creating and restoring take nothing from whoever holds the slot.
         let minds = action.changes_what_is_there() && !options.allowed.contains(&Flag::IncludeClaimed);
         let holder = claim.as_ref().filter(|_| minds);
-        facts.extend(holder.map(|claim| ("held by".to_owned(), claim.claimed_by.clone())));
+        facts.extend(holder.map(|claim| ("held by".to_owned(), claim.claimed_by.to_string())));
     }
     match observed.dir(slot) {
         SlotDir::Missing => {}

@@ -7,9 +7,11 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+use crate::host::lock::LockPolicy;
 use crate::plan::{Flag, Options};
 use crate::slot::SlotId;
 use crate::time::Span;
+use crate::which::choice::PoolChoice;
 
 mod worktree;
 
@@ -115,6 +117,13 @@ pub struct PoolArgs {
     /// The directory the pool lives in [default: the spec's]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "KINFRA_ROOT", hide_env_values = true)]
     pub root: Option<Utf8PathBuf>,
+}
+
+impl PoolArgs {
+    /// The pool as it was named.
+    pub fn choice(&self) -> PoolChoice {
+        PoolChoice::new(self.spec.clone(), self.root.clone())
+    }
 }
 
 /// What a plan may do, and to which slots.
@@ -269,6 +278,13 @@ pub struct LockArgs {
     /// Write to a root on a network file system, where locks may not hold
     #[arg(long)]
     pub unsafe_no_lock: bool,
+}
+
+impl LockArgs {
+    /// How to take the lock; `command` is what others are told of the holder.
+    pub fn policy<'a>(&self, command: &'a str) -> LockPolicy<'a> {
+        LockPolicy { patience: self.lock_timeout, command, network: self.unsafe_no_lock, interrupt: None }
+    }
 }
 
 /// `kinfra completions`

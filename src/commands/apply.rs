@@ -17,7 +17,7 @@ use crate::plan::{Options, Plan};
 use crate::registry::Registry;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
-use crate::which::neighbours::{self, Listing};
+use crate::which::neighbours::Neighbours;
 use crate::which::spec_file as pool;
 use crate::which::spec_file::Declared;
 
@@ -39,14 +39,18 @@ pub(crate) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
 fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Plan, Option<Outcome>)> {
     let saved = args.saved.as_deref().map(|path| saved::read(path, invocation)).transpose()?;
     let (declared, given) = match &saved {
-        None => (pool::declared(&args.pool, invocation)?, args.pool.clone()),
+        None => (pool::declared(&args.pool.choice(), invocation)?, args.pool.choice()),
         Some(saved) => {
-            let given = saved::pool_args(saved, &args.pool, invocation)?;
-            (pool::read_again(given.spec.as_deref(), invocation)?, given)
+            let given = saved::pool_args(saved, &args.pool.choice(), invocation)?;
+            (pool::read_again(given.spec(), invocation)?, given)
         }
     };
     let pool = declared.pool(&given, invocation)?;
-    let listing = neighbours::check(&declared, &pool.root, &given, invocation)?;
+    let listing = Neighbours::look(&declared, &pool.root, &given, invocation);
+    for notice in &listing.notices {
+        say(&format!("warning: {notice}\n"))?;
+    }
+    listing.check(&declared.origin)?;
     let planning = args.planning.options();
     let view = View {
         paths: Paths { home: invocation.home.as_deref() },
@@ -116,7 +120,7 @@ pub(crate) struct Request<'a> {
     pub(crate) view: View<'a>,
     pub(crate) lock: &'a LockArgs,
     /// What the index of pools is to say of it.
-    pub(crate) listing: Option<&'a Listing>,
+    pub(crate) listing: Option<&'a Neighbours>,
     /// What others are told of the holder of the lock.
     pub(crate) command: &'a str,
 }
@@ -167,7 +171,7 @@ impl Request<'_> {
             Order::Ask | Order::Approved | Order::Saved(_) => {}
         }
         let is_untidy = root.as_ref().map_or(Ok(false), Root::is_untidy)?;
-        let is_stale = self.listing.is_some_and(Listing::is_stale);
+        let is_stale = self.listing.is_some_and(Neighbours::is_stale);
         let (outcome, registry) = if plan.has_work() || is_untidy || is_stale {
             self.run_under_lock(&plan, desired, asked).unwrap_or_else(|error| {
                 (Outcome { error: Some(error), ..Outcome::default() }, Registry::default())
@@ -191,7 +195,7 @@ impl Request<'_> {
         containers: Containers,
     ) -> Result<(Outcome, Registry)> {
         let interrupt = Interrupt::listen()?;
-        let policy = LockPolicy { interrupt: Some(&interrupt), ..pool::lock_policy(self.lock, self.command) };
+        let policy = LockPolicy { interrupt: Some(&interrupt), ..self.lock.policy(self.command) };
         let locked = Root::make(&self.pool.root)?.lock(&policy)?;
         let (plan, observed) = look(Some(locked.root()), self.pool, &self.options, containers)?;
         if let Order::Saved(saved) = self.order {

@@ -18,8 +18,8 @@ use crate::report::{self, Aim, Paths, View};
 use crate::which::spec_file as pool;
 
 pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
-    let declared = pool::declared(&args.pool, invocation)?;
-    let root = declared.root(&args.pool, invocation)?;
+    let declared = pool::declared(&args.pool.choice(), invocation)?;
+    let root = declared.root(&args.pool.choice(), invocation)?;
     if Root::open(&root)?.map_or(Ok(None), |root| root.registry())?.is_none() {
         say(&format!("There is no pool in `{root}`: nothing to destroy\n"))?;
         return Ok(Exit::Done);

@@ -17,12 +17,17 @@ use crate::plan::{Options, Plan, plan};
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
 use crate::slot::SlotId;
-use crate::which::{neighbours, spec_file as pool};
+use crate::which::neighbours::Neighbours;
+use crate::which::spec_file as pool;
 
 pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
-    let declared = pool::declared(&args.pool, invocation)?;
-    let pool = declared.pool(&args.pool, invocation)?;
-    neighbours::check(&declared, &pool.root, &args.pool, invocation)?;
+    let declared = pool::declared(&args.pool.choice(), invocation)?;
+    let pool = declared.pool(&args.pool.choice(), invocation)?;
+    let neighbours = Neighbours::look(&declared, &pool.root, &args.pool.choice(), invocation);
+    for notice in &neighbours.notices {
+        say(&format!("warning: {notice}\n"))?;
+    }
+    neighbours.check(&declared.origin)?;
     let root = Root::open(&pool.root)?;
     let options = args.planning.options();
     let (plan, observed) = look(root.as_ref(), &pool, &options, Containers::NotAsked)?;
@@ -36,7 +41,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
         aim: Aim::of(&options),
     };
     if let Some(path) = &args.out {
-        let root_is_named = pool::named_root(&args.pool).is_some();
+        let root_is_named = args.pool.choice().root().is_some();
         let (plan, desired) = (plan.clone(), desired.clone());
         let saved = Saved::new(declared.path.clone(), root_is_named, options, plan, desired, &observed);
         saved::write(path, &saved, invocation)?;

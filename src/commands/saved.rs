@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 
 use super::{print, say};
-use crate::cli::{PoolArgs, ShowArgs};
+use crate::cli::ShowArgs;
 use crate::desired::Outline;
 use crate::fault::{Exit, Fault};
 use crate::host;
@@ -16,6 +16,7 @@ use crate::plan::Plan;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
 use crate::slot::SlotId;
+use crate::which::choice::{PoolChoice, absolute};
 use crate::which::spec_file as pool;
 
 /// The most that a saved plan may be, in bytes.
@@ -43,7 +44,7 @@ pub(crate) fn read(path: &Utf8Path, invocation: &Invocation) -> Result<Saved> {
     if path.as_str().is_empty() {
         return Err(Fault::usage("which plan? Its name is empty").into());
     }
-    let bytes = host::fs::read_named(&pool::given(path, invocation)?, LIMIT);
+    let bytes = host::fs::read_named(&absolute(path, invocation)?, LIMIT);
     let bytes = bytes.map_err(|error| Fault::usage(format!("plan `{path}` cannot be read: {error}")))?;
     let bytes = bytes.ok_or_else(|| {
         Fault::usage(format!("plan `{path}` does not exist: `kinfra plan --out {path}` makes it"))
@@ -67,7 +68,7 @@ pub(crate) fn write(path: &Utf8Path, saved: &Saved, invocation: &Invocation) -> 
     if path.as_str().is_empty() {
         return Err(Fault::usage("--out needs the name of a file").into());
     }
-    let absolute = pool::given(path, invocation)?;
+    let absolute = absolute(path, invocation)?;
     // An empty one is what `mktemp` makes.
     let is_plan = |bytes: Vec<u8>| bytes.is_empty() || !matches!(parse(&bytes), Ok(None));
     let is_ours = host::fs::read_named(&absolute, LIMIT).map(|bytes| bytes.is_none_or(is_plan));
@@ -83,9 +84,9 @@ pub(crate) fn write(path: &Utf8Path, saved: &Saved, invocation: &Invocation) -> 
 ///
 /// # Errors
 /// [`Fault`] when others were given.
-pub(crate) fn pool_args(saved: &Saved, given: &PoolArgs, invocation: &Invocation) -> Result<PoolArgs> {
-    let spec = pool::named_spec(given).map(|spec| pool::given(spec, invocation)).transpose()?;
-    let root = pool::named_root(given).map(|root| pool::given(root, invocation)).transpose()?;
+pub(crate) fn pool_args(saved: &Saved, given: &PoolChoice, invocation: &Invocation) -> Result<PoolChoice> {
+    let spec = given.spec().map(|spec| absolute(spec, invocation)).transpose()?;
+    let root = given.root().map(|root| absolute(root, invocation)).transpose()?;
     let canonical = |path: &Utf8Path| host::fs::canonical(path).unwrap_or_else(|_| path.to_owned());
     let spec_differs =
         spec.is_some_and(|spec| saved.spec.as_deref().map(canonical) != Some(canonical(&spec)));
@@ -104,7 +105,7 @@ pub(crate) fn pool_args(saved: &Saved, given: &PoolArgs, invocation: &Invocation
         }
     }
     let root = saved.root_is_named.then(|| saved.desired.root.clone());
-    Ok(PoolArgs { spec: saved.spec.clone(), root })
+    Ok(PoolChoice::new(saved.spec.clone(), root))
 }
 
 /// Refuses to run a plan that is no longer the one that would be made.

@@ -96,7 +96,7 @@ fn holders(outcome: &Outcome, registry: &Registry) -> String {
     let changed = outcome.done.iter().filter(|(_, action)| matches!(action, Action::Update { .. }));
     let holders = changed.filter_map(|(slot, _)| Some((slot, registry.slots.get(slot)?.claim.as_ref()?)));
     let lines = holders.map(|(slot, claim)| {
-        let holder = printable(&claim.claimed_by);
+        let holder = printable(&claim.claimed_by.to_string());
         format!("Slot {slot} is held by {holder}: `kinfra claim` there brings its .env.sandbox up to date\n")
     });
     lines.collect()
