@@ -191,10 +191,10 @@ fn check_migration(text: &str, pool: &Pool) {
     }
     for (id, entry) in &registry.slots {
         let known = holders.remove(&id.to_string());
-        let holder = entry.claim.as_ref().map(|claim| &claim.claimed_by);
+        let holder = entry.claim.as_ref().map(|claim| claim.claimed_by.to_string());
         assert_eq!(known.is_some(), holder.is_some(), "slot {id}");
         assert!(
-            holder.is_none_or(|holder| known.unwrap_or_default().contains(holder)),
+            holder.as_ref().is_none_or(|holder| known.unwrap_or_default().contains(holder)),
             "slot {id}: {holder:?}"
         );
         let ports = pool.slots.get(id).map(|slot| slot.provisioned().ports).unwrap_or_default();

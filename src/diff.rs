@@ -137,7 +137,7 @@ fn compare(slot: Option<&Slot>, entry: Option<&Entry>, dir: &SlotDir) -> Differe
         Pending::Files(_) => Unfinished::Change,
         Pending::Remove => Unfinished::Removal,
     });
-    let claimed_by = entry.and_then(|entry| entry.claim.as_ref()).map(|claim| claim.claimed_by.clone());
+    let claimed_by = entry.and_then(|entry| entry.claim.as_ref()).map(|claim| claim.claimed_by.to_string());
     Difference { registration, obstacle, files: files.collect(), others, unfinished, claimed_by }
 }
 

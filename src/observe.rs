@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use std::collections::btree_map::{self, BTreeMap};
 use std::fmt::Display;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::claims::standing::{Doubt, Worktree};
 use crate::desired::{File, Pool};
 use crate::digest::Digest;
 use crate::fault::Fault;
@@ -19,14 +18,10 @@ use crate::host::docker;
 use crate::host::docker::Answer;
 use crate::host::fs::{Dir, Found};
 use crate::host::root::{Root, unreadable};
-use crate::host::{git, net};
-use crate::identifier::PortName;
 use crate::json::Corrupt;
-use crate::port::Port;
 use crate::registry::migrate;
-use crate::registry::{Claim, Entry, Registry};
+use crate::registry::{Entry, Registry};
 use crate::slot::SlotId;
-use crate::time::Time;
 
 /// The most that is read of a file in a slot directory, in bytes.
 const FILE_LIMIT: u64 = 256 << 20;
@@ -110,30 +105,6 @@ pub enum FileState {
     },
     /// Something else has its place, or the place of a directory above it.
     Blocked(Obstacle),
-}
-
-/// Why a slot is not fit for use, the worst first.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unfit {
-    /// An apply was cut short in it.
-    Unfinished,
-    /// Its files are not kinfra's: the entry is an old tool's.
-    Foreign,
-    /// This file is not there, or something else is in its place.
-    Lacks(RelPath),
-    /// Something that is not of the slot listens on one of its ports.
-    Busy {
-        /// What the port is for.
-        name: PortName,
-        /// The port.
-        port: Port,
-        /// The id and the name of the process, where the system tells.
-        by: Option<(u32, String)>,
-    },
-    /// Something else is in the place of this file, which a claim would write.
-    Obstructed(RelPath),
-    /// This file was edited by hand.
-    Edited(RelPath),
 }
 
 impl Observed {
@@ -247,126 +218,6 @@ pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
     };
     let registry = Registry::parse(&text).map_err(corrupt)?;
     Ok((registry, Some(text)))
-}
-
-/// What keeps a free slot from being used, if anything does. Only files that are as last written are known to carry the ports
-/// of the slot's entry.
-///
-/// # Errors
-/// What keeps its files from being looked at: that says nothing about the slot.
-pub fn unfit(root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Unfit>> {
-    let files = &entry.provisioned.files;
-    if entry.pending.is_some() {
-        return Ok(Some(Unfit::Unfinished));
-    }
-    if files.is_empty() {
-        return Ok(Some(Unfit::Foreign));
-    }
-    let forbidden = || anyhow!("the files of slot {slot} may not be read: `kinfra doctor` says more");
-    let dir = match root.slot(slot)? {
-        Found::This(dir) => Some(dir),
-        Found::Other(Obstacle::Forbidden) => return Err(forbidden()),
-        Found::Nothing | Found::Other(_) => None,
-    };
-    let mut worst = None;
-    for (path, written) in files {
-        let state = dir.as_ref().map_or(Ok(FileState::Missing), |dir| file(dir, path, None))?;
-        let found = match state {
-            FileState::Present { digest, mode: _ } if digest == *written => continue,
-            FileState::Present { .. } => Unfit::Edited(path.clone()),
-            FileState::Blocked(Obstacle::Forbidden) => return Err(forbidden()),
-            FileState::Missing | FileState::Blocked(_) => Unfit::Lacks(path.clone()),
-        };
-        worst = Some(worst.map_or(found.clone(), |worst: Unfit| worst.min(found)));
-    }
-    Ok(worst.into_iter().chain(busy(entry)).min())
-}
-
-/// The port of a free slot that is in use, if one is.
-fn busy(entry: &Entry) -> Option<Unfit> {
-    let mut ports = entry.provisioned.ports.iter();
-    let (name, port) = ports.find(|(_, port)| net::is_in_use(**port))?;
-    Some(Unfit::Busy { name: name.clone(), port: *port, by: net::listener(*port) })
-}
-
-/// What became of the directory that holds a slot. Starts no process and follows git's own files, so that it can be asked
-/// under the lock, and by verbs that only read.
-pub fn worktree(claim: &Claim) -> Worktree {
-    look_for(claim).unwrap_or(Worktree::Away(Doubt::Unreadable))
-}
-
-/// What git knows of the worktree that holds a slot, if it is a linked one of this machine's.
-fn listing(claim: &Claim) -> Option<Result<git::Listing>> {
-    let is_here = claim.claimed_host.as_ref().is_none_or(|host| *host == host::identity::host_name());
-    let entry = claim.claimed_gitdir.as_ref().filter(|_| is_here)?;
-    Some(git::listing(Utf8Path::new(entry), Utf8Path::new(&claim.claimed_by)))
-}
-
-/// Where git has moved the worktree that holds a slot, if that is certain.
-fn moved(claim: &Claim) -> Option<Utf8PathBuf> {
-    match listing(claim)?.ok()? {
-        git::Listing::Moved { to, made } => {
-            let is_older = Time::parse(claim.claimed_at.as_ref()?).is_ok_and(|claimed| made <= claimed);
-            let there = git::entry_of(Utf8Path::new(&claim.claimed_by)).ok()?;
-            let is_gone = there.map(Utf8PathBuf::into_string) != claim.claimed_gitdir;
-            (is_older && is_gone).then_some(to)
-        }
-        git::Listing::Absent | git::Listing::Listed | git::Listing::Locked | git::Listing::NoRepo => None,
-    }
-}
-
-/// A registry in which each worktree that git has moved holds its slot under the path that it has now, as far as no other
-/// does. What cannot be looked at stays as it is.
-pub fn followed(mut registry: Registry) -> Registry {
-    let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((*slot, entry.claim.as_ref()?)));
-    let claims: Vec<(SlotId, &Claim)> = claims.collect();
-    let mut taken: BTreeSet<String> = claims.iter().map(|(_, claim)| claim.claimed_by.clone()).collect();
-    let mut moved: Vec<_> = claims
-        .iter()
-        .filter_map(|(slot, claim)| Some((claim.claimed_at.clone(), *slot, moved(claim)?)))
-        .collect();
-    // Of two under one name of git's, the later is whose it is now.
-    moved.sort();
-    moved.reverse();
-    for (_, slot, place) in moved {
-        let place = place.into_string();
-        if taken.insert(place.clone())
-            && let Some(claim) = registry.slots.get_mut(&slot).and_then(|entry| entry.claim.as_mut())
-        {
-            claim.claimed_by = place;
-        }
-    }
-    registry
-}
-
-fn look_for(claim: &Claim) -> Result<Worktree> {
-    let away = |doubt| Ok(Worktree::Away(doubt));
-    let path = Utf8Path::new(&claim.claimed_by);
-    if claim.claimed_host.as_ref().is_some_and(|host| *host != host::identity::host_name()) {
-        return away(Doubt::OtherHost);
-    }
-    let Some(parent) = path.parent().filter(|_| path.is_absolute()) else { return away(Doubt::Unknown) };
-    if host::fs::exists(path)? {
-        return Ok(Worktree::There);
-    }
-    if !host::fs::exists(parent)? {
-        return away(Doubt::ParentMissing);
-    }
-    let is_mounted = match &claim.claimed_mount {
-        Some(mount) => host::fs::is_mount(Utf8Path::new(mount))?,
-        // Nobody noted it. Where a disk is mounted at other times, there is nothing now.
-        None => !Dir::open(parent)?.names()?.is_empty(),
-    };
-    if !is_mounted {
-        return away(Doubt::Unmounted);
-    }
-    match listing(claim).transpose()? {
-        // One that git lists and that is not there is one that `git worktree prune` would drop.
-        None | Some(git::Listing::Absent | git::Listing::Listed) => Ok(Worktree::Gone),
-        Some(git::Listing::Locked) => away(Doubt::Locked),
-        Some(git::Listing::Moved { .. }) => away(Doubt::Moved),
-        Some(git::Listing::NoRepo) => away(Doubt::RepoMissing),
-    }
 }
 
 fn slot_dir(root: &Root, slot: SlotId, pool: &Pool, registry: &Registry) -> Result<SlotDir> {

@@ -24,7 +24,7 @@ use crate::registry::Registry;
 use crate::saved::{Changed, Named, Saved};
 use crate::slot::SlotId;
 use crate::spec::Spec;
-use crate::which::neighbours::Listing;
+use crate::which::neighbours::Neighbours;
 
 /// A pool to be brought to what its spec says.
 pub(crate) struct Request<'a> {
@@ -32,8 +32,8 @@ pub(crate) struct Request<'a> {
     pub(crate) options: Options,
     /// The saved plan to run. Nothing else may be run then.
     pub(crate) saved: Option<&'a Saved>,
-    /// The pool in the index of pools. It is noted there before the first write.
-    pub(crate) listing: Option<&'a Listing>,
+    /// The pools beside it. This pool is noted among them before the first write.
+    pub(crate) neighbours: Option<&'a Neighbours>,
 }
 
 /// A pool that was looked at, and the plan for it.
@@ -183,7 +183,7 @@ impl Prepared<'_> {
     /// [`NotRun`] if nothing was done. What happened after the first write is part of [`Done`].
     pub(crate) fn carry_out(&self, lock: &LockPolicy<'_>, interrupt: &Interrupt) -> Result<Done, NotRun> {
         let is_untidy = self.root.as_ref().map_or(Ok(false), Root::is_untidy)?;
-        let is_unnoted = self.request.listing.is_some_and(Listing::is_stale);
+        let is_unnoted = self.request.neighbours.is_some_and(Neighbours::is_stale);
         if self.plan.has_work() || is_untidy || is_unnoted {
             let lock = LockPolicy { interrupt: Some(interrupt), ..*lock };
             return self.transact(&lock, interrupt);
@@ -193,7 +193,7 @@ impl Prepared<'_> {
 
     /// Takes the lock, reads, compares, writes.
     fn transact(&self, lock: &LockPolicy<'_>, interrupt: &Interrupt) -> Result<Done, NotRun> {
-        let Request { pool, saved, listing, options: _ } = self.request;
+        let Request { pool, saved, neighbours, options: _ } = self.request;
         let locked = Root::make(&pool.root)?.lock(lock)?;
         let containers = self.observed.containers.clone();
         let observed = Observed { containers, ..observe(Some(locked.root()), pool)? };
@@ -203,8 +203,8 @@ impl Prepared<'_> {
             None if plan.is_within(&self.plan) => {}
             None => return Err(Stale::Shown(plan).into()),
         }
-        if let Some(listing) = listing {
-            listing.save()?;
+        if let Some(neighbours) = neighbours {
+            neighbours.save()?;
         }
         let outcome = apply(&plan, pool, &observed, &locked, interrupt);
         Ok(Done { outcome, before: observed.registry })

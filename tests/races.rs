@@ -91,7 +91,7 @@ fn of_sixty_four_claimants_six_win_and_the_others_are_told() {
             assert!(slots.insert(slot), "slot {slot} has two holders");
             let now = registry(&machine).expect("a registry");
             let entry = now.slots.iter().find(|(id, _)| u64::from(id.get()) == slot).expect("the slot").1;
-            let holder = entry.claim.as_ref().map(|claim| claim.claimed_by.as_str()).unwrap_or_default();
+            let holder = entry.claim.as_ref().map(|claim| claim.claimed_by.to_string()).unwrap_or_default();
             assert!(holder.ends_with(&format!("/worktree-{index}")), "slot {slot} is {holder}'s");
         }
         assert_eq!(slots, (1..=6).collect());

@@ -1,83 +1,85 @@
-//! What programs of a slot find in their environment, and what of their caller's must not reach them.
+//! The variables of a slot, and how an environment changes when a program enters or leaves a slot.
 //!
-//! A shell or an agent goes from worktree to worktree, and what was exported for one slot must not speak of its ports in
-//! the next. So whatever belongs to some slot goes, before the variables of this one are set.
+//! A shell or an agent goes from worktree to worktree. What was exported for one slot must not name its ports in the next.
+//! So what belongs to another slot is removed before this slot's variables are set.
 
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 
-use crate::dotenv::{Variables, is_name};
+use crate::dotenv::{self, Variables, is_name};
+use crate::names::{
+    COMPOSE_PROJECT_NAME, COMPOSE_VARIABLES, KINFRA_ENV, KINFRA_SLOT, KINFRA_SLOT_DIR, SLOT_ID,
+    port_variable, project, workers_variable,
+};
 use crate::registry::Entry;
 use crate::slot::SlotId;
 
-/// The file in a slot directory that the variables are in.
-pub const FILE: &str = ".env.sandbox";
-
-/// The variable that holds the slot's id.
-const SLOT: &str = "KINFRA_SLOT";
-/// The variable that holds the slot's directory.
-const SLOT_DIR: &str = "KINFRA_SLOT_DIR";
-/// The variable that lists the others, so that they can be taken back.
-const LISTED: &str = "KINFRA_ENV";
-
-/// Variables of Compose that would lead it to another slot's files or project.
-const COMPOSE: [&str; 4] = ["COMPOSE_ENV_FILES", "COMPOSE_FILE", "COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME"];
-
-/// The variables of a slot that has no [`FILE`], under the names that the embedded template gives them.
+/// The variables of a slot that has no env file, under the names that the embedded template gives them.
 pub fn of_entry(slot: SlotId, entry: &Entry, pool: &str, prefix: &str) -> Variables {
     let provisioned = &entry.provisioned;
-    let numbers = provisioned
-        .ports
-        .iter()
-        .map(|(name, port)| (name.as_str(), "PORT", port.get()))
-        .chain(provisioned.workers.iter().map(|(kind, count)| (kind.as_str(), "WORKERS", *count)))
-        .map(|(name, what, number)| (format!("{prefix}{}_{what}", name.to_uppercase()), number.to_string()));
-    let project = format!("{pool}-{}", slot.directory());
-    let slot = [("SLOT_ID".to_owned(), slot.to_string()), ("COMPOSE_PROJECT_NAME".to_owned(), project)];
-    slot.into_iter().chain(numbers).collect()
+    let ports = provisioned.ports.iter();
+    let ports = ports.map(|(name, port)| (port_variable(prefix, name.as_str()), port.to_string()));
+    let workers = provisioned.workers.iter();
+    let workers = workers.map(|(kind, count)| (workers_variable(prefix, kind.as_str()), count.to_string()));
+    let own =
+        [(SLOT_ID.to_owned(), slot.to_string()), (COMPOSE_PROJECT_NAME.to_owned(), project(pool, slot))];
+    own.into_iter().chain(ports).chain(workers).collect()
 }
 
-/// Adds what says which slot it is.
+/// Adds the variables that say which slot it is.
 pub fn with_slot(mut variables: Variables, slot: SlotId, dir: &Utf8Path) -> Variables {
-    variables.remove(LISTED);
-    variables.insert(SLOT.to_owned(), slot.to_string());
-    variables.insert(SLOT_DIR.to_owned(), dir.to_string());
+    variables.remove(KINFRA_ENV);
+    variables.insert(KINFRA_SLOT.to_owned(), slot.to_string());
+    variables.insert(KINFRA_SLOT_DIR.to_owned(), dir.to_string());
     variables
 }
 
-/// What an environment is changed by.
+/// Variables as the text of an env file.
+///
+/// # Errors
+/// A sentence that says which of them an env file cannot hold.
+pub fn dotenv(variables: &Variables) -> Result<String, String> {
+    let line = |(name, value): (&String, &String)| {
+        let value = dotenv::quote(value).map_err(|reason| format!("`{name}` cannot be written: {reason}"))?;
+        Ok(format!("{name}={value}\n"))
+    };
+    variables.iter().map(line).collect()
+}
+
+/// A change of an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The variables that go.
+    /// The variables to remove.
     pub unset: BTreeSet<String>,
-    /// Those that come, the list of them included.
+    /// The variables to set, their list included.
     pub set: Variables,
 }
 
 impl Change {
-    /// From what the `caller` has to the `variables` of a slot in a pool whose variables begin with `prefix`.
+    /// Enters a slot: from the environment of the `caller` to the `variables` of a slot in a pool whose variables begin with
+    /// `prefix`.
     pub fn to_slot(mut variables: Variables, prefix: &str, caller: &Variables) -> Self {
         let of_pool = |name: &&String| !prefix.is_empty() && name.starts_with(prefix);
-        let of_compose = caller.keys().filter(|name| COMPOSE.contains(&name.as_str()));
+        let of_compose = caller.keys().filter(|name| COMPOSE_VARIABLES.contains(&name.as_str()));
         let mut unset: BTreeSet<String> =
             caller.keys().filter(of_pool).chain(of_compose).cloned().chain(listed(caller)).collect();
         let names: Vec<&str> = variables.keys().map(String::as_str).collect();
-        variables.insert(LISTED.to_owned(), names.join(" "));
+        variables.insert(KINFRA_ENV.to_owned(), names.join(" "));
         unset.retain(|name| !variables.contains_key(name));
         Self { unset, set: variables }
     }
 
-    /// From what the `caller` has to no slot: what an earlier change set is taken back.
+    /// Leaves every slot: takes back what an earlier change set.
     pub fn to_none(caller: &Variables) -> Self {
-        let list = caller.contains_key(LISTED).then(|| LISTED.to_owned());
+        let list = caller.contains_key(KINFRA_ENV).then(|| KINFRA_ENV.to_owned());
         Self { unset: listed(caller).chain(list).collect(), set: Variables::new() }
     }
 }
 
 /// The variables that an earlier change set, and that are still there.
 fn listed(caller: &Variables) -> impl Iterator<Item = String> {
-    let list = caller.get(LISTED).map(String::as_str).unwrap_or_default();
+    let list = caller.get(KINFRA_ENV).map(String::as_str).unwrap_or_default();
     list.split_whitespace().filter(|name| is_name(name) && caller.contains_key(*name)).map(str::to_owned)
 }
 

@@ -1,78 +1,97 @@
-//! Which free slots are fit for use, for whoever claims one. Each is looked at once.
+//! Whether a free slot is fit for use: its files are as last written, its ports are free, nothing is in the way of a claim.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use anyhow::{Result, anyhow};
 
-use anyhow::{Error, Result};
-
-use crate::claims::files;
-use crate::claims::lease::Wish;
-use crate::file::RelPath;
+use super::files;
+use super::lease::Wanted;
+use crate::digest::Digest;
+use crate::file::{Obstacle, RelPath};
+use crate::host::fs::Found;
+use crate::host::net;
 use crate::host::root::Root;
-use crate::observe::{Unfit, unfit};
-use crate::registry::{Entry, Registry};
+use crate::identifier::PortName;
+use crate::port::Port;
+use crate::registry::Entry;
 use crate::slot::SlotId;
 
-/// What was seen of the slots of a pool.
-pub(crate) struct Fitness<'a> {
-    root: &'a Root,
-    registry: &'a Registry,
-    /// The files that a claim would write into a slot's directory.
-    claim_files: Vec<&'a RelPath>,
-    seen: RefCell<BTreeMap<SlotId, Option<Unfit>>>,
-    /// What kept a slot from being looked at.
-    trouble: RefCell<Option<Error>>,
+/// The most that is read of a file in a slot directory, in bytes.
+const LIMIT: u64 = 256 << 20;
+
+/// Why a slot is not fit for use, the worst first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unfit {
+    /// An apply was cut short in it.
+    Unfinished,
+    /// Its files are not kinfra's: the entry is an old tool's.
+    Foreign,
+    /// This file is not there, or something else is in its place.
+    Lacks(RelPath),
+    /// Another program listens on one of its ports.
+    Busy {
+        /// What the port is for.
+        name: PortName,
+        /// The port.
+        port: Port,
+        /// The id and the name of the process, where the system tells.
+        by: Option<(u32, String)>,
+    },
+    /// Something else is in the place of this file, which a claim would write.
+    Obstructed(RelPath),
+    /// This file was edited by hand.
+    Edited(RelPath),
 }
 
-impl<'a> Fitness<'a> {
-    pub(crate) fn new(root: &'a Root, registry: &'a Registry, claim_files: Vec<&'a RelPath>) -> Self {
-        let (seen, trouble) = (RefCell::default(), RefCell::default());
-        Self { root, registry, claim_files, seen, trouble }
+impl Unfit {
+    /// Whether a request takes the slot all the same: one that names the slot may have edited it.
+    pub fn is_accepted_by(&self, slot: SlotId, wanted: &Wanted) -> bool {
+        match self {
+            Self::Edited(_) => *wanted == Wanted::Slot(slot),
+            Self::Unfinished | Self::Foreign | Self::Lacks(_) | Self::Busy { .. } | Self::Obstructed(_) => {
+                false
+            }
+        }
     }
+}
 
-    /// What keeps a slot from being used, if anything does.
-    pub(crate) fn unfit(&self, slot: SlotId) -> Option<Unfit> {
-        let look = || match self.registry.slots.get(&slot) {
-            Some(entry) => self.look(slot, entry),
-            None => Ok(None),
+/// What keeps a free slot from being used, if anything does. Only files that are as last written are known to carry the
+/// ports of the slot's entry. `claim_files` are those that a claim would write.
+///
+/// # Errors
+/// What keeps its files from being looked at: that says nothing about the slot.
+pub fn unfit(root: &Root, slot: SlotId, entry: &Entry, claim_files: &[&RelPath]) -> Result<Option<Unfit>> {
+    let written = &entry.provisioned.files;
+    if entry.pending.is_some() {
+        return Ok(Some(Unfit::Unfinished));
+    }
+    if written.is_empty() {
+        return Ok(Some(Unfit::Foreign));
+    }
+    let forbidden = || anyhow!("the files of slot {slot} may not be read: `kinfra doctor` says more");
+    let dir = match root.slot(slot)? {
+        Found::This(dir) => Some(dir),
+        Found::Other(Obstacle::Forbidden) => return Err(forbidden()),
+        Found::Nothing | Found::Other(_) => None,
+    };
+    let mut worst = None;
+    for (path, digest) in written {
+        let content = dir.as_ref().map_or(Ok(Found::Nothing), |dir| dir.read(path.as_path(), LIMIT))?;
+        let found = match content {
+            Found::This(content) if Digest::of(&content.bytes) == *digest => continue,
+            Found::This(_) => Unfit::Edited(path.clone()),
+            Found::Other(Obstacle::Forbidden) => return Err(forbidden()),
+            Found::Nothing | Found::Other(_) => Unfit::Lacks(path.clone()),
         };
-        let mut seen = self.seen.borrow_mut();
-        let seen = seen
-            .entry(slot)
-            .or_insert_with(|| look().unwrap_or_else(|error| self.trouble.replace(Some(error)).and(None)));
-        seen.clone()
+        worst = worst.into_iter().chain([found]).min();
     }
+    if let Some(unfit) = worst.into_iter().chain(busy(entry)).min() {
+        return Ok(Some(unfit));
+    }
+    Ok(files::obstructed(root, slot, claim_files)?.map(Unfit::Obstructed))
+}
 
-    fn look(&self, slot: SlotId, entry: &Entry) -> Result<Option<Unfit>> {
-        if let Some(unfit) = unfit(self.root, slot, entry)? {
-            return Ok(Some(unfit));
-        }
-        let path = files::obstructed(self.root, slot, self.claim_files.iter().copied())?;
-        Ok(path.map(Unfit::Obstructed))
-    }
-
-    /// Whether a slot is fit for whoever has this wish: whoever names a slot may have edited it.
-    pub(crate) fn is_fit(&self, slot: SlotId, wish: &Wish) -> bool {
-        match self.unfit(slot) {
-            None => true,
-            Some(Unfit::Edited(_)) => *wish == Wish::Slot(slot),
-            Some(
-                Unfit::Unfinished
-                | Unfit::Foreign
-                | Unfit::Lacks(_)
-                | Unfit::Busy { .. }
-                | Unfit::Obstructed(_),
-            ) => false,
-        }
-    }
-
-    /// Fails if a slot could not be looked at: that says nothing about the slot.
-    pub(crate) fn check(&self) -> Result<()> {
-        self.trouble.take().map_or(Ok(()), Err)
-    }
-
-    /// What is wrong with the slots that were looked at.
-    pub(crate) fn passed_over(self) -> BTreeMap<SlotId, Unfit> {
-        self.seen.into_inner().into_iter().filter_map(|(slot, unfit)| Some((slot, unfit?))).collect()
-    }
+/// The first port of a slot that is in use, if one is.
+fn busy(entry: &Entry) -> Option<Unfit> {
+    let mut ports = entry.provisioned.ports.iter();
+    let (name, port) = ports.find(|(_, port)| net::is_in_use(**port))?;
+    Some(Unfit::Busy { name: name.clone(), port: *port, by: net::listener(*port) })
 }

@@ -1,134 +1,127 @@
-//! The slot that this worktree holds, for the verbs that use it.
+//! The slot that a worktree holds, for the verbs that use it.
 
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::claims::environment;
-use crate::claims::environment::FILE;
-use crate::claims::lease;
-use crate::cli::PoolArgs;
-use crate::commands::release::kept_fault;
+use super::environment;
+use super::lease;
+use super::listing::Listed;
+use super::refusal::not_yours;
+use super::whereabouts::{Following, noted_path};
 use crate::dotenv::{self, Variables};
 use crate::fault::Fault;
 use crate::file::RelPath;
 use crate::host;
 use crate::host::fs::Found;
-use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
+use crate::ledger::Snapshot;
+use crate::names::ENV_FILE;
 use crate::registry::Entry;
-use crate::report;
 use crate::slot::SlotId;
-use crate::which::by_worktree::{PoolOf, claims, holder, pool_of, this_worktree};
+use crate::time::Time;
+use crate::which::by_worktree::{FoundPool, Search};
 
 /// The most that an env file may be, in bytes.
 const LIMIT: u64 = 16 << 20;
 
-/// A slot that this worktree holds.
-pub(crate) struct Held {
-    pub(crate) slot: SlotId,
-    pub(crate) entry: Entry,
-    /// What the names of the pool's variables start with.
-    pub(crate) prefix: String,
-    /// The pool's name.
-    pool: String,
-    root: Root,
-    /// The name by which the worktree holds it.
-    holder: String,
+/// A slot that a worktree holds.
+pub struct Held {
+    /// The slot.
+    pub slot: SlotId,
+    /// Its entry in the registry.
+    pub entry: Entry,
+    /// The prefix of the pool's variables.
+    pub prefix: String,
+    pool: FoundPool,
+    snapshot: Snapshot,
+    /// The path under which the worktree holds the slot.
+    path: Utf8PathBuf,
 }
 
-/// Finds the slot. `None` when this worktree holds none.
+/// Finds the slot that a worktree holds. `None` when it holds none.
 ///
 /// # Errors
 /// What keeps the pool from being found or read.
-pub(crate) fn find(args: &PoolArgs, invocation: &Invocation) -> Result<Option<Held>> {
-    let owner = this_worktree(invocation)?;
-    let found = pool_of(&owner, args, invocation)?;
-    let Some(root) = found.applied()? else { return Ok(None) };
-    let PoolOf { root: _, name: pool, env_prefix, declared: _, origin: _ } = found;
-    let (mut registry, _) = claims(&root)?;
-    let holder = holder(&registry, &owner).to_owned();
-    let slot = lease::held_by(&registry, &holder);
-    let entry = slot.and_then(|slot| registry.slots.remove_entry(&slot));
-    let prefix = env_prefix.unwrap_or_default();
-    Ok(entry.map(|(slot, entry)| Held { slot, entry, prefix, pool, root, holder }))
-}
-
-/// What a verb says that needs a slot.
-pub(crate) fn none(invocation: &Invocation) -> Fault {
-    let worktree = this_worktree(invocation).unwrap_or_else(|_| invocation.here.clone());
-    Fault::no_slot(format!("`{}` holds no slot: run `kinfra claim` first", worktree.as_str().escape_debug()))
+pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<Option<Held>> {
+    let mut pool = search.of(worktree)?;
+    let Some(snapshot) = pool.look(Following::Of(worktree))? else { return Ok(None) };
+    let path = noted_path(&snapshot.registry, worktree);
+    let slot = lease::held_by(&snapshot.registry, &path);
+    let entry = slot.and_then(|slot| Some((slot, snapshot.registry.slots.get(&slot)?.clone())));
+    let prefix = pool.env_prefix.clone().unwrap_or_default();
+    Ok(entry.map(|(slot, entry)| Held { slot, entry, prefix, pool, snapshot, path }))
 }
 
 impl Held {
-    /// Lets the claim hold for its lease's length from now on. One that does not run out is left alone. `None` when the slot
-    /// was taken away meanwhile.
+    /// Starts the lease again. A claim without a lease is left alone. `None` when the slot was taken away meanwhile.
     ///
     /// # Errors
     /// What keeps the registry from being saved.
-    pub(crate) fn renew(self, policy: &LockPolicy<'_>) -> Result<Option<Self>> {
+    pub fn renew(self, policy: &LockPolicy<'_>) -> Result<Option<Self>> {
         if self.entry.claim.as_ref().is_none_or(|claim| claim.lease.is_none()) {
             return Ok(Some(self));
         }
-        let Self { slot, prefix, pool, root, holder, .. } = self;
-        let path = root.path().to_owned();
-        let locked = root.lock(policy)?;
-        let (mut registry, text) = claims(locked.root())?;
-        let renewed = lease::renew(&mut registry, &holder, None, None, host::clock::now());
-        let renewed =
-            renewed.map_err(|kept| kept_fault(&kept, &registry))?.filter(|renewed| *renewed == slot);
-        if renewed.is_none() {
-            return Ok(None);
-        }
-        locked.save_registry(text.as_deref(), &registry.to_text()?)?;
-        drop(locked);
-        let (root, entry) = (Root::open(&path)?, registry.slots.remove(&slot));
-        Ok(root.zip(entry).map(|(root, entry)| Self { slot, entry, prefix, pool, root, holder }))
+        let now = host::clock::now();
+        let entry = self.pool.ledger().transact(&self.snapshot, policy, |transaction| {
+            let registry = &mut transaction.registry;
+            let renewed = lease::renew(registry, &self.path, None, None, now);
+            let renewed = renewed.map_err(|why| not_yours(&why, registry))?;
+            Ok(renewed
+                .filter(|renewed| *renewed == self.slot)
+                .and_then(|slot| registry.slots.get(&slot).cloned()))
+        })?;
+        Ok(entry.map(|entry| Self { entry, ..self }))
     }
 
     /// The slot's directory. The root may have moved since the entry was written.
-    pub(crate) fn dir(&self) -> Utf8PathBuf {
-        self.root.path().join(self.slot.directory())
+    pub fn dir(&self) -> Utf8PathBuf {
+        self.pool.root.join(self.slot.directory())
+    }
+
+    /// The slot with what is seen of its holder.
+    pub fn listed(self, now: Time) -> Listed {
+        Listed::of(self.slot, self.entry, &self.pool.root, now)
     }
 
     /// The variables of the slot.
     ///
     /// # Errors
     /// [`Fault`] when its env file is not fit for use.
-    pub(crate) fn variables(&self) -> Result<Variables> {
-        let text = env_text(&self.root, self.slot, &self.entry, &self.pool, &self.prefix)?;
-        let read = dotenv::read(&text);
-        let path = self.dir().join(FILE);
-        let variables = read.map_err(|mistake| unknown(self.slot, &format!("`{path}` {mistake}")))?;
-        Ok(environment::with_slot(variables, self.slot, &self.dir()))
+    pub fn variables(&self) -> Result<Variables> {
+        let text = env_text(&self.snapshot.root, self.slot, &self.entry, &self.pool.name, &self.prefix)?;
+        let path = self.dir().join(ENV_FILE);
+        let read = dotenv::read(&text).map_err(|mistake| unknown(self.slot, &format!("`{path}` {mistake}")));
+        Ok(environment::with_slot(read?, self.slot, &self.dir()))
     }
 }
 
-/// The text of a slot's env file as it is, which Compose reads too, or where the pool has no such file, what the registry
+/// The text of a slot's env file. Compose reads the same file. A pool without this file has the variables that the registry
 /// knows.
 ///
 /// # Errors
 /// [`Fault`] when the file is not fit for use.
-pub(crate) fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &str) -> Result<String> {
-    let path = root.path().join(slot.directory()).join(FILE);
+pub fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &str) -> Result<String> {
+    let path = root.path().join(slot.directory()).join(ENV_FILE);
     if entry.pending.is_some() {
-        return Err(unknown(slot, "an apply was cut short in it: run `kinfra apply`").into());
+        return Err(unknown(slot, "an apply was cut short in it").advise("run `kinfra apply`").into());
     }
     let found = match root.slot(slot)? {
-        Found::This(dir) => dir.read(Utf8Path::new(FILE), LIMIT)?,
+        Found::This(dir) => dir.read(Utf8Path::new(ENV_FILE), LIMIT)?,
         Found::Nothing => Found::Nothing,
         Found::Other(obstacle) => Found::Other(obstacle),
     };
-    let is_ours = |file: &RelPath| file.as_str() == FILE;
+    let is_env_file = |file: &RelPath| file.as_str() == ENV_FILE;
     match found {
         Found::This(content) => String::from_utf8(content.bytes)
             .map_err(|_| unknown(slot, &format!("`{path}` is not UTF-8 text")).into()),
-        Found::Nothing if entry.files().any(is_ours) => {
-            Err(unknown(slot, &format!("`{path}` is not there: `kinfra plan` says how it comes back")).into())
+        Found::Nothing if entry.files().any(is_env_file) => {
+            let fault = unknown(slot, &format!("`{path}` is not there"));
+            Err(fault.advise("`kinfra plan` says how it comes back").into())
         }
         Found::Nothing => {
             let variables = environment::of_entry(slot, entry, pool, prefix);
-            report::env::dotenv(&variables).map_err(|why| unknown(slot, &why).into())
+            environment::dotenv(&variables).map_err(|why| unknown(slot, &why).into())
         }
         Found::Other(obstacle) => Err(unknown(slot, &format!("`{path}` is {obstacle}")).into()),
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::claims::queue::Ahead;
-use crate::claims::standing::{Doubt, Reaping, Standing, Worktree, reap, standing};
+use crate::claims::standing::{Doubt, Reaping, Standing, Worktree, standing};
 use crate::registry::Provisioned;
 use crate::slot::Workers;
 
@@ -28,15 +28,15 @@ fn pool(slots: &str) -> Registry {
     Registry { slots: (1..).zip(slots.chars()).map(entry).collect(), ..Registry::default() }
 }
 
-fn sizes() -> Sizes {
-    Sizes(["light", "middle", "heavy"].map(|name| ProfileName::new(name).unwrap()).into())
+fn profiles() -> ProfileOrder {
+    ProfileOrder(["light", "middle", "heavy"].map(|name| ProfileName::new(name).unwrap()).into())
 }
 
 /// A claim whose id is a number.
 fn of(owner: &str, id: u16) -> Claim {
     let mut bits = [0; 16];
     bits[14..].copy_from_slice(&id.to_be_bytes());
-    Claim { claim_id: Some(ClaimId::from_random(bits)), ..Claim::of(owner.to_owned(), None) }
+    Claim { claim_id: Some(ClaimId::from_random(bits)), ..Claim::of(owner.to_owned().into(), None) }
 }
 
 fn at(seconds: i64) -> Time {
@@ -53,11 +53,11 @@ fn leased(owner: &str, id: u16, length: &str, now: i64) -> Claim {
 
 #[test]
 fn the_smallest_that_would_do_is_chosen_and_those_before_choose_first() {
-    let at_least = |profile: &str| Wish::parse(&format!("profile {profile}"));
-    let (any, third) = (Wish::Any, Wish::parse("slot 3"));
-    let chosen = |slots: &str, wish: &Wish, ahead: &[&Wish]| {
-        let ahead: Vec<Wish> = ahead.iter().map(|wish| (*wish).clone()).collect();
-        choose(&pool(slots), wish, &sizes(), &ahead, |_| true).map(SlotId::get)
+    let at_least = |profile: &str| Wanted::parse(&format!("profile {profile}"));
+    let (any, third) = (Wanted::Any, Wanted::parse("slot 3"));
+    let chosen = |slots: &str, wanted: &Wanted, ahead: &[&Wanted]| {
+        let ahead: Vec<Wanted> = ahead.iter().map(|wanted| (*wanted).clone()).collect();
+        choose(&pool(slots), wanted, &profiles(), &ahead, |_| true).map(SlotId::get)
     };
     assert_eq!(chosen("hmloL", &any, &[]), Ok(3));
     assert_eq!(chosen("hmLoL", &any, &[]), Ok(2));
@@ -75,19 +75,20 @@ fn the_smallest_that_would_do_is_chosen_and_those_before_choose_first() {
     assert_eq!(chosen("HMl", &any, &[&third]), Err(Denied::Queued));
     assert_eq!(chosen("HML", &any, &[&third]), Err(Denied::Full));
     let only_second = |slot: SlotId| slot.get() == 2;
-    assert_eq!(choose(&pool("lll"), &any, &sizes(), &[], only_second).map(SlotId::get), Ok(2));
+    assert_eq!(choose(&pool("lll"), &any, &profiles(), &[], only_second).map(SlotId::get), Ok(2));
 }
 
 #[test]
 fn a_queue_is_read_as_far_as_it_matters_and_says_whose_turn_it_is() {
-    let wishes = |list: &[&str]| list.iter().map(|wish| Wish::parse(wish)).collect::<Vec<_>>();
+    let requests = |list: &[&str]| list.iter().map(|wanted| Wanted::parse(wanted)).collect::<Vec<_>>();
     // How far it is read, and the place of whoever's turn it is.
-    let read = |slots: &str, wish: &str, queue: &[&str]| {
-        let queue = wishes(queue).into_iter().zip(1..).map(Ok::<_, ()>);
-        let is_free =
-            |wish: &Wish, ahead: &[Wish]| choose(&pool(slots), wish, &sizes(), ahead, |_| true).is_ok();
-        let ahead = Ahead::of(&Wish::parse(wish), queue, is_free).unwrap();
-        (ahead.wishes.len(), ahead.next)
+    let read = |slots: &str, wanted: &str, queue: &[&str]| {
+        let queue = requests(queue).into_iter().zip(1..).map(Ok::<_, ()>);
+        let is_free = |wanted: &Wanted, ahead: &[Wanted]| {
+            choose(&pool(slots), wanted, &profiles(), ahead, |_| true).is_ok()
+        };
+        let ahead = Ahead::of(&Wanted::parse(wanted), queue, is_free).unwrap();
+        (ahead.wanted.len(), ahead.next)
     };
     assert_eq!(read("LL", "any", &["any", "any"]), (0, None), "nothing is free");
     assert_eq!(read("Ll", "any", &["any", "any"]), (1, Some(1)));
@@ -99,47 +100,53 @@ fn a_queue_is_read_as_far_as_it_matters_and_says_whose_turn_it_is() {
     );
     assert_eq!(read("Hl", "slot 1", &["any"]), (0, None));
     assert_eq!(read("hl", "profile heavy", &["any", "any", "any"]), (2, Some(1)));
-    let unreadable = Ahead::of(&Wish::Any, [Err::<(Wish, ()), _>("broken")], |_, _| true);
+    let unreadable = Ahead::of(&Wanted::Any, [Err::<(Wanted, ()), _>("broken")], |_, _| true);
     assert_eq!(unreadable.unwrap_err(), "broken");
 }
 
 #[test]
-fn a_wish_reads_back_and_what_is_no_wish_may_be_one_for_anything() {
-    for wish in
-        [Wish::Any, Wish::AtLeast(ProfileName::new("light").unwrap()), Wish::Slot(SlotId::new(7).unwrap())]
-    {
-        assert_eq!(Wish::parse(&wish.to_string()), wish);
+fn a_request_reads_back_and_what_is_not_understood_may_stand_for_any_slot() {
+    for wanted in [
+        Wanted::Any,
+        Wanted::AtLeast(ProfileName::new("light").unwrap()),
+        Wanted::Slot(SlotId::new(7).unwrap()),
+    ] {
+        assert_eq!(Wanted::parse(&wanted.to_string()), wanted);
     }
     for text in ["", "slot", "slot 0", "slot x", "profile Ünknown", "any more"] {
-        assert_eq!(Wish::parse(text), Wish::Any, "{text:?}");
+        assert_eq!(Wanted::parse(text), Wanted::Any, "{text:?}");
     }
 }
 
 #[test]
 fn a_denied_claim_changes_nothing_and_a_second_one_of_the_owner_renews() {
-    let sizes = sizes();
-    let ask = |registry: &mut Registry, wish: &Wish, claim: Claim, now: i64| {
-        super::claim(registry, Application { claim, wish, sizes: &sizes, ahead: &[], now: at(now) }, |_| true)
+    let profiles = profiles();
+    let ask = |registry: &mut Registry, wanted: &Wanted, claim: Claim, now: i64| {
+        let directory = claim.claimed_by.directory().unwrap().to_owned();
+        let application = Application { directory: &directory, wanted, profiles: &profiles, ahead: &[] };
+        let granted = would_get(registry, &application, |_| true)?;
+        grant(registry, granted, claim, at(now));
+        Ok(granted)
     };
     let (mut registry, slot) = (pool("lL"), SlotId::new(1).unwrap());
-    assert_eq!(ask(&mut registry, &Wish::Any, leased("/me", 9, "8h", 0), 0), Ok(Grant::New(slot)));
-    assert_eq!(ask(&mut registry, &Wish::Any, of("/me", 10), 3600), Ok(Grant::Held(slot)));
+    assert_eq!(ask(&mut registry, &Wanted::Any, leased("/me", 9, "8h", 0), 0), Ok(Grant::New(slot)));
+    assert_eq!(ask(&mut registry, &Wanted::Any, of("/me", 10), 3600), Ok(Grant::Held(slot)));
     assert_eq!(registry.slots[&slot].claim, Some(leased("/me", 9, "8h", 3600)), "the same id, renewed");
     let before = registry.clone();
-    for (wish, denied) in [
-        (Wish::parse("slot 2"), Denied::HoldsAnother(slot)),
-        (Wish::parse("profile heavy"), Denied::HoldsAnother(slot)),
+    for (wanted, denied) in [
+        (Wanted::parse("slot 2"), Denied::HoldsAnother(slot)),
+        (Wanted::parse("profile heavy"), Denied::HoldsAnother(slot)),
     ] {
-        assert_eq!(ask(&mut registry, &wish, of("/me", 11), 7200), Err(denied));
+        assert_eq!(ask(&mut registry, &wanted, of("/me", 11), 7200), Err(denied));
     }
     let (second, heavy) = (SlotId::new(2).unwrap(), ProfileName::new("heavy").unwrap());
-    for (wish, denied) in [
-        (Wish::Any, Denied::Full),
-        (Wish::Slot(second), Denied::Taken(second)),
-        (Wish::parse("slot 3"), Denied::NoSuchSlot(SlotId::new(3).unwrap())),
-        (Wish::AtLeast(heavy.clone()), Denied::NoSuchSize(heavy)),
+    for (wanted, denied) in [
+        (Wanted::Any, Denied::Full),
+        (Wanted::Slot(second), Denied::Taken(second)),
+        (Wanted::parse("slot 3"), Denied::NoSuchSlot(SlotId::new(3).unwrap())),
+        (Wanted::AtLeast(heavy.clone()), Denied::NoSuchProfile(heavy)),
     ] {
-        assert_eq!(ask(&mut registry, &wish, of("/you", 12), 7200), Err(denied));
+        assert_eq!(ask(&mut registry, &wanted, of("/you", 12), 7200), Err(denied));
     }
     assert_eq!(registry, before);
 }
@@ -150,7 +157,7 @@ fn a_release_is_fenced_by_the_id() {
     let id = |number| of("", number).claim_id.unwrap();
     let freed = |owner: &str, slot: Option<SlotId>, id: Option<ClaimId>, force: bool| {
         let mut registry = pool("Ll");
-        let released = release(&mut registry, owner, slot, id, force);
+        let released = release(&mut registry, owner.into(), slot, id, force);
         let is_free = registry.slots[&SlotId::new(1).unwrap()].claim.is_none();
         released.map(|released| (released.is_some(), is_free))
     };
@@ -160,10 +167,13 @@ fn a_release_is_fenced_by_the_id() {
     assert_eq!(freed("/else", Some(slot), None, true), Ok((true, true)));
     assert_eq!(freed("/else", None, None, false), Ok((false, false)));
     assert_eq!(freed("/else", SlotId::new(2), Some(id(1)), false), Ok((false, false)));
-    assert_eq!(freed("/else", Some(slot), None, false), Err(Kept::HeldBy(slot)));
-    assert_eq!(freed("/held", Some(slot), Some(id(2)), false), Err(Kept::Late(id(2), Some(slot))));
-    assert_eq!(freed("/held", None, Some(id(2)), false), Err(Kept::Late(id(2), None)));
-    assert_eq!(freed("/held", SlotId::new(3), None, true), Err(Kept::NoSuchSlot(SlotId::new(3).unwrap())));
+    assert_eq!(freed("/else", Some(slot), None, false), Err(NotYours::HeldBy(slot)));
+    assert_eq!(freed("/held", Some(slot), Some(id(2)), false), Err(NotYours::Over(id(2), Some(slot))));
+    assert_eq!(freed("/held", None, Some(id(2)), false), Err(NotYours::Over(id(2), None)));
+    assert_eq!(
+        freed("/held", SlotId::new(3), None, true),
+        Err(NotYours::NoSuchSlot(SlotId::new(3).unwrap()))
+    );
 }
 
 #[test]
@@ -190,7 +200,7 @@ fn a_claim_stands_by_its_lease_and_its_directory_however_the_clock_jumps() {
     for (now, length, expected) in
         [(3 * YEARS, Some(span("8h")), "8h"), (YEARS, None, "8h"), (0, Some(span("2d")), "2d")]
     {
-        assert_eq!(renew(&mut registry, "/held", None, length, at(now)), Ok(Some(slot)));
+        assert_eq!(renew(&mut registry, "/held".into(), None, length, at(now)), Ok(Some(slot)));
         let lease = registry.slots[&slot].claim.as_ref().unwrap().lease;
         assert_eq!(lease, Some(Lease::starting(at(now), span(expected))));
     }
@@ -217,8 +227,10 @@ fn reaping_ends_what_was_shown_and_is_still_as_it_was() {
     // Renewed meanwhile; and one more has run out, which nobody was shown.
     lapse(&mut registry, 2, 200_000);
     lapse(&mut registry, 4, 5);
-    let reaping = Reaping::of(&registry, now, worktree).within(&shown);
-    reap(&mut registry, &reaping);
+    let reaping = Reaping::of(&registry, now, worktree).within(&shown).still_in(&registry, now);
+    for slot in reaping.ends.keys() {
+        end(&mut registry, *slot);
+    }
     let held = registry.slots.iter().filter(|(_, entry)| entry.claim.is_some());
     assert_eq!(held.map(|(slot, _)| slot.get()).collect::<Vec<_>>(), [2, 4]);
 }

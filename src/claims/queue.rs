@@ -1,37 +1,37 @@
-//! Those who waited before, as far as they matter. Pure.
+//! Whose turn it is: what the waiters ahead want, read only as far as it matters. Pure.
 
-use super::lease::Wish;
+use super::lease::Wanted;
 
-/// Those who waited before somebody, read only as far as they matter to him.
+/// The waiters ahead of a request.
 #[derive(Debug)]
 pub struct Ahead<T> {
-    /// What they wish for, in their order.
-    pub wishes: Vec<Wish>,
-    /// Whose turn it is.
+    /// What they want, in their order.
+    pub wanted: Vec<Wanted>,
+    /// The waiter whose turn it is.
     pub next: Option<T>,
 }
 
 impl<T> Ahead<T> {
-    /// Reads a queue until nothing is left for `wish`. `is_free` says whether something is for a wish after these others
-    /// have chosen.
+    /// Reads the queue until nothing is left for `wanted`. `is_free` says whether a slot is free for a request after those
+    /// given have chosen theirs.
     ///
     /// # Errors
     /// What keeps the queue from being read.
     pub fn of<E>(
-        wish: &Wish,
-        queue: impl IntoIterator<Item = Result<(Wish, T), E>>,
-        is_free: impl Fn(&Wish, &[Wish]) -> bool,
+        wanted: &Wanted,
+        queue: impl IntoIterator<Item = Result<(Wanted, T), E>>,
+        is_free: impl Fn(&Wanted, &[Wanted]) -> bool,
     ) -> Result<Self, E> {
-        let mut ahead = Self { wishes: Vec::new(), next: None };
+        let mut ahead = Self { wanted: Vec::new(), next: None };
         let mut queue = queue.into_iter();
-        while is_free(wish, &ahead.wishes)
+        while is_free(wanted, &ahead.wanted)
             && let Some(waiter) = queue.next()
         {
-            let (wish, waiter) = waiter?;
-            if ahead.next.is_none() && is_free(&wish, &ahead.wishes) {
+            let (wanted, waiter) = waiter?;
+            if ahead.next.is_none() && is_free(&wanted, &ahead.wanted) {
                 ahead.next = Some(waiter);
             }
-            ahead.wishes.push(wish);
+            ahead.wanted.push(wanted);
         }
         Ok(ahead)
     }

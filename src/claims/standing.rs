@@ -1,20 +1,20 @@
-//! Which claims nobody needs any more. Pure: the time and what became of directories are given.
+//! How a claim stands, and which claims a reap would end. Pure: the time and what became of directories are given.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::registry::{Claim, Registry};
+use crate::registry::{Claim, Lease, Registry};
 use crate::slot::SlotId;
 use crate::time::Time;
 
-/// How it stands with a claim. A slot is held until somebody releases or reaps it, whatever this says.
+/// How a claim stands. A slot is held until it is released or reaped, whatever this says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Its owner is there, or may be, and its lease has not run out.
+    /// The holder's directory is there, or may be, and the lease has not run out.
     Held,
-    /// Its lease has run out.
+    /// The lease has run out.
     Expired,
-    /// Its owner's directory is gone.
+    /// The holder's directory is gone.
     Orphaned,
 }
 
@@ -36,17 +36,17 @@ pub enum Doubt {
     OtherHost,
     /// It cannot be looked at.
     Unreadable,
-    /// Nobody knows which it is: the claim was put together from what was left of a registry.
+    /// The claim does not say which directory it is: a repair made it.
     Unknown,
-    /// The directory that it was in is not there either.
+    /// Its parent directory is missing too.
     ParentMissing,
-    /// The disk that it was on is not mounted, as far as can be told.
+    /// Its disk is not mounted, as far as can be seen.
     Unmounted,
-    /// The repository whose worktree it was is not there.
+    /// The repository whose worktree it was is missing.
     RepoMissing,
-    /// Git was told to keep it (`git worktree lock`).
+    /// `git worktree lock` keeps it.
     Locked,
-    /// Git has one of its name elsewhere: it was moved, or that is another.
+    /// Git has a worktree of this name elsewhere: it was moved, or that is another one.
     Moved,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Doubt {
         f.write_str(match self {
             Self::OtherHost => "it was claimed on another machine",
             Self::Unreadable => "its directory cannot be looked at",
-            Self::Unknown => "nobody knows its directory",
+            Self::Unknown => "its directory is not known",
             Self::ParentMissing => "the directory that its directory was in is missing too",
             Self::Unmounted => "the disk of its directory may not be mounted",
             Self::RepoMissing => "its directory is missing, and so is the repository it was a worktree of",
@@ -65,7 +65,7 @@ impl fmt::Display for Doubt {
     }
 }
 
-/// How it stands with a claim, given the time and what became of its owner's directory.
+/// How a claim stands at a time, given what became of the holder's directory.
 pub fn standing(claim: &Claim, now: Time, worktree: Worktree) -> Standing {
     match (worktree, claim.lease) {
         (Worktree::Gone, _) => Standing::Orphaned,
@@ -74,10 +74,10 @@ pub fn standing(claim: &Claim, now: Time, worktree: Worktree) -> Standing {
     }
 }
 
-/// What reaping would do, and why.
+/// What a reap would do, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reaping {
-    /// The claims that would end, each with how it stands.
+    /// The claims that would end, and how each stands.
     pub ends: BTreeMap<SlotId, (Claim, Standing)>,
     /// The claims whose directory is not there and may come back.
     pub doubts: BTreeMap<SlotId, (Claim, Doubt)>,
@@ -103,24 +103,26 @@ impl Reaping {
         reaping
     }
 
-    /// Whether there are directories that should be there to be looked at, and cannot be.
+    /// Whether a directory cannot be looked at.
     pub fn has_unreadable(&self) -> bool {
         self.doubts.values().any(|(_, doubt)| *doubt == Doubt::Unreadable)
     }
 
-    /// What of it was shown and is still as it was: a claim that was renewed since, or made anew, is not.
+    /// What `shown` announced and this still finds: a claim that was renewed or made anew since is left alone.
     #[must_use]
     pub fn within(mut self, shown: &Self) -> Self {
         self.ends.retain(|slot, (claim, _)| shown.ends.get(slot).is_some_and(|(shown, _)| shown == claim));
         self
     }
-}
 
-/// Ends the claims that are to end.
-pub fn reap(registry: &mut Registry, reaping: &Reaping) {
-    for slot in reaping.ends.keys() {
-        if let Some(entry) = registry.slots.get_mut(slot) {
-            entry.claim = None;
-        }
+    /// What still holds in a registry that was read later, at a later time: a claim that changed is left alone.
+    #[must_use]
+    pub fn still_in(mut self, registry: &Registry, now: Time) -> Self {
+        self.ends.retain(|slot, (claim, over)| {
+            let held = registry.slots.get(slot).and_then(|entry| entry.claim.as_ref());
+            let is_over = |lease: Lease| lease.until <= now;
+            held == Some(claim) && (*over == Standing::Orphaned || claim.lease.is_some_and(is_over))
+        });
+        self
     }
 }

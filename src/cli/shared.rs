@@ -5,7 +5,9 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use clap::{Args, ValueHint};
 
+use crate::host::lock::LockPolicy;
 use crate::time::Span;
+use crate::which::choice::PoolChoice;
 
 /// The flags that name a pool.
 #[derive(Debug, Clone, Args)]
@@ -19,6 +21,13 @@ pub struct PoolArgs {
     pub root: Option<Utf8PathBuf>,
 }
 
+impl PoolArgs {
+    /// The pool as the flags name it.
+    pub fn choice(&self) -> PoolChoice {
+        PoolChoice::new(self.spec.clone(), self.root.clone())
+    }
+}
+
 /// The flags that say how to take the root's lock.
 #[derive(Debug, Args)]
 pub struct LockArgs {
@@ -28,6 +37,13 @@ pub struct LockArgs {
     /// Write to a root on a network file system, where locks may not hold
     #[arg(long)]
     pub unsafe_no_lock: bool,
+}
+
+impl LockArgs {
+    /// The flags as a policy. Others see `command` as the holder of the lock.
+    pub fn policy<'a>(&self, command: &'a str) -> LockPolicy<'a> {
+        LockPolicy { patience: self.lock_timeout, command, network: self.unsafe_no_lock, interrupt: None }
+    }
 }
 
 /// A duration such as `10s`, `5m`, `8h` or `2d`.

@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::carry_out::{Session, exit_of};
-use super::print;
 use super::target::Target;
+use super::{print, warn};
 use crate::apply::Outcome;
 use crate::cli::ApplyArgs;
 use crate::fault::Exit;
@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
-use crate::which::{neighbours, spec_file};
+use crate::which::neighbours::Neighbours;
 
 pub(crate) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let made = make(args, invocation);
@@ -30,9 +30,12 @@ pub(crate) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
 }
 
 fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Plan, Option<Outcome>)> {
-    let Target { saved, declared, named } = Target::of(args.saved.as_deref(), &args.pool, invocation)?;
-    let pool = declared.pool(&named, invocation)?;
-    let listing = neighbours::check(&declared, &pool.root, &named, invocation)?;
+    let Target { saved, declared, choice } =
+        Target::of(args.saved.as_deref(), args.pool.choice(), invocation)?;
+    let pool = declared.pool(&choice, invocation)?;
+    let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
+    warn(&neighbours.notices)?;
+    neighbours.check(&declared.origin)?;
     let planning = args.planning.options();
     let session = Session {
         origin: &declared.origin,
@@ -45,8 +48,8 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Plan, Option<Outco
         json: args.json,
         dry_run: args.dry_run,
         approved: args.auto_approve || saved.is_some(),
-        lock: spec_file::lock_policy(&args.lock, "kinfra apply"),
+        lock: args.lock.policy("kinfra apply"),
     };
     let options = saved.as_ref().map_or(planning, Saved::options_to_apply);
-    session.run(Request { pool: &pool, options, saved: saved.as_ref(), listing: Some(&listing) })
+    session.run(Request { pool: &pool, options, saved: saved.as_ref(), neighbours: Some(&neighbours) })
 }

@@ -9,11 +9,11 @@ use clap_complete::env::Shells;
 use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate};
 
 use super::print;
+use crate::claims::whereabouts::Following;
 use crate::cli::{Cli, CompletionsArgs, PoolArgs, Verb};
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
-use crate::host::root::Root;
-use crate::which::by_worktree::{PoolOf, claims, pool_here};
+use crate::which::by_worktree::{FoundPool, Search};
 
 /// The variable by which a shell that asks says which it is.
 const VARIABLE: &str = "KINFRA_COMPLETE";
@@ -61,9 +61,9 @@ fn command() -> Command {
 }
 
 /// The pool of whoever presses Tab.
-fn this_pool() -> Result<PoolOf> {
+fn this_pool() -> Result<FoundPool> {
     let (args, invocation) = (pool_args()?, Invocation::gather()?);
-    pool_here(&args, &invocation)
+    Search { choice: &args.choice(), invocation: &invocation }.here()
 }
 
 /// The profiles of the pool, smallest first.
@@ -78,13 +78,12 @@ fn profiles() -> Result<Vec<CompletionCandidate>> {
 
 /// The slots of the pool, each with what tells it from the others.
 fn slots() -> Result<Vec<CompletionCandidate>> {
-    let Some(root) = Root::open(&this_pool()?.root)? else { return Ok(Vec::new()) };
-    let slots = claims(&root)?.0.slots.into_iter();
+    let Some(snapshot) = this_pool()?.look(Following::Everyone)? else { return Ok(Vec::new()) };
+    let slots = snapshot.registry.slots.into_iter();
     let candidates = slots.enumerate().map(|(place, (id, entry))| {
-        let holder = entry
-            .claim
-            .as_ref()
-            .map_or("free", |claim| claim.claimed_by.rsplit('/').next().unwrap_or_default());
+        let holder = entry.claim.as_ref().map_or("free".to_owned(), |claim| {
+            claim.claimed_by.to_string().rsplit('/').next().unwrap_or_default().to_owned()
+        });
         let help = format!("{}, {}", entry.provisioned.profile, holder.escape_debug());
         CompletionCandidate::new(id.to_string()).help(Some(help.into())).display_order(Some(place))
     });

@@ -15,8 +15,9 @@ use crate::report::{self, Aim, Paths, View};
 use crate::which::spec_file;
 
 pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
-    let declared = spec_file::declared(&args.pool, invocation)?;
-    let root = declared.root(&args.pool, invocation)?;
+    let choice = args.pool.choice();
+    let declared = spec_file::declared(&choice, invocation)?;
+    let root = declared.root(&choice, invocation)?;
     if !provision::exists(&root)? {
         say(&format!("There is no pool in `{root}`: nothing to destroy\n"))?;
         return Ok(Exit::Done);
@@ -33,10 +34,10 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         json: false,
         dry_run: args.dry_run,
         approved: args.auto_approve,
-        lock: spec_file::lock_policy(&args.lock, "kinfra destroy"),
+        lock: args.lock.policy("kinfra destroy"),
     };
     let options = Options { allowed: BTreeSet::from([Flag::Prune]), ..Options::default() };
-    let made = session.run(Request { pool: &pool, options, saved: None, listing: None })?;
+    let made = session.run(Request { pool: &pool, options, saved: None, neighbours: None })?;
     let (plan, Some(outcome)) = made else { return Ok(Exit::Done) };
     let volumes = provision::volumes_left(&pool, &outcome);
     let volumes = volumes.as_deref().map_err(String::as_str);

@@ -20,8 +20,8 @@ use crate::report;
 use crate::which::spec_file as pool;
 
 pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
-    let declared = pool::declared(&args.pool, invocation)?;
-    let pool = declared.pool(&args.pool, invocation)?;
+    let declared = pool::declared(&args.pool.choice(), invocation)?;
+    let pool = declared.pool(&args.pool.choice(), invocation)?;
     if args.repair {
         let claim_files: Vec<&Utf8Path> =
             declared.spec.claim.iter().map(|file| file.path.get_ref().as_path()).collect();
@@ -66,7 +66,7 @@ fn run_repair(args: &DoctorArgs, pool: &Pool, claim_files: &[&Utf8Path]) -> Resu
     print(&report::doctor::repair(&shown, &split_advice(&broken).0, &kept, &suffix))?;
     approve::ask("Do you want to replace the registry?", args.auto_approve)?;
 
-    let locked = root.lock(&pool::lock_policy(&args.lock, "kinfra doctor --repair"))?;
+    let locked = root.lock(&args.lock.policy("kinfra doctor --repair"))?;
     let legible = locked.root().broken_registry();
     if registry(locked.root()).is_ok() || propose(locked.root(), &legible)? != shown {
         return Err(Fault::refused("the registry changed meanwhile: nothing was repaired, run again").into());

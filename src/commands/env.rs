@@ -1,38 +1,45 @@
 //! `kinfra env`
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use super::print;
-use crate::claims::environment::Change;
-use crate::claims::held;
+use crate::claims::environment::{Change, dotenv};
+use crate::claims::held::{self, Held};
+use crate::claims::refusal::holds_none;
+use crate::claims::whereabouts::worktree_of;
 use crate::cli::{EnvArgs, EnvFormat};
+use crate::dotenv::Variables;
 use crate::fault::{Exit, Fault};
-use crate::host::invocation;
-use crate::host::invocation::Invocation;
+use crate::host::invocation::{self, Invocation};
 use crate::report;
+use crate::which::by_worktree::Search;
 
-pub(crate) fn run(args: &EnvArgs, invocation: &Invocation) -> Result<Exit> {
+pub(super) fn run(args: &EnvArgs, invocation: &Invocation) -> Result<Exit> {
     let caller = invocation::environment();
     let change = |change: &Change| match args.format {
         EnvFormat::Shell => report::env::shell(change),
         EnvFormat::Fish => report::env::fish(change),
         EnvFormat::Dotenv | EnvFormat::Json => String::new(),
     };
-    let found = held::find(&args.pool, invocation)
-        .and_then(|held| Ok(held.ok_or_else(|| held::none(invocation))?))
-        .and_then(|held| Ok((held.variables()?, held)));
-    let (variables, held) = match found {
+    let (variables, held) = match find(args, invocation) {
         Ok(found) => found,
         Err(error) => {
-            // Whoever evaluates it is not to go on with another worktree's slot.
+            // A shell that evaluates this must not go on with another worktree's slot.
             print(&change(&Change::to_none(&caller)))?;
             return Err(error);
         }
     };
     print(&match args.format {
         EnvFormat::Shell | EnvFormat::Fish => change(&Change::to_slot(variables, &held.prefix, &caller)),
-        EnvFormat::Dotenv => report::env::dotenv(&variables).map_err(Fault::refused)?,
+        EnvFormat::Dotenv => dotenv(&variables).map_err(Fault::refused)?,
         EnvFormat::Json => report::env::json(held.slot, &variables),
     })?;
     Ok(Exit::Done)
+}
+
+fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
+    let search = Search { choice: &args.pool.choice(), invocation };
+    let worktree = worktree_of(&invocation.here)?;
+    let held = held::find(&worktree, &search)?.ok_or_else(|| Error::from(holds_none(&worktree)))?;
+    Ok((held.variables()?, held))
 }

@@ -7,19 +7,22 @@ use anyhow::{Context as _, Result};
 
 use crate::claims::environment::Change;
 use crate::claims::held;
+use crate::claims::refusal::holds_none;
+use crate::claims::whereabouts::worktree_of;
 use crate::cli::ExecArgs;
 use crate::fault::{Exit, Fault};
 use crate::host::fs::Umask;
-use crate::host::invocation;
-use crate::host::invocation::Invocation;
+use crate::host::invocation::{self, Invocation};
 use crate::host::program::become_program;
-use crate::which::spec_file as pool;
+use crate::which::by_worktree::Search;
 
 /// Comes back only when the command could not be started.
-pub(crate) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
-    let policy = pool::lock_policy(&args.lock, "kinfra exec");
-    let held = held::find(&args.pool, invocation)?.map_or(Ok(None), |held| held.renew(&policy))?;
-    let held = held.ok_or_else(|| held::none(invocation))?;
+pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
+    let search = Search { choice: &args.pool.choice(), invocation };
+    let worktree = worktree_of(&invocation.here)?;
+    let policy = args.lock.policy("kinfra exec");
+    let held = held::find(&worktree, &search)?.map_or(Ok(None), |held| held.renew(&policy))?;
+    let held = held.ok_or_else(|| holds_none(&worktree))?;
     let change = Change::to_slot(held.variables()?, &held.prefix, &invocation::environment());
     let (program, arguments) = args.command.split_first().context("no command was given")?;
     let unset = change.unset.iter().map(String::as_str);

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{print, say};
-use crate::cli::{InitArgs, PoolArgs};
+use crate::cli::InitArgs;
 use crate::embedded;
 use crate::fault::{Exit, Fault};
 use crate::file::FileMode;
@@ -15,9 +15,11 @@ use crate::host::docker::Answer;
 use crate::host::fs::{Dir, Found};
 use crate::host::invocation::Invocation;
 use crate::init::{self, COMPOSE_FILES, ComposeFile, Draft, NewFile, OVERRIDE_FILES, Project, Remedies};
+use crate::names::SPEC;
 use crate::report;
-use crate::which::index::Collision;
-use crate::which::neighbours::Listing;
+use crate::which::choice::PoolChoice;
+use crate::which::collisions::Collision;
+use crate::which::neighbours::Neighbours;
 use crate::which::spec_file as pool;
 
 /// The most that a Compose file may be, in bytes.
@@ -97,12 +99,12 @@ fn beside_others(
 
 /// What the other pools on this machine ask of a drafted one. Whatever keeps that from being known, `kinfra plan` tells.
 fn remedies(draft: &Draft, invocation: &Invocation) -> Remedies {
-    let spec = draft.files.iter().find(|file| file.path == pool::SPEC).map(|file| file.text.clone());
-    let found = spec.map(|text| (invocation.here.join(pool::SPEC), text));
-    let args = PoolArgs { spec: None, root: None };
+    let spec = draft.files.iter().find(|file| file.path == SPEC).map(|file| file.text.clone());
+    let found = spec.map(|text| (invocation.here.join(SPEC), text));
+    let args = PoolChoice::default();
     let Ok(declared) = pool::parse(found, invocation) else { return Remedies::new() };
     let Ok(root) = declared.root(&args, invocation) else { return Remedies::new() };
-    let listing = Listing::look(&declared, &root, &args, invocation);
+    let listing = Neighbours::look(&declared, &root, &args, invocation);
     let remedy = |collision: Collision<'_>| {
         let why = format!("{} is {}", collision.port, collision.user());
         Some((collision.ours.0.clone(), (collision.remedy?, why)))

@@ -73,6 +73,11 @@ pub(crate) fn say(text: &str) -> io::Result<()> {
     unless_closed(anstream::stderr().lock().write_all(text.as_bytes()))
 }
 
+/// Prints what a person should know before the rest.
+pub(crate) fn warn(notices: &[String]) -> io::Result<()> {
+    notices.iter().try_for_each(|notice| say(&format!("warning: {notice}\n")))
+}
+
 /// Nobody listens any more, which is no reason to leave the work undone.
 fn unless_closed(written: io::Result<()>) -> io::Result<()> {
     written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })

@@ -3,27 +3,32 @@
 use anyhow::Result;
 
 use super::carry_out::diffs;
-use super::{print, say};
+use super::{print, say, warn};
 use crate::cli::PlanArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::{self, Named};
-use crate::which::{neighbours, spec_file};
+use crate::which::choice::absolute;
+use crate::which::neighbours::Neighbours;
+use crate::which::spec_file;
 
 pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
-    let declared = spec_file::declared(&args.pool, invocation)?;
-    let pool = declared.pool(&args.pool, invocation)?;
-    neighbours::check(&declared, &pool.root, &args.pool, invocation)?;
+    let choice = args.pool.choice();
+    let declared = spec_file::declared(&choice, invocation)?;
+    let pool = declared.pool(&choice, invocation)?;
+    let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
+    warn(&neighbours.notices)?;
+    neighbours.check(&declared.origin)?;
     let options = args.planning.options();
     let aim = Aim::of(&options);
-    let prepared = Request { pool: &pool, options, saved: None, listing: None }.look()?;
+    let prepared = Request { pool: &pool, options, saved: None, neighbours: None }.look()?;
     say(&format!("Using {}\n", declared.origin))?;
     if let Some(path) = &args.out {
-        let root_is_named = spec_file::named_root(&args.pool).is_some();
+        let root_is_named = choice.root().is_some();
         let plan = prepared.to_saved(Named { spec: declared.path.clone(), root_is_named });
-        saved::write(path, &spec_file::given(path, invocation)?, &plan)?;
+        saved::write(path, &absolute(path, invocation)?, &plan)?;
     }
     let (plan, desired) = (prepared.shown(), prepared.desired());
     if args.json {

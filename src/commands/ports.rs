@@ -7,10 +7,10 @@ use crate::cli::ListArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
 use crate::report::table;
-use crate::which::spec_file as pool;
+use crate::which::spec_file::declared;
 
-pub(crate) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
-    let spec = pool::declared(&args.pool, invocation)?.spec;
+pub(super) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
+    let spec = declared(&args.pool.choice(), invocation)?.spec;
     print(&if args.json { table::ports_json(&spec) } else { table::ports(&spec) })?;
     Ok(Exit::Done)
 }

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use camino::Utf8Path;
 
-use crate::cli::PoolArgs;
 use crate::host::invocation::Invocation;
 use crate::provision::check_named;
 use crate::saved::{self, Saved};
+use crate::which::choice::{PoolChoice, absolute};
 use crate::which::spec_file::{self, Declared};
 
 /// The pool that `apply` works on.
@@ -15,27 +15,25 @@ pub(super) struct Target {
     pub(super) saved: Option<Saved>,
     pub(super) declared: Declared,
     /// The spec and the root as the user named them, or as the saved plan has them.
-    pub(super) named: PoolArgs,
+    pub(super) choice: PoolChoice,
 }
 
 impl Target {
     /// # Errors
     /// What keeps the plan or the spec from being read, or a name that does not fit the plan.
-    pub(super) fn of(plan: Option<&Utf8Path>, args: &PoolArgs, invocation: &Invocation) -> Result<Self> {
+    pub(super) fn of(plan: Option<&Utf8Path>, choice: PoolChoice, invocation: &Invocation) -> Result<Self> {
         let Some(plan) = plan else {
-            let declared = spec_file::declared(args, invocation)?;
-            return Ok(Self { saved: None, declared, named: args.clone() });
+            let declared = spec_file::declared(&choice, invocation)?;
+            return Ok(Self { saved: None, declared, choice });
         };
         let saved = read(plan, invocation)?;
-        let absolute =
-            |path: Option<&Utf8Path>| path.map(|path| spec_file::given(path, invocation)).transpose();
-        let spec = absolute(spec_file::named_spec(args))?;
-        let root = absolute(spec_file::named_root(args))?;
+        let spec = choice.spec().map(|spec| absolute(spec, invocation)).transpose()?;
+        let root = choice.root().map(|root| absolute(root, invocation)).transpose()?;
         check_named(&saved, spec.as_deref(), root.as_deref())?;
         let declared = spec_file::read_again(saved.spec.as_deref(), invocation)?;
         let root = saved.root_is_named.then(|| saved.desired.root.clone());
-        let named = PoolArgs { spec: saved.spec.clone(), root };
-        Ok(Self { saved: Some(saved), declared, named })
+        let choice = PoolChoice::new(saved.spec.clone(), root);
+        Ok(Self { saved: Some(saved), declared, choice })
     }
 }
 
@@ -44,5 +42,5 @@ impl Target {
 /// # Errors
 /// As [`saved::read`].
 pub(super) fn read(path: &Utf8Path, invocation: &Invocation) -> Result<Saved> {
-    saved::read(path, &spec_file::given(path, invocation)?)
+    saved::read(path, &absolute(path, invocation)?)
 }

@@ -12,12 +12,12 @@ use crate::host::invocation::Invocation;
 use crate::host::root::Root;
 use crate::observe::registry;
 use crate::report;
-use crate::which::neighbours::Listing;
+use crate::which::neighbours::Neighbours;
 use crate::which::spec_file::{self as pool, Declared, Mistakes};
 
 pub(crate) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
     let (mut mistakes, mut findings) = (Mistakes::new(), Vec::new());
-    match pool::read(&args.pool, invocation) {
+    match pool::read(&args.pool.choice(), invocation) {
         Ok(Ok(declared)) => {
             say(&format!("Using {}\n", declared.origin))?;
             (mistakes, findings) = examine(&declared, args, invocation)?;
@@ -46,7 +46,7 @@ fn examine(
     let (slots, ports) = (spec.slots.len(), spec.ports.len());
     let found = format!("{slots} slot(s), {ports} port(s) each, none of them another's or the main stack's");
     let mut findings = vec![Finding::new(Severity::Fine, "spec", found, "")];
-    let root = match declared.root(&args.pool, invocation) {
+    let root = match declared.root(&args.pool.choice(), invocation) {
         Ok(root) => root,
         Err(error) if exit_of(&error) == Exit::Refused => {
             findings.push(Finding::new(Severity::Error, "root", format!("{error:#}"), ""));
@@ -59,7 +59,7 @@ fn examine(
         let found = format!("{} file(s) a slot", spec.files.len());
         findings.push(Finding::new(Severity::Fine, "templates", found, ""));
     }
-    findings.extend(neighbours(&Listing::look(declared, &root, &args.pool, invocation)));
+    findings.extend(neighbours(&Neighbours::look(declared, &root, &args.pool.choice(), invocation)));
     findings.extend(in_use(declared, &root));
     let mistakes = match pool {
         Ok(pool) => {
@@ -71,9 +71,11 @@ fn examine(
     Ok((mistakes, findings))
 }
 
-fn neighbours(listing: &Listing) -> Vec<Finding> {
+fn neighbours(listing: &Neighbours) -> Vec<Finding> {
     let notices = listing.notices.iter().map(|notice| Finding::new(Severity::Warning, "pools", notice, ""));
-    let root = listing.second_root().map(|why| Finding::new(Severity::Error, "root", why, ""));
+    let root = listing
+        .second_root()
+        .map(|why| Finding::new(Severity::Error, "root", why.what.clone(), why.advice.unwrap_or_default()));
     let collisions = listing.collisions();
     let collisions = collisions
         .iter()

@@ -86,7 +86,7 @@ impl Ticket {
     }
 
     /// Comes, if its owner was called.
-    pub fn come(&self) -> Result<()> {
+    pub fn answer(&self) -> Result<()> {
         let meta = self.file.metadata().with_context(|| format!("could not examine `{}`", self.path()))?;
         if meta.len() > self.length {
             self.file.set_len(self.length).with_context(|| format!("could not write `{}`", self.path()))?;
@@ -105,7 +105,7 @@ pub struct Waiter {
     /// The number of his ticket.
     pub number: u64,
     /// What would do.
-    pub wish: String,
+    pub wanted: String,
     /// Who is to hold it, for messages.
     pub owner: String,
     /// When he was called, if he has not come.
@@ -120,11 +120,11 @@ impl Waiter {
 }
 
 /// Joins the queue at its end with what would do, for an owner.
-pub fn join(root: &LockedRoot, wish: &str, owner: &str) -> Result<Ticket> {
+pub fn join(root: &LockedRoot, wanted: &str, owner: &str) -> Result<Ticket> {
     let queue = root.root().dir().make_dir(Utf8Path::new(QUEUE))?;
     let number = numbers(&queue)?.last().map_or(1, |last| last + 1);
     let name = number.to_string();
-    let text = format!("{wish}\n{}\n", owner.escape_debug());
+    let text = format!("{wanted}\n{}\n", owner.escape_debug());
     let file = root.temporary().write_new(&name, text.as_bytes(), FileMode::PRIVATE)?;
     let path = queue.path().join(&name);
     file.try_lock().map_err(io::Error::from).with_context(|| format!("`{path}` cannot be locked"))?;
@@ -211,9 +211,9 @@ fn living(queue: &Dir, number: u64) -> Result<Option<Waiter>> {
     let text = String::from_utf8_lossy(&bytes);
     let mut lines = text.lines();
     let mut line = || lines.next().unwrap_or_default();
-    let (wish, owner) = (line().to_owned(), line().to_owned());
+    let (wanted, owner) = (line().to_owned(), line().to_owned());
     let called = line().strip_prefix(CALLED).and_then(|seconds| seconds.parse().ok());
-    Ok(Some(Waiter { number, wish, owner, called }))
+    Ok(Some(Waiter { number, wanted, owner, called }))
 }
 
 /// A ticket whose owner lives: then he holds its lock.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
@@ -14,31 +15,31 @@ use crate::time::{Span, Time};
 /// A worktree's right to a slot. Only the verbs of a worktree write it, `apply` never does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// The directory that holds the slot.
-    pub claimed_by: String,
+    /// Who holds the slot.
+    pub claimed_by: Holder,
     /// Since when, in ISO 8601 with an offset.
     pub claimed_at: Option<String>,
     /// What tells this claim from every other, also from a later one of the same directory.
     pub claim_id: Option<ClaimId>,
     /// How long it holds. Without one it does not run out.
     pub lease: Option<Lease>,
-    /// What whoever claimed wants others to know.
+    /// A note of the holder's for others.
     pub note: Option<String>,
     /// The machine it was made on, by its host name.
     pub claimed_host: Option<String>,
     /// The user who made it.
     pub claimed_user: Option<String>,
-    /// The directory of git's that stands for the worktree, where the directory is a linked one.
+    /// Git's own directory for the worktree, where it is a linked one.
     pub claimed_gitdir: Option<String>,
-    /// Where the disk is mounted that the directory is on.
+    /// Where the disk of the holder's directory is mounted.
     pub claimed_mount: Option<String>,
-    /// The files that it added to the slot's directory, by the hash of each: what is still so goes with the claim.
+    /// The files that it added to the slot's directory, by the hash of each. Release removes those that are unchanged.
     pub files: BTreeMap<RelPath, Digest>,
 }
 
 impl Claim {
     /// A claim of which no more is known than an old tool writes.
-    pub fn of(claimed_by: String, claimed_at: Option<String>) -> Self {
+    pub fn of(claimed_by: Holder, claimed_at: Option<String>) -> Self {
         Self {
             claimed_by,
             claimed_at,
@@ -54,7 +55,49 @@ impl Claim {
     }
 }
 
-/// What fences a claim: whoever comes with the id of another one comes too late. 128 bits, as 32 hexadecimal digits.
+/// Who holds a slot. The registry writes it as one string, as the old tool does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holder {
+    /// The worktree, or other directory, at this path.
+    Directory(Utf8PathBuf),
+    /// Nothing is left that tells who: a repair found signs of use in the slot.
+    Unknown,
+}
+
+impl Holder {
+    /// How the registry writes [`Holder::Unknown`].
+    const UNKNOWN: &str = "unknown";
+
+    /// The holder's directory, if it is known.
+    pub fn directory(&self) -> Option<&Utf8Path> {
+        match self {
+            Self::Directory(path) => Some(path),
+            Self::Unknown => None,
+        }
+    }
+
+    /// Whether a directory is the holder.
+    pub fn is(&self, directory: &Utf8Path) -> bool {
+        self.directory().is_some_and(|own| own.as_str() == directory.as_str())
+    }
+}
+
+impl From<String> for Holder {
+    fn from(text: String) -> Self {
+        if text == Self::UNKNOWN { Self::Unknown } else { Self::Directory(text.into()) }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Directory(path) => path.as_str(),
+            Self::Unknown => Self::UNKNOWN,
+        })
+    }
+}
+
+/// What fences a claim: a verb with the id of another claim comes too late. 128 bits, as 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimId(u128);
 
@@ -70,14 +113,25 @@ impl ClaimId {
     /// A sentence that says what an id looks like.
     pub fn parse(text: &str) -> Result<Self, String> {
         let id = u128::from_str_radix(text, 16).ok().map(Self);
-        id.filter(|id| id.to_string() == text)
-            .ok_or_else(|| format!("`{}` is no claim's id: 32 digits 0-9 and a-f", text.escape_debug()))
+        id.filter(|id| id.to_string() == text).ok_or_else(|| {
+            let digits = text.chars().count();
+            format!(
+                "`{}` is no claim id: a claim id has 32 hex digits, yours has {digits}",
+                text.escape_debug()
+            )
+        })
     }
 }
 
 impl fmt::Display for ClaimId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
+    }
+}
+
+impl Serialize for Holder {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -134,7 +188,7 @@ pub(super) struct OwnKeys<'a> {
 
 impl Claim {
     /// The keys as the registry holds them: who, since when, and ours.
-    pub(super) fn keys(&self) -> (&str, Option<&str>, OwnKeys<'_>) {
+    pub(super) fn keys(&self) -> (&Holder, Option<&str>, OwnKeys<'_>) {
         let Self {
             claimed_by,
             claimed_at,
@@ -161,12 +215,12 @@ impl Claim {
         (claimed_by, claimed_at.as_deref(), own)
     }
 
-    /// Takes the claim's keys out of an entry. Without `claimed_by` nobody holds the slot, and what an old tool that knows
-    /// only its own keys left of ours goes with the next save.
+    /// Takes the claim's keys out of an entry. Without `claimed_by` the slot is free. An old tool that frees a slot leaves
+    /// our keys behind: they go with the next save.
     pub(crate) fn take(entry: &mut Map<String, Value>, path: &str) -> Result<Option<Self>, Corrupt> {
         let claimed_by: Option<String> = optional(entry, path, "claimed_by")?;
         let claim = Self {
-            claimed_by: claimed_by.clone().unwrap_or_default(),
+            claimed_by: claimed_by.clone().unwrap_or_default().into(),
             claimed_at: optional(entry, path, "claimed_at")?,
             claim_id: optional(entry, path, "claim_id")?,
             lease: match (optional(entry, path, "lease")?, optional(entry, path, "lease_until")?) {

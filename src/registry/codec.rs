@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::claim::{Claim, OwnKeys};
-use super::entry::{Entry, ImportedFrom, Pending, Provisioned, Registry};
+use super::claim::{Claim, Holder, OwnKeys};
+use super::entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Status};
 use crate::digest::Digest;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName};
@@ -128,9 +128,9 @@ struct EntryDocument<'a> {
     profile: &'a ProfileName,
     workers: &'a Workers,
     ports: &'a BTreeMap<PortName, Port>,
-    claimed_by: Option<&'a str>,
+    claimed_by: Option<&'a Holder>,
     claimed_at: Option<&'a str>,
-    status: &'a str,
+    status: &'a Status,
     #[serde(flatten)]
     claim: Option<OwnKeys<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

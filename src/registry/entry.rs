@@ -1,8 +1,9 @@
 //! What the registry holds: slots, what `apply` wrote for each, what it announced, and who holds it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::claim::Claim;
@@ -44,10 +45,45 @@ pub struct Entry {
     pub pending: Option<Pending>,
     /// Who holds the slot.
     pub claim: Option<Claim>,
-    /// Whether its stack ran when last noted.
-    pub status: String,
+    /// The state of its stack.
+    pub status: Status,
     /// Keys of others.
     pub unknown: Map<String, Value>,
+}
+
+/// The state of a slot's stack, under the old tool's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// kinfra started nothing in it.
+    Stopped,
+    /// What another program noted.
+    Noted(String),
+}
+
+impl Status {
+    const STOPPED: &str = "stopped";
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopped => Self::STOPPED,
+            Self::Noted(word) => word,
+        })
+    }
+}
+
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Status {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        Ok(if word == Self::STOPPED { Self::Stopped } else { Self::Noted(word) })
+    }
 }
 
 /// The part of an entry that follows from the spec. Only `apply` writes it.
@@ -89,7 +125,7 @@ impl Pending {
 impl Entry {
     /// The entry of a slot that was just provisioned.
     pub fn new(provisioned: Provisioned) -> Self {
-        Self { provisioned, pending: None, claim: None, status: "stopped".to_owned(), unknown: Map::new() }
+        Self { provisioned, pending: None, claim: None, status: Status::Stopped, unknown: Map::new() }
     }
 
     /// Every file that kinfra wrote for the slot, or announced.

@@ -110,7 +110,7 @@ fn claims_of_instances(
         let is_there = |path: &String| Utf8Path::new(path).is_absolute() && is_directory(path);
         let held = slot.and_then(SlotId::new).zip(claimed_by.filter(is_there));
         if let Some((slot, claimed_by)) = held {
-            claims.entry(slot).or_insert(Claim::of(claimed_by, claimed_at));
+            claims.entry(slot).or_insert(Claim::of(claimed_by.into(), claimed_at));
         }
     }
     Ok(claims)

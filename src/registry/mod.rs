@@ -6,5 +6,5 @@ mod entry;
 pub mod migrate;
 pub mod repair;
 
-pub use claim::{Claim, ClaimId, Lease};
-pub use entry::{Entry, ImportedFrom, Pending, Provisioned, Registry};
+pub use claim::{Claim, ClaimId, Holder, Lease};
+pub use entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Status};

@@ -6,16 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Deserializer;
 
+use super::claim::{Claim, Holder};
+use super::entry::{Entry, Provisioned, Registry};
+use super::migrate;
 use crate::desired::{Pool, Slot};
 use crate::file::RelPath;
 use crate::observe::{FileState, Observed, SlotDir};
 use crate::port::Port;
-use crate::registry::migrate;
-use crate::registry::{Claim, Entry, Provisioned, Registry};
 use crate::slot::SlotId;
-
-/// Who holds a slot when nobody can tell.
-pub const UNKNOWN: &str = "unknown";
 
 /// A registry to put in the place of the broken one.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +39,7 @@ pub fn repair(
     let mut claims = legible_claims(backup);
     claims.extend(legible_claims(broken));
     for slot in used {
-        claims.entry(*slot).or_insert_with(|| Claim::of(UNKNOWN.to_owned(), None));
+        claims.entry(*slot).or_insert_with(|| Claim::of(Holder::Unknown, None));
     }
     let there = observed.dirs.iter().filter(|(_, dir)| matches!(dir, SlotDir::Present { .. }));
     for slot in there.map(|(slot, _)| slot).chain(claims.keys()) {
@@ -87,7 +85,7 @@ fn are_right(files: &BTreeMap<RelPath, FileState>, slot: &Slot) -> bool {
 /// The claims that can still be read in a broken registry, wherever it is broken and however it is laid out.
 fn legible_claims(broken: &str) -> BTreeMap<SlotId, Claim> {
     // What comes first counts: kinfra writes its own keys before those of others, which may be named like them.
-    let mut found: BTreeMap<SlotId, (Option<Option<String>>, Option<String>)> = BTreeMap::new();
+    let mut found: BTreeMap<SlotId, (Option<Option<Holder>>, Option<String>)> = BTreeMap::new();
     let (mut rest, mut slot) = (broken, None);
     while let Some((_, quoted)) = rest.find('"').and_then(|start| rest.split_at_checked(start)) {
         let Some((key, after)) = leading::<String>(quoted) else {
@@ -100,7 +98,7 @@ fn legible_claims(broken: &str) -> BTreeMap<SlotId, Claim> {
         match (key.as_str(), slot) {
             ("slot_id", _) => slot = leading(value).and_then(|(number, _)| SlotId::new(number)),
             ("claimed_by", Some(slot)) if value.starts_with('"') => {
-                let claimed_by = leading(value).map_or_else(|| UNKNOWN.to_owned(), |(text, _)| text);
+                let claimed_by = leading::<String>(value).map_or(Holder::Unknown, |(text, _)| text.into());
                 found.entry(slot).or_default().0.get_or_insert(Some(claimed_by));
             }
             ("claimed_by", Some(slot)) if value.starts_with("null") => {
@@ -133,7 +131,7 @@ mod tests {
 
     fn claims(broken: &str) -> Vec<(u16, String, Option<String>)> {
         let claims = legible_claims(broken).into_iter();
-        claims.map(|(slot, claim)| (slot.get(), claim.claimed_by, claim.claimed_at)).collect()
+        claims.map(|(slot, claim)| (slot.get(), claim.claimed_by.to_string(), claim.claimed_at)).collect()
     }
 
     fn claim(slot: u16, by: &str, at: Option<&str>) -> (u16, String, Option<String>) {
@@ -160,7 +158,7 @@ mod tests {
       "slot_id": 3,
       "claimed_by": "/home/me/cu"#;
         let at = Some("2026-03-01T17:22:10.004211+00:00");
-        assert_eq!(claims(broken), [claim(2, "/home/me/é tree", at), claim(3, UNKNOWN, None)]);
+        assert_eq!(claims(broken), [claim(2, "/home/me/é tree", at), claim(3, "unknown", None)]);
     }
 
     #[test]

@@ -1,20 +1,20 @@
-//! What claim and release say: the slot and its ports, or who holds what.
-
-use std::collections::BTreeMap;
+//! What claim, release and renew say.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
-use super::{Commas, Paths, printable};
-use crate::claims::lease::{Denied, Grant, Kept};
-use crate::claims::standing::Standing;
-use crate::observe::Unfit;
-use crate::registry::repair::UNKNOWN;
-use crate::registry::{Claim, Entry, Registry};
+use super::{Commas, Paths};
+use crate::claims::claim::Claimed;
+use crate::claims::fitness::Unfit;
+use crate::claims::lease::Grant;
+use crate::claims::refusal::{held, why};
+use crate::claims::release::Released;
+use crate::names::ENV_FILE;
+use crate::registry::{Claim, Entry};
+use crate::shown::printable;
 use crate::slot::SlotId;
-use crate::time::Time;
 
-/// The slot that an owner has got, and where it is.
+/// The slot that a worktree got, and where it is.
 pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {
     let (slot, profile) = (grant.slot(), &entry.provisioned.profile);
     let heading = match grant {
@@ -31,13 +31,15 @@ pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {
     format!("{heading}\n      files    {dir}\n      ports    {}\n{lease}", Commas(ports))
 }
 
-/// The slots that would have come first but for their ports.
-pub fn passed_over(unfit: &BTreeMap<SlotId, Unfit>) -> String {
-    let busy = unfit.iter().filter(|(_, unfit)| matches!(unfit, Unfit::Busy { .. }));
-    let lines = busy.flat_map(|(slot, unfit)| {
-        ["Passed over slot ".to_owned(), format!("{slot}: {}\n", why(*slot, Some(unfit.clone())))]
-    });
-    lines.collect()
+/// What there is to say of a claim beside its slot: slots that were passed over, and files that were kept or left.
+pub fn remarks(claimed: &Claimed) -> String {
+    let Claimed { grant: _, entry: _, passed_over, backups, left: changed, shown_by_git } = claimed;
+    let busy = passed_over.iter().filter(|(_, unfit)| matches!(unfit, Unfit::Busy { .. }));
+    let passed_over =
+        busy.map(|(slot, unfit)| format!("Passed over slot {slot}: {}\n", why(*slot, Some(unfit.clone())).0));
+    let backups = backups.iter().map(|path| format!("Kept what was there as {}\n", printable(path.as_str())));
+    let shown = shown_by_git.iter().map(|error| format!("warning: git will show `{ENV_FILE}`: {error:#}\n"));
+    passed_over.chain(backups).chain([left(changed)]).chain(shown).collect()
 }
 
 /// The slot's entry, under the registry's own field names.
@@ -49,132 +51,39 @@ pub fn json(grant: Grant, entry: &Entry) -> String {
     format!("{document:#}\n")
 }
 
-/// The place of somebody who waits.
+/// The place of a waiter.
 pub fn waiting(ahead: usize) -> String {
     match ahead {
-        0 => "Waiting for a free slot: the next in the queue".to_owned(),
-        ahead => format!("Waiting for a free slot: {ahead} before in the queue"),
+        0 => "Waiting for a free slot: you are next".to_owned(),
+        ahead => format!("Waiting for a free slot: {ahead} ahead of you"),
     }
 }
 
-/// Why an owner gets no slot. `next` is how many waited before, and whose turn it is; `unfit` says what is wrong with a free
-/// slot, `standing` how it stands with a claim.
-pub fn denied(
-    denied: &Denied,
-    owner: &Utf8Path,
-    registry: &Registry,
-    next: Option<(usize, String)>,
-    unfit: impl Fn(SlotId) -> Option<Unfit>,
-    standing: impl Fn(&Claim) -> Standing,
-) -> String {
-    match denied {
-        Denied::Full => format!("no slot is free{}", holders(registry, unfit, standing)),
-        Denied::Queued => {
-            let (count, next) = next.unwrap_or_default();
-            let (next, holders) = (printable(&next), holders(registry, unfit, standing));
-            format!(
-                "{count} waited before, and it is the turn of `{next}`: `kinfra claim --wait` queues{holders}"
-            )
-        }
-        Denied::NoSuchSlot(slot) => no_such_slot(*slot),
-        Denied::NoSuchSize(profile) => {
-            format!("the pool has no slot of profile {profile} or larger: `kinfra slots` lists them")
-        }
-        Denied::Taken(slot) => format!("slot {slot} is {}", held_in(registry, *slot)),
-        Denied::HoldsAnother(slot) => {
-            let owner = printable(owner.as_str());
-            format!("`{owner}` holds slot {slot} already: run `kinfra release` there first")
-        }
-        Denied::Unfit(slot) => format!("slot {slot} cannot be claimed: {}", why(*slot, unfit(*slot))),
-    }
-}
-
-/// A line for each slot: who holds it since when, or why it cannot be claimed.
-fn holders(
-    registry: &Registry,
-    unfit: impl Fn(SlotId) -> Option<Unfit>,
-    standing: impl Fn(&Claim) -> Standing,
-) -> String {
-    let lines = registry.slots.iter().map(|(slot, entry)| match &entry.claim {
-        Some(claim) => {
-            let over = match standing(claim) {
-                Standing::Held => "",
-                Standing::Expired => ", and its lease has run out: `kinfra reap` releases it",
-                Standing::Orphaned => ", which is gone: `kinfra reap` releases it",
-            };
-            format!("\n  slot {slot} is {}{over}", held(claim))
-        }
-        None => match unfit(*slot) {
-            unfit @ Some(_) => format!("\n  slot {slot} is free, but {}", why(*slot, unfit)),
-            None => format!("\n  slot {slot} is free"),
-        },
-    });
-    lines.collect()
-}
-
-fn why(slot: SlotId, unfit: Option<Unfit>) -> String {
-    match unfit {
-        Some(Unfit::Unfinished) => "an apply was cut short in it: run `kinfra apply`".to_owned(),
-        Some(Unfit::Foreign) => "kinfra did not write its files: see `kinfra plan`".to_owned(),
-        Some(Unfit::Lacks(path)) => format!("its {path} is not there: see `kinfra plan`"),
-        Some(Unfit::Busy { name, port, by }) => {
-            let by =
-                by.map_or_else(String::new, |(id, name)| format!(" by process {id} ({})", printable(&name)));
-            format!("its port {port} ({}) is in use{by}", name.as_str().to_uppercase())
-        }
-        Some(Unfit::Obstructed(path)) => format!("its {path} is not a file: move it away"),
-        Some(Unfit::Edited(path)) => {
-            format!("its {path} was edited by hand: `kinfra claim --slot {slot}` takes it as it is")
-        }
-        None => "its files changed just now: run again".to_owned(),
-    }
-}
-
-/// Where the copies are of what a claim found in the place of its files.
-pub fn backups(paths: &[Utf8PathBuf]) -> String {
-    let line = |path: &Utf8PathBuf| format!("Kept what was there as {}\n", printable(path.as_str()));
-    paths.iter().map(line).collect()
-}
-
-/// The files of a claim that stay, because somebody changed them.
-pub fn left(paths: &[Utf8PathBuf]) -> String {
+/// The files of a claim that stay, because they were changed.
+fn left(paths: &[Utf8PathBuf]) -> String {
     let line = |path: &Utf8PathBuf| format!("Left {}, which was changed since\n", printable(path.as_str()));
     paths.iter().map(line).collect()
 }
 
-/// Why a slot is neither released nor renewed.
-pub fn kept(kept: &Kept, registry: &Registry) -> String {
-    match kept {
-        Kept::NoSuchSlot(slot) => no_such_slot(*slot),
-        Kept::HeldBy(slot) => {
-            let claim = registry.slots.get(slot).and_then(|entry| entry.claim.as_ref());
-            let is_unknown = claim.is_some_and(|claim| claim.claimed_by == UNKNOWN);
-            let there = if is_unknown { "" } else { "run `kinfra release` there, or " };
-            let force = format!("`kinfra release {slot} --force` once nobody uses it");
-            format!("slot {slot} is {}: {there}{force}", held_in(registry, *slot))
-        }
-        Kept::Late(id, slot) => {
-            let now = slot.map_or_else(
-                || "no slot is held under it".to_owned(),
-                |slot| format!("slot {slot} is {}", held_in(registry, slot)),
-            );
-            format!("the claim {id} is over, {now}: nothing was changed")
-        }
-    }
+/// What there is to say of a release beside its slot.
+pub fn release_remarks(released: &Released) -> String {
+    let Released { claim, left: changed, stuck, no_pool } = released;
+    let slot = claim.as_ref().map_or_else(String::new, |(slot, _)| slot.to_string());
+    let stuck = stuck.iter().map(|error| format!("warning: files of slot {slot}'s claim stay: {error:#}\n"));
+    let no_pool = no_pool.iter().map(|fault| match &fault.advice {
+        Some(advice) => format!("note: {fault}: {advice}\n"),
+        None => format!("note: {fault}\n"),
+    });
+    no_pool.chain([left(changed)]).chain(stuck).collect()
 }
 
-/// What was released, if anything was: the slot that was asked for, or that of the owner.
-pub fn released(released: Option<&(SlotId, Claim)>, asked: Option<SlotId>, owner: &Utf8Path) -> String {
+/// What was released, if anything was: the slot that was named, or the one of the worktree.
+pub fn released(released: Option<&(SlotId, Claim)>, asked: Option<SlotId>, worktree: &Utf8Path) -> String {
     match (released, asked) {
         (Some((slot, claim)), _) => format!("Released slot {slot}, which was {}\n", held(claim)),
         (None, Some(slot)) => format!("Slot {slot} is free already\n"),
-        (None, None) => format!("`{}` holds no slot\n", printable(owner.as_str())),
+        (None, None) => format!("`{}` holds no slot\n", printable(worktree.as_str())),
     }
-}
-
-/// That an owner has no claim to renew.
-pub fn holds_none(owner: &Utf8Path) -> String {
-    format!("`{}` holds no slot: `kinfra claim` takes one", printable(owner.as_str()))
 }
 
 /// Until when a claim holds now.
@@ -185,23 +94,4 @@ pub fn renewed(slot: SlotId, claim: &Claim) -> String {
         }
         None => format!("Slot {slot} is yours until it is released: its claim has no lease\n"),
     }
-}
-
-/// Who holds a slot, as the registry has it.
-fn held_in(registry: &Registry, slot: SlotId) -> String {
-    let claim = registry.slots.get(&slot).and_then(|entry| entry.claim.as_ref());
-    claim.map_or_else(|| "free".to_owned(), held)
-}
-
-fn no_such_slot(slot: SlotId) -> String {
-    format!("the pool has no slot {slot}: `kinfra slots` lists them")
-}
-
-/// Who holds a slot, since when: "held by /home/me/tree since 2026-03-01 17:22 UTC".
-pub fn held(claim: &Claim) -> String {
-    let since = claim.claimed_at.as_ref().map_or_else(String::new, |at| {
-        format!(" since {}", Time::parse(at).map_or_else(|_| printable(at), Time::to_the_minute))
-    });
-    let note = claim.note.as_ref().map_or_else(String::new, |note| format!(" ({})", printable(note)));
-    format!("held by {}{note}{since}", printable(&claim.claimed_by))
 }

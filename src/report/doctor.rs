@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
 
+use crate::claims::refusal::held;
 use crate::health::doctor::{Finding, Severity};
-use crate::registry::repair::{Repair, UNKNOWN};
+use crate::registry::Holder;
+use crate::registry::repair::Repair;
+use crate::shown::printable;
 
 /// One line a finding, its advice below it.
 pub fn findings(findings: &[Finding]) -> String {
@@ -16,9 +19,9 @@ pub fn findings(findings: &[Finding]) -> String {
             Severity::Warning => "!".yellow().to_string(),
             Severity::Error => "✗".red().to_string(),
         };
-        let _ = writeln!(text, "  {mark} {subject}: {}", super::printable(found));
+        let _ = writeln!(text, "  {mark} {subject}: {}", printable(found));
         if !advice.is_empty() {
-            let _ = writeln!(text, "      {}", super::printable(advice));
+            let _ = writeln!(text, "      {}", printable(advice));
         }
     }
     text
@@ -28,19 +31,19 @@ pub fn findings(findings: &[Finding]) -> String {
 pub fn repair(repair: &Repair, broken: &str, kept: &[&str], suffix: &str) -> String {
     let Repair { registry, from_backup } = repair;
     let slots = registry.slots.len();
-    let mut text = format!("  {} {}\n", "✗".red(), super::printable(broken));
+    let mut text = format!("  {} {}\n", "✗".red(), printable(broken));
     let _ = match from_backup {
         true => writeln!(text, "  {} Would restore {slots} slot(s) from the backup", "+".green()),
         false => writeln!(text, "  {} Would register {slots} slot(s) from the slot directories", "+".green()),
     };
     let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((slot, entry.claim.as_ref()?)));
     for (slot, claim) in claims {
-        let advice = if claim.claimed_by == UNKNOWN {
-            format!(": `kinfra release {slot} --force` once nobody uses it")
+        let advice = if claim.claimed_by == Holder::Unknown {
+            format!(": `kinfra release {slot} --force` once it is no longer used")
         } else {
             String::new()
         };
-        let _ = writeln!(text, "      slot {slot}  {}{advice}", super::claim::held(claim));
+        let _ = writeln!(text, "      slot {slot}  {}{advice}", held(claim));
     }
     for name in kept {
         let _ = writeln!(text, "  {} Would keep the broken {name} as {name}{suffix}", "=".dimmed());

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{FORMAT_VERSION, document};
 use crate::claims::environment::Change;
-use crate::dotenv::{self, Variables, is_name};
+use crate::dotenv::{Variables, is_name};
 use crate::slot::SlotId;
 
 /// A change of the environment for `eval` in a POSIX shell.
@@ -23,18 +23,6 @@ fn lines(change: &Change, unset: &str, set: impl Fn(&str, &str) -> String) -> St
     // No shell can hold any other name, and none is to read it as something else.
     let unset = change.unset.iter().filter(|name| is_name(name)).map(|name| format!("{unset} {name}\n"));
     unset.chain(change.set.iter().map(|(name, value)| set(name, value))).collect()
-}
-
-/// The variables as an env file.
-///
-/// # Errors
-/// A sentence that says which of them an env file cannot hold.
-pub fn dotenv(variables: &Variables) -> Result<String, String> {
-    let line = |(name, value): (&String, &String)| {
-        let value = dotenv::quote(value).map_err(|reason| format!("`{name}` cannot be written: {reason}"))?;
-        Ok(format!("{name}={value}\n"))
-    };
-    variables.iter().map(line).collect()
 }
 
 /// The variables as one JSON document.

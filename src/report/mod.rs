@@ -3,10 +3,11 @@
 
 use std::fmt::{self, Display};
 
-use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
 use crate::plan::Options;
+use crate::shown::printable;
+pub use crate::shown::{Paths, word};
 
 pub mod claim;
 pub mod diff;
@@ -25,22 +26,6 @@ pub mod validate;
 
 /// The version of the JSON documents. An addition raises the minor number, any other change the major one.
 const FORMAT_VERSION: &str = "1.0";
-
-/// Shows paths below the home directory with `~`.
-#[derive(Debug, Clone, Copy)]
-pub struct Paths<'a> {
-    /// The home directory, if there is one.
-    pub home: Option<&'a Utf8Path>,
-}
-
-impl Paths<'_> {
-    /// A path as people write it, without control characters.
-    pub fn show(&self, path: &Utf8Path) -> Utf8PathBuf {
-        let below = self.home.and_then(|home| path.strip_prefix(home).ok());
-        let path = below.map_or_else(|| path.to_owned(), |below| Utf8Path::new("~").join(below));
-        printable(path.as_str()).into()
-    }
-}
 
 /// The purpose of a plan. The wording depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,21 +74,4 @@ impl<I: Iterator<Item = impl Display> + Clone> Display for Commas<I> {
         }
         Ok(())
     }
-}
-
-/// Text from elsewhere, with the characters that could control a terminal escaped.
-fn printable(text: &str) -> String {
-    // The ranges change the direction of the text that follows (Unicode's bidirectional algorithm, UAX #9).
-    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let write = |c: char| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    text.chars().map(write).collect()
-}
-
-/// Text quoted as one word of a shell command.
-pub fn word(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+,=~".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

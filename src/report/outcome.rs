@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
+use anyhow::Error;
 use owo_colors::OwoColorize as _;
 
 use super::plan::LONG;
@@ -63,10 +64,7 @@ fn done(text: &mut String, outcome: &Outcome, pool: &Outline) -> fmt::Result {
 
 /// The slots that failed, each with its error and advice, and those that an interrupt came before.
 fn not_done(text: &mut String, outcome: &Outcome, is_long: bool) -> fmt::Result {
-    let failures = outcome.failed.iter().map(|(id, error)| {
-        let help = advice_of(error).map_or_else(String::new, |advice| format!("\n  help: {advice}"));
-        (*id, format!("{error:#}{help}"))
-    });
+    let failures = outcome.failed.iter().map(|(id, error)| (*id, failure(error)));
     for (slots, error) in grouped(failures, is_long) {
         writeln!(text, "{} {slots}: {error}", "Failed".red())?;
     }
@@ -115,10 +113,16 @@ fn holders(outcome: &Outcome, registry: &Registry) -> String {
     let changed = outcome.done.iter().filter(|(_, action)| matches!(action, Action::Update { .. }));
     let holders = changed.filter_map(|(slot, _)| Some((slot, registry.slots.get(slot)?.claim.as_ref()?)));
     let lines = holders.map(|(slot, claim)| {
-        let holder = printable(&claim.claimed_by);
+        let holder = printable(&claim.claimed_by.to_string());
         format!("Slot {slot} is held by {holder}: `kinfra claim` there brings its .env.sandbox up to date\n")
     });
     lines.collect()
+}
+
+/// Why a slot failed, with the advice on a line of its own.
+fn failure(error: &Error) -> String {
+    let advice = advice_of(error).map_or_else(String::new, |advice| format!("\n  help: {advice}"));
+    format!("{error:#}{advice}")
 }
 
 /// A text for each slot or, in a long plan, for all slots that have the same text.

@@ -1,8 +1,10 @@
-//! What reap says: which slots nobody needs any more, and why.
+//! What reap says: which slots it releases, and why.
 
-use super::claim::held;
+use crate::claims::reap::Reaped;
+use crate::claims::refusal::held;
 use crate::claims::standing::{Reaping, Standing};
 use crate::registry::Claim;
+use crate::shown::printable;
 
 /// What reaping would do, a line a slot.
 pub fn plan(reaping: &Reaping) -> String {
@@ -14,7 +16,7 @@ pub fn plan(reaping: &Reaping) -> String {
             (slot, format!("  - Would release slot {slot}, {}: {why}\n", held(claim)))
         })
         .chain(doubts.iter().map(|(slot, (claim, doubt))| {
-            let force = format!("`kinfra release {slot} --force` if nobody uses it");
+            let force = format!("`kinfra release {slot} --force` if it is not in use");
             (slot, format!("  ! Slot {slot} is {}: {doubt} ({force})\n", held(claim)))
         }))
         .collect();
@@ -25,11 +27,14 @@ pub fn plan(reaping: &Reaping) -> String {
 }
 
 /// What was done.
-pub fn done(reaping: &Reaping) -> String {
-    let slots = reaping.ends.iter().flat_map(|(slot, (claim, _))| {
-        ["Released slot ".to_owned(), slot.to_string(), format!(", which was {}\n", held(claim))]
-    });
-    format!("{}\nReap complete! {} released.\n", slots.collect::<String>(), reaping.ends.len())
+pub fn done(reaped: &Reaped) -> String {
+    let Reaped { reaping, left, kept: _ } = reaped;
+    let slots = reaping.ends.iter();
+    let slots = slots.map(|(slot, (claim, _))| format!("Released slot {slot}, which was {}\n", held(claim)));
+    let left =
+        left.iter().map(|path| format!("Left {}, which was changed since\n", printable(path.as_str())));
+    let lines: String = left.chain(slots).collect();
+    format!("{lines}\nReap complete! {} released.\n", reaping.ends.len())
 }
 
 fn why(claim: &Claim, standing: Standing) -> String {

@@ -8,29 +8,20 @@ use comfy_table::Cell;
 use serde_json::{Map, Value, json};
 
 use super::table::{lines, number, table};
-use super::{FORMAT_VERSION, Paths, document, printable};
+use super::{FORMAT_VERSION, Paths, document};
+use crate::claims::listing::Listed;
 use crate::claims::standing::Standing;
 use crate::identifier::PortName;
 use crate::port::Port;
 use crate::registry::{Claim, Entry, Lease};
+use crate::shown::printable;
 use crate::slot::SlotId;
 use crate::time::Time;
 
-/// A registered slot, and what was seen of whoever holds it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Listed {
-    /// Its identity.
-    pub slot: SlotId,
-    /// What the registry says of it.
-    pub entry: Entry,
-    /// How it stands with its claim, if it is claimed.
-    pub standing: Option<Standing>,
-    /// The branch that is checked out in the worktree that holds it, if one is.
-    pub branch: Option<String>,
-}
-
-/// The slots in numeric order. `primary` is the port that the pool is known by.
-pub fn text(slots: &[Listed], primary: &PortName, now: Time, paths: Paths<'_>) -> String {
+/// The slots in numeric order. `primary` is the port that the pool is known by; without one, the first of a slot.
+pub fn text(slots: &[Listed], primary: Option<&PortName>, now: Time, paths: Paths<'_>) -> String {
+    let known = slots.iter().find_map(|listed| listed.entry.provisioned.ports.keys().next());
+    let Some(primary) = primary.or(known) else { return String::new() };
     let port_title = format!("{} Port", primary.as_str().to_uppercase());
     let header = ["Slot", "Profile", &port_title, "Claimed By", "Branch", "Since", "Lease", "Status"];
     let mut table = table(header);
@@ -52,11 +43,17 @@ pub fn text(slots: &[Listed], primary: &PortName, now: Time, paths: Paths<'_>) -
     lines(&table)
 }
 
+/// That there are no slots in a root.
+pub fn none(root: &Utf8Path, origin: &str, paths: Paths<'_>) -> String {
+    format!("No slots in {} yet: `kinfra apply` creates those of {origin}\n", paths.show(root))
+}
+
 /// The worktrees by the slots that they hold: their last names, or their paths where two have one name.
 fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
     let claims = slots.iter().filter_map(|listed| Some((listed.slot, listed.entry.claim.as_ref()?)));
+    let unknown = Utf8Path::new("unknown");
     let held: Vec<(SlotId, &Utf8Path)> =
-        claims.map(|(slot, claim)| (slot, Utf8Path::new(&claim.claimed_by))).collect();
+        claims.map(|(slot, claim)| (slot, claim.claimed_by.directory().unwrap_or(unknown))).collect();
     let shown = |(slot, path): &(SlotId, &Utf8Path)| {
         let alike = held.iter().filter(|(_, other)| other.file_name() == path.file_name()).count();
         let name = path
@@ -74,7 +71,7 @@ fn status(entry: &Entry, standing: Option<Standing>) -> String {
         _ if entry.pending.is_some() => "unfinished".to_owned(),
         Some(Standing::Orphaned) => "orphaned".to_owned(),
         Some(Standing::Expired) => "expired".to_owned(),
-        Some(Standing::Held) | None => printable(&entry.status),
+        Some(Standing::Held) | None => printable(&entry.status.to_string()),
     }
 }
 
@@ -126,7 +123,8 @@ fn slot_json(listed: &Listed) -> Map<String, Value> {
             Standing::Expired => "expired",
             Standing::Orphaned => "orphaned",
         };
-        object.insert("worktree".to_owned(), json!(Utf8Path::new(&claim.claimed_by).file_name()));
+        object
+            .insert("worktree".to_owned(), json!(claim.claimed_by.directory().and_then(Utf8Path::file_name)));
         object.insert("branch".to_owned(), json!(branch));
         object.insert("standing".to_owned(), json!(standing));
     }
@@ -139,9 +137,10 @@ fn url(port: Port) -> String {
 }
 
 /// The slot of a worktree, every port as a URL.
-pub fn status_text(listed: &Listed, dir: &Utf8Path, now: Time, paths: Paths<'_>) -> String {
+pub fn status_text(listed: &Listed, now: Time, paths: Paths<'_>) -> String {
     let Listed { slot, entry, standing, branch } = listed;
     let claim = entry.claim.as_ref();
+    let dir = Utf8Path::new(&entry.provisioned.infrastructure_path);
     let mut facts = vec![("files".to_owned(), paths.show(dir).into_string())];
     let mut fact =
         |name: &str, value: Option<String>| facts.extend(value.map(|value| (name.to_owned(), value)));

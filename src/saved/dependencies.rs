@@ -96,7 +96,7 @@ fn registered(slot: SlotId, action: &Action, options: &Options, observed: &Obser
         // Creating and restoring take nothing from the holder.
         let minds = action.changes_what_is_there() && !options.allowed.contains(&Flag::IncludeClaimed);
         let holder = claim.as_ref().filter(|_| minds);
-        found.extend(holder.map(|claim| ("held by".to_owned(), claim.claimed_by.clone())));
+        found.extend(holder.map(|claim| ("held by".to_owned(), claim.claimed_by.to_string())));
     }
     found
 }

@@ -1,84 +1,48 @@
-//! What plan and apply ask of the index of pools, and what apply notes in it.
+//! A pool among its neighbours in the index of pools: what plan and apply ask of it, and what apply notes in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::cli::PoolArgs;
-use crate::commands::say;
+use super::choice::PoolChoice;
+use super::collisions::{self, Collision, Neighbour};
+use super::index::{IndexEntry, Origin};
+use super::spec_file::Declared;
+use crate::claims::whereabouts::Following;
 use crate::fault::Fault;
 use crate::host;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
 use crate::host::root::Root;
 use crate::identifier::PortName;
-use crate::observe::registry;
+use crate::ledger::Ledger;
 use crate::port::Port;
 use crate::slot::SlotId;
-use crate::which::index;
-use crate::which::index::{Collision, Entry, Neighbour, Origin};
-use crate::which::spec_file::{self as pool, Declared};
 
-/// How a pool and its neighbours stand in the index.
-pub(crate) struct Listing {
+/// A pool and its neighbours, as the index has them.
+pub struct Neighbours {
     index: Option<Index>,
     /// The pool as it is declared.
-    entry: Entry,
+    entry: IndexEntry,
     /// What the index is to say of it.
-    note: Entry,
+    note: IndexEntry,
     /// Whether it does.
     is_noted: bool,
-    /// What it says of the others that are there.
+    /// The other pools that are there.
     others: Vec<Neighbour>,
-    /// Its files whose pools are gone, each with the pool's root.
+    /// Files of the index whose pools are gone, each with the pool's root.
     gone: Vec<(String, Utf8PathBuf)>,
-    /// What to tell whoever plans.
-    pub(crate) notices: Vec<String>,
+    /// What a person should know.
+    pub notices: Vec<String>,
 }
 
-/// Looks up a pool and its neighbours, says what there is to know of them, and refuses one that cannot be beside them.
-///
-/// # Errors
-/// [`Fault`] when the pool would use ports of others, or its spec declared another root before.
-pub(crate) fn check(
-    declared: &Declared,
-    root: &Utf8Path,
-    args: &PoolArgs,
-    invocation: &Invocation,
-) -> Result<Listing> {
-    let listing = Listing::look(declared, root, args, invocation);
-    for notice in &listing.notices {
-        say(&format!("warning: {notice}\n"))?;
-    }
-    if let Some(why) = listing.second_root() {
-        return Err(Fault::refused(why).into());
-    }
-    let collisions = listing.collisions();
-    if collisions.is_empty() {
-        return Ok(listing);
-    }
-    let shown =
-        collisions.iter().map(|collision| format!("\n  {}\n      {}", collision.message(), collision.help()));
-    let origin = &declared.origin;
-    Err(Fault::refused(format!(
-        "{origin} declares ports of other pools on this machine: give it these strides and bases, or change the other pool{}",
-        shown.collect::<String>()
-    ))
-    .into())
-}
-
-impl Listing {
-    /// Looks up a pool and its neighbours. What cannot be read is noticed, and does not stop anybody.
-    pub(crate) fn look(
-        declared: &Declared,
-        root: &Utf8Path,
-        args: &PoolArgs,
-        invocation: &Invocation,
-    ) -> Self {
-        let root_is_declared = pool::named_root(args).is_none();
-        let entry = Entry::new(root, root_is_declared, origin_of(declared), &declared.spec);
-        let mut listing = Self {
+impl Neighbours {
+    /// Looks up a pool and its neighbours. An entry that cannot be read is a notice, and stops nothing.
+    pub fn look(declared: &Declared, root: &Utf8Path, choice: &PoolChoice, invocation: &Invocation) -> Self {
+        let root_is_declared = choice.root().is_none();
+        let entry = IndexEntry::new(root, root_is_declared, origin_of(declared), &declared.spec);
+        let mut neighbours = Self {
             index: invocation.state.as_deref().map(Index::below),
             note: entry.clone(),
             entry,
@@ -87,30 +51,31 @@ impl Listing {
             gone: Vec::new(),
             notices: Vec::new(),
         };
-        match listing.index.as_ref().map(Index::files) {
+        match neighbours.index.as_ref().map(Index::files) {
             Some(Ok(files)) => {
                 for (name, text) in files {
-                    let entry = text
-                        .and_then(|text| Entry::parse(&name, &text).map_err(|corrupt| corrupt.to_string()));
-                    listing.take(name, entry);
+                    let entry = text.and_then(|text| {
+                        IndexEntry::parse(&name, &text).map_err(|corrupt| corrupt.to_string())
+                    });
+                    neighbours.take(name, entry);
                 }
             }
-            Some(Err(error)) => listing.notices.push(format!("other pools are not known: {error:#}")),
-            None => listing.notices.push(
+            Some(Err(error)) => neighbours.notices.push(format!("other pools are not known: {error:#}")),
+            None => neighbours.notices.push(
                 "other pools are not known: neither HOME nor XDG_STATE_HOME is an absolute path".to_owned(),
             ),
         }
-        listing
+        neighbours
     }
 
-    fn take(&mut self, name: String, entry: Result<Entry, String>) {
-        let is_own = name == Entry::file_name(self.entry.root());
+    fn take(&mut self, name: String, entry: Result<IndexEntry, String>) {
+        let is_own = name == IndexEntry::file_name(self.entry.root());
         match entry {
             Ok(entry) if is_own => self.compare(&entry),
             Ok(entry) => match registry_of(entry.root()) {
-                Found::Gone => self.gone.push((name, entry.root().to_owned())),
-                Found::Empty => {}
-                Found::Holds(ports) => {
+                Held::Gone => self.gone.push((name, entry.root().to_owned())),
+                Held::Empty => {}
+                Held::Slots(ports) => {
                     let held = ports.into_iter().flat_map(|(slot, ports)| {
                         ports.into_iter().map(move |(name, port)| (name, slot, port))
                     });
@@ -128,21 +93,41 @@ impl Listing {
         }
     }
 
+    /// Refuses a pool that cannot be beside its neighbours.
+    ///
+    /// # Errors
+    /// [`Fault`] when the pool would use ports of others, or its spec declared another root before.
+    pub fn check(&self, origin: &str) -> Result<(), Fault> {
+        if let Some(second_root) = self.second_root() {
+            return Err(second_root);
+        }
+        let collisions = self.collisions();
+        if collisions.is_empty() {
+            return Ok(());
+        }
+        let shown = collisions
+            .iter()
+            .map(|collision| format!("\n  {}\n      {}", collision.message(), collision.help()))
+            .collect::<String>();
+        Err(Fault::refused(format!("{origin} declares ports of other pools on this machine{shown}"))
+            .advise("give it these strides and bases, or change the other pool"))
+    }
+
     /// Compares the pool with what it was when it was last applied.
-    fn compare(&mut self, noted: &Entry) {
+    fn compare(&mut self, noted: &IndexEntry) {
         if noted.origin != self.entry.origin
-            && let Found::Holds(ports) = registry_of(noted.root())
+            && let Held::Slots(ports) = registry_of(noted.root())
         {
             let held: BTreeSet<SlotId> = ports.into_keys().collect();
             let surplus: BTreeSet<SlotId> = held.difference(&self.entry.slots).copied().collect();
             if !surplus.is_empty() {
                 self.notices.push(format!(
-                    "the pool was last applied from {}: slot(s) {} are not in {}",
+                    "the pool was last applied from {}: slots {} are not in {}",
                     noted.origin,
                     SlotId::list(&surplus),
                     self.entry.origin
                 ));
-                // While it has slots of another spec or branch, it is that one's.
+                // As long as it has slots of another spec or branch, the index names that one.
                 self.note.origin = noted.origin.clone();
             }
         }
@@ -150,39 +135,39 @@ impl Listing {
     }
 
     /// The ports that other pools have.
-    pub(crate) fn collisions(&self) -> Vec<Collision<'_>> {
-        index::collisions(&self.entry, &self.others)
+    pub fn collisions(&self) -> Vec<Collision<'_>> {
+        collisions::collisions(&self.entry, &self.others)
     }
 
-    /// What is wrong with a root that only the spec changed, if it did: the pool would be there twice.
-    pub(crate) fn second_root(&self) -> Option<String> {
-        let old = index::moved_from(&self.entry, &self.others).filter(|_| !self.has_registry())?;
+    /// That the spec changed the pool's root, if it did: an apply would make the pool a second time.
+    pub fn second_root(&self) -> Option<Fault> {
+        let old = collisions::moved_from(&self.entry, &self.others).filter(|_| !self.has_registry())?;
         let (origin, old, new) = (&old.origin, old.root.escape_debug(), self.entry.root.escape_debug());
-        Some(format!(
-            "{origin} changed the pool's root, and the pool is still in `{old}`: take it along with \
-             `mv '{old}' '{new}'` and apply again, stay with `--root '{old}'`, or remove it first with \
+        let what = format!("{origin} changed the pool's root, and the pool is still in `{old}`");
+        Some(Fault::refused(what).advise(format!(
+            "take it along with `mv '{old}' '{new}'` and apply again, stay with `--root '{old}'`, or remove it first with \
              `kinfra destroy --root '{old}'`"
-        ))
+        )))
     }
 
     fn has_registry(&self) -> bool {
-        !matches!(registry_of(self.entry.root()), Found::Gone)
+        !matches!(registry_of(self.entry.root()), Held::Gone)
     }
 
-    /// Whether the index does not say of a pool that is there what it is to say.
-    pub(crate) fn is_stale(&self) -> bool {
+    /// Whether the index lacks what it is to say of a pool that is there.
+    pub fn is_stale(&self) -> bool {
         self.index.is_some() && !self.is_noted && self.has_registry()
     }
 
-    /// Notes the pool in the index, if that does not say so yet, and drops what is gone.
+    /// Notes the pool in the index, if it is not noted yet, and drops pools that are gone.
     ///
     /// # Errors
     /// When it cannot be written: other projects would take the pool's ports.
-    pub(crate) fn save(&self) -> Result<()> {
+    pub fn save(&self) -> Result<()> {
         let Some(index) = self.index.as_ref().filter(|_| !self.is_noted) else { return Ok(()) };
         let gone = self.gone.iter().filter(|(_, root)| is_gone(root)).map(|(name, _)| name.as_str());
         let gone: Vec<&str> = gone.collect();
-        index.save(&Entry::file_name(self.entry.root()), &self.note.to_text()?, &gone).context(
+        index.save(&IndexEntry::file_name(self.entry.root()), &self.note.to_text()?, &gone).context(
             "the pool cannot be noted for the others on this machine, so nothing was applied: \
              mend that, or set XDG_STATE_HOME to a directory of yours",
         )
@@ -197,30 +182,30 @@ fn origin_of(declared: &Declared) -> Origin {
     Origin { spec, branch }
 }
 
-/// The registry of a pool in the index.
-enum Found {
+/// What the registry of a pool in the index holds.
+enum Held {
     /// There is none.
     Gone,
-    /// It has no slots, so no port is used.
+    /// It has no slots, so it uses no port.
     Empty,
-    /// It is there, with these slots and their ports; none where it cannot be read.
-    Holds(BTreeMap<SlotId, BTreeMap<PortName, Port>>),
+    /// It has these slots and ports; none where it cannot be read.
+    Slots(BTreeMap<SlotId, BTreeMap<PortName, Port>>),
 }
 
-fn registry_of(root: &Utf8Path) -> Found {
-    let Ok(root) = Root::open(root) else { return Found::Holds(BTreeMap::new()) };
-    match root.as_ref().map(registry) {
-        None | Some(Ok((_, None))) => Found::Gone,
-        Some(Ok((registry, Some(_)))) if registry.slots.is_empty() => Found::Empty,
-        Some(Ok((registry, Some(_)))) => {
-            let slots = registry.slots.into_iter();
-            Found::Holds(slots.map(|(slot, entry)| (slot, entry.provisioned.ports)).collect())
+fn registry_of(root: &Utf8Path) -> Held {
+    match Ledger::of(root).read(Following::Nobody) {
+        Ok(None) => Held::Gone,
+        Ok(Some(snapshot)) if snapshot.registry.slots.is_empty() => Held::Empty,
+        Ok(Some(snapshot)) => {
+            let slots = snapshot.registry.slots.into_iter();
+            Held::Slots(slots.map(|(slot, entry)| (slot, entry.provisioned.ports)).collect())
         }
-        Some(Err(_)) => Found::Holds(BTreeMap::new()),
+        Err(_) => Held::Slots(BTreeMap::new()),
     }
 }
 
-/// Whether a pool without a registry is no more: an apply notes its pool before it saves the first registry.
+/// Whether a pool without a registry is gone. An apply notes its pool before it saves the first registry: then the lock is
+/// held.
 fn is_gone(root: &Utf8Path) -> bool {
     match Root::open(root) {
         Ok(Some(root)) => matches!(root.lock_holder(), Ok(None)),

@@ -1,11 +1,11 @@
-//! What the verbs of the pool begin with: which spec, which templates, which root.
+//! The spec of a run: which `slots.toml`, which templates, which root.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::cli::{LockArgs, PoolArgs};
+use super::choice::{PoolChoice, absolute};
 use crate::desired::{self, File, Place, Pool, TemplateTexts};
 use crate::embedded;
 use crate::fault::Fault;
@@ -13,57 +13,57 @@ use crate::file::RelPath;
 use crate::host;
 use crate::host::fs::Dir;
 use crate::host::invocation::Invocation;
-use crate::host::lock::LockPolicy;
+use crate::names::{SPEC, TEMPLATES};
 use crate::registry::Provisioned;
-use crate::report::Paths;
+use crate::shown::Paths;
 use crate::slot::SlotId;
 use crate::spec::mistake::{self, Mistake, Source, SourceKind};
 use crate::spec::{FileSpec, Spec};
 
-/// The name of a spec.
-pub(crate) const SPEC: &str = "slots.toml";
-/// Where its templates are, beside it.
-const TEMPLATES: &str = "templates";
 /// The most that a spec or a template may be, in bytes.
 const LIMIT: u64 = 16 << 20;
 
 /// A spec, and where it was found.
 #[derive(Debug)]
-pub(crate) struct Declared {
-    pub(crate) spec: Spec,
-    /// How the output names the spec.
-    pub(crate) origin: String,
-    /// The spec's path; `None` for the embedded one.
-    pub(crate) path: Option<Utf8PathBuf>,
+pub struct Declared {
+    /// The spec.
+    pub spec: Spec,
+    /// How the output names it.
+    pub origin: String,
+    /// Its path; `None` for the embedded one.
+    pub path: Option<Utf8PathBuf>,
     source: Source,
     /// The directory of its templates; `None` for the embedded spec.
     templates: Option<Utf8PathBuf>,
 }
 
 /// Mistakes, each with the file it is in.
-pub(crate) type Mistakes = Vec<(Source, Mistake)>;
+pub type Mistakes = Vec<(Source, Mistake)>;
 
 /// Finds and reads the spec.
 ///
 /// # Errors
 /// [`Fault`] with every mistake in it.
-pub(crate) fn declared(args: &PoolArgs, invocation: &Invocation) -> Result<Declared> {
-    read(args, invocation)?.map_err(|mistakes| fault(&mistakes).into())
+pub fn declared(choice: &PoolChoice, invocation: &Invocation) -> Result<Declared> {
+    read(choice, invocation)?.map_err(|mistakes| fault(&mistakes).into())
 }
 
 /// [`declared`], with every mistake by itself.
-pub(crate) fn read(args: &PoolArgs, invocation: &Invocation) -> Result<Result<Declared, Mistakes>> {
-    Ok(parse(find_spec(args, invocation)?, invocation))
+///
+/// # Errors
+/// What keeps the spec from being found or read.
+pub fn read(choice: &PoolChoice, invocation: &Invocation) -> Result<Result<Declared, Mistakes>> {
+    Ok(parse(find(choice, invocation)?, invocation))
 }
 
-/// Reads the spec of a saved plan again; `None` is the embedded one.
+/// Reads the spec of a saved plan, or of the index, again; `None` is the embedded one.
 ///
 /// # Errors
 /// [`Fault`] with every mistake in it, or when it is not there any more.
-pub(crate) fn read_again(path: Option<&Utf8Path>, invocation: &Invocation) -> Result<Declared> {
+pub fn read_again(path: Option<&Utf8Path>, invocation: &Invocation) -> Result<Declared> {
     let read = |path: &Utf8Path| {
         let gone = || Fault::refused(format!("the plan is stale: its spec `{path}` is not there any more"));
-        Ok::<_, Error>((path.to_owned(), read_spec(path)?.ok_or_else(gone)?))
+        Ok::<_, Error>((path.to_owned(), text_of(path)?.ok_or_else(gone)?))
     };
     parse(path.map(read).transpose()?, invocation).map_err(|mistakes| fault(&mistakes).into())
 }
@@ -72,21 +72,21 @@ pub(crate) fn read_again(path: Option<&Utf8Path>, invocation: &Invocation) -> Re
 ///
 /// # Errors
 /// What keeps it from being read.
-pub(crate) fn has_spec(args: &PoolArgs, invocation: &Invocation) -> Result<bool> {
-    find_spec(args, invocation).map(|found| found.is_some())
+pub fn is_on_disk(choice: &PoolChoice, invocation: &Invocation) -> Result<bool> {
+    find(choice, invocation).map(|found| found.is_some())
 }
 
 /// How the output names a spec.
-pub(crate) fn origin(path: Option<&Utf8Path>, invocation: &Invocation) -> String {
+pub fn origin(path: Option<&Utf8Path>, invocation: &Invocation) -> String {
     let paths = Paths { home: invocation.home.as_deref() };
     path.map_or_else(|| format!("the embedded {SPEC}"), |path| paths.show(path).into_string())
 }
 
 /// Reads a spec, given with its path; none is the embedded one.
-pub(crate) fn parse(
-    found: Option<(Utf8PathBuf, String)>,
-    invocation: &Invocation,
-) -> Result<Declared, Mistakes> {
+///
+/// # Errors
+/// Every mistake in it.
+pub fn parse(found: Option<(Utf8PathBuf, String)>, invocation: &Invocation) -> Result<Declared, Mistakes> {
     let (path, text) = found.unzip();
     let origin = origin(path.as_deref(), invocation);
     let templates = path.as_ref().map(|path| path.with_file_name(TEMPLATES));
@@ -107,14 +107,13 @@ impl Declared {
     ///
     /// # Errors
     /// [`Fault`] with what keeps it from being one.
-    pub(crate) fn root(&self, args: &PoolArgs, invocation: &Invocation) -> Result<Utf8PathBuf> {
-        let root = match named_root(args) {
-            Some(root) => given(root, invocation)?,
+    pub fn root(&self, choice: &PoolChoice, invocation: &Invocation) -> Result<Utf8PathBuf> {
+        let root = match choice.root() {
+            Some(root) => absolute(root, invocation)?,
             None => self.spec.root.resolve(invocation.home.as_deref()).ok_or_else(|| {
                 let root = self.spec.root.as_str();
-                Fault::usage(format!(
-                    "root `{root}` needs HOME, which is not set to an absolute path: set it, or give an absolute --root"
-                ))
+                Fault::usage(format!("root `{root}` needs HOME, which is not set to an absolute path"))
+                    .advise("set HOME, or give an absolute --root")
             })?,
         };
         host::root::resolve(&root)
@@ -124,12 +123,15 @@ impl Declared {
     ///
     /// # Errors
     /// [`Fault`] with every mistake in the templates, or with what keeps the root from being one.
-    pub(crate) fn pool(&self, args: &PoolArgs, invocation: &Invocation) -> Result<Pool> {
-        self.pool_in(&self.root(args, invocation)?, invocation).map_err(|mistakes| fault(&mistakes).into())
+    pub fn pool(&self, choice: &PoolChoice, invocation: &Invocation) -> Result<Pool> {
+        self.pool_in(&self.root(choice, invocation)?, invocation).map_err(|mistakes| fault(&mistakes).into())
     }
 
     /// [`Declared::pool`] in a root, with every mistake by itself.
-    pub(crate) fn pool_in(&self, root: &Utf8Path, invocation: &Invocation) -> Result<Pool, Mistakes> {
+    ///
+    /// # Errors
+    /// Every mistake in the templates.
+    pub fn pool_in(&self, root: &Utf8Path, invocation: &Invocation) -> Result<Pool, Mistakes> {
         let place = Place { root, home: invocation.home.as_deref() };
         let texts = self.template_texts(self.spec.files.iter().chain(&self.spec.claim));
         desired::resolve(&self.spec, &self.source, &texts, place)
@@ -139,7 +141,7 @@ impl Declared {
     ///
     /// # Errors
     /// [`Fault`] with every mistake in their templates.
-    pub(crate) fn claim_files(
+    pub fn claim_files(
         &self,
         root: &Utf8Path,
         slot: (SlotId, &Provisioned),
@@ -172,33 +174,6 @@ impl Declared {
     }
 }
 
-/// The root that a flag or the environment names.
-pub(crate) fn named_root(args: &PoolArgs) -> Option<&Utf8Path> {
-    args.root.as_deref().filter(|root| !root.as_str().is_empty())
-}
-
-/// The spec that a flag or the environment names.
-pub(crate) fn named_spec(args: &PoolArgs) -> Option<&Utf8Path> {
-    args.spec.as_deref().filter(|spec| !spec.as_str().is_empty())
-}
-
-/// The absolute path of one that the user gave, in a flag or the environment, where no shell expands `~/`.
-pub(crate) fn given(path: &Utf8Path, invocation: &Invocation) -> Result<Utf8PathBuf> {
-    if path.as_str().chars().any(char::is_control) {
-        let shown = path.as_str().escape_debug();
-        return Err(Fault::usage(format!("`{shown}` has a control character")).into());
-    }
-    match path.strip_prefix("~") {
-        Err(_) => Ok(invocation.here.join(path)),
-        Ok(below) => match &invocation.home {
-            Some(home) => Ok(home.join(below)),
-            None => {
-                Err(Fault::usage(format!("`{path}` needs HOME, which is not set to an absolute path")).into())
-            }
-        },
-    }
-}
-
 /// The text of a template, or why there is none.
 fn read_template(path: &Utf8Path) -> Result<String, String> {
     let bytes = host::fs::read_named(path, LIMIT).map_err(|error| format!("cannot be read: {error}"))?;
@@ -206,12 +181,12 @@ fn read_template(path: &Utf8Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
 }
 
-/// The spec on disk, if there is one: named, or here, or in a parent within the repository.
-fn find_spec(args: &PoolArgs, invocation: &Invocation) -> Result<Option<(Utf8PathBuf, String)>> {
-    if let Some(named) = named_spec(args) {
-        let path = given(named, invocation)?;
+/// The spec on disk, if there is one: the named one, or `slots.toml` here or in a parent within the repository.
+fn find(choice: &PoolChoice, invocation: &Invocation) -> Result<Option<(Utf8PathBuf, String)>> {
+    if let Some(named) = choice.spec() {
+        let path = absolute(named, invocation)?;
         let missing = || Fault::spec(format!("spec `{named}`, from --spec or KINFRA_SPEC, does not exist"));
-        let text = read_spec(&path)?.ok_or_else(missing)?;
+        let text = text_of(&path)?.ok_or_else(missing)?;
         return Ok(Some((path, text)));
     }
     let here = invocation.here.as_path();
@@ -219,10 +194,10 @@ fn find_spec(args: &PoolArgs, invocation: &Invocation) -> Result<Option<(Utf8Pat
     let candidates = here.ancestors().take_while(|dir| dir.starts_with(top));
     for dir in candidates {
         let path = dir.join(SPEC);
-        if let Some(text) = read_spec(&path)? {
+        if let Some(text) = text_of(&path)? {
             return Ok(Some((path, text)));
         }
-        // The embedded pool instead of a declared one would be a surprise.
+        // The embedded pool in place of a declared one would be a surprise.
         if Dir::open(dir).is_ok_and(|dir| dir.has(SPEC).unwrap_or(false)) {
             return Err(Fault::spec(format!("spec `{path}` is a symbolic link to nothing")).into());
         }
@@ -230,7 +205,7 @@ fn find_spec(args: &PoolArgs, invocation: &Invocation) -> Result<Option<(Utf8Pat
     Ok(None)
 }
 
-fn read_spec(path: &Utf8Path) -> Result<Option<String>> {
+fn text_of(path: &Utf8Path) -> Result<Option<String>> {
     let bytes = host::fs::read_named(path, LIMIT);
     let bytes = bytes.map_err(|error| Fault::spec(format!("spec `{path}` cannot be read: {error}")))?;
     let Some(bytes) = bytes else { return Ok(None) };
@@ -240,9 +215,4 @@ fn read_spec(path: &Utf8Path) -> Result<Option<String>> {
         Fault::spec(format!("spec `{path}` is not text: line {line} has a byte that is not UTF-8"))
     })?;
     Ok(Some(text))
-}
-
-/// The flags of the lock as a policy; `command` is what others are told of the holder.
-pub(crate) fn lock_policy<'a>(args: &LockArgs, command: &'a str) -> LockPolicy<'a> {
-    LockPolicy { patience: args.lock_timeout, command, network: args.unsafe_no_lock, interrupt: None }
 }

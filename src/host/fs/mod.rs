@@ -40,6 +40,19 @@ pub enum Found<T> {
     Other(Obstacle),
 }
 
+/// What tells a version of a file from the next without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    modified: (u64, u64),
+}
+
+/// Systems give these numbers different types.
+fn number(number: impl TryInto<u64>) -> u64 {
+    number.try_into().unwrap_or_default()
+}
+
 /// A regular file as found.
 #[derive(Debug)]
 pub struct Content {
@@ -224,6 +237,16 @@ impl Dir {
             Err(Errno::NOENT) => Ok(false),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// What tells this version of a file from the next; `None` if nothing is there.
+    pub fn stamp(&self, name: &str) -> Option<Stamp> {
+        let stat = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some(Stamp {
+            file: (number(stat.st_dev), number(stat.st_ino)),
+            size: number(stat.st_size),
+            modified: (number(stat.st_mtime), number(stat.st_mtime_nsec)),
+        })
     }
 
     /// Whether two names, each in its directory, are one file.

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Error, Result, anyhow};
 use camino::Utf8Path;
 
-use super::{BACKUP, LOCK, REGISTRY, REGISTRY_LIMIT, Root};
+use super::{BACKUP, LOCK, REGISTRY, REGISTRY_LIMIT, RegistryText, Root};
 use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::file::FileMode;
@@ -56,12 +56,25 @@ impl LockedRoot {
         Staging::new(&self.root.dir, &self.temporary)
     }
 
-    /// Replaces the registry and its backup, durably and each atomically. `read` is the text that the new one was made
-    /// from.
+    /// [`LockedRoot::save`] of a registry that was read as text.
     ///
     /// # Errors
-    /// [`Fault`] when the registry on disk is no longer the one that was read: another program's write is not lost.
+    /// As [`LockedRoot::save`].
     pub fn save_registry(&self, read: Option<&str>, new: &str) -> Result<()> {
+        let read = match (read, self.root.read_registry()?) {
+            (None, None) => None,
+            (Some(read), Some(now)) if now.text == read => Some(now),
+            _ => return Err(self.was_changed()),
+        };
+        self.save(read.as_ref(), new).map(drop)
+    }
+
+    /// Replaces the registry and its backup, durably and each atomically. `read` is what the new one was made from. Gives
+    /// the registry as it is then.
+    ///
+    /// # Errors
+    /// [`Fault`] when the registry on disk is no longer the one that was read: another program's save is not lost.
+    pub fn save(&self, read: Option<&RegistryText>, new: &str) -> Result<RegistryText> {
         if u64::try_from(new.len()).unwrap_or(u64::MAX) > REGISTRY_LIMIT {
             let (path, limit) = (self.root.registry_path(), REGISTRY_LIMIT >> 20);
             return Err(anyhow!("`{path}` would be larger than {limit} MiB, so it was not saved"));
@@ -70,10 +83,10 @@ impl LockedRoot {
         self.stage_state(REGISTRY, new)?;
         self.stage_state(BACKUP, new)?;
         self.check_lock()?;
-        if self.root.registry()?.as_deref() != read {
+        if self.dir().stamp(REGISTRY) != read.and_then(|read| read.stamp) {
             return Err(self.was_changed());
         }
-        let told = match read {
+        let marker = match read {
             None => {
                 if !self.temporary.rename_new(REGISTRY, self.dir(), REGISTRY)? {
                     return Err(self.was_changed());
@@ -82,13 +95,14 @@ impl LockedRoot {
                 self.dir().sync()?;
                 None
             }
-            Some(old) => self.exchange_registry(old)?,
+            Some(old) => self.exchange_registry(&old.text)?,
         };
         self.temporary.rename_over(BACKUP, self.dir(), BACKUP)?;
         self.dir().sync()?;
-        // What was replaced, and the name that told of it.
+        // What was replaced, and the marker.
         self.temporary.remove_file(REGISTRY)?;
-        told.map_or(Ok(()), |replaces| self.temporary.remove_file(&replaces))
+        marker.map_or(Ok(()), |marker| self.temporary.remove_file(&marker))?;
+        Ok(RegistryText { text: new.to_owned(), stamp: self.dir().stamp(REGISTRY) })
     }
 
     /// Puts the staged registry in the place of `old`. What comes out is what was there, whoever put it there since it was
@@ -103,6 +117,9 @@ impl LockedRoot {
         }
         if !exchanged? {
             // Where names cannot be exchanged, a program that saves just now is not noticed.
+            if self.root.registry()?.as_deref() != Some(old) {
+                return Err(self.was_changed());
+            }
             return self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY).map(|()| None);
         }
         if self.give_back(&replaces)? { Err(self.was_changed()) } else { Ok(Some(replaces)) }

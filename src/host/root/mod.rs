@@ -5,7 +5,7 @@ use std::io;
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::fs::{self, Dir, Found};
+use super::fs::{self, Dir, Found, Stamp};
 use super::lock::{Lock, LockPolicy};
 use crate::fault::Fault;
 use crate::file::Obstacle;
@@ -25,6 +25,14 @@ pub const LOCK: &str = super::lock::NAME;
 pub const TEMPORARY: &str = ".tmp";
 /// The most that a registry may be, in bytes.
 const REGISTRY_LIMIT: u64 = 64 << 20;
+
+/// The registry as it was read, and what tells whether another program has saved it since.
+#[derive(Debug, Clone)]
+pub struct RegistryText {
+    /// Its text.
+    pub text: String,
+    stamp: Option<Stamp>,
+}
 
 /// A pool's root that exists.
 #[derive(Debug)]
@@ -116,6 +124,15 @@ impl Root {
             return Ok(root);
         }
         Ok(Self { dir: Dir::make(path)? })
+    }
+
+    /// The registry as it is now; `None` if this root never had one.
+    ///
+    /// # Errors
+    /// As [`Root::registry`].
+    pub fn read_registry(&self) -> Result<Option<RegistryText>> {
+        let text = self.registry()?;
+        Ok(text.map(|text| RegistryText { text, stamp: self.dir.stamp(REGISTRY) }))
     }
 
     /// The text of the registry; `None` if this root never had one.

@@ -1,0 +1,43 @@
+//! The slots of a pool, each with what is seen of its holder. Starts no process.
+
+use camino::Utf8Path;
+
+use super::standing::{Standing, standing};
+use super::whereabouts::whereabouts;
+use crate::host;
+use crate::ledger::Snapshot;
+use crate::registry::Entry;
+use crate::slot::SlotId;
+use crate::time::Time;
+
+/// A registered slot, and what is seen of its holder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// The slot.
+    pub slot: SlotId,
+    /// What the registry says of it, with its directory as it is now.
+    pub entry: Entry,
+    /// How its claim stands, if it is claimed.
+    pub standing: Option<Standing>,
+    /// The branch that its holder has checked out, if it has one.
+    pub branch: Option<String>,
+}
+
+impl Listed {
+    /// Looks at the holder of a slot in a root. The root may have moved since the entry was written.
+    pub fn of(slot: SlotId, mut entry: Entry, root: &Utf8Path, now: Time) -> Self {
+        entry.provisioned.infrastructure_path = root.join(slot.directory()).into_string();
+        let claim = entry.claim.as_ref();
+        let standing = claim.map(|claim| standing(claim, now, whereabouts(claim)));
+        let holder = claim.and_then(|claim| claim.claimed_by.directory());
+        let branch = holder.filter(|holder| host::fs::is_directory(holder)).and_then(host::git::branch_of);
+        Self { slot, entry, standing, branch }
+    }
+}
+
+/// The slots of a pool as it was at one moment.
+pub fn list(snapshot: Snapshot, now: Time) -> Vec<Listed> {
+    let root = snapshot.root.path();
+    let slots = snapshot.registry.slots.into_iter();
+    slots.map(|(slot, entry)| Listed::of(slot, entry, root, now)).collect()
+}

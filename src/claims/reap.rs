@@ -1,0 +1,126 @@
+//! Reaping: ending the claims whose lease has run out or whose worktree is gone.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Error, Result, anyhow};
+use camino::Utf8PathBuf;
+
+use super::files::HolderDir;
+use super::lease;
+use super::release::give_back;
+use super::standing::Reaping;
+use super::whereabouts::{Following, whereabouts};
+use crate::fault::Fault;
+use crate::host;
+use crate::host::lock::LockPolicy;
+use crate::ledger::{Ledger, Snapshot};
+use crate::slot::SlotId;
+use crate::which::by_worktree::FoundPool;
+
+/// What a reap would do.
+#[derive(Debug)]
+pub struct Proposal {
+    /// The claims that would end, and those in doubt.
+    pub reaping: Reaping,
+    seen: Snapshot,
+    ledger: Ledger,
+}
+
+/// What a reap did.
+#[derive(Debug, Default)]
+pub struct Reaped {
+    /// The claims that ended.
+    pub reaping: Reaping,
+    /// Files of the claims that stay, because they were changed.
+    pub left: Vec<Utf8PathBuf>,
+    /// Slots that could not be released, and why. They keep no other.
+    pub kept: BTreeMap<SlotId, Error>,
+}
+
+/// Judges every claim by the time and by what became of its holder's directory.
+///
+/// # Errors
+/// [`Fault`] when there is no pool, or its registry cannot be read.
+pub fn look(pool: &mut FoundPool) -> Result<Proposal> {
+    let seen = pool.applied(Following::Everyone)?;
+    let reaping = Reaping::of(&seen.registry, host::clock::now(), whereabouts);
+    Ok(Proposal { reaping, seen, ledger: pool.ledger() })
+}
+
+impl Reaped {
+    /// How a run ends that could not release some slots.
+    ///
+    /// # Errors
+    /// Why each of them stays.
+    pub fn end(self) -> Result<()> {
+        let mut kept = self.kept.into_values();
+        let Some(first) = kept.next() else { return Ok(()) };
+        let others: String = kept.map(|error| format!("\n{error:#}")).collect();
+        if others.is_empty() { Err(first) } else { Err(anyhow!("{first:#}{others}")) }
+    }
+}
+
+impl Proposal {
+    /// Whether an earlier run that was cut short left something to put in order.
+    ///
+    /// # Errors
+    /// When the root cannot be looked at.
+    pub fn is_untidy(&self) -> Result<bool> {
+        self.seen.root.is_untidy()
+    }
+
+    /// How a run ends that did all it could.
+    ///
+    /// # Errors
+    /// When a directory could not be looked at.
+    pub fn end(&self) -> Result<()> {
+        if self.reaping.has_unreadable() {
+            return Err(anyhow!("a directory cannot be looked at").context(
+                Fault {
+                    exit: crate::fault::Exit::Failed,
+                    ..Fault::refused("not every claim could be judged")
+                }
+                .advise("mend that and run again, or release its slot by force"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Ends the claims that were shown. A claim that was renewed, made anew or released since is left alone, and so is one whose
+    /// worktree came back.
+    ///
+    /// # Errors
+    /// [`Fault`] when none of them is left, or the lock is not obtained.
+    pub fn carry_out(&self, policy: &LockPolicy<'_>) -> Result<Reaped> {
+        let shown = &self.reaping;
+        let again = Reaping::of(&self.seen.registry, host::clock::now(), whereabouts).within(shown);
+        let holders: BTreeMap<SlotId, Result<HolderDir>> =
+            again.ends.iter().map(|(slot, (claim, _))| (*slot, HolderDir::of(claim))).collect();
+        self.ledger.transact(&self.seen, policy, |transaction| {
+            let mut reaped = Reaped {
+                reaping: again.still_in(&transaction.registry, host::clock::now()),
+                ..Reaped::default()
+            };
+            if shown.ends.is_empty() {
+                return Ok(reaped);
+            }
+            if reaped.reaping.ends.is_empty() {
+                let what = "the claims changed meanwhile: nothing was released";
+                return Err(Fault::refused(what).advise("run again").into());
+            }
+            let Reaped { reaping, left, kept } = &mut reaped;
+            reaping.ends.retain(|slot, (claim, _)| {
+                let holder = holders.get(slot).and_then(|holder| holder.as_ref().ok());
+                match give_back(transaction.locked(), *slot, claim, holder) {
+                    Ok(files) => left.extend(files),
+                    Err(error) => drop(kept.insert(*slot, error)),
+                }
+                !kept.contains_key(slot)
+            });
+            for slot in reaping.ends.keys() {
+                lease::end(&mut transaction.registry, *slot);
+            }
+            Ok(reaped)
+        })
+    }
+}

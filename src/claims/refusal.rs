@@ -1,0 +1,154 @@
+//! Why a slot is not given, released or renewed, in words.
+
+use camino::Utf8Path;
+
+use super::fitness::Unfit;
+use super::lease::{Denied, NotYours};
+use super::standing::Standing;
+use crate::fault::Fault;
+use crate::registry::{Claim, Holder, Registry};
+use crate::shown::printable;
+use crate::slot::SlotId;
+use crate::time::Time;
+
+/// What a refusal tells of the pool.
+pub struct Scene<'a> {
+    /// The worktree that asked.
+    pub worktree: &'a Utf8Path,
+    /// The pool's registry.
+    pub registry: &'a Registry,
+    /// How many waiters are ahead, and the holder that the next slot is for.
+    pub next: Option<(usize, String)>,
+}
+
+/// Why a worktree gets no slot. `unfit` says what is wrong with a free slot, `standing` how a claim stands.
+pub fn denied(
+    denied: &Denied,
+    scene: &Scene<'_>,
+    unfit: impl Fn(SlotId) -> Option<Unfit>,
+    standing: impl Fn(&Claim) -> Standing,
+) -> Fault {
+    let Scene { worktree, registry, next } = scene;
+    match denied {
+        Denied::Full => Fault::no_slot(format!("no slot is free{}", every_slot(registry, unfit, standing))),
+        Denied::Queued => {
+            let (count, next) = next.clone().unwrap_or_default();
+            let (next, slots) = (printable(&next), every_slot(registry, unfit, standing));
+            let what = format!("{count} waited before, and it is the turn of `{next}`{slots}");
+            Fault::no_slot(what).advise("`kinfra claim --wait` queues")
+        }
+        Denied::NoSuchSlot(slot) => no_such_slot(*slot),
+        Denied::NoSuchProfile(profile) => {
+            Fault::no_slot(format!("the pool has no slot of profile {profile} or larger"))
+                .advise("`kinfra slots` lists them")
+        }
+        Denied::Taken(slot) => Fault::refused(format!("slot {slot} is {}", held_in(registry, *slot))),
+        Denied::HoldsAnother(slot) => {
+            Fault::refused(format!("`{}` holds slot {slot} already", printable(worktree.as_str())))
+                .advise("run `kinfra release` there first")
+        }
+        Denied::Unfit(slot) => {
+            let (why, advice) = why(*slot, unfit(*slot));
+            let fault = Fault::refused(format!("slot {slot} cannot be claimed: {why}"));
+            advice.map_or(fault.clone(), |advice| fault.advise(advice))
+        }
+    }
+}
+
+/// A line for each slot: who holds it since when, or why it cannot be claimed.
+fn every_slot(
+    registry: &Registry,
+    unfit: impl Fn(SlotId) -> Option<Unfit>,
+    standing: impl Fn(&Claim) -> Standing,
+) -> String {
+    let lines = registry.slots.iter().map(|(slot, entry)| match &entry.claim {
+        Some(claim) => {
+            let over = match standing(claim) {
+                Standing::Held => "",
+                Standing::Expired => ", and its lease has run out: `kinfra reap` releases it",
+                Standing::Orphaned => ", which is gone: `kinfra reap` releases it",
+            };
+            format!("\n  slot {slot} is {}{over}", held(claim))
+        }
+        None => match unfit(*slot) {
+            unfit @ Some(_) => {
+                let (why, advice) = why(*slot, unfit);
+                let advice = advice.map_or_else(String::new, |advice| format!(": {advice}"));
+                format!("\n  slot {slot} is free, but {why}{advice}")
+            }
+            None => format!("\n  slot {slot} is free"),
+        },
+    });
+    lines.collect()
+}
+
+/// Why a free slot is not fit for use, and what to do about it.
+pub fn why(slot: SlotId, unfit: Option<Unfit>) -> (String, Option<String>) {
+    let see_plan = || Some("see `kinfra plan`".to_owned());
+    match unfit {
+        Some(Unfit::Unfinished) => {
+            ("an apply was cut short in it".to_owned(), Some("run `kinfra apply`".to_owned()))
+        }
+        Some(Unfit::Foreign) => ("kinfra did not write its files".to_owned(), see_plan()),
+        Some(Unfit::Lacks(path)) => (format!("its {path} is not there"), see_plan()),
+        Some(Unfit::Busy { name, port, by }) => {
+            let by =
+                by.map_or_else(String::new, |(id, name)| format!(" by process {id} ({})", printable(&name)));
+            (format!("its port {port} ({}) is in use{by}", name.as_str().to_uppercase()), None)
+        }
+        Some(Unfit::Obstructed(path)) => {
+            (format!("its {path} is not a file"), Some("move it away".to_owned()))
+        }
+        Some(Unfit::Edited(path)) => {
+            let advice = format!("`kinfra claim --slot {slot}` takes it as it is");
+            (format!("its {path} was edited by hand"), Some(advice))
+        }
+        None => ("its files changed just now".to_owned(), Some("run again".to_owned())),
+    }
+}
+
+/// Why a claim is neither released nor renewed.
+pub fn not_yours(why: &NotYours, registry: &Registry) -> Fault {
+    match why {
+        NotYours::NoSuchSlot(slot) => no_such_slot(*slot),
+        NotYours::HeldBy(slot) => {
+            let claim = registry.slots.get(slot).and_then(|entry| entry.claim.as_ref());
+            let is_unknown = claim.is_some_and(|claim| claim.claimed_by == Holder::Unknown);
+            let there = if is_unknown { "" } else { "run `kinfra release` there, or " };
+            Fault::refused(format!("slot {slot} is {}", held_in(registry, *slot)))
+                .advise(format!("{there}`kinfra release {slot} --force` once it is no longer used"))
+        }
+        NotYours::Over(id, slot) => {
+            let now = slot.map_or_else(
+                || "no slot is held under it".to_owned(),
+                |slot| format!("slot {slot} is {}", held_in(registry, slot)),
+            );
+            Fault::refused(format!("the claim {id} is over, {now}: nothing was changed"))
+        }
+    }
+}
+
+/// That a worktree has no slot.
+pub fn holds_none(worktree: &Utf8Path) -> Fault {
+    Fault::no_slot(format!("`{}` holds no slot", printable(worktree.as_str())))
+        .advise("`kinfra claim` takes one")
+}
+
+fn no_such_slot(slot: SlotId) -> Fault {
+    Fault::no_slot(format!("the pool has no slot {slot}")).advise("`kinfra slots` lists them")
+}
+
+/// Who holds a slot, as the registry has it.
+fn held_in(registry: &Registry, slot: SlotId) -> String {
+    let claim = registry.slots.get(&slot).and_then(|entry| entry.claim.as_ref());
+    claim.map_or_else(|| "free".to_owned(), held)
+}
+
+/// Who holds a slot, since when: "held by /home/me/tree since 2026-03-01 17:22 UTC".
+pub fn held(claim: &Claim) -> String {
+    let since = claim.claimed_at.as_ref().map_or_else(String::new, |at| {
+        format!(" since {}", Time::parse(at).map_or_else(|_| printable(at), Time::to_the_minute))
+    });
+    let note = claim.note.as_ref().map_or_else(String::new, |note| format!(" ({})", printable(note)));
+    format!("held by {}{note}{since}", printable(&claim.claimed_by.to_string()))
+}

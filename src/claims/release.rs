@@ -1,0 +1,122 @@
+//! Releasing a slot: the claim ends, and what it wrote is taken back.
+
+use anyhow::{Error, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::files::{HolderDir, Site};
+use super::lease;
+use super::refusal::not_yours;
+use super::whereabouts::{Following, noted_path};
+use crate::fault::Fault;
+use crate::host::lock::LockPolicy;
+use crate::host::root::LockedRoot;
+use crate::ledger::Snapshot;
+use crate::registry::{Claim, ClaimId};
+use crate::slot::SlotId;
+use crate::which::by_worktree::FoundPool;
+
+/// What to release.
+#[derive(Debug)]
+pub struct ReleaseRequest {
+    /// The worktree that asks.
+    pub worktree: Utf8PathBuf,
+    /// The slot, if one was named; else the one that the worktree holds.
+    pub slot: Option<SlotId>,
+    /// The id that the claim must have.
+    pub claim_id: Option<ClaimId>,
+    /// Whether another's claim may be ended.
+    pub force: bool,
+}
+
+/// What became of a release.
+#[derive(Debug, Default)]
+pub struct Released {
+    /// The slot and the claim that ended; `None` where there was none.
+    pub claim: Option<(SlotId, Claim)>,
+    /// Files of the claim that stay, because they were changed.
+    pub left: Vec<Utf8PathBuf>,
+    /// Why files of the claim stay that should have gone; only where the release was forced.
+    pub stuck: Option<Error>,
+    /// That there is no pool, where nothing was named: then there is nothing to give back.
+    pub no_pool: Option<Fault>,
+}
+
+/// Releases a slot.
+///
+/// # Errors
+/// [`Fault`] when another worktree holds it, when there is no such slot or pool, or when the lock is not obtained.
+pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPolicy<'_>) -> Result<Released> {
+    let ReleaseRequest { worktree, slot, claim_id, force } = request;
+    let Some(seen) = pool.look(Following::Of(worktree))? else {
+        return if slot.is_some() || claim_id.is_some() {
+            Err(pool.missing().into())
+        } else {
+            Ok(Released { no_pool: Some(pool.missing()), ..Released::default() })
+        };
+    };
+    let path = noted_path(&seen.registry, worktree);
+    let holder = open_holder(&seen, request, &path)?;
+    pool.ledger().transact(&seen, policy, |transaction| {
+        let registry = &mut transaction.registry;
+        let claim = lease::release(registry, &path, *slot, *claim_id, *force);
+        let claim = claim.map_err(|why| not_yours(&why, registry))?;
+        let mut released = Released { claim, ..Released::default() };
+        match &released.claim {
+            Some((slot, claim)) => match give_back(transaction.locked(), *slot, claim, holder.as_ref()) {
+                Ok(left) => released.left = left,
+                Err(error) if *force => released.stuck = Some(error),
+                Err(error) => return Err(error),
+            },
+            None if slot.is_none() && claim_id.is_none() => {
+                HolderDir::open(worktree)?.tidy(transaction.locked().root().path())?;
+            }
+            None => {}
+        }
+        Ok(released)
+    })
+}
+
+/// The directory of the holder whose claim is going to end, opened before the lock is taken.
+fn open_holder(seen: &Snapshot, request: &ReleaseRequest, path: &Utf8Path) -> Result<Option<HolderDir>> {
+    let mut registry = seen.registry.clone();
+    let ReleaseRequest { slot, claim_id, force, .. } = request;
+    match lease::release(&mut registry, path, *slot, *claim_id, *force) {
+        Ok(Some((slot, claim))) => match HolderDir::of(&claim) {
+            Ok(holder) => Ok(Some(holder)),
+            // What cannot be opened stays, and the release says so.
+            Err(_) if *force => Ok(None),
+            Err(error) => Err(stays_claimed(error, slot)),
+        },
+        Ok(None) | Err(_) => Ok(None),
+    }
+}
+
+/// Takes back what a claim wrote, before the registry says that the slot is free. Every claim that ends, by release or by
+/// reap, comes by here. `holder` is its directory, opened before. Gives the files that stay because they were changed.
+///
+/// # Errors
+/// What keeps the files from being taken back: the slot stays claimed.
+pub fn give_back(
+    locked: &LockedRoot,
+    slot: SlotId,
+    claim: &Claim,
+    holder: Option<&HolderDir>,
+) -> Result<Vec<Utf8PathBuf>> {
+    let opened;
+    let holder = match holder.filter(|holder| holder.is_of(claim)) {
+        Some(holder) => holder,
+        // The claim changed since it was looked at.
+        None => {
+            opened = HolderDir::of(claim).map_err(|error| stays_claimed(error, slot))?;
+            &opened
+        }
+    };
+    Site { root: locked, slot, holder }.take_back(claim).map_err(|error| stays_claimed(error, slot))
+}
+
+fn stays_claimed(error: Error, slot: SlotId) -> Error {
+    let advice = format!("mend this, or `kinfra release {slot} --force` leaves its files");
+    let fault =
+        Fault { exit: crate::fault::exit_of(&error), ..Fault::refused(format!("slot {slot} stays claimed")) };
+    error.context(fault.advise(advice))
+}

@@ -1,0 +1,38 @@
+//! Renewing a lease.
+
+use anyhow::Result;
+use camino::Utf8Path;
+
+use super::lease;
+use super::refusal::{holds_none, not_yours};
+use super::whereabouts::{Following, noted_path};
+use crate::host;
+use crate::host::lock::LockPolicy;
+use crate::registry::{Claim, ClaimId};
+use crate::slot::SlotId;
+use crate::time::Span;
+use crate::which::by_worktree::FoundPool;
+
+/// Renews the claim with this id, else the one that the worktree holds, and gives it as it is then. `length` is a new length
+/// for its lease. Nothing is written where nothing changes.
+///
+/// # Errors
+/// [`Fault`](crate::fault::Fault) when there is no pool or no claim, the id is an old one, or the lock is not obtained.
+pub fn renew(
+    pool: &mut FoundPool,
+    worktree: &Utf8Path,
+    id: Option<ClaimId>,
+    length: Option<Span>,
+    policy: &LockPolicy<'_>,
+) -> Result<(SlotId, Claim)> {
+    let seen = pool.applied(Following::Of(worktree))?;
+    let path = noted_path(&seen.registry, worktree);
+    let now = host::clock::now();
+    pool.ledger().transact(&seen, policy, |transaction| {
+        let registry = &mut transaction.registry;
+        let renewed = lease::renew(registry, &path, id, length, now);
+        let slot = renewed.map_err(|why| not_yours(&why, registry))?;
+        let claim = slot.and_then(|slot| Some((slot, registry.slots.get(&slot)?.claim.clone()?)));
+        Ok(claim.ok_or_else(|| holds_none(worktree))?)
+    })
+}

@@ -1,0 +1,179 @@
+//! Where worktrees are: the one that a run is about, those that git has moved, and what became of a holder's directory.
+//!
+//! No process is started: git's own files are read.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+
+use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::standing::{Doubt, Worktree};
+use crate::fault::Fault;
+use crate::host;
+use crate::host::fs::Dir;
+use crate::host::git;
+use crate::registry::{Claim, Holder, Registry};
+use crate::slot::SlotId;
+use crate::time::Time;
+
+/// The directory that a run is about, by its canonical path: the worktree that `directory` is in, else `directory` itself.
+///
+/// # Errors
+/// When it cannot be resolved.
+pub fn worktree_of(directory: &Utf8Path) -> Result<Utf8PathBuf> {
+    let top = git::top_of(directory)?.unwrap_or(directory);
+    host::fs::canonical(top).with_context(|| format!("`{top}` cannot be resolved"))
+}
+
+/// The worktree that `--for` names, be it by a directory in it; by its canonical path.
+///
+/// # Errors
+/// [`Fault`] when it is no directory.
+pub fn worktree_named(named: &Utf8Path, here: &Utf8Path) -> Result<Utf8PathBuf> {
+    let refuse = |why: &str| Fault::usage(format!("`{named}`, from --for, cannot hold a slot: {why}"));
+    if named.as_str().is_empty() {
+        return Err(refuse("it names no directory").into());
+    }
+    let path = host::fs::canonical(&here.join(named)).map_err(|error| {
+        let is_missing = error.kind() == ErrorKind::NotFound;
+        if is_missing { refuse("it does not exist") } else { refuse(&error.to_string()) }
+    })?;
+    if host::fs::is_directory(&path) {
+        worktree_of(&path)
+    } else {
+        Err(refuse("it is not a directory").into())
+    }
+}
+
+/// The path under which a directory holds a slot: its own, or the one that an old tool noted, which may lead through links.
+pub fn noted_path(registry: &Registry, directory: &Utf8Path) -> Utf8PathBuf {
+    if registry.imported_from.is_none() {
+        return directory.to_owned();
+    }
+    let claims = registry.slots.values().filter_map(|entry| entry.claim.as_ref());
+    let mut paths = claims.filter_map(|claim| claim.claimed_by.directory());
+    let is_it = |path: &&Utf8Path| host::fs::canonical(path).is_ok_and(|path| path == directory);
+    paths.find(is_it).unwrap_or(directory).to_owned()
+}
+
+/// Whose worktrees are followed to where git has moved them.
+#[derive(Debug, Clone, Copy)]
+pub enum Following<'a> {
+    /// Every holder's.
+    Everyone,
+    /// Only as far as it decides what this directory holds. Other holders' directories are not touched.
+    Of(&'a Utf8Path),
+    /// None.
+    Nobody,
+}
+
+/// Worktrees that git has moved: each slot with its claim as the registry has it, and the path that holds it now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Moves(Vec<(SlotId, Claim, Utf8PathBuf)>);
+
+impl Moves {
+    /// Looks for them. What cannot be looked at counts as not moved.
+    pub fn find(registry: &Registry, following: Following<'_>) -> Self {
+        let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((*slot, entry.claim.as_ref()?)));
+        let claims: Vec<(SlotId, &Claim)> = claims.collect();
+        let own = match following {
+            Following::Of(directory) => git::entry_of(directory).ok().flatten(),
+            Following::Everyone | Following::Nobody => None,
+        };
+        let concerns = |claim: &Claim| match following {
+            Following::Everyone => true,
+            Following::Of(directory) => {
+                let is_ours = |own: &Utf8PathBuf| claim.claimed_gitdir.as_deref() == Some(own.as_str());
+                claim.claimed_by.is(directory) || own.as_ref().is_some_and(is_ours)
+            }
+            Following::Nobody => false,
+        };
+        let mut taken: BTreeSet<&Holder> = claims.iter().map(|(_, claim)| &claim.claimed_by).collect();
+        let mut moved: Vec<_> = claims
+            .iter()
+            .filter(|(_, claim)| concerns(claim))
+            .filter_map(|(slot, claim)| {
+                Some((claim.claimed_at.clone(), *slot, *claim, Holder::Directory(moved(claim)?)))
+            })
+            .collect();
+        // Where two claims lead to one worktree, the later claim is the one of the worktree that is there now.
+        moved.sort_by(|one, other| (&other.0, other.1).cmp(&(&one.0, one.1)));
+        let mut moves = Vec::new();
+        for (_, slot, claim, to) in &moved {
+            if taken.insert(to)
+                && let Holder::Directory(to) = to
+            {
+                moves.push((*slot, (*claim).clone(), to.clone()));
+            }
+        }
+        Self(moves)
+    }
+
+    /// Notes the new paths in a registry, for each claim that is still as it was found.
+    pub fn note_in(&self, registry: &mut Registry) {
+        for (slot, found, to) in &self.0 {
+            let claim = registry.slots.get_mut(slot).and_then(|entry| entry.claim.as_mut());
+            if let Some(claim) = claim.filter(|claim| *claim == found) {
+                claim.claimed_by = Holder::Directory(to.clone());
+            }
+        }
+    }
+}
+
+/// What became of the directory that holds a slot.
+pub fn whereabouts(claim: &Claim) -> Worktree {
+    look_for(claim).unwrap_or(Worktree::Away(Doubt::Unreadable))
+}
+
+fn look_for(claim: &Claim) -> Result<Worktree> {
+    let away = |doubt| Ok(Worktree::Away(doubt));
+    if claim.claimed_host.as_ref().is_some_and(|host| *host != host::identity::host_name()) {
+        return away(Doubt::OtherHost);
+    }
+    let absolute = claim.claimed_by.directory().filter(|path| path.is_absolute());
+    let Some((path, parent)) = absolute.and_then(|path| Some((path, path.parent()?))) else {
+        return away(Doubt::Unknown);
+    };
+    if host::fs::exists(path)? {
+        return Ok(Worktree::There);
+    }
+    if !host::fs::exists(parent)? {
+        return away(Doubt::ParentMissing);
+    }
+    let is_mounted = match &claim.claimed_mount {
+        Some(mount) => host::fs::is_mount(Utf8Path::new(mount))?,
+        // An old tool did not note it. An empty parent may be the place of a disk that is not mounted now.
+        None => !Dir::open(parent)?.names()?.is_empty(),
+    };
+    if !is_mounted {
+        return away(Doubt::Unmounted);
+    }
+    match git_knows(claim).transpose()? {
+        // A worktree that git lists and that is not there is one that `git worktree prune` would drop.
+        None | Some(git::Listing::Absent | git::Listing::Listed) => Ok(Worktree::Gone),
+        Some(git::Listing::Locked) => away(Doubt::Locked),
+        Some(git::Listing::Moved { .. }) => away(Doubt::Moved),
+        Some(git::Listing::NoRepo) => away(Doubt::RepoMissing),
+    }
+}
+
+/// What git knows of the worktree that holds a slot, if it is a linked one of this machine's.
+fn git_knows(claim: &Claim) -> Option<Result<git::Listing>> {
+    let is_here = claim.claimed_host.as_ref().is_none_or(|host| *host == host::identity::host_name());
+    let entry = claim.claimed_gitdir.as_ref().filter(|_| is_here)?;
+    Some(git::listing(Utf8Path::new(entry), claim.claimed_by.directory()?))
+}
+
+/// Where git has moved the worktree that holds a slot, if that is certain.
+fn moved(claim: &Claim) -> Option<Utf8PathBuf> {
+    match git_knows(claim)?.ok()? {
+        git::Listing::Moved { to, made } => {
+            let is_older = Time::parse(claim.claimed_at.as_ref()?).is_ok_and(|claimed| made <= claimed);
+            let there = git::entry_of(claim.claimed_by.directory()?).ok()?;
+            let is_gone = there.map(Utf8PathBuf::into_string) != claim.claimed_gitdir;
+            (is_older && is_gone).then_some(to)
+        }
+        git::Listing::Absent | git::Listing::Listed | git::Listing::Locked | git::Listing::NoRepo => None,
+    }
+}

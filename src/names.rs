@@ -1,0 +1,61 @@
+//! Names that kinfra shares with other programs: files, variables, Compose's own names. Each is spelt here and nowhere else.
+
+use crate::slot::SlotId;
+
+/// The file that declares a pool.
+pub const SPEC: &str = "slots.toml";
+
+/// The directory of a spec's templates, beside it.
+pub const TEMPLATES: &str = "templates";
+
+/// The file with a slot's variables: in the slot's directory, and a copy in the worktree that holds the slot.
+pub const ENV_FILE: &str = ".env.sandbox";
+
+/// The variable of a slot that holds its id.
+pub const SLOT_ID: &str = "SLOT_ID";
+
+/// The variable by which `kinfra env` and `kinfra exec` say which slot it is.
+pub const KINFRA_SLOT: &str = "KINFRA_SLOT";
+
+/// The variable by which `kinfra env` and `kinfra exec` say where the slot's directory is.
+pub const KINFRA_SLOT_DIR: &str = "KINFRA_SLOT_DIR";
+
+/// The variable that lists what `kinfra env` set, so that leaving the slot can take it back.
+pub const KINFRA_ENV: &str = "KINFRA_ENV";
+
+/// The variable of Compose that names the project.
+pub const COMPOSE_PROJECT_NAME: &str = "COMPOSE_PROJECT_NAME";
+
+/// Compose's variables that would lead it to other files or another project.
+pub const COMPOSE_VARIABLES: [&str; 4] =
+    ["COMPOSE_ENV_FILES", "COMPOSE_FILE", "COMPOSE_PROFILES", COMPOSE_PROJECT_NAME];
+
+/// The names under which Compose looks for its file, in its order.
+pub const COMPOSE_FILES: [&str; 4] =
+    ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+
+/// The names under which Compose looks for a file that it merges over the first.
+pub const OVERRIDE_FILES: [&str; 4] = [
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+];
+
+/// The label by which Compose marks what belongs to a project.
+pub const PROJECT_LABEL: &str = "com.docker.compose.project";
+
+/// The variable that holds a port of a slot: `{PREFIX}{NAME}_PORT`.
+pub fn port_variable(prefix: &str, name: &str) -> String {
+    format!("{prefix}{}_PORT", name.to_uppercase())
+}
+
+/// The variable that holds how many workers of a kind a slot runs: `{PREFIX}{KIND}_WORKERS`.
+pub fn workers_variable(prefix: &str, kind: &str) -> String {
+    format!("{prefix}{}_WORKERS", kind.to_uppercase())
+}
+
+/// The Compose project of a slot: `{pool}-slot-{id}`.
+pub fn project(pool: &str, slot: SlotId) -> String {
+    format!("{pool}-{}", slot.directory())
+}
