@@ -1,6 +1,6 @@
 //! Provisions a pool: look and plan, then carry the plan out under the lock.
 //!
-//! A front end prepares a `Request`, shows the plan, asks for approval, and calls `Prepared::carry_out`.
+//! A front end prepares a [`Request`], shows the plan, asks for approval, and calls [`Prepared::carry_out`].
 //! This module prints nothing and asks nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,17 +27,19 @@ use crate::spec::Spec;
 use crate::which::neighbours::Neighbours;
 
 /// A pool to be brought to what its spec says.
-pub(crate) struct Request<'a> {
-    pub(crate) pool: &'a Pool,
-    pub(crate) options: Options,
+pub struct Request<'a> {
+    /// The pool as its spec describes it.
+    pub pool: &'a Pool,
+    /// What the plan may do, and to which slots.
+    pub options: Options,
     /// The saved plan to run. Nothing else may be run then.
-    pub(crate) saved: Option<&'a Saved>,
+    pub saved: Option<&'a Saved>,
     /// The pools beside it. This pool is noted among them before the first write.
-    pub(crate) neighbours: Option<&'a Neighbours>,
+    pub neighbours: Option<&'a Neighbours>,
 }
 
 /// A pool that was looked at, and the plan for it.
-pub(crate) struct Prepared<'a> {
+pub struct Prepared<'a> {
     request: Request<'a>,
     root: Option<Root>,
     desired: Outline,
@@ -46,20 +48,23 @@ pub(crate) struct Prepared<'a> {
 }
 
 /// What carrying out a plan did.
-pub(crate) struct Done {
-    pub(crate) outcome: Outcome,
+pub struct Done {
+    /// What became of each action.
+    pub outcome: Outcome,
     /// The registry before it.
-    pub(crate) before: Registry,
+    pub before: Registry,
 }
 
 /// Why a plan was not carried out.
-pub(crate) enum NotRun {
+pub enum NotRun {
+    /// The pool is not the one that the plan was made for.
     Stale(Box<Stale>),
+    /// An error came before the first action.
     Failed(Error),
 }
 
 /// How a pool differs from the one that a plan was made for.
-pub(crate) enum Stale {
+pub enum Stale {
     /// The pool changed after the plan was shown. This is the plan now.
     Shown(Plan),
     /// Nothing is left of the saved plan to do.
@@ -73,11 +78,22 @@ pub(crate) enum Stale {
 }
 
 /// A file whose text changes.
-pub(crate) struct ChangedText<'a> {
-    pub(crate) slot: SlotId,
-    pub(crate) path: &'a RelPath,
-    pub(crate) old: String,
-    pub(crate) new: &'a File,
+pub struct ChangedText<'a> {
+    /// The slot it belongs to.
+    pub slot: SlotId,
+    /// Its place in the slot's directory.
+    pub path: &'a RelPath,
+    /// Its text on disk.
+    pub old: String,
+    /// The file as it should be.
+    pub new: &'a File,
+}
+
+impl Done {
+    /// Nothing was done because of an error.
+    pub fn stopped(error: Error) -> Self {
+        Self { outcome: Outcome::stopped(error), before: Registry::default() }
+    }
 }
 
 impl From<Error> for NotRun {
@@ -97,7 +113,7 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// [`Fault`] if the pool cannot be read, or if an option names a slot that does not exist.
-    pub(crate) fn look(self) -> Result<Prepared<'a>> {
+    pub fn look(self) -> Result<Prepared<'a>> {
         let root = Root::open(&self.pool.root)?;
         let observed = observe(root.as_ref(), self.pool)?;
         let plan = self.plan(&observed);
@@ -112,7 +128,7 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// As [`Request::look`].
-    pub(crate) fn prepare(self) -> Result<Prepared<'a>> {
+    pub fn prepare(self) -> Result<Prepared<'a>> {
         let mut prepared = self.look()?;
         if prepared.plan.changes_what_is_there() {
             let pool = prepared.request.pool;
@@ -129,22 +145,22 @@ impl<'a> Request<'a> {
 
 impl Prepared<'_> {
     /// The plan to show: the saved one, or the one just made.
-    pub(crate) fn shown(&self) -> &Plan {
+    pub fn shown(&self) -> &Plan {
         self.request.saved.map_or(&self.plan, |saved| &saved.plan)
     }
 
     /// The pool as its spec describes it.
-    pub(crate) fn desired(&self) -> &Outline {
+    pub fn desired(&self) -> &Outline {
         &self.desired
     }
 
     /// The values that no output may show.
-    pub(crate) fn secrets(&self) -> &BTreeSet<String> {
+    pub fn secrets(&self) -> &BTreeSet<String> {
         &self.request.pool.secrets
     }
 
     /// The plan as a saved one.
-    pub(crate) fn to_saved(&self, named: Named) -> Saved {
+    pub fn to_saved(&self, named: Named) -> Saved {
         let (options, plan, desired) =
             (self.request.options.clone(), self.plan.clone(), self.desired.clone());
         Saved::new(named, options, plan, desired, &self.observed)
@@ -154,7 +170,7 @@ impl Prepared<'_> {
     ///
     /// # Errors
     /// What keeps a file from being read.
-    pub(crate) fn changed_texts(&self) -> Result<Vec<ChangedText<'_>>> {
+    pub fn changed_texts(&self) -> Result<Vec<ChangedText<'_>>> {
         let Some(root) = &self.root else { return Ok(Vec::new()) };
         let mut changed = Vec::new();
         for (&slot, slot_plan) in &self.shown().slots {
@@ -172,7 +188,7 @@ impl Prepared<'_> {
     ///
     /// # Errors
     /// [`Stale`] says what changed.
-    pub(crate) fn check_saved(&self) -> Result<(), Stale> {
+    pub fn check_saved(&self) -> Result<(), Stale> {
         self.request.saved.map_or(Ok(()), |saved| self.compare(saved, &self.plan, &self.observed))
     }
 
@@ -181,7 +197,7 @@ impl Prepared<'_> {
     ///
     /// # Errors
     /// [`NotRun`] if nothing was done. What happened after the first write is part of [`Done`].
-    pub(crate) fn carry_out(&self, lock: &LockPolicy<'_>, interrupt: &Interrupt) -> Result<Done, NotRun> {
+    pub fn carry_out(&self, lock: &LockPolicy<'_>, interrupt: &Interrupt) -> Result<Done, NotRun> {
         let is_untidy = self.root.as_ref().map_or(Ok(false), Root::is_untidy)?;
         let is_unnoted = self.request.neighbours.is_some_and(Neighbours::is_stale);
         if self.plan.has_work() || is_untidy || is_unnoted {
@@ -249,7 +265,7 @@ fn check_selection(options: &Options, plan: &Plan, pool: &Pool, observed: &Obser
 ///
 /// # Errors
 /// [`Fault`] names the one that differs.
-pub(crate) fn check_named(saved: &Saved, spec: Option<&Utf8Path>, root: Option<&Utf8Path>) -> Result<()> {
+pub fn check_named(saved: &Saved, spec: Option<&Utf8Path>, root: Option<&Utf8Path>) -> Result<()> {
     let canonical = |path: &Utf8Path| host::fs::canonical(path).unwrap_or_else(|_| path.to_owned());
     let own_spec = saved.spec.as_deref();
     if spec.is_some_and(|spec| own_spec.map(canonical) != Some(canonical(spec))) {
@@ -270,7 +286,7 @@ fn another(own: &str, option: &str) -> Fault {
 }
 
 /// The pool of a spec without its slots. A plan for it removes every slot.
-pub(crate) fn emptied(spec: &Spec, root: Utf8PathBuf) -> Pool {
+pub fn emptied(spec: &Spec, root: Utf8PathBuf) -> Pool {
     Pool {
         name: spec.name.clone(),
         root,
@@ -285,12 +301,12 @@ pub(crate) fn emptied(spec: &Spec, root: Utf8PathBuf) -> Pool {
 ///
 /// # Errors
 /// What keeps it from being looked at.
-pub(crate) fn exists(root: &Utf8Path) -> Result<bool> {
+pub fn exists(root: &Utf8Path) -> Result<bool> {
     Ok(Root::open(root)?.map_or(Ok(None), |root| root.registry())?.is_some())
 }
 
 /// The volumes of the slots that were removed, or what Docker said instead.
-pub(crate) fn volumes_left(pool: &Pool, outcome: &Outcome) -> Result<Vec<String>, String> {
+pub fn volumes_left(pool: &Pool, outcome: &Outcome) -> Result<Vec<String>, String> {
     let removed = outcome.done.iter().filter(|(_, action)| action.kind() == Kind::Destroy);
     let projects: BTreeSet<String> = removed.map(|(slot, _)| pool.project(*slot)).collect();
     if projects.is_empty() {

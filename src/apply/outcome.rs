@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Error, Result, anyhow};
 use camino::Utf8PathBuf;
 
+use crate::fault::Exit;
 use crate::plan::{Action, Kind, Plan};
 use crate::slot::SlotId;
 
@@ -44,6 +45,20 @@ impl Outcome {
             | Action::Restore(_)
             | Action::Update { .. } => None,
         })
+    }
+
+    /// How a run with this outcome ends.
+    ///
+    /// # Errors
+    /// The error that kept everything from being committed.
+    pub fn into_exit(self) -> Result<Exit> {
+        let Self { done: _, failed, left_out, backups: _, error } = self;
+        match error {
+            Some(error) => Err(error),
+            None if !failed.is_empty() => Ok(Exit::Failed),
+            None if !left_out.is_empty() => Ok(Exit::Interrupted),
+            None => Ok(Exit::Done),
+        }
     }
 
     /// Records that nothing was committed.

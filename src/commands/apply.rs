@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::carry_out::{Session, exit_of};
+use super::carry_out::Session;
 use super::target::Target;
 use super::{print, warn};
 use crate::apply::Outcome;
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
         None => !plan.is_empty(),
         Some(outcome) => plan.is_blocked() || outcome.kept().next().is_some(),
     };
-    let exit = outcome.map_or(Ok(Exit::Done), exit_of)?;
+    let exit = outcome.map_or(Ok(Exit::Done), Outcome::into_exit)?;
     Ok(if exit == Exit::Done && args.detailed_exitcode && differs { Exit::Differences } else { exit })
 }
 

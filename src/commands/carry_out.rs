@@ -1,21 +1,16 @@
 //! What `apply` and `destroy` share: show the plan, ask, carry it out, report.
 
-use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _};
-
-use anyhow::{Error, Result};
+use anyhow::Result;
 use camino::Utf8Path;
 
+use super::differences::differences;
 use super::{approve, print, say};
 use crate::apply::Outcome;
-use crate::fault::Exit;
 use crate::host::lock::LockPolicy;
 use crate::host::signals::Interrupt;
 use crate::plan::Plan;
 use crate::provision::{Done, NotRun, Prepared, Request};
-use crate::registry::Registry;
 use crate::report::{self, View};
-use crate::slot::SlotId;
 
 /// How a run shows its plan, whether it asks, and how it takes the lock.
 pub(super) struct Session<'a> {
@@ -33,41 +28,31 @@ pub(super) struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// The plan that was shown, and what became of it; no outcome if it was only shown.
+    /// The plan that was shown, and its outcome; no outcome if it was only shown.
     ///
     /// # Errors
     /// What stopped the run before its first action.
     pub(super) fn run(&self, request: Request<'_>) -> Result<(Plan, Option<Outcome>)> {
         let prepared = if self.dry_run { request.look()? } else { request.prepare()? };
-        let stale = |stale| report::stale::fault(&stale, prepared.shown(), prepared.desired(), self.view);
-        prepared.check_saved().map_err(stale)?;
+        let (shown, desired) = (prepared.shown(), prepared.desired());
+        let error = |why| report::stale::error(why, shown, desired, self.view);
+        prepared.check_saved().map_err(|stale| error(NotRun::from(stale)))?;
         self.show(&prepared)?;
-        let shown = prepared.shown().clone();
-        if self.dry_run {
-            if self.json {
-                print(&report::json::applied(&Outcome::default()))?;
+        let done = if self.dry_run {
+            None
+        } else {
+            if shown.needs_approval() {
+                approve::ask("Do you want to perform these actions?", self.approved)?;
             }
-            return Ok((shown, None));
-        }
-        if shown.needs_approval() {
-            approve::ask("Do you want to perform these actions?", self.approved)?;
-        }
-        let done = prepared.carry_out(&self.lock, &Interrupt::listen()?).unwrap_or_else(|why| {
-            let error = match why {
-                NotRun::Stale(why) => Error::from(stale(*why)),
-                NotRun::Failed(error) => error,
-            };
-            Done { outcome: Outcome::stopped(error), before: Registry::default() }
-        });
-        let Done { outcome, before } = done;
-        say(&format!(
-            "\n{}",
-            report::outcome::render(&outcome, &shown, prepared.desired(), &before, self.view)
-        ))?;
+            let done = prepared.carry_out(&self.lock, &Interrupt::listen()?);
+            let Done { outcome, before } = done.unwrap_or_else(|why| Done::stopped(error(why)));
+            say(&format!("\n{}", report::outcome::render(&outcome, shown, desired, &before, self.view)))?;
+            Some(outcome)
+        };
         if self.json {
-            print(&report::json::applied(&outcome))?;
+            print(&report::json::applied(done.as_ref().unwrap_or(&Outcome::default())))?;
         }
-        Ok((shown, Some(outcome)))
+        Ok((shown.clone(), done))
     }
 
     fn show(&self, prepared: &Prepared<'_>) -> Result<()> {
@@ -76,28 +61,6 @@ impl Session<'_> {
         if self.json {
             return Ok(print(&report::json::planned(plan, desired, self.spec))?);
         }
-        Ok(print(&report::plan::render(plan, desired, self.view, &diffs(prepared, false)?))?)
-    }
-}
-
-/// The differences of the files that would change, by slot: on a terminal, or if `asked` for.
-pub(super) fn diffs(prepared: &Prepared<'_>, asked: bool) -> Result<BTreeMap<SlotId, String>> {
-    if !asked && !io::stdout().is_terminal() {
-        return Ok(BTreeMap::new());
-    }
-    Ok(report::diff::by_slot(&prepared.changed_texts()?, prepared.secrets()))
-}
-
-/// How a run with this outcome ends.
-///
-/// # Errors
-/// What kept everything from being committed.
-pub(super) fn exit_of(outcome: Outcome) -> Result<Exit> {
-    let Outcome { done: _, failed, left_out, backups: _, error } = outcome;
-    match error {
-        Some(error) => Err(error),
-        None if !failed.is_empty() => Ok(Exit::Failed),
-        None if !left_out.is_empty() => Ok(Exit::Interrupted),
-        None => Ok(Exit::Done),
+        Ok(print(&report::plan::render(plan, desired, self.view, &differences(prepared, false)?))?)
     }
 }

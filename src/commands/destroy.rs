@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use super::carry_out::{Session, exit_of};
+use super::carry_out::Session;
 use super::say;
 use crate::cli::DestroyArgs;
 use crate::fault::Exit;
@@ -42,5 +42,5 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     let volumes = provision::volumes_left(&pool, &outcome);
     let volumes = volumes.as_deref().map_err(String::as_str);
     say(&report::outcome::stays(&plan, &outcome, &pool.outline(), volumes))?;
-    exit_of(outcome)
+    outcome.into_exit()
 }

@@ -15,6 +15,7 @@ mod carry_out;
 pub(crate) mod claim;
 mod completions;
 mod destroy;
+mod differences;
 mod doctor;
 mod env;
 mod exec;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::carry_out::diffs;
+use super::differences::differences;
 use super::{print, say, warn};
 use crate::cli::PlanArgs;
 use crate::fault::Exit;
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     } else {
         let paths = Paths { home: invocation.home.as_deref() };
         let view = View { paths, verbose: args.verbose || args.diff, aim };
-        print(&report::plan::render(plan, desired, view, &diffs(&prepared, args.diff)?))?;
+        print(&report::plan::render(plan, desired, view, &differences(&prepared, args.diff)?))?;
     }
     if let Some(path) = &args.out {
         say(&report::plan::saved(path))?;

@@ -18,7 +18,7 @@ const CONTEXT: usize = 3;
 const INDENT: &str = "      ";
 
 /// The differences of files, by slot.
-pub(crate) fn by_slot(changed: &[ChangedText<'_>], secrets: &BTreeSet<String>) -> BTreeMap<SlotId, String> {
+pub fn by_slot(changed: &[ChangedText<'_>], secrets: &BTreeSet<String>) -> BTreeMap<SlotId, String> {
     let mut diffs: BTreeMap<SlotId, String> = BTreeMap::new();
     for ChangedText { slot, path, old, new } in changed {
         let diff = unified(path.as_path().as_str(), old, new, secrets);

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::Error;
+
 use super::plan::{LONG, changed};
 use super::{View, printable};
 use crate::desired::Outline;
 use crate::fault::Fault;
 use crate::plan::Plan;
-use crate::provision::Stale;
+use crate::provision::{NotRun, Stale};
 use crate::saved::Changed;
 use crate::slot::SlotId;
 
@@ -17,8 +19,15 @@ const DIGITS: usize = 12;
 /// The slots whose value changed, and "old → new". `None` is the pool.
 type Line = (BTreeSet<Option<SlotId>>, String);
 
-/// The error that a stale plan ends with. `shown` is the plan that was to be run.
-pub(crate) fn fault(stale: &Stale, shown: &Plan, pool: &Outline, view: View<'_>) -> Fault {
+/// The error of a plan that was not carried out. `shown` is that plan.
+pub fn error(why: NotRun, shown: &Plan, pool: &Outline, view: View<'_>) -> Error {
+    match why {
+        NotRun::Stale(stale) => fault(&stale, shown, pool, view).into(),
+        NotRun::Failed(error) => error,
+    }
+}
+
+fn fault(stale: &Stale, shown: &Plan, pool: &Outline, view: View<'_>) -> Fault {
     let nothing = "nothing was done";
     match stale {
         Stale::Shown(now) => {
