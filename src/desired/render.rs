@@ -13,7 +13,7 @@ use crate::port::Port;
 use crate::registry::Provisioned;
 use crate::slot::{Profile, SlotId, Workers};
 use crate::spec::mistake::{Mistake, Source, SourceKind, suggestion};
-use crate::spec::{FileSpec, Spec, Variable};
+use crate::spec::{FileSpec, Spec, VariableSpec};
 use crate::template::{Base, Context, TemplateError, Templates};
 
 /// What stands for the value of a sensitive variable.
@@ -83,7 +83,7 @@ struct Facts<'a> {
 }
 
 /// The name of a variable's value among the templates.
-fn key(variable: &Variable) -> String {
+fn key(variable: &VariableSpec) -> String {
     format!("[env] {}", variable.name.get_ref())
 }
 
@@ -222,7 +222,7 @@ impl<'a> Renderer<'a> {
     }
 
     /// Makes `~/` absolute.
-    fn absolute(&mut self, variable: &Variable, value: String) -> String {
+    fn absolute(&mut self, variable: &VariableSpec, value: String) -> String {
         let Some(below) = value.strip_prefix("~/") else {
             return value;
         };
@@ -312,7 +312,7 @@ impl<'a> Renderer<'a> {
         self.mistakes.entry(name).or_insert_with(|| (source, mistake));
     }
 
-    fn note_value(&mut self, variable: &Variable, message: String, help: Option<String>) {
+    fn note_value(&mut self, variable: &VariableSpec, message: String, help: Option<String>) {
         let mistake = Mistake::new(variable.value.span(), message).help(help);
         self.mistakes.entry(key(variable)).or_insert_with(|| (self.source.clone(), mistake));
     }
