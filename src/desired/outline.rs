@@ -1,4 +1,5 @@
-//! A pool as it should be, with the hashes of its files in place of their texts. Plans show it, and saved plans hold it.
+//! A pool as it should be, with the hashes of its files in place of their texts. Plans show it, and saved
+//! plans hold it.
 
 use std::collections::BTreeMap;
 

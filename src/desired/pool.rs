@@ -54,8 +54,8 @@ pub struct File {
     pub digest: Digest,
     /// Its permissions.
     pub mode: FileMode,
-    /// The text that plans may show: `(sensitive)` stands for the values of sensitive variables. `None` if the text
-    /// depends on no such variable.
+    /// The text that plans may show: `(sensitive)` stands for the values of sensitive variables. `None` if
+    /// the text depends on no such variable.
     pub masked: Option<Rc<str>>,
 }
 

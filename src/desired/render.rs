@@ -54,7 +54,8 @@ pub fn render_pool(inputs: RenderInputs<'_>) -> Result<Pool, Vec<(Source, Mistak
     Err(renderer.mistakes.into_values().collect())
 }
 
-/// Renders the files that a claim adds to a slot directory. They use the ports that the registry records for the slot.
+/// Renders the files that a claim adds to a slot directory. They use the ports that the registry records for
+/// the slot.
 ///
 /// # Errors
 /// Every mistake in the templates and in `[env]`, each with the file it is in.
@@ -87,8 +88,8 @@ fn template_name(variable: &VariableSpec) -> String {
     format!("[env] {}", variable.name.get_ref())
 }
 
-/// Renders one slot after the other. A template that fails for one slot is skipped for the others, because they would
-/// most likely repeat its mistake.
+/// Renders one slot after the other. A template that fails for one slot is skipped for the others, because
+/// they would most likely repeat its mistake.
 struct Renderer<'a> {
     inputs: RenderInputs<'a>,
     templates: Templates<'a>,
@@ -152,8 +153,8 @@ impl<'a> Renderer<'a> {
         ports.filter_map(|(name, formula)| Some((name.clone(), formula.port(id.get())?))).collect()
     }
 
-    /// Finds the mistakes in the files of claims, with a made-up worktree. Profiles with the same kinds of workers define
-    /// the same names, so one slot of them is enough.
+    /// Finds the mistakes in the files of claims, with a made-up worktree. Profiles with the same kinds of
+    /// workers define the same names, so one slot of them is enough.
     fn check_claim_files(&mut self) {
         let spec = self.inputs.spec;
         if spec.claim.is_empty() {
@@ -253,7 +254,8 @@ impl<'a> Renderer<'a> {
         files
     }
 
-    /// The text with `(sensitive)` for the values of sensitive variables. `None` if it depends on no such variable.
+    /// The text with `(sensitive)` for the values of sensitive variables. `None` if it depends on no such
+    /// variable.
     fn masked(&self, text: &str, file: &FileSpec, base: &Base, context: &Context<'_>) -> Option<Rc<str>> {
         let name = file.template.get_ref().as_str();
         if self.secrets.is_empty() || !self.templates.may_use_env(name) {

@@ -9,8 +9,8 @@ use super::invalid::Invalid;
 use super::mistake::{Mistake, closest, suggestion};
 use super::value::{TomlValue, wrong_type};
 
-/// The keys of one table. Each key that is read counts as known. [`Keys::finish`] reports the unknown and missing ones, so
-/// one mistake does not hide the next.
+/// The keys of one table. Each key that is read counts as known. [`Keys::finish`] reports the unknown and
+/// missing ones, so one mistake does not hide the next.
 pub(super) struct Keys<'a> {
     /// How messages name the table, such as `[pool]`.
     title: String,
@@ -92,7 +92,8 @@ impl<'a> Keys<'a> {
         self.entries.iter().map(|(key, value)| (Spanned::new(key.span(), key.get_ref().as_ref()), value))
     }
 
-    /// Reports every unknown key and every missing one. A missing key that an unknown one likely means is not reported.
+    /// Reports every unknown key and every missing one. A missing key that an unknown one likely means is not
+    /// reported.
     pub(super) fn finish(mut self, mistakes: &mut Vec<Mistake>) {
         for key in self.entries.keys().filter(|key| !self.known.contains(&key.get_ref().as_ref())) {
             let name = key.get_ref().escape_debug().to_string();

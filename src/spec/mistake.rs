@@ -112,7 +112,8 @@ impl Mistake {
 /// The most mistakes that are shown. A file with more is probably not a `slots.toml` at all.
 const SHOWN: usize = 50;
 
-/// Shows mistakes in their source, as compilers do. The text has colour codes, which the printer keeps or strips.
+/// Shows mistakes in their source, as compilers do. The text has colour codes, which the printer keeps or
+/// strips.
 pub fn render<'a>(mistakes: impl IntoIterator<Item = (&'a Source, &'a Mistake)>) -> String {
     let renderer = Renderer::styled();
     let mut mistakes = mistakes.into_iter();

@@ -1,7 +1,7 @@
 //! `slots.toml` → [`Spec`]. Every mistake of the file is reported at once, each with its place.
 //!
-//! Nothing here reads a file. A [`Spec`] is valid by itself, and its ports are proven. Whether its templates exist and
-//! render is checked in [`crate::desired`].
+//! Nothing here reads a file. A [`Spec`] is valid by itself, and its ports are proven. Whether its templates
+//! exist and render is checked in [`crate::desired`].
 
 pub mod mistake;
 

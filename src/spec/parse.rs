@@ -1,4 +1,5 @@
-//! The text of a `slots.toml` → [`Spec`]. Reading goes on after a mistake: a function that returns `None` has noted one.
+//! The text of a `slots.toml` → [`Spec`]. Reading goes on after a mistake: a function that returns `None` has
+//! noted one.
 
 use std::collections::BTreeMap;
 

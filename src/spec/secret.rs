@@ -1,4 +1,5 @@
-//! Keeps the values of `[env]` out of messages. All values count, because `sensitive` may be missing or misspelt.
+//! Keeps the values of `[env]` out of messages. All values count, because `sensitive` may be missing or
+//! misspelt.
 
 use std::ops::Range;
 
@@ -39,8 +40,8 @@ pub(super) fn mask(text: &str) -> String {
 
 /// Replaces the values of `[env]` in another program's output with `***`.
 ///
-/// In a value that is a template, the literal text around the expressions is replaced. A short value that is not
-/// sensitive stays, because it could match anywhere by chance.
+/// In a value that is a template, the literal text around the expressions is replaced. A short value that is
+/// not sensitive stays, because it could match anywhere by chance.
 pub fn redact(output: &str, env: &[VariableSpec]) -> String {
     const SHORT: usize = 4;
     let expressions = [("{{", "}}"), ("{%", "%}"), ("{#", "#}")];
@@ -78,8 +79,8 @@ fn spans_of(value: &Spanned<DeValue<'_>>) -> Vec<Range<usize>> {
     spans
 }
 
-/// Everything that may be a value of `[env]` in a file that does not parse. In a line with `=`, that is what follows it;
-/// in a line without one, the whole line.
+/// Everything that may be a value of `[env]` in a file that does not parse. In a line with `=`, that is what
+/// follows it; in a line without one, the whole line.
 fn spans_by_line(text: &str) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let mut in_env = false;

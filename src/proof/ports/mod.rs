@@ -1,7 +1,8 @@
-//! The port proof: no two services of a pool ever use the same port. It is decided before anything is written.
+//! The port proof: no two services of a pool ever use the same port. It is decided before anything is
+//! written.
 //!
-//! The main stack, slot 0, is part of the proof. The number of ports bounds the work, whatever the spec says: a pool that
-//! does not fit into them soon collides or leaves the range.
+//! The main stack, slot 0, is part of the proof. The number of ports bounds the work, whatever the spec says:
+//! a pool that does not fit into them soon collides or leaves the range.
 
 mod prove;
 mod remedy;

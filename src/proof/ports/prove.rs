@@ -39,8 +39,8 @@ const MOST_COLLISIONS: usize = 20;
 /// Proves that the ports of `slots` and of slot 0 are all in range and all different.
 ///
 /// # Errors
-/// Each formula that leaves the range, and up to 20 pairs of formulas that collide. Each is reported for the first slot
-/// where it happens.
+/// Each formula that leaves the range, and up to 20 pairs of formulas that collide. Each is reported for the
+/// first slot where it happens.
 pub fn prove(formulas: &[PortFormula], slots: &BTreeSet<SlotId>) -> Result<(), Vec<Flaw>> {
     let slots: Vec<u16> = std::iter::once(0).chain(slots.iter().map(|slot| slot.get())).collect();
     let numbered = || formulas.iter().copied().enumerate();

@@ -11,7 +11,8 @@ use crate::port::{Port, PortFormula};
 pub enum Remedy {
     /// The smallest stride that passes the whole proof if both formulas get it and nothing else changes.
     Stride(NonZeroU16),
-    /// If there is no such stride: the base for the second formula that is nearest to its own and meets no other formula.
+    /// If there is no such stride: the base for the second formula that is nearest to its own and meets no
+    /// other formula.
     Base(Port),
 }
 

@@ -38,8 +38,8 @@ impl TakenPorts {
     /// The other base nearest to the formula's own that makes all of its ports free.
     pub(crate) fn nearest_base(&self, formula: PortFormula, slots: &[u16]) -> Option<Port> {
         let PortFormula { base, stride } = formula;
-        // Each sum counts the taken ports at a number and at whole strides below it. A run of consecutive slots is free
-        // if the sums at its two ends are equal.
+        // Each sum counts the taken ports at a number and at whole strides below it. A run of consecutive
+        // slots is free if the sums at its two ends are equal.
         let step = u32::from(stride.get());
         let mut sums: Vec<u32> = Vec::with_capacity(self.0.len());
         for (port, taken) in self.0.iter().enumerate() {
