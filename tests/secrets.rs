@@ -195,7 +195,7 @@ fn a_secret_is_not_written_where_others_may_read_it() {
         machine.template("conf.txt", template);
         keeps_quiet(machine.kinfra("apply"))
             .exits(65)
-            .says("`conf.txt` holds the value of a sensitive variable");
+            .says("`conf.txt` contains a sensitive value, and its mode 0644");
     }
     assert!(!machine.exists("~/pool"));
     // The same file without the secret, and the same value where it is none.

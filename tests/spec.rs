@@ -99,7 +99,7 @@ fn all_mistakes_of_a_file_are_shown_at_once_in_its_order() {
   |
   = help: did you mean `name`?
 
-error: a base must be within 1024 to 65535, not 80
+error: a base must be between 1024 and 65535, not 80
  --> project/slots.toml:8:7
   |
 8 | web = 80
@@ -179,7 +179,7 @@ error: `ports.wbe` is not defined
   |           ^^^^^^^^^
   |
   = help: did you mean `ports.web`?
-  = note: project/slots.toml makes `conf.txt` of slot 1 from it
+  = note: project/slots.toml uses this template for `conf.txt` of slot 1
 ",
     );
 }
@@ -275,7 +275,7 @@ fn a_key_that_is_missing_or_of_the_wrong_type_is_named() {
            version = 2 => this kinfra reads version 1 of slots.toml, not version 2 … :1:11
            version = "1" => `version` must be a whole number, not of type string
            version = 1.0 => `version` must be a whole number, not of type float
-           version = -1 => `version` must be within 0 to 65535, not -1"#,
+           version = -1 => `version` must be between 0 and 65535, not -1"#,
     );
     each_is_refused("root = \"~/pool\"", "# root => [pool] has no `root` … :3:1");
     each_is_refused(
@@ -298,9 +298,9 @@ fn a_key_that_is_missing_or_of_the_wrong_type_is_named() {
 fn wrong_names_and_paths_of_a_pool_are_refused() {
     each_is_refused(
         "name = \"small\"",
-        r#"name = "Small" => `Small` is no name for a pool: use lowercase letters … :4:8
-           name = "" => `` is no name for a pool
-           name = "a"⏎env_prefix = "kt-" => `kt-` cannot start a variable: use uppercase letters … :5:14
+        r#"name = "Small" => `Small` is not a valid pool name … :4:8 … use lowercase letters
+           name = "" => `` is not a valid pool name
+           name = "a"⏎env_prefix = "kt-" => `kt-` is not a valid prefix for variables … :5:14 … use uppercase letters
            name = "a"⏎import = "old.json" => `old.json` must be absolute or start with `~/`"#,
     );
     each_is_refused(
@@ -309,10 +309,10 @@ fn wrong_names_and_paths_of_a_pool_are_refused() {
            root = "../pool" => `../pool` must be absolute
            root = "$HOME/pool" => `$HOME/pool` must be absolute or start with `~/`
            root = "~" => `~` must be absolute or start with `~/`
-           root = "~/../pool" => `~/../pool` must not have `..`
-           root = "/var/../pool" => `/var/../pool` must not have `..`
-           root = "~/" => `~/` is not a directory of the pool's own: name one below it
-           root = "/" => `/` is not a directory of the pool's own
+           root = "~/../pool" => `~/../pool` must not contain `..`
+           root = "/var/../pool" => `/var/../pool` must not contain `..`
+           root = "~/" => `~/` is your home directory … :5:8 … name a directory below it
+           root = "/" => `/` is the whole file system … :5:8 … name a directory below it
            root = "~/a\nb" => `~/a\nb` has a control character"#,
     );
 }
@@ -353,7 +353,7 @@ fn wrong_profiles_are_refused() {
         r#"name = "only"⏎[[profiles]]⏎name = "only" => profile `only` is declared twice … :13:8 … first declared here
            name = "Only" => `Only` is no name for a profile
            name = "only"⏎workers = { Cpu = 1 } => `Cpu` is no name for a kind of worker
-           name = "only"⏎workers = { cpu = -1 } => a number of workers must be within 0 to 65535, not -1
+           name = "only"⏎workers = { cpu = -1 } => a number of workers must be between 0 and 65535, not -1
            name = "only"⏎workers = 2 => `workers` must be a table, not of type integer"#,
     );
 }
@@ -362,16 +362,16 @@ fn wrong_profiles_are_refused() {
 fn wrong_ports_are_refused() {
     each_is_refused(
         PORT,
-        r#"# none => [ports] is empty: a slot needs at least its primary port … :7:1
+        r#"# none => [ports] is empty … :7:1 … declare at least the primary port
            Web = 8000 => `Web` is no name for a port: use lowercase letters … :8:1
            web-ui = 8000 => `web-ui` is no name for a port
            web = "8000" => a port must be a base such as `8000`, or `{ base = 8000, stride = 10 }`
-           web = 1023 => a base must be within 1024 to 65535, not 1023 … :8:7
-           web = 65536 => a base must be within 1024 to 65535, not 65536
-           web = -1 => a base must be within 1024 to 65535, not -1
+           web = 1023 => a base must be between 1024 and 65535, not 1023 … :8:7
+           web = 65536 => a base must be between 1024 and 65535, not 65536
+           web = -1 => a base must be between 1024 and 65535, not -1
            web = {} => a port has no `base` … :8:7
-           web = { base = 8000, stride = 0 } => a stride must be within 1 to 65535, not 0 … :8:31
-           web = { base = 8000, stride = 99999 } => a stride must be within 1 to 65535, not 99999"#,
+           web = { base = 8000, stride = 0 } => a stride must be between 1 and 65535, not 0 … :8:31
+           web = { base = 8000, stride = 99999 } => a stride must be between 1 and 65535, not 99999"#,
     );
 }
 
@@ -414,7 +414,7 @@ fn more_slots_than_ports_are_refused() {
     let machine = Machine::small();
     machine.edit_spec(IDS, "ids = \"1-32256\"");
     machine.edit_spec(PORT, "web = 1024\napi = 1025");
-    let help = "no stride and no base works: declare fewer slots or fewer ports";
+    let help = "no stride and no base works; declare fewer slots or fewer ports";
     is_refused(&machine, 65, &["are both 1025", help]);
 }
 
@@ -422,7 +422,7 @@ fn more_slots_than_ports_are_refused() {
 fn files_that_leave_the_slot_or_clash_are_refused() {
     each_is_refused(
         FILE,
-        r#"# none => [files] is empty: a slot needs at least one file to run … :17:1
+        r#"# none => [files] is empty … :17:1 … declare at least one file
            "/etc/a" = "conf.txt" => `/etc/a` is absolute: write it relative to its directory … :18:1
            "../a" = "conf.txt" => `../a` leaves its directory with `..`
            "a/../../b" = "conf.txt" => `a/../../b` leaves its directory with `..`
@@ -430,9 +430,9 @@ fn files_that_leave_the_slot_or_clash_are_refused() {
            "." = "conf.txt" => `.` does not name a file
            "etc/" = "conf.txt" => `etc/` does not name a file
            "a\nb" = "conf.txt" => `a\nb` has a control character
-           a = "conf.txt"⏎"./a" = "conf.txt" => `a` is written twice … :19:1 … declared here
+           a = "conf.txt"⏎"./a" = "conf.txt" => file `a` is declared twice … :19:1 … first declared here
            a = "conf.txt"⏎"a/b" = "conf.txt" => `a` and `a/b` cannot both be files … :19:1
-           a = "conf.txt"⏎[claim]⏎a = "conf.txt" => `a` is written twice … :20:1
+           a = "conf.txt"⏎[claim]⏎a = "conf.txt" => file `a` is declared twice … :20:1
            a = 1 => a template must be a string, not of type integer … :18:5
            a = { template = "conf.txt", mode = 644 } => `mode` must be a string … put it in quotes
            a = { template = "conf.txt", mode = "644" } => `644` is not a mode: write four octal digits
@@ -480,8 +480,8 @@ fn templates_that_do_not_render_are_refused() {
         {{ env.TOKEN }} => `env.TOKEN` is not defined
         {{ worktree }} => `worktree` is not defined
         {% if ports.other %}{% endif %} => `ports.other` is not defined … conf.txt:1:7
-        {% if slot.id == 2 %}{{ ports.wb }}{% endif %} => `ports.wb` is not defined … makes `conf.txt` of slot 2
-        a⏎{{ slot.id => unexpected end of input … conf.txt:2:9 … slots.toml makes `conf.txt` from it
+        {% if slot.id == 2 %}{{ ports.wb }}{% endif %} => `ports.wb` is not defined … uses this template for `conf.txt` of slot 2
+        a⏎{{ slot.id => unexpected end of input … conf.txt:2:9 … slots.toml uses this template for `conf.txt`
         {% if %} => unexpected end of block … conf.txt:1:7
         {% for port in ports %} => unexpected end of input
         {% include 'other' %} => unknown statement include
@@ -521,11 +521,11 @@ fn wrong_variables_are_refused() {
         A = { value = 5 } => the value of a variable must be a string
         A = { value = "a", sensitive = "yes" } => `sensitive` must be `true` or `false`, not of type string
         A = { sensitive = true } => a variable has no `value` … :20:5
-        1A = "a" => `1A` is no name for a variable: use letters, digits and `_` … :20:1
-        "A B" = "a" => `A B` is no name for a variable
-        SLOT_ID = "3" => `SLOT_ID` is already the variable of the slot itself … choose another name
-        COMPOSE_PROJECT_NAME = "a" => `COMPOSE_PROJECT_NAME` is already the variable of the slot itself
-        WEB_PORT = "80" => `WEB_PORT` is already the variable of port `web` … :20:1"#;
+        1A = "a" => `1A` is not a valid variable name … :20:1 … use letters, digits and `_`
+        "A B" = "a" => `A B` is not a valid variable name
+        SLOT_ID = "3" => kinfra sets `SLOT_ID` itself, for every slot … choose another name
+        COMPOSE_PROJECT_NAME = "a" => kinfra sets `COMPOSE_PROJECT_NAME` itself, for every slot
+        WEB_PORT = "80" => kinfra sets `WEB_PORT` itself, for port `web` … :20:1"#;
     for (line, words) in rows(table) {
         let machine = Machine::small();
         machine.edit_spec(FILE, &format!("{FILE}[env]\n{line}\n"));
@@ -541,8 +541,8 @@ fn a_prefix_decides_which_variables_are_taken() {
     // Those are noted although a file is wrong too.
     let variables = "[env]\nWEB_PORT = \"\"\nS_WEB_PORT = \"\"\nS_CPU_WORKERS = \"\"\n";
     machine.edit_spec(FILE, &format!("{FILE}\"\" = \"a\"\n{variables}"));
-    is_refused(&machine, 65, &["`` does not name a file", "of port `web`", "of the workers `cpu`"]);
-    machine.kinfra("plan").exits(65).says("`S_WEB_PORT` is already").never_says("`WEB_PORT`");
+    is_refused(&machine, 65, &["`` does not name a file", "for port `web`", "for workers `cpu`"]);
+    machine.kinfra("plan").exits(65).says("kinfra sets `S_WEB_PORT` itself").never_says("`WEB_PORT`");
 }
 
 #[test]
@@ -589,7 +589,7 @@ fn a_home_is_only_needed_where_it_is_used() {
             .says(&format!("`~/slots.toml` {unset}"));
         run(&with_root).exits(0).prints("Plan: 2 to add");
         machine.edit_spec(FILE, &format!("{FILE}[env]\nA = \"~/a\"\n"));
-        let value = "`~/` needs a home directory, and HOME is not set to an absolute path";
+        let value = "`~/` cannot be expanded: HOME is not set to an absolute path";
         run(&with_root).exits(65).prints_exactly("").says(value).says(":20:5");
         machine.spec(SMALL);
     }

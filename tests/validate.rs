@@ -84,7 +84,7 @@ fn mistakes_of_the_spec_are_all_shown() {
     machine.edit_spec("profile = \"only\"", "profile = \"largest\"");
     validate(&machine, "", "")
         .exits(65)
-        .prints("error: a base must be within 1024 to 65535, not 80\n")
+        .prints("error: a base must be between 1024 and 65535, not 80\n")
         .prints("slots.toml:8:7\n")
         .prints("error: profile `largest` is not defined\n")
         .prints("\nThe pool is not valid: 2 error(s).\n");
@@ -175,7 +175,10 @@ fn programs_get_one_document() {
     let file = document["mistakes"][0]["file"].take();
     assert!(file.as_str().is_some_and(|file| file.ends_with("project/templates/conf.txt")), "{file}");
     let note = document["mistakes"][0]["note"].take();
-    assert!(note.as_str().is_some_and(|note| note.ends_with("makes `conf.txt` of slot 1 from it")), "{note}");
+    assert!(
+        note.as_str().is_some_and(|note| note.ends_with("uses this template for `conf.txt` of slot 1")),
+        "{note}"
+    );
     assert_eq!(document["format_version"], "1.0");
     assert_eq!(document["valid"], false);
     assert_eq!(

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
-use kinfra::desired::{Place, Pool, TemplateTexts, resolve};
+use kinfra::desired::{Pool, RenderInputs, TemplateTexts, render_pool};
 use kinfra::file::RelPath;
 use kinfra::spec::Spec;
 use kinfra::spec::mistake::{Source, SourceKind};
@@ -187,6 +187,7 @@ impl Model {
         let path = |path| RelPath::new(path).expect("a relative path");
         let texts: TemplateTexts =
             self.files.iter().map(|(name, (text, _))| (path(name), Ok((*text).to_owned()))).collect();
-        resolve(&spec, &source, &texts, Place { root, home: None }).expect("valid templates")
+        let inputs = RenderInputs { spec: &spec, source: &source, templates: &texts, root, home: None };
+        render_pool(inputs).expect("valid templates")
     }
 }
