@@ -1,4 +1,4 @@
-//! What the README offers for other tools' hooks, taken out of it and run with real worktrees of git.
+//! What docs/hooks.md offers for other tools' hooks, taken out of it and run with real worktrees of git.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,14 +9,11 @@ use serde_json::{Value, json};
 
 use crate::support::{Machine, Run};
 
-const README: &str = include_str!("../README.md");
+const HOOKS: &str = include_str!("../docs/hooks.md");
 
-/// The first block of code after the README's words "In `path`" in its section on tools.
+/// The first block of code after the page's words "In `path`".
 fn snippet(path: &str) -> &'static str {
-    let (_, section) = README.split_once("\n## In your tools\n").expect("the section");
-    let (section, _) = section.split_once("\n## ").expect("a section after it");
-    let (_, after) =
-        section.split_once(&format!("In `{path}`")).unwrap_or_else(|| panic!("nothing on {path}"));
+    let (_, after) = HOOKS.split_once(&format!("In `{path}`")).unwrap_or_else(|| panic!("nothing on {path}"));
     let (_, block) = after.split_once("\n```").expect("a block");
     let (_, text) = block.split_once('\n').expect("a first line");
     text.split_once("```\n").expect("the end of a block").0
@@ -59,7 +56,7 @@ impl Repository {
         self.machine.project().canonicalize().expect("a directory")
     }
 
-    /// Writes an executable of the README's into the repository.
+    /// Writes an executable of the page's into the repository.
     fn install(&self, path: &str) {
         self.machine.write(path, snippet(path));
         self.machine.set_mode(path, 0o755);

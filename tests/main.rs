@@ -23,6 +23,7 @@ mod crash;
 mod destroy;
 mod diff;
 mod disk;
+mod docs;
 mod doctor;
 mod env;
 mod examples;

@@ -1,4 +1,4 @@
-//! Plans as one JSON document, and applies as a line for each event. Field by field, README.md says what is in them.
+//! Plans as one JSON document, and applies as a line for each event. Field by field, docs/json.md says what is in them.
 
 use std::fmt::Write as _;
 
