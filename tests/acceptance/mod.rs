@@ -1,6 +1,11 @@
-//! The acceptance document, as steps that a test can run.
+//! What users run, as they run it: the acceptance document, here as steps, the examples, hooks, and the wheel.
 //!
 //! `kinfra-slot-provisioning.md` is the users' own test of the old tool, kept here word for word.
+
+pub(crate) mod examples;
+mod hooks;
+mod provisioning;
+mod wheel;
 
 use std::ffi::OsStr;
 use std::path::Path;

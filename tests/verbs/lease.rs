@@ -5,8 +5,8 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::{Value, json};
 
-use crate::claim::{REGISTRY, applied, holder, make_dirs, registry, run_in};
 use crate::support::{Machine, Run};
+use crate::verbs::claim::{REGISTRY, applied, holder, make_dirs, registry, run_in};
 
 /// The entry of a slot.
 fn entry(machine: &Machine, slot: &str) -> Value {

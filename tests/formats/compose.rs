@@ -11,7 +11,7 @@ use std::process::Command;
 
 use serde_json::{Map, Value};
 
-use crate::examples;
+use crate::acceptance::examples;
 use crate::support::{Machine, Run};
 
 /// Numbers by name: ports, or workers.
@@ -37,7 +37,7 @@ struct Slot {
 
 impl Pool {
     fn embedded() -> Self {
-        Self::applied(Machine::new(), include_str!("../slots.toml"))
+        Self::applied(Machine::new(), include_str!("../../slots.toml"))
     }
 
     fn applied(machine: Machine, spec: &str) -> Self {

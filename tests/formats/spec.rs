@@ -150,7 +150,7 @@ error: ports collide: `otlp_grpc` of slot 1 and `otlp_http` of the main stack (s
 ",
     );
     let machine = Machine::new();
-    machine.spec(include_str!("../slots.toml"));
+    machine.spec(include_str!("../../slots.toml"));
     for base in ["4317", "4318"] {
         machine.edit_spec(&format!("{{ base = {base}, stride = 10 }}"), base);
     }

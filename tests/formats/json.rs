@@ -132,7 +132,7 @@ fn keys(value: &Value, found: &mut BTreeSet<String>) {
 
 #[test]
 fn every_field_is_in_the_readme() {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let (_, section) = readme.split_once("\n## JSON\n").expect("a section");
     let section = section.split_once("\n## ").expect("an end").0;
     // What stands between backticks, down to its last name.
@@ -163,7 +163,7 @@ fn every_field_is_in_the_readme() {
     machine.template("conf.txt", "{{ nothing }}\n");
     keys(&document(&machine.kinfra("validate --json").exits(65)), &mut found);
     let old = Machine::new();
-    old.write("~/.ktrdr/sandbox/instances.json", include_str!("fixtures/old-instances-v2.json"));
+    old.write("~/.ktrdr/sandbox/instances.json", include_str!("../fixtures/old-instances-v2.json"));
     keys(&document(&old.kinfra("plan --json").exits(0)), &mut found);
     assert!(found.len() > 50, "{found:?}");
     let missing: Vec<_> = found.iter().filter(|key| !names.contains(key.as_str())).collect();

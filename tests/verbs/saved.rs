@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::doctor::fake_docker;
 use crate::support::{Machine, Run};
+use crate::verbs::doctor::fake_docker;
 
 /// An applied pool of slots 1 to 3, each with its port in a file.
 fn applied() -> Machine {
@@ -475,7 +475,7 @@ fn a_stale_plan_of_a_large_pool_is_told_in_a_few_lines() {
 #[test]
 fn a_changed_import_makes_a_plan_stale() {
     let machine = Machine::new();
-    let old = include_str!("fixtures/old-instances-v2.json");
+    let old = include_str!("../fixtures/old-instances-v2.json");
     let path = "~/.ktrdr/sandbox/instances.json";
     machine.write(path, old);
     machine.kinfra("plan --out plan").exits(0).prints("Would import ");

@@ -4,7 +4,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-#[path = "../fuzz/invariants.rs"]
+#[path = "../../fuzz/invariants.rs"]
 #[expect(unreachable_pub, reason = "it is also the library of the fuzz targets")]
 mod invariants;
 

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::doctor::fake_docker;
 use crate::support::{Machine, Run};
+use crate::verbs::doctor::fake_docker;
 
 /// Destroys, with the stand-in for docker listing these Compose projects and volumes.
 fn destroy(machine: &Machine, projects: &str, volumes: &str) -> Run {

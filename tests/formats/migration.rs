@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Machine, Run};
 
-const V1: &str = include_str!("fixtures/old-instances-v1.json");
-const V2: &str = include_str!("fixtures/old-instances-v2.json");
+const V1: &str = include_str!("../fixtures/old-instances-v1.json");
+const V2: &str = include_str!("../fixtures/old-instances-v2.json");
 const OLD: &str = "~/.ktrdr/sandbox/instances.json";
 const REGISTRY: &str = "~/.ktrdr/sandboxes/registry.json";
 

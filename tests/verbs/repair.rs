@@ -6,8 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::doctor::fake_docker;
 use crate::support::{Machine, Run};
+use crate::verbs::doctor::fake_docker;
 
 const REGISTRY: &str = "~/pool/registry.json";
 const BACKUP: &str = "~/pool/registry.json.bak";

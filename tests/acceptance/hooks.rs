@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Machine, Run};
 
-const README: &str = include_str!("../README.md");
+const README: &str = include_str!("../../README.md");
 
 /// The first block of code after the README's words "In `path`" in its section on tools.
 fn snippet(path: &str) -> &'static str {

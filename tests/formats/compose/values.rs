@@ -118,7 +118,7 @@ fn compose_reads_back_the_values_that_were_declared() {
     let values: Vec<String> = NASTY.iter().map(|value| (*value).to_owned()).chain(generated()).collect();
     let machine = Machine::new();
     machine.spec(&spec(&values));
-    machine.template("env.sandbox", include_str!("../../templates/env.sandbox"));
+    machine.template("env.sandbox", include_str!("../../../templates/env.sandbox"));
     machine.template("docker-compose.yml", COMPOSE_FILE);
     machine.kinfra("apply").exits(0);
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{Machine, Run};
 
-pub(super) const REGISTRY: &str = "~/pool/registry.json";
+pub(crate) const REGISTRY: &str = "~/pool/registry.json";
 
 /// An applied pool of two slots.
 pub(super) fn applied() -> Machine {

@@ -12,7 +12,7 @@ use std::process::Command;
 use kinfra::embedded;
 use serde_json::Value;
 
-use crate::compose::config_of_every_profile;
+use crate::formats::compose::config_of_every_profile;
 use crate::support::{Machine, Run};
 
 const PROJECTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/init");
@@ -559,7 +559,9 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
     assert!(text.contains(&named), "{text}");
     let environment = |files: &[&str]| {
         let run = Run::of(
-            crate::compose::docker_compose(&machine, &slot).args(files).args(["config", "--format", "json"]),
+            crate::formats::compose::docker_compose(&machine, &slot)
+                .args(files)
+                .args(["config", "--format", "json"]),
         );
         let config: Value = serde_json::from_str(&run.exits(0).stdout).expect("JSON");
         ["db", "studio"]
@@ -575,7 +577,7 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
     machine.kinfra("claim --slot 1 --for ../home/worktree").exits(0);
     assert_eq!(environment(&["--env-file", ".env.sandbox"]), [password, Value::Null]);
 
-    let without = Run::of(crate::compose::docker_compose(&machine, &slot).arg("config"));
+    let without = Run::of(crate::formats::compose::docker_compose(&machine, &slot).arg("config"));
     assert_ne!(without.code, Some(0));
     without.says("run docker compose with --env-file .env.sandbox");
 }

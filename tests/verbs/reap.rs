@@ -5,8 +5,8 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::claim::{REGISTRY, applied, holder, make_dirs, registry, run_in};
 use crate::support::Machine;
+use crate::verbs::claim::{REGISTRY, applied, holder, make_dirs, registry, run_in};
 
 fn git(machine: &Machine, arguments: &[&str]) -> String {
     let identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"];

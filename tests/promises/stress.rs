@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use kinfra::registry::Registry;
 use serde_json::Value;
 
-use crate::claim::REGISTRY;
 use crate::rig::figure;
 use crate::support::{Machine, Run};
+use crate::verbs::claim::REGISTRY;
 
 /// How many want a slot at the same time.
 const CROWD: usize = 64;

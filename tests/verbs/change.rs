@@ -5,8 +5,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::doctor::fake_docker;
 use crate::support::{Machine, Run};
+use crate::verbs::doctor::fake_docker;
 
 const REGISTRY: &str = "~/pool/registry.json";
 

@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use crate::examples;
-use crate::spec::EVERYTHING;
+use crate::acceptance::examples;
+use crate::formats::spec::EVERYTHING;
 use crate::support::{Machine, Run, SMALL};
 
 const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/slots.schema.json");

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::claim::{applied, holder, make_dirs, run_in};
 use crate::support::{Machine, Run};
+use crate::verbs::claim::{applied, holder, make_dirs, run_in};
 
 /// An applied pool of two slots, both held.
 fn full() -> Machine {

@@ -9,8 +9,8 @@ use super::bench::Bench;
 use crate::support::SMALL;
 
 /// The old tool's registries, as it wrote them.
-const OLD_V1: &str = include_str!("../fixtures/old-instances-v1.json");
-const OLD_V2: &str = include_str!("../fixtures/old-instances-v2.json");
+const OLD_V1: &str = include_str!("../../fixtures/old-instances-v1.json");
+const OLD_V2: &str = include_str!("../../fixtures/old-instances-v2.json");
 
 /// A run of kinfra, and what it starts from.
 pub(super) struct Scenario {
