@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 use similar::TextDiff;
@@ -160,10 +159,7 @@ fn ktrdr_12_differs_from_the_repository_only_in_its_ids() {
 #[test]
 fn a_day_in_the_life_of_three_worktrees_passes_and_leaves_nothing_behind() {
     let machine = Machine::new();
-    let bin = Path::new(env!("CARGO_BIN_EXE_kinfra")).parent().expect("a directory");
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
-    let mut script = Command::new(Path::new(SOURCES).join("examples/day-in-the-life.sh"));
-    script.current_dir(machine.project()).env_clear().env("PATH", path);
+    let mut script = machine.program(Path::new(SOURCES).join("examples/day-in-the-life.sh"));
     let run = Run::of(script.env("HOME", "/nowhere").env("TMPDIR", machine.home())).exits(0);
     run.prints("== 18:00  Nothing is left but the branches.\n").says("Waiting for a free slot");
     assert!(machine.tree().is_empty());

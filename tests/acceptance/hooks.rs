@@ -3,11 +3,11 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, Running};
 
 const README: &str = include_str!("../../README.md");
 
@@ -39,11 +39,8 @@ impl Repository {
 
     /// A command that knows git and kinfra.
     fn command(&self, program: impl AsRef<std::ffi::OsStr>, dir: &Path) -> Command {
-        let bin = Path::new(env!("CARGO_BIN_EXE_kinfra")).parent().expect("a directory");
-        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
-        let mut command = Command::new(program);
-        command.current_dir(dir).env_clear().env("HOME", self.machine.home()).env("PATH", path);
-        command.env("GIT_CONFIG_NOSYSTEM", "1").env("CLAUDE_PROJECT_DIR", self.project());
+        let mut command = self.machine.program(program);
+        command.current_dir(dir).env("GIT_CONFIG_NOSYSTEM", "1").env("CLAUDE_PROJECT_DIR", self.project());
         for who in ["AUTHOR", "COMMITTER"] {
             command.env(format!("GIT_{who}_NAME"), "dev").env(format!("GIT_{who}_EMAIL"), "dev@example.com");
         }
@@ -119,7 +116,7 @@ fn worktrunk_s_hooks_claim_and_release() {
 }
 
 /// Calls a hook as Claude Code does: by a shell, with what there is to know on stdin.
-fn call(repository: &Repository, event: &str, mut input: Value) -> Output {
+fn call(repository: &Repository, event: &str, mut input: Value) -> Run {
     let settings: Value = serde_json::from_str(snippet(".claude/settings.json")).expect("JSON");
     let hook = &settings["hooks"][event][0]["hooks"][0];
     assert_eq!(hook["type"], "command");
@@ -127,12 +124,11 @@ fn call(repository: &Repository, event: &str, mut input: Value) -> Output {
     input["cwd"] = json!(repository.project());
     let mut shell = repository.command("sh", &repository.project());
     shell.arg("-c").arg(hook["command"].as_str().expect("a command"));
-    shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = shell.spawn().expect("a shell");
+    let mut child = Running::piped(shell.stdin(Stdio::piped()));
     let mut stdin = child.stdin.take().expect("its stdin");
     stdin.write_all(input.to_string().as_bytes()).expect("it reads");
     drop(stdin);
-    child.wait_with_output().expect("its end")
+    child.ends()
 }
 
 #[test]
@@ -144,25 +140,25 @@ fn claude_code_s_hooks_make_a_worktree_with_a_slot_and_remove_both() {
     for name in ["fix-login", "fix-search", "no-slot-left"] {
         let created = call(&repository, "WorktreeCreate", json!({ "name": name }));
         let dir = repository.project().join(".claude/worktrees").join(name);
-        assert_eq!(String::from_utf8_lossy(&created.stdout), format!("{}\n", dir.display()), "{created:?}");
-        assert!(created.status.success() && dir.join("slots.toml").is_file(), "{created:?}");
+        assert_eq!(created.stdout, format!("{}\n", dir.display()), "{created:?}");
+        assert!(created.code == Some(0) && dir.join("slots.toml").is_file(), "{created:?}");
     }
     assert_eq!(repository.holders(), ["fix-login", "fix-search"]);
     // It was edited, and goes all the same: that was asked before.
     let dir = repository.project().join(".claude/worktrees/fix-login");
     fs::write(dir.join("notes.txt"), "mine").expect("a file");
     let removed = call(&repository, "WorktreeRemove", json!({ "worktree_path": dir }));
-    assert!(removed.status.success() && !dir.exists(), "{removed:?}");
+    assert!(removed.code == Some(0) && !dir.exists(), "{removed:?}");
     assert_eq!(repository.holders(), ["fix-search"]);
     // One without a slot goes too, and one whose branch is there comes back on it.
     let dir = repository.project().join(".claude/worktrees/no-slot-left");
     let removed = call(&repository, "WorktreeRemove", json!({ "worktree_path": dir }));
-    assert!(removed.status.success() && !dir.exists(), "{removed:?}");
+    assert!(removed.code == Some(0) && !dir.exists(), "{removed:?}");
     let created = call(&repository, "WorktreeCreate", json!({ "name": "fix-login" }));
-    assert!(created.status.success(), "{created:?}");
+    assert!(created.code == Some(0), "{created:?}");
     assert_eq!(repository.holders(), ["fix-login", "fix-search"]);
     let again = call(&repository, "WorktreeCreate", json!({ "name": "fix-login" }));
-    assert!(!again.status.success() && again.stdout.is_empty(), "{again:?}");
+    assert!(again.code != Some(0) && again.stdout.is_empty(), "{again:?}");
 }
 
 #[test]

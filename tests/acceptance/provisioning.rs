@@ -4,9 +4,10 @@
 //! the wheel, they run in `wheel.rs`.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt as _;
 
 use crate::acceptance;
+use crate::support::Machine;
 
 const STAND_IN_FOR_UV: &str = r#"#!/bin/sh
 if [ "$1 $2" != "run kinfra" ]; then
@@ -25,18 +26,9 @@ fn the_document_has_ten_steps() {
 
 #[test]
 fn the_acceptance_document_passes() {
-    let machine = tempfile::tempdir().expect("a temporary directory");
-    let [home, repository, bin] = ["home", "ktrdr", "bin"].map(|name| {
-        let directory = machine.path().join(name);
-        fs::create_dir(&directory).expect("a directory of the test's machine");
-        directory
-    });
-    symlink(env!("CARGO_BIN_EXE_kinfra"), bin.join("kinfra")).expect("kinfra in PATH");
-    fs::write(bin.join("uv"), STAND_IN_FOR_UV).expect("uv in PATH");
-    fs::set_permissions(bin.join("uv"), Permissions::from_mode(0o755)).expect("an executable uv");
-
-    let mut path = bin.into_os_string();
-    path.push(":");
-    path.push(std::env::var_os("PATH").expect("PATH is set"));
-    acceptance::pass_every_step(&repository, &[("HOME", home.as_os_str()), ("PATH", &path)]);
+    let machine = Machine::new();
+    let uv = machine.tools().join("uv");
+    fs::write(&uv, STAND_IN_FOR_UV).expect("a stand-in for uv");
+    fs::set_permissions(&uv, Permissions::from_mode(0o755)).expect("an executable uv");
+    acceptance::pass_every_step(|| machine.program("bash"));
 }

@@ -1,13 +1,14 @@
 //! The wheel, as a Python project uses it: real uv, real maturin, a real virtual environment.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::acceptance;
+use crate::support::{PORTS, Run, Running};
 
 const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -25,15 +26,17 @@ fn the_acceptance_document_passes_with_the_wheel() {
 
     let home = project.machine.path().join("home");
     fs::create_dir(&home).expect("a clean home directory");
-    acceptance::pass_every_step(
-        &project.directory,
-        &[
-            ("HOME", home.as_os_str()),
-            ("PATH", &std::env::var_os("PATH").expect("PATH is set")),
-            ("UV_CACHE_DIR", project.uv_cache().as_os_str()),
-            ("UV_OFFLINE", OsStr::new("1")),
-        ],
-    );
+    // What is shipped knows nothing of the tests.
+    let shipped = fs::read(project.directory.join(".venv/bin/kinfra")).expect("a binary");
+    let holds = |word: &str| shipped.windows(word.len()).any(|bytes| bytes == word.as_bytes());
+    assert!(holds("KINFRA_ROOT") && !holds(PORTS));
+    acceptance::pass_every_step(|| {
+        let mut bash = Command::new("bash");
+        bash.current_dir(&project.directory).env_clear().env("HOME", &home);
+        bash.env("PATH", std::env::var_os("PATH").expect("PATH is set"));
+        bash.env("UV_CACHE_DIR", project.uv_cache()).env("UV_OFFLINE", "1");
+        bash
+    });
 }
 
 #[test]
@@ -97,24 +100,22 @@ impl PythonProject {
 
     /// uv's standard output. uv must succeed.
     fn expect(&self, arguments: &[&str]) -> String {
-        let Output { status, stdout, stderr } = self.uv(arguments);
-        assert!(status.success(), "uv {arguments:?}: {status}\n{}", String::from_utf8_lossy(&stderr));
-        String::from_utf8(stdout).expect("UTF-8")
+        let run = self.uv(arguments);
+        assert_eq!(run.code, Some(0), "uv {arguments:?}: {}", run.stderr);
+        run.stdout
     }
 
     fn is_up_to_date(&self) -> bool {
-        self.uv(&["sync", "--check"]).status.success()
+        self.uv(&["sync", "--check"]).code == Some(0)
     }
 
-    fn uv(&self, arguments: &[&str]) -> Output {
-        Command::new("uv")
-            .args(arguments)
-            .current_dir(&self.directory)
-            .env("UV_CACHE_DIR", self.uv_cache())
-            // Not the one whose binary other tests run meanwhile.
-            .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("wheel"))
-            .output()
-            .expect("uv is in PATH")
+    fn uv(&self, arguments: &[&str]) -> Run {
+        let mut uv = Command::new("uv");
+        uv.args(arguments).current_dir(&self.directory).env("UV_CACHE_DIR", self.uv_cache());
+        // Not the one whose binary other tests run meanwhile.
+        uv.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("wheel"));
+        uv.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running::start_within(Duration::from_mins(30), &mut uv).ends()
     }
 }
 

@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::{Map, Value};
 
 use crate::acceptance::examples;
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, tools};
 
 /// Numbers by name: ports, or workers.
 type Numbers = BTreeMap<String, u64>;
@@ -90,8 +90,8 @@ fn numbers(value: &Value) -> Numbers {
 
 /// What Compose makes of a slot directory, without a word on stderr.
 fn config(machine: &Machine, dir: &Path) -> Value {
-    let version = docker_compose(machine, dir).args(["version", "--short"]).output();
-    let works = version.is_ok_and(|output| output.status.success() && !output.stdout.starts_with(b"1."));
+    let version = Run::of(docker_compose(machine, dir).args(["version", "--short"]));
+    let works = version.code == Some(0) && !version.stdout.starts_with("1.");
     assert!(
         works,
         "`docker compose` v2 does not run: run .ci/install-compose, or install it as your system does"
@@ -111,13 +111,16 @@ pub(crate) fn config_of_every_profile(machine: &Machine, dir: &Path) -> Value {
 
 /// `docker compose` in a directory, with nothing of the real environment but where to find its plugins.
 pub(crate) fn docker_compose(machine: &Machine, dir: &Path) -> Command {
-    let variable = |name| std::env::var_os(name).unwrap_or_default();
-    let docker_config = std::env::var_os("DOCKER_CONFIG")
-        .map_or_else(|| PathBuf::from(variable("HOME")).join(".docker"), PathBuf::from);
-    let mut command = Command::new("docker");
-    command.arg("compose").current_dir(dir).env_clear();
-    command.env("PATH", variable("PATH")).env("HOME", machine.home()).env("DOCKER_CONFIG", docker_config);
+    let docker = tools::find("docker").expect("this test needs docker");
+    let mut command = machine.program(docker);
+    command.arg("compose").current_dir(dir).env("DOCKER_CONFIG", docker_config());
     command
+}
+
+/// Where the real docker finds its plugins.
+pub(crate) fn docker_config() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".docker");
+    std::env::var_os("DOCKER_CONFIG").map_or_else(home, PathBuf::from)
 }
 
 #[test]

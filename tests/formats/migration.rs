@@ -1,7 +1,6 @@
 //! The old tool's registry, in its three shapes: taken over once, never modified, and its slots left alone.
 
 use std::fs;
-use std::process::Command;
 
 use kinfra::digest::Digest;
 use serde_json::{Value, json};
@@ -237,8 +236,7 @@ fn an_old_file_that_is_no_file_stops_plan_and_apply() {
     fs::create_dir(machine.path(OLD)).expect("a directory");
     is_refused(&machine, "cannot be read: it is a directory");
     machine.remove(OLD);
-    let made = Command::new("mkfifo").arg(machine.path(OLD)).status().expect("mkfifo starts");
-    assert!(made.success());
+    Run::of(machine.program("mkfifo").arg(machine.path(OLD))).exits(0);
     machine.kinfra("apply").exits(5).says("cannot be read: it is a FIFO, socket or device");
     assert!(!machine.exists("~/.ktrdr/sandboxes"));
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kinfra::registry::Registry;
 
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, Running};
 
 const REGISTRY: &str = "~/pool/registry.json";
 const BACKUP: &str = "~/pool/registry.json.bak";
@@ -51,16 +51,8 @@ fn text_is_refused(machine: &Machine, text: impl AsRef<[u8]>, what: &str) {
 
 /// Runs a command that could hang.
 fn ends(command: &mut Command) -> Run {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kinfra starts");
-    let started = Instant::now();
-    while child.try_wait().expect("a child").is_none() {
-        if started.elapsed() > Duration::from_secs(30) {
-            child.kill().expect("a killed child");
-            panic!("{command:?} hangs");
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Run::from(child.wait_with_output().expect("output"))
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    Running::start_within(Duration::from_secs(30), command).ends()
 }
 
 #[test]
@@ -256,8 +248,7 @@ fn an_entry_that_is_not_as_kinfra_writes_it_is_refused_with_its_place() {
 #[test]
 fn what_is_no_readable_file_is_refused_and_never_waited_for() {
     let fifo: fn(&Machine) = |machine| {
-        let made = Command::new("mkfifo").arg(machine.path(REGISTRY)).status().expect("mkfifo starts");
-        assert!(made.success());
+        Run::of(machine.program("mkfifo").arg(machine.path(REGISTRY))).exits(0);
     };
     let link: fn(&Machine) = |machine| symlink(machine.path(BACKUP), machine.path(REGISTRY)).expect("a link");
     let directory: fn(&Machine) = |machine| fs::create_dir(machine.path(REGISTRY)).expect("a directory");

@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Command;
 
 use crate::support::{Machine, Run, SMALL};
 
@@ -57,8 +56,7 @@ fn is_shown_as(machine: &Machine, expected: &str) {
 }
 
 fn make_fifo(machine: &Machine, path: &str) {
-    let made = Command::new("mkfifo").arg(machine.path(path)).status().expect("mkfifo runs");
-    assert!(made.success());
+    Run::of(machine.program("mkfifo").arg(machine.path(path))).exits(0);
 }
 
 fn make_dir(machine: &Machine, path: &str) {

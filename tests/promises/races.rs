@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::rig::strace::{Call, Injection, calls};
 use crate::rig::{Paused, ROOT, assert_tree, figure, meanwhile, registry, through};
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, Running};
 
 /// How many start at the same time.
 const CROWD: usize = 64;
@@ -35,13 +35,9 @@ const BIRTHS: usize = 20;
 
 /// Starts many at once, and waits for all.
 fn crowd(machine: &Machine, arguments: impl Fn(usize) -> String) -> Vec<Run> {
-    let start = |index| -> Child {
-        let mut command = machine.command(&arguments(index));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kinfra starts")
-    };
-    let children: Vec<Child> = (0..CROWD).map(start).collect();
-    let end = |child: Child| Run::from(child.wait_with_output().expect("kinfra ends"));
-    children.into_iter().map(end).collect()
+    let start = |index| Running::piped(&mut machine.command(&arguments(index)));
+    let children: Vec<Running> = (0..CROWD).map(start).collect();
+    children.into_iter().map(Running::ends).collect()
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use crate::rig::{figure, through};
 use crate::support::{Machine, Run, SMALL};
+use crate::verbs::doctor::fake_docker;
 
 /// A value that is nowhere by chance.
 const CANARY: &str = "canary-9f3c27";
@@ -214,8 +215,9 @@ fn no_process_is_told_a_value() {
     for verb in ["plan", "apply", "claim", "slots", "release", "doctor"] {
         let trace = machine.path("trace");
         let strace = ["strace", "-f", "-qq", "-v", "-s", "65536", "--trace=execve,prctl", "-o"];
-        let command =
-            through(strace.into_iter().chain([trace.to_str().expect("a path")]), &machine.command(verb));
+        let mut kinfra = machine.command(verb);
+        kinfra.env("PATH", fake_docker());
+        let command = through(strace.into_iter().chain([trace.to_str().expect("a path")]), &kinfra);
         keeps_quiet(Run::of(&mut { command }));
         let trace = machine.read("trace");
         assert!(!trace.contains("canary"), "{verb}: {trace}");

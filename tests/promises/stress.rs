@@ -7,7 +7,6 @@
 //! Everything is in memory where that is possible: a disk would only make the moments rarer in which things go wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,7 +15,7 @@ use kinfra::registry::Registry;
 use serde_json::Value;
 
 use crate::rig::figure;
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, Running};
 use crate::verbs::claim::REGISTRY;
 
 /// How many want a slot at the same time.
@@ -46,13 +45,8 @@ fn pool(machine: Machine) -> Machine {
     machine
 }
 
-fn start(machine: &Machine, arguments: &str) -> Child {
-    let mut command = machine.command(&format!("{arguments} --lock-timeout 2m"));
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kinfra starts")
-}
-
-fn end(child: Child) -> Run {
-    Run::from(child.wait_with_output().expect("kinfra ends"))
+fn start(machine: &Machine, arguments: &str) -> Running {
+    Running::piped(&mut machine.command(&format!("{arguments} --lock-timeout 2m")))
 }
 
 #[test]
@@ -60,18 +54,18 @@ fn end(child: Child) -> Run {
 fn every_round_has_six_distinct_winners_and_tells_all_others() {
     let machine = pool(Machine::in_memory());
     for round in 0..ROUNDS {
-        let claims: Vec<Child> =
+        let claims: Vec<Running> =
             (0..CROWD).map(|worker| start(&machine, &format!("claim --json --for tree-{worker}"))).collect();
-        let runs: Vec<Run> = claims.into_iter().map(end).collect();
+        let runs: Vec<Run> = claims.into_iter().map(Running::ends).collect();
         let (won, lost): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|run| run.code == Some(0));
         let slots: BTreeSet<u64> = won.iter().map(|run| claimed(run).0).collect();
         assert_eq!((won.len(), slots.len()), (SLOTS, SLOTS), "round {round}: {slots:?}");
         for run in lost {
             run.exits(3).says("error: no slot is free\n");
         }
-        let releases: Vec<Child> =
+        let releases: Vec<Running> =
             slots.iter().map(|slot| start(&machine, &format!("release {slot} --force"))).collect();
-        releases.into_iter().for_each(|release| drop(end(release).exits(0)));
+        releases.into_iter().for_each(|release| drop(release.ends().exits(0)));
     }
     figure(&format!(
         "claimants: {} for {} slots, {} winners, no slot twice",
@@ -132,7 +126,7 @@ impl Worker<'_> {
             thread::sleep(Duration::from_micros(self.random(6_000)));
             child.kill().expect("a kill");
         }
-        let run = end(child);
+        let run = child.ends();
         if run.code.is_none() {
             self.counts.killed.fetch_add(1, Relaxed);
             return None;
@@ -246,9 +240,9 @@ fn those_who_wait_are_all_served() {
             let (machine, served) = (&machine, &served);
             scope.spawn(move || {
                 while served.fetch_add(1, Relaxed) < SERVED {
-                    let claim = end(start(machine, &format!("claim --wait --json --for tree-{worker}")));
+                    let claim = start(machine, &format!("claim --wait --json --for tree-{worker}")).ends();
                     let (slot, id) = claimed(&claim.exits(0));
-                    end(start(machine, &format!("release {slot} --claim-id {id}"))).exits(0);
+                    start(machine, &format!("release {slot} --claim-id {id}")).ends().exits(0);
                 }
             });
         }

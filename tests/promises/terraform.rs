@@ -1,7 +1,6 @@
 //! What users of other plan/apply tools complain about, and what kinfra does instead.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -20,10 +19,9 @@ fn a_failed_apply_has_a_summary_too() {
     // Slot 3's file is larger than the shell's limit allows.
     machine.template("conf.txt", "{{ 'x' * 100000 if slot.id == 3 else slot.id }}");
     let limited = |arguments: &str| {
-        let mut shell = Command::new("sh");
+        let mut shell = machine.program("sh");
         shell.args(["-c", "ulimit -f 60; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_kinfra")]);
-        shell.args(arguments.split(' ')).current_dir(machine.project()).env_clear();
-        Run::of(shell.env("HOME", machine.home()))
+        Run::of(shell.args(arguments.split(' ')))
     };
     let run = limited("apply").exits(1).says("Failed slot 3: ").says("Created slot 4");
     run.says("Failed 1 slot(s)\n\nApply incomplete! 1 added, 0 changed, 0 destroyed.");
@@ -116,10 +114,9 @@ fn an_apply_that_fails_as_a_whole_has_a_summary_too() {
     let machine = Machine::small();
     machine.edit_spec("1-2", "1-120");
     let limited = |arguments: &str| {
-        let mut shell = Command::new("sh");
+        let mut shell = machine.program("sh");
         shell.args(["-c", "ulimit -f 8; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_kinfra")]);
-        shell.args(arguments.split(' ')).current_dir(machine.project()).env_clear();
-        Run::of(shell.env("HOME", machine.home()).stdout(std::process::Stdio::piped()))
+        Run::of(shell.args(arguments.split(' ')))
     };
     let run = limited("apply")
         .exits(1)

@@ -1,9 +1,9 @@
 //! `kinfra apply`: what is missing comes, what is there stays.
 
 use std::os::unix::fs::symlink;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
-use crate::support::{Machine, Run, SMALL};
+use crate::support::{Machine, Run, Running, SMALL};
 
 #[test]
 fn a_clean_machine_gets_every_slot() {
@@ -208,13 +208,10 @@ fn many_at_once_give_the_tree_of_one() {
     let alone = Machine::new();
     alone.kinfra("apply --root pool").exits(0);
     let machine = Machine::new();
-    let start = |_| -> Child {
-        let mut command = machine.command("apply --root pool --lock-timeout 1m");
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("kinfra starts")
-    };
-    let children: Vec<Child> = (0..8).map(start).collect();
-    for mut child in children {
-        assert_eq!(child.wait().expect("kinfra ends").code(), Some(0));
+    let start = |_| Running::piped(&mut machine.command("apply --root pool --lock-timeout 1m"));
+    let children: Vec<Running> = (0..8).map(start).collect();
+    for child in children {
+        child.ends().exits(0);
     }
     for slot in 1..=6 {
         let file = format!("pool/slot-{slot}/.env.sandbox");
@@ -240,7 +237,7 @@ fn the_work_is_done_also_when_nobody_reads_what_is_said() {
             if closed != "stdout" {
                 command.stderr(nobody());
             }
-            command.status().expect("kinfra starts").code()
+            Running::start(&mut command).wait().expect("kinfra ends").code()
         };
         assert_eq!(run("apply --auto-approve"), Some(0), "{closed}");
         assert!(machine.exists("~/pool/slot-2/conf.txt"), "{closed}");
@@ -261,7 +258,7 @@ fn the_wait_for_the_lock_can_be_interrupted() {
         std::fs::File::options().read(true).write(true).open(machine.path("~/pool/.lock")).expect("a lock");
     lock.lock().expect("the lock");
     let mut command = machine.command("apply --lock-timeout 10m");
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kinfra starts");
+    let child = Running::piped(&mut command);
     // Until it listens: SIGINT is the second bit of the signals that it catches.
     let listens = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("its status");
@@ -271,9 +268,8 @@ fn the_wait_for_the_lock_can_be_interrupted() {
     while !listens() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    let mut kill = std::process::Command::new("kill");
-    assert!(kill.args(["-INT", &child.id().to_string()]).status().expect("kill").success());
-    let run = Run::from(child.wait_with_output().expect("kinfra ends")).exits(130);
+    child.signal(rustix::process::Signal::INT);
+    let run = child.ends().exits(130);
     let run = run.says("stopped waiting for `").says("nothing was done");
     run.says("Apply incomplete! 0 added");
     assert!(!machine.exists("~/pool/slot-3"));

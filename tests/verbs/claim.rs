@@ -1,7 +1,6 @@
 //! `kinfra claim` and `kinfra release`: who may hold a slot, and that nobody ever holds another's.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -85,16 +84,9 @@ fn the_owner_is_the_nearest_parent_that_holds_git_else_the_directory_itself() {
 fn a_real_worktree_of_git_is_an_owner_of_its_own() {
     let machine = applied();
     make_dirs(&machine, &["~/main"]);
-    let git = |arguments: &[&str]| {
-        let identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"];
-        let mut git = Command::new("git");
-        git.args(identity).args(arguments).current_dir(machine.path("~/main")).env("HOME", machine.home());
-        let output = git.env("GIT_CONFIG_NOSYSTEM", "1").output().expect("git starts");
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    git(&["init", "--quiet"]);
-    git(&["commit", "--quiet", "--allow-empty", "--message", "first"]);
-    git(&["worktree", "add", "--quiet", "../feature"]);
+    git(&machine, "~/main", "init --quiet");
+    git(&machine, "~/main", "commit --quiet --allow-empty --message first");
+    git(&machine, "~/main", "worktree add --quiet ../feature");
     make_dirs(&machine, &["~/feature/src", "~/main/src"]);
     run_in(&machine, "~/feature/src", "claim").exits(0);
     run_in(&machine, "~/main/src", "claim").exits(0);
@@ -147,13 +139,7 @@ fn a_repository_may_be_elsewhere_than_its_worktree() {
 
 /// Runs git with arguments that have no spaces in them. What it printed.
 fn git(machine: &Machine, directory: &str, arguments: &str) -> String {
-    let identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"];
-    let mut git = Command::new("git");
-    git.args(identity).args(arguments.split_whitespace()).current_dir(machine.path(directory));
-    let git = git.env("HOME", machine.home()).env("GIT_CONFIG_NOSYSTEM", "1");
-    let output = git.output().expect("git starts");
-    assert!(output.status.success(), "git {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
+    machine.git(machine.path(directory), arguments)
 }
 
 #[test]

@@ -1,8 +1,5 @@
 //! `kinfra completions` and `kinfra man`: what shells complete, and the manual.
 
-use std::path::Path;
-use std::process::Command;
-
 use crate::support::{Machine, Run};
 
 /// A pool of two slots, the first of which the project holds.
@@ -20,11 +17,7 @@ fn offers(machine: &Machine, words: &[&str]) -> Vec<String> {
         COMP_WORDS=(\"$@\") COMP_CWORD=$(($# - 1)) COMP_TYPE=9
         _clap_complete_kinfra kinfra \"${@: -1}\" \"${@: -2:1}\"
         printf '%s\\n' \"${COMPREPLY[@]}\"";
-    let bin = Path::new(env!("CARGO_BIN_EXE_kinfra")).parent().expect("a directory");
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
-    let mut bash = Command::new("bash");
-    bash.args(["-c", text, "bash"]).args(words).current_dir(machine.project()).env_clear();
-    let run = Run::of(bash.env("HOME", machine.home()).env("PATH", path));
+    let run = Run::of(machine.program("bash").args(["-c", text, "bash"]).args(words));
     assert_eq!(run.code, Some(0), "{run:?}");
     run.stdout.lines().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()).collect()
 }

@@ -94,7 +94,7 @@ fn a_corrupt_registry_says_where_and_how_to_repair_it() {
 
 #[test]
 fn whatever_is_broken_the_rest_is_looked_at() {
-    let machine = applied();
+    let machine = applied().with_real_ports();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     machine.edit_spec("web = 8000", &format!("web = {}", port - 1));
@@ -210,7 +210,7 @@ fn a_port_in_use_names_who_uses_it() {
         // A machine without IPv6 has nobody to listen there.
         let Ok(listener) = TcpListener::bind((address, 0)) else { continue };
         let port = listener.local_addr().expect("an address").port();
-        let machine = Machine::small();
+        let machine = Machine::small().with_real_ports();
         machine.edit_spec("web = 8000", &format!("web = {}", port - 1));
         machine.kinfra("apply").exits(0);
         let used = format!("  ! ports: port {port}, `web` of slot 1, is in use by ");

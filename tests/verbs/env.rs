@@ -3,12 +3,10 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::support::{Machine, Run};
+use crate::support::{Machine, PORTS, Run};
 
 const ENV_FILE: &str = "~/pool/slot-1/.env.sandbox";
 
@@ -52,13 +50,8 @@ fn claimed() -> Machine {
 }
 
 /// Runs a script in a shell that knows kinfra and nothing else of the machine that tests run on.
-fn script(machine: &Machine, shell: &str, text: &str) -> Output {
-    let kinfra = Path::new(env!("CARGO_BIN_EXE_kinfra"));
-    let path = std::env::var("PATH").unwrap_or_default();
-    let path = format!("{}:{path}", kinfra.parent().expect("a directory").display());
-    let mut command = Command::new(shell);
-    command.args(["-c", text]).current_dir(machine.project()).env_clear();
-    command.env("HOME", machine.home()).env("PATH", path).output().expect("a shell starts")
+fn script(machine: &Machine, shell: &str, text: &str) -> Run {
+    Run::of(machine.program(shell).args(["-c", text]))
 }
 
 /// What a script prints, with the nasty values in its way to be seen.
@@ -67,7 +60,7 @@ fn prints_values(machine: &Machine, shell: &str, load: &str) {
     let print: String = (0..NASTY.len()).map(|number| format!(" \"$SHOP_V{number}\"")).collect();
     let output = script(machine, shell, &format!("{load}\nprintf '%s\\0'{print} \"$SHOP_WEB_PORT\" end"));
     let expected: Vec<&str> = NASTY.iter().copied().chain(["8001", "end", ""]).collect();
-    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    let printed = output.stdout;
     assert_eq!(printed.split('\0').collect::<Vec<_>>(), expected, "{shell}: {:?}", output.stderr);
 }
 
@@ -97,7 +90,7 @@ fn fish_gets_every_value_byte_for_byte() {
     let text = machine.kinfra("env --format fish").exits(0).stdout;
     assert!(text.contains("set -gx SHOP_V2 'it\\'s'\n"), "{text}");
     assert!(text.contains("set -gx SHOP_V6 'a\\\\b\\\\\\\\c\\\\'\n"), "{text}");
-    if Command::new("fish").arg("--version").output().is_ok() {
+    if machine.tools().join("fish").exists() {
         prints_values(&machine, "fish", "kinfra env --format fish | source");
     }
 }
@@ -120,7 +113,7 @@ fn programs_get_json_and_exec_gives_the_same() {
     let printed = Run::of(&mut command).exits(0).stdout;
     let mut seen: Vec<(&str, &str)> =
         printed.split_terminator('\0').filter_map(|pair| pair.split_once('=')).collect();
-    seen.retain(|(name, _)| !["HOME", "PATH", "KINFRA_ENV"].contains(name));
+    seen.retain(|(name, _)| !["HOME", "PATH", "KINFRA_ENV", PORTS].contains(name));
     seen.sort_unstable();
     let expected: Vec<(&str, &str)> =
         variables.iter().map(|(name, value)| (name.as_str(), value.as_str().expect("text"))).collect();
@@ -185,9 +178,9 @@ fn a_shell_that_goes_from_slot_to_slot_has_the_variables_of_one() {
         cd ~/none && { out=$(kinfra env); code=$?; eval \"$out\"; }
         echo \"in none: $code ${SHOP_WEB_PORT-unset} ${SHOP_V1-unset} ${KINFRA_SLOT-unset} ${KINFRA_ENV-unset}\"";
     let output = script(&machine, "sh", text);
-    let printed = String::from_utf8_lossy(&output.stdout);
+    let printed = &output.stdout;
     assert_eq!(printed, "in 1: 8001 1\nin 2: 8002 2\nin none: 3 unset unset unset unset\n", "{output:?}");
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = &output.stderr;
     assert!(said.contains("none` holds no slot: run `kinfra claim` first"), "{said}");
 }
 
@@ -272,7 +265,7 @@ fn exec_becomes_the_command() {
     let output = script(&machine, "sh", text);
     let dir = machine.project().canonicalize().expect("a directory");
     let expected = format!("0027\n{}\n2:--spec  x\n", dir.display());
-    assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{output:?}");
+    assert_eq!(output.stdout, expected, "{output:?}");
     let mut odd = machine.command("exec printf %s");
     let output = odd.arg(std::ffi::OsStr::from_bytes(b"\xff")).output().expect("it starts");
     assert_eq!(output.stdout, b"\xff");

@@ -7,12 +7,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use kinfra::embedded;
 use serde_json::Value;
 
-use crate::formats::compose::config_of_every_profile;
+use crate::formats::compose::{config_of_every_profile, docker_compose, docker_config};
 use crate::support::{Machine, Run};
 
 const PROJECTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/init");
@@ -239,9 +238,8 @@ fn nothing_is_written_through_a_link() {
 #[test]
 fn what_cannot_be_written_whole_is_not_written_at_all() {
     let (machine, files) = machine_of(&Path::new(PROJECTS).join("include"));
-    let mut limited = Command::new("/bin/sh");
+    let mut limited = machine.program("sh");
     limited.args(["-c", "ulimit -f 1; exec \"$0\" init", env!("CARGO_BIN_EXE_kinfra")]);
-    limited.current_dir(machine.project()).env_clear().env("HOME", machine.home());
     Run::of(&mut limited).exits(1).says("nothing was written").says("File too large");
     assert_eq!(files_below(&machine.project()), files);
     assert!(!machine.exists(".kinfra-init") && !machine.exists("templates"));
@@ -489,11 +487,8 @@ fn compose_is_asked_and_what_it_alone_knows_is_named() {
 fn compose_takes_every_slot_and_relative_paths_mean_the_project() {
     for (name, project) in projects() {
         let (machine, _) = machine_of(&project);
-        let docker_config = std::env::var_os("DOCKER_CONFIG").map_or_else(
-            || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".docker"),
-            PathBuf::from,
-        );
-        let run = Run::of(machine.command("init").env("DOCKER_CONFIG", docker_config));
+        machine.install("docker");
+        let run = Run::of(machine.command("init").env("DOCKER_CONFIG", docker_config()));
         run.exits(0).says(" with Docker Compose\n").never_says("says Docker Compose");
         machine.kinfra("apply").exits(0);
         let ports: Value =
@@ -537,8 +532,7 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
     assert_eq!(sources(&config), expected(&project));
     assert_eq!(config["services"]["adminer"]["image"], "adminer:4.8.1");
 
-    let copied = Command::new("cp").arg("-r").arg(&project).arg(machine.path("~/worktree")).status();
-    assert!(copied.expect("cp").success());
+    Run::of(machine.program("cp").arg("-r").arg(&project).arg(machine.path("~/worktree"))).exits(0);
     let worktree = machine.path("~/worktree").canonicalize().expect("a directory");
     let mut claim = machine.command("claim --slot 1 --for");
     Run::of(claim.arg(&worktree)).exits(0);
@@ -558,11 +552,7 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
     let named = format!("--env-file '{}/.env' --env-file .env.sandbox up", machine.project().display());
     assert!(text.contains(&named), "{text}");
     let environment = |files: &[&str]| {
-        let run = Run::of(
-            crate::formats::compose::docker_compose(&machine, &slot)
-                .args(files)
-                .args(["config", "--format", "json"]),
-        );
+        let run = Run::of(docker_compose(&machine, &slot).args(files).args(["config", "--format", "json"]));
         let config: Value = serde_json::from_str(&run.exits(0).stdout).expect("JSON");
         ["db", "studio"]
             .map(|service| config["services"][service]["environment"]["POSTGRES_PASSWORD"].clone())
@@ -577,7 +567,7 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
     machine.kinfra("claim --slot 1 --for ../home/worktree").exits(0);
     assert_eq!(environment(&["--env-file", ".env.sandbox"]), [password, Value::Null]);
 
-    let without = Run::of(crate::formats::compose::docker_compose(&machine, &slot).arg("config"));
+    let without = Run::of(docker_compose(&machine, &slot).arg("config"));
     assert_ne!(without.code, Some(0));
     without.says("run docker compose with --env-file .env.sandbox");
 }

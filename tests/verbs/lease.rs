@@ -74,7 +74,7 @@ fn a_slot_with_a_busy_port_is_passed_over_and_nobody_is_pushed_off_his() {
         // A machine without IPv6 has nobody to listen there.
         let Ok(listener) = TcpListener::bind((address, 0)) else { continue };
         let port = listener.local_addr().expect("an address").port();
-        let machine = Machine::small();
+        let machine = Machine::small().with_real_ports();
         machine.edit_spec("web = 8000", &format!("web = {}", port - 1));
         machine.edit_spec("ids = \"1-2\"", "ids = \"1\"");
         machine.kinfra("apply").exits(0);

@@ -1,6 +1,6 @@
 //! `kinfra plan`: every difference is shown, with what would resolve it, and nothing is written.
 
-use crate::support::{Machine, Run, SMALL};
+use crate::support::{Machine, Run, Running, SMALL};
 
 #[test]
 fn a_clean_machine_would_get_every_slot() {
@@ -201,7 +201,7 @@ fn a_port_that_an_old_entry_keeps_is_not_given_away() {
 fn a_closed_pipe_is_no_error() {
     let machine = Machine::new();
     let mut command = machine.command("plan");
-    let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("kinfra starts");
+    let mut child = Running::start(command.stdout(std::process::Stdio::piped()));
     drop(child.stdout.take());
     assert_eq!(child.wait().expect("kinfra ends").code(), Some(0));
 }

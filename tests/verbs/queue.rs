@@ -1,13 +1,12 @@
 //! `kinfra claim --wait`: those who wait are served in order, and nobody waits for the dead.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, Running};
 use crate::verbs::claim::{applied, holder, make_dirs, run_in};
 
 /// An applied pool of two slots, both held.
@@ -21,7 +20,7 @@ fn full() -> Machine {
 
 /// Somebody who waits, once he is in the queue and has said so.
 struct Waiter {
-    child: Child,
+    child: Running,
     said: String,
 }
 
@@ -29,8 +28,7 @@ impl Waiter {
     fn start(machine: &Machine, directory: &str, arguments: &str) -> Self {
         let mut command = machine.command(&format!("claim {arguments}"));
         command.arg("--spec").arg(machine.path("slots.toml")).current_dir(machine.path(directory));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("kinfra starts");
+        let mut child = Running::piped(&mut command);
         let mut said = String::new();
         let stderr = child.stderr.as_mut().expect("stderr");
         BufReader::with_capacity(1, stderr).read_line(&mut said).expect("a line");
@@ -39,12 +37,11 @@ impl Waiter {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().try_into().expect("a pid")).expect("a pid");
-        kill_process(pid, signal).expect("a signal");
+        self.child.signal(signal);
     }
 
     fn ends(self) -> Run {
-        Run::from(self.child.wait_with_output().expect("kinfra ends"))
+        self.child.ends()
     }
 }
 
@@ -218,9 +215,8 @@ fn the_dead_are_not_counted_and_those_whose_time_is_over_are_named() {
 #[test]
 #[ignore = "takes ten seconds: so long is somebody given to come"]
 fn who_waits_for_a_slot_that_is_fit_for_use_is_not_passed_over() {
-    let machine = full();
+    let machine = full().with_ports_in_use("8001");
     let waiters = ["~/a", "~/b", "~/c"].map(|directory| Waiter::start(&machine, directory, "--wait"));
-    let _busy = std::net::TcpListener::bind("127.0.0.1:8001").expect("the port of slot 1 is free");
     run_in(&machine, "~/h1", "release").exits(0);
     thread::sleep(Duration::from_secs(12));
     run_in(&machine, "~/h2", "release").exits(0);
@@ -258,10 +254,9 @@ fn whoever_waits_waits_for_the_lock_too_and_hears_ctrl_c() {
     let start = |directory: &str, arguments: &str| {
         let mut command = machine.command(&format!("claim --lock-timeout 0s {arguments}"));
         command.arg("--spec").arg(machine.path("slots.toml")).current_dir(machine.path(directory));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kinfra starts")
+        Running::piped(&mut command)
     };
-    let late = Run::from(start("~/a", "--wait=1s").wait_with_output().expect("kinfra ends"));
-    late.exits(6).says("is held by");
+    start("~/a", "--wait=1s").ends().exits(6).says("is held by");
     let stopped = Waiter { child: start("~/b", "--wait"), said: String::new() };
     // By then it listens.
     thread::sleep(Duration::from_millis(300));
@@ -270,5 +265,5 @@ fn whoever_waits_waits_for_the_lock_too_and_hears_ctrl_c() {
     let patient = start("~/c", "--wait");
     thread::sleep(Duration::from_millis(300));
     drop(lock);
-    Run::from(patient.wait_with_output().expect("kinfra ends")).exits(0).prints("Claimed slot 1");
+    patient.ends().exits(0).prints("Claimed slot 1");
 }

@@ -1,30 +1,24 @@
 //! `kinfra reap`: only what nobody needs any more is released, and only after it was shown.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::Machine;
+use crate::support::{Machine, Run};
 use crate::verbs::claim::{REGISTRY, applied, holder, make_dirs, registry, run_in};
 
-fn git(machine: &Machine, arguments: &[&str]) -> String {
-    let identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"];
-    let mut git = Command::new("git");
-    git.args(identity).args(arguments).current_dir(machine.path("~/main")).env("HOME", machine.home());
-    let output = git.env("GIT_CONFIG_NOSYSTEM", "1").output().expect("git starts");
-    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
+fn git(machine: &Machine, arguments: &str) -> String {
+    machine.git(machine.path("~/main"), arguments)
 }
 
 /// An applied pool, and a repository with two worktrees in a directory of their own, each with a slot.
 fn with_worktrees() -> Machine {
     let machine = applied();
     make_dirs(&machine, &["~/main", "~/trees"]);
-    git(&machine, &["init", "--quiet"]);
-    git(&machine, &["commit", "--quiet", "--allow-empty", "--message", "first"]);
+    git(&machine, "init --quiet");
+    git(&machine, "commit --quiet --allow-empty --message first");
     for tree in ["one", "two"] {
-        git(&machine, &["worktree", "add", "--quiet", &format!("../trees/{tree}")]);
+        git(&machine, &format!("worktree add --quiet ../trees/{tree}"));
         run_in(&machine, &format!("~/trees/{tree}"), "claim").exits(0);
     }
     machine
@@ -39,7 +33,7 @@ fn a_removed_worktree_is_reaped_and_no_other() {
     machine.kinfra("reap").exits(0).prints_exactly(NOTHING);
     machine.kinfra("reap --auto-approve").exits(0).prints_exactly(NOTHING);
     assert_eq!(machine.tree(), before);
-    git(&machine, &["worktree", "remove", "../trees/one"]);
+    git(&machine, "worktree remove ../trees/one");
     let before = machine.tree();
     let gone = "  - Would release slot 1, held by ";
     machine.kinfra("reap --dry-run").exits(0).prints(gone).prints("\n\nReap: 1 to release.\n");
@@ -55,15 +49,15 @@ fn what_git_still_lists_and_may_come_back_is_left_alone() {
     let machine = with_worktrees();
     // Removed without git: what `git worktree list` calls prunable.
     machine.remove("~/trees/one");
-    assert!(git(&machine, &["worktree", "list", "--porcelain"]).contains("\nprunable "));
+    assert!(git(&machine, "worktree list --porcelain").contains("\nprunable "));
     machine.kinfra("reap --dry-run").exits(0).prints("Would release slot 1, ");
     // Locked, as for a disk that is not always there.
-    git(&machine, &["worktree", "lock", "../trees/one"]);
+    git(&machine, "worktree lock ../trees/one");
     let locked = machine.kinfra("reap --auto-approve").exits(0).prints("  ! Slot 1 is held by ");
     locked.prints(
         ": its directory is missing, but `git worktree lock` keeps it (`kinfra release 1 --force` if",
     );
-    git(&machine, &["worktree", "unlock", "../trees/one"]);
+    git(&machine, "worktree unlock ../trees/one");
     // The repository is not there, so git does not agree.
     fs::rename(machine.path("~/main"), machine.path("~/away")).expect("a moved repository");
     machine.kinfra("reap --auto-approve").exits(0).prints("and so is the repository it was a worktree of");
@@ -74,22 +68,22 @@ fn what_git_still_lists_and_may_come_back_is_left_alone() {
     missing.prints("Slot 2 is held by ").prints("the directory that its directory was in is missing too");
     fs::rename(machine.path("~/elsewhere"), machine.path("~/trees")).expect("moved worktrees");
     // Whoever works in a worktree that git moved goes on with the slot: its env file went along.
-    git(&machine, &["worktree", "move", "../trees/two", "../trees/three"]);
+    git(&machine, "worktree move ../trees/two ../trees/three");
     machine.kinfra("reap --auto-approve").exits(0).says("Reap complete! 1 released.");
-    git(&machine, &["worktree", "remove", "--force", "../trees/three"]);
+    git(&machine, "worktree remove --force ../trees/three");
     machine.kinfra("reap --auto-approve").exits(0).says("Reap complete! 1 released.");
 }
 
 #[test]
 fn a_worktree_that_git_moves_takes_its_slot_along() {
     let machine = with_worktrees();
-    git(&machine, &["worktree", "move", "../trees/two", "../trees/moved"]);
+    git(&machine, "worktree move ../trees/two ../trees/moved");
     run_in(&machine, "~/trees/moved", "status").exits(0).prints("Slot 2 (only) is yours");
     run_in(&machine, "~/trees/moved", "env").exits(0).prints("KINFRA_SLOT='2'");
     machine.kinfra("slots").exits(0).prints("  moved  ");
     assert_eq!(holder(&machine, "2"), "~/trees/two", "reading verbs write nothing");
     // Another one where it was is another.
-    git(&machine, &["worktree", "add", "--quiet", "-b", "other", "../trees/two"]);
+    git(&machine, "worktree add --quiet -b other ../trees/two");
     run_in(&machine, "~/trees/two", "status").exits(0).prints("holds no slot");
     run_in(&machine, "~/trees/two", "claim").exits(3).says("/trees/moved since ");
     run_in(&machine, "~/trees/moved", "claim").exits(0).prints("Slot 2 (only) is yours already");
@@ -98,8 +92,8 @@ fn a_worktree_that_git_moves_takes_its_slot_along() {
     assert!(!machine.exists("~/trees/moved/.env.sandbox"));
     run_in(&machine, "~/trees/two", "claim").exits(0).prints("Claimed slot 2");
     // A worktree that is made anew under the name that git had for it is not the old one.
-    git(&machine, &["worktree", "remove", "--force", "../trees/one"]);
-    git(&machine, &["worktree", "add", "--quiet", "-b", "again", "../one"]);
+    git(&machine, "worktree remove --force ../trees/one");
+    git(&machine, "worktree add --quiet -b again ../one");
     run_in(&machine, "~/one", "status").exits(0).prints("holds no slot");
     let kept = machine.kinfra("reap --dry-run").exits(0).prints("Slot 1 is held by ");
     kept.prints("its directory is missing, and git has one of its name elsewhere");
@@ -111,9 +105,8 @@ fn a_copy_or_another_way_to_a_worktree_moves_nothing() {
     for slot in ["1", "2"] {
         machine.kinfra(&format!("release {slot} --force")).exits(0);
     }
-    let copied =
-        Command::new("cp").arg("-r").args([machine.path("~/trees/one"), machine.path("~/copy")]).status();
-    assert!(copied.expect("cp").success());
+    Run::of(machine.program("cp").arg("-r").args([machine.path("~/trees/one"), machine.path("~/copy")]))
+        .exits(0);
     run_in(&machine, "~/copy", "claim").exits(0).prints("Claimed slot 1");
     run_in(&machine, "~/copy", "claim").exits(0).prints("Slot 1 (only) is yours already");
     run_in(&machine, "~/trees/one", "status").exits(0).prints("holds no slot");
@@ -123,7 +116,7 @@ fn a_copy_or_another_way_to_a_worktree_moves_nothing() {
     run_in(&machine, "~/trees/two", "claim").exits(0).prints("Slot 2 (only) is yours already");
     assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/copy", "~/real/two"]);
     // The place that git has moves on; whoever claimed there last goes along.
-    git(&machine, &["worktree", "move", "../trees/two", "../moved"]);
+    git(&machine, "worktree move ../trees/two ../moved");
     run_in(&machine, "~/moved", "claim").exits(0).prints("Slot 2 (only) is yours already");
     assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/copy", "~/moved"]);
 }

@@ -1,11 +1,11 @@
 //! `kinfra slots`: what the registry holds. It reads, and nothing else.
 
 use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::Machine;
+use crate::support::{Machine, Running};
 
 const REGISTRY: &str = "~/pool/registry.json";
 
@@ -192,13 +192,13 @@ fn a_registry_that_cannot_be_trusted_is_refused_and_stays_as_it_is() {
 
 /// A watch of the pool, whose output is read line by line as it comes.
 struct Watch {
-    child: Child,
+    child: Running,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Watch {
     fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut child = Running::start(command.stdout(Stdio::piped()));
         let lines = BufReader::new(child.stdout.take().expect("its stdout")).lines();
         Self { child, lines }
     }
@@ -209,8 +209,7 @@ impl Watch {
 
     /// Ends it as Ctrl-C does.
     fn interrupt(mut self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+        self.child.signal(rustix::process::Signal::INT);
         self.child.wait().expect("its end").code()
     }
 }
@@ -239,7 +238,8 @@ fn a_watch_in_a_pipe_prints_what_changes() {
 fn a_watch_on_a_terminal_draws_in_place_and_puts_everything_back() {
     let machine = applied();
     let kinfra = env!("CARGO_BIN_EXE_kinfra");
-    let mut script = Command::new("script");
+    machine.install("script");
+    let mut script = machine.program("script");
     script.args([
         "--quiet",
         "--return",
@@ -247,12 +247,8 @@ fn a_watch_on_a_terminal_draws_in_place_and_puts_everything_back() {
         &format!("stty rows 3; {kinfra} slots --watch"),
         "/dev/null",
     ]);
-    script
-        .current_dir(machine.project())
-        .env("HOME", machine.home())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut child = script.spawn().expect("script starts");
+    script.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = Running::start(&mut script);
     let mut stdin = child.stdin.take().expect("its stdin");
     let mut stdout = child.stdout.take().expect("its stdout");
     let mut seen = String::new();

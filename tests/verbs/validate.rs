@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::formats::compose::docker_config;
 use crate::support::{Machine, Run, SMALL};
 
 /// Runs it with a stand-in for docker, which finds this wrong with every Compose file.
@@ -107,7 +108,7 @@ fn a_root_that_cannot_be_used_is_a_finding() {
 
 #[test]
 fn a_port_in_use_is_a_warning_unless_the_pool_s_own_slot_has_it() {
-    let machine = Machine::small();
+    let machine = Machine::small().with_real_ports();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     machine.edit_spec("8000", &(port - 2).to_string());
@@ -196,13 +197,10 @@ fn programs_get_one_document() {
 #[ignore = "needs Docker Compose v2"]
 fn compose_itself_reads_the_files_as_up_would() {
     let run = |machine: &Machine| {
-        let docker_config = std::env::var_os("DOCKER_CONFIG").map_or_else(
-            || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".docker"),
-            Into::into,
-        );
+        machine.install("docker");
         let mut command = machine.command("validate");
         let command = with_own_tmp(machine, &mut command);
-        let run = Run::of(command.env("DOCKER_CONFIG", docker_config).env("COMPOSE_FILE", "/nowhere.yml"));
+        let run = Run::of(command.env("DOCKER_CONFIG", docker_config()).env("COMPOSE_FILE", "/nowhere.yml"));
         assert_eq!(left_over(machine), 0);
         run
     };

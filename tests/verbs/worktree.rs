@@ -3,8 +3,6 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::Command;
 
 use crate::support::{Machine, Run};
 
@@ -34,15 +32,6 @@ fn run_in(machine: &Machine, dir: &str, arguments: &str) -> Run {
             .current_dir(machine.path(dir)),
     )
     .never_says("panicked")
-}
-
-fn git(dir: &Path, arguments: &[&str]) -> String {
-    let identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"];
-    let mut git = Command::new("git");
-    git.args(identity).args(arguments).current_dir(dir).env_clear().env("HOME", dir);
-    let output = git.env("PATH", std::env::var_os("PATH").unwrap_or_default()).output().expect("git starts");
-    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 #[test]
@@ -219,19 +208,19 @@ fn git_does_not_see_the_file_in_any_worktree() {
     let machine = applied();
     let main = machine.path("~/main");
     fs::create_dir(&main).expect("a repository");
-    git(&main, &["init", "--quiet"]);
-    git(&main, &["commit", "--quiet", "--allow-empty", "--message", "first"]);
-    git(&main, &["worktree", "add", "--quiet", "../linked"]);
+    machine.git(&main, "init --quiet");
+    machine.git(&main, "commit --quiet --allow-empty --message first");
+    machine.git(&main, "worktree add --quiet ../linked");
     machine.write("~/main/.git/info/exclude", "no newline");
     for (dir, slot) in [("~/linked", "slot 1"), ("~/main", "slot 2")] {
         run_in(&machine, dir, "claim").exits(0).prints(slot);
-        assert_eq!(git(&machine.path(dir), &["status", "--porcelain"]), "", "{dir}");
+        assert_eq!(machine.git(machine.path(dir), "status --porcelain"), "", "{dir}");
     }
     let exclude = "no newline\n.env.sandbox\n.env.sandbox.kinfra-tmp\n";
     assert_eq!(machine.read("~/main/.git/info/exclude"), exclude);
     // A branch that ignores nothing, and a commit of everything.
-    git(&machine.path("~/linked"), &["add", "--all"]);
-    assert_eq!(git(&machine.path("~/linked"), &["ls-files"]), "");
+    machine.git(machine.path("~/linked"), "add --all");
+    assert_eq!(machine.git(machine.path("~/linked"), "ls-files"), "");
 }
 
 #[test]
@@ -287,9 +276,8 @@ fn mistakes_in_what_a_claim_writes_are_found_by_plan() {
 fn a_claim_that_cannot_write_says_so_and_is_completed_by_the_next() {
     let machine = applied();
     machine.template("override.yml", "{{ 'x' * 200000 }}");
-    let mut shell = Command::new("sh");
+    let mut shell = machine.program("sh");
     shell.args(["-c", "ulimit -f 60; exec \"$0\" claim", env!("CARGO_BIN_EXE_kinfra")]);
-    shell.current_dir(machine.project()).env_clear().env("HOME", machine.home());
     let run = Run::of(&mut shell).exits(1);
     run.says("slot 1 is claimed, but not all of its files are written: run again").says("File too large");
     machine.kinfra("claim").exits(0).prints("is yours already");

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::scenario::Scenario;
 use super::tree::{self, Tree};
 use crate::rig::strace::{Call, Injection, Traced};
-use crate::support::Run;
+use crate::support::{PORTS, Run};
 
 /// A home and a project, of their own for every worker.
 pub(super) struct Bench {
@@ -59,11 +59,11 @@ impl Bench {
     }
 
     /// A command that runs kinfra in a directory of the project, and sees nothing of the real environment. There is no
-    /// docker to ask: strace would do to it what it does to kinfra.
+    /// docker to ask: strace would do to it what it does to kinfra. Nothing listens: each run makes the same calls.
     pub(super) fn kinfra(&self, arguments: &str, here: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kinfra"));
         command.args(arguments.split_whitespace()).current_dir(self.path(here)).env_clear();
-        command.env("HOME", self.path("~")).env("PATH", self.path("~"));
+        command.env("HOME", self.path("~")).env("PATH", self.path("~")).env(PORTS, "");
         command
     }
 
