@@ -6,6 +6,9 @@ use crate::port::Port;
 
 /// Whether something on this machine listens on a port that a slot would use, be it on the loopback addresses or on all.
 pub fn is_in_use(port: Port) -> bool {
+    if let Some(ports) = ports_of_a_test() {
+        return ports.contains(&port.get());
+    }
     let addresses = [
         IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -13,6 +16,17 @@ pub fn is_in_use(port: Port) -> bool {
         IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     ];
     addresses.iter().any(|address| is_taken(*address, port))
+}
+
+/// The ports in use as a test has them, such as `KINFRA_TEST_PORTS=8001,8002`: its pools have fixed ports, and what listens
+/// on the machine that runs the tests is nothing to them. A release build never looks.
+fn ports_of_a_test() -> Option<Vec<u16>> {
+    if !cfg!(debug_assertions) {
+        return None;
+    }
+    #[expect(clippy::disallowed_methods, reason = "a fact about a test, and not about a run")]
+    let list = std::env::var("KINFRA_TEST_PORTS").ok()?;
+    Some(list.split(',').filter_map(|port| port.parse().ok()).collect())
 }
 
 /// Takes the port for a moment without listening, which nobody sees. Where the address may be shared, the kernel refuses
@@ -45,6 +59,9 @@ fn is_taken(address: IpAddr, port: Port) -> bool {
 pub fn listener(port: Port) -> Option<(u32, String)> {
     use super::fs::Dir;
 
+    if ports_of_a_test().is_some() {
+        return None;
+    }
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| listening_inode(table, port))?;
     let socket = format!("socket:[{inode}]");
     let proc = Dir::open("/proc".into()).ok()?;
