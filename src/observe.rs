@@ -285,22 +285,25 @@ pub fn worktree(claim: &Claim) -> Worktree {
 }
 
 /// What git knows of the worktree that holds a slot, if it is a linked one of this machine's.
-fn listing(claim: &Claim) -> Option<Result<git::Listing>> {
+fn linked_worktree(claim: &Claim) -> Option<Result<git::LinkedWorktree>> {
     let is_here = claim.claimed_host.as_ref().is_none_or(|host| *host == host::identity::host_name());
     let entry = claim.claimed_gitdir.as_ref().filter(|_| is_here)?;
-    Some(git::listing(Utf8Path::new(entry), Utf8Path::new(&claim.claimed_by)))
+    Some(git::linked_worktree(Utf8Path::new(entry), Utf8Path::new(&claim.claimed_by)))
 }
 
 /// Where git has moved the worktree that holds a slot, if that is certain.
 fn moved(claim: &Claim) -> Option<Utf8PathBuf> {
-    match listing(claim)?.ok()? {
-        git::Listing::Moved { to, made } => {
+    match linked_worktree(claim)?.ok()? {
+        git::LinkedWorktree::Moved { to, made } => {
             let is_older = Time::parse(claim.claimed_at.as_ref()?).is_ok_and(|claimed| made <= claimed);
-            let there = git::entry_of(Utf8Path::new(&claim.claimed_by)).ok()?;
+            let there = git::linked_git_dir(Utf8Path::new(&claim.claimed_by)).ok()?;
             let is_gone = there.map(Utf8PathBuf::into_string) != claim.claimed_gitdir;
             (is_older && is_gone).then_some(to)
         }
-        git::Listing::Absent | git::Listing::Listed | git::Listing::Locked | git::Listing::NoRepo => None,
+        git::LinkedWorktree::Removed
+        | git::LinkedWorktree::Listed
+        | git::LinkedWorktree::Locked
+        | git::LinkedWorktree::RepoMissing => None,
     }
 }
 
@@ -349,12 +352,12 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     if !is_mounted {
         return away(Doubt::Unmounted);
     }
-    match listing(claim).transpose()? {
+    match linked_worktree(claim).transpose()? {
         // One that git lists and that is not there is one that `git worktree prune` would drop.
-        None | Some(git::Listing::Absent | git::Listing::Listed) => Ok(Worktree::Gone),
-        Some(git::Listing::Locked) => away(Doubt::Locked),
-        Some(git::Listing::Moved { .. }) => away(Doubt::Moved),
-        Some(git::Listing::NoRepo) => away(Doubt::RepoMissing),
+        None | Some(git::LinkedWorktree::Removed | git::LinkedWorktree::Listed) => Ok(Worktree::Gone),
+        Some(git::LinkedWorktree::Locked) => away(Doubt::Locked),
+        Some(git::LinkedWorktree::Moved { .. }) => away(Doubt::Moved),
+        Some(git::LinkedWorktree::RepoMissing) => away(Doubt::RepoMissing),
     }
 }
 

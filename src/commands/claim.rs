@@ -260,7 +260,7 @@ impl Claimant<'_> {
     fn new_claim(&self, registry: &Registry, now: Time) -> Result<Claim> {
         let Self { args, invocation, owner, .. } = self;
         let unclear = || format!("it cannot be told where `{owner}` belongs");
-        let entry = host::git::own_entry_of(owner).with_context(unclear)?;
+        let entry = host::git::confirmed_git_dir(owner).with_context(unclear)?;
         let mount = host::fs::mount_of(owner).with_context(unclear)?;
         let bits = host::identity::random_bits().context("no random id can be had from /dev/urandom")?;
         Ok(Claim {
