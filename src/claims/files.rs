@@ -18,7 +18,7 @@ use crate::file::{Obstacle, RelPath};
 use crate::host::fs::Found;
 use crate::host::replace::SlotFiles;
 use crate::host::root::{LockedRoot, Root};
-use crate::host::staging::NewFile;
+use crate::host::staging::FileToCreate;
 use crate::host::worktree::WorktreeDir;
 use crate::registry::Claim;
 use crate::slot::SlotId;
@@ -123,7 +123,7 @@ impl Site<'_> {
                 Place::Theirs => left.push(self.path(path)),
                 Place::Free => {
                     if let Some(dir) = SlotFiles::open(self.root, self.slot)? {
-                        dir.add(&NewFile { path, text: &file.text, mode: file.mode })?;
+                        dir.add(&FileToCreate { path, text: &file.text, mode: file.mode })?;
                     }
                 }
             }

@@ -9,6 +9,7 @@ use super::plan::LONG;
 use super::{Aim, Commas, View, printable};
 use crate::apply::Outcome;
 use crate::desired::Outline;
+use crate::fault::advice_of;
 use crate::observe::ImportState;
 use crate::plan::{Action, Kind, Plan};
 use crate::registry::Registry;
@@ -58,7 +59,8 @@ fn write(
     for backup in backups {
         writeln!(text, "Kept what was overwritten as {}", view.paths.show(backup))?;
     }
-    let failures = failed.iter().map(|(id, error)| (*id, format!("{error:#}")));
+    let advice = |error| advice_of(error).map_or_else(String::new, |advice| format!("\n  help: {advice}"));
+    let failures = failed.iter().map(|(id, error)| (*id, format!("{error:#}{}", advice(error))));
     for (slots, error) in grouped(failures, is_long) {
         writeln!(text, "{} {slots}: {error}", "Failed".red())?;
     }
