@@ -140,7 +140,7 @@ fn a_newer_kinfra_s_registry_is_no_broken_one() {
     let machine = claimed();
     machine.write(REGISTRY, machine.read(REGISTRY).replacen("\"version\": 2", "\"version\": 3", 1));
     let before = machine.tree();
-    let newer = "cannot be read: version: 3 is newer than this kinfra, which reads 2: upgrade kinfra";
+    let newer = "cannot be read: version: 3 is newer than this kinfra, which reads 2; nothing was changed\nhelp: upgrade kinfra\n";
     for verb in ["plan", "apply", "slots", "claim", "doctor --repair --auto-approve"] {
         machine.kinfra(verb).exits(5).says(newer).never_says("what can be restored");
     }
