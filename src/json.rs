@@ -1,5 +1,5 @@
-//! A strict reader for JSON that other programs write, too. It refuses a duplicate key, keeps every digit of a number, and
-//! says where a mistake is.
+//! A strict reader for JSON that other programs write, too. It refuses a duplicate key, keeps every digit of
+//! a number, and says where a mistake is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -64,8 +64,8 @@ pub(crate) fn optional<T: DeserializeOwned>(
     serde_json::from_value(value).map_err(|error| corrupt(below(path, key), error.to_string()))
 }
 
-/// Takes an object out of an object. `None` if it is missing or null. Keeps every number digit for digit, which
-/// [`optional`] does not.
+/// Takes an object out of an object. `None` if it is missing or null. Keeps every number digit for digit,
+/// which [`optional`] does not.
 pub(crate) fn optional_object(
     object: &mut Map<String, Value>,
     path: &str,
@@ -112,7 +112,8 @@ pub(crate) fn at_line(error: &serde_json::Error) -> Corrupt {
     corrupt(format!("line {}, column {}", error.line(), error.column()), reason)
 }
 
-/// JSON without duplicate keys. `serde_json` itself keeps the last of two equal keys, so a claim could get lost.
+/// JSON without duplicate keys. `serde_json` itself keeps the last of two equal keys, so a claim could get
+/// lost.
 struct Unique(Value);
 
 impl<'de> Deserialize<'de> for Unique {
@@ -175,10 +176,11 @@ impl<'de> Visitor<'de> for UniqueVisitor {
     }
 }
 
-/// The key of an object, or the mark that `serde_json` passes before the digits of a number that is not a machine integer.
+/// The key of an object, or the mark that `serde_json` passes before the digits of a number that is not a
+/// machine integer.
 ///
-/// Asked for an option, `serde_json` passes a key as `Some` and the mark as a string. So no key in a file can be mistaken
-/// for the mark.
+/// Asked for an option, `serde_json` passes a key as `Some` and the mark as a string. So no key in a file can
+/// be mistaken for the mark.
 enum Key {
     Name(String),
     Number,

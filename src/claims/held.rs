@@ -99,7 +99,10 @@ impl Held {
         let text = env_text(&self.root, self.slot, &self.entry, &self.pool, &self.prefix)?;
         let read = dotenv::read(&text);
         let path = self.dir().join(FILE);
-        let variables = read.map_err(|mistake| unknown(self.slot, &format!("`{path}` {mistake}")))?;
+        let variables = read.map_err(|bad| {
+            let unknown = unknown(self.slot, &format!("`{path}` {bad}"));
+            Fault { advice: bad.advice.map(str::to_owned), ..unknown }
+        })?;
         Ok(environment::with_slot(variables, self.slot, &self.dir()))
     }
 }

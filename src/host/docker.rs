@@ -51,8 +51,8 @@ pub fn compose_version() -> Answer<String> {
     ask_compose(&["version", "--short"])
 }
 
-/// The project that Compose makes of these files, as JSON. Has the services of all profiles; variables and relative
-/// paths stay as written.
+/// The project that Compose makes of these files, as JSON. Has the services of all profiles; variables and
+/// relative paths stay as written.
 pub fn config(files: &[Utf8PathBuf]) -> Answer<String> {
     let mut arguments: Vec<&str> = files.iter().flat_map(|file| ["--file", file.as_str()]).collect();
     arguments.extend([
@@ -68,7 +68,8 @@ pub fn config(files: &[Utf8PathBuf]) -> Answer<String> {
 }
 
 fn ask_compose(arguments: &[&str]) -> Answer<String> {
-    // What `docker` says without the Compose plugin. Some versions complain of the first flag instead of `compose`.
+    // What `docker` says without the Compose plugin. Some versions complain of the first flag instead of
+    // `compose`.
     let no_plugin = ["unknown flag", "unknown shorthand flag", "unknown command", "is not a docker command"];
     match ask(&[&["compose"], arguments].concat()) {
         Answer::Failed(reason) if no_plugin.iter().any(|words| reason.contains(words)) => Answer::NoCommand,

@@ -1,7 +1,7 @@
 //! What git's own files say about worktrees. Starts no process.
 //!
-//! A linked worktree has a git directory of its own, below `worktrees` in that of the repository. Its `.git` is a file
-//! that names this directory (gitrepository-layout(5)).
+//! A linked worktree has a git directory of its own, below `worktrees` in that of the repository. Its `.git`
+//! is a file that names this directory (gitrepository-layout(5)).
 
 use std::io;
 
@@ -14,8 +14,8 @@ use crate::time::Time;
 /// The largest of git's files that is read, in bytes.
 const LIMIT: u64 = 64 << 10;
 
-/// The top directory of the worktree that holds a directory: the nearest one with a `.git`. A submodule belongs to the
-/// worktree around it.
+/// The top directory of the worktree that holds a directory: the nearest one with a `.git`. A submodule
+/// belongs to the worktree around it.
 ///
 /// # Errors
 /// When the system cannot tell whether there is a `.git`.
@@ -58,8 +58,8 @@ fn is_there(path: &Utf8Path) -> bool {
     exists(path).unwrap_or(false)
 }
 
-/// The branch that is checked out in the worktree that holds a directory. `None` if there is none, or git's files cannot
-/// be read.
+/// The branch that is checked out in the worktree that holds a directory. `None` if there is none, or git's
+/// files cannot be read.
 pub fn branch_of(dir: &Utf8Path) -> Option<String> {
     let top = top_of(dir).ok()??;
     let git_dir = named_git_dir(top).ok()?.unwrap_or_else(|| top.join(".git"));
@@ -73,15 +73,16 @@ pub fn branch_of(dir: &Utf8Path) -> Option<String> {
 /// When git's files cannot be read.
 pub fn linked_git_dir(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
     let Some(git_dir) = named_git_dir(worktree)? else { return Ok(None) };
-    // Only a linked worktree's git directory has this file. One made by `git init --separate-git-dir` has none.
+    // Only a linked worktree's git directory has this file. One made by `git init --separate-git-dir` has
+    // none.
     if line_of(&git_dir.join("commondir"))?.is_none() {
         return Ok(None);
     }
     canonical(&git_dir).map(Some)
 }
 
-/// The git directory of a linked worktree, if that directory names this worktree, too. In a copy of a worktree it names the
-/// original.
+/// The git directory of a linked worktree, if that directory names this worktree, too. In a copy of a
+/// worktree it names the original.
 ///
 /// # Errors
 /// When git's files cannot be read.
@@ -121,7 +122,8 @@ pub enum LinkedWorktree {
     Moved {
         /// Its canonical path.
         to: Utf8PathBuf,
-        /// When git made it. If that is after the claim, it is another worktree that got the same git directory.
+        /// When git made it. If that is after the claim, it is another worktree that got the same git
+        /// directory.
         made: Time,
     },
     /// The repository is missing.

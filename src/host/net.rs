@@ -71,7 +71,8 @@ pub fn listener(_: Port) -> Option<(u32, String)> {
     None
 }
 
-/// The inode of the socket that listens on a port, from one of the kernel's tables (proc(5), `/proc/net/tcp`).
+/// The inode of the socket that listens on a port, from one of the kernel's tables (proc(5),
+/// `/proc/net/tcp`).
 #[cfg(target_os = "linux")]
 fn listening_inode(table: &str, port: Port) -> Option<String> {
     const LISTEN: &str = "0A";

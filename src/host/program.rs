@@ -8,8 +8,8 @@ use std::process::Command;
 
 use super::fs::Umask;
 
-/// Replaces the kinfra process by a program, which is looked up in `PATH`. The program gets the signals and gives the exit
-/// code. Returns only if it cannot be started, with the reason.
+/// Replaces the kinfra process by a program, which is looked up in `PATH`. The program gets the signals and
+/// gives the exit code. Returns only if it cannot be started, with the reason.
 pub fn become_program<'a>(
     program: &OsStr,
     arguments: impl IntoIterator<Item = &'a OsStr>,

@@ -1,4 +1,5 @@
-//! Changing the files of a slot directory. A file is changed only if it still has the content that the plan saw.
+//! Changing the files of a slot directory. A file is changed only if it still has the content that the plan
+//! saw.
 
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -75,8 +76,8 @@ impl<'a> SlotFiles<'a> {
         Ok(dir.path().join(kept))
     }
 
-    /// Creates a file that kinfra can make again after a power cut. Returns `false`, and writes nothing, if something has
-    /// its name.
+    /// Creates a file that kinfra can make again after a power cut. Returns `false`, and writes nothing, if
+    /// something has its name.
     pub fn add(&self, file: &FileToCreate<'_>) -> Result<bool> {
         let (path, temporary) = (file.path.as_path(), self.root.temporary());
         let name = path.file_name().with_context(|| format!("`{path}` does not name a file"))?;
@@ -101,7 +102,8 @@ impl<'a> SlotFiles<'a> {
         };
         let from = from.ok_or_else(|| anyhow!("`{staged}` is not below the temporary directory"))?;
         if from.exchange(name, &parent, name)? {
-            // The exchange returns the file that was in place. Another program may have changed it since it was read.
+            // The exchange returns the file that was in place. Another program may have changed it since it
+            // was read.
             if !has_content(&from, name, expected)? {
                 from.exchange(name, &parent, name)?;
                 return Err(self.changed(path));
@@ -114,7 +116,8 @@ impl<'a> SlotFiles<'a> {
         parent.sync()
     }
 
-    /// Removes a file, and then each directory above it that is empty. `expected` is `None` if the file is already gone.
+    /// Removes a file, and then each directory above it that is empty. `expected` is `None` if the file is
+    /// already gone.
     ///
     /// # Errors
     /// [`Fault`] when the file no longer has the `expected` content. It is then left as it is.

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
-/// Makes a write beyond the file size limit (`ulimit -f`) fail with an error. By default the signal ends the process.
+/// Makes a write beyond the file size limit (`ulimit -f`) fail with an error. By default the signal ends the
+/// process.
 ///
 /// # Errors
 /// When the handler cannot be installed.
@@ -20,8 +21,8 @@ pub fn survive_file_size_limit() -> io::Result<()> {
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Installs the handlers. The first signal sets the flag, so that the operation can finish its current step. The
-    /// second ends the process.
+    /// Installs the handlers. The first signal sets the flag, so that the operation can finish its current
+    /// step. The second ends the process.
     ///
     /// # Errors
     /// When a handler cannot be installed.

@@ -1,4 +1,5 @@
-//! New files in three passes: written to the root's temporary directory, made durable together, moved into place.
+//! New files in three passes: written to the root's temporary directory, made durable together, moved into
+//! place.
 
 use std::collections::BTreeSet;
 

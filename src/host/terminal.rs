@@ -25,7 +25,8 @@ impl Screen {
         Ok(Some(screen))
     }
 
-    /// Shows a text in place of the last one. If it is too long for the screen, the last line says how much is missing.
+    /// Shows a text in place of the last one. If it is too long for the screen, the last line says how much
+    /// is missing.
     ///
     /// # Errors
     /// When stdout cannot be written.

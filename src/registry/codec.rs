@@ -1,7 +1,7 @@
 //! The format of `registry.json`, and its checks. Pure.
 //!
-//! The reader is strict: it refuses what it does not fully understand, because the next save would make a misreading
-//! permanent. It keeps unknown keys at every level, and every digit of a number.
+//! The reader is strict: it refuses what it does not fully understand, because the next save would make a
+//! misreading permanent. It keeps unknown keys at every level, and every digit of a number.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,9 @@
-//! An old tool's registry → [`Registry`]. `apply` imports it once, while there is no registry yet, and never changes it.
+//! An old tool's registry → [`Registry`]. `apply` imports it once, while there is no registry yet, and never
+//! changes it.
 //!
-//! An old file has one of three shapes. Version 1 has `instances` and no `slots`. Version 2 has `slots`, each with or
-//! without a `slot_id`. Claims come from the old file. Ports and paths come from the spec, because the old ports collide.
+//! An old file has one of three shapes. Version 1 has `instances` and no `slots`. Version 2 has `slots`, each
+//! with or without a `slot_id`. Claims come from the old file. Ports and paths come from the spec, because
+//! the old ports collide.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +19,8 @@ use crate::json;
 use crate::json::{Corrupt, corrupt, optional, optional_object, required};
 use crate::slot::{SlotId, Workers};
 
-/// Reads an old tool's registry. An instance holds its slot only if `is_directory` says that its path is a directory.
+/// Reads an old tool's registry. An instance holds its slot only if `is_directory` says that its path is a
+/// directory.
 ///
 /// # Errors
 /// The first difference from what the old tool writes.
@@ -74,8 +77,8 @@ fn read_slot(key: &str, value: Value, pool: &Pool) -> Result<(SlotId, Entry), Co
     Ok((slot, entry))
 }
 
-/// The slot as the spec has it, but without files: nothing is known of those on disk. A slot that is not in the spec gets
-/// no ports.
+/// The slot as the spec has it, but without files: nothing is known of those on disk. A slot that is not in
+/// the spec gets no ports.
 pub(crate) fn provisioned(slot: SlotId, pool: &Pool) -> Provisioned {
     match pool.slots.get(&slot) {
         Some(slot) => Provisioned { files: BTreeMap::new(), ..slot.provisioned() },

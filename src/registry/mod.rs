@@ -1,4 +1,5 @@
-//! The registry: what kinfra owns and who holds it. Its format, importing an old tool's, and repairing a broken one. Pure.
+//! The registry: what kinfra owns and who holds it. Its format, importing an old tool's, and repairing a
+//! broken one. Pure.
 
 mod claim;
 mod codec;

@@ -1,6 +1,7 @@
 //! A replacement for a registry that cannot be read: its backup, completed from the slot directories. Pure.
 //!
-//! A repair never frees a slot. A slot with any sign of use comes back claimed, by `unknown` if its holder is not known.
+//! A repair never frees a slot. A slot with any sign of use comes back claimed, by `unknown` if its holder is
+//! not known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,8 +28,9 @@ pub struct Repair {
     pub from_backup: bool,
 }
 
-/// Makes the replacement for a broken registry. `broken` and `backup` are the texts of the registry and of its backup, as
-/// far as they can be read. `observed` is what is on disk. `used` are the slots that show signs of use.
+/// Makes the replacement for a broken registry. `broken` and `backup` are the texts of the registry and of
+/// its backup, as far as they can be read. `observed` is what is on disk. `used` are the slots that show
+/// signs of use.
 pub fn repair(
     pool: &Pool,
     observed: &Observed,
@@ -64,8 +66,8 @@ pub fn repair(
     Repair { registry, from_backup }
 }
 
-/// The provisioned part of a slot that is in no registry. If all its files are as the spec wants them, they count as
-/// kinfra's. Otherwise nothing is known of them, and `plan` shows what differs.
+/// The provisioned part of a slot that is in no registry. If all its files are as the spec wants them, they
+/// count as kinfra's. Otherwise nothing is known of them, and `plan` shows what differs.
 fn provisioned(slot: SlotId, pool: &Pool, observed: &Observed, registry: &Registry) -> Provisioned {
     let provisioned = match (pool.slots.get(&slot), observed.dir(slot)) {
         (Some(slot), SlotDir::Present { files, others: _ }) if are_as_desired(files, slot) => {
@@ -88,9 +90,11 @@ fn are_as_desired(files: &BTreeMap<RelPath, FileState>, slot: &Slot) -> bool {
     })
 }
 
-/// The claims that can still be read in a broken registry. Does not depend on its layout, or on where it is broken.
+/// The claims that can still be read in a broken registry. Does not depend on its layout, or on where it is
+/// broken.
 fn readable_claims(broken: &str) -> BTreeMap<SlotId, Claim> {
-    // The first of two values counts: kinfra writes its own keys first, and a later unknown key can have the same name.
+    // The first of two values counts: kinfra writes its own keys first, and a later unknown key can have the
+    // same name.
     let mut found: BTreeMap<SlotId, (Option<Option<String>>, Option<String>)> = BTreeMap::new();
     let (mut rest, mut slot) = (broken, None);
     while let Some((_, quoted)) = rest.find('"').and_then(|start| rest.split_at_checked(start)) {

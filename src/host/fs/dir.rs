@@ -130,8 +130,8 @@ impl Dir {
         list().with_context(|| format!("could not list `{}`", self.path))
     }
 
-    /// The paths in the directory that are not in `known`, sorted, for messages. Leaves out the directories that lead
-    /// to a path in `known`.
+    /// The paths in the directory that are not in `known`, sorted, for messages. Leaves out the directories
+    /// that lead to a path in `known`.
     pub fn others(&self, known: &BTreeSet<&Utf8Path>) -> Result<Vec<String>> {
         let mut others = Vec::new();
         self.add_others(Utf8Path::new(""), known, &mut others)?;
@@ -276,8 +276,8 @@ impl Dir {
         Ok(None)
     }
 
-    /// The directory that holds a relative path, and the path's last component. The directory is `None` if it is this
-    /// one.
+    /// The directory that holds a relative path, and the path's last component. The directory is `None` if it
+    /// is this one.
     pub fn parent_of<'a>(&self, path: &'a Utf8Path) -> Result<Found<(Option<Self>, &'a str)>> {
         let name = path.file_name().with_context(|| format!("`{path}` does not name a file"))?;
         let Some(parent) = path.parent().filter(|parent| !parent.as_str().is_empty()) else {

@@ -1,4 +1,5 @@
-//! Files and directories. Below an open [`Dir`] every path is walked by handle, so that no symbolic link is followed.
+//! Files and directories. Below an open [`Dir`] every path is walked by handle, so that no symbolic link is
+//! followed.
 
 mod dir;
 mod named;

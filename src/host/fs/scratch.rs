@@ -33,7 +33,8 @@ impl Scratch {
                     let Found::This(dir) = parent.child(&name)? else { bail!("`{path}/{name}` vanished") };
                     return Ok(Self { dir, parent, name });
                 }
-                // Never use a directory that is there already: another user may have made it, and may write there.
+                // Never use a directory that is there already: another user may have made it, and may write
+                // there.
                 Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno).with_context(|| format!("could not make `{path}/{name}`")),
             }

@@ -4,8 +4,8 @@ use rustix::fs::Mode;
 
 /// Sets kinfra's own umask, 077, and returns the caller's.
 ///
-/// A caller's umask of 0777 would lock kinfra out of its own files. Setting a mode by name afterwards could follow a
-/// link.
+/// A caller's umask of 0777 would lock kinfra out of its own files. Setting a mode by name afterwards could
+/// follow a link.
 pub fn set_umask() -> Umask {
     Umask(rustix::process::umask(Mode::RWXG | Mode::RWXO))
 }

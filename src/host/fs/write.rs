@@ -16,8 +16,8 @@ use crate::file::FileMode;
 pub(super) const PRIVATE_DIR: Mode = Mode::RWXU;
 
 impl Dir {
-    /// Opens the directory at an absolute path. Makes it and its parents if they are missing, durably: a power cut
-    /// cannot lose a new directory once files in it are durable.
+    /// Opens the directory at an absolute path. Makes it and its parents if they are missing, durably: a
+    /// power cut cannot lose a new directory once files in it are durable.
     pub fn make(path: &Utf8Path) -> Result<Self> {
         let (above, below) = path
             .ancestors()
@@ -77,8 +77,9 @@ impl Dir {
         write().with_context(|| format!("could not write `{}`", self.path.join(name)))
     }
 
-    /// Writes a new file as [`Dir::write_new`] does, for a file that kinfra can make again after a power cut. The file is
-    /// then complete, empty or missing, never partial: the system writes a page as a whole, and a longer file is synced.
+    /// Writes a new file as [`Dir::write_new`] does, for a file that kinfra can make again after a power cut.
+    /// The file is then complete, empty or missing, never partial: the system writes a page as a whole, and a
+    /// longer file is synced.
     pub fn write_small(&self, name: &str, bytes: &[u8], mode: FileMode) -> Result<()> {
         const PAGE: usize = 4096;
         let file = self.write_new(name, bytes, mode)?;
@@ -88,8 +89,8 @@ impl Dir {
         Ok(())
     }
 
-    /// Replaces a file atomically by a private one with these bytes, or makes it. Writes them to `temporary` first. Does
-    /// not sync the directory.
+    /// Replaces a file atomically by a private one with these bytes, or makes it. Writes them to `temporary`
+    /// first. Does not sync the directory.
     pub fn replace_file(&self, name: &str, bytes: &[u8], temporary: &str) -> Result<()> {
         let replaced = self.write_new(temporary, bytes, FileMode::PRIVATE).and_then(|file| {
             rustix::fs::fsync(&file)
@@ -116,8 +117,8 @@ impl Dir {
         }
     }
 
-    /// [`Dir::rename_new`] for a file system without `RENAME_NOREPLACE`. Making a hard link never replaces a file, and
-    /// renaming a directory replaces at most an empty directory.
+    /// [`Dir::rename_new`] for a file system without `RENAME_NOREPLACE`. Making a hard link never replaces a
+    /// file, and renaming a directory replaces at most an empty directory.
     fn move_new(&self, from: &str, to: &Self, name: &str) -> rustix::io::Result<()> {
         let stat = rustix::fs::statat(&self.handle, from, AtFlags::SYMLINK_NOFOLLOW)?;
         if FileType::from_raw_mode(stat.st_mode).is_dir() {
@@ -251,7 +252,8 @@ impl Dir {
             .with_context(|| format!("could not sync `{}`", self.path.join(path)))
     }
 
-    /// Makes everything on the directory's file system durable. Returns `false` if the system has no call for that.
+    /// Makes everything on the directory's file system durable. Returns `false` if the system has no call for
+    /// that.
     pub fn sync_file_system(&self) -> Result<bool> {
         #[cfg(target_os = "linux")]
         {
