@@ -14,6 +14,9 @@ pub type Variables = BTreeMap<String, String>;
 /// What Compose's parser skips before a value. After a value it skips all white space.
 const SPACES: [char; 7] = ['\t', '\u{b}', '\u{c}', '\r', ' ', '\u{85}', '\u{a0}'];
 
+/// A variable's name and value.
+type NamedValue = (String, String);
+
 /// A line of an env file that is not a variable, a comment or empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
@@ -115,7 +118,7 @@ fn newlines(text: &str) -> usize {
 
 /// Reads a line, or several if a quoted value spans them. Returns the name and value, if there are any, and
 /// the rest of the text.
-fn statement(text: &str) -> Result<(Option<(String, String)>, &str), Problem> {
+fn statement(text: &str) -> Result<(Option<NamedValue>, &str), Problem> {
     let (line, after) = text.split_once('\n').unwrap_or((text, ""));
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {

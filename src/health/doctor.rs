@@ -202,7 +202,7 @@ impl Findings {
         match &holder {
             Ok(None) => self.fine("lock", format!("`{path}` is free")),
             Ok(Some(holder)) => self.warning("lock", format!("`{path}` is held by {holder}"), "wait for it"),
-            Err(error) => self.error("lock", format!("{error:#}"), advice_of(&error).unwrap_or_default()),
+            Err(error) => self.error("lock", format!("{error:#}"), advice_of(error).unwrap_or_default()),
         }
         self.mode(root.dir(), LOCK);
         holder.is_ok_and(|holder| holder.is_some())
@@ -233,7 +233,7 @@ impl Findings {
                 self.error("temporary files", format!("`{path}` is {obstacle}"), advice);
             }
             Err(error) => {
-                self.error("temporary files", format!("{error:#}"), advice_of(&error).unwrap_or_default())
+                self.error("temporary files", format!("{error:#}"), advice_of(&error).unwrap_or_default());
             }
         }
     }
@@ -264,7 +264,7 @@ impl Findings {
                     self.error(&subject, format!("`{path}` is {obstacle}"), way_out(obstacle, MOVE_AWAY));
                 }
                 Err(error) => {
-                    self.error(&subject, format!("{error:#}"), advice_of(&error).unwrap_or_default())
+                    self.error(&subject, format!("{error:#}"), advice_of(&error).unwrap_or_default());
                 }
             }
         }
@@ -291,7 +291,7 @@ impl Findings {
                     self.error(&subject, format!("`{path}` is {obstacle}"), way_out(obstacle, MOVE_AWAY));
                 }
                 Err(error) => {
-                    self.error(&subject, format!("{error:#}"), advice_of(&error).unwrap_or_default())
+                    self.error(&subject, format!("{error:#}"), advice_of(&error).unwrap_or_default());
                 }
             }
         }
@@ -330,7 +330,7 @@ impl Findings {
             }
             Ok((mib, _)) => self.fine("disk space", format!("{mib} MiB left")),
             Err(error) => {
-                self.warning("disk space", format!("{error:#}"), advice_of(&error).unwrap_or_default())
+                self.warning("disk space", format!("{error:#}"), advice_of(&error).unwrap_or_default());
             }
         }
     }
