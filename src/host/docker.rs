@@ -26,7 +26,7 @@ pub enum Answer<T> {
     NoCommand,
     /// There is a `docker` command, but it reaches no daemon.
     NoDaemon,
-    /// It failed in another way. Holds the line that says why.
+    /// It failed in another way. Holds its message.
     Failed(String),
 }
 
