@@ -48,6 +48,11 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// The verb failed, for a reason that has no exit code of its own.
+    pub fn failed(what: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, what)
+    }
+
     /// The request is refused; nothing was done.
     pub fn refused(what: impl Into<String>) -> Self {
         Self::new(Exit::Refused, what)

@@ -201,7 +201,8 @@ pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
     let path = root.registry_path();
     let corrupt = |corrupt: Corrupt| {
         if corrupt.is_newer {
-            return Fault::unreadable(format!("`{path}` cannot be read: {corrupt}; nothing was changed"));
+            let newer = Fault::unreadable(format!("`{path}` cannot be read: {corrupt}; nothing was changed"));
+            return newer.advise("upgrade kinfra");
         }
         unreadable(&format!("`{path}` is corrupt: {corrupt}"))
     };

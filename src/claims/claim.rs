@@ -387,7 +387,7 @@ impl<'a> Claimant<'a> {
         let ClaimRequest { worktree, wanted: _, lease, note } = self.request;
         let now: Time = host::clock::now();
         let unclear = || format!("it cannot be seen where `{worktree}` belongs");
-        let entry = host::git::own_entry_of(worktree).with_context(unclear)?;
+        let entry = host::git::confirmed_git_dir(worktree).with_context(unclear)?;
         let mount = host::fs::mount_of(worktree).with_context(unclear)?;
         let bits = host::identity::random_bits().context("no random id can be had from /dev/urandom")?;
         Ok(Claim {

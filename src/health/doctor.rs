@@ -6,7 +6,7 @@ use anyhow::{Error, Result};
 use camino::Utf8Path;
 
 use crate::desired::Pool;
-use crate::fault::Fault;
+use crate::fault::{Fault, advice_of};
 use crate::file::{FileMode, Obstacle};
 use crate::host::docker;
 use crate::host::docker::Answer;
@@ -140,7 +140,7 @@ impl Findings {
                 let advice = "locks may not hold there: move the pool to a local file system";
                 self.warning("root", format!("`{path}` is on a network file system ({kind})"), advice);
             }
-            Err(error) => self.error("root", format!("{error:#}"), ""),
+            Err(error) => self.error("root", format!("{error:#}"), advice_of(&error).unwrap_or_default()),
         }
         self.mode(root.dir(), ".");
     }
@@ -202,7 +202,7 @@ impl Findings {
         match &holder {
             Ok(None) => self.fine("lock", format!("`{path}` is free")),
             Ok(Some(holder)) => self.warning("lock", format!("`{path}` is held by {holder}"), "wait for it"),
-            Err(error) => self.error("lock", format!("{error:#}"), ""),
+            Err(error) => self.error("lock", format!("{error:#}"), advice_of(error).unwrap_or_default()),
         }
         self.mode(root.dir(), LOCK);
         holder.is_ok_and(|holder| holder.is_some())
@@ -221,14 +221,20 @@ impl Findings {
                         "the next `kinfra apply` that writes removes them",
                     );
                 }
-                Err(error) => self.warning("temporary files", format!("{error:#}"), ""),
+                Err(error) => self.warning(
+                    "temporary files",
+                    format!("{error:#}"),
+                    advice_of(&error).unwrap_or_default(),
+                ),
             },
             Ok(Found::Nothing) => self.fine("temporary files", "none"),
             Ok(Found::Other(obstacle)) => {
                 let advice = way_out(obstacle, "move it away");
                 self.error("temporary files", format!("`{path}` is {obstacle}"), advice);
             }
-            Err(error) => self.error("temporary files", format!("{error:#}"), ""),
+            Err(error) => {
+                self.error("temporary files", format!("{error:#}"), advice_of(&error).unwrap_or_default());
+            }
         }
     }
 
@@ -257,7 +263,9 @@ impl Findings {
                 Ok(Found::Other(obstacle)) => {
                     self.error(&subject, format!("`{path}` is {obstacle}"), way_out(obstacle, MOVE_AWAY));
                 }
-                Err(error) => self.error(&subject, format!("{error:#}"), ""),
+                Err(error) => {
+                    self.error(&subject, format!("{error:#}"), advice_of(&error).unwrap_or_default());
+                }
             }
         }
         if self.0.len() == before && registry.is_some() {
@@ -282,7 +290,9 @@ impl Findings {
                 Ok(Found::Other(obstacle)) => {
                     self.error(&subject, format!("`{path}` is {obstacle}"), way_out(obstacle, MOVE_AWAY));
                 }
-                Err(error) => self.error(&subject, format!("{error:#}"), ""),
+                Err(error) => {
+                    self.error(&subject, format!("{error:#}"), advice_of(&error).unwrap_or_default());
+                }
             }
         }
     }
@@ -319,7 +329,9 @@ impl Findings {
                 self.warning("disk space", found, "make room");
             }
             Ok((mib, _)) => self.fine("disk space", format!("{mib} MiB left")),
-            Err(error) => self.warning("disk space", format!("{error:#}"), ""),
+            Err(error) => {
+                self.warning("disk space", format!("{error:#}"), advice_of(&error).unwrap_or_default());
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! What kinfra owns and who holds it: the registry, its format, and how an old or a broken one becomes a registry. Pure.
+//! The registry: what kinfra owns and who holds it. Its format, importing an old tool's, and repairing a
+//! broken one. Pure.
 
 mod claim;
 mod codec;

@@ -1,6 +1,7 @@
-//! What a registry that cannot be read is replaced with. Pure: its backup, completed from the slot directories.
+//! A replacement for a registry that cannot be read: its backup, completed from the slot directories. Pure.
 //!
-//! A repair never frees: a slot that shows any sign of use comes back claimed, by `unknown` where nobody can tell who.
+//! A repair never frees a slot. A slot with any sign of use comes back claimed, by `unknown` if its holder is
+//! not known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,17 +16,18 @@ use crate::observe::{FileState, Observed, SlotDir};
 use crate::port::Port;
 use crate::slot::SlotId;
 
-/// A registry to put in the place of the broken one.
+/// A registry to replace the broken one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Repair {
-    /// What it would hold.
+    /// Its content.
     pub registry: Registry,
-    /// Whether it begins with the backup; otherwise it was put together from the slot directories alone.
+    /// Whether it was made from the backup. Otherwise it was made from the slot directories alone.
     pub from_backup: bool,
 }
 
-/// Decides what a broken registry is replaced with. `observed` is what is on disk, `broken` and `backup` the texts of the
-/// registry and of its backup as far as they can be read, `used` the slots that show signs of use.
+/// Makes the replacement for a broken registry. `broken` and `backup` are the texts of the registry and of
+/// its backup, as far as they can be read. `observed` is what is on disk. `used` are the slots that show
+/// signs of use.
 pub fn repair(
     pool: &Pool,
     observed: &Observed,
@@ -36,13 +38,13 @@ pub fn repair(
     let backed_up = Registry::parse(backup).ok();
     let from_backup = backed_up.is_some();
     let mut registry = backed_up.unwrap_or_default();
-    let mut claims = legible_claims(backup);
-    claims.extend(legible_claims(broken));
+    let mut claims = readable_claims(backup);
+    claims.extend(readable_claims(broken));
     for slot in used {
         claims.entry(*slot).or_insert_with(|| Claim::of(Holder::Unknown, None));
     }
-    let there = observed.dirs.iter().filter(|(_, dir)| matches!(dir, SlotDir::Present { .. }));
-    for slot in there.map(|(slot, _)| slot).chain(claims.keys()) {
+    let present = observed.dirs.iter().filter(|(_, dir)| matches!(dir, SlotDir::Present { .. }));
+    for slot in present.map(|(slot, _)| slot).chain(claims.keys()) {
         if !registry.slots.contains_key(slot) {
             let entry = Entry::new(provisioned(*slot, pool, observed, &registry));
             registry.slots.insert(*slot, entry);
@@ -50,46 +52,51 @@ pub fn repair(
     }
     for (slot, claim) in claims {
         let Some(entry) = registry.slots.get_mut(&slot) else { continue };
-        // The backup says more of it than could be read.
-        let is_known =
-            |known: &Claim| (&known.claimed_by, &known.claimed_at) == (&claim.claimed_by, &claim.claimed_at);
-        if !entry.claim.as_ref().is_some_and(is_known) {
+        // If the backup has the same claim, keep the backup's: it has all fields, and `claim` only these two.
+        let is_same = |backed_up: &Claim| {
+            (&backed_up.claimed_by, &backed_up.claimed_at) == (&claim.claimed_by, &claim.claimed_at)
+        };
+        if !entry.claim.as_ref().is_some_and(is_same) {
             entry.claim = Some(claim);
         }
     }
     Repair { registry, from_backup }
 }
 
-/// What there is to say of a slot that no registry tells of. Its files count as kinfra's when all of them are as they
-/// should be; otherwise nothing is known of them, and `plan` says what differs.
+/// The provisioned part of a slot that is in no registry. If all its files are as the spec wants them, they
+/// count as kinfra's. Otherwise nothing is known of them, and `plan` shows what differs.
 fn provisioned(slot: SlotId, pool: &Pool, observed: &Observed, registry: &Registry) -> Provisioned {
     let provisioned = match (pool.slots.get(&slot), observed.dir(slot)) {
-        (Some(slot), SlotDir::Present { files, others: _ }) if are_right(files, slot) => slot.provisioned(),
+        (Some(slot), SlotDir::Present { files, others: _ }) if are_as_desired(files, slot) => {
+            slot.provisioned()
+        }
         _ => migrate::provisioned(slot, pool),
     };
     let entries = registry.slots.values();
     let held: BTreeSet<&Port> = entries.flat_map(|entry| entry.provisioned.ports.values()).collect();
     if provisioned.ports.values().any(|port| held.contains(port)) {
-        // The formulas changed since the backup was made.
+        // The port formulas changed after the backup was made.
         return Provisioned { ports: BTreeMap::new(), files: BTreeMap::new(), ..provisioned };
     }
     provisioned
 }
 
-fn are_right(files: &BTreeMap<RelPath, FileState>, slot: &Slot) -> bool {
+fn are_as_desired(files: &BTreeMap<RelPath, FileState>, slot: &Slot) -> bool {
     slot.files.iter().all(|(path, file)| {
         matches!(files.get(path), Some(FileState::Present { digest, mode: _ }) if *digest == file.digest)
     })
 }
 
-/// The claims that can still be read in a broken registry, wherever it is broken and however it is laid out.
-fn legible_claims(broken: &str) -> BTreeMap<SlotId, Claim> {
-    // What comes first counts: kinfra writes its own keys before those of others, which may be named like them.
+/// The claims that can still be read in a broken registry. Does not depend on its layout, or on where it is
+/// broken.
+fn readable_claims(broken: &str) -> BTreeMap<SlotId, Claim> {
+    // The first of two values counts: kinfra writes its own keys first, and a later unknown key can have the
+    // same name.
     let mut found: BTreeMap<SlotId, (Option<Option<Holder>>, Option<String>)> = BTreeMap::new();
     let (mut rest, mut slot) = (broken, None);
     while let Some((_, quoted)) = rest.find('"').and_then(|start| rest.split_at_checked(start)) {
         let Some((key, after)) = leading::<String>(quoted) else {
-            // No string ends in another line, so the next line begins outside of one.
+            // A string never spans lines, so the next line begins outside of a string.
             rest = quoted.split_once('\n').map_or("", |(_, next)| next);
             continue;
         };
@@ -118,7 +125,7 @@ fn legible_claims(broken: &str) -> BTreeMap<SlotId, Claim> {
     claims.filter_map(|(slot, (by, claimed_at))| Some((slot, Claim::of(by??, claimed_at)))).collect()
 }
 
-/// The JSON value that a text begins with, and what follows it.
+/// The JSON value at the start of a text, and the rest of the text.
 fn leading<T: for<'de> serde::Deserialize<'de>>(text: &str) -> Option<(T, &str)> {
     let mut values = Deserializer::from_str(text).into_iter();
     let value = values.next()?.ok()?;
@@ -130,7 +137,7 @@ mod tests {
     use super::*;
 
     fn claims(broken: &str) -> Vec<(u16, String, Option<String>)> {
-        let claims = legible_claims(broken).into_iter();
+        let claims = readable_claims(broken).into_iter();
         claims.map(|(slot, claim)| (slot.get(), claim.claimed_by.to_string(), claim.claimed_at)).collect()
     }
 
@@ -139,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_read_from_what_is_left() {
+    fn claims_are_read_from_a_truncated_registry() {
         let broken = r#"{
   "version": 2,
   "slots": {
@@ -162,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_layout_does_not_matter() {
+    fn claims_are_read_in_any_layout_and_key_order() {
         let sorted = r#"{"slots":{"1":{"claimed_at":null,"claimed_by":null,"slot_id":1},
             "4":{"claimed_at":"t","claimed_by":"/a","ports":{"web":1},"slot_id":4}},"version":2}}"#;
         assert_eq!(claims(&sorted.replace(['\n', ' '], "")), [claim(4, "/a", Some("t"))]);

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
+use anyhow::Error;
 use owo_colors::OwoColorize as _;
 
 use super::plan::LONG;
 use super::{Aim, Commas, View, printable};
 use crate::apply::Outcome;
 use crate::desired::Outline;
+use crate::fault::advice_of;
 use crate::observe::ImportState;
 use crate::plan::{Action, Kind, Plan};
 use crate::registry::Registry;
@@ -58,7 +60,7 @@ fn write(
     for backup in backups {
         writeln!(text, "Kept what was overwritten as {}", view.paths.show(backup))?;
     }
-    let failures = failed.iter().map(|(id, error)| (*id, format!("{error:#}")));
+    let failures = failed.iter().map(|(id, error)| (*id, failure(error)));
     for (slots, error) in grouped(failures, is_long) {
         writeln!(text, "{} {slots}: {error}", "Failed".red())?;
     }
@@ -100,6 +102,12 @@ fn holders(outcome: &Outcome, registry: &Registry) -> String {
         format!("Slot {slot} is held by {holder}: `kinfra claim` there brings its .env.sandbox up to date\n")
     });
     lines.collect()
+}
+
+/// Why a slot failed, with the advice on a line of its own.
+fn failure(error: &Error) -> String {
+    let advice = advice_of(error).map_or_else(String::new, |advice| format!("\n  help: {advice}"));
+    format!("{error:#}{advice}")
 }
 
 /// What is said of slots: one by one or, for a long plan, of all together of which the same is said.
@@ -151,5 +159,21 @@ fn verb(action: &Action) -> &'static str {
         Action::Restore(_) => "Restored",
         Action::Update { .. } => "Updated",
         Action::Remove { .. } => "Removed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+    use crate::fault::Fault;
+
+    #[test]
+    fn advice_for_a_failed_slot_has_its_own_line() {
+        let changed = Fault::failed("`a` was changed").advise("run the command again");
+        let wrapped = Err::<(), _>(changed).context("slot 3").unwrap_err();
+        assert_eq!(failure(&wrapped), "slot 3: `a` was changed\n  help: run the command again");
+        assert_eq!(failure(&Error::msg("no space")), "no space");
     }
 }

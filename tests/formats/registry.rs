@@ -132,7 +132,7 @@ fn a_newer_kinfra_s_registry_is_no_broken_one() {
     let machine = claimed();
     machine.write(REGISTRY, machine.read(REGISTRY).replacen("\"version\": 2", "\"version\": 3", 1));
     let before = machine.tree();
-    let newer = "cannot be read: version: 3 is newer than this kinfra, which reads 2: upgrade kinfra";
+    let newer = "cannot be read: version: 3 is newer than this kinfra, which reads 2; nothing was changed\nhelp: upgrade kinfra\n";
     for verb in ["plan", "apply", "slots", "claim", "doctor --repair --auto-approve"] {
         machine.kinfra(verb).exits(5).says(newer).never_says("what can be restored");
     }
@@ -218,7 +218,7 @@ fn an_entry_that_is_not_as_kinfra_writes_it_is_refused_with_its_place() {
         ("\"web\": 8002", "\"web\": 8001", "slots.2.ports.web: 8001 is also `web` of slot 1"),
         ("\"web\": 8002", "\"web\": 8002, \"db\": 8002", "slots.2.ports.web: 8002 is also `db` of slot 2"),
         ("\"web\": 8002", "\"web\": 80", "slots.2.ports: port 80 is below 1024"),
-        ("\"web\": 8002", "\"Web\": 8002", "slots.2.ports: `Web` is no name for a port"),
+        ("\"web\": 8002", "\"Web\": 8002", "slots.2.ports: `Web` is not a valid port name"),
         ("\"workers\": {}", "\"workers\": []", "slots.1.workers: invalid type: sequence"),
         ("\"status\": \"stopped\"", "\"status\": null", "slots.1.status: is missing"),
         ("\"claimed_at\": null", "\"claimed_at\": 7", "slots.2.claimed_at: invalid type: number"),
@@ -232,7 +232,7 @@ fn an_entry_that_is_not_as_kinfra_writes_it_is_refused_with_its_place() {
         (
             "\"claimed_at\"",
             "\"lease\": \"8h\", \"lease_until\": \"soon\", \"claimed_at\"",
-            "slots.1.lease_until: `soon` is no time such as `2026-",
+            "slots.1.lease_until: `soon` is not a time such as `2026-",
         ),
         ("\"claimed_at\"", "\"note\": [], \"claimed_at\"", "slots.1.note: invalid type: sequence"),
         ("\"conf.txt\": \"", "\"conf.txt\": \"0", "slots.1.files: expected the 64 hexadecimal digits"),

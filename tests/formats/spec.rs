@@ -349,8 +349,8 @@ fn wrong_profiles_are_refused() {
     each_is_refused(
         "name = \"only\"",
         r#"name = "only"⏎[[profiles]]⏎name = "only" => profile `only` is declared twice … :13:8 … first declared here
-           name = "Only" => `Only` is no name for a profile
-           name = "only"⏎workers = { Cpu = 1 } => `Cpu` is no name for a kind of worker
+           name = "Only" => `Only` is not a valid profile name
+           name = "only"⏎workers = { Cpu = 1 } => `Cpu` is not a valid kind of worker
            name = "only"⏎workers = { cpu = -1 } => a number of workers must be between 0 and 65535, not -1
            name = "only"⏎workers = 2 => `workers` must be a table, not of type integer"#,
     );
@@ -361,8 +361,8 @@ fn wrong_ports_are_refused() {
     each_is_refused(
         PORT,
         r#"# none => [ports] is empty … :7:1 … declare at least the primary port
-           Web = 8000 => `Web` is no name for a port: use lowercase letters … :8:1
-           web-ui = 8000 => `web-ui` is no name for a port
+           Web = 8000 => `Web` is not a valid port name: use lowercase letters … :8:1
+           web-ui = 8000 => `web-ui` is not a valid port name
            web = "8000" => a port must be a base such as `8000`, or `{ base = 8000, stride = 10 }`
            web = 1023 => a base must be between 1024 and 65535, not 1023 … :8:7
            web = 65536 => a base must be between 1024 and 65535, not 65536
@@ -435,7 +435,7 @@ fn files_that_leave_the_slot_or_clash_are_refused() {
            a = { template = "conf.txt", mode = 644 } => `mode` must be a string … put it in quotes
            a = { template = "conf.txt", mode = "644" } => `644` is not a mode: write four octal digits
            a = { template = "conf.txt", mode = "0888" } => `0888` is not a mode
-           a = { template = "conf.txt", mode = "0044" } => `0044` would keep kinfra from its own file"#,
+           a = { template = "conf.txt", mode = "0044" } => mode `0044` would not let kinfra read and write its own file"#,
     );
 }
 

@@ -158,7 +158,10 @@ fn a_held_lock_names_its_holder() {
     drop(lock);
     machine.remove("~/pool/.lock");
     symlink("/nowhere", &path).expect("a link");
-    examine(&machine, &[]).exits(1).prints("  ✗ lock: `").prints("/.lock` is a symbolic link: move it away");
+    examine(&machine, &[])
+        .exits(1)
+        .prints("  ✗ lock: `")
+        .prints("/.lock` is a symbolic link\n      move it away while no kinfra runs\n");
 }
 
 #[test]

@@ -222,7 +222,8 @@ fn a_file_that_is_not_fit_for_use_is_refused_with_the_reason() {
     for (text, why) in [
         (
             "A=1\nB=$HOME/data\n",
-            ".env.sandbox` line 2: `$HOME/data` would be whatever the shell that calls has",
+            ".env.sandbox` line 2: `$HOME/data` would depend on the caller's environment\n\
+             help: write the value itself, or put it in single quotes\n",
         ),
         ("A\n", ".env.sandbox` line 1: `A` has no `=`"),
         ("A='\n", ".env.sandbox` line 1: the quote `'` is never closed"),

@@ -55,7 +55,7 @@ fn the_smallest_profile_that_suffices_comes_first_then_the_lowest_id() {
     make_dirs(&machine, &["~/d"]);
     claim("~/d", "--profile heavy").exits(3).says("no slot is free").says("\n  slot 2 is free");
     claim("~/d", "--profile huge").exits(3).says("the pool has no slot of profile huge or larger");
-    claim("~/d", "--profile Heavy").exits(64).says("`Heavy` is no name for a profile");
+    claim("~/d", "--profile Heavy").exits(64).says("`Heavy` is not a valid profile name");
     claim("~/d", "--profile heavy --slot 2").exits(64).says("cannot be used with");
 }
 
