@@ -134,7 +134,7 @@ fn is_plain_relative(text: &str, path: &Utf8Path) -> bool {
 fn fixed(service: &str, key: &str, value: &str) -> Option<String> {
     match (key, value) {
         ("container_name", _) if is_fixed(value) => Some(format!(
-            "only one slot at a time can run service {service}, because of its `container_name: {value}`. Remove that line, and Compose names the container of each slot"
+            "only one slot at a time can run service {service}, because of its `container_name: {value}`. Remove that line, and each slot has a container of its own"
         )),
         ("network_mode", "host") => Some(format!(
             "service {service} listens on the host's own ports, because of its `network_mode: host`: kinfra cannot move them"

@@ -57,9 +57,12 @@ fn env_prefix(project: &Project) -> String {
 fn slot_paths(files: &[ComposeFile]) -> BTreeMap<Utf8PathBuf, String> {
     let mut paths = BTreeMap::new();
     for file in files {
-        let component = |component: Utf8Component<'_>| match component {
-            Utf8Component::ParentDir => "up".to_owned(),
-            other => other.as_str().to_owned(),
+        let component = |component: Utf8Component<'_>| {
+            if component == Utf8Component::ParentDir {
+                "up".to_owned()
+            } else {
+                component.as_str().to_owned()
+            }
         };
         let plain = file.path.components().map(component).collect::<Vec<_>>().join("/");
         let mut path = format!("project/{plain}");

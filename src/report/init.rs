@@ -35,7 +35,10 @@ pub fn files(draft: &Draft) -> String {
 
 /// What the user should know, one line each.
 pub fn notes(draft: &Draft) -> String {
-    draft.notes.iter().map(|note| format!("note: {}\n", printable(note))).collect()
+    draft.notes.iter().fold(String::new(), |mut text, note| {
+        let _ = writeln!(text, "note: {}", printable(note));
+        text
+    })
 }
 
 fn write_file(text: &mut String, file: &NewFile) -> fmt::Result {

@@ -89,9 +89,7 @@ fn refuse_inside_slot(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
 
 /// The registry, or what it depends on, cannot be trusted.
 pub fn unreadable(what: &str) -> Fault {
-    Fault::unreadable(format!(
-        "{what}; nothing was changed; `kinfra doctor --repair` shows what can be restored"
-    ))
+    Fault::unreadable(what).unchanged().advise("`kinfra doctor --repair` shows what can be restored")
 }
 
 impl Root {

@@ -16,7 +16,7 @@ type FlowEntry<'a> = (Rc<Node<'a>>, Option<Rc<Node<'a>>>);
 ///
 /// # Errors
 /// What this reader cannot read, and at which byte.
-pub(in crate::init) fn parse(text: &str) -> Read<YamlTree<'_>> {
+pub(crate) fn parse(text: &str) -> Read<YamlTree<'_>> {
     let mut reader = Reader { cursor: Cursor { text, at: 0 }, anchors: Anchors::new() };
     reader.cursor.eat('\u{feff}');
     let root = reader.document()?;

@@ -6,20 +6,20 @@ use std::rc::Rc;
 
 /// The tree of one file.
 #[derive(Debug)]
-pub(in crate::init) struct YamlTree<'a> {
-    pub(in crate::init) root: Rc<Node<'a>>,
+pub(crate) struct YamlTree<'a> {
+    pub(crate) root: Rc<Node<'a>>,
     anchors: Anchors<'a>,
 }
 
 /// A value, and its bytes in the text.
 #[derive(Debug)]
-pub(in crate::init) struct Node<'a> {
-    pub(in crate::init) span: Range<usize>,
-    pub(in crate::init) value: YamlValue<'a>,
+pub(crate) struct Node<'a> {
+    pub(crate) span: Range<usize>,
+    pub(crate) value: YamlValue<'a>,
 }
 
 #[derive(Debug)]
-pub(in crate::init) enum YamlValue<'a> {
+pub(crate) enum YamlValue<'a> {
     /// Nothing: `key:`
     Empty,
     /// Text, without its quotes. `verbatim` if it has no escapes and no second line.
@@ -34,9 +34,9 @@ pub(in crate::init) enum YamlValue<'a> {
 
 /// Why a text cannot be read, and at which byte.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::init) struct YamlError {
-    pub(in crate::init) at: usize,
-    pub(in crate::init) message: &'static str,
+pub(crate) struct YamlError {
+    pub(crate) at: usize,
+    pub(crate) message: &'static str,
 }
 
 /// The values that anchors (`&name`) name.
@@ -63,7 +63,7 @@ impl<'a> YamlTree<'a> {
     }
 
     /// The entries of a mapping in the order of the text, without those that `<<` merges into it.
-    pub(in crate::init) fn entries<'n>(
+    pub(crate) fn entries<'n>(
         &'n self,
         node: &'n Node<'a>,
     ) -> impl Iterator<Item = (&'n Node<'a>, &'n Node<'a>)> {
@@ -75,7 +75,7 @@ impl<'a> YamlTree<'a> {
     }
 
     /// The items of a list.
-    pub(in crate::init) fn items<'n>(&'n self, node: &'n Node<'a>) -> impl Iterator<Item = &'n Node<'a>> {
+    pub(crate) fn items<'n>(&'n self, node: &'n Node<'a>) -> impl Iterator<Item = &'n Node<'a>> {
         let items: &[Rc<Node<'a>>] = match &self.resolve(node).value {
             YamlValue::List { items, .. } => items,
             YamlValue::Empty | YamlValue::Scalar { .. } | YamlValue::Map { .. } | YamlValue::Alias(_) => &[],
@@ -84,7 +84,7 @@ impl<'a> YamlTree<'a> {
     }
 
     /// The value of a key, own or merged with `<<`.
-    pub(in crate::init) fn get<'n>(&'n self, node: &'n Node<'a>, key: &str) -> Option<&'n Node<'a>> {
+    pub(crate) fn get<'n>(&'n self, node: &'n Node<'a>, key: &str) -> Option<&'n Node<'a>> {
         self.get_within(node, key, DEPTH)
     }
 
@@ -102,7 +102,7 @@ impl<'a> YamlTree<'a> {
 
 impl<'a> Node<'a> {
     /// The text of a scalar.
-    pub(in crate::init) fn text(&self) -> Option<&'a str> {
+    pub(crate) fn text(&self) -> Option<&'a str> {
         match self.value {
             YamlValue::Scalar { text, .. } => Some(text),
             YamlValue::Empty | YamlValue::List { .. } | YamlValue::Map { .. } | YamlValue::Alias(_) => None,
