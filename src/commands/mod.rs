@@ -11,7 +11,9 @@ use crate::host::invocation::Invocation;
 
 mod apply;
 mod approve;
+mod candidates;
 pub(crate) mod claim;
+mod complete;
 mod completions;
 mod destroy;
 mod doctor;
@@ -29,7 +31,7 @@ mod slots;
 mod status;
 mod validate;
 
-pub use completions::answer;
+pub use complete::answer;
 
 /// Runs a verb.
 pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {

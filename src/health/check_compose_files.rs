@@ -57,7 +57,8 @@ pub(super) fn check_compose_files(pool: &Pool, spec: &Spec, findings: &mut Findi
     }
 }
 
-/// What Compose says, each line once, with the slots that it is said of. Most mistakes are the same in all slots.
+/// What Compose says, each line once, with the slots that it is said of. Most mistakes are the same in all
+/// slots.
 fn said_of(slots: &[&Slot], spec: &Spec) -> Vec<(Said, BTreeSet<SlotId>)> {
     let mut said: Vec<(Said, BTreeSet<SlotId>)> = Vec::new();
     for slot in slots {
@@ -98,7 +99,8 @@ fn compose_file(slot: &Slot, spec: &Spec) -> Vec<Said> {
         Answer::Failed(said) => (said, true),
         Answer::NoCommand | Answer::NoDaemon => ("docker is gone".to_owned(), true),
     };
-    // The copy's path means nothing to the user. Without the slot's number, equal lines of several slots are equal.
+    // The copy's path means nothing to the user. Without the slot's number, equal lines of several slots are
+    // equal.
     let said = redact(&replaced(&said, dir, &slot.dir.with_file_name(ANY_SLOT)), &spec.env);
     let (warnings, errors): (Vec<&str>, Vec<&str>) =
         said.lines().partition(|line| line.contains("level=warning"));
@@ -117,8 +119,8 @@ fn without_time(line: &str) -> String {
     said.replace("\\\"", "\"")
 }
 
-/// A copy of a slot's files outside the pool. Paths in the slot's directory become paths in the copy, because the files
-/// of the pool may be missing or older.
+/// A copy of a slot's files outside the pool. Paths in the slot's directory become paths in the copy, because
+/// the files of the pool may be missing or older.
 fn copy_of(slot: &Slot) -> Result<Scratch> {
     let scratch = Scratch::new()?;
     for (path, file) in &slot.files {

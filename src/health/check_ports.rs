@@ -11,7 +11,8 @@ use crate::registry::Registry;
 use crate::slot::SlotId;
 use crate::spec::Spec;
 
-/// Warns of each port of a free slot that is in use. The slots are the registry's, or the spec's if there is none.
+/// Warns of each port of a free slot that is in use. The slots are the registry's, or the spec's if there is
+/// none.
 pub(super) fn check_free_slots(registry: Option<&Registry>, pool: &Pool, findings: &mut Findings) {
     let before = findings.len();
     let free: Vec<(SlotId, &PortName, Port)> = match registry {
@@ -36,8 +37,8 @@ pub(super) fn check_free_slots(registry: Option<&Registry>, pool: &Pool, finding
     }
 }
 
-/// Warns of each port of a new slot that is in use. Ports in the registry are left to the doctor: the slot's own stack
-/// may use them.
+/// Warns of each port of a new slot that is in use. Ports in the registry are left to the doctor: the slot's
+/// own stack may use them.
 pub(super) fn check_new_slots(spec: &Spec, registry: &Registry, findings: &mut Findings) {
     let entries = registry.slots.values();
     let held: BTreeSet<Port> = entries.flat_map(|entry| entry.provisioned.ports.values()).copied().collect();

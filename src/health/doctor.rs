@@ -1,4 +1,5 @@
-//! `kinfra doctor`: what is wrong with this machine and a pool's root, and what to do about it. Changes nothing.
+//! `kinfra doctor`: what is wrong with this machine and a pool's root, and what to do about it. Changes
+//! nothing.
 
 use super::check_disk::check_disk;
 use super::check_docker::check_docker;

@@ -1,4 +1,5 @@
-//! `kinfra doctor --repair`: looks at a registry that cannot be read, proposes another, and puts it in its place.
+//! `kinfra doctor --repair`: looks at a registry that cannot be read, proposes another, and puts it in its
+//! place.
 
 use std::collections::BTreeSet;
 
@@ -47,11 +48,12 @@ pub(crate) struct Proposal {
     used: BTreeSet<SlotId>,
 }
 
-/// Looks at the registry of a pool. `claim_files` are the files that a claim adds to a slot: a slot with one of them is in
-/// use. Changes nothing.
+/// Looks at the registry of a pool. `claim_files` are the files that a claim adds to a slot: a slot with one
+/// of them is in use. Changes nothing.
 ///
 /// # Errors
-/// [`Fault`] when the registry may be whole, is a newer kinfra's, or Docker cannot say which slots have containers.
+/// [`Fault`] when the registry may be whole, is a newer kinfra's, or Docker cannot say which slots have
+/// containers.
 pub(crate) fn look(pool: &Pool, claim_files: &[&Utf8Path]) -> Result<Outlook> {
     let Some(root) = Root::open(&pool.root)? else { return Ok(Outlook::NoRoot(pool.root.clone())) };
     let Err(broken) = registry(&root) else { return Ok(Outlook::Readable(root.registry_path())) };
@@ -89,7 +91,8 @@ fn propose(root: &Root, pool: &Pool, legible: &str, used: &BTreeSet<SlotId>) -> 
 }
 
 impl Proposal {
-    /// Puts the new registry in the place of the broken one, if the proposal still is what the root calls for.
+    /// Puts the new registry in the place of the broken one, if the proposal still is what the root calls
+    /// for.
     ///
     /// # Errors
     /// [`Fault`] when the root changed since it was looked at, or the lock is held; else what failed.

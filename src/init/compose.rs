@@ -28,8 +28,8 @@ pub(super) fn facts(file: &ComposeFile) -> Result<Facts, String> {
     Ok(facts)
 }
 
-/// The files that a file includes, each with the directory that relative paths in it start from. Both are from the
-/// project's directory.
+/// The files that a file includes, each with the directory that relative paths in it start from. Both are
+/// from the project's directory.
 ///
 /// # Errors
 /// A sentence that says which line kinfra cannot read, and why.
@@ -37,7 +37,8 @@ pub(super) fn includes(file: &ComposeFile) -> Result<Vec<(Utf8PathBuf, Utf8PathB
     Ok(facts(file)?.includes.into_iter().map(|include| (include.path, include.base)).collect())
 }
 
-/// The published ports in the output of `docker compose config --format json`; `None` if the text is something else.
+/// The published ports in the output of `docker compose config --format json`; `None` if the text is
+/// something else.
 pub(super) fn published(config: &str) -> Option<PublishedPorts> {
     // JSON is YAML, so the same reader reads it.
     let file = ComposeFile { path: Utf8PathBuf::new(), base: Utf8PathBuf::new(), text: config.to_owned() };
@@ -121,7 +122,8 @@ fn include(file: &ComposeFile, tree: &YamlTree<'_>, item: &Node<'_>, facts: &mut
     }
 }
 
-/// Whether an included file is named by a relative path without variables; `path` is that from the project's directory.
+/// Whether an included file is named by a relative path without variables; `path` is that from the project's
+/// directory.
 fn is_plain_relative(text: &str, path: &Utf8Path) -> bool {
     let is_remote = text.contains("://") || text.starts_with("git@") || text.starts_with("oci:");
     !is_remote

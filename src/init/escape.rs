@@ -1,4 +1,5 @@
-//! Text that means itself in the formats that `kinfra init` writes: in templates, and as strings of TOML and YAML.
+//! Text that means itself in the formats that `kinfra init` writes: in templates, and as strings of TOML and
+//! YAML.
 
 use std::fmt::Write as _;
 use std::ops::Range;

@@ -66,8 +66,8 @@ pub(super) struct Include {
 pub(super) enum IncludeForm {
     /// By its path alone.
     Short,
-    /// As `path` of a mapping, or in a list there. A missing `project_directory` is to be written at this byte,
-    /// followed by this separator.
+    /// As `path` of a mapping, or in a list there. A missing `project_directory` is to be written at this
+    /// byte, followed by this separator.
     Long { project_directory: Option<(usize, String)> },
 }
 

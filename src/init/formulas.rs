@@ -12,7 +12,8 @@ use crate::slot::SlotId;
 /// What is added to a port that needs privilege: 80 becomes 8080, 443 becomes 8443.
 const ABOVE_PRIVILEGED: u16 = 8000;
 
-/// How far a base that kinfra chooses is from the others. With stride 1, no slot of a new pool reaches that far.
+/// How far a base that kinfra chooses is from the others. With stride 1, no slot of a new pool reaches that
+/// far.
 const DISTANCE: u16 = 10;
 
 /// Where the search for a base stops: slots still fit between it and the last port.

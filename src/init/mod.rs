@@ -4,10 +4,10 @@
 //! read_project ─ Project ─► compose ─ Facts ─► formulas ─► draft ─ Draft ─► write_draft
 //! ```
 //!
-//! The templates are the project's own texts. Only the published ports and the paths of included files are replaced. A
-//! slot's `docker-compose.yml` includes them with the project as their directory, so every relative path in them means
-//! what it always meant. A claim adds an override that includes them again with the worktree as their directory:
-//! Compose merges the two, and every relative path means the worktree.
+//! The templates are the project's own texts. Only the published ports and the paths of included files are
+//! replaced. A slot's `docker-compose.yml` includes them with the project as their directory, so every
+//! relative path in them means what it always meant. A claim adds an override that includes them again with
+//! the worktree as their directory: Compose merges the two, and every relative path means the worktree.
 //!
 //! `prepare`, `read_project` and `write_draft` touch the machine; everything else is pure.
 

@@ -43,8 +43,8 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// The pool's name as the start of a variable. If the project has variables that start like this, `KINFRA_` goes
-/// before it: kinfra must not set a variable that means something else to the project.
+/// The pool's name as the start of a variable. If the project has variables that start like this, `KINFRA_`
+/// goes before it: kinfra must not set a variable that means something else to the project.
 fn env_prefix(project: &Project) -> String {
     let name: String = project.name.to_uppercase().replace('-', "_");
     let name =

@@ -1,4 +1,5 @@
-//! An item of a service's `ports:` → the host ports that it publishes, and what a template puts in their place.
+//! An item of a service's `ports:` → the host ports that it publishes, and what a template puts in their
+//! place.
 
 use std::ops::{Range, RangeInclusive};
 

@@ -1,4 +1,5 @@
-//! What `kinfra init` would write in the current directory. Reads the project and the machine, and writes nothing.
+//! What `kinfra init` would write in the current directory. Reads the project and the machine, and writes
+//! nothing.
 
 use anyhow::{Context as _, Result, anyhow};
 
@@ -16,7 +17,8 @@ use crate::which::index::Collision;
 use crate::which::neighbours::Listing;
 use crate::which::spec_file;
 
-/// The pool for the Compose file in the current directory, or a sample if there is none; the embedded pool on request.
+/// The pool for the Compose file in the current directory, or a sample if there is none; the embedded pool on
+/// request.
 ///
 /// # Errors
 /// Which file cannot be read, and [`crate::fault::Fault`] when a file that would be written exists.
@@ -38,7 +40,8 @@ fn draft(invocation: &Invocation) -> Result<Draft> {
     }
 }
 
-/// The name, with a number if the root of a pool of that name exists. It most likely belongs to another project.
+/// The name, with a number if the root of a pool of that name exists. It most likely belongs to another
+/// project.
 fn free_name(name: &str, invocation: &Invocation) -> Result<String> {
     let Some(home) = &invocation.home else { return Ok(name.to_owned()) };
     for name in candidates(name) {
@@ -62,7 +65,8 @@ fn beside_others(
     draft(&remedies).map_err(|reason| anyhow!(reason))
 }
 
-/// What the other pools on this machine ask of a drafted one. If that cannot be found out, `kinfra plan` says why.
+/// What the other pools on this machine ask of a drafted one. If that cannot be found out, `kinfra plan` says
+/// why.
 fn remedies(draft: &Draft, invocation: &Invocation) -> Remedies {
     let spec = draft.files.iter().find(|file| file.path == spec_file::SPEC).map(|file| file.text.clone());
     let found = spec.map(|text| (invocation.here.join(spec_file::SPEC), text));

@@ -1,5 +1,5 @@
-//! The templates of the project's own files: their text, with the published ports and the paths of included files
-//! replaced and nothing else.
+//! The templates of the project's own files: their text, with the published ports and the paths of included
+//! files replaced and nothing else.
 
 use std::ops::Range;
 

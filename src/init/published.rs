@@ -1,4 +1,5 @@
-//! A published port as Compose files write it: `8080:80`, `127.0.0.1:${API_PORT:-8000}:8000/tcp`, `8000-8002:8000-8002`.
+//! A published port as Compose files write it: `8080:80`, `127.0.0.1:${API_PORT:-8000}:8000/tcp`,
+//! `8000-8002:8000-8002`.
 
 use std::ops::{Range, RangeInclusive};
 

@@ -1,5 +1,5 @@
-//! Reads a project: its Compose files and the files that they include, its place in the repository, and the ports that
-//! Docker Compose says it publishes.
+//! Reads a project: its Compose files and the files that they include, its place in the repository, and the
+//! ports that Docker Compose says it publishes.
 
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,7 +16,8 @@ const LIMIT: u64 = 16 << 20;
 /// How many files of one project are read. It ends a chain of includes that never ends.
 const MOST_FILES: usize = 200;
 
-/// The project in the current directory, with the name that its pool is to have; `None` if it has no Compose file.
+/// The project in the current directory, with the name that its pool is to have; `None` if it has no Compose
+/// file.
 ///
 /// # Errors
 /// Which of its files cannot be read.

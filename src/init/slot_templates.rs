@@ -1,5 +1,5 @@
-//! The templates of what `kinfra init` adds to a slot: its variables, the Compose file that includes the project's, and
-//! what a claim adds.
+//! The templates of what `kinfra init` adds to a slot: its variables, the Compose file that includes the
+//! project's, and what a claim adds.
 
 use std::fmt::Write as _;
 

@@ -18,8 +18,8 @@ const LIMIT: u64 = 16 << 20;
 /// Writes the files of a draft into a project's directory.
 ///
 /// # Errors
-/// [`Fault`] when one of them exists by now, or another init is at work; else what failed. Nothing is written then,
-/// but for files that got their names before one failed.
+/// [`Fault`] when one of them exists by now, or another init is at work; else what failed. Nothing is written
+/// then, but for files that got their names before one failed.
 pub(crate) fn write(here: &Utf8Path, draft: &Draft) -> Result<()> {
     let project = Dir::open(here).with_context(|| format!("could not open `{here}`"))?;
     if project.has(STAGING)? {

@@ -1,8 +1,8 @@
-//! YAML → a tree that knows where in the text every value stands, so that a few characters of a file can be replaced
-//! and the rest kept byte for byte. A YAML library throws that away.
+//! YAML → a tree that knows where in the text every value stands, so that a few characters of a file can be
+//! replaced and the rest kept byte for byte. A YAML library throws that away.
 //!
-//! It reads what Compose files are written in. It refuses the rest, and names the line: complex keys, aliases as keys,
-//! and more than one document.
+//! It reads what Compose files are written in. It refuses the rest, and names the line: complex keys, aliases
+//! as keys, and more than one document.
 
 mod cursor;
 mod reader;

@@ -42,8 +42,8 @@ pub(crate) struct YamlError {
 /// The values that anchors (`&name`) name.
 pub(super) type Anchors<'a> = BTreeMap<&'a str, Rc<Node<'a>>>;
 
-/// How many aliases may lead to one another, and how deep `<<` may merge mappings. The limit ends the search where
-/// an alias stands within its own anchor.
+/// How many aliases may lead to one another, and how deep `<<` may merge mappings. The limit ends the search
+/// where an alias stands within its own anchor.
 const DEPTH: usize = 5;
 
 impl<'a> YamlTree<'a> {

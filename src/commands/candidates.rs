@@ -1,0 +1,49 @@
+//! The slots and profiles that a shell can complete: those of the pool here.
+
+use anyhow::{Result, anyhow};
+use clap::Parser as _;
+use clap_complete::CompletionCandidate;
+
+use crate::cli::{Cli, PoolArgs, Verb};
+use crate::host::invocation::Invocation;
+use crate::host::root::Root;
+use crate::which::by_worktree::{PoolOf, claims, pool_here};
+
+/// The profiles of the pool, smallest first.
+pub(super) fn profiles() -> Result<Vec<CompletionCandidate>> {
+    let declared = this_pool()?.declared;
+    let profiles = declared.iter().flat_map(|declared| &declared.spec.profiles).enumerate();
+    let candidates = profiles.map(|(place, profile)| {
+        CompletionCandidate::new(profile.name.to_string()).display_order(Some(place))
+    });
+    Ok(candidates.collect())
+}
+
+/// The slots of the pool, each with its profile and its holder.
+pub(super) fn slots() -> Result<Vec<CompletionCandidate>> {
+    let Some(root) = Root::open(&this_pool()?.root)? else { return Ok(Vec::new()) };
+    let slots = claims(&root)?.0.slots.into_iter();
+    let candidates = slots.enumerate().map(|(place, (id, entry))| {
+        let holder = entry
+            .claim
+            .as_ref()
+            .map_or("free", |claim| claim.claimed_by.rsplit('/').next().unwrap_or_default());
+        let help = format!("{}, {}", entry.provisioned.profile, holder.escape_debug());
+        CompletionCandidate::new(id.to_string()).help(Some(help.into())).display_order(Some(place))
+    });
+    Ok(candidates.collect())
+}
+
+fn this_pool() -> Result<PoolOf> {
+    let (args, invocation) = (pool_args()?, Invocation::gather()?);
+    pool_here(&args, &invocation)
+}
+
+/// The spec and the root that the environment names. Clap reads those variables, so a verb is parsed for
+/// them.
+fn pool_args() -> Result<PoolArgs> {
+    let Verb::Ports(args) = Cli::try_parse_from(["kinfra", "ports"])?.verb else {
+        return Err(anyhow!("`ports` is another verb"));
+    };
+    Ok(args.pool)
+}
