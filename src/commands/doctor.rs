@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use super::{approve, print};
 use crate::cli::DoctorArgs;
 use crate::fault::Exit;
-use crate::health::repair::Outlook;
+use crate::health::repair::RepairNeed;
 use crate::health::{doctor, is_well, repair};
 use crate::host::invocation::Invocation;
 use crate::report;
@@ -21,9 +21,9 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
         return Ok(if is_well(&findings) { Exit::Done } else { Exit::Failed });
     }
     let claim_files = declared.spec.claim.iter().map(|file| file.path.get_ref().as_path());
-    let outlook = repair::look(&pool, &claim_files.collect::<Vec<&Utf8Path>>())?;
-    print(&report::doctor::outlook(&outlook))?;
-    if let Outlook::Broken(proposal) = outlook {
+    let need = repair::look(&pool, &claim_files.collect::<Vec<&Utf8Path>>())?;
+    print(&report::doctor::repair_need(&need))?;
+    if let RepairNeed::Broken(proposal) = need {
         approve::ask("Do you want to replace the registry?", args.auto_approve)?;
         proposal.carry_out(&pool, &spec_file::lock_policy(&args.lock, "kinfra doctor --repair"))?;
         print("Repaired the registry. `kinfra plan` shows how the pool is now.\n")?;

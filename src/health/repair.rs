@@ -23,18 +23,18 @@ use crate::slot::SlotId;
 
 /// Whether a pool's registry needs a repair.
 #[derive(Debug)]
-pub(crate) enum Outlook {
+pub(crate) enum RepairNeed {
     /// There is no pool in this root yet.
     NoRoot(Utf8PathBuf),
     /// The registry at this path can be read.
     Readable(Utf8PathBuf),
     /// The registry cannot be read, and this could replace it.
-    Broken(Box<Proposal>),
+    Broken(Box<RepairProposal>),
 }
 
 /// What a repair would do.
 #[derive(Debug)]
-pub(crate) struct Proposal {
+pub(crate) struct RepairProposal {
     /// Why the registry cannot be read.
     pub(crate) why: String,
     /// The new registry.
@@ -54,9 +54,9 @@ pub(crate) struct Proposal {
 /// # Errors
 /// [`Fault`] when the registry may be whole, is a newer kinfra's, or Docker cannot say which slots have
 /// containers.
-pub(crate) fn look(pool: &Pool, claim_files: &[&Utf8Path]) -> Result<Outlook> {
-    let Some(root) = Root::open(&pool.root)? else { return Ok(Outlook::NoRoot(pool.root.clone())) };
-    let Err(broken) = registry(&root) else { return Ok(Outlook::Readable(root.registry_path())) };
+pub(crate) fn look(pool: &Pool, claim_files: &[&Utf8Path]) -> Result<RepairNeed> {
+    let Some(root) = Root::open(&pool.root)? else { return Ok(RepairNeed::NoRoot(pool.root.clone())) };
+    let Err(broken) = registry(&root) else { return Ok(RepairNeed::Readable(root.registry_path())) };
     if let Ok(Found::Other(Obstacle::Forbidden)) = root.dir().read(Utf8Path::new(REGISTRY), 0) {
         return Err(forbidden(broken));
     }
@@ -75,7 +75,7 @@ pub(crate) fn look(pool: &Pool, claim_files: &[&Utf8Path]) -> Result<Outlook> {
     }
     kept.retain(|name| root.dir().has(name).unwrap_or(true));
     let why = what_of(&broken);
-    Ok(Outlook::Broken(Box::new(Proposal { why, repair, kept, suffix, root, used })))
+    Ok(RepairNeed::Broken(Box::new(RepairProposal { why, repair, kept, suffix, root, used })))
 }
 
 /// A registry that may not be read may be whole.
@@ -90,7 +90,7 @@ fn propose(root: &Root, pool: &Pool, legible: &str, used: &BTreeSet<SlotId>) -> 
     Ok(repair(pool, &look_at_slots(root, pool)?, legible, &backup, used))
 }
 
-impl Proposal {
+impl RepairProposal {
     /// Puts the new registry in the place of the broken one, if the proposal still is what the root calls
     /// for.
     ///

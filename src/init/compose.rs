@@ -1,10 +1,10 @@
-//! A Compose file → [`Facts`]: published ports, included files, and what the slots would have to share.
+//! A Compose file → [`ComposeFacts`]: published ports, included files, and what the slots would have to share.
 
 use std::collections::BTreeSet;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use super::facts::{Facts, Include, IncludeForm, PortPlace};
+use super::compose_facts::{ComposeFacts, Include, IncludeForm, PortPlace};
 use super::port_items::{Replaced, Unmoved, port_item};
 use super::project::{ComposeFile, PublishedPorts};
 use super::yaml::{self, Node, YamlTree, YamlValue};
@@ -13,11 +13,11 @@ use super::yaml::{self, Node, YamlTree, YamlValue};
 ///
 /// # Errors
 /// A sentence that says which line kinfra cannot read, and why.
-pub(super) fn facts(file: &ComposeFile) -> Result<Facts, String> {
+pub(super) fn facts(file: &ComposeFile) -> Result<ComposeFacts, String> {
     let tree = yaml::parse(&file.text).map_err(|error| {
         format!("cannot read `{}`, line {}: {}", file.path, file.line(error.at), error.message)
     })?;
-    let mut facts = Facts::default();
+    let mut facts = ComposeFacts::default();
     services(file, &tree, &mut facts);
     for kind in ["volumes", "networks"] {
         facts.notes.extend(shared(&tree, kind));
@@ -46,7 +46,7 @@ pub(super) fn published(config: &str) -> Option<PublishedPorts> {
 }
 
 /// Collects what the services publish, and notes what two slots would have to share.
-fn services(file: &ComposeFile, tree: &YamlTree<'_>, facts: &mut Facts) {
+fn services(file: &ComposeFile, tree: &YamlTree<'_>, facts: &mut ComposeFacts) {
     let mut seen = BTreeSet::new();
     let services = tree.get(&tree.root, "services");
     for (name, service) in services.into_iter().flat_map(|services| tree.entries(services)) {
@@ -83,7 +83,7 @@ fn services(file: &ComposeFile, tree: &YamlTree<'_>, facts: &mut Facts) {
 }
 
 /// Collects the files that an item of `include:` names.
-fn include(file: &ComposeFile, tree: &YamlTree<'_>, item: &Node<'_>, facts: &mut Facts) {
+fn include(file: &ComposeFile, tree: &YamlTree<'_>, item: &Node<'_>, facts: &mut ComposeFacts) {
     let directory = tree.get(item, "project_directory").and_then(Node::text);
     let (paths, place) = match &item.value {
         YamlValue::Scalar { .. } => (vec![item], None),

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use camino::Utf8PathBuf;
 
 use super::compose::facts;
-use super::facts::Facts;
+use super::compose_facts::ComposeFacts;
+use super::draft_file::DraftFile;
+use super::draft_pool::{DraftPool, SLOTS};
 use super::formulas::{Formulas, Remedies};
-use super::new_file::NewFile;
-use super::outline::{Outline, SLOTS};
 use super::project::Project;
 use super::project_templates::project_template;
 use super::slot_templates::slot_templates;
@@ -21,7 +21,7 @@ pub struct Draft {
     /// What it was made from.
     pub basis: Basis,
     /// The files. `slots.toml` is last, so that a project has a pool only once everything else is there.
-    pub files: Vec<NewFile>,
+    pub files: Vec<DraftFile>,
     /// What the user should know, in sentences.
     pub notes: Vec<String>,
 }
@@ -50,8 +50,9 @@ impl Draft {
 
     /// The embedded spec and its templates.
     pub fn embedded(spec: &str, templates: &[(&str, &str)]) -> Self {
-        let templates = templates.iter().map(|(name, text)| NewFile::new(format!("templates/{name}"), *text));
-        let files = templates.chain([NewFile::new("slots.toml", spec)]).collect();
+        let templates =
+            templates.iter().map(|(name, text)| DraftFile::new(format!("templates/{name}"), *text));
+        let files = templates.chain([DraftFile::new("slots.toml", spec)]).collect();
         Self { basis: Basis::Embedded, files, notes: Vec::new() }
     }
 
@@ -60,12 +61,12 @@ impl Draft {
     /// # Errors
     /// A sentence that says which file cannot be read, or why there is no such pool.
     pub fn of(project: &Project, remedies: &Remedies) -> Result<Self, String> {
-        let facts: Vec<Facts> = project.files.iter().map(facts).collect::<Result<_, _>>()?;
+        let facts: Vec<ComposeFacts> = project.files.iter().map(facts).collect::<Result<_, _>>()?;
         let slots: BTreeSet<SlotId> = (1..=SLOTS).filter_map(SlotId::new).collect();
         let places = project.files.iter().zip(&facts);
         let places = places.flat_map(|(file, facts)| facts.places.iter().map(move |place| (file, place)));
         let formulas = Formulas::of(places, &slots, remedies)?;
-        let pool = Outline::new(project, &formulas, remedies);
+        let pool = DraftPool::new(project, &formulas, remedies);
         let own = project.files.iter().zip(&facts).map(|(file, facts)| project_template(&pool, file, facts));
         let files = own.chain(slot_templates(&pool)).chain([slots_toml(&pool)]).collect();
         let basis = Basis::Compose {
@@ -76,7 +77,7 @@ impl Draft {
     }
 }
 
-fn notes(project: &Project, facts: &[Facts], formulas: &Formulas) -> Vec<String> {
+fn notes(project: &Project, facts: &[ComposeFacts], formulas: &Formulas) -> Vec<String> {
     let moved = formulas.declared.iter().filter_map(|declared| {
         let (name, base) = (&declared.name, declared.formula.base);
         let moved = declared.moved.as_ref()?;
@@ -97,7 +98,7 @@ fn notes(project: &Project, facts: &[Facts], formulas: &Formulas) -> Vec<String>
 }
 
 /// Notes the ports that the project publishes, or may, from files that kinfra has not read.
-fn unread_ports(project: &Project, facts: &[Facts]) -> Vec<String> {
+fn unread_ports(project: &Project, facts: &[ComposeFacts]) -> Vec<String> {
     let Ok(published) = &project.published else {
         let extends = facts.iter().flat_map(|facts| &facts.extends);
         let note = |(service, file): &(String, String)| {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{PortPlace, WrittenPort};
+use super::compose_facts::{PortPlace, WrittenPort};
 use super::project::ComposeFile;
 use crate::identifier::PortName;
 use crate::port::{Port, PortFormula};
@@ -43,7 +43,7 @@ pub(super) struct NewFormula {
 }
 
 /// A port of a project that has no formula yet.
-struct Wanted {
+struct WantedPort {
     name: PortName,
     port: WrittenPort,
     origin: String,
@@ -59,7 +59,7 @@ impl Formulas {
         slots: &BTreeSet<SlotId>,
         remedies: &Remedies,
     ) -> Result<Self, String> {
-        let mut wanted: Vec<Wanted> = Vec::new();
+        let mut wanted: Vec<WantedPort> = Vec::new();
         let mut by_key = BTreeMap::new();
         for (file, place) in places {
             for port in &place.ports {
@@ -69,7 +69,7 @@ impl Formulas {
                 by_key.insert(port.key.clone(), wanted.len());
                 let name = name(place, port, |name| wanted.iter().any(|other| other.name.as_str() == name))?;
                 let origin = format!("{}:{}, {}", file.path, place.line, place.service);
-                wanted.push(Wanted { name, port: port.clone(), origin });
+                wanted.push(WantedPort { name, port: port.clone(), origin });
             }
         }
         let (formulas, moved) = formulas(&wanted, slots)?;
@@ -83,7 +83,7 @@ impl Formulas {
                     }
                     None => {}
                 }
-                let Wanted { name, port: WrittenPort { variable, .. }, origin } = wanted;
+                let WantedPort { name, port: WrittenPort { variable, .. }, origin } = wanted;
                 NewFormula { name, formula, variable, origin, moved }
             });
         Ok(Self { declared: declared.collect(), by_key })
@@ -99,7 +99,7 @@ impl Formulas {
 
 /// A formula for each port, and why its base had to move, if it had to.
 fn formulas(
-    wanted: &[Wanted],
+    wanted: &[WantedPort],
     slots: &BTreeSet<SlotId>,
 ) -> Result<(Vec<PortFormula>, Vec<Option<String>>), String> {
     // Every port keeps its number if it can. The others get bases around those.

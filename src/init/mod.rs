@@ -1,7 +1,7 @@
 //! A project's Compose files → the `slots.toml` and the templates of a pool that runs them.
 //!
 //! ```text
-//! read_project ─ Project ─► compose ─ Facts ─► formulas ─► draft ─ Draft ─► write_draft
+//! read_project ─ Project ─► compose ─ ComposeFacts ─► formulas ─► draft ─ Draft ─► write_draft
 //! ```
 //!
 //! The templates are the project's own texts. Only the published ports and the paths of included files are
@@ -12,12 +12,12 @@
 //! `prepare`, `read_project` and `write_draft` touch the machine; everything else is pure.
 
 mod compose;
+mod compose_facts;
 mod draft;
+mod draft_file;
+mod draft_pool;
 mod escape;
-mod facts;
 mod formulas;
-mod new_file;
-mod outline;
 mod pool_name;
 mod port_items;
 mod prepare;
@@ -31,8 +31,8 @@ mod write_draft;
 mod yaml;
 
 pub use draft::{Basis, Draft};
+pub use draft_file::DraftFile;
 pub use formulas::Remedies;
-pub use new_file::NewFile;
 pub(crate) use prepare::prepare;
 pub use project::{COMPOSE_FILES, ComposeFile, OVERRIDE_FILES, Project, PublishedPorts};
 pub(crate) use write_draft::write;

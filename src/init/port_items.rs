@@ -3,7 +3,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use super::facts::{Expansion, WrittenPort};
+use super::compose_facts::{Expansion, WrittenPort};
 use super::project::ComposeFile;
 use super::published::{HostPort, Published, ShortForm};
 use super::yaml::{Node, YamlTree, YamlValue};

@@ -5,21 +5,21 @@ use std::ops::Range;
 
 use camino::Utf8Path;
 
+use super::compose_facts::{ComposeFacts, Include, IncludeForm};
+use super::draft_file::DraftFile;
+use super::draft_pool::DraftPool;
 use super::escape::template;
-use super::facts::{Facts, Include, IncludeForm};
-use super::new_file::NewFile;
-use super::outline::Outline;
 use super::project::ComposeFile;
 
 /// The template of a project's file, given what the file says.
-pub(super) fn project_template(pool: &Outline<'_>, file: &ComposeFile, facts: &Facts) -> NewFile {
+pub(super) fn project_template(pool: &DraftPool<'_>, file: &ComposeFile, facts: &ComposeFacts) -> DraftFile {
     let ports =
         facts.places.iter().map(|place| (place.span.clone(), place.replacement(&pool.formulas.names(place))));
     let includes = facts.includes.iter().filter(|include| pool.copies(&include.path));
     let mut edits: Vec<(Range<usize>, String)> =
         ports.chain(includes.flat_map(|include| redirect(pool, include))).collect();
     edits.sort_by_key(|(span, _)| span.start);
-    NewFile {
+    DraftFile {
         path: Utf8Path::new("templates").join(pool.slot_path(&file.path)),
         text: template(&file.text, &edits),
         original: Some((file.path.clone(), file.text.clone())),
@@ -27,7 +27,7 @@ pub(super) fn project_template(pool: &Outline<'_>, file: &ComposeFile, facts: &F
 }
 
 /// The edits that point an included file at the slot's copy of it, and its relative paths at the project.
-fn redirect(pool: &Outline<'_>, include: &Include) -> Vec<(Range<usize>, String)> {
+fn redirect(pool: &DraftPool<'_>, include: &Include) -> Vec<(Range<usize>, String)> {
     let prefix = &pool.prefix;
     let path = format!("\"${{{prefix}SLOT_DIR}}/{}\"", pool.slot_path(&include.path));
     let base = if include.base.as_str().is_empty() { String::new() } else { format!("/{}", include.base) };

@@ -3,27 +3,27 @@
 
 use std::fmt::Write as _;
 
+use super::draft_file::DraftFile;
+use super::draft_pool::DraftPool;
 use super::escape::{quoted, template};
-use super::new_file::NewFile;
-use super::outline::Outline;
 
 /// The templates that a pool has besides those of the project's own files.
-pub(super) fn slot_templates(pool: &Outline<'_>) -> Vec<NewFile> {
+pub(super) fn slot_templates(pool: &DraftPool<'_>) -> Vec<DraftFile> {
     let mut files = vec![
-        NewFile::new("templates/env.sandbox", env_sandbox(pool)),
-        NewFile::new("templates/docker-compose.yml", compose(pool)),
-        NewFile::new("templates/override.yml", claim_override(pool)),
+        DraftFile::new("templates/env.sandbox", env_sandbox(pool)),
+        DraftFile::new("templates/docker-compose.yml", compose(pool)),
+        DraftFile::new("templates/override.yml", claim_override(pool)),
     ];
     if pool.has_includes() {
         let prefix = &pool.prefix;
         let text = format!("{prefix}WORKTREE={{{{ {} | dotenv }}}}\n", project_in("worktree", pool));
-        files.push(NewFile::new("templates/env.worktree", text));
+        files.push(DraftFile::new("templates/env.worktree", text));
     }
     files
 }
 
 /// The project's directory in a worktree, as an expression of templates.
-fn project_in(worktree: &str, pool: &Outline<'_>) -> String {
+fn project_in(worktree: &str, pool: &DraftPool<'_>) -> String {
     match pool.project.below.as_str() {
         "" => worktree.to_owned(),
         below => format!("({worktree} ~ {})", quoted(&format!("/{below}"))),
@@ -31,7 +31,7 @@ fn project_in(worktree: &str, pool: &Outline<'_>) -> String {
 }
 
 /// The variables of a slot: kinfra's own, and the project's own variables for its ports.
-fn env_sandbox(pool: &Outline<'_>) -> String {
+fn env_sandbox(pool: &DraftPool<'_>) -> String {
     let mut text = include_str!("sample/env.sandbox").to_owned();
     let _ = writeln!(text, "{}SLOT_DIR={{{{ slot.dir | dotenv }}}}", pool.prefix);
     let own = pool.formulas.declared.iter().filter_map(|port| Some((port.variable.as_ref()?, &port.name)));
@@ -48,7 +48,7 @@ fn env_sandbox(pool: &Outline<'_>) -> String {
 }
 
 /// The project's own files in the slot's directory, as the list of an include.
-fn layers(pool: &Outline<'_>) -> String {
+fn layers(pool: &DraftPool<'_>) -> String {
     let layers = pool.project.files.iter().take(pool.project.layers);
     let layers: String = layers.fold(String::new(), |mut list, file| {
         let path = quoted(pool.slot_path(&file.path));
@@ -59,7 +59,7 @@ fn layers(pool: &Outline<'_>) -> String {
 }
 
 /// What a claim adds: the same files again, with the worktree as their directory.
-fn claim_override(pool: &Outline<'_>) -> String {
+fn claim_override(pool: &DraftPool<'_>) -> String {
     let prefix = &pool.prefix;
     let main = pool.project.has_env_file.then(|| format!("(env.{prefix}PROJECT_DIR ~ \"/.env\")"));
     let included = pool.has_includes().then(|| "(slot.dir ~ \"/.env.worktree\")".to_owned());
@@ -84,7 +84,7 @@ include:
 }
 
 /// The slot's `docker-compose.yml`, which includes the project's.
-fn compose(pool: &Outline<'_>) -> String {
+fn compose(pool: &DraftPool<'_>) -> String {
     let prefix = &pool.prefix;
     let env_file = if pool.project.has_env_file {
         format!(

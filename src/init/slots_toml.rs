@@ -2,15 +2,15 @@
 
 use std::fmt::Write as _;
 
+use super::draft_file::DraftFile;
+use super::draft_pool::{DraftPool, SLOTS};
 use super::escape::{quoted, template};
 use super::formulas::{NewFormula, Remedies};
-use super::new_file::NewFile;
-use super::outline::{Outline, SLOTS};
 use crate::proof::ports::Remedy;
 
 /// The `slots.toml` of a project's pool.
-pub(super) fn slots_toml(pool: &Outline<'_>) -> NewFile {
-    let Outline { project, prefix, .. } = pool;
+pub(super) fn slots_toml(pool: &DraftPool<'_>) -> DraftFile {
+    let DraftPool { project, prefix, .. } = pool;
     let name = project.name.as_str();
     let main = project.files.first().map_or("", |file| file.path.as_str());
     let ports = ports(&pool.formulas.declared, pool.remedies);
@@ -43,7 +43,7 @@ profile = \"standard\"
 {prefix}PROJECT_DIR = {directory}
 "
     );
-    NewFile::new("slots.toml", text)
+    DraftFile::new("slots.toml", text)
 }
 
 /// The lines of `[pool]`.
@@ -59,14 +59,14 @@ fn pool_table(name: &str, prefix: &str) -> String {
 }
 
 /// The lines of `[files]`.
-fn files(pool: &Outline<'_>) -> String {
+fn files(pool: &DraftPool<'_>) -> String {
     let own = [".env.sandbox", "docker-compose.yml"].into_iter().zip(["env.sandbox", "docker-compose.yml"]);
     let copies = pool.project.files.iter().map(|file| pool.slot_path(&file.path));
     from_templates(own.chain(copies.map(|path| (path, path))))
 }
 
 /// The lines of `[claim]`.
-fn claim(pool: &Outline<'_>) -> String {
+fn claim(pool: &DraftPool<'_>) -> String {
     let included = pool.has_includes().then_some((".env.worktree", "env.worktree"));
     from_templates([("docker-compose.override.yml", "override.yml")].into_iter().chain(included))
 }
@@ -108,15 +108,15 @@ fn aligned(lines: impl Iterator<Item = (String, String, String)>) -> String {
 }
 
 /// The files of a commented pool of one small service.
-pub(super) fn sample(name: &str, remedies: &Remedies) -> Vec<NewFile> {
+pub(super) fn sample(name: &str, remedies: &Remedies) -> Vec<DraftFile> {
     let spec = include_str!("sample/slots.toml").replace("sample", name);
     let (formula, comment) = web(remedies);
     let web = "web = 8080                         # short for { base = 8080, stride = 1 }";
     let spec = spec.replace(web, &format!("web = {formula:28} # {comment}"));
     vec![
-        NewFile::new("templates/env.sandbox", include_str!("sample/env.sandbox")),
-        NewFile::new("templates/docker-compose.yml", include_str!("sample/docker-compose.yml")),
-        NewFile::new("slots.toml", spec),
+        DraftFile::new("templates/env.sandbox", include_str!("sample/env.sandbox")),
+        DraftFile::new("templates/docker-compose.yml", include_str!("sample/docker-compose.yml")),
+        DraftFile::new("slots.toml", spec),
     ]
 }
 

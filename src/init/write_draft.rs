@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 
 use super::draft::Draft;
-use super::new_file::NewFile;
+use super::draft_file::DraftFile;
 use crate::fault::Fault;
 use crate::file::FileMode;
 use crate::host::fs::{Dir, Found};
@@ -35,7 +35,7 @@ pub(crate) fn write(here: &Utf8Path, draft: &Draft) -> Result<()> {
 }
 
 /// Refuses if one of the files exists.
-pub(super) fn refuse_existing(project: &Dir, files: &[NewFile]) -> Result<()> {
+pub(super) fn refuse_existing(project: &Dir, files: &[DraftFile]) -> Result<()> {
     for file in files {
         let taken = match project.read(&file.path, LIMIT) {
             Ok(Found::Nothing) => continue,
@@ -49,7 +49,7 @@ pub(super) fn refuse_existing(project: &Dir, files: &[NewFile]) -> Result<()> {
     Ok(())
 }
 
-fn stage(staging: &Dir, files: &[NewFile]) -> Result<()> {
+fn stage(staging: &Dir, files: &[DraftFile]) -> Result<()> {
     for (number, file) in files.iter().enumerate() {
         let written = staging.write_new(&number.to_string(), file.text.as_bytes(), FileMode::SHARED);
         written
@@ -59,7 +59,7 @@ fn stage(staging: &Dir, files: &[NewFile]) -> Result<()> {
     Ok(())
 }
 
-fn publish(staging: &Dir, project: &Dir, files: &[NewFile]) -> Result<()> {
+fn publish(staging: &Dir, project: &Dir, files: &[DraftFile]) -> Result<()> {
     for (number, file) in files.iter().enumerate() {
         let parent = project.make_dir(file.path.parent().unwrap_or(Utf8Path::new("")))?;
         let name = file.path.file_name().unwrap_or_default();

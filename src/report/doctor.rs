@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
 
-use crate::health::repair::{Outlook, Proposal};
+use crate::health::repair::{RepairNeed, RepairProposal};
 use crate::health::{Finding, Severity};
 use crate::registry::repair::UNKNOWN;
 
@@ -26,15 +26,15 @@ pub fn findings(findings: &[Finding]) -> String {
 }
 
 /// Whether the registry needs a repair, and what that would do.
-pub(crate) fn outlook(outlook: &Outlook) -> String {
-    match outlook {
-        Outlook::NoRoot(root) => format!("`{root}` is not there yet: there is nothing to repair.\n"),
-        Outlook::Readable(registry) => format!("`{registry}` can be read: there is nothing to repair.\n"),
-        Outlook::Broken(proposal) => repair(proposal),
+pub(crate) fn repair_need(need: &RepairNeed) -> String {
+    match need {
+        RepairNeed::NoRoot(root) => format!("`{root}` is not there yet: there is nothing to repair.\n"),
+        RepairNeed::Readable(registry) => format!("`{registry}` can be read: there is nothing to repair.\n"),
+        RepairNeed::Broken(proposal) => repair(proposal),
     }
 }
 
-fn repair(proposal: &Proposal) -> String {
+fn repair(proposal: &RepairProposal) -> String {
     let registry = &proposal.repair.registry;
     let slots = registry.slots.len();
     let mut text = format!("  {} {}\n", "✗".red(), super::printable(&proposal.why));

@@ -6,7 +6,7 @@ use owo_colors::OwoColorize as _;
 use similar::{ChangeTag, TextDiff};
 
 use super::printable;
-use crate::init::{Basis, Draft, NewFile};
+use crate::init::{Basis, Draft, DraftFile};
 
 /// What the draft was made from.
 pub fn basis(basis: &Basis) -> String {
@@ -41,7 +41,7 @@ pub fn notes(draft: &Draft) -> String {
     })
 }
 
-fn write_file(text: &mut String, file: &NewFile) -> fmt::Result {
+fn write_file(text: &mut String, file: &DraftFile) -> fmt::Result {
     let path = printable(file.path.as_str());
     let Some((original, old)) = &file.original else {
         return writeln!(text, "  {} Would write {path}", "+".green());

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 
 /// A file to be written.
 #[derive(Debug)]
-pub struct NewFile {
+pub struct DraftFile {
     /// Its path, from the project's directory.
     pub path: Utf8PathBuf,
     /// Its text.
@@ -13,7 +13,7 @@ pub struct NewFile {
     pub original: Option<(Utf8PathBuf, String)>,
 }
 
-impl NewFile {
+impl DraftFile {
     pub(super) fn new(path: impl Into<Utf8PathBuf>, text: impl Into<String>) -> Self {
         Self { path: path.into(), text: text.into(), original: None }
     }

@@ -11,7 +11,7 @@ use super::project::{ComposeFile, Project};
 pub(super) const SLOTS: u16 = 4;
 
 /// A project's pool before its files are written.
-pub(super) struct Outline<'a> {
+pub(super) struct DraftPool<'a> {
     pub(super) project: &'a Project,
     pub(super) formulas: &'a Formulas,
     pub(super) remedies: &'a Remedies,
@@ -21,7 +21,7 @@ pub(super) struct Outline<'a> {
     slot_paths: BTreeMap<Utf8PathBuf, String>,
 }
 
-impl<'a> Outline<'a> {
+impl<'a> DraftPool<'a> {
     pub(super) fn new(project: &'a Project, formulas: &'a Formulas, remedies: &'a Remedies) -> Self {
         let (prefix, slot_paths) = (env_prefix(project), slot_paths(&project.files));
         Self { project, formulas, remedies, prefix, slot_paths }

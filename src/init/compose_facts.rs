@@ -9,7 +9,7 @@ use super::published::HostPort;
 
 /// What a file says.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct ComposeFacts {
     pub(super) places: Vec<PortPlace>,
     pub(super) includes: Vec<Include>,
     /// The ports of each service, as Compose would write them.
