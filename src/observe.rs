@@ -183,8 +183,9 @@ fn slot_dirs(root: &Root, pool: &Pool, registry: &Registry) -> Result<BTreeMap<S
 /// What the registry of an old tool becomes.
 fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<Registry> {
     let corrupt = |what: &dyn Display| {
-        let advice = "mend it, or take `import` out to begin without it";
-        Fault::unreadable(format!("`{path}`, named by `import` of slots.toml, is corrupt: {what}; {advice}"))
+        let advice = "fix it, or take `import` out of slots.toml to begin without it";
+        Fault::unreadable(format!("`{path}`, named by `import` of slots.toml, is corrupt: {what}"))
+            .advise(advice)
     };
     let text = std::str::from_utf8(old).map_err(|error| corrupt(&error))?;
     // A claim is not lost because its directory could not be looked at.
@@ -201,7 +202,7 @@ pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
     let path = root.registry_path();
     let corrupt = |corrupt: Corrupt| {
         if corrupt.is_newer {
-            let newer = Fault::unreadable(format!("`{path}` cannot be read: {corrupt}; nothing was changed"));
+            let newer = Fault::unreadable(format!("`{path}` cannot be read: {corrupt}")).unchanged();
             return newer.advise("upgrade kinfra");
         }
         unreadable(&format!("`{path}` is corrupt: {corrupt}"))

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
+use super::output::{print, say};
 use super::plan::{diffs, look, select};
-use super::{approve, print, saved, say};
+use super::{approve, saved};
 use crate::apply::{Outcome, apply};
 use crate::cli::{ApplyArgs, LockArgs};
 use crate::desired::{Outline, Pool};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::apply::{Order, Request, exit_of};
-use super::say;
+use super::output::say;
 use crate::cli::DestroyArgs;
 use crate::desired::Pool;
 use crate::fault::Exit;

@@ -1,7 +1,5 @@
 //! The verbs, one file each: wiring only.
 
-use std::io::{self, Write as _};
-
 use anyhow::Result;
 
 use crate::cli::{SandboxVerb, Verb};
@@ -11,7 +9,9 @@ use crate::host::invocation::Invocation;
 
 mod apply;
 mod approve;
+mod candidates;
 pub(crate) mod claim;
+mod complete;
 mod completions;
 mod destroy;
 mod doctor;
@@ -19,6 +19,7 @@ mod env;
 mod exec;
 mod init;
 mod man;
+mod output;
 mod plan;
 mod ports;
 mod reap;
@@ -29,7 +30,7 @@ mod slots;
 mod status;
 mod validate;
 
-pub use completions::answer;
+pub use complete::answer;
 
 /// Runs a verb.
 pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
@@ -55,23 +56,7 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),
         Verb::ExitCodes => {
-            print(&format!("{}\n", crate::cli::EXIT_CODES)).map(|()| Exit::Done).map_err(Into::into)
+            output::print(&format!("{}\n", crate::cli::EXIT_CODES)).map(|()| Exit::Done).map_err(Into::into)
         }
     }
-}
-
-/// Prints data, which goes to stdout.
-pub(crate) fn print(text: &str) -> io::Result<()> {
-    let mut stdout = anstream::stdout().lock();
-    unless_closed(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
-}
-
-/// Prints what is said about the data, which goes to stderr.
-pub(crate) fn say(text: &str) -> io::Result<()> {
-    unless_closed(anstream::stderr().lock().write_all(text.as_bytes()))
-}
-
-/// Nobody listens any more, which is no reason to leave the work undone.
-fn unless_closed(written: io::Result<()>) -> io::Result<()> {
-    written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }

@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal as _};
 
 use anyhow::Result;
 
-use super::{print, saved, say};
+use super::output::{print, say};
+use super::saved;
 use crate::cli::PlanArgs;
 use crate::desired::Pool;
 use crate::diff::diff;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 
-use super::{print, say};
+use super::output::{print, say};
 use crate::cli::ShowArgs;
 use crate::desired::Outline;
 use crate::fault::{Exit, Fault};

@@ -9,6 +9,7 @@ use super::outline::{FileOutline, Outline, SlotOutline};
 use crate::digest::Digest;
 use crate::file::{FileMode, RelPath};
 use crate::identifier::PortName;
+use crate::names;
 use crate::port::{Port, PortFormula};
 use crate::registry::Provisioned;
 use crate::slot::{Profile, SlotId};
@@ -69,7 +70,7 @@ impl Pool {
 
     /// The name of a slot's Compose project.
     pub fn project(&self, slot: SlotId) -> String {
-        format!("{}-{}", self.name, slot.directory())
+        names::project(&self.name, slot)
     }
 }
 

@@ -11,11 +11,10 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::names::{COMPOSE_VARIABLES, PROJECT_LABEL};
+
 /// The timeout of a question. Without one, a `docker` that cannot reach a remote daemon runs for minutes.
 const TIMEOUT: Duration = Duration::from_secs(20);
-
-/// The label by which Compose marks what belongs to a project.
-const PROJECT_LABEL: &str = "com.docker.compose.project";
 
 /// Docker's answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +108,7 @@ pub fn check(dir: &Utf8Path, env_file: Option<&str>) -> Answer<String> {
     docker.arg("compose").args(env_file.map(|name| format!("--env-file={name}")));
     docker.args(["config", "--quiet"]).current_dir(dir);
     // The caller's variables may name other files.
-    for variable in ["COMPOSE_FILE", "COMPOSE_ENV_FILES", "COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES"] {
+    for variable in COMPOSE_VARIABLES {
         docker.env_remove(variable);
     }
     match run(docker) {

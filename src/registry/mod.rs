@@ -5,7 +5,7 @@ mod claim;
 mod codec;
 mod entry;
 pub mod migrate;
-pub mod repair;
+pub mod rebuild;
 
 pub use claim::{Claim, ClaimId, Holder, Lease};
 pub use entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Status};

@@ -12,6 +12,7 @@ use super::keys::{Keys, user_key};
 use super::mistake::Mistake;
 use super::value::{flag, text};
 use crate::identifier::PortName;
+use crate::names::{COMPOSE_PROJECT_NAME, SLOT_ID, port_variable, workers_variable};
 use crate::slot::Profile;
 
 pub(super) fn read(keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<VariableSpec>> {
@@ -52,13 +53,12 @@ pub(super) fn reserved<'a>(
     ports: impl Iterator<Item = &'a PortName>,
     profiles: &[Rc<Profile>],
 ) -> BTreeMap<String, String> {
-    let fixed =
-        ["SLOT_ID", "COMPOSE_PROJECT_NAME"].map(|name| (name.to_owned(), "for every slot".to_owned()));
-    let ports = ports
-        .map(|name| (format!("{prefix}{}_PORT", name.as_str().to_uppercase()), format!("for port `{name}`")));
-    let workers = profiles.iter().flat_map(|profile| profile.workers.keys()).map(|kind| {
-        (format!("{prefix}{}_WORKERS", kind.as_str().to_uppercase()), format!("for workers `{kind}`"))
-    });
+    let fixed = [SLOT_ID, COMPOSE_PROJECT_NAME].map(|name| (name.to_owned(), "for every slot".to_owned()));
+    let ports = ports.map(|name| (port_variable(prefix, name.as_str()), format!("for port `{name}`")));
+    let workers = profiles
+        .iter()
+        .flat_map(|profile| profile.workers.keys())
+        .map(|kind| (workers_variable(prefix, kind.as_str()), format!("for workers `{kind}`")));
     fixed.into_iter().chain(ports).chain(workers).collect()
 }
 

@@ -35,8 +35,8 @@ fn claimed() -> Machine {
 fn is_refused(machine: &Machine, what: &str) {
     for verb in VERBS {
         let refused = ends(&mut machine.command(verb)).exits(5).prints_exactly("");
-        let refused = refused.says("/pool/registry.json").says(what).says("; nothing was changed; ");
-        refused.says("`kinfra doctor --repair` shows what can be restored");
+        let refused = refused.says("/pool/registry.json").says(what).says("; nothing was changed\n");
+        refused.says("\nhelp: `kinfra doctor --repair` shows what can be restored\n");
     }
 }
 

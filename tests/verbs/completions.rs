@@ -76,5 +76,8 @@ fn every_verb_has_a_page_in_the_manual() {
             .prints(&format!(".TH kinfra-{verb} 1 "))
             .prints(".SH OPTIONS");
     }
-    machine.kinfra("man nothing").exits(64).says("there is no verb `nothing`: `kinfra --help` lists them");
+    machine
+        .kinfra("man nothing")
+        .exits(64)
+        .says("there is no verb `nothing`\nhelp: `kinfra --help` lists them");
 }

@@ -245,7 +245,7 @@ fn what_cannot_be_written_whole_is_not_written_at_all() {
     assert!(!machine.exists(".kinfra-init") && !machine.exists("templates"));
 
     machine.write(".kinfra-init/3", "of an init that was killed");
-    init(&machine, "").exits(4).says("`.kinfra-init` is there").says("remove it when none runs");
+    init(&machine, "").exits(4).says("`.kinfra-init` is there").says("remove `.kinfra-init` when none runs");
     assert!(!machine.exists("slots.toml"));
     machine.remove(".kinfra-init");
     init(&machine, "").exits(0);
@@ -393,8 +393,8 @@ web_443 = 8443     # compose.yaml:2, web; 443 needs privilege
 web_1   = 60000    # compose.yaml:2, web; 65535 leaves no room for the slots below 65536
 a       = 9000     # compose.yaml:2, web
 b       = 9011     # compose.yaml:2, web; 9000 is the base of another port
-c       = 8022     # compose.yaml:2, web; chosen, because `$C` says none
-d       = 8000     # compose.yaml:2, web; chosen, because `$D` says none
+c       = 8022     # compose.yaml:2, web; chosen, because `$C` names none
+d       = 8000     # compose.yaml:2, web; chosen, because `$D` names none
 web_3   = 9022     # compose.yaml:2, web; 9000 is the base of another port
 api     = 8080     # compose.yaml:3, api"
     );
@@ -469,7 +469,7 @@ fn compose_is_asked_and_what_it_alone_knows_is_named() {
     init_with_docker(&machine_with(text), config, 0)
         .exits(0)
         .says("Read compose.yaml with Docker Compose\n")
-        .says("note: service web publishes 9000, says Docker Compose, and none of these files does")
+        .says("note: Docker Compose says that service web publishes 9000, and none of these files does")
         .never_says("publishes 8001");
     init_with_docker(&machine_with(text), "env file .env not found", 1)
         .exits(0)
@@ -489,7 +489,7 @@ fn compose_takes_every_slot_and_relative_paths_mean_the_project() {
         let (machine, _) = machine_of(&project);
         machine.install("docker");
         let run = Run::of(machine.command("init").env("DOCKER_CONFIG", docker_config()));
-        run.exits(0).says(" with Docker Compose\n").never_says("says Docker Compose");
+        run.exits(0).says(" with Docker Compose\n").never_says("Docker Compose says");
         machine.kinfra("apply").exits(0);
         let ports: Value =
             serde_json::from_str(&machine.kinfra("ports --json").exits(0).stdout).expect("JSON");

@@ -139,7 +139,7 @@ fn what_compose_finds_is_told_once_without_values_and_without_its_copy() {
         .exits(65)
         .prints("  ! compose: slot(s) 1: The \"X\" variable is not set.\n")
         .prints(
-            "  ✗ compose: slot(s) 1: bad: ***, 1***, x\n      mend the template that the file is made from\n",
+            "  ✗ compose: slot(s) 1: bad: ***, 1***, x\n      fix the template that the file is made from\n",
         )
         .prints("\nThe pool is not valid: 1 error(s).\n");
 }

@@ -124,15 +124,15 @@ fn any_text_is_read_or_refused(cases: u32) {
 }
 
 fn draft(text: &str) -> Result<Draft, String> {
-    let files = [ComposeFile { path: "compose.yaml".into(), base: "".into(), text: text.to_owned() }];
     let project = Project {
-        name: "shop",
-        directory: "/shop",
-        below: "",
-        files: &files,
+        name: "shop".to_owned(),
+        directory: "/shop".to_owned(),
+        below: String::new(),
+        files: vec![ComposeFile { path: "compose.yaml".into(), base: "".into(), text: text.to_owned() }],
         layers: 1,
+        missing: Vec::new(),
         has_env_file: false,
-        published: None,
+        published: Err("it is not there".to_owned()),
     };
     Draft::of(&project, &Remedies::new())
 }
