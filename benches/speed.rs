@@ -1,4 +1,4 @@
-//! The README's figures: `cargo bench --bench speed`.
+//! The figures of docs/guarantees.md: `cargo bench --bench speed`.
 //!
 //! Whole processes, started and waited for; medians. Each figure is measured in turn with what it is compared to, so
 //! that a noisy machine slows both. Pools are made below `target`, or below the directory that `KINFRA_BENCH_DIR`

@@ -4,7 +4,7 @@ use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashSet};
 
 use camino::Utf8Path;
-use kinfra::desired::{self, Place, Pool};
+use kinfra::desired::{Pool, RenderInputs, render_pool};
 use kinfra::digest::Digest;
 use kinfra::file::RelPath;
 use kinfra::json::Corrupt;
@@ -124,8 +124,9 @@ fn pool() -> Pool {
         Source { name: "slots.toml".to_owned(), text: embedded::SPEC.to_owned(), kind: SourceKind::Spec };
     let template = |(name, text): (&str, &str)| (RelPath::new(name).expect("a path"), Ok(text.to_owned()));
     let texts = embedded::TEMPLATES.into_iter().map(template).collect();
-    let place = Place { root: Utf8Path::new("/pool"), home: Some(Utf8Path::new("/home")) };
-    desired::resolve(&spec, &source, &texts, place).expect("the embedded pool")
+    let (root, home) = (Utf8Path::new("/pool"), Some(Utf8Path::new("/home")));
+    let inputs = RenderInputs { spec: &spec, source: &source, templates: &texts, root, home };
+    render_pool(inputs).expect("the embedded pool")
 }
 
 /// An old tool's registry becomes one of ours that can be saved, with all that it says but the ports and paths: whoever

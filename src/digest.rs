@@ -1,4 +1,4 @@
-//! The SHA-256 of a file's bytes: how kinfra remembers what it wrote without keeping it.
+//! The SHA-256 of a file. kinfra keeps it to recognise what it wrote.
 
 use std::fmt;
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_it_writes() {
+    fn a_digest_reads_back() {
         let digest = Digest::of(b"abc");
         assert_eq!(digest.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(Digest::parse(&digest.to_string()), Some(digest));

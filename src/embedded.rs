@@ -1,4 +1,4 @@
-//! The spec and templates that come with kinfra, for wherever there is no `slots.toml`.
+//! The spec and templates that are built into kinfra. They are used where there is no `slots.toml`.
 
 /// The text of the embedded `slots.toml`.
 pub const SPEC: &str = include_str!("../slots.toml");

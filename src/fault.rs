@@ -45,9 +45,16 @@ pub struct Fault {
     pub advice: Option<String>,
     /// Whether `what` brings headings of its own, as the mistakes of a spec do.
     pub has_headings: bool,
+    /// Whether the message adds that nothing was changed. `what` alone goes where that is no news, as in the doctor.
+    pub is_unchanged: bool,
 }
 
 impl Fault {
+    /// The verb failed, for a reason that has no exit code of its own.
+    pub fn failed(what: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, what)
+    }
+
     /// The request is refused; nothing was done.
     pub fn refused(what: impl Into<String>) -> Self {
         Self::new(Exit::Refused, what)
@@ -104,14 +111,21 @@ impl Fault {
         Self { advice: Some(advice.into()), ..self }
     }
 
+    /// The same fault, whose message adds that nothing was changed.
+    #[must_use]
+    pub fn unchanged(self) -> Self {
+        Self { is_unchanged: true, ..self }
+    }
+
     fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), advice: None, has_headings: false }
+        Self { exit, what: what.into(), advice: None, has_headings: false, is_unchanged: false }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
+        f.write_str(&self.what)?;
+        if self.is_unchanged { f.write_str("; nothing was changed") } else { Ok(()) }
     }
 }
 

@@ -1,19 +1,19 @@
-//! The nouns of a file: its path below a directory, its permissions, and what can stand in its place.
+//! A file's relative path and permissions, and what can block its name.
 
 use std::fmt;
 
 use camino::{Utf8Component, Utf8Path};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The path of a file below a directory: relative, of plain components, without `..`.
+/// The path of a file below a directory: relative, and without `.` and `..`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct RelPath(String);
 
 impl RelPath {
-    /// The path, if it stays below its directory.
+    /// The path, with its components joined by single slashes.
     ///
     /// # Errors
-    /// A sentence that says why it does not.
+    /// The reason why it does not name a file below its directory.
     pub fn new(path: &str) -> Result<Self, String> {
         let shown = path.escape_debug();
         if path.chars().any(char::is_control) {
@@ -38,12 +38,12 @@ impl RelPath {
         Ok(Self(components.join("/")))
     }
 
-    /// The path as text, its components joined by `/`.
+    /// The path as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The path as a path.
+    /// The path as a [`Utf8Path`].
     pub fn as_path(&self) -> &Utf8Path {
         Utf8Path::new(&self.0)
     }
@@ -61,20 +61,20 @@ impl<'de> Deserialize<'de> for RelPath {
     }
 }
 
-/// The permission bits of a file. Its owner, kinfra, can always read and write it.
+/// The permission bits of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileMode(u16);
 
 impl FileMode {
-    /// What a file has unless the spec says otherwise: for its owner only.
+    /// 0600, for a slot's files unless the spec says otherwise.
     pub const PRIVATE: Self = Self(0o600);
-    /// What files of a project have.
+    /// 0644, for a project's files.
     pub const SHARED: Self = Self(0o644);
 
-    /// The mode written as four octal digits, such as `0644`.
+    /// Reads four octal digits, such as `0644`.
     ///
     /// # Errors
-    /// A sentence that says what a mode looks like.
+    /// The reason, if it is not a mode or does not let the owner, kinfra, read and write.
     pub fn parse(octal: &str) -> Result<Self, String> {
         let bits = (octal.len() == 4 && octal.starts_with('0'))
             .then(|| u16::from_str_radix(octal, 8).ok())
@@ -85,13 +85,12 @@ impl FileMode {
         if bits & 0o600 == 0o600 {
             Ok(Self(bits))
         } else {
-            Err(format!(
-                "`{octal}` would keep kinfra from its own file: the first digit after 0 must be 6 or 7"
-            ))
+            let reason = "would not let kinfra read and write its own file";
+            Err(format!("mode `{octal}` {reason}: the first digit after 0 must be 6 or 7"))
         }
     }
 
-    /// Whether it allows anything to anybody but the owner.
+    /// Whether users other than the owner have any permission.
     pub fn is_open_to_others(self) -> bool {
         self.0 & 0o077 != 0
     }
@@ -127,11 +126,11 @@ impl<'de> Deserialize<'de> for FileMode {
     }
 }
 
-/// Something that is in the way, as messages name it.
+/// The kind of thing that has a name where kinfra needs something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {
-    /// A symbolic link; never followed.
+    /// A symbolic link, which kinfra does not follow.
     Symlink,
     /// A directory where a file belongs.
     Directory,
@@ -139,7 +138,7 @@ pub enum Obstacle {
     File,
     /// A FIFO, socket or device.
     Special,
-    /// It may not be opened.
+    /// Something that kinfra has no permission to open.
     Forbidden,
 }
 
@@ -163,15 +162,15 @@ mod tests {
     fn paths_stay_below_their_directory() {
         assert_eq!(RelPath::new("conf/./app.toml").unwrap().as_str(), "conf/app.toml");
         for path in ["", ".", "/etc/passwd", "..", "a/../b", "a/", "a\nb", "a\0b"] {
-            assert!(RelPath::new(path).is_err(), "{path:?} was taken");
+            assert!(RelPath::new(path).is_err(), "{path:?} was accepted");
         }
     }
 
     #[test]
-    fn modes_leave_kinfra_its_own_files() {
+    fn modes_without_owner_access_are_refused() {
         assert_eq!(FileMode::parse("0644").unwrap().bits(), 0o644);
         for mode in ["644", "0044", "0400", "1644", "0689", "+644", ""] {
-            assert!(FileMode::parse(mode).is_err(), "{mode:?} was taken");
+            assert!(FileMode::parse(mode).is_err(), "{mode:?} was accepted");
         }
     }
 }

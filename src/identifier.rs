@@ -1,4 +1,4 @@
-//! The names that slots.toml gives to ports, profiles and kinds of workers. Valid by construction.
+//! The names that `slots.toml` gives to ports, profiles and kinds of workers.
 
 use std::fmt;
 
@@ -15,13 +15,14 @@ macro_rules! name {
             /// The name, if it matches `[a-z][a-z0-9_]*`.
             ///
             /// # Errors
-            /// A sentence that says what a name looks like.
+            /// The reason, and what a name looks like.
             pub fn new(name: &str) -> Result<Self, String> {
                 if is_name(name) {
                     Ok(Self(name.to_owned()))
                 } else {
                     let name = name.escape_debug();
-                    Err(format!("`{name}` is no {}: use lowercase letters, digits and `_`, a letter first", $noun))
+                    let rule = "use lowercase letters, digits and `_`, a letter first";
+                    Err(format!("`{name}` is not a valid {}: {rule}", $noun))
                 }
             }
 
@@ -48,15 +49,15 @@ macro_rules! name {
 name!(
     /// What a port is for, such as `api` or `otlp_grpc`.
     PortName,
-    "name for a port"
+    "port name"
 );
 name!(
     /// A size class of slots, such as `light`.
     ProfileName,
-    "name for a profile"
+    "profile name"
 );
 impl ProfileName {
-    /// The profile of a slot of which nobody knows it.
+    /// The profile of a slot whose profile is not known.
     pub fn unknown() -> Self {
         Self("unknown".to_owned())
     }
@@ -65,7 +66,7 @@ impl ProfileName {
 name!(
     /// A kind of worker that a profile counts, such as `backtest`.
     WorkerKind,
-    "name for a kind of worker"
+    "kind of worker"
 );
 
 fn is_name(name: &str) -> bool {

@@ -1,4 +1,5 @@
-//! JSON that other programs write too, read strictly: no key twice, numbers digit for digit, every mistake with its place.
+//! A strict reader for JSON that other programs write, too. It refuses a duplicate key, keeps every digit of
+//! a number, and says where a mistake is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,14 +11,14 @@ use serde_json::{Map, Value};
 use crate::digest::Digest;
 use crate::file::RelPath;
 
-/// Why a text cannot be taken for what it should be, and where.
+/// A mistake in a text, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Corrupt {
     /// A line and column, or a path of keys such as `slots.3.ports`.
     pub place: String,
     /// What is wrong there.
     pub reason: String,
-    /// Whether nothing is wrong but that a newer kinfra wrote it.
+    /// Whether a newer kinfra wrote the text. Then nothing is wrong with it.
     pub is_newer: bool,
 }
 
@@ -32,7 +33,7 @@ impl std::error::Error for Corrupt {}
 /// Reads a JSON object.
 ///
 /// # Errors
-/// Where it is not JSON, not an object, or has a key twice.
+/// When the text is not JSON, is not an object, or has a duplicate key.
 pub(crate) fn object(text: &str) -> Result<Map<String, Value>, Corrupt> {
     if text.trim().is_empty() {
         return Err(corrupt("line 1", "the file is empty"));
@@ -44,8 +45,8 @@ pub(crate) fn object(text: &str) -> Result<Map<String, Value>, Corrupt> {
     Ok(object)
 }
 
-/// Takes a key that must be there out of an object.
-pub(crate) fn field<T: DeserializeOwned>(
+/// Takes the value of a key out of an object. The key must be there.
+pub(crate) fn required<T: DeserializeOwned>(
     object: &mut Map<String, Value>,
     path: &str,
     key: &str,
@@ -53,7 +54,7 @@ pub(crate) fn field<T: DeserializeOwned>(
     optional(object, path, key)?.ok_or_else(|| corrupt(below(path, key), "is missing"))
 }
 
-/// Takes a key that may be missing or null out of an object.
+/// Takes the value of a key out of an object. `None` if it is missing or null.
 pub(crate) fn optional<T: DeserializeOwned>(
     object: &mut Map<String, Value>,
     path: &str,
@@ -63,22 +64,22 @@ pub(crate) fn optional<T: DeserializeOwned>(
     serde_json::from_value(value).map_err(|error| corrupt(below(path, key), error.to_string()))
 }
 
-/// Takes an object that may be missing or null out of an object, just as it is: [`optional`] would write some numbers in
-/// it anew.
-pub(crate) fn inner(
+/// Takes an object out of an object. `None` if it is missing or null. Keeps every number digit for digit,
+/// which [`optional`] does not.
+pub(crate) fn optional_object(
     object: &mut Map<String, Value>,
     path: &str,
     key: &str,
 ) -> Result<Option<Map<String, Value>>, Corrupt> {
     match object.shift_remove(key) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::Object(inner)) => Ok(Some(inner)),
+        Some(Value::Object(object)) => Ok(Some(object)),
         Some(_) => Err(corrupt(below(path, key), "is not an object")),
     }
 }
 
-/// Takes files and their hashes, which may be missing or null, out of an object.
-pub(crate) fn files(
+/// Takes a map from files to their hashes out of an object. Empty if it is missing or null.
+pub(crate) fn file_hashes(
     object: &mut Map<String, Value>,
     path: &str,
     key: &str,
@@ -91,6 +92,7 @@ pub(crate) fn files(
     Ok(files)
 }
 
+/// The path of a key in the object at `path`.
 fn below(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
@@ -99,6 +101,7 @@ pub(crate) fn corrupt(place: impl Into<String>, reason: impl Into<String>) -> Co
     Corrupt { place: place.into(), reason: reason.into(), is_newer: false }
 }
 
+/// The mistake that `serde_json` found, with its line and column apart from the reason.
 pub(crate) fn at_line(error: &serde_json::Error) -> Corrupt {
     let text = error.to_string();
     let reason = match text.rsplit_once(" at line ") {
@@ -109,7 +112,8 @@ pub(crate) fn at_line(error: &serde_json::Error) -> Corrupt {
     corrupt(format!("line {}, column {}", error.line(), error.column()), reason)
 }
 
-/// Any JSON in which no object has a key twice. `serde_json` itself keeps the last of two, and a claim would vanish.
+/// JSON without duplicate keys. `serde_json` itself keeps the last of two equal keys, so a claim could get
+/// lost.
 struct Unique(Value);
 
 impl<'de> Deserialize<'de> for Unique {
@@ -172,8 +176,11 @@ impl<'de> Visitor<'de> for UniqueVisitor {
     }
 }
 
-/// The key of an object, or what `serde_json` hands over in its place before all digits of a number that is no machine
-/// integer. Only the first is ever an option, so that no name in a file is taken for the second.
+/// The key of an object, or the mark that `serde_json` passes before the digits of a number that is not a
+/// machine integer.
+///
+/// Asked for an option, `serde_json` passes a key as `Some` and the mark as a string. So no key in a file can
+/// be mistaken for the mark.
 enum Key {
     Name(String),
     Number,

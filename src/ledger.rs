@@ -160,7 +160,9 @@ fn parse(root: &Root, text: &str) -> Result<Registry, Fault> {
     let path = root.registry_path();
     Registry::parse(text).map_err(|corrupt| {
         if corrupt.is_newer {
-            Fault::unreadable(format!("`{path}` cannot be read: {corrupt}; nothing was changed"))
+            Fault::unreadable(format!("`{path}` cannot be read: {corrupt}"))
+                .unchanged()
+                .advise("upgrade kinfra")
         } else {
             unreadable(&format!("`{path}` is corrupt: {corrupt}"))
         }

@@ -195,7 +195,7 @@ fn slot_dirs(root: &Root, pool: &Pool, registry: &Registry) -> Result<BTreeMap<S
 fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<Registry> {
     let corrupt = |what: &dyn Display| {
         Fault::unreadable(format!("`{path}`, named by `import` of slots.toml, is corrupt: {what}"))
-            .advise("repair it, or remove `import` from slots.toml to begin without it")
+            .advise("fix it, or take `import` out of slots.toml to begin without it")
     };
     let text = std::str::from_utf8(old).map_err(|error| corrupt(&error))?;
     // A directory that cannot be examined keeps its claim.
@@ -212,7 +212,8 @@ pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
     let path = root.registry_path();
     let corrupt = |corrupt: Corrupt| {
         if corrupt.is_newer {
-            return Fault::unreadable(format!("`{path}` cannot be read: {corrupt}; nothing was changed"));
+            let newer = Fault::unreadable(format!("`{path}` cannot be read: {corrupt}")).unchanged();
+            return newer.advise("upgrade kinfra");
         }
         unreadable(&format!("`{path}` is corrupt: {corrupt}"))
     };

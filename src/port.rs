@@ -1,4 +1,4 @@
-//! Ports and the formulas that give each slot its own.
+//! Ports, and the formula for a slot's port.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -15,7 +15,7 @@ impl Port {
     /// The highest port there is.
     pub const MAX: u16 = u16::MAX;
 
-    /// The port, if it is in range.
+    /// The port. `None` if it needs privileges.
     pub fn new(number: u16) -> Option<Self> {
         (number >= Self::MIN).then_some(Self(number))
     }
@@ -39,22 +39,22 @@ impl<'de> Deserialize<'de> for Port {
     }
 }
 
-/// How a service's host port follows from a slot: `base + stride × slot id`.
+/// The formula for a service's host port in a slot: `base + stride × slot id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortFormula {
     /// The port of slot 0, the main stack.
     pub base: Port,
-    /// How far the ports of neighbouring slots are apart.
+    /// The distance between the ports of neighbouring slots.
     pub stride: NonZeroU16,
 }
 
 impl PortFormula {
-    /// The port of a slot, if it is one; `slot` may be 0.
+    /// The port of a slot, which may be 0. `None` if the number is too large for a port.
     pub fn port(self, slot: u16) -> Option<Port> {
         u16::try_from(self.number(slot)).ok().and_then(Port::new)
     }
 
-    /// What the formula gives for a slot, be it a port or too large for one.
+    /// The formula's number for a slot. It may be too large for a port.
     pub fn number(self, slot: u16) -> u32 {
         u32::from(self.base.get()) + u32::from(self.stride.get()) * u32::from(slot)
     }

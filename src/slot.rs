@@ -1,4 +1,4 @@
-//! The nouns of a slot: its id, its profile, its workers.
+//! A slot's id, profile and workers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,15 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use crate::identifier::{ProfileName, WorkerKind};
 use crate::port::Port;
 
-/// The identity of a slot: 1 to [`SlotId::MAX`]. Slot 0 is the main stack and never part of a pool.
+/// The id of a slot: 1 to [`SlotId::MAX`]. Slot 0 is the main stack, which no pool contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct SlotId(u16);
 
 impl SlotId {
-    /// The most that ports allow: [`Port::MAX`] less [`Port::MIN`].
+    /// The highest id for which a port can exist: [`Port::MAX`] minus [`Port::MIN`].
     pub const MAX: u16 = Port::MAX - Port::MIN;
 
-    /// The id, if it is within 1 and [`SlotId::MAX`].
+    /// The id. `None` if it is not within 1 and [`SlotId::MAX`].
     pub fn new(number: u16) -> Option<Self> {
         (1..=Self::MAX).contains(&number).then_some(Self(number))
     }
@@ -29,7 +29,7 @@ impl SlotId {
     /// The ids that a list such as `"5"`, `"1-4"` or `"1-3,7"` names.
     ///
     /// # Errors
-    /// A sentence that says which part is wrong and why.
+    /// The part that is wrong, and why.
     pub fn parse_list(list: &str) -> Result<BTreeSet<Self>, String> {
         let mut ids = BTreeSet::new();
         for part in list.split(',') {
@@ -73,7 +73,7 @@ impl SlotId {
         }
     }
 
-    /// The slot whose directory has this name, if it is the name of one.
+    /// The slot whose directory has this name. `None` if no slot's directory can have it.
     pub fn of_directory(name: &str) -> Option<Self> {
         let id = name.strip_prefix("slot-")?.parse().ok().and_then(Self::new)?;
         (id.directory() == name).then_some(id)
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_of_ids() {
+    fn lists_of_ids_are_read_and_written() {
         let ids = |list: &str| {
             SlotId::parse_list(list).map(|ids| ids.iter().map(|id| id.get()).collect::<Vec<_>>())
         };
@@ -132,7 +132,7 @@ mod tests {
             assert_eq!(SlotId::list(&SlotId::parse_list(list).unwrap()), list);
         }
         for list in ["", ",", "1,", "a", "+1", "1-2-3", "1 2", "٣"] {
-            assert!(ids(list).is_err(), "{list:?} was taken");
+            assert!(ids(list).is_err(), "{list:?} was accepted");
         }
     }
 }

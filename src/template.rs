@@ -1,4 +1,4 @@
-//! Templates → text. Jinja syntax; whatever is undefined is an error that says where.
+//! Templates → text. Templates have Jinja's syntax. An undefined name is an error that says where it is.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use crate::identifier::{PortName, ProfileName};
 use crate::port::Port;
 use crate::slot::{SlotId, Workers};
 
-/// What a template can use.
+/// The names that a template can use, and their values.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// `slot.id`
@@ -31,14 +31,14 @@ pub struct Context<'a> {
     pub ports: &'a [(PortName, Port)],
     /// `workers.<kind>`
     pub workers: &'a Workers,
-    /// `env.<NAME>`, in the order of the spec; a variable's own value cannot use it.
+    /// `env.<NAME>`, in the order of the spec. `None` while the values of `[env]` themselves are rendered.
     pub env: Option<&'a [(String, String)]>,
-    /// `worktree`, absolute; only in files that a claim writes.
+    /// `worktree`, absolute. Only files that a claim writes have it.
     pub worktree: Option<&'a Utf8Path>,
 }
 
 impl Context<'_> {
-    /// The groups of names, as templates see them.
+    /// The values by group, such as `slot` and `ports`.
     fn groups(&self) -> Vec<(&'static str, Vec<(String, Value)>)> {
         let Self { slot, profile, dir, pool, root, env_prefix, ports, workers, env, worktree: _ } = self;
         let slot =
@@ -61,14 +61,14 @@ impl Context<'_> {
         groups
     }
 
-    /// What does not change while a slot's files are rendered.
+    /// The values that stay the same while a slot's files are rendered.
     pub fn base(&self) -> Base {
         let without_env = Self { env: None, ..*self };
         let groups = without_env.groups().into_iter();
         Base(groups.map(|(group, entries)| (group, Value::from_pairs(entries))).collect())
     }
 
-    /// Every name that a template can use, to suggest from.
+    /// Every name that a template can use, for suggestions.
     pub fn names(&self) -> Vec<String> {
         let groups = self.groups();
         let names = groups
@@ -78,12 +78,12 @@ impl Context<'_> {
     }
 }
 
-/// What a template can use but for `env` and `worktree`, as values.
+/// The values of a [`Context`] without `env` and `worktree`, made once and used for all files of a slot.
 #[derive(Debug)]
 pub struct Base(Vec<(&'static str, Value)>);
 
 impl Base {
-    /// The value to render with: the base, and what the context has beside it.
+    /// The value to render with: the base, and the context's `env` and `worktree`.
     pub fn value(&self, Context { env, worktree, .. }: &Context<'_>) -> Value {
         let variables = |env: &[(String, String)]| {
             Value::from_pairs(env.iter().map(|(name, value)| (name.clone(), value.as_str())))
@@ -94,20 +94,20 @@ impl Base {
     }
 }
 
-/// What went wrong in a template, and where.
+/// A mistake in a template, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateError {
-    /// Bytes of the template.
+    /// The bytes of the template that hold the mistake.
     pub span: Range<usize>,
     /// What is wrong.
     pub message: String,
-    /// The name that is not defined, as the template writes it.
+    /// The undefined name, as the template writes it. `None` for any other mistake.
     pub undefined: Option<String>,
     /// The template's text.
     pub text: String,
 }
 
-/// Templates by name, compiled.
+/// Compiled templates, by name.
 #[derive(Debug)]
 pub struct Templates<'a> {
     environment: Environment<'a>,
@@ -135,32 +135,32 @@ impl<'a> Templates<'a> {
     /// Compiles a template.
     ///
     /// # Errors
-    /// Where its syntax is wrong.
+    /// The first mistake in its syntax.
     pub fn add(&mut self, name: &str, source: &'a str) -> Result<(), TemplateError> {
         let added = self.environment.add_template_owned(name.to_owned(), source);
         added.map_err(|error| error_in(source, &error))
     }
 
-    /// Renders a template that was added.
+    /// Renders a template that was added before.
     ///
     /// # Errors
-    /// What it uses that is not defined, or what else fails in it.
+    /// The first undefined name, or another failure.
     pub fn render(&self, name: &str, context: &Value) -> Result<String, TemplateError> {
         let template = self.environment.get_template(name).map_err(|error| error_in("", &error))?;
         template.render(context).map_err(|error| error_in(template.source(), &error))
     }
 
-    /// Whether what a template makes may depend on `env`. Where that cannot be told from its text, it may.
+    /// Whether a template may use `env`. Judges by its text, so `true` can be wrong, and `false` cannot.
     pub fn may_use_env(&self, name: &str) -> bool {
         self.environment.get_template(name).is_ok_and(|template| names_env(template.source()))
     }
 }
 
-/// Whether a text has the name `env`, and not as a part of another: `.env` is somebody's field or a file, and `env-file`
-/// would be a difference, which a map has not.
+/// Whether a text has the word `env` as a name of its own. `.env` is another value's field or a file's name.
+/// `env-file` would subtract from `env`, which is a map and allows no subtraction.
 fn names_env(text: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    // A rare letter is found much faster than a word.
+    // Searching for a rare letter is much faster than for a word.
     text.match_indices('v').any(|(at, v)| {
         let Some(before) = text.get(..at).and_then(|text| text.strip_suffix("en")) else { return false };
         let before = before.chars().next_back();
@@ -195,8 +195,8 @@ fn error_in(source: &str, error: &minijinja::Error) -> TemplateError {
     TemplateError { span, message, undefined, text: source.to_owned() }
 }
 
-/// Quotes a value for a Compose file so that Compose reads the same value back: a double-quoted YAML scalar in which `$`
-/// begins no variable.
+/// Quotes a value for a Compose file so that Compose reads the same value back: as a double-quoted YAML
+/// scalar, with `$$` for `$`.
 pub fn compose(value: &str) -> String {
     let mut quoted = String::from("\"");
     for c in value.chars() {
@@ -205,7 +205,7 @@ pub fn compose(value: &str) -> String {
             '$' => quoted.push_str("$$"),
             '\n' => quoted.push_str(r"\n"),
             '\t' => quoted.push_str(r"\t"),
-            // What YAML does not print: C0, DEL, C1, separators, and what a reader takes for the encoding's.
+            // Characters that YAML must escape: C0, DEL, C1, line separators, and the byte order mark.
             '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
                 let _ = write!(quoted, "\\u{:04X}", u32::from(c));
             }
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_env_is_found_wherever_it_can_be_used() {
+    fn names_env_finds_every_use_of_env() {
         for text in [
             "{{ env.A }}",
             "{{env}}",
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn any_path_is_one_scalar_in_a_compose_file() {
+    fn compose_quotes_special_characters() {
         assert_eq!(compose("/a \"b\"/$HOME\\#\n\u{85}é"), r#""/a \"b\"/$$HOME\\#\n\u0085é""#);
     }
 }

@@ -1,4 +1,4 @@
-//! Points in time and stretches of it, as the registry and the command line write them.
+//! Points in time and durations, as the registry and the command line write them.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,12 +6,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A point in time, to the microsecond: written in ISO 8601, UTC, with an offset.
+/// A point in time, to the microsecond. Written in ISO 8601, in UTC, with the offset `+00:00`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(Timestamp);
 
 impl Time {
-    /// The point that so many microseconds after 1970, UTC, is; the last there is, where that is too late.
+    /// The time so many microseconds after the start of 1970, UTC. The latest possible time if that is too
+    /// large.
     pub fn from_unix_micros(micros: i64) -> Self {
         Self(Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)).to_the_microsecond()
     }
@@ -19,27 +20,27 @@ impl Time {
     /// Reads ISO 8601 with an offset or `Z`.
     ///
     /// # Errors
-    /// A sentence that says what a time looks like.
+    /// What a time looks like.
     pub fn parse(text: &str) -> Result<Self, String> {
         let time: Result<Timestamp, _> = text.parse();
         time.map(|time| Self(time).to_the_microsecond()).map_err(|_| {
-            format!("`{}` is no time such as `2026-03-01T17:22:10.000000+00:00`", text.escape_debug())
+            format!("`{}` is not a time such as `2026-03-01T17:22:10.000000+00:00`", text.escape_debug())
         })
     }
 
-    /// The point so much later; the last there is, where that is too late.
+    /// The time so much later. The latest possible time if that is too large.
     #[must_use]
     pub fn after(self, span: Span) -> Self {
         let seconds = SignedDuration::from_secs(i64::try_from(span.duration().as_secs()).unwrap_or(i64::MAX));
         Self(self.0.checked_add(seconds).unwrap_or(Timestamp::MAX)).to_the_microsecond()
     }
 
-    /// How long it is from an earlier point to this one; nothing from a later one.
+    /// The duration since an earlier time. Zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::try_from(self.0.duration_since(earlier.0)).unwrap_or_default()
     }
 
-    /// As people read it: to the minute.
+    /// The time for people to read, such as `2026-03-01 17:22 UTC`.
     pub fn to_the_minute(self) -> String {
         self.0.strftime("%Y-%m-%d %H:%M UTC").to_string()
     }
@@ -68,7 +69,7 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-/// A stretch of time as people write it: `10s`, `5m`, `8h` or `2d`. It is shown as it was written.
+/// A duration as people write it: `10s`, `5m`, `8h` or `2d`. It keeps its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     count: u64,
@@ -109,24 +110,24 @@ impl Span {
     /// Reads a whole number and a unit.
     ///
     /// # Errors
-    /// A sentence that says what a duration looks like.
+    /// What a duration looks like.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || "write a whole number and a unit, such as `10s`, `5m`, `8h` or `2d`".to_owned();
         let unit = Unit::ALL.into_iter().find(|unit| text.ends_with(unit.letter())).ok_or_else(wrong)?;
         let digits = text.trim_end_matches(unit.letter());
         let count: u64 = digits.parse().map_err(|_| wrong())?;
-        // Neither a sign, nor zeros in front, nor more than there are seconds to count.
+        // Refuse a sign, leading zeros, and a number of seconds that is too large.
         let span = Self { count, unit };
         let is_plain = span.to_string() == text && count.checked_mul(unit.seconds()).is_some();
         is_plain.then_some(span).ok_or_else(wrong)
     }
 
-    /// How long it is.
+    /// Its length.
     pub fn duration(self) -> Duration {
         Duration::from_secs(self.count.saturating_mul(self.unit.seconds()))
     }
 
-    /// Whether it is no time at all.
+    /// Whether its length is zero.
     pub fn is_zero(self) -> bool {
         self.count == 0
     }
@@ -162,12 +163,12 @@ mod tests {
         }
         for text in ["", "s", "10", "-1s", "+1s", "01s", "1.5h", "1w", "10é", "1ss", "99999999999999999999d"]
         {
-            assert!(Span::parse(text).is_err(), "{text:?} was taken");
+            assert!(Span::parse(text).is_err(), "{text:?} was accepted");
         }
     }
 
     #[test]
-    fn times_read_back_and_never_run_over() {
+    fn times_read_back_and_do_not_overflow() {
         let time = Time::parse("2026-03-01T17:22:10.5+01:00").unwrap();
         assert_eq!(time.to_string(), "2026-03-01T16:22:10.500000+00:00");
         assert_eq!(time.to_the_minute(), "2026-03-01 16:22 UTC");
@@ -178,7 +179,7 @@ mod tests {
         assert_eq!(Time::parse(&last.to_string()), Ok(last));
         assert!(last > later);
         for text in ["", "yesterday", "2026-03-01", "2026-03-01T17:22:10"] {
-            assert!(Time::parse(text).is_err(), "{text:?} was taken");
+            assert!(Time::parse(text).is_err(), "{text:?} was accepted");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The tests of the whole program: scripts, one file a verb or a promise.
+//! The tests of the whole program, by folder: [`verbs`], [`promises`], [`formats`], and what users run ([`acceptance`]).
 //!
-//! They are one crate, so that they link once and share [`support`].
+//! They are one crate, so that they link once and share [`support`] and [`rig`].
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -13,49 +13,10 @@
 )]
 
 mod acceptance;
-mod apply;
-mod change;
-mod claim;
-mod completions;
-mod compose;
-mod corpus;
-mod crash;
-mod destroy;
-mod diff;
-mod disk;
-mod doctor;
-mod env;
-mod examples;
-mod help;
-mod hooks;
+mod docs;
+mod formats;
 mod house;
-mod init;
-mod interrupt;
-mod json;
-mod lease;
-mod links;
-mod migration;
-mod plan;
-mod pools;
-mod ports;
-mod power;
-mod properties;
-mod provisioning;
-mod queue;
-mod races;
-mod reap;
-mod registry;
-mod repair;
+mod promises;
 mod rig;
-mod saved;
-mod schema;
-mod secrets;
-mod slots;
-mod spec;
-mod status;
-mod stress;
 mod support;
-mod terraform;
-mod validate;
-mod wheel;
-mod worktree;
+mod verbs;

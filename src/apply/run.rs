@@ -17,7 +17,7 @@ use crate::file::RelPath;
 use crate::host::replace::SlotFiles;
 use crate::host::root::LockedRoot;
 use crate::host::signals::Interrupt;
-use crate::host::staging::{NewFile, Staging};
+use crate::host::staging::{FileToCreate, Staging};
 use crate::observe::{FileState, Observed, SlotDir};
 use crate::plan::{Action, Blocked, FileChange, Plan};
 use crate::registry::{Entry, Pending, Provisioned, Registry};
@@ -304,7 +304,7 @@ impl Run<'_> {
         slot: SlotId,
         action: &Action,
         picked: impl Fn(FileChange) -> bool,
-    ) -> Vec<NewFile<'_>> {
+    ) -> Vec<FileToCreate<'_>> {
         let is_written = |path: &RelPath| match action {
             Action::Create(paths) | Action::Restore(paths) => paths.contains(path),
             Action::Update { fields: _, files } => files.get(path).is_some_and(|change| {
@@ -315,7 +315,7 @@ impl Run<'_> {
         };
         let files = self.pool.slots.get(&slot).into_iter().flat_map(|slot| &slot.files);
         let written = files.filter(|(path, _)| is_written(path));
-        written.map(|(path, file)| NewFile { path, text: &file.text, mode: file.mode }).collect()
+        written.map(|(path, file)| FileToCreate { path, text: &file.text, mode: file.mode }).collect()
     }
 }
 

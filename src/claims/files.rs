@@ -17,7 +17,7 @@ use crate::file::{Obstacle, RelPath};
 use crate::host::fs::Found;
 use crate::host::replace::SlotFiles;
 use crate::host::root::{LockedRoot, Root};
-use crate::host::staging::NewFile;
+use crate::host::staging::FileToCreate;
 use crate::host::worktree::WorktreeDir;
 use crate::names::ENV_FILE;
 use crate::registry::Claim;
@@ -193,7 +193,7 @@ impl Site<'_> {
                 InPlace::Foreign => left.push(self.path(path)),
                 InPlace::Nothing => {
                     if let Some(dir) = SlotFiles::open(self.root, self.slot)? {
-                        dir.add(&NewFile { path, text: &file.text, mode: file.mode })?;
+                        dir.add(&FileToCreate { path, text: &file.text, mode: file.mode })?;
                     }
                 }
             }

@@ -91,8 +91,11 @@ impl Held {
     pub fn variables(&self) -> Result<Variables> {
         let text = env_text(&self.snapshot.root, self.slot, &self.entry, &self.pool.name, &self.prefix)?;
         let path = self.dir().join(ENV_FILE);
-        let read = dotenv::read(&text).map_err(|mistake| unknown(self.slot, &format!("`{path}` {mistake}")));
-        Ok(environment::with_slot(read?, self.slot, &self.dir()))
+        let variables = dotenv::read(&text).map_err(|bad| {
+            let unknown = unknown(self.slot, &format!("`{path}` {bad}"));
+            Fault { advice: bad.advice.map(str::to_owned), ..unknown }
+        })?;
+        Ok(environment::with_slot(variables, self.slot, &self.dir()))
     }
 }
 

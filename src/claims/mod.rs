@@ -3,6 +3,7 @@
 //! Pure: `lease`, `queue`, `standing`, `pace`. The other files look at the machine, or change the ledger in one transaction each.
 
 pub mod claim;
+pub mod claimant;
 pub mod environment;
 pub mod files;
 pub mod fitness;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::claim::{Claimant, Claimed, Turn};
+use super::claim::{Claimed, Turn};
+use super::claimant::Claimant;
 use super::pace::{Pace, Step};
 use super::whereabouts::Following;
 use crate::fault::Fault;

@@ -78,7 +78,7 @@ impl Moves {
         let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((*slot, entry.claim.as_ref()?)));
         let claims: Vec<(SlotId, &Claim)> = claims.collect();
         let own = match following {
-            Following::Of(directory) => git::entry_of(directory).ok().flatten(),
+            Following::Of(directory) => git::linked_git_dir(directory).ok().flatten(),
             Following::Everyone | Following::Nobody => None,
         };
         let concerns = |claim: &Claim| match following {
@@ -151,29 +151,32 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     }
     match git_knows(claim).transpose()? {
         // A worktree that git lists and that is not there is one that `git worktree prune` would drop.
-        None | Some(git::Listing::Absent | git::Listing::Listed) => Ok(Worktree::Gone),
-        Some(git::Listing::Locked) => away(Doubt::Locked),
-        Some(git::Listing::Moved { .. }) => away(Doubt::Moved),
-        Some(git::Listing::NoRepo) => away(Doubt::RepoMissing),
+        None | Some(git::LinkedWorktree::Removed | git::LinkedWorktree::Listed) => Ok(Worktree::Gone),
+        Some(git::LinkedWorktree::Locked) => away(Doubt::Locked),
+        Some(git::LinkedWorktree::Moved { .. }) => away(Doubt::Moved),
+        Some(git::LinkedWorktree::RepoMissing) => away(Doubt::RepoMissing),
     }
 }
 
 /// What git knows of the worktree that holds a slot, if it is a linked one of this machine's.
-fn git_knows(claim: &Claim) -> Option<Result<git::Listing>> {
+fn git_knows(claim: &Claim) -> Option<Result<git::LinkedWorktree>> {
     let is_here = claim.claimed_host.as_ref().is_none_or(|host| *host == host::identity::host_name());
     let entry = claim.claimed_gitdir.as_ref().filter(|_| is_here)?;
-    Some(git::listing(Utf8Path::new(entry), claim.claimed_by.directory()?))
+    Some(git::linked_worktree(Utf8Path::new(entry), claim.claimed_by.directory()?))
 }
 
 /// Where git has moved the worktree that holds a slot, if that is certain.
 fn moved(claim: &Claim) -> Option<Utf8PathBuf> {
     match git_knows(claim)?.ok()? {
-        git::Listing::Moved { to, made } => {
+        git::LinkedWorktree::Moved { to, made } => {
             let is_older = Time::parse(claim.claimed_at.as_ref()?).is_ok_and(|claimed| made <= claimed);
-            let there = git::entry_of(claim.claimed_by.directory()?).ok()?;
+            let there = git::linked_git_dir(claim.claimed_by.directory()?).ok()?;
             let is_gone = there.map(Utf8PathBuf::into_string) != claim.claimed_gitdir;
             (is_older && is_gone).then_some(to)
         }
-        git::Listing::Absent | git::Listing::Listed | git::Listing::Locked | git::Listing::NoRepo => None,
+        git::LinkedWorktree::Removed
+        | git::LinkedWorktree::Listed
+        | git::LinkedWorktree::Locked
+        | git::LinkedWorktree::RepoMissing => None,
     }
 }

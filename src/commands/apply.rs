@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::carry_out::Session;
+use super::output::{print, warn};
 use super::target::Target;
-use super::{print, warn};
 use crate::apply::Outcome;
 use crate::cli::ApplyArgs;
 use crate::fault::Exit;

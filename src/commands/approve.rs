@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 use anyhow::Result;
 
-use super::say;
+use super::output::say;
 use crate::fault::Fault;
 
 /// Asks whether to go on, unless the user approved beforehand.

@@ -3,8 +3,9 @@
 use anyhow::Result;
 use camino::Utf8Path;
 
+use super::approve;
 use super::differences::differences;
-use super::{approve, print, say};
+use super::output::{print, say};
 use crate::apply::Outcome;
 use crate::host::lock::LockPolicy;
 use crate::host::signals::Interrupt;

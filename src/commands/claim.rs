@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal as _};
 
 use anyhow::Result;
 
-use super::{print, say};
-use crate::claims::claim::{ClaimRequest, Claimant};
+use super::output::{print, say};
+use crate::claims::claimant::{ClaimRequest, Claimant};
 use crate::claims::lease::Wanted;
 use crate::claims::wait::{Progress, wait};
 use crate::claims::whereabouts::{Following, worktree_named, worktree_of};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 
 use super::carry_out::Session;
-use super::say;
+use super::output::say;
 use crate::cli::DestroyArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;

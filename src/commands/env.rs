@@ -2,7 +2,7 @@
 
 use anyhow::{Error, Result};
 
-use super::print;
+use super::output::print;
 use crate::claims::environment::{Change, dotenv};
 use crate::claims::held::{self, Held};
 use crate::claims::refusal::holds_none;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::CommandFactory as _;
 use clap_mangen::Man;
 
-use super::print;
+use super::output::print;
 use crate::cli::{Cli, EXIT_CODES, ManArgs};
 use crate::fault::{Exit, Fault};
 
@@ -14,7 +14,8 @@ pub(crate) fn run(args: &ManArgs) -> Result<Exit> {
     let page = match &args.verb {
         None => &kinfra,
         Some(verb) => kinfra.find_subcommand(verb).ok_or_else(|| {
-            Fault::usage(format!("there is no verb `{}`: `kinfra --help` lists them", verb.escape_debug()))
+            Fault::usage(format!("there is no verb `{}`", verb.escape_debug()))
+                .advise("`kinfra --help` lists them")
         })?,
     };
     let mut text = Vec::new();

@@ -1,7 +1,5 @@
 //! The verbs, one file each: wiring only.
 
-use std::io::{self, Write as _};
-
 use anyhow::Result;
 
 use crate::cli::{SandboxVerb, Verb};
@@ -11,8 +9,10 @@ use crate::host::invocation::Invocation;
 
 mod apply;
 mod approve;
+mod candidates;
 mod carry_out;
 pub(crate) mod claim;
+mod complete;
 mod completions;
 mod destroy;
 mod differences;
@@ -21,6 +21,7 @@ mod env;
 mod exec;
 mod init;
 mod man;
+mod output;
 mod plan;
 mod ports;
 mod reap;
@@ -32,7 +33,7 @@ mod status;
 mod target;
 mod validate;
 
-pub use completions::answer;
+pub use complete::answer;
 
 /// Runs a verb.
 pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
@@ -58,28 +59,7 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),
         Verb::ExitCodes => {
-            print(&format!("{}\n", crate::cli::EXIT_CODES)).map(|()| Exit::Done).map_err(Into::into)
+            output::print(&format!("{}\n", crate::cli::EXIT_CODES)).map(|()| Exit::Done).map_err(Into::into)
         }
     }
-}
-
-/// Prints data, which goes to stdout.
-pub(crate) fn print(text: &str) -> io::Result<()> {
-    let mut stdout = anstream::stdout().lock();
-    unless_closed(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
-}
-
-/// Prints what is said about the data, which goes to stderr.
-pub(crate) fn say(text: &str) -> io::Result<()> {
-    unless_closed(anstream::stderr().lock().write_all(text.as_bytes()))
-}
-
-/// Prints what a person should know before the rest.
-pub(crate) fn warn(notices: &[String]) -> io::Result<()> {
-    notices.iter().try_for_each(|notice| say(&format!("warning: {notice}\n")))
-}
-
-/// Nobody listens any more, which is no reason to leave the work undone.
-fn unless_closed(written: io::Result<()>) -> io::Result<()> {
-    written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }

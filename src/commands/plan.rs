@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::differences::differences;
-use super::{print, say, warn};
+use super::output::{print, say, warn};
 use crate::cli::PlanArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;

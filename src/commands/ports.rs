@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::print;
+use super::output::print;
 use crate::cli::ListArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;

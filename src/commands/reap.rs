@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::{approve, print, say};
+use super::approve;
+use super::output::{print, say};
 use crate::claims::reap::look;
 use crate::cli::ReapArgs;
 use crate::fault::Exit;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{print, say};
+use super::output::{print, say};
 use crate::claims::release::{ReleaseRequest, release};
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::ReleaseArgs;

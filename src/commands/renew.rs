@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::print;
+use super::output::print;
 use crate::claims::renew::renew;
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::RenewArgs;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::{print, say, target};
+use super::output::{print, say};
+use super::target;
 use crate::cli::ShowArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{print, say};
+use super::output::{print, say};
 use crate::claims::listing::{Listed, list};
 use crate::claims::whereabouts::Following;
 use crate::cli::SlotsArgs;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::print;
+use super::output::print;
 use crate::claims::held;
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::ListArgs;

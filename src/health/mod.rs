@@ -1,4 +1,15 @@
-//! What is wrong, with a machine or with a pool, and what to do about it. Changes nothing.
+//! What is wrong with a machine or a pool, and what to do about it. Only a repair changes anything.
 
+mod check_compose_files;
+mod check_disk;
+mod check_docker;
+mod check_ports;
+mod check_root;
+mod check_slots;
 pub mod doctor;
-pub mod validate;
+mod finding;
+mod permissions;
+pub(crate) mod repair;
+pub(crate) mod validate;
+
+pub use finding::{Finding, Severity, is_well};

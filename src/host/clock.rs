@@ -1,5 +1,5 @@
-//! Time: how late it is, how long something took, waiting.
-#![expect(clippy::disallowed_methods, reason = "this is where the rest of kinfra gets its time from")]
+//! The current time, measuring time, and sleeping.
+#![expect(clippy::disallowed_methods, reason = "the rest of kinfra gets its time from here")]
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,17 +10,17 @@ pub fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The time, to the microsecond.
+/// The current time, to the microsecond.
 pub fn now() -> Time {
     Time::from_unix_micros(jiff::Timestamp::now().as_microsecond())
 }
 
-/// The time as the name of a file can hold it: UTC, to the second.
+/// The current time for use in a file name: UTC, to the second, such as `20260301T172210Z`.
 pub fn stamp() -> String {
     jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// Measures how long something takes, whatever happens to the clock on the wall.
+/// Measures elapsed time, independent of changes to the system's clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
@@ -30,13 +30,13 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    /// The time since it was started.
+    /// The time since the start.
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
 }
 
-/// Waits.
+/// Sleeps.
 pub fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }

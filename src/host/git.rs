@@ -1,4 +1,7 @@
-//! What there is to know of git without running it.
+//! What git's own files say about worktrees. Starts no process.
+//!
+//! A linked worktree has a git directory of its own, below `worktrees` in that of the repository. Its `.git`
+//! is a file that names this directory (gitrepository-layout(5)).
 
 use std::io;
 
@@ -8,11 +11,14 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use super::fs::{canonical, exists, is_directory, modified, read_named};
 use crate::time::Time;
 
-/// The most that git writes into the files that are read here, in bytes.
+/// The largest of git's files that is read, in bytes.
 const LIMIT: u64 = 64 << 10;
 
-/// The top of the repository or worktree that a directory is in: the nearest parent that holds `.git`, be it a
-/// directory or, in a linked worktree, a file. A submodule is part of the worktree that it is in.
+/// The top directory of the worktree that holds a directory: the nearest one with a `.git`. A submodule
+/// belongs to the worktree around it.
+///
+/// # Errors
+/// When the system cannot tell whether there is a `.git`.
 pub fn top_of(dir: &Utf8Path) -> Result<Option<&Utf8Path>> {
     let mut submodule = None;
     for parent in dir.ancestors() {
@@ -28,23 +34,23 @@ pub fn top_of(dir: &Utf8Path) -> Result<Option<&Utf8Path>> {
     Ok(submodule)
 }
 
-/// Whether a directory is a submodule's: its repository is below `modules` in that of another (gitsubmodules(7)).
+/// Whether this is a submodule: its git directory is below `modules` in another one (gitsubmodules(7)).
 fn is_submodule(top: &Utf8Path) -> bool {
-    let repo = git_dir_of(top).ok().flatten().map(|repo| normal(&repo));
-    // A linked worktree of a submodule's repository is wherever somebody made it.
-    repo.filter(|repo| !is_there(&repo.join("commondir"))).is_some_and(|repo| {
-        let above = repo.ancestors().filter(|above| above.file_name() == Some("modules"));
-        let mut above = above.filter_map(Utf8Path::parent);
-        above.any(|above| is_there(&above.join("HEAD")))
+    let git_dir = named_git_dir(top).ok().flatten().map(|git_dir| normal(&git_dir));
+    // A linked worktree of a submodule can be anywhere. It is a worktree of its own.
+    git_dir.filter(|git_dir| !is_there(&git_dir.join("commondir"))).is_some_and(|git_dir| {
+        let modules = git_dir.ancestors().filter(|above| above.file_name() == Some("modules"));
+        let mut outer = modules.filter_map(Utf8Path::parent);
+        outer.any(|outer| is_there(&outer.join("HEAD")))
     })
 }
 
-/// The directory that a file `.git` leads to.
-fn git_dir_of(top: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
+/// The git directory that the file `.git` names. `None` if `.git` is a directory itself.
+fn named_git_dir(top: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
     if is_directory(&top.join(".git")) {
         return Ok(None);
     }
-    let line = text_of(top, ".git")?;
+    let line = line_of(&top.join(".git"))?;
     Ok(line.and_then(|line| Some(top.join(line.strip_prefix("gitdir: ")?))))
 }
 
@@ -52,117 +58,117 @@ fn is_there(path: &Utf8Path) -> bool {
     exists(path).unwrap_or(false)
 }
 
-/// The branch that is checked out where a directory is, if one is and git's files tell.
+/// The branch that is checked out in the worktree that holds a directory. `None` if there is none, or git's
+/// files cannot be read.
 pub fn branch_of(dir: &Utf8Path) -> Option<String> {
     let top = top_of(dir).ok()??;
-    let git = git_dir_of(top).ok()?.unwrap_or_else(|| top.join(".git"));
-    Some(line(&git.join("HEAD"))?.strip_prefix("ref: refs/heads/")?.to_owned())
+    let git_dir = named_git_dir(top).ok()?.unwrap_or_else(|| top.join(".git"));
+    let head = line_of(&git_dir.join("HEAD")).ok()??;
+    Some(head.strip_prefix("ref: refs/heads/")?.to_owned())
 }
 
-fn line(path: &Utf8Path) -> Option<String> {
-    Some(text(path).ok()??.trim_end().to_owned())
-}
-
-/// The directory of git's that stands for a worktree, if it is a linked one.
+/// The git directory of a linked worktree, as the worktree names it. `None` for any other directory.
 ///
 /// # Errors
 /// When git's files cannot be read.
-pub fn entry_of(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
-    let Some(entry) = git_dir_of(worktree)? else { return Ok(None) };
-    // Only a linked worktree's has one; what `git init --separate-git-dir` makes is listed nowhere.
-    if text_of(&entry, "commondir")?.is_none() {
+pub fn linked_git_dir(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
+    let Some(git_dir) = named_git_dir(worktree)? else { return Ok(None) };
+    // Only a linked worktree's git directory has this file. One made by `git init --separate-git-dir` has
+    // none.
+    if line_of(&git_dir.join("commondir"))?.is_none() {
         return Ok(None);
     }
-    canonical(&entry).map(Some)
+    canonical(&git_dir).map(Some)
 }
 
-/// The repository that a directory of git's which stands for a linked worktree is in.
-fn repo_of(entry: &Utf8Path) -> Option<&Utf8Path> {
-    entry.parent()?.parent()
+/// The git directory of a linked worktree, if that directory names this worktree, too. In a copy of a
+/// worktree it names the original.
+///
+/// # Errors
+/// When git's files cannot be read.
+pub fn confirmed_git_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
+    let Some(git_dir) = linked_git_dir(worktree)? else { return Ok(None) };
+    let named = worktree_named_by(&git_dir)?.and_then(|(place, _)| canonical(&place).ok());
+    Ok(named.filter(|named| named == worktree).map(|_| git_dir))
 }
 
-/// The directory `info` of the repository that a directory is in, which all its worktrees share (gitrepository-layout(5)).
+/// The git directory of the repository, from that of one of its linked worktrees.
+fn common_dir(git_dir: &Utf8Path) -> Option<&Utf8Path> {
+    git_dir.parent()?.parent()
+}
+
+/// The directory `info` of the repository that holds a directory. All its worktrees share it.
 pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let top = top_of(dir).ok()??;
-    let repo = match (git_dir_of(top).ok()?, entry_of(top).ok()?) {
+    let repo = match (named_git_dir(top).ok()?, linked_git_dir(top).ok()?) {
         (None, _) => top.join(".git"),
-        (Some(_), Some(entry)) => repo_of(&entry)?.to_owned(),
-        (Some(repo), None) => repo,
+        (Some(_), Some(linked)) => common_dir(&linked)?.to_owned(),
+        (Some(git_dir), None) => git_dir,
     };
-    // What only looks like a repository is left alone.
+    // A directory `.git` without `objects` is not a repository.
     is_directory(&repo.join("objects")).then(|| repo.join("info"))
 }
 
-/// What git knows of a linked worktree, as `git worktree list` tells it.
+/// The state of a linked worktree in git's files, as `git worktree list` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listing {
-    /// Git does not know it any more: it was removed.
-    Absent,
-    /// Git knows it.
+pub enum LinkedWorktree {
+    /// Git removed it.
+    Removed,
+    /// Git lists it at this path. Its directory may be missing.
     Listed,
-    /// Git knows it, and was told to keep it, be it there or not.
+    /// Git lists it, and `git worktree lock` keeps it even if its directory is missing.
     Locked,
-    /// Git knows one of that name elsewhere, and it is there.
+    /// Git lists one with this git directory at another path, and that one exists.
     Moved {
         /// Its canonical path.
         to: Utf8PathBuf,
-        /// When it was made, as far as the file system tells: it may be another one.
+        /// When git made it. If that is after the claim, it is another worktree that got the same git
+        /// directory.
         made: Time,
     },
-    /// There is no such repository.
-    NoRepo,
+    /// The repository is missing.
+    RepoMissing,
 }
 
-/// Looks up a linked worktree by the directory of git's that stands for it. Reads git's own files, which takes no process.
+/// Looks up the worktree at a path by its git directory.
 ///
 /// # Errors
-/// When they cannot be read: that says nothing about the worktree.
-pub fn listing(entry: &Utf8Path, worktree: &Utf8Path) -> Result<Listing> {
-    if !repo_of(entry).map_or(Ok(false), |repo| exists(&repo.join("objects")))? {
-        return Ok(Listing::NoRepo);
+/// When git's files cannot be read. That says nothing about the worktree.
+pub fn linked_worktree(git_dir: &Utf8Path, worktree: &Utf8Path) -> Result<LinkedWorktree> {
+    if !common_dir(git_dir).map_or(Ok(false), |repo| exists(&repo.join("objects")))? {
+        return Ok(LinkedWorktree::RepoMissing);
     }
-    match place_of(entry)? {
-        None => return Ok(Listing::Absent),
+    match worktree_named_by(git_dir)? {
+        None => return Ok(LinkedWorktree::Removed),
         Some((place, made)) if exists(&place.join(".git"))? => {
             let place = canonical(&place)?;
             if place != worktree {
-                return Ok(Listing::Moved { to: place, made });
+                return Ok(LinkedWorktree::Moved { to: place, made });
             }
         }
         Some(_) => {}
     }
-    Ok(if exists(&entry.join("locked"))? { Listing::Locked } else { Listing::Listed })
+    let is_locked = exists(&git_dir.join("locked"))?;
+    Ok(if is_locked { LinkedWorktree::Locked } else { LinkedWorktree::Listed })
 }
 
-/// The directory of git's that stands for a linked worktree, if that is where git has it: a copy has the same.
-///
-/// # Errors
-/// When git's files cannot be read.
-pub fn own_entry_of(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
-    let Some(entry) = entry_of(worktree)? else { return Ok(None) };
-    let place = place_of(&entry)?.and_then(|(place, _)| canonical(&place).ok());
-    Ok(place.filter(|place| place == worktree).map(|_| entry))
-}
-
-/// Where git has the linked worktree that a directory of its own stands for, and when it was made.
-fn place_of(entry: &Utf8Path) -> Result<Option<(Utf8PathBuf, Time)>> {
-    let Some(git) = text_of(entry, "gitdir")? else { return Ok(None) };
-    // Git writes this file when it makes the worktree, and not again. What the other says may be relative to the entry.
-    let made = modified(&entry.join("commondir"))?;
-    let place = normal(&entry.join(git)).parent().map(Utf8Path::to_owned);
+/// The worktree that a linked worktree's git directory names, and when git made it.
+fn worktree_named_by(git_dir: &Utf8Path) -> Result<Option<(Utf8PathBuf, Time)>> {
+    let Some(dot_git) = line_of(&git_dir.join("gitdir"))? else { return Ok(None) };
+    // Git writes `commondir` once, when it makes the worktree.
+    let made = modified(&git_dir.join("commondir"))?;
+    // The path in `gitdir` may be relative to the git directory.
+    let place = normal(&git_dir.join(dot_git)).parent().map(Utf8Path::to_owned);
     Ok(place.zip(made))
 }
 
-/// The line in a file of a directory of git's.
-fn text_of(dir: &Utf8Path, name: &str) -> io::Result<Option<String>> {
-    Ok(text(&dir.join(name))?.map(|text| text.trim_end().to_owned()))
+/// The line that one of git's files holds. `None` if there is no such file.
+fn line_of(path: &Utf8Path) -> io::Result<Option<String>> {
+    let text = read_named(path, LIMIT)?.map(String::from_utf8).transpose().map_err(io::Error::other)?;
+    Ok(text.map(|text| text.trim_end().to_owned()))
 }
 
-fn text(path: &Utf8Path) -> io::Result<Option<String>> {
-    read_named(path, LIMIT)?.map(|bytes| String::from_utf8(bytes).map_err(io::Error::other)).transpose()
-}
-
-/// A path without `.` and `..`, whether it is there or not.
+/// A path without `.` and `..`, which need not exist.
 fn normal(path: &Utf8Path) -> Utf8PathBuf {
     let mut normal = Utf8PathBuf::new();
     for component in path.components() {

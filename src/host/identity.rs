@@ -1,4 +1,4 @@
-//! Who is who: the name of this machine, and random ids.
+//! This machine's name, this process's user, and random ids.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -10,15 +10,15 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// The number of the user whose rights kinfra has.
+/// The effective user id of this process.
 pub fn user_id() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// 128 bits that nobody can guess and nobody else gets.
+/// 128 random bits from the system: unique, and impossible to guess.
 ///
 /// # Errors
-/// What the system says.
+/// When `/dev/urandom` cannot be read.
 pub fn random_bits() -> io::Result<[u8; 16]> {
     let source = rustix::fs::open("/dev/urandom", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut bits = [0; 16];

@@ -1,35 +1,34 @@
-//! The files of the index of pools: one a pool, for this user.
+//! The files of this user's index of pools: one file for each pool.
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs::{self, Dir};
-use crate::file::FileMode;
 
-/// The most that an entry may be, in bytes.
+/// The largest entry that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
 
-/// Where the index is.
+/// The directory of the index.
 #[derive(Debug, Clone)]
 pub struct Index {
     path: Utf8PathBuf,
 }
 
-/// A file of the index: its name, and its text or why there is none.
+/// A file of the index: its name, and its text or the reason why it cannot be read.
 pub type IndexFile = (String, Result<String, String>);
 
 impl Index {
-    /// The index in the directory where programs keep what they know of this machine.
+    /// The index below `state`, the user's directory for state (`XDG_STATE_HOME`).
     pub fn below(state: &Utf8Path) -> Self {
         Self { path: state.join("kinfra/pools") }
     }
 
-    /// Where it is, for messages.
+    /// The path of its directory, for messages.
     pub fn path(&self) -> &Utf8Path {
         &self.path
     }
 
-    /// Its files, in the order of their names. Without an index there are none.
+    /// The files, sorted by name. Empty if the index does not exist.
     ///
     /// # Errors
     /// When the directory cannot be listed.
@@ -50,23 +49,15 @@ impl Index {
         Ok(read.collect())
     }
 
-    /// Writes a file, atomically and durably, and removes those that are `gone`.
+    /// Writes a file, atomically and durably, then removes the files in `gone`.
     ///
     /// # Errors
-    /// When the file cannot be written; one that cannot be removed is left for the next writer.
+    /// When the file cannot be written. A file that cannot be removed stays for the next save.
     pub fn save(&self, name: &str, text: &str, gone: &[&str]) -> Result<()> {
         let dir = Dir::make(&self.path)?;
         let temporary = format!("{name}.tmp");
         dir.remove_file(&temporary)?;
-        let saved = dir.write_new(&temporary, text.as_bytes(), FileMode::PRIVATE).and_then(|file| {
-            rustix::fs::fsync(&file)
-                .with_context(|| format!("could not sync `{}`", self.path.join(&temporary)))?;
-            dir.rename_over(&temporary, &dir, name)
-        });
-        if let Err(error) = saved {
-            let _ = dir.remove_file(&temporary);
-            return Err(error);
-        }
+        dir.replace_file(name, text.as_bytes(), &temporary)?;
         for name in gone {
             let _ = dir.remove_file(name);
         }

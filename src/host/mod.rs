@@ -1,4 +1,4 @@
-//! The machine. The only code that opens files, takes locks and asks for the time.
+//! The machine. Only this code opens files, takes locks, starts programs and reads the clock.
 
 pub mod clock;
 pub mod docker;

@@ -1,11 +1,14 @@
-//! Who listens on a port.
+//! Which ports are in use, and by which process.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::port::Port;
 
-/// Whether something on this machine listens on a port that a slot would use, be it on the loopback addresses or on all.
+/// Whether a process listens on a TCP port, on a loopback address or on all addresses.
 pub fn is_in_use(port: Port) -> bool {
+    if let Some(ports) = ports_of_a_test() {
+        return ports.contains(&port.get());
+    }
     let addresses = [
         IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -15,8 +18,21 @@ pub fn is_in_use(port: Port) -> bool {
     addresses.iter().any(|address| is_taken(*address, port))
 }
 
-/// Takes the port for a moment without listening, which nobody sees. Where the address may be shared, the kernel refuses
-/// only for listeners: connections that are being closed (`TIME_WAIT`) do not count. Without IPv6 nothing listens there.
+/// The ports in use as a test has them, such as `KINFRA_TEST_PORTS=8001,8002`: its pools have fixed ports, and what listens
+/// on the machine that runs the tests is nothing to them. A release build never looks.
+fn ports_of_a_test() -> Option<Vec<u16>> {
+    if !cfg!(debug_assertions) {
+        return None;
+    }
+    #[expect(clippy::disallowed_methods, reason = "a fact about a test, and not about a run")]
+    let list = std::env::var("KINFRA_TEST_PORTS").ok()?;
+    Some(list.split(',').filter_map(|port| port.parse().ok()).collect())
+}
+
+/// Binds the port for a moment, without listening on it, which no other program can notice.
+///
+/// With `SO_REUSEADDR` the kernel refuses only if another socket listens, not because of a closing connection
+/// (`TIME_WAIT`). Any other error, such as a missing IPv6, means that nothing listens there.
 #[cfg(target_os = "linux")]
 fn is_taken(address: IpAddr, port: Port) -> bool {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
@@ -29,22 +45,25 @@ fn is_taken(address: IpAddr, port: Port) -> bool {
     bound == Err(rustix::io::Errno::ADDRINUSE)
 }
 
-/// Knocks: elsewhere than on Linux, a listener on all addresses does not keep another from binding one of them.
+/// Connects to the port. Only Linux refuses to bind one address while another socket listens on all of them.
 #[cfg(not(target_os = "linux"))]
 fn is_taken(address: IpAddr, port: Port) -> bool {
     let address = match address {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
     };
-    let patience = std::time::Duration::from_millis(200);
-    std::net::TcpStream::connect_timeout(&(address, port.get()).into(), patience).is_ok()
+    let timeout = std::time::Duration::from_millis(200);
+    std::net::TcpStream::connect_timeout(&(address, port.get()).into(), timeout).is_ok()
 }
 
-/// The process that listens on a port, where the system tells: its id and name.
+/// The process that listens on a port: its id and name. `None` if the system does not tell.
 #[cfg(target_os = "linux")]
 pub fn listener(port: Port) -> Option<(u32, String)> {
     use super::fs::Dir;
 
+    if ports_of_a_test().is_some() {
+        return None;
+    }
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| listening_inode(table, port))?;
     let socket = format!("socket:[{inode}]");
     let proc = Dir::open("/proc".into()).ok()?;
@@ -63,13 +82,14 @@ pub fn listener(port: Port) -> Option<(u32, String)> {
     Some((pid, String::from_utf8_lossy(&name).trim().to_owned()))
 }
 
-/// The process that listens on a port: this system does not tell.
+/// The process that listens on a port. Only Linux has `/proc`.
 #[cfg(not(target_os = "linux"))]
 pub fn listener(_: Port) -> Option<(u32, String)> {
     None
 }
 
-/// The inode of the socket that listens on a port, from a table of the kernel's (see proc(5), /proc/net/tcp).
+/// The inode of the socket that listens on a port, from one of the kernel's tables (proc(5),
+/// `/proc/net/tcp`).
 #[cfg(target_os = "linux")]
 fn listening_inode(table: &str, port: Port) -> Option<String> {
     const LISTEN: &str = "0A";

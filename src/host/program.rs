@@ -1,5 +1,5 @@
-//! Becoming another program.
-#![expect(clippy::disallowed_methods, reason = "this is where kinfra gives way to a command")]
+//! Replacing the kinfra process by another program.
+#![expect(clippy::disallowed_methods, reason = "kinfra becomes another program here")]
 
 use std::ffi::OsStr;
 use std::io;
@@ -8,8 +8,8 @@ use std::process::Command;
 
 use super::fs::Umask;
 
-/// Replaces kinfra by a program, found as shells find it, so that its signals and its exit code are its own. Comes back
-/// only with what kept it from starting.
+/// Replaces the kinfra process by a program, which is looked up in `PATH`. The program gets the signals and
+/// gives the exit code. Returns only if it cannot be started, with the reason.
 pub fn become_program<'a>(
     program: &OsStr,
     arguments: impl IntoIterator<Item = &'a OsStr>,

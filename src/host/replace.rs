@@ -1,26 +1,28 @@
-//! Changing what is there in a slot directory: each file only if it still is the one that the plan was made for.
+//! Changing the files of a slot directory. A file is changed only if it still has the content that the plan
+//! saw.
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Error, Result, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::clock;
 use super::fs::{Dir, Found};
 use super::root::LockedRoot;
-use super::staging::NewFile;
+use super::staging::FileToCreate;
 use crate::digest::Digest;
+use crate::fault::Fault;
 use crate::file::{FileMode, RelPath};
 use crate::slot::SlotId;
 
-/// Where copies of overwritten files are kept, in the root.
+/// The directory in the root that keeps copies of overwritten files.
 pub const BACKUPS: &str = "backups";
-/// The name under which a file waits for its end.
+/// The name in the temporary directory of a file that is to be removed.
 const LEAVING: &str = "leaving";
-/// The name under which a file is written.
+/// The name in the temporary directory of a file that is being written.
 const COPY: &str = "copy";
-/// The most that a file may be that is changed, in bytes.
+/// The largest file that is changed, in bytes.
 const LIMIT: u64 = 256 << 20;
 
-/// A slot's directory, to change what is in it.
+/// A slot's directory, opened to change files in it.
 #[derive(Debug)]
 pub struct SlotFiles<'a> {
     root: &'a LockedRoot,
@@ -29,16 +31,22 @@ pub struct SlotFiles<'a> {
 }
 
 impl<'a> SlotFiles<'a> {
-    /// The directory of a slot; `None` if there is none.
+    /// Opens the directory of a slot. `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Fault`] when something else has its name.
     pub fn open(root: &'a LockedRoot, slot: SlotId) -> Result<Option<Self>> {
         match root.root().slot(slot)? {
             Found::This(dir) => Ok(Some(Self { root, slot, dir })),
             Found::Nothing => Ok(None),
-            Found::Other(obstacle) => bail!("the directory of slot {slot} is {obstacle}: move it away"),
+            Found::Other(obstacle) => {
+                let blocked = Fault::failed(format!("the directory of slot {slot} is {obstacle}"));
+                Err(blocked.advise("move it away").into())
+            }
         }
     }
 
-    /// Keeps a copy of a file below `backups`, durably. Where it is.
+    /// Keeps a copy of a file below `backups`, durably. Returns the path of the copy.
     pub fn back_up(&self, path: &RelPath, expected: Digest) -> Result<Utf8PathBuf> {
         let (parent, name) = self.parent(path)?;
         let Found::This(content) = parent.read(Utf8Path::new(name), LIMIT)? else {
@@ -68,8 +76,9 @@ impl<'a> SlotFiles<'a> {
         Ok(dir.path().join(kept))
     }
 
-    /// Writes a file that can be made again where nothing is. Says whether nothing was there.
-    pub fn add(&self, file: &NewFile<'_>) -> Result<bool> {
+    /// Creates a file that kinfra can make again after a power cut. Returns `false`, and writes nothing, if
+    /// something has its name.
+    pub fn add(&self, file: &FileToCreate<'_>) -> Result<bool> {
         let (path, temporary) = (file.path.as_path(), self.root.temporary());
         let name = path.file_name().with_context(|| format!("`{path}` does not name a file"))?;
         let parent = self.dir.make_dir(path.parent().unwrap_or(Utf8Path::new("")))?;
@@ -81,7 +90,10 @@ impl<'a> SlotFiles<'a> {
         Ok(is_new)
     }
 
-    /// Puts the staged file in the place of the one that is there.
+    /// Replaces a file by its staged new version.
+    ///
+    /// # Errors
+    /// [`Fault`] when the file no longer has the `expected` content. It is then left as it is.
     pub fn replace(&self, path: &RelPath, expected: Digest) -> Result<()> {
         let (parent, name) = self.parent(path)?;
         let staged = Utf8Path::new(&self.slot.directory()).join(path.as_path());
@@ -90,12 +102,13 @@ impl<'a> SlotFiles<'a> {
         };
         let from = from.ok_or_else(|| anyhow!("`{staged}` is not below the temporary directory"))?;
         if from.exchange(name, &parent, name)? {
-            // What came out is what was there, whoever changed it since it was looked at.
-            if !is(&from, name, expected)? {
+            // The exchange returns the file that was in place. Another program may have changed it since it
+            // was read.
+            if !has_content(&from, name, expected)? {
                 from.exchange(name, &parent, name)?;
                 return Err(self.changed(path));
             }
-        } else if is(&parent, name, expected)? {
+        } else if has_content(&parent, name, expected)? {
             from.rename_over(name, &parent, name)?;
         } else {
             return Err(self.changed(path));
@@ -103,8 +116,11 @@ impl<'a> SlotFiles<'a> {
         parent.sync()
     }
 
-    /// Removes a file, if it is there, and the directories that are empty then. `expected` is `None` when it was not there
-    /// any more.
+    /// Removes a file, and then each directory above it that is empty. `expected` is `None` if the file is
+    /// already gone.
+    ///
+    /// # Errors
+    /// [`Fault`] when the file no longer has the `expected` content. It is then left as it is.
     pub fn remove(&self, path: &RelPath, expected: Option<Digest>) -> Result<()> {
         if let Some(expected) = expected {
             self.remove_file(path, expected)?;
@@ -125,9 +141,9 @@ impl<'a> SlotFiles<'a> {
         let (parent, name) = self.parent(path)?;
         let temporary = self.root.temporary();
         if !parent.rename_new(name, temporary, LEAVING)? {
-            bail!("`{LEAVING}` is in the way in the temporary directory");
+            bail!("`{}` is taken", temporary.path().join(LEAVING));
         }
-        if !is(temporary, LEAVING, expected)? {
+        if !has_content(temporary, LEAVING, expected)? {
             temporary.rename_new(LEAVING, &parent, name)?;
             return Err(self.changed(path));
         }
@@ -135,14 +151,14 @@ impl<'a> SlotFiles<'a> {
         parent.sync()
     }
 
-    /// Gives a file other permissions.
+    /// Sets the permissions of a file.
     pub fn set_mode(&self, path: &RelPath, mode: FileMode) -> Result<()> {
         let (parent, name) = self.parent(path)?;
         parent.set_mode(name, mode)
     }
 
-    /// Removes the slot's directory if nothing is in it any more; [`Staging::finish`](super::staging::Staging::finish)
-    /// makes that durable. Says whether it is gone.
+    /// Removes the slot's directory if it is empty. Returns whether it is gone.
+    /// [`Staging::finish`](super::staging::Staging::finish) makes that durable.
     pub fn remove_dir(self) -> Result<bool> {
         self.root.root().dir().remove_if_empty(&self.slot.directory())
     }
@@ -159,16 +175,16 @@ impl<'a> SlotFiles<'a> {
         Ok((parent, name))
     }
 
-    fn changed(&self, path: &RelPath) -> anyhow::Error {
-        anyhow!(
-            "`{}` changed meanwhile: it was left as it is, run again",
-            self.dir.path().join(path.as_path())
-        )
+    fn changed(&self, path: &RelPath) -> Error {
+        let path = self.dir.path().join(path.as_path());
+        let changed =
+            Fault::failed(format!("`{path}` was changed by another program, so kinfra left it as it is"));
+        changed.advise("run the command again").into()
     }
 }
 
-/// Whether a name in a directory is a regular file with this content.
-fn is(dir: &Dir, name: &str, expected: Digest) -> Result<bool> {
+/// Whether a file in a directory is a regular file with this content.
+fn has_content(dir: &Dir, name: &str, expected: Digest) -> Result<bool> {
     let found = dir.read(Utf8Path::new(name), LIMIT)?;
     Ok(matches!(found, Found::This(content) if Digest::of(&content.bytes) == expected))
 }

@@ -1,4 +1,4 @@
-//! Signals that would end kinfra in the middle of a write.
+//! Signals that would otherwise end kinfra in the middle of a write.
 
 use std::io;
 use std::sync::Arc;
@@ -7,33 +7,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
-/// Makes a write beyond the limit on the size of files (`ulimit -f`) an error like any other, instead of a death.
+/// Makes a write beyond the file size limit (`ulimit -f`) fail with an error. By default the signal ends the
+/// process.
 ///
 /// # Errors
-/// What the system says.
+/// When the handler cannot be installed.
 pub fn survive_file_size_limit() -> io::Result<()> {
     flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
 }
 
-/// Whether somebody asked kinfra to stop, by Ctrl-C or by a signal that means the same.
+/// A flag that is set when the user asks kinfra to stop, by Ctrl-C or SIGTERM.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// From now on, being asked once is only noted: what is in flight is completed. Being asked twice ends the process.
+    /// Installs the handlers. The first signal sets the flag, so that the operation can finish its current
+    /// step. The second ends the process.
     ///
     /// # Errors
-    /// What the system says.
+    /// When a handler cannot be installed.
     pub fn listen() -> io::Result<Self> {
-        let asked = Arc::new(AtomicBool::new(false));
+        let requested = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            flag::register_conditional_default(signal, Arc::clone(&asked))?;
-            flag::register(signal, Arc::clone(&asked))?;
+            flag::register_conditional_default(signal, Arc::clone(&requested))?;
+            flag::register(signal, Arc::clone(&requested))?;
         }
-        Ok(Self(asked))
+        Ok(Self(requested))
     }
 
-    /// Whether that has happened.
+    /// Whether the user asked to stop.
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,4 +1,5 @@
-//! New files in three passes: staged under the root's temporary directory, made durable together, moved into place.
+//! New files in three passes: written to the root's temporary directory, made durable together, moved into
+//! place.
 
 use std::collections::BTreeSet;
 
@@ -6,30 +7,32 @@ use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs::{Dir, Found};
+use crate::fault::Fault;
 use crate::file::{FileMode, RelPath};
 use crate::slot::SlotId;
 
-/// Up to how many files are synced one by one; beyond, the whole file system is.
+/// The most files that are synced one by one. For more, the whole file system is synced.
 const SYNC_EACH: usize = 64;
 
-/// A file that is to be in a slot directory and is not there yet.
+/// A file to create in a slot directory.
 #[derive(Debug, Clone, Copy)]
-pub struct NewFile<'a> {
-    /// Where it goes, below the slot directory.
+pub struct FileToCreate<'a> {
+    /// Its path below the slot directory.
     pub path: &'a RelPath,
-    /// What is in it.
+    /// Its content.
     pub text: &'a str,
     /// Its permissions.
     pub mode: FileMode,
 }
 
-/// New files on their way into slot directories.
+/// New files that are staged, and not yet all in their slot directories.
 #[derive(Debug)]
 pub struct Staging<'a> {
     root: &'a Dir,
     temporary: &'a Dir,
-    /// What was staged, below the temporary directory.
+    /// The staged files, below the temporary directory.
     files: Vec<Utf8PathBuf>,
+    /// The directories that hold them.
     dirs: BTreeSet<Utf8PathBuf>,
 }
 
@@ -38,12 +41,12 @@ impl<'a> Staging<'a> {
         Self { root, temporary, files: Vec::new(), dirs: BTreeSet::new() }
     }
 
-    /// First pass: writes a slot's new files where nobody looks for them.
-    pub fn stage(&mut self, slot: SlotId, files: &[NewFile<'_>]) -> Result<()> {
+    /// First pass: writes a slot's new files to the temporary directory.
+    pub fn stage(&mut self, slot: SlotId, files: &[FileToCreate<'_>]) -> Result<()> {
         let slot = Utf8PathBuf::from(slot.directory());
         let dir = self.temporary.make_dir(&slot)?;
         self.dirs.insert(slot.clone());
-        for NewFile { path, text, mode } in files {
+        for FileToCreate { path, text, mode } in files {
             let path = path.as_path();
             let below = path.parent().unwrap_or(Utf8Path::new(""));
             let name = path.file_name().with_context(|| format!("`{path}` does not name a file"))?;
@@ -55,7 +58,7 @@ impl<'a> Staging<'a> {
         Ok(())
     }
 
-    /// Second pass: makes everything that was staged durable.
+    /// Second pass: makes all staged files durable.
     pub fn sync(&self) -> Result<()> {
         if self.files.len() > SYNC_EACH && self.temporary.sync_file_system()? {
             return Ok(());
@@ -71,8 +74,11 @@ impl<'a> Staging<'a> {
         Ok(())
     }
 
-    /// Third pass: moves a slot's staged files into place, replacing nothing.
-    pub fn publish(&self, slot: SlotId, files: &[NewFile<'_>]) -> Result<()> {
+    /// Third pass: moves a slot's staged files into place. Replaces nothing.
+    ///
+    /// # Errors
+    /// When another program made a file or directory of that name, or the system fails.
+    pub fn publish(&self, slot: SlotId, files: &[FileToCreate<'_>]) -> Result<()> {
         let name = slot.directory();
         if self.temporary.rename_new(&name, self.root, &name)? {
             return Ok(());
@@ -81,19 +87,22 @@ impl<'a> Staging<'a> {
         let (from, to) =
             match (self.temporary.dir(Utf8Path::new(&name))?, self.root.dir(Utf8Path::new(&name))?) {
                 (Found::This(from), Found::This(to)) => (from, to),
-                (_, Found::Other(obstacle)) => bail!("`{path}` is {obstacle}, where a directory belongs"),
+                (_, Found::Other(obstacle)) => {
+                    let blocked = Fault::failed(format!("`{path}` is {obstacle}, where a directory belongs"));
+                    return Err(blocked.advise("move it away").into());
+                }
                 _ => bail!("`{path}` vanished while it was written"),
             };
-        for NewFile { path, .. } in files {
+        for FileToCreate { path, .. } in files {
             let path = path.as_path();
             let below = path.parent().unwrap_or(Utf8Path::new(""));
             let name = path.file_name().with_context(|| format!("`{path}` does not name a file"))?;
             let Found::This(from) = from.dir(below)? else { bail!("staged `{path}` vanished") };
             let into = to.make_dir(below)?;
             if !from.rename_new(name, &into, name)? {
+                let path = to.path().join(path);
                 bail!(
-                    "`{}` appeared while kinfra was writing it: it was left as it is",
-                    to.path().join(path)
+                    "another program made `{path}` while kinfra was writing it, so kinfra left it as it is"
                 );
             }
             for dir in below.ancestors() {
@@ -105,7 +114,7 @@ impl<'a> Staging<'a> {
         Ok(())
     }
 
-    /// Makes the new slot directories durable in the root, and removes what was staged and not moved.
+    /// Makes the new slot directories durable in the root, and empties the temporary directory.
     pub fn finish(self) -> Result<()> {
         self.root.sync()?;
         self.temporary.empty()

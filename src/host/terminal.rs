@@ -1,34 +1,35 @@
-//! The terminal that kinfra prints on, if it is on one.
+//! The terminal that stdout is connected to.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Stdout, Write as _};
 
-/// A screen of its own on the terminal: drawn over and over, and gone when it is dropped, with what was there before back.
+/// The terminal's alternate screen, which can be redrawn. Dropping it brings back the normal screen.
 #[derive(Debug)]
 pub struct Screen {
     stdout: Stdout,
 }
 
 impl Screen {
-    /// Opens it. `None` where stdout is no terminal.
+    /// Switches to the alternate screen. `None` if stdout is not a terminal.
     ///
     /// # Errors
-    /// What keeps it from being written to.
+    /// When stdout cannot be written.
     pub fn open() -> io::Result<Option<Self>> {
         let stdout = io::stdout();
         if !stdout.is_terminal() {
             return Ok(None);
         }
-        // Another screen, no cursor, and lines that are cut off instead of going on in the next.
+        // Alternate screen on, cursor off, line wrap off.
         let mut screen = Self { stdout };
         screen.stdout.write_all(b"\x1b[?1049h\x1b[?25l\x1b[?7l")?;
         Ok(Some(screen))
     }
 
-    /// Shows a text in place of the last one. What does not fit below is left out, and that is said.
+    /// Shows a text in place of the last one. If it is too long for the screen, the last line says how much
+    /// is missing.
     ///
     /// # Errors
-    /// What keeps it from being written.
+    /// When stdout cannot be written.
     pub fn draw(&mut self, text: &str) -> io::Result<()> {
         let rows = rustix::termios::tcgetwinsize(&self.stdout).map_or(0, |size| usize::from(size.ws_row));
         let lines: Vec<&str> = text.lines().collect();

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Remedies;
-use super::compose::{ComposeFile, Place, WrittenPort};
+use super::compose_facts::{PortPlace, WrittenPort};
+use super::project::ComposeFile;
 use crate::identifier::PortName;
 use crate::port::{Port, PortFormula};
 use crate::proof::ports::{Remedy, smallest_strides};
@@ -12,50 +12,54 @@ use crate::slot::SlotId;
 /// What is added to a port that needs privilege: 80 becomes 8080, 443 becomes 8443.
 const ABOVE_PRIVILEGED: u16 = 8000;
 
-/// How far a base that had to be chosen stands from the others: no slot reaches the next with the usual stride.
+/// How far a base that kinfra chooses is from the others. With stride 1, no slot of a new pool reaches that
+/// far.
 const DISTANCE: u16 = 10;
 
-/// Where the search for a base stops: so far below the last port that slots still fit above it.
+/// Where the search for a base stops: slots still fit between it and the last port.
 const LAST_BASE: u16 = 60_000;
+
+/// What other pools on the machine ask of the port formulas, each with its reason.
+pub type Remedies = BTreeMap<PortName, (Remedy, String)>;
 
 /// The formulas of a project, and which port of its files each is for.
 #[derive(Debug)]
 pub(super) struct Formulas {
-    pub(super) declared: Vec<Declared>,
+    pub(super) declared: Vec<NewFormula>,
     by_key: BTreeMap<String, usize>,
 }
 
 /// A formula as it will stand in slots.toml.
 #[derive(Debug)]
-pub(super) struct Declared {
+pub(super) struct NewFormula {
     pub(super) name: PortName,
     pub(super) formula: PortFormula,
-    /// The variable that the project itself sets the port with.
+    /// The project's own variable for the port.
     pub(super) variable: Option<String>,
-    /// Where the port comes from.
+    /// The file, line and service that the port comes from.
     pub(super) origin: String,
-    /// Why its base is not what the project says, if it is not.
+    /// Why its base is not the project's port, if it is not.
     pub(super) moved: Option<String>,
 }
 
 /// A port of a project that has no formula yet.
-struct Wanted {
+struct WantedPort {
     name: PortName,
     port: WrittenPort,
     origin: String,
 }
 
 impl Formulas {
-    /// Gives every port that is published at `places` a formula, with what others ask of it.
+    /// A formula for every port that is published at `places`, changed as `remedies` ask.
     ///
     /// # Errors
-    /// A sentence that says that there are too many.
+    /// A sentence: there are too many ports.
     pub(super) fn of<'a>(
-        places: impl Iterator<Item = (&'a ComposeFile, &'a Place)>,
+        places: impl Iterator<Item = (&'a ComposeFile, &'a PortPlace)>,
         slots: &BTreeSet<SlotId>,
         remedies: &Remedies,
     ) -> Result<Self, String> {
-        let mut wanted: Vec<Wanted> = Vec::new();
+        let mut wanted: Vec<WantedPort> = Vec::new();
         let mut by_key = BTreeMap::new();
         for (file, place) in places {
             for port in &place.ports {
@@ -65,7 +69,7 @@ impl Formulas {
                 by_key.insert(port.key.clone(), wanted.len());
                 let name = name(place, port, |name| wanted.iter().any(|other| other.name.as_str() == name))?;
                 let origin = format!("{}:{}, {}", file.path, place.line, place.service);
-                wanted.push(Wanted { name, port: port.clone(), origin });
+                wanted.push(WantedPort { name, port: port.clone(), origin });
             }
         }
         let (formulas, moved) = formulas(&wanted, slots)?;
@@ -79,26 +83,26 @@ impl Formulas {
                     }
                     None => {}
                 }
-                let Wanted { name, port: WrittenPort { variable, .. }, origin } = wanted;
-                Declared { name, formula, variable, origin, moved }
+                let WantedPort { name, port: WrittenPort { variable, .. }, origin } = wanted;
+                NewFormula { name, formula, variable, origin, moved }
             });
         Ok(Self { declared: declared.collect(), by_key })
     }
 
     /// The names of the ports that are published at a place.
-    pub(super) fn names(&self, place: &Place) -> Vec<&str> {
+    pub(super) fn names(&self, place: &PortPlace) -> Vec<&str> {
         let index = |port: &WrittenPort| self.by_key.get(&port.key).copied();
         let declared = place.ports.iter().filter_map(|port| self.declared.get(index(port)?));
         declared.map(|declared| declared.name.as_str()).collect()
     }
 }
 
-/// The bases in use, settled one by one.
+/// A formula for each port, and why its base had to move, if it had to.
 fn formulas(
-    wanted: &[Wanted],
+    wanted: &[WantedPort],
     slots: &BTreeSet<SlotId>,
 ) -> Result<(Vec<PortFormula>, Vec<Option<String>>), String> {
-    // First those that can have what the project says, then the others around them.
+    // Every port keeps its number if it can. The others get bases around those.
     let mut taken = BTreeSet::new();
     let own: Vec<Option<Port>> = wanted
         .iter()
@@ -117,7 +121,7 @@ fn formulas(
         taken.insert(base.get());
         bases.push(base);
     }
-    // Each turn takes one that is too far up and puts it where there is room.
+    // Each turn moves one base that is too high.
     for _ in 0..=wanted.len() {
         match smallest_strides(&bases, slots) {
             Ok(formulas) => return Ok((formulas, moved)),
@@ -132,7 +136,7 @@ fn formulas(
     Err(format!("{} ports for each slot are too many: no strides keep them apart", wanted.len()))
 }
 
-/// Near which base to look instead of the one that a port cannot have, and why it cannot.
+/// Where to look for a base for a port that cannot have its own number, and why it cannot.
 fn instead(port: &WrittenPort) -> (u16, String) {
     match (port.number, port.container) {
         (Some(number), _) if number < Port::MIN => {
@@ -141,13 +145,13 @@ fn instead(port: &WrittenPort) -> (u16, String) {
         (Some(number), _) => (number, format!("{number} is the base of another port")),
         (None, Some(container)) => {
             let near = if container < Port::MIN { container + ABOVE_PRIVILEGED } else { container };
-            (near, format!("chosen, because `{}` says none", port.key))
+            (near, format!("chosen, because `{}` names none", port.key))
         }
-        (None, None) => (ABOVE_PRIVILEGED, format!("chosen, because `{}` says none", port.key)),
+        (None, None) => (ABOVE_PRIVILEGED, format!("chosen, because `{}` names none", port.key)),
     }
 }
 
-/// The next base with nothing near it, or the one asked for if nothing is at it.
+/// The base `near` if it is free, else the next one that is far enough from all others.
 fn free_base(near: u16, taken: &BTreeSet<u16>) -> Result<Port, String> {
     let is_alone = |base: &u16| {
         taken.range(base.saturating_sub(DISTANCE)..=base.saturating_add(DISTANCE)).next().is_none()
@@ -159,8 +163,8 @@ fn free_base(near: u16, taken: &BTreeSet<u16>) -> Result<Port, String> {
     found.ok_or_else(|| "the project publishes more ports than there is room for".to_owned())
 }
 
-/// A name that is not taken: the variable's, the service's, or the service's with the port in the container.
-fn name(place: &Place, port: &WrittenPort, is_taken: impl Fn(&str) -> bool) -> Result<PortName, String> {
+/// A free name: the variable's, the service's, or the service's with the container port.
+fn name(place: &PortPlace, port: &WrittenPort, is_taken: impl Fn(&str) -> bool) -> Result<PortName, String> {
     let variable = port.variable.as_deref().and_then(|name| {
         let name = name.to_lowercase();
         let name = name.strip_suffix("_port").or_else(|| name.strip_prefix("port_")).unwrap_or(&name);

@@ -1,55 +1,56 @@
-//! A published port as a Compose file writes it: `8080:80`, `127.0.0.1:${API_PORT:-8000}:8000/tcp`, `8000-8002:8000-8002`.
+//! A published port as Compose files write it: `8080:80`, `127.0.0.1:${API_PORT:-8000}:8000/tcp`,
+//! `8000-8002:8000-8002`.
 
 use std::ops::{Range, RangeInclusive};
 
-/// Ports as written, and where in the text that is.
+/// Published ports, and where in the text they stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Published {
     /// Bytes of the host port within the text.
     pub(super) host_span: Range<usize>,
-    pub(super) host: Host,
+    pub(super) host: HostPort,
     /// Bytes of the container port within the text.
     pub(super) container_span: Range<usize>,
-    /// The ports in the container, if it says them in numbers.
+    /// The ports in the container, where they are numbers.
     pub(super) container: Option<RangeInclusive<u16>>,
 }
 
 /// A port on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Host {
-    /// The variable that sets it, and it alone.
+pub(super) struct HostPort {
+    /// The variable that holds it, if nothing else is in the text.
     pub(super) variable: Option<String>,
-    /// The ports it stands for, or does where no variable says otherwise.
+    /// The ports, or the default of the variable.
     pub(super) ports: Option<RangeInclusive<u16>>,
 }
 
-/// What an entry of `ports:` publishes.
+/// What an item of `ports:` in the short form publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Entry {
-    /// A port of the container only; Docker takes any free port of the host.
+pub(super) enum ShortForm {
+    /// A container port only: Docker takes any free host port.
     Anywhere,
-    /// A port of the host.
+    /// A host port.
     At(Published),
-    /// A variable that holds both, so that no part of it is the port of the host.
+    /// One variable that holds both ports: no part of the text is the host port.
     Opaque,
 }
 
 impl Published {
-    /// Whether Docker takes it for several ports. Of a range for one port of the container, it takes any that is free.
+    /// Whether Docker publishes several ports. For one container port, Docker takes any free port of a range.
     pub(super) fn is_expanded(&self) -> bool {
         let length = |ports: &Option<RangeInclusive<u16>>| ports.as_ref().map_or(1, RangeInclusive::len);
         length(&self.host.ports) > 1 && length(&self.container) > 1
     }
 }
 
-impl Entry {
-    /// Reads an entry of the short form: `[IP:][HOST:]CONTAINER[/PROTOCOL]`.
-    pub(super) fn parse(entry: &str) -> Self {
-        let parts = split(entry);
+impl ShortForm {
+    /// Reads the short form: `[IP:][HOST:]CONTAINER[/PROTOCOL]`.
+    pub(super) fn parse(item: &str) -> Self {
+        let parts = split(item);
         let [.., host, container] = parts.as_slice() else {
-            return if entry.contains('$') && entry.contains(':') { Self::Opaque } else { Self::Anywhere };
+            return if item.contains('$') && item.contains(':') { Self::Opaque } else { Self::Anywhere };
         };
-        let text = |span: &Range<usize>| entry.get(span.clone()).unwrap_or_default();
+        let text = |span: &Range<usize>| item.get(span.clone()).unwrap_or_default();
         if text(host).is_empty() {
             return Self::Anywhere;
         }
@@ -57,22 +58,22 @@ impl Entry {
         let container_span = container.start..protocol.map_or(container.end, |slash| container.start + slash);
         Self::At(Published {
             host_span: host.clone(),
-            host: Host::parse(text(host)),
-            container: Host::parse(text(&container_span)).ports,
+            host: HostPort::parse(text(host)),
+            container: HostPort::parse(text(&container_span)).ports,
             container_span,
         })
     }
 }
 
-impl Host {
-    /// The ports as Compose would name them: a variable by its text, a range that is `expanded` one by one.
+impl HostPort {
+    /// The ports as Compose would write them: a variable as its text, an `expanded` range one by one.
     pub(super) fn names(&self, text: &str, expanded: bool) -> impl Iterator<Item = String> {
         let numbers = self.ports.clone().filter(|_| self.variable.is_none() && expanded);
         let text = numbers.is_none().then(|| text.to_owned());
         numbers.into_iter().flatten().map(|port| port.to_string()).chain(text)
     }
 
-    /// Reads the host's part: numbers, or a variable and what it defaults to.
+    /// Reads the host's part: numbers, or a variable and its default.
     pub(super) fn parse(text: &str) -> Self {
         if let Some(ports) = ports(text) {
             return Self { variable: None, ports: Some(ports) };
@@ -112,7 +113,7 @@ fn ports(text: &str) -> Option<RangeInclusive<u16>> {
     }
 }
 
-/// The parts between colons, those within `${…}` and `[…]` left alone.
+/// The parts between colons. Colons within `${…}` and `[…]` do not count.
 fn split(entry: &str) -> Vec<Range<usize>> {
     let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_usize);
     for (at, c) in entry.char_indices() {
@@ -130,7 +131,7 @@ fn split(entry: &str) -> Vec<Range<usize>> {
     parts
 }
 
-/// Whether the brace that a text opens first is closed by its last character.
+/// Whether the last character of a text closes its first brace.
 fn closes_at_end(text: &str) -> bool {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
@@ -156,7 +157,7 @@ mod tests {
     #[test]
     fn the_short_form() {
         let is = |entry: &str, (host, variable, ports, container): Parts<'_>| {
-            let Entry::At(published) = Entry::parse(entry) else { panic!("{entry}") };
+            let ShortForm::At(published) = ShortForm::parse(entry) else { panic!("{entry}") };
             let ends = |range: Option<RangeInclusive<u16>>| range.map(RangeInclusive::into_inner);
             assert_eq!(&entry[published.host_span], host, "{entry}");
             assert_eq!(published.host.variable.as_deref(), variable, "{entry}");
@@ -185,8 +186,8 @@ mod tests {
     #[test]
     fn entries_without_a_port_of_the_host() {
         for entry in ["80", "80/udp", "127.0.0.1::80", "${PORT}", "", "8000-8010"] {
-            assert_eq!(Entry::parse(entry), Entry::Anywhere, "{entry}");
+            assert_eq!(ShortForm::parse(entry), ShortForm::Anywhere, "{entry}");
         }
-        assert_eq!(Entry::parse("${MAPPING:-8080:80}"), Entry::Opaque);
+        assert_eq!(ShortForm::parse("${MAPPING:-8080:80}"), ShortForm::Opaque);
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 use crate::file::RelPath;
-use crate::json::{Corrupt, corrupt, files, optional};
+use crate::json::{Corrupt, corrupt, file_hashes, optional};
 use crate::time::{Span, Time};
 
 /// A worktree's right to a slot. Only the verbs of a worktree write it, `apply` never does.
@@ -234,7 +234,7 @@ impl Claim {
             claimed_user: optional(entry, path, "claimed_user")?,
             claimed_gitdir: optional(entry, path, "claimed_gitdir")?,
             claimed_mount: optional(entry, path, "claimed_mount")?,
-            files: files(entry, path, "claim_files")?,
+            files: file_hashes(entry, path, "claim_files")?,
         };
         Ok(claimed_by.map(|_| claim))
     }

@@ -1,7 +1,7 @@
-//! `registry.json`: the format and its checks. No file is touched here.
+//! The format of `registry.json`, and its checks. Pure.
 //!
-//! The reader is strict: what it does not fully understand, it refuses, because the next save would make a
-//! misunderstanding permanent. Keys it does not know are kept at every level, numbers digit for digit.
+//! The reader is strict: it refuses what it does not fully understand, because the next save would make a
+//! misreading permanent. It keeps unknown keys at every level, and every digit of a number.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Status};
 use crate::digest::Digest;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName};
-use crate::json::{self, Corrupt, at_line, corrupt, field, files, inner, optional};
+use crate::json::{self, Corrupt, at_line, corrupt, file_hashes, optional, optional_object, required};
 use crate::port::Port;
 use crate::slot::{SlotId, Workers};
 
@@ -24,14 +24,13 @@ impl Registry {
     /// Reads a registry.
     ///
     /// # Errors
-    /// The first thing that is not as kinfra writes it.
+    /// The first difference from what kinfra writes.
     pub fn parse(text: &str) -> Result<Self, Corrupt> {
         let mut document = json::object(text)?;
-        match field::<u64>(&mut document, "", "version")? {
+        match required::<u64>(&mut document, "", "version")? {
             VERSION => {}
             newer if newer > VERSION => {
-                let reason =
-                    format!("{newer} is newer than this kinfra, which reads {VERSION}: upgrade kinfra");
+                let reason = format!("{newer} is newer than this kinfra, which reads {VERSION}");
                 return Err(Corrupt { is_newer: true, ..corrupt("version", reason) });
             }
             older => {
@@ -41,10 +40,12 @@ impl Registry {
                 ));
             }
         }
-        let slots = inner(&mut document, "", "slots")?.ok_or_else(|| corrupt("slots", "is missing"))?;
+        let slots =
+            optional_object(&mut document, "", "slots")?.ok_or_else(|| corrupt("slots", "is missing"))?;
         let slots =
             slots.into_iter().map(|(key, value)| read_entry(&key, value)).collect::<Result<_, _>>()?;
-        let imported_from = inner(&mut document, "", "imported_from")?.map(read_imported_from).transpose()?;
+        let imported_from =
+            optional_object(&mut document, "", "imported_from")?.map(read_imported_from).transpose()?;
         let registry = Self { slots, imported_from, unknown: document };
         registry.check_ports()?;
         Ok(registry)
@@ -53,18 +54,19 @@ impl Registry {
     /// Writes the registry.
     ///
     /// # Errors
-    /// What [`Registry::parse`] would refuse in it; such a registry is never to be written.
+    /// What [`Registry::parse`] would refuse. Such a registry must not be written.
     pub fn to_text(&self) -> Result<String, Corrupt> {
         let Self { slots, imported_from, unknown } = self;
         let entries = slots.iter().map(|(id, entry)| (*id, entry.document(*id)));
-        let document = Document { version: VERSION, slots: entries.collect(), imported_from, unknown };
+        let document =
+            RegistryDocument { version: VERSION, slots: entries.collect(), imported_from, unknown };
         let mut text = serde_json::to_string_pretty(&document).map_err(|error| at_line(&error))?;
         text.push('\n');
         let reread = Self::parse(&text)?;
-        if reread == *self { Ok(text) } else { Err(corrupt("the registry", "would not read back as it is")) }
+        if reread == *self { Ok(text) } else { Err(corrupt("the registry", "would not read back unchanged")) }
     }
 
-    /// No two slots may hold one port.
+    /// Refuses a port that two slots hold.
     fn check_ports(&self) -> Result<(), Corrupt> {
         let mut holders = BTreeMap::new();
         for (id, entry) in &self.slots {
@@ -109,9 +111,9 @@ impl Entry {
     }
 }
 
-/// The file, in the order it is written.
+/// The file, with its keys in the order of writing.
 #[derive(Serialize)]
-struct Document<'a> {
+struct RegistryDocument<'a> {
     version: u64,
     slots: BTreeMap<SlotId, EntryDocument<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,7 +122,7 @@ struct Document<'a> {
     unknown: &'a Map<String, Value>,
 }
 
-/// An entry, in the order it is written: the old tool's keys first.
+/// An entry, with its keys in the order of writing: the old tool's keys first.
 #[derive(Serialize)]
 struct EntryDocument<'a> {
     slot_id: SlotId,
@@ -142,8 +144,8 @@ struct EntryDocument<'a> {
 }
 
 fn read_imported_from(mut object: Map<String, Value>) -> Result<ImportedFrom, Corrupt> {
-    let path = field(&mut object, "imported_from", "path")?;
-    let sha256 = field(&mut object, "imported_from", "sha256")?;
+    let path = required(&mut object, "imported_from", "path")?;
+    let sha256 = required(&mut object, "imported_from", "sha256")?;
     Ok(ImportedFrom { path, sha256, unknown: object })
 }
 
@@ -152,19 +154,19 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
     let Value::Object(mut entry) = value else {
         return Err(corrupt(path, "is not an object"));
     };
-    let number: u16 = field(&mut entry, &path, "slot_id")?;
+    let number: u16 = required(&mut entry, &path, "slot_id")?;
     let id = SlotId::new(number).filter(|id| id.to_string() == key);
     let id =
         id.ok_or_else(|| corrupt(&path, format!("has slot_id {number}: key and id must be the same slot")))?;
     let provisioned = Provisioned {
-        infrastructure_path: field(&mut entry, &path, "infrastructure_path")?,
-        profile: field(&mut entry, &path, "profile")?,
-        workers: field(&mut entry, &path, "workers")?,
-        ports: field(&mut entry, &path, "ports")?,
-        files: files(&mut entry, &path, "files")?,
+        infrastructure_path: required(&mut entry, &path, "infrastructure_path")?,
+        profile: required(&mut entry, &path, "profile")?,
+        workers: required(&mut entry, &path, "workers")?,
+        ports: required(&mut entry, &path, "ports")?,
+        files: file_hashes(&mut entry, &path, "files")?,
     };
     let pending = optional(&mut entry, &path, "pending")?;
     let claim = Claim::take(&mut entry, &path)?;
-    let status = field(&mut entry, &path, "status")?;
+    let status = required(&mut entry, &path, "status")?;
     Ok((id, Entry { provisioned, pending, claim, status, unknown: entry }))
 }

@@ -1,26 +1,29 @@
-//! The old tool's files → [`Registry`]. Taken over once, when there is no registry yet; the file itself is never changed.
+//! An old tool's registry → [`Registry`]. `apply` imports it once, while there is no registry yet, and never
+//! changes it.
 //!
-//! There are three shapes: version 1 has `instances` and no slots; version 2 has `slots`, some with and some without a
-//! `slot_id` in each. The old ports collide, so ports and paths are those of the spec; claims are the old file's.
+//! An old file has one of three shapes. Version 1 has `instances` and no `slots`. Version 2 has `slots`, each
+//! with or without a `slot_id`. Claims come from the old file. Ports and paths come from the spec, because
+//! the old ports collide.
 
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 use serde_json::{Map, Value};
 
+use super::claim::Claim;
+use super::entry::{Entry, ImportedFrom, Provisioned, Registry};
 use crate::desired::Pool;
 use crate::digest::Digest;
 use crate::identifier::ProfileName;
 use crate::json;
-use crate::json::{Corrupt, corrupt, field, inner, optional};
-use crate::registry::{Claim, Entry, ImportedFrom, Provisioned, Registry};
+use crate::json::{Corrupt, corrupt, optional, optional_object, required};
 use crate::slot::{SlotId, Workers};
 
-/// Reads an old tool's registry. `is_directory` says whether the path of an instance is there: only then does it hold
-/// its slot.
+/// Reads an old tool's registry. An instance holds its slot only if `is_directory` says that its path is a
+/// directory.
 ///
 /// # Errors
-/// The first thing in it that is not as the old tool wrote it.
+/// The first difference from what the old tool writes.
 pub fn import(
     text: &str,
     path: &str,
@@ -28,11 +31,11 @@ pub fn import(
     is_directory: impl Fn(&str) -> bool,
 ) -> Result<Registry, Corrupt> {
     let mut document = json::object(text)?;
-    let version: u64 = field(&mut document, "", "version")?;
+    let version: u64 = required(&mut document, "", "version")?;
     if !(1..=2).contains(&version) {
         return Err(corrupt("version", format!("{version} is neither 1 nor 2")));
     }
-    let old_slots = inner(&mut document, "", "slots")?.unwrap_or_default();
+    let old_slots = optional_object(&mut document, "", "slots")?.unwrap_or_default();
     let mut slots = BTreeMap::new();
     for (key, value) in old_slots {
         let (slot, entry) = read_slot(&key, value, pool)?;
@@ -43,7 +46,7 @@ pub fn import(
         entry.claim.get_or_insert(claim);
     }
     let sha256 = Digest::of(text.as_bytes());
-    // What the old registry was itself imported from stays in the chain.
+    // If the old registry was itself imported, keep where from.
     let unknown = document.shift_remove_entry("imported_from").into_iter().collect();
     let imported_from = Some(ImportedFrom { path: path.to_owned(), sha256, unknown });
     Ok(Registry { slots, imported_from, unknown: document })
@@ -64,7 +67,7 @@ fn read_slot(key: &str, value: Value, pool: &Pool) -> Result<(SlotId, Entry), Co
         entry.status = status;
     }
     if !pool.slots.contains_key(&slot) {
-        entry.provisioned.profile = field(&mut old, &path, "profile")?;
+        entry.provisioned.profile = required(&mut old, &path, "profile")?;
         entry.provisioned.workers = optional(&mut old, &path, "workers")?.unwrap_or_default();
     }
     for replaced in ["infrastructure_path", "profile", "workers", "ports", "files"] {
@@ -74,8 +77,8 @@ fn read_slot(key: &str, value: Value, pool: &Pool) -> Result<(SlotId, Entry), Co
     Ok((slot, entry))
 }
 
-/// What the spec says of a slot. Which files are the slot's is not known, and a slot that the spec does not have holds
-/// no ports.
+/// The slot as the spec has it, but without files: nothing is known of those on disk. A slot that is not in
+/// the spec gets no ports.
 pub(crate) fn provisioned(slot: SlotId, pool: &Pool) -> Provisioned {
     match pool.slots.get(&slot) {
         Some(slot) => Provisioned { files: BTreeMap::new(), ..slot.provisioned() },
@@ -89,7 +92,7 @@ pub(crate) fn provisioned(slot: SlotId, pool: &Pool) -> Provisioned {
     }
 }
 
-/// The slots that instances hold: those whose directory is still there.
+/// The claims of the instances whose directory still exists.
 fn claims_of_instances(
     document: &Map<String, Value>,
     is_directory: impl Fn(&str) -> bool,

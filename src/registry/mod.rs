@@ -1,10 +1,11 @@
-//! What kinfra owns and who holds it: the registry, its format, and how an old or a broken one becomes a registry. Pure.
+//! The registry: what kinfra owns and who holds it. Its format, importing an old tool's, and repairing a
+//! broken one. Pure.
 
 mod claim;
 mod codec;
 mod entry;
 pub mod migrate;
-pub mod repair;
+pub mod rebuild;
 
 pub use claim::{Claim, ClaimId, Holder, Lease};
 pub use entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Status};

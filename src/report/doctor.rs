@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use owo_colors::OwoColorize as _;
 
 use crate::claims::refusal::held;
-use crate::health::doctor::{Finding, Severity};
+use crate::health::repair::{RepairNeed, RepairProposal};
+use crate::health::{Finding, Severity};
 use crate::registry::Holder;
-use crate::registry::repair::Repair;
 use crate::shown::printable;
 
 /// One line a finding, its advice below it.
@@ -27,14 +27,23 @@ pub fn findings(findings: &[Finding]) -> String {
     text
 }
 
-/// What a repair would put in the place of the registry. `kept` are the files that stay, with `suffix` after their names.
-pub fn repair(repair: &Repair, broken: &str, kept: &[&str], suffix: &str) -> String {
-    let Repair { registry, from_backup } = repair;
+/// Whether the registry needs a repair, and what that would do.
+pub(crate) fn repair_need(need: &RepairNeed) -> String {
+    match need {
+        RepairNeed::NoRoot(root) => format!("`{root}` is not there yet: there is nothing to repair.\n"),
+        RepairNeed::Readable(registry) => format!("`{registry}` can be read: there is nothing to repair.\n"),
+        RepairNeed::Broken(proposal) => repair(proposal),
+    }
+}
+
+fn repair(proposal: &RepairProposal) -> String {
+    let registry = &proposal.repair.registry;
     let slots = registry.slots.len();
-    let mut text = format!("  {} {}\n", "✗".red(), printable(broken));
-    let _ = match from_backup {
-        true => writeln!(text, "  {} Would restore {slots} slot(s) from the backup", "+".green()),
-        false => writeln!(text, "  {} Would register {slots} slot(s) from the slot directories", "+".green()),
+    let mut text = format!("  {} {}\n", "✗".red(), printable(&proposal.why));
+    let _ = if proposal.repair.from_backup {
+        writeln!(text, "  {} Would restore {slots} slot(s) from the backup", "+".green())
+    } else {
+        writeln!(text, "  {} Would register {slots} slot(s) from the slot directories", "+".green())
     };
     let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((slot, entry.claim.as_ref()?)));
     for (slot, claim) in claims {
@@ -45,7 +54,8 @@ pub fn repair(repair: &Repair, broken: &str, kept: &[&str], suffix: &str) -> Str
         };
         let _ = writeln!(text, "      slot {slot}  {}{advice}", held(claim));
     }
-    for name in kept {
+    for name in &proposal.kept {
+        let suffix = &proposal.suffix;
         let _ = writeln!(text, "  {} Would keep the broken {name} as {name}{suffix}", "=".dimmed());
     }
     text

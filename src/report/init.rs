@@ -1,4 +1,4 @@
-//! What `kinfra init` would write: each file, and how a template differs from the file it was made from.
+//! What `kinfra init` read and would write: each file, and how a template differs from its original.
 
 use std::fmt::{self, Write as _};
 
@@ -6,10 +6,26 @@ use owo_colors::OwoColorize as _;
 use similar::{ChangeTag, TextDiff};
 
 use super::printable;
-use crate::init::{Draft, NewFile};
+use crate::init::{Basis, Draft, DraftFile};
+
+/// What the draft was made from.
+pub fn basis(basis: &Basis) -> String {
+    match basis {
+        Basis::Embedded => String::new(),
+        Basis::Sample => "No Compose file is here: this is a sample to start from\n".to_owned(),
+        Basis::Compose { files, unasked } => {
+            let names: Vec<&str> = files.iter().map(|path| path.as_str()).collect();
+            let names = names.join(" and ");
+            match unasked {
+                None => format!("Read {names} with Docker Compose\n"),
+                Some(why) => format!("Read {names} without Docker Compose: {}\n", printable(why)),
+            }
+        }
+    }
+}
 
 /// The files that would be written, each template with its differences from the original.
-pub fn render(draft: &Draft) -> String {
+pub fn files(draft: &Draft) -> String {
     let mut text = String::new();
     for file in &draft.files {
         let _ = write_file(&mut text, file);
@@ -17,12 +33,15 @@ pub fn render(draft: &Draft) -> String {
     text
 }
 
-/// What people should know.
-pub fn note(note: &str) -> String {
-    format!("note: {}\n", printable(note))
+/// What the user should know, one line each.
+pub fn notes(draft: &Draft) -> String {
+    draft.notes.iter().fold(String::new(), |mut text, note| {
+        let _ = writeln!(text, "note: {}", printable(note));
+        text
+    })
 }
 
-fn write_file(text: &mut String, file: &NewFile) -> fmt::Result {
+fn write_file(text: &mut String, file: &DraftFile) -> fmt::Result {
     let path = printable(file.path.as_str());
     let Some((original, old)) = &file.original else {
         return writeln!(text, "  {} Would write {path}", "+".green());

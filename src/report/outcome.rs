@@ -176,3 +176,19 @@ fn verb(action: &Action) -> &'static str {
         Action::Remove { .. } => "Removed",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+    use crate::fault::Fault;
+
+    #[test]
+    fn advice_for_a_failed_slot_has_its_own_line() {
+        let changed = Fault::failed("`a` was changed").advise("run the command again");
+        let wrapped = Err::<(), _>(changed).context("slot 3").unwrap_err();
+        assert_eq!(failure(&wrapped), "slot 3: `a` was changed\n  help: run the command again");
+        assert_eq!(failure(&Error::msg("no space")), "no space");
+    }
+}

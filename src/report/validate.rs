@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{FORMAT_VERSION, doctor};
-use crate::health::doctor::{Finding, Severity};
+use crate::health::{Finding, Severity};
 use crate::spec::mistake::{Mistake, Source, render};
 
 /// Every mistake where it is made, then one line a finding.

@@ -1,65 +1,68 @@
-//! A mistake in a file that people write, shown where it is made.
+//! A mistake in `slots.toml` or a template, and how it is shown at its place.
 
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-/// A text file that people write.
+use super::invalid::Invalid;
+use super::secret;
+
+/// A file that a mistake can be in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// How messages name it.
+    /// The name that messages show.
     pub name: String,
-    /// What is in it.
+    /// Its whole text.
     pub text: String,
-    /// What kind of file it is.
+    /// Decides what messages may show of the text.
     pub kind: SourceKind,
 }
 
-/// What kind of file a [`Source`] is.
+/// The kind of a [`Source`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceKind {
-    /// A `slots.toml`. The values of its `[env]` are never shown.
+    /// A `slots.toml`. Messages never show the values of its `[env]`.
     Spec,
     /// A template.
     Template,
 }
 
 impl Source {
-    /// The line and column of a byte, both counted from 1; columns in characters.
+    /// The line and column of a byte. Both count from 1, and columns count characters.
     pub fn line_and_column(&self, byte: usize) -> (usize, usize) {
         let before = &self.text[..self.text.floor_char_boundary(byte)];
         let line = before.rsplit('\n').next().unwrap_or_default();
         (before.matches('\n').count() + 1, line.chars().count() + 1)
     }
 
-    /// What messages may show of it: as long as the text, byte for byte.
+    /// The text that messages may show. It has the same length as the original, so spans stay valid.
     fn shown(&self) -> String {
         match self.kind {
-            SourceKind::Spec => super::secret::mask(&self.text),
+            SourceKind::Spec => secret::mask(&self.text),
             SourceKind::Template => self.text.clone(),
         }
     }
 }
 
-/// One mistake and its place.
+/// One mistake with its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// Bytes of the source that are underlined.
+    /// The bytes to underline.
     pub span: Range<usize>,
     /// What is wrong.
     pub message: String,
-    /// What stands beside the underline; may be empty.
+    /// A remark beside the underline; may be empty.
     pub label: String,
-    /// Other places that belong to it, each with its label.
+    /// Other places that the mistake involves, each with its label.
     pub related: Vec<(Range<usize>, String)>,
-    /// What to do about it.
+    /// What to do next.
     pub help: Option<String>,
-    /// What else to know.
+    /// Further background.
     pub note: Option<String>,
 }
 
 impl Mistake {
-    /// A mistake with nothing but its place and message.
+    /// A mistake with only a place and a message.
     pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
         Self {
             span,
@@ -71,28 +74,34 @@ impl Mistake {
         }
     }
 
-    /// Adds what stands beside the underline.
+    /// A refused value with its place.
+    pub(super) fn invalid(span: Range<usize>, invalid: impl Into<Invalid>) -> Self {
+        let Invalid { message, help } = invalid.into();
+        Self { help, ..Self::new(span, message) }
+    }
+
+    /// Adds a remark beside the underline.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
-    /// Adds another place.
+    /// Adds another place with its label.
     #[must_use]
     pub fn related(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
         self.related.push((span, label.into()));
         self
     }
 
-    /// Adds what to do, if anything is known.
+    /// Adds what to do next, if it is known.
     #[must_use]
     pub fn help(mut self, help: impl Into<Option<String>>) -> Self {
         self.help = help.into();
         self
     }
 
-    /// Adds what else to know.
+    /// Adds further background.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = Some(note.into());
@@ -100,10 +109,11 @@ impl Mistake {
     }
 }
 
-/// How many mistakes are shown: a file with more is not what it is meant to be.
+/// The most mistakes that are shown. A file with more is probably not a `slots.toml` at all.
 const SHOWN: usize = 50;
 
-/// Shows mistakes in their source, as compilers do, with colour codes for the printer to keep or strip.
+/// Shows mistakes in their source, as compilers do. The text has colour codes, which the printer keeps or
+/// strips.
 pub fn render<'a>(mistakes: impl IntoIterator<Item = (&'a Source, &'a Mistake)>) -> String {
     let renderer = Renderer::styled();
     let mut mistakes = mistakes.into_iter();
@@ -125,7 +135,7 @@ pub fn render<'a>(mistakes: impl IntoIterator<Item = (&'a Source, &'a Mistake)>)
         if let Some(note) = note {
             group = group.element(Level::NOTE.message(note));
         }
-        // The renderer shows the other control characters as pictures, but some terminals obey these as well.
+        // The renderer replaces C0 control characters itself, but some terminals also obey C1.
         renderer.render(&[group]).replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "\u{fffd}")
     });
     let mut shown: Vec<String> = shown.collect();
@@ -136,20 +146,20 @@ pub fn render<'a>(mistakes: impl IntoIterator<Item = (&'a Source, &'a Mistake)>)
     shown.join("\n\n")
 }
 
-/// Keeps a span inside its text and on the boundaries of its characters.
+/// Clamps a span to the text and to character boundaries.
 fn within(span: &Range<usize>, text: &str) -> Range<usize> {
     let start = text.floor_char_boundary(span.start.min(text.len()));
     let end = text.ceil_char_boundary(span.end.min(text.len()));
     start..end.max(start)
 }
 
-/// The name most like a misspelt one.
+/// The known name most similar to a misspelt one, if any is similar enough.
 pub fn closest<'a>(misspelt: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let known: Vec<&str> = known.into_iter().collect();
     similar::get_close_matches(misspelt, &known, 1, 0.6).first().copied()
 }
 
-/// Help with a name that is not known: "did you mean `api`?", or else all that are, after `otherwise`.
+/// Help with an unknown name: "did you mean `api`?", or else `otherwise` followed by all known names.
 pub fn suggestion<'a>(
     misspelt: &str,
     known: impl IntoIterator<Item = &'a str>,

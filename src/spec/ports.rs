@@ -1,4 +1,4 @@
-//! `[ports]`: formulas as written, and the flaws of the port proof as mistakes at their places.
+//! `[ports]`: the formulas, and the flaws of the port proof as mistakes at their places.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU16;
@@ -7,34 +7,34 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::keys::{Keys, user_key};
 use super::mistake::Mistake;
-use super::read::named;
-use super::section::{Section, Value, number, wrong_type};
+use super::value::{TomlValue, number, wrong_type};
 use crate::identifier::PortName;
 use crate::port::{Port, PortFormula};
-use crate::proof::ports;
-use crate::proof::ports::{Flaw, Remedy};
+use crate::proof::ports::{self, Flaw, Remedy};
 use crate::slot::SlotId;
 
-/// The formulas with their places, not yet proven.
+/// The formulas with their places. They are not proven yet.
 pub(super) struct Ports(Vec<Spanned<(PortName, PortFormula)>>);
 
-pub(super) fn read(section: Section<'_>, mistakes: &mut Vec<Mistake>) -> Option<Ports> {
-    let span = section.span();
-    let read = section.entries().map(|(name, value)| {
+pub(super) fn read(keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Ports> {
+    let span = keys.span();
+    let read = keys.entries().map(|(name, value)| {
         let formula = formula(value, mistakes);
         let place = name.span().start..value.span().end;
-        let name = named(&name, PortName::new, mistakes);
+        let name = user_key(&name, PortName::new, mistakes);
         Some(Spanned::new(place, (name?, formula?)))
     });
     let ports: Vec<_> = read.collect::<Vec<_>>().into_iter().collect::<Option<_>>()?;
     if ports.is_empty() {
-        mistakes.push(Mistake::new(span, "[ports] is empty: a slot needs at least its primary port"));
+        let help = "declare at least the primary port of a slot, such as `web = 8000`".to_owned();
+        mistakes.push(Mistake::new(span, "[ports] is empty").help(help));
     }
     Some(Ports(ports))
 }
 
-fn formula(value: Value<'_>, mistakes: &mut Vec<Mistake>) -> Option<PortFormula> {
+fn formula(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<PortFormula> {
     if let DeValue::Integer(_) = value.get_ref() {
         return Some(PortFormula { base: base(value, mistakes)?, stride: NonZeroU16::MIN });
     }
@@ -46,26 +46,26 @@ fn formula(value: Value<'_>, mistakes: &mut Vec<Mistake>) -> Option<PortFormula>
         ));
         return None;
     };
-    let mut section = Section::of(value, "a port", mistakes)?;
-    let base = section.require("base").and_then(|value| base(value, mistakes));
-    let stride = match section.get("stride") {
+    let mut keys = Keys::of(value, "a port", mistakes)?;
+    let base = keys.require("base").and_then(|value| base(value, mistakes));
+    let stride = match keys.get("stride") {
         None => Some(NonZeroU16::MIN),
         Some(value) => stride(value, mistakes),
     };
-    section.finish(mistakes);
+    keys.finish(mistakes);
     Some(PortFormula { base: base?, stride: stride? })
 }
 
-fn base(value: Value<'_>, mistakes: &mut Vec<Mistake>) -> Option<Port> {
+fn base(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Port> {
     number(value, "a base", Port::MIN..=Port::MAX, mistakes).and_then(Port::new)
 }
 
-fn stride(value: Value<'_>, mistakes: &mut Vec<Mistake>) -> Option<NonZeroU16> {
+fn stride(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<NonZeroU16> {
     number(value, "a stride", 1..=u16::MAX, mistakes).and_then(NonZeroU16::new)
 }
 
 impl Ports {
-    /// Notes every flaw of the port proof, each at the formulas that cause it.
+    /// Runs the port proof and notes every flaw at the formulas that cause it.
     pub(super) fn prove(&self, slots: &BTreeSet<SlotId>, mistakes: &mut Vec<Mistake>) {
         let formulas: Vec<PortFormula> = self.0.iter().map(|entry| entry.get_ref().1).collect();
         let flaws = ports::prove(&formulas, slots).err().unwrap_or_default();
@@ -89,7 +89,7 @@ impl Ports {
                 let highest_base = u32::from(Port::MAX).checked_sub(past_base);
                 let help = match highest_base.filter(|base| *base >= Port::MIN.into()) {
                     Some(base) => format!("the highest base that keeps every slot in range is {base}"),
-                    None => "no base keeps every slot in range: use a smaller stride or lower ids".to_owned(),
+                    None => "no base keeps every slot in range; use a smaller stride or lower ids".to_owned(),
                 };
                 Some(Mistake::new(span, message).label(formula.to_string()).help(help))
             }
@@ -106,10 +106,10 @@ impl Ports {
                         format!("the smallest stride that works for both is {stride}")
                     }
                     Some(Remedy::Base(base)) => format!(
-                        "with the other ports as they are, no stride works for both; \
+                        "as long as the other ports stay, no stride works for both; \
                          the nearest free base for `{second_name}` is {base}"
                     ),
-                    None => "no stride and no base works: declare fewer slots or fewer ports".to_owned(),
+                    None => "no stride and no base works; declare fewer slots or fewer ports".to_owned(),
                 };
                 let mistake = Mistake::new(second_span, message).label(second_formula.to_string());
                 Some(mistake.related(first_span, first_formula.to_string()).help(help))

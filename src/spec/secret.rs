@@ -1,17 +1,17 @@
-//! `slots.toml` without the values of `[env]`, for messages: some are secrets, and a misspelt `sensitive` is no reason to
-//! show one.
+//! Keeps the values of `[env]` out of messages. All values count, because `sensitive` may be missing or
+//! misspelt.
 
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Variable;
+use super::declared::VariableSpec;
 
-/// The tables after which the lines of a file that does not parse are no longer taken for `[env]`'s.
+/// The tables that end `[env]` in a file that does not parse.
 const OTHER_TABLES: [&str; 6] = ["[pool]", "[ports]", "[[profiles]]", "[[slots]]", "[files]", "[claim]"];
 
-/// The text with every value of `[env]` starred out. Each byte and each line stays where it was.
+/// Replaces every value of `[env]` with stars. Bytes and lines keep their positions.
 pub(super) fn mask(text: &str) -> String {
     let spans = DeTable::parse(text).map_or_else(
         |_| spans_by_line(text),
@@ -38,13 +38,15 @@ pub(super) fn mask(text: &str) -> String {
     masked
 }
 
-/// What others say, without the values of `[env]` as the spec writes them; of a value that is a template, without what
-/// stands around its expressions. A short value that is not sensitive may stand anywhere, and stays.
-pub fn redact(said: &str, env: &[Variable]) -> String {
+/// Replaces the values of `[env]` in another program's output with `***`.
+///
+/// In a value that is a template, the literal text around the expressions is replaced. A short value that is
+/// not sensitive stays, because it could match anywhere by chance.
+pub fn redact(output: &str, env: &[VariableSpec]) -> String {
     const SHORT: usize = 4;
     let expressions = [("{{", "}}"), ("{%", "%}"), ("{#", "#}")];
-    let mut said = said.to_owned();
-    for Variable { name: _, value, sensitive } in env {
+    let mut redacted = output.to_owned();
+    for VariableSpec { name: _, value, sensitive } in env {
         let mut rest = value.get_ref().as_str();
         let mut parts = Vec::new();
         while let Some((at, end)) =
@@ -56,13 +58,13 @@ pub fn redact(said: &str, env: &[Variable]) -> String {
         parts.push(rest);
         let parts = parts.into_iter().map(|part| part.strip_prefix("~/").unwrap_or(part).trim());
         for part in parts.filter(|part| part.len() >= SHORT || (*sensitive && !part.is_empty())) {
-            said = said.replace(part, "***");
+            redacted = redacted.replace(part, "***");
         }
     }
-    said
+    redacted
 }
 
-/// The places of all values in a value, in the order of the file.
+/// The places of all scalars in a value, in the order of the file.
 fn spans_of(value: &Spanned<DeValue<'_>>) -> Vec<Range<usize>> {
     let mut spans = match value.get_ref() {
         DeValue::Table(entries) => entries.values().flat_map(spans_of).collect(),
@@ -77,7 +79,8 @@ fn spans_of(value: &Spanned<DeValue<'_>>) -> Vec<Range<usize>> {
     spans
 }
 
-/// All that may be a value of `[env]` in a file that does not parse: in its lines, what is not the name of a variable.
+/// Everything that may be a value of `[env]` in a file that does not parse. In a line with `=`, that is what
+/// follows it; in a line without one, the whole line.
 fn spans_by_line(text: &str) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let mut in_env = false;

@@ -9,7 +9,7 @@ use std::num::NonZeroU16;
 use super::index::IndexEntry;
 use crate::identifier::PortName;
 use crate::port::{Port, PortFormula};
-use crate::proof::ports::{Remedy, Taken};
+use crate::proof::ports::{Remedy, TakenPorts};
 use crate::slot::SlotId;
 
 /// Another pool on this machine.
@@ -83,7 +83,7 @@ pub fn collisions<'a>(pool: &'a IndexEntry, others: &'a [Neighbour]) -> Vec<Coll
     let others: Vec<&Neighbour> =
         others.iter().filter(|other| !other.entry.origin.is_same_spec(&pool.origin)).collect();
     let mut users: HashMap<Port, (&PortName, u16, &IndexEntry)> = HashMap::new();
-    let mut taken = Taken::none();
+    let mut taken = TakenPorts::none();
     // A port that is one pool's slot's and another's main stack's counts as the slot's, so slots come last.
     for Neighbour { entry, held } in &others {
         let uses = entry.numbers().flat_map(|slot| {
@@ -140,7 +140,7 @@ fn remedy(
     base_is_taken: bool,
     formulas: &BTreeMap<PortName, PortFormula>,
     pool: &IndexEntry,
-    taken: &Taken,
+    taken: &TakenPorts,
 ) -> Option<Remedy> {
     let slots: Vec<u16> = pool.numbers().collect();
     let mut taken = taken.clone();
@@ -155,7 +155,7 @@ fn remedy(
         .map(|stride| PortFormula { stride, ..formula })
         // A larger stride only leads further out of the range.
         .take_while(|formula| formula.port(last).is_some())
-        .find(|formula| taken.spares(*formula, above_main))
+        .find(|formula| taken.has_free(*formula, above_main))
         .map(|formula| Remedy::Stride(formula.stride));
     stride.or_else(|| taken.nearest_base(formula, &slots).map(Remedy::Base))
 }

@@ -6,7 +6,7 @@ use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::choice::{PoolChoice, absolute};
-use crate::desired::{self, File, Place, Pool, TemplateTexts};
+use crate::desired::{File, Pool, RenderInputs, TemplateTexts, render_claim_files, render_pool};
 use crate::embedded;
 use crate::fault::Fault;
 use crate::file::RelPath;
@@ -132,9 +132,8 @@ impl Declared {
     /// # Errors
     /// Every mistake in the templates.
     pub fn pool_in(&self, root: &Utf8Path, invocation: &Invocation) -> Result<Pool, Mistakes> {
-        let place = Place { root, home: invocation.home.as_deref() };
         let texts = self.template_texts(self.spec.files.iter().chain(&self.spec.claim));
-        desired::resolve(&self.spec, &self.source, &texts, place)
+        render_pool(self.inputs(&texts, root, invocation))
     }
 
     /// The files that a claim adds to the directory of a slot.
@@ -144,17 +143,26 @@ impl Declared {
     pub fn claim_files(
         &self,
         root: &Utf8Path,
-        slot: (SlotId, &Provisioned),
+        (slot, provisioned): (SlotId, &Provisioned),
         worktree: &Utf8Path,
         invocation: &Invocation,
     ) -> Result<BTreeMap<RelPath, File>> {
         if self.spec.claim.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let place = Place { root, home: invocation.home.as_deref() };
         let texts = self.template_texts(&self.spec.claim);
-        let files = desired::claim_files(&self.spec, &self.source, &texts, place, slot, worktree);
+        let files = render_claim_files(self.inputs(&texts, root, invocation), slot, provisioned, worktree);
         files.map_err(|mistakes| fault(&mistakes).into())
+    }
+
+    fn inputs<'a>(
+        &'a self,
+        templates: &'a TemplateTexts,
+        root: &'a Utf8Path,
+        invocation: &'a Invocation,
+    ) -> RenderInputs<'a> {
+        let home = invocation.home.as_deref();
+        RenderInputs { spec: &self.spec, source: &self.source, templates, root, home }
     }
 
     fn template_texts<'a>(&self, files: impl IntoIterator<Item = &'a FileSpec>) -> TemplateTexts {

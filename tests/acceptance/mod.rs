@@ -1,10 +1,15 @@
-//! The acceptance document, as steps that a test can run.
+//! What users run, as they run it: the acceptance document, here as steps, the examples, hooks, and the wheel.
 //!
 //! `kinfra-slot-provisioning.md` is the users' own test of the old tool, kept here word for word.
 
-use std::ffi::OsStr;
-use std::path::Path;
+pub(crate) mod examples;
+mod hooks;
+mod provisioning;
+mod wheel;
+
 use std::process::Command;
+
+use crate::support::Run;
 
 const DOCUMENT: &str = include_str!("kinfra-slot-provisioning.md");
 
@@ -32,25 +37,13 @@ fn parse(section: &'static str) -> Option<Step> {
     Some(Step { number: number.parse().ok()?, title, script })
 }
 
-/// Runs every step in `repository`, each in a bash of its own that sees `environment` and nothing
-/// else, and panics at the first that does not pass.
-pub(crate) fn pass_every_step(repository: &Path, environment: &[(&str, &OsStr)]) {
+/// Runs every step, each in a bash of its own, which the caller makes, and panics at the first that does not pass.
+pub(crate) fn pass_every_step(bash: impl Fn() -> Command) {
     for Step { number, title, script } in steps() {
-        let output = Command::new("bash")
-            .arg("-c")
-            .arg(script.replace(REPOSITORY, "\"$PWD\""))
-            .current_dir(repository)
-            .env_clear()
-            .envs(environment.iter().copied())
-            .output()
-            .expect("bash starts");
-        let stdout = String::from_utf8_lossy(&output.stdout);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        let says = |word: &str| stdout.lines().chain(stderr.lines()).any(|line| line.starts_with(word));
-        assert!(
-            output.status.success() && says("PASS") && !says("FAIL") && !says("WARNING"),
-            "step {number}, {title}: {}\n{stdout}{stderr}",
-            output.status,
-        );
+        let run = Run::of(bash().arg("-c").arg(script.replace(REPOSITORY, "\"$PWD\"")));
+        let says =
+            |word: &str| run.stdout.lines().chain(run.stderr.lines()).any(|line| line.starts_with(word));
+        let passed = run.code == Some(0) && says("PASS") && !says("FAIL") && !says("WARNING");
+        assert!(passed, "step {number}, {title}: {run:#?}");
     }
 }

@@ -21,7 +21,7 @@ pub(crate) use paused::Paused;
 
 use crate::support::Machine;
 
-/// Tells a figure of a proof, and keeps it for the README where `KINFRA_FIGURES` names a file.
+/// Tells a figure of a proof, and keeps it for the docs where `KINFRA_FIGURES` names a file.
 pub(crate) fn figure(text: &str) {
     // Not by `println!`, which is swallowed when a test passes.
     writeln!(io::stderr(), "    {text}").expect("stderr takes a line");

@@ -1,7 +1,7 @@
 //! A run of kinfra that is stopped after a system call, so that others can act at that very moment.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::strace::{Call, Injection};
-use crate::support::Run;
+use crate::support::{Run, Running};
 
 /// A run that stands still.
 pub(crate) struct Paused {
-    strace: Child,
+    strace: Running,
     kinfra: Pid,
     _dir: TempDir,
 }
@@ -29,7 +29,7 @@ impl Paused {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let trace = dir.path().join("trace");
         let mut strace = injection.command(command, &trace);
-        let mut strace = strace.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("strace starts");
+        let mut strace = Running::piped(&mut strace);
         let begun = Instant::now();
         loop {
             let trace = fs::read_to_string(&trace).unwrap_or_default();
@@ -60,7 +60,7 @@ impl Paused {
     /// Lets it go on, to its end.
     pub(crate) fn resume(self) -> Run {
         kill_process(self.kinfra, Signal::CONT).expect("kinfra can be continued");
-        Run::from(self.strace.wait_with_output().expect("strace ends"))
+        self.strace.ends()
     }
 }
 

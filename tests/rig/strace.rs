@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use super::through;
+use crate::support::Running;
 
 /// The calls that the sweeps are about: those with a path, and those with a file.
 const CLASSES: &str = "%file,%desc";
@@ -93,7 +94,9 @@ impl Injection<'_> {
 
     /// Runs a command under strace, which writes to `trace`.
     pub(crate) fn run(&self, command: &Command, trace: &Path) -> Traced {
-        Traced::of(&self.command(command, trace).output().expect("strace starts"), trace)
+        let mut command = self.command(command, trace);
+        let output = Running::piped(&mut command).output();
+        Traced::of(&output, trace)
     }
 }
 

@@ -1,11 +1,16 @@
-//! A machine to try kinfra on: a home, a project, and nothing of the real one.
+//! A machine to try kinfra on: a home, a project, programs, ports, and nothing of the real one.
+
+mod running;
+pub(crate) mod tools;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+pub(crate) use running::Running;
 use tempfile::TempDir;
 
 /// A small pool: two slots, one file, one port.
@@ -29,9 +34,14 @@ profile = "only"
 "conf.txt" = "conf.txt"
 "#;
 
-/// A home and a project directory, both empty at first.
+/// The variable by which kinfra is told which ports are in use.
+pub(crate) const PORTS: &str = "KINFRA_TEST_PORTS";
+
+/// A home and a project directory, both empty at first. Nothing listens there.
 pub(crate) struct Machine {
     dir: TempDir,
+    /// The ports in use, as the variable has them. `None`: those of the real machine.
+    ports: Option<&'static str>,
 }
 
 impl Machine {
@@ -47,10 +57,22 @@ impl Machine {
     }
 
     fn of(dir: std::io::Result<TempDir>) -> Self {
-        let machine = Self { dir: dir.expect("a temporary directory") };
-        fs::create_dir(machine.home()).expect("a home");
-        fs::create_dir(machine.project()).expect("a project");
+        let machine = Self { dir: dir.expect("a temporary directory"), ports: Some("") };
+        for dir in [machine.home(), machine.project(), machine.tools()] {
+            fs::create_dir(dir).expect("a directory");
+        }
+        tools::install(&machine.tools());
         machine
+    }
+
+    /// The same, where what listens on the real machine counts: for tests of who is found to listen.
+    pub(crate) fn with_real_ports(self) -> Self {
+        Self { ports: None, ..self }
+    }
+
+    /// The same, where something listens on these ports, separated by commas.
+    pub(crate) fn with_ports_in_use(self, ports: &'static str) -> Self {
+        Self { ports: Some(ports), ..self }
     }
 
     /// A machine whose project declares [`SMALL`].
@@ -67,6 +89,17 @@ impl Machine {
 
     pub(crate) fn project(&self) -> PathBuf {
         self.dir.path().join("project")
+    }
+
+    /// The directory that programs are found in.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.dir.path().join("tools")
+    }
+
+    /// Makes a program of the real machine known here, which must have it.
+    pub(crate) fn install(&self, name: &str) {
+        let path = tools::find(name).unwrap_or_else(|| panic!("this test needs {name}"));
+        tools::link(&path, &self.tools().join(name));
     }
 
     /// The path of a file: `~/…` in the home, anything else in the project.
@@ -128,16 +161,32 @@ impl Machine {
         self.spec(&spec.replace(from, to));
     }
 
-    /// A command that runs kinfra in the project, and sees nothing of the real environment but PATH.
+    /// A command that runs kinfra in the project, and sees nothing of the real environment.
     pub(crate) fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kinfra"));
+        let mut command = self.program(env!("CARGO_BIN_EXE_kinfra"));
+        command.args(arguments.split_whitespace());
         command
-            .args(arguments.split_whitespace())
-            .current_dir(self.project())
-            .stdin(Stdio::null())
-            .env_clear();
-        command.env("HOME", self.home()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    }
+
+    /// A command that runs one of the [`tools`] in the project, and sees nothing of the real environment.
+    pub(crate) fn program(&self, name: impl AsRef<OsStr>) -> Command {
+        let name = name.as_ref();
+        let program = if Path::new(name).is_absolute() { name.into() } else { self.tools().join(name) };
+        let mut command = Command::new(program);
+        command.current_dir(self.project()).stdin(Stdio::null()).env_clear();
+        command.env("HOME", self.home()).env("PATH", self.tools());
+        command.envs(self.ports.map(|ports| (PORTS, ports)));
         command
+    }
+
+    /// Runs git with arguments that have no spaces in them. What it printed.
+    pub(crate) fn git(&self, dir: impl AsRef<Path>, arguments: &str) -> String {
+        let mut git = self.program("git");
+        git.args(["-c", "user.name=me", "-c", "user.email=me@example.org"])
+            .args(arguments.split_whitespace());
+        let run = Run::of(git.current_dir(dir).env("GIT_CONFIG_NOSYSTEM", "1"));
+        assert_eq!(run.code, Some(0), "git {arguments}: {}", run.stderr);
+        run.stdout
     }
 
     /// Runs kinfra with arguments that have no spaces in them.
@@ -186,7 +235,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn of(command: &mut Command) -> Self {
-        Self::from(command.output().expect("kinfra starts"))
+        Running::piped(command).ends()
     }
 
     #[track_caller]

@@ -1,4 +1,4 @@
-//! Changing what is in a directory, always by its handle.
+//! Changing what is in a directory, by its handle.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -8,94 +8,16 @@ use camino::Utf8Path;
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::{Dir, Found, dir_flags};
+use super::dir::{Dir, Found, dir_flags};
 use crate::fault::Fault;
 use crate::file::FileMode;
 
-/// The mode of directories that kinfra makes: for their owner only.
-const PRIVATE_DIR: Mode = Mode::RWXU;
-
-/// Gives what kinfra makes the modes it asks for, whatever umask it was started with: one of 0777 would lock it out of
-/// its own files, and setting modes by name afterwards could reach through a link. Gives back the one it replaced.
-pub fn set_umask() -> Umask {
-    Umask(rustix::process::umask(Mode::RWXG | Mode::RWXO))
-}
-
-/// The umask that kinfra was started with.
-#[derive(Debug, Clone, Copy)]
-pub struct Umask(Mode);
-
-impl Umask {
-    /// Puts it back, for a program that takes kinfra's place.
-    pub fn restore(self) {
-        rustix::process::umask(self.0);
-    }
-}
-
-/// A private directory outside every pool, for other programs to read from. It is removed when it is dropped.
-#[derive(Debug)]
-pub struct Scratch {
-    dir: Dir,
-    above: Dir,
-    name: String,
-}
-
-impl Scratch {
-    /// Makes one where the system has its temporary files.
-    pub fn new() -> Result<Self> {
-        let path = std::env::temp_dir();
-        let path = Utf8Path::from_path(&path)
-            .with_context(|| format!("the path of `{}` is not UTF-8", path.display()))?;
-        let above = Dir::open(path).with_context(|| format!("could not open `{path}`"))?;
-        // Nobody else's directory: others may write there.
-        for count in 0..=u8::MAX {
-            let name = format!("kinfra-{}-{count}", std::process::id());
-            match rustix::fs::mkdirat(&above.handle, &name, PRIVATE_DIR) {
-                Ok(()) => {
-                    let Found::This(dir) = above.child(&name)? else { bail!("`{path}/{name}` vanished") };
-                    return Ok(Self { dir, above, name });
-                }
-                Err(Errno::EXIST) => {}
-                Err(errno) => return Err(errno).with_context(|| format!("could not make `{path}/{name}`")),
-            }
-        }
-        bail!("could not make a directory in `{path}`: remove those named `kinfra-…` there")
-    }
-
-    /// The directory.
-    pub fn dir(&self) -> &Dir {
-        &self.dir
-    }
-}
-
-/// Writes a file that the user names, durably and atomically, for its owner only. What is there is replaced.
-///
-/// # Errors
-/// What keeps it from being written; then what is there stays.
-pub fn replace_named(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
-    let (parent, name) = path.parent().zip(path.file_name()).context("it names no file")?;
-    let dir = Dir::open(parent).with_context(|| format!("could not open `{parent}`"))?;
-    let temporary = format!(".{name}.{}.tmp", std::process::id());
-    let written = dir.write_new(&temporary, bytes, FileMode::PRIVATE).and_then(|file| {
-        rustix::fs::fsync(&file).with_context(|| format!("could not sync `{}`", parent.join(&temporary)))?;
-        dir.rename_over(&temporary, &dir, name)
-    });
-    if let Err(error) = written {
-        let _ = dir.remove_file(&temporary);
-        return Err(error);
-    }
-    dir.sync()
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = self.dir.empty().and_then(|()| self.above.remove_if_empty(&self.name));
-    }
-}
+/// The mode of every directory that kinfra makes: for its owner only.
+pub(super) const PRIVATE_DIR: Mode = Mode::RWXU;
 
 impl Dir {
-    /// Opens the directory at an absolute path, making it and the directories above it if they are missing, so that a
-    /// power cut does not take their names from what is durable in them.
+    /// Opens the directory at an absolute path. Makes it and its parents if they are missing, durably: a
+    /// power cut cannot lose a new directory once files in it are durable.
     pub fn make(path: &Utf8Path) -> Result<Self> {
         let (above, below) = path
             .ancestors()
@@ -112,7 +34,10 @@ impl Dir {
         Ok(dir)
     }
 
-    /// Opens the directory at a relative path, making what is missing of it.
+    /// Opens the directory at a relative path. Makes each missing component.
+    ///
+    /// # Errors
+    /// [`Fault`] when something else has the name of a component.
     pub fn make_dir(&self, path: &Utf8Path) -> Result<Self> {
         let mut made = None;
         for name in path {
@@ -128,15 +53,16 @@ impl Dir {
                 Found::This(dir) => Some(dir),
                 Found::Nothing => bail!("`{child}` vanished while it was made"),
                 Found::Other(obstacle) => {
-                    let message = format!("`{child}` is {obstacle}, where a directory belongs: move it away");
-                    return Err(Fault::refused(message).into());
+                    let blocked =
+                        Fault::refused(format!("`{child}` is {obstacle}, where a directory belongs"));
+                    return Err(blocked.advise("move it away").into());
                 }
             };
         }
         made.map_or_else(|| self.duplicate(), Ok)
     }
 
-    /// Writes a file that must not exist yet. Its mode is set before its content.
+    /// Writes a file that must not exist yet. Sets its mode before its content.
     pub fn write_new(&self, name: &str, bytes: &[u8], mode: FileMode) -> Result<File> {
         let write = || -> io::Result<File> {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -151,8 +77,9 @@ impl Dir {
         write().with_context(|| format!("could not write `{}`", self.path.join(name)))
     }
 
-    /// [`Dir::write_new`] for a file that can be made again if a power cut takes it: it is then there as it was written, or
-    /// empty, or not at all. What a page holds is written as a whole or not, and what is longer is synced.
+    /// Writes a new file as [`Dir::write_new`] does, for a file that kinfra can make again after a power cut.
+    /// The file is then complete, empty or missing, never partial: the system writes a page as a whole, and a
+    /// longer file is synced.
     pub fn write_small(&self, name: &str, bytes: &[u8], mode: FileMode) -> Result<()> {
         const PAGE: usize = 4096;
         let file = self.write_new(name, bytes, mode)?;
@@ -162,7 +89,21 @@ impl Dir {
         Ok(())
     }
 
-    /// Moves a file or directory to a name where nothing may be. Says whether something was there.
+    /// Replaces a file atomically by a private one with these bytes, or makes it. Writes them to `temporary`
+    /// first. Does not sync the directory.
+    pub fn replace_file(&self, name: &str, bytes: &[u8], temporary: &str) -> Result<()> {
+        let replaced = self.write_new(temporary, bytes, FileMode::PRIVATE).and_then(|file| {
+            rustix::fs::fsync(&file)
+                .with_context(|| format!("could not sync `{}`", self.path.join(temporary)))?;
+            self.rename_over(temporary, self, name)
+        });
+        if replaced.is_err() {
+            let _ = self.remove_file(temporary);
+        }
+        replaced
+    }
+
+    /// Moves a file or directory to a new name. Returns `false`, and moves nothing, if the name is taken.
     pub fn rename_new(&self, from: &str, to: &Self, name: &str) -> Result<bool> {
         let renamed = rustix::fs::renameat_with(&self.handle, from, &to.handle, name, RenameFlags::NOREPLACE);
         let renamed = match renamed {
@@ -176,8 +117,8 @@ impl Dir {
         }
     }
 
-    /// [`Dir::rename_new`] for file systems that cannot rename without replacing: a hard link never replaces, and a
-    /// directory replaces at most an empty one.
+    /// [`Dir::rename_new`] for a file system without `RENAME_NOREPLACE`. Making a hard link never replaces a
+    /// file, and renaming a directory replaces at most an empty directory.
     fn move_new(&self, from: &str, to: &Self, name: &str) -> rustix::io::Result<()> {
         let stat = rustix::fs::statat(&self.handle, from, AtFlags::SYMLINK_NOFOLLOW)?;
         if FileType::from_raw_mode(stat.st_mode).is_dir() {
@@ -187,7 +128,7 @@ impl Dir {
         rustix::fs::unlinkat(&self.handle, from, AtFlags::empty())
     }
 
-    /// Two names change places at once. Says whether the file system could.
+    /// Exchanges two files or directories atomically. Returns `false` if the file system cannot.
     pub fn exchange(&self, one: &str, to: &Self, other: &str) -> Result<bool> {
         match rustix::fs::renameat_with(&self.handle, one, &to.handle, other, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(true),
@@ -196,20 +137,20 @@ impl Dir {
         }
     }
 
-    /// Moves a file to a name, replacing a file that is there.
+    /// Moves a file to a name. Replaces a file that has it.
     pub fn rename_over(&self, from: &str, to: &Self, name: &str) -> Result<()> {
         rustix::fs::renameat(&self.handle, from, &to.handle, name)
             .with_context(|| format!("could not replace `{}`", to.path.join(name)))?;
-        // Between two hard links of one file a rename does nothing and leaves the source.
+        // If both names are hard links to one file, the rename succeeds and leaves the source in place.
         self.remove_file(from)
     }
 
-    /// Gives a file a second name. Says whether the file system could.
+    /// Gives a file a second name. Returns `false` if that fails.
     pub fn link(&self, from: &str, to: &Self, name: &str) -> bool {
         rustix::fs::linkat(&self.handle, from, &to.handle, name, AtFlags::empty()).is_ok()
     }
 
-    /// Removes a directory if it is empty. Says whether it is gone.
+    /// Removes a directory if it is empty. Returns whether it is gone.
     pub fn remove_if_empty(&self, name: &str) -> Result<bool> {
         match rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(true),
@@ -218,7 +159,7 @@ impl Dir {
         }
     }
 
-    /// Gives a regular file in the directory other permissions, durably.
+    /// Sets the permissions of a regular file, durably.
     pub fn set_mode(&self, name: &str, mode: FileMode) -> Result<()> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, Mode::empty()))?;
@@ -235,7 +176,7 @@ impl Dir {
         }
     }
 
-    /// Removes everything in the directory, itself not. Links are removed, not followed.
+    /// Removes everything in the directory. Removes links, does not follow them.
     pub fn empty(&self) -> Result<()> {
         for name in self.names()? {
             let path = self.path.join(&*name.to_string_lossy());
@@ -254,32 +195,33 @@ impl Dir {
             match removed {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => {
-                    return Err(errno)
-                        .with_context(|| format!("could not remove `{path}`: remove it by hand"));
+                    return Err(errno).with_context(|| {
+                        Fault::failed(format!("could not remove `{path}`")).advise("remove it by hand")
+                    });
                 }
             }
         }
         Ok(())
     }
 
-    /// Opens a file in the directory for reading and writing, making it if it is missing.
+    /// Opens a file in the directory for reading and writing. Makes it if it is missing.
     ///
     /// # Errors
-    /// [`Fault`] when it is no regular file.
+    /// [`Fault`] when it is not a regular file.
     pub fn open_or_make(&self, name: &str) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let private = Mode::RUSR | Mode::WUSR;
         let file = self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, private))?;
-        // One that was there already keeps its mode when it is opened.
-        let closed = rustix::fs::fstat(&file).and_then(|stat| {
+        // Opening a file that was there does not change its mode.
+        let made_private = rustix::fs::fstat(&file).and_then(|stat| {
             let mode = Mode::from_raw_mode(stat.st_mode);
             if mode.intersects(Mode::RWXG | Mode::RWXO) { rustix::fs::fchmod(&file, private) } else { Ok(()) }
         });
-        closed.with_context(|| format!("could not set the mode of `{}`", self.path.join(name)))?;
+        made_private.with_context(|| format!("could not set the mode of `{}`", self.path.join(name)))?;
         Ok(file)
     }
 
-    /// Adds lines to the end of a file that is not kinfra's, making it if it is missing.
+    /// Adds lines to the end of a file that is not kinfra's own. Makes it, with mode 0644, if it is missing.
     pub fn append(&self, name: &str, lines: &str) -> Result<()> {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let opened = rustix::fs::openat(&self.handle, name, flags, Mode::from_raw_mode(0o644));
@@ -293,7 +235,7 @@ impl Dir {
         rustix::fs::accessat(&self.handle, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty()).is_ok()
     }
 
-    /// Makes what the directory lists durable.
+    /// Makes the names in the directory durable.
     pub fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.handle).with_context(|| format!("could not sync `{}`", self.path))
     }
@@ -310,7 +252,8 @@ impl Dir {
             .with_context(|| format!("could not sync `{}`", self.path.join(path)))
     }
 
-    /// Makes everything on the directory's file system durable. Says whether the system can.
+    /// Makes everything on the directory's file system durable. Returns `false` if the system has no call for
+    /// that.
     pub fn sync_file_system(&self) -> Result<bool> {
         #[cfg(target_os = "linux")]
         {

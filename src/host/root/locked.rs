@@ -3,12 +3,12 @@
 use anyhow::{Context as _, Error, Result, anyhow};
 use camino::Utf8Path;
 
-use super::{BACKUP, LOCK, REGISTRY, REGISTRY_LIMIT, RegistryText, Root};
+use super::open::{BACKUP, LOCK, REGISTRY, REGISTRY_LIMIT, RegistryText, Root, TEMPORARY};
 use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::file::FileMode;
 use crate::host::fs::{self, Dir, Found};
-use crate::host::lock::Lock;
+use crate::host::lock::{Lock, LockPolicy};
 use crate::host::staging::Staging;
 
 /// What the second name of a staged registry begins with; the hash of the text that it replaces follows.
@@ -17,9 +17,9 @@ const REPLACES: &str = "replaces-";
 /// A root whose lock is held: the right to write.
 #[derive(Debug)]
 pub struct LockedRoot {
-    pub(super) root: Root,
-    pub(super) lock: Lock,
-    pub(super) temporary: Dir,
+    root: Root,
+    lock: Lock,
+    temporary: Dir,
 }
 
 /// What a run left in the temporary directory.
@@ -37,6 +37,21 @@ impl Drop for LockedRoot {
         if matches!(self.left(), Ok(Left::Temps)) {
             let _ = self.temporary.empty();
         }
+    }
+}
+
+impl Root {
+    /// Takes the lock.
+    ///
+    /// # Errors
+    /// [`Fault`] when somebody else holds it.
+    pub fn lock(self, policy: &LockPolicy<'_>) -> Result<LockedRoot> {
+        let lock = Lock::acquire(&self.dir, policy)?;
+        let temporary = self.dir.make_dir(Utf8Path::new(TEMPORARY))?;
+        self.check_backup()?;
+        let locked = LockedRoot { root: self, lock, temporary };
+        locked.sweep()?;
+        Ok(locked)
     }
 }
 
@@ -148,7 +163,7 @@ impl LockedRoot {
     }
 
     /// Completes or takes back a save that was cut short, and removes everything that was on its way.
-    pub(super) fn sweep(&self) -> Result<()> {
+    fn sweep(&self) -> Result<()> {
         match self.left()? {
             Left::Nothing => return Ok(()),
             Left::Temps => {}

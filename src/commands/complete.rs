@@ -1,0 +1,45 @@
+//! The answer to a shell that asks, at each press of Tab, what could come next.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::Result;
+use clap::{Command, CommandFactory as _};
+use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate};
+
+use super::candidates::{profiles, slots};
+use crate::cli::Cli;
+
+/// The variable in which a shell that asks names itself.
+pub(super) const VARIABLE: &str = "KINFRA_COMPLETE";
+
+/// The command that a shell completes, and asks.
+pub(super) const NAME: &str = "kinfra";
+
+/// Answers a shell's question. `false` if this run is none; that costs a look at one variable.
+///
+/// # Errors
+/// What clap says of the question.
+pub fn answer(arguments: impl IntoIterator<Item = OsString>) -> clap::error::Result<bool> {
+    CompleteEnv::with_factory(command)
+        .var(VARIABLE)
+        .bin(NAME)
+        .completer(NAME)
+        .try_complete(arguments, Some(Path::new(".")))
+}
+
+/// The command line, with the candidates for its slots and profiles.
+fn command() -> Command {
+    let with = |argument: &'static str, values: fn() -> Result<Vec<CompletionCandidate>>| {
+        // An error in the middle of a command line helps nobody: there are no candidates then.
+        let values = move || values().unwrap_or_default();
+        move |verb: Command| verb.mut_arg(argument, |arg| arg.add(ArgValueCandidates::new(values)))
+    };
+    let lists = |verb: Command| with("exclude", slots)(with("only", slots)(verb));
+    let chosen = |verb: Command| with("profile", profiles)(with("slot", slots)(verb));
+    Cli::command()
+        .mut_subcommand("plan", lists)
+        .mut_subcommand("apply", lists)
+        .mut_subcommand("claim", chosen)
+        .mut_subcommand("release", with("slot", slots))
+}

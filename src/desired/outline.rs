@@ -1,0 +1,53 @@
+//! A pool as it should be, with the hashes of its files in place of their texts. Plans show it, and saved
+//! plans hold it.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::file::{FileMode, RelPath};
+use crate::identifier::{PortName, ProfileName};
+use crate::port::Port;
+use crate::slot::{SlotId, Workers};
+
+/// A pool as it should be, without the texts of its files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outline {
+    /// Its name.
+    pub name: String,
+    /// Its directory, absolute.
+    pub root: Utf8PathBuf,
+    /// Its slots.
+    pub slots: BTreeMap<SlotId, SlotOutline>,
+}
+
+/// A slot as it should be, without the texts of its files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotOutline {
+    /// The name of its size class.
+    pub profile: ProfileName,
+    /// How many workers of each kind it runs.
+    pub workers: Workers,
+    /// Its ports, in the order of the spec.
+    pub ports: Vec<(PortName, Port)>,
+    /// Its files.
+    pub files: BTreeMap<RelPath, FileOutline>,
+}
+
+/// A file as it should be, without its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileOutline {
+    /// The hash of its text.
+    pub sha256: Digest,
+    /// Its permissions.
+    pub mode: FileMode,
+}
+
+impl Outline {
+    /// The directory of a slot, absolute.
+    pub fn dir(&self, slot: SlotId) -> Utf8PathBuf {
+        self.root.join(slot.directory())
+    }
+}

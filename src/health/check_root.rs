@@ -1,0 +1,116 @@
+//! The root itself: its file system, registry, backup, lock and temporary files.
+
+use camino::Utf8Path;
+
+use super::finding::{Findings, Severity};
+use super::permissions::{check_mode, way_out};
+use crate::desired::Pool;
+use crate::file::Obstacle;
+use crate::host::fs::Found;
+use crate::host::root::{BACKUP, LOCK, REGISTRY, Root, TEMPORARY};
+use crate::observe::{ImportState, observe};
+use crate::registry::Registry;
+
+/// The most that a registry's backup may be, in bytes.
+const BACKUP_LIMIT: u64 = 64 << 20;
+
+/// Whether locks hold on the root's file system, and who may open it.
+pub(super) fn check_root(root: &Root, findings: &mut Findings) {
+    let path = root.path();
+    match root.dir().network_file_system() {
+        Ok(None) => findings.fine("root", format!("`{path}`")),
+        Ok(Some(kind)) => {
+            let advice = "locks may not hold there: move the pool to a local file system";
+            findings.warning("root", format!("`{path}` is on a network file system ({kind})"), advice);
+        }
+        Err(error) => findings.failure(Severity::Error, "root", &error),
+    }
+    check_mode(root.dir(), ".", findings);
+}
+
+/// Reads the registry; `None` if that cannot be done.
+pub(super) fn check_registry(root: Option<&Root>, pool: &Pool, findings: &mut Findings) -> Option<Registry> {
+    let observed = match observe(root, pool) {
+        Ok(observed) => observed,
+        Err(error) => {
+            findings.failure(Severity::Error, "registry", &error);
+            return None;
+        }
+    };
+    let path = pool.root.join(REGISTRY);
+    match (&observed.registry_text, &observed.import) {
+        (Some(_), _) => {
+            findings.fine("registry", format!("`{path}` has {} slot(s)", observed.registry.slots.len()));
+        }
+        (None, Some(ImportState::Pending { path, .. })) => {
+            findings.fine("registry", format!("not there yet: `kinfra apply` imports `{path}`"));
+        }
+        (None, _) => findings.fine("registry", format!("`{path}` is not there yet: `kinfra apply` makes it")),
+    }
+    if let Some(ImportState::Changed(path)) = &observed.import {
+        let advice = "kinfra no longer reads it: stop using the old tool, or take `import` out of slots.toml";
+        findings.warning("import", format!("`{path}` changed after it was imported"), advice);
+    }
+    if let Some(root) = root {
+        check_mode(root.dir(), REGISTRY, findings);
+    }
+    Some(observed.registry)
+}
+
+pub(super) fn check_backup(root: &Root, findings: &mut Findings) {
+    let path = root.path().join(BACKUP);
+    check_mode(root.dir(), BACKUP, findings);
+    let wrong = match root.dir().read(Utf8Path::new(BACKUP), BACKUP_LIMIT) {
+        Ok(Found::This(content)) => match Registry::parse(&String::from_utf8_lossy(&content.bytes)) {
+            Ok(_) => return findings.fine("backup", format!("`{path}`")),
+            Err(corrupt) => format!("`{path}` is corrupt: {corrupt}"),
+        },
+        Ok(Found::Nothing) => {
+            return findings.fine("backup", format!("`{path}` is not there: the next save makes it"));
+        }
+        Ok(Found::Other(Obstacle::Forbidden)) => format!("`{path}` is not readable"),
+        Ok(Found::Other(obstacle)) => {
+            let found = format!("`{path}` is {obstacle}");
+            return findings.error("backup", found, "move it away: nothing can be saved");
+        }
+        Err(error) => format!("{error:#}"),
+    };
+    findings.warning("backup", wrong, "the next save replaces it");
+}
+
+/// Says whether the lock is held.
+pub(super) fn check_lock(root: &Root, findings: &mut Findings) -> bool {
+    let path = root.path().join(LOCK);
+    let holder = root.lock_holder();
+    match &holder {
+        Ok(None) => findings.fine("lock", format!("`{path}` is free")),
+        Ok(Some(holder)) => findings.warning("lock", format!("`{path}` is held by {holder}"), "wait for it"),
+        Err(error) => findings.failure(Severity::Error, "lock", error),
+    }
+    check_mode(root.dir(), LOCK, findings);
+    holder.is_ok_and(|holder| holder.is_some())
+}
+
+pub(super) fn check_temporary_files(root: &Root, findings: &mut Findings) {
+    let path = root.path().join(TEMPORARY);
+    match root.dir().dir(Utf8Path::new(TEMPORARY)) {
+        Ok(Found::This(dir)) => match dir.names() {
+            Ok(names) if names.is_empty() => findings.fine("temporary files", "none"),
+            Ok(names) => {
+                let found = format!("{} left in `{path}` by a run that was stopped", names.len());
+                findings.warning(
+                    "temporary files",
+                    found,
+                    "the next `kinfra apply` that writes removes them",
+                );
+            }
+            Err(error) => findings.failure(Severity::Warning, "temporary files", &error),
+        },
+        Ok(Found::Nothing) => findings.fine("temporary files", "none"),
+        Ok(Found::Other(obstacle)) => {
+            let advice = way_out(obstacle, "move it away");
+            findings.error("temporary files", format!("`{path}` is {obstacle}"), advice);
+        }
+        Err(error) => findings.failure(Severity::Error, "temporary files", &error),
+    }
+}

@@ -1,0 +1,120 @@
+//! Files and directories by the paths that users give. Links are followed.
+
+use std::fs::File;
+use std::io;
+
+use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::dir::{Dir, obstacle_to_file, read_up_to};
+use crate::time::Time;
+
+/// The path without links, `.` and `..`.
+///
+/// # Errors
+/// The system's error, or that the result is not UTF-8.
+pub fn canonical(path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    path.canonicalize_utf8()
+}
+
+/// Reads a file. `None` if nothing is at the path.
+///
+/// # Errors
+/// When it is larger than `limit` bytes, is not a regular file, or cannot be read.
+pub fn read_named(path: &Utf8Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let handle = match rustix::fs::open(path.as_std_path(), flags, Mode::empty()) {
+        Ok(handle) => handle,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
+    };
+    let stat = rustix::fs::fstat(&handle)?;
+    if let Some(obstacle) = obstacle_to_file(&stat) {
+        return Err(io::Error::other(format!("it is {obstacle}")));
+    }
+    read_up_to(File::from(handle), stat.st_size, limit).map(Some)
+}
+
+/// Writes a file for its owner only, durably and atomically. Replaces what is there.
+///
+/// # Errors
+/// When it cannot be written. The old file is then still in place.
+pub fn replace_named(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
+    let (parent, name) = path.parent().zip(path.file_name()).context("it names no file")?;
+    let dir = Dir::open(parent).with_context(|| format!("could not open `{parent}`"))?;
+    dir.replace_file(name, bytes, &format!(".{name}.{}.tmp", std::process::id()))?;
+    dir.sync()
+}
+
+/// Whether a directory is at the path. `false` also if the system cannot tell.
+pub fn is_directory(path: &Utf8Path) -> bool {
+    stat(path).is_ok_and(is_dir)
+}
+
+/// Whether a directory is at the path, or the system cannot tell.
+pub fn may_be_directory(path: &Utf8Path) -> bool {
+    stat(path).map_or(true, is_dir)
+}
+
+fn is_dir(stat: Option<Stat>) -> bool {
+    stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
+}
+
+/// Whether a symbolic link is at the path.
+pub fn is_link(path: &Utf8Path) -> bool {
+    let stat = rustix::fs::lstat(path.as_std_path());
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_symlink())
+}
+
+/// Whether anything is at the path.
+///
+/// # Errors
+/// When the system cannot tell.
+pub fn exists(path: &Utf8Path) -> io::Result<bool> {
+    stat(path).map(|stat| stat.is_some())
+}
+
+/// The time of the last change to a file's content. `None` if nothing is at the path.
+///
+/// # Errors
+/// When the system cannot tell.
+pub fn modified(path: &Utf8Path) -> io::Result<Option<Time>> {
+    let micros = |stat: Stat| {
+        let nanoseconds = i64::try_from(stat.st_mtime_nsec).unwrap_or_default();
+        stat.st_mtime.saturating_mul(1_000_000).saturating_add(nanoseconds / 1_000)
+    };
+    Ok(stat(path)?.map(|stat| Time::from_unix_micros(micros(stat))))
+}
+
+/// The mount point of the file system that holds a directory.
+///
+/// # Errors
+/// When the system cannot tell.
+pub fn mount_of(directory: &Utf8Path) -> io::Result<&Utf8Path> {
+    let mut mount = directory;
+    while !is_mount(mount)? {
+        mount = mount.parent().unwrap_or(mount);
+    }
+    Ok(mount)
+}
+
+/// Whether the path is a mount point.
+///
+/// # Errors
+/// When the system cannot tell.
+pub fn is_mount(path: &Utf8Path) -> io::Result<bool> {
+    let Some(above) = path.parent() else { return Ok(true) };
+    let (own, above) = (stat(path)?, stat(above)?);
+    Ok(own.zip(above).is_some_and(|(own, above)| own.st_dev != above.st_dev))
+}
+
+/// What is at the path. `None` if nothing is, or no file can have this path.
+fn stat(path: &Utf8Path) -> io::Result<Option<Stat>> {
+    match rustix::fs::stat(path.as_std_path()) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::INVAL) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}

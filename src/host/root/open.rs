@@ -1,0 +1,191 @@
+//! A pool's root for reading. It takes no lock and writes nothing.
+
+use std::io;
+
+use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::fault::Fault;
+use crate::file::Obstacle;
+use crate::host::fs::{self, Dir, Found, Stamp};
+use crate::host::lock::{self, Lock};
+use crate::slot::SlotId;
+
+/// The registry's name in the root.
+pub const REGISTRY: &str = "registry.json";
+/// The name of the registry's backup: a copy of it as last saved.
+pub const BACKUP: &str = "registry.json.bak";
+/// The lock's name in the root.
+pub const LOCK: &str = lock::NAME;
+/// Where everything in the root is written before it is moved into place.
+pub const TEMPORARY: &str = ".tmp";
+/// The most that a registry may be, in bytes.
+pub(super) const REGISTRY_LIMIT: u64 = 64 << 20;
+
+/// The registry as it was read, and what tells whether another program has saved it since.
+#[derive(Debug, Clone)]
+pub struct RegistryText {
+    /// Its text.
+    pub text: String,
+    pub(super) stamp: Option<Stamp>,
+}
+
+/// A pool's root that exists.
+#[derive(Debug)]
+pub struct Root {
+    pub(super) dir: Dir,
+}
+
+/// The registry, or what it depends on, cannot be trusted.
+pub fn unreadable(what: &str) -> Fault {
+    Fault::unreadable(what).unchanged().advise("`kinfra doctor --repair` shows what can be restored")
+}
+
+impl Root {
+    /// Opens a root; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is no directory.
+    pub fn open(path: &Utf8Path) -> Result<Option<Self>> {
+        match Dir::open(path) {
+            Ok(dir) => Ok(Some(Self { dir })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                Err(Fault::refused(format!("root `{path}` is a file, not a directory")).into())
+            }
+            Err(error) => Err(error).with_context(|| format!("could not open root `{path}`")),
+        }
+    }
+
+    /// Opens a root, making it and the directories above it if they are missing.
+    pub fn make(path: &Utf8Path) -> Result<Self> {
+        if let Some(root) = Self::open(path)? {
+            return Ok(root);
+        }
+        Ok(Self { dir: Dir::make(path)? })
+    }
+
+    /// The registry as it is now; `None` if this root never had one.
+    ///
+    /// # Errors
+    /// As [`Root::registry`].
+    pub fn read_registry(&self) -> Result<Option<RegistryText>> {
+        let text = self.registry()?;
+        Ok(text.map(|text| RegistryText { text, stamp: self.dir.stamp(REGISTRY) }))
+    }
+
+    /// The text of the registry; `None` if this root never had one.
+    ///
+    /// # Errors
+    /// [`Fault`] when it vanished, is no regular file, is too large or is not text.
+    pub fn registry(&self) -> Result<Option<String>> {
+        let text = self.state(REGISTRY)?;
+        if text.is_some() || !self.dir.has(BACKUP)? {
+            return Ok(text);
+        }
+        // Between the two looks the first save may have come, which makes the registry before its backup.
+        let text = self.state(REGISTRY)?;
+        if text.is_none() {
+            let (path, backup) = (self.registry_path(), self.path().join(BACKUP));
+            return Err(unreadable(&format!("`{path}` vanished, but `{backup}` is there")).into());
+        }
+        Ok(text)
+    }
+
+    /// The text of the registry's backup, if there is one.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is no regular file, is too large or is not text.
+    pub fn backup(&self) -> Result<Option<String>> {
+        self.state(BACKUP)
+    }
+
+    fn state(&self, name: &str) -> Result<Option<String>> {
+        let path = self.path().join(name);
+        match self.dir.read(Utf8Path::new(name), REGISTRY_LIMIT) {
+            Ok(Found::This(content)) => match String::from_utf8(content.bytes) {
+                Ok(text) => Ok(Some(text)),
+                Err(error) => {
+                    Err(unreadable(&format!("`{path}` is not text: {}", error.utf8_error())).into())
+                }
+            },
+            Ok(Found::Nothing) => Ok(None),
+            // Nothing is wrong with it that could be repaired.
+            Ok(Found::Other(Obstacle::Forbidden)) => {
+                let message =
+                    format!("`{path}` is not readable: allow its owner, and only its owner, to read it");
+                Err(Fault::unreadable(message).into())
+            }
+            Ok(Found::Other(obstacle)) => Err(unreadable(&format!("`{path}` is {obstacle}")).into()),
+            Err(error) if fs::is_system_error(&error) => Err(error),
+            Err(error) => Err(unreadable(&format!("{error:#}")).into()),
+        }
+    }
+
+    /// Refuses a backup that is no regular file: the next save would replace it.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is none.
+    pub fn check_backup(&self) -> Result<()> {
+        match self.dir.obstacle(BACKUP)? {
+            None | Some(Obstacle::File) => Ok(()),
+            Some(obstacle) => {
+                let path = self.path().join(BACKUP);
+                let message = format!("`{path}` is {obstacle}: move it away while no kinfra runs");
+                Err(Fault::unreadable(message).into())
+            }
+        }
+    }
+
+    /// Whether a run that was cut short left something to put in order: temps, or a registry without its backup.
+    pub fn is_untidy(&self) -> Result<bool> {
+        if let Found::This(temporary) = self.dir.dir(Utf8Path::new(TEMPORARY))?
+            && !temporary.names()?.is_empty()
+        {
+            return Ok(true);
+        }
+        Ok(self.dir.has(REGISTRY)? && !self.dir.has(BACKUP)?)
+    }
+
+    /// What can be read of a registry that cannot be trusted; empty when nothing can.
+    pub fn broken_registry(&self) -> String {
+        self.legible(REGISTRY)
+    }
+
+    pub(super) fn legible(&self, name: &str) -> String {
+        match self.dir.read(Utf8Path::new(name), REGISTRY_LIMIT) {
+            Ok(Found::This(content)) => String::from_utf8_lossy(&content.bytes).into_owned(),
+            Ok(Found::Nothing | Found::Other(_)) | Err(_) => String::new(),
+        }
+    }
+
+    /// Who holds the lock, if somebody does.
+    pub fn lock_holder(&self) -> Result<Option<String>> {
+        Lock::holder(&self.dir)
+    }
+
+    /// The root's directory, for looking at.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// Where the root is, for messages.
+    pub fn path(&self) -> &Utf8Path {
+        self.dir.path()
+    }
+
+    /// Where the registry is, for messages.
+    pub fn registry_path(&self) -> Utf8PathBuf {
+        self.dir.path().join(REGISTRY)
+    }
+
+    /// The slots that have something in the root under the name of their directory.
+    pub fn slots(&self) -> Result<Vec<SlotId>> {
+        Ok(self.dir.names()?.iter().filter_map(|name| SlotId::of_directory(name.to_str()?)).collect())
+    }
+
+    /// The directory of a slot.
+    pub fn slot(&self, slot: SlotId) -> Result<Found<Dir>> {
+        self.dir.dir(Utf8Path::new(&slot.directory()))
+    }
+}

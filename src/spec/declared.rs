@@ -1,0 +1,100 @@
+//! What a `slots.toml` declares.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use toml::Spanned;
+
+use super::invalid::Invalid;
+use crate::file::{FileMode, RelPath};
+use crate::identifier::PortName;
+use crate::port::PortFormula;
+use crate::slot::{Profile, SlotId};
+
+/// The declared pool.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// The pool's name, used in labels and Compose project names.
+    pub name: String,
+    /// The directory of the pool, as written.
+    pub root: DeclaredPath,
+    /// The prefix of the variables that kinfra sets for a slot.
+    pub env_prefix: String,
+    /// An old tool's registry to take over, once.
+    pub import: Option<DeclaredPath>,
+    /// The port formulas in the order of the file, proven not to collide. The first is the primary port.
+    pub ports: Vec<(PortName, PortFormula)>,
+    /// The profiles in the order of the file, smallest first.
+    pub profiles: Vec<Rc<Profile>>,
+    /// The slots, each with its profile.
+    pub slots: BTreeMap<SlotId, Rc<Profile>>,
+    /// The files of a slot directory.
+    pub files: Vec<FileSpec>,
+    /// The files that a claim adds to the slot directory.
+    pub claim: Vec<FileSpec>,
+    /// The variables of `[env]`, in the order of the file.
+    pub env: Vec<VariableSpec>,
+}
+
+/// A file of a slot directory and its template.
+#[derive(Debug, Clone)]
+pub struct FileSpec {
+    /// Its path, relative to the slot directory.
+    pub path: Spanned<RelPath>,
+    /// Its template, relative to `templates/`.
+    pub template: Spanned<RelPath>,
+    /// Its permissions.
+    pub mode: FileMode,
+}
+
+/// A variable from `[env]`.
+#[derive(Debug, Clone)]
+pub struct VariableSpec {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Its value, a template.
+    pub value: Spanned<String>,
+    /// Whether its value must never be shown.
+    pub sensitive: bool,
+}
+
+/// A path as the spec writes it: absolute or `~/…`, without `..`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredPath(String);
+
+impl DeclaredPath {
+    /// Refuses a path whose meaning depends on the current directory, and one with nothing below `~/` or `/`.
+    pub(super) fn new(path: &str) -> Result<Self, Invalid> {
+        let shown = path.escape_debug();
+        let below = path.strip_prefix("~/").or_else(|| path.strip_prefix('/'));
+        let Some(below) = below else {
+            return Err(format!("`{shown}` must be absolute or start with `~/`").into());
+        };
+        if path.chars().any(char::is_control) {
+            return Err(format!("`{shown}` has a control character").into());
+        }
+        let mut components = Utf8Path::new(below).components().peekable();
+        if components.peek().is_none() {
+            let whole = if path.starts_with('~') { "your home directory" } else { "the whole file system" };
+            return Err(Invalid::new(format!("`{shown}` is {whole}"), "name a directory below it"));
+        }
+        if components.any(|component| component == Utf8Component::ParentDir) {
+            return Err(format!("`{shown}` must not contain `..`").into());
+        }
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The absolute path. `None` if the path starts with `~/` and `home` is `None`.
+    pub fn resolve(&self, home: Option<&Utf8Path>) -> Option<Utf8PathBuf> {
+        match self.0.strip_prefix("~/") {
+            Some(below) => home.map(|home| home.join(below)),
+            None => Some(Utf8PathBuf::from(&self.0)),
+        }
+    }
+
+    /// The path as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,77 @@
+//! `[env]`: further variables of a slot.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::declared::VariableSpec;
+use super::invalid::Invalid;
+use super::keys::{Keys, user_key};
+use super::mistake::Mistake;
+use super::value::{flag, text};
+use crate::identifier::PortName;
+use crate::names::{COMPOSE_PROJECT_NAME, SLOT_ID, port_variable, workers_variable};
+use crate::slot::Profile;
+
+pub(super) fn read(keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<VariableSpec>> {
+    let read = keys.entries().map(|(name, value)| {
+        let span = name.span();
+        let name = user_key(&name, variable_name, mistakes);
+        let (value, sensitive) = if let DeValue::Table(_) = value.get_ref() {
+            let mut keys = Keys::of(value, "a variable", mistakes)?;
+            let inner = keys.require("value");
+            let sensitive = match keys.get("sensitive") {
+                None => Some(false),
+                Some(value) => flag(value, "`sensitive`", mistakes),
+            };
+            keys.finish(mistakes);
+            (inner?, sensitive?)
+        } else {
+            (value, false)
+        };
+        let text = text(value, "the value of a variable", mistakes, |text| Ok::<_, String>(text.to_owned()))?;
+        let value = Spanned::new(value.span(), text);
+        Some(VariableSpec { name: Spanned::new(span, name?), value, sensitive })
+    });
+    read.collect::<Vec<_>>().into_iter().collect()
+}
+
+fn variable_name(name: &str) -> Result<String, Invalid> {
+    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    if starts_well && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Ok(name.to_owned());
+    }
+    let message = format!("`{}` is not a valid variable name", name.escape_debug());
+    Err(Invalid::new(message, "use letters, digits and `_`, and start with a letter or `_`"))
+}
+
+/// The variables that kinfra sets itself, each with what it is for.
+pub(super) fn reserved<'a>(
+    prefix: &str,
+    ports: impl Iterator<Item = &'a PortName>,
+    profiles: &[Rc<Profile>],
+) -> BTreeMap<String, String> {
+    let fixed = [SLOT_ID, COMPOSE_PROJECT_NAME].map(|name| (name.to_owned(), "for every slot".to_owned()));
+    let ports = ports.map(|name| (port_variable(prefix, name.as_str()), format!("for port `{name}`")));
+    let workers = profiles
+        .iter()
+        .flat_map(|profile| profile.workers.keys())
+        .map(|kind| (workers_variable(prefix, kind.as_str()), format!("for workers `{kind}`")));
+    fixed.into_iter().chain(ports).chain(workers).collect()
+}
+
+pub(super) fn refuse_reserved(
+    env: &[VariableSpec],
+    reserved: &BTreeMap<String, String>,
+    mistakes: &mut Vec<Mistake>,
+) {
+    for variable in env {
+        let name = variable.name.get_ref();
+        if let Some(purpose) = reserved.get(name) {
+            let message = format!("kinfra sets `{name}` itself, {purpose}");
+            mistakes.push(Mistake::new(variable.name.span(), message).help("choose another name".to_owned()));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `[files]` and `[claim]`: the files of a slot directory and their templates.
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::declared::FileSpec;
+use super::keys::{Keys, user_key};
+use super::mistake::Mistake;
+use super::value::text;
+use crate::file::{FileMode, RelPath};
+
+pub(super) fn read(keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<FileSpec>> {
+    let read = keys.entries().map(|(path, value)| {
+        let span = path.span();
+        let path = user_key(&path, RelPath::new, mistakes);
+        let (template, mode) = if let DeValue::Table(_) = value.get_ref() {
+            let mut keys = Keys::of(value, "a file", mistakes)?;
+            let template = keys.require("template");
+            let mode = match keys.get("mode") {
+                None => Some(FileMode::PRIVATE),
+                Some(value) => text(value, "`mode`", mistakes, FileMode::parse),
+            };
+            keys.finish(mistakes);
+            (template?, mode?)
+        } else {
+            (value, FileMode::PRIVATE)
+        };
+        let read_template = text(template, "a template", mistakes, RelPath::new)?;
+        let template = Spanned::new(template.span(), read_template);
+        Some(FileSpec { path: Spanned::new(span, path?), template, mode })
+    });
+    read.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// Refuses a path that is declared twice, and a file where another file needs a directory.
+pub(super) fn refuse_clashes<'a>(files: impl Iterator<Item = &'a FileSpec>, mistakes: &mut Vec<Mistake>) {
+    let mut sorted: Vec<&Spanned<RelPath>> = files.map(|file| &file.path).collect();
+    sorted.sort_by_key(|path| path.span().start);
+    for (index, path) in sorted.iter().enumerate() {
+        let clash = sorted.iter().take(index).find(|earlier| {
+            let (path, earlier) = (path.get_ref().as_path(), earlier.get_ref().as_path());
+            path.starts_with(earlier) || earlier.starts_with(path)
+        });
+        if let Some(earlier) = clash {
+            let message = if path.get_ref() == earlier.get_ref() {
+                format!("file `{}` is declared twice", path.get_ref())
+            } else {
+                format!("`{}` and `{}` cannot both be files", earlier.get_ref(), path.get_ref())
+            };
+            mistakes.push(Mistake::new(path.span(), message).related(earlier.span(), "first declared here"));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The text of a `slots.toml` → [`Spec`]. Reading goes on after a mistake: a function that returns `None` has
+//! noted one.
+
+use std::collections::BTreeMap;
+
+use toml::de::DeTable;
+
+use super::declared::{DeclaredPath, FileSpec, Spec};
+use super::env;
+use super::files;
+use super::invalid::Invalid;
+use super::keys::Keys;
+use super::mistake::Mistake;
+use super::ports;
+use super::profiles;
+use super::slots;
+use super::value::{TomlValue, number, text};
+
+impl Spec {
+    /// Reads the text of a `slots.toml`.
+    ///
+    /// # Errors
+    /// Every mistake, in the order of the file.
+    pub fn parse(source: &str) -> Result<Self, Vec<Mistake>> {
+        let (document, errors) = DeTable::parse_recoverable(source);
+        if !errors.is_empty() {
+            let syntax =
+                |error: &toml::de::Error| Mistake::new(error.span().unwrap_or(0..0), error.message());
+            return Err(in_order(errors.iter().map(syntax).collect()));
+        }
+        if document.get_ref().is_empty() {
+            let help = "a pool needs `version = 1`, [pool], [ports], [[profiles]], [[slots]] and [files]";
+            return Err(vec![Mistake::new(0..0, "the file declares nothing").help(help.to_owned())]);
+        }
+        let mut mistakes = Vec::new();
+        let spec = file(Keys::of_file(&document), &mut mistakes);
+        match spec {
+            Some(spec) if mistakes.is_empty() => Ok(spec),
+            _ => Err(in_order(mistakes)),
+        }
+    }
+}
+
+fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
+    mistakes.sort_by_key(|mistake| mistake.span.start);
+    mistakes
+}
+
+fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
+    let version = file.require("version");
+    version.inspect(|value| check_version(value, mistakes));
+    let pool = file.table("pool", mistakes).and_then(|keys| pool(keys, mistakes));
+    let ports = file.table("ports", mistakes).and_then(|keys| ports::read(keys, mistakes));
+    let profiles = file.tables("profiles", mistakes).and_then(|tables| profiles::read(tables, mistakes));
+    let slots =
+        file.tables("slots", mistakes).and_then(|tables| slots::read(tables, profiles.as_deref(), mistakes));
+    let files = file.table("files", mistakes).and_then(|keys| files_of_slot(keys, mistakes));
+    let claim = match file.get("claim").map(|value| Keys::of(value, "[claim]", mistakes)) {
+        None => Some(Vec::new()),
+        Some(keys) => keys.and_then(|keys| files::read(keys, mistakes)),
+    };
+    let env = match file.get("env").map(|value| Keys::of(value, "[env]", mistakes)) {
+        None => Some(Vec::new()),
+        Some(keys) => keys.and_then(|keys| env::read(keys, mistakes)),
+    };
+    file.finish(mistakes);
+
+    if let (Some(ports), Some(slots)) = (&ports, &slots) {
+        ports.prove(&slots.keys().copied().collect(), mistakes);
+    }
+    if let (Some(files), Some(claim)) = (&files, &claim) {
+        files::refuse_clashes(files.iter().chain(claim), mistakes);
+    }
+    if let (Some(pool), Some(ports), Some(profiles), Some(env)) = (&pool, &ports, &profiles, &env) {
+        env::refuse_reserved(env, &env::reserved(&pool.env_prefix, ports.names(), profiles), mistakes);
+    }
+    Some(Spec {
+        ports: ports?.into_formulas(),
+        profiles: profiles?,
+        slots: slots?.into_iter().map(|(id, profile)| Some((id, profile?))).collect::<Option<_>>()?,
+        files: files?,
+        claim: claim?,
+        env: env?,
+        ..pool?
+    })
+}
+
+fn check_version(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) {
+    if let Some(version) = number(value, "`version`", 0..=u16::MAX, mistakes).filter(|version| *version != 1)
+    {
+        let message = format!("this kinfra reads version 1 of slots.toml, not version {version}");
+        mistakes.push(Mistake::new(value.span(), message));
+    }
+}
+
+/// Reads `[pool]` into a spec that declares nothing else yet.
+fn pool(mut keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
+    let name = keys.require("name").and_then(|value| text(value, "`name`", mistakes, pool_name));
+    let root = keys.require("root").and_then(|value| text(value, "`root`", mistakes, DeclaredPath::new));
+    let env_prefix = match keys.get("env_prefix") {
+        None => Some(String::new()),
+        Some(value) => text(value, "`env_prefix`", mistakes, env_prefix),
+    };
+    let import = match keys.get("import") {
+        None => Some(None),
+        Some(value) => text(value, "`import`", mistakes, DeclaredPath::new).map(Some),
+    };
+    keys.finish(mistakes);
+    Some(Spec {
+        name: name?,
+        root: root?,
+        env_prefix: env_prefix?,
+        import: import?,
+        ports: Vec::new(),
+        profiles: Vec::new(),
+        slots: BTreeMap::new(),
+        files: Vec::new(),
+        claim: Vec::new(),
+        env: Vec::new(),
+    })
+}
+
+/// Accepts the names that Compose accepts for a project.
+fn pool_name(name: &str) -> Result<String, Invalid> {
+    let starts_well = name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
+    if starts_well && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-')) {
+        return Ok(name.to_owned());
+    }
+    let message = format!("`{}` is not a valid pool name", name.escape_debug());
+    let help = "use lowercase letters, digits, `_` and `-`, and start with a letter or a digit";
+    Err(Invalid::new(message, help))
+}
+
+fn env_prefix(prefix: &str) -> Result<String, Invalid> {
+    let starts_well = prefix.starts_with(|first: char| first.is_ascii_uppercase() || first == '_');
+    if starts_well && prefix.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_')) {
+        return Ok(prefix.to_owned());
+    }
+    let message = format!("`{}` is not a valid prefix for variables", prefix.escape_debug());
+    let help = "use uppercase letters, digits and `_`, and start with a letter or `_`";
+    Err(Invalid::new(message, help))
+}
+
+fn files_of_slot(keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<FileSpec>> {
+    let span = keys.span();
+    let files = files::read(keys, mistakes);
+    if files.as_ref().is_some_and(Vec::is_empty) {
+        let help = "declare at least one file, such as `\".env.sandbox\" = \"env.sandbox\"`".to_owned();
+        mistakes.push(Mistake::new(span, "[files] is empty").help(help));
+    }
+    files
+}

@@ -1,0 +1,152 @@
+//! The wheel, as a Python project uses it: real uv, real maturin, a real virtual environment.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::acceptance;
+use crate::support::{PORTS, Run, Running};
+
+const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
+
+/// What the wheel is built from. The rebuild test copies these and nothing else, so a build that
+/// reads one more file fails there: name that file here, and in pyproject.toml's `cache-keys`.
+const INPUTS: [&str; 8] =
+    ["pyproject.toml", "Cargo.toml", "Cargo.lock", "src", "slots.toml", "templates", "README.md", "LICENSE"];
+
+#[test]
+#[ignore = "needs uv, Python, the network and minutes"]
+fn the_acceptance_document_passes_with_the_wheel() {
+    let project = PythonProject::depending_on(Path::new(SOURCES));
+    project.expect(&["sync"]);
+    assert!(project.directory.join(".venv/bin/kinfra").is_file());
+
+    let home = project.machine.path().join("home");
+    fs::create_dir(&home).expect("a clean home directory");
+    // What is shipped knows nothing of the tests.
+    let shipped = fs::read(project.directory.join(".venv/bin/kinfra")).expect("a binary");
+    let holds = |word: &str| shipped.windows(word.len()).any(|bytes| bytes == word.as_bytes());
+    assert!(holds("KINFRA_ROOT") && !holds(PORTS));
+    acceptance::pass_every_step(|| {
+        let mut bash = Command::new("bash");
+        bash.current_dir(&project.directory).env_clear().env("HOME", &home);
+        bash.env("PATH", std::env::var_os("PATH").expect("PATH is set"));
+        bash.env("UV_CACHE_DIR", project.uv_cache()).env("UV_OFFLINE", "1");
+        bash
+    });
+}
+
+#[test]
+#[ignore = "needs uv, Python, the network and minutes"]
+fn uv_rebuilds_the_wheel_when_a_file_in_it_changes() {
+    let sources = tempfile::tempdir().expect("a temporary directory");
+    for input in INPUTS {
+        copy(&Path::new(SOURCES).join(input), &sources.path().join(input));
+    }
+    let project = PythonProject::depending_on(sources.path());
+    let ports = project.expect(&["run", "kinfra", "ports"]);
+    assert!(!ports.contains("8101"), "{ports}");
+
+    for file in files_below(sources.path()) {
+        assert!(project.is_up_to_date(), "before {} changes", file.display());
+        touch(&file);
+        assert!(
+            !project.is_up_to_date(),
+            "uv does not see that {} changed: name it in cache-keys",
+            file.display(),
+        );
+        project.expect(&["sync"]);
+    }
+
+    let spec = sources.path().join("slots.toml");
+    let moved = fs::read_to_string(&spec).expect("slots.toml").replace("8000", "8100");
+    fs::write(&spec, moved).expect("slots.toml can be written");
+    let ports = project.expect(&["run", "kinfra", "ports"]);
+    assert!(ports.contains("8101"), "{ports}");
+}
+
+/// A Python project that depends on kinfra's sources, with its own uv cache: no earlier wheel is
+/// found.
+struct PythonProject {
+    machine: TempDir,
+    directory: PathBuf,
+}
+
+impl PythonProject {
+    fn depending_on(sources: &Path) -> Self {
+        let machine = tempfile::tempdir().expect("a temporary directory");
+        let directory = machine.path().join("ktrdr");
+        fs::create_dir(&directory).expect("the project's directory");
+        let manifest = format!(
+            "[project]\n\
+             name = 'ktrdr'\n\
+             version = '1'\n\
+             requires-python = '>=3.8'\n\
+             dependencies = ['kinfra']\n\
+             [tool.uv.sources]\n\
+             kinfra = {{ path = '{}' }}\n",
+            sources.display(),
+        );
+        fs::write(directory.join("pyproject.toml"), manifest).expect("the project's manifest");
+        Self { machine, directory }
+    }
+
+    fn uv_cache(&self) -> PathBuf {
+        self.machine.path().join("uv-cache")
+    }
+
+    /// uv's standard output. uv must succeed.
+    fn expect(&self, arguments: &[&str]) -> String {
+        let run = self.uv(arguments);
+        assert_eq!(run.code, Some(0), "uv {arguments:?}: {}", run.stderr);
+        run.stdout
+    }
+
+    fn is_up_to_date(&self) -> bool {
+        self.uv(&["sync", "--check"]).code == Some(0)
+    }
+
+    fn uv(&self, arguments: &[&str]) -> Run {
+        let mut uv = Command::new("uv");
+        uv.args(arguments).current_dir(&self.directory).env("UV_CACHE_DIR", self.uv_cache());
+        // Not the one whose binary other tests run meanwhile.
+        uv.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("wheel"));
+        uv.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running::start_within(Duration::from_mins(30), &mut uv).ends()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir(to).expect("a directory to copy into");
+        for entry in fs::read_dir(from).expect("a directory to copy") {
+            let name = entry.expect("an entry to copy").file_name();
+            copy(&from.join(&name), &to.join(&name));
+        }
+    } else {
+        fs::copy(from, to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+    }
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory to list") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// Changes a file's ctime, which is the time that uv looks at. Cargo looks at the mtime and compiles
+/// nothing anew.
+fn touch(file: &Path) {
+    let permissions = fs::metadata(file).expect("a file's metadata").permissions();
+    fs::set_permissions(file, permissions).expect("a file's permissions");
+}

@@ -1,0 +1,9 @@
+//! What kinfra reads and writes: `slots.toml`, the registry, JSON, the files of a slot.
+
+pub(crate) mod compose;
+mod corpus;
+mod json;
+mod migration;
+mod registry;
+mod schema;
+pub(crate) mod spec;

@@ -1,0 +1,284 @@
+//! `slots.schema.json`, by which editors complete and check a `slots.toml`: generated from the types below, which are the
+//! file as it is written.
+//!
+//! After a change of the format: `KINFRA_UPDATE_EXPECTED=1 cargo test schema` writes it anew. What a schema cannot say
+//! (that ports do not collide, that a profile is declared) is for kinfra itself to find.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use crate::acceptance::examples;
+use crate::formats::spec::EVERYTHING;
+use crate::support::{Machine, Run, SMALL};
+
+const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/slots.schema.json");
+
+const UPDATE: &str = "KINFRA_UPDATE_EXPECTED";
+
+/// A pool of sandbox slots, for kinfra.
+#[derive(JsonSchema)]
+#[schemars(title = "slots.toml", deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+struct SlotsToml {
+    /// The version of this format.
+    #[schemars(extend("const" = 1))]
+    version: u16,
+    /// The pool.
+    pool: Pool,
+    /// The host ports, base + stride × slot each. Slot 0 is the main stack; the first port is the primary one.
+    #[schemars(extend("propertyNames" = { "pattern": NAME }, "minProperties" = 1))]
+    ports: BTreeMap<String, Port>,
+    /// The size classes, smallest first.
+    profiles: Vec<Profile>,
+    /// The slots.
+    slots: Vec<Slots>,
+    /// The files of a slot directory, each with its template in `templates/`.
+    #[schemars(extend("propertyNames" = { "pattern": PATH }, "minProperties" = 1))]
+    files: BTreeMap<String, File>,
+    /// The files that a claim adds to the slot directory, each with its template in `templates/`.
+    #[schemars(default, extend("propertyNames" = { "pattern": PATH }))]
+    claim: BTreeMap<String, File>,
+    /// Further variables for templates.
+    #[schemars(default, extend("propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }))]
+    env: BTreeMap<String, Variable>,
+}
+
+/// What a port, a profile or a kind of worker is called.
+const NAME: &str = "^[a-z][a-z0-9_]*$";
+
+/// A relative path; that it has no `..` is for kinfra to see.
+const PATH: &str = "^([^/]|[^/].*[^/])$";
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+struct Pool {
+    /// Its name, as in labels and Compose project names: NAME-slot-1.
+    #[schemars(regex(pattern = "^[a-z0-9][a-z0-9_-]*$"))]
+    name: String,
+    /// The directory it lives in, absolute or below `~/`.
+    #[schemars(regex(pattern = "^(~/|/).+$"))]
+    root: String,
+    /// What the names of the slot's variables start with.
+    #[schemars(
+        with = "String",
+        default,
+        skip_serializing_if = "Option::is_none",
+        regex(pattern = "^[A-Z_][A-Z0-9_]*$")
+    )]
+    env_prefix: Option<String>,
+    /// The registry of an older tool to take over, once; absolute or below `~/`.
+    #[schemars(
+        with = "String",
+        default,
+        skip_serializing_if = "Option::is_none",
+        regex(pattern = "^(~/|/).+$")
+    )]
+    import: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+enum Port {
+    /// The port of slot 0; each slot's is one higher.
+    Base(#[schemars(range(min = 1024, max = 65535))] u16),
+    Formula(Formula),
+}
+
+/// Host port = base + stride × slot.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+struct Formula {
+    /// The port of slot 0, the main stack.
+    #[schemars(range(min = 1024, max = 65535))]
+    base: u16,
+    /// How far the ports of neighbouring slots are apart.
+    #[schemars(default = "one", range(min = 1, max = 65535))]
+    stride: u16,
+}
+
+fn one() -> u16 {
+    1
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+struct Profile {
+    /// Its name.
+    #[schemars(regex(pattern = NAME))]
+    name: String,
+    /// How many workers of each kind a slot runs.
+    #[schemars(default, extend("propertyNames" = { "pattern": NAME }))]
+    workers: BTreeMap<String, u16>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+struct Slots {
+    /// Their ids, such as `5`, `1-4` or `1-3,7`.
+    #[schemars(regex(pattern = "^ *[0-9]+ *(- *[0-9]+ *)?(, *[0-9]+ *(- *[0-9]+ *)?)*$"))]
+    ids: String,
+    /// Their size class, one of `[[profiles]]`.
+    #[schemars(regex(pattern = NAME))]
+    profile: String,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+enum File {
+    /// Its template, below `templates/`.
+    Template(#[schemars(regex(pattern = PATH))] String),
+    Detailed(DetailedFile),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+struct DetailedFile {
+    /// Its template, below `templates/`.
+    #[schemars(regex(pattern = PATH))]
+    template: String,
+    /// Its permissions, four octal digits.
+    #[schemars(default = "private", regex(pattern = "^0[67][0-7][0-7]$"))]
+    mode: String,
+}
+
+fn private() -> String {
+    "0600".to_owned()
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+enum Variable {
+    /// Its value, a template; `~/` becomes absolute.
+    Value(String),
+    Detailed(DetailedVariable),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+struct DetailedVariable {
+    /// Its value, a template; `~/` becomes absolute.
+    value: String,
+    /// Whether only private files may hold it.
+    #[schemars(default)]
+    sensitive: bool,
+}
+
+fn generated() -> Value {
+    SchemaSettings::draft07().into_generator().into_root_schema_for::<SlotsToml>().to_value()
+}
+
+#[test]
+fn the_schema_is_that_of_the_types() {
+    let generated = format!("{:#}\n", generated());
+    if std::env::var_os(UPDATE).is_some() {
+        fs::write(SCHEMA, &generated).expect("a written schema");
+    }
+    let checked_in = fs::read_to_string(SCHEMA).unwrap_or_default();
+    assert!(checked_in == generated, "slots.schema.json is out of date: {UPDATE}=1 cargo test schema");
+}
+
+/// The keys that the schema knows in a table.
+fn keys(table: &Value) -> BTreeSet<String> {
+    table["properties"].as_object().expect("properties").keys().cloned().collect()
+}
+
+#[test]
+fn the_schema_knows_the_keys_that_kinfra_knows() {
+    let schema = generated();
+    let definition = |name: &str| keys(&schema["definitions"][name]);
+    let everything = SMALL.to_owned() + "[env]\nB = { value = \"b\" }\n";
+    for (at, title, known) in [
+        ("version = 1", "the file", keys(&schema)),
+        ("name = \"small\"", "[pool]", definition("Pool")),
+        ("name = \"only\"", "[[profiles]]", definition("Profile")),
+        ("ids = \"1-2\"", "[[slots]]", definition("Slots")),
+        ("web = { base = 8000", "a port", definition("Formula")),
+        ("\"conf.txt\" = { template = \"conf.txt\"", "a file", definition("DetailedFile")),
+        ("B = { value = \"b\"", "a variable", definition("DetailedVariable")),
+    ] {
+        let spec = everything
+            .replace("web = 8000", "web = { base = 8000 }")
+            .replace("= \"conf.txt\"", "= { template = \"conf.txt\" }");
+        let between = if at.contains('{') { ", " } else { "\n" };
+        let machine = Machine::small();
+        machine.spec(&spec.replace(at, &format!("{at}{between}qqqqqqqqqq = 1")));
+        let said = machine.kinfra("plan").exits(65).stderr;
+        let list = said.split_once(&format!("{title} takes ")).map(|(_, list)| list.lines().next());
+        let list = list.flatten().unwrap_or_else(|| panic!("{title}: {said}"));
+        let taken: BTreeSet<String> = list.split(", ").map(|key| key.trim_matches('`').to_owned()).collect();
+        assert_eq!(known, taken, "keys of {title}");
+    }
+}
+
+#[test]
+fn every_slots_toml_names_the_schema() {
+    let root = Path::new(SCHEMA).parent().expect("a directory");
+    for dir in examples::all().iter().map(examples::Example::dir).chain([root]) {
+        let text = fs::read_to_string(dir.join("slots.toml")).expect("a slots.toml");
+        let named = text.lines().next().and_then(|line| line.strip_prefix("#:schema "));
+        let named = named.unwrap_or_else(|| panic!("{} names no schema", dir.display()));
+        assert_eq!(
+            dir.join(named).canonicalize().expect("a schema"),
+            Path::new(SCHEMA).canonicalize().expect("it")
+        );
+    }
+}
+
+/// Checks a file with the schema that it names, as editors do.
+fn taplo(path: &Path) -> Run {
+    // `pip install taplo` brings it.
+    Run::of(Command::new("taplo").args(["check", "--no-auto-config"]).arg(path).stdin(Stdio::null()))
+}
+
+#[test]
+#[ignore = "needs taplo"]
+fn a_language_server_accepts_what_kinfra_accepts() {
+    let root = Path::new(SCHEMA).parent().expect("a directory");
+    for dir in examples::all().iter().map(examples::Example::dir).chain([root]) {
+        taplo(&dir.join("slots.toml")).exits(0);
+    }
+}
+
+#[test]
+#[ignore = "needs taplo"]
+fn a_language_server_marks_what_kinfra_refuses() {
+    let machine = Machine::small();
+    let checked = |text: &str| {
+        machine.spec(&format!("#:schema {SCHEMA}\n{text}"));
+        taplo(&machine.path("slots.toml"))
+    };
+    checked(SMALL).exits(0);
+    checked(EVERYTHING).exits(0);
+    for (from, to) in [
+        ("version = 1", "version = 2"),
+        ("name = \"small\"", "title = \"small\""),
+        ("\"~/pool\"", "\"pool\""),
+        ("8000", "80"),
+        ("8000", "{ base = 8000, stride = 0 }"),
+        ("web", "Web"),
+        ("\"1-2\"", "\"1 to 2\""),
+        ("= \"conf.txt\"", "= { template = \"conf.txt\", mode = \"644\" }"),
+        ("\"conf.txt\" =", "\"/conf.txt\" ="),
+        ("[files]\n\"conf.txt\" = \"conf.txt\"\n", "[files]\n"),
+        ("profile = \"only\"\n", ""),
+    ] {
+        let text = SMALL.replace(from, to);
+        checked(&text).exits(1);
+        machine.kinfra("plan").exits(65);
+    }
+}

@@ -1,0 +1,255 @@
+//! Claims by many at once, for long, some of them killed: judged by what each of them was told.
+//!
+//! ```text
+//! cargo test --profile ci -- --ignored stress
+//! ```
+//!
+//! Everything is in memory where that is possible: a disk would only make the moments rarer in which things go wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kinfra::registry::Registry;
+use serde_json::Value;
+
+use crate::rig::figure;
+use crate::support::{Machine, Run, Running};
+use crate::verbs::claim::REGISTRY;
+
+/// How many want a slot at the same time.
+const CROWD: usize = 64;
+
+/// How many slots there are.
+const SLOTS: usize = 6;
+
+/// How often the crowd wants one.
+const ROUNDS: usize = 1_000;
+
+/// How many claims and releases there are in all while some are killed.
+const OPERATIONS: usize = 100_000;
+
+/// How often somebody who waited is served.
+const SERVED: usize = 2_000;
+
+/// An applied pool of six slots, and a worktree for each of the crowd.
+fn pool(machine: Machine) -> Machine {
+    machine.spec(crate::support::SMALL);
+    machine.template("conf.txt", "slot {{ slot.id }} on {{ ports.web }}\n");
+    machine.edit_spec("ids = \"1-2\"", "ids = \"1-6\"");
+    machine.kinfra("apply").exits(0);
+    for worker in 0..CROWD {
+        std::fs::create_dir(machine.path(&format!("tree-{worker}"))).expect("a worktree");
+    }
+    machine
+}
+
+fn start(machine: &Machine, arguments: &str) -> Running {
+    Running::piped(&mut machine.command(&format!("{arguments} --lock-timeout 2m")))
+}
+
+#[test]
+#[ignore = "takes minutes: 70,000 processes"]
+fn every_round_has_six_distinct_winners_and_tells_all_others() {
+    let machine = pool(Machine::in_memory());
+    for round in 0..ROUNDS {
+        let claims: Vec<Running> =
+            (0..CROWD).map(|worker| start(&machine, &format!("claim --json --for tree-{worker}"))).collect();
+        let runs: Vec<Run> = claims.into_iter().map(Running::ends).collect();
+        let (won, lost): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|run| run.code == Some(0));
+        let slots: BTreeSet<u64> = won.iter().map(|run| claimed(run).0).collect();
+        assert_eq!((won.len(), slots.len()), (SLOTS, SLOTS), "round {round}: {slots:?}");
+        for run in lost {
+            run.exits(3).says("error: no slot is free\n");
+        }
+        let releases: Vec<Running> =
+            slots.iter().map(|slot| start(&machine, &format!("release {slot} --force"))).collect();
+        releases.into_iter().for_each(|release| drop(release.ends().exits(0)));
+    }
+    figure(&format!(
+        "claimants: {} for {} slots, {} winners, no slot twice",
+        CROWD * ROUNDS,
+        SLOTS * ROUNDS,
+        SLOTS * ROUNDS
+    ));
+}
+
+/// The slot and the id of a claim that was told.
+fn claimed(run: &Run) -> (u64, String) {
+    let document: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("no JSON: {run:#?}"));
+    let id = document["claim_id"].as_str().expect("an id");
+    (document["slot_id"].as_u64().expect("a slot"), id.to_owned())
+}
+
+/// A time in which a slot was certainly somebody's: from when the claim was acknowledged until the release was begun.
+struct Hold {
+    slot: u64,
+    id: String,
+    worker: usize,
+    from: Instant,
+    until: Instant,
+}
+
+/// One of the crowd, who claims and releases and writes down what it was told.
+struct Worker<'a> {
+    machine: &'a Machine,
+    number: usize,
+    counts: &'a Counts,
+    random: u64,
+    /// What it holds, since when.
+    held: Option<(u64, String, Instant)>,
+    history: Vec<Hold>,
+}
+
+/// What all of the crowd did.
+#[derive(Default)]
+struct Counts {
+    done: AtomicUsize,
+    killed: AtomicUsize,
+}
+
+impl Worker<'_> {
+    /// A number below `limit`, by xorshift.
+    fn random(&mut self, limit: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % limit
+    }
+
+    /// Runs kinfra, and kills it at some moment if too few were killed so far. `None` when it was killed.
+    fn run(&mut self, arguments: &str) -> Option<Run> {
+        let (done, killed) = (self.counts.done.fetch_add(1, Relaxed), self.counts.killed.load(Relaxed));
+        let mut child = start(self.machine, arguments);
+        if killed * 4 <= done {
+            thread::sleep(Duration::from_micros(self.random(6_000)));
+            child.kill().expect("a kill");
+        }
+        let run = child.ends();
+        if run.code.is_none() {
+            self.counts.killed.fetch_add(1, Relaxed);
+            return None;
+        }
+        Some(run)
+    }
+
+    /// Claims, renews or releases.
+    fn step(&mut self) {
+        let tree = format!("--for tree-{}", self.number);
+        match self.held.take() {
+            None => {
+                let wait = if self.random(8) == 0 { "--wait=0s" } else { "" };
+                let Some(run) = self.run(&format!("claim --json --lease 8h {tree} {wait}")) else { return };
+                if run.code == Some(0) {
+                    let (slot, id) = claimed(&run);
+                    self.held = Some((slot, id, Instant::now()));
+                } else {
+                    run.exits(3);
+                }
+            }
+            // Nobody may have taken or changed it meanwhile.
+            Some((slot, id, from)) if self.random(4) == 0 => {
+                let registry = Registry::parse(&self.machine.read(REGISTRY)).expect("a registry");
+                let entry = registry.slots.iter().find(|(number, _)| u64::from(number.get()) == slot);
+                let claim =
+                    entry.and_then(|(_, entry)| entry.claim.as_ref()).expect("a claim that is not lost");
+                assert_eq!(claim.claim_id.map(|id| id.to_string()).as_ref(), Some(&id), "slot {slot}");
+                if let Some(run) = self.run(&format!("claim --json {tree}")) {
+                    assert_eq!(claimed(&run.exits(0)), (slot, id.clone()), "the same claim");
+                }
+                self.held = Some((slot, id, from));
+            }
+            Some((slot, id, from)) => {
+                let until = Instant::now();
+                self.history.push(Hold { slot, id: id.clone(), worker: self.number, from, until });
+                // Killed, it may be released or not: the next claim tells.
+                let Some(run) = self.run(&format!("release {slot} --claim-id {id}")) else { return };
+                run.exits(0).prints(&format!("Released slot {slot}, which was held by "));
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: 100,000 processes, a quarter of them killed"]
+fn whoever_is_killed_no_two_hold_one_slot_and_no_claim_is_lost() {
+    let machine = pool(Machine::in_memory());
+    let free = machine.read(REGISTRY);
+    let counts = Counts::default();
+    let history: Vec<Hold> = thread::scope(|scope| {
+        let work = |number: usize| {
+            let random = 0x9E37_79B9_7F4A_7C15 ^ (number as u64 + 1);
+            let (machine, counts) = (&machine, &counts);
+            let mut worker = Worker { machine, number, counts, random, held: None, history: Vec::new() };
+            while counts.done.load(Relaxed) < OPERATIONS {
+                worker.step();
+            }
+            if let Some((slot, id, from)) = worker.held.take() {
+                worker.history.push(Hold { slot, id, worker: number, from, until: Instant::now() });
+            }
+            worker.history
+        };
+        let workers: Vec<_> = (0..CROWD).map(|number| scope.spawn(move || work(number))).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("a worker that saw nothing wrong"))
+            .collect()
+    });
+    let overlaps = overlaps(&history);
+    assert!(overlaps.is_empty(), "{overlaps:#?}");
+    let (done, killed) = (counts.done.into_inner(), counts.killed.into_inner());
+    assert!(killed * 5 > done, "only {killed} of {done} were killed");
+    for slot in 1..=SLOTS {
+        machine.kinfra(&format!("release {slot} --force")).exits(0);
+    }
+    assert_eq!(machine.read(REGISTRY), free);
+    figure(&format!(
+        "claims and releases: {done}, {killed} of them killed, {} holds, none overlaps, no claim lost",
+        history.len()
+    ));
+}
+
+/// The holds of one slot that overlap, and the ids that two holds have.
+fn overlaps(history: &[Hold]) -> Vec<String> {
+    let mut of_slots: BTreeMap<u64, Vec<&Hold>> = BTreeMap::new();
+    for hold in history {
+        of_slots.entry(hold.slot).or_default().push(hold);
+    }
+    let mut found = Vec::new();
+    for (slot, mut holds) in of_slots {
+        holds.sort_by_key(|hold| hold.from);
+        for pair in holds.windows(2) {
+            let [one, next] = pair else { continue };
+            let is_same = one.id == next.id && one.worker == next.worker;
+            if next.from < one.until && !is_same || (one.id == next.id && one.worker != next.worker) {
+                found.push(format!("slot {slot}: {} and {}", one.worker, next.worker));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+#[ignore = "takes a minute: 64 processes that wait for six slots on a disk"]
+fn those_who_wait_are_all_served() {
+    let machine = pool(Machine::new());
+    let (served, begun) = (AtomicUsize::new(0), Instant::now());
+    thread::scope(|scope| {
+        for worker in 0..CROWD {
+            let (machine, served) = (&machine, &served);
+            scope.spawn(move || {
+                while served.fetch_add(1, Relaxed) < SERVED {
+                    let claim = start(machine, &format!("claim --wait --json --for tree-{worker}")).ends();
+                    let (slot, id) = claimed(&claim.exits(0));
+                    start(machine, &format!("release {slot} --claim-id {id}")).ends().exits(0);
+                }
+            });
+        }
+    });
+    let seconds = begun.elapsed().as_secs_f64();
+    figure(&format!(
+        "{CROWD} waiting claimants of {SLOTS} slots: {SERVED} pairs of claim and release, {:.0} a second",
+        f64::from(u32::try_from(SERVED).expect("a number")) / seconds
+    ));
+}

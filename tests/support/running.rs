@@ -1,0 +1,137 @@
+//! Programs that a test has started. Each ends with its test, and none runs for ever.
+
+use std::ops::{Deref, DerefMut};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use super::Run;
+
+/// How long a program may run. The slowest of them take seconds; many tests at once on few cores take longer.
+const LIMIT: Duration = Duration::from_mins(5);
+
+/// How often the watch looks.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A program with a process group of its own. Dropped, the whole group is killed.
+pub(crate) struct Running {
+    child: Option<Child>,
+    what: String,
+    watched: Arc<Watched>,
+}
+
+/// A process group that the watch knows of.
+struct Watched {
+    group: Pid,
+    deadline: Instant,
+    is_late: AtomicBool,
+}
+
+impl Running {
+    /// Starts a program whose output is collected.
+    pub(crate) fn piped(command: &mut Command) -> Self {
+        Self::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
+    }
+
+    /// Starts a program as the command says.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_within(LIMIT, command)
+    }
+
+    /// The same for one that may take longer, or must not take as long.
+    pub(crate) fn start_within(limit: Duration, command: &mut Command) -> Self {
+        let what = format!("{command:?}");
+        let child = command.process_group(0).spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let watched = Watched {
+            group: Pid::from_child(&child),
+            deadline: Instant::now() + limit,
+            is_late: AtomicBool::new(false),
+        };
+        let watched = Arc::new(watched);
+        watch().lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&watched));
+        Self { child: Some(child), what, watched }
+    }
+
+    /// Sends a signal to the program alone.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.watched.group, signal).expect("it runs");
+    }
+
+    /// Waits for its end. A test fails if that does not come in time.
+    pub(crate) fn ends(self) -> Run {
+        Run::from(self.output())
+    }
+
+    /// The same, for output that need not be text.
+    pub(crate) fn output(mut self) -> Output {
+        let output = self.child.take().expect("a child").wait_with_output().expect("its output");
+        self.forget();
+        assert!(!self.watched.is_late.load(Relaxed), "it did not end in time: {}", self.what);
+        output
+    }
+
+    fn forget(&self) {
+        let mut watched = watch().lock().unwrap_or_else(PoisonError::into_inner);
+        watched.retain(|other| !Arc::ptr_eq(other, &self.watched));
+    }
+}
+
+impl Deref for Running {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        self.child.as_ref().expect("a child")
+    }
+}
+
+impl DerefMut for Running {
+    fn deref_mut(&mut self) -> &mut Child {
+        self.child.as_mut().expect("a child")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(child) = &mut self.child else { return };
+        // Not once it was waited for: the kernel may have given its id to another.
+        if child.try_wait().is_ok_and(|status| status.is_none()) {
+            let _ = kill_process_group(self.watched.group, Signal::KILL);
+            let _ = child.wait();
+        }
+        self.forget();
+    }
+}
+
+/// What runs. A thread kills those that are late, and all of them when the tests are stopped by a signal: they are in
+/// groups of their own, which Ctrl-C does not reach.
+fn watch() -> &'static Mutex<Vec<Arc<Watched>>> {
+    static WATCH: OnceLock<Mutex<Vec<Arc<Watched>>>> = OnceLock::new();
+    WATCH.get_or_init(|| {
+        let stops = [Signal::INT, Signal::TERM, Signal::HUP].map(|signal| {
+            let stop = Arc::new(AtomicBool::new(false));
+            signal_hook::flag::register(signal.as_raw(), Arc::clone(&stop)).expect("a signal handler");
+            (signal, stop)
+        });
+        thread::spawn(move || {
+            loop {
+                thread::sleep(TICK);
+                let stop = stops.iter().find(|(_, stop)| stop.load(Relaxed)).map(|(signal, _)| signal);
+                for watched in watch().lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                    if stop.is_some() || watched.deadline < Instant::now() {
+                        watched.is_late.store(true, Relaxed);
+                        let _ = kill_process_group(watched.group, Signal::KILL);
+                    }
+                }
+                if let Some(signal) = stop {
+                    let _ = signal_hook::low_level::emulate_default_handler(signal.as_raw());
+                }
+            }
+        });
+        Mutex::new(Vec::new())
+    })
+}

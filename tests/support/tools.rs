@@ -1,0 +1,34 @@
+//! The programs that a test can start by name: those that are linked here, and no other of the machine that runs the tests.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// What scripts of the tests use, where the machine has it. No docker: a test that asks for one says which.
+const NAMES: &[&str] = &[
+    "[", "awk", "basename", "bash", "cat", "chmod", "comm", "cp", "cut", "date", "diff", "dirname", "env",
+    "expr", "false", "find", "fish", "git", "grep", "head", "id", "jq", "ln", "ls", "mkdir", "mkfifo",
+    "mktemp", "mv", "od", "printf", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "seq", "sh",
+    "sleep", "sort", "stat", "stty", "tail", "tee", "test", "touch", "tr", "true", "uname", "uniq", "wc",
+    "xargs",
+];
+
+/// Fills a directory with links to them, and to kinfra.
+pub(super) fn install(dir: &Path) {
+    static FOUND: OnceLock<Vec<(&str, PathBuf)>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| NAMES.iter().filter_map(|name| Some((*name, find(name)?))).collect());
+    for (name, path) in found {
+        link(path, &dir.join(name));
+    }
+    link(Path::new(env!("CARGO_BIN_EXE_kinfra")), &dir.join("kinfra"));
+}
+
+/// Where the machine that runs the tests has a program.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    let dirs = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&dirs).map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+pub(super) fn link(to: &Path, at: &Path) {
+    symlink(to, at).unwrap_or_else(|error| panic!("a link to {}: {error}", to.display()));
+}

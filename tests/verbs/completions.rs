@@ -1,0 +1,83 @@
+//! `kinfra completions` and `kinfra man`: what shells complete, and the manual.
+
+use crate::support::{Machine, Run};
+
+/// A pool of two slots, the first of which the project holds.
+fn claimed() -> Machine {
+    let machine = Machine::small();
+    machine.kinfra("apply").exits(0);
+    machine.kinfra("claim").exits(0);
+    machine
+}
+
+/// What bash offers for the last of these words.
+#[track_caller]
+fn offers(machine: &Machine, words: &[&str]) -> Vec<String> {
+    let text = "source <(kinfra completions bash) || exit 1
+        COMP_WORDS=(\"$@\") COMP_CWORD=$(($# - 1)) COMP_TYPE=9
+        _clap_complete_kinfra kinfra \"${@: -1}\" \"${@: -2:1}\"
+        printf '%s\\n' \"${COMPREPLY[@]}\"";
+    let run = Run::of(machine.program("bash").args(["-c", text, "bash"]).args(words));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    run.stdout.lines().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn bash_completes_verbs_flags_and_live_slots() {
+    let machine = claimed();
+    let before = machine.tree();
+    assert_eq!(offers(&machine, &["kinfra", "cla"]), ["claim"]);
+    assert_eq!(offers(&machine, &["kinfra", "claim", "--sl"]), ["--slot"]);
+    assert_eq!(offers(&machine, &["kinfra", "claim", "--slot", ""]), ["1", "2"]);
+    assert_eq!(offers(&machine, &["kinfra", "release", ""])[..2], ["1", "2"]);
+    assert_eq!(offers(&machine, &["kinfra", "plan", "--only", ""]), ["1", "2"]);
+    assert_eq!(offers(&machine, &["kinfra", "apply", "--exclude", ""]), ["1", "2"]);
+    assert_eq!(offers(&machine, &["kinfra", "claim", "--profile", ""]), ["only"]);
+    assert_eq!(offers(&machine, &["kinfra", "env", "--format", "d"]), ["dotenv"]);
+    assert_eq!(offers(&machine, &["kinfra", "plan", "--spec", "slo"]), ["slots.toml"]);
+    assert_eq!(machine.tree(), before);
+    // What is wrong with the pool is not for here.
+    machine.spec("nonsense");
+    assert_eq!(offers(&machine, &["kinfra", "claim", "--slot", ""]), [""; 0]);
+    machine.remove("slots.toml");
+    // On a branch without the spec it is the pool in which the worktree holds a slot.
+    assert_eq!(offers(&machine, &["kinfra", "claim", "--slot", ""]), ["1", "2"]);
+    assert_eq!(offers(&Machine::new(), &["kinfra", "claim", "--slot", ""]), [""; 0]);
+}
+
+#[test]
+fn other_shells_are_told_who_holds_a_slot() {
+    let machine = claimed();
+    let mut fish = machine.command("-- kinfra claim --slot");
+    let run = Run::of(fish.arg("").env("KINFRA_COMPLETE", "fish")).exits(0);
+    run.prints_exactly("1\tonly, project\n2\tonly, free\n");
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        machine.kinfra(&format!("completions {shell}")).exits(0).prints("KINFRA_COMPLETE");
+    }
+    machine
+        .kinfra("completions tcsh")
+        .exits(64)
+        .says("[possible values: bash, elvish, fish, powershell, zsh]");
+    let mut unknown = machine.command("-- kinfra claim");
+    Run::of(unknown.env("KINFRA_COMPLETE", "tcsh")).exits(64).says("unknown shell `tcsh`");
+}
+
+#[test]
+fn every_verb_has_a_page_in_the_manual() {
+    let machine = Machine::new();
+    let main = machine.kinfra("man").exits(0).prints(".TH kinfra 1 ").prints("no free slot matches").stdout;
+    let verbs: Vec<&str> =
+        main.lines().filter_map(|line| line.strip_prefix("kinfra\\-")?.strip_suffix("(1)")).collect();
+    assert!(verbs.len() > 10, "{verbs:?}");
+    for verb in verbs {
+        machine
+            .kinfra(&format!("man {verb}"))
+            .exits(0)
+            .prints(&format!(".TH kinfra-{verb} 1 "))
+            .prints(".SH OPTIONS");
+    }
+    machine
+        .kinfra("man nothing")
+        .exits(64)
+        .says("there is no verb `nothing`\nhelp: `kinfra --help` lists them");
+}

@@ -1,0 +1,23 @@
+//! One file a verb, and a few for a verb with much to it: what it does, shows and refuses.
+
+mod apply;
+mod change;
+pub(crate) mod claim;
+mod completions;
+mod destroy;
+mod diff;
+pub(crate) mod doctor;
+mod env;
+mod help;
+mod init;
+mod lease;
+mod plan;
+mod ports;
+mod queue;
+mod reap;
+mod repair;
+mod saved;
+mod slots;
+mod status;
+mod validate;
+mod worktree;

@@ -1,0 +1,177 @@
+//! `kinfra reap`: only what nobody needs any more is released, and only after it was shown.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::support::{Machine, Run};
+use crate::verbs::claim::{REGISTRY, applied, holder, make_dirs, registry, run_in};
+
+fn git(machine: &Machine, arguments: &str) -> String {
+    machine.git(machine.path("~/main"), arguments)
+}
+
+/// An applied pool, and a repository with two worktrees in a directory of their own, each with a slot.
+fn with_worktrees() -> Machine {
+    let machine = applied();
+    make_dirs(&machine, &["~/main", "~/trees"]);
+    git(&machine, "init --quiet");
+    git(&machine, "commit --quiet --allow-empty --message first");
+    for tree in ["one", "two"] {
+        git(&machine, &format!("worktree add --quiet ../trees/{tree}"));
+        run_in(&machine, &format!("~/trees/{tree}"), "claim").exits(0);
+    }
+    machine
+}
+
+const NOTHING: &str = "Reap: 0 to release.\n";
+
+#[test]
+fn a_removed_worktree_is_reaped_and_no_other() {
+    let machine = with_worktrees();
+    let before = machine.tree();
+    machine.kinfra("reap").exits(0).prints_exactly(NOTHING);
+    machine.kinfra("reap --auto-approve").exits(0).prints_exactly(NOTHING);
+    assert_eq!(machine.tree(), before);
+    git(&machine, "worktree remove ../trees/one");
+    let before = machine.tree();
+    let gone = "  - Would release slot 1, held by ";
+    machine.kinfra("reap --dry-run").exits(0).prints(gone).prints("\n\nReap: 1 to release.\n");
+    machine.kinfra("reap").exits(4).prints(gone).says("give --auto-approve");
+    assert_eq!(machine.tree(), before);
+    let reaped = machine.kinfra("reap --auto-approve").exits(0).prints(": its directory is gone\n");
+    reaped.says("Released slot 1, which was held by ").says("\n\nReap complete! 1 released.\n");
+    assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["", "~/trees/two"]);
+}
+
+#[test]
+fn what_git_still_lists_and_may_come_back_is_left_alone() {
+    let machine = with_worktrees();
+    // Removed without git: what `git worktree list` calls prunable.
+    machine.remove("~/trees/one");
+    assert!(git(&machine, "worktree list --porcelain").contains("\nprunable "));
+    machine.kinfra("reap --dry-run").exits(0).prints("Would release slot 1, ");
+    // Locked, as for a disk that is not always there.
+    git(&machine, "worktree lock ../trees/one");
+    let locked = machine.kinfra("reap --auto-approve").exits(0).prints("  ! Slot 1 is held by ");
+    locked.prints(
+        ": its directory is missing, but `git worktree lock` keeps it (`kinfra release 1 --force` if",
+    );
+    git(&machine, "worktree unlock ../trees/one");
+    // The repository is not there, so git does not agree.
+    fs::rename(machine.path("~/main"), machine.path("~/away")).expect("a moved repository");
+    machine.kinfra("reap --auto-approve").exits(0).prints("and so is the repository it was a worktree of");
+    fs::rename(machine.path("~/away"), machine.path("~/main")).expect("a moved repository");
+    // The directory that held the worktrees is gone with all of them.
+    fs::rename(machine.path("~/trees"), machine.path("~/elsewhere")).expect("moved worktrees");
+    let missing = machine.kinfra("reap --auto-approve").exits(0).prints("\nReap: 0 to release.\n");
+    missing.prints("Slot 2 is held by ").prints("the directory that its directory was in is missing too");
+    fs::rename(machine.path("~/elsewhere"), machine.path("~/trees")).expect("moved worktrees");
+    // Whoever works in a worktree that git moved goes on with the slot: its env file went along.
+    git(&machine, "worktree move ../trees/two ../trees/three");
+    machine.kinfra("reap --auto-approve").exits(0).says("Reap complete! 1 released.");
+    git(&machine, "worktree remove --force ../trees/three");
+    machine.kinfra("reap --auto-approve").exits(0).says("Reap complete! 1 released.");
+}
+
+#[test]
+fn a_worktree_that_git_moves_takes_its_slot_along() {
+    let machine = with_worktrees();
+    git(&machine, "worktree move ../trees/two ../trees/moved");
+    run_in(&machine, "~/trees/moved", "status").exits(0).prints("Slot 2 (only) is yours");
+    run_in(&machine, "~/trees/moved", "env").exits(0).prints("KINFRA_SLOT='2'");
+    machine.kinfra("slots").exits(0).prints("  moved  ");
+    assert_eq!(holder(&machine, "2"), "~/trees/two", "reading verbs write nothing");
+    // Another one where it was is another.
+    git(&machine, "worktree add --quiet -b other ../trees/two");
+    run_in(&machine, "~/trees/two", "status").exits(0).prints("holds no slot");
+    run_in(&machine, "~/trees/two", "claim").exits(3).says("/trees/moved since ");
+    run_in(&machine, "~/trees/moved", "claim").exits(0).prints("Slot 2 (only) is yours already");
+    assert_eq!(holder(&machine, "2"), "~/trees/moved");
+    run_in(&machine, "~/trees/moved", "release").exits(0).prints("Released slot 2");
+    assert!(!machine.exists("~/trees/moved/.env.sandbox"));
+    run_in(&machine, "~/trees/two", "claim").exits(0).prints("Claimed slot 2");
+    // A worktree that is made anew under the name that git had for it is not the old one.
+    git(&machine, "worktree remove --force ../trees/one");
+    git(&machine, "worktree add --quiet -b again ../one");
+    run_in(&machine, "~/one", "status").exits(0).prints("holds no slot");
+    let kept = machine.kinfra("reap --dry-run").exits(0).prints("Slot 1 is held by ");
+    kept.prints("its directory is missing, and git has one of its name elsewhere");
+}
+
+#[test]
+fn a_copy_or_another_way_to_a_worktree_moves_nothing() {
+    let machine = with_worktrees();
+    for slot in ["1", "2"] {
+        machine.kinfra(&format!("release {slot} --force")).exits(0);
+    }
+    Run::of(machine.program("cp").arg("-r").args([machine.path("~/trees/one"), machine.path("~/copy")]))
+        .exits(0);
+    run_in(&machine, "~/copy", "claim").exits(0).prints("Claimed slot 1");
+    run_in(&machine, "~/copy", "claim").exits(0).prints("Slot 1 (only) is yours already");
+    run_in(&machine, "~/trees/one", "status").exits(0).prints("holds no slot");
+    fs::rename(machine.path("~/trees"), machine.path("~/real")).expect("a move");
+    std::os::unix::fs::symlink(machine.path("~/real"), machine.path("~/trees")).expect("a link");
+    run_in(&machine, "~/trees/two", "claim").exits(0).prints("Claimed slot 2");
+    run_in(&machine, "~/trees/two", "claim").exits(0).prints("Slot 2 (only) is yours already");
+    assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/copy", "~/real/two"]);
+    // The place that git has moves on; whoever claimed there last goes along.
+    git(&machine, "worktree move ../trees/two ../moved");
+    run_in(&machine, "~/moved", "claim").exits(0).prints("Slot 2 (only) is yours already");
+    assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/copy", "~/moved"]);
+}
+
+#[test]
+fn a_disk_that_is_not_mounted_keeps_its_worktrees_slots() {
+    let machine = applied();
+    make_dirs(&machine, &["~/disk/tree", "~/plain/tree"]);
+    run_in(&machine, "~/disk/tree", "claim").exits(0);
+    run_in(&machine, "~/plain/tree", "claim").exits(0);
+    let mut registry = registry(&machine);
+    // As if a disk had been mounted there; of the other one nobody noted where its disk is.
+    registry["slots"]["1"]["claimed_mount"] = json!(machine.path("~/disk").canonicalize().expect("a path"));
+    registry["slots"]["2"].as_object_mut().expect("an entry").remove("claimed_mount");
+    machine.write(REGISTRY, format!("{registry:#}\n"));
+    machine.remove("~/disk/tree");
+    machine.remove("~/plain/tree");
+    let kept = machine.kinfra("reap --auto-approve").exits(0).prints("\nReap: 0 to release.\n");
+    assert_eq!(kept.stdout.matches("the disk of its directory may not be mounted").count(), 2, "{kept:#?}");
+    // Something else is there, so that one is no empty mount point.
+    make_dirs(&machine, &["~/plain/other"]);
+    machine.kinfra("reap --auto-approve").exits(0).says("Released slot 2, ");
+}
+
+#[test]
+fn a_lease_that_has_run_out_is_reaped_unless_it_was_renewed() {
+    let machine = applied();
+    make_dirs(&machine, &["~/a", "~/b"]);
+    run_in(&machine, "~/a", "claim --lease 8h").exits(0);
+    run_in(&machine, "~/b", "claim").exits(0);
+    let mut registry = registry(&machine);
+    registry["slots"]["1"]["lease_until"] = json!("2026-03-01T17:22:10.000000+00:00");
+    machine.write(REGISTRY, format!("{registry:#}\n"));
+    let shown = machine.kinfra("reap --dry-run").exits(0);
+    shown.prints("/home/a since ").prints(": its lease of 8h ran out 2026-03-01 17:22 UTC\n");
+    run_in(&machine, "~/a", "renew").exits(0);
+    machine.kinfra("reap --auto-approve").exits(0).prints_exactly(NOTHING);
+}
+
+#[test]
+fn claims_of_another_machine_are_judged_by_their_lease_alone() {
+    let machine = applied();
+    make_dirs(&machine, &["~/a"]);
+    run_in(&machine, "~/a", "claim --lease 8h").exits(0);
+    machine.remove("~/a");
+    let mut registry = registry(&machine);
+    registry["slots"]["1"]["claimed_host"] = json!("elsewhere");
+    machine.write(REGISTRY, format!("{registry:#}\n"));
+    machine.kinfra("reap --auto-approve").exits(0).prints(": it was claimed on another machine (");
+    registry["slots"]["1"]["lease_until"] = json!("2026-03-01T17:22:10.000000+00:00");
+    machine.write(REGISTRY, format!("{registry:#}\n"));
+    machine.kinfra("reap --auto-approve").exits(0).says("Released slot 1, ");
+}
+
+#[test]
+fn without_a_pool_there_is_nothing_to_reap() {
+    Machine::small().kinfra("reap").exits(3).says("/pool` yet: `kinfra apply` creates it");
+}
