@@ -17,7 +17,7 @@ use crate::host;
 use crate::host::docker;
 use crate::host::docker::Answer;
 use crate::host::fs::{Dir, Found};
-use crate::host::root::{Root, unreadable};
+use crate::host::root::{RegistryText, Root, unreadable};
 use crate::json::Corrupt;
 use crate::registry::migrate;
 use crate::registry::{Entry, Registry};
@@ -34,9 +34,9 @@ const OLD_REGISTRY_LIMIT: u64 = 64 << 20;
 pub struct Observed {
     /// What kinfra owns.
     pub registry: Registry,
-    /// The text that the registry was read from; `None` when there is none yet.
-    pub registry_text: Option<String>,
-    /// How it stands with the old tool's registry, if it needs attention.
+    /// The text that the registry was read from; `None` if there is none yet.
+    pub registry_text: Option<RegistryText>,
+    /// The state of the old tool's registry, if it needs attention.
     pub import: Option<ImportState>,
     /// The directories of all slots that the spec or the registry names.
     pub dirs: BTreeMap<SlotId, SlotDir>,
@@ -207,8 +207,8 @@ fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<Registry> {
 ///
 /// # Errors
 /// [`Fault`] if it cannot be trusted.
-pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
-    let Some(text) = root.registry()? else { return Ok((Registry::default(), None)) };
+pub fn registry(root: &Root) -> Result<(Registry, Option<RegistryText>)> {
+    let Some(text) = root.read_registry()? else { return Ok((Registry::default(), None)) };
     let path = root.registry_path();
     let corrupt = |corrupt: Corrupt| {
         if corrupt.is_newer {
@@ -217,7 +217,7 @@ pub fn registry(root: &Root) -> Result<(Registry, Option<String>)> {
         }
         unreadable(&format!("`{path}` is corrupt: {corrupt}"))
     };
-    let registry = Registry::parse(&text).map_err(corrupt)?;
+    let registry = Registry::parse(&text.text).map_err(corrupt)?;
     Ok((registry, Some(text)))
 }
 

@@ -15,7 +15,7 @@ use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::file::RelPath;
 use crate::host::replace::SlotFiles;
-use crate::host::root::LockedRoot;
+use crate::host::root::{LockedRoot, RegistryText};
 use crate::host::signals::Interrupt;
 use crate::host::staging::{FileToCreate, Staging};
 use crate::observe::{FileState, Observed, SlotDir};
@@ -48,7 +48,7 @@ struct Run<'a> {
 /// The registry as last saved, and its text.
 struct Announced {
     registry: Registry,
-    text: String,
+    text: RegistryText,
 }
 
 impl Run<'_> {
@@ -102,7 +102,7 @@ impl Run<'_> {
         if registry == self.observed.registry {
             return Ok(None);
         }
-        let text = self.save(&registry, self.observed.registry_text.as_deref())?;
+        let text = self.save(&registry, self.observed.registry_text.as_ref())?;
         Ok(Some(Announced { registry, text }))
     }
 
@@ -238,18 +238,17 @@ impl Run<'_> {
             None => (&self.observed.registry, self.observed.registry_text.as_ref()),
         };
         if registry != *saved || (announced.is_none() && self.plan.takes_over()) {
-            self.save(&registry, text.map(String::as_str))?;
+            self.save(&registry, text)?;
         } else if let Some(text) = text {
-            self.root.ensure_backup(text)?;
+            self.root.ensure_backup(&text.text)?;
         }
         Ok(())
     }
 
-    fn save(&self, registry: &Registry, read: Option<&str>) -> Result<String> {
+    fn save(&self, registry: &Registry, read: Option<&RegistryText>) -> Result<RegistryText> {
         let text =
             registry.to_text().context("the new registry would not be readable, so it was not saved")?;
-        self.root.save_registry(read, &text)?;
-        Ok(text)
+        self.root.save(read, &text)
     }
 
     /// Fails each slot that would take a port of a failed slot, and leaves out each that would take one of a

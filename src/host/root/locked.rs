@@ -71,19 +71,6 @@ impl LockedRoot {
         Staging::new(&self.root.dir, &self.temporary)
     }
 
-    /// [`LockedRoot::save`] of a registry that was read as text.
-    ///
-    /// # Errors
-    /// As [`LockedRoot::save`].
-    pub fn save_registry(&self, read: Option<&str>, new: &str) -> Result<()> {
-        let read = match (read, self.root.read_registry()?) {
-            (None, None) => None,
-            (Some(read), Some(now)) if now.text == read => Some(now),
-            _ => return Err(self.was_changed()),
-        };
-        self.save(read.as_ref(), new).map(drop)
-    }
-
     /// Replaces the registry and its backup, durably and each atomically. `read` is what the new one was made from. Gives
     /// the registry as it is then.
     ///

@@ -23,7 +23,7 @@ pub const TEMPORARY: &str = ".tmp";
 pub(super) const REGISTRY_LIMIT: u64 = 64 << 20;
 
 /// The registry as it was read, and what tells whether another program has saved it since.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryText {
     /// Its text.
     pub text: String,

@@ -252,7 +252,7 @@ fn stopped_and_repeated_is_one_clean_run(cases: u32) {
         let _ = world.run(&partly(&plan, choices), &pool, &observed);
         let root = world.root();
         match &observed.registry_text {
-            Some(text) => fs::write(root.join("registry.json"), text).expect("a written file"),
+            Some(text) => fs::write(root.join("registry.json"), &text.text).expect("a written file"),
             None => ["registry.json", "registry.json.bak"].iter().for_each(|name| {
                 let _ = fs::remove_file(root.join(name));
             }),
