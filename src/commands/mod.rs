@@ -26,6 +26,7 @@ mod reap;
 pub(crate) mod release;
 mod renew;
 mod saved;
+mod sign;
 mod slots;
 mod status;
 mod validate;
