@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::claimant::{Claimant, Looked, Prepared};
 use super::files::{HolderDir, Site};
@@ -58,16 +58,28 @@ pub struct Turn<'a> {
     pub interrupt: &'a Interrupt,
 }
 
+/// What is known before the lock is taken.
+#[derive(Default)]
+struct Preparation {
+    looked: Looked,
+    /// What is ready for the slot that the request would get; `None` where it would get none.
+    ready: Option<Prepared>,
+}
+
 /// What a decision under the lock came to.
 enum Decision {
-    Claimed(Claimed),
+    Claimed(Box<Claimed>),
     /// The slot that the request gets is not the prepared one.
     NotPrepared,
-    Denied {
-        denied: Denied,
-        registry: Registry,
-        next: Option<(usize, String)>,
-    },
+    Denied(Box<Denial>),
+}
+
+/// A request that was denied, and the pool at that moment.
+struct Denial {
+    denied: Denied,
+    registry: Registry,
+    /// How many waiters are ahead, and the holder that the next slot is for.
+    next: Option<(usize, String)>,
 }
 
 impl Claimant<'_> {
@@ -84,34 +96,22 @@ impl Claimant<'_> {
                 ..self.policy
             },
         };
-        let (mut seen, mut looked) = (seen, Looked::default());
+        let (mut seen, mut preparation) = (seen, Preparation::default());
         loop {
-            let own = turn.as_ref().and_then(|turn| turn.ticket.as_ref());
             let directory = noted_path(&seen.registry, &self.request.worktree);
-            let prepared = match self.prepare(&seen, &directory, own, &mut looked)? {
-                Ok(prepared) => Some(prepared),
-                Err(denied) => {
-                    if turn.is_some() && own.is_none() && may_pass(&denied) {
-                        // A waiter is not to learn after hours that it cannot have its file.
-                        HolderDir::open(&self.request.worktree)?.check(seen.root.path())?;
-                    }
-                    None
-                }
-            };
+            preparation.ready = self.make_ready(&seen, &directory, &mut preparation.looked, turn.as_ref())?;
             let claim = self.new_claim(&directory)?;
             let decision = self.pool.ledger().transact(&seen, &policy, |transaction| {
-                self.decide(transaction, claim, prepared.as_ref(), &looked, turn.as_mut())
+                self.decide(transaction, claim, &preparation, turn.as_mut())
             })?;
             match decision {
                 Decision::Claimed(mut claimed) => {
-                    let holder = prepared.as_ref().map(|prepared| &prepared.holder);
+                    let holder = preparation.ready.as_ref().map(|ready| &ready.holder);
                     claimed.shown_by_git = holder.and_then(|holder| holder.exclude_from_git().err());
-                    claimed.passed_over = looked.unfit();
-                    return Ok(Ok(claimed));
+                    claimed.passed_over = preparation.looked.unfit();
+                    return Ok(Ok(*claimed));
                 }
-                Decision::Denied { denied, registry, next } => {
-                    return self.refuse(&denied, &registry, next, &seen, &looked).map(Err);
-                }
+                Decision::Denied(denial) => return Ok(Err(self.refuse(&denial, &seen, &preparation.looked))),
                 Decision::NotPrepared => {
                     let following = Following::Of(&self.request.worktree);
                     let again = self.pool.ledger().read_since(&seen, following)?;
@@ -121,28 +121,48 @@ impl Claimant<'_> {
         }
     }
 
+    /// Prepares the slot that the request would get; `None` where it would get none.
+    fn make_ready(
+        &self,
+        seen: &Snapshot,
+        directory: &Utf8Path,
+        looked: &mut Looked,
+        turn: Option<&Turn<'_>>,
+    ) -> Result<Option<Prepared>> {
+        let own = turn.and_then(|turn| turn.ticket.as_ref());
+        let denied = match self.prepare(seen, directory, own, looked)? {
+            Ok(prepared) => return Ok(Some(prepared)),
+            Err(denied) => denied,
+        };
+        if turn.is_some() && own.is_none() && may_pass(&denied) {
+            // A waiter is not to learn after hours that it cannot have its file.
+            HolderDir::open(&self.request.worktree)?.check(seen.root.path())?;
+        }
+        Ok(None)
+    }
+
     /// Decides the request on what the registry says now.
     fn decide(
         &self,
         transaction: &mut Transaction,
         claim: Claim,
-        prepared: Option<&Prepared>,
-        looked: &Looked,
+        preparation: &Preparation,
         turn: Option<&mut Turn<'_>>,
     ) -> Result<Decision> {
+        let Preparation { looked, ready } = preparation;
         let own = turn.as_ref().and_then(|turn| turn.ticket.as_ref());
         own.map_or(Ok(()), Ticket::answer)?;
         let directory = claim.claimed_by.directory().context("a new claim has a directory")?;
         let waiters = queue::sweep_ahead_of(own, transaction.locked())?;
         let ahead = self.ahead(waiters, &transaction.registry, directory, looked)?;
-        let granted = self.would_get(&transaction.registry, directory, &ahead.wanted, looked);
-        let denied = match granted {
+        let denied = match self.would_get(&transaction.registry, directory, &ahead.wanted, looked) {
             Ok(grant) => {
                 let entry = transaction.registry.slots.get(&grant.slot());
-                return match prepared
-                    .filter(|prepared| entry.is_some_and(|entry| prepared.is_for(grant.slot(), entry)))
-                {
-                    Some(prepared) => self.take(transaction, claim, grant, prepared).map(Decision::Claimed),
+                let is_for = |ready: &&Prepared| entry.is_some_and(|entry| ready.is_for(grant.slot(), entry));
+                return match ready.as_ref().filter(is_for) {
+                    Some(ready) => {
+                        Ok(Decision::Claimed(Box::new(self.take(transaction, claim, grant, ready)?)))
+                    }
                     None => Ok(Decision::NotPrepared),
                 };
             }
@@ -160,7 +180,7 @@ impl Claimant<'_> {
             let (wanted, owner) = (self.request.wanted.to_string(), self.request.worktree.as_str());
             *turn.ticket = Some(queue::join(transaction.locked(), &wanted, owner)?);
         }
-        Ok(Decision::Denied { denied, registry: transaction.registry.clone(), next })
+        Ok(Decision::Denied(Box::new(Denial { denied, registry: transaction.registry.clone(), next })))
     }
 
     /// Makes a grant true: notes the claim and its files, saves, then writes the files.
@@ -196,23 +216,17 @@ impl Claimant<'_> {
     }
 
     /// The refusal in words. Other holders' directories are looked at here, after the lock.
-    fn refuse(
-        &self,
-        denied: &Denied,
-        registry: &Registry,
-        next: Option<(usize, String)>,
-        seen: &Snapshot,
-        looked: &Looked,
-    ) -> Result<Refusal> {
+    fn refuse(&self, denial: &Denial, seen: &Snapshot, looked: &Looked) -> Refusal {
+        let Denial { denied, registry, next } = denial;
         let now = host::clock::now();
         let look = |slot| match registry.slots.get(&slot) {
             Some(entry) if looked.knows(slot, entry) => looked.of(slot),
             Some(entry) => unfit(&seen.root, slot, entry, &self.claim_files()).ok().flatten(),
             None => None,
         };
-        let scene = Scene { worktree: &self.request.worktree, registry, next };
+        let scene = Scene { worktree: &self.request.worktree, registry, next: next.clone() };
         let fault = refusal::denied(denied, &scene, look, |claim| standing(claim, now, whereabouts(claim)));
-        Ok(Refusal { error: fault.into(), may_pass: may_pass(denied) })
+        Refusal { error: fault.into(), may_pass: may_pass(denied) }
     }
 }
 

@@ -55,8 +55,8 @@ impl Reaped {
     pub fn end(self) -> Result<()> {
         let mut kept = self.kept.into_values();
         let Some(first) = kept.next() else { return Ok(()) };
-        let others: String = kept.map(|error| format!("\n{error:#}")).collect();
-        if others.is_empty() { Err(first) } else { Err(anyhow!("{first:#}{others}")) }
+        let others: Vec<String> = kept.map(|error| format!("{error:#}")).collect();
+        if others.is_empty() { Err(first) } else { Err(anyhow!("{first:#}\n{}", others.join("\n"))) }
     }
 }
 

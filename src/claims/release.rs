@@ -7,7 +7,7 @@ use super::files::{HolderDir, Site};
 use super::lease;
 use super::refusal::not_yours;
 use super::whereabouts::{Following, noted_path};
-use crate::fault::Fault;
+use crate::fault::{Fault, exit_of};
 use crate::host::lock::LockPolicy;
 use crate::host::root::LockedRoot;
 use crate::ledger::Snapshot;
@@ -103,20 +103,18 @@ pub fn give_back(
     holder: Option<&HolderDir>,
 ) -> Result<Vec<Utf8PathBuf>> {
     let opened;
-    let holder = match holder.filter(|holder| holder.is_of(claim)) {
-        Some(holder) => holder,
+    let holder = if let Some(holder) = holder.filter(|holder| holder.is_of(claim)) {
+        holder
+    } else {
         // The claim changed since it was looked at.
-        None => {
-            opened = HolderDir::of(claim).map_err(|error| stays_claimed(error, slot))?;
-            &opened
-        }
+        opened = HolderDir::of(claim).map_err(|error| stays_claimed(error, slot))?;
+        &opened
     };
     Site { root: locked, slot, holder }.take_back(claim).map_err(|error| stays_claimed(error, slot))
 }
 
 fn stays_claimed(error: Error, slot: SlotId) -> Error {
     let advice = format!("mend this, or `kinfra release {slot} --force` leaves its files");
-    let fault =
-        Fault { exit: crate::fault::exit_of(&error), ..Fault::refused(format!("slot {slot} stays claimed")) };
+    let fault = Fault { exit: exit_of(&error), ..Fault::refused(format!("slot {slot} stays claimed")) };
     error.context(fault.advise(advice))
 }

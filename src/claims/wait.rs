@@ -54,7 +54,7 @@ pub fn wait(
         match pace.step(waited, is_near) {
             Step::Ask => {
                 let turn = Turn { ticket: &mut ticket, left: pace.left(waited), interrupt };
-                let now = look(claimant, seen.take())?;
+                let now = look(claimant, seen.as_ref())?;
                 let asked = claimant.ask(now, Some(turn));
                 match asked {
                     Ok(Err(refusal)) if refusal.may_pass && !pace.is_late(waiting.elapsed()) => {
@@ -71,7 +71,7 @@ pub fn wait(
             Step::Look => {
                 let ticket = ticket.as_ref().context("a waiter has a ticket")?;
                 ticket.answer()?;
-                let now = look(claimant, seen.take())?;
+                let now = look(claimant, seen.as_ref())?;
                 pace.saw(waiting.elapsed(), claimant.outlook(ticket, &now)?);
                 seen = Some(now);
                 progress(Progress::Waiting(ticket.place()?))?;
@@ -84,9 +84,9 @@ pub fn wait(
 }
 
 /// Looks at the pool. What did not change since the last look is not parsed again.
-fn look(claimant: &Claimant<'_>, last: Option<Snapshot>) -> Result<Snapshot> {
+fn look(claimant: &Claimant<'_>, last: Option<&Snapshot>) -> Result<Snapshot> {
     let (ledger, following) = (claimant.pool().ledger(), Following::Of(claimant.worktree()));
-    let now = match &last {
+    let now = match last {
         Some(last) => ledger.read_since(last, following)?,
         None => ledger.read(following)?,
     };

@@ -1,13 +1,12 @@
 //! `kinfra claim`
 
-use std::io::{self, IsTerminal as _};
-
 use anyhow::Result;
 
 use super::output::{print, say};
+use super::sign::Sign;
 use crate::claims::claimant::{ClaimRequest, Claimant};
 use crate::claims::lease::Wanted;
-use crate::claims::wait::{Progress, wait};
+use crate::claims::wait::wait;
 use crate::claims::whereabouts::{Following, worktree_named, worktree_of};
 use crate::cli::ClaimArgs;
 use crate::fault::Exit;
@@ -18,15 +17,12 @@ use crate::which::by_worktree::Search;
 
 pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     let search = Search { choice: &args.pool.choice(), invocation };
-    let (worktree, mut pool) = match &args.owner {
-        Some(named) => {
-            let worktree = worktree_named(named, &invocation.here)?;
-            (worktree.clone(), search.of_named(&worktree)?)
-        }
-        None => {
-            let worktree = worktree_of(&invocation.here)?;
-            (worktree.clone(), search.of(&worktree)?)
-        }
+    let (worktree, mut pool) = if let Some(named) = &args.owner {
+        let worktree = worktree_named(named, &invocation.here)?;
+        (worktree.clone(), search.of_named(&worktree)?)
+    } else {
+        let worktree = worktree_of(&invocation.here)?;
+        (worktree.clone(), search.of(&worktree)?)
     };
     let wanted = match (&args.profile, args.slot) {
         (Some(profile), _) => Wanted::AtLeast(profile.clone()),
@@ -39,7 +35,7 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     let claimed = match args.wait {
         None => claimant.ask(seen, None)?.map_err(|refusal| refusal.error)?,
         Some(timeout) => {
-            let mut sign = Sign { shown: None, is_redrawn: io::stderr().is_terminal() };
+            let mut sign = Sign::new();
             wait(&claimant, seen, timeout, &Interrupt::listen()?, &mut |progress| sign.show(progress))?
         }
     };
@@ -50,27 +46,4 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
         report::claim::text(claimed.grant, &claimed.entry, Paths { home: invocation.home.as_deref() })
     })?;
     Ok(Exit::Done)
-}
-
-/// What is said of the place in the queue: redrawn on a terminal, said once elsewhere.
-struct Sign {
-    shown: Option<usize>,
-    is_redrawn: bool,
-}
-
-impl Sign {
-    fn show(&mut self, progress: Progress) -> Result<()> {
-        match progress {
-            Progress::Waiting(ahead)
-                if self.shown.is_none() || (self.is_redrawn && self.shown != Some(ahead)) =>
-            {
-                self.shown = Some(ahead);
-                let line = report::claim::waiting(ahead);
-                say(&if self.is_redrawn { format!("\r\u{1b}[K{line}") } else { format!("{line}\n") })?;
-            }
-            Progress::Over if self.shown.take().is_some() && self.is_redrawn => say("\r\u{1b}[K")?,
-            Progress::Waiting(_) | Progress::Over => {}
-        }
-        Ok(())
-    }
 }

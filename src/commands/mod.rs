@@ -28,6 +28,7 @@ mod reap;
 pub(crate) mod release;
 mod renew;
 mod show;
+mod sign;
 mod slots;
 mod status;
 mod target;

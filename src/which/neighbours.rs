@@ -105,12 +105,15 @@ impl Neighbours {
         if collisions.is_empty() {
             return Ok(());
         }
-        let shown = collisions
+        let shown: Vec<String> = collisions
             .iter()
             .map(|collision| format!("\n  {}\n      {}", collision.message(), collision.help()))
-            .collect::<String>();
-        Err(Fault::refused(format!("{origin} declares ports of other pools on this machine{shown}"))
-            .advise("give it these strides and bases, or change the other pool"))
+            .collect();
+        Err(Fault::refused(format!(
+            "{origin} declares ports of other pools on this machine{}",
+            shown.concat()
+        ))
+        .advise("give it these strides and bases, or change the other pool"))
     }
 
     /// Compares the pool with what it was when it was last applied.

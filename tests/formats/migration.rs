@@ -311,7 +311,7 @@ fn slots_of_the_old_tool_keep_their_files_and_claims() {
     machine
         .kinfra("claim --slot 1 --for /")
         .exits(4)
-        .says("kinfra did not write its files: see `kinfra plan`");
+        .says("kinfra did not write its files\nhelp: see `kinfra plan`");
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn a_pool_of_another_branch_says_so_before_it_shrinks() {
     machine.edit_spec("1-2", "1");
     let spec = machine.path("slots.toml").canonicalize().expect("a path");
     let said = format!(
-        "warning: the pool was last applied from `{0}` on branch `main`: slot(s) 2 are not in `{0}` on branch `topic`\n",
+        "warning: the pool was last applied from `{0}` on branch `main`: slots 2 are not in `{0}` on branch `topic`\n",
         spec.display()
     );
     // Applying does not make the other branch's slot this one's: the next run says so again.

@@ -185,10 +185,13 @@ fn a_slot_can_be_asked_for() {
     let before = machine.tree();
     let other = |arguments: &str| run_in(&machine, "~/other", arguments);
     other("claim --slot 2").exits(4).says("error: slot 2 is held by ").says("/project since ");
-    other("claim --slot 9").exits(3).says("the pool has no slot 9: `kinfra slots` lists them");
+    other("claim --slot 9").exits(3).says("the pool has no slot 9\nhelp: `kinfra slots` lists them");
     other("claim --slot 0").exits(64).says("slot 0 is the main stack");
     other("claim --slot 1-2").exits(64).says("write one slot id");
-    machine.kinfra("claim --slot 1").exits(4).says("/project` holds slot 2 already: run `kinfra release`");
+    machine
+        .kinfra("claim --slot 1")
+        .exits(4)
+        .says("/project` holds slot 2 already\nhelp: run `kinfra release`");
     assert_eq!(machine.tree(), before);
     other("claim --slot 1").exits(0);
 }
@@ -252,7 +255,7 @@ fn without_an_applied_pool_there_is_nothing_to_claim_and_nothing_is_written() {
         }
         let before = machine.tree();
         for verb in ["claim", "claim --slot 1", "release 1 --force"] {
-            machine.kinfra(verb).exits(3).says("/pool` yet: `kinfra apply` creates it");
+            machine.kinfra(verb).exits(3).says("/pool` yet\nhelp: `kinfra apply` creates it");
         }
         // Nothing was ever claimed: a hook that releases has nothing to complain of.
         machine.kinfra("release").exits(0).prints("` holds no slot\n");
@@ -275,10 +278,10 @@ fn a_slot_whose_files_are_not_kinfra_s_is_passed_over() {
         machine.write(REGISTRY, format!("{registry:#}\n"));
     };
     for (damage, why) in [
-        (lose_file, "its conf.txt is not there: see `kinfra plan`"),
-        (lose_all, "its conf.txt is not there: see `kinfra plan`"),
-        (link, "its conf.txt is not there: see `kinfra plan`"),
-        (forget, "kinfra did not write its files: see `kinfra plan`"),
+        (lose_file, "its conf.txt is not there\nhelp: see `kinfra plan`"),
+        (lose_all, "its conf.txt is not there\nhelp: see `kinfra plan`"),
+        (link, "its conf.txt is not there\nhelp: see `kinfra plan`"),
+        (forget, "kinfra did not write its files\nhelp: see `kinfra plan`"),
     ] {
         let machine = applied();
         damage(&machine);

@@ -181,7 +181,7 @@ fn a_shell_that_goes_from_slot_to_slot_has_the_variables_of_one() {
     let printed = &output.stdout;
     assert_eq!(printed, "in 1: 8001 1\nin 2: 8002 2\nin none: 3 unset unset unset unset\n", "{output:?}");
     let said = &output.stderr;
-    assert!(said.contains("none` holds no slot: run `kinfra claim` first"), "{said}");
+    assert!(said.contains("none` holds no slot\nhelp: `kinfra claim` takes one"), "{said}");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_worktree_without_a_slot_is_told_to_claim_one() {
         }
         let before = machine.tree();
         for verb in ["env", "env --format fish", "env --format dotenv", "env --format json", "exec true"] {
-            let says = "project` holds no slot: run `kinfra claim` first";
+            let says = "project` holds no slot\nhelp: `kinfra claim` takes one";
             machine.kinfra(verb).exits(3).prints_exactly("").says(says);
         }
         assert_eq!(machine.tree(), before, "{why}");
@@ -244,7 +244,10 @@ fn a_file_that_is_not_fit_for_use_is_refused_with_the_reason() {
         .exits(4)
         .says("`A` cannot be written: the value has the control character");
     machine.remove(ENV_FILE);
-    machine.kinfra("env").exits(4).says(".env.sandbox` is not there: `kinfra plan` says how it comes back");
+    machine
+        .kinfra("env")
+        .exits(4)
+        .says(".env.sandbox` is not there\nhelp: `kinfra plan` says how it comes back");
     std::os::unix::fs::symlink("/etc/passwd", machine.path(ENV_FILE)).expect("a link");
     machine.kinfra("env").exits(4).says(".env.sandbox` is a symbolic link").never_says("root:");
     machine.remove("~/pool/slot-1");

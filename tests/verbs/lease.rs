@@ -47,7 +47,9 @@ fn the_smallest_profile_that_suffices_comes_first_then_the_lowest_id() {
     claim("~/b", "--profile light").exits(0).prints("Claimed slot 3 (light)");
     claim("~/c", "--profile light").exits(0).prints("Claimed slot 1 (heavy)");
     // What is held must do, too.
-    claim("~/a", "--profile heavy").exits(4).says("/home/a` holds slot 2 already: run `kinfra release`");
+    claim("~/a", "--profile heavy")
+        .exits(4)
+        .says("/home/a` holds slot 2 already\nhelp: run `kinfra release`");
     claim("~/c", "--profile light").exits(0).prints("Slot 1 (heavy) is yours already");
     run_in(&machine, "~/c", "release").exits(0);
     claim("~/c", "--profile heavy").exits(0).prints("Claimed slot 1 (heavy)");
@@ -183,7 +185,7 @@ fn what_is_no_lease_is_refused() {
 #[test]
 fn renew_prolongs_a_lease_also_one_that_has_run_out() {
     let machine = applied();
-    machine.kinfra("renew").exits(3).says("/project` holds no slot: `kinfra claim` takes one");
+    machine.kinfra("renew").exits(3).says("/project` holds no slot\nhelp: `kinfra claim` takes one");
     machine.kinfra("claim").exits(0);
     let before = machine.tree();
     machine.kinfra("renew").exits(0).prints("Slot 1 is yours until it is released: its claim has no lease\n");
@@ -287,7 +289,7 @@ fn a_worktree_finds_its_slot_on_a_branch_without_the_spec() {
     machine
         .kinfra("release 1 --spec elsewhere.toml")
         .exits(3)
-        .says("/elsewhere` yet: `kinfra apply` creates it");
+        .says("/elsewhere` yet\nhelp: `kinfra apply` creates it");
     machine.kinfra("release").exits(0).prints("Released slot 1");
     // Then there is only the embedded pool.
     machine.kinfra("release").exits(0).prints("` holds no slot\n").says("note: there is no pool of ");

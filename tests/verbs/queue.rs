@@ -59,8 +59,8 @@ fn those_who_wait_are_served_in_order() {
     let machine = full();
     let first = Waiter::start(&machine, "~/a", "--wait");
     let second = Waiter::start(&machine, "~/b", "--wait=1h");
-    assert_eq!(first.said, "Waiting for a free slot: the next in the queue\n");
-    assert_eq!(second.said, "Waiting for a free slot: 1 before in the queue\n");
+    assert_eq!(first.said, "Waiting for a free slot: you are next\n");
+    assert_eq!(second.said, "Waiting for a free slot: 1 ahead of you\n");
     run_in(&machine, "~/h2", "release").exits(0);
     first.ends().exits(0).prints("Claimed slot 2");
     run_in(&machine, "~/h1", "release").exits(0);
@@ -79,11 +79,10 @@ fn nobody_overtakes_and_nobody_waits_for_the_dead() {
     run_in(&machine, "~/h1", "release").exits(0);
     let before = machine.read("~/pool/registry.json");
     let first_dir = machine.path("~/a").canonicalize().expect("a directory");
-    let queued = run_in(&machine, "~/c", "claim").exits(3).says(&format!(
-        "2 waited before, and it is the turn of `{}`: `kinfra claim --wait` queues",
-        first_dir.display()
-    ));
-    queued.says("\n  slot 1 is free\n");
+    let queued = run_in(&machine, "~/c", "claim")
+        .exits(3)
+        .says(&format!("2 waited before, and it is the turn of `{}`\n", first_dir.display()));
+    queued.says("\nhelp: `kinfra claim --wait` queues\n").says("\n  slot 1 is free\n");
     run_in(&machine, "~/c", "claim --slot 1").exits(3).says("2 waited before");
     assert_eq!(machine.read("~/pool/registry.json"), before);
     // Whoever holds a slot keeps it, whoever waits.
@@ -93,7 +92,7 @@ fn nobody_overtakes_and_nobody_waits_for_the_dead() {
     first.ends();
     // What the dead left is no obstacle to those who join.
     let third = Waiter::start(&machine, "~/c", "--wait");
-    assert_eq!(third.said, "Waiting for a free slot: the next in the queue\n");
+    assert_eq!(third.said, "Waiting for a free slot: you are next\n");
     run_in(&machine, "~/b", "release").exits(0);
     third.ends().exits(0);
 }
@@ -200,7 +199,7 @@ fn the_dead_are_not_counted_and_those_whose_time_is_over_are_named() {
     first.signal(Signal::KILL);
     first.ends();
     let third = Waiter::start(&machine, "~/c", "--wait");
-    assert_eq!(third.said, "Waiting for a free slot: 1 before in the queue\n");
+    assert_eq!(third.said, "Waiting for a free slot: 1 ahead of you\n");
     for waiter in [second, third] {
         waiter.signal(Signal::INT);
         waiter.ends().exits(130);
@@ -234,7 +233,7 @@ fn who_could_not_take_a_slot_does_not_wait_for_one() {
     let machine = full();
     machine.write("~/a/.env.sandbox", "MINE=1\n");
     let refused = run_in(&machine, "~/a", "claim --wait").exits(4);
-    refused.says("error: nothing was claimed: `").says("/a/.env.sandbox` is there");
+    refused.says("error: nothing was claimed: `").says("/a/.env.sandbox` is where the slot's variables go");
     assert!(!machine.exists("~/pool/.queue"));
 }
 

@@ -173,5 +173,5 @@ fn claims_of_another_machine_are_judged_by_their_lease_alone() {
 
 #[test]
 fn without_a_pool_there_is_nothing_to_reap() {
-    Machine::small().kinfra("reap").exits(3).says("/pool` yet: `kinfra apply` creates it");
+    Machine::small().kinfra("reap").exits(3).says("/pool` yet\nhelp: `kinfra apply` creates it");
 }

@@ -195,7 +195,7 @@ fn claims_that_are_still_legible_come_back() {
     machine.remove(BACKUP);
     cut_after(&machine, "/proj");
     let run = repair(&machine, "").exits(0).prints("  + Would register 2 slot(s)");
-    run.prints("      slot 2  held by unknown: `kinfra release 2 --force` once nobody uses it\n");
+    run.prints("      slot 2  held by unknown: `kinfra release 2 --force` once it is no longer used\n");
     machine.kinfra("release 2").exits(4).says("slot 2 is held by unknown: ");
 }
 
@@ -224,7 +224,7 @@ fn a_slot_with_containers_comes_back_held_by_unknown() {
         }
         let projects = "small-slot-1\nother-slot-2\nsmall-slot-22\nsmall-slot-7";
         let run = repair(&machine, projects).exits(0).never_says("slot 2  held");
-        run.prints("      slot 1  held by unknown: `kinfra release 1 --force` once nobody uses it\n");
+        run.prints("      slot 1  held by unknown: `kinfra release 1 --force` once it is no longer used\n");
         assert_eq!(
             ["1", "2", "7"].map(|slot| holder(&machine, slot)),
             ["unknown".into(), Value::Null, "unknown".into()]
@@ -232,7 +232,7 @@ fn a_slot_with_containers_comes_back_held_by_unknown() {
         machine
             .kinfra("release 1")
             .exits(4)
-            .says("slot 1 is held by unknown: `kinfra release 1 --force` once nobody uses it");
+            .says("slot 1 is held by unknown: `kinfra release 1 --force` once it is no longer used");
         machine.kinfra("claim --slot 1").exits(4);
     }
     machine

@@ -84,7 +84,7 @@ fn a_root_that_was_moved_knows_what_it_wrote() {
     machine.kinfra("apply --root ../home/other").exits(0);
     let env = machine.read(ENV);
     let mut other = machine.command("claim --root ../home/other --for ../home/tree");
-    crate::support::Run::of(&mut other).exits(4).says("is not as this pool wrote it: move it away");
+    crate::support::Run::of(&mut other).exits(4).says("is not as this pool wrote it\nhelp: move it away");
     std::fs::rename(machine.path("~/pool"), machine.path("~/moved")).expect("a move");
     machine.edit_spec("~/pool", "~/moved");
     machine.kinfra("apply").exits(0);
@@ -105,7 +105,7 @@ fn what_kinfra_did_not_write_is_never_overwritten() {
     let machine = applied();
     let spoil: [(&str, Spoil); 3] = [
         (
-            "is there, where the slot's variables go, and is not as this pool wrote it: move it away",
+            "is where the slot's variables go, and is not as this pool wrote it\nhelp: move it away",
             |machine| {
                 machine.write(ENV, "MINE=1\n");
             },
@@ -128,7 +128,9 @@ fn what_kinfra_did_not_write_is_never_overwritten() {
     let mut other = machine.command("apply --root");
     Run::of(other.arg(machine.path("~/other"))).exits(0);
     let mut other = machine.command("claim --for ../home/tree --root");
-    Run::of(other.arg(machine.path("~/other"))).exits(4).says("is not as this pool wrote it: move it away");
+    Run::of(other.arg(machine.path("~/other")))
+        .exits(4)
+        .says("is not as this pool wrote it\nhelp: move it away");
 }
 
 #[test]
@@ -158,7 +160,7 @@ fn what_was_changed_stays_and_is_named() {
     // What is no file is nobody's to move.
     run_in(&machine, "~/next", "release").exits(0);
     fs::create_dir(machine.path(OVERRIDE)).expect("a directory");
-    let why = "its docker-compose.override.yml is not a file: move it away";
+    let why = "its docker-compose.override.yml is not a file\nhelp: move it away";
     run_in(&machine, "~/next", "claim --slot 1").exits(4).says(why);
     run_in(&machine, "~/next", "claim").exits(0).prints("Claimed slot 2");
 }

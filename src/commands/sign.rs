@@ -1,0 +1,38 @@
+//! The place in the queue, shown while `kinfra claim --wait` waits.
+
+use std::io::{self, IsTerminal as _};
+
+use anyhow::Result;
+
+use super::output::say;
+use crate::claims::wait::Progress;
+use crate::report::claim::waiting;
+
+/// What is said of the place in the queue: redrawn on a terminal, said once elsewhere.
+pub(super) struct Sign {
+    shown: Option<usize>,
+    is_redrawn: bool,
+}
+
+impl Sign {
+    /// Nothing is shown yet.
+    pub(super) fn new() -> Self {
+        Self { shown: None, is_redrawn: io::stderr().is_terminal() }
+    }
+
+    /// Shows it, if it changed.
+    pub(super) fn show(&mut self, progress: Progress) -> Result<()> {
+        match progress {
+            Progress::Waiting(ahead)
+                if self.shown.is_none() || (self.is_redrawn && self.shown != Some(ahead)) =>
+            {
+                self.shown = Some(ahead);
+                let line = waiting(ahead);
+                say(&if self.is_redrawn { format!("\r\u{1b}[K{line}") } else { format!("{line}\n") })?;
+            }
+            Progress::Over if self.shown.take().is_some() && self.is_redrawn => say("\r\u{1b}[K")?,
+            Progress::Waiting(_) | Progress::Over => {}
+        }
+        Ok(())
+    }
+}
