@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
-use super::{Commas, Paths};
+use super::commas::Commas;
 use crate::claims::claim::Claimed;
 use crate::claims::fitness::Unfit;
 use crate::claims::lease::Grant;
@@ -11,7 +11,7 @@ use crate::claims::refusal::{held, why};
 use crate::claims::release::Released;
 use crate::names::ENV_FILE;
 use crate::registry::{Claim, Entry};
-use crate::shown::printable;
+use crate::shown::{Paths, printable};
 use crate::slot::SlotId;
 
 /// The slot that a worktree got, and where it is.
@@ -44,7 +44,7 @@ pub fn remarks(claimed: &Claimed) -> String {
 
 /// The slot's entry, under the registry's own field names.
 pub fn json(grant: Grant, entry: &Entry) -> String {
-    let mut document = json!({ "format_version": super::FORMAT_VERSION });
+    let mut document = json!({ "format_version": super::document::FORMAT_VERSION });
     if let (Value::Object(document), Value::Object(entry)) = (&mut document, entry.to_json(grant.slot())) {
         document.extend(entry);
     }

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use owo_colors::OwoColorize as _;
 use similar::{ChangeTag, TextDiff};
 
-use super::printable;
 use crate::desired::{File, MASK};
 use crate::provision::ChangedText;
+use crate::shown::printable;
 use crate::slot::SlotId;
 
 /// How many lines are shown around a change.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{FORMAT_VERSION, document};
+use super::document::{FORMAT_VERSION, document};
 use crate::claims::environment::Change;
 use crate::dotenv::{Variables, is_name};
 use crate::slot::SlotId;

@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use owo_colors::OwoColorize as _;
 use similar::{ChangeTag, TextDiff};
 
-use super::printable;
 use crate::init::{Basis, Draft, DraftFile};
+use crate::shown::printable;
 
 /// What the draft was made from.
 pub fn basis(basis: &Basis) -> String {

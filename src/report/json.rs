@@ -6,8 +6,8 @@ use anyhow::Error;
 use camino::Utf8Path;
 use serde_json::{Map, Value, json};
 
+use super::document::{FORMAT_VERSION, document};
 use super::plan::Totals;
-use super::{FORMAT_VERSION, document};
 use crate::apply::Outcome;
 use crate::desired::{Outline, SlotOutline};
 use crate::diff::FieldChange;

@@ -6,14 +6,16 @@ use std::fmt::{self, Write as _};
 use anyhow::Error;
 use owo_colors::OwoColorize as _;
 
+use super::commas::Commas;
 use super::plan::LONG;
-use super::{Aim, Commas, View, printable};
+use super::view::{Aim, View};
 use crate::apply::Outcome;
 use crate::desired::Outline;
 use crate::fault::advice_of;
 use crate::observe::ImportState;
 use crate::plan::{Action, Kind, Plan};
 use crate::registry::Registry;
+use crate::shown::printable;
 use crate::slot::SlotId;
 
 /// The summary, printed in any case. `registry` is the one before the apply. The summary of a long plan

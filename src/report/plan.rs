@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Write as _};
 
+use camino::Utf8Path;
 use owo_colors::OwoColorize as _;
 
-use camino::Utf8Path;
-
-use super::{Aim, Commas, Paths, View, printable, word};
+use super::commas::Commas;
+use super::view::{Aim, View};
 use crate::desired::{Outline, SlotOutline};
 use crate::diff::FieldChange;
 use crate::file::RelPath;
 use crate::observe::ImportState;
 use crate::plan::{Action, Blocked, FileChange, Flag, Kind, Plan, SlotPlan};
+use crate::shown::{Paths, printable, word};
 use crate::slot::SlotId;
 
 /// The most slots that are shown one by one without `--verbose`.

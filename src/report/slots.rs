@@ -7,14 +7,14 @@ use camino::Utf8Path;
 use comfy_table::Cell;
 use serde_json::{Map, Value, json};
 
+use super::document::{FORMAT_VERSION, document};
 use super::table::{lines, number, table};
-use super::{FORMAT_VERSION, Paths, document};
 use crate::claims::listing::Listed;
 use crate::claims::standing::Standing;
 use crate::identifier::PortName;
 use crate::port::Port;
 use crate::registry::{Claim, Entry, Lease};
-use crate::shown::printable;
+use crate::shown::{Paths, printable};
 use crate::slot::SlotId;
 use crate::time::Time;
 

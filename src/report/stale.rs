@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Error;
 
 use super::plan::{LONG, changed};
-use super::{View, printable};
+use super::view::View;
 use crate::desired::Outline;
 use crate::fault::Fault;
 use crate::plan::Plan;
 use crate::provision::{NotRun, Stale};
 use crate::saved::Changed;
+use crate::shown::printable;
 use crate::slot::SlotId;
 
 /// How many digits of a hash are shown.

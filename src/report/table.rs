@@ -6,7 +6,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 use serde_json::{Map, Value, json};
 
-use super::{FORMAT_VERSION, document};
+use super::document::{FORMAT_VERSION, document};
 use crate::port::PortFormula;
 use crate::spec::Spec;
 

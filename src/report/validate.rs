@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{FORMAT_VERSION, doctor};
+use super::doctor;
+use super::document::{FORMAT_VERSION, document};
 use crate::health::{Finding, Severity};
 use crate::spec::mistake::{Mistake, Source, render};
 
@@ -42,7 +43,7 @@ pub fn json(mistakes: &[(Source, Mistake)], findings: &[Finding]) -> String {
         };
         json!({ "severity": severity, "subject": subject, "found": found, "advice": advice })
     });
-    super::document(&json!({
+    document(&json!({
         "format_version": FORMAT_VERSION,
         "valid": valid,
         "mistakes": mistakes.collect::<Vec<Value>>(),

@@ -1,0 +1,33 @@
+//! How a plan and its outcome are shown: for what purpose, how long, with which paths.
+
+use crate::plan::Options;
+use crate::shown::Paths;
+
+/// The purpose of a plan. The wording depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// Bring the whole pool to what slots.toml says.
+    Pool,
+    /// Bring the named slots there.
+    Slots,
+    /// Remove the pool.
+    Destroy,
+}
+
+impl Aim {
+    /// The purpose of a plan with these options.
+    pub fn of(options: &Options) -> Self {
+        if options.is_selective() { Self::Slots } else { Self::Pool }
+    }
+}
+
+/// How a plan and its outcome are shown.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// How paths are shown.
+    pub paths: Paths<'a>,
+    /// Whether each slot of a long plan is shown.
+    pub verbose: bool,
+    /// The purpose of the plan.
+    pub aim: Aim,
+}
