@@ -142,19 +142,22 @@ impl LockedRoot {
             }
             return self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY).map(|()| None);
         }
-        if self.give_back(&replaces)? { Err(self.was_changed()) } else { Ok(Some(replaces)) }
+        if self.give_back(&replaces, |bytes| bytes == old.as_bytes())? {
+            Err(self.was_changed())
+        } else {
+            Ok(Some(replaces))
+        }
     }
 
-    /// Puts back a registry that another program saved just before the exchange. Says whether there was one.
-    fn give_back(&self, replaces: &str) -> Result<bool> {
+    /// Puts back a registry that another program saved just before the exchange. Says whether there was one. `is_old` says
+    /// whether a text is the one that was to be replaced.
+    fn give_back(&self, replaces: &str, is_old: impl Fn(&[u8]) -> bool) -> Result<bool> {
         if !self.dir().same_file(REGISTRY, &self.temporary, replaces)? {
             return Ok(false);
         }
         match self.temporary.read(Utf8Path::new(REGISTRY), REGISTRY_LIMIT) {
             Ok(Found::Nothing) => return Ok(false),
-            Ok(Found::This(content)) if replaces == format!("{REPLACES}{}", Digest::of(&content.bytes)) => {
-                return Ok(false);
-            }
+            Ok(Found::This(content)) if is_old(&content.bytes) => return Ok(false),
             Err(error) if fs::is_system_error(&error) => return Err(error),
             Ok(Found::This(_) | Found::Other(_)) | Err(_) => {}
         }
@@ -175,7 +178,9 @@ impl LockedRoot {
             Left::Save(replaces) => {
                 let was_saved = self.dir().same_file(REGISTRY, &self.temporary, &replaces)?;
                 if was_saved
-                    && !self.give_back(&replaces)?
+                    && !self.give_back(&replaces, |bytes| {
+                        replaces == format!("{REPLACES}{}", Digest::of(bytes))
+                    })?
                     && let Some(text) = self.root.registry()?
                 {
                     self.temporary.remove_file(BACKUP)?;
