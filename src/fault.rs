@@ -45,7 +45,8 @@ pub struct Fault {
     pub advice: Option<String>,
     /// Whether `what` brings headings of its own, as the mistakes of a spec do.
     pub has_headings: bool,
-    /// Whether the message adds that nothing was changed. `what` alone goes where that is no news, as in the doctor.
+    /// Whether the message adds that nothing was changed. `what` alone goes where that is no news, as in the
+    /// doctor.
     pub is_unchanged: bool,
 }
 

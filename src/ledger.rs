@@ -1,7 +1,7 @@
 //! The ledger: where a pool's registry is kept, and the only way to change it.
 //!
-//! A change is one [`Ledger::transact`]. Under the lock it reads, decides and writes. Rendering, git, other holders'
-//! directories, Docker and printing come before or after.
+//! A change is one [`Ledger::transact`]. Under the lock it reads, decides and writes. Rendering, git, other
+//! holders' directories, Docker and printing come before or after.
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -83,11 +83,12 @@ impl Ledger {
         Ok(Some(Snapshot::new(root, stored, following)))
     }
 
-    /// Changes the registry: takes the lock, reads again, lets `work` decide, and saves if the registry changed. `seen` is what
-    /// the caller looked at before.
+    /// Changes the registry: takes the lock, reads again, lets `work` decide, and saves if the registry
+    /// changed. `seen` is what the caller looked at before.
     ///
     /// # Errors
-    /// [`Fault`] when the lock is not obtained, or another program saved meanwhile; then nothing is saved. What `work` says.
+    /// [`Fault`] when the lock is not obtained, or another program saved meanwhile; then nothing is saved.
+    /// What `work` says.
     pub fn transact<T>(
         &self,
         seen: &Snapshot,
@@ -130,7 +131,8 @@ impl Transaction {
         &self.locked
     }
 
-    /// Saves the registry now, if it changed. What `work` writes after this belongs to a change that is durable.
+    /// Saves the registry now, if it changed. What `work` writes after this belongs to a change that is
+    /// durable.
     ///
     /// # Errors
     /// [`Fault`] when another program saved meanwhile: its save is kept.

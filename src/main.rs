@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 
 /// Shows what clap says: help, or what is wrong with the command line.
 fn show(shown: &clap::Error) -> Exit {
-    // A closed pipe is no error, and there is nobody left to tell of another.
+    // A closed pipe is no error, and no reader is left to tell of another.
     let _ = shown.print();
     if shown.use_stderr() { Exit::Usage } else { Exit::Done }
 }

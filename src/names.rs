@@ -1,4 +1,5 @@
-//! Names that kinfra shares with other programs: files, variables, Compose's own names. Each is spelt here and nowhere else.
+//! Names that kinfra shares with other programs: files, variables, Compose's own names. Each is spelt here
+//! and nowhere else.
 
 use crate::slot::SlotId;
 

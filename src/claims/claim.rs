@@ -1,5 +1,6 @@
-//! Claiming a slot. What can be looked at or rendered before the lock is; under it, the request is decided on what the
-//! registry says then. A decision for a slot that was not prepared changes nothing: it is prepared, and decided again.
+//! Claiming a slot. What can be looked at or rendered before the lock is; under it, the request is decided on
+//! what the registry says then. A decision for a slot that was not prepared changes nothing: it is prepared,
+//! and decided again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -83,7 +84,8 @@ struct Denial {
 }
 
 impl Claimant<'_> {
-    /// Asks for a slot. `seen` is the pool as it was looked at; `turn` is the request's place in the queue, if it waits.
+    /// Asks for a slot. `seen` is the pool as it was looked at; `turn` is the request's place in the queue,
+    /// if it waits.
     ///
     /// # Errors
     /// What keeps the request from being decided.

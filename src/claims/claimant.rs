@@ -1,5 +1,5 @@
-//! A worktree that asks for a slot, and what it makes ready before the lock: a look at the slot that it would get, and the
-//! files that come with it.
+//! A worktree that asks for a slot, and what it makes ready before the lock: a look at the slot that it would
+//! get, and the files that come with it.
 
 use std::collections::BTreeMap;
 

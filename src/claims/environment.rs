@@ -1,7 +1,7 @@
 //! The variables of a slot, and how an environment changes when a program enters or leaves a slot.
 //!
-//! A shell or an agent goes from worktree to worktree. What was exported for one slot must not name its ports in the next.
-//! So what belongs to another slot is removed before this slot's variables are set.
+//! A shell or an agent goes from worktree to worktree. What was exported for one slot must not name its ports
+//! in the next. So what belongs to another slot is removed before this slot's variables are set.
 
 use std::collections::BTreeSet;
 
@@ -57,8 +57,8 @@ pub struct Change {
 }
 
 impl Change {
-    /// Enters a slot: from the environment of the `caller` to the `variables` of a slot in a pool whose variables begin with
-    /// `prefix`.
+    /// Enters a slot: from the environment of the `caller` to the `variables` of a slot in a pool whose
+    /// variables begin with `prefix`.
     pub fn to_slot(mut variables: Variables, prefix: &str, caller: &Variables) -> Self {
         let of_pool = |name: &&String| !prefix.is_empty() && name.starts_with(prefix);
         let of_compose = caller.keys().filter(|name| COMPOSE_VARIABLES.contains(&name.as_str()));

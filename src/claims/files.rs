@@ -1,9 +1,10 @@
-//! What a claim writes and release takes back: the slot's variables in the worktree, and the files of `[claim]` in the slot's
-//! directory.
+//! What a claim writes and release takes back: the slot's variables in the worktree, and the files of
+//! `[claim]` in the slot's directory.
 //!
-//! kinfra can tell both from what others wrote. The first line of the env file has the hash of the rest, and the registry
-//! lists the other files by their hashes before they are written. So each file is missing, or as it was written, or changed by
-//! hand: then it stays. A run that was cut short is completed by running the same verb again.
+//! kinfra can tell both from what others wrote. The first line of the env file has the hash of the rest, and
+//! the registry lists the other files by their hashes before they are written. So each file is missing, or as
+//! it was written, or changed by hand: then it stays. A run that was cut short is completed by running the
+//! same verb again.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +51,8 @@ enum InPlace {
     Foreign,
 }
 
-/// A worktree's directory, opened before the lock is taken: a disk that hangs must not hang every other holder too.
+/// A worktree's directory, opened before the lock is taken: a disk that hangs must not hang every other
+/// holder too.
 #[derive(Debug)]
 pub struct HolderDir {
     path: Utf8PathBuf,
@@ -134,8 +136,9 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// Takes back what an earlier run of the claim wrote and this one would write otherwise. Gives what the registry is to list
-    /// before [`Site::write`], and where the copies are of files that an earlier claim left in the slot.
+    /// Takes back what an earlier run of the claim wrote and this one would write otherwise. Gives what the
+    /// registry is to list before [`Site::write`], and where the copies are of files that an earlier claim
+    /// left in the slot.
     ///
     /// # Errors
     /// What keeps it from being looked at or removed.
@@ -171,8 +174,8 @@ impl Site<'_> {
         Ok((listed, backups))
     }
 
-    /// Writes what is listed and missing. Gives the files that stay because they were changed. The claim is durable by then:
-    /// a file that a power cut takes comes back when the slot is claimed again.
+    /// Writes what is listed and missing. Gives the files that stay because they were changed. The claim is
+    /// durable by then: a file that a power cut takes comes back when the slot is claimed again.
     ///
     /// # Errors
     /// What keeps it from being written; the claim stands, and claiming again completes it.
@@ -201,7 +204,8 @@ impl Site<'_> {
         Ok(left)
     }
 
-    /// Takes back what the claim wrote, before the registry forgets it. Gives the files that stay because they were changed.
+    /// Takes back what the claim wrote, before the registry forgets it. Gives the files that stay because
+    /// they were changed.
     ///
     /// # Errors
     /// What keeps it from being removed; the claim stands, and releasing again completes it.
@@ -219,8 +223,8 @@ impl Site<'_> {
         Ok(left)
     }
 
-    /// Moves a file that no claim lists to the backups: the registry forgot its claim, or it was changed. Gives its new path;
-    /// `None` if it is no file.
+    /// Moves a file that no claim lists to the backups: the registry forgot its claim, or it was changed.
+    /// Gives its new path; `None` if it is no file.
     fn set_aside(&self, path: &RelPath) -> Result<Option<Utf8PathBuf>> {
         let Found::This(digest) = in_slot(self.root.root(), self.slot, path)? else { return Ok(None) };
         let Some(dir) = SlotFiles::open(self.root, self.slot)? else { return Ok(None) };
@@ -254,14 +258,15 @@ impl Site<'_> {
         })
     }
 
-    /// Whether an env file is as this pool wrote it, be it for another slot. An empty one is what a power cut leaves.
+    /// Whether an env file is as this pool wrote it, be it for another slot. An empty one is what a power cut
+    /// leaves.
     fn wrote(&self, content: &[u8]) -> bool {
         content.is_empty() || is_env_file(self.root.root().path(), content)
     }
 }
 
-/// The env file in a worktree: the variables of a slot, after a line that says where they are from and tells whether the
-/// rest is as it was written.
+/// The env file in a worktree: the variables of a slot, after a line that says where they are from and tells
+/// whether the rest is as it was written.
 pub fn env_file(slot: SlotId, root: &Utf8Path, variables: &str) -> String {
     let dir = root.join(slot.directory());
     env_file_from(slot, &dir.as_str().escape_debug().to_string(), variables)
@@ -272,8 +277,8 @@ fn env_file_from(slot: SlotId, dir: &str, variables: &str) -> String {
     format!("# Slot {slot}, from {dir}{END} {sha256}\n{variables}")
 }
 
-/// Whether a text is an unchanged env file of a slot in a root. One of a root that is gone counts too: that root was moved
-/// here, or its pool was destroyed.
+/// Whether a text is an unchanged env file of a slot in a root. One of a root that is gone counts too: that
+/// root was moved here, or its pool was destroyed.
 fn is_env_file(root: &Utf8Path, content: &[u8]) -> bool {
     let parse = || {
         let (first, variables) = std::str::from_utf8(content).ok()?.split_once('\n')?;

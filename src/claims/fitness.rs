@@ -1,4 +1,5 @@
-//! Whether a free slot is fit for use: its files are as last written, its ports are free, nothing is in the way of a claim.
+//! Whether a free slot is fit for use: its files are as last written, its ports are free, nothing is in the
+//! way of a claim.
 
 use anyhow::{Result, anyhow};
 
@@ -53,8 +54,8 @@ impl Unfit {
     }
 }
 
-/// What keeps a free slot from being used, if anything does. Only files that are as last written are known to carry the
-/// ports of the slot's entry. `claim_files` are those that a claim would write.
+/// What keeps a free slot from being used, if anything does. Only files that are as last written are known to
+/// carry the ports of the slot's entry. `claim_files` are those that a claim would write.
 ///
 /// # Errors
 /// What keeps its files from being looked at: that says nothing about the slot.

@@ -54,7 +54,8 @@ pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<Option<Held>> {
 }
 
 impl Held {
-    /// Starts the lease again. A claim without a lease is left alone. `None` when the slot was taken away meanwhile.
+    /// Starts the lease again. A claim without a lease is left alone. `None` when the slot was taken away
+    /// meanwhile.
     ///
     /// # Errors
     /// What keeps the registry from being saved.
@@ -99,8 +100,8 @@ impl Held {
     }
 }
 
-/// The text of a slot's env file. Compose reads the same file. A pool without this file has the variables that the registry
-/// knows.
+/// The text of a slot's env file. Compose reads the same file. A pool without this file has the variables
+/// that the registry knows.
 ///
 /// # Errors
 /// [`Fault`] when the file is not fit for use.

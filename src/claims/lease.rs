@@ -131,8 +131,8 @@ pub enum NotYours {
     Over(ClaimId, Option<SlotId>),
 }
 
-/// The slot that a request gets: the one that its directory holds already, else the smallest free slot that satisfies it and is
-/// not for a waiter ahead. `is_fit` says whether a slot is fit for use.
+/// The slot that a request gets: the one that its directory holds already, else the smallest free slot that
+/// satisfies it and is not for a waiter ahead. `is_fit` says whether a slot is fit for use.
 ///
 /// # Errors
 /// [`Denied`].
@@ -246,14 +246,16 @@ fn refresh(held: &mut Claim, again: Claim, now: Time) {
     renew_lease(held, lease.map(|lease| lease.length), now);
 }
 
-/// Starts the lease of a claim again, with a new `length` if one is given. A claim without a lease stays without one.
+/// Starts the lease of a claim again, with a new `length` if one is given. A claim without a lease stays
+/// without one.
 fn renew_lease(claim: &mut Claim, length: Option<Span>, now: Time) {
     let length = length.or(claim.lease.map(|lease| lease.length));
     claim.lease = length.map(|length| Lease::starting(now, length));
 }
 
-/// Renews the claim with this id, else the one of `directory`, by its lease's length or from now on by `length`. A claim
-/// that has run out is renewed too, as long as it was not reaped. `None` when there is nothing to renew.
+/// Renews the claim with this id, else the one of `directory`, by its lease's length or from now on by
+/// `length`. A claim that has run out is renewed too, as long as it was not reaped. `None` when there is
+/// nothing to renew.
 ///
 /// # Errors
 /// [`NotYours`]; the registry is then unchanged.
@@ -275,12 +277,12 @@ pub fn renew(
     Ok(slot)
 }
 
-/// Takes back `slot`, or the one whose claim has this id, or the one that `directory` holds. `None` when there is nothing to
-/// take back.
+/// Takes back `slot`, or the one whose claim has this id, or the one that `directory` holds. `None` when
+/// there is nothing to take back.
 ///
 /// # Errors
-/// [`NotYours`] when another worktree holds it and `force` is not given, or when the id is an old one; the registry is then
-/// unchanged.
+/// [`NotYours`] when another worktree holds it and `force` is not given, or when the id is an old one; the
+/// registry is then unchanged.
 pub fn release(
     registry: &mut Registry,
     directory: &Utf8Path,

@@ -66,7 +66,7 @@ fn the_smallest_that_would_do_is_chosen_and_those_before_choose_first() {
     assert_eq!(chosen("hMl", &at_least("middle"), &[]), Ok(1));
     assert_eq!(chosen("HMl", &at_least("middle"), &[]), Err(Denied::Full));
     assert_eq!(chosen("ohl", &at_least("old"), &[]), Ok(1), "not known to be larger or smaller than another");
-    // In their order, each what it would take; and whoever gets nothing holds up nobody.
+    // Each takes what it would get, in their order. One that gets nothing holds up no other.
     assert_eq!(chosen("hml", &any, &[&any]), Ok(2));
     assert_eq!(chosen("hml", &any, &[&any, &any]), Ok(1));
     assert_eq!(chosen("hml", &any, &[&at_least("heavy"), &third]), Ok(2));
@@ -81,7 +81,7 @@ fn the_smallest_that_would_do_is_chosen_and_those_before_choose_first() {
 #[test]
 fn a_queue_is_read_as_far_as_it_matters_and_says_whose_turn_it_is() {
     let requests = |list: &[&str]| list.iter().map(|wanted| Wanted::parse(wanted)).collect::<Vec<_>>();
-    // How far it is read, and the place of whoever's turn it is.
+    // How far it is read, and the place of the waiter whose turn it is.
     let read = |slots: &str, wanted: &str, queue: &[&str]| {
         let queue = requests(queue).into_iter().zip(1..).map(Ok::<_, ()>);
         let is_free = |wanted: &Wanted, ahead: &[Wanted]| {
@@ -224,7 +224,7 @@ fn reaping_ends_what_was_shown_and_is_still_as_it_was() {
     let shown = Reaping::of(&registry, now, worktree);
     assert_eq!(shown.ends.keys().map(|slot| slot.get()).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(shown.doubts.keys().map(|slot| slot.get()).collect::<Vec<_>>(), [4]);
-    // Renewed meanwhile; and one more has run out, which nobody was shown.
+    // Renewed meanwhile; and one more has run out, which was not shown.
     lapse(&mut registry, 2, 200_000);
     lapse(&mut registry, 4, 5);
     let reaping = Reaping::of(&registry, now, worktree).within(&shown).still_in(&registry, now);

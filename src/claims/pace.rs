@@ -1,4 +1,5 @@
-//! When a waiter looks at the pool, and when it asks for a slot. Pure: time is what the caller says has passed.
+//! When a waiter looks at the pool, and when it asks for a slot. Pure: time is what the caller says has
+//! passed.
 
 use std::time::Duration;
 

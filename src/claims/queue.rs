@@ -12,8 +12,8 @@ pub struct Ahead<T> {
 }
 
 impl<T> Ahead<T> {
-    /// Reads the queue until nothing is left for `wanted`. `is_free` says whether a slot is free for a request after those
-    /// given have chosen theirs.
+    /// Reads the queue until nothing is left for `wanted`. `is_free` says whether a slot is free for a
+    /// request after those given have chosen theirs.
     ///
     /// # Errors
     /// What keeps the queue from being read.

@@ -86,8 +86,8 @@ impl Proposal {
         Ok(())
     }
 
-    /// Ends the claims that were shown. A claim that was renewed, made anew or released since is left alone, and so is one whose
-    /// worktree came back.
+    /// Ends the claims that were shown. A claim that was renewed, made anew or released since is left alone,
+    /// and so is one whose worktree came back.
     ///
     /// # Errors
     /// [`Fault`] when none of them is left, or the lock is not obtained.

@@ -44,7 +44,8 @@ pub struct Released {
 /// Releases a slot.
 ///
 /// # Errors
-/// [`Fault`] when another worktree holds it, when there is no such slot or pool, or when the lock is not obtained.
+/// [`Fault`] when another worktree holds it, when there is no such slot or pool, or when the lock is not
+/// obtained.
 pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPolicy<'_>) -> Result<Released> {
     let ReleaseRequest { worktree, slot, claim_id, force } = request;
     let Some(seen) = pool.look(Following::Of(worktree))? else {
@@ -91,8 +92,9 @@ fn open_holder(seen: &Snapshot, request: &ReleaseRequest, path: &Utf8Path) -> Re
     }
 }
 
-/// Takes back what a claim wrote, before the registry says that the slot is free. Every claim that ends, by release or by
-/// reap, comes by here. `holder` is its directory, opened before. Gives the files that stay because they were changed.
+/// Takes back what a claim wrote, before the registry says that the slot is free. Every claim that ends, by
+/// release or by reap, comes by here. `holder` is its directory, opened before. Gives the files that stay
+/// because they were changed.
 ///
 /// # Errors
 /// What keeps the files from being taken back: the slot stays claimed.

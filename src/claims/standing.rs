@@ -1,4 +1,5 @@
-//! How a claim stands, and which claims a reap would end. Pure: the time and what became of directories are given.
+//! How a claim stands, and which claims a reap would end. Pure: the time and what became of directories are
+//! given.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -108,14 +109,16 @@ impl Reaping {
         self.doubts.values().any(|(_, doubt)| *doubt == Doubt::Unreadable)
     }
 
-    /// What `shown` announced and this still finds: a claim that was renewed or made anew since is left alone.
+    /// What `shown` announced and this still finds: a claim that was renewed or made anew since is left
+    /// alone.
     #[must_use]
     pub fn within(mut self, shown: &Self) -> Self {
         self.ends.retain(|slot, (claim, _)| shown.ends.get(slot).is_some_and(|(shown, _)| shown == claim));
         self
     }
 
-    /// What still holds in a registry that was read later, at a later time: a claim that changed is left alone.
+    /// What still holds in a registry that was read later, at a later time: a claim that changed is left
+    /// alone.
     #[must_use]
     pub fn still_in(mut self, registry: &Registry, now: Time) -> Self {
         self.ends.retain(|slot, (claim, over)| {

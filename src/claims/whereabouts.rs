@@ -1,4 +1,5 @@
-//! Where worktrees are: the one that a run is about, those that git has moved, and what became of a holder's directory.
+//! Where worktrees are: the one that a run is about, those that git has moved, and what became of a holder's
+//! directory.
 //!
 //! No process is started: git's own files are read.
 
@@ -17,7 +18,8 @@ use crate::registry::{Claim, Holder, Registry};
 use crate::slot::SlotId;
 use crate::time::Time;
 
-/// The directory that a run is about, by its canonical path: the worktree that `directory` is in, else `directory` itself.
+/// The directory that a run is about, by its canonical path: the worktree that `directory` is in, else
+/// `directory` itself.
 ///
 /// # Errors
 /// When it cannot be resolved.
@@ -46,7 +48,8 @@ pub fn worktree_named(named: &Utf8Path, here: &Utf8Path) -> Result<Utf8PathBuf> 
     }
 }
 
-/// The path under which a directory holds a slot: its own, or the one that an old tool noted, which may lead through links.
+/// The path under which a directory holds a slot: its own, or the one that an old tool noted, which may lead
+/// through links.
 pub fn noted_path(registry: &Registry, directory: &Utf8Path) -> Utf8PathBuf {
     if registry.imported_from.is_none() {
         return directory.to_owned();
@@ -68,7 +71,8 @@ pub enum Following<'a> {
     Nobody,
 }
 
-/// Worktrees that git has moved: each slot with its claim as the registry has it, and the path that holds it now.
+/// Worktrees that git has moved: each slot with its claim as the registry has it, and the path that holds it
+/// now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Moves(Vec<(SlotId, Claim, Utf8PathBuf)>);
 
@@ -97,7 +101,8 @@ impl Moves {
                 Some((claim.claimed_at.clone(), *slot, *claim, Holder::Directory(moved(claim)?)))
             })
             .collect();
-        // Where two claims lead to one worktree, the later claim is the one of the worktree that is there now.
+        // Where two claims lead to one worktree, the later claim is the one of the worktree that is there
+        // now.
         moved.sort_by(|one, other| (&other.0, other.1).cmp(&(&one.0, one.1)));
         let mut moves = Vec::new();
         for (_, slot, claim, to) in &moved {

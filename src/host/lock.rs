@@ -17,13 +17,13 @@ use crate::fault::Fault;
 /// The lock's name in the root: made once, never renamed or removed.
 pub(super) const NAME: &str = ".lock";
 
-/// How soon somebody who does not want to wait any longer is heard.
+/// How soon Ctrl-C is heard.
 const HEARD: Duration = Duration::from_millis(50);
 
 /// The stack of a thread that only waits, in bytes.
 const STACK: usize = 64 << 10;
 
-/// How long a holder's signature is, filled up with spaces, in bytes.
+/// The length of a holder's signature, padded with spaces, in bytes.
 const WIDTH: usize = 64;
 
 /// How to take the lock.
@@ -31,11 +31,11 @@ const WIDTH: usize = 64;
 pub struct LockPolicy<'a> {
     /// How long to wait for it.
     pub patience: Duration,
-    /// What others are told of the holder.
+    /// The command that other processes are told as the holder.
     pub command: &'a str,
-    /// Whether a network file system will do.
+    /// Whether a network file system is accepted.
     pub network: bool,
-    /// What ends the wait early, if the process listens to it.
+    /// What ends the wait early, if the process listens for it.
     pub interrupt: Option<&'a Interrupt>,
 }
 
@@ -52,11 +52,9 @@ impl Lock {
         if let Some(kind) = dir.network_file_system()?.filter(|_| !network) {
             let advice =
                 "put the root on a local one, or give --unsafe-no-lock if only this machine writes to it";
-            let message = format!(
-                "`{}` is on a network file system ({kind}), where locks may not hold: {advice}",
-                dir.path()
-            );
-            return Err(Fault::locked(message).into());
+            let what =
+                format!("`{}` is on a network file system ({kind}), where locks may not hold", dir.path());
+            return Err(Fault::locked(what).advise(advice).into());
         }
         let path = dir.path().join(NAME);
         let waiting = clock::Stopwatch::start();
@@ -70,13 +68,12 @@ impl Lock {
                         lock.sign(command);
                         return Ok(lock);
                     }
-                    // The file was replaced under us: this lock is nobody's. Take the new one.
+                    // The file was replaced meanwhile, and this lock protects nothing. Take the new one.
                 }
                 Ok(Taking::TooLate) => {
                     let holder = held_by();
-                    let message =
-                        format!("`{path}` is held by {holder}: wait for it, or give --lock-timeout more");
-                    return Err(Fault::locked(message).into());
+                    let fault = Fault::locked(format!("`{path}` is held by {holder}"));
+                    return Err(fault.advise("wait for it, or give --lock-timeout more").into());
                 }
                 Ok(Taking::Stopped) => {
                     let holder = held_by();
@@ -86,14 +83,15 @@ impl Lock {
                 Err(error) => {
                     let cannot = [Errno::NOLCK, Errno::OPNOTSUPP].map(Errno::raw_os_error);
                     let may_hold = !error.raw_os_error().is_some_and(|code| cannot.contains(&code));
-                    let advice = if may_hold { "" } else { ": put the root on a local file system" };
-                    return Err(Fault::locked(format!("`{path}` cannot be locked ({error}){advice}")).into());
+                    let fault = Fault::locked(format!("`{path}` cannot be locked ({error})"));
+                    let advice = "put the root on a local file system";
+                    return Err(if may_hold { fault } else { fault.advise(advice) }.into());
                 }
             }
         }
     }
 
-    /// Who holds the lock, if somebody does. Takes it for a moment, shared, to see.
+    /// Who holds the lock, if another process does. Takes it shared for a moment, to see.
     pub(super) fn holder(dir: &Dir) -> Result<Option<String>> {
         let path = dir.path().join(NAME);
         let Some(file) = dir.open_file(NAME)? else { return Ok(None) };
@@ -112,11 +110,11 @@ impl Lock {
         dir.still_names(NAME, &self.file).with_context(|| format!("could not examine `{path}`"))
     }
 
-    /// Says who holds the lock. Advisory: a full disk only costs others the name.
+    /// Notes the holder in the file. Advisory: on a full disk other processes only miss the name.
     fn sign(&self, command: &str) {
         let mut file = &self.file;
         let signature = format!("{} {} {command}", std::process::id(), clock::unix_seconds());
-        // As long as the last one: a file that gets shorter can cost as much as a sync.
+        // Always the same length: making a file shorter can cost as much as a sync.
         let _ = file.write_all(format!("{signature:WIDTH$}\n").as_bytes());
     }
 }
@@ -128,8 +126,8 @@ enum Taking {
     Stopped,
 }
 
-/// Takes the lock of a file, which somebody else may hold for a while: the kernel then hands it over at once, to whoever
-/// came first.
+/// Takes the lock of a file. If another process holds it, the kernel hands it over at once, to the first that
+/// waits.
 fn take(file: &File, patience: Duration, interrupt: Option<&Interrupt>) -> io::Result<Taking> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) if patience.is_zero() => return Ok(Taking::TooLate),
@@ -150,8 +148,8 @@ fn take(file: &File, patience: Duration, interrupt: Option<&Interrupt>) -> io::R
     }
 }
 
-/// A lock that somebody else holds, waited for in the kernel. That waiting knows no end, so a thread does it. What it gets
-/// when nobody waits for it any more is let go.
+/// A lock that another process holds, waited for in the kernel. Such a wait has no timeout, so a thread does
+/// it. A lock that arrives after the timeout is released.
 #[derive(Debug)]
 pub(super) struct Pending {
     taken: Receiver<io::Result<File>>,
@@ -163,7 +161,7 @@ impl Pending {
         Self::begin(file, File::lock)
     }
 
-    /// Begins to wait until nobody has locked the file for himself.
+    /// Begins to wait until no process holds the file exclusively.
     pub(super) fn shared(file: File) -> io::Result<Self> {
         Self::begin(file, File::lock_shared)
     }
@@ -182,7 +180,7 @@ impl Pending {
         Ok(Self { taken })
     }
 
-    /// Waits for so long at most. `None` when somebody else still holds the lock.
+    /// Waits for so long at most. `None` when another process still holds the lock.
     pub(super) fn within(&self, most: Duration) -> Option<io::Result<File>> {
         match self.taken.recv_timeout(most) {
             Ok(taken) => Some(taken),

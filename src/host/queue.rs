@@ -1,10 +1,13 @@
-//! The queue of those who wait for a slot of a root.
+//! The queue of waiters for a slot of a root.
 //!
-//! Each holds a ticket: a numbered file that says what would do and for whom, locked for as long as its owner lives. Tickets
-//! are made under the root's lock, and appear locked. The kernel unlocks those of the dead, however they died, and whoever
-//! is next removes them. Whoever is far back sleeps until the owner of the ticket before his is gone. Somebody who does not come
-//! when it is his turn, because he is suspended, is passed over: whoever finds it his turn calls him, by a line at the end of
-//! his ticket, which he takes back when he comes.
+//! A waiter holds a ticket: a numbered file with its request and its worktree, locked for as long as the
+//! waiter lives. Tickets are made under the root's lock, and appear locked. When a waiter dies, the kernel
+//! unlocks its ticket, and the next claim removes it. A waiter that is far back sleeps until the waiter
+//! before it is gone.
+//!
+//! A waiter may be suspended when its turn comes. Then the waiter behind it calls it, by a line at the end of
+//! its ticket. A waiter that answers removes the line. One that does not answer in time is passed over until
+//! it does.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
@@ -23,11 +26,11 @@ use crate::file::FileMode;
 const QUEUE: &str = ".queue";
 /// The most that is read of a ticket, in bytes.
 const LIMIT: u64 = 64 << 10;
-/// What the line begins with that calls somebody; when it was written follows, in seconds since 1970.
+/// The prefix of the line that calls a waiter. The time follows, in seconds since 1970.
 const CALLED: &str = "called ";
-/// For how many seconds somebody has to come who was called.
-const COMING: u64 = 10;
-/// How many are awake at the head of the queue.
+/// How many seconds a called waiter has to answer.
+const ANSWER: u64 = 10;
+/// How many waiters at the head of the queue do not sleep.
 const AWAKE: usize = 1;
 
 /// A place in the queue, until it is dropped.
@@ -35,11 +38,11 @@ const AWAKE: usize = 1;
 pub struct Ticket {
     queue: Dir,
     number: u64,
-    /// Its lock says that its owner lives.
+    /// Locked: its waiter lives.
     file: File,
-    /// How long it is as its owner wrote it, in bytes.
+    /// Its length as the waiter wrote it, in bytes.
     length: u64,
-    /// The end of somebody before him that he sleeps for.
+    /// The end of the waiter before it, which it sleeps for.
     sleep: Option<Pending>,
 }
 
@@ -50,12 +53,12 @@ impl Drop for Ticket {
 }
 
 impl Ticket {
-    /// How many wait before its owner.
+    /// How many waiters are ahead.
     pub fn place(&self) -> Result<usize> {
         count(&self.queue, self.number)
     }
 
-    /// Sleeps until its turn is near, for so long at most. Says whether it was near already.
+    /// Sleeps until the turn is near, for `most` at most. Says whether it was near already.
     pub fn is_near_within(&mut self, most: Duration) -> Result<bool> {
         let sleep = match self.sleep.take() {
             Some(sleep) => sleep,
@@ -70,7 +73,7 @@ impl Ticket {
         Ok(false)
     }
 
-    /// The ticket so many places before it that its owner can sleep until that is gone.
+    /// The ticket whose end this waiter sleeps for; `None` if its turn is near.
     fn nearest_asleep(&self) -> Result<Option<File>> {
         let numbers = numbers(&self.queue)?.into_iter().rev().filter(|number| *number < self.number);
         let mut awake = 0;
@@ -85,7 +88,7 @@ impl Ticket {
         Ok(None)
     }
 
-    /// Comes, if its owner was called.
+    /// Answers, if the waiter was called.
     pub fn answer(&self) -> Result<()> {
         let meta = self.file.metadata().with_context(|| format!("could not examine `{}`", self.path()))?;
         if meta.len() > self.length {
@@ -99,27 +102,28 @@ impl Ticket {
     }
 }
 
-/// Somebody who waits.
+/// A waiter ahead.
 #[derive(Debug)]
 pub struct Waiter {
-    /// The number of his ticket.
+    /// The number of its ticket.
     pub number: u64,
-    /// What would do.
+    /// Its request, as text.
     pub wanted: String,
-    /// Who is to hold it, for messages.
+    /// The worktree that is to hold the slot, for messages.
     pub owner: String,
-    /// When he was called, if he has not come.
+    /// When it was called, if it has not answered.
     called: Option<u64>,
 }
 
 impl Waiter {
-    /// Whether he was called and did not come, whatever happened to the clock meanwhile.
+    /// Whether it was called and did not answer in time. A clock that jumps in either direction counts as
+    /// time.
     fn is_passed_over(&self) -> bool {
-        self.called.is_some_and(|called| clock::unix_seconds().abs_diff(called) > COMING)
+        self.called.is_some_and(|called| clock::unix_seconds().abs_diff(called) > ANSWER)
     }
 }
 
-/// Joins the queue at its end with what would do, for an owner.
+/// Joins the queue at its end, with a request and the worktree that is to hold the slot.
 pub fn join(root: &LockedRoot, wanted: &str, owner: &str) -> Result<Ticket> {
     let queue = root.root().dir().make_dir(Utf8Path::new(QUEUE))?;
     let number = numbers(&queue)?.last().map_or(1, |last| last + 1);
@@ -129,13 +133,13 @@ pub fn join(root: &LockedRoot, wanted: &str, owner: &str) -> Result<Ticket> {
     let path = queue.path().join(&name);
     file.try_lock().map_err(io::Error::from).with_context(|| format!("`{path}` cannot be locked"))?;
     if !root.temporary().rename_new(&name, &queue, &name)? {
-        bail!("`{path}` is in the way: remove it while nobody waits");
+        bail!("`{path}` is in the way: remove it while no claim waits");
     }
     let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
     Ok(Ticket { queue, number, file, length, sleep: None })
 }
 
-/// How many wait: before a ticket, else in all.
+/// How many waiters there are: ahead of a ticket, or in all.
 pub fn length(ticket: Option<&Ticket>, root: &Root) -> Result<usize> {
     match root.dir().dir(Utf8Path::new(QUEUE))? {
         Found::This(queue) => count(&queue, ticket.map_or(u64::MAX, |ticket| ticket.number)),
@@ -149,12 +153,13 @@ fn count(queue: &Dir, before: u64) -> Result<usize> {
     living.sum()
 }
 
-/// Those who wait and are not passed over, in their order: before a ticket, else all. Looks only as far as it is read.
+/// The waiters that are not passed over, in their order: ahead of a ticket, or all. Each is read when it is
+/// asked for.
 pub fn ahead_of(ticket: Option<&Ticket>, root: &Root) -> Result<impl Iterator<Item = Result<Waiter>>> {
     ahead(ticket, root, |_, _| Ok(()))
 }
 
-/// [`ahead_of`], which removes the tickets of the dead as far as it is read.
+/// [`ahead_of`], which also removes the tickets of dead waiters that it comes by.
 pub fn sweep_ahead_of(
     ticket: Option<&Ticket>,
     root: &LockedRoot,
@@ -165,7 +170,7 @@ pub fn sweep_ahead_of(
 fn ahead(
     ticket: Option<&Ticket>,
     root: &Root,
-    bury: fn(&Dir, u64) -> Result<()>,
+    remove: fn(&Dir, u64) -> Result<()>,
 ) -> Result<impl Iterator<Item = Result<Waiter>>> {
     let before = ticket.map_or(u64::MAX, |ticket| ticket.number);
     let queue = match root.dir().dir(Utf8Path::new(QUEUE))? {
@@ -177,14 +182,14 @@ fn ahead(
     Ok(before.filter_map(move |number| {
         let queue = queue.as_ref()?;
         match living(queue, number) {
-            Ok(None) => bury(queue, number).err().map(Err),
+            Ok(None) => remove(queue, number).err().map(Err),
             Ok(Some(waiter)) => (!waiter.is_passed_over()).then_some(Ok(waiter)),
             Err(error) => Some(Err(error)),
         }
     }))
 }
 
-/// Calls somebody whose turn it is, unless that was done: he is passed over if he does not come for long.
+/// Calls the waiter whose turn it is, unless it was called already.
 pub fn call(root: &LockedRoot, waiter: &Waiter) -> Result<()> {
     let Found::This(queue) = root.root().dir().dir(Utf8Path::new(QUEUE))? else { return Ok(()) };
     match waiter.called {
@@ -201,7 +206,7 @@ fn numbers(queue: &Dir) -> Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// The owner of a ticket, if he lives.
+/// The waiter of a ticket, if it lives.
 fn living(queue: &Dir, number: u64) -> Result<Option<Waiter>> {
     let Some(file) = ticket_of_living(queue, number)? else { return Ok(None) };
     let mut bytes = Vec::new();
@@ -216,7 +221,7 @@ fn living(queue: &Dir, number: u64) -> Result<Option<Waiter>> {
     Ok(Some(Waiter { number, wanted, owner, called }))
 }
 
-/// A ticket whose owner lives: then he holds its lock.
+/// A ticket whose waiter lives: a living waiter holds its lock.
 fn ticket_of_living(queue: &Dir, number: u64) -> Result<Option<File>> {
     let name = number.to_string();
     let Some(file) = queue.open_file(&name)? else { return Ok(None) };

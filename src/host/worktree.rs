@@ -1,4 +1,5 @@
-//! A worktree's directory, as far as a claim writes to it: one file beside the user's own, and what keeps git from seeing it.
+//! A worktree's directory, as far as a claim writes to it: one file beside the user's own, and git's list
+//! that hides it.
 
 use std::io::ErrorKind;
 
@@ -99,8 +100,8 @@ impl WorktreeDir {
         Ok(is_gone)
     }
 
-    /// Keeps git from showing files of this name in any worktree of the repository, by its own `info/exclude`, which is
-    /// nobody's to commit.
+    /// Keeps git from showing files of this name in any worktree of the repository, by its own
+    /// `info/exclude`, which is not committed.
     ///
     /// # Errors
     /// When that cannot be written.

@@ -1,4 +1,5 @@
-//! A Compose file → [`ComposeFacts`]: published ports, included files, and what the slots would have to share.
+//! A Compose file → [`ComposeFacts`]: published ports, included files, and what the slots would have to
+//! share.
 
 use std::collections::BTreeSet;
 

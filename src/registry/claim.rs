@@ -33,7 +33,8 @@ pub struct Claim {
     pub claimed_gitdir: Option<String>,
     /// Where the disk of the holder's directory is mounted.
     pub claimed_mount: Option<String>,
-    /// The files that it added to the slot's directory, by the hash of each. Release removes those that are unchanged.
+    /// The files that it added to the slot's directory, by the hash of each. Release removes those that are
+    /// unchanged.
     pub files: BTreeMap<RelPath, Digest>,
 }
 
@@ -97,7 +98,8 @@ impl fmt::Display for Holder {
     }
 }
 
-/// What fences a claim: a verb with the id of another claim comes too late. 128 bits, as 32 hexadecimal digits.
+/// What fences a claim: a verb with the id of another claim comes too late. 128 bits, as 32 hexadecimal
+/// digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimId(u128);
 
@@ -215,8 +217,8 @@ impl Claim {
         (claimed_by, claimed_at.as_deref(), own)
     }
 
-    /// Takes the claim's keys out of an entry. Without `claimed_by` the slot is free. An old tool that frees a slot leaves
-    /// our keys behind: they go with the next save.
+    /// Takes the claim's keys out of an entry. Without `claimed_by` the slot is free. An old tool that frees
+    /// a slot leaves our keys behind: they go with the next save.
     pub(crate) fn take(entry: &mut Map<String, Value>, path: &str) -> Result<Option<Self>, Corrupt> {
         let claimed_by: Option<String> = optional(entry, path, "claimed_by")?;
         let claim = Self {

@@ -60,10 +60,36 @@ impl Registry {
         let entries = slots.iter().map(|(id, entry)| (*id, entry.document(*id)));
         let document =
             RegistryDocument { version: VERSION, slots: entries.collect(), imported_from, unknown };
+        self.check_ports()?;
+        self.check_unknown_keys()?;
         let mut text = serde_json::to_string_pretty(&document).map_err(|error| at_line(&error))?;
         text.push('\n');
-        let reread = Self::parse(&text)?;
-        if reread == *self { Ok(text) } else { Err(corrupt("the registry", "would not read back unchanged")) }
+        // The two checks are what a registry of valid values can fail. A development build proves that by reading.
+        if cfg!(debug_assertions) && Self::parse(&text)? != *self {
+            return Err(corrupt("the registry", "would not read back unchanged"));
+        }
+        Ok(text)
+    }
+
+    /// Refuses an unknown key that has the name of one that kinfra writes: the name would stand twice.
+    fn check_unknown_keys(&self) -> Result<(), Corrupt> {
+        let known = |unknown: &Map<String, Value>, own: &[&str]| {
+            unknown.keys().find(|key| own.contains(&key.as_str())).cloned()
+        };
+        let twice = |place: String, key: String| corrupt(format!("{place}{key}"), "would stand twice");
+        if let Some(key) = known(&self.unknown, &DOCUMENT_KEYS) {
+            return Err(twice(String::new(), key));
+        }
+        let imported = self.imported_from.as_ref().and_then(|from| known(&from.unknown, &["path", "sha256"]));
+        if let Some(key) = imported {
+            return Err(twice("imported_from.".to_owned(), key));
+        }
+        for (id, entry) in &self.slots {
+            if let Some(key) = known(&entry.unknown, &ENTRY_KEYS) {
+                return Err(twice(format!("slots.{id}."), key));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a port that two slots hold.
@@ -110,6 +136,32 @@ impl Entry {
         }
     }
 }
+
+/// The top-level keys that kinfra writes.
+const DOCUMENT_KEYS: [&str; 3] = ["version", "slots", "imported_from"];
+
+/// The keys of an entry that kinfra writes.
+const ENTRY_KEYS: [&str; 19] = [
+    "slot_id",
+    "infrastructure_path",
+    "profile",
+    "workers",
+    "ports",
+    "claimed_by",
+    "claimed_at",
+    "status",
+    "claim_id",
+    "lease",
+    "lease_until",
+    "note",
+    "claimed_host",
+    "claimed_user",
+    "claimed_gitdir",
+    "claimed_mount",
+    "claim_files",
+    "files",
+    "pending",
+];
 
 /// The file, with its keys in the order of writing.
 #[derive(Serialize)]
@@ -169,4 +221,37 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
     let claim = Claim::take(&mut entry, &path)?;
     let status = required(&mut entry, &path, "status")?;
     Ok((id, Entry { provisioned, pending, claim, status, unknown: entry }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slot::SlotId;
+
+    #[test]
+    fn an_unknown_key_never_stands_twice() {
+        let text = r#"{"version": 2, "slots": {"1": {"slot_id": 1, "infrastructure_path": "/p", "profile": "only",
+            "workers": {}, "ports": {}, "claimed_by": "/w", "claimed_at": null, "status": "stopped", "claim_id":
+            "00000000000000000000000000000001", "lease": "8h", "lease_until": "2026-03-01T17:22:10+00:00", "note": "n",
+            "claimed_host": "h", "claimed_user": "u", "claimed_gitdir": "/g", "claimed_mount": "/",
+            "claim_files": {"a": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+            "files": {"b": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}, "pending": "remove"}},
+            "imported_from": {"path": "/o", "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}"#;
+        let registry = Registry::parse(text).unwrap();
+        let written: Map<String, Value> = serde_json::from_str(&registry.to_text().unwrap()).unwrap();
+        assert_eq!(written.keys().collect::<Vec<_>>(), DOCUMENT_KEYS);
+        let entry = written["slots"]["1"].as_object().unwrap();
+        assert_eq!(entry.keys().collect::<Vec<_>>(), ENTRY_KEYS, "every key that kinfra writes is listed");
+        for key in ENTRY_KEYS {
+            let mut broken = registry.clone();
+            let slot = broken.slots.get_mut(&SlotId::new(1).unwrap()).unwrap();
+            slot.unknown.insert(key.to_owned(), Value::Null);
+            assert!(broken.check_unknown_keys().is_err(), "{key}");
+        }
+        for key in DOCUMENT_KEYS {
+            let mut broken = registry.clone();
+            broken.unknown.insert(key.to_owned(), Value::Null);
+            assert!(broken.check_unknown_keys().is_err(), "{key}");
+        }
+    }
 }

@@ -101,8 +101,8 @@ pub struct Provisioned {
     pub files: BTreeMap<RelPath, Digest>,
 }
 
-/// A change of files that were there, announced before the first of them is touched: a run that is cut short is completed
-/// by the next, and what it wrote does not look hand-edited.
+/// A change of files that were there, announced before the first of them is touched: a run that is cut short
+/// is completed by the next, and what it wrote does not look hand-edited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pending {

@@ -31,7 +31,8 @@ pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {
     format!("{heading}\n      files    {dir}\n      ports    {}\n{lease}", Commas(ports))
 }
 
-/// What there is to say of a claim beside its slot: slots that were passed over, and files that were kept or left.
+/// What there is to say of a claim beside its slot: slots that were passed over, and files that were kept or
+/// left.
 pub fn remarks(claimed: &Claimed) -> String {
     let Claimed { grant: _, entry: _, passed_over, backups, left: changed, shown_by_git } = claimed;
     let busy = passed_over.iter().filter(|(_, unfit)| matches!(unfit, Unfit::Busy { .. }));

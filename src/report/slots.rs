@@ -18,7 +18,8 @@ use crate::shown::{Paths, printable};
 use crate::slot::SlotId;
 use crate::time::Time;
 
-/// The slots in numeric order. `primary` is the port that the pool is known by; without one, the first of a slot.
+/// The slots in numeric order. `primary` is the port that the pool is known by; without one, the first of a
+/// slot.
 pub fn text(slots: &[Listed], primary: Option<&PortName>, now: Time, paths: Paths<'_>) -> String {
     let known = slots.iter().find_map(|listed| listed.entry.provisioned.ports.keys().next());
     let Some(primary) = primary.or(known) else { return String::new() };
@@ -65,7 +66,8 @@ fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
     held.iter().map(shown).collect()
 }
 
-/// What there is to know first of a slot: a cut-short apply, whatever ran in it then, or a claim that nobody is behind.
+/// What there is to know first of a slot: a cut-short apply, whatever ran in it then, or a claim that nobody
+/// is behind.
 fn status(entry: &Entry, standing: Option<Standing>) -> String {
     match standing {
         _ if entry.pending.is_some() => "unfinished".to_owned(),

@@ -11,8 +11,8 @@ use super::mistake::{Mistake, suggestion};
 use super::value::{TomlValue, text};
 use crate::slot::{Profile, SlotId};
 
-/// Reads the slots if all ids are valid. A slot with a wrong profile stays, without one, so that its ports are
-/// still proven.
+/// Reads the slots if all ids are valid. A slot with a wrong profile stays, without one, so that its ports
+/// are still proven.
 pub(super) fn read(
     tables: Vec<Keys<'_>>,
     profiles: Option<&[Rc<Profile>]>,

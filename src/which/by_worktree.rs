@@ -1,4 +1,5 @@
-//! The pool that a worktree has to do with: the one that it holds a slot in, else the one that the spec declares.
+//! The pool that a worktree has to do with: the one that it holds a slot in, else the one that the spec
+//! declares.
 
 use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -24,8 +25,8 @@ pub struct FoundPool {
     pub name: String,
     /// The prefix of its slots' variables. An index that an older kinfra wrote does not say.
     pub env_prefix: Option<String>,
-    /// What declares it. A pool that the index knew is declared by the spec that it was applied from, if that is still there:
-    /// another branch may be checked out here.
+    /// What declares it. A pool that the index knew is declared by the spec that it was applied from, if that
+    /// is still there: another branch may be checked out here.
     pub declared: Option<Declared>,
     /// How the output names the spec.
     pub origin: String,
@@ -43,7 +44,8 @@ pub struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// The pool of a worktree: the one that it holds a slot in, on whatever branch; else the one that the spec here declares.
+    /// The pool of a worktree: the one that it holds a slot in, on whatever branch; else the one that the
+    /// spec here declares.
     ///
     /// # Errors
     /// What keeps the spec from being read, or its root from being one.
@@ -87,8 +89,8 @@ impl Search<'_> {
         }
     }
 
-    /// The pool that is shown and put in order here: the one that the spec here declares. Where no spec is, the pool that this
-    /// worktree holds a slot in comes before the embedded one.
+    /// The pool that is shown and put in order here: the one that the spec here declares. Where no spec is,
+    /// the pool that this worktree holds a slot in comes before the embedded one.
     ///
     /// # Errors
     /// What keeps the spec from being read, or its root from being one.
@@ -105,7 +107,8 @@ impl Search<'_> {
         self.through_index(Following::Of(worktree), holds)
     }
 
-    /// Looks through the registries of all pools of the index. A spec or a root that was named needs no search.
+    /// Looks through the registries of all pools of the index. A spec or a root that was named needs no
+    /// search.
     fn through_index(&self, following: Following<'_>, has: impl Fn(&Registry) -> bool) -> Hit {
         let state = self.invocation.state.as_deref().filter(|_| !self.choice.is_named());
         let mut hit = Hit::default();
@@ -150,8 +153,8 @@ impl FoundPool {
         Ledger::of(&self.root)
     }
 
-    /// Its registry, read once for the search and this. `None` where the pool was never applied: there is nothing to claim in any
-    /// other directory, and nothing is written.
+    /// Its registry, read once for the search and this. `None` where the pool was never applied: there is
+    /// nothing to claim in any other directory, and nothing is written.
     ///
     /// # Errors
     /// [`Fault`] when it cannot be trusted.
@@ -195,8 +198,8 @@ struct Hit {
 }
 
 impl Hit {
-    /// The pool that was found, else the declared one. The embedded pool is declared everywhere: it does not stand in for a pool
-    /// that cannot be looked at.
+    /// The pool that was found, else the declared one. The embedded pool is declared everywhere: it does not
+    /// stand in for a pool that cannot be looked at.
     fn or_declared(
         self,
         declared: impl FnOnce() -> Result<Declared>,

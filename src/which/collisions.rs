@@ -1,7 +1,7 @@
 //! Which ports two pools would share, and what would part them. Pure.
 //!
-//! Pools of one spec are one project's: a second root of the same spec shares its ports on purpose. Slot 0 is each project's
-//! own stack, and two of those may have the same ports.
+//! Pools of one spec are one project's: a second root of the same spec shares its ports on purpose. Slot 0 is
+//! each project's own stack, and two of those may have the same ports.
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU16;
@@ -32,8 +32,8 @@ pub struct Collision<'a> {
     pub theirs: (&'a PortName, u16),
     /// The other pool.
     pub other: &'a IndexEntry,
-    /// What settles it, together with the remedies of the collisions before this one. `None` when only fewer slots or ports
-    /// would.
+    /// What settles it, together with the remedies of the collisions before this one. `None` when only fewer
+    /// slots or ports would.
     pub remedy: Option<Remedy>,
 }
 
@@ -160,7 +160,8 @@ fn remedy(
     stride.or_else(|| taken.nearest_base(formula, &slots).map(Remedy::Base))
 }
 
-/// The pool that the same spec declared under another root. While it is there, an apply would make a second one.
+/// The pool that the same spec declared under another root. While it is there, an apply would make a second
+/// one.
 pub fn moved_from<'a>(pool: &IndexEntry, others: &'a [Neighbour]) -> Option<&'a IndexEntry> {
     let mut declared = others.iter().map(|other| &other.entry).filter(|_| pool.root_is_declared);
     declared.find(|other| other.root_is_declared && other.origin.is_same_spec(&pool.origin))

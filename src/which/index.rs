@@ -1,4 +1,5 @@
-//! An entry of the index of pools on this machine: what one pool declared when it was last applied. No file is touched here.
+//! An entry of the index of pools on this machine: what one pool declared when it was last applied. No file
+//! is touched here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

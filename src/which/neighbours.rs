@@ -1,4 +1,5 @@
-//! A pool among its neighbours in the index of pools: what plan and apply ask of it, and what apply notes in it.
+//! A pool among its neighbours in the index of pools: what plan and apply ask of it, and what apply notes in
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -207,8 +208,8 @@ fn registry_of(root: &Utf8Path) -> Held {
     }
 }
 
-/// Whether a pool without a registry is gone. An apply notes its pool before it saves the first registry: then the lock is
-/// held.
+/// Whether a pool without a registry is gone. An apply notes its pool before it saves the first registry:
+/// then the lock is held.
 fn is_gone(root: &Utf8Path) -> bool {
     match Root::open(root) {
         Ok(Some(root)) => matches!(root.lock_holder(), Ok(None)),

@@ -189,7 +189,8 @@ fn read_template(path: &Utf8Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
 }
 
-/// The spec on disk, if there is one: the named one, or `slots.toml` here or in a parent within the repository.
+/// The spec on disk, if there is one: the named one, or `slots.toml` here or in a parent within the
+/// repository.
 fn find(choice: &PoolChoice, invocation: &Invocation) -> Result<Option<(Utf8PathBuf, String)>> {
     if let Some(named) = choice.spec() {
         let path = absolute(named, invocation)?;

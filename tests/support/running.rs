@@ -1,5 +1,6 @@
 //! Programs that a test has started. Each ends with its test, and none runs for ever.
 
+use std::io::{BufRead as _, BufReader};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Output, Stdio};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
 
 use super::Run;
 
@@ -134,4 +135,36 @@ fn watch() -> &'static Mutex<Vec<Arc<Watched>>> {
         });
         Mutex::new(Vec::new())
     })
+}
+
+#[test]
+fn a_program_ends_with_its_test_and_so_does_what_it_started() {
+    let machine = super::Machine::new();
+    let mut shell = machine.program("sh");
+    shell.args(["-c", "sleep 600 & echo $!; wait"]).stdout(Stdio::piped());
+    let mut shell = Running::start(&mut shell);
+    let mut pid = String::new();
+    let stdout = shell.stdout.take().expect("its stdout");
+    BufReader::new(stdout).read_line(&mut pid).expect("the id of the other");
+    let sleep = Pid::from_raw(pid.trim().parse().expect("an id")).expect("an id");
+    test_kill_process(sleep).expect("it runs");
+    drop(shell);
+    // Its new parent may take a moment to ask for it.
+    let begun = Instant::now();
+    let is_there = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", sleep.as_raw_nonzero()));
+        test_kill_process(sleep).is_ok() && !stat.is_ok_and(|stat| stat.contains(") Z "))
+    };
+    while is_there() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it still runs");
+        thread::sleep(TICK);
+    }
+}
+
+#[test]
+#[should_panic(expected = "it did not end in time")]
+fn a_program_that_hangs_fails_its_test() {
+    let machine = super::Machine::new();
+    let mut sleep = machine.program("sleep");
+    Running::start_within(Duration::from_millis(1), sleep.arg("600").stdout(Stdio::piped())).ends();
 }

@@ -1,4 +1,5 @@
-//! Writing a pool's root: the registry, its backup, new files. Whoever holds a [`LockedRoot`] is the only writer.
+//! Writing a pool's root: the registry, its backup, new files. The holder of a [`LockedRoot`] is the only
+//! writer.
 
 use anyhow::{Context as _, Error, Result, anyhow};
 use camino::Utf8Path;
@@ -11,7 +12,7 @@ use crate::host::fs::{self, Dir, Found};
 use crate::host::lock::{Lock, LockPolicy};
 use crate::host::staging::Staging;
 
-/// What the second name of a staged registry begins with; the hash of the text that it replaces follows.
+/// The prefix of a staged registry's second name, its marker. The hash of the text that it replaces follows.
 const REPLACES: &str = "replaces-";
 
 /// A root whose lock is held: the right to write.
@@ -26,13 +27,13 @@ pub struct LockedRoot {
 enum Left {
     Nothing,
     Temps,
-    /// A save that was cut short, by the name that tells of it.
+    /// A save that was cut short, by its marker.
     Save(String),
 }
 
 impl Drop for LockedRoot {
-    /// What a failure left staged goes at once, unless it is needed to complete a save. The next writer does that, and
-    /// removes what cannot go now.
+    /// Removes what a failure left staged, unless it is needed to complete a save. The next writer completes
+    /// the save, and removes what could not be removed now.
     fn drop(&mut self) {
         if matches!(self.left(), Ok(Left::Temps)) {
             let _ = self.temporary.empty();
@@ -44,7 +45,7 @@ impl Root {
     /// Takes the lock.
     ///
     /// # Errors
-    /// [`Fault`] when somebody else holds it.
+    /// [`Fault`] when another process holds it.
     pub fn lock(self, policy: &LockPolicy<'_>) -> Result<LockedRoot> {
         let lock = Lock::acquire(&self.dir, policy)?;
         let temporary = self.dir.make_dir(Utf8Path::new(TEMPORARY))?;
@@ -71,11 +72,12 @@ impl LockedRoot {
         Staging::new(&self.root.dir, &self.temporary)
     }
 
-    /// Replaces the registry and its backup, durably and each atomically. `read` is what the new one was made from. Gives
-    /// the registry as it is then.
+    /// Replaces the registry and its backup, durably and each atomically. `read` is what the new one was made
+    /// from. Gives the registry as it is then.
     ///
     /// # Errors
-    /// [`Fault`] when the registry on disk is no longer the one that was read: another program's save is not lost.
+    /// [`Fault`] when the registry on disk is no longer the one that was read: another program's save is not
+    /// lost.
     pub fn save(&self, read: Option<&RegistryText>, new: &str) -> Result<RegistryText> {
         if u64::try_from(new.len()).unwrap_or(u64::MAX) > REGISTRY_LIMIT {
             let (path, limit) = (self.root.registry_path(), REGISTRY_LIMIT >> 20);
@@ -93,7 +95,8 @@ impl LockedRoot {
                 if !self.temporary.rename_new(REGISTRY, self.dir(), REGISTRY)? {
                     return Err(self.was_changed());
                 }
-                // A backup without a registry means that the registry vanished, so the first backup comes after it.
+                // A backup without a registry means that the registry vanished, so the first backup comes
+                // after it.
                 self.dir().sync()?;
                 None
             }
@@ -107,42 +110,47 @@ impl LockedRoot {
         Ok(RegistryText { text: new.to_owned(), stamp: self.dir().stamp(REGISTRY) })
     }
 
-    /// Puts the staged registry in the place of `old`. What comes out is what was there, whoever put it there since it was
-    /// looked at; the second name, which is given back, tells what should have come out, also to whoever comes after a crash.
+    /// Exchanges the staged registry for the one in place, which should be `old`. If it is another, a program
+    /// saved in between, and its registry is put back. Gives the marker: it tells the next writer, after a
+    /// crash here, what should have come out.
     fn exchange_registry(&self, old: &str) -> Result<Option<String>> {
         let replaces = format!("{REPLACES}{}", Digest::of(old.as_bytes()));
-        let told = self.temporary.link(REGISTRY, &self.temporary, &replaces);
+        let is_marked = self.temporary.link(REGISTRY, &self.temporary, &replaces);
         let exchanged =
-            if told { self.temporary.exchange(REGISTRY, self.dir(), REGISTRY) } else { Ok(false) };
+            if is_marked { self.temporary.exchange(REGISTRY, self.dir(), REGISTRY) } else { Ok(false) };
         if !matches!(exchanged, Ok(true)) {
             self.temporary.remove_file(&replaces)?;
         }
         if !exchanged? {
-            // Where names cannot be exchanged, a program that saves just now is not noticed.
+            // This file system cannot exchange names: a program that saves between these two calls is not
+            // noticed.
             if self.root.registry()?.as_deref() != Some(old) {
                 return Err(self.was_changed());
             }
             return self.temporary.rename_over(REGISTRY, self.dir(), REGISTRY).map(|()| None);
         }
-        if self.give_back(&replaces)? { Err(self.was_changed()) } else { Ok(Some(replaces)) }
+        if self.give_back(&replaces, |bytes| bytes == old.as_bytes())? {
+            Err(self.was_changed())
+        } else {
+            Ok(Some(replaces))
+        }
     }
 
-    /// Puts a registry back that another program saved just before it was exchanged for ours. Says whether there was one.
-    fn give_back(&self, replaces: &str) -> Result<bool> {
+    /// Puts back a registry that another program saved just before the exchange. Says whether there was one. `is_old` says
+    /// whether a text is the one that was to be replaced.
+    fn give_back(&self, replaces: &str, is_old: impl Fn(&[u8]) -> bool) -> Result<bool> {
         if !self.dir().same_file(REGISTRY, &self.temporary, replaces)? {
             return Ok(false);
         }
         match self.temporary.read(Utf8Path::new(REGISTRY), REGISTRY_LIMIT) {
             Ok(Found::Nothing) => return Ok(false),
-            Ok(Found::This(content)) if replaces == format!("{REPLACES}{}", Digest::of(&content.bytes)) => {
-                return Ok(false);
-            }
+            Ok(Found::This(content)) if is_old(&content.bytes) => return Ok(false),
             Err(error) if fs::is_system_error(&error) => return Err(error),
             Ok(Found::This(_) | Found::Other(_)) | Err(_) => {}
         }
         self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)?;
         if !self.temporary.same_file(REGISTRY, &self.temporary, replaces)? {
-            // That program has saved once more, just now.
+            // That program has saved once more in between.
             self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)?;
         }
         self.dir().sync()?;
@@ -157,7 +165,9 @@ impl LockedRoot {
             Left::Save(replaces) => {
                 let was_saved = self.dir().same_file(REGISTRY, &self.temporary, &replaces)?;
                 if was_saved
-                    && !self.give_back(&replaces)?
+                    && !self.give_back(&replaces, |bytes| {
+                        replaces == format!("{REPLACES}{}", Digest::of(bytes))
+                    })?
                     && let Some(text) = self.root.registry()?
                 {
                     self.temporary.remove_file(BACKUP)?;
@@ -181,9 +191,8 @@ impl LockedRoot {
 
     fn was_changed(&self) -> Error {
         let path = self.root.registry_path();
-        let message =
-            format!("`{path}` was changed by another program meanwhile: nothing was saved, run again");
-        Fault::refused(message).into()
+        let what = format!("`{path}` was changed by another program meanwhile: nothing was saved");
+        Fault::refused(what).advise("run again").into()
     }
 
     /// Makes a backup of the registry if there is none. `text` is the registry's.
@@ -191,7 +200,7 @@ impl LockedRoot {
         if self.dir().has(BACKUP)? { Ok(()) } else { self.replace_backup(text) }
     }
 
-    /// Puts a registry in the place of one that cannot be read, which stays under the name `aside`. `broken` is what could
+    /// Replaces a registry that cannot be read, and keeps it under the name `aside`. `broken` is what could
     /// be read of it.
     ///
     /// # Errors
@@ -205,19 +214,16 @@ impl LockedRoot {
             }
             return self.dir().sync();
         }
-        // Beside each other and not among what is swept: killed in between, both are there.
+        // In the root and not among the staged files, which are swept: killed in between, both are there.
         if !self.temporary.rename_new(REGISTRY, self.dir(), aside)? {
-            let message =
-                format!("`{}` is there already: run again in a second", self.root.path().join(aside));
-            return Err(Fault::refused(message).into());
+            let what = format!("`{}` is there already", self.root.path().join(aside));
+            return Err(Fault::refused(what).advise("run again in a second").into());
         }
         if !self.dir().exchange(aside, self.dir(), REGISTRY)? {
             self.dir().remove_file(aside)?;
             let path = self.root.registry_path();
-            return Err(Fault::refused(format!(
-                "`{path}` cannot be replaced here: move it away and run again"
-            ))
-            .into());
+            let what = format!("`{path}` cannot be replaced here");
+            return Err(Fault::refused(what).advise("move it away and run again").into());
         }
         if self.root.legible(aside) != broken {
             self.dir().exchange(aside, self.dir(), REGISTRY)?;
@@ -238,10 +244,11 @@ impl LockedRoot {
         &self.root.dir
     }
 
-    /// Writes a file of the root's state where nobody looks for it, durably.
+    /// Stages a file of the root's state, durably.
     fn stage_state(&self, name: &str, text: &str) -> Result<()> {
         let file = self.temporary.write_new(name, text.as_bytes(), FileMode::PRIVATE)?;
-        // The library's own would try again when it fails with EINTR, and what it failed to write may be lost by then.
+        // `File::sync_all` tries again after EINTR. By then the kernel may have dropped what it failed to
+        // write.
         rustix::fs::fsync(&file)
             .with_context(|| format!("could not sync `{}`", self.temporary.path().join(name)))
     }

@@ -1,4 +1,5 @@
-//! A pool's root: reading it in `open`, which takes no lock and writes nothing; writing it in `locked`, under the lock.
+//! A pool's root: reading it in `open`, which takes no lock and writes nothing; writing it in `locked`, under
+//! the lock.
 
 mod locked;
 mod open;

@@ -137,7 +137,8 @@ impl Root {
         }
     }
 
-    /// Whether a run that was cut short left something to put in order: temps, or a registry without its backup.
+    /// Whether a run that was cut short left something to put in order: temps, or a registry without its
+    /// backup.
     pub fn is_untidy(&self) -> Result<bool> {
         if let Found::This(temporary) = self.dir.dir(Utf8Path::new(TEMPORARY))?
             && !temporary.names()?.is_empty()
@@ -159,7 +160,7 @@ impl Root {
         }
     }
 
-    /// Who holds the lock, if somebody does.
+    /// Who holds the lock, if another process does.
     pub fn lock_holder(&self) -> Result<Option<String>> {
         Lock::holder(&self.dir)
     }
