@@ -74,7 +74,8 @@ const PURE: &[&str] = &[
     "desired",
     "diff",
     "plan",
-    "saved",
+    "saved/format",
+    "saved/dependencies",
     "claims/lease",
     "claims/queue",
     "claims/standing",
@@ -106,7 +107,8 @@ const FRONT_ONLY: &[&str] = &[
 ];
 
 /// Files that are no verbs, though they are in `commands/`.
-const BESIDE_VERBS: &[&str] = &["mod", "output", "approve", "sign", "complete", "candidates"];
+const BESIDE_VERBS: &[&str] =
+    &["mod", "output", "approve", "carry_out", "differences", "target", "sign", "complete", "candidates"];
 
 /// The most lines that a source file may have.
 const LONGEST: usize = 400;

@@ -10,18 +10,16 @@ use crate::apply::Outcome;
 use crate::host::lock::LockPolicy;
 use crate::host::signals::Interrupt;
 use crate::plan::Plan;
-use crate::provision::{Done, NotRun, Prepared, Request};
+use crate::provision::{Done, NotRun, Request};
 use crate::report::{self, View};
 
 /// How a run shows its plan, whether it asks, and how it takes the lock.
 pub(super) struct Session<'a> {
-    /// How the output names the spec.
     pub(super) origin: &'a str,
     /// The spec's path; `None` for the embedded one.
     pub(super) spec: Option<&'a Utf8Path>,
     pub(super) view: View<'a>,
     pub(super) json: bool,
-    /// Only show the plan.
     pub(super) dry_run: bool,
     /// Do not ask.
     pub(super) approved: bool,
@@ -38,30 +36,25 @@ impl Session<'_> {
         let (shown, desired) = (prepared.shown(), prepared.desired());
         let error = |why| report::stale::error(why, shown, desired, self.view);
         prepared.check_saved().map_err(|stale| error(NotRun::from(stale)))?;
-        self.show(&prepared)?;
-        let done = if self.dry_run {
-            None
+        say(&format!("Using {}\n", self.origin))?;
+        print(&if self.json {
+            report::json::planned(shown, desired, self.spec)
         } else {
+            report::plan::render(shown, desired, self.view, &differences(&prepared, false)?)
+        })?;
+        let mut done = None;
+        if !self.dry_run {
             if shown.needs_approval() {
                 approve::ask("Do you want to perform these actions?", self.approved)?;
             }
-            let done = prepared.carry_out(&self.lock, &Interrupt::listen()?);
-            let Done { outcome, before } = done.unwrap_or_else(|why| Done::stopped(error(why)));
+            let ran = prepared.carry_out(&self.lock, &Interrupt::listen()?);
+            let Done { outcome, before } = ran.unwrap_or_else(|why| Done::stopped(error(why)));
             say(&format!("\n{}", report::outcome::render(&outcome, shown, desired, &before, self.view)))?;
-            Some(outcome)
-        };
+            done = Some(outcome);
+        }
         if self.json {
             print(&report::json::applied(done.as_ref().unwrap_or(&Outcome::default())))?;
         }
         Ok((shown.clone(), done))
-    }
-
-    fn show(&self, prepared: &Prepared<'_>) -> Result<()> {
-        say(&format!("Using {}\n", self.origin))?;
-        let (plan, desired) = (prepared.shown(), prepared.desired());
-        if self.json {
-            return Ok(print(&report::json::planned(plan, desired, self.spec))?);
-        }
-        Ok(print(&report::plan::render(plan, desired, self.view, &differences(prepared, false)?))?)
     }
 }
