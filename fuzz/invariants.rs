@@ -136,6 +136,19 @@ pub fn migration(bytes: &[u8]) {
     POOL.with(|pool| check_migration(text, pool));
 }
 
+/// Each slot is held by one of the holders that the old file names for it, or by none.
+fn check_holders(registry: &Registry, holders: &mut BTreeMap<String, Vec<String>>) {
+    for (id, entry) in &registry.slots {
+        let known = holders.remove(&id.to_string());
+        let holder = entry.claim.as_ref().map(|claim| claim.claimed_by.to_string());
+        assert_eq!(known.is_some(), holder.is_some(), "slot {id}");
+        assert!(
+            holder.as_ref().is_none_or(|holder| known.unwrap_or_default().contains(holder)),
+            "slot {id}: {holder:?}"
+        );
+    }
+}
+
 fn check_migration(text: &str, pool: &Pool) {
     const SOURCE: &str = "/old/instances.json";
     let is_directory = |path: &str| path.starts_with('/');
@@ -190,14 +203,8 @@ fn check_migration(text: &str, pool: &Pool) {
             assert_eq!(new, old, "slot {id}");
         }
     }
+    check_holders(&registry, &mut holders);
     for (id, entry) in &registry.slots {
-        let known = holders.remove(&id.to_string());
-        let holder = entry.claim.as_ref().map(|claim| claim.claimed_by.to_string());
-        assert_eq!(known.is_some(), holder.is_some(), "slot {id}");
-        assert!(
-            holder.as_ref().is_none_or(|holder| known.unwrap_or_default().contains(holder)),
-            "slot {id}: {holder:?}"
-        );
         let ports = pool.slots.get(id).map(|slot| slot.provisioned().ports).unwrap_or_default();
         assert_eq!(entry.provisioned.ports, ports, "slot {id}");
     }

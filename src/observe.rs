@@ -17,8 +17,8 @@ use crate::host;
 use crate::host::docker;
 use crate::host::docker::Answer;
 use crate::host::fs::{Dir, Found};
-use crate::host::root::{RegistryText, Root, unreadable};
-use crate::json::Corrupt;
+use crate::host::root::{RegistryText, Root};
+use crate::ledger::{self, Stored};
 use crate::registry::migrate;
 use crate::registry::{Entry, Registry};
 use crate::slot::SlotId;
@@ -119,7 +119,16 @@ impl Observed {
 /// # Errors
 /// [`Fault`] if the registry, or the one to be taken over, cannot be trusted.
 pub fn observe(root: Option<&Root>, pool: &Pool) -> Result<Observed> {
-    let (mut registry, registry_text) = root.map_or(Ok((Registry::default(), None)), self::registry)?;
+    let stored = root.map_or_else(|| Ok(Stored::default()), |root| ledger::read(root, None))?;
+    observe_from(stored, root, pool)
+}
+
+/// [`observe`] with a registry that was read already.
+///
+/// # Errors
+/// As [`observe`].
+pub fn observe_from(stored: Stored, root: Option<&Root>, pool: &Pool) -> Result<Observed> {
+    let Stored { mut registry, text: registry_text } = stored;
     let import = match &pool.import {
         None => None,
         Some(path) if registry_text.is_some() => changed_since(&registry, path),
@@ -201,24 +210,6 @@ fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<Registry> {
     // A directory that cannot be examined keeps its claim.
     let is_directory = |path: &str| host::fs::may_be_directory(Utf8Path::new(path));
     Ok(migrate::import(text, path.as_str(), pool, is_directory).map_err(|error| corrupt(&error))?)
-}
-
-/// Reads the registry of a root, with its text. A root that never had one has an empty registry.
-///
-/// # Errors
-/// [`Fault`] if it cannot be trusted.
-pub fn registry(root: &Root) -> Result<(Registry, Option<RegistryText>)> {
-    let Some(text) = root.read_registry()? else { return Ok((Registry::default(), None)) };
-    let path = root.registry_path();
-    let corrupt = |corrupt: Corrupt| {
-        if corrupt.is_newer {
-            let newer = Fault::unreadable(format!("`{path}` cannot be read: {corrupt}")).unchanged();
-            return newer.advise("upgrade kinfra");
-        }
-        unreadable(&format!("`{path}` is corrupt: {corrupt}"))
-    };
-    let registry = Registry::parse(&text.text).map_err(corrupt)?;
-    Ok((registry, Some(text)))
 }
 
 fn slot_dir(root: &Root, slot: SlotId, pool: &Pool, registry: &Registry) -> Result<SlotDir> {

@@ -18,7 +18,8 @@ use crate::host::docker::{self, Answer};
 use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::host::signals::Interrupt;
-use crate::observe::{Observed, containers, observe, text};
+use crate::ledger::Ledger;
+use crate::observe::{Observed, containers, observe, observe_from, text};
 use crate::plan::{Kind, Options, Plan, plan};
 use crate::registry::Registry;
 use crate::saved::{Changed, Named, Saved};
@@ -198,8 +199,9 @@ impl Prepared<'_> {
     /// # Errors
     /// [`NotRun`] if nothing was done. What happened after the first write is part of [`Done`].
     pub fn carry_out(&self, lock: &LockPolicy<'_>, interrupt: &Interrupt) -> Result<Done, NotRun> {
+        let is_there = self.observed.registry_text.is_some();
         let is_untidy = self.root.as_ref().map_or(Ok(false), Root::is_untidy)?;
-        let is_unnoted = self.request.neighbours.is_some_and(Neighbours::is_stale);
+        let is_unnoted = self.request.neighbours.is_some_and(|neighbours| neighbours.is_stale(is_there));
         if self.plan.has_work() || is_untidy || is_unnoted {
             let lock = LockPolicy { interrupt: Some(interrupt), ..*lock };
             return self.transact(&lock, interrupt);
@@ -210,20 +212,26 @@ impl Prepared<'_> {
     /// Takes the lock, reads, compares, writes.
     fn transact(&self, lock: &LockPolicy<'_>, interrupt: &Interrupt) -> Result<Done, NotRun> {
         let Request { pool, saved, neighbours, options: _ } = self.request;
-        let locked = Root::make(&pool.root)?.lock(lock)?;
-        let containers = self.observed.containers.clone();
-        let observed = Observed { containers, ..observe(Some(locked.root()), pool)? };
-        let plan = self.request.plan(&observed);
-        match saved {
-            Some(saved) => self.compare(saved, &plan, &observed)?,
-            None if plan.is_within(&self.plan) => {}
-            None => return Err(Stale::Shown(plan).into()),
-        }
-        if let Some(neighbours) = neighbours {
-            neighbours.save()?;
-        }
-        let outcome = apply(&plan, pool, &observed, &locked, interrupt);
-        Ok(Done { outcome, before: observed.registry })
+        Ledger::of(&pool.root).create(lock, |transaction| {
+            let containers = self.observed.containers.clone();
+            let stored = transaction.stored().clone();
+            let observed = observe_from(stored, Some(transaction.locked().root()), pool)?;
+            let observed = Observed { containers, ..observed };
+            let plan = self.request.plan(&observed);
+            let is_as_shown = match saved {
+                Some(saved) => self.compare(saved, &plan, &observed),
+                None if plan.is_within(&self.plan) => Ok(()),
+                None => Err(Stale::Shown(plan.clone())),
+            };
+            if let Err(stale) = is_as_shown {
+                return Ok(Err(stale.into()));
+            }
+            if let Some(neighbours) = neighbours {
+                neighbours.save()?;
+            }
+            let outcome = apply(&plan, pool, &observed, transaction, interrupt);
+            Ok(Ok(Done { outcome, before: observed.registry }))
+        })?
     }
 
     fn compare(&self, saved: &Saved, plan: &Plan, observed: &Observed) -> Result<(), Stale> {

@@ -30,12 +30,6 @@ const ORDER: &[&str] = &[
     "desired",
     "registry/migrate",
     "host",
-    "observe",
-    "registry/rebuild",
-    "diff",
-    "plan",
-    "saved",
-    "apply",
     "claims/lease",
     "claims/queue",
     "claims/standing",
@@ -43,6 +37,12 @@ const ORDER: &[&str] = &[
     "claims/environment",
     "claims/whereabouts",
     "ledger",
+    "observe",
+    "registry/rebuild",
+    "diff",
+    "plan",
+    "saved",
+    "apply",
     "which",
     "provision",
     "claims",
@@ -107,8 +107,18 @@ const FRONT_ONLY: &[&str] = &[
 ];
 
 /// Files that are no verbs, though they are in `commands/`.
-const BESIDE_VERBS: &[&str] =
-    &["mod", "output", "approve", "carry_out", "differences", "target", "sign", "complete", "candidates"];
+const BESIDE_VERBS: &[&str] = &[
+    "mod",
+    "output",
+    "approve",
+    "carry_out",
+    "differences",
+    "target",
+    "sign",
+    "watch",
+    "complete",
+    "candidates",
+];
 
 /// The most lines that a source file may have.
 const LONGEST: usize = 400;

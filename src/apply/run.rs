@@ -15,9 +15,10 @@ use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::file::RelPath;
 use crate::host::replace::SlotFiles;
-use crate::host::root::{LockedRoot, RegistryText};
+use crate::host::root::LockedRoot;
 use crate::host::signals::Interrupt;
 use crate::host::staging::{FileToCreate, Staging};
+use crate::ledger::{Saver, Transaction};
 use crate::observe::{FileState, Observed, SlotDir};
 use crate::plan::{Action, Blocked, FileChange, Plan};
 use crate::registry::{Entry, Pending, Provisioned, Registry};
@@ -28,11 +29,12 @@ pub fn apply(
     plan: &Plan,
     pool: &Pool,
     observed: &Observed,
-    root: &LockedRoot,
+    transaction: &mut Transaction,
     interrupt: &Interrupt,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    if let Err(error) = (Run { plan, pool, observed, root }).run(&mut outcome, interrupt) {
+    let (root, mut saver) = transaction.parts();
+    if let Err(error) = (Run { plan, pool, observed, root }).run(&mut outcome, &mut saver, interrupt) {
         outcome.fail(plan, error);
     }
     outcome
@@ -45,16 +47,18 @@ struct Run<'a> {
     root: &'a LockedRoot,
 }
 
-/// The registry as last saved, and its text.
-struct Announced {
-    registry: Registry,
-    text: RegistryText,
+/// How far a run came before its commit.
+struct Progress {
+    /// The registry with what is about to change or go.
+    announced: Registry,
+    /// The slots whose files are in place.
+    published: BTreeSet<SlotId>,
 }
 
 impl Run<'_> {
     /// # Errors
     /// The error that keeps everything from being committed. The [`Outcome`] has the errors of single slots.
-    fn run(&self, outcome: &mut Outcome, interrupt: &Interrupt) -> Result<()> {
+    fn run(&self, outcome: &mut Outcome, saver: &mut Saver<'_>, interrupt: &Interrupt) -> Result<()> {
         let mut staging = self.root.stage();
         for (slot, action) in self.plan.actions() {
             let staged =
@@ -63,9 +67,8 @@ impl Run<'_> {
         }
         staging.sync()?;
         self.drop_takers(outcome);
-        let announced = self.announce(outcome)?;
-        let mut registry =
-            announced.as_ref().map_or(&self.observed.registry, |announced| &announced.registry).clone();
+        let announced = self.announce(outcome, saver)?;
+        let mut registry = announced.clone();
         for (slot, action) in std::mem::take(&mut outcome.done) {
             let done = if interrupt.is_requested() {
                 Ok(false)
@@ -77,7 +80,7 @@ impl Run<'_> {
         staging.finish()?;
         let published = outcome.done.keys().copied().collect();
         self.drop_takers(outcome);
-        self.commit(outcome, &published, registry, announced.as_ref())
+        self.commit(outcome, &Progress { announced, published }, registry, saver)
     }
 
     fn stage(&self, staging: &mut Staging<'_>, slot: SlotId, action: &Action) -> Result<bool> {
@@ -88,9 +91,8 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Backs up what will be overwritten, and saves what is about to change or go. `None` if no existing file
-    /// changes.
-    fn announce(&self, outcome: &mut Outcome) -> Result<Option<Announced>> {
+    /// Backs up what will be overwritten, and saves what is about to change or go.
+    fn announce(&self, outcome: &mut Outcome, saver: &mut Saver<'_>) -> Result<Registry> {
         let mut registry = self.observed.registry.clone();
         for (slot, action) in std::mem::take(&mut outcome.done) {
             let backed_up = self.back_up(slot, &action, &mut outcome.backups);
@@ -99,11 +101,10 @@ impl Run<'_> {
             }
             outcome.note(slot, &action, backed_up.map(|()| true));
         }
-        if registry == self.observed.registry {
-            return Ok(None);
+        if registry != self.observed.registry {
+            saver.save(registry.clone())?;
         }
-        let text = self.save(&registry, self.observed.registry_text.as_ref())?;
-        Ok(Some(Announced { registry, text }))
+        Ok(registry)
     }
 
     fn back_up(&self, slot: SlotId, action: &Action, backups: &mut Vec<Utf8PathBuf>) -> Result<()> {
@@ -219,36 +220,21 @@ impl Run<'_> {
     fn commit(
         &self,
         outcome: &Outcome,
-        published: &BTreeSet<SlotId>,
+        progress: &Progress,
         mut registry: Registry,
-        announced: Option<&Announced>,
+        saver: &mut Saver<'_>,
     ) -> Result<()> {
+        let Progress { announced, published } = progress;
         let Outcome { left_out, failed, .. } = outcome;
         let untouched = left_out.difference(published).map(|slot| (slot, &self.observed.registry));
-        let before = announced.map_or(&self.observed.registry, |announced| &announced.registry);
-        let touched = failed.keys().chain(left_out.intersection(published)).map(|slot| (slot, before));
+        let touched = failed.keys().chain(left_out.intersection(published)).map(|slot| (slot, announced));
         for (slot, before) in untouched.chain(touched) {
             match before.slots.get(slot) {
                 Some(entry) => drop(registry.slots.insert(*slot, entry.clone())),
                 None => drop(registry.slots.remove(slot)),
             }
         }
-        let (saved, text) = match announced {
-            Some(Announced { registry, text }) => (registry, Some(text)),
-            None => (&self.observed.registry, self.observed.registry_text.as_ref()),
-        };
-        if registry != *saved || (announced.is_none() && self.plan.takes_over()) {
-            self.save(&registry, text)?;
-        } else if let Some(text) = text {
-            self.root.ensure_backup(&text.text)?;
-        }
-        Ok(())
-    }
-
-    fn save(&self, registry: &Registry, read: Option<&RegistryText>) -> Result<RegistryText> {
-        let text =
-            registry.to_text().context("the new registry would not be readable, so it was not saved")?;
-        self.root.save(read, &text)
+        if registry == *saver.saved() { saver.ensure_backup() } else { saver.save(registry) }
     }
 
     /// Fails each slot that would take a port of a failed slot, and leaves out each that would take one of a

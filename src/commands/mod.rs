@@ -33,6 +33,7 @@ mod slots;
 mod status;
 mod target;
 mod validate;
+mod watch;
 
 pub use complete::answer;
 

@@ -16,7 +16,8 @@ use crate::host::docker::Answer;
 use crate::host::fs::Found;
 use crate::host::lock::LockPolicy;
 use crate::host::root::{BACKUP, REGISTRY, Root};
-use crate::observe::{look_at_slots, registry};
+use crate::ledger;
+use crate::observe::look_at_slots;
 use crate::registry::Registry;
 use crate::registry::rebuild::{Repair, repair};
 use crate::slot::SlotId;
@@ -56,7 +57,9 @@ pub(crate) struct RepairProposal {
 /// containers.
 pub(crate) fn look(pool: &Pool, claim_files: &[&Utf8Path]) -> Result<RepairNeed> {
     let Some(root) = Root::open(&pool.root)? else { return Ok(RepairNeed::NoRoot(pool.root.clone())) };
-    let Err(broken) = registry(&root) else { return Ok(RepairNeed::Readable(root.registry_path())) };
+    let Err(broken) = ledger::read(&root, None) else {
+        return Ok(RepairNeed::Readable(root.registry_path()));
+    };
     if let Ok(Found::Other(Obstacle::Forbidden)) = root.dir().read(Utf8Path::new(REGISTRY), 0) {
         return Err(forbidden(broken));
     }
@@ -100,8 +103,8 @@ impl RepairProposal {
         let Self { why: _, repair, kept, suffix, root, used } = self;
         let locked = root.lock(policy)?;
         let legible = locked.root().broken_registry();
-        let is_stale =
-            registry(locked.root()).is_ok() || propose(locked.root(), pool, &legible, &used)? != repair;
+        let is_stale = ledger::read(locked.root(), None).is_ok()
+            || propose(locked.root(), pool, &legible, &used)? != repair;
         if is_stale {
             let what = "the registry changed meanwhile: nothing was repaired";
             return Err(Fault::refused(what).advise("run `kinfra doctor --repair` again").into());

@@ -6,10 +6,10 @@ use camino::Utf8Path;
 use super::check_compose_files::check_compose_files;
 use super::check_ports::check_new_slots;
 use super::finding::{Finding, Findings, Severity, is_well, what_of};
+use crate::claims::whereabouts::Following;
 use crate::fault::{Exit, exit_of};
 use crate::host::invocation::Invocation;
-use crate::host::root::Root;
-use crate::observe::registry;
+use crate::ledger::Ledger;
 use crate::which::choice::PoolChoice;
 use crate::which::neighbours::Neighbours;
 use crate::which::spec_file::{self, Declared, Mistakes};
@@ -103,8 +103,11 @@ fn check_neighbours(neighbours: &Neighbours, findings: &mut Findings) {
 
 /// Checks the ports of new slots. Only the registry tells which slots are new.
 fn check_ports(declared: &Declared, root: &Utf8Path, findings: &mut Findings) {
-    match Root::open(root).and_then(|root| root.as_ref().map(registry).transpose()) {
-        Ok(read) => check_new_slots(&declared.spec, &read.unwrap_or_default().0, findings),
+    match Ledger::of(root).read(Following::Nobody) {
+        Ok(snapshot) => {
+            let registry = snapshot.map(|snapshot| snapshot.registry).unwrap_or_default();
+            check_new_slots(&declared.spec, &registry, findings);
+        }
         Err(error) => {
             let advice = "`kinfra doctor` says more; which ports are in use was not looked at";
             findings.warning("registry", what_of(&error), advice);

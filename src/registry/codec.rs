@@ -64,7 +64,8 @@ impl Registry {
         self.check_unknown_keys()?;
         let mut text = serde_json::to_string_pretty(&document).map_err(|error| at_line(&error))?;
         text.push('\n');
-        // The two checks are what a registry of valid values can fail. A development build proves that by reading.
+        // The two checks are what a registry of valid values can fail. A development build proves that by
+        // reading.
         if cfg!(debug_assertions) && Self::parse(&text)? != *self {
             return Err(corrupt("the registry", "would not read back unchanged"));
         }

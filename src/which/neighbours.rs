@@ -158,9 +158,9 @@ impl Neighbours {
         !matches!(registry_of(self.entry.root()), Held::Gone)
     }
 
-    /// Whether the index lacks what it is to say of a pool that is there.
-    pub fn is_stale(&self) -> bool {
-        self.index.is_some() && !self.is_noted && self.has_registry()
+    /// Whether the index lacks what it is to say of a pool that `is_there`.
+    pub fn is_stale(&self, is_there: bool) -> bool {
+        self.index.is_some() && !self.is_noted && is_there
     }
 
     /// Notes the pool in the index, if it is not noted yet, and drops pools that are gone.

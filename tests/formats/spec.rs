@@ -578,8 +578,8 @@ fn a_home_is_only_needed_where_it_is_used() {
             Run::of(&mut command)
         };
         let unset = "needs HOME, which is not set to an absolute path";
-        let help = "set it, or give an absolute --root";
-        run("apply").exits(64).prints_exactly("").says(&format!("root `~/pool` {unset}: {help}"));
+        let help = "set HOME, or give an absolute --root";
+        run("apply").exits(64).prints_exactly("").says(&format!("root `~/pool` {unset}\nhelp: {help}\n"));
         run("apply --root ~/pool").exits(64).prints_exactly("").says(&format!("`~/pool` {unset}"));
         run("apply --spec ~/slots.toml")
             .exits(64)

@@ -4,6 +4,7 @@ mod crash;
 mod disk;
 mod interrupt;
 mod links;
+mod opens;
 mod pools;
 mod power;
 mod properties;

@@ -204,7 +204,10 @@ fn renew_prolongs_a_lease_also_one_that_has_run_out() {
     let late = "0123456789abcdef0123456789abcdef";
     let over = format!("the claim {late} is over, no slot is held under it: nothing was changed");
     machine.kinfra(&format!("renew --claim-id {late}")).exits(4).says(&over);
-    machine.kinfra("renew --claim-id 12").exits(64).says("`12` is no claim's id: 32 digits 0-9 and a-f");
+    machine
+        .kinfra("renew --claim-id 12")
+        .exits(64)
+        .says("`12` is no claim id: a claim id has 32 hex digits, yours has 2");
 }
 
 #[test]

@@ -196,7 +196,7 @@ fn claims_that_are_still_legible_come_back() {
     cut_after(&machine, "/proj");
     let run = repair(&machine, "").exits(0).prints("  + Would register 2 slot(s)");
     run.prints("      slot 2  held by unknown: `kinfra release 2 --force` once it is no longer used\n");
-    machine.kinfra("release 2").exits(4).says("slot 2 is held by unknown: ");
+    machine.kinfra("release 2").exits(4).says("slot 2 is held by unknown\nhelp: `kinfra release 2 --force`");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_slot_with_containers_comes_back_held_by_unknown() {
         machine
             .kinfra("release 1")
             .exits(4)
-            .says("slot 1 is held by unknown: `kinfra release 1 --force` once it is no longer used");
+            .says("slot 1 is held by unknown\nhelp: `kinfra release 1 --force` once it is no longer used");
         machine.kinfra("claim --slot 1").exits(4);
     }
     machine

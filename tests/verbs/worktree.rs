@@ -110,8 +110,10 @@ fn what_kinfra_did_not_write_is_never_overwritten() {
                 machine.write(ENV, "MINE=1\n");
             },
         ),
-        ("is a directory: move it away", |machine| fs::create_dir(machine.path(ENV)).expect("a directory")),
-        ("is a symbolic link: move it away", |machine| {
+        ("is a directory\nhelp: move it away", |machine| {
+            fs::create_dir(machine.path(ENV)).expect("a directory");
+        }),
+        ("is a symbolic link\nhelp: move it away", |machine| {
             symlink(machine.path("~/elsewhere"), machine.path(ENV)).expect("a link");
         }),
     ];

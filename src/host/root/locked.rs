@@ -136,8 +136,8 @@ impl LockedRoot {
         }
     }
 
-    /// Puts back a registry that another program saved just before the exchange. Says whether there was one. `is_old` says
-    /// whether a text is the one that was to be replaced.
+    /// Puts back a registry that another program saved just before the exchange. Says whether there was one.
+    /// `is_old` says whether a text is the one that was to be replaced.
     fn give_back(&self, replaces: &str, is_old: impl Fn(&[u8]) -> bool) -> Result<bool> {
         if !self.dir().same_file(REGISTRY, &self.temporary, replaces)? {
             return Ok(false);

@@ -1,10 +1,10 @@
 //! Changing and removing what is there, with any flags, on pools that were damaged and specs that were edited.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kinfra::digest::Digest;
-use kinfra::plan::{Action, FileChange, Flag, Options};
+use kinfra::plan::{Action, FileChange, Flag, Options, Plan};
 use kinfra::saved::{Named, Saved};
 use kinfra::slot::SlotId;
 use proptest::collection::vec;
@@ -37,6 +37,26 @@ fn options() -> impl Strategy<Value = Options> {
     })
 }
 
+/// The files that a plan changes or removes, and the directories above them.
+fn planned_paths(plan: &Plan, root: &Path) -> BTreeSet<PathBuf> {
+    plan.actions()
+        .flat_map(|(id, action)| {
+            let dir = root.join(id.directory());
+            let files: Vec<PathBuf> = match action {
+                Action::Update { fields: _, files } => {
+                    let changed = files.iter().filter(|(_, change)| **change != FileChange::Disown);
+                    changed.map(|(path, _)| dir.join(path.as_path())).collect()
+                }
+                Action::Remove { files, stays: _ } => {
+                    files.iter().map(|path| dir.join(path.as_path())).chain([dir.clone()]).collect()
+                }
+                Action::Create(_) | Action::Adopt | Action::Restore(_) => Vec::new(),
+            };
+            files.into_iter().flat_map(|file| file.ancestors().map(PathBuf::from).collect::<Vec<_>>())
+        })
+        .collect()
+}
+
 fn only_what_the_plan_says_changes(cases: u32) {
     let world = World::new();
     check(cases, (edited(), vec(damage(), 0..10), flags()), |((old, new), damage, allowed)| {
@@ -67,23 +87,7 @@ fn only_what_the_plan_says_changes(cases: u32) {
 
         // What changed or went is in the plan, and was kinfra's, or there is a copy of it.
         let root = world.root().into_std_path_buf();
-        let planned: BTreeSet<PathBuf> = plan
-            .actions()
-            .flat_map(|(id, action)| {
-                let dir = root.join(id.directory());
-                let files: Vec<PathBuf> = match action {
-                    Action::Update { fields: _, files } => {
-                        let changed = files.iter().filter(|(_, change)| **change != FileChange::Disown);
-                        changed.map(|(path, _)| dir.join(path.as_path())).collect()
-                    }
-                    Action::Remove { files, stays: _ } => {
-                        files.iter().map(|path| dir.join(path.as_path())).chain([dir.clone()]).collect()
-                    }
-                    Action::Create(_) | Action::Adopt | Action::Restore(_) => Vec::new(),
-                };
-                files.into_iter().flat_map(|file| file.ancestors().map(PathBuf::from).collect::<Vec<_>>())
-            })
-            .collect();
+        let planned = planned_paths(&plan, &root);
         for (path, node) in before.iter().filter(|(path, node)| after.get(*path) != Some(*node)) {
             prop_assert!(planned.contains(path), "{path:?} changed, and is not in {plan:?}");
             let Node::File(_, bytes) = node else { continue };

@@ -15,6 +15,7 @@ use kinfra::diff::diff;
 use kinfra::host::lock::LockPolicy;
 use kinfra::host::root::Root;
 use kinfra::host::signals::Interrupt;
+use kinfra::ledger::Ledger;
 use kinfra::observe::{Observed, observe};
 use kinfra::plan::{Options, Plan, plan};
 use kinfra::registry::Registry;
@@ -92,14 +93,12 @@ impl World {
 
     /// Runs a plan.
     pub(super) fn run(&self, plan: &Plan, pool: &Pool, observed: &Observed) -> anyhow::Result<Outcome> {
-        let locked = Root::make(&self.root())?.lock(&LockPolicy {
-            // A process that another test is starting holds it for a moment.
-            patience: Duration::from_secs(10),
-            command: "a test",
-            network: false,
-            interrupt: None,
+        // A process that another test is starting holds the lock for a moment.
+        let patience = Duration::from_secs(10);
+        let policy = LockPolicy { patience, command: "a test", network: false, interrupt: None };
+        let mut outcome = Ledger::of(&self.root()).create(&policy, |transaction| {
+            Ok(apply(plan, pool, observed, transaction, &Interrupt::default()))
         })?;
-        let mut outcome = apply(plan, pool, observed, &locked, &Interrupt::default());
         outcome.error.take().map_or(Ok(outcome), Err)
     }
 

@@ -6,10 +6,11 @@
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::stored::{Stored, read};
 use crate::claims::whereabouts::{Following, Moves};
 use crate::fault::Fault;
 use crate::host::lock::LockPolicy;
-use crate::host::root::{LockedRoot, RegistryText, Root, unreadable};
+use crate::host::root::{LockedRoot, Root};
 use crate::registry::Registry;
 
 /// Where a pool's registry is kept.
@@ -34,14 +35,6 @@ pub struct Snapshot {
     moves: Moves,
 }
 
-/// The registry as the ledger has it.
-#[derive(Debug)]
-struct Stored {
-    registry: Registry,
-    /// `None` where there is none yet.
-    text: Option<RegistryText>,
-}
-
 /// A change in progress: the lock is held, and what was read is still so.
 #[derive(Debug)]
 pub struct Transaction {
@@ -49,6 +42,14 @@ pub struct Transaction {
     pub registry: Registry,
     stored: Stored,
     locked: LockedRoot,
+}
+
+/// What saves the registry of a [`Transaction`].
+#[derive(Debug)]
+pub struct Saver<'a> {
+    registry: &'a mut Registry,
+    stored: &'a mut Stored,
+    locked: &'a LockedRoot,
 }
 
 impl Ledger {
@@ -76,7 +77,7 @@ impl Ledger {
     fn look(&self, seen: Option<&Snapshot>, following: Following<'_>) -> Result<Option<Snapshot>> {
         let Self::File { root } = self;
         let Some(root) = Root::open(root)? else { return Ok(None) };
-        let stored = stored(&root, seen.map(|seen| &seen.stored))?;
+        let stored = read(&root, seen.map(|seen| &seen.stored))?;
         if stored.text.is_none() {
             return Ok(None);
         }
@@ -98,14 +99,22 @@ impl Ledger {
         let Self::File { root } = self;
         let root =
             Root::open(root)?.with_context(|| Fault::refused(format!("`{root}` is not there any more")))?;
-        let locked = root.lock(policy)?;
-        let stored = stored(locked.root(), Some(&seen.stored))?;
-        let mut registry = stored.registry.clone();
-        seen.moves.note_in(&mut registry);
-        let mut transaction = Transaction { registry, stored, locked };
-        let done = work(&mut transaction)?;
-        transaction.save()?;
-        Ok(done)
+        let mut transaction = Transaction::begin(root, policy, Some(&seen.stored))?;
+        seen.moves.note_in(&mut transaction.registry);
+        transaction.end(work)
+    }
+
+    /// [`Ledger::transact`] for a pool that may not be there yet: its root is made.
+    ///
+    /// # Errors
+    /// As [`Ledger::transact`].
+    pub fn create<T>(
+        &self,
+        policy: &LockPolicy<'_>,
+        work: impl FnOnce(&mut Transaction) -> Result<T>,
+    ) -> Result<T> {
+        let Self::File { root } = self;
+        Transaction::begin(Root::make(root)?, policy, None)?.end(work)
     }
 }
 
@@ -126,9 +135,26 @@ impl Snapshot {
 }
 
 impl Transaction {
+    fn begin(root: Root, policy: &LockPolicy<'_>, known: Option<&Stored>) -> Result<Self> {
+        let locked = root.lock(policy)?;
+        let stored = read(locked.root(), known)?;
+        Ok(Self { registry: stored.registry.clone(), stored, locked })
+    }
+
+    fn end<T>(mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let done = work(&mut self)?;
+        self.save()?;
+        Ok(done)
+    }
+
     /// The root, locked.
     pub fn locked(&self) -> &LockedRoot {
         &self.locked
+    }
+
+    /// The registry as the ledger has it.
+    pub fn stored(&self) -> &Stored {
+        &self.stored
     }
 
     /// Saves the registry now, if it changed. What `work` writes after this belongs to a change that is
@@ -137,36 +163,43 @@ impl Transaction {
     /// # Errors
     /// [`Fault`] when another program saved meanwhile: its save is kept.
     pub fn save(&mut self) -> Result<()> {
-        if self.registry == self.stored.registry {
-            return Ok(());
-        }
-        let text = self.registry.to_text()?;
-        let saved = self.locked.save(self.stored.text.as_ref(), &text)?;
-        self.stored = Stored { registry: self.registry.clone(), text: Some(saved) };
-        Ok(())
+        let registry = self.registry.clone();
+        self.parts().1.save(registry)
+    }
+
+    /// The root, and what saves its registry, apart: files can be on their way while the registry is saved.
+    pub fn parts(&mut self) -> (&LockedRoot, Saver<'_>) {
+        let Self { registry, stored, locked } = self;
+        (locked, Saver { registry, stored, locked })
     }
 }
 
-/// Reads the registry of a root. A text that was read before need not be parsed again.
-fn stored(root: &Root, before: Option<&Stored>) -> Result<Stored> {
-    let Some(text) = root.read_registry()? else {
-        return Ok(Stored { registry: Registry::default(), text: None });
-    };
-    let known = before.filter(|before| before.text.as_ref().is_some_and(|before| before.text == text.text));
-    let registry = known.map_or_else(|| parse(root, &text.text), |known| Ok(known.registry.clone()))?;
-    Ok(Stored { registry, text: Some(text) })
-}
+impl Saver<'_> {
+    /// The registry as last saved.
+    pub fn saved(&self) -> &Registry {
+        &self.stored.registry
+    }
 
-/// Reads the text of a root's registry.
-fn parse(root: &Root, text: &str) -> Result<Registry, Fault> {
-    let path = root.registry_path();
-    Registry::parse(text).map_err(|corrupt| {
-        if corrupt.is_newer {
-            Fault::unreadable(format!("`{path}` cannot be read: {corrupt}"))
-                .unchanged()
-                .advise("upgrade kinfra")
-        } else {
-            unreadable(&format!("`{path}` is corrupt: {corrupt}"))
+    /// Saves a registry, if it is not the one that was saved last.
+    ///
+    /// # Errors
+    /// [`Fault`] when another program saved meanwhile: its save is kept.
+    pub fn save(&mut self, registry: Registry) -> Result<()> {
+        if registry != self.stored.registry {
+            let text =
+                registry.to_text().context("the new registry would not be readable, so it was not saved")?;
+            self.stored.text = Some(self.locked.save(self.stored.text.as_ref(), &text)?);
+            self.stored.registry = registry.clone();
         }
-    })
+        *self.registry = registry;
+        Ok(())
+    }
+
+    /// Makes the backup of the registry, if a run that was cut short left none.
+    ///
+    /// # Errors
+    /// What keeps it from being written.
+    pub fn ensure_backup(&self) -> Result<()> {
+        self.stored.text.as_ref().map_or(Ok(()), |text| self.locked.ensure_backup(&text.text))
+    }
 }

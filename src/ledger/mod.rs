@@ -1,0 +1,7 @@
+//! The ledger: where a pool's registry is kept, and the only way to change it.
+
+mod stored;
+mod transaction;
+
+pub use stored::{Stored, read};
+pub use transaction::{Ledger, Saver, Snapshot, Transaction};

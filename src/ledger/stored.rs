@@ -1,0 +1,38 @@
+//! The registry as its file has it, read strictly.
+
+use anyhow::Result;
+
+use crate::fault::Fault;
+use crate::host::root::{RegistryText, Root, unreadable};
+use crate::registry::Registry;
+
+/// A registry, with the text that it was read from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Stored {
+    /// The registry; empty where there is none yet.
+    pub registry: Registry,
+    /// Its text; `None` where there is none yet.
+    pub text: Option<RegistryText>,
+}
+
+/// Reads the registry of a root. A text that is `known` is not parsed again.
+///
+/// # Errors
+/// [`Fault`] when it cannot be trusted.
+pub fn read(root: &Root, known: Option<&Stored>) -> Result<Stored> {
+    let Some(text) = root.read_registry()? else { return Ok(Stored::default()) };
+    let known = known.filter(|known| known.text.as_ref().is_some_and(|known| known.text == text.text));
+    let registry = known.map_or_else(|| parse(root, &text.text), |known| Ok(known.registry.clone()))?;
+    Ok(Stored { registry, text: Some(text) })
+}
+
+fn parse(root: &Root, text: &str) -> Result<Registry, Fault> {
+    let path = root.registry_path();
+    Registry::parse(text).map_err(|corrupt| {
+        if corrupt.is_newer {
+            let newer = Fault::unreadable(format!("`{path}` cannot be read: {corrupt}")).unchanged();
+            return newer.advise("upgrade kinfra");
+        }
+        unreadable(&format!("`{path}` is corrupt: {corrupt}"))
+    })
+}
