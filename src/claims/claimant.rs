@@ -11,7 +11,7 @@ use super::fitness::{Unfit, unfit};
 use super::held::env_text;
 use super::lease::{self, Application, Denied, Grant, ProfileOrder, Wanted};
 use super::pace::Outlook;
-use super::queue::Ahead;
+use super::turn::Ahead;
 use super::whereabouts::noted_path;
 use crate::file::RelPath;
 use crate::host;

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::claims::queue::Ahead;
 use crate::claims::standing::{Doubt, Reaping, Standing, Worktree, standing};
+use crate::claims::turn::Ahead;
 use crate::registry::Provisioned;
 use crate::slot::Workers;
 

@@ -1,6 +1,6 @@
 //! Who holds which slot: claiming, waiting, renewing, releasing and reaping.
 //!
-//! Pure: `lease`, `queue`, `standing`, `pace`. The other files look at the machine, or change the ledger in
+//! Pure: `lease`, `turn`, `standing`, `pace`. The other files look at the machine, or change the ledger in
 //! one transaction each.
 
 pub mod claim;
@@ -12,11 +12,11 @@ pub mod held;
 pub mod lease;
 pub mod listing;
 pub mod pace;
-pub mod queue;
 pub mod reap;
 pub mod refusal;
 pub mod release;
 pub mod renew;
 pub mod standing;
+pub mod turn;
 pub mod wait;
 pub mod whereabouts;

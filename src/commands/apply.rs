@@ -18,7 +18,7 @@ use crate::which::neighbours::Neighbours;
 pub(crate) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let made = make(args, invocation);
     if let (true, Err(error)) = (args.json, &made) {
-        print(&report::json::refused(error))?;
+        print(&report::plan_json::refused(error))?;
     }
     let (plan, outcome) = made?;
     let differs = match &outcome {

@@ -38,7 +38,7 @@ impl Session<'_> {
         prepared.check_saved().map_err(|stale| error(NotRun::from(stale)))?;
         say(&format!("Using {}\n", self.origin))?;
         print(&if self.json {
-            report::json::planned(shown, desired, self.spec)
+            report::plan_json::planned(shown, desired, self.spec)
         } else {
             report::plan::render(shown, desired, self.view, &differences(&prepared, false)?)
         })?;
@@ -53,7 +53,7 @@ impl Session<'_> {
             done = Some(outcome);
         }
         if self.json {
-            print(&report::json::applied(done.as_ref().unwrap_or(&Outcome::default())))?;
+            print(&report::plan_json::applied(done.as_ref().unwrap_or(&Outcome::default())))?;
         }
         Ok((shown.clone(), done))
     }

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     }
     let (plan, desired) = (prepared.shown(), prepared.desired());
     if args.json {
-        print(&report::json::plan(plan, desired, declared.path.as_deref()))?;
+        print(&report::plan_json::plan(plan, desired, declared.path.as_deref()))?;
     } else {
         let paths = Paths { home: invocation.home.as_deref() };
         let view = View { paths, verbose: args.verbose || args.diff, aim };

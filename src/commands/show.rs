@@ -17,7 +17,7 @@ pub(crate) fn run(args: &ShowArgs, invocation: &Invocation) -> Result<Exit> {
     let Saved { spec, options, plan, desired, .. } = &target::read(&args.saved, invocation)?;
     say(&format!("Using {}\n", spec_file::origin(spec.as_deref(), invocation)))?;
     print(&if args.json {
-        report::json::plan(plan, desired, spec.as_deref())
+        report::plan_json::plan(plan, desired, spec.as_deref())
     } else {
         let paths = Paths { home: invocation.home.as_deref() };
         let view = View { paths, verbose: args.verbose, aim: Aim::of(options) };

@@ -1,6 +1,8 @@
 //! The machine. Only this code opens files, takes locks, starts programs and reads the clock.
 
+pub mod change_slot;
 pub mod clock;
+pub mod create_slot;
 pub mod docker;
 pub mod fs;
 pub mod git;
@@ -11,9 +13,7 @@ pub mod lock;
 pub mod net;
 pub mod program;
 pub mod queue;
-pub mod replace;
 pub mod root;
 pub mod signals;
-pub mod staging;
 pub mod terminal;
-pub mod worktree;
+pub mod worktree_file;

@@ -5,12 +5,12 @@
 mod action;
 mod blocked;
 mod options;
-mod planned;
 mod planner;
 mod policy;
+mod slot_plan;
 
 pub use action::{Action, FileChange, Kind};
 pub use blocked::Blocked;
 pub use options::{Flag, Options};
-pub use planned::{Plan, SlotPlan};
-pub use planner::plan;
+pub use planner::{Plan, plan};
+pub use slot_plan::SlotPlan;

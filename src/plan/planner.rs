@@ -1,16 +1,31 @@
-//! Decides about every slot, then about the ports that slots take from each other.
+//! The plan: its slots in their order. Decides about every slot, then about the ports that slots take from
+//! each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::Action;
 use super::blocked::Blocked;
 use super::options::Options;
-use super::planned::{Plan, SlotPlan};
 use super::policy;
+use super::slot_plan::SlotPlan;
+use serde::{Deserialize, Serialize};
+
 use crate::desired::Pool;
 use crate::diff::Difference;
-use crate::observe::Observed;
+use crate::observe::{ImportState, Observed};
 use crate::slot::SlotId;
+
+/// The work on a pool, slot by slot in numeric order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The state of an old tool's registry, if it needs attention. A pending one is taken over.
+    pub import: Option<ImportState>,
+    /// Every slot that the spec or the registry names and the options select. One that is right has an empty
+    /// plan.
+    pub slots: BTreeMap<SlotId, SlotPlan>,
+    /// The slots whose action only completes an earlier apply. That was approved then.
+    pub begun: BTreeSet<SlotId>,
+}
 
 /// Decides what to do about every difference.
 pub fn plan(
@@ -33,6 +48,55 @@ pub fn plan(
 }
 
 impl Plan {
+    /// The actions, in slot order.
+    pub fn actions(&self) -> impl Iterator<Item = (SlotId, &Action)> {
+        self.slots.iter().filter_map(|(&slot, plan)| Some((slot, plan.action.as_ref()?)))
+    }
+
+    /// Whether an action changes or removes something that exists. Docker is asked first then.
+    pub fn changes_what_is_there(&self) -> bool {
+        self.actions().any(|(_, action)| action.changes_what_is_there())
+    }
+
+    /// Whether such an action does more than complete what was approved before.
+    pub fn needs_approval(&self) -> bool {
+        self.actions().any(|(slot, action)| action.changes_what_is_there() && !self.begun.contains(&slot))
+    }
+
+    /// Whether there is anything to do.
+    pub fn has_work(&self) -> bool {
+        self.takes_over() || self.actions().next().is_some()
+    }
+
+    /// Whether the plan takes over an old tool's registry.
+    pub fn takes_over(&self) -> bool {
+        matches!(self.import, Some(ImportState::Pending { .. }))
+    }
+
+    /// Whether a difference stays.
+    pub fn is_blocked(&self) -> bool {
+        self.slots.values().any(|slot| !slot.blocked.is_empty())
+    }
+
+    /// Whether the pool is as the spec says: nothing to do, nothing blocked.
+    pub fn is_empty(&self) -> bool {
+        !self.has_work() && !self.is_blocked()
+    }
+
+    /// Whether this plan does only what `shown` announced, and leaves out only what is done by now.
+    pub fn is_within(&self, shown: &Self) -> bool {
+        (shown.takes_over() || !self.takes_over())
+            && self.slots.iter().all(|(slot, now)| {
+                let shown = shown.slots.get(slot);
+                let action = shown.and_then(|shown| shown.action.as_ref());
+                let announced = |blocked| shown.is_some_and(|shown| shown.blocked.contains(blocked));
+                match &now.action {
+                    Some(now) => action == Some(now),
+                    None => action.is_none() || now.blocked.iter().all(announced),
+                }
+            })
+    }
+
     /// What remains when these slots fail. Their entries stay, which blocks every slot that would take a port
     /// of theirs.
     #[must_use]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::action::{Action, FileChange};
 use super::blocked::Blocked;
 use super::options::Flag;
-use super::planned::SlotPlan;
+use super::slot_plan::SlotPlan;
 use crate::diff::{Difference, Field, FieldChange, FileDifference, Registration, Unfinished};
 use crate::file::RelPath;
 use crate::observe::Containers;

@@ -4,6 +4,7 @@
 mod locked;
 mod open;
 mod resolve;
+mod save_registry;
 
 pub use locked::LockedRoot;
 pub use open::{BACKUP, LOCK, REGISTRY, RegistryText, Root, TEMPORARY, unreadable};

@@ -5,9 +5,9 @@ use anyhow::{Context as _, Error, Result, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::clock;
+use super::create_slot::FileToCreate;
 use super::fs::{Dir, Found};
 use super::root::LockedRoot;
-use super::staging::FileToCreate;
 use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::file::{FileMode, RelPath};
@@ -158,7 +158,7 @@ impl<'a> SlotFiles<'a> {
     }
 
     /// Removes the slot's directory if it is empty. Returns whether it is gone.
-    /// [`Staging::finish`](super::staging::Staging::finish) makes that durable.
+    /// [`Staging::finish`](super::create_slot::Staging::finish) makes that durable.
     pub fn remove_dir(self) -> Result<bool> {
         self.root.root().dir().remove_if_empty(&self.slot.directory())
     }

@@ -1,0 +1,41 @@
+//! Ports as a table for people and as JSON for programs.
+
+use comfy_table::Cell;
+use serde_json::{Map, Value, json};
+
+use super::document::{FORMAT_VERSION, document};
+use super::table::{lines, number, table};
+use crate::port::PortFormula;
+use crate::spec::Spec;
+
+/// Every port of every declared slot, the main stack's first.
+pub fn ports(spec: &Spec) -> String {
+    let names = spec.ports.iter().map(|(name, _)| name.as_str().to_uppercase());
+    let mut table = table(["Slot".to_owned(), "Profile".to_owned()].into_iter().chain(names));
+    let row = |slot: u16| spec.ports.iter().map(move |(_, formula)| number(formula.number(slot)));
+    table.add_row([number(0), Cell::new("(main)")].into_iter().chain(row(0)));
+    for (id, profile) in &spec.slots {
+        table.add_row([number(id), Cell::new(profile.name.as_str())].into_iter().chain(row(id.get())));
+    }
+    lines(&table)
+}
+
+/// The formulas, the main stack's ports and those of every declared slot.
+pub fn ports_json(spec: &Spec) -> String {
+    let formulas = spec.ports.iter().map(|(name, PortFormula { base, stride })| {
+        (name.to_string(), json!({ "base": base.get(), "stride": stride.get() }))
+    });
+    let row = |slot: u16| -> Map<String, Value> {
+        spec.ports.iter().map(|(name, formula)| (name.to_string(), json!(formula.number(slot)))).collect()
+    };
+    let slots = spec
+        .slots
+        .iter()
+        .map(|(id, profile)| json!({ "slot_id": id, "profile": profile.name, "ports": row(id.get()) }));
+    document(&json!({
+        "format_version": FORMAT_VERSION,
+        "formulas": formulas.collect::<Map<_, _>>(),
+        "main": row(0),
+        "slots": slots.collect::<Vec<_>>(),
+    }))
+}
