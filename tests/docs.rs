@@ -296,11 +296,16 @@ impl Walk {
 
     /// Runs what a transcript shows, as it stands there, and compares what each command prints.
     fn take(&self, transcript: &str) {
+        self.take_after("", transcript);
+    }
+
+    /// [`Walk::take`], after a line that prints nothing.
+    fn take_after(&self, before: &str, transcript: &str) {
         let transcript = with_ports(transcript, self.bases);
         let steps = steps(&transcript);
         let script: String = steps.iter().map(|(command, _)| format!("{command}\nprintf '\\0'\n")).collect();
         let home = self.machine.home().canonicalize().expect("a directory");
-        let printed = self.bash(&script);
+        let printed = self.bash(&format!("{before}\n{script}"));
         let printed = printed.replace(home.to_str().expect("UTF-8"), "/home/ana");
         let printed: Vec<&str> = printed.split_terminator('\0').collect();
         assert_eq!(printed.len(), steps.len(), "{printed:#?}");
@@ -337,4 +342,14 @@ fn the_readme_s_walk_prints_what_it_shows() {
          cd ../shop-fix-login && kinfra claim",
     );
     machine.take(overview);
+
+    // Both slots are held now, as in the errors that the page on claims shows.
+    machine.bash("git worktree add --quiet -b fix-cart ../shop-fix-cart");
+    let claims = read("docs/claims.md");
+    let errors = blocks(&claims, "console").into_iter().filter(|block| block.contains("\nerror: "));
+    let errors: Vec<&str> = errors.collect();
+    assert_eq!(errors.len(), 2, "{errors:#?}");
+    for error in errors {
+        machine.take_after("set +e", error);
+    }
 }
