@@ -155,6 +155,10 @@ fn every_test_that_the_guarantees_name_exists() {
     }
 }
 
+fn is_source(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "rs")
+}
+
 /// The paths that the tree of the sources names, from the top of the repository.
 fn paths_in_tree(tree: &str) -> Vec<String> {
     let mut paths = Vec::new();
@@ -164,7 +168,7 @@ fn paths_in_tree(tree: &str) -> Vec<String> {
         paths.push(room.clone());
         for word in line.split_whitespace() {
             let name = word.trim_end_matches([':', ',', ';']);
-            if name.ends_with(".rs") || (name.ends_with('/') && !room.ends_with(&format!("/{name}"))) {
+            if is_source(name) || (name.ends_with('/') && !room.ends_with(&format!("/{name}"))) {
                 paths.push(format!("{room}{name}"));
             }
             // What follows `ports/:` is in that directory.
@@ -184,7 +188,7 @@ fn every_source_that_the_architecture_names_exists() {
     let mut paths = paths_in_tree(tree);
     let text = prose(&page);
     let code = || text.split('`').skip(1).step_by(2);
-    let in_prose = code().filter(|name| name.ends_with(".rs") && *name != "mod.rs");
+    let in_prose = code().filter(|name| is_source(name) && *name != "mod.rs");
     paths.extend(in_prose.map(|name| match name.split('/').next() {
         Some("src" | "tests") => name.to_owned(),
         _ => format!("src/{name}"),
