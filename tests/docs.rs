@@ -155,6 +155,61 @@ fn every_test_that_the_guarantees_name_exists() {
     }
 }
 
+fn is_source(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "rs")
+}
+
+/// The paths that the tree of the sources names, from the top of the repository.
+fn paths_in_tree(tree: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    for line in tree.lines().filter_map(|line| line.split_once("── ").map(|(_, names)| names)) {
+        let room = line.split(' ').next().filter(|name| name.ends_with('/')).unwrap_or_default();
+        let mut room = format!("src/{room}");
+        paths.push(room.clone());
+        for word in line.split_whitespace() {
+            let name = word.trim_end_matches([':', ',', ';']);
+            if is_source(name) || (name.ends_with('/') && !room.ends_with(&format!("/{name}"))) {
+                paths.push(format!("{room}{name}"));
+            }
+            // What follows `ports/:` is in that directory.
+            if word.ends_with("/:") {
+                room.push_str(name);
+            }
+        }
+    }
+    paths
+}
+
+#[test]
+fn every_source_that_the_architecture_names_exists() {
+    let page = read("docs/architecture.md");
+    let trees = blocks(&page, "text");
+    let tree = trees.into_iter().find(|block| block.starts_with("src/\n")).expect("the tree of the sources");
+    let mut paths = paths_in_tree(tree);
+    let text = prose(&page);
+    let code = || text.split('`').skip(1).step_by(2);
+    let in_prose = code().filter(|name| is_source(name) && *name != "mod.rs");
+    paths.extend(in_prose.map(|name| match name.split('/').next() {
+        Some("src" | "tests") => name.to_owned(),
+        _ => format!("src/{name}"),
+    }));
+    assert!(paths.len() > 80, "only {paths:?}");
+    let missing: Vec<_> = paths.iter().filter(|path| !Path::new(SOURCES).join(path).exists()).collect();
+    assert!(missing.is_empty(), "docs/architecture.md names {missing:?}");
+
+    let src = fs::read_dir(Path::new(SOURCES).join("src")).expect("src/");
+    for name in src.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")) {
+        let is_named = paths.iter().any(|path| path.trim_end_matches('/') == format!("src/{name}"));
+        assert!(is_named, "docs/architecture.md does not name src/{name}");
+    }
+
+    let ledger = read("src/ledger/transaction.rs") + &read("src/provision.rs");
+    let calls: BTreeSet<&str> = code().filter_map(|name| Some(name.split_once("::")?.1)).collect();
+    assert!(calls.len() > 4, "only {calls:?}");
+    let unknown: Vec<_> = calls.iter().filter(|call| !ledger.contains(&format!("pub fn {call}"))).collect();
+    assert!(unknown.is_empty(), "docs/architecture.md calls {unknown:?}");
+}
+
 #[test]
 fn every_whole_spec_in_the_docs_is_valid() {
     let page = read("docs/slots-toml.md");
@@ -245,11 +300,16 @@ impl Walk {
 
     /// Runs what a transcript shows, as it stands there, and compares what each command prints.
     fn take(&self, transcript: &str) {
+        self.take_after("", transcript);
+    }
+
+    /// [`Walk::take`], after a line that prints nothing.
+    fn take_after(&self, before: &str, transcript: &str) {
         let transcript = with_ports(transcript, self.bases);
         let steps = steps(&transcript);
         let script: String = steps.iter().map(|(command, _)| format!("{command}\nprintf '\\0'\n")).collect();
         let home = self.machine.home().canonicalize().expect("a directory");
-        let printed = self.bash(&script);
+        let printed = self.bash(&format!("{before}\n{script}"));
         let printed = printed.replace(home.to_str().expect("UTF-8"), "/home/ana");
         let printed: Vec<&str> = printed.split_terminator('\0').collect();
         assert_eq!(printed.len(), steps.len(), "{printed:#?}");
@@ -286,4 +346,14 @@ fn the_readme_s_walk_prints_what_it_shows() {
          cd ../shop-fix-login && kinfra claim",
     );
     machine.take(overview);
+
+    // Both slots are held now, as in the errors that the page on claims shows.
+    machine.bash("git worktree add --quiet -b fix-cart ../shop-fix-cart");
+    let claims = read("docs/claims.md");
+    let errors = blocks(&claims, "console").into_iter().filter(|block| block.contains("\nerror: "));
+    let errors: Vec<&str> = errors.collect();
+    assert_eq!(errors.len(), 2, "{errors:#?}");
+    for error in errors {
+        machine.take_after("set +e", error);
+    }
 }
