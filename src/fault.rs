@@ -137,7 +137,14 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     error.downcast_ref::<Fault>().map_or(Exit::Failed, |fault| fault.exit)
 }
 
-/// What to do about an error, if a [`Fault`] in its chain knows.
+/// What to do about an error: what its cause knows, then what its context adds.
+pub fn all_advice_of(error: &anyhow::Error) -> impl Iterator<Item = &str> {
+    let cause = error.root_cause().downcast_ref::<Fault>();
+    let context = error.downcast_ref::<Fault>().filter(|context| Some(*context) != cause);
+    [cause, context].into_iter().flatten().filter_map(|fault| fault.advice.as_deref())
+}
+
+/// What to do about an error, where there is room for one advice.
 pub fn advice_of(error: &anyhow::Error) -> Option<&str> {
-    error.downcast_ref::<Fault>()?.advice.as_deref()
+    all_advice_of(error).last()
 }

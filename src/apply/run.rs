@@ -48,7 +48,7 @@ struct Run<'a> {
 }
 
 /// How far a run came before its commit.
-struct Progress {
+struct Written {
     /// The registry with what is about to change or go.
     announced: Registry,
     /// The slots whose files are in place.
@@ -80,7 +80,7 @@ impl Run<'_> {
         staging.finish()?;
         let published = outcome.done.keys().copied().collect();
         self.drop_takers(outcome);
-        self.commit(outcome, &Progress { announced, published }, registry, saver)
+        self.commit(outcome, &Written { announced, published }, registry, saver)
     }
 
     fn stage(&self, staging: &mut Staging<'_>, slot: SlotId, action: &Action) -> Result<bool> {
@@ -220,11 +220,11 @@ impl Run<'_> {
     fn commit(
         &self,
         outcome: &Outcome,
-        progress: &Progress,
+        written: &Written,
         mut registry: Registry,
         saver: &mut Saver<'_>,
     ) -> Result<()> {
-        let Progress { announced, published } = progress;
+        let Written { announced, published } = written;
         let Outcome { left_out, failed, .. } = outcome;
         let untouched = left_out.difference(published).map(|slot| (slot, &self.observed.registry));
         let touched = failed.keys().chain(left_out.intersection(published)).map(|slot| (slot, announced));

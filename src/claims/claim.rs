@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::claimant::{Claimant, Looked, Prepared};
+use super::claimant::{Claimant, Looked, Ready, Verdict};
 use super::files::{HolderDir, Site};
 use super::fitness::{Unfit, unfit};
-use super::lease::{self, Denied, Grant};
+use super::lease;
+use super::pick::{Denied, Grant};
 use super::refusal::{self, Scene};
 use super::standing::standing;
-use super::whereabouts::{Following, noted_path, whereabouts};
+use super::whereabouts::{Following, Moves, noted_path, whereabouts};
 use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::host::queue::{self, Ticket};
@@ -64,13 +65,13 @@ pub struct Turn<'a> {
 struct Preparation {
     looked: Looked,
     /// What is ready for the slot that the request would get; `None` where it would get none.
-    ready: Option<Prepared>,
+    ready: Option<Ready>,
 }
 
 /// What a decision under the lock came to.
 enum Decision {
     Claimed(Box<Claimed>),
-    /// The slot that the request gets is not the prepared one.
+    /// The slot that the request gets is not the prepared one, or not as it was looked at.
     NotPrepared,
     Denied(Box<Denial>),
 }
@@ -104,7 +105,7 @@ impl Claimant<'_> {
             preparation.ready = self.make_ready(&seen, &directory, &mut preparation.looked, turn.as_ref())?;
             let claim = self.new_claim(&directory)?;
             let decision = self.pool.ledger().transact(&seen, &policy, |transaction| {
-                self.decide(transaction, claim, &preparation, turn.as_mut())
+                self.decide(transaction, claim, &mut preparation, turn.as_mut())
             })?;
             match decision {
                 Decision::Claimed(mut claimed) => {
@@ -130,15 +131,15 @@ impl Claimant<'_> {
         directory: &Utf8Path,
         looked: &mut Looked,
         turn: Option<&Turn<'_>>,
-    ) -> Result<Option<Prepared>> {
+    ) -> Result<Option<Ready>> {
         let own = turn.and_then(|turn| turn.ticket.as_ref());
         let denied = match self.prepare(seen, directory, own, looked)? {
-            Ok(prepared) => return Ok(Some(prepared)),
+            Ok(ready) => return Ok(Some(ready)),
             Err(denied) => denied,
         };
         if turn.is_some() && own.is_none() && may_pass(&denied) {
             // A waiter is not to learn after hours that it cannot have its file.
-            HolderDir::open(&self.request.worktree)?.check(seen.root.path())?;
+            HolderDir::open(&self.request.worktree).check(seen.root.path())?;
         }
         Ok(None)
     }
@@ -148,7 +149,7 @@ impl Claimant<'_> {
         &self,
         transaction: &mut Transaction,
         claim: Claim,
-        preparation: &Preparation,
+        preparation: &mut Preparation,
         turn: Option<&mut Turn<'_>>,
     ) -> Result<Decision> {
         let Preparation { looked, ready } = preparation;
@@ -156,25 +157,23 @@ impl Claimant<'_> {
         own.map_or(Ok(()), Ticket::answer)?;
         let directory = claim.claimed_by.directory().context("a new claim has a directory")?;
         let waiters = queue::sweep_ahead_of(own, transaction.locked())?;
-        let ahead = self.ahead(waiters, &transaction.registry, directory, looked)?;
-        let denied = match self.would_get(&transaction.registry, directory, &ahead.wanted, looked) {
-            Ok(grant) => {
-                let entry = transaction.registry.slots.get(&grant.slot());
-                let is_for = |ready: &&Prepared| entry.is_some_and(|entry| ready.is_for(grant.slot(), entry));
-                return match ready.as_ref().filter(is_for) {
-                    Some(ready) => {
+        let (denied, waiter) = match self.judge(waiters, &transaction.registry, directory, looked)? {
+            Verdict::LookAt(_) => return Ok(Decision::NotPrepared),
+            Verdict::Granted(grant) => {
+                return match ready {
+                    Some(ready) if self.is_still_so(transaction, grant, ready, looked)? => {
                         Ok(Decision::Claimed(Box::new(self.take(transaction, claim, grant, ready)?)))
                     }
-                    None => Ok(Decision::NotPrepared),
+                    Some(_) | None => Ok(Decision::NotPrepared),
                 };
             }
-            Err(Denied::Full) if transaction.registry.slots.is_empty() => {
+            Verdict::Denied(Denied::Full, _) if transaction.registry.slots.is_empty() => {
                 return Err(self.pool.missing().into());
             }
-            Err(denied) => denied,
+            Verdict::Denied(denied, waiter) => (denied, waiter),
         };
         let mut next = None;
-        if let (Denied::Queued, Some(waiter)) = (&denied, ahead.next) {
+        if let (Denied::Queued, Some(waiter)) = (&denied, waiter) {
             queue::call(transaction.locked(), &waiter)?;
             next = Some((queue::length(own, transaction.locked().root())?, waiter.owner));
         }
@@ -185,28 +184,47 @@ impl Claimant<'_> {
         Ok(Decision::Denied(Box::new(Denial { denied, registry: transaction.registry.clone(), next })))
     }
 
+    /// Whether what was made ready is for this grant, and the slot and the worktree are still fit. The wait
+    /// for the lock may have been long.
+    fn is_still_so(
+        &self,
+        transaction: &Transaction,
+        grant: Grant,
+        ready: &Ready,
+        looked: &mut Looked,
+    ) -> Result<bool> {
+        let slot = grant.slot();
+        let entry = transaction.registry.slots.get(&slot).filter(|entry| ready.is_for(slot, entry));
+        let (Some(entry), Grant::New(_)) = (entry, grant) else { return Ok(entry.is_some()) };
+        let root = transaction.locked().root();
+        self.look_at(slot, entry, root, looked)?;
+        let worktree = HolderDir::open(&self.request.worktree);
+        Ok(looked.accepts(slot, entry, &self.request.wanted) && worktree.check(root.path()).is_ok())
+    }
+
     /// Makes a grant true: notes the claim and its files, saves, then writes the files.
     fn take(
         &self,
         transaction: &mut Transaction,
         claim: Claim,
         grant: Grant,
-        prepared: &Prepared,
+        ready: &Ready,
     ) -> Result<Claimed> {
         let slot = grant.slot();
-        lease::grant(&mut transaction.registry, grant, claim, host::clock::now());
+        let (now, length) = (host::clock::now(), self.request.lease);
+        lease::grant(&mut transaction.registry, grant, claim, length, now);
         let entry =
             transaction.registry.slots.get(&slot).context("the claimed slot is not in the registry")?;
         let before = entry.claim.as_ref().map(|claim| claim.files.clone()).unwrap_or_default();
-        let (files, backups) = Site { root: transaction.locked(), slot, holder: &prepared.holder }
-            .prepare(&before, &prepared.texts)?;
+        let (files, backups) = Site { root: transaction.locked(), slot, holder: &ready.holder }
+            .prepare(&before, &ready.texts)?;
         if let Some(claim) = transaction.registry.slots.get_mut(&slot).and_then(|entry| entry.claim.as_mut())
         {
             claim.files.clone_from(&files);
         }
         transaction.save()?;
-        let left = Site { root: transaction.locked(), slot, holder: &prepared.holder }
-            .write(&files, &prepared.texts)
+        let left = Site { root: transaction.locked(), slot, holder: &ready.holder }
+            .write(&files, &ready.texts)
             .with_context(|| {
                 format!("slot {slot} is claimed, but not all of its files are written: run again")
             })?;
@@ -221,12 +239,14 @@ impl Claimant<'_> {
     fn refuse(&self, denial: &Denial, seen: &Snapshot, looked: &Looked) -> Refusal {
         let Denial { denied, registry, next } = denial;
         let now = host::clock::now();
-        let look = |slot| match registry.slots.get(&slot) {
-            Some(entry) if looked.knows(slot, entry) => looked.of(slot),
-            Some(entry) => unfit(&seen.root, slot, entry, &self.claim_files()).ok().flatten(),
-            None => None,
+        let mut registry = registry.clone();
+        Moves::find(&registry, Following::Everyone).note_in(&mut registry);
+        let look = |slot| {
+            let entry = registry.slots.get(&slot)?;
+            let afresh = || unfit(&seen.root, slot, entry, &self.claim_files()).ok().flatten();
+            looked.of(slot, entry).map_or_else(afresh, |look| look.unfit.clone())
         };
-        let scene = Scene { worktree: &self.request.worktree, registry, next: next.clone() };
+        let scene = Scene { worktree: &self.request.worktree, registry: &registry, next: next.clone() };
         let fault = refusal::denied(denied, &scene, look, |claim| standing(claim, now, whereabouts(claim)));
         Refusal { error: fault.into(), may_pass: may_pass(denied) }
     }

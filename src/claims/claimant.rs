@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::files::{HolderDir, Texts, env_file};
 use super::fitness::{Unfit, unfit};
 use super::held::env_text;
-use super::lease::{self, Application, Denied, Grant, ProfileOrder, Wanted};
+use super::held_by::held_by;
 use super::pace::Outlook;
+use super::pick::{Application, Denied, Fitness, Grant, NotPicked, ProfileOrder, Wanted, choose, would_get};
 use super::turn::Ahead;
 use super::whereabouts::noted_path;
 use crate::file::RelPath;
@@ -18,8 +19,9 @@ use crate::host;
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::host::queue::{self, Ticket, Waiter};
+use crate::host::root::Root;
 use crate::ledger::Snapshot;
-use crate::registry::{Claim, ClaimId, Entry, Holder, Lease, Provisioned, Registry};
+use crate::registry::{Claim, ClaimId, Entry, Holder, Provisioned, Registry};
 use crate::slot::SlotId;
 use crate::time::Span;
 use crate::which::by_worktree::FoundPool;
@@ -47,12 +49,20 @@ pub struct Claimant<'a> {
     pub(super) profiles: ProfileOrder,
 }
 
-/// The free slots that were looked at, with what their entries said then and what is wrong with them.
+/// The free slots that were looked at.
 #[derive(Default)]
-pub(super) struct Looked(BTreeMap<SlotId, (Provisioned, Option<Unfit>)>);
+pub(super) struct Looked(BTreeMap<SlotId, Look>);
+
+/// A look at a free slot.
+pub(super) struct Look {
+    /// What its entry said then.
+    entry: Entry,
+    /// What is wrong with it.
+    pub(super) unfit: Option<Unfit>,
+}
 
 /// What was made ready before the lock.
-pub(super) struct Prepared {
+pub(super) struct Ready {
     pub(super) slot: SlotId,
     pub(super) provisioned: Provisioned,
     pub(super) texts: Texts,
@@ -72,35 +82,46 @@ impl<'a> Claimant<'a> {
         Self { request, pool, invocation, policy, profiles }
     }
 
-    /// Looks at the slot that the request would get, and renders what comes with it.
+    /// Looks at the slots that decide the request, and renders what comes with the one that it would get.
     pub(super) fn prepare(
         &self,
         seen: &Snapshot,
         directory: &Utf8Path,
         own: Option<&Ticket>,
         looked: &mut Looked,
-    ) -> Result<Result<Prepared, Denied>> {
+    ) -> Result<Result<Ready, Denied>> {
         let Snapshot { registry, root, .. } = seen;
-        let holder = HolderDir::open(&self.request.worktree)?;
-        loop {
-            let ahead = self.ahead(queue::ahead_of(own, root)?, registry, directory, looked)?;
-            let grant = match self.would_get(registry, directory, &ahead.wanted, looked) {
-                Ok(grant) => grant,
-                Err(denied) => return Ok(Err(denied)),
-            };
-            let slot = grant.slot();
-            let entry = registry.slots.get(&slot).context("the slot is not in the registry")?;
-            if let Grant::New(_) = grant {
-                if !looked.knows(slot, entry) {
-                    let unfit = unfit(root, slot, entry, &self.claim_files())?;
-                    looked.0.insert(slot, (entry.provisioned.clone(), unfit));
-                    continue;
+        let holder = HolderDir::open(&self.request.worktree);
+        let grant = loop {
+            match self.judge(queue::ahead_of(own, root)?, registry, directory, looked)? {
+                Verdict::Granted(grant) => break grant,
+                Verdict::Denied(denied, _) => return Ok(Err(denied)),
+                Verdict::LookAt(slot) => {
+                    let entry = registry.slots.get(&slot).context("the slot is not in the registry")?;
+                    self.look_at(slot, entry, root, looked)?;
                 }
-                holder.check(root.path())?;
             }
-            let texts = self.texts(seen, slot, entry)?;
-            return Ok(Ok(Prepared { slot, provisioned: entry.provisioned.clone(), texts, holder }));
+        };
+        let slot = grant.slot();
+        let entry = registry.slots.get(&slot).context("the slot is not in the registry")?;
+        if let Grant::New(_) = grant {
+            holder.check(root.path())?;
         }
+        let texts = self.texts(seen, slot, entry)?;
+        Ok(Ok(Ready { slot, provisioned: entry.provisioned.clone(), texts, holder }))
+    }
+
+    /// Looks at a free slot.
+    pub(super) fn look_at(
+        &self,
+        slot: SlotId,
+        entry: &Entry,
+        root: &Root,
+        looked: &mut Looked,
+    ) -> Result<()> {
+        let unfit = unfit(root, slot, entry, &self.claim_files())?;
+        looked.0.insert(slot, Look { entry: entry.clone(), unfit });
+        Ok(())
     }
 
     /// How the pool looks to the holder of a ticket. Takes no lock.
@@ -109,16 +130,19 @@ impl<'a> Claimant<'a> {
     /// What keeps the pool from being looked at.
     pub fn outlook(&self, ticket: &Ticket, seen: &Snapshot) -> Result<Outlook> {
         let registry = &seen.registry;
-        if lease::held_by(registry, &noted_path(registry, &self.request.worktree)).is_some() {
+        if held_by(registry, &noted_path(registry, &self.request.worktree)).is_some() {
             return Ok(Outlook::Served);
         }
         // Whether a slot is fit for use is looked at when the waiter asks.
-        let looked = Looked::default();
-        let is_free = |wanted: &Wanted, ahead: &[Wanted]| self.is_free(registry, wanted, ahead, &looked);
+        let is_free = |wanted: &Wanted, ahead: &[Wanted]| {
+            let application =
+                Application { directory: &self.request.worktree, wanted, profiles: &self.profiles, ahead };
+            choose(registry, &application, |_| Fitness::Fit).is_ok()
+        };
         let waiters = queue::ahead_of(Some(ticket), &seen.root)?;
         let waiters =
             waiters.map(|waiter| waiter.map(|waiter| (Wanted::parse(&waiter.wanted), waiter.number)));
-        let ahead = Ahead::of(&self.request.wanted, waiters, is_free)?;
+        let ahead = Ahead::of(&self.request.wanted, waiters, |wanted, ahead| Ok(is_free(wanted, ahead)))?;
         Ok(match ahead.next {
             _ if is_free(&self.request.wanted, &ahead.wanted) => Outlook::Served,
             Some(next) => Outlook::Behind(next),
@@ -136,41 +160,43 @@ impl<'a> Claimant<'a> {
         &self.request.worktree
     }
 
-    pub(super) fn would_get(
-        &self,
-        registry: &Registry,
-        directory: &Utf8Path,
-        ahead: &[Wanted],
-        looked: &Looked,
-    ) -> Result<Grant, Denied> {
-        let Self { request: ClaimRequest { wanted, .. }, profiles, .. } = self;
-        let is_fit = |slot| looked.accepts(slot, registry, wanted);
-        lease::would_get(registry, &Application { directory, wanted, profiles, ahead }, is_fit)
-    }
-
-    pub(super) fn is_free(
-        &self,
-        registry: &Registry,
-        wanted: &Wanted,
-        ahead: &[Wanted],
-        looked: &Looked,
-    ) -> bool {
-        let is_fit = |slot| looked.accepts(slot, registry, &self.request.wanted);
-        lease::choose(registry, wanted, &self.profiles, ahead, is_fit).is_ok()
-    }
-
-    pub(super) fn ahead(
+    /// Decides the request on a registry, as far as the free slots were looked at.
+    pub(super) fn judge(
         &self,
         waiters: impl Iterator<Item = Result<Waiter>>,
         registry: &Registry,
         directory: &Utf8Path,
         looked: &Looked,
-    ) -> Result<Ahead<Waiter>> {
-        let waiters = waiters.map(|waiter| waiter.map(|waiter| (Wanted::parse(&waiter.wanted), waiter)));
-        let holds = lease::held_by(registry, directory).is_some();
-        let is_free =
-            |wanted: &Wanted, ahead: &[Wanted]| !holds && self.is_free(registry, wanted, ahead, looked);
-        Ahead::of(&self.request.wanted, waiters, is_free)
+    ) -> Result<Verdict> {
+        let (wanted, profiles) = (&self.request.wanted, &self.profiles);
+        let entry = |slot| registry.slots.get(&slot);
+        let fitness = |slot| entry(slot).map_or(Fitness::Unfit, |entry| looked.fitness(slot, entry, wanted));
+        let holds = held_by(registry, directory).is_some();
+        let is_free = |wanted: &Wanted, ahead: &[Wanted]| match choose(
+            registry,
+            &Application { directory, wanted, profiles, ahead },
+            fitness,
+        ) {
+            Ok(_) => Ok(!holds),
+            Err(NotPicked::Denied(_)) => Ok(false),
+            Err(NotPicked::LookAt(slot)) => Err(Pause::LookAt(slot)),
+        };
+        let waiters = waiters.map(|waiter| {
+            let waiter = waiter.map_err(Pause::Failed)?;
+            Ok((Wanted::parse(&waiter.wanted), waiter))
+        });
+        let ahead = match Ahead::of(wanted, waiters, is_free) {
+            Ok(ahead) => ahead,
+            Err(Pause::LookAt(slot)) if !holds => return Ok(Verdict::LookAt(slot)),
+            Err(Pause::LookAt(_)) => Ahead { wanted: Vec::new(), next: None },
+            Err(Pause::Failed(error)) => return Err(error),
+        };
+        let application = Application { directory, wanted, profiles, ahead: &ahead.wanted };
+        Ok(match would_get(registry, &application, fitness) {
+            Ok(grant) => Verdict::Granted(grant),
+            Err(NotPicked::Denied(denied)) => Verdict::Denied(denied, ahead.next),
+            Err(NotPicked::LookAt(slot)) => Verdict::LookAt(slot),
+        })
     }
 
     /// The files that a claim would write into a slot's directory.
@@ -194,17 +220,17 @@ impl<'a> Claimant<'a> {
 
     /// The claim as it would be, held under this path.
     pub(super) fn new_claim(&self, directory: &Utf8Path) -> Result<Claim> {
-        let ClaimRequest { worktree, wanted: _, lease, note } = self.request;
-        let now = host::clock::now();
+        let ClaimRequest { worktree, wanted: _, lease: _, note } = self.request;
         let unclear = || format!("it cannot be seen where `{worktree}` belongs");
         let entry = host::git::confirmed_git_dir(worktree).with_context(unclear)?;
         let mount = host::fs::mount_of(worktree).with_context(unclear)?;
         let bits = host::identity::random_bits().context("no random id can be had from /dev/urandom")?;
         Ok(Claim {
             claimed_by: Holder::Directory(directory.to_owned()),
-            claimed_at: Some(now.to_string()),
+            // The time and the lease begin with the grant.
+            claimed_at: None,
             claim_id: Some(ClaimId::from_random(bits)),
-            lease: lease.map(|length| Lease::starting(now, length)),
+            lease: None,
             note: note.clone(),
             claimed_host: Some(host::identity::host_name()),
             claimed_user: Some(self.invocation.user.clone()),
@@ -215,35 +241,52 @@ impl<'a> Claimant<'a> {
     }
 }
 
+/// What a request comes to.
+pub(super) enum Verdict {
+    Granted(Grant),
+    /// With the waiter whose turn it is.
+    Denied(Denied, Option<Waiter>),
+    /// This slot must be looked at first.
+    LookAt(SlotId),
+}
+
+/// Why reading the queue stops early.
+enum Pause {
+    LookAt(SlotId),
+    Failed(Error),
+}
+
 impl Looked {
-    /// Whether a slot was looked at, with the entry that it has.
-    pub(super) fn knows(&self, slot: SlotId, entry: &Entry) -> bool {
-        let known = self.0.get(&slot);
-        known.is_some_and(|(provisioned, unfit)| {
-            *provisioned == entry.provisioned
-                && (entry.pending.is_some() == (*unfit == Some(Unfit::Unfinished)))
-        })
+    /// The look at a slot; `None` where its entry changed since.
+    pub(super) fn of(&self, slot: SlotId, entry: &Entry) -> Option<&Look> {
+        let is_same =
+            |then: &Entry| (&then.provisioned, &then.pending) == (&entry.provisioned, &entry.pending);
+        self.0.get(&slot).filter(|look| is_same(&look.entry))
     }
 
-    /// What is wrong with a slot that was looked at.
-    pub(super) fn of(&self, slot: SlotId) -> Option<Unfit> {
-        self.0.get(&slot).and_then(|(_, unfit)| unfit.clone())
+    /// Whether a slot was looked at and a request takes it.
+    pub(super) fn accepts(&self, slot: SlotId, entry: &Entry, wanted: &Wanted) -> bool {
+        self.fitness(slot, entry, wanted) == Fitness::Fit
     }
 
-    /// Whether a request takes a slot. One that was not looked at may be fit.
-    pub(super) fn accepts(&self, slot: SlotId, registry: &Registry, wanted: &Wanted) -> bool {
-        let known = registry.slots.get(&slot).is_some_and(|entry| self.knows(slot, entry));
-        let unfit = self.of(slot).filter(|_| known);
-        unfit.is_none_or(|unfit| unfit.is_accepted_by(slot, wanted))
+    fn fitness(&self, slot: SlotId, entry: &Entry, wanted: &Wanted) -> Fitness {
+        match self.of(slot, entry).map(|look| &look.unfit) {
+            None => Fitness::Unknown,
+            Some(None) => Fitness::Fit,
+            Some(Some(unfit)) if unfit.is_accepted_by(slot, wanted) => Fitness::Fit,
+            Some(Some(_)) => Fitness::Unfit,
+        }
     }
 
+    /// The slots that are not fit for use.
     pub(super) fn unfit(self) -> BTreeMap<SlotId, Unfit> {
-        self.0.into_iter().filter_map(|(slot, (_, unfit))| Some((slot, unfit?))).collect()
+        self.0.into_iter().filter_map(|(slot, look)| Some((slot, look.unfit?))).collect()
     }
 }
 
-impl Prepared {
+impl Ready {
+    /// Whether it is for this slot, as its entry is now.
     pub(super) fn is_for(&self, slot: SlotId, entry: &Entry) -> bool {
-        self.slot == slot && self.provisioned == entry.provisioned
+        self.slot == slot && self.provisioned == entry.provisioned && entry.pending.is_none()
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::desired::File;
@@ -31,7 +31,7 @@ const LIMIT: u64 = 256 << 20;
 const END: &str = ": by `kinfra claim`, until `kinfra release`. To change it, change slots.toml.";
 
 /// The files of `[claim]`, by the hash of each.
-pub type Listed = BTreeMap<RelPath, Digest>;
+pub type ByDigest = BTreeMap<RelPath, Digest>;
 
 /// What a claim is to write.
 #[derive(Debug)]
@@ -56,23 +56,18 @@ enum InPlace {
 #[derive(Debug)]
 pub struct HolderDir {
     path: Utf8PathBuf,
-    dir: Option<WorktreeDir>,
+    /// `None` if it is not there.
+    dir: Result<Option<WorktreeDir>>,
 }
 
 impl HolderDir {
-    /// Opens a holder's directory, if it is there.
-    ///
-    /// # Errors
-    /// When it is there and cannot be opened.
-    pub fn open(path: &Utf8Path) -> Result<Self> {
-        Ok(Self { path: path.to_owned(), dir: WorktreeDir::open(path)? })
+    /// Opens a holder's directory, if it is there. What keeps it from being opened is said where it is used.
+    pub fn open(path: &Utf8Path) -> Self {
+        Self { path: path.to_owned(), dir: WorktreeDir::open(path) }
     }
 
     /// The holder of a claim; one that is not known has no directory.
-    ///
-    /// # Errors
-    /// As [`HolderDir::open`].
-    pub fn of(claim: &Claim) -> Result<Self> {
+    pub fn of(claim: &Claim) -> Self {
         Self::open(claim.claimed_by.directory().unwrap_or(Utf8Path::new("")))
     }
 
@@ -81,12 +76,17 @@ impl HolderDir {
         claim.claimed_by.is(&self.path)
     }
 
+    fn dir(&self) -> Result<Option<&WorktreeDir>> {
+        let again = |error: &Error| anyhow!("{error:#}");
+        self.dir.as_ref().map(Option::as_ref).map_err(again)
+    }
+
     /// Keeps the env file out of what git shows.
     ///
     /// # Errors
     /// When git's own list cannot be written.
     pub fn exclude_from_git(&self) -> Result<()> {
-        self.dir.as_ref().map_or(Ok(()), |dir| dir.exclude_from_git(ENV_FILE))
+        self.dir()?.map_or(Ok(()), |dir| dir.exclude_from_git(ENV_FILE))
     }
 
     /// Checks that a new claim can write its file here. `root` is the pool's.
@@ -97,7 +97,7 @@ impl HolderDir {
         let shown = |path: &Utf8Path| path.as_str().escape_debug().to_string();
         let (dir, path) = (shown(&self.path), shown(&self.path.join(ENV_FILE)));
         let refused = |why: String| Fault::refused(format!("nothing was claimed: {why}"));
-        let fault = match &self.dir {
+        let fault = match self.dir()? {
             None => refused(format!("`{dir}` is not there any more")),
             Some(worktree) => match worktree.read(ENV_FILE)? {
                 Found::Nothing if worktree.is_writable() => return Ok(()),
@@ -120,8 +120,7 @@ impl HolderDir {
     /// # Errors
     /// What keeps it from being removed.
     pub fn tidy(&self, root: &Utf8Path) -> Result<()> {
-        let dir = self.dir.as_ref();
-        dir.map_or(Ok(()), |dir| dir.remove(ENV_FILE, |content| is_env_file(root, content)).map(drop))
+        self.dir()?.map_or(Ok(()), |dir| dir.remove(ENV_FILE, |content| is_env_file(root, content)).map(drop))
     }
 }
 
@@ -142,12 +141,12 @@ impl Site<'_> {
     ///
     /// # Errors
     /// What keeps it from being looked at or removed.
-    pub fn prepare(&self, before: &Listed, texts: &Texts) -> Result<(Listed, Vec<Utf8PathBuf>)> {
-        if let Some(worktree) = &self.holder.dir {
+    pub fn prepare(&self, before: &ByDigest, texts: &Texts) -> Result<(ByDigest, Vec<Utf8PathBuf>)> {
+        if let Some(worktree) = self.holder.dir()? {
             worktree.remove(ENV_FILE, |content| self.wrote(content) && content != texts.env.as_bytes())?;
         }
         let Some(files) = &texts.slot else { return Ok((before.clone(), Vec::new())) };
-        let mut listed: Listed = files.iter().map(|(path, file)| (path.clone(), file.digest)).collect();
+        let mut listed: ByDigest = files.iter().map(|(path, file)| (path.clone(), file.digest)).collect();
         for (path, digest) in before.iter().filter(|(path, digest)| listed.get(*path) != Some(*digest)) {
             self.remove_from_slot(path, *digest)?;
         }
@@ -179,9 +178,9 @@ impl Site<'_> {
     ///
     /// # Errors
     /// What keeps it from being written; the claim stands, and claiming again completes it.
-    pub fn write(&self, listed: &Listed, texts: &Texts) -> Result<Vec<Utf8PathBuf>> {
+    pub fn write(&self, listed: &ByDigest, texts: &Texts) -> Result<Vec<Utf8PathBuf>> {
         let mut left = Vec::new();
-        if let Some(worktree) = &self.holder.dir {
+        if let Some(worktree) = self.holder.dir()? {
             let path = self.holder.path.join(ENV_FILE);
             match worktree.read(ENV_FILE)? {
                 Found::Nothing => drop(worktree.write_new(ENV_FILE, &texts.env)?),
@@ -211,7 +210,7 @@ impl Site<'_> {
     /// What keeps it from being removed; the claim stands, and releasing again completes it.
     pub fn take_back(&self, claim: &Claim) -> Result<Vec<Utf8PathBuf>> {
         let mut left = Vec::new();
-        if let Some(worktree) = &self.holder.dir {
+        if let Some(worktree) = self.holder.dir()? {
             let is_gone = worktree.remove(ENV_FILE, |content| self.wrote(content))?;
             left.extend((!is_gone).then(|| self.holder.path.join(ENV_FILE)));
         }

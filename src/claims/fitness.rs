@@ -4,7 +4,7 @@
 use anyhow::{Result, anyhow};
 
 use super::files;
-use super::lease::Wanted;
+use super::pick::Wanted;
 use crate::digest::Digest;
 use crate::file::{Obstacle, RelPath};
 use crate::host::fs::Found;

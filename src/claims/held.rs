@@ -4,6 +4,7 @@ use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::environment;
+use super::held_by::held_by;
 use super::lease;
 use super::listing::Listed;
 use super::refusal::not_yours;
@@ -47,7 +48,7 @@ pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<Option<Held>> {
     let mut pool = search.of(worktree)?;
     let Some(snapshot) = pool.look(Following::Of(worktree))? else { return Ok(None) };
     let path = noted_path(&snapshot.registry, worktree);
-    let slot = lease::held_by(&snapshot.registry, &path);
+    let slot = held_by(&snapshot.registry, &path);
     let entry = slot.and_then(|slot| Some((slot, snapshot.registry.slots.get(&slot)?.clone())));
     let prefix = pool.env_prefix.clone().unwrap_or_default();
     Ok(entry.map(|(slot, entry)| Held { slot, entry, prefix, pool, snapshot, path }))
@@ -63,10 +64,9 @@ impl Held {
         if self.entry.claim.as_ref().is_none_or(|claim| claim.lease.is_none()) {
             return Ok(Some(self));
         }
-        let now = host::clock::now();
         let entry = self.pool.ledger().transact(&self.snapshot, policy, |transaction| {
             let registry = &mut transaction.registry;
-            let renewed = lease::renew(registry, &self.path, None, None, now);
+            let renewed = lease::renew(registry, &self.path, None, None, host::clock::now());
             let renewed = renewed.map_err(|why| not_yours(&why, registry))?;
             Ok(renewed
                 .filter(|renewed| *renewed == self.slot)

@@ -1,7 +1,7 @@
 //! Who holds which slot: claiming, waiting, renewing, releasing and reaping.
 //!
-//! Pure: `lease`, `turn`, `standing`, `pace`. The other files look at the machine, or change the ledger in
-//! one transaction each.
+//! Pure: `pick`, `lease`, `turn`, `standing`, `pace`. The other files look at the machine, or change the
+//! ledger in one transaction each.
 
 pub mod claim;
 pub mod claimant;
@@ -9,9 +9,11 @@ pub mod environment;
 pub mod files;
 pub mod fitness;
 pub mod held;
+pub mod held_by;
 pub mod lease;
 pub mod listing;
 pub mod pace;
+pub mod pick;
 pub mod reap;
 pub mod refusal;
 pub mod release;

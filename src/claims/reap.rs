@@ -47,19 +47,6 @@ pub fn look(pool: &mut FoundPool) -> Result<Proposal> {
     Ok(Proposal { reaping, seen, ledger: pool.ledger() })
 }
 
-impl Reaped {
-    /// How a run ends that could not release some slots.
-    ///
-    /// # Errors
-    /// Why each of them stays.
-    pub fn end(self) -> Result<()> {
-        let mut kept = self.kept.into_values();
-        let Some(first) = kept.next() else { return Ok(()) };
-        let others: Vec<String> = kept.map(|error| format!("{error:#}")).collect();
-        if others.is_empty() { Err(first) } else { Err(anyhow!("{first:#}\n{}", others.join("\n"))) }
-    }
-}
-
 impl Proposal {
     /// Whether an earlier run that was cut short left something to put in order.
     ///
@@ -93,10 +80,13 @@ impl Proposal {
     /// [`Fault`] when none of them is left, or the lock is not obtained.
     pub fn carry_out(&self, policy: &LockPolicy<'_>) -> Result<Reaped> {
         let shown = &self.reaping;
-        let again = Reaping::of(&self.seen.registry, host::clock::now(), whereabouts).within(shown);
-        let holders: BTreeMap<SlotId, Result<HolderDir>> =
+        // The question may have stood there for long.
+        let seen = self.ledger.read_since(&self.seen, Following::Everyone)?;
+        let seen = seen.ok_or_else(|| self.ledger.missing())?;
+        let again = Reaping::of(&seen.registry, host::clock::now(), whereabouts).within(shown);
+        let holders: BTreeMap<SlotId, HolderDir> =
             again.ends.iter().map(|(slot, (claim, _))| (*slot, HolderDir::of(claim))).collect();
-        self.ledger.transact(&self.seen, policy, |transaction| {
+        self.ledger.transact(&seen, policy, |transaction| {
             let mut reaped = Reaped {
                 reaping: again.still_in(&transaction.registry, host::clock::now()),
                 ..Reaped::default()
@@ -110,8 +100,7 @@ impl Proposal {
             }
             let Reaped { reaping, left, kept } = &mut reaped;
             reaping.ends.retain(|slot, (claim, _)| {
-                let holder = holders.get(slot).and_then(|holder| holder.as_ref().ok());
-                match give_back(transaction.locked(), *slot, claim, holder) {
+                match give_back(transaction.locked(), *slot, claim, holders.get(slot)) {
                     Ok(files) => left.extend(files),
                     Err(error) => drop(kept.insert(*slot, error)),
                 }

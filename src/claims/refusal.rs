@@ -3,7 +3,8 @@
 use camino::Utf8Path;
 
 use super::fitness::Unfit;
-use super::lease::{Denied, NotYours};
+use super::lease::NotYours;
+use super::pick::Denied;
 use super::standing::Standing;
 use crate::fault::Fault;
 use crate::registry::{Claim, Holder, Registry};

@@ -1,6 +1,6 @@
 //! Releasing a slot: the claim ends, and what it wrote is taken back.
 
-use anyhow::{Error, Result};
+use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::files::{HolderDir, Site};
@@ -48,7 +48,7 @@ pub struct Released {
 /// obtained.
 pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPolicy<'_>) -> Result<Released> {
     let ReleaseRequest { worktree, slot, claim_id, force } = request;
-    let Some(seen) = pool.look(Following::Of(worktree))? else {
+    let Some(seen) = pool.look(Following::Named { worktree, slot: *slot, id: *claim_id })? else {
         return if slot.is_some() || claim_id.is_some() {
             Err(pool.missing().into())
         } else {
@@ -56,7 +56,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         };
     };
     let path = noted_path(&seen.registry, worktree);
-    let holder = open_holder(&seen, request, &path)?;
+    let holder = open_holder(&seen, request, &path);
     pool.ledger().transact(&seen, policy, |transaction| {
         let registry = &mut transaction.registry;
         let claim = lease::release(registry, &path, *slot, *claim_id, *force);
@@ -69,7 +69,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
                 Err(error) => return Err(error),
             },
             None if slot.is_none() && claim_id.is_none() => {
-                HolderDir::open(worktree)?.tidy(transaction.locked().root().path())?;
+                HolderDir::open(worktree).tidy(transaction.locked().root().path())?;
             }
             None => {}
         }
@@ -78,18 +78,11 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
 }
 
 /// The directory of the holder whose claim is going to end, opened before the lock is taken.
-fn open_holder(seen: &Snapshot, request: &ReleaseRequest, path: &Utf8Path) -> Result<Option<HolderDir>> {
+fn open_holder(seen: &Snapshot, request: &ReleaseRequest, path: &Utf8Path) -> Option<HolderDir> {
     let mut registry = seen.registry.clone();
     let ReleaseRequest { slot, claim_id, force, .. } = request;
-    match lease::release(&mut registry, path, *slot, *claim_id, *force) {
-        Ok(Some((slot, claim))) => match HolderDir::of(&claim) {
-            Ok(holder) => Ok(Some(holder)),
-            // What cannot be opened stays, and the release says so.
-            Err(_) if *force => Ok(None),
-            Err(error) => Err(stays_claimed(error, slot)),
-        },
-        Ok(None) | Err(_) => Ok(None),
-    }
+    let released = lease::release(&mut registry, path, *slot, *claim_id, *force);
+    released.ok().flatten().map(|(_, claim)| HolderDir::of(&claim))
 }
 
 /// Takes back what a claim wrote, before the registry says that the slot is free. Every claim that ends, by
@@ -104,14 +97,9 @@ pub fn give_back(
     claim: &Claim,
     holder: Option<&HolderDir>,
 ) -> Result<Vec<Utf8PathBuf>> {
-    let opened;
-    let holder = if let Some(holder) = holder.filter(|holder| holder.is_of(claim)) {
-        holder
-    } else {
-        // The claim changed since it was looked at.
-        opened = HolderDir::of(claim).map_err(|error| stays_claimed(error, slot))?;
-        &opened
-    };
+    // It is opened here only if the claim changed since it was looked at.
+    let opened = holder.is_none_or(|holder| !holder.is_of(claim)).then(|| HolderDir::of(claim));
+    let holder = opened.as_ref().or(holder).context("a claim that ends has a holder")?;
     Site { root: locked, slot, holder }.take_back(claim).map_err(|error| stays_claimed(error, slot))
 }
 

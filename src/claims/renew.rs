@@ -28,10 +28,9 @@ pub fn renew(
 ) -> Result<(SlotId, Claim)> {
     let seen = pool.applied(Following::Of(worktree))?;
     let path = noted_path(&seen.registry, worktree);
-    let now = host::clock::now();
     pool.ledger().transact(&seen, policy, |transaction| {
         let registry = &mut transaction.registry;
-        let renewed = lease::renew(registry, &path, id, length, now);
+        let renewed = lease::renew(registry, &path, id, length, host::clock::now());
         let slot = renewed.map_err(|why| not_yours(&why, registry))?;
         let claim = slot.and_then(|slot| Some((slot, registry.slots.get(&slot)?.claim.clone()?)));
         Ok(claim.ok_or_else(|| holds_none(worktree))?)

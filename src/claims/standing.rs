@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::registry::{Claim, Lease, Registry};
+use super::lease::has_expired;
+use crate::registry::{Claim, Registry};
 use crate::slot::SlotId;
 use crate::time::Time;
 
@@ -68,10 +69,10 @@ impl fmt::Display for Doubt {
 
 /// How a claim stands at a time, given what became of the holder's directory.
 pub fn standing(claim: &Claim, now: Time, worktree: Worktree) -> Standing {
-    match (worktree, claim.lease) {
-        (Worktree::Gone, _) => Standing::Orphaned,
-        (Worktree::There | Worktree::Away(_), Some(lease)) if lease.until <= now => Standing::Expired,
-        (Worktree::There | Worktree::Away(_), _) => Standing::Held,
+    match worktree {
+        Worktree::Gone => Standing::Orphaned,
+        Worktree::There | Worktree::Away(_) if has_expired(claim, now) => Standing::Expired,
+        Worktree::There | Worktree::Away(_) => Standing::Held,
     }
 }
 
@@ -123,8 +124,7 @@ impl Reaping {
     pub fn still_in(mut self, registry: &Registry, now: Time) -> Self {
         self.ends.retain(|slot, (claim, over)| {
             let held = registry.slots.get(slot).and_then(|entry| entry.claim.as_ref());
-            let is_over = |lease: Lease| lease.until <= now;
-            held == Some(claim) && (*over == Standing::Orphaned || claim.lease.is_some_and(is_over))
+            held == Some(claim) && (*over == Standing::Orphaned || has_expired(claim, now))
         });
         self
     }

@@ -1,6 +1,6 @@
 //! Whose turn it is: what the waiters ahead want, read only as far as it matters. Pure.
 
-use super::lease::Wanted;
+use super::pick::Wanted;
 
 /// The waiters ahead of a request.
 #[derive(Debug)]
@@ -16,19 +16,19 @@ impl<T> Ahead<T> {
     /// request after those given have chosen theirs.
     ///
     /// # Errors
-    /// What keeps the queue from being read.
+    /// What keeps the queue from being read, or `is_free` from being answered.
     pub fn of<E>(
         wanted: &Wanted,
         queue: impl IntoIterator<Item = Result<(Wanted, T), E>>,
-        is_free: impl Fn(&Wanted, &[Wanted]) -> bool,
+        is_free: impl Fn(&Wanted, &[Wanted]) -> Result<bool, E>,
     ) -> Result<Self, E> {
         let mut ahead = Self { wanted: Vec::new(), next: None };
         let mut queue = queue.into_iter();
-        while is_free(wanted, &ahead.wanted)
+        while is_free(wanted, &ahead.wanted)?
             && let Some(waiter) = queue.next()
         {
             let (wanted, waiter) = waiter?;
-            if ahead.next.is_none() && is_free(&wanted, &ahead.wanted) {
+            if ahead.next.is_none() && is_free(&wanted, &ahead.wanted)? {
                 ahead.next = Some(waiter);
             }
             ahead.wanted.push(wanted);

@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::host;
 use crate::host::fs::Dir;
 use crate::host::git;
-use crate::registry::{Claim, Holder, Registry};
+use crate::registry::{Claim, ClaimId, Holder, Registry};
 use crate::slot::SlotId;
 use crate::time::Time;
 
@@ -67,6 +67,15 @@ pub enum Following<'a> {
     Everyone,
     /// Only as far as it decides what this directory holds. Other holders' directories are not touched.
     Of(&'a Utf8Path),
+    /// As `Of`, and the holder of the claim that is named.
+    Named {
+        /// The directory.
+        worktree: &'a Utf8Path,
+        /// The slot of the claim, if that was named.
+        slot: Option<SlotId>,
+        /// The id of the claim, if that was named.
+        id: Option<ClaimId>,
+    },
     /// None.
     Nobody,
 }
@@ -82,21 +91,28 @@ impl Moves {
         let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((*slot, entry.claim.as_ref()?)));
         let claims: Vec<(SlotId, &Claim)> = claims.collect();
         let own = match following {
-            Following::Of(directory) => git::linked_git_dir(directory).ok().flatten(),
+            Following::Of(worktree) | Following::Named { worktree, .. } => {
+                git::linked_git_dir(worktree).ok().flatten()
+            }
             Following::Everyone | Following::Nobody => None,
         };
-        let concerns = |claim: &Claim| match following {
+        let is_of = |directory: &Utf8Path, claim: &Claim| {
+            let is_ours = |own: &Utf8PathBuf| claim.claimed_gitdir.as_deref() == Some(own.as_str());
+            claim.claimed_by.is(directory) || own.as_ref().is_some_and(is_ours)
+        };
+        let concerns = |(at, claim): &(SlotId, &Claim)| match following {
             Following::Everyone => true,
-            Following::Of(directory) => {
-                let is_ours = |own: &Utf8PathBuf| claim.claimed_gitdir.as_deref() == Some(own.as_str());
-                claim.claimed_by.is(directory) || own.as_ref().is_some_and(is_ours)
+            Following::Of(directory) => is_of(directory, claim),
+            Following::Named { worktree, slot, id } => {
+                let is_named = slot == Some(*at) || (id.is_some() && claim.claim_id == id);
+                is_named || is_of(worktree, claim)
             }
             Following::Nobody => false,
         };
         let mut taken: BTreeSet<&Holder> = claims.iter().map(|(_, claim)| &claim.claimed_by).collect();
         let mut moved: Vec<_> = claims
             .iter()
-            .filter(|(_, claim)| concerns(claim))
+            .filter(|one| concerns(one))
             .filter_map(|(slot, claim)| {
                 Some((claim.claimed_at.clone(), *slot, *claim, Holder::Directory(moved(claim)?)))
             })

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::output::{print, say};
 use super::sign::Sign;
 use crate::claims::claimant::{ClaimRequest, Claimant};
-use crate::claims::lease::Wanted;
+use crate::claims::pick::Wanted;
 use crate::claims::wait::wait;
 use crate::claims::whereabouts::{Following, worktree_named, worktree_of};
 use crate::cli::ClaimArgs;

@@ -27,6 +27,8 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     if has_ends {
         say(&report::reap::done(&reaped))?;
     }
-    reaped.end()?;
+    if !reaped.kept.is_empty() {
+        return Err(report::fault::failed_by(reaped.kept.values()).into());
+    }
     proposal.end().map(|()| Exit::Done)
 }

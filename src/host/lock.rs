@@ -135,7 +135,7 @@ fn take(file: &File, patience: Duration, interrupt: Option<&Interrupt>) -> io::R
         Ok(()) => return Ok(Taking::Done),
         Err(TryLockError::Error(error)) => return Err(error),
     }
-    let pending = Pending::exclusive(file.try_clone()?)?;
+    let pending = Waiting::exclusive(file.try_clone()?)?;
     let waiting = clock::Stopwatch::start();
     loop {
         let left = patience.saturating_sub(waiting.elapsed());
@@ -151,11 +151,11 @@ fn take(file: &File, patience: Duration, interrupt: Option<&Interrupt>) -> io::R
 /// A lock that another process holds, waited for in the kernel. Such a wait has no timeout, so a thread does
 /// it. A lock that arrives after the timeout is released.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(super) struct Waiting {
     taken: Receiver<io::Result<File>>,
 }
 
-impl Pending {
+impl Waiting {
     /// Begins to wait for the lock of a file, whichever of its handles this is.
     fn exclusive(file: File) -> io::Result<Self> {
         Self::begin(file, File::lock)

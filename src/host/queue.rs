@@ -18,7 +18,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::clock;
 use super::fs::{Dir, Found};
-use super::lock::Pending;
+use super::lock::Waiting;
 use super::root::{LockedRoot, Root};
 use crate::file::FileMode;
 
@@ -43,7 +43,7 @@ pub struct Ticket {
     /// Its length as the waiter wrote it, in bytes.
     length: u64,
     /// The end of the waiter before it, which it sleeps for.
-    sleep: Option<Pending>,
+    sleep: Option<Waiting>,
 }
 
 impl Drop for Ticket {
@@ -63,7 +63,7 @@ impl Ticket {
         let sleep = match self.sleep.take() {
             Some(sleep) => sleep,
             None => match self.nearest_asleep()? {
-                Some(file) => Pending::shared(file).with_context(|| format!("`{}`", self.path()))?,
+                Some(file) => Waiting::shared(file).with_context(|| format!("`{}`", self.path()))?,
                 None => return Ok(true),
             },
         };

@@ -74,6 +74,12 @@ impl Ledger {
         self.look(Some(seen), following)
     }
 
+    /// That the pool which was there is gone.
+    pub fn missing(&self) -> Fault {
+        let Self::File { root } = self;
+        Fault::no_slot(format!("there is no pool in `{root}` any more")).advise("`kinfra apply` creates it")
+    }
+
     fn look(&self, seen: Option<&Snapshot>, following: Following<'_>) -> Result<Option<Snapshot>> {
         let Self::File { root } = self;
         let Some(root) = Root::open(root)? else { return Ok(None) };
@@ -97,8 +103,7 @@ impl Ledger {
         work: impl FnOnce(&mut Transaction) -> Result<T>,
     ) -> Result<T> {
         let Self::File { root } = self;
-        let root =
-            Root::open(root)?.with_context(|| Fault::refused(format!("`{root}` is not there any more")))?;
+        let root = Root::open(root)?.ok_or_else(|| self.missing())?;
         let mut transaction = Transaction::begin(root, policy, Some(&seen.stored))?;
         seen.moves.note_in(&mut transaction.registry);
         transaction.end(work)

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::commas::Commas;
 use crate::claims::claim::Claimed;
 use crate::claims::fitness::Unfit;
-use crate::claims::lease::Grant;
+use crate::claims::pick::Grant;
 use crate::claims::refusal::{held, why};
 use crate::claims::release::Released;
 use crate::names::ENV_FILE;

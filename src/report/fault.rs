@@ -2,12 +2,18 @@
 
 use anyhow::Error;
 
-use crate::fault::{Fault, advice_of};
+use crate::fault::{Fault, all_advice_of};
 
-/// The error with its heading, and its advice in a line of its own.
+/// Several errors of one run, each with its heading and its advice: the run failed.
+pub fn failed_by<'a>(errors: impl Iterator<Item = &'a Error>) -> Fault {
+    let texts: String = errors.map(text).collect();
+    Fault { has_headings: true, ..Fault::failed(texts.trim_end()) }
+}
+
+/// The error with its heading, and each advice in a line of its own.
 pub fn text(error: &Error) -> String {
     let has_headings = error.downcast_ref::<Fault>().is_some_and(|fault| fault.has_headings);
     let heading = if has_headings { "" } else { "error: " };
-    let advice = advice_of(error).map_or_else(String::new, |advice| format!("help: {advice}\n"));
+    let advice: String = all_advice_of(error).flat_map(|advice| ["help: ", advice, "\n"]).collect();
     format!("{heading}{error:#}\n{advice}")
 }

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::choice::PoolChoice;
 use super::index::IndexEntry;
 use super::spec_file::{self, Declared};
-use crate::claims::lease;
+use crate::claims::held_by::{held_by, with_id};
 use crate::claims::whereabouts::{Following, noted_path, worktree_of};
 use crate::fault::Fault;
 use crate::host::index::Index;
@@ -72,7 +72,7 @@ impl Search<'_> {
     /// As [`Search::of`]; or that a pool which may have the claim cannot be read.
     pub fn with_claim(&self, id: Option<ClaimId>, worktree: &Utf8Path) -> Result<FoundPool> {
         let Some(id) = id else { return self.of(worktree) };
-        let has = |registry: &Registry| lease::with_id(registry, id).is_some();
+        let has = |registry: &Registry| with_id(registry, id).is_some();
         let Hit { found, seen: _, unreadable } = self.through_index(Following::Of(worktree), has);
         if let Some(found) = found {
             return Ok(found);
@@ -103,7 +103,7 @@ impl Search<'_> {
     }
 
     fn holding(&self, worktree: &Utf8Path) -> Hit {
-        let holds = |registry: &Registry| lease::held_by(registry, &noted_path(registry, worktree)).is_some();
+        let holds = |registry: &Registry| held_by(registry, &noted_path(registry, worktree)).is_some();
         self.through_index(Following::Of(worktree), holds)
     }
 

@@ -74,9 +74,9 @@ impl Neighbours {
         match entry {
             Ok(entry) if is_own => self.compare(&entry),
             Ok(entry) => match registry_of(entry.root()) {
-                Held::Gone => self.gone.push((name, entry.root().to_owned())),
-                Held::Empty => {}
-                Held::Slots(ports) => {
+                Seen::Gone => self.gone.push((name, entry.root().to_owned())),
+                Seen::Empty => {}
+                Seen::Slots(ports) => {
                     let held = ports.into_iter().flat_map(|(slot, ports)| {
                         ports.into_iter().map(move |(name, port)| (name, slot, port))
                     });
@@ -120,7 +120,7 @@ impl Neighbours {
     /// Compares the pool with what it was when it was last applied.
     fn compare(&mut self, noted: &IndexEntry) {
         if noted.origin != self.entry.origin
-            && let Held::Slots(ports) = registry_of(noted.root())
+            && let Seen::Slots(ports) = registry_of(noted.root())
         {
             let held: BTreeSet<SlotId> = ports.into_keys().collect();
             let surplus: BTreeSet<SlotId> = held.difference(&self.entry.slots).copied().collect();
@@ -155,7 +155,7 @@ impl Neighbours {
     }
 
     fn has_registry(&self) -> bool {
-        !matches!(registry_of(self.entry.root()), Held::Gone)
+        !matches!(registry_of(self.entry.root()), Seen::Gone)
     }
 
     /// Whether the index lacks what it is to say of a pool that `is_there`.
@@ -187,7 +187,7 @@ fn origin_of(declared: &Declared) -> Origin {
 }
 
 /// What the registry of a pool in the index holds.
-enum Held {
+enum Seen {
     /// There is none.
     Gone,
     /// It has no slots, so it uses no port.
@@ -196,15 +196,15 @@ enum Held {
     Slots(BTreeMap<SlotId, BTreeMap<PortName, Port>>),
 }
 
-fn registry_of(root: &Utf8Path) -> Held {
+fn registry_of(root: &Utf8Path) -> Seen {
     match Ledger::of(root).read(Following::Nobody) {
-        Ok(None) => Held::Gone,
-        Ok(Some(snapshot)) if snapshot.registry.slots.is_empty() => Held::Empty,
+        Ok(None) => Seen::Gone,
+        Ok(Some(snapshot)) if snapshot.registry.slots.is_empty() => Seen::Empty,
         Ok(Some(snapshot)) => {
             let slots = snapshot.registry.slots.into_iter();
-            Held::Slots(slots.map(|(slot, entry)| (slot, entry.provisioned.ports)).collect())
+            Seen::Slots(slots.map(|(slot, entry)| (slot, entry.provisioned.ports)).collect())
         }
-        Err(_) => Held::Slots(BTreeMap::new()),
+        Err(_) => Seen::Slots(BTreeMap::new()),
     }
 }
 

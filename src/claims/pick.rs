@@ -1,0 +1,227 @@
+//! Picking a slot for a request: the one that is held already, else the smallest free one, after the waiters
+//! ahead. Pure.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use camino::Utf8Path;
+
+use super::held_by::held_by;
+use crate::identifier::ProfileName;
+use crate::registry::{Entry, Registry};
+use crate::slot::SlotId;
+
+#[cfg(test)]
+#[path = "pick_tests.rs"]
+pub(super) mod tests;
+
+/// Which slots satisfy a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// Any.
+    Any,
+    /// Those of a profile, and larger ones.
+    AtLeast(ProfileName),
+    /// This one.
+    Slot(SlotId),
+}
+
+impl Wanted {
+    /// Reads what a ticket says. What this kinfra does not understand may stand for any slot.
+    pub fn parse(text: &str) -> Self {
+        let profile = text.strip_prefix("profile ").and_then(|name| ProfileName::new(name).ok());
+        let slot = text.strip_prefix("slot ").and_then(|id| id.parse().ok()).and_then(SlotId::new);
+        profile.map(Self::AtLeast).or(slot.map(Self::Slot)).unwrap_or(Self::Any)
+    }
+
+    /// Whether a slot satisfies the request.
+    fn accepts(&self, profiles: &ProfileOrder, slot: SlotId, entry: &Entry) -> bool {
+        match self {
+            Self::Any => true,
+            Self::AtLeast(profile) => profiles.suffices(&entry.provisioned.profile, profile),
+            Self::Slot(wanted) => *wanted == slot,
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::AtLeast(profile) => write!(f, "profile {profile}"),
+            Self::Slot(slot) => write!(f, "slot {slot}"),
+        }
+    }
+}
+
+/// The profiles of a pool, smallest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProfileOrder(pub Vec<ProfileName>);
+
+impl ProfileOrder {
+    /// The place of a profile. One that the pool no longer declares comes last.
+    fn rank(&self, profile: &ProfileName) -> usize {
+        self.0.iter().position(|known| known == profile).unwrap_or(self.0.len())
+    }
+
+    /// Whether the offered profile is the wanted one, or known to be larger.
+    fn suffices(&self, offered: &ProfileName, wanted: &ProfileName) -> bool {
+        let is_known = self.0.contains(offered) && self.0.contains(wanted);
+        offered == wanted || (is_known && self.rank(offered) >= self.rank(wanted))
+    }
+}
+
+/// A request for a slot, with all that decides it.
+#[derive(Debug)]
+pub struct Application<'a> {
+    /// The path that the slot would be held under.
+    pub directory: &'a Utf8Path,
+    /// Which slots satisfy it.
+    pub wanted: &'a Wanted,
+    /// The profiles of the pool.
+    pub profiles: &'a ProfileOrder,
+    /// What the waiters ahead want, in their order.
+    pub ahead: &'a [Wanted],
+}
+
+/// How a holder came by a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    /// It was free.
+    New(SlotId),
+    /// The holder held it already.
+    Held(SlotId),
+}
+
+impl Grant {
+    /// The slot.
+    pub fn slot(self) -> SlotId {
+        match self {
+            Self::New(slot) | Self::Held(slot) => slot,
+        }
+    }
+}
+
+/// Why a request gets no slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denied {
+    /// No slot that satisfies it is free.
+    Full,
+    /// What is free is for the waiters ahead.
+    Queued,
+    /// The pool has no such slot.
+    NoSuchSlot(SlotId),
+    /// The pool has no slot of this profile, and no larger one.
+    NoSuchProfile(ProfileName),
+    /// Another worktree holds the slot.
+    Taken(SlotId),
+    /// The worktree holds another slot, or one that does not satisfy the request.
+    HoldsAnother(SlotId),
+    /// The slot is not fit for use.
+    Unfit(SlotId),
+}
+
+/// Whether a free slot is fit for use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fitness {
+    /// It is.
+    Fit,
+    /// It is not.
+    Unfit,
+    /// It was not looked at.
+    Unknown,
+}
+
+/// Why no slot is picked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotPicked {
+    /// The request gets none.
+    Denied(Denied),
+    /// This slot must be looked at first.
+    LookAt(SlotId),
+}
+
+impl From<Denied> for NotPicked {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+/// The slot that a request gets: the one that its directory holds already, else the smallest free slot that
+/// satisfies it and is not for a waiter ahead. `fitness` says whether a slot is fit for use.
+///
+/// # Errors
+/// [`NotPicked`].
+pub fn would_get(
+    registry: &Registry,
+    application: &Application<'_>,
+    fitness: impl Fn(SlotId) -> Fitness,
+) -> Result<Grant, NotPicked> {
+    let Application { directory, wanted, profiles, ahead: _ } = application;
+    if let Some(slot) = held_by(registry, directory)
+        && let Some(entry) = registry.slots.get(&slot)
+    {
+        let accepts = wanted.accepts(profiles, slot, entry);
+        return if accepts { Ok(Grant::Held(slot)) } else { Err(Denied::HoldsAnother(slot).into()) };
+    }
+    match wanted {
+        Wanted::Any => {}
+        Wanted::AtLeast(profile) => {
+            let mut entries = registry.slots.iter();
+            if !entries.any(|(slot, entry)| wanted.accepts(profiles, *slot, entry)) {
+                return Err(Denied::NoSuchProfile(profile.clone()).into());
+            }
+        }
+        Wanted::Slot(slot) => {
+            let entry = registry.slots.get(slot).ok_or(Denied::NoSuchSlot(*slot))?;
+            if entry.claim.is_some() {
+                return Err(Denied::Taken(*slot).into());
+            }
+            match fitness(*slot) {
+                Fitness::Fit => {}
+                Fitness::Unfit => return Err(Denied::Unfit(*slot).into()),
+                Fitness::Unknown => return Err(NotPicked::LookAt(*slot)),
+            }
+        }
+    }
+    choose(registry, application, fitness).map(Grant::New)
+}
+
+/// The free slot for a request, after the waiters ahead have chosen theirs.
+///
+/// # Errors
+/// [`NotPicked`] when none is free, or none is left.
+pub fn choose(
+    registry: &Registry,
+    application: &Application<'_>,
+    fitness: impl Fn(SlotId) -> Fitness,
+) -> Result<SlotId, NotPicked> {
+    let Application { directory: _, wanted, profiles, ahead } = application;
+    let mut free: Vec<(SlotId, &Entry)> = registry
+        .slots
+        .iter()
+        .filter(|(_, entry)| entry.claim.is_none())
+        .map(|(slot, entry)| (*slot, entry))
+        .collect();
+    free.sort_by_key(|(slot, entry)| (profiles.rank(&entry.provisioned.profile), *slot));
+    let first = |wanted: &Wanted, taken: &BTreeSet<SlotId>| {
+        let left = free.iter().filter(|(slot, _)| !taken.contains(slot));
+        for (slot, _) in left.filter(|(slot, entry)| wanted.accepts(profiles, *slot, entry)) {
+            match fitness(*slot) {
+                Fitness::Fit => return Ok(Some(*slot)),
+                Fitness::Unfit => {}
+                Fitness::Unknown => return Err(NotPicked::LookAt(*slot)),
+            }
+        }
+        Ok(None)
+    };
+    let mut taken = BTreeSet::new();
+    for before in *ahead {
+        taken.extend(first(before, &taken)?);
+    }
+    match first(wanted, &taken)? {
+        Some(slot) => Ok(slot),
+        None if first(wanted, &BTreeSet::new())?.is_some() => Err(Denied::Queued.into()),
+        None => Err(Denied::Full.into()),
+    }
+}
