@@ -11,6 +11,7 @@ mod env;
 mod help;
 mod init;
 mod lease;
+mod meanwhile;
 mod plan;
 mod ports;
 mod queue;

@@ -237,6 +237,21 @@ fn who_could_not_take_a_slot_does_not_wait_for_one() {
     assert!(!machine.exists("~/pool/.queue"));
 }
 
+#[test]
+fn a_slot_that_is_not_fit_for_use_lets_nobody_overtake() {
+    let machine = full();
+    let first = Waiter::start(&machine, "~/a", "--wait");
+    first.signal(Signal::STOP);
+    machine.write("~/pool/slot-1/conf.txt", "EDITED=1\n");
+    run_in(&machine, "~/h1", "release").exits(0);
+    run_in(&machine, "~/h2", "release").exits(0);
+    // The first in the queue cannot have slot 1, so slot 2 is its.
+    let queued = run_in(&machine, "~/b", "claim").exits(3).says("1 waited before, and it is the turn of `");
+    queued.says("slot 1 is free, but its conf.txt was edited by hand").says("slot 2 is free");
+    first.signal(Signal::CONT);
+    first.ends().exits(0).prints("Claimed slot 2");
+}
+
 /// Holds the root's lock until it is dropped.
 fn hold_lock(machine: &Machine) -> std::fs::File {
     let lock = std::fs::File::options().write(true).open(machine.path("~/pool/.lock")).expect("the lock");

@@ -100,6 +100,19 @@ fn a_worktree_that_git_moves_takes_its_slot_along() {
 }
 
 #[test]
+fn a_release_from_elsewhere_finds_a_worktree_that_git_has_moved() {
+    let machine = with_worktrees();
+    let id = registry(&machine)["slots"]["2"]["claim_id"].as_str().expect("an id").to_owned();
+    git(&machine, "worktree move ../trees/one ../trees/moved");
+    git(&machine, "worktree move ../trees/two ../trees/also");
+    machine.kinfra("release 1 --force").exits(0).prints("Released slot 1");
+    machine.kinfra(&format!("release --claim-id {id}")).exits(0).prints("Released slot 2");
+    for tree in ["moved", "also"] {
+        assert!(!machine.exists(&format!("~/trees/{tree}/.env.sandbox")), "{tree}");
+    }
+}
+
+#[test]
 fn a_copy_or_another_way_to_a_worktree_moves_nothing() {
     let machine = with_worktrees();
     for slot in ["1", "2"] {
@@ -154,6 +167,33 @@ fn a_lease_that_has_run_out_is_reaped_unless_it_was_renewed() {
     shown.prints("/home/a since ").prints(": its lease of 8h ran out 2026-03-01 17:22 UTC\n");
     run_in(&machine, "~/a", "renew").exits(0);
     machine.kinfra("reap --auto-approve").exits(0).prints_exactly(NOTHING);
+}
+
+#[test]
+fn each_slot_that_could_not_be_released_is_named_with_what_to_do() {
+    let machine = applied();
+    make_dirs(&machine, &["~/a", "~/b"]);
+    run_in(&machine, "~/a", "claim --lease 8h").exits(0);
+    run_in(&machine, "~/b", "claim --lease 8h").exits(0);
+    let mut registry = registry(&machine);
+    for slot in ["1", "2"] {
+        registry["slots"][slot]["lease_until"] = json!("2026-03-01T17:22:10.000000+00:00");
+    }
+    machine.write(REGISTRY, format!("{registry:#}\n"));
+    // A directory where the env file goes on its way out.
+    make_dirs(&machine, &["~/a/.env.sandbox.kinfra-tmp", "~/b/.env.sandbox.kinfra-tmp"]);
+    let mut kept = machine.kinfra("reap --auto-approve").exits(1).says("\nReap complete! 0 released.\n");
+    for slot in ["1", "2"] {
+        let help = format!("\nhelp: mend this, or `kinfra release {slot} --force` leaves its files");
+        kept = kept.says(&format!("error: slot {slot} stays claimed: ")).says(&help);
+    }
+    assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/a", "~/b"]);
+    machine.remove("~/a/.env.sandbox.kinfra-tmp");
+    machine
+        .kinfra("reap --auto-approve")
+        .exits(1)
+        .says("Released slot 1")
+        .says("error: slot 2 stays claimed");
 }
 
 #[test]
