@@ -15,6 +15,7 @@ use super::lease::{self, Denied, Grant};
 use super::refusal::{self, Scene};
 use super::standing::standing;
 use super::whereabouts::{Following, noted_path, whereabouts};
+use crate::fault::{Fault, exit_of};
 use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::host::queue::{self, Ticket};
@@ -207,8 +208,10 @@ impl Claimant<'_> {
         transaction.save()?;
         let left = Site { root: transaction.locked(), slot, holder: &prepared.holder }
             .write(&files, &prepared.texts)
-            .with_context(|| {
-                format!("slot {slot} is claimed, but not all of its files are written: run again")
+            .map_err(|error| {
+                let what = format!("slot {slot} is claimed, but not all of its files are written");
+                let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
+                error.context(fault.advise("run again"))
             })?;
         let mut entry = transaction.registry.slots.get(&slot).cloned().context("the slot vanished")?;
         // The root may have moved since the entry was written.

@@ -311,6 +311,11 @@ pub fn obstructed(root: &Root, slot: SlotId, paths: &[&RelPath]) -> Result<Optio
     Ok(None)
 }
 
+/// The error for a slot whose files the system does not let kinfra read.
+pub(super) fn forbidden(slot: SlotId) -> Fault {
+    Fault::failed(format!("the files of slot {slot} may not be read")).advise("`kinfra doctor` says more")
+}
+
 /// The hash of a file in a slot's directory, or what stands in its place.
 fn in_slot(root: &Root, slot: SlotId, path: &RelPath) -> Result<Found<Digest>> {
     let content = match root.slot(slot)? {
@@ -321,9 +326,7 @@ fn in_slot(root: &Root, slot: SlotId, path: &RelPath) -> Result<Found<Digest>> {
     Ok(match content {
         Found::This(content) => Found::This(Digest::of(&content.bytes)),
         Found::Nothing => Found::Nothing,
-        Found::Other(Obstacle::Forbidden) => {
-            bail!("the files of slot {slot} may not be read: `kinfra doctor` says more")
-        }
+        Found::Other(Obstacle::Forbidden) => return Err(forbidden(slot).into()),
         Found::Other(obstacle) => Found::Other(obstacle),
     })
 }

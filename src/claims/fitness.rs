@@ -1,7 +1,7 @@
 //! Whether a free slot is fit for use: its files are as last written, its ports are free, nothing is in the
 //! way of a claim.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use super::files;
 use super::lease::Wanted;
@@ -67,10 +67,9 @@ pub fn unfit(root: &Root, slot: SlotId, entry: &Entry, claim_files: &[&RelPath])
     if written.is_empty() {
         return Ok(Some(Unfit::Foreign));
     }
-    let forbidden = || anyhow!("the files of slot {slot} may not be read: `kinfra doctor` says more");
     let dir = match root.slot(slot)? {
         Found::This(dir) => Some(dir),
-        Found::Other(Obstacle::Forbidden) => return Err(forbidden()),
+        Found::Other(Obstacle::Forbidden) => return Err(files::forbidden(slot).into()),
         Found::Nothing | Found::Other(_) => None,
     };
     let mut worst = None;
@@ -79,7 +78,7 @@ pub fn unfit(root: &Root, slot: SlotId, entry: &Entry, claim_files: &[&RelPath])
         let found = match content {
             Found::This(content) if Digest::of(&content.bytes) == *digest => continue,
             Found::This(_) => Unfit::Edited(path.clone()),
-            Found::Other(Obstacle::Forbidden) => return Err(forbidden()),
+            Found::Other(Obstacle::Forbidden) => return Err(files::forbidden(slot).into()),
             Found::Nothing | Found::Other(_) => Unfit::Lacks(path.clone()),
         };
         worst = worst.into_iter().chain([found]).min();

@@ -80,7 +80,7 @@ impl Proposal {
                     exit: crate::fault::Exit::Failed,
                     ..Fault::refused("not every claim could be judged")
                 }
-                .advise("mend that and run again, or release its slot by force"),
+                .advise("fix that and run again, or release its slot with --force"),
             ));
         }
         Ok(())

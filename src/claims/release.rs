@@ -7,7 +7,7 @@ use super::files::{HolderDir, Site};
 use super::lease;
 use super::refusal::not_yours;
 use super::whereabouts::{Following, noted_path};
-use crate::fault::{Fault, exit_of};
+use crate::fault::{Fault, advice_of, exit_of};
 use crate::host::lock::LockPolicy;
 use crate::host::root::LockedRoot;
 use crate::ledger::Snapshot;
@@ -116,7 +116,8 @@ pub fn give_back(
 }
 
 fn stays_claimed(error: Error, slot: SlotId) -> Error {
-    let advice = format!("mend this, or `kinfra release {slot} --force` leaves its files");
+    let fix = advice_of(&error).unwrap_or("fix this");
+    let advice = format!("{fix}, or leave the files there with `kinfra release {slot} --force`");
     let fault = Fault { exit: exit_of(&error), ..Fault::refused(format!("slot {slot} stays claimed")) };
     error.context(fault.advise(advice))
 }

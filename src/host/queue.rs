@@ -13,13 +13,14 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::clock;
 use super::fs::{Dir, Found};
 use super::lock::Pending;
 use super::root::{LockedRoot, Root};
+use crate::fault::Fault;
 use crate::file::FileMode;
 
 /// Where the tickets are in the root.
@@ -133,7 +134,8 @@ pub fn join(root: &LockedRoot, wanted: &str, owner: &str) -> Result<Ticket> {
     let path = queue.path().join(&name);
     file.try_lock().map_err(io::Error::from).with_context(|| format!("`{path}` cannot be locked"))?;
     if !root.temporary().rename_new(&name, &queue, &name)? {
-        bail!("`{path}` is in the way: remove it while no claim waits");
+        let blocked = Fault::failed(format!("`{path}` is in the way"));
+        return Err(blocked.advise("remove it while no claim waits").into());
     }
     let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
     Ok(Ticket { queue, number, file, length, sleep: None })

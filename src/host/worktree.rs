@@ -8,6 +8,7 @@ use camino::Utf8Path;
 
 use super::fs::{Dir, Found};
 use super::git;
+use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle};
 
 /// The most that the file may be, in bytes.
@@ -92,7 +93,8 @@ impl WorktreeDir {
             self.dir.remove_file(&temporary)?;
         } else if !self.dir.rename_new(&temporary, &self.dir, name)? {
             let path = self.dir.path();
-            bail!("`{}` was changed twice just now: save `{}`", path.join(name), path.join(&temporary));
+            let twice = Fault::failed(format!("`{}` was changed twice just now", path.join(name)));
+            return Err(twice.advise(format!("save `{}`", path.join(&temporary))).into());
         }
         if matches!(now, Found::Other(Obstacle::Forbidden)) {
             bail!("`{}` may not be read", self.dir.path().join(name));

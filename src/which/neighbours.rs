@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::choice::PoolChoice;
@@ -11,7 +11,7 @@ use super::collisions::{self, Collision, Neighbour};
 use super::index::{IndexEntry, Origin};
 use super::spec_file::Declared;
 use crate::claims::whereabouts::Following;
-use crate::fault::Fault;
+use crate::fault::{Fault, exit_of};
 use crate::host;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
@@ -171,10 +171,12 @@ impl Neighbours {
         let Some(index) = self.index.as_ref().filter(|_| !self.is_noted) else { return Ok(()) };
         let gone = self.gone.iter().filter(|(_, root)| is_gone(root)).map(|(name, _)| name.as_str());
         let gone: Vec<&str> = gone.collect();
-        index.save(&IndexEntry::file_name(self.entry.root()), &self.note.to_text()?, &gone).context(
-            "the pool cannot be noted for the others on this machine, so nothing was applied: \
-             mend that, or set XDG_STATE_HOME to a directory of yours",
-        )
+        let name = IndexEntry::file_name(self.entry.root());
+        index.save(&name, &self.note.to_text()?, &gone).map_err(|error| {
+            let what = "the pool cannot be noted for the others on this machine, so nothing was applied";
+            let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
+            error.context(fault.advise("fix that, or set XDG_STATE_HOME to a directory of yours"))
+        })
     }
 }
 

@@ -628,7 +628,11 @@ fn a_root_in_a_slot_of_another_pool_is_refused() {
     machine.kinfra("apply").exits(0);
     for root in ["~/pool/slot-1", "~/pool/slot-2/deep/er", "~/pool/slot-9"] {
         machine.spec(&SMALL.replace("~/pool", root));
-        is_refused(&machine, 4, &["is inside a slot of the pool in `", "/pool`: choose a root outside it"]);
+        is_refused(
+            &machine,
+            4,
+            &["is inside a slot of the pool in `", "/pool`\nhelp: choose a root outside it"],
+        );
     }
     // Beside the slots there is room, and without a pool around it the name means nothing.
     machine.kinfra("apply --root ~/pool/other").exits(0);

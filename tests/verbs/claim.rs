@@ -278,20 +278,22 @@ fn a_slot_whose_files_are_not_kinfra_s_is_passed_over() {
         machine.write(REGISTRY, format!("{registry:#}\n"));
     };
     for (damage, why) in [
-        (lose_file, "its conf.txt is not there\nhelp: see `kinfra plan`"),
-        (lose_all, "its conf.txt is not there\nhelp: see `kinfra plan`"),
-        (link, "its conf.txt is not there\nhelp: see `kinfra plan`"),
-        (forget, "kinfra did not write its files\nhelp: see `kinfra plan`"),
+        (lose_file, "its conf.txt is not there"),
+        (lose_all, "its conf.txt is not there"),
+        (link, "its conf.txt is not there"),
+        (forget, "kinfra did not write its files"),
     ] {
         let machine = applied();
         damage(&machine);
-        machine.kinfra("claim --slot 1").exits(4).says(&format!("slot 1 cannot be claimed: {why}"));
+        let refused = format!("slot 1 cannot be claimed: {why}\nhelp: see `kinfra plan`\n");
+        machine.kinfra("claim --slot 1").exits(4).says(&refused);
         machine.kinfra("claim").exits(0).prints("Claimed slot 2 (only)\n");
         make_dirs(&machine, &["~/other"]);
         run_in(&machine, "~/other", "claim")
             .exits(3)
-            .says(&format!("  slot 1 is free, but {}\n", why.replace("\nhelp", "")));
-        // Whoever holds a slot already keeps it, whatever becomes of its files.
+            .says(&format!("\n  slot 1 is free, but {why}\n"))
+            .says("\nhelp: slot 1: see `kinfra plan`\n");
+        // A holder keeps its slot, whatever becomes of the files.
         machine.remove("~/pool/slot-2");
         machine.kinfra("claim").exits(0).prints("Slot 2 (only) is yours already");
     }
@@ -303,9 +305,10 @@ fn an_edited_slot_is_for_those_who_name_it() {
     machine.write("~/pool/slot-1/conf.txt", "slot 1 on 9999\n");
     machine.kinfra("claim").exits(0).prints("Claimed slot 2");
     make_dirs(&machine, &["~/other"]);
-    let why =
-        "slot 1 is free, but its conf.txt was edited by hand: `kinfra claim --slot 1` takes it as it is";
-    run_in(&machine, "~/other", "claim").exits(3).says(why);
+    run_in(&machine, "~/other", "claim")
+        .exits(3)
+        .says("\n  slot 1 is free, but its conf.txt was edited by hand\n")
+        .says("\nhelp: slot 1: take it as it is with `kinfra claim --slot 1`\n");
     run_in(&machine, "~/other", "claim --slot 1").exits(0).prints("Claimed slot 1");
     assert_eq!(machine.read("~/pool/slot-1/conf.txt"), "slot 1 on 9999\n");
 }

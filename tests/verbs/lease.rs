@@ -202,7 +202,7 @@ fn renew_prolongs_a_lease_also_one_that_has_run_out() {
         .exits(0)
         .prints("Slot 1 is yours for 2h");
     let late = "0123456789abcdef0123456789abcdef";
-    let over = format!("the claim {late} is over, no slot is held under it: nothing was changed");
+    let over = format!("the claim {late} is over, no slot is held under it; nothing was changed");
     machine.kinfra(&format!("renew --claim-id {late}")).exits(4).says(&over);
     machine
         .kinfra("renew --claim-id 12")

@@ -79,11 +79,12 @@ fn nobody_overtakes_and_nobody_waits_for_the_dead() {
     run_in(&machine, "~/h1", "release").exits(0);
     let before = machine.read("~/pool/registry.json");
     let first_dir = machine.path("~/a").canonicalize().expect("a directory");
-    let queued = run_in(&machine, "~/c", "claim")
-        .exits(3)
-        .says(&format!("2 waited before, and it is the turn of `{}`\n", first_dir.display()));
-    queued.says("\nhelp: `kinfra claim --wait` queues\n").says("\n  slot 1 is free\n");
-    run_in(&machine, "~/c", "claim --slot 1").exits(3).says("2 waited before");
+    let queued = run_in(&machine, "~/c", "claim").exits(3).says(&format!(
+        "error: the queue has 2 ahead of you, and the next free slot is for `{}`\n",
+        first_dir.display()
+    ));
+    queued.says("\nhelp: wait for a slot with `kinfra claim --wait`\n").says("\n  slot 1 is free\n");
+    run_in(&machine, "~/c", "claim --slot 1").exits(3).says("the queue has 2 ahead of you");
     assert_eq!(machine.read("~/pool/registry.json"), before);
     // Whoever holds a slot keeps it, whoever waits.
     run_in(&machine, "~/h2", "claim").exits(0).prints("Slot 2 (only) is yours already");
@@ -178,7 +179,7 @@ fn who_does_not_come_when_called_keeps_nobody_from_a_slot() {
     let asleep = Waiter::start(&machine, "~/a", "--wait");
     asleep.signal(Signal::STOP);
     run_in(&machine, "~/h1", "release").exits(0);
-    run_in(&machine, "~/c", "claim").exits(3).says("1 waited before, and it is the turn of ");
+    run_in(&machine, "~/c", "claim").exits(3).says("the queue has 1 ahead of you, and the next ");
     run_in(&machine, "~/c", "claim").exits(3);
     // Ten seconds later.
     let ticket = "~/pool/.queue/1";
@@ -207,8 +208,8 @@ fn the_dead_are_not_counted_and_those_whose_time_is_over_are_named() {
     machine.remove("~/h2");
     run_in(&machine, "~/h1", "claim --lease 1s").exits(0);
     thread::sleep(Duration::from_millis(1100));
-    let full = run_in(&machine, "~/a", "claim").exits(3).says("has run out: `kinfra reap` releases it\n");
-    full.says(", which is gone: `kinfra reap` releases it\n");
+    let full = run_in(&machine, "~/a", "claim").exits(3).says(", and its lease has run out\n");
+    full.says(", which is gone\n").says("\nhelp: slots 1-2: run `kinfra reap`\n");
 }
 
 #[test]

@@ -283,7 +283,9 @@ fn a_claim_that_cannot_write_says_so_and_is_completed_by_the_next() {
     let mut shell = machine.program("sh");
     shell.args(["-c", "ulimit -f 60; exec \"$0\" claim", env!("CARGO_BIN_EXE_kinfra")]);
     let run = Run::of(&mut shell).exits(1);
-    run.says("slot 1 is claimed, but not all of its files are written: run again").says("File too large");
+    run.says("error: slot 1 is claimed, but not all of its files are written: ")
+        .says("File too large")
+        .says("\nhelp: run again\n");
     machine.kinfra("claim").exits(0).prints("is yours already");
     assert_eq!(machine.read(OVERRIDE).len(), 200_000);
 }

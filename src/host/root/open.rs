@@ -131,8 +131,8 @@ impl Root {
             None | Some(Obstacle::File) => Ok(()),
             Some(obstacle) => {
                 let path = self.path().join(BACKUP);
-                let message = format!("`{path}` is {obstacle}: move it away while no kinfra runs");
-                Err(Fault::unreadable(message).into())
+                let blocked = Fault::unreadable(format!("`{path}` is {obstacle}"));
+                Err(blocked.advise("move it away while no kinfra runs").into())
             }
         }
     }

@@ -57,9 +57,8 @@ fn refuse_inside_slot(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
         let Some(owner) = ancestor.parent().filter(|_| is_slot) else { continue };
         let registry = owner.join(REGISTRY);
         if fs::exists(&registry).with_context(|| format!("could not examine `{registry}`"))? {
-            let message =
-                format!("root `{path}` is inside a slot of the pool in `{owner}`: choose a root outside it");
-            return Err(Fault::refused(message).into());
+            let what = format!("root `{path}` is inside a slot of the pool in `{owner}`");
+            return Err(Fault::refused(what).advise("choose a root outside it").into());
         }
     }
     Ok(())
