@@ -77,7 +77,7 @@ fn a_truncated_registry_is_refused_wherever_it_ends() {
 }
 
 #[test]
-fn what_is_no_json_object_is_refused_with_its_place() {
+fn a_text_that_is_no_json_object_is_refused_with_its_place() {
     let machine = claimed();
     let whole = machine.read(REGISTRY);
     for (text, what) in [
@@ -95,7 +95,7 @@ fn what_is_no_json_object_is_refused_with_its_place() {
 }
 
 #[test]
-fn what_is_too_deep_is_refused() {
+fn too_deep_nesting_is_refused() {
     let machine = claimed();
     let deep = format!("{{\"x\": {}{}, \"version\": 2, \"slots\": {{}}}}", "[".repeat(200), "]".repeat(200));
     text_is_refused(&machine, deep, "is corrupt: line 1, column 133: recursion limit exceeded");
@@ -104,7 +104,7 @@ fn what_is_too_deep_is_refused() {
 }
 
 #[test]
-fn what_is_not_utf_8_is_refused_with_its_place() {
+fn a_text_that_is_not_utf_8_is_refused_with_its_place() {
     let machine = claimed();
     let mut bytes = machine.read(REGISTRY).into_bytes();
     bytes[30] = 0xff;
@@ -165,7 +165,7 @@ fn files_that_others_may_read_are_closed_by_the_next_save() {
 }
 
 #[test]
-fn names_that_are_no_text_stop_nobody() {
+fn names_that_are_not_utf_8_stop_no_verb() {
     let machine = claimed();
     let name = std::ffi::OsStr::from_bytes(b"bad\xff");
     for dir in ["~/pool", "~/pool/.tmp", "~/pool/slot-1"] {
@@ -246,7 +246,7 @@ fn an_entry_that_is_not_as_kinfra_writes_it_is_refused_with_its_place() {
 }
 
 #[test]
-fn what_is_no_readable_file_is_refused_and_never_waited_for() {
+fn anything_but_a_readable_file_is_refused_and_never_waited_for() {
     let fifo: fn(&Machine) = |machine| {
         Run::of(machine.program("mkfifo").arg(machine.path(REGISTRY))).exits(0);
     };
@@ -332,7 +332,7 @@ fn keys_of_others_survive_claim_release_and_apply_digit_for_digit() {
 }
 
 #[test]
-fn what_an_old_tool_left_of_a_claim_frees_the_slot_and_goes_with_the_next_save() {
+fn leftover_keys_of_a_claim_hold_no_slot_and_go_with_the_next_save() {
     let machine = claimed();
     let text = machine.read(REGISTRY);
     let claimed_by = text.lines().find(|line| line.contains("\"claimed_by\": \"")).expect("a claim");

@@ -225,7 +225,7 @@ fn in_a_read_only_home_kinfra_reads_and_writes_nothing() {
 
 #[test]
 #[ignore = "needs root: mounts file systems"]
-fn what_is_immutable_stays_and_the_rest_is_done() {
+fn an_immutable_file_stays_and_the_rest_is_done() {
     let machine = Machine::new();
     let _home = Mount::image(&Image::ext4(8, &[]), &machine.home(), "noatime");
     machine.kinfra("apply").exits(0);

@@ -9,7 +9,7 @@ const STEP: usize = 5;
 
 #[test]
 #[ignore = "needs strace"]
-fn what_is_in_flight_is_completed_and_saved() {
+fn the_slot_in_flight_is_completed_and_saved() {
     let machine = Machine::new();
     let apply = machine.command("apply");
     let points = calls(&apply);
@@ -54,7 +54,7 @@ fn what_is_in_flight_is_completed_and_saved() {
 
 #[test]
 #[ignore = "needs strace"]
-fn who_would_take_a_port_of_a_slot_that_was_left_out_is_left_out_too() {
+fn a_slot_that_needs_the_port_of_a_slot_left_out_is_left_out_too() {
     let machine = Machine::small();
     machine.edit_spec("1-2", "1-8");
     machine.kinfra("apply").exits(0);

@@ -81,7 +81,7 @@ fn a_slot_that_is_a_link_to_the_outside_is_blocked_and_nothing_outside_is_touche
 }
 
 #[test]
-fn a_file_that_is_a_link_to_somebody_s_is_never_written() {
+fn a_link_to_a_foreign_file_is_never_written_through() {
     for file in FILES {
         for (right, hard) in [(false, false), (false, true), (true, false), (true, true)] {
             let machine = applied();

@@ -141,7 +141,7 @@ fn no_mistake_in_the_spec_shows_a_value() {
 }
 
 #[test]
-fn what_is_no_value_is_shown_as_it_is() {
+fn text_that_is_no_value_is_shown_as_it_is() {
     let machine = secretive("[env]\nPASSWORD = { value = \"größe\", sensitve = true } # why");
     let stars = "PASSWORD = { value = *********, sensitve = **** } # why";
     machine.kinfra("plan").exits(65).says(stars).says("did you mean `sensitive`?");

@@ -173,7 +173,7 @@ impl Worker<'_> {
 
 #[test]
 #[ignore = "takes minutes: 100,000 processes, a quarter of them killed"]
-fn whoever_is_killed_no_two_hold_one_slot_and_no_claim_is_lost() {
+fn kills_give_no_slot_two_holders_and_lose_no_claim() {
     let machine = pool(Machine::in_memory());
     let free = machine.read(REGISTRY);
     let counts = Counts::default();
@@ -232,7 +232,7 @@ fn overlaps(history: &[Hold]) -> Vec<String> {
 
 #[test]
 #[ignore = "takes a minute: 64 processes that wait for six slots on a disk"]
-fn those_who_wait_are_all_served() {
+fn waiters_are_all_served() {
     let machine = pool(Machine::new());
     let (served, begun) = (AtomicUsize::new(0), Instant::now());
     thread::scope(|scope| {

@@ -64,7 +64,7 @@ fn slots_come_in_the_order_of_their_numbers() {
 }
 
 #[test]
-fn what_is_protected_does_not_fail_the_plan_of_the_rest() {
+fn a_protected_slot_does_not_fail_the_plan_of_the_rest() {
     let machine = applied();
     fs::create_dir(machine.path("~/tree")).expect("a worktree");
     machine.kinfra(&format!("claim --slot 2 --for {}", machine.path("~/tree").display())).exits(0);
@@ -85,7 +85,7 @@ fn a_plan_is_not_applied_to_another_spec_than_it_was_made_from() {
 }
 
 #[test]
-fn nobody_is_asked_where_nobody_can_answer() {
+fn without_a_terminal_no_question_is_asked() {
     let machine = applied();
     machine.template("conf.txt", "new\n");
     let before = machine.tree();
@@ -98,7 +98,7 @@ fn nobody_is_asked_where_nobody_can_answer() {
 }
 
 #[test]
-fn whoever_waits_for_the_lock_is_told_who_holds_it() {
+fn a_waiter_for_the_lock_is_told_its_holder() {
     let machine = applied();
     machine.edit_spec("1-2", "1-3");
     let lock = fs::File::options().read(true).write(true).open(machine.path("~/pool/.lock")).expect("a lock");

@@ -73,7 +73,7 @@ fn applying_twice_gives_the_same_bytes() {
 }
 
 #[test]
-fn a_file_of_somebody_else_is_left_alone() {
+fn a_foreign_file_is_left_alone() {
     let machine = Machine::small();
     machine.write("~/pool/slot-1/notes.txt", "mine");
     machine.kinfra("apply").exits(0).says("Created 2 slot(s)");
@@ -82,7 +82,7 @@ fn a_file_of_somebody_else_is_left_alone() {
 }
 
 #[test]
-fn what_was_lost_is_restored_and_what_was_edited_stays() {
+fn lost_files_are_restored_and_edited_files_stay() {
     let machine = Machine::new();
     machine.kinfra("apply").exits(0);
     let applied = machine.tree();
@@ -223,7 +223,7 @@ fn many_at_once_give_the_tree_of_one() {
 }
 
 #[test]
-fn the_work_is_done_also_when_nobody_reads_what_is_said() {
+fn the_work_is_done_even_if_the_output_has_no_reader() {
     for closed in ["stdout", "stderr", "both"] {
         let machine = Machine::small();
         let run = |arguments: &str| {

@@ -130,7 +130,7 @@ fn a_slot_changes_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn what_a_file_no_longer_is_goes_and_what_is_not_kinfra_s_stays() {
+fn dropped_files_go_and_foreign_files_stay() {
     let machine = applied();
     machine.edit_spec("\"conf.txt\" =", "\"etc/app/more.txt\" = \"conf.txt\"\n\"conf.txt\" =");
     apply(&machine, "--update").exits(0);
@@ -289,7 +289,7 @@ fn ports_may_move_onto_each_other() {
 }
 
 #[test]
-fn somebody_s_directory_is_taken_when_asked() {
+fn a_foreign_slot_directory_is_taken_over_when_asked() {
     let machine = Machine::small();
     machine.write("~/pool/slot-1/conf.txt", "theirs\n");
     machine.write("~/pool/slot-1/keep.txt", "theirs too\n");
@@ -306,7 +306,7 @@ fn somebody_s_directory_is_taken_when_asked() {
 }
 
 #[test]
-fn somebody_s_directory_takes_a_port_that_another_slot_gives_up() {
+fn a_foreign_slot_directory_takes_a_port_that_another_slot_gives_up() {
     let machine = applied();
     machine.edit_spec("1-3", "1-2");
     apply(&machine, "--prune").exits(0);
@@ -321,7 +321,7 @@ fn somebody_s_directory_takes_a_port_that_another_slot_gives_up() {
 }
 
 #[test]
-fn what_is_gone_is_part_of_an_update_and_comes_back_without_one() {
+fn missing_files_come_back_with_or_without_an_update() {
     let machine = applied();
     machine.remove("~/pool/slot-1");
     machine.remove("~/pool/slot-2/conf.txt");
@@ -392,7 +392,7 @@ fn without_a_terminal_or_an_approval_nothing_that_is_there_changes() {
 }
 
 #[test]
-fn what_was_begun_is_completed_without_another_approval() {
+fn an_unfinished_change_is_completed_without_another_approval() {
     let machine = applied();
     machine.edit_spec("1-3", "1-4");
     // Slot 2 is left as a killed update leaves it: announced, its file not yet changed.
@@ -412,7 +412,7 @@ fn what_was_begun_is_completed_without_another_approval() {
 }
 
 #[test]
-fn no_changes_is_said_only_of_what_was_looked_at() {
+fn no_changes_is_said_only_of_the_slots_that_were_looked_at() {
     let machine = applied();
     machine.template("conf.txt", "new\n");
     machine.edit_spec("1-3", "1-2");
@@ -425,7 +425,7 @@ fn no_changes_is_said_only_of_what_was_looked_at() {
 }
 
 #[test]
-fn what_others_wrote_into_the_registry_steers_no_terminal() {
+fn foreign_text_in_the_registry_steers_no_terminal() {
     let machine = applied();
     let mut registry: Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
     registry["slots"]["2"]["infrastructure_path"] = "/x\u{1b}[2J".into();

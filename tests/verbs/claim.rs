@@ -162,7 +162,7 @@ fn for_names_a_worktree_by_any_directory_in_it() {
 }
 
 #[test]
-fn for_refuses_what_is_no_directory() {
+fn for_refuses_a_path_that_is_no_directory() {
     let machine = applied();
     let before = machine.tree();
     for (path, why) in [
@@ -300,7 +300,7 @@ fn a_slot_whose_files_are_not_kinfra_s_is_passed_over() {
 }
 
 #[test]
-fn an_edited_slot_is_for_those_who_name_it() {
+fn an_edited_slot_is_given_only_by_its_number() {
     let machine = applied();
     machine.write("~/pool/slot-1/conf.txt", "slot 1 on 9999\n");
     machine.kinfra("claim").exits(0).prints("Claimed slot 2");
@@ -393,7 +393,7 @@ fn many_at_once_get_a_slot_each_or_none() {
 }
 
 #[test]
-fn what_others_wrote_cannot_steer_the_terminal() {
+fn foreign_text_cannot_steer_the_terminal() {
     let machine = applied();
     machine.kinfra("claim").exits(0);
     let mut registry = registry(&machine);

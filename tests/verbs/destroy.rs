@@ -43,7 +43,7 @@ fn an_unused_pool_goes_but_for_its_registry() {
 }
 
 #[test]
-fn what_is_in_use_stays_and_is_named() {
+fn a_slot_in_use_stays_and_is_named() {
     let machine = applied();
     machine.kinfra("claim --slot 1").exits(0);
     machine.write("~/pool/slot-3/notes.txt", "mine");

@@ -36,7 +36,7 @@ fn far_apart_changes_are_shown_apart() {
 }
 
 #[test]
-fn no_sensitive_value_is_shown_be_it_the_old_one() {
+fn no_sensitive_value_is_shown_not_even_the_old_one() {
     let machine = Machine::small();
     machine.spec(&format!("{SMALL}\n[env]\nPASSWORD = {{ value = \"old-canary\", sensitive = true }}\n"));
     machine.template("conf.txt", "port {{ ports.web }}\npassword {{ env.PASSWORD }}\n");

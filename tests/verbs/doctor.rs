@@ -60,7 +60,7 @@ fn a_machine_without_a_pool_is_well() {
 }
 
 #[test]
-fn what_others_could_read_is_to_be_closed() {
+fn files_that_others_could_read_are_to_be_closed() {
     let machine = applied();
     for (path, mode, private) in [
         ("~/pool", 0o755, 0o700),
@@ -165,7 +165,7 @@ fn a_held_lock_names_its_holder() {
 }
 
 #[test]
-fn what_a_stopped_run_left_is_counted() {
+fn leftovers_of_a_stopped_run_are_counted() {
     let machine = applied();
     machine.write("~/pool/.tmp/slot-3/conf.txt", "");
     machine.write("~/pool/.tmp/registry.json", "");
@@ -198,7 +198,7 @@ fn slots_that_lost_something_are_named() {
 }
 
 #[test]
-fn a_slot_directory_that_nobody_registered_is_named() {
+fn an_unregistered_slot_directory_is_named() {
     let machine = applied();
     machine.write("~/pool/slot-7/conf.txt", "");
     machine.write("~/pool/slot-x/conf.txt", "");

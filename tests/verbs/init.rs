@@ -154,7 +154,7 @@ fn a_template_is_the_projects_own_text_but_for_its_ports() {
 }
 
 #[test]
-fn what_looks_like_a_template_reaches_the_slot_as_it_is() {
+fn text_that_looks_like_a_template_reaches_the_slot_as_it_is() {
     let (machine, _) = machine_of(&Path::new(PROJECTS).join("traefik"));
     init(&machine, "").exits(0);
     machine.kinfra("apply").exits(0);
@@ -202,7 +202,7 @@ fn a_dry_run_shows_the_same_and_writes_nothing() {
 }
 
 #[test]
-fn nothing_that_is_there_is_replaced() {
+fn no_existing_file_is_replaced() {
     let (machine, _) = machine_of(&Path::new(PROJECTS).join("include"));
     init(&machine, "").exits(0);
     let written = files_below(&machine.project());
@@ -236,7 +236,7 @@ fn nothing_is_written_through_a_link() {
 }
 
 #[test]
-fn what_cannot_be_written_whole_is_not_written_at_all() {
+fn files_that_cannot_all_be_written_are_not_written_at_all() {
     let (machine, files) = machine_of(&Path::new(PROJECTS).join("include"));
     let mut limited = machine.program("sh");
     limited.args(["-c", "ulimit -f 1; exec \"$0\" init", env!("CARGO_BIN_EXE_kinfra")]);
@@ -441,7 +441,7 @@ fn a_claim_leads_a_slot_to_the_project_s_directory_in_the_worktree() {
 }
 
 #[test]
-fn what_is_no_yaml_is_an_error_at_its_line() {
+fn invalid_yaml_is_an_error_at_its_line() {
     for (text, line, why) in [
         ("services:\n  web: {ports: ['80:80'\n", 2, "this bracket does not end"),
         ("services:\n  web:\n    image: \"a\n", 3, "this quote does not end"),
@@ -462,7 +462,7 @@ fn what_is_no_yaml_is_an_error_at_its_line() {
 }
 
 #[test]
-fn compose_is_asked_and_what_it_alone_knows_is_named() {
+fn ports_that_only_compose_knows_are_named() {
     let text = "services: {web: {extends: {file: base.yaml, service: web}, ports: ['8000-8001:80-81']}}";
     let config =
         r#"{"services": {"web": {"ports": ["8000-8001:80-81", {"published": "9000", "target": 90}]}}}"#;
@@ -573,7 +573,7 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
 }
 
 #[test]
-fn what_is_written_plans_cleanly_beside_other_pools() {
+fn a_drafted_pool_plans_cleanly_beside_other_pools() {
     let compose = "services: {web: {ports: ['8000:80', '9000:90']}, db: {ports: ['5432:5432']}}";
     for (theirs, expected) in [
         // A slot of theirs is on the base: another base.

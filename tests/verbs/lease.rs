@@ -71,7 +71,7 @@ fn a_slot_whose_profile_is_no_longer_declared_comes_last() {
 }
 
 #[test]
-fn a_slot_with_a_busy_port_is_passed_over_and_nobody_is_pushed_off_his() {
+fn a_slot_with_a_busy_port_is_passed_over_and_holders_keep_theirs() {
     for address in ["127.0.0.1", "0.0.0.0", "::1", "::"] {
         // A machine without IPv6 has nobody to listen there.
         let Ok(listener) = TcpListener::bind((address, 0)) else { continue };
@@ -163,7 +163,7 @@ fn an_old_tool_s_claim_gets_an_id_when_its_owner_claims_again() {
 }
 
 #[test]
-fn what_is_no_lease_is_refused() {
+fn an_invalid_lease_is_refused() {
     let machine = applied();
     let before = machine.tree();
     for (lease, why) in [
@@ -183,7 +183,7 @@ fn what_is_no_lease_is_refused() {
 }
 
 #[test]
-fn renew_prolongs_a_lease_also_one_that_has_run_out() {
+fn renew_extends_even_a_lease_that_has_run_out() {
     let machine = applied();
     machine.kinfra("renew").exits(3).says("/project` holds no slot\nhelp: `kinfra claim` takes one");
     machine.kinfra("claim").exits(0);
@@ -222,7 +222,7 @@ fn reading_verbs_renew_nothing() {
 }
 
 #[test]
-fn a_late_release_frees_nobody_else_s_slot() {
+fn a_late_release_never_frees_the_slot_of_another_claim() {
     let machine = applied();
     make_dirs(&machine, &["~/other"]);
     let old = id(&machine.kinfra("claim --json").exits(0));
@@ -253,7 +253,7 @@ fn a_late_release_frees_nobody_else_s_slot() {
 }
 
 #[test]
-fn a_clock_that_jumps_by_years_takes_no_slot_from_anybody_by_itself() {
+fn a_clock_that_jumps_by_years_ends_no_claim_by_itself() {
     let machine = applied();
     make_dirs(&machine, &["~/other"]);
     let jump = |until: &str| {
@@ -299,7 +299,7 @@ fn a_worktree_finds_its_slot_on_a_branch_without_the_spec() {
 }
 
 #[test]
-fn a_pool_that_cannot_be_read_is_not_taken_for_none() {
+fn an_unreadable_pool_does_not_count_as_no_pool() {
     let machine = applied();
     machine.kinfra("claim").exits(0);
     machine.remove("slots.toml");

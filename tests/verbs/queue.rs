@@ -55,7 +55,7 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 #[test]
-fn those_who_wait_are_served_in_order() {
+fn waiters_are_served_in_order() {
     let machine = full();
     let first = Waiter::start(&machine, "~/a", "--wait");
     let second = Waiter::start(&machine, "~/b", "--wait=1h");
@@ -70,7 +70,7 @@ fn those_who_wait_are_served_in_order() {
 }
 
 #[test]
-fn nobody_overtakes_and_nobody_waits_for_the_dead() {
+fn no_request_overtakes_and_a_dead_waiter_delays_none() {
     let machine = full();
     let first = Waiter::start(&machine, "~/a", "--wait");
     // It is still there, and cannot come at once.
@@ -99,7 +99,7 @@ fn nobody_overtakes_and_nobody_waits_for_the_dead() {
 }
 
 #[test]
-fn who_cannot_be_served_holds_up_nobody_who_can() {
+fn a_waiter_that_cannot_be_served_delays_no_other() {
     let machine = full();
     let picky = Waiter::start(&machine, "~/a", "--wait --slot 2");
     let other = Waiter::start(&machine, "~/b", "--wait --slot 1");
@@ -113,7 +113,7 @@ fn who_cannot_be_served_holds_up_nobody_who_can() {
 }
 
 #[test]
-fn patience_ends_and_ctrl_c_leaves_the_queue() {
+fn a_timeout_or_ctrl_c_leaves_the_queue() {
     let machine = full();
     let late = run_in(&machine, "~/a", "claim --wait=1s").exits(3).says("Waiting for a free slot: ");
     late.says("error: no slot is free\n  slot 1 is held by ");
@@ -152,7 +152,7 @@ fn waiting_holds_no_lock() {
 
 #[test]
 #[ignore = "takes ten seconds: so long is somebody given to come"]
-fn who_does_not_come_is_passed_over_until_he_comes_back() {
+fn a_suspended_waiter_is_passed_over_until_it_answers() {
     let machine = full();
     let asleep = Waiter::start(&machine, "~/a", "--wait");
     asleep.signal(Signal::STOP);
@@ -174,7 +174,7 @@ fn who_does_not_come_is_passed_over_until_he_comes_back() {
 }
 
 #[test]
-fn who_does_not_come_when_called_keeps_nobody_from_a_slot() {
+fn a_called_waiter_that_does_not_answer_delays_no_claim() {
     let machine = full();
     let asleep = Waiter::start(&machine, "~/a", "--wait");
     asleep.signal(Signal::STOP);
@@ -194,7 +194,7 @@ fn who_does_not_come_when_called_keeps_nobody_from_a_slot() {
 }
 
 #[test]
-fn the_dead_are_not_counted_and_those_whose_time_is_over_are_named() {
+fn dead_waiters_are_not_counted_and_claims_that_are_over_are_named() {
     let machine = full();
     let [first, second] = ["~/a", "~/b"].map(|directory| Waiter::start(&machine, directory, "--wait"));
     first.signal(Signal::KILL);
@@ -214,7 +214,7 @@ fn the_dead_are_not_counted_and_those_whose_time_is_over_are_named() {
 
 #[test]
 #[ignore = "takes ten seconds: so long is somebody given to come"]
-fn who_waits_for_a_slot_that_is_fit_for_use_is_not_passed_over() {
+fn a_waiter_that_rejects_an_unfit_slot_keeps_its_place() {
     let machine = full().with_ports_in_use("8001");
     let waiters = ["~/a", "~/b", "~/c"].map(|directory| Waiter::start(&machine, directory, "--wait"));
     run_in(&machine, "~/h1", "release").exits(0);
@@ -230,7 +230,7 @@ fn who_waits_for_a_slot_that_is_fit_for_use_is_not_passed_over() {
 }
 
 #[test]
-fn who_could_not_take_a_slot_does_not_wait_for_one() {
+fn a_claim_that_could_not_write_its_file_does_not_wait() {
     let machine = full();
     machine.write("~/a/.env.sandbox", "MINE=1\n");
     let refused = run_in(&machine, "~/a", "claim --wait").exits(4);
@@ -246,7 +246,7 @@ fn hold_lock(machine: &Machine) -> std::fs::File {
 }
 
 #[test]
-fn whoever_waits_waits_for_the_lock_too_and_hears_ctrl_c() {
+fn a_waiter_waits_for_the_lock_too_and_obeys_ctrl_c() {
     let machine = full();
     run_in(&machine, "~/h1", "release").exits(0);
     let lock = hold_lock(&machine);

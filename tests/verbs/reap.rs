@@ -45,7 +45,7 @@ fn a_removed_worktree_is_reaped_and_no_other() {
 }
 
 #[test]
-fn what_git_still_lists_and_may_come_back_is_left_alone() {
+fn a_worktree_that_may_come_back_is_left_alone() {
     let machine = with_worktrees();
     // Removed without git: what `git worktree list` calls prunable.
     machine.remove("~/trees/one");

@@ -159,7 +159,7 @@ fn a_repair_that_is_repeated_at_once_keeps_every_broken_file() {
 }
 
 #[test]
-fn what_is_no_file_is_kept_too() {
+fn a_registry_that_is_no_file_is_kept_too() {
     let directory: fn(&Machine) = |machine| machine.write("~/pool/registry.json/notes.txt", "mine");
     let link: fn(&Machine) = |machine| symlink("/nowhere", machine.path(REGISTRY)).expect("a link");
     let fifo: fn(&Machine) = |machine| {
@@ -252,7 +252,7 @@ fn a_slot_with_the_files_of_a_claim_comes_back_held_by_unknown() {
 }
 
 #[test]
-fn docker_that_cannot_say_stops_a_repair() {
+fn a_docker_without_an_answer_stops_a_repair() {
     let machine = applied();
     machine.write(REGISTRY, "");
     let before = machine.tree();

@@ -111,7 +111,7 @@ fn leases_and_worktrees_that_are_over_show_and_nothing_changes() {
 }
 
 #[test]
-fn what_others_wrote_cannot_steer_the_terminal() {
+fn foreign_text_cannot_steer_the_terminal() {
     let machine = applied();
     change_entry(&machine, "2", &[("claimed_by", "/nowhere/a\u{1b}[31m\nb"), ("status", "\u{7}")]);
     machine.kinfra("slots").exits(0).prints("  a\\u{1b}[31m\\u{a}b  ").prints("\\u{7}").never_says("\u{1b}");

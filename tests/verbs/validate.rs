@@ -127,7 +127,7 @@ fn a_port_in_use_is_a_warning_unless_the_pool_s_own_slot_has_it() {
 }
 
 #[test]
-fn what_compose_finds_is_told_once_without_values_and_without_its_copy() {
+fn findings_of_compose_are_told_once_without_values_and_paths_of_the_copy() {
     let machine = composed("services: {}\n");
     machine.write(
         "slots.toml",

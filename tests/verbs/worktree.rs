@@ -58,7 +58,7 @@ fn a_claim_writes_its_files_and_a_release_takes_them_back() {
 }
 
 #[test]
-fn what_is_gone_comes_back_when_the_slot_is_claimed_again() {
+fn missing_files_come_back_when_the_slot_is_claimed_again() {
     let machine = applied();
     run_in(&machine, "~/tree", "claim").exits(0);
     let claimed = machine.tree();
@@ -101,7 +101,7 @@ fn a_root_that_was_moved_knows_what_it_wrote() {
 type Spoil = fn(&Machine);
 
 #[test]
-fn what_kinfra_did_not_write_is_never_overwritten() {
+fn a_foreign_file_is_never_overwritten() {
     let machine = applied();
     let spoil: [(&str, Spoil); 3] = [
         (
@@ -136,7 +136,7 @@ fn what_kinfra_did_not_write_is_never_overwritten() {
 }
 
 #[test]
-fn what_was_changed_stays_and_is_named() {
+fn changed_files_stay_and_are_named() {
     let machine = applied();
     run_in(&machine, "~/tree", "claim").exits(0);
     let env = machine.read(ENV) + "MINE=1\n";
@@ -181,7 +181,7 @@ fn a_worktree_without_a_slot_gives_back_what_the_registry_forgot() {
 }
 
 #[test]
-fn a_file_of_a_claim_that_nobody_remembers_is_replaced() {
+fn a_file_of_a_forgotten_claim_is_replaced() {
     let machine = applied();
     run_in(&machine, "~/tree", "claim").exits(0);
     let old = machine.read(ENV);

@@ -18,7 +18,7 @@ fn every_port_and_variable_of_a_compose_file_is_a_slots_own_or_has_a_default() {
 }
 
 #[test]
-fn what_is_wrong_in_a_compose_file_is_found() {
+fn mistakes_in_a_compose_file_are_found() {
     let pool = Pool::embedded();
     let slot = pool.slots.first().expect("a slot");
     let right = slot.read("docker-compose.yml");
