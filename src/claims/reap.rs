@@ -42,7 +42,7 @@ pub struct Reaped {
 /// # Errors
 /// [`Fault`] when there is no pool, or its registry cannot be read.
 pub fn look(pool: &mut FoundPool) -> Result<Proposal> {
-    let seen = pool.applied(Following::Everyone)?;
+    let seen = pool.applied(Following::EveryHolder)?;
     let reaping = Reaping::of(&seen.registry, host::clock::now(), whereabouts);
     Ok(Proposal { reaping, seen, ledger: pool.ledger() })
 }

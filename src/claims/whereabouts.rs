@@ -60,15 +60,15 @@ pub fn noted_path(registry: &Registry, directory: &Utf8Path) -> Utf8PathBuf {
     paths.find(is_it).unwrap_or(directory).to_owned()
 }
 
-/// Whose worktrees are followed to where git has moved them.
+/// The holders whose worktrees are followed to where git has moved them.
 #[derive(Debug, Clone, Copy)]
 pub enum Following<'a> {
-    /// Every holder's.
-    Everyone,
-    /// Only as far as it decides what this directory holds. Other holders' directories are not touched.
+    /// All holders.
+    EveryHolder,
+    /// Only the holder that could be this directory. No other holder's directory is touched.
     Of(&'a Utf8Path),
-    /// None.
-    Nobody,
+    /// No holder.
+    NoHolder,
 }
 
 /// Worktrees that git has moved: each slot with its claim as the registry has it, and the path that holds it
@@ -83,15 +83,15 @@ impl Moves {
         let claims: Vec<(SlotId, &Claim)> = claims.collect();
         let own = match following {
             Following::Of(directory) => git::linked_git_dir(directory).ok().flatten(),
-            Following::Everyone | Following::Nobody => None,
+            Following::EveryHolder | Following::NoHolder => None,
         };
         let concerns = |claim: &Claim| match following {
-            Following::Everyone => true,
+            Following::EveryHolder => true,
             Following::Of(directory) => {
                 let is_ours = |own: &Utf8PathBuf| claim.claimed_gitdir.as_deref() == Some(own.as_str());
                 claim.claimed_by.is(directory) || own.as_ref().is_some_and(is_ours)
             }
-            Following::Nobody => false,
+            Following::NoHolder => false,
         };
         let mut taken: BTreeSet<&Holder> = claims.iter().map(|(_, claim)| &claim.claimed_by).collect();
         let mut moved: Vec<_> = claims

@@ -21,7 +21,7 @@ pub(super) fn profiles() -> Result<Vec<CompletionCandidate>> {
 
 /// The slots of the pool, each with its profile and its holder.
 pub(super) fn slots() -> Result<Vec<CompletionCandidate>> {
-    let Some(snapshot) = this_pool()?.look(Following::Everyone)? else { return Ok(Vec::new()) };
+    let Some(snapshot) = this_pool()?.look(Following::EveryHolder)? else { return Ok(Vec::new()) };
     let slots = snapshot.registry.slots.into_iter();
     let candidates = slots.enumerate().map(|(place, (id, entry))| {
         let holder =

@@ -31,7 +31,7 @@ pub fn answer(arguments: impl IntoIterator<Item = OsString>) -> clap::error::Res
 /// The command line, with the candidates for its slots and profiles.
 fn command() -> Command {
     let with = |argument: &'static str, values: fn() -> Result<Vec<CompletionCandidate>>| {
-        // An error in the middle of a command line helps nobody: there are no candidates then.
+        // The user is in the middle of typing, so an error gives no candidates and no message.
         let values = move || values().unwrap_or_default();
         move |verb: Command| verb.mut_arg(argument, |arg| arg.add(ArgValueCandidates::new(values)))
     };

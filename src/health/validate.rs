@@ -103,7 +103,7 @@ fn check_neighbours(neighbours: &Neighbours, findings: &mut Findings) {
 
 /// Checks the ports of new slots. Only the registry tells which slots are new.
 fn check_ports(declared: &Declared, root: &Utf8Path, findings: &mut Findings) {
-    match Ledger::of(root).read(Following::Nobody) {
+    match Ledger::of(root).read(Following::NoHolder) {
         Ok(snapshot) => {
             let registry = snapshot.map(|snapshot| snapshot.registry).unwrap_or_default();
             check_new_slots(&declared.spec, &registry, findings);

@@ -66,8 +66,7 @@ fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
     held.iter().map(shown).collect()
 }
 
-/// What there is to know first of a slot: a cut-short apply, whatever ran in it then, or a claim that nobody
-/// is behind.
+/// The status of a slot. An unfinished apply comes first, then a claim that is over, then the stack's state.
 fn status(entry: &Entry, standing: Option<Standing>) -> String {
     match standing {
         _ if entry.pending.is_some() => "unfinished".to_owned(),

@@ -199,7 +199,7 @@ enum Held {
 }
 
 fn registry_of(root: &Utf8Path) -> Held {
-    match Ledger::of(root).read(Following::Nobody) {
+    match Ledger::of(root).read(Following::NoHolder) {
         Ok(None) => Held::Gone,
         Ok(Some(snapshot)) if snapshot.registry.slots.is_empty() => Held::Empty,
         Ok(Some(snapshot)) => {

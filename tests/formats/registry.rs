@@ -1,4 +1,4 @@
-//! Strict reading: a registry that is not wholly understood stops every verb, and stays as it is to the byte.
+//! Strict reading: a registry that kinfra does not fully understand stops every verb, and keeps every byte.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -30,7 +30,7 @@ fn claimed() -> Machine {
     machine
 }
 
-/// Checks that every verb refuses the registry, says where it is wrong and what repairs it, and changes nothing.
+/// Checks that every verb refuses the registry, says where the mistake is and what repairs it, and changes nothing.
 #[track_caller]
 fn is_refused(machine: &Machine, what: &str) {
     for verb in VERBS {
@@ -142,7 +142,7 @@ fn a_newer_kinfra_s_registry_is_no_broken_one() {
 #[test]
 fn what_the_reader_would_refuse_is_never_written() {
     let machine = claimed();
-    // Small as it is, and larger than 64 MiB when each number gets a line and is indented.
+    // Small as written here. Indented, with a line for each number, it is larger than 64 MiB.
     let (open, close) = ("[".repeat(100), "]".repeat(100));
     let zeros = format!("{{\"x_other\": {open}{}0{close}, ", "0,".repeat(400_000));
     machine.write(REGISTRY, machine.read(REGISTRY).replacen('{', &zeros, 1));

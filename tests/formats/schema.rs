@@ -1,8 +1,8 @@
-//! `slots.schema.json`, by which editors complete and check a `slots.toml`: generated from the types below, which are the
-//! file as it is written.
+//! `slots.schema.json`, with which editors complete and check a `slots.toml`. It is generated from the types below, which
+//! mirror the file.
 //!
-//! After a change of the format: `KINFRA_UPDATE_EXPECTED=1 cargo test schema` writes it anew. What a schema cannot say
-//! (that ports do not collide, that a profile is declared) is for kinfra itself to find.
+//! After a change of the format, `KINFRA_UPDATE_EXPECTED=1 cargo test schema` writes it again. kinfra itself checks what a
+//! schema cannot express, such as that ports do not collide.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -52,7 +52,7 @@ struct SlotsToml {
 /// What a port, a profile or a kind of worker is called.
 const NAME: &str = "^[a-z][a-z0-9_]*$";
 
-/// A relative path; that it has no `..` is for kinfra to see.
+/// A relative path. kinfra itself checks that it has no `..`.
 const PATH: &str = "^([^/]|[^/].*[^/])$";
 
 #[derive(JsonSchema)]

@@ -4,7 +4,7 @@ use crate::rig::strace::calls;
 use crate::rig::{Paused, figure, registry};
 use crate::support::Machine;
 
-/// Every how many calls of an apply somebody presses Ctrl-C.
+/// The distance, in calls, between two points of an apply at which Ctrl-C is pressed.
 const STEP: usize = 5;
 
 #[test]
@@ -61,7 +61,7 @@ fn a_slot_that_needs_the_port_of_a_slot_left_out_is_left_out_too() {
     // Each slot takes the port of the next.
     machine.edit_spec("8000", "8001");
     let mut apply = machine.command("apply --update --auto-approve");
-    // Docker, if there is one, would be asked first, and make the same calls.
+    // A docker would be asked first, and would make calls of the same names.
     apply.env("PATH", "/nowhere");
     let (points, mut interrupted) = (calls(&apply), 0);
     for call in points.iter().step_by(STEP) {

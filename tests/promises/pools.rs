@@ -1,4 +1,4 @@
-//! More than one pool on a machine: they know of each other by the index in the state directory.
+//! Several pools on one machine. They know each other by the index in the state directory.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -211,7 +211,7 @@ fn a_pool_of_another_branch_says_so_before_it_shrinks() {
         "warning: the pool was last applied from `{0}` on branch `main`: slots 2 are not in `{0}` on branch `topic`\n",
         spec.display()
     );
-    // Applying does not make the other branch's slot this one's: the next run says so again.
+    // Applying does not take over the other branch's slot: the next run warns again.
     for verb in ["plan", "apply --dry-run", "apply", "apply", "plan"] {
         machine.kinfra(verb).exits(0).says(&said).prints("Slot 2: no longer in slots.toml (--prune)");
     }

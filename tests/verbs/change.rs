@@ -1,5 +1,5 @@
-//! Changing a pool that is there: what each flag does to each difference, and that the plan afterwards is empty or says
-//! exactly what is blocked.
+//! Changing an existing pool: what each flag does to each difference. The plan afterwards is empty or says exactly what
+//! is blocked.
 
 use std::fs;
 
@@ -29,7 +29,7 @@ fn claim(machine: &Machine, slot: u16) {
     machine.kinfra(&format!("claim --slot {slot} --for {}", dir.display())).exits(0);
 }
 
-/// Applies without anything to be asked, and with these flags.
+/// Applies with these flags, without asking.
 fn apply(machine: &Machine, flags: &str) -> Run {
     machine.kinfra(&format!("apply --auto-approve {flags}")).never_says("panicked")
 }
@@ -102,7 +102,7 @@ fn an_edited_file_is_overwritten_when_asked_and_a_copy_is_kept() {
     assert_eq!(machine.read(&kept), "mine\n");
     assert_eq!(machine.read("~/pool/slot-2/conf.txt"), "slot 2 on 8002\n");
     is_settled(&machine);
-    // Again, at once: both copies stay.
+    // A second time at once: both copies stay.
     machine.write("~/pool/slot-2/conf.txt", "mine again\n");
     apply(&machine, "--overwrite").exits(0);
     assert_eq!(fs::read_dir(machine.path("~/pool/backups/slot-2")).expect("copies").count(), 2);
@@ -192,10 +192,10 @@ fn a_surplus_slot_with_files_of_others_keeps_them_and_stays_registered() {
     let line = "  ! Slot 3: removed, but for data, which kinfra did not write: move it away\n";
     machine.kinfra("plan").exits(0).prints(line);
     apply(&machine, "--prune").exits(0).prints(line);
-    // Whatever the flags, what was begun is completed as soon as that is possible.
+    // With any flags, an unfinished change is completed as soon as that is possible.
     machine.remove("~/pool/slot-3/data");
     machine.kinfra("plan").exits(0).prints("  - Would remove slot 3\n");
-    // It was approved when it was begun.
+    // It was approved when it began.
     machine.kinfra("apply").exits(0).says("Removed slot 3\n");
     is_settled(&machine);
 }
@@ -273,7 +273,7 @@ fn ports_may_move_onto_each_other() {
     apply(&machine, "--update").exits(0).says("Updated 3 slot(s)");
     assert_eq!(entry(&machine, "3")["ports"]["web"], 8004);
     is_settled(&machine);
-    // While one of them stays, whoever would take its port stays too.
+    // If one slot stays, so does each slot that would take its port.
     claim(&machine, 2);
     machine.edit_spec("web = 8001", "web = 8002");
     let plan = machine.kinfra("plan --update").exits(0).prints("  ~ Would update slot 3: ");
@@ -354,7 +354,7 @@ fn a_slot_with_containers_is_not_removed_and_keeps_its_ports() {
     machine.edit_spec("1-3", "1-2");
     let run = with_docker("apply --prune --auto-approve", "small-slot-3").exits(0);
     run.prints("  ! Slot 3: no longer in slots.toml, it has containers: `docker compose down` in it first\n");
-    // Docker that does not say is no reason to believe that there are none.
+    // No answer from Docker does not mean that there are no containers.
     let run = with_docker("apply --prune --auto-approve", "error:permission denied").exits(0);
     run.prints("  ! Slot 3: no longer in slots.toml, docker does not say whether it has containers (permission denied)");
     assert!(machine.exists("~/pool/slot-3/conf.txt"));
@@ -362,7 +362,7 @@ fn a_slot_with_containers_is_not_removed_and_keeps_its_ports() {
     let run = with_docker("apply --update --auto-approve", "small-slot-1").exits(0).says("Updated 1 slot(s)");
     run.prints("Slot 1: ports.web 8001 → 8101, conf.txt is older than slots.toml, it has containers");
     assert_eq!(entry(&machine, "1")["ports"]["web"], 8001);
-    // Neither `plan` nor a plan without such work asks docker at all.
+    // Neither `plan` nor an apply without such work asks docker.
     with_docker("plan --update --prune", "error:asked").exits(0).never_says("asked");
     with_docker("apply", "error:asked").exits(0).never_says("asked");
 }
@@ -400,7 +400,7 @@ fn an_unfinished_change_is_completed_without_another_approval() {
     registry["slots"]["2"]["pending"] = serde_json::json!({ "files": registry["slots"]["2"]["files"] });
     machine.write(REGISTRY, format!("{registry:#}\n"));
     machine.template("conf.txt", "new {{ ports.web }}\n");
-    // More than that needs one still.
+    // Any other change still needs approval.
     machine.kinfra("apply --update").exits(4).says("give --auto-approve");
     machine.write("~/pool/slot-2/conf.txt", "mine\n");
     machine.kinfra("apply --overwrite --only 2").exits(4).says("give --auto-approve");

@@ -1,4 +1,4 @@
-//! `kinfra claim` and `kinfra release`: who may hold a slot, and that nobody ever holds another's.
+//! `kinfra claim` and `kinfra release`: which worktree gets a slot, and that no slot has two holders.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ pub(super) fn registry(machine: &Machine) -> Value {
     serde_json::from_str(&machine.read(REGISTRY)).expect("JSON")
 }
 
-/// Who holds a slot, below the home or the project; empty for nobody.
+/// The holder of a slot, as a path below the home or the project. Empty if the slot is free.
 pub(super) fn holder(machine: &Machine, slot: &str) -> String {
     let registry = registry(machine);
     let claimed_by = registry["slots"][slot]["claimed_by"].as_str().unwrap_or_default().to_owned();
@@ -153,7 +153,7 @@ fn for_names_a_worktree_by_any_directory_in_it() {
     run_in(&machine, "~/tree/below", "env").exits(0).prints("KINFRA_SLOT='1'");
     run_in(&machine, "~/tree", "claim --for below").exits(0).prints("Slot 1 (only) is yours already");
     machine.kinfra("claim --for link").exits(0).prints("Slot 1 (only) is yours already");
-    // The spec there comes before the one here.
+    // The spec in the named worktree comes before the one in the current directory.
     machine.write("~/shop/slots.toml", machine.read("slots.toml").replace("~/pool", "~/shops"));
     machine.kinfra("claim --for ../home/shop").exits(3).says("/shop/slots.toml in `").says("/shops` yet");
     make_dirs(&machine, &["~/plain/below"]);
@@ -172,7 +172,7 @@ fn for_refuses_a_path_that_is_no_directory() {
     ] {
         machine.kinfra(&format!("claim --for {path}")).exits(64).says(why);
     }
-    // A shell variable that is not set.
+    // As from a shell variable that is not set.
     Run::of(machine.command("claim --for").arg("")).exits(64).says("it names no directory");
     assert_eq!(machine.tree(), before);
 }
@@ -257,7 +257,7 @@ fn without_an_applied_pool_there_is_nothing_to_claim_and_nothing_is_written() {
         for verb in ["claim", "claim --slot 1", "release 1 --force"] {
             machine.kinfra(verb).exits(3).says("/pool` yet\nhelp: `kinfra apply` creates it");
         }
-        // Nothing was ever claimed: a hook that releases has nothing to complain of.
+        // No claim was ever made, so a hook that releases succeeds.
         machine.kinfra("release").exits(0).prints("` holds no slot\n");
         assert_eq!(machine.tree(), before);
     }

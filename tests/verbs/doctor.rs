@@ -1,4 +1,4 @@
-//! `kinfra doctor`: every check caused for real, and a look changes nothing. Repairs are in `repair`.
+//! `kinfra doctor`: each finding is caused for real, and the doctor changes nothing. Repairs are in `repair`.
 
 use std::fs;
 use std::net::TcpListener;
@@ -121,7 +121,7 @@ fn a_broken_backup_is_replaced_by_the_next_save() {
         .exits(0)
         .prints("  ✓ backup: `")
         .prints("` is not there: the next save makes it\n");
-    // The next save does what was said.
+    // The next save replaces it, as announced.
     machine.write(backup, "{");
     machine.kinfra("claim").exits(0);
     examine(&machine, &[]).exits(0).prints("  ✓ backup: `");
@@ -151,7 +151,7 @@ fn a_held_lock_names_its_holder() {
     let lock = fs::File::options().read(true).write(true).open(&path).expect("a lock");
     lock.lock().expect("the lock");
     fs::write(&path, "4242 0 kinfra apply\n").expect("a signature");
-    // What is in `.tmp` is the holder's.
+    // The files in `.tmp` belong to the lock's holder.
     machine.write("~/pool/.tmp/slot-3/conf.txt", "");
     let run = examine(&machine, &[]).exits(0).prints("/.lock` is held by process 4242 (kinfra apply) for ");
     run.prints("\n      wait for it\n").never_says("temporary files");
@@ -210,7 +210,7 @@ fn an_unregistered_slot_directory_is_named() {
 #[test]
 fn a_port_in_use_names_who_uses_it() {
     for address in ["127.0.0.1", "0.0.0.0", "::1"] {
-        // A machine without IPv6 has nobody to listen there.
+        // A machine without IPv6 skips this address.
         let Ok(listener) = TcpListener::bind((address, 0)) else { continue };
         let port = listener.local_addr().expect("an address").port();
         let machine = Machine::small().with_real_ports();
@@ -219,7 +219,7 @@ fn a_port_in_use_names_who_uses_it() {
         let used = format!("  ! ports: port {port}, `web` of slot 1, is in use by ");
         let run = examine(&machine, &[]).exits(0).prints(&used);
         if cfg!(target_os = "linux") {
-            // Which one is not certain: a process that another test is starting has it too until it runs.
+            // The process is not certain: a child that another test is just starting inherits the socket.
             run.prints(" (process ").prints(")\n      stop it, or use another slot\n");
         }
         // A claimed slot uses its own ports.

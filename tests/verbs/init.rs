@@ -1,7 +1,7 @@
 //! `kinfra init`: a project's Compose files become a pool that plans cleanly, and the project stays as it is.
 //!
 //! Every directory in `fixtures/init/` is a project; its `expected.txt` is what init says, shows and declares.
-//! `KINFRA_UPDATE_EXPECTED=1 cargo test init` writes them anew: look at `git diff` before you commit it.
+//! `KINFRA_UPDATE_EXPECTED=1 cargo test init` writes them again. Read `git diff` before you commit it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -543,7 +543,7 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
     machine.kinfra("release 1 --force").exits(0);
     assert_eq!(sources(&config_of_every_profile(&machine, &slot)), expected(&project));
 
-    // What containers take by name alone comes from a `.env` that is named.
+    // Variables that containers take by name come from the `.env` that is passed.
     let (machine, _) = machine_of(&Path::new(PROJECTS).join("supabase"));
     init(&machine, "").exits(0).says("note: a slot reads `.env` for the variables in the Compose files only");
     machine.kinfra("apply").exits(0);
@@ -562,7 +562,7 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
     let env_file = machine.project().join(".env").display().to_string();
     let both = environment(&["--env-file", &env_file, "--env-file", ".env.sandbox"]);
     assert_eq!(both, [password.clone(), password.clone()]);
-    // The worktree has no `.env`: git does not take it there.
+    // The worktree has no `.env`, because git does not track it.
     std::fs::create_dir(machine.path("~/worktree")).expect("a worktree");
     machine.kinfra("claim --slot 1 --for ../home/worktree").exits(0);
     assert_eq!(environment(&["--env-file", ".env.sandbox"]), [password, Value::Null]);
@@ -576,9 +576,9 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
 fn a_drafted_pool_plans_cleanly_beside_other_pools() {
     let compose = "services: {web: {ports: ['8000:80', '9000:90']}, db: {ports: ['5432:5432']}}";
     for (theirs, expected) in [
-        // A slot of theirs is on the base: another base.
+        // One of the other pool's slots has the base port: another base.
         ("web = 7999", "`api` of slot 1 of the pool `small`"),
-        // Their main stack is where a slot would be: another stride.
+        // The other main stack has the port of a slot: another stride.
         ("web = 8002", "stride = 5"),
         // Both projects publish the same ports.
         ("web = 8000", "stride = 3"),
@@ -597,7 +597,7 @@ fn a_drafted_pool_plans_cleanly_beside_other_pools() {
         run("init", "mine").exits(0);
         assert!(machine.read("mine/slots.toml").contains(expected), "{}", machine.read("mine/slots.toml"));
         run("plan", "mine").exits(0).prints("Plan: 4 to add");
-        // The sample too.
+        // The same for the sample.
         fs::create_dir(machine.path("sample")).expect("a directory");
         run("init", "sample").exits(0);
         run("plan", "sample").exits(0).prints("Plan: 4 to add");

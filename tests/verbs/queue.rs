@@ -1,4 +1,4 @@
-//! `kinfra claim --wait`: those who wait are served in order, and nobody waits for the dead.
+//! `kinfra claim --wait`: waiters are served in order, and a dead waiter delays no other.
 
 use std::io::{BufRead as _, BufReader};
 use std::thread;
@@ -18,7 +18,7 @@ fn full() -> Machine {
     machine
 }
 
-/// Somebody who waits, once he is in the queue and has said so.
+/// A `claim --wait` that is in the queue and has said so.
 struct Waiter {
     child: Running,
     said: String,
@@ -45,7 +45,7 @@ impl Waiter {
     }
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 fn until(what: &str, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
@@ -73,7 +73,7 @@ fn waiters_are_served_in_order() {
 fn no_request_overtakes_and_a_dead_waiter_delays_none() {
     let machine = full();
     let first = Waiter::start(&machine, "~/a", "--wait");
-    // It is still there, and cannot come at once.
+    // It is still alive, but suspended.
     first.signal(Signal::STOP);
     let second = Waiter::start(&machine, "~/b", "--wait");
     run_in(&machine, "~/h1", "release").exits(0);
@@ -86,12 +86,12 @@ fn no_request_overtakes_and_a_dead_waiter_delays_none() {
     queued.says("\nhelp: wait for a slot with `kinfra claim --wait`\n").says("\n  slot 1 is free\n");
     run_in(&machine, "~/c", "claim --slot 1").exits(3).says("the queue has 2 ahead of you");
     assert_eq!(machine.read("~/pool/registry.json"), before);
-    // Whoever holds a slot keeps it, whoever waits.
+    // A holder keeps its slot, whatever the queue is.
     run_in(&machine, "~/h2", "claim").exits(0).prints("Slot 2 (only) is yours already");
     first.signal(Signal::KILL);
     second.ends().exits(0).prints("Claimed slot 1");
     first.ends();
-    // What the dead left is no obstacle to those who join.
+    // The ticket of a dead waiter does not count for new ones.
     let third = Waiter::start(&machine, "~/c", "--wait");
     assert_eq!(third.said, "Waiting for a free slot: you are next\n");
     run_in(&machine, "~/b", "release").exits(0);
@@ -125,7 +125,7 @@ fn a_timeout_or_ctrl_c_leaves_the_queue() {
         run.says("error: stopped waiting: nothing was claimed").prints_exactly("");
     }
     assert_eq!(std::fs::read_dir(machine.path("~/pool/.queue")).expect("a queue").count(), 0);
-    // What will never be is not waited for.
+    // A request that no slot can satisfy does not wait.
     run_in(&machine, "~/a", "claim --wait --profile huge").exits(3).says("no slot of profile huge");
     run_in(&machine, "~/a", "claim --wait --slot 9").exits(3).says("the pool has no slot 9");
     run_in(&machine, "~/h1", "claim --wait --slot 2").exits(4).says("holds slot 1 already");
@@ -151,7 +151,7 @@ fn waiting_holds_no_lock() {
 }
 
 #[test]
-#[ignore = "takes ten seconds: so long is somebody given to come"]
+#[ignore = "takes ten seconds: a called waiter has that long to answer"]
 fn a_suspended_waiter_is_passed_over_until_it_answers() {
     let machine = full();
     let asleep = Waiter::start(&machine, "~/a", "--wait");
@@ -159,13 +159,15 @@ fn a_suspended_waiter_is_passed_over_until_it_answers() {
     let awake = Waiter::start(&machine, "~/b", "--wait");
     run_in(&machine, "~/h1", "release").exits(0);
     awake.ends().exits(0).prints("Claimed slot 1");
-    // Nobody else waits for him from now on.
+    // From now on no other request waits for it.
     run_in(&machine, "~/h2", "release").exits(0);
     run_in(&machine, "~/c", "claim").exits(0).prints("Claimed slot 2");
-    // He has kept his place.
+    // It has kept its place.
     asleep.signal(Signal::CONT);
     let ticket = machine.path("~/pool/.queue/1");
-    until("he is back", || !std::fs::read_to_string(&ticket).expect("his ticket").contains("called "));
+    until("the waiter has answered", || {
+        !std::fs::read_to_string(&ticket).expect("its ticket").contains("called ")
+    });
     let last = Waiter::start(&machine, "~/h1", "--wait");
     run_in(&machine, "~/c", "release").exits(0);
     asleep.ends().exits(0).prints("Claimed slot 2");
@@ -181,10 +183,10 @@ fn a_called_waiter_that_does_not_answer_delays_no_claim() {
     run_in(&machine, "~/h1", "release").exits(0);
     run_in(&machine, "~/c", "claim").exits(3).says("the queue has 1 ahead of you, and the next ");
     run_in(&machine, "~/c", "claim").exits(3);
-    // Ten seconds later.
+    // As if ten seconds had passed.
     let ticket = "~/pool/.queue/1";
     let text = machine.read(ticket);
-    let (ours, called) = text.split_once("called ").expect("he was called");
+    let (ours, called) = text.split_once("called ").expect("the waiter was called");
     let called: u64 = called.trim_end().parse().expect("a time, once");
     machine.write(ticket, format!("{ours}called {}\n", called - 11));
     run_in(&machine, "~/c", "claim").exits(0).prints("Claimed slot 1");
@@ -213,7 +215,7 @@ fn dead_waiters_are_not_counted_and_claims_that_are_over_are_named() {
 }
 
 #[test]
-#[ignore = "takes ten seconds: so long is somebody given to come"]
+#[ignore = "takes ten seconds: a called waiter has that long to answer"]
 fn a_waiter_that_rejects_an_unfit_slot_keeps_its_place() {
     let machine = full().with_ports_in_use("8001");
     let waiters = ["~/a", "~/b", "~/c"].map(|directory| Waiter::start(&machine, directory, "--wait"));
@@ -258,7 +260,7 @@ fn a_waiter_waits_for_the_lock_too_and_obeys_ctrl_c() {
     };
     start("~/a", "--wait=1s").ends().exits(6).says("is held by");
     let stopped = Waiter { child: start("~/b", "--wait"), said: String::new() };
-    // By then it listens.
+    // By then it handles signals.
     thread::sleep(Duration::from_millis(300));
     stopped.signal(Signal::INT);
     stopped.ends().exits(130).says("error: stopped waiting for `").says("nothing was done");

@@ -1,5 +1,5 @@
-//! What a claim writes: the slot's variables in the worktree, and what `[claim]` adds to the slot's directory. All of it
-//! goes with the release, and nothing of anybody else's.
+//! The files that a claim writes: the slot's variables in the worktree, and the files of `[claim]` in the slot's
+//! directory. The release removes all of them and no foreign file.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -80,7 +80,7 @@ fn missing_files_come_back_when_the_slot_is_claimed_again() {
 fn a_root_that_was_moved_knows_what_it_wrote() {
     let machine = applied();
     run_in(&machine, "~/tree", "claim").exits(0);
-    // Another pool's, which is there, is not this one's.
+    // The env file of another existing pool is foreign to this one.
     machine.kinfra("apply --root ../home/other").exits(0);
     let env = machine.read(ENV);
     let mut other = machine.command("claim --root ../home/other --for ../home/tree");
@@ -97,7 +97,7 @@ fn a_root_that_was_moved_knows_what_it_wrote() {
     assert!(!machine.exists(ENV));
 }
 
-/// What somebody does to the place of a file.
+/// Puts an obstacle in the place of a file.
 type Spoil = fn(&Machine);
 
 #[test]
@@ -125,7 +125,7 @@ fn a_foreign_file_is_never_overwritten() {
         assert_eq!(machine.tree(), before);
         machine.remove(ENV);
     }
-    // The file of another pool's claim is that claim's.
+    // The file belongs to the claim of the other pool.
     run_in(&machine, "~/tree", "claim").exits(0);
     let mut other = machine.command("apply --root");
     Run::of(other.arg(machine.path("~/other"))).exits(0);
@@ -142,7 +142,7 @@ fn changed_files_stay_and_are_named() {
     let env = machine.read(ENV) + "MINE=1\n";
     machine.write(ENV, &env);
     machine.write(OVERRIDE, "mine\n");
-    // Whoever holds the slot goes on with it, and is told.
+    // The holder keeps the slot, and is told of the changed files.
     let again =
         run_in(&machine, "~/tree", "claim").exits(0).says("/tree/.env.sandbox, which was changed since");
     again.says("/slot-1/docker-compose.override.yml, which was changed since");
@@ -150,7 +150,7 @@ fn changed_files_stay_and_are_named() {
         run_in(&machine, "~/tree", "release").exits(0).says("/tree/.env.sandbox, which was changed since");
     released.says("/slot-1/docker-compose.override.yml, which was changed since");
     assert_eq!([machine.read(ENV), machine.read(OVERRIDE)], [env, "mine\n".to_owned()]);
-    // The next one's code is mounted, and what was there is kept.
+    // The next holder's code is mounted, and a copy of the old file is kept.
     fs::create_dir(machine.path("~/next")).expect("a worktree");
     let next = run_in(&machine, "~/next", "claim").exits(0).prints("Claimed slot 1");
     next.says("Kept what was there as ").says("/pool/backups/slot-1/docker-compose.override.yml.");
@@ -159,7 +159,7 @@ fn changed_files_stay_and_are_named() {
     let kept: Vec<_> =
         backups.map(|entry| fs::read(entry.expect("an entry").path()).expect("a copy")).collect();
     assert_eq!(kept, [b"mine\n"]);
-    // What is no file is nobody's to move.
+    // An obstacle that is no file is never moved.
     run_in(&machine, "~/next", "release").exits(0);
     fs::create_dir(machine.path(OVERRIDE)).expect("a directory");
     let why = "its docker-compose.override.yml is not a file\nhelp: move it away";
@@ -189,7 +189,7 @@ fn a_file_of_a_forgotten_claim_is_replaced() {
     machine.write(ENV, &old);
     run_in(&machine, "~/tree", "claim --slot 2").exits(0);
     assert!(machine.read(ENV).starts_with("# Slot 2, "));
-    // So is what a power cut leaves of one.
+    // An empty file, as a power cut leaves it, is replaced, too.
     machine.write(ENV, "");
     machine.write("~/pool/slot-2/docker-compose.override.yml", "");
     run_in(&machine, "~/tree", "claim").exits(0);
@@ -235,7 +235,7 @@ fn a_branch_without_the_spec_completes_its_claim_from_the_one_that_was_applied()
     let mut again = machine.command("claim");
     Run::of(again.current_dir(machine.path("~/tree"))).exits(0).prints("is yours already");
     assert!(machine.exists(OVERRIDE));
-    // Without that spec either, what is there stays as it is.
+    // If that spec is gone, too, the files stay as they are.
     fs::rename(machine.path("slots.toml"), machine.path("moved.toml")).expect("a moved spec");
     let mut again = machine.command("claim");
     Run::of(again.current_dir(machine.path("~/tree"))).exits(0);
@@ -270,7 +270,7 @@ fn mistakes_in_what_a_claim_writes_are_found_by_plan() {
     let run =
         machine.kinfra("plan").exits(65).says("`wortree` is not defined").says("templates/override.yml");
     run.says("did you mean `worktree`");
-    // A worktree is known only when one claims.
+    // `worktree` is defined only in files that a claim writes.
     machine.template("override.yml", "");
     machine.template("env", "{{ worktree }}\n");
     machine.kinfra("plan").exits(65).says("`worktree` is not defined");
