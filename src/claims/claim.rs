@@ -1,6 +1,6 @@
-//! Claiming a slot. What can be looked at or rendered before the lock is; under it, the request is decided on
-//! what the registry says then. A decision for a slot that was not prepared changes nothing: it is prepared,
-//! and decided again.
+//! Claiming a slot. Files are examined and rendered before the lock. Under the lock, the request is decided
+//! with the registry of that moment. If the request gets a slot that was not prepared, nothing is changed:
+//! that slot is prepared, and the request is decided again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,9 +33,9 @@ pub struct Claimed {
     pub entry: Entry,
     /// The free slots that were passed over, and why.
     pub passed_over: BTreeMap<SlotId, Unfit>,
-    /// Where the copies are of what stood in the place of the claim's files.
+    /// The copies of files that were in the place of the claim's files.
     pub backups: Vec<Utf8PathBuf>,
-    /// Files of the claim that stay because they were changed: they may not match the slot.
+    /// Files of the claim that stay because they were changed. They may not match the slot.
     pub left: Vec<Utf8PathBuf>,
     /// Why git will show the worktree's env file, if it will.
     pub shown_by_git: Option<Error>,
@@ -46,15 +46,16 @@ pub struct Claimed {
 pub struct Refusal {
     /// The error that says so.
     pub error: Error,
-    /// Whether that may change when a slot is released.
+    /// Whether a release may change that.
     pub may_pass: bool,
 }
 
 /// A place in the queue, and how long its waiter still waits.
 pub struct Turn<'a> {
-    /// The ticket. The first refusal that may pass gives one, before another request can be decided.
+    /// The ticket. The first refusal that a release may change gives one, before another request can be
+    /// decided.
     pub ticket: &'a mut Option<Ticket>,
-    /// How long the waiter still waits.
+    /// The rest of its timeout.
     pub left: Duration,
     /// What ends the wait early.
     pub interrupt: &'a Interrupt,
@@ -64,11 +65,11 @@ pub struct Turn<'a> {
 #[derive(Default)]
 struct Preparation {
     looked: Looked,
-    /// What is ready for the slot that the request would get; `None` where it would get none.
+    /// The preparation for the slot that the request would get; `None` if it would get none.
     ready: Option<Prepared>,
 }
 
-/// What a decision under the lock came to.
+/// The result of a decision under the lock.
 enum Decision {
     Claimed(Box<Claimed>),
     /// The slot that the request gets is not the prepared one.
@@ -85,11 +86,11 @@ struct Denial {
 }
 
 impl Claimant<'_> {
-    /// Asks for a slot. `seen` is the pool as it was looked at; `turn` is the request's place in the queue,
-    /// if it waits.
+    /// Asks for a slot. `seen` is the registry as it was read before. `turn` is the request's place in the
+    /// queue, if it waits.
     ///
     /// # Errors
-    /// What keeps the request from being decided.
+    /// When the request cannot be decided.
     pub fn ask(&self, seen: Snapshot, mut turn: Option<Turn<'_>>) -> Result<Result<Claimed, Refusal>> {
         let policy = match &turn {
             None => self.policy,
@@ -124,7 +125,7 @@ impl Claimant<'_> {
         }
     }
 
-    /// Prepares the slot that the request would get; `None` where it would get none.
+    /// Prepares the slot that the request would get; `None` if it would get none.
     fn make_ready(
         &self,
         seen: &Snapshot,
@@ -138,13 +139,13 @@ impl Claimant<'_> {
             Err(denied) => denied,
         };
         if turn.is_some() && own.is_none() && may_pass(&denied) {
-            // A waiter is not to learn after hours that it cannot have its file.
+            // A waiter must learn now, not after hours, that its file cannot be written.
             HolderDir::open(&self.request.worktree)?.check(seen.root.path())?;
         }
         Ok(None)
     }
 
-    /// Decides the request on what the registry says now.
+    /// Decides the request with the present registry.
     fn decide(
         &self,
         transaction: &mut Transaction,
@@ -186,7 +187,7 @@ impl Claimant<'_> {
         Ok(Decision::Denied(Box::new(Denial { denied, registry: transaction.registry.clone(), next })))
     }
 
-    /// Makes a grant true: notes the claim and its files, saves, then writes the files.
+    /// Carries out a grant: records the claim and its files, saves, then writes the files.
     fn take(
         &self,
         transaction: &mut Transaction,
@@ -220,7 +221,7 @@ impl Claimant<'_> {
         Ok(Claimed { grant, entry, passed_over, backups, left, shown_by_git: None })
     }
 
-    /// The refusal in words. Other holders' directories are looked at here, after the lock.
+    /// The refusal in words. Examines other holders' directories, after the lock.
     fn refuse(&self, denial: &Denial, seen: &Snapshot, looked: &Looked) -> Refusal {
         let Denial { denied, registry, next } = denial;
         let now = host::clock::now();
@@ -235,7 +236,7 @@ impl Claimant<'_> {
     }
 }
 
-/// Whether a refusal may change when a slot is released.
+/// Whether a release may change a refusal.
 fn may_pass(denied: &Denied) -> bool {
     matches!(denied, Denied::Full | Denied::Queued | Denied::Taken(_))
 }

@@ -1,5 +1,5 @@
-//! A worktree that asks for a slot, and what it makes ready before the lock: a look at the slot that it would
-//! get, and the files that come with it.
+//! A worktree that asks for a slot. Before the lock it examines the slot that it would get, and renders the
+//! files of the claim.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub struct ClaimRequest {
     pub worktree: Utf8PathBuf,
     /// Which slots satisfy it.
     pub wanted: Wanted,
-    /// The lease of the claim; without one it holds until it is released.
+    /// The lease of the claim. Without one, the claim holds until it is released.
     pub lease: Option<Span>,
     /// A note for others.
     pub note: Option<String>,
@@ -47,11 +47,11 @@ pub struct Claimant<'a> {
     pub(super) profiles: ProfileOrder,
 }
 
-/// The free slots that were looked at, with what their entries said then and what is wrong with them.
+/// The free slots that were examined, each with its entry at that time and why it is unfit, if it is.
 #[derive(Default)]
 pub(super) struct Looked(BTreeMap<SlotId, (Provisioned, Option<Unfit>)>);
 
-/// What was made ready before the lock.
+/// What was prepared before the lock: a slot for the request, and the files of the claim.
 pub(super) struct Prepared {
     pub(super) slot: SlotId,
     pub(super) provisioned: Provisioned,
@@ -72,7 +72,7 @@ impl<'a> Claimant<'a> {
         Self { request, pool, invocation, policy, profiles }
     }
 
-    /// Looks at the slot that the request would get, and renders what comes with it.
+    /// Examines the slot that the request would get, and renders the files of the claim.
     pub(super) fn prepare(
         &self,
         seen: &Snapshot,
@@ -106,13 +106,13 @@ impl<'a> Claimant<'a> {
     /// How the pool looks to the holder of a ticket. Takes no lock.
     ///
     /// # Errors
-    /// What keeps the pool from being looked at.
+    /// When the pool cannot be read.
     pub fn outlook(&self, ticket: &Ticket, seen: &Snapshot) -> Result<Outlook> {
         let registry = &seen.registry;
         if lease::held_by(registry, &noted_path(registry, &self.request.worktree)).is_some() {
             return Ok(Outlook::Served);
         }
-        // Whether a slot is fit for use is looked at when the waiter asks.
+        // Whether a slot is fit for use is examined only when the waiter asks.
         let looked = Looked::default();
         let is_free = |wanted: &Wanted, ahead: &[Wanted]| self.is_free(registry, wanted, ahead, &looked);
         let waiters = queue::ahead_of(Some(ticket), &seen.root)?;
@@ -179,7 +179,7 @@ impl<'a> Claimant<'a> {
         declared.flat_map(|declared| &declared.spec.claim).map(|file| file.path.get_ref()).collect()
     }
 
-    /// What the worktree gets with a slot.
+    /// The files that the worktree gets with a slot.
     pub(super) fn texts(&self, seen: &Snapshot, slot: SlotId, entry: &Entry) -> Result<Texts> {
         let Self { request, pool, invocation, .. } = self;
         let root = &seen.root;
@@ -216,7 +216,7 @@ impl<'a> Claimant<'a> {
 }
 
 impl Looked {
-    /// Whether a slot was looked at, with the entry that it has.
+    /// Whether a slot was examined with its present entry.
     pub(super) fn knows(&self, slot: SlotId, entry: &Entry) -> bool {
         let known = self.0.get(&slot);
         known.is_some_and(|(provisioned, unfit)| {
@@ -225,12 +225,12 @@ impl Looked {
         })
     }
 
-    /// What is wrong with a slot that was looked at.
+    /// Why an examined slot is unfit, if it is.
     pub(super) fn of(&self, slot: SlotId) -> Option<Unfit> {
         self.0.get(&slot).and_then(|(_, unfit)| unfit.clone())
     }
 
-    /// Whether a request takes a slot. One that was not looked at may be fit.
+    /// Whether a request takes a slot. A slot that was not examined counts as fit.
     pub(super) fn accepts(&self, slot: SlotId, registry: &Registry, wanted: &Wanted) -> bool {
         let known = registry.slots.get(&slot).is_some_and(|entry| self.knows(slot, entry));
         let unfit = self.of(slot).filter(|_| known);

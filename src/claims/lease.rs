@@ -1,4 +1,4 @@
-//! Who may hold a slot, and for how long. Pure: the registry before and after, or why not.
+//! Which worktree may hold a slot, and for how long. Pure: changes a registry value, or says why not.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,7 +26,7 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// Reads what a ticket says. What this kinfra does not understand may stand for any slot.
+    /// Reads the request in a ticket. A request that this kinfra does not understand may want any slot.
     pub fn parse(text: &str) -> Self {
         let profile = text.strip_prefix("profile ").and_then(|name| ProfileName::new(name).ok());
         let slot = text.strip_prefix("slot ").and_then(|id| id.parse().ok()).and_then(SlotId::new);
@@ -70,7 +70,7 @@ impl ProfileOrder {
     }
 }
 
-/// A request for a slot, with all that decides it.
+/// A request for a slot, with everything that decides it.
 #[derive(Debug)]
 pub struct Application<'a> {
     /// The path that the slot would be held under.
@@ -79,7 +79,7 @@ pub struct Application<'a> {
     pub wanted: &'a Wanted,
     /// The profiles of the pool.
     pub profiles: &'a ProfileOrder,
-    /// What the waiters ahead want, in their order.
+    /// The requests of the waiters ahead, in order.
     pub ahead: &'a [Wanted],
 }
 
@@ -106,7 +106,7 @@ impl Grant {
 pub enum Denied {
     /// No slot that satisfies it is free.
     Full,
-    /// What is free is for the waiters ahead.
+    /// The free slots are for the waiters ahead.
     Queued,
     /// The pool has no such slot.
     NoSuchSlot(SlotId),
@@ -131,8 +131,8 @@ pub enum NotYours {
     Over(ClaimId, Option<SlotId>),
 }
 
-/// The slot that a request gets: the one that its directory holds already, else the smallest free slot that
-/// satisfies it and is not for a waiter ahead. `is_fit` says whether a slot is fit for use.
+/// The slot that a request gets: the one that its directory holds already, or else the smallest free slot
+/// that satisfies it and is not for a waiter ahead. `is_fit` says whether a slot is fit for use.
 ///
 /// # Errors
 /// [`Denied`].
@@ -151,7 +151,7 @@ pub fn would_get(
     free_slot(registry, wanted, profiles, ahead, is_fit).map(Grant::New)
 }
 
-/// Notes a grant: the new claim, or the renewal of the one that is held.
+/// Records a grant: a new claim, or the renewal of the present one.
 pub fn grant(registry: &mut Registry, grant: Grant, claim: Claim, now: Time) {
     let Some(entry) = registry.slots.get_mut(&grant.slot()) else { return };
     match &mut entry.claim {
@@ -189,10 +189,10 @@ fn free_slot(
     choose(registry, wanted, profiles, ahead, is_fit)
 }
 
-/// The slot for a request, after the waiters ahead have chosen theirs.
+/// The slot for a request, after the waiters ahead have got theirs.
 ///
 /// # Errors
-/// [`Denied`] when none is free, or none is left.
+/// [`Denied`] when no slot is free, or none is left.
 pub fn choose(
     registry: &Registry,
     wanted: &Wanted,
@@ -222,7 +222,7 @@ pub fn choose(
     })
 }
 
-/// Renews a claim whose holder claims again, and adds what it lacked. An old tool's claim thereby gets an id.
+/// Renews a claim whose holder claims again, and adds missing fields. An old tool's claim gets an id.
 fn refresh(held: &mut Claim, again: Claim, now: Time) {
     let Claim {
         claimed_by: _,
@@ -237,7 +237,7 @@ fn refresh(held: &mut Claim, again: Claim, now: Time) {
         files: _,
     } = again;
     held.claim_id = held.claim_id.or(claim_id);
-    // Machines are renamed, and worktrees are made anew at the same path.
+    // The machine may have a new name, and the worktree may be a new one at the same path.
     held.claimed_host = claimed_host;
     held.claimed_user = claimed_user;
     held.claimed_gitdir = claimed_gitdir;
@@ -246,16 +246,16 @@ fn refresh(held: &mut Claim, again: Claim, now: Time) {
     renew_lease(held, lease.map(|lease| lease.length), now);
 }
 
-/// Starts the lease of a claim again, with a new `length` if one is given. A claim without a lease stays
-/// without one.
+/// Renews the lease of a claim, with a new `length` if one is given. A claim without a lease stays without
+/// one.
 fn renew_lease(claim: &mut Claim, length: Option<Span>, now: Time) {
     let length = length.or(claim.lease.map(|lease| lease.length));
     claim.lease = length.map(|length| Lease::starting(now, length));
 }
 
-/// Renews the claim with this id, else the one of `directory`, by its lease's length or from now on by
-/// `length`. A claim that has run out is renewed too, as long as it was not reaped. `None` when there is
-/// nothing to renew.
+/// Renews the claim with this id, or without an id the claim of `directory`. The new lease has the length
+/// `length`, or the old length. An expired claim that was not reaped is renewed, too. `None` if there is no
+/// claim.
 ///
 /// # Errors
 /// [`NotYours`]; the registry is then unchanged.
@@ -277,12 +277,12 @@ pub fn renew(
     Ok(slot)
 }
 
-/// Takes back `slot`, or the one whose claim has this id, or the one that `directory` holds. `None` when
-/// there is nothing to take back.
+/// Releases `slot`, or the slot whose claim has this id, or the slot that `directory` holds. `None` if there
+/// is no claim.
 ///
 /// # Errors
-/// [`NotYours`] when another worktree holds it and `force` is not given, or when the id is an old one; the
-/// registry is then unchanged.
+/// [`NotYours`] when another worktree holds it and `force` is not given, or when the claim with the id is
+/// over. The registry is then unchanged.
 pub fn release(
     registry: &mut Registry,
     directory: &Utf8Path,

@@ -6,7 +6,7 @@ use crate::claims::standing::{Doubt, Reaping, Standing, Worktree, standing};
 use crate::registry::Provisioned;
 use crate::slot::Workers;
 
-/// Slots by their profiles, `Lmh` for a light, a middle and a heavy one; held where the letter is a capital.
+/// Slots by their profiles: `Lmh` is a light, a middle and a heavy one. A capital letter is a held slot.
 fn pool(slots: &str) -> Registry {
     let entry = |(number, letter): (u16, char)| {
         let profile = match letter.to_ascii_lowercase() {
@@ -66,7 +66,7 @@ fn the_smallest_that_would_do_is_chosen_and_those_before_choose_first() {
     assert_eq!(chosen("hMl", &at_least("middle"), &[]), Ok(1));
     assert_eq!(chosen("HMl", &at_least("middle"), &[]), Err(Denied::Full));
     assert_eq!(chosen("ohl", &at_least("old"), &[]), Ok(1), "not known to be larger or smaller than another");
-    // Each takes what it would get, in their order. One that gets nothing holds up no other.
+    // Each waiter gets a slot in turn. A waiter that gets none delays no other.
     assert_eq!(chosen("hml", &any, &[&any]), Ok(2));
     assert_eq!(chosen("hml", &any, &[&any, &any]), Ok(1));
     assert_eq!(chosen("hml", &any, &[&at_least("heavy"), &third]), Ok(2));
@@ -81,7 +81,7 @@ fn the_smallest_that_would_do_is_chosen_and_those_before_choose_first() {
 #[test]
 fn a_queue_is_read_as_far_as_it_matters_and_says_whose_turn_it_is() {
     let requests = |list: &[&str]| list.iter().map(|wanted| Wanted::parse(wanted)).collect::<Vec<_>>();
-    // How far it is read, and the place of the waiter whose turn it is.
+    // How far the queue is read, and the place of the next waiter.
     let read = |slots: &str, wanted: &str, queue: &[&str]| {
         let queue = requests(queue).into_iter().zip(1..).map(Ok::<_, ()>);
         let is_free = |wanted: &Wanted, ahead: &[Wanted]| {
@@ -189,12 +189,12 @@ fn a_claim_stands_by_its_lease_and_its_directory_however_the_clock_jumps() {
         (&eight, 2 * YEARS + 8 * 3600, there, Standing::Expired),
         (&eight, 3 * YEARS, away, Standing::Expired),
         (&eight, 3 * YEARS, gone, Standing::Orphaned),
-        // The clock went back to before the claim was made.
+        // The clock was set back to before the claim.
         (&eight, 0, there, Standing::Held),
     ] {
         assert_eq!(standing(claim, at(now), worktree), expected, "{now} {worktree:?}");
     }
-    // A renewal counts from the clock of that moment, also back.
+    // A renewal counts from the present clock, even if that is earlier.
     let mut registry = pool("L");
     let slot = SlotId::new(1).unwrap();
     for (now, length, expected) in
@@ -224,7 +224,7 @@ fn reaping_ends_what_was_shown_and_is_still_as_it_was() {
     let shown = Reaping::of(&registry, now, worktree);
     assert_eq!(shown.ends.keys().map(|slot| slot.get()).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(shown.doubts.keys().map(|slot| slot.get()).collect::<Vec<_>>(), [4]);
-    // Renewed meanwhile; and one more has run out, which was not shown.
+    // One claim was renewed meanwhile, and another ran out that was not shown.
     lapse(&mut registry, 2, 200_000);
     lapse(&mut registry, 4, 5);
     let reaping = Reaping::of(&registry, now, worktree).within(&shown).still_in(&registry, now);

@@ -1,7 +1,7 @@
 //! Who holds which slot: claiming, waiting, renewing, releasing and reaping.
 //!
-//! Pure: `lease`, `queue`, `standing`, `pace`. The other files look at the machine, or change the ledger in
-//! one transaction each.
+//! Pure: `lease`, `queue`, `standing`, `pace`, `environment`. The other files look at the machine, or change
+//! the ledger in one transaction each.
 
 pub mod claim;
 pub mod claimant;

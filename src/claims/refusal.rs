@@ -13,7 +13,7 @@ use crate::shown::printable;
 use crate::slot::SlotId;
 use crate::time::Time;
 
-/// What a refusal tells of the pool.
+/// The facts about the pool that a refusal shows.
 pub struct Scene<'a> {
     /// The worktree that asked.
     pub worktree: &'a Utf8Path,
@@ -150,7 +150,7 @@ pub fn not_yours(why: &NotYours, registry: &Registry) -> Fault {
     }
 }
 
-/// That a worktree has no slot.
+/// The error for a worktree that holds no slot.
 pub fn holds_none(worktree: &Utf8Path) -> Fault {
     Fault::no_slot(format!("`{}` holds no slot", printable(worktree.as_str())))
         .advise("`kinfra claim` takes one")
@@ -160,13 +160,13 @@ fn no_such_slot(slot: SlotId) -> Fault {
     Fault::no_slot(format!("the pool has no slot {slot}")).advise("`kinfra slots` lists them")
 }
 
-/// Who holds a slot, as the registry has it.
+/// The holder of a slot in the registry, in words.
 fn held_in(registry: &Registry, slot: SlotId) -> String {
     let claim = registry.slots.get(&slot).and_then(|entry| entry.claim.as_ref());
     claim.map_or_else(|| "free".to_owned(), held)
 }
 
-/// Who holds a slot, since when: "held by /home/me/tree since 2026-03-01 17:22 UTC".
+/// The holder of a claim, and since when: "held by /home/me/tree since 2026-03-01 17:22 UTC".
 pub fn held(claim: &Claim) -> String {
     let since = claim.claimed_at.as_ref().map_or_else(String::new, |at| {
         format!(" since {}", Time::parse(at).map_or_else(|_| printable(at), Time::to_the_minute))

@@ -1,4 +1,4 @@
-//! Releasing a slot: the claim ends, and what it wrote is taken back.
+//! Releasing a slot: the claim ends, and its files are removed.
 
 use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -18,26 +18,26 @@ use crate::which::by_worktree::FoundPool;
 /// What to release.
 #[derive(Debug)]
 pub struct ReleaseRequest {
-    /// The worktree that asks.
+    /// The worktree that releases.
     pub worktree: Utf8PathBuf,
     /// The slot, if one was named; else the one that the worktree holds.
     pub slot: Option<SlotId>,
     /// The id that the claim must have.
     pub claim_id: Option<ClaimId>,
-    /// Whether another's claim may be ended.
+    /// Whether the claim of another worktree may be ended.
     pub force: bool,
 }
 
-/// What became of a release.
+/// The result of a release.
 #[derive(Debug, Default)]
 pub struct Released {
-    /// The slot and the claim that ended; `None` where there was none.
+    /// The slot and the claim that ended; `None` if there was no claim.
     pub claim: Option<(SlotId, Claim)>,
     /// Files of the claim that stay, because they were changed.
     pub left: Vec<Utf8PathBuf>,
-    /// Why files of the claim stay that should have gone; only where the release was forced.
+    /// Why files of the claim could not be removed. Only a forced release goes on then.
     pub stuck: Option<Error>,
-    /// That there is no pool, where nothing was named: then there is nothing to give back.
+    /// The note that there is no pool. Without a named slot or id that is no error.
     pub no_pool: Option<Fault>,
 }
 
@@ -77,14 +77,14 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
     })
 }
 
-/// The directory of the holder whose claim is going to end, opened before the lock is taken.
+/// The directory of the holder whose claim ends, opened before the lock is taken.
 fn open_holder(seen: &Snapshot, request: &ReleaseRequest, path: &Utf8Path) -> Result<Option<HolderDir>> {
     let mut registry = seen.registry.clone();
     let ReleaseRequest { slot, claim_id, force, .. } = request;
     match lease::release(&mut registry, path, *slot, *claim_id, *force) {
         Ok(Some((slot, claim))) => match HolderDir::of(&claim) {
             Ok(holder) => Ok(Some(holder)),
-            // What cannot be opened stays, and the release says so.
+            // A directory that cannot be opened keeps its files, and the release says so.
             Err(_) if *force => Ok(None),
             Err(error) => Err(stays_claimed(error, slot)),
         },
@@ -92,12 +92,12 @@ fn open_holder(seen: &Snapshot, request: &ReleaseRequest, path: &Utf8Path) -> Re
     }
 }
 
-/// Takes back what a claim wrote, before the registry says that the slot is free. Every claim that ends, by
-/// release or by reap, comes by here. `holder` is its directory, opened before. Gives the files that stay
-/// because they were changed.
+/// Removes the files of a claim, before the registry says that the slot is free. Every release and reap calls
+/// this. `holder` is the holder's directory, if it was opened before. Returns the files that stay because
+/// they were changed.
 ///
 /// # Errors
-/// What keeps the files from being taken back: the slot stays claimed.
+/// When a file cannot be removed. The slot stays claimed.
 pub fn give_back(
     locked: &LockedRoot,
     slot: SlotId,
