@@ -14,7 +14,7 @@ pub enum Exit {
     Differences = 2,
     /// No slot is free, or none that matches.
     NoSlot = 3,
-    /// Refused: unsafe path, stale plan, held by someone else.
+    /// Refused: unsafe path, stale plan, held by another worktree.
     Refused = 4,
     /// kinfra's own state cannot be read: corrupt, newer, vanished.
     Unreadable = 5,

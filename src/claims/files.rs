@@ -103,7 +103,7 @@ impl HolderDir {
                 Found::This(content) if is_env_file(root, &content) => return Ok(()),
                 Found::Nothing => refused(format!("`{dir}` may not be written to")),
                 Found::This(_) => {
-                    let why = "is where the slot's variables go, and is not as this pool wrote it";
+                    let why = "is not as this pool wrote it, and the slot's variables belong there";
                     refused(format!("`{path}` {why}")).advise("move it away and claim again")
                 }
                 Found::Other(obstacle) => {
@@ -117,7 +117,7 @@ impl HolderDir {
     /// Removes the env file of a worktree that holds no slot, if this pool wrote it and it is unchanged.
     ///
     /// # Errors
-    /// What keeps it from being removed.
+    /// When it cannot be removed.
     pub fn tidy(&self, root: &Utf8Path) -> Result<()> {
         let dir = self.dir.as_ref();
         dir.map_or(Ok(()), |dir| dir.remove(ENV_FILE, |content| is_env_file(root, content)).map(drop))

@@ -42,7 +42,7 @@ pub struct Held {
 /// Finds the slot that a worktree holds. `None` when it holds none.
 ///
 /// # Errors
-/// What keeps the pool from being found or read.
+/// When the pool cannot be found or read.
 pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<Option<Held>> {
     let mut pool = search.of(worktree)?;
     let Some(snapshot) = pool.look(Following::Of(worktree))? else { return Ok(None) };
@@ -57,7 +57,7 @@ impl Held {
     /// Renews the lease. Leaves a claim without a lease alone. `None` if the claim ended meanwhile.
     ///
     /// # Errors
-    /// What keeps the registry from being saved.
+    /// When the registry cannot be saved.
     pub fn renew(self, policy: &LockPolicy<'_>) -> Result<Option<Self>> {
         if self.entry.claim.as_ref().is_none_or(|claim| claim.lease.is_none()) {
             return Ok(Some(self));

@@ -16,7 +16,7 @@ impl<T> Ahead<T> {
     /// request after the given requests have got theirs.
     ///
     /// # Errors
-    /// What keeps the queue from being read.
+    /// When the queue cannot be read.
     pub fn of<E>(
         wanted: &Wanted,
         queue: impl IntoIterator<Item = Result<(Wanted, T), E>>,

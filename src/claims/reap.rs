@@ -75,7 +75,7 @@ impl Proposal {
     /// When a directory could not be examined.
     pub fn end(&self) -> Result<()> {
         if self.reaping.has_unreadable() {
-            return Err(anyhow!("a directory cannot be looked at").context(
+            return Err(anyhow!("a directory cannot be examined").context(
                 Fault {
                     exit: crate::fault::Exit::Failed,
                     ..Fault::refused("not every claim could be judged")

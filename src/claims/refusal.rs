@@ -1,6 +1,7 @@
 //! Why a slot is not given, released or renewed, in words.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use camino::Utf8Path;
 
@@ -90,7 +91,7 @@ fn every_slot(
                 None => ("free".to_owned(), None),
             },
         };
-        lines += &format!("\n  slot {slot} is {line}");
+        let _ = write!(lines, "\n  slot {slot} is {line}");
         if let Some(advice) = advice {
             advised.entry(advice).or_default().insert(*slot);
         }

@@ -55,12 +55,12 @@ impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OtherHost => "it was claimed on another machine",
-            Self::Unreadable => "its directory cannot be looked at",
+            Self::Unreadable => "its directory cannot be examined",
             Self::Unknown => "its directory is not known",
-            Self::ParentMissing => "the directory that its directory was in is missing too",
+            Self::ParentMissing => "its directory is missing, and so is the directory above it",
             Self::Unmounted => "the disk of its directory may not be mounted",
             Self::RepoMissing => "its directory is missing, and so is the repository it was a worktree of",
-            Self::Moved => "its directory is missing, and git has one of its name elsewhere",
+            Self::Moved => "its directory is missing, and git has a worktree of its name elsewhere",
             Self::Locked => "its directory is missing, but `git worktree lock` keeps it",
         })
     }

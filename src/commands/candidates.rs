@@ -38,8 +38,7 @@ fn this_pool() -> Result<FoundPool> {
     Search { choice: &args.choice(), invocation: &invocation }.here()
 }
 
-/// The spec and the root that the environment names. Clap reads those variables, so a verb is parsed for
-/// them.
+/// The spec and the root that the environment names. Clap reads those variables, so this parses a verb.
 fn pool_args() -> Result<PoolArgs> {
     let Verb::Ports(args) = Cli::try_parse_from(["kinfra", "ports"])?.verb else {
         return Err(anyhow!("`ports` is another verb"));

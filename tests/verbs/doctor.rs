@@ -250,7 +250,7 @@ fn docker_is_wanted_and_not_needed() {
     }
     let said = "permission denied while trying to connect to the docker API at unix:///var/run/docker.sock";
     let run = examine(&machine, &[("DAEMON", &format!("error:{said}"))]).exits(0);
-    run.prints(&format!("  ! docker daemon: {said}\n      see whether Docker runs"));
+    run.prints(&format!("  ! docker daemon: {said}\n      check whether Docker runs"));
 }
 
 #[test]

@@ -236,7 +236,9 @@ fn a_claim_that_could_not_write_its_file_does_not_wait() {
     let machine = full();
     machine.write("~/a/.env.sandbox", "MINE=1\n");
     let refused = run_in(&machine, "~/a", "claim --wait").exits(4);
-    refused.says("error: nothing was claimed: `").says("/a/.env.sandbox` is where the slot's variables go");
+    refused
+        .says("error: nothing was claimed: `")
+        .says("/a/.env.sandbox` is not as this pool wrote it, and the slot's variables belong there\n");
     assert!(!machine.exists("~/pool/.queue"));
 }
 

@@ -65,7 +65,7 @@ fn a_worktree_that_may_come_back_is_left_alone() {
     // The directory that held the worktrees is gone with all of them.
     fs::rename(machine.path("~/trees"), machine.path("~/elsewhere")).expect("moved worktrees");
     let missing = machine.kinfra("reap --auto-approve").exits(0).prints("\nReap: 0 to release.\n");
-    missing.prints("Slot 2 is held by ").prints("the directory that its directory was in is missing too");
+    missing.prints("Slot 2 is held by ").prints("its directory is missing, and so is the directory above it");
     fs::rename(machine.path("~/elsewhere"), machine.path("~/trees")).expect("moved worktrees");
     // A worktree that git moved keeps its slot, because its env file moved along.
     git(&machine, "worktree move ../trees/two ../trees/three");
@@ -96,7 +96,7 @@ fn a_worktree_that_git_moves_takes_its_slot_along() {
     git(&machine, "worktree add --quiet -b again ../one");
     run_in(&machine, "~/one", "status").exits(0).prints("holds no slot");
     let kept = machine.kinfra("reap --dry-run").exits(0).prints("Slot 1 is held by ");
-    kept.prints("its directory is missing, and git has one of its name elsewhere");
+    kept.prints("its directory is missing, and git has a worktree of its name elsewhere");
 }
 
 #[test]

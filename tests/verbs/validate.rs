@@ -42,11 +42,11 @@ fn composed(text: &str) -> Machine {
 fn a_valid_pool_says_what_was_looked_at() {
     let machine = Machine::small();
     validate(&machine, "", "").exits(0).says("Using ").prints_exactly(
-        "  ✓ spec: 2 slot(s), 1 port(s) each, none of them another's or the main stack's
+        "  ✓ spec: 2 slot(s), 1 port(s) each, no port used twice or by the main stack
   ✓ templates: 1 file(s) a slot
   ✓ pools: no other pool on this machine has its ports
   ✓ in use: no port of a new slot is
-  ✓ compose: no file of a slot is Compose's
+  ✓ compose: no slot has a Compose file
 
 The pool is valid.
 ",

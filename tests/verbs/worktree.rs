@@ -84,7 +84,9 @@ fn a_root_that_was_moved_knows_what_it_wrote() {
     machine.kinfra("apply --root ../home/other").exits(0);
     let env = machine.read(ENV);
     let mut other = machine.command("claim --root ../home/other --for ../home/tree");
-    crate::support::Run::of(&mut other).exits(4).says("is not as this pool wrote it\nhelp: move it away");
+    crate::support::Run::of(&mut other)
+        .exits(4)
+        .says("is not as this pool wrote it, and the slot's variables belong there\nhelp: move it away");
     std::fs::rename(machine.path("~/pool"), machine.path("~/moved")).expect("a move");
     machine.edit_spec("~/pool", "~/moved");
     machine.kinfra("apply").exits(0);
@@ -105,7 +107,7 @@ fn a_foreign_file_is_never_overwritten() {
     let machine = applied();
     let spoil: [(&str, Spoil); 3] = [
         (
-            "is where the slot's variables go, and is not as this pool wrote it\nhelp: move it away",
+            "is not as this pool wrote it, and the slot's variables belong there\nhelp: move it away",
             |machine| {
                 machine.write(ENV, "MINE=1\n");
             },
@@ -132,7 +134,7 @@ fn a_foreign_file_is_never_overwritten() {
     let mut other = machine.command("claim --for ../home/tree --root");
     Run::of(other.arg(machine.path("~/other")))
         .exits(4)
-        .says("is not as this pool wrote it\nhelp: move it away");
+        .says("is not as this pool wrote it, and the slot's variables belong there\nhelp: move it away");
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct LockedRoot {
     temporary: Dir,
 }
 
-/// What a run left in the temporary directory.
+/// What an earlier run left in the temporary directory.
 enum Left {
     Nothing,
     Temps,
@@ -32,8 +32,8 @@ enum Left {
 }
 
 impl Drop for LockedRoot {
-    /// Removes what a failure left staged, unless it is needed to complete a save. The next writer completes
-    /// the save, and removes what could not be removed now.
+    /// Removes the staged files of a failed run, unless they are needed to complete a save. The next writer
+    /// completes the save, and removes what could not be removed now.
     fn drop(&mut self) {
         if matches!(self.left(), Ok(Left::Temps)) {
             let _ = self.temporary.empty();
@@ -62,7 +62,7 @@ impl LockedRoot {
         &self.root
     }
 
-    /// The directory for what is on its way in or out.
+    /// The directory for files on their way into or out of the root.
     pub(in crate::host) fn temporary(&self) -> &Dir {
         &self.temporary
     }
@@ -72,18 +72,18 @@ impl LockedRoot {
         Staging::new(&self.root.dir, &self.temporary)
     }
 
-    /// Replaces the registry and its backup, durably and each atomically. `read` is what the new one was made
-    /// from. Gives the registry as it is then.
+    /// Replaces the registry and its backup, durably and each atomically. `read` is the registry that the new
+    /// one was made from. Returns the saved registry.
     ///
     /// # Errors
-    /// [`Fault`] when the registry on disk is no longer the one that was read: another program's save is not
-    /// lost.
+    /// [`Fault`] when the registry on disk is no longer the one that was read. Another program's save is
+    /// kept.
     pub fn save(&self, read: Option<&RegistryText>, new: &str) -> Result<RegistryText> {
         if u64::try_from(new.len()).unwrap_or(u64::MAX) > REGISTRY_LIMIT {
             let (path, limit) = (self.root.registry_path(), REGISTRY_LIMIT >> 20);
             return Err(anyhow!("`{path}` would be larger than {limit} MiB, so it was not saved"));
         }
-        // Both before either is in place: a disk that has no room for one changes nothing.
+        // Stage both before either is moved into place, so that a full disk changes nothing.
         self.stage_state(REGISTRY, new)?;
         self.stage_state(BACKUP, new)?;
         self.check_lock()?;
@@ -104,15 +104,15 @@ impl LockedRoot {
         };
         self.temporary.rename_over(BACKUP, self.dir(), BACKUP)?;
         self.dir().sync()?;
-        // What was replaced, and the marker.
+        // The old registry, and the marker.
         self.temporary.remove_file(REGISTRY)?;
         marker.map_or(Ok(()), |marker| self.temporary.remove_file(&marker))?;
         Ok(RegistryText { text: new.to_owned(), stamp: self.dir().stamp(REGISTRY) })
     }
 
     /// Exchanges the staged registry for the one in place, which should be `old`. If it is another, a program
-    /// saved in between, and its registry is put back. Gives the marker: it tells the next writer, after a
-    /// crash here, what should have come out.
+    /// saved in between, and its registry is put back. Returns the marker. After a crash here, the marker
+    /// tells the next writer which registry should have been in place.
     fn exchange_registry(&self, old: &str) -> Result<Option<String>> {
         let replaces = format!("{REPLACES}{}", Digest::of(old.as_bytes()));
         let is_marked = self.temporary.link(REGISTRY, &self.temporary, &replaces);
@@ -122,8 +122,8 @@ impl LockedRoot {
             self.temporary.remove_file(&replaces)?;
         }
         if !exchanged? {
-            // This file system cannot exchange names: a program that saves between these two calls is not
-            // noticed.
+            // This file system cannot exchange names. A save by another program between these two calls is
+            // not noticed.
             if self.root.registry()?.as_deref() != Some(old) {
                 return Err(self.was_changed());
             }
@@ -136,8 +136,8 @@ impl LockedRoot {
         }
     }
 
-    /// Puts back a registry that another program saved just before the exchange. Says whether there was one.
-    /// `is_old` says whether a text is the one that was to be replaced.
+    /// Puts back a registry that another program saved just before the exchange. Returns whether there was
+    /// one. `is_old` says whether a text is the registry that should be replaced.
     fn give_back(&self, replaces: &str, is_old: impl Fn(&[u8]) -> bool) -> Result<bool> {
         if !self.dir().same_file(REGISTRY, &self.temporary, replaces)? {
             return Ok(false);
@@ -150,14 +150,14 @@ impl LockedRoot {
         }
         self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)?;
         if !self.temporary.same_file(REGISTRY, &self.temporary, replaces)? {
-            // That program has saved once more in between.
+            // That program saved once more in between.
             self.temporary.exchange(REGISTRY, self.dir(), REGISTRY)?;
         }
         self.dir().sync()?;
         Ok(true)
     }
 
-    /// Completes or takes back a save that was cut short, and removes everything that was on its way.
+    /// Completes or undoes a save that was cut short, and removes all temporary files.
     fn sweep(&self) -> Result<()> {
         match self.left()? {
             Left::Nothing => return Ok(()),
@@ -200,11 +200,11 @@ impl LockedRoot {
         if self.dir().has(BACKUP)? { Ok(()) } else { self.replace_backup(text) }
     }
 
-    /// Replaces a registry that cannot be read, and keeps it under the name `aside`. `broken` is what could
-    /// be read of it.
+    /// Replaces a registry that cannot be read, and keeps it under the name `aside`. `broken` is its readable
+    /// text.
     ///
     /// # Errors
-    /// [`Fault`] when it is no longer that one.
+    /// [`Fault`] when the registry on disk is no longer that one.
     pub fn replace_broken_registry(&self, new: &str, broken: &str, aside: &str) -> Result<()> {
         self.stage_state(REGISTRY, new)?;
         self.check_lock()?;
@@ -214,7 +214,8 @@ impl LockedRoot {
             }
             return self.dir().sync();
         }
-        // In the root and not among the staged files, which are swept: killed in between, both are there.
+        // The broken one goes into the root, because staged files are removed by the next writer. So a kill
+        // in between loses neither.
         if !self.temporary.rename_new(REGISTRY, self.dir(), aside)? {
             let what = format!("`{}` is there already", self.root.path().join(aside));
             return Err(Fault::refused(what).advise("run again in a second").into());
