@@ -7,9 +7,9 @@
 //! ```
 //!
 //! The code is organised by stage, and each arrow is one function. Everything up to [`plan`] is pure: the
-//! same spec, templates and observations give the same plan, byte for byte. Only [`host`] touches the machine,
-//! and only [`apply`] changes a pool. The modules import in one direction only. A test checks that against the
-//! order in `tests/house.rs`.
+//! same spec, templates and observations give the same plan, byte for byte. Only [`host`] touches the
+//! machine, and only [`apply`] changes a pool. The modules import in one direction only. A test checks that
+//! against the order in `tests/house.rs`.
 
 pub mod apply;
 pub mod claims;
