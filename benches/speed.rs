@@ -1,8 +1,7 @@
 //! The figures of docs/guarantees.md: `cargo bench --bench speed`.
 //!
-//! Whole processes, started and waited for; medians. Each figure is measured in turn with what it is compared to, so
-//! that a noisy machine slows both. Pools are made below `target`, or below the directory that `KINFRA_BENCH_DIR`
-//! names.
+//! Each figure is the median time of whole processes. A figure and what it is compared to are measured in turn, so that a
+//! noisy machine slows both. Pools are made below `target`, or below the directory that `KINFRA_BENCH_DIR` names.
 #![expect(
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
@@ -108,7 +107,7 @@ fn apply_of_many(dir: &Path) {
     println!("    peak memory {:.1} MiB (at most 30)", f64::from(peak) / 1024.0);
 }
 
-/// What `apply` is compared to: writes the files of one slot directory as often, and makes them durable.
+/// The program that `apply` is compared to: writes the files of one slot directory for each slot, and syncs them.
 fn bare(from: &Path, to: &Path, slots: u32) {
     let files: Vec<(PathBuf, Vec<u8>)> = fs::read_dir(from)
         .expect("a slot directory")
@@ -151,7 +150,7 @@ fn spec_of(dir: &Path, slots: u16) -> PathBuf {
 fn kinfra(verb: &str, spec: &Path, root: &Path) -> Command {
     let mut command = Command::new(KINFRA);
     command.arg(verb).arg("--root").arg(root).current_dir("/").env("HOME", "/nonexistent");
-    // And an index of its own, in which the other pools here are not: they would be in its way.
+    // Its index is empty: the other pools here use the same ports, and kinfra would refuse this one.
     let state = root.with_extension("state");
     fs::create_dir_all(state.join("kinfra/pools")).expect("an index");
     command.env("XDG_STATE_HOME", state);
@@ -179,7 +178,7 @@ fn time(command: &mut Command) -> Duration {
     elapsed
 }
 
-/// The most memory that a process had resident, in KiB, as the kernel counts it while the process runs.
+/// The peak resident memory of a process in KiB, by the kernel's count.
 fn peak_kib(command: &mut Command) -> u32 {
     let mut child =
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a program that starts");

@@ -10,14 +10,14 @@ unset KINFRA_SPEC KINFRA_ROOT KINFRA_ENV
 git config --global user.name "Ana"
 git config --global user.email "ana@example.com"
 
-# Whoever reads the output is told what time it is.
+# Prints the time of day as a heading.
 clock() { printf '\n== %s\n' "$*"; }
 
-# What the day depends on is checked as it goes.
+# Checks that stop the script.
 is() { [[ $1 == "$2" ]] || { echo "expected $2, got $1" >&2; exit 1; }; }
 shows() { grep --quiet -- "$1" || { echo "expected to see: $1" >&2; exit 1; }; }
 
-clock "08:30  The project has a Compose file. It gets a pool, and two slots will do."
+clock "08:30  The project has a Compose file. It gets a pool of two slots."
 mkdir "$day/shop" && cd "$day/shop" && git init --quiet
 cat > docker-compose.yml <<'YAML'
 services:
@@ -40,7 +40,7 @@ for branch in fix-login fix-search new-cart; do
 done
 cd "$day/fix-login" && kinfra claim --lease 8h --note "ticket 17"
 cd "$day/fix-search" && kinfra claim
-kinfra claim # twice is once
+kinfra claim # again: it keeps its slot
 kinfra slots
 
 clock "09:05  Each has the ports of its own slot, in the shell or for one command."
@@ -50,13 +50,13 @@ eval "$(kinfra env)"
 is "$SHOP_WEB_PORT" 8081
 kinfra exec -- sh -c 'echo "the tests of slot $KINFRA_SLOT reach the database on port $SHOP_DB_PORT"'
 
-clock "09:10  The same shell goes to the other worktree: nothing of slot 1 goes along."
+clock "09:10  The same shell changes to the other worktree. No variable of slot 1 stays."
 cd "$day/fix-search"
 is "$(kinfra exec -- sh -c 'echo $SHOP_WEB_PORT')" 8082
 eval "$(kinfra env)"
 is "$KINFRA_SLOT $SHOP_WEB_PORT" "2 8082"
 
-clock "10:00  The third worktree is told who holds what (exit code 3), and waits for its turn."
+clock "10:00  The third worktree sees all holders (exit code 3), and waits in the queue."
 cd "$day/new-cart"
 kinfra claim || is $? 3
 kinfra claim --wait=1m &
@@ -66,7 +66,7 @@ sleep 1
 wait "$waiting"
 kinfra slots | shows "new-cart"
 
-clock "13:00  Somebody deletes that worktree and gives nothing back. The slot shows it, and is reaped."
+clock "13:00  The third worktree is deleted without a release. The slot shows as orphaned, and is reaped."
 cd "$day/shop"
 git worktree remove --force ../new-cart
 kinfra slots
@@ -74,7 +74,7 @@ kinfra slots | shows "orphaned"
 kinfra reap --auto-approve
 kinfra slots --json | shows '"claimed_by": null'
 
-clock "15:00  Two slots are not enough any more. The pool grows around the one that is in use."
+clock "15:00  Two slots are no longer enough. The pool grows, and the slot in use stays as it is."
 sed -i.bak 's/"1-2"/"1-4"/' slots.toml && rm slots.toml.bak
 kinfra apply
 git commit --quiet --all --message "Four slots"
@@ -82,7 +82,7 @@ cd "$day/fix-search" && kinfra claim --slot 4
 cd "$day/fix-login" && kinfra renew --lease 2h
 kinfra slots
 
-clock "17:30  The work is done. A pool that is in use is not destroyed, and then it is."
+clock "17:30  The work is done. A slot in use stays, and after its release the whole pool goes."
 cd "$day/shop"
 kinfra destroy --auto-approve
 kinfra slots | shows "fix-login"

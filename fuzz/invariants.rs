@@ -1,4 +1,4 @@
-//! What holds for any bytes whatever: asserted by the fuzz targets and, on the committed corpus, by the tests.
+//! Properties that hold for any bytes. The fuzz targets assert them, and the tests assert them on the committed corpus.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashSet};
@@ -14,7 +14,7 @@ use kinfra::spec::Spec;
 use kinfra::spec::mistake::{self, Mistake, Source, SourceKind};
 use kinfra::{dotenv, embedded};
 
-/// A `slots.toml` is a spec whose ports never meet, or has mistakes that can be shown, if they are to be.
+/// A `slots.toml` is a spec whose ports never collide, or has mistakes. These can be shown on any terminal.
 pub fn spec(bytes: &[u8], mistakes_are_shown: bool) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     match Spec::parse(text) {
@@ -46,7 +46,7 @@ pub fn spec(bytes: &[u8], mistakes_are_shown: bool) {
     }
 }
 
-/// What is shown of any file is safe to print: of all that terminals obey, it has nothing but lines and colours.
+/// Shown text is safe to print: line breaks and colours are its only control sequences.
 fn show(text: &str, mistakes: &[Mistake]) {
     let source = Source { name: "slots.toml".to_owned(), text: text.to_owned(), kind: SourceKind::Spec };
     let shown = mistake::render(mistakes.iter().map(|mistake| (&source, mistake)));
@@ -62,7 +62,8 @@ fn show(text: &str, mistakes: &[Mistake]) {
     }
 }
 
-/// Whatever is read as a registry is saved as what it was: nothing lost, no number changed, twice the same.
+/// A text that is read as a registry is saved with the same content: no key lost, no number changed. Saving again gives
+/// the same text.
 pub fn registry(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let registry = match Registry::parse(text) {
@@ -82,7 +83,7 @@ fn check_reason(corrupt: &Corrupt) {
     assert!(!corrupt.to_string().contains(char::is_control), "{corrupt:?}");
 }
 
-/// A registry with what its reader takes for granted.
+/// A registry, filled with the defaults that its reader assumes.
 fn with_defaults(mut registry: Json) -> Json {
     let null = Json::Bare("null".to_owned());
     let top = registry.object();
@@ -117,7 +118,7 @@ thread_local! {
     static POOL: LazyCell<Pool> = const { LazyCell::new(pool) };
 }
 
-/// The embedded pool, on no machine in particular.
+/// The embedded pool, with a made-up home.
 fn pool() -> Pool {
     let spec = Spec::parse(embedded::SPEC).expect("the embedded spec");
     let source =
@@ -129,8 +130,8 @@ fn pool() -> Pool {
     render_pool(inputs).expect("the embedded pool")
 }
 
-/// An old tool's registry becomes one of ours that can be saved, with all that it says but the ports and paths: whoever
-/// holds a slot in it holds it in ours, and nobody else does.
+/// An old tool's registry becomes one of ours that can be saved. It keeps everything except ports and paths. A slot has
+/// the same holder in both, and no other.
 pub fn migration(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     POOL.with(|pool| check_migration(text, pool));
@@ -224,8 +225,8 @@ const OURS: [&str; 9] = [
     "files",
 ];
 
-/// A value is written on one line, from which Compose and kinfra read it back, or is refused for a control character. An
-/// env file is read, or refused for one of its lines.
+/// A value is written on one line from which Compose and kinfra read it back, or it is refused for a control character.
+/// An env file is read, or it is refused for one of its lines.
 pub fn values(bytes: &[u8]) {
     let Ok(value) = str::from_utf8(bytes) else { return };
     let cannot = value.contains(|c: char| c.is_ascii_control() && !"\n\r\t".contains(c));
@@ -245,7 +246,7 @@ pub fn values(bytes: &[u8]) {
     }
 }
 
-/// Reads a value as Compose v2 does. `None` where it would read on, cut something off, or expand something.
+/// Reads a value as Compose v2 does. `None` if Compose would read more lines, drop a part, or expand a variable.
 fn read_back(written: &str) -> Option<String> {
     let quote = written.chars().next().filter(|first| matches!(first, '\'' | '"'));
     let Some(quote) = quote else {
@@ -258,7 +259,7 @@ fn read_back(written: &str) -> Option<String> {
     while let Some(c) = chars.next() {
         match (quote, c) {
             ('\'', '\'') | ('"', '"' | '$') => return None,
-            // Compose finds the end of either kind of quotes in the same way: a backslash takes the next along.
+            // In both kinds of quotes, Compose skips the character after a backslash.
             ('\'', '\\') => match chars.next()? {
                 '\'' | '\\' => return None,
                 next => value.extend(['\\', next]),
@@ -276,7 +277,7 @@ fn read_back(written: &str) -> Option<String> {
     Some(value)
 }
 
-/// JSON as another program reads it, numbers by their digits. Knows that the text is JSON.
+/// JSON as another program reads it, with numbers as text. The input must be valid JSON.
 #[derive(Debug, Clone, PartialEq)]
 enum Json {
     /// A number, `true`, `false` or `null`.
@@ -341,7 +342,7 @@ fn value(rest: &mut &str) -> Json {
     }
 }
 
-/// An exponent has its sign when it is saved.
+/// kinfra saves every exponent with a sign.
 fn number(bare: &str) -> String {
     let parts = bare.starts_with(|c: char| !c.is_alphabetic()).then(|| bare.split_once(['e', 'E'])).flatten();
     let signed = |exponent: &str| exponent.starts_with(['+', '-']);

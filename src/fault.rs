@@ -14,7 +14,7 @@ pub enum Exit {
     Differences = 2,
     /// No slot is free, or none that matches.
     NoSlot = 3,
-    /// Refused: unsafe path, stale plan, held by someone else.
+    /// Refused: unsafe path, stale plan, held by another worktree.
     Refused = 4,
     /// kinfra's own state cannot be read: corrupt, newer, vanished.
     Unreadable = 5,
@@ -137,14 +137,8 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     error.downcast_ref::<Fault>().map_or(Exit::Failed, |fault| fault.exit)
 }
 
-/// What to do about an error: what its cause knows, then what its context adds.
-pub fn all_advice_of(error: &anyhow::Error) -> impl Iterator<Item = &str> {
-    let cause = error.root_cause().downcast_ref::<Fault>();
-    let context = error.downcast_ref::<Fault>().filter(|context| Some(*context) != cause);
-    [cause, context].into_iter().flatten().filter_map(|fault| fault.advice.as_deref())
-}
-
-/// What to do about an error, where there is room for one advice.
+/// What to do about an error: the advice of its context, or else of its cause.
 pub fn advice_of(error: &anyhow::Error) -> Option<&str> {
-    all_advice_of(error).last()
+    let (context, cause) = (error.downcast_ref::<Fault>(), error.root_cause().downcast_ref::<Fault>());
+    [context, cause].into_iter().flatten().find_map(|fault| fault.advice.as_deref())
 }

@@ -170,7 +170,7 @@ impl Prepared<'_> {
     /// The files whose text the shown plan changes, or would if a flag allowed it.
     ///
     /// # Errors
-    /// What keeps a file from being read.
+    /// When a file cannot be read.
     pub fn changed_texts(&self) -> Result<Vec<ChangedText<'_>>> {
         let Some(root) = &self.root else { return Ok(Vec::new()) };
         let mut changed = Vec::new();
@@ -308,7 +308,7 @@ pub fn emptied(spec: &Spec, root: Utf8PathBuf) -> Pool {
 /// Whether a root has a registry.
 ///
 /// # Errors
-/// What keeps it from being looked at.
+/// When it cannot be examined.
 pub fn exists(root: &Utf8Path) -> Result<bool> {
     Ok(Root::open(root)?.map_or(Ok(None), |root| root.registry())?.is_some())
 }

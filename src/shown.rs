@@ -1,4 +1,4 @@
-//! How paths and foreign text are shown: nothing in them may steer a terminal.
+//! Shows paths and foreign text so that no character in them can steer a terminal.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -10,7 +10,7 @@ pub struct Paths<'a> {
 }
 
 impl Paths<'_> {
-    /// A path as people write it, with nothing in it that could steer a terminal.
+    /// A path as people write it, with control characters escaped.
     pub fn show(&self, path: &Utf8Path) -> Utf8PathBuf {
         let below = self.home.and_then(|home| path.strip_prefix(home).ok());
         let path = below.map_or_else(|| path.to_owned(), |below| Utf8Path::new("~").join(below));
@@ -18,9 +18,10 @@ impl Paths<'_> {
     }
 }
 
-/// Text from outside, with every character that could steer a terminal written out.
+/// Foreign text, with every character that could steer a terminal escaped.
 pub fn printable(text: &str) -> String {
-    // Among them what changes the direction of all that follows (Unicode's bidirectional algorithm, UAX #9).
+    // Also the characters that change the direction of the following text (Unicode's bidirectional algorithm,
+    // UAX #9).
     let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let write = |c: char| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() };
     text.chars().map(write).collect()

@@ -1,4 +1,4 @@
-//! The pages that people read: their links lead somewhere, and what they show is what kinfra does.
+//! Checks the docs: their links lead somewhere, and kinfra does what they show.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -111,7 +111,7 @@ fn the_verb_table_is_that_of_the_help() {
     let help = Machine::new().kinfra("--help").exits(0).stdout;
     let (_, commands) = help.split_once("Commands:\n").expect("a list");
     let lines = commands.lines().take_while(|line| !line.is_empty());
-    // A verb stands two spaces in, what is said of it further.
+    // A verb is indented by two spaces, its description further.
     let verbs = lines.filter_map(|line| line.strip_prefix("  ")?.split_once("  "));
     let verbs: BTreeSet<&str> =
         verbs.map(|(verb, _)| verb).filter(|verb| !matches!(*verb, "" | "help")).collect();
@@ -238,7 +238,8 @@ fn steps(transcript: &str) -> Vec<(&str, &str)> {
     steps.map(|step| step.split_once('\n').unwrap_or((step, ""))).collect()
 }
 
-/// A run of ports of four digits on which nothing listens. They are looked for by knocking, which disturbs nothing.
+/// Consecutive ports of four digits on which nothing listens. Finds them by connecting, which disturbs
+/// nothing.
 fn free_ports(among: Range<u16>, count: u16) -> u16 {
     let is_free = |port: &u16| {
         TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_err()
@@ -254,7 +255,7 @@ fn with_ports(text: &str, bases: [(u16, u16); 2]) -> String {
     numbers.fold(text.to_owned(), |text, (shown, port)| text.replace(&shown.to_string(), &port.to_string()))
 }
 
-/// A text in which every point in time reads the same.
+/// The text with every point in time made equal.
 fn without_times(text: &str) -> String {
     let mut parts: Vec<String> = text.split(" UTC").map(str::to_owned).collect();
     let last = parts.len() - 1;
@@ -284,7 +285,7 @@ impl Walk {
         walk
     }
 
-    /// What a script prints that starts in the repository, to stdout and stderr alike.
+    /// What a script in the repository prints to stdout and stderr.
     fn bash(&self, script: &str) -> String {
         let bin = Path::new(env!("CARGO_BIN_EXE_kinfra")).parent().expect("a directory");
         let real = std::env::var("PATH").unwrap_or_default();
@@ -298,7 +299,7 @@ impl Walk {
         Run::of(&mut bash).exits(0).stdout
     }
 
-    /// Runs what a transcript shows, as it stands there, and compares what each command prints.
+    /// Runs the commands of a transcript, and compares what each prints.
     fn take(&self, transcript: &str) {
         self.take_after("", transcript);
     }
@@ -330,7 +331,7 @@ fn the_readme_s_walk_prints_what_it_shows() {
     let transcripts = blocks(&readme, "console");
     let (overview, walk) = transcripts.split_first().expect("a transcript");
     let machine = Walk::new(&readme);
-    // One shell takes the whole walk: each part goes on where the one before it ended.
+    // One shell runs the whole walk: each part continues where the one before it ended.
     let walk: String = walk.concat();
     for verb in ["init", "apply", "claim", "exec", "release"] {
         assert!(walk.contains(&format!("$ kinfra {verb}")), "no {verb} in {walk}");

@@ -1,4 +1,5 @@
-//! The tests of the whole program, by folder: [`verbs`], [`promises`], [`formats`], and what users run ([`acceptance`]).
+//! The tests of the whole program, by folder: [`verbs`], [`promises`], [`formats`], and what users run
+//! ([`acceptance`]).
 //!
 //! They are one crate, so that they link once and share [`support`] and [`rig`].
 #![expect(

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Showing mistakes takes far longer than finding them: of so many texts, those of one are shown.
+/// Showing mistakes takes far longer than finding them, so only one text in this many shows its mistakes.
 const SHOWN: u64 = 32;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

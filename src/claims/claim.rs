@@ -1,6 +1,6 @@
-//! Claiming a slot. What can be looked at or rendered before the lock is; under it, the request is decided on
-//! what the registry says then. A decision for a slot that was not prepared changes nothing: it is prepared,
-//! and decided again.
+//! Claiming a slot. Files are examined and rendered before the lock. Under the lock, the request is decided
+//! with the registry of that moment. If the request gets a slot that was not prepared, nothing is changed:
+//! that slot is prepared, and the request is decided again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use super::pick::{Denied, Grant};
 use super::refusal::{self, Scene};
 use super::standing::standing;
 use super::whereabouts::{Following, Moves, noted_path, whereabouts};
+use crate::fault::{Fault, exit_of};
 use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::host::queue::{self, Ticket};
@@ -33,9 +34,9 @@ pub struct Claimed {
     pub entry: Entry,
     /// The free slots that were passed over, and why.
     pub passed_over: BTreeMap<SlotId, Unfit>,
-    /// Where the copies are of what stood in the place of the claim's files.
+    /// The copies of files that were in the place of the claim's files.
     pub backups: Vec<Utf8PathBuf>,
-    /// Files of the claim that stay because they were changed: they may not match the slot.
+    /// Files of the claim that stay because they were changed. They may not match the slot.
     pub left: Vec<Utf8PathBuf>,
     /// Why git will show the worktree's env file, if it will.
     pub shown_by_git: Option<Error>,
@@ -46,15 +47,16 @@ pub struct Claimed {
 pub struct Refusal {
     /// The error that says so.
     pub error: Error,
-    /// Whether that may change when a slot is released.
+    /// Whether a release may change that.
     pub may_pass: bool,
 }
 
 /// A place in the queue, and how long its waiter still waits.
 pub struct Turn<'a> {
-    /// The ticket. The first refusal that may pass gives one, before another request can be decided.
+    /// The ticket. The first refusal that a release may change gives one, before another request can be
+    /// decided.
     pub ticket: &'a mut Option<Ticket>,
-    /// How long the waiter still waits.
+    /// The rest of its timeout.
     pub left: Duration,
     /// What ends the wait early.
     pub interrupt: &'a Interrupt,
@@ -68,7 +70,7 @@ struct Preparation {
     ready: Option<Ready>,
 }
 
-/// What a decision under the lock came to.
+/// The result of a decision under the lock.
 enum Decision {
     Claimed(Box<Claimed>),
     /// The slot that the request gets is not the prepared one, or not as it was looked at.
@@ -85,11 +87,11 @@ struct Denial {
 }
 
 impl Claimant<'_> {
-    /// Asks for a slot. `seen` is the pool as it was looked at; `turn` is the request's place in the queue,
-    /// if it waits.
+    /// Asks for a slot. `seen` is the registry as it was read before. `turn` is the request's place in the
+    /// queue, if it waits.
     ///
     /// # Errors
-    /// What keeps the request from being decided.
+    /// When the request cannot be decided.
     pub fn ask(&self, seen: Snapshot, mut turn: Option<Turn<'_>>) -> Result<Result<Claimed, Refusal>> {
         let policy = match &turn {
             None => self.policy,
@@ -124,7 +126,7 @@ impl Claimant<'_> {
         }
     }
 
-    /// Prepares the slot that the request would get; `None` where it would get none.
+    /// Prepares the slot that the request would get; `None` if it would get none.
     fn make_ready(
         &self,
         seen: &Snapshot,
@@ -144,7 +146,7 @@ impl Claimant<'_> {
         Ok(None)
     }
 
-    /// Decides the request on what the registry says now.
+    /// Decides the request with the present registry.
     fn decide(
         &self,
         transaction: &mut Transaction,
@@ -225,8 +227,10 @@ impl Claimant<'_> {
         transaction.save()?;
         let left = Site { root: transaction.locked(), slot, holder: &ready.holder }
             .write(&files, &ready.texts)
-            .with_context(|| {
-                format!("slot {slot} is claimed, but not all of its files are written: run again")
+            .map_err(|error| {
+                let what = format!("slot {slot} is claimed, but not all of its files are written");
+                let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
+                error.context(fault.advise("run again"))
             })?;
         let mut entry = transaction.registry.slots.get(&slot).cloned().context("the slot vanished")?;
         // The root may have moved since the entry was written.
@@ -235,12 +239,12 @@ impl Claimant<'_> {
         Ok(Claimed { grant, entry, passed_over, backups, left, shown_by_git: None })
     }
 
-    /// The refusal in words. Other holders' directories are looked at here, after the lock.
+    /// The refusal in words. Examines other holders' directories, after the lock.
     fn refuse(&self, denial: &Denial, seen: &Snapshot, looked: &Looked) -> Refusal {
         let Denial { denied, registry, next } = denial;
         let now = host::clock::now();
         let mut registry = registry.clone();
-        Moves::find(&registry, Following::Everyone).note_in(&mut registry);
+        Moves::find(&registry, Following::EveryHolder).note_in(&mut registry);
         let look = |slot| {
             let entry = registry.slots.get(&slot)?;
             let afresh = || unfit(&seen.root, slot, entry, &self.claim_files()).ok().flatten();
@@ -252,7 +256,7 @@ impl Claimant<'_> {
     }
 }
 
-/// Whether a refusal may change when a slot is released.
+/// Whether a release may change a refusal.
 fn may_pass(denied: &Denied) -> bool {
     matches!(denied, Denied::Full | Denied::Queued | Denied::Taken(_))
 }

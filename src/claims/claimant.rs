@@ -1,5 +1,5 @@
-//! A worktree that asks for a slot, and what it makes ready before the lock: a look at the slot that it would
-//! get, and the files that come with it.
+//! A worktree that asks for a slot. Before the lock it examines the slot that it would get, and renders the
+//! files of the claim.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub struct ClaimRequest {
     pub worktree: Utf8PathBuf,
     /// Which slots satisfy it.
     pub wanted: Wanted,
-    /// The lease of the claim; without one it holds until it is released.
+    /// The lease of the claim. Without one, the claim holds until it is released.
     pub lease: Option<Span>,
     /// A note for others.
     pub note: Option<String>,
@@ -127,7 +127,7 @@ impl<'a> Claimant<'a> {
     /// How the pool looks to the holder of a ticket. Takes no lock.
     ///
     /// # Errors
-    /// What keeps the pool from being looked at.
+    /// When the pool cannot be read.
     pub fn outlook(&self, ticket: &Ticket, seen: &Snapshot) -> Result<Outlook> {
         let registry = &seen.registry;
         if held_by(registry, &noted_path(registry, &self.request.worktree)).is_some() {
@@ -205,7 +205,7 @@ impl<'a> Claimant<'a> {
         declared.flat_map(|declared| &declared.spec.claim).map(|file| file.path.get_ref()).collect()
     }
 
-    /// What the worktree gets with a slot.
+    /// The files that the worktree gets with a slot.
     pub(super) fn texts(&self, seen: &Snapshot, slot: SlotId, entry: &Entry) -> Result<Texts> {
         let Self { request, pool, invocation, .. } = self;
         let root = &seen.root;

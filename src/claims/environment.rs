@@ -1,7 +1,7 @@
 //! The variables of a slot, and how an environment changes when a program enters or leaves a slot.
 //!
-//! A shell or an agent goes from worktree to worktree. What was exported for one slot must not name its ports
-//! in the next. So what belongs to another slot is removed before this slot's variables are set.
+//! A shell or an agent moves from worktree to worktree. The variables of one slot must not name its ports in
+//! the next. So the variables of another slot are removed before this slot's are set.
 
 use std::collections::BTreeSet;
 
@@ -70,14 +70,14 @@ impl Change {
         Self { unset, set: variables }
     }
 
-    /// Leaves every slot: takes back what an earlier change set.
+    /// Leaves every slot: removes the variables that an earlier change set.
     pub fn to_none(caller: &Variables) -> Self {
         let list = caller.contains_key(KINFRA_ENV).then(|| KINFRA_ENV.to_owned());
         Self { unset: listed(caller).chain(list).collect(), set: Variables::new() }
     }
 }
 
-/// The variables that an earlier change set, and that are still there.
+/// The variables of the caller that an earlier change set.
 fn listed(caller: &Variables) -> impl Iterator<Item = String> {
     let list = caller.get(KINFRA_ENV).map(String::as_str).unwrap_or_default();
     list.split_whitespace().filter(|name| is_name(name) && caller.contains_key(*name)).map(str::to_owned)
@@ -114,7 +114,7 @@ mod tests {
             ("SHOP_WEB_PORT", "8002"),
         ];
         assert_eq!(change.set, variables(&set));
-        // A pool without a prefix does not own everything.
+        // An empty prefix would match every variable.
         assert!(!Change::to_slot(Variables::new(), "", &caller).unset.contains("HOME"));
 
         let change = Change::to_none(&caller);

@@ -1,10 +1,9 @@
-//! What a claim writes and release takes back: the slot's variables in the worktree, and the files of
-//! `[claim]` in the slot's directory.
+//! The files that a claim writes and a release removes: the slot's variables in the worktree, and the files
+//! of `[claim]` in the slot's directory.
 //!
-//! kinfra can tell both from what others wrote. The first line of the env file has the hash of the rest, and
-//! the registry lists the other files by their hashes before they are written. So each file is missing, or as
-//! it was written, or changed by hand: then it stays. A run that was cut short is completed by running the
-//! same verb again.
+//! kinfra recognises its own files. The first line of the env file has the hash of the rest, and the registry
+//! lists the hashes of the other files before they are written. So a file is missing, unchanged, or changed
+//! by hand. A changed file stays. Running the same verb again completes a run that was cut short.
 
 use std::collections::BTreeMap;
 
@@ -27,22 +26,22 @@ use crate::slot::SlotId;
 /// The most that a file of a claim may be in a slot's directory, in bytes.
 const LIMIT: u64 = 256 << 20;
 
-/// What follows the directory in the first line of a worktree's env file, before the hash.
+/// The text between the directory and the hash in the first line of a worktree's env file.
 const END: &str = ": by `kinfra claim`, until `kinfra release`. To change it, change slots.toml.";
 
 /// The files of `[claim]`, by the hash of each.
 pub type ByDigest = BTreeMap<RelPath, Digest>;
 
-/// What a claim is to write.
+/// The texts that a claim writes.
 #[derive(Debug)]
 pub struct Texts {
     /// The worktree's env file.
     pub env: String,
-    /// The files in the slot's directory; `None` where the spec is not known, and they stay as they are.
+    /// The files in the slot's directory. `None` if the spec is unknown; then they stay as they are.
     pub slot: Option<BTreeMap<RelPath, File>>,
 }
 
-/// What stands at the place of a file.
+/// What is at the path of a file.
 enum InPlace {
     Nothing,
     /// The file that is listed.
@@ -51,8 +50,8 @@ enum InPlace {
     Foreign,
 }
 
-/// A worktree's directory, opened before the lock is taken: a disk that hangs must not hang every other
-/// holder too.
+/// A worktree's directory, opened before the lock is taken. Otherwise a hanging disk would block every other
+/// holder.
 #[derive(Debug)]
 pub struct HolderDir {
     path: Utf8PathBuf,
@@ -89,10 +88,10 @@ impl HolderDir {
         self.dir()?.map_or(Ok(()), |dir| dir.exclude_from_git(ENV_FILE))
     }
 
-    /// Checks that a new claim can write its file here. `root` is the pool's.
+    /// Checks that a new claim can write its env file here. `root` is the pool's root.
     ///
     /// # Errors
-    /// [`Fault`] when something is in its place, or nothing can be written there.
+    /// [`Fault`] when something else has its place, or the directory is not writable.
     pub fn check(&self, root: &Utf8Path) -> Result<()> {
         let shown = |path: &Utf8Path| path.as_str().escape_debug().to_string();
         let (dir, path) = (shown(&self.path), shown(&self.path.join(ENV_FILE)));
@@ -104,7 +103,7 @@ impl HolderDir {
                 Found::This(content) if is_env_file(root, &content) => return Ok(()),
                 Found::Nothing => refused(format!("`{dir}` may not be written to")),
                 Found::This(_) => {
-                    let why = "is where the slot's variables go, and is not as this pool wrote it";
+                    let why = "is not as this pool wrote it, and the slot's variables belong there";
                     refused(format!("`{path}` {why}")).advise("move it away and claim again")
                 }
                 Found::Other(obstacle) => {
@@ -115,10 +114,10 @@ impl HolderDir {
         Err(fault.into())
     }
 
-    /// Takes back the env file of a worktree that holds no slot, if it is as this pool wrote it.
+    /// Removes the env file of a worktree that holds no slot, if this pool wrote it and it is unchanged.
     ///
     /// # Errors
-    /// What keeps it from being removed.
+    /// When it cannot be removed.
     pub fn tidy(&self, root: &Utf8Path) -> Result<()> {
         self.dir()?.map_or(Ok(()), |dir| dir.remove(ENV_FILE, |content| is_env_file(root, content)).map(drop))
     }
@@ -135,9 +134,9 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// Takes back what an earlier run of the claim wrote and this one would write otherwise. Gives what the
-    /// registry is to list before [`Site::write`], and where the copies are of files that an earlier claim
-    /// left in the slot.
+    /// Removes the files of an earlier run of the claim that this run writes with other content. Returns the
+    /// files that the registry must list before [`Site::write`], and the copies of files that an earlier
+    /// claim left in the slot.
     ///
     /// # Errors
     /// What keeps it from being looked at or removed.
@@ -150,7 +149,7 @@ impl Site<'_> {
         for (path, digest) in before.iter().filter(|(path, digest)| listed.get(*path) != Some(*digest)) {
             self.remove_from_slot(path, *digest)?;
         }
-        // What a power cut leaves of a file.
+        // An empty file is what a power cut leaves.
         let empty = Digest::of(b"");
         for path in files.iter().filter(|(_, file)| file.digest != empty).map(|(path, _)| path) {
             if matches!(self.in_slot(path, empty)?, InPlace::Ours) {
@@ -161,7 +160,7 @@ impl Site<'_> {
         for (path, digest) in listed.clone() {
             if matches!(self.in_slot(&path, digest)?, InPlace::Foreign) {
                 match before.get(&path) {
-                    // It was listed and stays listed, so that release names it.
+                    // It was listed and stays listed, so the release names it.
                     Some(before) => drop(listed.insert(path, *before)),
                     None => match self.set_aside(&path)? {
                         Some(backup) => backups.push(backup),
@@ -173,8 +172,8 @@ impl Site<'_> {
         Ok((listed, backups))
     }
 
-    /// Writes what is listed and missing. Gives the files that stay because they were changed. The claim is
-    /// durable by then: a file that a power cut takes comes back when the slot is claimed again.
+    /// Writes the listed files that are missing. Returns the files that stay because they were changed. The
+    /// claim is already durable: claiming again restores a file that a power cut destroys.
     ///
     /// # Errors
     /// What keeps it from being written; the claim stands, and claiming again completes it.
@@ -203,11 +202,11 @@ impl Site<'_> {
         Ok(left)
     }
 
-    /// Takes back what the claim wrote, before the registry forgets it. Gives the files that stay because
-    /// they were changed.
+    /// Removes the files of the claim, before the registry drops the claim. Returns the files that stay
+    /// because they were changed.
     ///
     /// # Errors
-    /// What keeps it from being removed; the claim stands, and releasing again completes it.
+    /// When a file cannot be removed. The claim stands, and releasing again completes the release.
     pub fn take_back(&self, claim: &Claim) -> Result<Vec<Utf8PathBuf>> {
         let mut left = Vec::new();
         if let Some(worktree) = self.holder.dir()? {
@@ -222,8 +221,8 @@ impl Site<'_> {
         Ok(left)
     }
 
-    /// Moves a file that no claim lists to the backups: the registry forgot its claim, or it was changed.
-    /// Gives its new path; `None` if it is no file.
+    /// Moves a file to the backups that no claim lists, or that was changed. Returns its new path; `None` if
+    /// it is no file.
     fn set_aside(&self, path: &RelPath) -> Result<Option<Utf8PathBuf>> {
         let Found::This(digest) = in_slot(self.root.root(), self.slot, path)? else { return Ok(None) };
         let Some(dir) = SlotFiles::open(self.root, self.slot)? else { return Ok(None) };
@@ -236,7 +235,7 @@ impl Site<'_> {
         self.root.root().path().join(self.slot.directory()).join(path.as_path())
     }
 
-    /// Removes a file if it is as expected. Says whether it is gone.
+    /// Removes a file if it is unchanged. Returns whether it is gone.
     fn remove_from_slot(&self, path: &RelPath, expected: Digest) -> Result<bool> {
         let there = match self.in_slot(path, expected)? {
             InPlace::Foreign => return Ok(false),
@@ -257,15 +256,14 @@ impl Site<'_> {
         })
     }
 
-    /// Whether an env file is as this pool wrote it, be it for another slot. An empty one is what a power cut
-    /// leaves.
+    /// Whether this pool wrote an env file, for any slot, and it is unchanged. An empty file counts, because
+    /// a power cut leaves one.
     fn wrote(&self, content: &[u8]) -> bool {
         content.is_empty() || is_env_file(self.root.root().path(), content)
     }
 }
 
-/// The env file in a worktree: the variables of a slot, after a line that says where they are from and tells
-/// whether the rest is as it was written.
+/// The env file in a worktree: the variables of a slot, after a line with their origin and their hash.
 pub fn env_file(slot: SlotId, root: &Utf8Path, variables: &str) -> String {
     let dir = root.join(slot.directory());
     env_file_from(slot, &dir.as_str().escape_debug().to_string(), variables)
@@ -276,8 +274,8 @@ fn env_file_from(slot: SlotId, dir: &str, variables: &str) -> String {
     format!("# Slot {slot}, from {dir}{END} {sha256}\n{variables}")
 }
 
-/// Whether a text is an unchanged env file of a slot in a root. One of a root that is gone counts too: that
-/// root was moved here, or its pool was destroyed.
+/// Whether a text is an unchanged env file of a slot in a root. A root that is gone counts, too: it was moved
+/// here, or its pool was destroyed.
 fn is_env_file(root: &Utf8Path, content: &[u8]) -> bool {
     let parse = || {
         let (first, variables) = std::str::from_utf8(content).ok()?.split_once('\n')?;
@@ -297,7 +295,7 @@ fn is_env_file(root: &Utf8Path, content: &[u8]) -> bool {
     })
 }
 
-/// The first of a claim's files that something else than a file stands in the way of.
+/// The first of a claim's files whose place is taken by something that is no file.
 ///
 /// # Errors
 /// When the slot's directory cannot be looked at.
@@ -310,6 +308,11 @@ pub fn obstructed(root: &Root, slot: SlotId, paths: &[&RelPath]) -> Result<Optio
     Ok(None)
 }
 
+/// The error for a slot whose files the system does not let kinfra read.
+pub(super) fn forbidden(slot: SlotId) -> Fault {
+    Fault::failed(format!("the files of slot {slot} may not be read")).advise("`kinfra doctor` says more")
+}
+
 /// The hash of a file in a slot's directory, or what stands in its place.
 fn in_slot(root: &Root, slot: SlotId, path: &RelPath) -> Result<Found<Digest>> {
     let content = match root.slot(slot)? {
@@ -320,9 +323,7 @@ fn in_slot(root: &Root, slot: SlotId, path: &RelPath) -> Result<Found<Digest>> {
     Ok(match content {
         Found::This(content) => Found::This(Digest::of(&content.bytes)),
         Found::Nothing => Found::Nothing,
-        Found::Other(Obstacle::Forbidden) => {
-            bail!("the files of slot {slot} may not be read: `kinfra doctor` says more")
-        }
+        Found::Other(Obstacle::Forbidden) => return Err(forbidden(slot).into()),
         Found::Other(obstacle) => Found::Other(obstacle),
     })
 }

@@ -1,7 +1,7 @@
-//! Whether a free slot is fit for use: its files are as last written, its ports are free, nothing is in the
-//! way of a claim.
+//! Whether a free slot is fit for use: its files are as last written, its ports are free, and no obstacle is
+//! in the place of a file that a claim writes.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use super::files;
 use super::pick::Wanted;
@@ -23,9 +23,9 @@ const LIMIT: u64 = 256 << 20;
 pub enum Unfit {
     /// An apply was cut short in it.
     Unfinished,
-    /// Its files are not kinfra's: the entry is an old tool's.
+    /// The entry is an old tool's, so its files are not kinfra's.
     Foreign,
-    /// This file is not there, or something else is in its place.
+    /// This file is missing, or something else has its place.
     Lacks(RelPath),
     /// Another program listens on one of its ports.
     Busy {
@@ -33,17 +33,17 @@ pub enum Unfit {
         name: PortName,
         /// The port.
         port: Port,
-        /// The id and the name of the process, where the system tells.
+        /// The id and the name of the process, if the system tells.
         by: Option<(u32, String)>,
     },
-    /// Something else is in the place of this file, which a claim would write.
+    /// Something else has the place of this file, which a claim would write.
     Obstructed(RelPath),
     /// This file was edited by hand.
     Edited(RelPath),
 }
 
 impl Unfit {
-    /// Whether a request takes the slot all the same: one that names the slot may have edited it.
+    /// Whether a request takes the slot in spite of this. A request that names a slot accepts edited files.
     pub fn is_accepted_by(&self, slot: SlotId, wanted: &Wanted) -> bool {
         match self {
             Self::Edited(_) => *wanted == Wanted::Slot(slot),
@@ -54,11 +54,11 @@ impl Unfit {
     }
 }
 
-/// What keeps a free slot from being used, if anything does. Only files that are as last written are known to
-/// carry the ports of the slot's entry. `claim_files` are those that a claim would write.
+/// Why a free slot cannot be used; `None` if it can. Only unchanged files are known to have the ports of the
+/// slot's entry. `claim_files` are the files that a claim would write.
 ///
 /// # Errors
-/// What keeps its files from being looked at: that says nothing about the slot.
+/// When its files cannot be read. That says nothing about the slot.
 pub fn unfit(root: &Root, slot: SlotId, entry: &Entry, claim_files: &[&RelPath]) -> Result<Option<Unfit>> {
     let written = &entry.provisioned.files;
     if entry.pending.is_some() {
@@ -67,10 +67,9 @@ pub fn unfit(root: &Root, slot: SlotId, entry: &Entry, claim_files: &[&RelPath])
     if written.is_empty() {
         return Ok(Some(Unfit::Foreign));
     }
-    let forbidden = || anyhow!("the files of slot {slot} may not be read: `kinfra doctor` says more");
     let dir = match root.slot(slot)? {
         Found::This(dir) => Some(dir),
-        Found::Other(Obstacle::Forbidden) => return Err(forbidden()),
+        Found::Other(Obstacle::Forbidden) => return Err(files::forbidden(slot).into()),
         Found::Nothing | Found::Other(_) => None,
     };
     let mut worst = None;
@@ -79,7 +78,7 @@ pub fn unfit(root: &Root, slot: SlotId, entry: &Entry, claim_files: &[&RelPath])
         let found = match content {
             Found::This(content) if Digest::of(&content.bytes) == *digest => continue,
             Found::This(_) => Unfit::Edited(path.clone()),
-            Found::Other(Obstacle::Forbidden) => return Err(forbidden()),
+            Found::Other(Obstacle::Forbidden) => return Err(files::forbidden(slot).into()),
             Found::Nothing | Found::Other(_) => Unfit::Lacks(path.clone()),
         };
         worst = worst.into_iter().chain([found]).min();

@@ -43,7 +43,7 @@ pub struct Held {
 /// Finds the slot that a worktree holds. `None` when it holds none.
 ///
 /// # Errors
-/// What keeps the pool from being found or read.
+/// When the pool cannot be found or read.
 pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<Option<Held>> {
     let mut pool = search.of(worktree)?;
     let Some(snapshot) = pool.look(Following::Of(worktree))? else { return Ok(None) };
@@ -55,11 +55,10 @@ pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<Option<Held>> {
 }
 
 impl Held {
-    /// Starts the lease again. A claim without a lease is left alone. `None` when the slot was taken away
-    /// meanwhile.
+    /// Renews the lease. Leaves a claim without a lease alone. `None` if the claim ended meanwhile.
     ///
     /// # Errors
-    /// What keeps the registry from being saved.
+    /// When the registry cannot be saved.
     pub fn renew(self, policy: &LockPolicy<'_>) -> Result<Option<Self>> {
         if self.entry.claim.as_ref().is_none_or(|claim| claim.lease.is_none()) {
             return Ok(Some(self));
@@ -80,7 +79,7 @@ impl Held {
         self.pool.root.join(self.slot.directory())
     }
 
-    /// The slot with what is seen of its holder.
+    /// The slot with the state of its holder.
     pub fn listed(self, now: Time) -> Listed {
         Listed::of(self.slot, self.entry, &self.pool.root, now)
     }
@@ -88,7 +87,7 @@ impl Held {
     /// The variables of the slot.
     ///
     /// # Errors
-    /// [`Fault`] when its env file is not fit for use.
+    /// [`Fault`] when its env file cannot be used.
     pub fn variables(&self) -> Result<Variables> {
         let text = env_text(&self.snapshot.root, self.slot, &self.entry, &self.pool.name, &self.prefix)?;
         let path = self.dir().join(ENV_FILE);
@@ -104,7 +103,7 @@ impl Held {
 /// that the registry knows.
 ///
 /// # Errors
-/// [`Fault`] when the file is not fit for use.
+/// [`Fault`] when the file cannot be used.
 pub fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &str) -> Result<String> {
     let path = root.path().join(slot.directory()).join(ENV_FILE);
     if entry.pending.is_some() {

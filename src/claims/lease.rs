@@ -62,7 +62,7 @@ fn refresh(held: &mut Claim, again: Claim) {
         files: _,
     } = again;
     held.claim_id = held.claim_id.or(claim_id);
-    // Machines are renamed, and worktrees are made anew at the same path.
+    // The machine may have a new name, and the worktree may be a new one at the same path.
     held.claimed_host = claimed_host;
     held.claimed_user = claimed_user;
     held.claimed_gitdir = claimed_gitdir;
@@ -70,16 +70,16 @@ fn refresh(held: &mut Claim, again: Claim) {
     held.note = note.or_else(|| held.note.take());
 }
 
-/// Starts the lease of a claim again, with a new `length` if one is given. A claim without a lease stays
-/// without one.
+/// Renews the lease of a claim, with a new `length` if one is given. A claim without a lease stays without
+/// one.
 fn renew_lease(claim: &mut Claim, length: Option<Span>, now: Time) {
     let length = length.or(claim.lease.map(|lease| lease.length));
     claim.lease = length.map(|length| Lease::starting(now, length));
 }
 
-/// Renews the claim with this id, else the one of `directory`, by its lease's length or from now on by
-/// `length`. A claim that has run out is renewed too, as long as it was not reaped. `None` when there is
-/// nothing to renew.
+/// Renews the claim with this id, or without an id the claim of `directory`. The new lease has the length
+/// `length`, or the old length. An expired claim that was not reaped is renewed, too. `None` if there is no
+/// claim.
 ///
 /// # Errors
 /// [`NotYours`]; the registry is then unchanged.
@@ -101,12 +101,12 @@ pub fn renew(
     Ok(slot)
 }
 
-/// Takes back `slot`, or the one whose claim has this id, or the one that `directory` holds. `None` when
-/// there is nothing to take back.
+/// Releases `slot`, or the slot whose claim has this id, or the slot that `directory` holds. `None` if there
+/// is no claim.
 ///
 /// # Errors
-/// [`NotYours`] when another worktree holds it and `force` is not given, or when the id is an old one; the
-/// registry is then unchanged.
+/// [`NotYours`] when another worktree holds it and `force` is not given, or when the claim with the id is
+/// over. The registry is then unchanged.
 pub fn release(
     registry: &mut Registry,
     directory: &Utf8Path,

@@ -88,12 +88,12 @@ fn a_claim_stands_by_its_lease_and_its_directory_however_the_clock_jumps() {
         (&eight, 2 * YEARS + 8 * 3600, there, Standing::Expired),
         (&eight, 3 * YEARS, away, Standing::Expired),
         (&eight, 3 * YEARS, gone, Standing::Orphaned),
-        // The clock went back to before the claim was made.
+        // The clock was set back to before the claim.
         (&eight, 0, there, Standing::Held),
     ] {
         assert_eq!(standing(claim, at(now), worktree), expected, "{now} {worktree:?}");
     }
-    // A renewal counts from the clock of that moment, also back.
+    // A renewal counts from the present clock, even if that is earlier.
     let mut registry = pool("L");
     let slot = SlotId::new(1).unwrap();
     for (now, length, expected) in
@@ -123,7 +123,7 @@ fn reaping_ends_what_was_shown_and_is_still_as_it_was() {
     let shown = Reaping::of(&registry, now, worktree);
     assert_eq!(shown.ends.keys().map(|slot| slot.get()).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(shown.doubts.keys().map(|slot| slot.get()).collect::<Vec<_>>(), [4]);
-    // Renewed meanwhile; and one more has run out, which was not shown.
+    // One claim was renewed meanwhile, and another ran out that was not shown.
     lapse(&mut registry, 2, 200_000);
     lapse(&mut registry, 4, 5);
     let reaping = Reaping::of(&registry, now, worktree).within(&shown).still_in(&registry, now);

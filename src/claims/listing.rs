@@ -1,4 +1,4 @@
-//! The slots of a pool, each with what is seen of its holder. Starts no process.
+//! The slots of a pool, each with the state of its holder. Starts no process.
 
 use camino::Utf8Path;
 
@@ -10,12 +10,12 @@ use crate::registry::Entry;
 use crate::slot::SlotId;
 use crate::time::Time;
 
-/// A registered slot, and what is seen of its holder.
+/// A registered slot, and the state of its holder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed {
     /// The slot.
     pub slot: SlotId,
-    /// What the registry says of it, with its directory as it is now.
+    /// Its entry in the registry, with the present path of its directory.
     pub entry: Entry,
     /// How its claim stands, if it is claimed.
     pub standing: Option<Standing>,
@@ -24,7 +24,7 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Looks at the holder of a slot in a root. The root may have moved since the entry was written.
+    /// Examines the holder of a slot in a root. The root may have moved since the entry was written.
     pub fn of(slot: SlotId, mut entry: Entry, root: &Utf8Path, now: Time) -> Self {
         entry.provisioned.infrastructure_path = root.join(slot.directory()).into_string();
         let claim = entry.claim.as_ref();

@@ -1,17 +1,17 @@
-//! When a waiter looks at the pool, and when it asks for a slot. Pure: time is what the caller says has
+//! When a waiter looks at the pool, and when it asks for a slot. Pure: the caller says how much time has
 //! passed.
 
 use std::time::Duration;
 
-/// How often a waiter looks whose turn is near.
+/// The shortest interval between two looks while the turn is near.
 const SHORTEST: Duration = Duration::from_millis(3);
-/// How often such a waiter looks at least, however long it has waited.
+/// The longest interval between two looks while the turn is near, after a long wait.
 const LONGEST: Duration = Duration::from_millis(250);
-/// How often every waiter looks, however far back.
+/// The interval between two looks of a waiter far back in the queue.
 const FAR_BACK: Duration = Duration::from_millis(500);
-/// The longest backoff after a free slot turned out not to be fit for use.
+/// The longest backoff after a free slot turned out to be unfit for use.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
-/// How long the waiter whose turn it is has, before those behind it call it.
+/// How long the next waiter has before the waiters behind it call it.
 const UNCALLED: Duration = Duration::from_secs(2);
 
 /// How the pool looks to a waiter.
@@ -21,7 +21,7 @@ pub enum Outlook {
     Served,
     /// What is free is for the waiter with this ticket.
     Behind(u64),
-    /// No slot that satisfies it is free.
+    /// No slot that satisfies its request is free.
     Full,
 }
 
@@ -32,7 +32,7 @@ pub enum Step {
     Ask,
     /// Look at the pool, without the lock.
     Look,
-    /// Do nothing for so long.
+    /// Sleep for this long.
     Rest(Duration),
 }
 
@@ -42,18 +42,18 @@ pub struct Pace {
     timeout: Option<Duration>,
     /// When it last looked or asked.
     looked: Duration,
-    /// How long it rests between two looks while its turn is near.
+    /// The interval between two looks while its turn is near.
     rest: Duration,
-    /// How long it rests after the next refusal.
+    /// The backoff after the next refusal.
     backoff: Duration,
     was_near: bool,
-    /// Whose turn it is, and since when.
+    /// The ticket of the next waiter, and since when it is next.
     behind: Option<(u64, Duration)>,
     should_ask: bool,
 }
 
 impl Pace {
-    /// A waiter that has not asked yet. Without a `timeout` it waits for ever.
+    /// A waiter that has not asked yet. Without a `timeout` it waits forever.
     pub fn new(timeout: Option<Duration>) -> Self {
         Self {
             timeout,
@@ -66,7 +66,7 @@ impl Pace {
         }
     }
 
-    /// Whether the next step is to ask, wherever the waiter is in the queue.
+    /// Whether the next step is to ask, at any place in the queue.
     pub fn is_asking(&self) -> bool {
         self.should_ask
     }
@@ -81,7 +81,7 @@ impl Pace {
         self.timeout.map_or(Duration::MAX, |timeout| timeout.saturating_sub(waited))
     }
 
-    /// What to do, `waited` after the beginning. `is_near` says whether the turn is near.
+    /// The next step, `waited` after the start. `is_near` says whether the turn is near.
     pub fn step(&mut self, waited: Duration, is_near: bool) -> Step {
         let came_near = is_near && !self.was_near;
         self.was_near = is_near;
@@ -109,14 +109,14 @@ impl Pace {
         match (outlook, self.behind) {
             (Outlook::Served, _) => self.should_ask = true,
             (Outlook::Full, _) => self.behind = None,
-            // Asking calls the waiter whose turn it is.
+            // Asking calls the next waiter.
             (Outlook::Behind(next), Some((known, since))) if next == known => {
                 self.should_ask = waited.saturating_sub(since) >= UNCALLED;
             }
             (Outlook::Behind(next), _) => self.behind = Some((next, waited)),
         }
         if !self.should_ask {
-            // A waiter that has waited long is served a hundredth of that later at most.
+            // The interval adds at most a hundredth to the time waited.
             (self.rest, self.backoff) = ((waited / 100).clamp(SHORTEST, LONGEST), SHORTEST);
         }
     }
@@ -130,7 +130,7 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
-    /// A waiter that was refused at the beginning.
+    /// A waiter that was refused at the start.
     fn refused(timeout: Option<Duration>) -> Pace {
         let mut pace = Pace::new(timeout);
         assert_eq!(pace.step(ms(0), false), Step::Ask);
@@ -178,12 +178,12 @@ mod tests {
         pace.saw(ms(3000), Outlook::Behind(7));
         assert_eq!(pace.step(ms(3000), true), Step::Ask);
         pace.refused(ms(3000));
-        // Another waiter has its own time.
+        // Another next waiter gets its own time.
         pace.saw(ms(4000), Outlook::Behind(7));
         pace.saw(ms(5999), Outlook::Behind(8));
         pace.saw(ms(6100), Outlook::Behind(8));
         assert_ne!(pace.step(ms(6100), true), Step::Ask);
-        // A full pool starts the time again.
+        // A full pool restarts that time.
         pace.saw(ms(7000), Outlook::Full);
         pace.saw(ms(8100), Outlook::Behind(8));
         assert_ne!(pace.step(ms(8100), true), Step::Ask);

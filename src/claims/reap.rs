@@ -33,55 +33,55 @@ pub struct Reaped {
     pub reaping: Reaping,
     /// Files of the claims that stay, because they were changed.
     pub left: Vec<Utf8PathBuf>,
-    /// Slots that could not be released, and why. They keep no other.
+    /// Slots that could not be released, and why. The others are released all the same.
     pub kept: BTreeMap<SlotId, Error>,
 }
 
-/// Judges every claim by the time and by what became of its holder's directory.
+/// Judges every claim by the time and by the state of its holder's directory.
 ///
 /// # Errors
 /// [`Fault`] when there is no pool, or its registry cannot be read.
 pub fn look(pool: &mut FoundPool) -> Result<Proposal> {
-    let seen = pool.applied(Following::Everyone)?;
+    let seen = pool.applied(Following::EveryHolder)?;
     let reaping = Reaping::of(&seen.registry, host::clock::now(), whereabouts);
     Ok(Proposal { reaping, seen, ledger: pool.ledger() })
 }
 
 impl Proposal {
-    /// Whether an earlier run that was cut short left something to put in order.
+    /// Whether an earlier run was cut short and left something to clean up.
     ///
     /// # Errors
-    /// When the root cannot be looked at.
+    /// When the root cannot be read.
     pub fn is_untidy(&self) -> Result<bool> {
         self.seen.root.is_untidy()
     }
 
-    /// How a run ends that did all it could.
+    /// The error of a run that could not judge some claims.
     ///
     /// # Errors
-    /// When a directory could not be looked at.
+    /// When a directory could not be examined.
     pub fn end(&self) -> Result<()> {
         if self.reaping.has_unreadable() {
-            return Err(anyhow!("a directory cannot be looked at").context(
+            return Err(anyhow!("a directory cannot be examined").context(
                 Fault {
                     exit: crate::fault::Exit::Failed,
                     ..Fault::refused("not every claim could be judged")
                 }
-                .advise("mend that and run again, or release its slot by force"),
+                .advise("fix that and run again, or release its slot with --force"),
             ));
         }
         Ok(())
     }
 
-    /// Ends the claims that were shown. A claim that was renewed, made anew or released since is left alone,
-    /// and so is one whose worktree came back.
+    /// Ends the claims that were shown. Leaves a claim alone that was renewed, made again or released since,
+    /// or whose worktree came back.
     ///
     /// # Errors
     /// [`Fault`] when none of them is left, or the lock is not obtained.
     pub fn carry_out(&self, policy: &LockPolicy<'_>) -> Result<Reaped> {
         let shown = &self.reaping;
         // The question may have stood there for long.
-        let seen = self.ledger.read_since(&self.seen, Following::Everyone)?;
+        let seen = self.ledger.read_since(&self.seen, Following::EveryHolder)?;
         let seen = seen.ok_or_else(|| self.ledger.missing())?;
         let again = Reaping::of(&seen.registry, host::clock::now(), whereabouts).within(shown);
         let holders: BTreeMap<SlotId, HolderDir> =

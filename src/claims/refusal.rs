@@ -1,5 +1,8 @@
 //! Why a slot is not given, released or renewed, in words.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
 use camino::Utf8Path;
 
 use super::fitness::Unfit;
@@ -12,7 +15,7 @@ use crate::shown::printable;
 use crate::slot::SlotId;
 use crate::time::Time;
 
-/// What a refusal tells of the pool.
+/// The facts about the pool that a refusal shows.
 pub struct Scene<'a> {
     /// The worktree that asked.
     pub worktree: &'a Utf8Path,
@@ -31,12 +34,18 @@ pub fn denied(
 ) -> Fault {
     let Scene { worktree, registry, next } = scene;
     match denied {
-        Denied::Full => Fault::no_slot(format!("no slot is free{}", every_slot(registry, unfit, standing))),
+        Denied::Full => {
+            let (slots, advice) = every_slot(registry, unfit, standing);
+            let fault = Fault::no_slot(format!("no slot is free{slots}"));
+            if advice.is_empty() { fault } else { fault.advise(advice.join("; ")) }
+        }
         Denied::Queued => {
             let (count, next) = next.clone().unwrap_or_default();
-            let (next, slots) = (printable(&next), every_slot(registry, unfit, standing));
-            let what = format!("{count} waited before, and it is the turn of `{next}`{slots}");
-            Fault::no_slot(what).advise("`kinfra claim --wait` queues")
+            let (next, (slots, mut advice)) = (printable(&next), every_slot(registry, unfit, standing));
+            let what =
+                format!("the queue has {count} ahead of you, and the next free slot is for `{next}`{slots}");
+            advice.insert(0, "wait for a slot with `kinfra claim --wait`".to_owned());
+            Fault::no_slot(what).advise(advice.join("; "))
         }
         Denied::NoSuchSlot(slot) => no_such_slot(*slot),
         Denied::NoSuchProfile(profile) => {
@@ -56,31 +65,45 @@ pub fn denied(
     }
 }
 
-/// A line for each slot: who holds it since when, or why it cannot be claimed.
+/// A line for each slot: who holds it since when, or why it cannot be claimed. Then what to do about the
+/// slots: "slots 1-2: run `kinfra reap`".
 fn every_slot(
     registry: &Registry,
     unfit: impl Fn(SlotId) -> Option<Unfit>,
     standing: impl Fn(&Claim) -> Standing,
-) -> String {
-    let lines = registry.slots.iter().map(|(slot, entry)| match &entry.claim {
-        Some(claim) => {
-            let over = match standing(claim) {
-                Standing::Held => "",
-                Standing::Expired => ", and its lease has run out: `kinfra reap` releases it",
-                Standing::Orphaned => ", which is gone: `kinfra reap` releases it",
-            };
-            format!("\n  slot {slot} is {}{over}", held(claim))
-        }
-        None => match unfit(*slot) {
-            unfit @ Some(_) => {
-                let (why, advice) = why(*slot, unfit);
-                let advice = advice.map_or_else(String::new, |advice| format!(": {advice}"));
-                format!("\n  slot {slot} is free, but {why}{advice}")
+) -> (String, Vec<String>) {
+    let mut lines = String::new();
+    let mut advised: BTreeMap<String, BTreeSet<SlotId>> = BTreeMap::new();
+    for (slot, entry) in &registry.slots {
+        let (line, advice) = match &entry.claim {
+            Some(claim) => {
+                let (over, advice) = match standing(claim) {
+                    Standing::Held => ("", None),
+                    Standing::Expired => (", and its lease has run out", Some("run `kinfra reap`")),
+                    Standing::Orphaned => (", which is gone", Some("run `kinfra reap`")),
+                };
+                (format!("{}{over}", held(claim)), advice.map(str::to_owned))
             }
-            None => format!("\n  slot {slot} is free"),
-        },
+            None => match unfit(*slot) {
+                unfit @ Some(_) => {
+                    let (why, advice) = why(*slot, unfit);
+                    (format!("free, but {why}"), advice)
+                }
+                None => ("free".to_owned(), None),
+            },
+        };
+        let _ = write!(lines, "\n  slot {slot} is {line}");
+        if let Some(advice) = advice {
+            advised.entry(advice).or_default().insert(*slot);
+        }
+    }
+    let mut advised: Vec<_> = advised.into_iter().collect();
+    advised.sort_by_key(|(_, slots)| slots.first().copied());
+    let advised = advised.into_iter().map(|(advice, slots)| {
+        let noun = if slots.len() == 1 { "slot" } else { "slots" };
+        format!("{noun} {}: {advice}", SlotId::list(&slots))
     });
-    lines.collect()
+    (lines, advised.collect())
 }
 
 /// Why a free slot is not fit for use, and what to do about it.
@@ -101,7 +124,7 @@ pub fn why(slot: SlotId, unfit: Option<Unfit>) -> (String, Option<String>) {
             (format!("its {path} is not a file"), Some("move it away".to_owned()))
         }
         Some(Unfit::Edited(path)) => {
-            let advice = format!("`kinfra claim --slot {slot}` takes it as it is");
+            let advice = format!("take it as it is with `kinfra claim --slot {slot}`");
             (format!("its {path} was edited by hand"), Some(advice))
         }
         None => ("its files changed just now".to_owned(), Some("run again".to_owned())),
@@ -124,12 +147,12 @@ pub fn not_yours(why: &NotYours, registry: &Registry) -> Fault {
                 || "no slot is held under it".to_owned(),
                 |slot| format!("slot {slot} is {}", held_in(registry, slot)),
             );
-            Fault::refused(format!("the claim {id} is over, {now}: nothing was changed"))
+            Fault::refused(format!("the claim {id} is over, {now}")).unchanged()
         }
     }
 }
 
-/// That a worktree has no slot.
+/// The error for a worktree that holds no slot.
 pub fn holds_none(worktree: &Utf8Path) -> Fault {
     Fault::no_slot(format!("`{}` holds no slot", printable(worktree.as_str())))
         .advise("`kinfra claim` takes one")
@@ -139,13 +162,13 @@ fn no_such_slot(slot: SlotId) -> Fault {
     Fault::no_slot(format!("the pool has no slot {slot}")).advise("`kinfra slots` lists them")
 }
 
-/// Who holds a slot, as the registry has it.
+/// The holder of a slot in the registry, in words.
 fn held_in(registry: &Registry, slot: SlotId) -> String {
     let claim = registry.slots.get(&slot).and_then(|entry| entry.claim.as_ref());
     claim.map_or_else(|| "free".to_owned(), held)
 }
 
-/// Who holds a slot, since when: "held by /home/me/tree since 2026-03-01 17:22 UTC".
+/// The holder of a claim, and since when: "held by /home/me/tree since 2026-03-01 17:22 UTC".
 pub fn held(claim: &Claim) -> String {
     let since = claim.claimed_at.as_ref().map_or_else(String::new, |at| {
         format!(" since {}", Time::parse(at).map_or_else(|_| printable(at), Time::to_the_minute))

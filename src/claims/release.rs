@@ -1,4 +1,4 @@
-//! Releasing a slot: the claim ends, and what it wrote is taken back.
+//! Releasing a slot: the claim ends, and its files are removed.
 
 use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -7,7 +7,7 @@ use super::files::{HolderDir, Site};
 use super::lease;
 use super::refusal::not_yours;
 use super::whereabouts::{Following, noted_path};
-use crate::fault::{Fault, exit_of};
+use crate::fault::{Fault, advice_of, exit_of};
 use crate::host::lock::LockPolicy;
 use crate::host::root::LockedRoot;
 use crate::ledger::Snapshot;
@@ -18,26 +18,26 @@ use crate::which::by_worktree::FoundPool;
 /// What to release.
 #[derive(Debug)]
 pub struct ReleaseRequest {
-    /// The worktree that asks.
+    /// The worktree that releases.
     pub worktree: Utf8PathBuf,
     /// The slot, if one was named; else the one that the worktree holds.
     pub slot: Option<SlotId>,
     /// The id that the claim must have.
     pub claim_id: Option<ClaimId>,
-    /// Whether another's claim may be ended.
+    /// Whether the claim of another worktree may be ended.
     pub force: bool,
 }
 
-/// What became of a release.
+/// The result of a release.
 #[derive(Debug, Default)]
 pub struct Released {
-    /// The slot and the claim that ended; `None` where there was none.
+    /// The slot and the claim that ended; `None` if there was no claim.
     pub claim: Option<(SlotId, Claim)>,
     /// Files of the claim that stay, because they were changed.
     pub left: Vec<Utf8PathBuf>,
-    /// Why files of the claim stay that should have gone; only where the release was forced.
+    /// Why files of the claim could not be removed. Only a forced release goes on then.
     pub stuck: Option<Error>,
-    /// That there is no pool, where nothing was named: then there is nothing to give back.
+    /// The note that there is no pool. Without a named slot or id that is no error.
     pub no_pool: Option<Fault>,
 }
 
@@ -85,12 +85,12 @@ fn open_holder(seen: &Snapshot, request: &ReleaseRequest, path: &Utf8Path) -> Op
     released.ok().flatten().map(|(_, claim)| HolderDir::of(&claim))
 }
 
-/// Takes back what a claim wrote, before the registry says that the slot is free. Every claim that ends, by
-/// release or by reap, comes by here. `holder` is its directory, opened before. Gives the files that stay
-/// because they were changed.
+/// Removes the files of a claim, before the registry says that the slot is free. Every release and reap calls
+/// this. `holder` is the holder's directory, if it was opened before. Returns the files that stay because
+/// they were changed.
 ///
 /// # Errors
-/// What keeps the files from being taken back: the slot stays claimed.
+/// When a file cannot be removed. The slot stays claimed.
 pub fn give_back(
     locked: &LockedRoot,
     slot: SlotId,
@@ -104,7 +104,8 @@ pub fn give_back(
 }
 
 fn stays_claimed(error: Error, slot: SlotId) -> Error {
-    let advice = format!("mend this, or `kinfra release {slot} --force` leaves its files");
+    let fix = advice_of(&error).unwrap_or("fix this");
+    let advice = format!("{fix}, or leave the files there with `kinfra release {slot} --force`");
     let fault = Fault { exit: exit_of(&error), ..Fault::refused(format!("slot {slot} stays claimed")) };
     error.context(fault.advise(advice))
 }

@@ -13,12 +13,12 @@ use crate::slot::SlotId;
 use crate::time::Span;
 use crate::which::by_worktree::FoundPool;
 
-/// Renews the claim with this id, else the one that the worktree holds, and gives it as it is then. `length`
-/// is a new length for its lease. Nothing is written where nothing changes.
+/// Renews the claim with this id, or without an id the claim of the worktree. Returns the renewed claim.
+/// `length` is a new length for its lease. Writes nothing if nothing changes.
 ///
 /// # Errors
-/// [`Fault`](crate::fault::Fault) when there is no pool or no claim, the id is an old one, or the lock is not
-/// obtained.
+/// [`Fault`](crate::fault::Fault) when there is no pool or no claim, the claim with the id is over, or the
+/// lock is not obtained.
 pub fn renew(
     pool: &mut FoundPool,
     worktree: &Utf8Path,

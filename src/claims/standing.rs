@@ -1,5 +1,5 @@
-//! How a claim stands, and which claims a reap would end. Pure: the time and what became of directories are
-//! given.
+//! How a claim stands, and which claims a reap would end. Pure: the caller passes the time and the state of
+//! directories.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::time::Time;
 /// How a claim stands. A slot is held until it is released or reaped, whatever this says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// The holder's directory is there, or may be, and the lease has not run out.
+    /// The holder's directory exists, or may exist, and the lease has not run out.
     Held,
     /// The lease has run out.
     Expired,
@@ -20,35 +20,35 @@ pub enum Standing {
     Orphaned,
 }
 
-/// What became of the directory that holds a slot.
+/// The state of a holder's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Worktree {
     /// It is there.
     There,
     /// It is gone for good.
     Gone,
-    /// It is not there, and may come back.
+    /// It is missing, and may come back.
     Away(Doubt),
 }
 
-/// Why a directory that is not there may come back.
+/// Why a missing directory may come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
     /// It is on another machine.
     OtherHost,
-    /// It cannot be looked at.
+    /// It cannot be examined.
     Unreadable,
     /// The claim does not say which directory it is: a repair made it.
     Unknown,
     /// Its parent directory is missing too.
     ParentMissing,
-    /// Its disk is not mounted, as far as can be seen.
+    /// Its disk seems not to be mounted.
     Unmounted,
     /// The repository whose worktree it was is missing.
     RepoMissing,
     /// `git worktree lock` keeps it.
     Locked,
-    /// Git has a worktree of this name elsewhere: it was moved, or that is another one.
+    /// Git has a worktree of this name elsewhere: this one was moved, or it is another.
     Moved,
 }
 
@@ -56,18 +56,18 @@ impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OtherHost => "it was claimed on another machine",
-            Self::Unreadable => "its directory cannot be looked at",
+            Self::Unreadable => "its directory cannot be examined",
             Self::Unknown => "its directory is not known",
-            Self::ParentMissing => "the directory that its directory was in is missing too",
+            Self::ParentMissing => "its directory is missing, and so is the directory above it",
             Self::Unmounted => "the disk of its directory may not be mounted",
             Self::RepoMissing => "its directory is missing, and so is the repository it was a worktree of",
-            Self::Moved => "its directory is missing, and git has one of its name elsewhere",
+            Self::Moved => "its directory is missing, and git has a worktree of its name elsewhere",
             Self::Locked => "its directory is missing, but `git worktree lock` keeps it",
         })
     }
 }
 
-/// How a claim stands at a time, given what became of the holder's directory.
+/// How a claim stands at a time, given the state of the holder's directory.
 pub fn standing(claim: &Claim, now: Time, worktree: Worktree) -> Standing {
     match worktree {
         Worktree::Gone => Standing::Orphaned,
@@ -81,7 +81,7 @@ pub fn standing(claim: &Claim, now: Time, worktree: Worktree) -> Standing {
 pub struct Reaping {
     /// The claims that would end, and how each stands.
     pub ends: BTreeMap<SlotId, (Claim, Standing)>,
-    /// The claims whose directory is not there and may come back.
+    /// The claims whose directory is missing and may come back.
     pub doubts: BTreeMap<SlotId, (Claim, Doubt)>,
 }
 
@@ -105,20 +105,20 @@ impl Reaping {
         reaping
     }
 
-    /// Whether a directory cannot be looked at.
+    /// Whether a directory cannot be examined.
     pub fn has_unreadable(&self) -> bool {
         self.doubts.values().any(|(_, doubt)| *doubt == Doubt::Unreadable)
     }
 
-    /// What `shown` announced and this still finds: a claim that was renewed or made anew since is left
-    /// alone.
+    /// The claims that `shown` announced and that are still over. A claim that was renewed or made again
+    /// since is left alone.
     #[must_use]
     pub fn within(mut self, shown: &Self) -> Self {
         self.ends.retain(|slot, (claim, _)| shown.ends.get(slot).is_some_and(|(shown, _)| shown == claim));
         self
     }
 
-    /// What still holds in a registry that was read later, at a later time: a claim that changed is left
+    /// The claims that are still the same in a registry that was read later. A claim that changed is left
     /// alone.
     #[must_use]
     pub fn still_in(mut self, registry: &Registry, now: Time) -> Self {

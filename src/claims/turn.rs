@@ -1,19 +1,19 @@
-//! Whose turn it is: what the waiters ahead want, read only as far as it matters. Pure.
+//! Which waiter is next: reads the requests of the waiters ahead, only as far as they matter. Pure.
 
 use super::pick::Wanted;
 
 /// The waiters ahead of a request.
 #[derive(Debug)]
 pub struct Ahead<T> {
-    /// What they want, in their order.
+    /// Their requests, in order.
     pub wanted: Vec<Wanted>,
     /// The waiter whose turn it is.
     pub next: Option<T>,
 }
 
 impl<T> Ahead<T> {
-    /// Reads the queue until nothing is left for `wanted`. `is_free` says whether a slot is free for a
-    /// request after those given have chosen theirs.
+    /// Reads the queue until no slot is left for `wanted`. `is_free` says whether a slot is free for a
+    /// request after the given requests have got theirs.
     ///
     /// # Errors
     /// What keeps the queue from being read, or `is_free` from being answered.

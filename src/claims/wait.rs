@@ -1,4 +1,4 @@
-//! `kinfra claim --wait`: queueing for a slot. When to look and when to ask is decided in `pace`.
+//! `kinfra claim --wait`: queueing for a slot. [`super::pace`] decides when to look and when to ask.
 
 use std::time::Duration;
 
@@ -18,16 +18,16 @@ use crate::time::Span;
 /// How soon Ctrl-C is heard.
 const HEARD: Duration = Duration::from_millis(100);
 
-/// What a waiter tells while it waits.
+/// What a waiter reports while it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// It waits, behind so many others.
+    /// It waits behind this many others.
     Waiting(usize),
     /// The wait is over.
     Over,
 }
 
-/// Queues until there is a slot, or the timeout has passed. Nothing is locked meanwhile but the ticket.
+/// Queues until there is a slot, or until the timeout. Meanwhile only the ticket is locked.
 ///
 /// # Errors
 /// The last refusal; or that the wait was interrupted.
@@ -77,7 +77,7 @@ pub fn wait(
                 progress(Progress::Waiting(ticket.place()?))?;
             }
             Step::Rest(rest) if is_near => pause(rest.min(HEARD)),
-            // Sleeping until the turn is near was the rest.
+            // The sleep until the turn was near counts as the pause.
             Step::Rest(_) => {}
         }
     }

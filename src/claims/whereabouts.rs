@@ -1,7 +1,7 @@
-//! Where worktrees are: the one that a run is about, those that git has moved, and what became of a holder's
+//! Where worktrees are: the worktree of a run, the worktrees that git has moved, and the state of a holder's
 //! directory.
 //!
-//! No process is started: git's own files are read.
+//! Reads git's own files. Starts no process.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -18,8 +18,7 @@ use crate::registry::{Claim, ClaimId, Holder, Registry};
 use crate::slot::SlotId;
 use crate::time::Time;
 
-/// The directory that a run is about, by its canonical path: the worktree that `directory` is in, else
-/// `directory` itself.
+/// The canonical path of the worktree that `directory` is in, or of `directory` itself outside a worktree.
 ///
 /// # Errors
 /// When it cannot be resolved.
@@ -28,7 +27,7 @@ pub fn worktree_of(directory: &Utf8Path) -> Result<Utf8PathBuf> {
     host::fs::canonical(top).with_context(|| format!("`{top}` cannot be resolved"))
 }
 
-/// The worktree that `--for` names, be it by a directory in it; by its canonical path.
+/// The canonical path of the worktree that `--for` names, by its own path or by a directory in it.
 ///
 /// # Errors
 /// [`Fault`] when it is no directory.
@@ -48,8 +47,8 @@ pub fn worktree_named(named: &Utf8Path, here: &Utf8Path) -> Result<Utf8PathBuf> 
     }
 }
 
-/// The path under which a directory holds a slot: its own, or the one that an old tool noted, which may lead
-/// through links.
+/// The path under which a directory holds a slot: its own path, or a path with links that an old tool
+/// recorded.
 pub fn noted_path(registry: &Registry, directory: &Utf8Path) -> Utf8PathBuf {
     if registry.imported_from.is_none() {
         return directory.to_owned();
@@ -60,12 +59,12 @@ pub fn noted_path(registry: &Registry, directory: &Utf8Path) -> Utf8PathBuf {
     paths.find(is_it).unwrap_or(directory).to_owned()
 }
 
-/// Whose worktrees are followed to where git has moved them.
+/// The holders whose worktrees are followed to where git has moved them.
 #[derive(Debug, Clone, Copy)]
 pub enum Following<'a> {
-    /// Every holder's.
-    Everyone,
-    /// Only as far as it decides what this directory holds. Other holders' directories are not touched.
+    /// All holders.
+    EveryHolder,
+    /// Only the holder that could be this directory. No other holder's directory is touched.
     Of(&'a Utf8Path),
     /// As `Of`, and the holder of the claim that is named.
     Named {
@@ -77,16 +76,15 @@ pub enum Following<'a> {
         id: Option<ClaimId>,
     },
     /// None.
-    Nobody,
+    NoHolder,
 }
 
-/// Worktrees that git has moved: each slot with its claim as the registry has it, and the path that holds it
-/// now.
+/// Worktrees that git has moved: each slot with its recorded claim and the holder's present path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Moves(Vec<(SlotId, Claim, Utf8PathBuf)>);
 
 impl Moves {
-    /// Looks for them. What cannot be looked at counts as not moved.
+    /// Looks for them. A worktree that cannot be examined counts as not moved.
     pub fn find(registry: &Registry, following: Following<'_>) -> Self {
         let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((*slot, entry.claim.as_ref()?)));
         let claims: Vec<(SlotId, &Claim)> = claims.collect();
@@ -94,20 +92,20 @@ impl Moves {
             Following::Of(worktree) | Following::Named { worktree, .. } => {
                 git::linked_git_dir(worktree).ok().flatten()
             }
-            Following::Everyone | Following::Nobody => None,
+            Following::EveryHolder | Following::NoHolder => None,
         };
         let is_of = |directory: &Utf8Path, claim: &Claim| {
             let is_ours = |own: &Utf8PathBuf| claim.claimed_gitdir.as_deref() == Some(own.as_str());
             claim.claimed_by.is(directory) || own.as_ref().is_some_and(is_ours)
         };
         let concerns = |(at, claim): &(SlotId, &Claim)| match following {
-            Following::Everyone => true,
+            Following::EveryHolder => true,
             Following::Of(directory) => is_of(directory, claim),
             Following::Named { worktree, slot, id } => {
                 let is_named = slot == Some(*at) || (id.is_some() && claim.claim_id == id);
                 is_named || is_of(worktree, claim)
             }
-            Following::Nobody => false,
+            Following::NoHolder => false,
         };
         let mut taken: BTreeSet<&Holder> = claims.iter().map(|(_, claim)| &claim.claimed_by).collect();
         let mut moved: Vec<_> = claims
@@ -117,8 +115,7 @@ impl Moves {
                 Some((claim.claimed_at.clone(), *slot, *claim, Holder::Directory(moved(claim)?)))
             })
             .collect();
-        // Where two claims lead to one worktree, the later claim is the one of the worktree that is there
-        // now.
+        // If two claims lead to one worktree, the later claim belongs to the present worktree.
         moved.sort_by(|one, other| (&other.0, other.1).cmp(&(&one.0, one.1)));
         let mut moves = Vec::new();
         for (_, slot, claim, to) in &moved {
@@ -131,7 +128,7 @@ impl Moves {
         Self(moves)
     }
 
-    /// Notes the new paths in a registry, for each claim that is still as it was found.
+    /// Records the new paths in a registry, for each claim that is unchanged since.
     pub fn note_in(&self, registry: &mut Registry) {
         for (slot, found, to) in &self.0 {
             let claim = registry.slots.get_mut(slot).and_then(|entry| entry.claim.as_mut());
@@ -142,7 +139,7 @@ impl Moves {
     }
 }
 
-/// What became of the directory that holds a slot.
+/// The state of the directory that holds a slot.
 pub fn whereabouts(claim: &Claim) -> Worktree {
     look_for(claim).unwrap_or(Worktree::Away(Doubt::Unreadable))
 }
@@ -164,14 +161,15 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     }
     let is_mounted = match &claim.claimed_mount {
         Some(mount) => host::fs::is_mount(Utf8Path::new(mount))?,
-        // An old tool did not note it. An empty parent may be the place of a disk that is not mounted now.
+        // An old tool did not record the mount point. An empty parent may be that of a disk that is not
+        // mounted now.
         None => !Dir::open(parent)?.names()?.is_empty(),
     };
     if !is_mounted {
         return away(Doubt::Unmounted);
     }
     match git_knows(claim).transpose()? {
-        // A worktree that git lists and that is not there is one that `git worktree prune` would drop.
+        // `git worktree prune` would drop a worktree that git lists and that is missing.
         None | Some(git::LinkedWorktree::Removed | git::LinkedWorktree::Listed) => Ok(Worktree::Gone),
         Some(git::LinkedWorktree::Locked) => away(Doubt::Locked),
         Some(git::LinkedWorktree::Moved { .. }) => away(Doubt::Moved),
@@ -179,7 +177,7 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     }
 }
 
-/// What git knows of the worktree that holds a slot, if it is a linked one of this machine's.
+/// What git says of the worktree that holds a slot, if it is a linked one on this machine.
 fn git_knows(claim: &Claim) -> Option<Result<git::LinkedWorktree>> {
     let is_here = claim.claimed_host.as_ref().is_none_or(|host| *host == host::identity::host_name());
     let entry = claim.claimed_gitdir.as_ref().filter(|_| is_here)?;

@@ -21,7 +21,7 @@ pub(super) fn profiles() -> Result<Vec<CompletionCandidate>> {
 
 /// The slots of the pool, each with its profile and its holder.
 pub(super) fn slots() -> Result<Vec<CompletionCandidate>> {
-    let Some(snapshot) = this_pool()?.look(Following::Everyone)? else { return Ok(Vec::new()) };
+    let Some(snapshot) = this_pool()?.look(Following::EveryHolder)? else { return Ok(Vec::new()) };
     let slots = snapshot.registry.slots.into_iter();
     let candidates = slots.enumerate().map(|(place, (id, entry))| {
         let holder =
@@ -38,8 +38,7 @@ fn this_pool() -> Result<FoundPool> {
     Search { choice: &args.choice(), invocation: &invocation }.here()
 }
 
-/// The spec and the root that the environment names. Clap reads those variables, so a verb is parsed for
-/// them.
+/// The spec and the root that the environment names. Clap reads those variables, so this parses a verb.
 fn pool_args() -> Result<PoolArgs> {
     let Verb::Ports(args) = Cli::try_parse_from(["kinfra", "ports"])?.verb else {
         return Err(anyhow!("`ports` is another verb"));

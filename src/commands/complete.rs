@@ -1,4 +1,4 @@
-//! The answer to a shell that asks, at each press of Tab, what could come next.
+//! Answers a shell that asks for completions when the user presses Tab.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,13 +10,13 @@ use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate};
 use super::candidates::{profiles, slots};
 use crate::cli::Cli;
 
-/// The variable in which a shell that asks names itself.
+/// The variable in which the asking shell names itself.
 pub(super) const VARIABLE: &str = "KINFRA_COMPLETE";
 
-/// The command that a shell completes, and asks.
+/// The command that a shell completes, and runs for completions.
 pub(super) const NAME: &str = "kinfra";
 
-/// Answers a shell's question. `false` if this run is none; that costs a look at one variable.
+/// Answers a shell's question. Returns `false` if this run is none, which costs one look at a variable.
 ///
 /// # Errors
 /// What clap says of the question.
@@ -31,7 +31,7 @@ pub fn answer(arguments: impl IntoIterator<Item = OsString>) -> clap::error::Res
 /// The command line, with the candidates for its slots and profiles.
 fn command() -> Command {
     let with = |argument: &'static str, values: fn() -> Result<Vec<CompletionCandidate>>| {
-        // An error in the middle of a command line helps nobody: there are no candidates then.
+        // The user is in the middle of typing, so an error gives no candidates and no message.
         let values = move || values().unwrap_or_default();
         move |verb: Command| verb.mut_arg(argument, |arg| arg.add(ArgValueCandidates::new(values)))
     };

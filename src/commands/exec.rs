@@ -16,7 +16,7 @@ use crate::host::invocation::{self, Invocation};
 use crate::host::program::become_program;
 use crate::which::by_worktree::Search;
 
-/// Comes back only when the command could not be started.
+/// Returns only if the command could not be started.
 pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     let search = Search { choice: &args.pool.choice(), invocation };
     let worktree = worktree_of(&invocation.here)?;
@@ -34,7 +34,7 @@ pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Res
     let message = if is_there {
         format!("`{program}` cannot be executed: {error}")
     } else {
-        format!("`{program}` is not found: there is no such command, or what it needs to run is not there")
+        format!("`{program}` is not found: the command, or the interpreter that it needs, does not exist")
     };
     Err(Fault::command(is_there, message).into())
 }

@@ -16,7 +16,7 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let proposal = look(&mut search.here()?)?;
     let has_ends = !proposal.reaping.ends.is_empty();
     print(&report::reap::plan(&proposal.reaping))?;
-    // A run that takes the lock puts in order what one that was cut short left.
+    // A run that takes the lock cleans up after a run that was cut short.
     if args.dry_run || (!has_ends && !proposal.is_untidy()?) {
         return proposal.end().map(|()| Exit::Done);
     }

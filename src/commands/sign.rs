@@ -8,7 +8,7 @@ use super::output::say;
 use crate::claims::wait::Progress;
 use crate::report::claim::waiting;
 
-/// What is said of the place in the queue: redrawn on a terminal, said once elsewhere.
+/// Shows the place in the queue: redrawn on a terminal, printed once elsewhere.
 pub(super) struct Sign {
     shown: Option<usize>,
     is_redrawn: bool,

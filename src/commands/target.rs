@@ -20,7 +20,7 @@ pub(super) struct Target {
 
 impl Target {
     /// # Errors
-    /// What keeps the plan or the spec from being read, or a name that does not fit the plan.
+    /// When the plan or the spec cannot be read, or a name that does not fit the plan.
     pub(super) fn of(plan: Option<&Utf8Path>, choice: PoolChoice, invocation: &Invocation) -> Result<Self> {
         let Some(plan) = plan else {
             let declared = spec_file::declared(&choice, invocation)?;

@@ -27,7 +27,7 @@ const ANY_SLOT: &str = "slot-N";
 pub(super) fn check_compose_files(pool: &Pool, spec: &Spec, findings: &mut Findings) {
     let mut slots = one_of_each_kind(pool);
     if slots.is_empty() {
-        return findings.fine("compose", "no file of a slot is Compose's");
+        return findings.fine("compose", "no slot has a Compose file");
     }
     if let Err(why) = compose_version() {
         let advice = "install Docker Compose 2 or newer to have them checked";

@@ -26,7 +26,7 @@ pub(super) fn check_docker(findings: &mut Findings) {
         Answer::NoCommand | Answer::NoDaemon => {
             findings.warning("docker daemon", "none answers", "start Docker before you start a slot's stack");
         }
-        Answer::Failed(said) => findings.warning("docker daemon", said, "see whether Docker runs"),
+        Answer::Failed(said) => findings.warning("docker daemon", said, "check whether Docker runs"),
     }
 }
 

@@ -81,9 +81,9 @@ pub(crate) fn look(pool: &Pool, claim_files: &[&Utf8Path]) -> Result<RepairNeed>
     Ok(RepairNeed::Broken(Box::new(RepairProposal { why, repair, kept, suffix, root, used })))
 }
 
-/// A registry that may not be read may be whole.
+/// The error for a registry that kinfra has no permission to read: it may be intact.
 fn forbidden(broken: Error) -> Error {
-    let mut fault = Fault::refused("it may be whole, and is not replaced");
+    let mut fault = Fault::refused("the registry may be intact, so it is not replaced");
     fault.advice = advice_of(&broken).map(str::to_owned);
     broken.context(fault)
 }

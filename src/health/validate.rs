@@ -33,7 +33,7 @@ impl Validation {
 /// Reads the spec: what it declares, or why it cannot be used.
 ///
 /// # Errors
-/// What keeps it from being looked for.
+/// When it cannot be searched for.
 pub(crate) fn read(choice: &PoolChoice, invocation: &Invocation) -> Result<Result<Declared, Validation>> {
     match spec_file::read(choice, invocation) {
         Ok(read) => Ok(read.map_err(|mistakes| Validation { mistakes, findings: Vec::new() })),
@@ -49,7 +49,7 @@ pub(crate) fn read(choice: &PoolChoice, invocation: &Invocation) -> Result<Resul
 /// Checks everything that can be checked: mistakes in templates do not hide ports that collide.
 ///
 /// # Errors
-/// What keeps the root from being found.
+/// When the root cannot be found.
 pub(crate) fn examine(
     declared: &Declared,
     choice: &PoolChoice,
@@ -58,7 +58,7 @@ pub(crate) fn examine(
     let spec = &declared.spec;
     let (slots, ports) = (spec.slots.len(), spec.ports.len());
     let mut findings = Findings::default();
-    let found = format!("{slots} slot(s), {ports} port(s) each, none of them another's or the main stack's");
+    let found = format!("{slots} slot(s), {ports} port(s) each, no port used twice or by the main stack");
     findings.fine("spec", found);
     let root = match declared.root(choice, invocation) {
         Ok(root) => root,
@@ -103,7 +103,7 @@ fn check_neighbours(neighbours: &Neighbours, findings: &mut Findings) {
 
 /// Checks the ports of new slots. Only the registry tells which slots are new.
 fn check_ports(declared: &Declared, root: &Utf8Path, findings: &mut Findings) {
-    match Ledger::of(root).read(Following::Nobody) {
+    match Ledger::of(root).read(Following::NoHolder) {
         Ok(snapshot) => {
             let registry = snapshot.map(|snapshot| snapshot.registry).unwrap_or_default();
             check_new_slots(&declared.spec, &registry, findings);

@@ -1,4 +1,4 @@
-//! The facts of one run, gathered once: where kinfra was started, by whom, and whose home it is.
+//! The facts of one run, gathered once: the current directory, the user and the home directory.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,9 +17,9 @@ pub struct Invocation {
     pub here: Utf8PathBuf,
     /// The user's home directory: HOME, if it is set to an absolute path.
     pub home: Option<Utf8PathBuf>,
-    /// Where programs keep what they know of this machine: `XDG_STATE_HOME`, or `~/.local/state`.
+    /// Where programs keep their state on this machine: `XDG_STATE_HOME`, or `~/.local/state`.
     pub state: Option<Utf8PathBuf>,
-    /// The user's name, as the environment has it; else the number.
+    /// The user's name from the environment, or else the user id.
     pub user: String,
 }
 

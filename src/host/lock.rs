@@ -91,7 +91,7 @@ impl Lock {
         }
     }
 
-    /// Who holds the lock, if another process does. Takes it shared for a moment, to see.
+    /// The lock's holder, if another process holds it. Takes the lock shared for a moment to find out.
     pub(super) fn holder(dir: &Dir) -> Result<Option<String>> {
         let path = dir.path().join(NAME);
         let Some(file) = dir.open_file(NAME)? else { return Ok(None) };
@@ -180,7 +180,7 @@ impl Waiting {
         Ok(Self { taken })
     }
 
-    /// Waits for so long at most. `None` when another process still holds the lock.
+    /// Waits this long at most. `None` if another process still holds the lock.
     pub(super) fn within(&self, most: Duration) -> Option<io::Result<File>> {
         match self.taken.recv_timeout(most) {
             Ok(taken) => Some(taken),

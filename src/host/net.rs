@@ -18,8 +18,8 @@ pub fn is_in_use(port: Port) -> bool {
     addresses.iter().any(|address| is_taken(*address, port))
 }
 
-/// The ports in use as a test has them, such as `KINFRA_TEST_PORTS=8001,8002`: its pools have fixed ports,
-/// and what listens on the machine that runs the tests is nothing to them. A release build never looks.
+/// The ports in use according to a test, such as `KINFRA_TEST_PORTS=8001,8002`. Test pools have fixed ports,
+/// and must not depend on what listens on the real machine. A release build ignores the variable.
 fn ports_of_a_test() -> Option<Vec<u16>> {
     if !cfg!(debug_assertions) {
         return None;

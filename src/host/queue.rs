@@ -13,13 +13,14 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::clock;
 use super::fs::{Dir, Found};
 use super::lock::Waiting;
 use super::root::{LockedRoot, Root};
+use crate::fault::Fault;
 use crate::file::FileMode;
 
 /// Where the tickets are in the root.
@@ -58,7 +59,7 @@ impl Ticket {
         count(&self.queue, self.number)
     }
 
-    /// Sleeps until the turn is near, for `most` at most. Says whether it was near already.
+    /// Sleeps until the turn is near, for `most` at most. Returns whether it was near already.
     pub fn is_near_within(&mut self, most: Duration) -> Result<bool> {
         let sleep = match self.sleep.take() {
             Some(sleep) => sleep,
@@ -133,7 +134,8 @@ pub fn join(root: &LockedRoot, wanted: &str, owner: &str) -> Result<Ticket> {
     let path = queue.path().join(&name);
     file.try_lock().map_err(io::Error::from).with_context(|| format!("`{path}` cannot be locked"))?;
     if !root.temporary().rename_new(&name, &queue, &name)? {
-        bail!("`{path}` is in the way: remove it while no claim waits");
+        let blocked = Fault::failed(format!("`{path}` is in the way"));
+        return Err(blocked.advise("remove it while no claim waits").into());
     }
     let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
     Ok(Ticket { queue, number, file, length, sleep: None })
@@ -153,13 +155,12 @@ fn count(queue: &Dir, before: u64) -> Result<usize> {
     living.sum()
 }
 
-/// The waiters that are not passed over, in their order: ahead of a ticket, or all. Each is read when it is
-/// asked for.
+/// The waiters that are not passed over, in order: ahead of a ticket, or all. Each is read on demand.
 pub fn ahead_of(ticket: Option<&Ticket>, root: &Root) -> Result<impl Iterator<Item = Result<Waiter>>> {
     ahead(ticket, root, |_, _| Ok(()))
 }
 
-/// [`ahead_of`], which also removes the tickets of dead waiters that it comes by.
+/// [`ahead_of`], which also removes the tickets of dead waiters on its way.
 pub fn sweep_ahead_of(
     ticket: Option<&Ticket>,
     root: &LockedRoot,
@@ -189,7 +190,7 @@ fn ahead(
     }))
 }
 
-/// Calls the waiter whose turn it is, unless it was called already.
+/// Calls the next waiter, unless it was called already.
 pub fn call(root: &LockedRoot, waiter: &Waiter) -> Result<()> {
     let Found::This(queue) = root.root().dir().dir(Utf8Path::new(QUEUE))? else { return Ok(()) };
     match waiter.called {
@@ -206,7 +207,7 @@ fn numbers(queue: &Dir) -> Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// The waiter of a ticket, if it lives.
+/// The waiter of a ticket, if it is alive.
 fn living(queue: &Dir, number: u64) -> Result<Option<Waiter>> {
     let Some(file) = ticket_of_living(queue, number)? else { return Ok(None) };
     let mut bytes = Vec::new();
@@ -221,7 +222,7 @@ fn living(queue: &Dir, number: u64) -> Result<Option<Waiter>> {
     Ok(Some(Waiter { number, wanted, owner, called }))
 }
 
-/// A ticket whose waiter lives: a living waiter holds its lock.
+/// A ticket whose waiter is alive: a living waiter holds the ticket's lock.
 fn ticket_of_living(queue: &Dir, number: u64) -> Result<Option<File>> {
     let name = number.to_string();
     let Some(file) = queue.open_file(&name)? else { return Ok(None) };

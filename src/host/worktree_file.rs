@@ -1,5 +1,4 @@
-//! A worktree's directory, as far as a claim writes to it: one file beside the user's own, and git's list
-//! that hides it.
+//! The part of a worktree that a claim writes: one file beside the user's own, and git's list that hides it.
 
 use std::io::ErrorKind;
 
@@ -8,13 +7,14 @@ use camino::Utf8Path;
 
 use super::fs::{Dir, Found};
 use super::git;
+use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle};
 
 /// The most that the file may be, in bytes.
 const LIMIT: u64 = 16 << 20;
-/// What is added to a file's name while it is on its way in or out.
+/// The suffix of a file's name while it is written or removed.
 const TEMPORARY: &str = ".kinfra-tmp";
-/// The file in which git keeps what a user does not want to see, in `info` of the repository (gitignore(5)).
+/// Git's own list of hidden files, in `info` of the repository (gitignore(5)).
 const EXCLUDE: &str = "exclude";
 
 /// A worktree's directory.
@@ -27,7 +27,7 @@ impl WorktreeDir {
     /// Opens the directory at an absolute path; `None` if there is none.
     ///
     /// # Errors
-    /// When it cannot be opened: it is there, or may be.
+    /// When it exists, or may exist, and cannot be opened.
     pub fn open(path: &Utf8Path) -> Result<Option<Self>> {
         if !path.is_absolute() {
             return Ok(None);
@@ -39,10 +39,10 @@ impl WorktreeDir {
         }
     }
 
-    /// What is under a name: the content of a file.
+    /// The content of the file with this name.
     ///
     /// # Errors
-    /// When that cannot be read.
+    /// When it cannot be read.
     pub fn read(&self, name: &str) -> Result<Found<Vec<u8>>> {
         Ok(match self.dir.read(Utf8Path::new(name), LIMIT)? {
             Found::Nothing => Found::Nothing,
@@ -56,10 +56,10 @@ impl WorktreeDir {
         self.dir.is_writable()
     }
 
-    /// Writes a file, whole, where nothing is. Says whether nothing was there.
+    /// Writes a complete file if nothing has its name. Returns whether it did.
     ///
     /// # Errors
-    /// What keeps it from being written.
+    /// When it cannot be written.
     pub fn write_new(&self, name: &str, text: &str) -> Result<bool> {
         let temporary = self.clear(name)?;
         self.dir.write_small(&temporary, text.as_bytes(), FileMode::PRIVATE)?;
@@ -70,10 +70,10 @@ impl WorktreeDir {
         Ok(is_new)
     }
 
-    /// Removes a file if its content is what `is_ours` takes it for. Says whether it is gone.
+    /// Removes a file if `is_ours` accepts its content. Returns whether it is gone.
     ///
     /// # Errors
-    /// What keeps it from being removed.
+    /// When it cannot be removed.
     pub fn remove(&self, name: &str, is_ours: impl Fn(&[u8]) -> bool) -> Result<bool> {
         let temporary = self.clear(name)?;
         match self.read(name)? {
@@ -82,7 +82,7 @@ impl WorktreeDir {
             Found::Other(Obstacle::Forbidden) => bail!("`{}` may not be read", self.dir.path().join(name)),
             Found::This(_) | Found::Other(_) => return Ok(false),
         }
-        // Out of reach before it is looked at once more: what is written to it meanwhile is not lost.
+        // Move it out of reach and check it once more, so that a change made meanwhile is not lost.
         if !self.dir.rename_new(name, &self.dir, &temporary)? {
             return Ok(false);
         }
@@ -92,7 +92,8 @@ impl WorktreeDir {
             self.dir.remove_file(&temporary)?;
         } else if !self.dir.rename_new(&temporary, &self.dir, name)? {
             let path = self.dir.path();
-            bail!("`{}` was changed twice just now: save `{}`", path.join(name), path.join(&temporary));
+            let twice = Fault::failed(format!("`{}` was changed twice just now", path.join(name)));
+            return Err(twice.advise(format!("save `{}`", path.join(&temporary))).into());
         }
         if matches!(now, Found::Other(Obstacle::Forbidden)) {
             bail!("`{}` may not be read", self.dir.path().join(name));
@@ -100,11 +101,11 @@ impl WorktreeDir {
         Ok(is_gone)
     }
 
-    /// Keeps git from showing files of this name in any worktree of the repository, by its own
-    /// `info/exclude`, which is not committed.
+    /// Hides files of this name from git in all worktrees of the repository, by `info/exclude`, which is
+    /// never committed.
     ///
     /// # Errors
-    /// When that cannot be written.
+    /// When that file cannot be written.
     pub fn exclude_from_git(&self, name: &str) -> Result<()> {
         let Some(info) = git::info_of(self.dir.path()) else { return Ok(()) };
         let info = Dir::make(&info)?;
@@ -124,7 +125,7 @@ impl WorktreeDir {
         info.append(EXCLUDE, &lines)
     }
 
-    /// The name for a file on its way, free of what a run left there that was cut short.
+    /// The temporary name of a file. Removes what a run that was cut short left there.
     fn clear(&self, name: &str) -> Result<String> {
         let temporary = format!("{name}{TEMPORARY}");
         self.dir.remove_file(&temporary)?;

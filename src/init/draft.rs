@@ -15,7 +15,7 @@ use super::slot_templates::slot_templates;
 use super::slots_toml::{sample, slots_toml};
 use crate::slot::SlotId;
 
-/// What is to be written, and said about it.
+/// The files to write, and notes on them.
 #[derive(Debug)]
 pub struct Draft {
     /// What it was made from.

@@ -1,4 +1,4 @@
-//! What every file of a drafted pool is written from.
+//! The facts from which every file of a drafted pool is written.
 
 use std::collections::BTreeMap;
 

@@ -8,7 +8,7 @@ use super::project::ComposeFile;
 use super::published::{HostPort, Published, ShortForm};
 use super::yaml::{Node, YamlTree, YamlValue};
 
-/// The longest range whose ports become formulas. Nobody wants a thousand lines for a media server.
+/// The longest range whose ports become formulas. A media server with a thousand ports would fill the file.
 const LONGEST_RANGE: usize = 100;
 
 /// Why a text that differs from its meaning cannot be replaced in part.

@@ -39,7 +39,7 @@ profile = \"standard\"
 [claim]    # what a claim adds to the slot directory, for the code of its worktree
 {claim}
 [env]    # further variables of .env.sandbox; \"~/\" becomes absolute
-# Where relative paths of the Compose files start while nobody has claimed the slot: build contexts, bind mounts, env files.
+# While no worktree holds the slot, relative paths of the Compose files start here: build contexts, bind mounts, env files.
 {prefix}PROJECT_DIR = {directory}
 "
     );

@@ -1,4 +1,4 @@
-//! The ledger: where a pool's registry is kept, and the only way to change it.
+//! The ledger: where a pool's registry is stored, and the only way to change it.
 
 mod stored;
 mod transaction;

@@ -9,9 +9,9 @@ use crate::registry::Registry;
 /// A registry, with the text that it was read from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stored {
-    /// The registry; empty where there is none yet.
+    /// The registry; empty if there is none yet.
     pub registry: Registry,
-    /// Its text; `None` where there is none yet.
+    /// Its text; `None` if there is none yet.
     pub text: Option<RegistryText>,
 }
 

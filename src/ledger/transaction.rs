@@ -1,7 +1,7 @@
 //! The ledger: where a pool's registry is kept, and the only way to change it.
 //!
 //! A change is one [`Ledger::transact`]. Under the lock it reads, decides and writes. Rendering, git, other
-//! holders' directories, Docker and printing come before or after.
+//! holders' directories, Docker and printing come before or after the lock.
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -26,16 +26,16 @@ pub enum Ledger {
 /// The registry at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// What it held, with each worktree under the path that git moved it to.
+    /// Its content, with each worktree under the path that git moved it to.
     pub registry: Registry,
     /// The root it was read from.
     pub root: Root,
-    /// What the ledger itself said.
+    /// Its content as stored.
     stored: Stored,
     moves: Moves,
 }
 
-/// A change in progress: the lock is held, and what was read is still so.
+/// A change in progress: the lock is held, so the registry that was read is the present one.
 #[derive(Debug)]
 pub struct Transaction {
     /// The registry, to be changed.
@@ -91,11 +91,11 @@ impl Ledger {
     }
 
     /// Changes the registry: takes the lock, reads again, lets `work` decide, and saves if the registry
-    /// changed. `seen` is what the caller looked at before.
+    /// changed. `seen` is the registry as the caller read it before.
     ///
     /// # Errors
     /// [`Fault`] when the lock is not obtained, or another program saved meanwhile; then nothing is saved.
-    /// What `work` says.
+    /// Also the errors of `work`.
     pub fn transact<T>(
         &self,
         seen: &Snapshot,
@@ -109,7 +109,7 @@ impl Ledger {
         transaction.end(work)
     }
 
-    /// [`Ledger::transact`] for a pool that may not be there yet: its root is made.
+    /// [`Ledger::transact`] for a pool that may not exist yet. Makes its root.
     ///
     /// # Errors
     /// As [`Ledger::transact`].
@@ -131,7 +131,7 @@ impl Snapshot {
         Self { registry, root, stored, moves }
     }
 
-    /// The same moment, seen with other worktrees followed.
+    /// The same registry, with other worktrees followed.
     #[must_use]
     pub fn following(self, following: Following<'_>) -> Self {
         let Self { registry: _, root, stored, moves: _ } = self;
@@ -157,13 +157,12 @@ impl Transaction {
         &self.locked
     }
 
-    /// The registry as the ledger has it.
+    /// The registry as stored.
     pub fn stored(&self) -> &Stored {
         &self.stored
     }
 
-    /// Saves the registry now, if it changed. What `work` writes after this belongs to a change that is
-    /// durable.
+    /// Saves the registry now, if it changed. Files that `work` writes after this belong to a durable change.
     ///
     /// # Errors
     /// [`Fault`] when another program saved meanwhile: its save is kept.
@@ -172,7 +171,7 @@ impl Transaction {
         self.parts().1.save(registry)
     }
 
-    /// The root, and what saves its registry, apart: files can be on their way while the registry is saved.
+    /// The root and the part that saves its registry, so that a caller can use both at once.
     pub fn parts(&mut self) -> (&LockedRoot, Saver<'_>) {
         let Self { registry, stored, locked } = self;
         (locked, Saver { registry, stored, locked })
@@ -200,10 +199,10 @@ impl Saver<'_> {
         Ok(())
     }
 
-    /// Makes the backup of the registry, if a run that was cut short left none.
+    /// Makes the registry's backup, if a run that was cut short left none.
     ///
     /// # Errors
-    /// What keeps it from being written.
+    /// When it cannot be written.
     pub fn ensure_backup(&self) -> Result<()> {
         self.stored.text.as_ref().map_or(Ok(()), |text| self.locked.ensure_backup(&text.text))
     }

@@ -1,4 +1,4 @@
-//! A claim as an entry of the registry holds it: the old tool's two keys, and ours.
+//! A claim in a registry entry: the old tool's two keys, and kinfra's own.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,34 +12,34 @@ use crate::file::RelPath;
 use crate::json::{Corrupt, corrupt, file_hashes, optional};
 use crate::time::{Span, Time};
 
-/// A worktree's right to a slot. Only the verbs of a worktree write it, `apply` never does.
+/// A worktree's right to a slot. Only the verbs of a worktree write it, never `apply`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// Who holds the slot.
     pub claimed_by: Holder,
-    /// Since when, in ISO 8601 with an offset.
+    /// The time of the claim, in ISO 8601 with an offset.
     pub claimed_at: Option<String>,
-    /// What tells this claim from every other, also from a later one of the same directory.
+    /// Tells this claim from every other, even from a later one of the same directory.
     pub claim_id: Option<ClaimId>,
-    /// How long it holds. Without one it does not run out.
+    /// Its lease. Without one it does not expire.
     pub lease: Option<Lease>,
-    /// A note of the holder's for others.
+    /// The holder's note.
     pub note: Option<String>,
-    /// The machine it was made on, by its host name.
+    /// The host name of the machine it was made on.
     pub claimed_host: Option<String>,
     /// The user who made it.
     pub claimed_user: Option<String>,
-    /// Git's own directory for the worktree, where it is a linked one.
+    /// The git directory of the worktree, if it is a linked one.
     pub claimed_gitdir: Option<String>,
-    /// Where the disk of the holder's directory is mounted.
+    /// The mount point of the holder's disk.
     pub claimed_mount: Option<String>,
-    /// The files that it added to the slot's directory, by the hash of each. Release removes those that are
-    /// unchanged.
+    /// The files that it added to the slot's directory, each with its hash. A release removes the unchanged
+    /// ones.
     pub files: BTreeMap<RelPath, Digest>,
 }
 
 impl Claim {
-    /// A claim of which no more is known than an old tool writes.
+    /// A claim with only the fields that an old tool writes.
     pub fn of(claimed_by: Holder, claimed_at: Option<String>) -> Self {
         Self {
             claimed_by,
@@ -56,17 +56,17 @@ impl Claim {
     }
 }
 
-/// Who holds a slot. The registry writes it as one string, as the old tool does.
+/// The holder of a slot. The registry stores it as one string, as the old tool does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Holder {
     /// The worktree, or other directory, at this path.
     Directory(Utf8PathBuf),
-    /// Nothing is left that tells who: a repair found signs of use in the slot.
+    /// Unknown: a repair found signs of use in the slot.
     Unknown,
 }
 
 impl Holder {
-    /// How the registry writes [`Holder::Unknown`].
+    /// The registry's word for [`Holder::Unknown`].
     const UNKNOWN: &str = "unknown";
 
     /// The holder's directory, if it is known.
@@ -98,7 +98,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// What fences a claim: a verb with the id of another claim comes too late. 128 bits, as 32 hexadecimal
+/// The id that fences a claim: a verb with the id of an earlier claim is refused. 128 bits, as 32 hexadecimal
 /// digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimId(u128);
@@ -149,12 +149,12 @@ impl<'de> Deserialize<'de> for ClaimId {
     }
 }
 
-/// How long a claim holds unless it is renewed.
+/// The lease of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    /// By how much a renewal prolongs it.
+    /// Its length, from each renewal on.
     pub length: Span,
-    /// When it runs out.
+    /// When it expires.
     pub until: Time,
 }
 
@@ -165,7 +165,7 @@ impl Lease {
     }
 }
 
-/// The keys of a claim that the old tool does not have, written only where there is something to write.
+/// The keys of a claim that the old tool does not have. Written only if they have a value.
 #[derive(Serialize)]
 pub(super) struct OwnKeys<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,7 +189,7 @@ pub(super) struct OwnKeys<'a> {
 }
 
 impl Claim {
-    /// The keys as the registry holds them: who, since when, and ours.
+    /// The keys in the registry: holder, time, and kinfra's own.
     pub(super) fn keys(&self) -> (&Holder, Option<&str>, OwnKeys<'_>) {
         let Self {
             claimed_by,
@@ -218,7 +218,7 @@ impl Claim {
     }
 
     /// Takes the claim's keys out of an entry. Without `claimed_by` the slot is free. An old tool that frees
-    /// a slot leaves our keys behind: they go with the next save.
+    /// a slot leaves kinfra's keys behind, and the next save drops them.
     pub(crate) fn take(entry: &mut Map<String, Value>, path: &str) -> Result<Option<Self>, Corrupt> {
         let claimed_by: Option<String> = optional(entry, path, "claimed_by")?;
         let claim = Self {

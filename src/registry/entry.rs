@@ -1,4 +1,4 @@
-//! What the registry holds: slots, what `apply` wrote for each, what it announced, and who holds it.
+//! The content of the registry: slots, what `apply` wrote and announced for each, and each slot's claim.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,16 +20,16 @@ pub struct Registry {
     pub slots: BTreeMap<SlotId, Entry>,
     /// The old tool's registry that it began with, if it did.
     pub imported_from: Option<ImportedFrom>,
-    /// Top-level keys of others.
+    /// Foreign keys at the top level.
     pub unknown: Map<String, Value>,
 }
 
 /// An old tool's registry that was taken over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ImportedFrom {
-    /// Where it was.
+    /// Its path.
     pub path: String,
-    /// The hash of its bytes then.
+    /// The hash of its bytes at that time.
     pub sha256: Digest,
     /// Keys of others.
     #[serde(flatten)]
@@ -41,9 +41,10 @@ pub struct ImportedFrom {
 pub struct Entry {
     /// What `apply` wrote, from the spec.
     pub provisioned: Provisioned,
-    /// What an `apply` announced and has not completed. Its files are those of `provisioned` or these.
+    /// The change that an `apply` announced and has not completed. Each file is as in `provisioned` or as
+    /// here.
     pub pending: Option<Pending>,
-    /// Who holds the slot.
+    /// The claim of the slot's holder.
     pub claim: Option<Claim>,
     /// The state of its stack.
     pub status: Status,
@@ -56,7 +57,7 @@ pub struct Entry {
 pub enum Status {
     /// kinfra started nothing in it.
     Stopped,
-    /// What another program noted.
+    /// A state that another program wrote.
     Noted(String),
 }
 
@@ -89,7 +90,7 @@ impl<'de> Deserialize<'de> for Status {
 /// The part of an entry that follows from the spec. Only `apply` writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provisioned {
-    /// The slot's directory, for others to read; kinfra recomputes it.
+    /// The slot's directory, for other programs. kinfra recomputes it.
     pub infrastructure_path: String,
     /// The slot's size class.
     pub profile: ProfileName,
@@ -97,12 +98,13 @@ pub struct Provisioned {
     pub workers: Workers,
     /// The ports that the slot holds.
     pub ports: BTreeMap<PortName, Port>,
-    /// The hash of each file as last written. Empty when the entry is an old tool's: then nothing is known.
+    /// The hash of each file as last written. Empty if the entry is an old tool's, because then nothing is
+    /// known.
     pub files: BTreeMap<RelPath, Digest>,
 }
 
-/// A change of files that were there, announced before the first of them is touched: a run that is cut short
-/// is completed by the next, and what it wrote does not look hand-edited.
+/// A change of existing files, announced before the first of them is touched. The next run completes a run
+/// that was cut short, and the written files do not look edited by hand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pending {
@@ -113,7 +115,7 @@ pub enum Pending {
 }
 
 impl Pending {
-    /// The hash that a file is to have.
+    /// The hash that a file will have.
     pub fn file(&self, path: &RelPath) -> Option<Digest> {
         match self {
             Self::Files(files) => files.get(path).copied(),

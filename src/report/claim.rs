@@ -31,8 +31,7 @@ pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {
     format!("{heading}\n      files    {dir}\n      ports    {}\n{lease}", Commas(ports))
 }
 
-/// What there is to say of a claim beside its slot: slots that were passed over, and files that were kept or
-/// left.
+/// Remarks on a claim: slots that were passed over, and files that were kept or left.
 pub fn remarks(claimed: &Claimed) -> String {
     let Claimed { grant: _, entry: _, passed_over, backups, left: changed, shown_by_git } = claimed;
     let busy = passed_over.iter().filter(|(_, unfit)| matches!(unfit, Unfit::Busy { .. }));
@@ -60,13 +59,13 @@ pub fn waiting(ahead: usize) -> String {
     }
 }
 
-/// The files of a claim that stay, because they were changed.
+/// The files of a claim that stay because they were changed.
 fn left(paths: &[Utf8PathBuf]) -> String {
     let line = |path: &Utf8PathBuf| format!("Left {}, which was changed since\n", printable(path.as_str()));
     paths.iter().map(line).collect()
 }
 
-/// What there is to say of a release beside its slot.
+/// Remarks on a release.
 pub fn release_remarks(released: &Released) -> String {
     let Released { claim, left: changed, stuck, no_pool } = released;
     let slot = claim.as_ref().map_or_else(String::new, |(slot, _)| slot.to_string());
@@ -78,7 +77,7 @@ pub fn release_remarks(released: &Released) -> String {
     no_pool.chain([left(changed)]).chain(stuck).collect()
 }
 
-/// What was released, if anything was: the slot that was named, or the one of the worktree.
+/// The slot that was released, named or of the worktree, or that there was none.
 pub fn released(released: Option<&(SlotId, Claim)>, asked: Option<SlotId>, worktree: &Utf8Path) -> String {
     match (released, asked) {
         (Some((slot, claim)), _) => format!("Released slot {slot}, which was {}\n", held(claim)),
@@ -87,7 +86,7 @@ pub fn released(released: Option<&(SlotId, Claim)>, asked: Option<SlotId>, workt
     }
 }
 
-/// Until when a claim holds now.
+/// The end of a claim's lease.
 pub fn renewed(slot: SlotId, claim: &Claim) -> String {
     match claim.lease {
         Some(lease) => {

@@ -1,4 +1,4 @@
-//! What the doctor found, and what a repair would do.
+//! The doctor's findings, and what a repair would do.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::health::{Finding, Severity};
 use crate::registry::Holder;
 use crate::shown::printable;
 
-/// One line a finding, its advice below it.
+/// One line per finding, with its advice below it.
 pub fn findings(findings: &[Finding]) -> String {
     let mut text = String::new();
     for Finding { severity, subject, found, advice } in findings {

@@ -2,7 +2,7 @@
 
 use anyhow::Error;
 
-use crate::fault::{Fault, all_advice_of};
+use crate::fault::{Fault, advice_of};
 
 /// Several errors of one run, each with its heading and its advice: the run failed.
 pub fn failed_by<'a>(errors: impl Iterator<Item = &'a Error>) -> Fault {
@@ -10,10 +10,10 @@ pub fn failed_by<'a>(errors: impl Iterator<Item = &'a Error>) -> Fault {
     Fault { has_headings: true, ..Fault::failed(texts.trim_end()) }
 }
 
-/// The error with its heading, and each advice in a line of its own.
+/// The error with its heading, and its advice in a line of its own.
 pub fn text(error: &Error) -> String {
     let has_headings = error.downcast_ref::<Fault>().is_some_and(|fault| fault.has_headings);
     let heading = if has_headings { "" } else { "error: " };
-    let advice: String = all_advice_of(error).flat_map(|advice| ["help: ", advice, "\n"]).collect();
+    let advice = advice_of(error).map_or_else(String::new, |advice| format!("help: {advice}\n"));
     format!("{heading}{error:#}\n{advice}")
 }

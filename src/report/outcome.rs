@@ -11,7 +11,7 @@ use super::plan::LONG;
 use super::view::{Aim, View};
 use crate::apply::Outcome;
 use crate::desired::Outline;
-use crate::fault::all_advice_of;
+use crate::fault::advice_of;
 use crate::observe::ImportState;
 use crate::plan::{Action, Kind, Plan};
 use crate::registry::Registry;
@@ -123,7 +123,7 @@ fn holders(outcome: &Outcome, registry: &Registry) -> String {
 
 /// Why a slot failed, with the advice on a line of its own.
 fn failure(error: &Error) -> String {
-    let advice = all_advice_of(error).flat_map(|advice| ["\n  help: ", advice]).collect::<String>();
+    let advice = advice_of(error).map_or_else(String::new, |advice| format!("\n  help: {advice}"));
     format!("{error:#}{advice}")
 }
 

@@ -1,4 +1,4 @@
-//! What reap says: which slots it releases, and why.
+//! The output of reap: which slots it releases, and why.
 
 use crate::claims::reap::Reaped;
 use crate::claims::refusal::held;
@@ -6,7 +6,7 @@ use crate::claims::standing::{Reaping, Standing};
 use crate::registry::Claim;
 use crate::shown::printable;
 
-/// What reaping would do, a line a slot.
+/// What reaping would do, one line per slot.
 pub fn plan(reaping: &Reaping) -> String {
     let Reaping { ends, doubts } = reaping;
     let mut lines: Vec<_> = ends

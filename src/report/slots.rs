@@ -1,4 +1,4 @@
-//! The registered slots, and the one of a worktree: who holds them, since when, for how long.
+//! The registered slots, and the slot of one worktree: holder, claim time, lease.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,8 +18,7 @@ use crate::shown::{Paths, printable};
 use crate::slot::SlotId;
 use crate::time::Time;
 
-/// The slots in numeric order. `primary` is the port that the pool is known by; without one, the first of a
-/// slot.
+/// The slots in numeric order. `primary` is the port to show. Without one, each slot shows its first port.
 pub fn text(slots: &[Listed], primary: Option<&PortName>, now: Time, paths: Paths<'_>) -> String {
     let known = slots.iter().find_map(|listed| listed.entry.provisioned.ports.keys().next());
     let Some(primary) = primary.or(known) else { return String::new() };
@@ -44,12 +43,12 @@ pub fn text(slots: &[Listed], primary: Option<&PortName>, now: Time, paths: Path
     lines(&table)
 }
 
-/// That there are no slots in a root.
+/// The message for a root without slots.
 pub fn none(root: &Utf8Path, origin: &str, paths: Paths<'_>) -> String {
     format!("No slots in {} yet: `kinfra apply` creates those of {origin}\n", paths.show(root))
 }
 
-/// The worktrees by the slots that they hold: their last names, or their paths where two have one name.
+/// The holders' names by slot: the last component, or the path if two holders share a name.
 fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
     let claims = slots.iter().filter_map(|listed| Some((listed.slot, listed.entry.claim.as_ref()?)));
     let unknown = Utf8Path::new("unknown");
@@ -66,8 +65,7 @@ fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
     held.iter().map(shown).collect()
 }
 
-/// What there is to know first of a slot: a cut-short apply, whatever ran in it then, or a claim that nobody
-/// is behind.
+/// The status of a slot. An unfinished apply comes first, then a claim that is over, then the stack's state.
 fn status(entry: &Entry, standing: Option<Standing>) -> String {
     match standing {
         _ if entry.pending.is_some() => "unfinished".to_owned(),
@@ -77,13 +75,13 @@ fn status(entry: &Entry, standing: Option<Standing>) -> String {
     }
 }
 
-/// How long ago a claim was made; what others wrote there, where that is no time.
+/// How long ago a claim was made. A foreign value that is no time is shown as it is.
 fn since(claim: &Claim, now: Time) -> Option<String> {
     let at = claim.claimed_at.as_deref()?;
     Some(Time::parse(at).map_or_else(|_| printable(at), |at| ago(at, now)))
 }
 
-/// How long a lease still holds, by its two largest units.
+/// The rest of a lease, in its two largest units.
 fn left(lease: Lease, now: Time) -> String {
     if lease.until <= now {
         return format!("ran out {}", ago(lease.until, now));
@@ -92,7 +90,7 @@ fn left(lease: Lease, now: Time) -> String {
     parts.iter().take(2).map(String::as_str).collect()
 }
 
-/// How long ago something was, by its largest unit.
+/// How long ago a time was, in the largest unit.
 fn ago(then: Time, now: Time) -> String {
     let passed = now.since(then);
     match parts(passed).first() {
@@ -101,7 +99,7 @@ fn ago(then: Time, now: Time) -> String {
     }
 }
 
-/// A stretch of time in days, hours, minutes and seconds, from the first of which there is one.
+/// A duration in days, hours, minutes and seconds, without leading zeros.
 fn parts(duration: Duration) -> Vec<String> {
     let seconds = duration.as_secs();
     let counts =
@@ -110,7 +108,7 @@ fn parts(duration: Duration) -> Vec<String> {
     parts.map(|(count, unit)| format!("{count}{unit}")).collect()
 }
 
-/// The slots under the registry's own field names, each claimed one with what was seen of its worktree.
+/// The slots under the registry's own field names. A claimed slot has the state of its holder, too.
 pub fn json(slots: &[Listed]) -> Value {
     let slots: Vec<Map<String, Value>> = slots.iter().map(slot_json).collect();
     json!({ "format_version": FORMAT_VERSION, "slots": slots })
@@ -133,7 +131,7 @@ fn slot_json(listed: &Listed) -> Map<String, Value> {
     object
 }
 
-/// Where people find a port.
+/// The URL of a port.
 fn url(port: Port) -> String {
     format!("http://localhost:{port}")
 }
@@ -175,13 +173,13 @@ pub fn status_text(listed: &Listed, now: Time, paths: Paths<'_>) -> String {
     format!("Slot {slot} ({}) is yours\n{}", entry.provisioned.profile, facts.collect::<String>())
 }
 
-/// What there is to say of a worktree that holds no slot.
+/// The message for a worktree that holds no slot.
 pub fn status_none(worktree: &Utf8Path, paths: Paths<'_>) -> String {
     let worktree = printable(paths.show(worktree).as_str());
     format!("{worktree} holds no slot: `kinfra claim` takes one\n")
 }
 
-/// The slot of a worktree as one JSON document; without one, `slot_id` is null.
+/// The slot of a worktree as one JSON document. Without a slot, `slot_id` is null.
 pub fn status_json(listed: Option<&Listed>) -> String {
     let mut object = Map::from_iter([("format_version".to_owned(), json!(FORMAT_VERSION))]);
     match listed {
@@ -211,7 +209,7 @@ mod tests {
             ("2026-03-10T11:59:00Z", "1m ago"),
             ("2026-03-10T10:00:01Z", "1h ago"),
             ("2026-03-08T12:00:00Z", "2d ago"),
-            // The clock was set back since.
+            // The clock was set back since then.
             ("2036-03-08T12:00:00Z", "just now"),
         ] {
             assert_eq!(ago(Time::parse(then).unwrap(), now), told, "{then}");

@@ -9,7 +9,7 @@ use super::document::{FORMAT_VERSION, document};
 use crate::health::{Finding, Severity};
 use crate::spec::mistake::{Mistake, Source, render};
 
-/// Every mistake where it is made, then one line a finding.
+/// Every mistake at its place, then one line per finding.
 pub fn text(mistakes: &[(Source, Mistake)], findings: &[Finding]) -> String {
     let mut text = String::new();
     if !mistakes.is_empty() {
@@ -24,7 +24,7 @@ pub fn text(mistakes: &[(Source, Mistake)], findings: &[Finding]) -> String {
     text
 }
 
-/// The same for programs.
+/// The same as JSON.
 pub fn json(mistakes: &[(Source, Mistake)], findings: &[Finding]) -> String {
     let valid = errors(mistakes, findings) == 0;
     let mistakes = mistakes.iter().map(|(source, mistake)| {

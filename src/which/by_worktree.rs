@@ -1,5 +1,4 @@
-//! The pool that a worktree has to do with: the one that it holds a slot in, else the one that the spec
-//! declares.
+//! The pool of a worktree: the one in which it holds a slot, or else the one that the spec declares.
 
 use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,44 +15,44 @@ use crate::identifier::PortName;
 use crate::ledger::{Ledger, Snapshot};
 use crate::registry::{ClaimId, Registry};
 
-/// A pool as the verbs of a worktree know it.
+/// A pool, for the verbs of a worktree.
 #[derive(Debug)]
 pub struct FoundPool {
     /// Its root.
     pub root: Utf8PathBuf,
     /// Its name.
     pub name: String,
-    /// The prefix of its slots' variables. An index that an older kinfra wrote does not say.
+    /// The prefix of its slots' variables. `None` if an older kinfra wrote the index.
     pub env_prefix: Option<String>,
-    /// What declares it. A pool that the index knew is declared by the spec that it was applied from, if that
-    /// is still there: another branch may be checked out here.
+    /// What declares it. For a pool from the index, that is the spec of its last apply, if it still exists.
+    /// Another branch may be checked out here.
     pub declared: Option<Declared>,
     /// How the output names the spec.
     pub origin: String,
-    /// The registry, where the search has read it already.
+    /// The registry, if the search has read it already.
     seen: Option<Snapshot>,
 }
 
-/// How a run looks for its pool.
+/// How a run finds its pool.
 #[derive(Debug, Clone, Copy)]
 pub struct Search<'a> {
-    /// The spec and the root that were named. They beat the index of pools.
+    /// The spec and the root that were named. They come before the index of pools.
     pub choice: &'a PoolChoice,
     /// The facts of the run.
     pub invocation: &'a Invocation,
 }
 
 impl Search<'_> {
-    /// The pool of a worktree: the one that it holds a slot in, on whatever branch; else the one that the
-    /// spec here declares.
+    /// The pool of a worktree: the one in which it holds a slot, on any branch, or else the one that the spec
+    /// here declares.
     ///
     /// # Errors
-    /// What keeps the spec from being read, or its root from being one.
+    /// When the spec cannot be read, or its root cannot be used.
     pub fn of(&self, worktree: &Utf8Path) -> Result<FoundPool> {
         self.holding(worktree).or_declared(|| spec_file::declared(self.choice, self.invocation), self)
     }
 
-    /// [`Search::of`] a worktree that was named: the spec there comes before the one here.
+    /// [`Search::of`] a named worktree. The spec there comes before the one here.
     ///
     /// # Errors
     /// As [`Search::of`].
@@ -66,7 +65,7 @@ impl Search<'_> {
         self.holding(worktree).or_declared(declared, self)
     }
 
-    /// The pool that has the claim with this id, else that of the worktree.
+    /// The pool that has the claim with this id, or else the pool of the worktree.
     ///
     /// # Errors
     /// As [`Search::of`]; or that a pool which may have the claim cannot be read.
@@ -84,16 +83,16 @@ impl Search<'_> {
                 pool.seen = Some(snapshot);
                 Ok(pool)
             }
-            // The pool that cannot be read may have it.
+            // The unreadable pool may have the claim.
             Ok(_) | Err(_) => Err(error.context(format!("the claim {id} is in no pool that can be read"))),
         }
     }
 
-    /// The pool that is shown and put in order here: the one that the spec here declares. Where no spec is,
-    /// the pool that this worktree holds a slot in comes before the embedded one.
+    /// The pool for verbs that show or clean up: the one that the spec here declares. Without a spec, the
+    /// pool in which this worktree holds a slot comes before the embedded one.
     ///
     /// # Errors
-    /// What keeps the spec from being read, or its root from being one.
+    /// When the spec cannot be read, or its root cannot be used.
     pub fn here(&self) -> Result<FoundPool> {
         let declared = spec_file::declared(self.choice, self.invocation)?;
         if declared.path.is_some() {
@@ -107,8 +106,7 @@ impl Search<'_> {
         self.through_index(Following::Of(worktree), holds)
     }
 
-    /// Looks through the registries of all pools of the index. A spec or a root that was named needs no
-    /// search.
+    /// Searches the registries of all pools in the index. A named spec or root needs no search.
     fn through_index(&self, following: Following<'_>, has: impl Fn(&Registry) -> bool) -> Hit {
         let state = self.invocation.state.as_deref().filter(|_| !self.choice.is_named());
         let mut hit = Hit::default();
@@ -153,8 +151,7 @@ impl FoundPool {
         Ledger::of(&self.root)
     }
 
-    /// Its registry, read once for the search and this. `None` where the pool was never applied: there is
-    /// nothing to claim in any other directory, and nothing is written.
+    /// Its registry, read once for the search and for this. `None` if the pool was never applied.
     ///
     /// # Errors
     /// [`Fault`] when it cannot be trusted.
@@ -178,7 +175,7 @@ impl FoundPool {
         self.declared.as_ref()?.spec.ports.first().map(|(name, _)| name)
     }
 
-    /// That it was never applied.
+    /// The error for a pool that was never applied.
     pub fn missing(&self) -> Fault {
         let Self { root, origin, .. } = self;
         Fault::no_slot(format!("there is no pool of {origin} in `{root}` yet"))
@@ -186,20 +183,20 @@ impl FoundPool {
     }
 }
 
-/// What the index of pools tells.
+/// The result of a search in the index of pools.
 #[derive(Default)]
 struct Hit {
     /// The pool that was looked for.
     found: Option<FoundPool>,
     /// The registries of the others.
     seen: Vec<Snapshot>,
-    /// Why a pool cannot be looked at, which may be the one.
+    /// Why a pool cannot be read. It may be the one.
     unreadable: Option<Error>,
 }
 
 impl Hit {
-    /// The pool that was found, else the declared one. The embedded pool is declared everywhere: it does not
-    /// stand in for a pool that cannot be looked at.
+    /// The pool that was found, or else the declared one. The embedded pool is declared everywhere, so it
+    /// never replaces a pool that cannot be read.
     fn or_declared(
         self,
         declared: impl FnOnce() -> Result<Declared>,

@@ -1,4 +1,4 @@
-//! What a run was told about the pool: the spec and the root that a flag or the environment names.
+//! The user's choice of a pool: the spec and the root that a flag or the environment names.
 
 use camino::{Utf8Path, Utf8PathBuf};
 

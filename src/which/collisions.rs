@@ -1,7 +1,7 @@
-//! Which ports two pools would share, and what would part them. Pure.
+//! Which ports two pools would share, and which changes separate them. Pure.
 //!
-//! Pools of one spec are one project's: a second root of the same spec shares its ports on purpose. Slot 0 is
-//! each project's own stack, and two of those may have the same ports.
+//! Pools of one spec belong to one project, and a second root of the same spec shares its ports on purpose.
+//! Slot 0 is each project's own stack, and two of those may have the same ports.
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU16;
@@ -17,7 +17,7 @@ use crate::slot::SlotId;
 pub struct Neighbour {
     /// What it declared when it was last applied.
     pub entry: IndexEntry,
-    /// The ports that its registry holds: slots that are no longer declared keep theirs.
+    /// The ports that its registry holds. Slots that are no longer declared keep theirs.
     pub held: Vec<(PortName, SlotId, Port)>,
 }
 
@@ -32,8 +32,8 @@ pub struct Collision<'a> {
     pub theirs: (&'a PortName, u16),
     /// The other pool.
     pub other: &'a IndexEntry,
-    /// What settles it, together with the remedies of the collisions before this one. `None` when only fewer
-    /// slots or ports would.
+    /// What settles it, together with the remedies of the earlier collisions. `None` if only fewer slots or
+    /// ports would.
     pub remedy: Option<Remedy>,
 }
 
@@ -84,7 +84,8 @@ pub fn collisions<'a>(pool: &'a IndexEntry, others: &'a [Neighbour]) -> Vec<Coll
         others.iter().filter(|other| !other.entry.origin.is_same_spec(&pool.origin)).collect();
     let mut users: HashMap<Port, (&PortName, u16, &IndexEntry)> = HashMap::new();
     let mut taken = TakenPorts::none();
-    // A port that is one pool's slot's and another's main stack's counts as the slot's, so slots come last.
+    // A port may belong to a slot of one pool and the main stack of another. It counts as the slot's, so
+    // slots come last.
     for Neighbour { entry, held } in &others {
         let uses = entry.numbers().flat_map(|slot| {
             entry.ports.iter().filter_map(move |(name, formula)| Some((formula.port(slot)?, name, slot)))
@@ -134,7 +135,7 @@ pub fn collisions<'a>(pool: &'a IndexEntry, others: &'a [Neighbour]) -> Vec<Coll
     collisions
 }
 
-/// What frees one formula from the ports that others have taken, and keeps it apart from the pool's own.
+/// What frees one formula from the ports of other pools and keeps it apart from the pool's own.
 fn remedy(
     name: &PortName,
     base_is_taken: bool,
@@ -160,7 +161,7 @@ fn remedy(
     stride.or_else(|| taken.nearest_base(formula, &slots).map(Remedy::Base))
 }
 
-/// The pool that the same spec declared under another root. While it is there, an apply would make a second
+/// The pool that the same spec declared under another root. While it exists, an apply would make a second
 /// one.
 pub fn moved_from<'a>(pool: &IndexEntry, others: &'a [Neighbour]) -> Option<&'a IndexEntry> {
     let mut declared = others.iter().map(|other| &other.entry).filter(|_| pool.root_is_declared);

@@ -1,5 +1,4 @@
-//! An entry of the index of pools on this machine: what one pool declared when it was last applied. No file
-//! is touched here.
+//! An entry of the index of pools on this machine: what one pool declared when it was last applied. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -31,7 +30,7 @@ pub struct IndexEntry {
     pub root_is_declared: bool,
     /// Its name.
     pub pool: String,
-    /// The prefix of its slots' variables. An older kinfra did not note it.
+    /// The prefix of its slots' variables. An older kinfra did not record it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env_prefix: Option<String>,
     /// What declared it.
@@ -47,7 +46,7 @@ pub struct IndexEntry {
 /// What declared a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The canonical path of the spec; none is the embedded one.
+    /// The canonical path of the spec; `None` for the embedded one.
     pub spec: Option<String>,
     /// The git branch that was checked out where the spec is.
     pub branch: Option<String>,
@@ -77,7 +76,7 @@ mod ids {
 }
 
 impl Origin {
-    /// Whether both are the spec of one project, on any branch.
+    /// Whether both specs belong to one project, on any branch.
     pub fn is_same_spec(&self, other: &Self) -> bool {
         self.spec == other.spec
     }
@@ -119,11 +118,11 @@ impl IndexEntry {
     /// Reads the entry in a file of this name.
     ///
     /// # Errors
-    /// What is not as kinfra writes it.
+    /// The first difference from what kinfra writes.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, Corrupt> {
         let object = json::object(text)?;
         if let Some(version) = object.get("version").filter(|version| version.as_u64() != Some(VERSION)) {
-            let reason = format!("is {version}, and this kinfra reads {VERSION}: upgrade kinfra");
+            let reason = format!("is {version}, and this kinfra reads {VERSION}, so upgrade kinfra");
             return Err(corrupt("version", reason));
         }
         let entry: Self = serde_json::from_value(Value::Object(object))
@@ -131,7 +130,7 @@ impl IndexEntry {
         if Self::file_name(entry.root()) != file_name {
             return Err(corrupt("root", "is not the one that the file is named for"));
         }
-        // No pool has more ports than there are: do not work through such a list.
+        // No pool has more ports than there are, so such a list is not worth reading.
         if entry.ports.len() * entry.slots.len() > ROOM {
             return Err(corrupt("ports", "are more than there are"));
         }
@@ -141,7 +140,7 @@ impl IndexEntry {
     /// Writes the entry.
     ///
     /// # Errors
-    /// None that can be: every entry is one that JSON can hold.
+    /// Never happens: JSON can hold every entry.
     pub fn to_text(&self) -> Result<String, Corrupt> {
         let mut text = serde_json::to_string_pretty(self).map_err(|error| at_line(&error))?;
         text.push('\n');
@@ -153,7 +152,7 @@ impl IndexEntry {
         Utf8Path::new(&self.root)
     }
 
-    /// Its slots as the proof counts them: the main stack's first.
+    /// Its slots for the port proof, with slot 0 first.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u16> {
         std::iter::once(0).chain(self.slots.iter().map(|slot| slot.get()))
     }

@@ -1,9 +1,8 @@
-//! A pool among its neighbours in the index of pools: what plan and apply ask of it, and what apply notes in
-//! it.
+//! A pool and its neighbours in the index of pools: what plan and apply read there, and what apply records.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::choice::PoolChoice;
@@ -11,7 +10,7 @@ use super::collisions::{self, Collision, Neighbour};
 use super::index::{IndexEntry, Origin};
 use super::spec_file::Declared;
 use crate::claims::whereabouts::Following;
-use crate::fault::Fault;
+use crate::fault::{Fault, exit_of};
 use crate::host;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
@@ -24,22 +23,22 @@ use crate::slot::SlotId;
 /// A pool and its neighbours, as the index has them.
 pub struct Neighbours {
     index: Option<Index>,
-    /// The pool as it is declared.
+    /// The pool's own entry, as the spec declares it.
     entry: IndexEntry,
-    /// What the index is to say of it.
+    /// The entry that the index must have.
     note: IndexEntry,
-    /// Whether it does.
+    /// Whether the index has it.
     is_noted: bool,
-    /// The other pools that are there.
+    /// The other pools that exist.
     others: Vec<Neighbour>,
     /// Files of the index whose pools are gone, each with the pool's root.
     gone: Vec<(String, Utf8PathBuf)>,
-    /// What a person should know.
+    /// Notices for the user.
     pub notices: Vec<String>,
 }
 
 impl Neighbours {
-    /// Looks up a pool and its neighbours. An entry that cannot be read is a notice, and stops nothing.
+    /// Looks up a pool and its neighbours. An unreadable entry is a notice and stops nothing.
     pub fn look(declared: &Declared, root: &Utf8Path, choice: &PoolChoice, invocation: &Invocation) -> Self {
         let root_is_declared = choice.root().is_none();
         let entry = IndexEntry::new(root, root_is_declared, origin_of(declared), &declared.spec);
@@ -83,18 +82,18 @@ impl Neighbours {
                     self.others.push(Neighbour { entry, held: held.collect() });
                 }
             },
-            // The next apply writes it anew.
+            // The next apply writes it again.
             Err(_) if is_own => {}
             Err(why) => {
                 let path = self.index.as_ref().map(|index| index.path().join(&name)).unwrap_or_default();
                 self.notices.push(format!(
-                    "`{path}` is ignored ({why}): remove it, and apply the pool it was of to have it noted again"
+                    "`{path}` is ignored ({why}): to record its pool again, remove the file and apply that pool"
                 ));
             }
         }
     }
 
-    /// Refuses a pool that cannot be beside its neighbours.
+    /// Refuses a pool that conflicts with its neighbours.
     ///
     /// # Errors
     /// [`Fault`] when the pool would use ports of others, or its spec declared another root before.
@@ -117,7 +116,7 @@ impl Neighbours {
         .advise("give it these strides and bases, or change the other pool"))
     }
 
-    /// Compares the pool with what it was when it was last applied.
+    /// Compares the pool with its entry from the last apply.
     fn compare(&mut self, noted: &IndexEntry) {
         if noted.origin != self.entry.origin
             && let Seen::Slots(ports) = registry_of(noted.root())
@@ -131,19 +130,19 @@ impl Neighbours {
                     SlotId::list(&surplus),
                     self.entry.origin
                 ));
-                // As long as it has slots of another spec or branch, the index names that one.
+                // While the pool has slots of another spec or branch, the index names that one.
                 self.note.origin = noted.origin.clone();
             }
         }
         self.is_noted = *noted == self.note;
     }
 
-    /// The ports that other pools have.
+    /// The ports that other pools have, too.
     pub fn collisions(&self) -> Vec<Collision<'_>> {
         collisions::collisions(&self.entry, &self.others)
     }
 
-    /// That the spec changed the pool's root, if it did: an apply would make the pool a second time.
+    /// The error for a spec that changed the pool's root. An apply would make the pool a second time.
     pub fn second_root(&self) -> Option<Fault> {
         let old = collisions::moved_from(&self.entry, &self.others).filter(|_| !self.has_registry())?;
         let (origin, old, new) = (&old.origin, old.root.escape_debug(), self.entry.root.escape_debug());
@@ -158,27 +157,29 @@ impl Neighbours {
         !matches!(registry_of(self.entry.root()), Seen::Gone)
     }
 
-    /// Whether the index lacks what it is to say of a pool that `is_there`.
+    /// Whether the index lacks the right entry of a pool that exists (`is_there`).
     pub fn is_stale(&self, is_there: bool) -> bool {
         self.index.is_some() && !self.is_noted && is_there
     }
 
-    /// Notes the pool in the index, if it is not noted yet, and drops pools that are gone.
+    /// Records the pool in the index, if it is not recorded yet, and drops pools that are gone.
     ///
     /// # Errors
-    /// When it cannot be written: other projects would take the pool's ports.
+    /// When it cannot be written. Other projects could then take the pool's ports.
     pub fn save(&self) -> Result<()> {
         let Some(index) = self.index.as_ref().filter(|_| !self.is_noted) else { return Ok(()) };
         let gone = self.gone.iter().filter(|(_, root)| is_gone(root)).map(|(name, _)| name.as_str());
         let gone: Vec<&str> = gone.collect();
-        index.save(&IndexEntry::file_name(self.entry.root()), &self.note.to_text()?, &gone).context(
-            "the pool cannot be noted for the others on this machine, so nothing was applied: \
-             mend that, or set XDG_STATE_HOME to a directory of yours",
-        )
+        let name = IndexEntry::file_name(self.entry.root());
+        index.save(&name, &self.note.to_text()?, &gone).map_err(|error| {
+            let what = "the pool cannot be noted for the others on this machine, so nothing was applied";
+            let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
+            error.context(fault.advise("fix that, or set XDG_STATE_HOME to a directory of yours"))
+        })
     }
 }
 
-/// What declares the pool, as the index has it.
+/// What declares the pool, as the index records it.
 fn origin_of(declared: &Declared) -> Origin {
     let path = declared.path.as_deref();
     let branch = path.and_then(Utf8Path::parent).and_then(host::git::branch_of);
@@ -190,14 +191,14 @@ fn origin_of(declared: &Declared) -> Origin {
 enum Seen {
     /// There is none.
     Gone,
-    /// It has no slots, so it uses no port.
+    /// It has no slots, so the pool uses no port.
     Empty,
-    /// It has these slots and ports; none where it cannot be read.
+    /// It has these slots and ports. Empty if it cannot be read.
     Slots(BTreeMap<SlotId, BTreeMap<PortName, Port>>),
 }
 
 fn registry_of(root: &Utf8Path) -> Seen {
-    match Ledger::of(root).read(Following::Nobody) {
+    match Ledger::of(root).read(Following::NoHolder) {
         Ok(None) => Seen::Gone,
         Ok(Some(snapshot)) if snapshot.registry.slots.is_empty() => Seen::Empty,
         Ok(Some(snapshot)) => {
@@ -208,8 +209,8 @@ fn registry_of(root: &Utf8Path) -> Seen {
     }
 }
 
-/// Whether a pool without a registry is gone. An apply notes its pool before it saves the first registry:
-/// then the lock is held.
+/// Whether a pool without a registry is gone. An apply records its pool before it saves the first registry,
+/// and holds the lock meanwhile.
 fn is_gone(root: &Utf8Path) -> bool {
     match Root::open(root) {
         Ok(Some(root)) => matches!(root.lock_holder(), Ok(None)),

@@ -51,15 +51,15 @@ pub fn declared(choice: &PoolChoice, invocation: &Invocation) -> Result<Declared
 /// [`declared`], with every mistake by itself.
 ///
 /// # Errors
-/// What keeps the spec from being found or read.
+/// When the spec cannot be found or read.
 pub fn read(choice: &PoolChoice, invocation: &Invocation) -> Result<Result<Declared, Mistakes>> {
     Ok(parse(find(choice, invocation)?, invocation))
 }
 
-/// Reads the spec of a saved plan, or of the index, again; `None` is the embedded one.
+/// Reads the spec of a saved plan or of the index again. `None` is the embedded one.
 ///
 /// # Errors
-/// [`Fault`] with every mistake in it, or when it is not there any more.
+/// [`Fault`] with every mistake in it, or when it no longer exists.
 pub fn read_again(path: Option<&Utf8Path>, invocation: &Invocation) -> Result<Declared> {
     let read = |path: &Utf8Path| {
         let gone = || Fault::refused(format!("the plan is stale: its spec `{path}` is not there any more"));
@@ -71,7 +71,7 @@ pub fn read_again(path: Option<&Utf8Path>, invocation: &Invocation) -> Result<De
 /// Whether a spec is on disk: named, or where kinfra looks for one.
 ///
 /// # Errors
-/// What keeps it from being read.
+/// When it cannot be read.
 pub fn is_on_disk(choice: &PoolChoice, invocation: &Invocation) -> Result<bool> {
     find(choice, invocation).map(|found| found.is_some())
 }
@@ -82,7 +82,7 @@ pub fn origin(path: Option<&Utf8Path>, invocation: &Invocation) -> String {
     path.map_or_else(|| format!("the embedded {SPEC}"), |path| paths.show(path).into_string())
 }
 
-/// Reads a spec, given with its path; none is the embedded one.
+/// Reads the spec at a path. `None` is the embedded one.
 ///
 /// # Errors
 /// Every mistake in it.
@@ -106,7 +106,7 @@ impl Declared {
     /// The root: from a flag, the environment or the spec.
     ///
     /// # Errors
-    /// [`Fault`] with what keeps it from being one.
+    /// [`Fault`] says why it cannot be used.
     pub fn root(&self, choice: &PoolChoice, invocation: &Invocation) -> Result<Utf8PathBuf> {
         let root = match choice.root() {
             Some(root) => absolute(root, invocation)?,
@@ -122,7 +122,7 @@ impl Declared {
     /// The pool that the spec and its templates describe.
     ///
     /// # Errors
-    /// [`Fault`] with every mistake in the templates, or with what keeps the root from being one.
+    /// [`Fault`] with every mistake in the templates, or why the root cannot be used.
     pub fn pool(&self, choice: &PoolChoice, invocation: &Invocation) -> Result<Pool> {
         self.pool_in(&self.root(choice, invocation)?, invocation).map_err(|mistakes| fault(&mistakes).into())
     }
@@ -206,7 +206,7 @@ fn find(choice: &PoolChoice, invocation: &Invocation) -> Result<Option<(Utf8Path
         if let Some(text) = text_of(&path)? {
             return Ok(Some((path, text)));
         }
-        // The embedded pool in place of a declared one would be a surprise.
+        // Never use the embedded pool in place of a declared one.
         if Dir::open(dir).is_ok_and(|dir| dir.has(SPEC).unwrap_or(false)) {
             return Err(Fault::spec(format!("spec `{path}` is a symbolic link to nothing")).into());
         }

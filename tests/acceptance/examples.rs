@@ -1,7 +1,7 @@
 //! Every directory in `examples/` runs, and produces what its `expected/` shows; the script there passes.
 //!
-//! After a change that is meant to show, `KINFRA_UPDATE_EXPECTED=1 cargo test examples` writes `expected/` anew: look at
-//! `git diff` before you commit it. The home directory reads `/home/dev` there.
+//! After an intended change, `KINFRA_UPDATE_EXPECTED=1 cargo test examples` writes `expected/` again. Read
+//! `git diff` before you commit it. The home directory is `/home/dev` there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -190,13 +190,13 @@ fn slot_one(machine: &Machine) -> PathBuf {
     PathBuf::from(slot["infrastructure_path"].as_str().expect("a path"))
 }
 
-/// A text in which a directory of the machine has another name.
+/// The text with one directory of the machine renamed.
 fn shown_as(text: &str, dir: &Path, name: &str) -> String {
     let real = dir.canonicalize().expect("a directory");
     text.replace(real.to_str().expect("UTF-8"), name).replace(dir.to_str().expect("UTF-8"), name)
 }
 
-/// How two sets of files differ, file by file, line by line.
+/// The differences between two sets of files, line by line.
 fn difference(name: &str, expected: &Files, produced: &Files) -> String {
     let paths: BTreeSet<_> = expected.keys().chain(produced.keys()).collect();
     let differences = paths.into_iter().map(|path| {

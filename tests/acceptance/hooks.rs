@@ -1,4 +1,4 @@
-//! What docs/hooks.md offers for other tools' hooks, taken out of it and run with real worktrees of git.
+//! Runs the hooks in docs/hooks.md as they stand there, with real worktrees of git.
 
 use std::fs;
 use std::io::Write as _;
@@ -53,7 +53,7 @@ impl Repository {
         self.machine.project().canonicalize().expect("a directory")
     }
 
-    /// Writes an executable of the page's into the repository.
+    /// Writes an executable from the page into the repository.
     fn install(&self, path: &str) {
         self.machine.write(path, snippet(path));
         self.machine.set_mode(path, 0o755);
@@ -79,7 +79,7 @@ fn git_s_post_checkout_claims_for_a_new_worktree_and_only_then() {
     repository.git(&["checkout", "--quiet", "-b", "other"]);
     assert_eq!(repository.holders(), ["one tree's"]);
     repository.git(&["worktree", "add", "--quiet", "../two"]);
-    // A full pool keeps nobody from working.
+    // A full pool does not stop `git worktree add`.
     repository.git(&["worktree", "add", "--quiet", "../three"]);
     assert_eq!(repository.holders(), ["one tree's", "two"]);
 }
@@ -98,7 +98,7 @@ fn worktrunk_s_hooks_claim_and_release() {
         }
         assert_eq!(repository.holders(), holders, "{hook}");
     }
-    // Where nothing is free, and where nothing is held, nobody is kept from working.
+    // The hooks succeed even if no slot is free, and if none is held.
     for slot in ["1", "2"] {
         std::fs::create_dir(repository.machine.path(&format!("~/{slot}"))).expect("a directory");
         repository.machine.kinfra(&format!("claim --for ../home/{slot}")).exits(0);
@@ -112,7 +112,7 @@ fn worktrunk_s_hooks_claim_and_release() {
     assert_eq!(repository.holders(), ["1", "2"]);
 }
 
-/// Calls a hook as Claude Code does: by a shell, with what there is to know on stdin.
+/// Calls a hook as Claude Code does: by a shell, with the event as JSON on stdin.
 fn call(repository: &Repository, event: &str, mut input: Value) -> Run {
     let settings: Value = serde_json::from_str(snippet(".claude/settings.json")).expect("JSON");
     let hook = &settings["hooks"][event][0]["hooks"][0];
@@ -141,13 +141,13 @@ fn claude_code_s_hooks_make_a_worktree_with_a_slot_and_remove_both() {
         assert!(created.code == Some(0) && dir.join("slots.toml").is_file(), "{created:?}");
     }
     assert_eq!(repository.holders(), ["fix-login", "fix-search"]);
-    // It was edited, and goes all the same: that was asked before.
+    // It was edited, and is removed all the same: the user was asked before the hook.
     let dir = repository.project().join(".claude/worktrees/fix-login");
     fs::write(dir.join("notes.txt"), "mine").expect("a file");
     let removed = call(&repository, "WorktreeRemove", json!({ "worktree_path": dir }));
     assert!(removed.code == Some(0) && !dir.exists(), "{removed:?}");
     assert_eq!(repository.holders(), ["fix-search"]);
-    // One without a slot goes too, and one whose branch is there comes back on it.
+    // A worktree without a slot is removed, too. A new one whose branch exists is on that branch.
     let dir = repository.project().join(".claude/worktrees/no-slot-left");
     let removed = call(&repository, "WorktreeRemove", json!({ "worktree_path": dir }));
     assert!(removed.code == Some(0) && !dir.exists(), "{removed:?}");
@@ -162,7 +162,7 @@ fn claude_code_s_hooks_make_a_worktree_with_a_slot_and_remove_both() {
 fn direnv_s_envrc_has_the_variables_of_the_worktree_s_slot() {
     let repository = Repository::new();
     repository.machine.kinfra("claim").exits(0);
-    // What direnv's own library makes of the first line is not for here.
+    // The first line calls direnv's own library, which is not under test.
     let text = format!("watch_file() {{ :; }}\n{}\nenv", snippet(".envrc"));
     let mut bash = repository.command("bash", &repository.project());
     let run = Run::of(bash.args(["-c", &text]).env("COMPOSE_FILE", "other.yml")).exits(0);

@@ -1,4 +1,5 @@
-//! What users run, as they run it: the acceptance document, here as steps, the examples, hooks, and the wheel.
+//! What users run, as they run it: the acceptance document step by step, the examples, the hooks and the
+//! wheel.
 //!
 //! `kinfra-slot-provisioning.md` is the users' own test of the old tool, kept here word for word.
 
@@ -37,7 +38,7 @@ fn parse(section: &'static str) -> Option<Step> {
     Some(Step { number: number.parse().ok()?, title, script })
 }
 
-/// Runs every step, each in a bash of its own, which the caller makes, and panics at the first that does not pass.
+/// Runs every step in a new bash that the caller makes. Panics at the first step that does not pass.
 pub(crate) fn pass_every_step(bash: impl Fn() -> Command) {
     for Step { number, title, script } in steps() {
         let run = Run::of(bash().arg("-c").arg(script.replace(REPOSITORY, "\"$PWD\"")));

@@ -26,7 +26,7 @@ fn the_acceptance_document_passes_with_the_wheel() {
 
     let home = project.machine.path().join("home");
     fs::create_dir(&home).expect("a clean home directory");
-    // What is shipped knows nothing of the tests.
+    // The shipped files do not depend on the tests.
     let shipped = fs::read(project.directory.join(".venv/bin/kinfra")).expect("a binary");
     let holds = |word: &str| shipped.windows(word.len()).any(|bytes| bytes == word.as_bytes());
     assert!(holds("KINFRA_ROOT") && !holds(PORTS));
@@ -112,7 +112,7 @@ impl PythonProject {
     fn uv(&self, arguments: &[&str]) -> Run {
         let mut uv = Command::new("uv");
         uv.args(arguments).current_dir(&self.directory).env("UV_CACHE_DIR", self.uv_cache());
-        // Not the one whose binary other tests run meanwhile.
+        // Not the build directory whose binary other tests are running.
         uv.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("wheel"));
         uv.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running::start_within(Duration::from_mins(30), &mut uv).ends()

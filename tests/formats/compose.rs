@@ -1,6 +1,8 @@
-//! What kinfra writes for Compose, as text ([`text`], without Docker) and as Compose v2 itself reads it.
+//! The files that kinfra writes for Compose: as text ([`text`], without Docker), and as Compose v2 reads
+//! them.
 //!
-//! The tests that run `docker compose config` need the plugin and no daemon; `.ci/install-compose` puts it there.
+//! The tests that run `docker compose config` need the plugin and no daemon; `.ci/install-compose` puts it
+//! there.
 
 mod text;
 mod values;
@@ -88,7 +90,7 @@ fn numbers(value: &Value) -> Numbers {
     entries.map(|(name, number)| (name.clone(), number.as_u64().expect("a number"))).collect()
 }
 
-/// What Compose makes of a slot directory, without a word on stderr.
+/// What Compose reads from a slot directory, with an empty stderr.
 fn config(machine: &Machine, dir: &Path) -> Value {
     let version = Run::of(docker_compose(machine, dir).args(["version", "--short"]));
     let works = version.code == Some(0) && !version.stdout.starts_with("1.");
@@ -103,7 +105,7 @@ fn config(machine: &Machine, dir: &Path) -> Value {
     json(run)
 }
 
-/// What Compose makes of a slot directory, services of every profile, whatever it warns of.
+/// What Compose reads from a slot directory, with services of every profile. Warnings are ignored.
 pub(crate) fn config_of_every_profile(machine: &Machine, dir: &Path) -> Value {
     let arguments = ["--profile", "*", "--env-file", ".env.sandbox", "config", "--format", "json"];
     json(Run::of(docker_compose(machine, dir).args(arguments)))
@@ -158,7 +160,7 @@ fn a_claim_mounts_the_code_of_its_worktree_whatever_its_path() {
         for service in ["backend", "backtest-worker", "training-worker"] {
             let volumes = list(&services[service]["volumes"]);
             let code = volumes.iter().find(|volume| volume["target"] == "/app/ktrdr").expect("the code");
-            // Compose writes `$` as it reads it: doubled.
+            // Compose doubles `$` in its output.
             let source = code["source"].as_str().expect("a path").replace("$$", "$");
             assert_eq!(Path::new(&source), worktree.join("ktrdr"), "{service}");
             assert_eq!(volumes.len(), 4, "{service}: the shared directories and the code");

@@ -1,4 +1,4 @@
-//! The committed corpus of every fuzz target holds on stable, in every run of the tests. `fuzz/README.md` has the rest.
+//! Replays the committed corpus of every fuzz target on stable Rust. `fuzz/README.md` has the rest.
 
 use std::fs;
 use std::panic::catch_unwind;

@@ -1,4 +1,5 @@
-//! What programs read: one document, or an event a line with a summary always, the same bytes every time.
+//! JSON output: one document, or one event per line and always a summary. The same input gives the same
+//! bytes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +19,7 @@ fn events(run: &Run) -> Vec<Value> {
         .collect()
 }
 
-/// An applied pool in which something of everything differs.
+/// An applied pool with every kind of difference.
 fn differing() -> Machine {
     let machine = Machine::small();
     machine.edit_spec("1-2", "1-4");
@@ -56,7 +57,7 @@ fn a_plan_is_one_document() {
     assert_eq!([&slots[4]["action"], &slots[4]["profile"]], ["create", "only"]);
     let sha256 = kinfra::digest::Digest::of(b"slot 5 on 8105\n").to_string();
     assert_eq!(slots[4]["files"], json!([{ "path": "conf.txt", "change": "write", "sha256": sha256 }]));
-    // The same bytes again, colour or not, and the exit code of the other plan.
+    // The same bytes again, with or without colour, and the exit code of the plan for people.
     let mut again = machine.command("plan --json --detailed-exitcode");
     let again = Run::of(again.env("CLICOLOR_FORCE", "1")).exits(2);
     assert_eq!(again.stdout, run.stdout);
@@ -96,7 +97,7 @@ fn an_apply_is_an_event_a_line_and_a_summary() {
         json!({ "event": "summary", "format_version": "1.0", "added": 1, "changed": 1, "destroyed": 1, "failed": 0,
             "interrupted": 0, "backups": [], "error": null, "advice": null })
     );
-    // What people are told goes to stderr.
+    // Text for people goes to stderr.
     run.says("Apply complete! 1 added, 1 changed, 1 destroyed.");
 }
 
@@ -116,7 +117,7 @@ fn a_summary_comes_last_also_after_a_failure() {
     assert!(error.contains("not version 7") && !error.contains('\u{1b}'), "{error}");
 }
 
-/// The keys of a document, but for those of maps from names: what users named.
+/// The keys of a document, without the names that users chose.
 fn keys(value: &Value, found: &mut BTreeSet<String>) {
     const NAMED: [&str; 6] = ["ports", "workers", "formulas", "main", "files", "pending"];
     for (key, value) in value.as_object().into_iter().flatten() {
@@ -134,7 +135,7 @@ fn keys(value: &Value, found: &mut BTreeSet<String>) {
 #[test]
 fn every_field_is_in_the_docs() {
     let page = include_str!("../../docs/json.md");
-    // What stands between backticks, down to its last name.
+    // The text between backticks, from its last name on.
     let names: BTreeSet<&str> = page
         .split('`')
         .skip(1)

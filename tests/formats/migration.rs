@@ -1,4 +1,5 @@
-//! The old tool's registry, in its three shapes: taken over once, never modified, and its slots left alone.
+//! The old tool's registry in its three shapes: kinfra takes it over once, never modifies it, and leaves its
+//! slots alone.
 
 use std::fs;
 
@@ -12,7 +13,7 @@ const V2: &str = include_str!("../fixtures/old-instances-v2.json");
 const OLD: &str = "~/.ktrdr/sandbox/instances.json";
 const REGISTRY: &str = "~/.ktrdr/sandboxes/registry.json";
 
-/// A machine with an old tool's registry, whose home is not `/home/dev` but this machine's.
+/// A machine with an old tool's registry, in which this machine's home replaces `/home/dev`.
 fn machine(old: &str) -> Machine {
     let machine = Machine::new();
     machine.write(OLD, old.replace("/home/dev", &home(&machine)));
@@ -23,7 +24,7 @@ fn home(machine: &Machine) -> String {
     machine.home().canonicalize().expect("a home").to_str().expect("UTF-8").to_owned()
 }
 
-/// Makes the worktree of the old tool that the shapes name, below `~/src`.
+/// Makes the old tool's worktree that the three shapes name, below `~/src`.
 fn make_worktree(machine: &Machine, name: &str) -> String {
     fs::create_dir_all(machine.path(&format!("~/src/{name}"))).expect("a directory");
     format!("{}/src/{name}", home(machine))
@@ -50,7 +51,7 @@ fn claims(machine: &Machine) -> Vec<(String, Value, Value)> {
         .collect()
 }
 
-/// Applies, and gives the claims that came of it.
+/// Applies, and returns the resulting claims.
 fn claims_after_apply(machine: &Machine) -> Vec<(String, Value, Value)> {
     machine.kinfra("apply").exits(0).says("Imported ");
     claims(machine)
@@ -94,7 +95,7 @@ fn plan_shows_the_import_and_apply_does_it() {
 fn ports_and_paths_are_the_spec_s_and_claims_the_old_file_s() {
     let machine = machine(V2);
     let worktree = format!("{}/src/ktrdr-impl-auth-M2", home(&machine));
-    // The directory of a claim need not be there: a slot's own claim is kept.
+    // The directory of a claim may be missing: a slot's own claim is kept.
     let claim = ("2".to_owned(), json!(worktree), json!("2026-03-01T17:22:10.004211+00:00"));
     assert_eq!(claims_after_apply(&machine), [claim]);
     let entry = &registry(&machine)["slots"]["2"];
@@ -119,7 +120,7 @@ fn slots_without_a_slot_id_go_by_their_key() {
         let mut registry = registry(&machine);
         registry["imported_from"]["sha256"].take();
         for entry in registry["slots"].as_object_mut().expect("slots").values_mut() {
-            // The hashes know the path of the home.
+            // The hashes depend on the path of the home.
             entry["files"].take();
         }
         registry.to_string().replace(&home(&machine), "/home/dev")
@@ -195,7 +196,7 @@ fn keys_of_others_go_over_digit_for_digit() {
     machine.kinfra("apply").exits(0);
     let text = machine.read(REGISTRY);
     assert!(text.contains(exact) && text.contains("\"x_note\": 1e+400"), "{text}");
-    // Only one thing can go by this name: what the old file says of itself stays below what kinfra says of it.
+    // The old file has a key `imported_from`, too. It moves into the one that kinfra writes.
     assert_eq!(registry(&machine)["imported_from"]["imported_from"], json!({}));
 }
 
@@ -266,7 +267,7 @@ fn an_old_file_that_changes_afterwards_is_reported_and_not_read_again() {
         machine.kinfra("apply").exits(0).prints(said);
         assert_eq!(machine.tree(), before);
     }
-    // One that is gone, or no longer named, is nobody's concern.
+    // An old registry that is gone, or no longer named, is not mentioned.
     machine.remove(OLD);
     machine.kinfra("plan").exits(0).never_says("import");
 }
@@ -306,7 +307,7 @@ fn slots_of_the_old_tool_keep_their_files_and_claims() {
     assert_eq!(claims(&machine).len(), 1);
     machine.kinfra("apply").exits(0).prints(".env.sandbox differs");
     assert_eq!(machine.tree(), after);
-    // Nobody gets a slot whose ports nobody knows.
+    // A slot whose ports are unknown is never given.
     machine.kinfra("claim").exits(0).prints("Claimed slot 3 (light)");
     machine
         .kinfra("claim --slot 1 --for /")
@@ -319,7 +320,7 @@ fn slots_of_the_old_tool_that_are_right_are_adopted() {
     let other = Machine::new();
     let root = other.path("~/.ktrdr/sandboxes");
     other.kinfra("apply").exits(0);
-    // The same machine, after its registry was lost and an old tool's was put there.
+    // The same machine, after its registry was lost and replaced by an old tool's.
     for name in ["registry.json", "registry.json.bak"] {
         fs::remove_file(root.join(name)).expect("a removed file");
     }

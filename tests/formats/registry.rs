@@ -1,4 +1,4 @@
-//! Strict reading: a registry that is not wholly understood stops every verb, and stays as it is to the byte.
+//! Strict reading: a registry that kinfra does not fully understand stops every verb, and keeps every byte.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -30,7 +30,8 @@ fn claimed() -> Machine {
     machine
 }
 
-/// Checks that every verb refuses the registry, says where it is wrong and what repairs it, and changes nothing.
+/// Checks that every verb refuses the registry, says where the mistake is and what repairs it, and changes
+/// nothing.
 #[track_caller]
 fn is_refused(machine: &Machine, what: &str) {
     for verb in VERBS {
@@ -77,7 +78,7 @@ fn a_truncated_registry_is_refused_wherever_it_ends() {
 }
 
 #[test]
-fn what_is_no_json_object_is_refused_with_its_place() {
+fn a_text_that_is_no_json_object_is_refused_with_its_place() {
     let machine = claimed();
     let whole = machine.read(REGISTRY);
     for (text, what) in [
@@ -95,7 +96,7 @@ fn what_is_no_json_object_is_refused_with_its_place() {
 }
 
 #[test]
-fn what_is_too_deep_is_refused() {
+fn too_deep_nesting_is_refused() {
     let machine = claimed();
     let deep = format!("{{\"x\": {}{}, \"version\": 2, \"slots\": {{}}}}", "[".repeat(200), "]".repeat(200));
     text_is_refused(&machine, deep, "is corrupt: line 1, column 133: recursion limit exceeded");
@@ -104,7 +105,7 @@ fn what_is_too_deep_is_refused() {
 }
 
 #[test]
-fn what_is_not_utf_8_is_refused_with_its_place() {
+fn a_text_that_is_not_utf_8_is_refused_with_its_place() {
     let machine = claimed();
     let mut bytes = machine.read(REGISTRY).into_bytes();
     bytes[30] = 0xff;
@@ -142,7 +143,7 @@ fn a_newer_kinfra_s_registry_is_no_broken_one() {
 #[test]
 fn what_the_reader_would_refuse_is_never_written() {
     let machine = claimed();
-    // Small as it is, and larger than 64 MiB when each number gets a line and is indented.
+    // Small as written here. Indented, with a line for each number, it is larger than 64 MiB.
     let (open, close) = ("[".repeat(100), "]".repeat(100));
     let zeros = format!("{{\"x_other\": {open}{}0{close}, ", "0,".repeat(400_000));
     machine.write(REGISTRY, machine.read(REGISTRY).replacen('{', &zeros, 1));
@@ -165,7 +166,7 @@ fn files_that_others_may_read_are_closed_by_the_next_save() {
 }
 
 #[test]
-fn names_that_are_no_text_stop_nobody() {
+fn names_that_are_not_utf_8_stop_no_verb() {
     let machine = claimed();
     let name = std::ffi::OsStr::from_bytes(b"bad\xff");
     for dir in ["~/pool", "~/pool/.tmp", "~/pool/slot-1"] {
@@ -246,7 +247,7 @@ fn an_entry_that_is_not_as_kinfra_writes_it_is_refused_with_its_place() {
 }
 
 #[test]
-fn what_is_no_readable_file_is_refused_and_never_waited_for() {
+fn anything_but_a_readable_file_is_refused_and_never_waited_for() {
     let fifo: fn(&Machine) = |machine| {
         Run::of(machine.program("mkfifo").arg(machine.path(REGISTRY))).exits(0);
     };
@@ -332,7 +333,7 @@ fn keys_of_others_survive_claim_release_and_apply_digit_for_digit() {
 }
 
 #[test]
-fn what_an_old_tool_left_of_a_claim_frees_the_slot_and_goes_with_the_next_save() {
+fn leftover_keys_of_a_claim_hold_no_slot_and_go_with_the_next_save() {
     let machine = claimed();
     let text = machine.read(REGISTRY);
     let claimed_by = text.lines().find(|line| line.contains("\"claimed_by\": \"")).expect("a claim");

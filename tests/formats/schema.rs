@@ -1,8 +1,8 @@
-//! `slots.schema.json`, by which editors complete and check a `slots.toml`: generated from the types below, which are the
-//! file as it is written.
+//! `slots.schema.json`, with which editors complete and check a `slots.toml`. It is generated from the types below, which
+//! mirror the file.
 //!
-//! After a change of the format: `KINFRA_UPDATE_EXPECTED=1 cargo test schema` writes it anew. What a schema cannot say
-//! (that ports do not collide, that a profile is declared) is for kinfra itself to find.
+//! After a change of the format, `KINFRA_UPDATE_EXPECTED=1 cargo test schema` writes it again. kinfra itself checks what a
+//! schema cannot express, such as that ports do not collide.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -52,7 +52,7 @@ struct SlotsToml {
 /// What a port, a profile or a kind of worker is called.
 const NAME: &str = "^[a-z][a-z0-9_]*$";
 
-/// A relative path; that it has no `..` is for kinfra to see.
+/// A relative path. kinfra itself checks that it has no `..`.
 const PATH: &str = "^([^/]|[^/].*[^/])$";
 
 #[derive(JsonSchema)]
@@ -65,7 +65,7 @@ struct Pool {
     /// The directory it lives in, absolute or below `~/`.
     #[schemars(regex(pattern = "^(~/|/).+$"))]
     root: String,
-    /// What the names of the slot's variables start with.
+    /// The prefix of the names of the slot's variables.
     #[schemars(
         with = "String",
         default,
@@ -73,7 +73,7 @@ struct Pool {
         regex(pattern = "^[A-Z_][A-Z0-9_]*$")
     )]
     env_prefix: Option<String>,
-    /// The registry of an older tool to take over, once; absolute or below `~/`.
+    /// The registry of an older tool, which kinfra takes over once. Absolute or below `~/`.
     #[schemars(
         with = "String",
         default,
@@ -87,7 +87,7 @@ struct Pool {
 #[schemars(untagged)]
 #[expect(dead_code, reason = "the schema is made from the types alone")]
 enum Port {
-    /// The port of slot 0; each slot's is one higher.
+    /// The port of slot 0. The port of each next slot is one higher.
     Base(#[schemars(range(min = 1024, max = 65535))] u16),
     Formula(Formula),
 }
@@ -100,7 +100,7 @@ struct Formula {
     /// The port of slot 0, the main stack.
     #[schemars(range(min = 1024, max = 65535))]
     base: u16,
-    /// How far the ports of neighbouring slots are apart.
+    /// The distance between the ports of neighbouring slots.
     #[schemars(default = "one", range(min = 1, max = 65535))]
     stride: u16,
 }
@@ -149,7 +149,7 @@ struct DetailedFile {
     /// Its template, below `templates/`.
     #[schemars(regex(pattern = PATH))]
     template: String,
-    /// Its permissions, four octal digits.
+    /// Its permissions, as four octal digits.
     #[schemars(default = "private", regex(pattern = "^0[67][0-7][0-7]$"))]
     mode: String,
 }

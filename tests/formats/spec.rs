@@ -1,7 +1,7 @@
-//! The language of `slots.toml`, and what is said about a wrong one. Whatever is wrong, nothing is written.
+//! The language of `slots.toml`, and the messages about mistakes in it. After a mistake, nothing is written.
 //!
-//! Most tests are tables. A line has what replaces a part of [`SMALL`] and, after `=>`, what is then said, in this order,
-//! with `…` between. `⏎` stands for a line break.
+//! Most tests are tables. A line has the replacement for a part of [`SMALL`] and, after `=>`, the expected
+//! parts of the message in order, with `…` between them. `⏎` stands for a line break.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,7 +13,7 @@ const IDS: &str = "ids = \"1-2\"";
 const PROFILE: &str = "profile = \"only\"";
 const FILE: &str = "\"conf.txt\" = \"conf.txt\"\n";
 
-/// The lines of a table, each with what is to be said.
+/// The lines of a table, each with the expected parts of the message.
 fn rows(table: &str) -> impl Iterator<Item = (String, Vec<String>)> {
     let rows = table.lines().map(str::trim).filter(|line| !line.is_empty());
     rows.map(|row| {
@@ -395,12 +395,12 @@ fn ports_that_meet_are_refused_with_a_stride_or_a_base_that_do_not() {
          web = 8000⏎api = 8000 => are both 8000 … no stride works for both; the nearest free base for `api` is 8003
          web = 8000⏎api = { base = 7996, stride = 2 } => `web` of the main stack (slot 0) and `api` of slot 2 are both 8000",
     );
-    // Every pair that meets is shown. No stride for one of two pairs settles the other.
+    // Every colliding pair is shown. No stride for one of two pairs settles the other.
     each_is_refused(
         PORT,
         "web = 8000⏎api = 8001⏎db = 9000⏎cache = 9002 => both 8001 … base for `api` is 8003 … both 9002 … base for `cache` is 9003",
     );
-    // Also where a profile is wrong: the ids are not.
+    // Also if a profile is wrong, because the ids are right.
     each_is_refused(
         PROFILE,
         r#"profile = "onyl"⏎[ports.api]⏎base = 8001 => `onyl` is not defined … stride that works for both is 2"#,
@@ -461,7 +461,7 @@ fn templates_that_cannot_be_read_are_refused() {
         machine.edit_spec(FILE, &format!("\"conf.txt\" = \"{name}\"\n"));
         words.push("slots.toml:18:14".to_owned());
         is_refused(&machine, 65, &words);
-        // A template for claims is as much a part of the pool.
+        // A template for claims is checked like any other.
         machine.edit_spec(&format!("\"{name}\"\n"), &format!("\"conf.txt\"\n[claim]\n\"a\" = \"{name}\"\n"));
         words[1] = "slots.toml:20:7".to_owned();
         is_refused(&machine, 65, &words);
@@ -536,7 +536,7 @@ fn a_prefix_decides_which_variables_are_taken() {
     let machine = Machine::small();
     machine.edit_spec("name = \"small\"", "name = \"small\"\nenv_prefix = \"S_\"");
     machine.edit_spec("name = \"only\"", "name = \"only\"\nworkers = { cpu = 1 }");
-    // Those are noted although a file is wrong too.
+    // These are reported although a file is wrong, too.
     let variables = "[env]\nWEB_PORT = \"\"\nS_WEB_PORT = \"\"\nS_CPU_WORKERS = \"\"\n";
     machine.edit_spec(FILE, &format!("{FILE}\"\" = \"a\"\n{variables}"));
     is_refused(&machine, 65, &["`` does not name a file", "for port `web`", "for workers `cpu`"]);
@@ -628,9 +628,13 @@ fn a_root_in_a_slot_of_another_pool_is_refused() {
     machine.kinfra("apply").exits(0);
     for root in ["~/pool/slot-1", "~/pool/slot-2/deep/er", "~/pool/slot-9"] {
         machine.spec(&SMALL.replace("~/pool", root));
-        is_refused(&machine, 4, &["is inside a slot of the pool in `", "/pool`: choose a root outside it"]);
+        is_refused(
+            &machine,
+            4,
+            &["is inside a slot of the pool in `", "/pool`\nhelp: choose a root outside it"],
+        );
     }
-    // Beside the slots there is room, and without a pool around it the name means nothing.
+    // A root beside the slots is fine, and so is a slot's name without a pool around it.
     machine.kinfra("apply --root ~/pool/other").exits(0);
     machine.kinfra("apply --root ~/slot-1").exits(0);
 }
@@ -638,7 +642,7 @@ fn a_root_in_a_slot_of_another_pool_is_refused() {
 #[test]
 fn a_root_that_cannot_be_written_fails_and_says_where() {
     let machine = Machine::small();
-    // Not even the superuser can make a directory there.
+    // Not even root can make a directory there.
     machine.edit_spec("~/pool", "/proc/kinfra/pool");
     machine.kinfra("apply").exits(1).says("could not make directory `/proc/kinfra`");
     machine.edit_spec("/proc/kinfra", "~/read-only");

@@ -1,4 +1,4 @@
-//! Disks and limits that leave no room: kinfra does all of it, or says why not and leaves a pool that the next run
+//! Full disks and low limits: kinfra does everything, or it says why not and leaves a pool that the next run
 //! completes.
 //!
 //! ```text
@@ -12,17 +12,18 @@ use std::process::Command;
 use crate::rig::{Image, Mount, ROOT, Tree, assert_tree, figure, must, registry, through};
 use crate::support::{Machine, Run};
 
-/// How many runs in a row must succeed before there is enough of what was scarce.
+/// How many runs in a row must succeed before the scarce resource counts as sufficient.
 const ENOUGH: usize = 3;
 
-/// What `apply` leaves on a machine with all that it needs; the home is empty before and after.
+/// The tree that `apply` leaves on a machine without limits. The home is empty before and after.
 fn clean_tree(machine: &Machine) -> Tree {
     let _home = Mount::memory(&machine.home(), "mode=700");
     machine.kinfra("apply").exits(0);
     machine.tree()
 }
 
-/// Asserts that a run failed for `cause` alone, and left slots that are whole and a registry that can be read.
+/// Asserts that a run failed for `cause` alone, and left slots that are whole and a registry that can be
+/// read.
 fn failed_cleanly(machine: &Machine, run: Run, cause: &str, clean: &Tree) {
     run.exits(1).says(cause).never_says("panicked");
     let owned = registry(machine).unwrap_or_default();
@@ -47,7 +48,7 @@ fn failed_cleanly(machine: &Machine, run: Run, cause: &str, clean: &Tree) {
     machine.kinfra("slots").exits(0);
 }
 
-/// How runs went that had ever more of what is scarce.
+/// The results of runs that had more and more of a scarce resource.
 #[derive(Default)]
 struct Tally {
     failed: usize,
@@ -56,7 +57,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Notes a run, and says whether it succeeded. Once one did, no later one may fail.
+    /// Records a run, and returns whether it succeeded. After a success, no later run may fail.
     fn note(&mut self, run: &Run) -> bool {
         let succeeded = run.code == Some(0);
         assert!(succeeded || self.enough == 0, "more is less: {run:#?}");
@@ -72,7 +73,8 @@ impl Tally {
     }
 }
 
-/// Applies with ever more of what is scarce, until there is enough. After each run, `enlarge` gives plenty.
+/// Applies with more and more of a scarce resource, until it is sufficient. After each run, `enlarge` lifts
+/// the limit.
 fn survive(
     what: &str,
     cause: &str,
@@ -152,11 +154,11 @@ fn on_ext4_with_any_room_left_apply_does_all_or_says_that_it_is_full() {
     );
 }
 
-/// Fills the disk of the home, but for so many KiB.
+/// Fills the disk of the home, except for so many KiB.
 fn leave(machine: &Machine, room: usize) {
     machine.write("~/room", vec![1; room << 10]);
     let mut filler = File::create(machine.path("~/filler")).expect("a file");
-    // Large pieces first: the last are the smallest that the disk has.
+    // Large pieces first, down to the smallest that the disk can hold.
     for piece in [1 << 16, 1 << 10, 1] {
         while filler.write_all(&vec![1; piece]).is_ok() {}
     }
@@ -225,7 +227,7 @@ fn in_a_read_only_home_kinfra_reads_and_writes_nothing() {
 
 #[test]
 #[ignore = "needs root: mounts file systems"]
-fn what_is_immutable_stays_and_the_rest_is_done() {
+fn an_immutable_file_stays_and_the_rest_is_done() {
     let machine = Machine::new();
     let _home = Mount::image(&Image::ext4(8, &[]), &machine.home(), "noatime");
     machine.kinfra("apply").exits(0);
@@ -264,7 +266,8 @@ fn limited(limit: &str, command: &Command) -> Command {
     through(["sh", "-c", &format!("{limit} && exec \"$@\""), "sh"], command)
 }
 
-/// Applies under ever higher limits until one does not matter. Each failure is of `causes`, and the next run recovers.
+/// Applies under higher and higher limits until one has no effect. Each failure has one of `causes`, and the
+/// next run recovers.
 fn survive_limits(what: &str, causes: &[&str], limits: impl Iterator<Item = String>) {
     let machine = Machine::new();
     machine.kinfra("apply").exits(0);
@@ -273,7 +276,7 @@ fn survive_limits(what: &str, causes: &[&str], limits: impl Iterator<Item = Stri
     for limit in limits {
         machine.remove("~/.ktrdr");
         let run = Run::of(&mut limited(&limit, &machine.command("apply")));
-        // The loader needs a file too, and its failure is not kinfra's.
+        // The loader opens a file, too. Its failure is not kinfra's.
         let began = !run.stderr.contains("error while loading shared libraries");
         if !tally.note(&run) {
             let named = causes.iter().any(|cause| run.stderr.contains(cause)) || !began;
@@ -304,7 +307,7 @@ fn under_a_limit_of_file_sizes_apply_does_all_or_says_so() {
     survive_limits("limits of file sizes", &["File too large"], limits);
 }
 
-/// Applies, restores, claims and releases under strange masks. All modes are those of an ordinary one.
+/// Applies, restores, claims and releases under unusual umasks. All modes are as under an ordinary umask.
 fn modes_under_masks(without_powers: &[&str]) {
     let machine = Machine::new();
     let run = |mask: &str, arguments: &str| {
@@ -339,6 +342,6 @@ fn a_mask_changes_no_mode() {
 #[test]
 #[ignore = "needs root, to give up its powers"]
 fn a_mask_does_not_lock_kinfra_out_of_its_own_files() {
-    // Still the owner of everything, but one who must obey modes.
+    // The owner of everything, but without root's power to ignore modes.
     modes_under_masks(&["setpriv", "--inh-caps=-all", "--bounding-set=-all", "--"]);
 }

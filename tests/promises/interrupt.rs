@@ -4,12 +4,12 @@ use crate::rig::strace::calls;
 use crate::rig::{Paused, figure, registry};
 use crate::support::Machine;
 
-/// Every how many calls of an apply somebody presses Ctrl-C.
+/// The distance, in calls, between two points of an apply at which Ctrl-C is pressed.
 const STEP: usize = 5;
 
 #[test]
 #[ignore = "needs strace"]
-fn what_is_in_flight_is_completed_and_saved() {
+fn the_slot_in_flight_is_completed_and_saved() {
     let machine = Machine::new();
     let apply = machine.command("apply");
     let points = calls(&apply);
@@ -54,14 +54,14 @@ fn what_is_in_flight_is_completed_and_saved() {
 
 #[test]
 #[ignore = "needs strace"]
-fn who_would_take_a_port_of_a_slot_that_was_left_out_is_left_out_too() {
+fn a_slot_that_needs_the_port_of_a_slot_left_out_is_left_out_too() {
     let machine = Machine::small();
     machine.edit_spec("1-2", "1-8");
     machine.kinfra("apply").exits(0);
     // Each slot takes the port of the next.
     machine.edit_spec("8000", "8001");
     let mut apply = machine.command("apply --update --auto-approve");
-    // Docker, if there is one, would be asked first, and make the same calls.
+    // A docker would be asked first, and would make calls of the same names.
     apply.env("PATH", "/nowhere");
     let (points, mut interrupted) = (calls(&apply), 0);
     for call in points.iter().step_by(STEP) {

@@ -1,4 +1,4 @@
-//! Links, and other things in the place of kinfra's files: nothing outside the pool is ever touched.
+//! Links and other obstacles in the place of kinfra's files: nothing outside the pool is ever touched.
 //!
 //! ```text
 //! cargo test links
@@ -25,7 +25,7 @@ const FILES: [&str; 3] = [".env.sandbox", "docker-compose.yml", "prometheus.yml"
 const SWAPS: usize = 20_000;
 const RUNS: usize = 300;
 
-/// What is outside the pool and must stay as it is: files with names of kinfra's own, and others.
+/// Files outside the pool that must stay as they are. Some have the names of kinfra's own files.
 fn outside(machine: &Machine) -> PathBuf {
     for name in ["conf.txt", "registry.json", "keep", "etc/keep"] {
         machine.write(&format!("~/outside/{name}"), format!("mine: {name}"));
@@ -47,7 +47,7 @@ fn soon(machine: &Machine, arguments: &str) -> Run {
     run.never_says("panicked")
 }
 
-/// Every verb but `apply`, which each test looks at itself.
+/// Every verb except `apply`, which each test checks itself.
 const OTHERS: [&str; 7] =
     ["plan", "apply --dry-run", "slots", "slots --json", "ports", "doctor", "release 6 --force"];
 
@@ -61,7 +61,7 @@ fn a_slot_that_is_a_link_to_another_is_blocked_and_neither_is_touched() {
     soon(&machine, "apply").exits(0).prints("! Slot 3: its directory is a symbolic link: move it away");
     OTHERS.iter().for_each(|verb| drop(soon(&machine, verb)));
     soon(&machine, "claim --slot 3").exits(4);
-    // A missing file of the link's target is the target's, and restored once.
+    // A file that the target lacks belongs to the target, and is restored only there.
     assert_eq!(traces(&slot_2), before);
     machine.remove(&format!("{ROOT}/slot-2/prometheus.yml"));
     soon(&machine, "apply").exits(0).says("Restored slot 2: prometheus.yml").says("Restored 1 slot(s)");
@@ -81,7 +81,7 @@ fn a_slot_that_is_a_link_to_the_outside_is_blocked_and_nothing_outside_is_touche
 }
 
 #[test]
-fn a_file_that_is_a_link_to_somebody_s_is_never_written() {
+fn a_link_to_a_foreign_file_is_never_written_through() {
     for file in FILES {
         for (right, hard) in [(false, false), (false, true), (true, false), (true, true)] {
             let machine = applied();
@@ -104,7 +104,7 @@ fn a_file_that_is_a_link_to_somebody_s_is_never_written() {
     }
 }
 
-/// What can stand in the place of a file of kinfra's.
+/// The obstacles that can be in the place of one of kinfra's files.
 const IMPOSTORS: [&str; 5] = ["link", "dangling link", "FIFO", "directory", "link to a directory"];
 
 fn put(machine: &Machine, impostor: &str, path: &Path) {
@@ -131,7 +131,7 @@ fn an_impostor_of_kinfra_s_own_files_stops_every_writer_and_is_not_touched() {
             }
             let machine = applied();
             let outside = outside(&machine);
-            // So that a link to it could be taken for the real one.
+            // A link to it could then pass for the real one.
             fs::copy(machine.path(&format!("{ROOT}/registry.json")), outside.join("registry.json"))
                 .expect("a copy");
             let path = machine.path(&format!("{ROOT}/{name}"));
@@ -141,7 +141,7 @@ fn an_impostor_of_kinfra_s_own_files_stops_every_writer_and_is_not_touched() {
             let (before, tree) = (traces(&outside), machine_state(&machine, name));
             for verb in ["apply", "claim", "release 6 --force"] {
                 let run = soon(&machine, verb);
-                // What is free already needs no writer; then nothing was written either.
+                // Releasing a free slot needs no writer, so nothing was written either.
                 let told = matches!(run.code, Some(4 | 5)) && run.stderr.contains(name);
                 assert!(told, "`{verb}`, {name} is a {impostor}: {run:#?}");
                 tried += 1;
@@ -158,7 +158,7 @@ fn an_impostor_of_kinfra_s_own_files_stops_every_writer_and_is_not_touched() {
     figure(&format!("impostors of kinfra's own files: {tried} writers stopped, nothing touched"));
 }
 
-/// What is in the pool: names, kinds and contents, where no FIFO makes one wait.
+/// Names, kinds and contents in the pool. Never opens a FIFO, which could block.
 fn machine_state(machine: &Machine, impostor: &str) -> Vec<String> {
     let root = machine.path(ROOT);
     let mut state = Vec::new();
@@ -166,7 +166,7 @@ fn machine_state(machine: &Machine, impostor: &str) -> Vec<String> {
         let entry = entry.expect("an entry");
         let (name, path) = (entry.file_name().into_string().expect("a UTF-8 name"), entry.path());
         let meta = path.symlink_metadata().expect("metadata");
-        // Who holds the lock is written into it, and a directory for temporary files may be made.
+        // The lock's content names its holder, and the directory for temporary files may be made.
         let own = [".lock", ".tmp"].contains(&&*name) && name != impostor;
         if own {
             continue;
@@ -229,7 +229,7 @@ fn swap_at_every_call(name: &str) -> usize {
         if there && path.is_symlink() {
             exchange(&link, &path);
         } else if there {
-            // It stood among kinfra's temporary files and was swept with them.
+            // It was among kinfra's temporary files and was removed with them.
             fs::remove_dir_all(&link).expect("what was at the name");
             symlink(&outside, &link).expect("a link");
         }
@@ -267,12 +267,12 @@ fn a_directory_that_is_swapped_all_the_time_leads_nowhere() {
     let swaps = AtomicUsize::new(0);
     let swap = || {
         exchange(&link, &slot);
-        // Sometimes long enough for kinfra to believe what it saw.
+        // Sometimes long enough for kinfra to look and go on.
         if swaps.fetch_add(1, Relaxed).is_multiple_of(3) {
             thread::sleep(Duration::from_micros(200));
         }
     };
-    // Wherever it is, it can be damaged by its handle.
+    // A handle reaches the directory wherever it is now, so check it there.
     let handle = File::open(&slot).expect("the slot");
     let (mut seen_link, mut seen_slot, mut runs) = (0, 0, 0);
     meanwhile(&[&swap], || {

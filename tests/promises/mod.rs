@@ -1,4 +1,4 @@
-//! What kinfra promises whatever happens: crashes, power cuts, full disks, links, races, other pools.
+//! What kinfra guarantees under crashes, power cuts, full disks, links, races and other pools.
 
 mod crash;
 mod disk;

@@ -1,4 +1,4 @@
-//! How often a run opens the registry: every look costs as much as the pool is large.
+//! How often a run opens the registry. Each read costs time in proportion to the pool's size.
 
 use crate::rig::strace::{calls, need_strace};
 use crate::support::Machine;

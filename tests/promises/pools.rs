@@ -1,4 +1,4 @@
-//! More than one pool on a machine: they know of each other by the index in the state directory.
+//! Several pools on one machine. They know each other by the index in the state directory.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -211,7 +211,7 @@ fn a_pool_of_another_branch_says_so_before_it_shrinks() {
         "warning: the pool was last applied from `{0}` on branch `main`: slots 2 are not in `{0}` on branch `topic`\n",
         spec.display()
     );
-    // Applying does not make the other branch's slot this one's: the next run says so again.
+    // Applying does not take over the other branch's slot: the next run warns again.
     for verb in ["plan", "apply --dry-run", "apply", "apply", "plan"] {
         machine.kinfra(verb).exits(0).says(&said).prints("Slot 2: no longer in slots.toml (--prune)");
     }
@@ -258,7 +258,7 @@ fn an_entry_that_cannot_be_read_is_passed_over_and_named() {
     let machine = two_projects("9000");
     let theirs = entry(&machine);
     for (text, why) in [
-        ("{\"version\": 2}", "version: is 2, and this kinfra reads 1: upgrade kinfra"),
+        ("{\"version\": 2}", "version: is 2, and this kinfra reads 1, so upgrade kinfra"),
         ("", "line 1: the file is empty"),
         ("{}", "missing field `version`"),
     ] {

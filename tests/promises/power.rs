@@ -1,9 +1,10 @@
-//! The power goes: what the disk holds at that moment is all that is left.
+//! Power cuts: only what the disk holds at that moment is left.
 //!
-//! The home is an ext4 on a loop device, mounted so that it writes nothing by itself: what is not synced is lost. At
-//! every call that changes or syncs something strace kills kinfra, the image is copied as it is, and the copy is mounted,
-//! which recovers its journal as after a power cut. A second copy is made after a sync of somebody else's, which commits
-//! the names of files and not what is in them: an order that kinfra must not rely on either.
+//! The home is an ext4 on a loop device, mounted so that it writes nothing by itself: unsynced data is lost.
+//! At every call that changes or syncs something, strace kills kinfra. The image is copied as it is, and
+//! mounting the copy recovers its journal as after a power cut. A second copy is made after another program's
+//! sync. That sync commits the names of files but not their content, because kinfra must not rely on that
+//! order either.
 //!
 //! ```text
 //! cargo test --profile ci -- --ignored power     # as root, with strace
@@ -20,7 +21,7 @@ use crate::rig::strace::{Call, Injection, Traced, calls};
 use crate::rig::{Image, Mount, ROOT, Tree, brief, changes, figure};
 use crate::support::{Machine, Run};
 
-/// The file system writes when it is told to, and is not clever about files that are replaced without a sync.
+/// Mount options: the file system writes only on a sync, and does not flush replaced files by itself.
 const OPTIONS: &str = "noatime,commit=600,noauto_da_alloc";
 
 /// The calls that make something last, and those that change something.
@@ -103,13 +104,13 @@ impl Lab {
         let trace = self.machine.path("trace");
         let run = injection.run(&self.command(), &trace);
         let cut = disk.copy();
-        // Somebody else's sync: it commits every name that was made so far.
+        // Another program's sync commits every name that was made so far.
         fs::set_permissions(self.machine.home(), fs::Permissions::from_mode(0o700)).expect("a mode");
         File::open(self.machine.home()).and_then(|home| home.sync_all()).expect("a synced directory");
         (run, [cut, disk.copy()])
     }
 
-    /// What a disk holds: the old state or the new one, and the new one if that was acknowledged.
+    /// The disk holds the old state or the new one. If kinfra reported success, it holds the new one.
     fn judge(&self, acknowledged: bool) -> Result<(), String> {
         let tree = timeless(self.machine.tree());
         let state = |tree: &Tree, name: &str| tree.get(&self.root.join(name)).cloned();
@@ -130,7 +131,7 @@ impl Lab {
                 return Err(format!("{} is {}", path.display(), brief(Some(state))));
             }
         }
-        // New slot directories come whole; those in the registry are there; and nothing that was there is lost.
+        // A new slot directory is complete or missing, registered ones exist, and no existing file is lost.
         let appeared = |path: &Path| {
             tree.contains_key(&self.slot_dir(path)) && !self.old.contains_key(&self.slot_dir(path))
         };
@@ -164,7 +165,7 @@ impl Lab {
         below.and_then(|below| below.iter().next()).map_or_else(PathBuf::new, |name| self.root.join(name))
     }
 
-    /// The power comes back: judges the disk, and lets kinfra do the rest.
+    /// After the power cut: judges the disk, and lets kinfra complete the work.
     fn recover(&self, disk: &Image, acknowledged: bool) -> Result<(), String> {
         let _home = self.mount(disk);
         self.judge(acknowledged)?;
@@ -256,7 +257,7 @@ fn the_power_may_go_at_any_moment_of_an_apply_that_syncs_everything_at_once() {
     assert!(lab.points.iter().any(|call| call.name == "syncfs"), "80 files were synced one by one");
     let mut last = lab.points.iter().map(|call| call.nth).fold(0, usize::max);
     last -= 2;
-    // The slots are all alike: some will do, and all that is not done for each.
+    // All slots are alike: the points of some slots suffice, with all points that belong to no slot.
     lab.survive("apply 0→80", |call| call.nth % 16 == 0 || call.nth > last || SYNCS.contains(&&*call.name));
 }
 
@@ -293,7 +294,7 @@ fn a_machine_that_lies_about_fsync_is_noticed() {
     for disk in &disks {
         assert!(judge(disk).is_err(), "all syncs are lies, and nothing is lost");
     }
-    // One lie alone. The journal carries the names that other syncs write, so this is for the contents.
+    // One sync is faked at a time. Other syncs still commit the names, so this tests the contents.
     let syncs = lab.points.iter().filter(|call| SYNCS.contains(&&*call.name));
     let (files, dirs): (Vec<_>, Vec<_>) = syncs.partition(|call| lab.is_file(call));
     let noticed = |call: &&&Call| {

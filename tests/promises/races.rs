@@ -1,4 +1,5 @@
-//! Many at once: the tree is that of one, every slot has one holder, and nobody reads half a registry.
+//! Many runs at once: the tree is that of one run, every slot has one holder, and no run reads half a
+//! registry.
 //!
 //! ```text
 //! cargo test races
@@ -21,10 +22,10 @@ use crate::rig::strace::{Call, Injection, calls};
 use crate::rig::{Paused, ROOT, assert_tree, figure, meanwhile, registry, through};
 use crate::support::{Machine, Run, Running};
 
-/// How many start at the same time.
+/// How many runs start at the same time.
 const CROWD: usize = 64;
 
-/// How often 64 want six slots.
+/// How often 64 runs claim one of six slots.
 const ROUNDS: usize = 3;
 
 /// How often slots are claimed and released while others read.
@@ -33,7 +34,7 @@ const WRITES: usize = 150;
 /// How often the first registry of a root is made while others read.
 const BIRTHS: usize = 20;
 
-/// Starts many at once, and waits for all.
+/// Starts many runs at once, and waits for all.
 fn crowd(machine: &Machine, arguments: impl Fn(usize) -> String) -> Vec<Run> {
     let start = |index| Running::piped(&mut machine.command(&arguments(index)));
     let children: Vec<Running> = (0..CROWD).map(start).collect();
@@ -91,7 +92,7 @@ fn of_sixty_four_claimants_six_win_and_the_others_are_told() {
             assert!(holder.ends_with(&format!("/worktree-{index}")), "slot {slot} is {holder}'s");
         }
         assert_eq!(slots, (1..=6).collect());
-        // All at once again: only the holder, or somebody with --force, frees a slot.
+        // All at once again. Only the holder or --force frees a slot.
         let runs = crowd(&machine, |index| format!("release {} --force --lock-timeout 2m", index % 6 + 1));
         runs.into_iter().for_each(|run| drop(run.exits(0)));
         assert_eq!(registry(&machine), free);
@@ -104,14 +105,15 @@ fn of_sixty_four_claimants_six_win_and_the_others_are_told() {
     ));
 }
 
-/// Reads all ways there are to read while something is written. How often, by kinfra and directly.
+/// Reads in every way while `write` runs. Returns how often kinfra ran, and how often files were read
+/// directly.
 fn read_all_the_while(machine: &Machine, write: impl FnOnce()) -> (usize, usize) {
     let (runs, reads) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let run = |verb| {
         machine.kinfra(verb).exits(0);
         runs.fetch_add(1, Relaxed);
     };
-    // The root that had a registry when it was last looked at, by its inode.
+    // The inode of the root that had a registry at the last look.
     let last = AtomicU64::new(0);
     let root = machine.path(ROOT);
     let read = || {
@@ -125,7 +127,7 @@ fn read_all_the_while(machine: &Machine, write: impl FnOnce()) -> (usize, usize)
                     Registry::parse(&text).unwrap_or_else(|corrupt| panic!("{corrupt}\n{text}"));
                     last.store(inode, Relaxed);
                 }
-                // Only a new root may be without one.
+                // Only a new root may be without a registry.
                 Err(error) => assert_ne!(last.load(Relaxed), inode, "the registry vanished: {error}"),
             }
         }
@@ -156,7 +158,7 @@ fn readers_never_take_a_registry_that_is_being_made_for_one_that_vanished() {
     let (runs, reads) = read_all_the_while(&machine, || {
         for birth in 0..BIRTHS {
             machine.kinfra("apply").exits(0);
-            // At once, by its name: taken apart in place, it would look as if the registry had vanished.
+            // Moves the root away as a whole. Removed file by file, the registry would seem to have vanished.
             fs::rename(machine.path("~/.ktrdr"), machine.path(&format!("~/old-{birth}"))).expect("a rename");
         }
     });
@@ -166,7 +168,7 @@ fn readers_never_take_a_registry_that_is_being_made_for_one_that_vanished() {
     ));
 }
 
-/// Another program's registry: the one that is there, with a key of its own.
+/// Another program's registry: the present one, with an added key.
 fn marked(machine: &Machine) -> String {
     let text = machine.read(&format!("{ROOT}/registry.json"));
     let marked = text.replacen("\"version\": 2,", "\"version\": 2,\n  \"x_other\": \"was here\",", 1);
@@ -174,13 +176,13 @@ fn marked(machine: &Machine) -> String {
     marked
 }
 
-/// Puts a text in the place of the registry, as a careful program does.
+/// Replaces the registry atomically, as a careful program does.
 fn replace_registry(machine: &Machine, text: &str) {
     machine.write("~/another", text);
     fs::rename(machine.path("~/another"), machine.path(&format!("{ROOT}/registry.json"))).expect("a rename");
 }
 
-/// Takes away what claims wrote which the registry no longer knows, so that each run makes the same calls.
+/// Removes the files of claims that the registry no longer has, so that each run makes the same calls.
 fn forget_files_of_claims(machine: &Machine) {
     for slot in 1..=6 {
         let _ = fs::remove_file(machine.path(&format!("{ROOT}/slot-{slot}/docker-compose.override.yml")));
@@ -212,7 +214,8 @@ fn what_another_program_saves_meanwhile_is_never_lost() {
             refused += 1;
         } else {
             let run = run.exits(0);
-            // Their save came before kinfra read, or after it saved. Between the two, it must not be passed over.
+            // The other save came before kinfra read, or after kinfra saved. In between, kinfra must not
+            // overwrite it.
             if now.contains("x_other") { merged += 1 } else { lost.push(format!("{call}: {run:?}")) }
         }
         machine.kinfra("plan").exits(0);
@@ -228,7 +231,7 @@ fn what_another_program_saves_meanwhile_is_never_lost() {
     assert!(lost.is_empty(), "lost: {lost:#?}");
 }
 
-/// How many calls of each name are disturbed after the exchange of the registries.
+/// How many calls of each name are disturbed after the registries are exchanged.
 const AFTERWARDS: usize = 8;
 
 #[test]
@@ -260,7 +263,7 @@ fn what_another_program_saves_just_before_ours_survives_whatever_happens_next() 
             let run = paused.resume();
             assert_ne!(run.code, Some(0), "{what} at {name} {nth}: {run:#?}");
             disturbed += usize::from(run.code != Some(4));
-            // Whoever writes next completes what was begun.
+            // The next writer completes the save.
             machine.kinfra("apply").exits(0);
             machine.kinfra("release 6 --force").exits(0);
             assert_eq!(
@@ -276,7 +279,7 @@ fn what_another_program_saves_just_before_ours_survives_whatever_happens_next() 
     ));
 }
 
-/// Replaces a broken registry, where there is no docker to ask.
+/// Repairs a broken registry on a machine without docker.
 fn repairing(machine: &Machine) -> Command {
     let mut command = machine.command("doctor --repair --auto-approve");
     command.env("PATH", machine.home());
@@ -341,7 +344,7 @@ fn a_repair_that_is_killed_leaves_a_registry_to_repair() {
             let trace = machine.path("trace");
             let run = Injection::Kill(call).run(&repair, &trace);
             assert!(run.was_killed(), "{run:#?}");
-            // Never as if there had been none.
+            // The registry must never seem to have been missing.
             let slots = machine.kinfra("slots");
             assert!(!slots.stderr.contains("No slots"), "killed at {call}: {slots:#?}");
             if slots.code != Some(0) {
@@ -362,7 +365,7 @@ fn a_lock_that_may_not_hold_is_refused() {
     let strace = |injection: &str, arguments: &str| {
         Run::of(&mut through(["strace", "-qq", "-o", "/dev/null", injection], &machine.command(arguments)))
     };
-    // The number of NFS, as the kernel would say it.
+    // The magic number of NFS.
     let nfs = "--inject=fstatfs:poke_exit=@arg2=6969000000000000";
     strace(nfs, "claim").exits(6).says("is on a network file system (NFS)").says("--unsafe-no-lock");
     strace(nfs, "doctor").prints("is on a network file system (NFS)");
@@ -424,7 +427,7 @@ fn a_claim_that_is_taken_while_apply_runs_is_kept() {
     let mut apply = machine.command("apply --update --prune --auto-approve");
     apply.env("PATH", machine.home());
     rebuild();
-    // The first run also notes in the index of pools what changed.
+    // The first run also updates the index of pools.
     Run::of(&mut apply).exits(0);
     rebuild();
     let points = calls(&apply);
@@ -441,7 +444,7 @@ fn a_claim_that_is_taken_while_apply_runs_is_kept() {
         };
         if claim.code == Some(0) {
             before += 1;
-            // Nothing was shown that the claim forbids, or nothing is done.
+            // If the claim forbids a shown action, nothing is done.
             assert!(matches!(run.code, Some(0 | 4)), "after {call}: {run:#?}");
             assert!(entry(slot)["claimed_by"].is_string(), "after {call}: {run:#?}");
             let files = machine.read(&format!("~/pool/slot-{slot}/conf.txt"));

@@ -1,4 +1,4 @@
-//! The values of `[env]`: in the files they are for, which only their owner reads, and nowhere else.
+//! The values of `[env]` are in private files of the slots and nowhere else.
 //!
 //! ```text
 //! cargo test secrets
@@ -13,7 +13,7 @@ use crate::rig::{figure, through};
 use crate::support::{Machine, Run, SMALL};
 use crate::verbs::doctor::fake_docker;
 
-/// A value that is nowhere by chance.
+/// A value that no output contains by chance.
 const CANARY: &str = "canary-9f3c27";
 
 const SENSITIVE: &str = "[env]\nPASSWORD = { value = \"canary-9f3c27\", sensitive = true }\n";
@@ -27,7 +27,7 @@ fn secretive(env: &str) -> Machine {
     machine
 }
 
-/// Asserts that nothing was said of the canary.
+/// Asserts that no output contains the canary.
 #[track_caller]
 fn keeps_quiet(run: Run) -> Run {
     run.never_says(CANARY).never_says("canary").never_says("panicked")
@@ -94,7 +94,7 @@ fn no_verb_shows_a_value_and_only_private_files_hold_it() {
 #[test]
 fn no_mistake_in_the_spec_shows_a_value() {
     let broken = [
-        // What is wrong is on the line of the value, and the file parses.
+        // The mistake is on the line of the value, and the file parses.
         "[env]\nPASSWORD = { value = \"canary-9f3c27\", sensitive = \"yes\" }",
         "[env]\nPASSWORD = { value = \"canary-9f3c27\", sensitve = true }",
         "[env]\nPASSWORD = { valeu = \"canary-9f3c27\", sensitive = true }",
@@ -109,9 +109,9 @@ fn no_mistake_in_the_spec_shows_a_value() {
         "[env]\nPASSWORD = \"\"\"\ncanary-9f3c27\n{{ nothing }}\"\"\"",
         "[env.PASSWORD]\nvalue = \"canary-9f3c27\"\nsensitve = true",
         "[[env.PASSWORD]]\nvalue = \"canary-9f3c27\"\nsensitive = true",
-        // Between two places that are shown.
+        // The value is between two places that are shown.
         "[env]\nSLOT_ID = \"a\"\nPASSWORD = \"canary-9f3c27\"\nCOMPOSE_PROJECT_NAME = \"b\"",
-        // It does not parse.
+        // The file does not parse.
         "[env]\nPASSWORD = { value = \"canary-9f3c27, sensitive = true }",
         "[env]\nPASSWORD = { value = \"canary-9f3c27\", sensitive = true",
         "[env]\nPASSWORD = canary-9f3c27",
@@ -141,7 +141,7 @@ fn no_mistake_in_the_spec_shows_a_value() {
 }
 
 #[test]
-fn what_is_no_value_is_shown_as_it_is() {
+fn text_that_is_no_value_is_shown_as_it_is() {
     let machine = secretive("[env]\nPASSWORD = { value = \"größe\", sensitve = true } # why");
     let stars = "PASSWORD = { value = *********, sensitve = **** } # why";
     machine.kinfra("plan").exits(65).says(stars).says("did you mean `sensitive`?");
@@ -199,7 +199,7 @@ fn a_secret_is_not_written_where_others_may_read_it() {
             .says("`conf.txt` contains a sensitive value, and its mode 0644");
     }
     assert!(!machine.exists("~/pool"));
-    // The same file without the secret, and the same value where it is none.
+    // The same file without the secret, and the same value when it is not sensitive.
     machine.template("conf.txt", "{{ env | length }} on {{ ports.web }}");
     machine.kinfra("plan").exits(0);
     machine.template("conf.txt", "{{ env.PASSWORD }}");
@@ -223,6 +223,6 @@ fn no_process_is_told_a_value() {
         assert!(!trace.contains("canary"), "{verb}: {trace}");
         started += trace.matches("execve(").count();
     }
-    // Each verb itself, and what the doctor asks.
+    // Each verb itself, and the programs that the doctor starts.
     assert!(started > 6, "only {started} processes");
 }

@@ -1,10 +1,10 @@
-//! Claims by many at once, for long, some of them killed: judged by what each of them was told.
+//! Many processes claim and release for minutes, and some are killed. The test judges by what each was told.
 //!
 //! ```text
 //! cargo test --profile ci -- --ignored stress
 //! ```
 //!
-//! Everything is in memory where that is possible: a disk would only make the moments rarer in which things go wrong.
+//! Everything is in memory where possible. A disk would only make the risky moments rarer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -18,22 +18,22 @@ use crate::rig::figure;
 use crate::support::{Machine, Run, Running};
 use crate::verbs::claim::REGISTRY;
 
-/// How many want a slot at the same time.
+/// How many requests are made at the same time.
 const CROWD: usize = 64;
 
 /// How many slots there are.
 const SLOTS: usize = 6;
 
-/// How often the crowd wants one.
+/// How many rounds of requests there are.
 const ROUNDS: usize = 1_000;
 
-/// How many claims and releases there are in all while some are killed.
+/// How many claims and releases there are in all, killed ones included.
 const OPERATIONS: usize = 100_000;
 
-/// How often somebody who waited is served.
+/// How many claims and releases the waiters make.
 const SERVED: usize = 2_000;
 
-/// An applied pool of six slots, and a worktree for each of the crowd.
+/// An applied pool of six slots, and a worktree for each requester.
 fn pool(machine: Machine) -> Machine {
     machine.spec(crate::support::SMALL);
     machine.template("conf.txt", "slot {{ slot.id }} on {{ ports.web }}\n");
@@ -75,14 +75,14 @@ fn every_round_has_six_distinct_winners_and_tells_all_others() {
     ));
 }
 
-/// The slot and the id of a claim that was told.
+/// The slot and the id that `claim --json` printed.
 fn claimed(run: &Run) -> (u64, String) {
     let document: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("no JSON: {run:#?}"));
     let id = document["claim_id"].as_str().expect("an id");
     (document["slot_id"].as_u64().expect("a slot"), id.to_owned())
 }
 
-/// A time in which a slot was certainly somebody's: from when the claim was acknowledged until the release was begun.
+/// A time in which a slot certainly had this holder: from the acknowledged claim to the start of the release.
 struct Hold {
     slot: u64,
     id: String,
@@ -91,7 +91,7 @@ struct Hold {
     until: Instant,
 }
 
-/// One of the crowd, who claims and releases and writes down what it was told.
+/// A worker that claims and releases, and records what it was told.
 struct Worker<'a> {
     machine: &'a Machine,
     number: usize,
@@ -102,7 +102,7 @@ struct Worker<'a> {
     history: Vec<Hold>,
 }
 
-/// What all of the crowd did.
+/// What all workers did.
 #[derive(Default)]
 struct Counts {
     done: AtomicUsize,
@@ -118,7 +118,7 @@ impl Worker<'_> {
         self.random % limit
     }
 
-    /// Runs kinfra, and kills it at some moment if too few were killed so far. `None` when it was killed.
+    /// Runs kinfra. Kills it at a random moment if too few runs were killed so far; then returns `None`.
     fn run(&mut self, arguments: &str) -> Option<Run> {
         let (done, killed) = (self.counts.done.fetch_add(1, Relaxed), self.counts.killed.load(Relaxed));
         let mut child = start(self.machine, arguments);
@@ -148,7 +148,7 @@ impl Worker<'_> {
                     run.exits(3);
                 }
             }
-            // Nobody may have taken or changed it meanwhile.
+            // No other process may have taken or changed it meanwhile.
             Some((slot, id, from)) if self.random(4) == 0 => {
                 let registry = Registry::parse(&self.machine.read(REGISTRY)).expect("a registry");
                 let entry = registry.slots.iter().find(|(number, _)| u64::from(number.get()) == slot);
@@ -163,7 +163,7 @@ impl Worker<'_> {
             Some((slot, id, from)) => {
                 let until = Instant::now();
                 self.history.push(Hold { slot, id: id.clone(), worker: self.number, from, until });
-                // Killed, it may be released or not: the next claim tells.
+                // If it is killed, the slot may be released or not. The next claim shows which.
                 let Some(run) = self.run(&format!("release {slot} --claim-id {id}")) else { return };
                 run.exits(0).prints(&format!("Released slot {slot}, which was held by "));
             }
@@ -173,7 +173,7 @@ impl Worker<'_> {
 
 #[test]
 #[ignore = "takes minutes: 100,000 processes, a quarter of them killed"]
-fn whoever_is_killed_no_two_hold_one_slot_and_no_claim_is_lost() {
+fn kills_give_no_slot_two_holders_and_lose_no_claim() {
     let machine = pool(Machine::in_memory());
     let free = machine.read(REGISTRY);
     let counts = Counts::default();
@@ -210,7 +210,7 @@ fn whoever_is_killed_no_two_hold_one_slot_and_no_claim_is_lost() {
     ));
 }
 
-/// The holds of one slot that overlap, and the ids that two holds have.
+/// The holds of one slot that overlap, and the ids that occur in two holds.
 fn overlaps(history: &[Hold]) -> Vec<String> {
     let mut of_slots: BTreeMap<u64, Vec<&Hold>> = BTreeMap::new();
     for hold in history {
@@ -232,7 +232,7 @@ fn overlaps(history: &[Hold]) -> Vec<String> {
 
 #[test]
 #[ignore = "takes a minute: 64 processes that wait for six slots on a disk"]
-fn those_who_wait_are_all_served() {
+fn waiters_are_all_served() {
     let machine = pool(Machine::new());
     let (served, begun) = (AtomicUsize::new(0), Instant::now());
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! What users of other plan/apply tools complain about, and what kinfra does instead.
+//! Known complaints about other plan/apply tools, and what kinfra does instead.
 
 use std::fs;
 
@@ -28,7 +28,7 @@ fn a_failed_apply_has_a_summary_too() {
     let json = limited("apply --json").exits(1);
     let last: Value = serde_json::from_str(json.stdout.lines().last().expect("a summary")).expect("JSON");
     assert_eq!((&last["event"], &last["failed"]), (&"summary".into(), &1.into()));
-    // A saved plan of it fails and says so in the same way.
+    // A saved plan fails in the same way.
     machine.kinfra("plan --out plan").exits(0);
     limited("apply plan").exits(1).says("Apply incomplete! 0 added");
 }
@@ -64,7 +64,7 @@ fn slots_come_in_the_order_of_their_numbers() {
 }
 
 #[test]
-fn what_is_protected_does_not_fail_the_plan_of_the_rest() {
+fn a_protected_slot_does_not_fail_the_plan_of_the_rest() {
     let machine = applied();
     fs::create_dir(machine.path("~/tree")).expect("a worktree");
     machine.kinfra(&format!("claim --slot 2 --for {}", machine.path("~/tree").display())).exits(0);
@@ -85,7 +85,7 @@ fn a_plan_is_not_applied_to_another_spec_than_it_was_made_from() {
 }
 
 #[test]
-fn nobody_is_asked_where_nobody_can_answer() {
+fn without_a_terminal_no_question_is_asked() {
     let machine = applied();
     machine.template("conf.txt", "new\n");
     let before = machine.tree();
@@ -98,7 +98,7 @@ fn nobody_is_asked_where_nobody_can_answer() {
 }
 
 #[test]
-fn whoever_waits_for_the_lock_is_told_who_holds_it() {
+fn a_waiter_for_the_lock_is_told_its_holder() {
     let machine = applied();
     machine.edit_spec("1-2", "1-3");
     let lock = fs::File::options().read(true).write(true).open(machine.path("~/pool/.lock")).expect("a lock");
@@ -112,7 +112,7 @@ fn whoever_waits_for_the_lock_is_told_who_holds_it() {
 
 #[test]
 fn an_apply_that_fails_as_a_whole_has_a_summary_too() {
-    // Each file is small, and the registry of so many slots is larger than the shell's limit allows.
+    // Each file is small, but the registry of 120 slots is larger than the shell's limit.
     let machine = Machine::small();
     machine.edit_spec("1-2", "1-120");
     let limited = |arguments: &str| {
@@ -134,7 +134,7 @@ fn an_apply_that_fails_as_a_whole_has_a_summary_too() {
     assert!(last["error"].as_str().is_some_and(|error| error.contains("registry.json")), "{last}");
     machine.kinfra("apply").exits(0).says("120 added");
 
-    // Where nothing could be begun.
+    // An apply that fails before its first action.
     let machine = Machine::small();
     machine.write("~/.local/state/kinfra/pools", "in the way");
     let run = machine.kinfra("apply").says("\n\nApply incomplete! 0 added, 0 changed, 0 destroyed.\nerror: ");

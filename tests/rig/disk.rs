@@ -65,7 +65,7 @@ impl Image {
         image
     }
 
-    /// What is on the disk now. Of a mounted one, that is what it holds if the power goes now.
+    /// The bytes on the disk. If it is mounted, these are what a power cut at this moment leaves.
     pub(crate) fn copy(&self) -> Self {
         let copy = Self::new();
         fs::copy(self.path(), copy.path()).expect("a copy of a disk");
@@ -76,7 +76,7 @@ impl Image {
         &self.file
     }
 
-    /// In memory where that is possible: what matters is what reaches the image, not what becomes of it then.
+    /// In memory where possible. The tests only ask what reaches the image.
     fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let file = if memory.is_dir() {

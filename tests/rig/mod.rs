@@ -1,4 +1,4 @@
-//! What the proofs need beyond a machine: other programs around kinfra, file systems of their own, figures that are kept.
+//! What the proofs need besides a machine: strace and other programs, file systems, and figures for the docs.
 
 mod disk;
 mod paused;
@@ -21,7 +21,7 @@ pub(crate) use paused::Paused;
 
 use crate::support::Machine;
 
-/// Tells a figure of a proof, and keeps it for the docs where `KINFRA_FIGURES` names a file.
+/// Prints a figure of a proof, and adds it to the file that `KINFRA_FIGURES` names, if it is set.
 pub(crate) fn figure(text: &str) {
     // Not by `println!`, which is swallowed when a test passes.
     writeln!(io::stderr(), "    {text}").expect("stderr takes a line");
@@ -34,7 +34,7 @@ pub(crate) fn figure(text: &str) {
 /// The same command, run by another program: `through(["strace", "-f"], …)`.
 pub(crate) fn through(program: impl IntoIterator<Item = impl AsRef<OsStr>>, command: &Command) -> Command {
     let mut words = program.into_iter();
-    // Found here: the command may be one that finds no programs.
+    // Resolved here, because the command's own PATH may lead to no programs.
     let program = words.next().expect("a program");
     let dirs = std::env::var_os("PATH").unwrap_or_default();
     let found =
@@ -70,7 +70,7 @@ pub(crate) fn registry(machine: &Machine) -> Option<Registry> {
 /// Everything in a home, as [`Machine::tree`] has it.
 pub(crate) type Tree = BTreeMap<PathBuf, String>;
 
-/// The paths that two trees do not have alike. Backups are alike if both are registries: each is of the save before.
+/// The paths that differ between two trees. Two backups count as equal if both are registries.
 pub(crate) fn changes(one: &Tree, other: &Tree) -> Vec<PathBuf> {
     let is_backup = |state: Option<&String>| {
         let text = state.and_then(|state| state.strip_prefix("600 "));
@@ -94,7 +94,7 @@ pub(crate) fn assert_tree(machine: &Machine, tree: &Tree, when: impl Display) {
     panic!("{when}: {changes:?} differ, the first is {now} and should be {then}");
 }
 
-/// The state of a path in few words.
+/// The state of a path, in short.
 pub(crate) fn brief(state: Option<&String>) -> String {
     state.map_or_else(
         || "missing".to_owned(),
@@ -102,7 +102,7 @@ pub(crate) fn brief(state: Option<&String>) -> String {
     )
 }
 
-/// Does some things over and over, each on a thread of its own, while another is done once.
+/// Repeats some tasks, each on a thread of its own, while another task runs once.
 pub(crate) fn meanwhile<T>(over_and_over: &[&(dyn Fn() + Sync)], once: impl FnOnce() -> T) -> T {
     /// Stops the threads, also when a check fails.
     struct Stop<'a>(&'a AtomicBool);
@@ -129,7 +129,7 @@ pub(crate) fn meanwhile<T>(over_and_over: &[&(dyn Fn() + Sync)], once: impl FnOn
     })
 }
 
-/// Every byte, mode, owner, inode and time of what is below a directory: nothing can touch it and leave this as it was.
+/// Every byte, mode, owner, inode and time below a directory. Touching anything there changes this.
 pub(crate) fn traces(dir: &Path) -> Vec<String> {
     use std::os::unix::fs::MetadataExt as _;
 

@@ -1,4 +1,4 @@
-//! A run of kinfra that is stopped after a system call, so that others can act at that very moment.
+//! A run of kinfra that is stopped after a system call, so that a test can act at that moment.
 
 use std::fs;
 use std::process::Command;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::strace::{Call, Injection};
 use crate::support::{Run, Running};
 
-/// A run that stands still.
+/// A run that is stopped.
 pub(crate) struct Paused {
     strace: Running,
     kinfra: Pid,
@@ -39,7 +39,7 @@ impl Paused {
             if let Some(kinfra) = kinfra.filter(|kinfra| stopped.contains(kinfra)) {
                 return Some(Self { strace, kinfra, _dir: dir });
             }
-            // A program that kinfra asks something makes the same calls.
+            // A program that kinfra started makes the same calls.
             for other in stopped {
                 let _ = kill_process(other, Signal::CONT);
             }

@@ -1,4 +1,4 @@
-//! strace: what kinfra asks of the system, and answering it otherwise.
+//! strace: lists kinfra's system calls, and makes one fail, succeed or stop.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,9 +31,9 @@ impl fmt::Display for Call {
     }
 }
 
-/// What strace does to a run.
+/// What strace does to a run of kinfra.
 pub(crate) enum Injection<'a> {
-    /// Nothing: it only tells.
+    /// It only lists the calls.
     None,
     /// Kills it before a call.
     Kill(&'a Call),
@@ -43,9 +43,9 @@ pub(crate) enum Injection<'a> {
     Lie(&'a Call),
     /// Makes all calls of some names, separated by commas, succeed without doing anything.
     Lies(&'static str),
-    /// Stops it after a call, until somebody lets it go on.
+    /// Stops it after a call, until it gets SIGCONT.
     Stop(&'a Call),
-    /// The same, and something else, such as `signal=KILL`, at a later call of another name.
+    /// The same, with a second injection, such as `signal=KILL`, at a later call of another name.
     StopThen(&'a Call, &'a Call, &'static str),
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct Traced {
     pub(crate) trace: Vec<String>,
 }
 
-/// Refuses to go on without strace.
+/// Panics if strace is missing.
 pub(crate) fn need_strace() {
     let version =
         Command::new("strace").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -132,7 +132,7 @@ impl Traced {
         let mut calls = None;
         for line in &self.trace {
             let (process, call) = line.split_once(' ').expect("a process and its call");
-            // strace counts by process. Another is a program that kinfra asks something.
+            // strace counts by process. Any other process is a program that kinfra started.
             if !self.trace[0].starts_with(&format!("{process} ")) {
                 continue;
             }
@@ -145,7 +145,7 @@ impl Traced {
             if call.starts_with(BEGINNING) {
                 calls.get_or_insert_with(Vec::new);
             }
-            // Memory is no file, though `mmap` takes one.
+            // `mmap` takes a file, but touches memory only.
             if let Some(calls) = calls.as_mut().filter(|_| name != "mmap") {
                 calls.push(Call { name: name.to_owned(), nth: *nth, shown: call.to_owned() });
             }

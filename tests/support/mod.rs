@@ -1,4 +1,4 @@
-//! A machine to try kinfra on: a home, a project, programs, ports, and nothing of the real one.
+//! A machine to test kinfra on: a home, a project, programs and ports of its own.
 
 mod running;
 pub(crate) mod tools;
@@ -34,7 +34,7 @@ profile = "only"
 "conf.txt" = "conf.txt"
 "#;
 
-/// The variable by which kinfra is told which ports are in use.
+/// The variable that tells kinfra which ports are in use.
 pub(crate) const PORTS: &str = "KINFRA_TEST_PORTS";
 
 /// A home and a project directory, both empty at first. Nothing listens there.
@@ -65,12 +65,12 @@ impl Machine {
         machine
     }
 
-    /// The same, where what listens on the real machine counts: for tests of who is found to listen.
+    /// The same, with the ports that are in use on the real machine.
     pub(crate) fn with_real_ports(self) -> Self {
         Self { ports: None, ..self }
     }
 
-    /// The same, where something listens on these ports, separated by commas.
+    /// The same, with these ports in use, separated by commas.
     pub(crate) fn with_ports_in_use(self, ports: &'static str) -> Self {
         Self { ports: Some(ports), ..self }
     }
@@ -96,7 +96,7 @@ impl Machine {
         self.dir.path().join("tools")
     }
 
-    /// Makes a program of the real machine known here, which must have it.
+    /// Links a program of the real machine here. Panics if the real machine does not have it.
     pub(crate) fn install(&self, name: &str) {
         let path = tools::find(name).unwrap_or_else(|| panic!("this test needs {name}"));
         tools::link(&path, &self.tools().join(name));
@@ -198,7 +198,7 @@ impl Machine {
     pub(crate) fn tree(&self) -> BTreeMap<PathBuf, String> {
         let mut tree = BTreeMap::new();
         walk(&self.home(), &mut tree);
-        // Who held the lock last is no part of a pool's state.
+        // The name of the last lock holder is not part of a pool's state.
         for (path, state) in &mut tree {
             if path.ends_with(".lock") {
                 state.clear();
@@ -225,7 +225,7 @@ fn walk(dir: &Path, tree: &mut BTreeMap<PathBuf, String>) {
     }
 }
 
-/// A finished run of kinfra. Every check gives it back, so that a test reads as one sentence.
+/// A finished run of kinfra. Every check returns it, so that checks can be chained.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,

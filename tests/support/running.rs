@@ -16,7 +16,7 @@ use super::Run;
 /// How long a program may run. The slowest of them take seconds; many tests at once on few cores take longer.
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// How often the watch looks.
+/// How often the watchdog looks.
 const TICK: Duration = Duration::from_millis(100);
 
 /// A program with a process group of its own. Dropped, the whole group is killed.
@@ -26,7 +26,7 @@ pub(crate) struct Running {
     watched: Arc<Watched>,
 }
 
-/// A process group that the watch knows of.
+/// A process group that the watchdog knows of.
 struct Watched {
     group: Pid,
     deadline: Instant,
@@ -44,7 +44,7 @@ impl Running {
         Self::start_within(LIMIT, command)
     }
 
-    /// The same for one that may take longer, or must not take as long.
+    /// The same, with another time limit.
     pub(crate) fn start_within(limit: Duration, command: &mut Command) -> Self {
         let what = format!("{command:?}");
         let child = command.process_group(0).spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -68,7 +68,7 @@ impl Running {
         Run::from(self.output())
     }
 
-    /// The same, for output that need not be text.
+    /// The same, for output that may not be text.
     pub(crate) fn output(mut self) -> Output {
         let output = self.child.take().expect("a child").wait_with_output().expect("its output");
         self.forget();
@@ -99,7 +99,7 @@ impl DerefMut for Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let Some(child) = &mut self.child else { return };
-        // Not once it was waited for: the kernel may have given its id to another.
+        // Never after it was waited for: the kernel may have reused its id.
         if child.try_wait().is_ok_and(|status| status.is_none()) {
             let _ = kill_process_group(self.watched.group, Signal::KILL);
             let _ = child.wait();
@@ -108,8 +108,8 @@ impl Drop for Running {
     }
 }
 
-/// What runs. A thread kills those that are late, and all of them when the tests are stopped by a signal: they are in
-/// groups of their own, which Ctrl-C does not reach.
+/// The watchdog: a thread that kills programs that run too long. If a signal stops the tests, it kills them
+/// all, because Ctrl-C does not reach their own process groups.
 fn watch() -> &'static Mutex<Vec<Arc<Watched>>> {
     static WATCH: OnceLock<Mutex<Vec<Arc<Watched>>>> = OnceLock::new();
     WATCH.get_or_init(|| {
@@ -149,7 +149,7 @@ fn a_program_ends_with_its_test_and_so_does_what_it_started() {
     let sleep = Pid::from_raw(pid.trim().parse().expect("an id")).expect("an id");
     test_kill_process(sleep).expect("it runs");
     drop(shell);
-    // Its new parent may take a moment to ask for it.
+    // Its new parent may take a moment to reap it.
     let begun = Instant::now();
     let is_there = || {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", sleep.as_raw_nonzero()));

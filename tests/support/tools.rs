@@ -1,10 +1,10 @@
-//! The programs that a test can start by name: those that are linked here, and no other of the machine that runs the tests.
+//! The programs that a test can start by name. Only those that are linked here are on its PATH.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// What scripts of the tests use, where the machine has it. No docker: a test that asks for one says which.
+/// Programs that test scripts use, if the machine has them. A test that needs `docker` brings its own.
 const NAMES: &[&str] = &[
     "[", "awk", "basename", "bash", "cat", "chmod", "comm", "cp", "cut", "date", "diff", "dirname", "env",
     "expr", "false", "find", "fish", "git", "grep", "head", "id", "jq", "ln", "ls", "mkdir", "mkfifo",
@@ -23,7 +23,7 @@ pub(super) fn install(dir: &Path) {
     link(Path::new(env!("CARGO_BIN_EXE_kinfra")), &dir.join("kinfra"));
 }
 
-/// Where the machine that runs the tests has a program.
+/// The path of a program on the real machine.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let dirs = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&dirs).map(|dir| dir.join(name)).find(|path| path.is_file())

@@ -1,4 +1,4 @@
-//! `kinfra apply`: what is missing comes, what is there stays.
+//! `kinfra apply`: creates what is missing and changes nothing that exists.
 
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
@@ -73,7 +73,7 @@ fn applying_twice_gives_the_same_bytes() {
 }
 
 #[test]
-fn a_file_of_somebody_else_is_left_alone() {
+fn a_foreign_file_is_left_alone() {
     let machine = Machine::small();
     machine.write("~/pool/slot-1/notes.txt", "mine");
     machine.kinfra("apply").exits(0).says("Created 2 slot(s)");
@@ -82,7 +82,7 @@ fn a_file_of_somebody_else_is_left_alone() {
 }
 
 #[test]
-fn what_was_lost_is_restored_and_what_was_edited_stays() {
+fn lost_files_are_restored_and_edited_files_stay() {
     let machine = Machine::new();
     machine.kinfra("apply").exits(0);
     let applied = machine.tree();
@@ -223,19 +223,19 @@ fn many_at_once_give_the_tree_of_one() {
 }
 
 #[test]
-fn the_work_is_done_also_when_nobody_reads_what_is_said() {
+fn the_work_is_done_even_if_the_output_has_no_reader() {
     for closed in ["stdout", "stderr", "both"] {
         let machine = Machine::small();
         let run = |arguments: &str| {
             let mut command = machine.command(arguments);
             command.stdout(Stdio::null()).stderr(Stdio::null());
-            // The reader is dropped at once.
-            let nobody = || std::io::pipe().expect("a pipe").1;
+            // The pipe's reader is dropped at once.
+            let no_reader = || std::io::pipe().expect("a pipe").1;
             if closed != "stderr" {
-                command.stdout(nobody());
+                command.stdout(no_reader());
             }
             if closed != "stdout" {
-                command.stderr(nobody());
+                command.stderr(no_reader());
             }
             Running::start(&mut command).wait().expect("kinfra ends").code()
         };
@@ -259,7 +259,7 @@ fn the_wait_for_the_lock_can_be_interrupted() {
     lock.lock().expect("the lock");
     let mut command = machine.command("apply --lock-timeout 10m");
     let child = Running::piped(&mut command);
-    // Until it listens: SIGINT is the second bit of the signals that it catches.
+    // Wait until it handles SIGINT, the second bit of the caught signals.
     let listens = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("its status");
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("its signals");

@@ -1,4 +1,4 @@
-//! Changing a pool that is there: what each flag does to each difference, and that the plan afterwards is empty or says
+//! Changing an existing pool: what each flag does to each difference. The plan afterwards is empty or says
 //! exactly what is blocked.
 
 use std::fs;
@@ -29,7 +29,7 @@ fn claim(machine: &Machine, slot: u16) {
     machine.kinfra(&format!("claim --slot {slot} --for {}", dir.display())).exits(0);
 }
 
-/// Applies without anything to be asked, and with these flags.
+/// Applies with these flags, without asking.
 fn apply(machine: &Machine, flags: &str) -> Run {
     machine.kinfra(&format!("apply --auto-approve {flags}")).never_says("panicked")
 }
@@ -102,7 +102,7 @@ fn an_edited_file_is_overwritten_when_asked_and_a_copy_is_kept() {
     assert_eq!(machine.read(&kept), "mine\n");
     assert_eq!(machine.read("~/pool/slot-2/conf.txt"), "slot 2 on 8002\n");
     is_settled(&machine);
-    // Again, at once: both copies stay.
+    // A second time at once: both copies stay.
     machine.write("~/pool/slot-2/conf.txt", "mine again\n");
     apply(&machine, "--overwrite").exits(0);
     assert_eq!(fs::read_dir(machine.path("~/pool/backups/slot-2")).expect("copies").count(), 2);
@@ -130,7 +130,7 @@ fn a_slot_changes_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn what_a_file_no_longer_is_goes_and_what_is_not_kinfra_s_stays() {
+fn dropped_files_go_and_foreign_files_stay() {
     let machine = applied();
     machine.edit_spec("\"conf.txt\" =", "\"etc/app/more.txt\" = \"conf.txt\"\n\"conf.txt\" =");
     apply(&machine, "--update").exits(0);
@@ -192,10 +192,10 @@ fn a_surplus_slot_with_files_of_others_keeps_them_and_stays_registered() {
     let line = "  ! Slot 3: removed, but for data, which kinfra did not write: move it away\n";
     machine.kinfra("plan").exits(0).prints(line);
     apply(&machine, "--prune").exits(0).prints(line);
-    // Whatever the flags, what was begun is completed as soon as that is possible.
+    // With any flags, an unfinished change is completed as soon as that is possible.
     machine.remove("~/pool/slot-3/data");
     machine.kinfra("plan").exits(0).prints("  - Would remove slot 3\n");
-    // It was approved when it was begun.
+    // It was approved when it began.
     machine.kinfra("apply").exits(0).says("Removed slot 3\n");
     is_settled(&machine);
 }
@@ -273,7 +273,7 @@ fn ports_may_move_onto_each_other() {
     apply(&machine, "--update").exits(0).says("Updated 3 slot(s)");
     assert_eq!(entry(&machine, "3")["ports"]["web"], 8004);
     is_settled(&machine);
-    // While one of them stays, whoever would take its port stays too.
+    // If one slot stays, so does each slot that would take its port.
     claim(&machine, 2);
     machine.edit_spec("web = 8001", "web = 8002");
     let plan = machine.kinfra("plan --update").exits(0).prints("  ~ Would update slot 3: ");
@@ -289,7 +289,7 @@ fn ports_may_move_onto_each_other() {
 }
 
 #[test]
-fn somebody_s_directory_is_taken_when_asked() {
+fn a_foreign_slot_directory_is_taken_over_when_asked() {
     let machine = Machine::small();
     machine.write("~/pool/slot-1/conf.txt", "theirs\n");
     machine.write("~/pool/slot-1/keep.txt", "theirs too\n");
@@ -306,7 +306,7 @@ fn somebody_s_directory_is_taken_when_asked() {
 }
 
 #[test]
-fn somebody_s_directory_takes_a_port_that_another_slot_gives_up() {
+fn a_foreign_slot_directory_takes_a_port_that_another_slot_gives_up() {
     let machine = applied();
     machine.edit_spec("1-3", "1-2");
     apply(&machine, "--prune").exits(0);
@@ -321,7 +321,7 @@ fn somebody_s_directory_takes_a_port_that_another_slot_gives_up() {
 }
 
 #[test]
-fn what_is_gone_is_part_of_an_update_and_comes_back_without_one() {
+fn missing_files_come_back_with_or_without_an_update() {
     let machine = applied();
     machine.remove("~/pool/slot-1");
     machine.remove("~/pool/slot-2/conf.txt");
@@ -354,7 +354,7 @@ fn a_slot_with_containers_is_not_removed_and_keeps_its_ports() {
     machine.edit_spec("1-3", "1-2");
     let run = with_docker("apply --prune --auto-approve", "small-slot-3").exits(0);
     run.prints("  ! Slot 3: no longer in slots.toml, it has containers: `docker compose down` in it first\n");
-    // Docker that does not say is no reason to believe that there are none.
+    // No answer from Docker does not mean that there are no containers.
     let run = with_docker("apply --prune --auto-approve", "error:permission denied").exits(0);
     run.prints("  ! Slot 3: no longer in slots.toml, docker does not say whether it has containers (permission denied)");
     assert!(machine.exists("~/pool/slot-3/conf.txt"));
@@ -362,7 +362,7 @@ fn a_slot_with_containers_is_not_removed_and_keeps_its_ports() {
     let run = with_docker("apply --update --auto-approve", "small-slot-1").exits(0).says("Updated 1 slot(s)");
     run.prints("Slot 1: ports.web 8001 → 8101, conf.txt is older than slots.toml, it has containers");
     assert_eq!(entry(&machine, "1")["ports"]["web"], 8001);
-    // Neither `plan` nor a plan without such work asks docker at all.
+    // Neither `plan` nor an apply without such work asks docker.
     with_docker("plan --update --prune", "error:asked").exits(0).never_says("asked");
     with_docker("apply", "error:asked").exits(0).never_says("asked");
 }
@@ -392,7 +392,7 @@ fn without_a_terminal_or_an_approval_nothing_that_is_there_changes() {
 }
 
 #[test]
-fn what_was_begun_is_completed_without_another_approval() {
+fn an_unfinished_change_is_completed_without_another_approval() {
     let machine = applied();
     machine.edit_spec("1-3", "1-4");
     // Slot 2 is left as a killed update leaves it: announced, its file not yet changed.
@@ -400,7 +400,7 @@ fn what_was_begun_is_completed_without_another_approval() {
     registry["slots"]["2"]["pending"] = serde_json::json!({ "files": registry["slots"]["2"]["files"] });
     machine.write(REGISTRY, format!("{registry:#}\n"));
     machine.template("conf.txt", "new {{ ports.web }}\n");
-    // More than that needs one still.
+    // Any other change still needs approval.
     machine.kinfra("apply --update").exits(4).says("give --auto-approve");
     machine.write("~/pool/slot-2/conf.txt", "mine\n");
     machine.kinfra("apply --overwrite --only 2").exits(4).says("give --auto-approve");
@@ -412,7 +412,7 @@ fn what_was_begun_is_completed_without_another_approval() {
 }
 
 #[test]
-fn no_changes_is_said_only_of_what_was_looked_at() {
+fn no_changes_is_said_only_of_the_slots_that_were_looked_at() {
     let machine = applied();
     machine.template("conf.txt", "new\n");
     machine.edit_spec("1-3", "1-2");
@@ -425,7 +425,7 @@ fn no_changes_is_said_only_of_what_was_looked_at() {
 }
 
 #[test]
-fn what_others_wrote_into_the_registry_steers_no_terminal() {
+fn foreign_text_in_the_registry_steers_no_terminal() {
     let machine = applied();
     let mut registry: Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
     registry["slots"]["2"]["infrastructure_path"] = "/x\u{1b}[2J".into();

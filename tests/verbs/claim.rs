@@ -1,4 +1,4 @@
-//! `kinfra claim` and `kinfra release`: who may hold a slot, and that nobody ever holds another's.
+//! `kinfra claim` and `kinfra release`: which worktree gets a slot, and that no slot has two holders.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ pub(super) fn registry(machine: &Machine) -> Value {
     serde_json::from_str(&machine.read(REGISTRY)).expect("JSON")
 }
 
-/// Who holds a slot, below the home or the project; empty for nobody.
+/// The holder of a slot, as a path below the home or the project. Empty if the slot is free.
 pub(super) fn holder(machine: &Machine, slot: &str) -> String {
     let registry = registry(machine);
     let claimed_by = registry["slots"][slot]["claimed_by"].as_str().unwrap_or_default().to_owned();
@@ -153,7 +153,7 @@ fn for_names_a_worktree_by_any_directory_in_it() {
     run_in(&machine, "~/tree/below", "env").exits(0).prints("KINFRA_SLOT='1'");
     run_in(&machine, "~/tree", "claim --for below").exits(0).prints("Slot 1 (only) is yours already");
     machine.kinfra("claim --for link").exits(0).prints("Slot 1 (only) is yours already");
-    // The spec there comes before the one here.
+    // The spec in the named worktree comes before the one in the current directory.
     machine.write("~/shop/slots.toml", machine.read("slots.toml").replace("~/pool", "~/shops"));
     machine.kinfra("claim --for ../home/shop").exits(3).says("/shop/slots.toml in `").says("/shops` yet");
     make_dirs(&machine, &["~/plain/below"]);
@@ -162,7 +162,7 @@ fn for_names_a_worktree_by_any_directory_in_it() {
 }
 
 #[test]
-fn for_refuses_what_is_no_directory() {
+fn for_refuses_a_path_that_is_no_directory() {
     let machine = applied();
     let before = machine.tree();
     for (path, why) in [
@@ -172,7 +172,7 @@ fn for_refuses_what_is_no_directory() {
     ] {
         machine.kinfra(&format!("claim --for {path}")).exits(64).says(why);
     }
-    // A shell variable that is not set.
+    // As from a shell variable that is not set.
     Run::of(machine.command("claim --for").arg("")).exits(64).says("it names no directory");
     assert_eq!(machine.tree(), before);
 }
@@ -257,7 +257,7 @@ fn without_an_applied_pool_there_is_nothing_to_claim_and_nothing_is_written() {
         for verb in ["claim", "claim --slot 1", "release 1 --force"] {
             machine.kinfra(verb).exits(3).says("/pool` yet\nhelp: `kinfra apply` creates it");
         }
-        // Nothing was ever claimed: a hook that releases has nothing to complain of.
+        // No claim was ever made, so a hook that releases succeeds.
         machine.kinfra("release").exits(0).prints("` holds no slot\n");
         assert_eq!(machine.tree(), before);
     }
@@ -278,34 +278,37 @@ fn a_slot_whose_files_are_not_kinfra_s_is_passed_over() {
         machine.write(REGISTRY, format!("{registry:#}\n"));
     };
     for (damage, why) in [
-        (lose_file, "its conf.txt is not there\nhelp: see `kinfra plan`"),
-        (lose_all, "its conf.txt is not there\nhelp: see `kinfra plan`"),
-        (link, "its conf.txt is not there\nhelp: see `kinfra plan`"),
-        (forget, "kinfra did not write its files\nhelp: see `kinfra plan`"),
+        (lose_file, "its conf.txt is not there"),
+        (lose_all, "its conf.txt is not there"),
+        (link, "its conf.txt is not there"),
+        (forget, "kinfra did not write its files"),
     ] {
         let machine = applied();
         damage(&machine);
-        machine.kinfra("claim --slot 1").exits(4).says(&format!("slot 1 cannot be claimed: {why}"));
+        let refused = format!("slot 1 cannot be claimed: {why}\nhelp: see `kinfra plan`\n");
+        machine.kinfra("claim --slot 1").exits(4).says(&refused);
         machine.kinfra("claim").exits(0).prints("Claimed slot 2 (only)\n");
         make_dirs(&machine, &["~/other"]);
         run_in(&machine, "~/other", "claim")
             .exits(3)
-            .says(&format!("  slot 1 is free, but {}\n", why.replace("\nhelp", "")));
-        // Whoever holds a slot already keeps it, whatever becomes of its files.
+            .says(&format!("\n  slot 1 is free, but {why}\n"))
+            .says("\nhelp: slot 1: see `kinfra plan`\n");
+        // A holder keeps its slot, whatever becomes of the files.
         machine.remove("~/pool/slot-2");
         machine.kinfra("claim").exits(0).prints("Slot 2 (only) is yours already");
     }
 }
 
 #[test]
-fn an_edited_slot_is_for_those_who_name_it() {
+fn an_edited_slot_is_given_only_by_its_number() {
     let machine = applied();
     machine.write("~/pool/slot-1/conf.txt", "slot 1 on 9999\n");
     machine.kinfra("claim").exits(0).prints("Claimed slot 2");
     make_dirs(&machine, &["~/other"]);
-    let why =
-        "slot 1 is free, but its conf.txt was edited by hand: `kinfra claim --slot 1` takes it as it is";
-    run_in(&machine, "~/other", "claim").exits(3).says(why);
+    run_in(&machine, "~/other", "claim")
+        .exits(3)
+        .says("\n  slot 1 is free, but its conf.txt was edited by hand\n")
+        .says("\nhelp: slot 1: take it as it is with `kinfra claim --slot 1`\n");
     run_in(&machine, "~/other", "claim --slot 1").exits(0).prints("Claimed slot 1");
     assert_eq!(machine.read("~/pool/slot-1/conf.txt"), "slot 1 on 9999\n");
 }
@@ -390,7 +393,7 @@ fn many_at_once_get_a_slot_each_or_none() {
 }
 
 #[test]
-fn what_others_wrote_cannot_steer_the_terminal() {
+fn foreign_text_cannot_steer_the_terminal() {
     let machine = applied();
     machine.kinfra("claim").exits(0);
     let mut registry = registry(&machine);

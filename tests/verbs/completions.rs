@@ -36,11 +36,11 @@ fn bash_completes_verbs_flags_and_live_slots() {
     assert_eq!(offers(&machine, &["kinfra", "env", "--format", "d"]), ["dotenv"]);
     assert_eq!(offers(&machine, &["kinfra", "plan", "--spec", "slo"]), ["slots.toml"]);
     assert_eq!(machine.tree(), before);
-    // What is wrong with the pool is not for here.
+    // A mistake in the pool gives no candidates and no error.
     machine.spec("nonsense");
     assert_eq!(offers(&machine, &["kinfra", "claim", "--slot", ""]), [""; 0]);
     machine.remove("slots.toml");
-    // On a branch without the spec it is the pool in which the worktree holds a slot.
+    // On a branch without the spec, the candidates are of the pool in which the worktree holds a slot.
     assert_eq!(offers(&machine, &["kinfra", "claim", "--slot", ""]), ["1", "2"]);
     assert_eq!(offers(&Machine::new(), &["kinfra", "claim", "--slot", ""]), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! `kinfra destroy`: what nobody uses goes, the rest stays and is named.
+//! `kinfra destroy`: removes slots that are not in use. The rest stays and is named.
 
 use std::fs;
 
@@ -36,14 +36,14 @@ fn an_unused_pool_goes_but_for_its_registry() {
     left.sort();
     assert_eq!(left, [".lock", ".tmp", "registry.json", "registry.json.bak"]);
     machine.kinfra("slots --json").exits(0).prints("\"slots\": []");
-    // Again, and from the start.
+    // A second destroy, and a new apply.
     let again = destroy(&machine, "", "").exits(0).prints("No changes. The pool has no slots.\n");
     again.says("0 destroyed").never_says("slots.toml says");
     machine.kinfra("apply").exits(0).says("Created 4 slot(s)");
 }
 
 #[test]
-fn what_is_in_use_stays_and_is_named() {
+fn a_slot_in_use_stays_and_is_named() {
     let machine = applied();
     machine.kinfra("claim --slot 1").exits(0);
     machine.write("~/pool/slot-3/notes.txt", "mine");

@@ -1,4 +1,4 @@
-//! `plan --diff`: what would change in each file, line by line, and no sensitive value.
+//! `plan --diff`: shows what would change in each file, line by line, without sensitive values.
 
 use crate::support::{Machine, SMALL};
 
@@ -15,7 +15,7 @@ fn the_lines_that_would_change_are_shown() {
         let run = run.prints("      conf.txt\n        first\n        slot 1\n      - port 8001\n      + port 8101\n        last\n");
         run.prints("      - port 8002\n      + port 8102\n        last\n      - mine\n");
     }
-    // In colour, what changed within the line is set off.
+    // In colour, the changed part of the line is underlined.
     let mut command = machine.command("plan --diff");
     let run = crate::support::Run::of(command.env("CLICOLOR_FORCE", "1"));
     run.prints("\u{1b}[4m8101\u{1b}[0m");
@@ -36,7 +36,7 @@ fn far_apart_changes_are_shown_apart() {
 }
 
 #[test]
-fn no_sensitive_value_is_shown_be_it_the_old_one() {
+fn no_sensitive_value_is_shown_not_even_the_old_one() {
     let machine = Machine::small();
     machine.spec(&format!("{SMALL}\n[env]\nPASSWORD = {{ value = \"old-canary\", sensitive = true }}\n"));
     machine.template("conf.txt", "port {{ ports.web }}\npassword {{ env.PASSWORD }}\n");
@@ -44,11 +44,11 @@ fn no_sensitive_value_is_shown_be_it_the_old_one() {
     machine.edit_spec("old-canary", "new-canary");
     let run = machine.kinfra("plan --diff").exits(0).never_says("canary");
     run.prints("        port 8001\n      - (sensitive)\n      + password (sensitive)\n");
-    // Where it was, and no longer is.
+    // The old file had the value, the new one has not.
     machine.template("conf.txt", "port {{ ports.web }}\n");
     machine.edit_spec("new-canary", "old-canary");
     machine.kinfra("plan --diff").exits(0).never_says("canary").prints("      - (sensitive)\n");
-    // Somebody put it into the file.
+    // The value was put into the file by hand.
     machine.template("conf.txt", "port {{ ports.web }} {{ env.PASSWORD | length }}\n");
     machine.write("~/pool/slot-1/conf.txt", "my old-canary\n");
     machine.kinfra("plan --diff").exits(0).never_says("canary");

@@ -1,4 +1,4 @@
-//! `kinfra doctor`: every check caused for real, and a look changes nothing. Repairs are in `repair`.
+//! `kinfra doctor`: each finding is caused for real, and the doctor changes nothing. Repairs are in `repair`.
 
 use std::fs;
 use std::net::TcpListener;
@@ -19,7 +19,8 @@ fn applied() -> Machine {
     machine
 }
 
-/// Runs the doctor with the stand-in for docker, which gives these answers, and checks that nothing was changed.
+/// Runs the doctor with the stand-in for docker, which gives these answers, and checks that nothing was
+/// changed.
 fn examine(machine: &Machine, answers: &[(&str, &str)]) -> Run {
     let before = machine.tree();
     let mut command = machine.command("doctor");
@@ -60,7 +61,7 @@ fn a_machine_without_a_pool_is_well() {
 }
 
 #[test]
-fn what_others_could_read_is_to_be_closed() {
+fn files_that_others_could_read_are_to_be_closed() {
     let machine = applied();
     for (path, mode, private) in [
         ("~/pool", 0o755, 0o700),
@@ -121,7 +122,7 @@ fn a_broken_backup_is_replaced_by_the_next_save() {
         .exits(0)
         .prints("  ✓ backup: `")
         .prints("` is not there: the next save makes it\n");
-    // The next save does what was said.
+    // The next save replaces it, as announced.
     machine.write(backup, "{");
     machine.kinfra("claim").exits(0);
     examine(&machine, &[]).exits(0).prints("  ✓ backup: `");
@@ -151,7 +152,7 @@ fn a_held_lock_names_its_holder() {
     let lock = fs::File::options().read(true).write(true).open(&path).expect("a lock");
     lock.lock().expect("the lock");
     fs::write(&path, "4242 0 kinfra apply\n").expect("a signature");
-    // What is in `.tmp` is the holder's.
+    // The files in `.tmp` belong to the lock's holder.
     machine.write("~/pool/.tmp/slot-3/conf.txt", "");
     let run = examine(&machine, &[]).exits(0).prints("/.lock` is held by process 4242 (kinfra apply) for ");
     run.prints("\n      wait for it\n").never_says("temporary files");
@@ -165,7 +166,7 @@ fn a_held_lock_names_its_holder() {
 }
 
 #[test]
-fn what_a_stopped_run_left_is_counted() {
+fn leftovers_of_a_stopped_run_are_counted() {
     let machine = applied();
     machine.write("~/pool/.tmp/slot-3/conf.txt", "");
     machine.write("~/pool/.tmp/registry.json", "");
@@ -198,7 +199,7 @@ fn slots_that_lost_something_are_named() {
 }
 
 #[test]
-fn a_slot_directory_that_nobody_registered_is_named() {
+fn an_unregistered_slot_directory_is_named() {
     let machine = applied();
     machine.write("~/pool/slot-7/conf.txt", "");
     machine.write("~/pool/slot-x/conf.txt", "");
@@ -210,7 +211,7 @@ fn a_slot_directory_that_nobody_registered_is_named() {
 #[test]
 fn a_port_in_use_names_who_uses_it() {
     for address in ["127.0.0.1", "0.0.0.0", "::1"] {
-        // A machine without IPv6 has nobody to listen there.
+        // A machine without IPv6 skips this address.
         let Ok(listener) = TcpListener::bind((address, 0)) else { continue };
         let port = listener.local_addr().expect("an address").port();
         let machine = Machine::small().with_real_ports();
@@ -219,7 +220,7 @@ fn a_port_in_use_names_who_uses_it() {
         let used = format!("  ! ports: port {port}, `web` of slot 1, is in use by ");
         let run = examine(&machine, &[]).exits(0).prints(&used);
         if cfg!(target_os = "linux") {
-            // Which one is not certain: a process that another test is starting has it too until it runs.
+            // The process is not certain: a child that another test is just starting inherits the socket.
             run.prints(" (process ").prints(")\n      stop it, or use another slot\n");
         }
         // A claimed slot uses its own ports.
@@ -250,7 +251,7 @@ fn docker_is_wanted_and_not_needed() {
     }
     let said = "permission denied while trying to connect to the docker API at unix:///var/run/docker.sock";
     let run = examine(&machine, &[("DAEMON", &format!("error:{said}"))]).exits(0);
-    run.prints(&format!("  ! docker daemon: {said}\n      see whether Docker runs"));
+    run.prints(&format!("  ! docker daemon: {said}\n      check whether Docker runs"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `kinfra env` and `kinfra exec`: the variables of the slot that a worktree holds, byte for byte, and of no other.
+//! `kinfra env` and `kinfra exec`: exactly the variables of the slot that a worktree holds, byte for byte.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -49,12 +49,12 @@ fn claimed() -> Machine {
     machine
 }
 
-/// Runs a script in a shell that knows kinfra and nothing else of the machine that tests run on.
+/// Runs a script in a shell that sees kinfra, and nothing else of the real machine.
 fn script(machine: &Machine, shell: &str, text: &str) -> Run {
     Run::of(machine.program(shell).args(["-c", text]))
 }
 
-/// What a script prints, with the nasty values in its way to be seen.
+/// Asserts that a script which loads the variables prints every special value unchanged.
 #[track_caller]
 fn prints_values(machine: &Machine, shell: &str, load: &str) {
     let print: String = (0..NASTY.len()).map(|number| format!(" \"$SHOP_V{number}\"")).collect();
@@ -71,7 +71,7 @@ fn every_shell_gets_every_value_byte_for_byte() {
     for shell in ["sh", "bash"] {
         prints_values(&machine, shell, "eval \"$(kinfra env)\"");
         prints_values(&machine, shell, "eval \"$(kinfra env --format shell)\"");
-        // What it writes as an env file, it reads: the file in the slot directory becomes that one.
+        // kinfra reads the env file that it printed, here in the place of the one in the slot directory.
         prints_values(
             &machine,
             shell,
@@ -262,9 +262,9 @@ fn exec_becomes_the_command() {
         Run::of(command.arg(text))
     };
     shell("exit 7").exits(7).prints_exactly("");
-    // As a shell sees it: a signal that ends the command ends what was kinfra.
+    // The command replaced the kinfra process, so a shell sees the signal that ended it.
     assert_eq!(shell("kill -TERM $$").code, None);
-    // Its umask, its directory and what it is given are the caller's.
+    // The command gets the caller's umask and directory, and its arguments as they are.
     let text = "umask 027; kinfra exec sh -c 'umask; pwd; echo \"$#:$1\"' sh '--spec  x' --";
     let output = script(&machine, "sh", text);
     let dir = machine.project().canonicalize().expect("a directory");

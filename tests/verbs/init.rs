@@ -1,7 +1,8 @@
 //! `kinfra init`: a project's Compose files become a pool that plans cleanly, and the project stays as it is.
 //!
-//! Every directory in `fixtures/init/` is a project; its `expected.txt` is what init says, shows and declares.
-//! `KINFRA_UPDATE_EXPECTED=1 cargo test init` writes them anew: look at `git diff` before you commit it.
+//! Every directory in `fixtures/init/` is a project; its `expected.txt` is what init says, shows and
+//! declares. `KINFRA_UPDATE_EXPECTED=1 cargo test init` writes them again. Read `git diff` before you commit
+//! it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -154,7 +155,7 @@ fn a_template_is_the_projects_own_text_but_for_its_ports() {
 }
 
 #[test]
-fn what_looks_like_a_template_reaches_the_slot_as_it_is() {
+fn text_that_looks_like_a_template_reaches_the_slot_as_it_is() {
     let (machine, _) = machine_of(&Path::new(PROJECTS).join("traefik"));
     init(&machine, "").exits(0);
     machine.kinfra("apply").exits(0);
@@ -202,7 +203,7 @@ fn a_dry_run_shows_the_same_and_writes_nothing() {
 }
 
 #[test]
-fn nothing_that_is_there_is_replaced() {
+fn no_existing_file_is_replaced() {
     let (machine, _) = machine_of(&Path::new(PROJECTS).join("include"));
     init(&machine, "").exits(0);
     let written = files_below(&machine.project());
@@ -236,7 +237,7 @@ fn nothing_is_written_through_a_link() {
 }
 
 #[test]
-fn what_cannot_be_written_whole_is_not_written_at_all() {
+fn files_that_cannot_all_be_written_are_not_written_at_all() {
     let (machine, files) = machine_of(&Path::new(PROJECTS).join("include"));
     let mut limited = machine.program("sh");
     limited.args(["-c", "ulimit -f 1; exec \"$0\" init", env!("CARGO_BIN_EXE_kinfra")]);
@@ -441,7 +442,7 @@ fn a_claim_leads_a_slot_to_the_project_s_directory_in_the_worktree() {
 }
 
 #[test]
-fn what_is_no_yaml_is_an_error_at_its_line() {
+fn invalid_yaml_is_an_error_at_its_line() {
     for (text, line, why) in [
         ("services:\n  web: {ports: ['80:80'\n", 2, "this bracket does not end"),
         ("services:\n  web:\n    image: \"a\n", 3, "this quote does not end"),
@@ -462,7 +463,7 @@ fn what_is_no_yaml_is_an_error_at_its_line() {
 }
 
 #[test]
-fn compose_is_asked_and_what_it_alone_knows_is_named() {
+fn ports_that_only_compose_knows_are_named() {
     let text = "services: {web: {extends: {file: base.yaml, service: web}, ports: ['8000-8001:80-81']}}";
     let config =
         r#"{"services": {"web": {"ports": ["8000-8001:80-81", {"published": "9000", "target": 90}]}}}"#;
@@ -543,7 +544,7 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
     machine.kinfra("release 1 --force").exits(0);
     assert_eq!(sources(&config_of_every_profile(&machine, &slot)), expected(&project));
 
-    // What containers take by name alone comes from a `.env` that is named.
+    // Variables that containers take by name come from the `.env` that is passed.
     let (machine, _) = machine_of(&Path::new(PROJECTS).join("supabase"));
     init(&machine, "").exits(0).says("note: a slot reads `.env` for the variables in the Compose files only");
     machine.kinfra("apply").exits(0);
@@ -562,7 +563,7 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
     let env_file = machine.project().join(".env").display().to_string();
     let both = environment(&["--env-file", &env_file, "--env-file", ".env.sandbox"]);
     assert_eq!(both, [password.clone(), password.clone()]);
-    // The worktree has no `.env`: git does not take it there.
+    // The worktree has no `.env`, because git does not track it.
     std::fs::create_dir(machine.path("~/worktree")).expect("a worktree");
     machine.kinfra("claim --slot 1 --for ../home/worktree").exits(0);
     assert_eq!(environment(&["--env-file", ".env.sandbox"]), [password, Value::Null]);
@@ -573,12 +574,12 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
 }
 
 #[test]
-fn what_is_written_plans_cleanly_beside_other_pools() {
+fn a_drafted_pool_plans_cleanly_beside_other_pools() {
     let compose = "services: {web: {ports: ['8000:80', '9000:90']}, db: {ports: ['5432:5432']}}";
     for (theirs, expected) in [
-        // A slot of theirs is on the base: another base.
+        // One of the other pool's slots has the base port: another base.
         ("web = 7999", "`api` of slot 1 of the pool `small`"),
-        // Their main stack is where a slot would be: another stride.
+        // The other main stack has the port of a slot: another stride.
         ("web = 8002", "stride = 5"),
         // Both projects publish the same ports.
         ("web = 8000", "stride = 3"),
@@ -597,7 +598,7 @@ fn what_is_written_plans_cleanly_beside_other_pools() {
         run("init", "mine").exits(0);
         assert!(machine.read("mine/slots.toml").contains(expected), "{}", machine.read("mine/slots.toml"));
         run("plan", "mine").exits(0).prints("Plan: 4 to add");
-        // The sample too.
+        // The same for the sample.
         fs::create_dir(machine.path("sample")).expect("a directory");
         run("init", "sample").exits(0);
         run("plan", "sample").exits(0).prints("Plan: 4 to add");

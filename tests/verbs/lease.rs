@@ -1,4 +1,4 @@
-//! How long a claim holds, what it says of itself, and what becomes of it when the world around it changes.
+//! How long a claim holds, what it records, and how it survives moves, clock jumps and lost registries.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -46,7 +46,7 @@ fn the_smallest_profile_that_suffices_comes_first_then_the_lowest_id() {
     claim("~/a", "").exits(0).prints("Claimed slot 2 (light)");
     claim("~/b", "--profile light").exits(0).prints("Claimed slot 3 (light)");
     claim("~/c", "--profile light").exits(0).prints("Claimed slot 1 (heavy)");
-    // What is held must do, too.
+    // A slot that is held already must match the request, too.
     claim("~/a", "--profile heavy")
         .exits(4)
         .says("/home/a` holds slot 2 already\nhelp: run `kinfra release`");
@@ -71,9 +71,9 @@ fn a_slot_whose_profile_is_no_longer_declared_comes_last() {
 }
 
 #[test]
-fn a_slot_with_a_busy_port_is_passed_over_and_nobody_is_pushed_off_his() {
+fn a_slot_with_a_busy_port_is_passed_over_and_holders_keep_theirs() {
     for address in ["127.0.0.1", "0.0.0.0", "::1", "::"] {
-        // A machine without IPv6 has nobody to listen there.
+        // A machine without IPv6 skips this address.
         let Ok(listener) = TcpListener::bind((address, 0)) else { continue };
         let port = listener.local_addr().expect("an address").port();
         let machine = Machine::small().with_real_ports();
@@ -92,7 +92,8 @@ fn a_slot_with_a_busy_port_is_passed_over_and_nobody_is_pushed_off_his() {
             .prints("Claimed slot 3")
             .says(&format!("Passed over slot 1: {busy}"));
         machine.kinfra("release").exits(0);
-        // A connection that was closed a moment ago is no listener, and its own stack does not cost the owner its slot.
+        // A connection that was just closed is no listener, and a holder keeps its slot while its own stack
+        // runs.
         let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
         drop(listener.accept().expect("a connection"));
         drop((listener, client));
@@ -141,7 +142,7 @@ fn claiming_again_renews_the_lease_and_changes_what_is_given_again() {
         [&entry["claim_id"], &entry["lease"], &entry["note"]],
         [&json!(first), &json!("2d"), &json!("two")]
     );
-    // A claim without a lease stays without, and nothing is written for it.
+    // A claim without a lease stays without one, and nothing is written.
     machine.kinfra("release").exits(0);
     machine.kinfra("claim").exits(0).never_says("lease");
     let before = machine.tree();
@@ -163,7 +164,7 @@ fn an_old_tool_s_claim_gets_an_id_when_its_owner_claims_again() {
 }
 
 #[test]
-fn what_is_no_lease_is_refused() {
+fn an_invalid_lease_is_refused() {
     let machine = applied();
     let before = machine.tree();
     for (lease, why) in [
@@ -183,7 +184,7 @@ fn what_is_no_lease_is_refused() {
 }
 
 #[test]
-fn renew_prolongs_a_lease_also_one_that_has_run_out() {
+fn renew_extends_even_a_lease_that_has_run_out() {
     let machine = applied();
     machine.kinfra("renew").exits(3).says("/project` holds no slot\nhelp: `kinfra claim` takes one");
     machine.kinfra("claim").exits(0);
@@ -193,7 +194,7 @@ fn renew_prolongs_a_lease_also_one_that_has_run_out() {
     machine.kinfra("renew --lease 5m").exits(0).prints("Slot 1 is yours for 5m, until 20");
     edit(&machine, |registry| registry["slots"]["1"]["lease_until"] = json!("2020-01-01T00:00:00+00:00"));
     make_dirs(&machine, &["~/other"]);
-    // Nobody takes what nobody reaped.
+    // A slot whose lease has run out is not given until it is reaped.
     run_in(&machine, "~/other", "claim --slot 1").exits(4).says("slot 1 is held by ");
     machine.kinfra("renew").exits(0).prints("Slot 1 is yours for 5m, until 20");
     assert!(entry(&machine, "1")["lease_until"].as_str().expect("a time") > "2026");
@@ -202,7 +203,7 @@ fn renew_prolongs_a_lease_also_one_that_has_run_out() {
         .exits(0)
         .prints("Slot 1 is yours for 2h");
     let late = "0123456789abcdef0123456789abcdef";
-    let over = format!("the claim {late} is over, no slot is held under it: nothing was changed");
+    let over = format!("the claim {late} is over, no slot is held under it; nothing was changed");
     machine.kinfra(&format!("renew --claim-id {late}")).exits(4).says(&over);
     machine
         .kinfra("renew --claim-id 12")
@@ -222,7 +223,7 @@ fn reading_verbs_renew_nothing() {
 }
 
 #[test]
-fn a_late_release_frees_nobody_else_s_slot() {
+fn a_late_release_never_frees_the_slot_of_another_claim() {
     let machine = applied();
     make_dirs(&machine, &["~/other"]);
     let old = id(&machine.kinfra("claim --json").exits(0));
@@ -237,11 +238,11 @@ fn a_late_release_frees_nobody_else_s_slot() {
         .says("no slot is held under it");
     let held = machine.kinfra(&format!("release 1 --claim-id {old}")).exits(4);
     held.says(&over).says("slot 1 is held by ").says("/home/other since ");
-    // Also that of the same worktree.
+    // The same holds for a later claim of the same worktree.
     run_in(&machine, "~/other", &format!("release 1 --claim-id {old}")).exits(4).says(&over);
     machine.kinfra(&format!("release 1 --claim-id {new} --force")).exits(64).says("cannot be used with");
     assert_eq!(machine.tree(), before);
-    // With the right id it does not matter who comes or from where, and once more is fine.
+    // The right id suffices, in any directory. A second release succeeds, too.
     let elsewhere = |arguments: &str| {
         Run::of(
             machine.command(&format!("{arguments} --claim-id {new}")).current_dir(machine.path("~/other")),
@@ -253,7 +254,7 @@ fn a_late_release_frees_nobody_else_s_slot() {
 }
 
 #[test]
-fn a_clock_that_jumps_by_years_takes_no_slot_from_anybody_by_itself() {
+fn a_clock_that_jumps_by_years_ends_no_claim_by_itself() {
     let machine = applied();
     make_dirs(&machine, &["~/other"]);
     let jump = |until: &str| {
@@ -263,13 +264,15 @@ fn a_clock_that_jumps_by_years_takes_no_slot_from_anybody_by_itself() {
         });
     };
     machine.kinfra("claim --lease 8h").exits(0);
-    // Forward: to the clock that is right now, the lease ran out long ago. The owner is not told of it and goes on.
+    // Forward: for the present clock, the lease ran out long ago. The holder keeps the slot without a
+    // message.
     jump("1990-01-01T00:00:00.000000+00:00");
     run_in(&machine, "~/other", "claim").exits(0).prints("Claimed slot 2");
     machine.kinfra("reap --dry-run").exits(0).prints("its lease of 8h ran out 1990-01-01 00:00 UTC");
     machine.kinfra("claim").exits(0).prints("Slot 1 (only) is yours already");
     machine.kinfra("reap --dry-run").exits(0).prints_exactly("Reap: 0 to release.\n");
-    // Backward: it was claimed in the future, and holds until then unless it is released or renewed.
+    // Backward: the slot was claimed in the future, and the claim holds until then unless it is released or
+    // renewed.
     jump("2190-01-01T00:00:00.000000+00:00");
     machine.kinfra("reap --auto-approve").exits(0).prints_exactly("Reap: 0 to release.\n");
     assert_eq!(holder(&machine, "1"), ".");
@@ -287,19 +290,19 @@ fn a_worktree_finds_its_slot_on_a_branch_without_the_spec() {
     machine.kinfra("renew --lease 8h").exits(0).prints("Slot 1 is yours for 8h");
     machine.kinfra("slots").exits(0).prints("1  only         8001  project ");
     machine.kinfra("reap").exits(0).prints("Reap: 0 to release.\n");
-    // Whoever names a pool means that one.
+    // A named pool is used, even without a slot of this worktree.
     machine.write("elsewhere.toml", spec.replace("~/pool", "~/elsewhere"));
     machine
         .kinfra("release 1 --spec elsewhere.toml")
         .exits(3)
         .says("/elsewhere` yet\nhelp: `kinfra apply` creates it");
     machine.kinfra("release").exits(0).prints("Released slot 1");
-    // Then there is only the embedded pool.
+    // Then only the embedded pool is left.
     machine.kinfra("release").exits(0).prints("` holds no slot\n").says("note: there is no pool of ");
 }
 
 #[test]
-fn a_pool_that_cannot_be_read_is_not_taken_for_none() {
+fn an_unreadable_pool_does_not_count_as_no_pool() {
     let machine = applied();
     machine.kinfra("claim").exits(0);
     machine.remove("slots.toml");
@@ -315,7 +318,7 @@ fn a_pool_that_cannot_be_read_is_not_taken_for_none() {
     machine.write(path, &whole[..whole.len() / 2]);
     machine.set_mode(path, 0o600);
     assert_eq!(machine.tree(), before);
-    // Who says which pool is meant is not kept from another.
+    // With a named pool, an unreadable other pool does not matter.
     machine.kinfra("status --root ../home/other").exits(0);
     machine.write(path, whole);
     machine.kinfra("release").exits(0).prints("Released slot 1");
@@ -330,7 +333,7 @@ fn a_worktree_that_moves_leaves_its_slot_behind_and_one_at_the_same_path_finds_i
     run_in(&machine, "~/moved", "release").exits(0).prints("/home/moved` holds no slot\n");
     run_in(&machine, "~/moved", "claim").exits(0).prints("Claimed slot 2");
     machine.kinfra("reap --dry-run").exits(0).prints("/home/tree since ").prints(": its directory is gone\n");
-    // Made anew where it was: the same slot under the same id, so that a slot is never lost to a re-created worktree.
+    // A worktree made again at the same path has the same slot under the same id: no slot is lost.
     make_dirs(&machine, &["~/tree"]);
     let again = run_in(&machine, "~/tree", "claim --json").exits(0);
     assert_eq!(id(&again), claimed);
@@ -374,12 +377,12 @@ fn a_registry_replaced_by_an_older_one_fences_the_claims_that_it_lacks() {
     let free = machine.read(REGISTRY);
     let lost = id(&machine.kinfra("claim --json").exits(0));
     machine.write(REGISTRY, &free);
-    // Nobody can know of the lost claim; but whoever made it does not free the slot of the next.
+    // The lost claim is unknown, but its id does not free the slot of the next claim.
     run_in(&machine, "~/other", "claim").exits(0).prints("Claimed slot 1");
     machine.kinfra(&format!("release --claim-id {lost}")).exits(4).says(&format!("the claim {lost} is over"));
     machine.kinfra(&format!("renew --claim-id {lost}")).exits(4);
     machine.kinfra("claim").exits(0).prints("Claimed slot 2");
-    // An older registry in which it was held brings the claim back.
+    // An older registry that has the claim brings it back.
     let both = machine.read(REGISTRY);
     machine.kinfra("release").exits(0);
     machine.write(REGISTRY, &both);

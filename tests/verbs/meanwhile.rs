@@ -40,7 +40,7 @@ impl Held {
     }
 }
 
-/// Whether a process waits for a lock: the line of a waiter has an arrow (proc_locks(5)).
+/// Whether a process waits for a lock: the line of a waiter has an arrow (`proc_locks(5)`).
 fn waits_for_a_lock(process: u32) -> bool {
     let locks = fs::read_to_string("/proc/locks").expect("the kernel's list of locks");
     locks
@@ -90,7 +90,7 @@ fn a_worktree_that_went_gets_no_slot() {
 fn a_file_that_came_into_the_worktree_stays_and_nothing_is_claimed() {
     let held = Held::new();
     let refused = held.claim("", |machine| machine.write("~/a/.env.sandbox", "MINE=1\n"));
-    refused.exits(4).says("is where the slot's variables go");
+    refused.exits(4).says("and the slot's variables belong there");
     assert_eq!(holder(&held.machine, "1"), "");
     assert_eq!(held.machine.read("~/a/.env.sandbox"), "MINE=1\n");
 }

@@ -1,4 +1,4 @@
-//! One file a verb, and a few for a verb with much to it: what it does, shows and refuses.
+//! What each verb does, shows and refuses. One file per verb, several for a large one.
 
 mod apply;
 mod change;

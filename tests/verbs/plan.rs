@@ -1,4 +1,4 @@
-//! `kinfra plan`: every difference is shown, with what would resolve it, and nothing is written.
+//! `kinfra plan`: shows every difference and what would resolve it. Writes nothing.
 
 use crate::support::{Machine, Run, Running, SMALL};
 
@@ -62,7 +62,7 @@ fn reading_never_writes() {
     assert_eq!(machine.tree(), before);
 }
 
-/// What is done to an applied pool of two slots, and how its plan then begins and ends.
+/// A change to an applied pool of two slots, and the first and last lines of the plan that follows.
 struct Case {
     what: &'static str,
     damage: fn(&Machine),
@@ -170,7 +170,7 @@ fn a_claim_is_named_where_it_is_in_the_way() {
 #[test]
 fn a_slot_that_kinfra_did_not_write_is_skipped_and_says_what_differs() {
     let machine = Machine::small();
-    machine.write("~/pool/slot-1/conf.txt", "somebody's");
+    machine.write("~/pool/slot-1/conf.txt", "foreign");
     machine.write("~/pool/slot-2/conf.txt", "slot 2 on 8002\n");
     machine.set_mode("~/pool/slot-2/conf.txt", 0o600);
     machine.kinfra("plan").exits(0).prints_exactly(

@@ -1,4 +1,4 @@
-//! `kinfra ports`: the whole map of ports, before anything exists.
+//! `kinfra ports`: all ports of the pool, before anything exists.
 
 use serde_json::{Value, json};
 

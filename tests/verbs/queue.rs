@@ -1,4 +1,4 @@
-//! `kinfra claim --wait`: those who wait are served in order, and nobody waits for the dead.
+//! `kinfra claim --wait`: waiters are served in order, and a dead waiter delays no other.
 
 use std::io::{BufRead as _, BufReader};
 use std::thread;
@@ -18,7 +18,7 @@ fn full() -> Machine {
     machine
 }
 
-/// Somebody who waits, once he is in the queue and has said so.
+/// A `claim --wait` that is in the queue and has said so.
 struct Waiter {
     child: Running,
     said: String,
@@ -45,7 +45,7 @@ impl Waiter {
     }
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 fn until(what: &str, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
@@ -55,7 +55,7 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 #[test]
-fn those_who_wait_are_served_in_order() {
+fn waiters_are_served_in_order() {
     let machine = full();
     let first = Waiter::start(&machine, "~/a", "--wait");
     let second = Waiter::start(&machine, "~/b", "--wait=1h");
@@ -70,27 +70,28 @@ fn those_who_wait_are_served_in_order() {
 }
 
 #[test]
-fn nobody_overtakes_and_nobody_waits_for_the_dead() {
+fn no_request_overtakes_and_a_dead_waiter_delays_none() {
     let machine = full();
     let first = Waiter::start(&machine, "~/a", "--wait");
-    // It is still there, and cannot come at once.
+    // It is still alive, but suspended.
     first.signal(Signal::STOP);
     let second = Waiter::start(&machine, "~/b", "--wait");
     run_in(&machine, "~/h1", "release").exits(0);
     let before = machine.read("~/pool/registry.json");
     let first_dir = machine.path("~/a").canonicalize().expect("a directory");
-    let queued = run_in(&machine, "~/c", "claim")
-        .exits(3)
-        .says(&format!("2 waited before, and it is the turn of `{}`\n", first_dir.display()));
-    queued.says("\nhelp: `kinfra claim --wait` queues\n").says("\n  slot 1 is free\n");
-    run_in(&machine, "~/c", "claim --slot 1").exits(3).says("2 waited before");
+    let queued = run_in(&machine, "~/c", "claim").exits(3).says(&format!(
+        "error: the queue has 2 ahead of you, and the next free slot is for `{}`\n",
+        first_dir.display()
+    ));
+    queued.says("\nhelp: wait for a slot with `kinfra claim --wait`\n").says("\n  slot 1 is free\n");
+    run_in(&machine, "~/c", "claim --slot 1").exits(3).says("the queue has 2 ahead of you");
     assert_eq!(machine.read("~/pool/registry.json"), before);
-    // Whoever holds a slot keeps it, whoever waits.
+    // A holder keeps its slot, whatever the queue is.
     run_in(&machine, "~/h2", "claim").exits(0).prints("Slot 2 (only) is yours already");
     first.signal(Signal::KILL);
     second.ends().exits(0).prints("Claimed slot 1");
     first.ends();
-    // What the dead left is no obstacle to those who join.
+    // The ticket of a dead waiter does not count for new ones.
     let third = Waiter::start(&machine, "~/c", "--wait");
     assert_eq!(third.said, "Waiting for a free slot: you are next\n");
     run_in(&machine, "~/b", "release").exits(0);
@@ -98,7 +99,7 @@ fn nobody_overtakes_and_nobody_waits_for_the_dead() {
 }
 
 #[test]
-fn who_cannot_be_served_holds_up_nobody_who_can() {
+fn a_waiter_that_cannot_be_served_delays_no_other() {
     let machine = full();
     let picky = Waiter::start(&machine, "~/a", "--wait --slot 2");
     let other = Waiter::start(&machine, "~/b", "--wait --slot 1");
@@ -112,7 +113,7 @@ fn who_cannot_be_served_holds_up_nobody_who_can() {
 }
 
 #[test]
-fn patience_ends_and_ctrl_c_leaves_the_queue() {
+fn a_timeout_or_ctrl_c_leaves_the_queue() {
     let machine = full();
     let late = run_in(&machine, "~/a", "claim --wait=1s").exits(3).says("Waiting for a free slot: ");
     late.says("error: no slot is free\n  slot 1 is held by ");
@@ -124,7 +125,7 @@ fn patience_ends_and_ctrl_c_leaves_the_queue() {
         run.says("error: stopped waiting: nothing was claimed").prints_exactly("");
     }
     assert_eq!(std::fs::read_dir(machine.path("~/pool/.queue")).expect("a queue").count(), 0);
-    // What will never be is not waited for.
+    // A request that no slot can satisfy does not wait.
     run_in(&machine, "~/a", "claim --wait --profile huge").exits(3).says("no slot of profile huge");
     run_in(&machine, "~/a", "claim --wait --slot 9").exits(3).says("the pool has no slot 9");
     run_in(&machine, "~/h1", "claim --wait --slot 2").exits(4).says("holds slot 1 already");
@@ -150,21 +151,23 @@ fn waiting_holds_no_lock() {
 }
 
 #[test]
-#[ignore = "takes ten seconds: so long is somebody given to come"]
-fn who_does_not_come_is_passed_over_until_he_comes_back() {
+#[ignore = "takes ten seconds: a called waiter has that long to answer"]
+fn a_suspended_waiter_is_passed_over_until_it_answers() {
     let machine = full();
     let asleep = Waiter::start(&machine, "~/a", "--wait");
     asleep.signal(Signal::STOP);
     let awake = Waiter::start(&machine, "~/b", "--wait");
     run_in(&machine, "~/h1", "release").exits(0);
     awake.ends().exits(0).prints("Claimed slot 1");
-    // Nobody else waits for him from now on.
+    // From now on no other request waits for it.
     run_in(&machine, "~/h2", "release").exits(0);
     run_in(&machine, "~/c", "claim").exits(0).prints("Claimed slot 2");
-    // He has kept his place.
+    // It has kept its place.
     asleep.signal(Signal::CONT);
     let ticket = machine.path("~/pool/.queue/1");
-    until("he is back", || !std::fs::read_to_string(&ticket).expect("his ticket").contains("called "));
+    until("the waiter has answered", || {
+        !std::fs::read_to_string(&ticket).expect("its ticket").contains("called ")
+    });
     let last = Waiter::start(&machine, "~/h1", "--wait");
     run_in(&machine, "~/c", "release").exits(0);
     asleep.ends().exits(0).prints("Claimed slot 2");
@@ -173,17 +176,17 @@ fn who_does_not_come_is_passed_over_until_he_comes_back() {
 }
 
 #[test]
-fn who_does_not_come_when_called_keeps_nobody_from_a_slot() {
+fn a_called_waiter_that_does_not_answer_delays_no_claim() {
     let machine = full();
     let asleep = Waiter::start(&machine, "~/a", "--wait");
     asleep.signal(Signal::STOP);
     run_in(&machine, "~/h1", "release").exits(0);
-    run_in(&machine, "~/c", "claim").exits(3).says("1 waited before, and it is the turn of ");
+    run_in(&machine, "~/c", "claim").exits(3).says("the queue has 1 ahead of you, and the next ");
     run_in(&machine, "~/c", "claim").exits(3);
-    // Ten seconds later.
+    // As if ten seconds had passed.
     let ticket = "~/pool/.queue/1";
     let text = machine.read(ticket);
-    let (ours, called) = text.split_once("called ").expect("he was called");
+    let (ours, called) = text.split_once("called ").expect("the waiter was called");
     let called: u64 = called.trim_end().parse().expect("a time, once");
     machine.write(ticket, format!("{ours}called {}\n", called - 11));
     run_in(&machine, "~/c", "claim").exits(0).prints("Claimed slot 1");
@@ -193,7 +196,7 @@ fn who_does_not_come_when_called_keeps_nobody_from_a_slot() {
 }
 
 #[test]
-fn the_dead_are_not_counted_and_those_whose_time_is_over_are_named() {
+fn dead_waiters_are_not_counted_and_claims_that_are_over_are_named() {
     let machine = full();
     let [first, second] = ["~/a", "~/b"].map(|directory| Waiter::start(&machine, directory, "--wait"));
     first.signal(Signal::KILL);
@@ -207,13 +210,13 @@ fn the_dead_are_not_counted_and_those_whose_time_is_over_are_named() {
     machine.remove("~/h2");
     run_in(&machine, "~/h1", "claim --lease 1s").exits(0);
     thread::sleep(Duration::from_millis(1100));
-    let full = run_in(&machine, "~/a", "claim").exits(3).says("has run out: `kinfra reap` releases it\n");
-    full.says(", which is gone: `kinfra reap` releases it\n");
+    let full = run_in(&machine, "~/a", "claim").exits(3).says(", and its lease has run out\n");
+    full.says(", which is gone\n").says("\nhelp: slots 1-2: run `kinfra reap`\n");
 }
 
 #[test]
-#[ignore = "takes ten seconds: so long is somebody given to come"]
-fn who_waits_for_a_slot_that_is_fit_for_use_is_not_passed_over() {
+#[ignore = "takes ten seconds: a called waiter has that long to answer"]
+fn a_waiter_that_rejects_an_unfit_slot_keeps_its_place() {
     let machine = full().with_ports_in_use("8001");
     let waiters = ["~/a", "~/b", "~/c"].map(|directory| Waiter::start(&machine, directory, "--wait"));
     run_in(&machine, "~/h1", "release").exits(0);
@@ -229,16 +232,18 @@ fn who_waits_for_a_slot_that_is_fit_for_use_is_not_passed_over() {
 }
 
 #[test]
-fn who_could_not_take_a_slot_does_not_wait_for_one() {
+fn a_claim_that_could_not_write_its_file_does_not_wait() {
     let machine = full();
     machine.write("~/a/.env.sandbox", "MINE=1\n");
     let refused = run_in(&machine, "~/a", "claim --wait").exits(4);
-    refused.says("error: nothing was claimed: `").says("/a/.env.sandbox` is where the slot's variables go");
+    refused
+        .says("error: nothing was claimed: `")
+        .says("/a/.env.sandbox` is not as this pool wrote it, and the slot's variables belong there\n");
     assert!(!machine.exists("~/pool/.queue"));
 }
 
 #[test]
-fn a_slot_that_is_not_fit_for_use_lets_nobody_overtake() {
+fn an_unfit_slot_lets_no_request_overtake() {
     let machine = full();
     let first = Waiter::start(&machine, "~/a", "--wait");
     first.signal(Signal::STOP);
@@ -246,7 +251,9 @@ fn a_slot_that_is_not_fit_for_use_lets_nobody_overtake() {
     run_in(&machine, "~/h1", "release").exits(0);
     run_in(&machine, "~/h2", "release").exits(0);
     // The first in the queue cannot have slot 1, so slot 2 is its.
-    let queued = run_in(&machine, "~/b", "claim").exits(3).says("1 waited before, and it is the turn of `");
+    let queued = run_in(&machine, "~/b", "claim")
+        .exits(3)
+        .says("the queue has 1 ahead of you, and the next free slot is for `");
     queued.says("slot 1 is free, but its conf.txt was edited by hand").says("slot 2 is free");
     first.signal(Signal::CONT);
     first.ends().exits(0).prints("Claimed slot 2");
@@ -260,7 +267,7 @@ fn hold_lock(machine: &Machine) -> std::fs::File {
 }
 
 #[test]
-fn whoever_waits_waits_for_the_lock_too_and_hears_ctrl_c() {
+fn a_waiter_waits_for_the_lock_too_and_obeys_ctrl_c() {
     let machine = full();
     run_in(&machine, "~/h1", "release").exits(0);
     let lock = hold_lock(&machine);
@@ -272,7 +279,7 @@ fn whoever_waits_waits_for_the_lock_too_and_hears_ctrl_c() {
     };
     start("~/a", "--wait=1s").ends().exits(6).says("is held by");
     let stopped = Waiter { child: start("~/b", "--wait"), said: String::new() };
-    // By then it listens.
+    // By then it handles signals.
     thread::sleep(Duration::from_millis(300));
     stopped.signal(Signal::INT);
     stopped.ends().exits(130).says("error: stopped waiting for `").says("nothing was done");

@@ -1,4 +1,4 @@
-//! `kinfra reap`: only what nobody needs any more is released, and only after it was shown.
+//! `kinfra reap`: releases only claims that are over, and only after it showed them.
 
 use std::fs;
 
@@ -45,7 +45,7 @@ fn a_removed_worktree_is_reaped_and_no_other() {
 }
 
 #[test]
-fn what_git_still_lists_and_may_come_back_is_left_alone() {
+fn a_worktree_that_may_come_back_is_left_alone() {
     let machine = with_worktrees();
     // Removed without git: what `git worktree list` calls prunable.
     machine.remove("~/trees/one");
@@ -58,16 +58,16 @@ fn what_git_still_lists_and_may_come_back_is_left_alone() {
         ": its directory is missing, but `git worktree lock` keeps it (`kinfra release 1 --force` if",
     );
     git(&machine, "worktree unlock ../trees/one");
-    // The repository is not there, so git does not agree.
+    // The repository is missing, so git cannot confirm it.
     fs::rename(machine.path("~/main"), machine.path("~/away")).expect("a moved repository");
     machine.kinfra("reap --auto-approve").exits(0).prints("and so is the repository it was a worktree of");
     fs::rename(machine.path("~/away"), machine.path("~/main")).expect("a moved repository");
     // The directory that held the worktrees is gone with all of them.
     fs::rename(machine.path("~/trees"), machine.path("~/elsewhere")).expect("moved worktrees");
     let missing = machine.kinfra("reap --auto-approve").exits(0).prints("\nReap: 0 to release.\n");
-    missing.prints("Slot 2 is held by ").prints("the directory that its directory was in is missing too");
+    missing.prints("Slot 2 is held by ").prints("its directory is missing, and so is the directory above it");
     fs::rename(machine.path("~/elsewhere"), machine.path("~/trees")).expect("moved worktrees");
-    // Whoever works in a worktree that git moved goes on with the slot: its env file went along.
+    // A worktree that git moved keeps its slot, because its env file moved along.
     git(&machine, "worktree move ../trees/two ../trees/three");
     machine.kinfra("reap --auto-approve").exits(0).says("Reap complete! 1 released.");
     git(&machine, "worktree remove --force ../trees/three");
@@ -82,7 +82,7 @@ fn a_worktree_that_git_moves_takes_its_slot_along() {
     run_in(&machine, "~/trees/moved", "env").exits(0).prints("KINFRA_SLOT='2'");
     machine.kinfra("slots").exits(0).prints("  moved  ");
     assert_eq!(holder(&machine, "2"), "~/trees/two", "reading verbs write nothing");
-    // Another one where it was is another.
+    // A new worktree at the old path does not hold the slot.
     git(&machine, "worktree add --quiet -b other ../trees/two");
     run_in(&machine, "~/trees/two", "status").exits(0).prints("holds no slot");
     run_in(&machine, "~/trees/two", "claim").exits(3).says("/trees/moved since ");
@@ -91,12 +91,12 @@ fn a_worktree_that_git_moves_takes_its_slot_along() {
     run_in(&machine, "~/trees/moved", "release").exits(0).prints("Released slot 2");
     assert!(!machine.exists("~/trees/moved/.env.sandbox"));
     run_in(&machine, "~/trees/two", "claim").exits(0).prints("Claimed slot 2");
-    // A worktree that is made anew under the name that git had for it is not the old one.
+    // A new worktree with the old name in git is not the old one.
     git(&machine, "worktree remove --force ../trees/one");
     git(&machine, "worktree add --quiet -b again ../one");
     run_in(&machine, "~/one", "status").exits(0).prints("holds no slot");
     let kept = machine.kinfra("reap --dry-run").exits(0).prints("Slot 1 is held by ");
-    kept.prints("its directory is missing, and git has one of its name elsewhere");
+    kept.prints("its directory is missing, and git has a worktree of its name elsewhere");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_copy_or_another_way_to_a_worktree_moves_nothing() {
     run_in(&machine, "~/trees/two", "claim").exits(0).prints("Claimed slot 2");
     run_in(&machine, "~/trees/two", "claim").exits(0).prints("Slot 2 (only) is yours already");
     assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/copy", "~/real/two"]);
-    // The place that git has moves on; whoever claimed there last goes along.
+    // Git knows the original path. After a move the claim that was made there last moves along.
     git(&machine, "worktree move ../trees/two ../moved");
     run_in(&machine, "~/moved", "claim").exits(0).prints("Slot 2 (only) is yours already");
     assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/copy", "~/moved"]);
@@ -141,7 +141,7 @@ fn a_disk_that_is_not_mounted_keeps_its_worktrees_slots() {
     run_in(&machine, "~/disk/tree", "claim").exits(0);
     run_in(&machine, "~/plain/tree", "claim").exits(0);
     let mut registry = registry(&machine);
-    // As if a disk had been mounted there; of the other one nobody noted where its disk is.
+    // Slot 1's claim notes a mounted disk. Slot 2's claim does not say where its disk is.
     registry["slots"]["1"]["claimed_mount"] = json!(machine.path("~/disk").canonicalize().expect("a path"));
     registry["slots"]["2"].as_object_mut().expect("an entry").remove("claimed_mount");
     machine.write(REGISTRY, format!("{registry:#}\n"));
@@ -149,7 +149,7 @@ fn a_disk_that_is_not_mounted_keeps_its_worktrees_slots() {
     machine.remove("~/plain/tree");
     let kept = machine.kinfra("reap --auto-approve").exits(0).prints("\nReap: 0 to release.\n");
     assert_eq!(kept.stdout.matches("the disk of its directory may not be mounted").count(), 2, "{kept:#?}");
-    // Something else is there, so that one is no empty mount point.
+    // The parent is not empty, so it is no unused mount point.
     make_dirs(&machine, &["~/plain/other"]);
     machine.kinfra("reap --auto-approve").exits(0).says("Released slot 2, ");
 }
@@ -184,7 +184,7 @@ fn each_slot_that_could_not_be_released_is_named_with_what_to_do() {
     make_dirs(&machine, &["~/a/.env.sandbox.kinfra-tmp", "~/b/.env.sandbox.kinfra-tmp"]);
     let mut kept = machine.kinfra("reap --auto-approve").exits(1).says("\nReap complete! 0 released.\n");
     for slot in ["1", "2"] {
-        let help = format!("\nhelp: mend this, or `kinfra release {slot} --force` leaves its files");
+        let help = format!("\nhelp: fix this, or leave the files there with `kinfra release {slot} --force`");
         kept = kept.says(&format!("error: slot {slot} stays claimed: ")).says(&help);
     }
     assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/a", "~/b"]);

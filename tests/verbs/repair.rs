@@ -1,4 +1,5 @@
-//! `kinfra doctor --repair`: what was known comes back, nothing in use comes back free, the broken file stays.
+//! `kinfra doctor --repair`: known entries come back, no slot in use comes back free, the broken file is
+//! kept.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -42,7 +43,7 @@ fn kept(machine: &Machine) -> Vec<String> {
     kept
 }
 
-/// Who holds a slot.
+/// The holder of a slot.
 fn holder(machine: &Machine, slot: &str) -> Value {
     let registry: Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
     registry["slots"][slot]["claimed_by"].clone()
@@ -83,7 +84,7 @@ fn the_backup_comes_back() {
     machine.write(REGISTRY, "broken");
     let run = repair(&machine, "").exits(0).prints("  + Would restore 2 slot(s) from the backup\n");
     let run = run.prints("      slot 2  held by ").prints("Repaired the registry. `kinfra plan` shows ");
-    // Although nothing was saved after the claim.
+    // No save came after the claim.
     run.prints("/project since ");
     assert_eq!([machine.read(REGISTRY), machine.read(BACKUP)], [whole.clone(), whole]);
     assert_eq!(kept(&machine).len(), 1);
@@ -134,7 +135,7 @@ fn without_a_backup_the_slot_directories_tell() {
         ["{", ""]
     );
     assert_eq!(machine.read(BACKUP), machine.read(REGISTRY));
-    // What is right is kinfra's again, and what differs is left to the user.
+    // Slots that are right are kinfra's again. Those that differ are left to the user.
     let plan = machine.kinfra("plan").exits(0).prints("  = Slot 2: already exists, skipping\n");
     plan.prints("  = Slot 3: already exists, skipping: conf.txt differs (--overwrite)\n")
         .prints("create slot 4");
@@ -159,7 +160,7 @@ fn a_repair_that_is_repeated_at_once_keeps_every_broken_file() {
 }
 
 #[test]
-fn what_is_no_file_is_kept_too() {
+fn a_registry_that_is_no_file_is_kept_too() {
     let directory: fn(&Machine) = |machine| machine.write("~/pool/registry.json/notes.txt", "mine");
     let link: fn(&Machine) = |machine| symlink("/nowhere", machine.path(REGISTRY)).expect("a link");
     let fifo: fn(&Machine) = |machine| {
@@ -185,7 +186,7 @@ fn claims_that_are_still_legible_come_back() {
     let at = machine.read(REGISTRY);
     let at =
         at.split("\"claimed_at\": ").nth(2).expect("a time").split(',').next().expect("a time").to_owned();
-    // The backup is older than the claim; what is left of the registry is not.
+    // The backup is older than the claim, the rest of the registry is not.
     cut_after(&machine, &at);
     repair(&machine, "").exits(0).prints("      slot 2  held by ").prints("/project since ");
     assert!(machine.read(REGISTRY).contains(&at));
@@ -252,7 +253,7 @@ fn a_slot_with_the_files_of_a_claim_comes_back_held_by_unknown() {
 }
 
 #[test]
-fn docker_that_cannot_say_stops_a_repair() {
+fn a_docker_without_an_answer_stops_a_repair() {
     let machine = applied();
     machine.write(REGISTRY, "");
     let before = machine.tree();

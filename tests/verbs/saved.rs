@@ -1,4 +1,4 @@
-//! Saved plans: reviewed today, applied tomorrow, and refused as a whole if anything they depend on is another by then.
+//! Saved plans: reviewed now, applied later, and refused as a whole if anything that they depend on changed.
 
 use std::fs;
 
@@ -21,10 +21,10 @@ fn claim(machine: &Machine, slot: u16) {
     machine.kinfra(&format!("claim --slot {slot} --for {}", dir.display())).exits(0);
 }
 
-/// What a row of the table does to an applied pool.
+/// A row's change to an applied pool.
 type Edit = fn(&Machine);
 
-/// Everything that can have happened to a pool between two applies.
+/// Everything that can happen to a pool between two applies.
 const TABLE: [(&str, Edit); 19] = [
     ("nothing", |_| {}),
     ("slot added", |machine| machine.edit_spec("1-3", "1-4")),
@@ -82,14 +82,14 @@ fn change_profile(machine: &Machine) {
     machine.edit_spec("ids = \"1-3\"", "ids = \"3\"\nprofile = \"big\"\n[[slots]]\nids = \"1-2\"");
 }
 
-/// Runs kinfra beside a Docker that has the containers that a row says.
+/// Runs kinfra with a stand-in for Docker that has the row's containers.
 fn run(machine: &Machine, arguments: &str) -> Run {
     let projects = if machine.exists("~/projects") { machine.read("~/projects") } else { String::new() };
     let mut command = machine.command(arguments);
     Run::of(command.env("PATH", fake_docker()).env("PROJECTS", projects)).never_says("panicked")
 }
 
-/// Everything in a home, without what differs between two machines: where they are, and times.
+/// Everything in a home, without paths and times, which differ between two machines.
 fn comparable(machine: &Machine) -> Vec<(String, String)> {
     let home = machine.home().display().to_string();
     let name = |path: &str| match path.split_once("/backups/") {
@@ -109,7 +109,7 @@ fn comparable(machine: &Machine) -> Vec<(String, String)> {
     tree.map(|(path, state)| (name(&path.display().to_string()), text(state))).collect()
 }
 
-/// Each row with these flags: applied directly, and saved and applied.
+/// Runs each row with these flags twice: applied directly, and saved and then applied.
 fn table(flags: &str) {
     let mut acted = 0;
     for (row, edit) in TABLE {
@@ -132,7 +132,7 @@ fn table(flags: &str) {
         let shown = run(&from_file, "show ../plan").exits(0);
         assert_eq!(shown.stdout, run(&from_file, &format!("plan {flags}")).stdout, "{what}");
         let saved = run(&from_file, "apply ../plan");
-        // A stack that runs is seen by the apply, and a saved plan is all or nothing.
+        // The apply sees a running stack, and a saved plan is all or nothing.
         let is_running = row == "slot removed, running" && flags.contains("--prune");
         if is_running {
             assert_eq!((direct.code, saved.code), (Some(0), Some(4)), "{what}: {saved:#?}");
@@ -145,7 +145,7 @@ fn table(flags: &str) {
         assert_eq!((direct.code, saved.code), (Some(0), Some(0)), "{what}: {saved:#?}");
         acted += u32::from(from_file.tree() != before);
         assert_eq!(comparable(&from_file), comparable(&directly), "{what}");
-        // Afterwards nothing is left to do, or just what these flags do not allow.
+        // Afterwards nothing is left to do, except what these flags do not allow.
         let again = run(&from_file, &format!("plan {flags}")).exits(0);
         let is_settled = again.stdout.contains("No changes.");
         let is_blocked = again.stdout.contains("Plan: 0 to add, 0 to change, 0 to destroy.\nBlocked: ");
@@ -201,7 +201,7 @@ fn a_plan_is_saved_for_its_owner_only_and_is_the_same_each_time() {
     shown.says("/slots.toml\n");
     let json = machine.kinfra("show one --json").exits(0);
     json.prints_exactly(&machine.kinfra("plan --update --json").stdout);
-    // It says where the spec is: it can be applied from anywhere.
+    // It has the spec's path, so it can be applied from any directory.
     let mut elsewhere = machine.command("apply ../project/one");
     Run::of(elsewhere.current_dir(machine.home())).exits(0).says("Updated 3 slot(s)");
 }
@@ -340,14 +340,14 @@ fn what_a_plan_does_not_depend_on_does_not_make_it_stale() {
         edit(&machine);
         machine.kinfra("apply plan").exits(0).says(done);
     }
-    // Creating takes nothing from anybody, so a claim made meanwhile is not in its way.
+    // Creating a slot disturbs no holder, so a claim made meanwhile does not block it.
     let machine = applied();
     machine.edit_spec("1-3", "1-4");
     machine.kinfra("plan --out plan").exits(0);
     claim(&machine, 1);
     machine.kinfra("apply plan").exits(0).says("Created slot 4");
     machine.kinfra("apply plan").exits(4).says("the saved plan was applied already");
-    // Not when what it wanted is no longer wanted.
+    // It is stale if the spec no longer wants it.
     machine.edit_spec("1-4", "1-5");
     machine.kinfra("plan --out plan").exits(0);
     machine.edit_spec("1-5", "1-4");
@@ -370,7 +370,7 @@ fn a_saved_plan_needs_no_flag_and_no_terminal() {
         .kinfra("apply plan --spec other.toml")
         .exits(64)
         .says("and --spec or KINFRA_SPEC names another\n");
-    // However they are spelled.
+    // The spelling of the paths does not matter.
     std::os::unix::fs::symlink(machine.path("~/pool"), machine.path("link")).expect("a link");
     machine
         .kinfra("apply plan --spec templates/../slots.toml --root link")
@@ -424,7 +424,7 @@ fn only_a_plan_is_read_as_one_or_replaced() {
     mistaken("show forged", 5, "plan `forged` cannot be read: root: expected an absolute path");
     forged("\"4\": {\n        \"profile\"", "\"5\": {\n        \"profile\"");
     mistaken("apply forged", 5, "plan `forged` cannot be read: slot 4: its action does not fit what it says");
-    // What it says is not believed: only what would be planned now is run.
+    // The file is not trusted: only the plan that would be made now is run.
     machine.write("forged", plan.replace("\"replace\"", "\"overwrite\""));
     let before = machine.tree();
     mistaken(
@@ -448,7 +448,7 @@ fn applying_a_plan_shows_what_it_leaves_as_it_is() {
     let json = machine.kinfra("apply plan --json").exits(0).stdout;
     let event: Value = serde_json::from_str(json.lines().next().expect("an event")).expect("JSON");
     assert_eq!(event["slots"][1]["blocked"][0]["reason"], "outdated");
-    // Of slots that were named, nothing is said of the others.
+    // If slots were named, the others are not mentioned.
     machine.kinfra("plan --only 1 --update --out plan").exits(0);
     machine.kinfra("apply plan").exits(0);
     machine.kinfra("plan --only 1 --out plan").exits(0);
@@ -485,7 +485,7 @@ fn a_changed_import_makes_a_plan_stale() {
     let path = "~/.ktrdr/sandbox/instances.json";
     machine.write(path, old);
     machine.kinfra("plan --out plan").exits(0).prints("Would import ");
-    // Another holder, as many slots and claims.
+    // Another holder, but as many slots and claims.
     machine.write(path, format!("{old} \n"));
     machine.kinfra("apply plan").exits(4).says("instances.json to import: ").says(", sha256 ");
     machine.write(path, old);

@@ -1,4 +1,4 @@
-//! `kinfra slots`: what the registry holds. It reads, and nothing else.
+//! `kinfra slots`: what the registry holds. It only reads.
 
 use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
 use std::process::{ChildStdout, Command, Stdio};
@@ -45,7 +45,7 @@ fn the_port_that_is_listed_is_the_first_of_the_spec() {
     machine.edit_spec("web = 8000", "otlp_grpc = 4317\nweb = 8000");
     machine.kinfra("apply").exits(0);
     machine.kinfra("sandbox slots").exits(0).prints("OTLP_GRPC Port").prints("4318").never_says("8001");
-    // One that the slots do not have yet is not made up.
+    // A port that the slots do not have yet is not shown.
     machine.edit_spec("otlp_grpc", "api");
     machine.kinfra("slots").exits(0).prints_exactly(
         " Slot  Profile  API Port  Claimed By  Branch  Since  Lease  Status
@@ -69,7 +69,7 @@ fn a_claimed_slot_says_who_holds_it_on_which_branch_and_whether_it_runs() {
 ",
     );
     assert_eq!(machine.tree(), before);
-    // Two of one name are told apart by their paths.
+    // Two worktrees with one name are told apart by their paths.
     machine.write("~/other/feature/.git/HEAD", "0123456789012345678901234567890123456789\n");
     let worktree = machine.path("~/other/feature").display().to_string();
     change_entry(&machine, "2", &[("claimed_by", &worktree)]);
@@ -111,7 +111,7 @@ fn leases_and_worktrees_that_are_over_show_and_nothing_changes() {
 }
 
 #[test]
-fn what_others_wrote_cannot_steer_the_terminal() {
+fn foreign_text_cannot_steer_the_terminal() {
     let machine = applied();
     change_entry(&machine, "2", &[("claimed_by", "/nowhere/a\u{1b}[31m\nb"), ("status", "\u{7}")]);
     machine.kinfra("slots").exits(0).prints("  a\\u{1b}[31m\\u{a}b  ").prints("\\u{7}").never_says("\u{1b}");
@@ -129,7 +129,7 @@ fn slots_as_json_have_the_registry_s_own_fields() {
     let registry: Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
     let entries = &registry["slots"];
     let mut claimed = entries["2"].clone();
-    // And what was seen of the worktree: neither is the directory that it was in, so it may come back.
+    // And the state of the worktree: its parent directory is missing, too, so it may come back.
     claimed["worktree"] = json!("feature");
     claimed["branch"] = Value::Null;
     claimed["standing"] = json!("held");
@@ -190,7 +190,7 @@ fn a_registry_that_cannot_be_trusted_is_refused_and_stays_as_it_is() {
     }
 }
 
-/// A watch of the pool, whose output is read line by line as it comes.
+/// A running `slots --watch`, whose output is read line by line.
 struct Watch {
     child: Running,
     lines: Lines<BufReader<ChildStdout>>,
@@ -264,7 +264,7 @@ fn a_watch_on_a_terminal_draws_in_place_and_puts_everything_back() {
     }
     assert_eq!(child.wait().expect("its end").code(), Some(130));
     assert!(seen.starts_with("\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H Slot "), "{seen:?}");
-    // Three rows do for all there is.
+    // Three rows suffice for the whole text.
     assert!(seen.contains("   10  only ") && !seen.contains("more"), "{seen:?}");
     assert!(seen.ends_with("\x1b[?7h\x1b[?25h\x1b[?1049l"), "{seen:?}");
 }

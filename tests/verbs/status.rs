@@ -66,7 +66,7 @@ fn a_lease_and_a_note_are_shown() {
 }
 
 #[test]
-fn a_worktree_without_a_slot_is_told_so_which_is_no_failure() {
+fn a_worktree_without_a_slot_is_no_failure() {
     let machine = Machine::small();
     let none = "PROJECT holds no slot: `kinfra claim` takes one\n";
     for applied in [false, true] {

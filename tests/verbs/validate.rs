@@ -1,4 +1,4 @@
-//! `kinfra validate`: everything that is wrong with a pool at once, before it is applied, and nothing written.
+//! `kinfra validate`: shows all mistakes in a pool at once, before it is applied. Writes nothing.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::formats::compose::docker_config;
 use crate::support::{Machine, Run, SMALL};
 
-/// Runs it with a stand-in for docker, which finds this wrong with every Compose file.
+/// Runs it with a stand-in for docker that prints this message about every Compose file.
 fn validate(machine: &Machine, flags: &str, wrong: &str) -> Run {
     let before = machine.tree();
     let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fake-docker");
@@ -25,7 +25,7 @@ fn with_own_tmp<'a>(machine: &Machine, command: &'a mut Command) -> &'a mut Comm
     command.env("TMPDIR", machine.path("tmp"))
 }
 
-/// How much is in the directory for temporary files that was not there before.
+/// How many entries the directory for temporary files gained.
 fn left_over(machine: &Machine) -> usize {
     machine.path("tmp").read_dir().map_or(0, |names| names.count() - 1)
 }
@@ -42,11 +42,11 @@ fn composed(text: &str) -> Machine {
 fn a_valid_pool_says_what_was_looked_at() {
     let machine = Machine::small();
     validate(&machine, "", "").exits(0).says("Using ").prints_exactly(
-        "  ✓ spec: 2 slot(s), 1 port(s) each, none of them another's or the main stack's
+        "  ✓ spec: 2 slot(s), 1 port(s) each, no port used twice or by the main stack
   ✓ templates: 1 file(s) a slot
   ✓ pools: no other pool on this machine has its ports
   ✓ in use: no port of a new slot is
-  ✓ compose: no file of a slot is Compose's
+  ✓ compose: no slot has a Compose file
 
 The pool is valid.
 ",
@@ -127,7 +127,7 @@ fn a_port_in_use_is_a_warning_unless_the_pool_s_own_slot_has_it() {
 }
 
 #[test]
-fn what_compose_finds_is_told_once_without_values_and_without_its_copy() {
+fn findings_of_compose_are_told_once_without_values_and_paths_of_the_copy() {
     let machine = composed("services: {}\n");
     machine.write(
         "slots.toml",
@@ -229,7 +229,7 @@ fn files_of_a_slot_find_each_other_before_there_is_a_slot() {
     let machine = composed("include:\n- {{ slot.dir }}/more.yml\n");
     machine.edit_spec("[files]", "[files]\n\"more.yml\" = \"more.yml\"");
     machine.template("more.yml", "{}\n");
-    // A stand-in that opens what is included.
+    // A stand-in that opens the included files.
     machine.write(
         "bin/docker",
         "#!/bin/sh
@@ -248,7 +248,7 @@ esac\n",
     run().exits(0).prints("accepts the files of slot(s) 1");
     machine.template("conf.txt", "include:\n- {{ slot.dir }}/more.yml\n- {{ slot.dir }}/none.yml\n");
     let root = machine.home().canonicalize().expect("a home").join("pool");
-    // Each slot has a text of its own, and of all of them the same is wrong.
+    // Each slot has another text, and all have the same mistake.
     run().exits(65).prints(&format!("  ✗ compose: slot(s) 1-2: no {}/slot-N/none.yml\n", root.display()));
     machine.edit_spec("1-2", "2");
     run().exits(65).prints(&format!("  ✗ compose: slot(s) 2: no {}/slot-2/none.yml\n", root.display()));

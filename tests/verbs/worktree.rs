@@ -1,5 +1,5 @@
-//! What a claim writes: the slot's variables in the worktree, and what `[claim]` adds to the slot's directory. All of it
-//! goes with the release, and nothing of anybody else's.
+//! The files that a claim writes: the slot's variables in the worktree, and the files of `[claim]` in the
+//! slot's directory. The release removes all of them and no foreign file.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -58,7 +58,7 @@ fn a_claim_writes_its_files_and_a_release_takes_them_back() {
 }
 
 #[test]
-fn what_is_gone_comes_back_when_the_slot_is_claimed_again() {
+fn missing_files_come_back_when_the_slot_is_claimed_again() {
     let machine = applied();
     run_in(&machine, "~/tree", "claim").exits(0);
     let claimed = machine.tree();
@@ -80,11 +80,13 @@ fn what_is_gone_comes_back_when_the_slot_is_claimed_again() {
 fn a_root_that_was_moved_knows_what_it_wrote() {
     let machine = applied();
     run_in(&machine, "~/tree", "claim").exits(0);
-    // Another pool's, which is there, is not this one's.
+    // The env file of another existing pool is foreign to this one.
     machine.kinfra("apply --root ../home/other").exits(0);
     let env = machine.read(ENV);
     let mut other = machine.command("claim --root ../home/other --for ../home/tree");
-    crate::support::Run::of(&mut other).exits(4).says("is not as this pool wrote it\nhelp: move it away");
+    crate::support::Run::of(&mut other)
+        .exits(4)
+        .says("is not as this pool wrote it, and the slot's variables belong there\nhelp: move it away");
     std::fs::rename(machine.path("~/pool"), machine.path("~/moved")).expect("a move");
     machine.edit_spec("~/pool", "~/moved");
     machine.kinfra("apply").exits(0);
@@ -97,15 +99,15 @@ fn a_root_that_was_moved_knows_what_it_wrote() {
     assert!(!machine.exists(ENV));
 }
 
-/// What somebody does to the place of a file.
+/// Puts an obstacle in the place of a file.
 type Spoil = fn(&Machine);
 
 #[test]
-fn what_kinfra_did_not_write_is_never_overwritten() {
+fn a_foreign_file_is_never_overwritten() {
     let machine = applied();
     let spoil: [(&str, Spoil); 3] = [
         (
-            "is where the slot's variables go, and is not as this pool wrote it\nhelp: move it away",
+            "is not as this pool wrote it, and the slot's variables belong there\nhelp: move it away",
             |machine| {
                 machine.write(ENV, "MINE=1\n");
             },
@@ -125,24 +127,24 @@ fn what_kinfra_did_not_write_is_never_overwritten() {
         assert_eq!(machine.tree(), before);
         machine.remove(ENV);
     }
-    // The file of another pool's claim is that claim's.
+    // The file belongs to the claim of the other pool.
     run_in(&machine, "~/tree", "claim").exits(0);
     let mut other = machine.command("apply --root");
     Run::of(other.arg(machine.path("~/other"))).exits(0);
     let mut other = machine.command("claim --for ../home/tree --root");
     Run::of(other.arg(machine.path("~/other")))
         .exits(4)
-        .says("is not as this pool wrote it\nhelp: move it away");
+        .says("is not as this pool wrote it, and the slot's variables belong there\nhelp: move it away");
 }
 
 #[test]
-fn what_was_changed_stays_and_is_named() {
+fn changed_files_stay_and_are_named() {
     let machine = applied();
     run_in(&machine, "~/tree", "claim").exits(0);
     let env = machine.read(ENV) + "MINE=1\n";
     machine.write(ENV, &env);
     machine.write(OVERRIDE, "mine\n");
-    // Whoever holds the slot goes on with it, and is told.
+    // The holder keeps the slot, and is told of the changed files.
     let again =
         run_in(&machine, "~/tree", "claim").exits(0).says("/tree/.env.sandbox, which was changed since");
     again.says("/slot-1/docker-compose.override.yml, which was changed since");
@@ -150,7 +152,7 @@ fn what_was_changed_stays_and_is_named() {
         run_in(&machine, "~/tree", "release").exits(0).says("/tree/.env.sandbox, which was changed since");
     released.says("/slot-1/docker-compose.override.yml, which was changed since");
     assert_eq!([machine.read(ENV), machine.read(OVERRIDE)], [env, "mine\n".to_owned()]);
-    // The next one's code is mounted, and what was there is kept.
+    // The next holder's code is mounted, and a copy of the old file is kept.
     fs::create_dir(machine.path("~/next")).expect("a worktree");
     let next = run_in(&machine, "~/next", "claim").exits(0).prints("Claimed slot 1");
     next.says("Kept what was there as ").says("/pool/backups/slot-1/docker-compose.override.yml.");
@@ -159,7 +161,7 @@ fn what_was_changed_stays_and_is_named() {
     let kept: Vec<_> =
         backups.map(|entry| fs::read(entry.expect("an entry").path()).expect("a copy")).collect();
     assert_eq!(kept, [b"mine\n"]);
-    // What is no file is nobody's to move.
+    // An obstacle that is no file is never moved.
     run_in(&machine, "~/next", "release").exits(0);
     fs::create_dir(machine.path(OVERRIDE)).expect("a directory");
     let why = "its docker-compose.override.yml is not a file\nhelp: move it away";
@@ -181,7 +183,7 @@ fn a_worktree_without_a_slot_gives_back_what_the_registry_forgot() {
 }
 
 #[test]
-fn a_file_of_a_claim_that_nobody_remembers_is_replaced() {
+fn a_file_of_a_forgotten_claim_is_replaced() {
     let machine = applied();
     run_in(&machine, "~/tree", "claim").exits(0);
     let old = machine.read(ENV);
@@ -189,7 +191,7 @@ fn a_file_of_a_claim_that_nobody_remembers_is_replaced() {
     machine.write(ENV, &old);
     run_in(&machine, "~/tree", "claim --slot 2").exits(0);
     assert!(machine.read(ENV).starts_with("# Slot 2, "));
-    // So is what a power cut leaves of one.
+    // An empty file, as a power cut leaves it, is replaced, too.
     machine.write(ENV, "");
     machine.write("~/pool/slot-2/docker-compose.override.yml", "");
     run_in(&machine, "~/tree", "claim").exits(0);
@@ -235,7 +237,7 @@ fn a_branch_without_the_spec_completes_its_claim_from_the_one_that_was_applied()
     let mut again = machine.command("claim");
     Run::of(again.current_dir(machine.path("~/tree"))).exits(0).prints("is yours already");
     assert!(machine.exists(OVERRIDE));
-    // Without that spec either, what is there stays as it is.
+    // If that spec is gone, too, the files stay as they are.
     fs::rename(machine.path("slots.toml"), machine.path("moved.toml")).expect("a moved spec");
     let mut again = machine.command("claim");
     Run::of(again.current_dir(machine.path("~/tree"))).exits(0);
@@ -270,7 +272,7 @@ fn mistakes_in_what_a_claim_writes_are_found_by_plan() {
     let run =
         machine.kinfra("plan").exits(65).says("`wortree` is not defined").says("templates/override.yml");
     run.says("did you mean `worktree`");
-    // A worktree is known only when one claims.
+    // `worktree` is defined only in files that a claim writes.
     machine.template("override.yml", "");
     machine.template("env", "{{ worktree }}\n");
     machine.kinfra("plan").exits(65).says("`worktree` is not defined");
@@ -283,7 +285,9 @@ fn a_claim_that_cannot_write_says_so_and_is_completed_by_the_next() {
     let mut shell = machine.program("sh");
     shell.args(["-c", "ulimit -f 60; exec \"$0\" claim", env!("CARGO_BIN_EXE_kinfra")]);
     let run = Run::of(&mut shell).exits(1);
-    run.says("slot 1 is claimed, but not all of its files are written: run again").says("File too large");
+    run.says("error: slot 1 is claimed, but not all of its files are written: ")
+        .says("File too large")
+        .says("\nhelp: run again\n");
     machine.kinfra("claim").exits(0).prints("is yours already");
     assert_eq!(machine.read(OVERRIDE).len(), 200_000);
 }

@@ -23,7 +23,7 @@ pub struct LockedRoot {
     pub(super) temporary: Dir,
 }
 
-/// What a run left in the temporary directory.
+/// What an earlier run left in the temporary directory.
 enum Left {
     Nothing,
     Temps,
@@ -32,8 +32,8 @@ enum Left {
 }
 
 impl Drop for LockedRoot {
-    /// Removes what a failure left staged, unless it is needed to complete a save. The next writer completes
-    /// the save, and removes what could not be removed now.
+    /// Removes the staged files of a failed run, unless they are needed to complete a save. The next writer
+    /// completes the save, and removes what could not be removed now.
     fn drop(&mut self) {
         if matches!(self.left(), Ok(Left::Temps)) {
             let _ = self.temporary.empty();
@@ -62,7 +62,7 @@ impl LockedRoot {
         &self.root
     }
 
-    /// The directory for what is on its way in or out.
+    /// The directory for files on their way into or out of the root.
     pub(in crate::host) fn temporary(&self) -> &Dir {
         &self.temporary
     }

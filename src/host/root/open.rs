@@ -22,7 +22,7 @@ pub const TEMPORARY: &str = ".tmp";
 /// The most that a registry may be, in bytes.
 pub(super) const REGISTRY_LIMIT: u64 = 64 << 20;
 
-/// The registry as it was read, and what tells whether another program has saved it since.
+/// The registry's text, and a stamp that shows whether another program has saved it since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryText {
     /// Its text.
@@ -36,7 +36,7 @@ pub struct Root {
     pub(super) dir: Dir,
 }
 
-/// The registry, or what it depends on, cannot be trusted.
+/// The error for a registry that cannot be trusted.
 pub fn unreadable(what: &str) -> Fault {
     Fault::unreadable(what).unchanged().advise("`kinfra doctor --repair` shows what can be restored")
 }
@@ -83,7 +83,7 @@ impl Root {
         if text.is_some() || !self.dir.has(BACKUP)? {
             return Ok(text);
         }
-        // Between the two looks the first save may have come, which makes the registry before its backup.
+        // The first save may have come between the two looks. It makes the registry before its backup.
         let text = self.state(REGISTRY)?;
         if text.is_none() {
             let (path, backup) = (self.registry_path(), self.path().join(BACKUP));
@@ -110,7 +110,7 @@ impl Root {
                 }
             },
             Ok(Found::Nothing) => Ok(None),
-            // Nothing is wrong with it that could be repaired.
+            // A repair would not help.
             Ok(Found::Other(Obstacle::Forbidden)) => {
                 let message =
                     format!("`{path}` is not readable: allow its owner, and only its owner, to read it");
@@ -131,13 +131,13 @@ impl Root {
             None | Some(Obstacle::File) => Ok(()),
             Some(obstacle) => {
                 let path = self.path().join(BACKUP);
-                let message = format!("`{path}` is {obstacle}: move it away while no kinfra runs");
-                Err(Fault::unreadable(message).into())
+                let blocked = Fault::unreadable(format!("`{path}` is {obstacle}"));
+                Err(blocked.advise("move it away while no kinfra runs").into())
             }
         }
     }
 
-    /// Whether a run that was cut short left something to put in order: temps, or a registry without its
+    /// Whether a run that was cut short left something to clean up: temporary files, or a registry without a
     /// backup.
     pub fn is_untidy(&self) -> Result<bool> {
         if let Found::This(temporary) = self.dir.dir(Utf8Path::new(TEMPORARY))?
@@ -148,7 +148,7 @@ impl Root {
         Ok(self.dir.has(REGISTRY)? && !self.dir.has(BACKUP)?)
     }
 
-    /// What can be read of a registry that cannot be trusted; empty when nothing can.
+    /// The readable text of a registry that cannot be trusted; empty if there is none.
     pub fn broken_registry(&self) -> String {
         self.legible(REGISTRY)
     }
@@ -160,27 +160,27 @@ impl Root {
         }
     }
 
-    /// Who holds the lock, if another process does.
+    /// The lock's holder, if another process holds it.
     pub fn lock_holder(&self) -> Result<Option<String>> {
         Lock::holder(&self.dir)
     }
 
-    /// The root's directory, for looking at.
+    /// The root's directory, for reading.
     pub fn dir(&self) -> &Dir {
         &self.dir
     }
 
-    /// Where the root is, for messages.
+    /// The path of the root, for messages.
     pub fn path(&self) -> &Utf8Path {
         self.dir.path()
     }
 
-    /// Where the registry is, for messages.
+    /// The path of the registry, for messages.
     pub fn registry_path(&self) -> Utf8PathBuf {
         self.dir.path().join(REGISTRY)
     }
 
-    /// The slots that have something in the root under the name of their directory.
+    /// The slots for whose directory the root has an entry of any kind.
     pub fn slots(&self) -> Result<Vec<SlotId>> {
         Ok(self.dir.names()?.iter().filter_map(|name| SlotId::of_directory(name.to_str()?)).collect())
     }

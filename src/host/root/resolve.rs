@@ -13,7 +13,7 @@ use crate::slot::SlotId;
 /// The path of a root without links, as far as it exists.
 ///
 /// # Errors
-/// [`Fault`] when the path, or something on its way, is no directory, or lies in a slot of another pool.
+/// [`Fault`] when the path, or a part of it, is no directory, or is inside a slot of another pool.
 pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
     let refuse = |why: String| Err(Fault::refused(format!("root `{path}` cannot be used: {why}")).into());
     let mut missing = Vec::new();
@@ -50,16 +50,15 @@ pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
     Err(anyhow!("could not resolve root `{path}`"))
 }
 
-/// A pool in a slot of another would be taken for that slot's files.
+/// A pool inside a slot of another pool would count as that slot's files.
 fn refuse_inside_slot(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
     for ancestor in resolved.ancestors() {
         let is_slot = ancestor.file_name().and_then(SlotId::of_directory).is_some();
         let Some(owner) = ancestor.parent().filter(|_| is_slot) else { continue };
         let registry = owner.join(REGISTRY);
         if fs::exists(&registry).with_context(|| format!("could not examine `{registry}`"))? {
-            let message =
-                format!("root `{path}` is inside a slot of the pool in `{owner}`: choose a root outside it");
-            return Err(Fault::refused(message).into());
+            let what = format!("root `{path}` is inside a slot of the pool in `{owner}`");
+            return Err(Fault::refused(what).advise("choose a root outside it").into());
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
-//! The Compose files as text: what would send two slots to one port, found without Docker.
+//! Finds, without Docker, what would give two slots one port: the Compose files as text.
 //!
-//! That is how the slots of the old tool collided: a variable that nothing set fell back to the same default in each.
+//! The old tool's slots collided this way: an unset variable had the same default in each slot.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ fn every_port_and_variable_of_a_compose_file_is_a_slots_own_or_has_a_default() {
 }
 
 #[test]
-fn what_is_wrong_in_a_compose_file_is_found() {
+fn mistakes_in_a_compose_file_are_found() {
     let pool = Pool::embedded();
     let slot = pool.slots.first().expect("a slot");
     let right = slot.read("docker-compose.yml");
@@ -74,7 +74,7 @@ fn prometheus_can_read_its_configuration_and_not_change_it() {
     }
 }
 
-/// What is wrong with a Compose file in a slot's directory.
+/// The mistakes in a Compose file in a slot's directory.
 fn complaints(compose: &str, pool: &Pool, slot: &Slot) -> Vec<String> {
     let compose = without_comments(compose);
     let env = without_comments(&slot.read(".env.sandbox"));
@@ -166,7 +166,7 @@ fn split_where(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(ends).unwrap_or(text.len()))
 }
 
-/// The entries of every `ports:`, be it `ports: [a, b]` or a list below.
+/// The entries of every `ports:`, written as `ports: [a, b]` or as a list below.
 fn published(compose: &str) -> Vec<&str> {
     let mut entries = Vec::new();
     let mut lines = compose.lines().map(str::trim).peekable();

@@ -1,4 +1,4 @@
-//! Compose reads back every value of `[env]` as it was declared, whatever is in it.
+//! Compose reads every value of `[env]` exactly as it was declared.
 
 use std::fmt::Write as _;
 
@@ -146,7 +146,7 @@ fn compose_reads_back_the_values_that_were_declared() {
 #[test]
 #[ignore = "needs Docker Compose v2"]
 fn compose_and_kinfra_read_one_file_alike() {
-    // As people might write them: what kinfra does not refuse.
+    // Values as people might write them. Only those that kinfra accepts count.
     let written = generated().enumerate().map(|(number, value)| {
         let quote = ["", "'", "\""][number % 3];
         format!("{quote}{value}{quote}")

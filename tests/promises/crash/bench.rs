@@ -1,4 +1,5 @@
-//! A place to run a scenario on, again and again: always the same paths, so that trees can be compared byte by byte.
+//! A place to run a scenario on, again and again: always the same paths, so that trees can be compared byte
+//! by byte.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,16 +19,16 @@ pub(super) struct Bench {
 
 /// A scenario on a bench.
 pub(super) struct Prepared {
-    /// What is there before it runs.
+    /// The tree before the run.
     pub(super) before: Tree,
-    /// What is there after it ran undisturbed.
+    /// The tree after an undisturbed run.
     pub(super) after: Tree,
     /// The calls of an undisturbed run.
     pub(super) calls: Vec<Call>,
 }
 
 impl Bench {
-    /// In memory where that is possible: nothing here depends on a disk.
+    /// In memory where possible: nothing here depends on a disk.
     pub(super) fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
@@ -58,8 +59,9 @@ impl Bench {
         removed.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
-    /// A command that runs kinfra in a directory of the project, and sees nothing of the real environment. There is no
-    /// docker to ask: strace would do to it what it does to kinfra. Nothing listens: each run makes the same calls.
+    /// A command that runs kinfra in a directory of the project, and sees nothing of the real environment.
+    /// There is no docker, because strace would disturb it, too. No port is in use, so that each run makes
+    /// the same calls.
     pub(super) fn kinfra(&self, arguments: &str, here: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kinfra"));
         command.args(arguments.split_whitespace()).current_dir(self.path(here)).env_clear();
@@ -67,7 +69,7 @@ impl Bench {
         command
     }
 
-    /// Sets a scenario up, runs it once to see what comes of it, and lists its calls.
+    /// Sets a scenario up, runs it once undisturbed, and lists its calls.
     pub(super) fn prepare(&self, scenario: &Scenario) -> Prepared {
         self.rebuild(&Tree::new());
         for path in ["~", ""] {
@@ -98,7 +100,7 @@ impl Bench {
         tree::rebuild(&self.top(), tree);
     }
 
-    /// What a run from here depends on; the same on every bench.
+    /// Everything that a run from here depends on, the same on every bench.
     pub(super) fn fingerprint(&self) -> String {
         tree::fingerprint(&self.top()).replace(&*self.dir.path().to_string_lossy(), "")
     }

@@ -1,9 +1,9 @@
-//! kinfra killed, and failed by the system, at every system call that touches a file.
+//! kinfra is killed at every system call that touches a file, and each of these calls is made to fail.
 //!
-//! A dry run under strace lists the calls of a [`Scenario`]; strace counts them by name, so (name, k) is a point that it
-//! can kill or fail again. The points begin at `getcwd`, the first thing kinfra's own code asks the system; before it
-//! only the loader and Rust's runtime run. A kill comes before its call does anything, so the points are all the states
-//! that a crash can leave between two calls.
+//! A run under strace lists the calls of a [`Scenario`]. strace counts them by name, so (name, k) is a point
+//! at which it can kill the run or fail the call. The points begin at `getcwd`, the first call of kinfra's
+//! own code. Before it only the loader and Rust's runtime run. A kill comes before its call does anything. So
+//! the points are all the states that a crash can leave between two calls.
 //!
 //! ```text
 //! cargo test --profile ci -- --ignored crash                                  # what CI runs
@@ -33,7 +33,7 @@ use verdict::{after_a_crash, after_an_error, after_plain_apply, after_recovery};
 
 use crate::support::Run;
 
-/// The errors that a full, broken, forbidden or busy machine gives.
+/// The errors of a full disk, broken hardware, missing permissions and a busy machine.
 const ERRORS: [&str; 8] = ["ENOSPC", "EIO", "EACCES", "EROFS", "EDQUOT", "EMFILE", "ENOMEM", "EINTR"];
 
 /// How many double kills the sample has, over all scenarios.
@@ -75,7 +75,7 @@ fn killed_twice_it_recovers() {
     for (index, scenario) in SCENARIOS.iter().enumerate() {
         let share = left / (SCENARIOS.len() - index);
         left -= share;
-        // Where a run begins decides where it goes: two first kills that leave the same tree are one.
+        // The tree decides what the next run does, so two first kills that leave the same tree count once.
         let known = Mutex::new(HashMap::new());
         let tally = if all {
             on_all_cores(

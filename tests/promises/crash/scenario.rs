@@ -1,4 +1,4 @@
-//! What kinfra does when it is killed or failed.
+//! The runs of kinfra that the sweeps kill and fail.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,15 +15,15 @@ const OLD_V2: &str = include_str!("../../fixtures/old-instances-v2.json");
 /// A run of kinfra, and what it starts from.
 pub(super) struct Scenario {
     pub(super) name: &'static str,
-    /// What kinfra is asked.
+    /// The arguments.
     pub(super) verb: &'static str,
-    /// Where in the project it is started.
+    /// The directory in the project that it is started in.
     pub(super) here: &'static str,
     /// The pool's root.
     pub(super) root: &'static str,
-    /// Makes what is there before.
+    /// Sets up the machine.
     pub(super) set_up: fn(&Bench),
-    /// Whether it changes and removes what is there: then the registry may also say what was begun.
+    /// Whether it changes or removes existing files. Then the registry may announce an unfinished change.
     pub(super) changes: bool,
 }
 
@@ -66,7 +66,7 @@ fn run(bench: &Bench, arguments: &str, here: &str) {
     crate::support::Run::of(&mut bench.kinfra(arguments, here)).exits(0);
 }
 
-/// The embedded pool, and somebody else in its first slot.
+/// The embedded pool, with its first slot held by another worktree.
 fn applied(bench: &Bench) {
     run(bench, "apply", "");
     fs::create_dir(bench.path("~/other")).expect("a directory");
@@ -79,7 +79,7 @@ fn claimed(bench: &Bench) {
     run(bench, "claim", "");
 }
 
-/// The same, and the other's directory is gone.
+/// The same, with that other worktree's directory gone.
 fn deserted(bench: &Bench) {
     claimed(bench);
     bench.remove("~/other");
@@ -107,7 +107,8 @@ fn old_registry(bench: &Bench) {
     bench.write("~/.ktrdr/sandbox/instances.json", &format!("{old:#}"));
 }
 
-/// A declared pool, started from below its project: one slot lost a directory, one is half there, and one is new.
+/// A declared pool, started from below its project: one slot lost a directory, one is half there, and one is
+/// new.
 fn grown(bench: &Bench) {
     let spec = format!("{SMALL}\"deep/er/conf.txt\" = \"conf.txt\"\n");
     bench.write("slots.toml", &spec.replace("1-2", "1"));
@@ -123,7 +124,8 @@ fn grown(bench: &Bench) {
     bench.write("slots.toml", &spec.replace("1-2", "1-3"));
 }
 
-/// A declared pool with a slot whose ports and files change, one of them new and one dropped, a surplus slot, and a new one.
+/// A declared pool with a slot whose ports and files change, one of them new and one dropped, a surplus slot,
+/// and a new one.
 fn outdated(bench: &Bench) {
     bench.write("slots.toml", &format!("{SMALL}\"deep/old.txt\" = \"conf.txt\"\n"));
     bench.write("templates/conf.txt", "slot {{ slot.id }} on {{ ports.web }}\n");

@@ -86,7 +86,8 @@ impl Figures {
         self.failed += failures.len();
     }
 
-    /// Prints the figures, and fails if a case did. Fewer cases than `at_least` mean that there was nothing to find.
+    /// Prints the figures, and fails if a case did. Fewer cases than `at_least` mean that there was nothing
+    /// to find.
     pub(super) fn finish(self, at_least: usize) {
         let Self { what, started, cases, failed, lines, told } = self;
         let seconds = started.elapsed().as_secs();

@@ -1,11 +1,11 @@
-//! A directory and all that is in it, as a value: to look at, to compare, to build again.
+//! A directory tree as a value, to compare and to build again.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// What is below a directory, by relative path; a directory comes before what is in it.
+/// Everything below a directory, by relative path. A directory comes before its entries.
 pub(super) type Tree = BTreeMap<PathBuf, Node>;
 
 #[derive(Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(super) fn fingerprint(top: &Path) -> String {
         let is_lock = path.file_name().is_some_and(|name| name == ".lock");
         let text =
             if meta.is_file() && !is_lock { fs::read_to_string(path).expect("text") } else { String::new() };
-        // Two names of one file are not two files.
+        // Two hard links to one file differ from two files.
         let names = if meta.is_file() { meta.nlink() } else { 0 };
         lines.push(format!("{:?} {:o} {names} {text:?}", below(path, top).to_string_lossy(), meta.mode()));
     });

@@ -27,12 +27,12 @@ pub(super) fn after_a_crash(tree: &Tree, scenario: &Scenario, prepared: &Prepare
     slots_are_whole(tree, root, prepared)
 }
 
-/// Whether a registry says what was begun.
+/// Whether a registry announces an unfinished change.
 fn has_pending(registry: &Node) -> bool {
     registry.text.as_ref().is_some_and(|text| text.contains("\"pending\": "))
 }
 
-/// After a crash in the middle of a change, an apply that is asked for none completes it: nothing looks hand-edited.
+/// After a crash in the middle of a change, a plain apply completes it. Nothing looks edited by hand.
 pub(super) fn after_plain_apply(run: &Run, tree: &Tree, scenario: &Scenario) -> Result<(), String> {
     let registry = tree.get(&Path::new(scenario.root).join("registry.json"));
     let is_wrong = run.code != Some(0) || registry.is_none_or(has_pending) || run.stdout.contains("by hand");
@@ -53,7 +53,7 @@ fn slots_are_whole(
             continue;
         }
         same(path, node, &[before, after])?;
-        // A slot that was there can have got back some of its files; a new one comes whole.
+        // A slot that existed may have some of its files restored. A new slot is complete or missing.
         let slot = root.join(name);
         if name.starts_with("slot-") && !before.contains_key(&slot) {
             is_complete(tree, after, &slot)?;
@@ -64,7 +64,7 @@ fn slots_are_whole(
     missing.map_or(Ok(()), |path| Err(format!("{} is missing", path.display())))
 }
 
-/// An error is told, or is one that kinfra knows a way around; never corrupts; and is no panic.
+/// kinfra reports the error or works around it. It never corrupts anything and never panics.
 pub(super) fn after_an_error(
     run: &Traced,
     tree: &Tree,
@@ -85,7 +85,7 @@ pub(super) fn after_an_error(
         .and_then(|()| entries_are_old_or_new(tree, root, prepared))
         .map_err(|why| format!("{why}\n{}", told()))?;
     let code = run.code.unwrap_or_default();
-    // Blocked is not failed: where docker could not be asked, the slots stay as they are, and that is said.
+    // Blocked is not failed: if docker cannot be asked, the slots stay as they are, and the output says so.
     let is_blocked = scenario.changes && run.stdout.contains("docker does not say whether");
     if code == 0 && !is_blocked {
         settled(tree, scenario, prepared)
@@ -93,7 +93,7 @@ pub(super) fn after_an_error(
     } else if code != 0 && (!FAILURES.contains(&code) || run.stderr.is_empty()) {
         return Err(format!("a failure that does not say so: {}", told()));
     }
-    // What a failed sync did not write, a second one need not write either, and would succeed.
+    // After a failed sync, a second one may succeed without having written the data.
     let target = |line: &str| line.split_once(&format!("{}(", call.name)).map(|(_, to)| to.to_owned());
     if call.name.contains("sync") {
         let file = target(injected).and_then(|to| to.split_once(')').map(|(file, _)| file.to_owned()));
@@ -109,7 +109,7 @@ pub(super) fn after_an_error(
     Ok(())
 }
 
-/// The same command, run again and undisturbed, ends what the first began.
+/// The same command, run again and undisturbed, completes what the first began.
 pub(super) fn after_recovery(
     run: &Run,
     tree: &Tree,
@@ -131,7 +131,7 @@ fn settled(tree: &Tree, scenario: &Scenario, Prepared { after, .. }: &Prepared) 
     is_complete(tree, after, Path::new(""))
 }
 
-/// Registry and backup can be read, and there is no backup of nothing.
+/// Registry and backup can be read, and there is no backup without a registry.
 fn registry_is_whole(tree: &Tree, root: &Path) -> Result<(), String> {
     let names = ["registry.json", "registry.json.bak"];
     let [registry, backup] =
@@ -147,8 +147,8 @@ fn registry_is_whole(tree: &Tree, root: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// A slot that fails does not stop the others: every entry is the old or the new one, and the new one only where the
-/// slot is complete. In a registry that is taken over from an old tool, the old one knows no files.
+/// A slot that fails does not stop the others. Every entry is the old or the new one, and the new one only if
+/// the slot is complete. If the registry comes from an old tool, old entries list no files.
 fn entries_are_old_or_new(
     tree: &Tree,
     root: &Path,
@@ -178,7 +178,8 @@ fn entries_are_old_or_new(
         if new.as_ref() != Some(now) {
             return Err(format!("the entry of slot {id} is neither the old nor the new one: {now:#}"));
         }
-        // A claim's files come after it: whoever is told that they are missing claims again.
+        // A claim's files come after the claim. If some are missing, the output says so, and claiming again
+        // writes them.
         let mut wanted = after.clone();
         let slot = root.join(format!("slot-{id}"));
         for file in now["claim_files"].as_object().into_iter().flat_map(Map::keys) {
@@ -193,7 +194,7 @@ fn entries_are_old_or_new(
     Ok(())
 }
 
-/// Whether what stands at a path is what stands there in one of some trees.
+/// Whether a path is the same as in one of these trees.
 fn same(path: &Path, node: &Node, trees: &[&Tree]) -> Result<(), String> {
     let node = comparable(path, node);
     let mut there = trees.iter().filter_map(|tree| tree.get(path)).map(|other| comparable(path, other));
@@ -210,7 +211,8 @@ fn is_complete(tree: &Tree, wanted: &Tree, top: &Path) -> Result<(), String> {
     missing.map_or(Ok(()), |path| Err(format!("{} is missing", path.display())))
 }
 
-/// Without what two runs need not have in common: who held the lock, how old the backup is, and a claim's id and times.
+/// Leaves out what may differ between two runs: the lock's holder, the backup's age, and a claim's id and
+/// times.
 fn comparable(path: &Path, node: &Node) -> Node {
     let mut node = node.clone();
     match path.file_name().and_then(|name| name.to_str()) {

@@ -1,4 +1,4 @@
-//! Changing and removing what is there, with any flags, on pools that were damaged and specs that were edited.
+//! Changing and removing existing slots, with any flags, on damaged pools and edited specs.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn flags() -> impl Strategy<Value = BTreeSet<Flag>> {
     subsequence(all, 0..=4).prop_map(|flags| flags.into_iter().collect())
 }
 
-/// What a plan may do, and mostly to all slots.
+/// The options of a plan. Mostly they select all slots.
 fn options() -> impl Strategy<Value = Options> {
     let slots = || subsequence((1..=LAST).collect::<Vec<_>>(), 0..=usize::from(LAST));
     let slots = || slots().prop_map(|slots| slots.into_iter().filter_map(SlotId::new).collect());
@@ -74,7 +74,7 @@ fn only_what_the_plan_says_changes(cases: u32) {
         prop_assert!(outcome.failed.is_empty(), "{outcome:?}");
         let (after, registry) = (world.files(), world.registry());
 
-        // Claims, and all that others put into an entry, stay.
+        // Claims, and foreign keys in an entry, stay.
         for (id, old) in observed.registry.slots.iter().filter(|(_, entry)| entry.claim.is_some()) {
             let new = registry.slots.get(id);
             prop_assert!(new.is_some(), "the claimed slot {id} was removed");
@@ -85,7 +85,7 @@ fn only_what_the_plan_says_changes(cases: u32) {
             }
         }
 
-        // What changed or went is in the plan, and was kinfra's, or there is a copy of it.
+        // Each file that changed or went is in the plan. It was kinfra's own, or there is a copy of it.
         let root = world.root().into_std_path_buf();
         let planned = planned_paths(&plan, &root);
         for (path, node) in before.iter().filter(|(path, node)| after.get(*path) != Some(*node)) {
@@ -104,7 +104,7 @@ fn only_what_the_plan_says_changes(cases: u32) {
             prop_assert!(is_ours || only_mode || is_kept, "{path:?} is lost");
         }
 
-        // What was allowed is done, and nothing of it is begun and not completed.
+        // Everything that the flags allow is done and completed.
         let (again, _) = world.look_with(&pool, &options);
         prop_assert_eq!(again.actions().count(), 0, "{:?}", again);
         Ok(())
@@ -135,7 +135,7 @@ fn a_saved_plan_does_what_it_said(cases: u32) {
         world.run(&again, &pool, &observed).expect("a committed apply");
         prop_assert_eq!(without_times(world.tree()), directly);
 
-        // What it did is not to be done again.
+        // The next plan does not repeat what was done.
         let (again, observed) = world.look_with(&pool, &saved.options_to_apply());
         let is_stale =
             !saved.changes(&again, pool.outline(), &observed).is_empty() || !saved.does_the_same_as(&again);
@@ -150,7 +150,7 @@ fn a_saved_plan_is_stale_or_does_what_it_said_whatever_happened_since(cases: u32
     check(cases, values, |((old, new), damage, options, since)| {
         let pool = new.pool(&world.root());
         let begin = || world.damaged(&old.pool(&world.root()), &damage, &pool, &options);
-        // What it is to make of the slots that it acts on: their entries and declared files.
+        // The expected entries and declared files of the slots that the plan acts on.
         let made = |saved: &Saved| {
             let (tree, registry) = (world.tree(), world.registry());
             let of_slot = |(slot, _)| {
@@ -193,7 +193,7 @@ fn a_saved_plan_is_stale_or_does_what_it_said_whatever_happened_since(cases: u32
     });
 }
 
-/// A tree in which the names of copies have no time.
+/// The tree without the times in the names of copies.
 fn without_times(tree: Tree) -> Vec<(PathBuf, Node)> {
     let without = |path: PathBuf| {
         if path.components().any(|part| part.as_os_str() == "backups") {

@@ -67,7 +67,7 @@ fn item(number: u16, style: u8) -> String {
     format!("      {item}\n")
 }
 
-/// Whatever a file says, it is read or refused, and what comes of it is a template.
+/// Any file is read or refused, and if it is read, a template comes of it.
 fn any_text_is_read_or_refused(cases: u32) {
     let piece = select(vec![
         "services:",

@@ -1,7 +1,7 @@
-//! What holds for every pool, tried on pools made at random. What breaks a property is shrunk and shown.
+//! Properties of every pool, tried on random pools. A pool that breaks one is shrunk and shown.
 //!
-//! `cargo test` tries each property a few times, `cargo test --profile ci -- --ignored` 10,000 times; `PROPTEST_CASES`
-//! overrides both.
+//! `cargo test` tries each property a few times, `cargo test --profile ci -- --ignored` 10,000 times;
+//! `PROPTEST_CASES` overrides both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,7 +87,8 @@ struct Model {
 
 /// Pools of up to six slots.
 fn model() -> impl Strategy<Value = Model> {
-    // 100 ports apart, so that formulas never meet, but a new formula may meet what another one gave before.
+    // 100 ports apart, so that formulas never collide. A new formula may still give a port that another one
+    // gave before.
     let bases = Just(vec![8000_u16, 8100, 65_400]).prop_shuffle();
     let names = subsequence(vec!["web", "db", "otlp"], 1..=3).prop_shuffle();
     let formulas = prop::collection::vec((0..4_u16, 1..=5_u16), 3);
@@ -109,7 +110,8 @@ fn model() -> impl Strategy<Value = Model> {
         .prop_map(|(ports, profiles, slots, files)| Model { ports, profiles, slots, files }.tidy())
 }
 
-/// A pool and what it was edited into: grown, shrunk, moved to other ports, with other profiles, files and templates.
+/// A pool and what it was edited into: grown, shrunk, moved to other ports, with other profiles, files and
+/// templates.
 fn edited() -> impl Strategy<Value = (Model, Model)> {
     let rarely = || prop::bool::weighted(0.25);
     let choices = || prop_oneof![Just(0), any::<u16>()];
@@ -129,7 +131,7 @@ fn edited() -> impl Strategy<Value = (Model, Model)> {
     )
 }
 
-/// Takes each entry from one of two maps, present there or not.
+/// Takes each entry from one of two maps, at random. If that map lacks it, so does the result.
 fn mix<K: Ord + Clone, V: Clone>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>, choices: u16) -> BTreeMap<K, V> {
     let keys: BTreeSet<&K> = old.keys().chain(new.keys()).collect();
     let chosen = keys.into_iter().enumerate().filter_map(|(index, key)| {

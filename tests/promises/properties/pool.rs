@@ -1,4 +1,4 @@
-//! Planning and applying, on pools that were damaged and specs that were edited.
+//! Planning and applying, on damaged pools and edited specs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -34,7 +34,7 @@ fn damaged(world: &World, old: &Pool, damage: &[Damage]) {
     damage.iter().for_each(|damage| world.inflict(damage));
 }
 
-/// An observation made up from a pool that was applied once: each slot and file as a number says.
+/// An observation of an applied pool, in which random numbers decide the state of each slot and file.
 fn imagined(old: &Pool, new: &Pool, choices: &[u8]) -> Observed {
     let mut choices = choices.iter().copied().cycle();
     let mut choose = |of: u8| choices.next().unwrap_or(0) % of;
@@ -130,7 +130,7 @@ fn apply_then_plan_is_empty(cases: u32) {
     });
 }
 
-/// The tree as it is to be after a plan: everything that was there, the files of the plan, and directories for them.
+/// The expected tree after a plan: the tree before, the files of the plan, and directories for them.
 fn with_planned(mut tree: Tree, plan: &Plan, pool: &Pool) -> Tree {
     for (id, action) in plan.actions() {
         let (Action::Create(paths) | Action::Restore(paths)) = action else { continue };
@@ -149,7 +149,8 @@ fn with_planned(mut tree: Tree, plan: &Plan, pool: &Pool) -> Tree {
     tree
 }
 
-/// What an apply may do to the registry: write what the spec says of the slots in `registered`, and nothing else.
+/// Asserts what an apply did to the registry: it wrote what the spec says of the slots in `registered`,
+/// nothing else.
 fn check_registry(before: &Registry, after: &Registry, registered: &[u16], pool: &Pool) -> TestCaseResult {
     let mut expected = before.clone();
     for (id, slot) in pool.slots.iter().filter(|(id, _)| registered.contains(&id.get())) {
@@ -189,7 +190,7 @@ fn apply_only_adds_when_others_write_meanwhile(cases: u32) {
     let values = (edited(), vec(damage(), 0..10), any::<bool>(), vec(disk_damage(), 1..10));
     check(cases, values, |((old, new), mut damage, imported, meanwhile)| {
         if imported {
-            // Only slots that an old tool made move to other ports.
+            // Only the entries of an old tool get other ports.
             damage.push(Damage::Entry(None, EntryHarm::Import));
         }
         damaged(&world, &old.pool(&world.root()), &damage);
@@ -248,7 +249,8 @@ fn stopped_and_repeated_is_one_clean_run(cases: u32) {
         if !plan.has_work() {
             return Ok(());
         }
-        // Two slots may swap ports only together, so the registry may refuse a part; a stop comes before that.
+        // Two slots may swap ports only together, so the registry may refuse a partial plan. The error does
+        // not matter here.
         let _ = world.run(&partly(&plan, choices), &pool, &observed);
         let root = world.root();
         match &observed.registry_text {
@@ -257,7 +259,7 @@ fn stopped_and_repeated_is_one_clean_run(cases: u32) {
                 let _ = fs::remove_file(root.join(name));
             }),
         }
-        // The next writer clears it away, if there is something left to write.
+        // The next writer removes it, if there is something left to write.
         if litter && world.look(&pool).0.has_work() {
             leave_litter(root.join(".tmp").as_std_path());
         }
@@ -267,7 +269,7 @@ fn stopped_and_repeated_is_one_clean_run(cases: u32) {
     });
 }
 
-/// What a writer that died leaves among the temporary files.
+/// Puts a dead writer's leftovers among the temporary files.
 fn leave_litter(temporary: &Path) {
     fs::create_dir_all(temporary.join("slot-1/etc")).expect("directories");
     fs::write(temporary.join("slot-1/etc/app.toml"), "half").expect("a file");

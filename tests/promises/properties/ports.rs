@@ -1,4 +1,4 @@
-//! The port proof, against arithmetic that does nothing clever.
+//! The port proof, compared with simple arithmetic.
 
 use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroU16;
@@ -23,7 +23,7 @@ properties! {
 
 type Slots = BTreeSet<SlotId>;
 
-/// Formulas close enough to meet, and some that leave the range.
+/// Formulas close enough to collide, and some that leave the range.
 fn formulas() -> impl Strategy<Value = Vec<PortFormula>> {
     let base = (select(vec![1024_u16, 4317, 8000, 65_400]), 0..40_u16);
     let stride = prop_oneof![4 => 1..=12_u16, 1 => 1..=2500_u16];
@@ -109,7 +109,7 @@ fn flaws_are_real(cases: u32) {
     });
 }
 
-/// The collisions that have a remedy, or would have one if there were one.
+/// The reported collisions, each with its remedy, if it has one.
 fn collisions(formulas: &[PortFormula], slots: &Slots) -> Vec<(usize, usize, Option<Remedy>)> {
     let flaws = prove(formulas, slots).err().unwrap_or_default();
     let collisions = flaws.into_iter().filter_map(|flaw| match flaw {
@@ -131,7 +131,8 @@ fn a_suggested_stride_is_the_smallest_that_works(cases: u32) {
             let mut others = formulas.clone();
             others.remove(second);
             others.remove(first);
-            // What is wrong among the others is wrong with every stride; and without slots, all strides are the same.
+            // Collisions among the other formulas occur with every stride. Without slots, all strides are the
+            // same.
             let strides = match (sound(&others, &slots), slots.is_empty()) {
                 (false, _) => 1..1,
                 (true, true) => 1..2,

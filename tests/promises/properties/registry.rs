@@ -1,4 +1,4 @@
-//! The registry's text: nothing that others put into it is lost, nothing ambiguous is read.
+//! The registry's text: no foreign key is lost, and no ambiguous text is read.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ enum Json {
     Object(Keys),
 }
 
-/// The entries of an object; keys, too, with their quotes.
+/// The entries of an object. Keys have their quotes, too.
 type Keys = Vec<(String, Json)>;
 
 impl Json {
@@ -70,7 +70,7 @@ impl Json {
         }
     }
 
-    /// Hands every object in it that has a key to `change`.
+    /// Calls `change` with every object in it that is not empty.
     fn each_object(&mut self, change: &mut dyn FnMut(&mut Keys)) {
         match self {
             Self::Scalar(_) | Self::Power(..) => {}
@@ -89,7 +89,7 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("JSON")
 }
 
-/// A JSON string that means the same and looks otherwise.
+/// A JSON string with the same meaning, written in another way.
 fn escaped(quoted: &str) -> String {
     let text: String = serde_json::from_str(quoted).expect("a JSON string");
     let escapes: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();

@@ -37,7 +37,7 @@ fn a_value_reads_back_from_one_line(cases: u32) {
     });
 }
 
-/// Values as people might write them, mostly wrong: what is taken for one is what Compose takes it for.
+/// Values as people might write them, mostly wrong. If kinfra accepts one, Compose reads the same value.
 fn what_is_read_is_what_compose_reads(cases: u32) {
     let written = value().prop_map(|value| value.replace(['\0', '\r'], ""));
     let quotes = select(vec!["", "'", "\""]);
@@ -54,7 +54,7 @@ fn what_is_read_is_what_compose_reads(cases: u32) {
     });
 }
 
-/// Reads a value, and gives it back with what follows it. `None` where Compose would fail or expand something.
+/// Reads a value, and returns it with the rest of the text. `None` if Compose would fail or expand something.
 fn read(text: &str) -> Option<(String, String)> {
     let Some(quote) = text.chars().next().filter(|first| "'\"".contains(*first)) else {
         let end = text.find('\n').unwrap_or(text.len());

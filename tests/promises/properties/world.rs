@@ -1,4 +1,4 @@
-//! Pools on disk: a place to apply them to, what is in it, and damage to it.
+//! A directory to apply pools to, and damage to what is in it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 use super::{LAST, PATHS};
 
-/// What stands at a path: its permissions, and what it is.
+/// The state of a path: its permissions and its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Node {
     Dir(u32),
@@ -43,7 +43,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// In memory where that is possible: each case writes and syncs a pool or two.
+    /// In memory where possible, because each case writes and syncs a pool or two.
     pub(super) fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
@@ -52,7 +52,7 @@ impl World {
         world
     }
 
-    /// Puts everything back to the beginning.
+    /// Restores the initial state.
     pub(super) fn clear(&self) {
         let _ = fs::remove_dir_all(self.root());
         fs::write(self.outside(), "not the pool's").expect("a file");
@@ -77,7 +77,7 @@ impl World {
         (plan(pool, &observed, &diff(pool, &observed), options), observed)
     }
 
-    /// Begins anew: a pool that was applied and then damaged, and the plan of another for it.
+    /// Starts over with a pool that was applied and then damaged, and plans another pool for it.
     pub(super) fn damaged(
         &self,
         old: &Pool,
@@ -93,7 +93,7 @@ impl World {
 
     /// Runs a plan.
     pub(super) fn run(&self, plan: &Plan, pool: &Pool, observed: &Observed) -> anyhow::Result<Outcome> {
-        // A process that another test is starting holds the lock for a moment.
+        // A child that another test is just starting inherits the lock for a moment.
         let patience = Duration::from_secs(10);
         let policy = LockPolicy { patience, command: "a test", network: false, interrupt: None };
         let mut outcome = Ledger::of(&self.root()).create(&policy, |transaction| {
@@ -112,7 +112,8 @@ impl World {
         plan
     }
 
-    /// Everything but the lock, the backup of the registry, and the name of the directory for temporary files.
+    /// Everything but the lock, the backup of the registry, and the name of the directory for temporary
+    /// files.
     pub(super) fn tree(&self) -> Tree {
         let mut tree = Tree::new();
         walk(self.dir.path(), &mut tree).expect("a readable tree");
@@ -160,7 +161,8 @@ impl World {
             Harm::Remove => remove(),
             Harm::Write(text) => fs::write(path, text),
             Harm::Mode(mode) => {
-                // Only root enters a directory that nobody may: for others, neither kinfra nor this test could look.
+                // Only root may enter a directory without permissions. As another user, neither kinfra nor
+                // this test could look.
                 let is_shut = path.is_dir() && !rustix::process::geteuid().is_root();
                 let mode = if is_shut { mode | 0o100 } else { mode };
                 fs::set_permissions(path, fs::Permissions::from_mode(mode))
@@ -215,7 +217,7 @@ fn walk(path: &Path, tree: &mut Tree) -> io::Result<()> {
     Ok(())
 }
 
-/// Something that happens to a pool behind kinfra's back.
+/// Damage to a pool, done by another program.
 #[derive(Debug, Clone)]
 pub(super) enum Damage {
     /// To a file of a slot, or one beside them.
@@ -245,7 +247,7 @@ pub(super) enum EntryHarm {
     Forget,
     /// It has no hashes, as if an old tool had written it.
     Import,
-    /// Someone holds the slot.
+    /// A worktree holds the slot.
     Claim,
 }
 
