@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::collections::btree_map::{self, BTreeMap};
 use std::fmt::Display;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -128,7 +129,8 @@ pub fn observe(root: Option<&Root>, pool: &Pool) -> Result<Observed> {
 /// # Errors
 /// As [`observe`].
 pub fn observe_from(stored: Stored, root: Option<&Root>, pool: &Pool) -> Result<Observed> {
-    let Stored { mut registry, text: registry_text } = stored;
+    let Stored { registry, text: registry_text } = stored;
+    let mut registry = Arc::unwrap_or_clone(registry);
     let import = match &pool.import {
         None => None,
         Some(path) if registry_text.is_some() => changed_since(&registry, path),

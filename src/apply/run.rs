@@ -126,6 +126,11 @@ impl Run<'_> {
             Action::Remove { files, stays: _ } => files.contains(path),
             Action::Create(_) | Action::Adopt | Action::Restore(_) => true,
         };
+        let goes = |path: &RelPath| match action {
+            Action::Update { fields: _, files } => files.get(path) == Some(&FileChange::Remove),
+            Action::Remove { files, stays: _ } => files.contains(path),
+            Action::Create(_) | Action::Adopt | Action::Restore(_) => false,
+        };
         let there = match self.observed.dir(slot) {
             SlotDir::Present { files, others: _ } => files.iter().collect(),
             SlotDir::Missing | SlotDir::Blocked(_) => Vec::new(),
@@ -134,7 +139,13 @@ impl Run<'_> {
             FileState::Present { digest, mode: _ } if stays(path) => Some((path.clone(), *digest)),
             FileState::Present { .. } | FileState::Missing | FileState::Blocked(_) => None,
         });
-        entry.provisioned.files = there.collect();
+        let mut files: BTreeMap<_, _> = there.collect();
+        // A file that is gone already may have left a directory, which only its path can find.
+        let gone = std::mem::take(&mut entry.provisioned.files);
+        let gone = gone.into_iter().filter(|(path, _)| goes(path) && !files.contains_key(path));
+        let gone: Vec<_> = gone.collect();
+        files.extend(gone);
+        entry.provisioned.files = files;
         entry.pending = Some(match (action, wanted) {
             (Action::Remove { .. }, _) | (_, None) => Pending::Remove,
             (_, Some(wanted)) => Pending::Files(wanted.provisioned().files),

@@ -114,6 +114,22 @@ pub fn release(
     id: Option<ClaimId>,
     force: bool,
 ) -> Result<Option<(SlotId, Claim)>, NotYours> {
+    let slot = to_release(registry, directory, slot, id, force)?;
+    let entry = slot.and_then(|slot| Some((slot, registry.slots.get_mut(&slot)?)));
+    Ok(entry.and_then(|(slot, entry)| entry.claim.take().map(|claim| (slot, claim))))
+}
+
+/// The slot that [`release`] would take back.
+///
+/// # Errors
+/// As [`release`].
+pub fn to_release(
+    registry: &Registry,
+    directory: &Utf8Path,
+    slot: Option<SlotId>,
+    id: Option<ClaimId>,
+    force: bool,
+) -> Result<Option<SlotId>, NotYours> {
     let slot = match (slot, id) {
         (Some(slot), _) => slot,
         (None, Some(id)) => with_id(registry, id).ok_or(NotYours::Over(id, None))?,
@@ -122,14 +138,14 @@ pub fn release(
             None => return Ok(None),
         },
     };
-    let entry = registry.slots.get_mut(&slot).ok_or(NotYours::NoSuchSlot(slot))?;
+    let entry = registry.slots.get(&slot).ok_or(NotYours::NoSuchSlot(slot))?;
     let Some(claim) = &entry.claim else { return Ok(None) };
     match id {
         Some(id) if claim.claim_id != Some(id) => return Err(NotYours::Over(id, Some(slot))),
         None if !claim.claimed_by.is(directory) && !force => return Err(NotYours::HeldBy(slot)),
         Some(_) | None => {}
     }
-    Ok(entry.claim.take().map(|claim| (slot, claim)))
+    Ok(Some(slot))
 }
 
 /// Frees a slot.

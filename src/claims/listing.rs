@@ -36,8 +36,8 @@ impl Listed {
 }
 
 /// The slots of a pool as it was at one moment.
-pub fn list(snapshot: Snapshot, now: Time) -> Vec<Listed> {
+pub fn list(snapshot: &Snapshot, now: Time) -> Vec<Listed> {
     let root = snapshot.root.path();
-    let slots = snapshot.registry.slots.into_iter();
-    slots.map(|(slot, entry)| Listed::of(slot, entry, root, now)).collect()
+    let slots = snapshot.registry.slots.iter();
+    slots.map(|(slot, entry)| Listed::of(*slot, entry.clone(), root, now)).collect()
 }

@@ -79,10 +79,9 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
 
 /// The directory of the holder whose claim is going to end, opened before the lock is taken.
 fn open_holder(seen: &Snapshot, request: &ReleaseRequest, path: &Utf8Path) -> Option<HolderDir> {
-    let mut registry = seen.registry.clone();
     let ReleaseRequest { slot, claim_id, force, .. } = request;
-    let released = lease::release(&mut registry, path, *slot, *claim_id, *force);
-    released.ok().flatten().map(|(_, claim)| HolderDir::of(&claim))
+    let slot = lease::to_release(&seen.registry, path, *slot, *claim_id, *force).ok().flatten()?;
+    seen.registry.slots.get(&slot)?.claim.as_ref().map(HolderDir::of)
 }
 
 /// Removes the files of a claim, before the registry says that the slot is free. Every release and reap calls

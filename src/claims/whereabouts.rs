@@ -128,6 +128,11 @@ impl Moves {
         Self(moves)
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Records the new paths in a registry, for each claim that is unchanged since.
     pub fn note_in(&self, registry: &mut Registry) {
         for (slot, found, to) in &self.0 {

@@ -22,7 +22,7 @@ pub(super) fn profiles() -> Result<Vec<CompletionCandidate>> {
 /// The slots of the pool, each with its profile and its holder.
 pub(super) fn slots() -> Result<Vec<CompletionCandidate>> {
     let Some(snapshot) = this_pool()?.look(Following::EveryHolder)? else { return Ok(Vec::new()) };
-    let slots = snapshot.registry.slots.into_iter();
+    let slots = snapshot.registry.slots.iter();
     let candidates = slots.enumerate().map(|(place, (id, entry))| {
         let holder =
             entry.claim.as_ref().map_or_else(|| "free".to_owned(), |claim| claim.claimed_by.to_string());

@@ -24,7 +24,7 @@ const HEARD: Duration = Duration::from_millis(50);
 /// The slots, and how they are shown.
 pub(super) fn look(pool: &mut FoundPool, paths: Paths<'_>) -> Result<(Vec<Listed>, String)> {
     let now = host::clock::now();
-    let slots = pool.look(Following::EveryHolder)?.map_or_else(Vec::new, |snapshot| list(snapshot, now));
+    let slots = pool.look(Following::EveryHolder)?.map_or_else(Vec::new, |snapshot| list(&snapshot, now));
     let text = match slots.first() {
         None => slots::none(&pool.root, &pool.origin, paths),
         Some(_) => slots::text(&slots, pool.primary_port(), now, paths),

@@ -1,5 +1,7 @@
 //! The registry as its file has it, read strictly.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
 use crate::fault::Fault;
@@ -10,7 +12,7 @@ use crate::registry::Registry;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stored {
     /// The registry; empty if there is none yet.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     /// Its text; `None` if there is none yet.
     pub text: Option<RegistryText>,
 }
@@ -22,7 +24,8 @@ pub struct Stored {
 pub fn read(root: &Root, known: Option<&Stored>) -> Result<Stored> {
     let Some(text) = root.read_registry()? else { return Ok(Stored::default()) };
     let known = known.filter(|known| known.text.as_ref().is_some_and(|known| known.text == text.text));
-    let registry = known.map_or_else(|| parse(root, &text.text), |known| Ok(known.registry.clone()))?;
+    let registry = known
+        .map_or_else(|| parse(root, &text.text).map(Arc::new), |known| Ok(Arc::clone(&known.registry)))?;
     Ok(Stored { registry, text: Some(text) })
 }
 

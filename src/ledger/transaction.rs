@@ -3,6 +3,8 @@
 //! A change is one [`Ledger::transact`]. Under the lock it reads, decides and writes. Rendering, git, other
 //! holders' directories, Docker and printing come before or after the lock.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -27,7 +29,7 @@ pub enum Ledger {
 #[derive(Debug)]
 pub struct Snapshot {
     /// Its content, with each worktree under the path that git moved it to.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     /// The root it was read from.
     pub root: Root,
     /// Its content as stored.
@@ -126,8 +128,10 @@ impl Ledger {
 impl Snapshot {
     fn new(root: Root, stored: Stored, following: Following<'_>) -> Self {
         let moves = Moves::find(&stored.registry, following);
-        let mut registry = stored.registry.clone();
-        moves.note_in(&mut registry);
+        let mut registry = Arc::clone(&stored.registry);
+        if !moves.is_empty() {
+            moves.note_in(Arc::make_mut(&mut registry));
+        }
         Self { registry, root, stored, moves }
     }
 
@@ -143,7 +147,7 @@ impl Transaction {
     fn begin(root: Root, policy: &LockPolicy<'_>, known: Option<&Stored>) -> Result<Self> {
         let locked = root.lock(policy)?;
         let stored = read(locked.root(), known)?;
-        Ok(Self { registry: stored.registry.clone(), stored, locked })
+        Ok(Self { registry: Registry::clone(&stored.registry), stored, locked })
     }
 
     fn end<T>(mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
@@ -167,8 +171,7 @@ impl Transaction {
     /// # Errors
     /// [`Fault`] when another program saved meanwhile: its save is kept.
     pub fn save(&mut self) -> Result<()> {
-        let registry = self.registry.clone();
-        self.parts().1.save(registry)
+        store(&self.registry, &mut self.stored, &self.locked)
     }
 
     /// The root and the part that saves its registry, so that a caller can use both at once.
@@ -189,12 +192,7 @@ impl Saver<'_> {
     /// # Errors
     /// [`Fault`] when another program saved meanwhile: its save is kept.
     pub fn save(&mut self, registry: Registry) -> Result<()> {
-        if registry != self.stored.registry {
-            let text =
-                registry.to_text().context("the new registry would not be readable, so it was not saved")?;
-            self.stored.text = Some(self.locked.save(self.stored.text.as_ref(), &text)?);
-            self.stored.registry = registry.clone();
-        }
+        store(&registry, self.stored, self.locked)?;
         *self.registry = registry;
         Ok(())
     }
@@ -206,4 +204,15 @@ impl Saver<'_> {
     pub fn ensure_backup(&self) -> Result<()> {
         self.stored.text.as_ref().map_or(Ok(()), |text| self.locked.ensure_backup(&text.text))
     }
+}
+
+/// Saves a registry, if it is not the one that was saved last.
+fn store(registry: &Registry, stored: &mut Stored, locked: &LockedRoot) -> Result<()> {
+    if *registry == *stored.registry {
+        return Ok(());
+    }
+    let text = registry.to_text().context("the new registry would not be readable, so it was not saved")?;
+    stored.text = Some(locked.save(stored.text.as_ref(), &text)?);
+    stored.registry = Arc::new(registry.clone());
+    Ok(())
 }

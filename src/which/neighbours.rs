@@ -202,8 +202,8 @@ fn registry_of(root: &Utf8Path) -> Seen {
         Ok(None) => Seen::Gone,
         Ok(Some(snapshot)) if snapshot.registry.slots.is_empty() => Seen::Empty,
         Ok(Some(snapshot)) => {
-            let slots = snapshot.registry.slots.into_iter();
-            Seen::Slots(slots.map(|(slot, entry)| (slot, entry.provisioned.ports)).collect())
+            let slots = snapshot.registry.slots.iter();
+            Seen::Slots(slots.map(|(slot, entry)| (*slot, entry.provisioned.ports.clone())).collect())
         }
         Err(_) => Seen::Slots(BTreeMap::new()),
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -17,9 +18,13 @@ const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
 const INPUTS: [&str; 8] =
     ["pyproject.toml", "Cargo.toml", "Cargo.lock", "src", "slots.toml", "templates", "README.md", "LICENSE"];
 
+/// Both tests build in one directory, so they take turns.
+static BUILD: Mutex<()> = Mutex::new(());
+
 #[test]
 #[ignore = "needs uv, Python, the network and minutes"]
 fn the_acceptance_document_passes_with_the_wheel() {
+    let _turn = BUILD.lock().unwrap_or_else(PoisonError::into_inner);
     let project = PythonProject::depending_on(Path::new(SOURCES));
     project.expect(&["sync"]);
     assert!(project.directory.join(".venv/bin/kinfra").is_file());
@@ -42,6 +47,7 @@ fn the_acceptance_document_passes_with_the_wheel() {
 #[test]
 #[ignore = "needs uv, Python, the network and minutes"]
 fn uv_rebuilds_the_wheel_when_a_file_in_it_changes() {
+    let _turn = BUILD.lock().unwrap_or_else(PoisonError::into_inner);
     let sources = tempfile::tempdir().expect("a temporary directory");
     for input in INPUTS {
         copy(&Path::new(SOURCES).join(input), &sources.path().join(input));

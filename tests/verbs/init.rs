@@ -546,7 +546,7 @@ fn a_slot_runs_on_the_files_of_the_project_or_of_a_worktree() {
 
     // Variables that containers take by name come from the `.env` that is passed.
     let (machine, _) = machine_of(&Path::new(PROJECTS).join("supabase"));
-    init(&machine, "").exits(0).says("note: a slot reads `.env` for the variables in the Compose files only");
+    init(&machine, "").exits(0).says("note: a slot reads `.env` only for the variables in the Compose files");
     machine.kinfra("apply").exits(0);
     let slot = machine.path("~/.project/slots/slot-1");
     let text = machine.read("~/.project/slots/slot-1/docker-compose.yml");

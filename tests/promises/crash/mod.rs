@@ -107,6 +107,35 @@ fn killed_twice_it_recovers() {
     figures.finish(SAMPLE);
 }
 
+/// A file that an update removes is gone, and its directory is not. Only the path of the file leads to it.
+#[test]
+#[ignore = "needs strace and minutes"]
+fn killed_twice_it_leaves_no_directory_of_a_removed_file() {
+    let mut figures = Figures::of("double kills survived (the first before a directory is removed)");
+    let scenario =
+        SCENARIOS.iter().find(|scenario| scenario.name == "update and prune").expect("it is there");
+    let firsts = |prepared: &Prepared| -> Vec<Call> {
+        let removes = |call: &&Call| call.name == "unlinkat" && call.shown.contains("\"deep\", AT_REMOVEDIR");
+        prepared.calls.iter().filter(removes).cloned().collect()
+    };
+    let tally = on_all_cores(
+        scenario,
+        |prepared| firsts(prepared).len(),
+        |bench, prepared, index, tally| {
+            let first = &firsts(prepared)[index];
+            let (seconds, _) = calls_of_recovery(bench, scenario, prepared, first, &Mutex::default());
+            // Between two of these calls, the tree does not change.
+            let changes = ["mkdir", "link", "rename", "unlink"];
+            for second in seconds.iter().filter(|call| changes.iter().any(|name| call.name.starts_with(name)))
+            {
+                kill_twice(bench, scenario, prepared, (first, second), tally);
+            }
+        },
+    );
+    figures.add(scenario, tally);
+    figures.finish(20);
+}
+
 #[test]
 #[ignore = "needs strace and minutes"]
 fn failed_anywhere_it_says_so_and_recovers() {
