@@ -1,11 +1,12 @@
 //! A strict reader for JSON that other programs write, too. It refuses a duplicate key, keeps every digit of
 //! a number, and says where a mistake is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use crate::digest::Digest;
@@ -45,6 +46,26 @@ pub(crate) fn object(text: &str) -> Result<Map<String, Value>, Corrupt> {
     Ok(object)
 }
 
+/// Reads a JSON object, and hands over each entry of the object under `key` as soon as it is read: a thousand
+/// of them are never in memory at once. Returns the rest, and whether there is an object under `key`.
+///
+/// # Errors
+/// As [`object`].
+pub(crate) fn object_by_entry(
+    text: &str,
+    key: &str,
+    take: impl FnMut(&str, Value),
+) -> Result<(Map<String, Value>, bool), Corrupt> {
+    let mut taker = Taker { key, take, taken: None };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let rest = deserializer.deserialize_map(&mut taker);
+    match rest.and_then(|rest| deserializer.end().map(|()| rest)) {
+        Ok(rest) => Ok((rest, taker.taken.is_some())),
+        // What is no object there stays in the rest, and every other mistake is said as elsewhere.
+        Err(_) => object(text).map(|rest| (rest, false)),
+    }
+}
+
 /// Takes the value of a key out of an object. The key must be there.
 pub(crate) fn required<T: DeserializeOwned>(
     object: &mut Map<String, Value>,
@@ -60,8 +81,12 @@ pub(crate) fn optional<T: DeserializeOwned>(
     path: &str,
     key: &str,
 ) -> Result<Option<T>, Corrupt> {
-    let value = object.shift_remove(key).unwrap_or(Value::Null);
-    serde_json::from_value(value).map_err(|error| corrupt(below(path, key), error.to_string()))
+    match object.shift_remove(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            serde_json::from_value(value).map_err(|error| corrupt(below(path, key), error.to_string()))
+        }
+    }
 }
 
 /// Takes an object out of an object. `None` if it is missing or null. Keeps every number digit for digit,
@@ -166,13 +191,85 @@ impl<'de> Visitor<'de> for UniqueVisitor {
                 let digits: String = entries.next_value()?;
                 return digits.parse().map(Value::Number).map_err(de::Error::custom);
             };
-            if object.contains_key(&key) {
-                return Err(de::Error::custom(format!("key `{}` stands twice", key.escape_debug())));
+            match object.entry(key) {
+                Entry::Vacant(place) => {
+                    let Unique(value) = entries.next_value()?;
+                    place.insert(value);
+                }
+                Entry::Occupied(place) => {
+                    let key = place.key().escape_debug();
+                    return Err(de::Error::custom(format!("key `{key}` stands twice")));
+                }
             }
-            let Unique(value) = entries.next_value()?;
-            object.insert(key, value);
         }
         Ok(Value::Object(object))
+    }
+}
+
+/// Reads an object, and hands over the entries of the object under `key`.
+struct Taker<'a, F> {
+    key: &'a str,
+    take: F,
+    /// The keys that were handed over.
+    taken: Option<BTreeSet<String>>,
+}
+
+impl<'de, F: FnMut(&str, Value)> Visitor<'de> for &mut Taker<'_, F> {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Map<String, Value>, A::Error> {
+        let mut rest = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            let is_taken = key == self.key;
+            if rest.contains_key(&key) || (is_taken && self.taken.is_some()) {
+                return Err(de::Error::custom("a key stands twice"));
+            }
+            if is_taken {
+                entries.next_value_seed(TakeEach { take: &mut self.take, taken: &mut self.taken })?;
+            } else {
+                let Unique(value) = entries.next_value()?;
+                rest.insert(key, value);
+            }
+        }
+        Ok(rest)
+    }
+}
+
+/// Hands over each entry of an object.
+struct TakeEach<'a, F> {
+    take: &'a mut F,
+    taken: &'a mut Option<BTreeSet<String>>,
+}
+
+impl<'de, F: FnMut(&str, Value)> DeserializeSeed<'de> for TakeEach<'_, F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, F: FnMut(&str, Value)> Visitor<'de> for TakeEach<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let taken = self.taken.insert(BTreeSet::new());
+        while let Some(key) = entries.next_key::<String>()? {
+            let Unique(value) = entries.next_value()?;
+            (self.take)(&key, value);
+            if !taken.insert(key) {
+                return Err(de::Error::custom("a key stands twice"));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -159,7 +159,7 @@ impl Claimant<'_> {
         own.map_or(Ok(()), Ticket::answer)?;
         let directory = claim.claimed_by.directory().context("a new claim has a directory")?;
         let waiters = queue::sweep_ahead_of(own, transaction.locked())?;
-        let (denied, waiter) = match self.judge(waiters, &transaction.registry, directory, looked)? {
+        let (denied, waiter) = match self.judge(waiters, transaction.registry(), directory, looked)? {
             Verdict::LookAt(_) => return Ok(Decision::NotPrepared),
             Verdict::Granted(grant) => {
                 return match ready {
@@ -169,7 +169,7 @@ impl Claimant<'_> {
                     Some(_) | None => Ok(Decision::NotPrepared),
                 };
             }
-            Verdict::Denied(Denied::Full, _) if transaction.registry.slots.is_empty() => {
+            Verdict::Denied(Denied::Full, _) if transaction.registry().slots.is_empty() => {
                 return Err(self.pool.missing().into());
             }
             Verdict::Denied(denied, waiter) => (denied, waiter),
@@ -183,7 +183,7 @@ impl Claimant<'_> {
             let (wanted, owner) = (self.request.wanted.to_string(), self.request.worktree.as_str());
             *turn.ticket = Some(queue::join(transaction.locked(), &wanted, owner)?);
         }
-        Ok(Decision::Denied(Box::new(Denial { denied, registry: transaction.registry.clone(), next })))
+        Ok(Decision::Denied(Box::new(Denial { denied, registry: transaction.registry().clone(), next })))
     }
 
     /// Whether what was made ready is for this grant, and the slot and the worktree are still fit. The wait
@@ -196,7 +196,7 @@ impl Claimant<'_> {
         looked: &mut Looked,
     ) -> Result<bool> {
         let slot = grant.slot();
-        let entry = transaction.registry.slots.get(&slot).filter(|entry| ready.is_for(slot, entry));
+        let entry = transaction.registry().slots.get(&slot).filter(|entry| ready.is_for(slot, entry));
         let (Some(entry), Grant::New(_)) = (entry, grant) else { return Ok(entry.is_some()) };
         let root = transaction.locked().root();
         self.look_at(slot, entry, root, looked)?;
@@ -214,13 +214,14 @@ impl Claimant<'_> {
     ) -> Result<Claimed> {
         let slot = grant.slot();
         let (now, length) = (host::clock::now(), self.request.lease);
-        lease::grant(&mut transaction.registry, grant, claim, length, now);
+        lease::grant(transaction.registry_mut(), grant, claim, length, now);
         let entry =
-            transaction.registry.slots.get(&slot).context("the claimed slot is not in the registry")?;
+            transaction.registry().slots.get(&slot).context("the claimed slot is not in the registry")?;
         let before = entry.claim.as_ref().map(|claim| claim.files.clone()).unwrap_or_default();
         let (files, backups) = Site { root: transaction.locked(), slot, holder: &ready.holder }
             .prepare(&before, &ready.texts)?;
-        if let Some(claim) = transaction.registry.slots.get_mut(&slot).and_then(|entry| entry.claim.as_mut())
+        if let Some(claim) =
+            transaction.registry_mut().slots.get_mut(&slot).and_then(|entry| entry.claim.as_mut())
         {
             claim.files.clone_from(&files);
         }
@@ -232,7 +233,7 @@ impl Claimant<'_> {
                 let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
                 error.context(fault.advise("run again"))
             })?;
-        let mut entry = transaction.registry.slots.get(&slot).cloned().context("the slot vanished")?;
+        let mut entry = transaction.registry().slots.get(&slot).cloned().context("the slot vanished")?;
         // The root may have moved since the entry was written.
         entry.provisioned.infrastructure_path = self.pool.root.join(slot.directory()).into_string();
         let passed_over = BTreeMap::new();

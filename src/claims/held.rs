@@ -64,7 +64,7 @@ impl Held {
             return Ok(Some(self));
         }
         let entry = self.pool.ledger().transact(&self.snapshot, policy, |transaction| {
-            let registry = &mut transaction.registry;
+            let registry = transaction.registry_mut();
             let renewed = lease::renew(registry, &self.path, None, None, host::clock::now());
             let renewed = renewed.map_err(|why| not_yours(&why, registry))?;
             Ok(renewed

@@ -88,7 +88,7 @@ impl Proposal {
             again.ends.iter().map(|(slot, (claim, _))| (*slot, HolderDir::of(claim))).collect();
         self.ledger.transact(&seen, policy, |transaction| {
             let mut reaped = Reaped {
-                reaping: again.still_in(&transaction.registry, host::clock::now()),
+                reaping: again.still_in(transaction.registry(), host::clock::now()),
                 ..Reaped::default()
             };
             if shown.ends.is_empty() {
@@ -107,7 +107,7 @@ impl Proposal {
                 !kept.contains_key(slot)
             });
             for slot in reaping.ends.keys() {
-                lease::end(&mut transaction.registry, *slot);
+                lease::end(transaction.registry_mut(), *slot);
             }
             Ok(reaped)
         })

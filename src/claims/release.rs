@@ -58,7 +58,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
     let path = noted_path(&seen.registry, worktree);
     let holder = open_holder(&seen, request, &path);
     pool.ledger().transact(&seen, policy, |transaction| {
-        let registry = &mut transaction.registry;
+        let registry = transaction.registry_mut();
         let claim = lease::release(registry, &path, *slot, *claim_id, *force);
         let claim = claim.map_err(|why| not_yours(&why, registry))?;
         let mut released = Released { claim, ..Released::default() };

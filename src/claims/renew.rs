@@ -29,7 +29,7 @@ pub fn renew(
     let seen = pool.applied(Following::Of(worktree))?;
     let path = noted_path(&seen.registry, worktree);
     pool.ledger().transact(&seen, policy, |transaction| {
-        let registry = &mut transaction.registry;
+        let registry = transaction.registry_mut();
         let renewed = lease::renew(registry, &path, id, length, host::clock::now());
         let slot = renewed.map_err(|why| not_yours(&why, registry))?;
         let claim = slot.and_then(|slot| Some((slot, registry.slots.get(&slot)?.claim.clone()?)));

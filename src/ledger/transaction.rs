@@ -40,8 +40,7 @@ pub struct Snapshot {
 /// A change in progress: the lock is held, so the registry that was read is the present one.
 #[derive(Debug)]
 pub struct Transaction {
-    /// The registry, to be changed.
-    pub registry: Registry,
+    registry: Arc<Registry>,
     stored: Stored,
     locked: LockedRoot,
 }
@@ -49,7 +48,7 @@ pub struct Transaction {
 /// What saves the registry of a [`Transaction`].
 #[derive(Debug)]
 pub struct Saver<'a> {
-    registry: &'a mut Registry,
+    registry: &'a mut Arc<Registry>,
     stored: &'a mut Stored,
     locked: &'a LockedRoot,
 }
@@ -107,7 +106,9 @@ impl Ledger {
         let Self::File { root } = self;
         let root = Root::open(root)?.ok_or_else(|| self.missing())?;
         let mut transaction = Transaction::begin(root, policy, Some(&seen.stored))?;
-        seen.moves.note_in(&mut transaction.registry);
+        if !seen.moves.is_empty() {
+            seen.moves.note_in(transaction.registry_mut());
+        }
         transaction.end(work)
     }
 
@@ -147,13 +148,23 @@ impl Transaction {
     fn begin(root: Root, policy: &LockPolicy<'_>, known: Option<&Stored>) -> Result<Self> {
         let locked = root.lock(policy)?;
         let stored = read(locked.root(), known)?;
-        Ok(Self { registry: Registry::clone(&stored.registry), stored, locked })
+        Ok(Self { registry: Arc::clone(&stored.registry), stored, locked })
     }
 
     fn end<T>(mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let done = work(&mut self)?;
         self.save()?;
         Ok(done)
+    }
+
+    /// The registry, with the changes so far.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The registry, to be changed.
+    pub fn registry_mut(&mut self) -> &mut Registry {
+        Arc::make_mut(&mut self.registry)
     }
 
     /// The root, locked.
@@ -192,6 +203,7 @@ impl Saver<'_> {
     /// # Errors
     /// [`Fault`] when another program saved meanwhile: its save is kept.
     pub fn save(&mut self, registry: Registry) -> Result<()> {
+        let registry = Arc::new(registry);
         store(&registry, self.stored, self.locked)?;
         *self.registry = registry;
         Ok(())
@@ -207,12 +219,12 @@ impl Saver<'_> {
 }
 
 /// Saves a registry, if it is not the one that was saved last.
-fn store(registry: &Registry, stored: &mut Stored, locked: &LockedRoot) -> Result<()> {
-    if *registry == *stored.registry {
+fn store(registry: &Arc<Registry>, stored: &mut Stored, locked: &LockedRoot) -> Result<()> {
+    if *registry == stored.registry {
         return Ok(());
     }
     let text = registry.to_text().context("the new registry would not be readable, so it was not saved")?;
     stored.text = Some(locked.save(stored.text.as_ref(), &text)?);
-    stored.registry = Arc::new(registry.clone());
+    stored.registry = Arc::clone(registry);
     Ok(())
 }

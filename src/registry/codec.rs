@@ -26,7 +26,12 @@ impl Registry {
     /// # Errors
     /// The first difference from what kinfra writes.
     pub fn parse(text: &str) -> Result<Self, Corrupt> {
-        let mut document = json::object(text)?;
+        let (mut slots, mut broken) = (BTreeMap::new(), None);
+        let (mut document, has_slots) =
+            json::object_by_entry(text, "slots", |key, value| match read_entry(key, value) {
+                Ok((id, entry)) => drop(slots.insert(id, entry)),
+                Err(corrupt) => drop(broken.get_or_insert(corrupt)),
+            })?;
         match required::<u64>(&mut document, "", "version")? {
             VERSION => {}
             newer if newer > VERSION => {
@@ -40,10 +45,13 @@ impl Registry {
                 ));
             }
         }
-        let slots =
-            optional_object(&mut document, "", "slots")?.ok_or_else(|| corrupt("slots", "is missing"))?;
-        let slots =
-            slots.into_iter().map(|(key, value)| read_entry(&key, value)).collect::<Result<_, _>>()?;
+        if !has_slots {
+            optional_object(&mut document, "", "slots")?;
+            return Err(corrupt("slots", "is missing"));
+        }
+        if let Some(corrupt) = broken {
+            return Err(corrupt);
+        }
         let imported_from =
             optional_object(&mut document, "", "imported_from")?.map(read_imported_from).transpose()?;
         let registry = Self { slots, imported_from, unknown: document };
@@ -221,7 +229,9 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
     let pending = optional(&mut entry, &path, "pending")?;
     let claim = Claim::take(&mut entry, &path)?;
     let status = required(&mut entry, &path, "status")?;
-    Ok((id, Entry { provisioned, pending, claim, status, unknown: entry }))
+    // Into a map of its own, which is as small as what is left.
+    let unknown = entry.into_iter().collect();
+    Ok((id, Entry { provisioned, pending, claim, status, unknown }))
 }
 
 #[cfg(test)]
