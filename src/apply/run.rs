@@ -139,13 +139,9 @@ impl Run<'_> {
             FileState::Present { digest, mode: _ } if stays(path) => Some((path.clone(), *digest)),
             FileState::Present { .. } | FileState::Missing | FileState::Blocked(_) => None,
         });
-        let mut files: BTreeMap<_, _> = there.collect();
         // A file that is gone already may have left a directory, which only its path can find.
-        let gone = std::mem::take(&mut entry.provisioned.files);
-        let gone = gone.into_iter().filter(|(path, _)| goes(path) && !files.contains_key(path));
-        let gone: Vec<_> = gone.collect();
-        files.extend(gone);
-        entry.provisioned.files = files;
+        entry.provisioned.files.retain(|path, _| goes(path));
+        entry.provisioned.files.extend(there);
         entry.pending = Some(match (action, wanted) {
             (Action::Remove { .. }, _) | (_, None) => Pending::Remove,
             (_, Some(wanted)) => Pending::Files(wanted.provisioned().files),
