@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -91,10 +92,9 @@ pub enum FileDifference {
 /// Compares every slot that the spec or the registry names.
 pub fn diff(pool: &Pool, observed: &Observed) -> BTreeMap<SlotId, Difference> {
     let registry = &observed.registry;
-    let wanted = pool
-        .slots
-        .values()
-        .map(|slot| (slot.id, compare(Some(slot), registry.slots.get(&slot.id), observed.dir(slot.id))));
+    let wanted = pool.slots.values().map(|slot| {
+        (slot.id, compare(Some(slot), registry.slots.get(&slot.id).map(Arc::as_ref), observed.dir(slot.id)))
+    });
     let surplus = registry.slots.iter().filter(|(id, _)| !pool.slots.contains_key(id));
     let surplus = surplus.map(|(&id, entry)| (id, compare(None, Some(entry), observed.dir(id))));
     wanted.chain(surplus).collect()

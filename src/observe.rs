@@ -20,8 +20,8 @@ use crate::host::docker::Answer;
 use crate::host::fs::{Dir, Found};
 use crate::host::root::{RegistryText, Root};
 use crate::ledger::{self, Stored};
+use crate::registry::Registry;
 use crate::registry::migrate;
-use crate::registry::{Entry, Registry};
 use crate::slot::SlotId;
 
 /// The most that is read of a file in a slot directory, in bytes.
@@ -221,7 +221,7 @@ fn slot_dir(root: &Root, slot: SlotId, pool: &Pool, registry: &Registry) -> Resu
         Found::Other(obstacle) => return Ok(SlotDir::Blocked(obstacle)),
     };
     let wanted = pool.slots.get(&slot).map(|slot| &slot.files);
-    let known = registry.slots.get(&slot).into_iter().flat_map(Entry::files);
+    let known = registry.slots.get(&slot).into_iter().flat_map(|entry| entry.files());
     let paths: BTreeSet<&RelPath> = wanted.into_iter().flat_map(BTreeMap::keys).chain(known).collect();
     let others = match wanted {
         Some(_) => Vec::new(),

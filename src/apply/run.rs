@@ -5,6 +5,7 @@
 //! kill in the middle of one, the next apply completes it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Error, Result, anyhow};
 use camino::Utf8PathBuf;
@@ -185,7 +186,7 @@ impl Run<'_> {
         } else if stays.is_empty() {
             let message = "something appeared in its directory, so it stays registered";
             return Err(Fault::refused(message).advise("run again").into());
-        } else if let Some(entry) = registry.slots.get_mut(&slot) {
+        } else if let Some(entry) = registry.slot_mut(slot) {
             entry.provisioned.files.clear();
         }
         Ok(())
@@ -316,7 +317,7 @@ impl Run<'_> {
 fn entry<'a>(registry: &'a mut Registry, slot: SlotId, wanted: Option<&Slot>) -> Option<&'a mut Entry> {
     if let Some(wanted) = wanted {
         let without_ports = || Provisioned { ports: BTreeMap::new(), ..wanted.provisioned() };
-        registry.slots.entry(slot).or_insert_with(|| Entry::new(without_ports()));
+        registry.slots.entry(slot).or_insert_with(|| Arc::new(Entry::new(without_ports())));
     }
-    registry.slots.get_mut(&slot)
+    registry.slot_mut(slot)
 }

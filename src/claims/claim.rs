@@ -220,8 +220,7 @@ impl Claimant<'_> {
         let before = entry.claim.as_ref().map(|claim| claim.files.clone()).unwrap_or_default();
         let (files, backups) = Site { root: transaction.locked(), slot, holder: &ready.holder }
             .prepare(&before, &ready.texts)?;
-        if let Some(claim) =
-            transaction.registry_mut().slots.get_mut(&slot).and_then(|entry| entry.claim.as_mut())
+        if let Some(claim) = transaction.registry_mut().slot_mut(slot).and_then(|entry| entry.claim.as_mut())
         {
             claim.files.clone_from(&files);
         }
@@ -233,7 +232,8 @@ impl Claimant<'_> {
                 let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
                 error.context(fault.advise("run again"))
             })?;
-        let mut entry = transaction.registry().slots.get(&slot).cloned().context("the slot vanished")?;
+        let entry = transaction.registry().slots.get(&slot).context("the slot vanished")?;
+        let mut entry = Entry::clone(entry);
         // The root may have moved since the entry was written.
         entry.provisioned.infrastructure_path = self.pool.root.join(slot.directory()).into_string();
         let passed_over = BTreeMap::new();

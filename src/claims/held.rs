@@ -49,7 +49,7 @@ pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<Option<Held>> {
     let Some(snapshot) = pool.look(Following::Of(worktree))? else { return Ok(None) };
     let path = noted_path(&snapshot.registry, worktree);
     let slot = held_by(&snapshot.registry, &path);
-    let entry = slot.and_then(|slot| Some((slot, snapshot.registry.slots.get(&slot)?.clone())));
+    let entry = slot.and_then(|slot| Some((slot, Entry::clone(snapshot.registry.slots.get(&slot)?))));
     let prefix = pool.env_prefix.clone().unwrap_or_default();
     Ok(entry.map(|(slot, entry)| Held { slot, entry, prefix, pool, snapshot, path }))
 }
@@ -69,7 +69,7 @@ impl Held {
             let renewed = renewed.map_err(|why| not_yours(&why, registry))?;
             Ok(renewed
                 .filter(|renewed| *renewed == self.slot)
-                .and_then(|slot| registry.slots.get(&slot).cloned()))
+                .and_then(|slot| registry.slots.get(&slot).map(|entry| Entry::clone(entry))))
         })?;
         Ok(entry.map(|entry| Self { entry, ..self }))
     }

@@ -29,7 +29,7 @@ pub enum NotYours {
 /// The claim and its lease begin now, whatever `claim` says. `length` is the lease's; a renewal without one
 /// keeps what it has.
 pub fn grant(registry: &mut Registry, grant: Grant, claim: Claim, length: Option<Span>, now: Time) {
-    let Some(entry) = registry.slots.get_mut(&grant.slot()) else { return };
+    let Some(entry) = registry.slot_mut(grant.slot()) else { return };
     match &mut entry.claim {
         Some(held) => {
             refresh(held, claim);
@@ -94,7 +94,7 @@ pub fn renew(
         Some(id) => Some(with_id(registry, id).ok_or(NotYours::Over(id, None))?),
         None => held_by(registry, directory),
     };
-    let claim = slot.and_then(|slot| registry.slots.get_mut(&slot)).and_then(|entry| entry.claim.as_mut());
+    let claim = slot.and_then(|slot| registry.slot_mut(slot)).and_then(|entry| entry.claim.as_mut());
     if let Some(claim) = claim {
         renew_lease(claim, length, now);
     }
@@ -115,7 +115,7 @@ pub fn release(
     force: bool,
 ) -> Result<Option<(SlotId, Claim)>, NotYours> {
     let slot = to_release(registry, directory, slot, id, force)?;
-    let entry = slot.and_then(|slot| Some((slot, registry.slots.get_mut(&slot)?)));
+    let entry = slot.and_then(|slot| Some((slot, registry.slot_mut(slot)?)));
     Ok(entry.and_then(|(slot, entry)| entry.claim.take().map(|claim| (slot, claim))))
 }
 
@@ -150,7 +150,7 @@ pub fn to_release(
 
 /// Frees a slot.
 pub fn end(registry: &mut Registry, slot: SlotId) {
-    if let Some(entry) = registry.slots.get_mut(&slot) {
+    if let Some(entry) = registry.slot_mut(slot) {
         entry.claim = None;
     }
 }

@@ -110,8 +110,7 @@ fn reaping_ends_what_was_shown_and_is_still_as_it_was() {
     let mut registry = pool("LLLL");
     let now = at(100_000);
     let lapse = |registry: &mut Registry, slot: u16, until: i64| {
-        let claim =
-            registry.slots.get_mut(&SlotId::new(slot).unwrap()).and_then(|entry| entry.claim.as_mut());
+        let claim = registry.slot_mut(SlotId::new(slot).unwrap()).and_then(|entry| entry.claim.as_mut());
         claim.unwrap().lease = Some(Lease { length: span("8h"), until: at(until) });
     };
     lapse(&mut registry, 1, 5);

@@ -39,5 +39,5 @@ impl Listed {
 pub fn list(snapshot: &Snapshot, now: Time) -> Vec<Listed> {
     let root = snapshot.root.path();
     let slots = snapshot.registry.slots.iter();
-    slots.map(|(slot, entry)| Listed::of(*slot, entry.clone(), root, now)).collect()
+    slots.map(|(slot, entry)| Listed::of(*slot, Entry::clone(entry), root, now)).collect()
 }

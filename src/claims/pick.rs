@@ -201,7 +201,7 @@ pub fn choose(
         .slots
         .iter()
         .filter(|(_, entry)| entry.claim.is_none())
-        .map(|(slot, entry)| (*slot, entry))
+        .map(|(slot, entry)| (*slot, &**entry))
         .collect();
     free.sort_by_key(|(slot, entry)| (profiles.rank(&entry.provisioned.profile), *slot));
     let first = |wanted: &Wanted, taken: &BTreeSet<SlotId>| {

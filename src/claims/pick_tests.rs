@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::*;
 use crate::claims::turn::Ahead;
@@ -22,7 +23,7 @@ pub(in crate::claims) fn pool(slots: &str) -> Registry {
             files: BTreeMap::new(),
         });
         entry.claim = letter.is_ascii_uppercase().then(|| of("/held", number));
-        (SlotId::new(number).unwrap(), entry)
+        (SlotId::new(number).unwrap(), Arc::new(entry))
     };
     Registry { slots: (1..).zip(slots.chars()).map(entry).collect(), ..Registry::default() }
 }

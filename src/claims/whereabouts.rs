@@ -136,7 +136,7 @@ impl Moves {
     /// Records the new paths in a registry, for each claim that is unchanged since.
     pub fn note_in(&self, registry: &mut Registry) {
         for (slot, found, to) in &self.0 {
-            let claim = registry.slots.get_mut(slot).and_then(|entry| entry.claim.as_mut());
+            let claim = registry.slot_mut(*slot).and_then(|entry| entry.claim.as_mut());
             if let Some(claim) = claim.filter(|claim| *claim == found) {
                 claim.claimed_by = Holder::Directory(to.clone());
             }

@@ -4,6 +4,7 @@
 //! misreading permanent. It keeps unknown keys at every level, and every digit of a number.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -29,7 +30,7 @@ impl Registry {
         let (mut slots, mut broken) = (BTreeMap::new(), None);
         let (mut document, has_slots) =
             json::object_by_entry(text, "slots", |key, value| match read_entry(key, value) {
-                Ok((id, entry)) => drop(slots.insert(id, entry)),
+                Ok((id, entry)) => drop(slots.insert(id, Arc::new(entry))),
                 Err(corrupt) => drop(broken.get_or_insert(corrupt)),
             })?;
         match required::<u64>(&mut document, "", "version")? {
@@ -255,7 +256,7 @@ mod tests {
         assert_eq!(entry.keys().collect::<Vec<_>>(), ENTRY_KEYS, "every key that kinfra writes is listed");
         for key in ENTRY_KEYS {
             let mut broken = registry.clone();
-            let slot = broken.slots.get_mut(&SlotId::new(1).unwrap()).unwrap();
+            let slot = broken.slot_mut(SlotId::new(1).unwrap()).unwrap();
             slot.unknown.insert(key.to_owned(), Value::Null);
             assert!(broken.check_unknown_keys().is_err(), "{key}");
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -14,14 +15,21 @@ use crate::port::Port;
 use crate::slot::{SlotId, Workers};
 
 /// What kinfra owns.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Registry {
-    /// Its slots.
-    pub slots: BTreeMap<SlotId, Entry>,
+    /// Its slots. A copy of a registry shares them until one of the two changes one.
+    pub slots: BTreeMap<SlotId, Arc<Entry>>,
     /// The old tool's registry that it began with, if it did.
     pub imported_from: Option<ImportedFrom>,
     /// Foreign keys at the top level.
     pub unknown: Map<String, Value>,
+}
+
+impl Registry {
+    /// The entry of a slot, to be changed.
+    pub fn slot_mut(&mut self, slot: SlotId) -> Option<&mut Entry> {
+        self.slots.get_mut(&slot).map(Arc::make_mut)
+    }
 }
 
 /// An old tool's registry that was taken over.
@@ -37,7 +45,7 @@ pub struct ImportedFrom {
 }
 
 /// A slot that kinfra owns.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// What `apply` wrote, from the spec.
     pub provisioned: Provisioned,

@@ -6,6 +6,7 @@
 //! the old ports collide.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use camino::Utf8Path;
 use serde_json::{Map, Value};
@@ -49,6 +50,7 @@ pub fn import(
     // If the old registry was itself imported, keep where from.
     let unknown = document.shift_remove_entry("imported_from").into_iter().collect();
     let imported_from = Some(ImportedFrom { path: path.to_owned(), sha256, unknown });
+    let slots = slots.into_iter().map(|(slot, entry)| (slot, Arc::new(entry))).collect();
     Ok(Registry { slots, imported_from, unknown: document })
 }
 

@@ -4,6 +4,7 @@
 //! not known.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Deserializer;
 
@@ -47,11 +48,11 @@ pub fn repair(
     for slot in present.map(|(slot, _)| slot).chain(claims.keys()) {
         if !registry.slots.contains_key(slot) {
             let entry = Entry::new(provisioned(*slot, pool, observed, &registry));
-            registry.slots.insert(*slot, entry);
+            registry.slots.insert(*slot, Arc::new(entry));
         }
     }
     for (slot, claim) in claims {
-        let Some(entry) = registry.slots.get_mut(&slot) else { continue };
+        let Some(entry) = registry.slot_mut(slot) else { continue };
         // If the backup has the same claim, keep the backup's: it has all fields, and `claim` only these two.
         let is_same = |backed_up: &Claim| {
             (&backed_up.claimed_by, &backed_up.claimed_at) == (&claim.claimed_by, &claim.claimed_at)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use kinfra::desired::Pool;
 use kinfra::diff::diff;
@@ -46,7 +47,7 @@ fn imagined(old: &Pool, new: &Pool, choices: &[u8]) -> Observed {
             1 => entry.provisioned.files.clear(),
             _ => {}
         }
-        observed.registry.slots.insert(*id, entry);
+        observed.registry.slots.insert(*id, Arc::new(entry));
     }
     for id in old.slots.keys().chain(new.slots.keys()) {
         let both = [old.slots.get(id), new.slots.get(id)];
@@ -155,7 +156,8 @@ fn check_registry(before: &Registry, after: &Registry, registered: &[u16], pool:
     let mut expected = before.clone();
     for (id, slot) in pool.slots.iter().filter(|(id, _)| registered.contains(&id.get())) {
         let provisioned = slot.provisioned();
-        let entry = expected.slots.entry(*id).or_insert_with(|| Entry::new(provisioned.clone()));
+        let entry = expected.slots.entry(*id).or_insert_with(|| Arc::new(Entry::new(provisioned.clone())));
+        let entry = Arc::make_mut(entry);
         entry.provisioned = provisioned;
     }
     prop_assert_eq!(after, &expected);
