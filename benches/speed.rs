@@ -33,6 +33,7 @@ fn main() {
     plan_of_six(machine.path());
     apply_of_six(machine.path());
     claims(machine.path());
+    claims_of_many(machine.path());
     apply_of_many(machine.path());
 }
 
@@ -74,6 +75,26 @@ fn claims(dir: &Path) {
         ms(median(&mut again)),
         ms(median(&mut releases))
     );
+}
+
+/// Claims in a pool of six slots and in one of a thousand, by turns.
+fn claims_of_many(dir: &Path) {
+    let worktree = dir.join("claimant");
+    fs::create_dir(&worktree).expect("a worktree");
+    let pools = [6, 1000].map(|slots| (spec_of(dir, slots), dir.join(format!("claims-{slots}")), Vec::new()));
+    for (spec, root, _) in &pools {
+        time(&mut kinfra("apply", spec, root));
+    }
+    let mut pools = pools;
+    for _ in 0..50 {
+        for (spec, root, claims) in &mut pools {
+            claims.push(time(kinfra("claim", spec, root).current_dir(&worktree)));
+            time(kinfra("release", spec, root).current_dir(&worktree));
+        }
+    }
+    let [six, thousand] = pools.map(|(_, _, mut claims)| median(&mut claims));
+    println!("claim, 1,000 slots: {} ms; six slots: {} ms", ms(thousand), ms(six));
+    println!("    {:.2} times six slots", ratio(thousand, six));
 }
 
 fn apply_of_many(dir: &Path) {
