@@ -224,7 +224,7 @@ fn store(registry: &Arc<Registry>, stored: &mut Stored, locked: &LockedRoot) -> 
         return Ok(());
     }
     let text = registry.to_text().context("the new registry would not be readable, so it was not saved")?;
-    stored.text = Some(locked.save(stored.text.as_ref(), &text)?);
+    stored.text = Some(locked.save(stored.text.as_ref(), text)?);
     stored.registry = Arc::clone(registry);
     Ok(())
 }

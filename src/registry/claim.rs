@@ -221,9 +221,15 @@ impl Claim {
     /// a slot leaves kinfra's keys behind, and the next save drops them.
     pub(crate) fn take(entry: &mut Map<String, Value>, path: &str) -> Result<Option<Self>, Corrupt> {
         let claimed_by: Option<String> = optional(entry, path, "claimed_by")?;
+        let claimed_at = optional(entry, path, "claimed_at")?;
+        let may_be_ours =
+            |key: &String| ["claim", "lease", "note"].iter().any(|start| key.starts_with(start));
+        if claimed_by.is_none() && !entry.keys().any(may_be_ours) {
+            return Ok(None);
+        }
         let claim = Self {
             claimed_by: claimed_by.clone().unwrap_or_default().into(),
-            claimed_at: optional(entry, path, "claimed_at")?,
+            claimed_at,
             claim_id: optional(entry, path, "claim_id")?,
             lease: match (optional(entry, path, "lease")?, optional(entry, path, "lease_until")?) {
                 (Some(length), Some(until)) => Some(Lease { length, until }),

@@ -17,14 +17,14 @@ impl LockedRoot {
     /// # Errors
     /// [`Fault`] when the registry on disk is no longer the one that was read: another program's save is not
     /// lost.
-    pub fn save(&self, read: Option<&RegistryText>, new: &str) -> Result<RegistryText> {
+    pub fn save(&self, read: Option<&RegistryText>, new: String) -> Result<RegistryText> {
         if u64::try_from(new.len()).unwrap_or(u64::MAX) > REGISTRY_LIMIT {
             let (path, limit) = (self.root.registry_path(), REGISTRY_LIMIT >> 20);
             return Err(anyhow!("`{path}` would be larger than {limit} MiB, so it was not saved"));
         }
         // Both before either is in place: a disk that has no room for one changes nothing.
-        self.stage_state(REGISTRY, new)?;
-        self.stage_state(BACKUP, new)?;
+        self.stage_state(REGISTRY, &new)?;
+        self.stage_state(BACKUP, &new)?;
         self.check_lock()?;
         if self.dir().stamp(REGISTRY) != read.and_then(|read| read.stamp) {
             return Err(self.was_changed());
@@ -46,7 +46,7 @@ impl LockedRoot {
         // What was replaced, and the marker.
         self.temporary.remove_file(REGISTRY)?;
         marker.map_or(Ok(()), |marker| self.temporary.remove_file(&marker))?;
-        Ok(RegistryText { text: new.to_owned(), stamp: self.dir().stamp(REGISTRY) })
+        Ok(RegistryText { text: new, stamp: self.dir().stamp(REGISTRY) })
     }
 
     /// Exchanges the staged registry for the one in place, which should be `old`. If it is another, a program
