@@ -140,7 +140,7 @@ impl Claimant<'_> {
             Err(denied) => denied,
         };
         if turn.is_some() && own.is_none() && may_pass(&denied) {
-            // A waiter is not to learn after hours that it cannot have its file.
+            // A waiter must learn now, not after hours, that its file cannot be written.
             HolderDir::open(&self.request.worktree).check(seen.root.path())?;
         }
         Ok(None)
@@ -186,8 +186,8 @@ impl Claimant<'_> {
         Ok(Decision::Denied(Box::new(Denial { denied, registry: transaction.registry().clone(), next })))
     }
 
-    /// Whether what was made ready is for this grant, and the slot and the worktree are still fit. The wait
-    /// for the lock may have been long.
+    /// Whether the preparation is for this grant, and the slot and the worktree are still fit. The wait for
+    /// the lock may have been long.
     fn is_still_so(
         &self,
         transaction: &Transaction,
@@ -204,7 +204,7 @@ impl Claimant<'_> {
         Ok(looked.accepts(slot, entry, &self.request.wanted) && worktree.check(root.path()).is_ok())
     }
 
-    /// Makes a grant true: notes the claim and its files, saves, then writes the files.
+    /// Carries out a grant: records the claim and its files, saves, then writes the files.
     fn take(
         &self,
         transaction: &mut Transaction,

@@ -221,10 +221,11 @@ impl<'a> Claimant<'a> {
     /// The claim as it would be, held under this path.
     pub(super) fn new_claim(&self, directory: &Utf8Path) -> Result<Claim> {
         let ClaimRequest { worktree, wanted: _, lease: _, note } = self.request;
-        let unclear = || format!("it cannot be seen where `{worktree}` belongs");
-        let entry = host::git::confirmed_git_dir(worktree).with_context(unclear)?;
-        let mount = host::fs::mount_of(worktree).with_context(unclear)?;
-        let bits = host::identity::random_bits().context("no random id can be had from /dev/urandom")?;
+        let no_git_dir = || format!("could not find the git directory of `{worktree}`");
+        let entry = host::git::confirmed_git_dir(worktree).with_context(no_git_dir)?;
+        let no_mount = || format!("could not find the mount point of `{worktree}`");
+        let mount = host::fs::mount_of(worktree).with_context(no_mount)?;
+        let bits = host::identity::random_bits().context("could not read a random id from /dev/urandom")?;
         Ok(Claim {
             claimed_by: Holder::Directory(directory.to_owned()),
             // The time and the lease begin with the grant.

@@ -80,7 +80,7 @@ impl HolderDir {
         self.dir.as_ref().map(Option::as_ref).map_err(again)
     }
 
-    /// Keeps the env file out of what git shows.
+    /// Hides the env file from git.
     ///
     /// # Errors
     /// When git's own list cannot be written.
@@ -139,7 +139,7 @@ impl Site<'_> {
     /// claim left in the slot.
     ///
     /// # Errors
-    /// What keeps it from being looked at or removed.
+    /// When a file cannot be read or removed.
     pub fn prepare(&self, before: &ByDigest, texts: &Texts) -> Result<(ByDigest, Vec<Utf8PathBuf>)> {
         if let Some(worktree) = self.holder.dir()? {
             worktree.remove(ENV_FILE, |content| self.wrote(content) && content != texts.env.as_bytes())?;
@@ -176,7 +176,7 @@ impl Site<'_> {
     /// claim is already durable: claiming again restores a file that a power cut destroys.
     ///
     /// # Errors
-    /// What keeps it from being written; the claim stands, and claiming again completes it.
+    /// When a file cannot be written. The claim stands, and claiming again completes it.
     pub fn write(&self, listed: &ByDigest, texts: &Texts) -> Result<Vec<Utf8PathBuf>> {
         let mut left = Vec::new();
         if let Some(worktree) = self.holder.dir()? {

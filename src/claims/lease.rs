@@ -24,7 +24,7 @@ pub enum NotYours {
     Over(ClaimId, Option<SlotId>),
 }
 
-/// Notes a grant: the new claim, or the renewal of the one that is held.
+/// Records a grant: a new claim, or the renewal of the present one.
 ///
 /// The claim and its lease begin now, whatever `claim` says. `length` is the lease's; a renewal without one
 /// keeps what it has.
@@ -47,7 +47,8 @@ pub fn has_expired(claim: &Claim, now: Time) -> bool {
     claim.lease.is_some_and(|lease| lease.until <= now)
 }
 
-/// Renews a claim whose holder claims again, and adds what it lacked. An old tool's claim thereby gets an id.
+/// Brings a claim up to date whose holder claims again, and adds missing fields. An old tool's claim gets an
+/// id.
 fn refresh(held: &mut Claim, again: Claim) {
     let Claim {
         claimed_by: _,
