@@ -17,5 +17,5 @@ mod secret;
 mod slots;
 mod value;
 
-pub use declared::{DeclaredPath, FileSpec, Spec, VariableSpec};
+pub use declared::{ComposeSpec, DeclaredPath, FileSpec, PublishSpec, Spec, VariableSpec};
 pub use secret::redact;

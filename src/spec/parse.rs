@@ -81,6 +81,8 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         files: files?,
         claim: claim?,
         env: env?,
+        publish: BTreeMap::new(),
+        compose: None,
         ..pool?
     })
 }
@@ -117,6 +119,8 @@ fn pool(mut keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         files: Vec::new(),
         claim: Vec::new(),
         env: Vec::new(),
+        publish: BTreeMap::new(),
+        compose: None,
     })
 }
 
