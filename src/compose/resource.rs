@@ -4,6 +4,8 @@ use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub use crate::port::Protocol;
+
 /// Something of which a machine has one, by the name that slots.toml gives it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Resource {
@@ -76,25 +78,6 @@ pub enum PerSlot {
     Worktree(Utf8PathBuf),
     /// In place of an external volume or network: one of the slot's own.
     Own,
-}
-
-/// A protocol of published ports. TCP and UDP ports of one number are two ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Protocol {
-    /// TCP.
-    #[default]
-    Tcp,
-    /// UDP.
-    Udp,
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-        })
-    }
 }
 
 /// A port of a container that is published on the machine: `SERVICE:PORT`, with `/udp` if it is.

@@ -145,7 +145,13 @@ impl<'a> Renderer<'a> {
         let values =
             SlotValues { profile: &profile.name, workers: &profile.workers, ports: &ports, dir: &dir };
         let files = self.render(id, values, &self.inputs.spec.files, None);
-        Slot { id, profile: Rc::clone(profile), ports, dir, files }
+        Slot { id, profile: Rc::clone(profile), ports, udp: self.udp(), dir, files }
+    }
+
+    /// The names of the ports that are UDP.
+    fn udp(&self) -> BTreeSet<PortName> {
+        let udp = self.inputs.spec.ports.iter().filter(|(_, formula)| formula.protocol.is_udp());
+        udp.map(|(name, _)| name.clone()).collect()
     }
 
     fn ports(&self, id: SlotId) -> Vec<(PortName, Port)> {

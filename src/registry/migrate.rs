@@ -5,7 +5,7 @@
 //! with or without a `slot_id`. Claims come from the old file. Ports and paths come from the spec, because
 //! the old ports collide.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 use serde_json::{Map, Value};
@@ -87,6 +87,7 @@ pub(crate) fn provisioned(slot: SlotId, pool: &Pool) -> Provisioned {
             profile: ProfileName::unknown(),
             workers: Workers::new(),
             ports: BTreeMap::new(),
+            udp: BTreeSet::new(),
             files: BTreeMap::new(),
         },
     }

@@ -24,8 +24,12 @@ pub fn ports(spec: &Spec) -> String {
 
 /// The formulas, the main stack's ports and those of every declared slot.
 pub fn ports_json(spec: &Spec) -> String {
-    let formulas = spec.ports.iter().map(|(name, PortFormula { base, stride })| {
-        (name.to_string(), json!({ "base": base.get(), "stride": stride.get() }))
+    let formulas = spec.ports.iter().map(|(name, PortFormula { base, stride, protocol })| {
+        let mut formula = json!({ "base": base.get(), "stride": stride.get() });
+        if protocol.is_udp() {
+            formula["protocol"] = json!(protocol);
+        }
+        (name.to_string(), formula)
     });
     let row = |slot: u16| -> Map<String, Value> {
         spec.ports.iter().map(|(name, formula)| (name.to_string(), json!(formula.number(slot)))).collect()

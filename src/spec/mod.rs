@@ -5,6 +5,7 @@
 
 pub mod mistake;
 
+mod compose;
 mod declared;
 mod env;
 mod files;

@@ -18,7 +18,7 @@ use crate::host::invocation::Invocation;
 use crate::host::root::Root;
 use crate::identifier::PortName;
 use crate::ledger::Ledger;
-use crate::port::Port;
+use crate::port::HostPort;
 use crate::slot::SlotId;
 
 /// A pool and its neighbours, as the index has them.
@@ -193,7 +193,7 @@ enum Held {
     /// It has no slots, so it uses no port.
     Empty,
     /// It has these slots and ports; none where it cannot be read.
-    Slots(BTreeMap<SlotId, BTreeMap<PortName, Port>>),
+    Slots(BTreeMap<SlotId, Vec<(PortName, HostPort)>>),
 }
 
 fn registry_of(root: &Utf8Path) -> Held {
@@ -202,7 +202,7 @@ fn registry_of(root: &Utf8Path) -> Held {
         Ok(Some(snapshot)) if snapshot.registry.slots.is_empty() => Held::Empty,
         Ok(Some(snapshot)) => {
             let slots = snapshot.registry.slots.into_iter();
-            Held::Slots(slots.map(|(slot, entry)| (slot, entry.provisioned.ports)).collect())
+            Held::Slots(slots.map(|(slot, entry)| (slot, entry.provisioned.host_ports().map(|(name, port)| (name.clone(), port)).collect())).collect())
         }
         Err(_) => Held::Slots(BTreeMap::new()),
     }
