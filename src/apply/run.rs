@@ -308,7 +308,8 @@ impl Run<'_> {
 /// because another entry may still have them.
 fn entry<'a>(registry: &'a mut Registry, slot: SlotId, wanted: Option<&Slot>) -> Option<&'a mut Entry> {
     if let Some(wanted) = wanted {
-        let without_ports = || Provisioned { ports: BTreeMap::new(), udp: BTreeSet::new(), ..wanted.provisioned() };
+        let without_ports =
+            || Provisioned { ports: BTreeMap::new(), udp: BTreeSet::new(), ..wanted.provisioned() };
         registry.slots.entry(slot).or_insert_with(|| Entry::new(without_ports()));
     }
     registry.slots.get_mut(&slot)

@@ -45,7 +45,8 @@ pub(super) fn check_new_slots(spec: &Spec, registry: &Registry, findings: &mut F
         entries.flat_map(|entry| entry.provisioned.host_ports()).map(|(_, port)| port).collect();
     let before = findings.len();
     for slot in spec.slots.keys() {
-        let ports = spec.ports.iter().filter_map(|(name, formula)| Some((name, formula.host_port(slot.get())?)));
+        let ports =
+            spec.ports.iter().filter_map(|(name, formula)| Some((name, formula.host_port(slot.get())?)));
         for (name, port) in ports.filter(|(_, port)| !held.contains(port) && net::is_in_use(*port)) {
             let advice = "stop it before the slot is used, or change the base or stride";
             findings.warning("in use", in_use(port, name, *slot), advice);

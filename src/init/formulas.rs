@@ -126,7 +126,9 @@ fn formulas(
         match smallest_strides(&bases, slots) {
             Ok(formulas) => return Ok((formulas, moved)),
             Err(index) => {
-                let (Some((base, _)), Some(moved)) = (bases.get_mut(index), moved.get_mut(index)) else { break };
+                let (Some((base, _)), Some(moved)) = (bases.get_mut(index), moved.get_mut(index)) else {
+                    break;
+                };
                 *moved = Some(format!("{base} leaves no room for the slots below 65536"));
                 *base = free_base(LAST_BASE, &taken)?;
                 taken.insert(base.get());

@@ -76,7 +76,8 @@ fn taken_ports(plan: &Plan, pool: &Pool, observed: &Observed) -> Vec<(SlotId, Bl
     }
     let taken = pool.slots.iter().filter_map(|(&slot, wanted)| {
         let action = plan.slots.get(&slot)?.action.as_ref().filter(|action| action.takes_ports())?;
-        let conflict = wanted.host_ports().find_map(|(name, port)| Some((name, port.port, *held.get(&port)?)));
+        let conflict =
+            wanted.host_ports().find_map(|(name, port)| Some((name, port.port, *held.get(&port)?)));
         let (name, port, holder) = conflict?;
         let flags = plan.slots.get(&holder).and_then(SlotPlan::flags);
         Some((slot, Blocked::PortTaken { name: name.clone(), port, holder, flags, kind: action.kind() }))

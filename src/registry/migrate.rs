@@ -70,7 +70,7 @@ fn read_slot(key: &str, value: Value, pool: &Pool) -> Result<(SlotId, Entry), Co
         entry.provisioned.profile = required(&mut old, &path, "profile")?;
         entry.provisioned.workers = optional(&mut old, &path, "workers")?.unwrap_or_default();
     }
-    for replaced in ["infrastructure_path", "profile", "workers", "ports", "files"] {
+    for replaced in ["infrastructure_path", "profile", "workers", "ports", "udp", "files"] {
         old.shift_remove(replaced);
     }
     entry.unknown = old;

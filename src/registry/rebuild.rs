@@ -73,10 +73,16 @@ fn provisioned(slot: SlotId, pool: &Pool, observed: &Observed, registry: &Regist
         _ => migrate::provisioned(slot, pool),
     };
     let entries = registry.slots.values();
-    let held: BTreeSet<HostPort> = entries.flat_map(|entry| entry.provisioned.host_ports()).map(|(_, port)| port).collect();
+    let held: BTreeSet<HostPort> =
+        entries.flat_map(|entry| entry.provisioned.host_ports()).map(|(_, port)| port).collect();
     if provisioned.host_ports().any(|(_, port)| held.contains(&port)) {
         // The port formulas changed after the backup was made.
-        return Provisioned { ports: BTreeMap::new(), udp: BTreeSet::new(), files: BTreeMap::new(), ..provisioned };
+        return Provisioned {
+            ports: BTreeMap::new(),
+            udp: BTreeSet::new(),
+            files: BTreeMap::new(),
+            ..provisioned
+        };
     }
     provisioned
 }

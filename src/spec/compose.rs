@@ -63,6 +63,7 @@ fn compose(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<ComposeS
 
 fn files(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<RelPath>> {
     let files = paths(value, "`files`", mistakes)?;
+    let files: Vec<RelPath> = files.into_iter().map(Spanned::into_inner).collect();
     if files.is_empty() {
         let help = "leave it out to use the files that Compose itself finds".to_owned();
         mistakes.push(Mistake::new(value.span(), "`files` is empty").help(help));
@@ -71,7 +72,7 @@ fn files(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<RelPat
 }
 
 /// Reads paths in the worktree. Each may stand once.
-fn paths(value: TomlValue<'_>, what: &str, mistakes: &mut Vec<Mistake>) -> Option<Vec<RelPath>> {
+fn paths(value: TomlValue<'_>, what: &str, mistakes: &mut Vec<Mistake>) -> Option<Vec<Spanned<RelPath>>> {
     let paths = list(value, what, "a file", mistakes, RelPath::new)?;
     for (index, path) in paths.iter().enumerate() {
         let is_same = |earlier: &&Spanned<RelPath>| earlier.get_ref() == path.get_ref();
@@ -80,7 +81,7 @@ fn paths(value: TomlValue<'_>, what: &str, mistakes: &mut Vec<Mistake>) -> Optio
             mistakes.push(mistake.related(earlier.span(), "first listed here"));
         }
     }
-    Some(paths.into_iter().map(Spanned::into_inner).collect())
+    Some(paths)
 }
 
 fn per_slot(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<(Spanned<Resource>, PerSlot)>> {
@@ -99,8 +100,12 @@ fn per_slot(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<(Sp
 fn replaceable(resource: Resource) -> Result<Resource, Invalid> {
     let help = match resource {
         Resource::Volume(_) | Resource::Network(_) | Resource::Mount(_) => return Ok(resource),
-        Resource::Image(_) => "every slot has its own images already; list it in `shared` to use one together",
-        Resource::Device(_) => "write `\"volume:NAME\" = \"own\"` for the volume on it, or list it in `shared`",
+        Resource::Image(_) => {
+            "every slot has its own images already; list it in `shared` to use one together"
+        }
+        Resource::Device(_) => {
+            "write `\"volume:NAME\" = \"own\"` for the volume on it, or list it in `shared`"
+        }
     };
     Err(Invalid::new(format!("`{}` cannot be given to each slot", shown(&resource)), help))
 }
@@ -185,28 +190,30 @@ fn copy(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<RelPath
     let mut keys = Keys::of(value, "[worktree]", mistakes)?;
     let copy = keys.get("copy").map_or(Some(Vec::new()), |value| paths(value, "`copy`", mistakes));
     keys.finish(mistakes);
-    if let Some(place) = copy.as_ref().and_then(|copy| copy.iter().any(is_env_file).then(|| value.span())) {
+    let copy = copy?;
+    for path in copy.iter().filter(|path| is_env_file(path.get_ref())) {
         let message = format!("kinfra writes `{ENV_FILE}` itself, for every claim");
-        mistakes.push(Mistake::new(place, message).help("take it out of `copy`".to_owned()));
+        mistakes.push(Mistake::new(path.span(), message).help("take it out of `copy`".to_owned()));
     }
-    copy
+    Some(copy.into_iter().map(Spanned::into_inner).collect())
 }
 
 fn is_env_file(path: &RelPath) -> bool {
     path.as_str() == ENV_FILE
 }
 
-/// Refuses a file below the one that kinfra itself writes into the slot's directory.
-pub(super) fn refuse_below_env_file<'a>(
-    files: impl Iterator<Item = &'a FileSpec>,
+/// Refuses a file in the place of the one that kinfra itself writes into every slot's directory. Only
+/// `[files]` can replace that.
+pub(super) fn refuse_in_place_of_env_file(
+    files: &[FileSpec],
+    claim: &[FileSpec],
     mistakes: &mut Vec<Mistake>,
 ) {
-    let is_below = |file: &&FileSpec| {
-        let path = file.path.get_ref();
-        path.as_path().starts_with(ENV_FILE) && !is_env_file(path)
-    };
-    for file in files.filter(is_below) {
-        let message = format!("`{}` cannot be a file: `{ENV_FILE}` is one", file.path.get_ref());
-        mistakes.push(Mistake::new(file.path.span(), message));
+    let is_in_place = |file: &&FileSpec| file.path.get_ref().as_path().starts_with(ENV_FILE);
+    let below = files.iter().filter(|file| !is_env_file(file.path.get_ref()));
+    for file in below.chain(claim).filter(is_in_place) {
+        let message = format!("`{}` cannot be a file: kinfra writes `{ENV_FILE}` there", file.path.get_ref());
+        let help = format!("give `{ENV_FILE}` a template of its own in [files], or choose another name");
+        mistakes.push(Mistake::new(file.path.span(), message).help(help));
     }
 }

@@ -76,7 +76,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     if let (Some(files), Some(claim)) = (&files, &claim) {
         files::refuse_clashes(files.iter().chain(claim), mistakes);
         if has_compose {
-            compose::refuse_below_env_file(files.iter().chain(claim), mistakes);
+            compose::refuse_in_place_of_env_file(files, claim, mistakes);
         }
     }
     if let (Some(ports), Some(profiles)) = (&ports, &profiles) {

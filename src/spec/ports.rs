@@ -136,8 +136,10 @@ impl Ports {
             let Some((first, n)) = port.name.row() else { continue };
             let is_row = |other: &&DeclaredPort| other.name.as_str() == first && other.range.count >= n;
             if let Some(row) = self.0.iter().find(is_row) {
-                let message = format!("`{}` is already port {n} of the {} of `{first}`", port.name, row.range.count);
-                let mistake = Mistake::new(port.place.clone(), message).help("choose another name".to_owned());
+                let message =
+                    format!("`{}` is already port {n} of the {} of `{first}`", port.name, row.range.count);
+                let mistake =
+                    Mistake::new(port.place.clone(), message).help("choose another name".to_owned());
                 mistakes.push(mistake.related(row.place.clone(), "declared here"));
             }
         }
@@ -175,7 +177,8 @@ impl Ports {
                         "{wanted} workers of `{kind}` need as many ports for `{target}`, and `{}` has {count}",
                         port.name
                     );
-                    let help = format!("give `{}` a `count` of {wanted}, or declare fewer workers", port.name);
+                    let help =
+                        format!("give `{}` a `count` of {wanted}, or declare fewer workers", port.name);
                     let mistake = Mistake::new(place.span(), message).help(help);
                     mistakes.push(mistake.related(port.place.clone(), "published here"));
                 }
@@ -265,7 +268,9 @@ fn help_with_range(range: PortRange, remedy: Option<Remedy>) -> String {
     let count = range.count;
     match remedy {
         Some(Remedy::Stride(stride)) => {
-            format!("{count} ports for each slot need a stride of at least {count}; the smallest that works is {stride}")
+            format!(
+                "{count} ports for each slot need a stride of at least {count}; the smallest that works is {stride}"
+            )
         }
         Some(Remedy::Base(_)) | None => format!(
             "{count} ports for each slot need a stride of at least {count}, and as long as the other ports stay, \

@@ -1,5 +1,7 @@
 //! `[[profiles]]`: the size classes of slots.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use toml::Spanned;
@@ -8,6 +10,7 @@ use super::keys::{Keys, user_key};
 use super::mistake::Mistake;
 use super::value::{number, text};
 use crate::identifier::{ProfileName, WorkerKind};
+use crate::names::workers_variable;
 use crate::slot::{Profile, Workers};
 
 /// The profiles, and each number of workers with its place.
@@ -64,10 +67,30 @@ fn workers(
         }
         kind => kind,
     };
-    let read = keys.entries().map(|(kind, value)| {
+    let read = keys.entries().map(|(name, value)| {
         let count = number(value, "a number of workers", 0..=u16::MAX, mistakes);
-        let kind = user_key(&kind, kind_of, mistakes);
-        Some(Spanned::new(value.span(), (kind?, count?)))
+        let kind = user_key(&name, kind_of, mistakes);
+        Some((name.span(), Spanned::new(value.span(), (kind?, count?))))
     });
-    read.collect::<Vec<_>>().into_iter().collect()
+    let read: Vec<_> = read.collect::<Vec<_>>().into_iter().collect::<Option<_>>()?;
+    refuse_equal_variables(&read, mistakes);
+    Some(read.into_iter().map(|(_, workers)| workers).collect())
+}
+
+/// Refuses kinds of workers whose numbers would be in one variable.
+fn refuse_equal_variables(
+    workers: &[(Range<usize>, Spanned<(WorkerKind, u16)>)],
+    mistakes: &mut Vec<Mistake>,
+) {
+    let mut variables: BTreeMap<String, (Range<usize>, &WorkerKind)> = BTreeMap::new();
+    for (place, workers) in workers {
+        let kind = &workers.get_ref().0;
+        match variables.get(&workers_variable("", kind.as_str())) {
+            Some((earlier, other)) => {
+                let mistake = Mistake::new(place.clone(), format!("`{other}` and `{kind}` are one variable"));
+                mistakes.push(mistake.related(earlier.clone(), "first declared here"));
+            }
+            None => drop(variables.insert(workers_variable("", kind.as_str()), (place.clone(), kind))),
+        }
+    }
 }

@@ -40,7 +40,8 @@ pub(super) fn list<T, E: Into<Invalid>>(
         mistakes.push(wrong_type(value, what, "an array of strings"));
         return None;
     };
-    let read = items.iter().map(|value| Some(Spanned::new(value.span(), text(value, item, mistakes, &read)?)));
+    let read =
+        items.iter().map(|value| Some(Spanned::new(value.span(), text(value, item, mistakes, &read)?)));
     read.collect::<Vec<_>>().into_iter().collect()
 }
 

@@ -182,7 +182,9 @@ mod tests {
         let met = |ours: &IndexEntry, theirs: IndexEntry| {
             let others = beside(theirs);
             let met = collisions(ours, &others);
-            met.iter().map(|met| (met.port.port.get(), met.ours.1, met.theirs.1, met.remedy)).collect::<Vec<_>>()
+            met.iter()
+                .map(|met| (met.port.port.get(), met.ours.1, met.theirs.1, met.remedy))
+                .collect::<Vec<_>>()
         };
         let ours = pool("ours", &[("web", 8000, 10)], "1-2");
         let stride = |stride| NonZeroU16::new(stride).map(Remedy::Stride);

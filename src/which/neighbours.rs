@@ -202,7 +202,16 @@ fn registry_of(root: &Utf8Path) -> Held {
         Ok(Some(snapshot)) if snapshot.registry.slots.is_empty() => Held::Empty,
         Ok(Some(snapshot)) => {
             let slots = snapshot.registry.slots.into_iter();
-            Held::Slots(slots.map(|(slot, entry)| (slot, entry.provisioned.host_ports().map(|(name, port)| (name.clone(), port)).collect())).collect())
+            Held::Slots(
+                slots
+                    .map(|(slot, entry)| {
+                        (
+                            slot,
+                            entry.provisioned.host_ports().map(|(name, port)| (name.clone(), port)).collect(),
+                        )
+                    })
+                    .collect(),
+            )
         }
         Err(_) => Held::Slots(BTreeMap::new()),
     }

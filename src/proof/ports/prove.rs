@@ -54,7 +54,8 @@ fn prove_ranges(ranges: &[PortRange], slots: &BTreeSet<SlotId>) -> Result<(), Ve
     let mut flaws: Vec<Flaw> =
         numbered().filter_map(|(index, range)| out_of_range(index, range, &slots)).collect();
     let uses = slots.iter().flat_map(|&slot| {
-        numbered().flat_map(move |(index, range)| range.formulas().map(move |formula| (formula, (index, slot))))
+        numbered()
+            .flat_map(move |(index, range)| range.formulas().map(move |formula| (formula, (index, slot))))
     });
     let mut users = HashMap::new();
     let mut met = BTreeSet::new();

@@ -11,7 +11,10 @@ use crate::slot::SlotId;
 ///
 /// # Errors
 /// The position of a base for which there is no such stride.
-pub fn smallest_strides(bases: &[(Port, Protocol)], slots: &BTreeSet<SlotId>) -> Result<Vec<PortFormula>, usize> {
+pub fn smallest_strides(
+    bases: &[(Port, Protocol)],
+    slots: &BTreeSet<SlotId>,
+) -> Result<Vec<PortFormula>, usize> {
     let slots: Vec<u16> = std::iter::once(0).chain(slots.iter().map(|slot| slot.get())).collect();
     let mut strides = vec![NonZeroU16::MIN; bases.len()];
     // Bases that have collided are in the same group, and get the same stride.
@@ -83,6 +86,6 @@ mod tests {
         let formulas = smallest_strides(&[(dns, Protocol::Tcp), (dns, Protocol::Udp)], &slots).unwrap();
         assert_eq!(formulas.iter().map(|formula| formula.stride.get()).collect::<Vec<_>>(), [1, 1]);
         assert_eq!(prove(&formulas, &slots), Ok(()));
-        assert_eq!(smallest_strides(&[(dns, Protocol::Udp), (dns, Protocol::Udp)], &slots), Err(1));
+        assert!(smallest_strides(&[(dns, Protocol::Udp), (dns, Protocol::Udp)], &slots).is_err());
     }
 }

@@ -33,9 +33,8 @@ impl TakenPorts {
         let mut free = true;
         for formula in range.formulas() {
             for &slot in slots {
-                free &= formula.is_some_and(|formula| {
-                    formula.host_port(slot).is_some_and(|port| self.take_port(port))
-                });
+                free &= formula
+                    .is_some_and(|formula| formula.host_port(slot).is_some_and(|port| self.take_port(port)));
             }
         }
         free
