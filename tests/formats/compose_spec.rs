@@ -2,6 +2,11 @@
 
 use std::fs;
 
+use kinfra::desired::{RenderInputs, TemplateTexts, render_environments, render_pool};
+use kinfra::slot::SlotId;
+use kinfra::spec::Spec;
+use kinfra::spec::mistake::{Source, SourceKind};
+
 use super::spec::{each_of_is_refused, is_refused};
 use crate::support::{Machine, SMALL};
 
@@ -121,7 +126,7 @@ fn what_compose_is_told_wrongly_is_refused() {
     each_of_is_refused(
         COMPOSE,
         "[compose]\n",
-        r#"compose = 1 => [compose] must be a table, not of type integer"#,
+        r#"[[compose]] => [compose] must be a table, not of type array … :17:1"#,
     );
 }
 
@@ -212,7 +217,7 @@ fn a_slot_without_templates_has_an_env_file_that_is_kept_as_it_should_be() {
     assert!(machine.read("~/pool/registry.json").contains("\"udp\": [\n        \"dns\"\n      ]"));
 
     fs::remove_file(machine.path(path)).expect("a removed file");
-    machine.kinfra("apply").exits(0).says("1 restored");
+    machine.kinfra("apply").exits(0).says("Restored 1 slot(s)");
     assert_eq!(machine.read(path), expected);
     machine.edit_spec("mail-out = 2", "mail-out = 3");
     machine.kinfra("apply --update --auto-approve").exits(0);
@@ -252,4 +257,28 @@ fn a_udp_port_in_use_is_no_tcp_port_in_use() {
         .exits(3)
         .says("its port 8001/udp (DNS) is in use")
         .says("its port 8002 (WEB) is in use");
+}
+
+#[test]
+fn services_get_the_variables_of_their_slot() {
+    let variables = "[env]\nBASE = \"~/up\"\n[services.web.environment]\n\
+                     API_URL = \"http://localhost:{{ ports.web }}{{ env.BASE }}\"\nCODE = \"~/{{ worktree }}\"\n";
+    let text = format!("{COMPOSE}{variables}");
+    let (spec, kind) = (Spec::parse(&text).expect("a spec"), SourceKind::Spec);
+    let source = Source { name: "slots.toml".to_owned(), text, kind };
+    let (templates, root) = (TemplateTexts::new(), "/pool".into());
+    let inputs = RenderInputs {
+        spec: &spec,
+        source: &source,
+        templates: &templates,
+        root,
+        home: Some("/home".into()),
+    };
+    let slot = SlotId::new(2).expect("an id");
+    let provisioned = render_pool(inputs).expect("a pool").slots[&slot].provisioned();
+    let rendered = render_environments(inputs, slot, &provisioned, "/w".into()).expect("variables");
+    let web = &rendered["web"];
+    assert_eq!(web["API_URL"], "http://localhost:8002/home/up");
+    // A path in a container is not one of the home here.
+    assert_eq!(web["CODE"], "~//w");
 }
