@@ -7,7 +7,7 @@ use comfy_table::{Cell, CellAlignment, Table};
 use serde_json::{Map, Value, json};
 
 use super::document::{FORMAT_VERSION, document};
-use crate::port::PortFormula;
+use crate::port::{PortFormula, Protocol};
 use crate::spec::Spec;
 
 /// Every port of every declared slot, the main stack's first.
@@ -25,10 +25,11 @@ pub fn ports(spec: &Spec) -> String {
 /// The formulas, the main stack's ports and those of every declared slot.
 pub fn ports_json(spec: &Spec) -> String {
     let formulas = spec.ports.iter().map(|(name, PortFormula { base, stride, protocol })| {
-        let mut formula = json!({ "base": base.get(), "stride": stride.get() });
-        if protocol.is_udp() {
-            formula["protocol"] = json!(protocol);
-        }
+        let (base, stride) = (base.get(), stride.get());
+        let formula = match protocol {
+            Protocol::Tcp => json!({ "base": base, "stride": stride }),
+            Protocol::Udp => json!({ "base": base, "stride": stride, "protocol": protocol }),
+        };
         (name.to_string(), formula)
     });
     let row = |slot: u16| -> Map<String, Value> {

@@ -15,8 +15,8 @@ use crate::compose::resource::{PerSlot, Resource};
 use crate::file::RelPath;
 use crate::names::ENV_FILE;
 
-/// Reads the three tables. `Some(None)` if the pool has none of its own Compose files.
-pub(super) fn read(file: &mut Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Option<ComposeSpec>> {
+/// Reads the three tables. `None` without [compose], and after a mistake was noted.
+pub(super) fn read(file: &mut Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<ComposeSpec> {
     let compose = file.get("compose").map(|value| compose(value, mistakes));
     let services = file.get("services");
     let worktree = file.get("worktree");
@@ -29,8 +29,7 @@ pub(super) fn read(file: &mut Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<O
     }
     let environment = services.map_or(Some(BTreeMap::new()), |value| environment(value, mistakes));
     let copy = worktree.map_or(Some(Vec::new()), |value| copy(value, mistakes));
-    let Some(compose) = compose else { return Some(None) };
-    Some(Some(ComposeSpec { environment: environment?, copy: copy?, ..compose? }))
+    Some(ComposeSpec { environment: environment?, copy: copy?, ..compose?? })
 }
 
 /// Says that a part has no meaning in a pool without Compose files of its own.

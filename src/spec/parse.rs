@@ -98,7 +98,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         files: files?,
         claim: claim?,
         env: env?,
-        compose: compose?,
+        compose,
         ..pool?
     })
 }

@@ -19,6 +19,9 @@ pub(super) struct Profiles {
     pub(super) workers: Vec<Spanned<(WorkerKind, u16)>>,
 }
 
+/// A number of workers with its place, and the place of their kind.
+type PlacedWorkers = (Range<usize>, Spanned<(WorkerKind, u16)>);
+
 /// Reads the profiles. In a pool with `[compose]`, a kind of worker is a service, whose name may have a `-`.
 pub(super) fn read(
     tables: Vec<Keys<'_>>,
@@ -78,10 +81,7 @@ fn workers(
 }
 
 /// Refuses kinds of workers whose numbers would be in one variable.
-fn refuse_equal_variables(
-    workers: &[(Range<usize>, Spanned<(WorkerKind, u16)>)],
-    mistakes: &mut Vec<Mistake>,
-) {
+fn refuse_equal_variables(workers: &[PlacedWorkers], mistakes: &mut Vec<Mistake>) {
     let mut variables: BTreeMap<String, (Range<usize>, &WorkerKind)> = BTreeMap::new();
     for (place, workers) in workers {
         let kind = &workers.get_ref().0;

@@ -126,7 +126,7 @@ fn what_compose_is_told_wrongly_is_refused() {
     each_of_is_refused(
         COMPOSE,
         "[compose]\n",
-        r#"[[compose]] => [compose] must be a table, not of type array … :17:1"#,
+        "[[compose]] => [compose] must be a table, not of type array … :17:1",
     );
 }
 
