@@ -12,7 +12,7 @@ macro_rules! name {
         pub struct $type(String);
 
         impl $type {
-            /// The name, if it is a lowercase letter, followed by those, digits, `_` and what else it may have.
+            /// The name: a lowercase letter first, then those, digits, `_` and what else it may have.
             ///
             /// # Errors
             /// The reason, and what a name looks like.
@@ -21,7 +21,7 @@ macro_rules! name {
                     Ok(Self(name.to_owned()))
                 } else {
                     let name = name.escape_debug();
-                    Err(format!("`{name}` is not a valid {}: use {}, a letter first", $noun, $rule))
+                    Err(format!("`{name}` is not a valid {}: {}, a letter first", $noun, $rule))
                 }
             }
 
@@ -50,14 +50,14 @@ name!(
     PortName,
     "port name",
     "",
-    "lowercase letters, digits and `_`"
+    "use lowercase letters, digits and `_`"
 );
 name!(
     /// A size class of slots, such as `light`.
     ProfileName,
     "profile name",
     "",
-    "lowercase letters, digits and `_`"
+    "use lowercase letters, digits and `_`"
 );
 impl PortName {
     /// The name of the n-th of several ports in a row, from 1: `web`, `web_2`, `web_3`, …
@@ -87,7 +87,7 @@ name!(
     WorkerKind,
     "kind of worker",
     "-",
-    "lowercase letters, digits, `_` and `-`"
+    "use lowercase letters, digits, `_` and `-`"
 );
 
 fn is_name(name: &str, further: &str) -> bool {

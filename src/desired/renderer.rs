@@ -156,7 +156,7 @@ impl<'a> Renderer<'a> {
         ports.filter_map(|(name, formula)| Some((name.clone(), formula.port(id.get())?))).collect()
     }
 
-    /// Finds the mistakes in the files of claims and in services' variables, with a made-up worktree. Profiles
+    /// Finds the mistakes in files of claims and in variables of services, with a made-up worktree. Profiles
     /// with the same kinds of workers define the same names, so one slot of them is enough.
     pub(super) fn check_what_claims_render(&mut self) {
         let spec = self.inputs.spec;

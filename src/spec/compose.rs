@@ -64,7 +64,7 @@ fn files(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<RelPat
     let files = paths(value, "`files`", mistakes)?;
     let files: Vec<RelPath> = files.into_iter().map(Spanned::into_inner).collect();
     if files.is_empty() {
-        let help = "leave it out to use the files that Compose itself finds".to_owned();
+        let help = "leave it out for the files that Compose itself finds".to_owned();
         mistakes.push(Mistake::new(value.span(), "`files` is empty").help(help));
     }
     Some(files)
@@ -99,9 +99,7 @@ fn per_slot(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<(Sp
 fn replaceable(resource: Resource) -> Result<Resource, Invalid> {
     let help = match resource {
         Resource::Volume(_) | Resource::Network(_) | Resource::Mount(_) => return Ok(resource),
-        Resource::Image(_) => {
-            "every slot has its own images already; list it in `shared` to use one together"
-        }
+        Resource::Image(_) => "every slot has its own images already; list it in `shared` if one is for all",
         Resource::Device(_) => {
             "write `\"volume:NAME\" = \"own\"` for the volume on it, or list it in `shared`"
         }

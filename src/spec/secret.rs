@@ -1,5 +1,5 @@
-//! Keeps the values of `[env]` and `[services]` out of messages. All values count, because `sensitive` may be missing or
-//! misspelt.
+//! Keeps the values of `[env]` and `[services]` out of messages. All values count, because `sensitive` may be
+//! missing or misspelt.
 
 use std::ops::Range;
 
@@ -95,8 +95,8 @@ fn spans_of(value: &Spanned<DeValue<'_>>) -> Vec<Range<usize>> {
     spans
 }
 
-/// Everything that may be a value of those tables in a file that does not parse. In a line with `=`, that is what
-/// follows it; in a line without one, the whole line.
+/// Everything that may be a value of those tables in a file that does not parse. In a line with `=`, that is
+/// what follows it; in a line without one, the whole line.
 fn spans_by_line(text: &str) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let mut in_env = false;

@@ -105,7 +105,7 @@ fn what_compose_is_told_wrongly_is_refused() {
         "[compose]\n",
         r#"[compose]⏎file = ["a"] => [compose] has no key `file` … :18:1 … did you mean `files`?
            [compose]⏎files = "compose.yaml" => `files` must be an array of strings, not of type string … :18:9
-           [compose]⏎files = [] => `files` is empty … :18:9 … leave it out to use the files that Compose itself finds
+           [compose]⏎files = [] => `files` is empty … :18:9 … leave it out for the files that Compose itself finds
            [compose]⏎files = ["/srv/compose.yaml"] => `/srv/compose.yaml` is absolute … :18:10
            [compose]⏎files = ["a", "./a"] => file `a` is listed twice … :18:15 … first listed here
            [compose]⏎files = [1] => a file must be a string, not of type integer … :18:10

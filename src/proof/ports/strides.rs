@@ -6,8 +6,8 @@ use std::num::NonZeroU16;
 use crate::port::{Port, PortFormula, Protocol};
 use crate::slot::SlotId;
 
-/// Gives each base, a TCP or a UDP port, the smallest safe stride. That is 1, unless bases collide: then all of these get the
-/// smallest stride that separates them. The result passes the proof.
+/// Gives each base, a TCP or a UDP port, the smallest safe stride. That is 1, unless bases collide: then all
+/// of these get the smallest stride that separates them. The result passes the proof.
 ///
 /// # Errors
 /// The position of a base for which there is no such stride.
