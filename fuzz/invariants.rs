@@ -22,12 +22,17 @@ pub fn spec(bytes: &[u8], mistakes_are_shown: bool) {
             let mut ports = HashSet::new();
             for slot in std::iter::once(0).chain(spec.slots.keys().map(|slot| slot.get())) {
                 for (name, formula) in &spec.ports {
-                    let port =
-                        formula.port(slot).unwrap_or_else(|| panic!("`{name}` of slot {slot} is no port"));
+                    let port = formula
+                        .host_port(slot)
+                        .unwrap_or_else(|| panic!("`{name}` of slot {slot} is no port"));
                     assert!(ports.insert(port), "`{name}` of slot {slot} is a second {port}");
                 }
             }
-            assert!(!ports.is_empty() && !spec.files.is_empty(), "a slot without a port or a file");
+            let has_file = !spec.files.is_empty() || spec.compose.is_some();
+            assert!(!ports.is_empty() && has_file, "a slot without a port or a file");
+            let names: HashSet<_> = spec.ports.iter().map(|(name, _)| name).collect();
+            assert_eq!(names.len(), spec.ports.len(), "two ports of one name");
+            assert!(spec.publish.keys().all(|name| names.contains(name)), "a port that is none is published");
             let mut paths = HashSet::new();
             for file in spec.files.iter().chain(&spec.claim) {
                 assert!(paths.insert(file.path.get_ref()), "{} is written twice", file.path.get_ref());
@@ -104,6 +109,9 @@ fn with_defaults(mut registry: Json) -> Json {
             if files.is_empty() {
                 entry.remove("files");
             }
+        }
+        if entry.get("udp").is_some_and(|udp| *udp == null || *udp == Json::List(Vec::new())) {
+            entry.remove("udp");
         }
         for count in entry.get_mut("workers").expect("workers").object().values_mut() {
             if *count == Json::Bare("-0".to_owned()) {
@@ -213,12 +221,13 @@ fn check_migration(text: &str, pool: &Pool) {
 }
 
 /// The keys of an entry that the import decides about.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "slot_id",
     "infrastructure_path",
     "profile",
     "workers",
     "ports",
+    "udp",
     "claimed_by",
     "claimed_at",
     "status",

@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::file::{FileMode, Obstacle, RelPath};
 use crate::identifier::{PortName, ProfileName, WorkerKind};
 use crate::observe::{FileState, Observed, SlotDir};
-use crate::port::Port;
+use crate::port::HostPort;
 use crate::registry::{Entry, Pending, Provisioned};
 use crate::slot::{SlotId, Workers};
 
@@ -230,7 +230,7 @@ impl<'de> Deserialize<'de> for Field {
 pub fn fields<'a>(
     profile: &ProfileName,
     workers: &Workers,
-    ports: impl Iterator<Item = (&'a PortName, &'a Port)>,
+    ports: impl Iterator<Item = (&'a PortName, HostPort)>,
 ) -> BTreeMap<Field, String> {
     let workers = workers.iter().map(|(kind, count)| (Field::Workers(kind.clone()), count.to_string()));
     let ports = ports.map(|(name, port)| (Field::Port(name.clone()), port.to_string()));
@@ -239,8 +239,8 @@ pub fn fields<'a>(
 
 /// The fields of an entry. The files' hashes are not among them.
 pub fn entry_fields(entry: &Provisioned) -> BTreeMap<Field, String> {
-    let Provisioned { infrastructure_path, profile, workers, ports, files: _ } = entry;
-    let mut fields = fields(profile, workers, ports.iter());
+    let Provisioned { infrastructure_path, profile, workers, ports: _, udp: _, files: _ } = entry;
+    let mut fields = fields(profile, workers, entry.host_ports());
     fields.insert(Field::InfrastructurePath, infrastructure_path.clone());
     fields
 }

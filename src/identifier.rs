@@ -4,25 +4,24 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// Declares a name that matches `[a-z][a-z0-9_]*`.
+/// Declares a name that matches `[a-z][a-z0-9_]*`, with these further characters.
 macro_rules! name {
-    ($(#[$doc:meta])* $type:ident, $noun:literal) => {
+    ($(#[$doc:meta])* $type:ident, $noun:literal, $further:literal, $rule:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub struct $type(String);
 
         impl $type {
-            /// The name, if it matches `[a-z][a-z0-9_]*`.
+            /// The name: a lowercase letter first, then those, digits, `_` and what else it may have.
             ///
             /// # Errors
             /// The reason, and what a name looks like.
             pub fn new(name: &str) -> Result<Self, String> {
-                if is_name(name) {
+                if is_name(name, $further) {
                     Ok(Self(name.to_owned()))
                 } else {
                     let name = name.escape_debug();
-                    let rule = "use lowercase letters, digits and `_`, a letter first";
-                    Err(format!("`{name}` is not a valid {}: {rule}", $noun))
+                    Err(format!("`{name}` is not a valid {}: {}, a letter first", $noun, $rule))
                 }
             }
 
@@ -49,13 +48,32 @@ macro_rules! name {
 name!(
     /// What a port is for, such as `api` or `otlp_grpc`.
     PortName,
-    "port name"
+    "port name",
+    "",
+    "use lowercase letters, digits and `_`"
 );
 name!(
     /// A size class of slots, such as `light`.
     ProfileName,
-    "profile name"
+    "profile name",
+    "",
+    "use lowercase letters, digits and `_`"
 );
+impl PortName {
+    /// The name of the n-th of several ports in a row, from 1: `web`, `web_2`, `web_3`, …
+    #[must_use]
+    pub fn nth(&self, n: u16) -> Self {
+        if n <= 1 { self.clone() } else { Self(format!("{}_{n}", self.0)) }
+    }
+
+    /// The name of the first port, and which in the row this one is, if it can be one from the second on.
+    pub fn row(&self) -> Option<(&str, u16)> {
+        let (first, n) = self.0.rsplit_once('_')?;
+        let number = n.parse().ok().filter(|number: &u16| *number > 1 && number.to_string() == n)?;
+        Some((first, number))
+    }
+}
+
 impl ProfileName {
     /// The profile of a slot whose profile is not known.
     pub fn unknown() -> Self {
@@ -64,12 +82,15 @@ impl ProfileName {
 }
 
 name!(
-    /// A kind of worker that a profile counts, such as `backtest`.
+    /// A kind of worker that a profile counts, such as `backtest`. In a pool for a project's own Compose
+    /// files, it is the name of a service, which may have a `-`.
     WorkerKind,
-    "kind of worker"
+    "kind of worker",
+    "-",
+    "use lowercase letters, digits, `_` and `-`"
 );
 
-fn is_name(name: &str) -> bool {
+fn is_name(name: &str, further: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        && name.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_') || further.contains(c))
 }

@@ -76,6 +76,7 @@ pub mod apply;
 pub mod claims;
 pub mod cli;
 pub mod commands;
+pub mod compose;
 pub mod desired;
 pub mod diff;
 pub mod digest;

@@ -53,7 +53,7 @@ pub fn port_variable(prefix: &str, name: &str) -> String {
 
 /// The variable that holds how many workers of a kind a slot runs: `{PREFIX}{KIND}_WORKERS`.
 pub fn workers_variable(prefix: &str, kind: &str) -> String {
-    format!("{prefix}{}_WORKERS", kind.to_uppercase())
+    format!("{prefix}{}_WORKERS", kind.to_uppercase().replace('-', "_"))
 }
 
 /// The Compose project of a slot: `{pool}-slot-{id}`.

@@ -39,6 +39,62 @@ impl<'de> Deserialize<'de> for Port {
     }
 }
 
+/// A protocol of published ports. TCP and UDP ports of one number are two ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// UDP if it `is_udp`, else TCP.
+    pub fn udp_if(is_udp: bool) -> Self {
+        if is_udp { Self::Udp } else { Self::Tcp }
+    }
+
+    /// Whether it is UDP.
+    pub fn is_udp(self) -> bool {
+        self == Self::Udp
+    }
+
+    /// Whether it is TCP. Formats leave it out then.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_tcp(&self) -> bool {
+        *self == Self::Tcp
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
+/// A port of the machine: no two programs have the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostPort {
+    /// Its number.
+    pub port: Port,
+    /// Its protocol.
+    pub protocol: Protocol,
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.protocol {
+            Protocol::Tcp => self.port.fmt(f),
+            Protocol::Udp => write!(f, "{}/udp", self.port),
+        }
+    }
+}
+
 /// The formula for a service's host port in a slot: `base + stride × slot id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortFormula {
@@ -46,12 +102,20 @@ pub struct PortFormula {
     pub base: Port,
     /// The distance between the ports of neighbouring slots.
     pub stride: NonZeroU16,
+    /// The protocol of its ports.
+    #[serde(default, skip_serializing_if = "Protocol::is_tcp")]
+    pub protocol: Protocol,
 }
 
 impl PortFormula {
     /// The port of a slot, which may be 0. `None` if the number is too large for a port.
     pub fn port(self, slot: u16) -> Option<Port> {
         u16::try_from(self.number(slot)).ok().and_then(Port::new)
+    }
+
+    /// [`PortFormula::port`] with its protocol.
+    pub fn host_port(self, slot: u16) -> Option<HostPort> {
+        self.port(slot).map(|port| HostPort { port, protocol: self.protocol })
     }
 
     /// The formula's number for a slot. It may be too large for a port.

@@ -316,7 +316,8 @@ impl Run<'_> {
 /// because another entry may still have them.
 fn entry<'a>(registry: &'a mut Registry, slot: SlotId, wanted: Option<&Slot>) -> Option<&'a mut Entry> {
     if let Some(wanted) = wanted {
-        let without_ports = || Provisioned { ports: BTreeMap::new(), ..wanted.provisioned() };
+        let without_ports =
+            || Provisioned { ports: BTreeMap::new(), udp: BTreeSet::new(), ..wanted.provisioned() };
         registry.slots.entry(slot).or_insert_with(|| Arc::new(Entry::new(without_ports())));
     }
     registry.slot_mut(slot)

@@ -11,7 +11,7 @@ use crate::host::fs::Found;
 use crate::host::net;
 use crate::host::root::Root;
 use crate::identifier::PortName;
-use crate::port::Port;
+use crate::port::HostPort;
 use crate::registry::Entry;
 use crate::slot::SlotId;
 
@@ -32,7 +32,7 @@ pub enum Unfit {
         /// What the port is for.
         name: PortName,
         /// The port.
-        port: Port,
+        port: HostPort,
         /// The id and the name of the process, if the system tells.
         by: Option<(u32, String)>,
     },
@@ -91,7 +91,7 @@ pub fn unfit(root: &Root, slot: SlotId, entry: &Entry, claim_files: &[&RelPath])
 
 /// The first port of a slot that is in use, if one is.
 fn busy(entry: &Entry) -> Option<Unfit> {
-    let mut ports = entry.provisioned.ports.iter();
-    let (name, port) = ports.find(|(_, port)| net::is_in_use(**port))?;
-    Some(Unfit::Busy { name: name.clone(), port: *port, by: net::listener(*port) })
+    let mut ports = entry.provisioned.host_ports();
+    let (name, port) = ports.find(|(_, port)| net::is_in_use(*port))?;
+    Some(Unfit::Busy { name: name.clone(), port, by: net::listener(port) })
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
@@ -20,6 +20,7 @@ pub(in crate::claims) fn pool(slots: &str) -> Registry {
             profile: ProfileName::new(profile).unwrap(),
             workers: Workers::new(),
             ports: BTreeMap::new(),
+            udp: BTreeSet::new(),
             files: BTreeMap::new(),
         });
         entry.claim = letter.is_ascii_uppercase().then(|| of("/held", number));

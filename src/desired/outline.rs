@@ -1,7 +1,7 @@
 //! A pool as it should be, with the hashes of its files in place of their texts. Plans show it, and saved
 //! plans hold it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::file::{FileMode, RelPath};
 use crate::identifier::{PortName, ProfileName};
-use crate::port::Port;
+use crate::port::{HostPort, Port, Protocol};
 use crate::slot::{SlotId, Workers};
 
 /// A pool as it should be, without the texts of its files.
@@ -32,6 +32,9 @@ pub struct SlotOutline {
     pub workers: Workers,
     /// Its ports, in the order of the spec.
     pub ports: Vec<(PortName, Port)>,
+    /// Those of its ports that are UDP.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub udp: BTreeSet<PortName>,
     /// Its files.
     pub files: BTreeMap<RelPath, FileOutline>,
 }
@@ -43,6 +46,16 @@ pub struct FileOutline {
     pub sha256: Digest,
     /// Its permissions.
     pub mode: FileMode,
+}
+
+impl SlotOutline {
+    /// Its ports, with their protocols.
+    pub fn host_ports(&self) -> impl Iterator<Item = (&PortName, HostPort)> {
+        self.ports.iter().map(|(name, port)| {
+            let protocol = Protocol::udp_if(self.udp.contains(name));
+            (name, HostPort { port: *port, protocol })
+        })
+    }
 }
 
 impl Outline {

@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::file::{FileMode, RelPath};
 use crate::identifier::PortName;
 use crate::names;
-use crate::port::{Port, PortFormula};
+use crate::port::{HostPort, Port, PortFormula, Protocol};
 use crate::registry::Provisioned;
 use crate::slot::{Profile, SlotId};
 
@@ -40,6 +40,8 @@ pub struct Slot {
     pub profile: Rc<Profile>,
     /// Its ports, in the order of the spec. The first is the primary port.
     pub ports: Vec<(PortName, Port)>,
+    /// Those of its ports that are UDP.
+    pub udp: BTreeSet<PortName>,
     /// Its directory, absolute.
     pub dir: Utf8PathBuf,
     /// Its files.
@@ -76,24 +78,34 @@ impl Pool {
 
 impl Slot {
     fn outline(&self) -> SlotOutline {
-        let Self { id: _, profile, ports, dir: _, files } = self;
+        let Self { id: _, profile, ports, udp, dir: _, files } = self;
         let outline = |file: &File| FileOutline { sha256: file.digest, mode: file.mode };
         SlotOutline {
             profile: profile.name.clone(),
             workers: profile.workers.clone(),
             ports: ports.clone(),
+            udp: udp.clone(),
             files: files.iter().map(|(path, file)| (path.clone(), outline(file))).collect(),
         }
     }
 
+    /// Its ports, with their protocols.
+    pub fn host_ports(&self) -> impl Iterator<Item = (&PortName, HostPort)> {
+        self.ports.iter().map(|(name, port)| {
+            let protocol = Protocol::udp_if(self.udp.contains(name));
+            (name, HostPort { port: *port, protocol })
+        })
+    }
+
     /// The registry's record of the slot after `apply`.
     pub fn provisioned(&self) -> Provisioned {
-        let Self { id: _, profile, ports, dir, files } = self;
+        let Self { id: _, profile, ports, udp, dir, files } = self;
         Provisioned {
             infrastructure_path: dir.to_string(),
             profile: profile.name.clone(),
             workers: profile.workers.clone(),
             ports: ports.iter().cloned().collect(),
+            udp: udp.clone(),
             files: files.iter().map(|(path, file)| (path.clone(), file.digest)).collect(),
         }
     }

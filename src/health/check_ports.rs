@@ -6,7 +6,7 @@ use super::finding::Findings;
 use crate::desired::Pool;
 use crate::host::net;
 use crate::identifier::PortName;
-use crate::port::Port;
+use crate::port::HostPort;
 use crate::registry::Registry;
 use crate::slot::SlotId;
 use crate::spec::Spec;
@@ -15,17 +15,17 @@ use crate::spec::Spec;
 /// none.
 pub(super) fn check_free_slots(registry: Option<&Registry>, pool: &Pool, findings: &mut Findings) {
     let before = findings.len();
-    let free: Vec<(SlotId, &PortName, Port)> = match registry {
+    let free: Vec<(SlotId, &PortName, HostPort)> = match registry {
         Some(registry) if !registry.slots.is_empty() => {
             let free = registry.slots.iter().filter(|(_, entry)| entry.claim.is_none());
             free.flat_map(|(slot, entry)| {
-                entry.provisioned.ports.iter().map(|(name, port)| (*slot, name, *port))
+                entry.provisioned.host_ports().map(|(name, port)| (*slot, name, port))
             })
             .collect()
         }
         Some(_) | None => {
             let slots = pool.slots.values();
-            slots.flat_map(|slot| slot.ports.iter().map(|(name, port)| (slot.id, name, *port))).collect()
+            slots.flat_map(|slot| slot.host_ports().map(|(name, port)| (slot.id, name, port))).collect()
         }
     };
     for (slot, name, port) in free.into_iter().filter(|(_, _, port)| net::is_in_use(*port)) {
@@ -41,10 +41,12 @@ pub(super) fn check_free_slots(registry: Option<&Registry>, pool: &Pool, finding
 /// own stack may use them.
 pub(super) fn check_new_slots(spec: &Spec, registry: &Registry, findings: &mut Findings) {
     let entries = registry.slots.values();
-    let held: BTreeSet<Port> = entries.flat_map(|entry| entry.provisioned.ports.values()).copied().collect();
+    let held: BTreeSet<HostPort> =
+        entries.flat_map(|entry| entry.provisioned.host_ports()).map(|(_, port)| port).collect();
     let before = findings.len();
     for slot in spec.slots.keys() {
-        let ports = spec.ports.iter().filter_map(|(name, formula)| Some((name, formula.port(slot.get())?)));
+        let ports =
+            spec.ports.iter().filter_map(|(name, formula)| Some((name, formula.host_port(slot.get())?)));
         for (name, port) in ports.filter(|(_, port)| !held.contains(port) && net::is_in_use(*port)) {
             let advice = "stop it before the slot is used, or change the base or stride";
             findings.warning("in use", in_use(port, name, *slot), advice);
@@ -56,7 +58,7 @@ pub(super) fn check_new_slots(spec: &Spec, registry: &Registry, findings: &mut F
 }
 
 /// A sentence: which port is in use, and by which program.
-fn in_use(port: Port, name: &PortName, slot: SlotId) -> String {
+fn in_use(port: HostPort, name: &PortName, slot: SlotId) -> String {
     let by = net::listener(port).map_or_else(
         || "another program".to_owned(),
         |(pid, program)| format!("{} (process {pid})", program.escape_debug()),

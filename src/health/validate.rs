@@ -69,8 +69,9 @@ pub(crate) fn examine(
         Err(error) => return Err(error),
     };
     let pool = declared.pool_in(&root, invocation);
-    if pool.is_ok() {
-        findings.fine("templates", format!("{} file(s) a slot", spec.files.len()));
+    if let Ok(pool) = &pool {
+        let files = pool.slots.values().next().map_or(0, |slot| slot.files.len());
+        findings.fine("templates", format!("{files} file(s) a slot"));
     }
     check_neighbours(&Neighbours::look(declared, &root, choice, invocation), &mut findings);
     check_ports(declared, &root, &mut findings);

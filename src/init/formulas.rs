@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::compose_facts::{PortPlace, WrittenPort};
 use super::project::ComposeFile;
 use crate::identifier::PortName;
-use crate::port::{Port, PortFormula};
+use crate::port::{Port, PortFormula, Protocol};
 use crate::proof::ports::{Remedy, smallest_strides};
 use crate::slot::SlotId;
 
@@ -119,14 +119,16 @@ fn formulas(
             free_base(near, &taken)?
         };
         taken.insert(base.get());
-        bases.push(base);
+        bases.push((base, Protocol::Tcp));
     }
     // Each turn moves one base that is too high.
     for _ in 0..=wanted.len() {
         match smallest_strides(&bases, slots) {
             Ok(formulas) => return Ok((formulas, moved)),
             Err(index) => {
-                let (Some(base), Some(moved)) = (bases.get_mut(index), moved.get_mut(index)) else { break };
+                let (Some((base, _)), Some(moved)) = (bases.get_mut(index), moved.get_mut(index)) else {
+                    break;
+                };
                 *moved = Some(format!("{base} leaves no room for the slots below 65536"));
                 *base = free_base(LAST_BASE, &taken)?;
                 taken.insert(base.get());

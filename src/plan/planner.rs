@@ -135,13 +135,14 @@ fn taken_ports(plan: &Plan, pool: &Pool, observed: &Observed) -> Vec<(SlotId, Bl
     let mut held = BTreeMap::new();
     for (&slot, entry) in &observed.registry.slots {
         if !plan.slots.get(&slot).is_some_and(frees) {
-            held.extend(entry.provisioned.ports.values().map(|port| (*port, slot)));
+            held.extend(entry.provisioned.host_ports().map(|(_, port)| (port, slot)));
         }
     }
     let taken = pool.slots.iter().filter_map(|(&slot, wanted)| {
         let action = plan.slots.get(&slot)?.action.as_ref().filter(|action| action.takes_ports())?;
-        let conflict = wanted.ports.iter().find_map(|(name, port)| Some((name, port, *held.get(port)?)));
-        let (name, &port, holder) = conflict?;
+        let conflict =
+            wanted.host_ports().find_map(|(name, port)| Some((name, port.port, *held.get(&port)?)));
+        let (name, port, holder) = conflict?;
         let flags = plan.slots.get(&holder).and_then(SlotPlan::flags);
         Some((slot, Blocked::PortTaken { name: name.clone(), port, holder, flags, kind: action.kind() }))
     });

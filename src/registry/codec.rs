@@ -3,7 +3,7 @@
 //! The reader is strict: it refuses what it does not fully understand, because the next save would make a
 //! misreading permanent. It keeps unknown keys at every level, and every digit of a number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -106,8 +106,8 @@ impl Registry {
     fn check_ports(&self) -> Result<(), Corrupt> {
         let mut holders = BTreeMap::new();
         for (id, entry) in &self.slots {
-            for (name, port) in &entry.provisioned.ports {
-                if let Some((other, other_name)) = holders.insert(*port, (*id, name)) {
+            for (name, port) in entry.provisioned.host_ports() {
+                if let Some((other, other_name)) = holders.insert(port, (*id, name)) {
                     let reason = format!("{port} is also `{other_name}` of slot {other}");
                     return Err(corrupt(format!("slots.{id}.ports.{name}"), reason));
                 }
@@ -125,7 +125,7 @@ impl Entry {
 
     fn document(&self, id: SlotId) -> EntryDocument<'_> {
         let Self { provisioned, pending, claim, status, unknown } = self;
-        let Provisioned { infrastructure_path, profile, workers, ports, files } = provisioned;
+        let Provisioned { infrastructure_path, profile, workers, ports, udp, files } = provisioned;
         let (claimed_by, claimed_at, claim) =
             claim.as_ref().map(Claim::keys).map_or((None, None, None), |(claimed_by, claimed_at, own)| {
                 (Some(claimed_by), claimed_at, Some(own))
@@ -136,6 +136,7 @@ impl Entry {
             profile,
             workers,
             ports,
+            udp,
             claimed_by,
             claimed_at,
             status,
@@ -151,12 +152,13 @@ impl Entry {
 const DOCUMENT_KEYS: [&str; 3] = ["version", "slots", "imported_from"];
 
 /// The keys of an entry that kinfra writes.
-const ENTRY_KEYS: [&str; 19] = [
+const ENTRY_KEYS: [&str; 20] = [
     "slot_id",
     "infrastructure_path",
     "profile",
     "workers",
     "ports",
+    "udp",
     "claimed_by",
     "claimed_at",
     "status",
@@ -192,6 +194,8 @@ struct EntryDocument<'a> {
     profile: &'a ProfileName,
     workers: &'a Workers,
     ports: &'a BTreeMap<PortName, Port>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    udp: &'a BTreeSet<PortName>,
     claimed_by: Option<&'a Holder>,
     claimed_at: Option<&'a str>,
     status: &'a Status,
@@ -225,6 +229,7 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
         profile: required(&mut entry, &path, "profile")?,
         workers: required(&mut entry, &path, "workers")?,
         ports: required(&mut entry, &path, "ports")?,
+        udp: read_udp(&mut entry, &path)?,
         files: file_hashes(&mut entry, &path, "files")?,
     };
     let pending = optional(&mut entry, &path, "pending")?;
@@ -235,6 +240,15 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
     Ok((id, Entry { provisioned, pending, claim, status, unknown }))
 }
 
+/// Takes the names of the UDP ports. A list in another order would not be saved as it was.
+fn read_udp(entry: &mut Map<String, Value>, path: &str) -> Result<BTreeSet<PortName>, Corrupt> {
+    let names: Vec<PortName> = optional(entry, path, "udp")?.unwrap_or_default();
+    if names.is_sorted_by(|name, next| name < next) {
+        return Ok(names.into_iter().collect());
+    }
+    Err(corrupt(format!("{path}.udp"), "is not a sorted list of ports"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,7 +257,7 @@ mod tests {
     #[test]
     fn an_unknown_key_never_stands_twice() {
         let text = r#"{"version": 2, "slots": {"1": {"slot_id": 1, "infrastructure_path": "/p", "profile": "only",
-            "workers": {}, "ports": {}, "claimed_by": "/w", "claimed_at": null, "status": "stopped", "claim_id":
+            "workers": {}, "ports": {"dns": 5301}, "udp": ["dns"], "claimed_by": "/w", "claimed_at": null, "status": "stopped", "claim_id":
             "00000000000000000000000000000001", "lease": "8h", "lease_until": "2026-03-01T17:22:10+00:00", "note": "n",
             "claimed_host": "h", "claimed_user": "u", "claimed_gitdir": "/g", "claimed_mount": "/",
             "claim_files": {"a": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
@@ -265,5 +279,30 @@ mod tests {
             broken.unknown.insert(key.to_owned(), Value::Null);
             assert!(broken.check_unknown_keys().is_err(), "{key}");
         }
+    }
+
+    #[test]
+    fn tcp_and_udp_ports_of_one_number_are_two() {
+        let entry = |id: u16, udp: &str| {
+            format!(
+                r#""{id}": {{"slot_id": {id}, "infrastructure_path": "/p", "profile": "only", "workers": {{}},
+                "ports": {{"a": 5301, "b": 530{}}}, "claimed_by": null, "status": "stopped"{udp}}}"#,
+                id + 1
+            )
+        };
+        let text = |first: &str, second: &str| {
+            format!(r#"{{"version": 2, "slots": {{{}, {}}}}}"#, entry(1, first), entry(2, second))
+        };
+        let udp = r#", "udp": ["a"]"#;
+        let registry = Registry::parse(&text("", udp)).unwrap();
+        let written = registry.to_text().unwrap();
+        assert_eq!(written.matches("udp").count(), 1, "{written}");
+        assert_eq!(Registry::parse(&written).unwrap(), registry);
+        for (first, second) in [("", ""), (udp, udp)] {
+            let error = Registry::parse(&text(first, second)).unwrap_err();
+            assert!(error.to_string().contains("slots.2.ports.a: 5301"), "{error}");
+        }
+        let error = Registry::parse(&text("", r#", "udp": ["b", "a"]"#)).unwrap_err();
+        assert!(error.to_string().contains("slots.2.udp: is not a sorted list"), "{error}");
     }
 }

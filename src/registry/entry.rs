@@ -1,6 +1,6 @@
 //! The content of the registry: slots, what `apply` wrote and announced for each, and each slot's claim.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::claim::Claim;
 use crate::digest::Digest;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName};
-use crate::port::Port;
+use crate::port::{HostPort, Port, Protocol};
 use crate::slot::{SlotId, Workers};
 
 /// What kinfra owns.
@@ -106,9 +106,21 @@ pub struct Provisioned {
     pub workers: Workers,
     /// The ports that the slot holds.
     pub ports: BTreeMap<PortName, Port>,
+    /// Those of its ports that are UDP.
+    pub udp: BTreeSet<PortName>,
     /// The hash of each file as last written. Empty if the entry is an old tool's, because then nothing is
     /// known.
     pub files: BTreeMap<RelPath, Digest>,
+}
+
+impl Provisioned {
+    /// The ports that the slot holds, with their protocols.
+    pub fn host_ports(&self) -> impl Iterator<Item = (&PortName, HostPort)> {
+        self.ports.iter().map(|(name, port)| {
+            let protocol = Protocol::udp_if(self.udp.contains(name));
+            (name, HostPort { port: *port, protocol })
+        })
+    }
 }
 
 /// A change of existing files, announced before the first of them is touched. The next run completes a run

@@ -5,7 +5,7 @@
 //! with or without a `slot_id`. Claims come from the old file. Ports and paths come from the spec, because
 //! the old ports collide.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use camino::Utf8Path;
@@ -72,7 +72,7 @@ fn read_slot(key: &str, value: Value, pool: &Pool) -> Result<(SlotId, Entry), Co
         entry.provisioned.profile = required(&mut old, &path, "profile")?;
         entry.provisioned.workers = optional(&mut old, &path, "workers")?.unwrap_or_default();
     }
-    for replaced in ["infrastructure_path", "profile", "workers", "ports", "files"] {
+    for replaced in ["infrastructure_path", "profile", "workers", "ports", "udp", "files"] {
         old.shift_remove(replaced);
     }
     entry.unknown = old;
@@ -89,6 +89,7 @@ pub(crate) fn provisioned(slot: SlotId, pool: &Pool) -> Provisioned {
             profile: ProfileName::unknown(),
             workers: Workers::new(),
             ports: BTreeMap::new(),
+            udp: BTreeSet::new(),
             files: BTreeMap::new(),
         },
     }

@@ -14,7 +14,7 @@ use super::migrate;
 use crate::desired::{Pool, Slot};
 use crate::file::RelPath;
 use crate::observe::{FileState, Observed, SlotDir};
-use crate::port::Port;
+use crate::port::HostPort;
 use crate::slot::SlotId;
 
 /// A registry to replace the broken one.
@@ -74,10 +74,16 @@ fn provisioned(slot: SlotId, pool: &Pool, observed: &Observed, registry: &Regist
         _ => migrate::provisioned(slot, pool),
     };
     let entries = registry.slots.values();
-    let held: BTreeSet<&Port> = entries.flat_map(|entry| entry.provisioned.ports.values()).collect();
-    if provisioned.ports.values().any(|port| held.contains(port)) {
+    let held: BTreeSet<HostPort> =
+        entries.flat_map(|entry| entry.provisioned.host_ports()).map(|(_, port)| port).collect();
+    if provisioned.host_ports().any(|(_, port)| held.contains(&port)) {
         // The port formulas changed after the backup was made.
-        return Provisioned { ports: BTreeMap::new(), files: BTreeMap::new(), ..provisioned };
+        return Provisioned {
+            ports: BTreeMap::new(),
+            udp: BTreeSet::new(),
+            files: BTreeMap::new(),
+            ..provisioned
+        };
     }
     provisioned
 }

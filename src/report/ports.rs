@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::document::{FORMAT_VERSION, document};
 use super::table::{lines, number, table};
-use crate::port::PortFormula;
+use crate::port::{PortFormula, Protocol};
 use crate::spec::Spec;
 
 /// Every port of every declared slot, the main stack's first.
@@ -22,8 +22,13 @@ pub fn ports(spec: &Spec) -> String {
 
 /// The formulas, the main stack's ports and those of every declared slot.
 pub fn ports_json(spec: &Spec) -> String {
-    let formulas = spec.ports.iter().map(|(name, PortFormula { base, stride })| {
-        (name.to_string(), json!({ "base": base.get(), "stride": stride.get() }))
+    let formulas = spec.ports.iter().map(|(name, PortFormula { base, stride, protocol })| {
+        let (base, stride) = (base.get(), stride.get());
+        let formula = match protocol {
+            Protocol::Tcp => json!({ "base": base, "stride": stride }),
+            Protocol::Udp => json!({ "base": base, "stride": stride, "protocol": protocol }),
+        };
+        (name.to_string(), formula)
     });
     let row = |slot: u16| -> Map<String, Value> {
         spec.ports.iter().map(|(name, formula)| (name.to_string(), json!(formula.number(slot)))).collect()

@@ -60,8 +60,8 @@ pub(super) fn pool(desired: &Outline) -> Dependencies {
 
 /// What slots.toml says of a slot.
 pub(super) fn declared(slot: &SlotOutline) -> Dependencies {
-    let SlotOutline { profile, workers, ports, files } = slot;
-    let fields = fields(profile, workers, ports.iter().map(|(name, port)| (name, port)));
+    let SlotOutline { profile, workers, ports: _, udp: _, files } = slot;
+    let fields = fields(profile, workers, slot.host_ports());
     let fields = fields.into_iter().map(|(field, value)| (field.to_string(), value));
     let files = files.iter().map(|(path, FileOutline { sha256, mode })| {
         (path.to_string(), format!("sha256 {sha256} with mode {mode}"))

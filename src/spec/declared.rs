@@ -1,12 +1,13 @@
 //! What a `slots.toml` declares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use toml::Spanned;
 
 use super::invalid::Invalid;
+use crate::compose::resource::{PerSlot, Resource, Target};
 use crate::file::{FileMode, RelPath};
 use crate::identifier::PortName;
 use crate::port::PortFormula;
@@ -35,6 +36,36 @@ pub struct Spec {
     pub claim: Vec<FileSpec>,
     /// The variables of `[env]`, in the order of the file.
     pub env: Vec<VariableSpec>,
+    /// Which port of which service each port publishes.
+    pub publish: BTreeMap<PortName, PublishSpec>,
+    /// How the worktree's own Compose files are run, if the pool is one for them.
+    pub compose: Option<ComposeSpec>,
+}
+
+/// What a port publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishSpec {
+    /// The service and its port in the container.
+    pub target: Target,
+    /// How many ports the slot has for it, one for each replica; at least 1.
+    pub count: u16,
+    /// The scheme of its address, such as `http` or `postgres`; without one the container's port decides.
+    pub scheme: Option<String>,
+}
+
+/// `[compose]`, `[services]` and `[worktree]`: how the worktree's own Compose files are run.
+#[derive(Debug, Clone, Default)]
+pub struct ComposeSpec {
+    /// The files, relative to the worktree; without them, those that Compose itself would find.
+    pub files: Option<Vec<RelPath>>,
+    /// What slots may use together.
+    pub shared: BTreeSet<Resource>,
+    /// What each slot has its own of, in place of a shared one.
+    pub per_slot: BTreeMap<Resource, PerSlot>,
+    /// Further values of services' environments, by service; each is a template.
+    pub environment: BTreeMap<String, Vec<VariableSpec>>,
+    /// Files that git does not bring, to be copied from the repository's main worktree.
+    pub copy: Vec<RelPath>,
 }
 
 /// A file of a slot directory and its template.

@@ -48,9 +48,9 @@ fn variable_name(name: &str) -> Result<String, Invalid> {
 }
 
 /// The variables that kinfra sets itself, each with what it is for.
-pub(super) fn reserved<'a>(
+pub(super) fn reserved(
     prefix: &str,
-    ports: impl Iterator<Item = &'a PortName>,
+    ports: impl Iterator<Item = PortName>,
     profiles: &[Rc<Profile>],
 ) -> BTreeMap<String, String> {
     let fixed = [SLOT_ID, COMPOSE_PROJECT_NAME].map(|name| (name.to_owned(), "for every slot".to_owned()));

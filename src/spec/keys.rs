@@ -49,6 +49,11 @@ impl<'a> Keys<'a> {
         self.span.clone()
     }
 
+    /// Whether the table has a key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// The value of an optional key.
     pub(super) fn get(&mut self, key: &'static str) -> Option<TomlValue<'a>> {
         self.known.push(key);

@@ -21,7 +21,7 @@ pub struct Source {
 /// The kind of a [`Source`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceKind {
-    /// A `slots.toml`. Messages never show the values of its `[env]`.
+    /// A `slots.toml`. Messages never show the values of its `[env]` and `[services]`.
     Spec,
     /// A template.
     Template,

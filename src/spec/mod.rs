@@ -5,6 +5,7 @@
 
 pub mod mistake;
 
+mod compose;
 mod declared;
 mod env;
 mod files;
@@ -17,5 +18,5 @@ mod secret;
 mod slots;
 mod value;
 
-pub use declared::{DeclaredPath, FileSpec, Spec, VariableSpec};
+pub use declared::{ComposeSpec, DeclaredPath, FileSpec, PublishSpec, Spec, VariableSpec};
 pub use secret::redact;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use toml::de::DeTable;
 
+use super::compose;
 use super::declared::{DeclaredPath, FileSpec, Spec};
 use super::env;
 use super::files;
@@ -29,14 +30,14 @@ impl Spec {
             return Err(in_order(errors.iter().map(syntax).collect()));
         }
         if document.get_ref().is_empty() {
-            let help = "a pool needs `version = 1`, [pool], [ports], [[profiles]], [[slots]] and [files]";
+            let help = "a pool needs `version = 1`, [pool], [ports], [[profiles]], [[slots]], and [files] or [compose]";
             return Err(vec![Mistake::new(0..0, "the file declares nothing").help(help.to_owned())]);
         }
         let mut mistakes = Vec::new();
         let spec = file(Keys::of_file(&document), &mut mistakes);
         match spec {
-            Some(spec) if mistakes.is_empty() => Ok(spec),
-            _ => Err(in_order(mistakes)),
+            Some(spec) => Ok(spec),
+            None => Err(in_order(mistakes)),
         }
     }
 }
@@ -50,11 +51,14 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     let version = file.require("version");
     version.inspect(|value| check_version(value, mistakes));
     let pool = file.table("pool", mistakes).and_then(|keys| pool(keys, mistakes));
-    let ports = file.table("ports", mistakes).and_then(|keys| ports::read(keys, mistakes));
-    let profiles = file.tables("profiles", mistakes).and_then(|tables| profiles::read(tables, mistakes));
-    let slots =
-        file.tables("slots", mistakes).and_then(|tables| slots::read(tables, profiles.as_deref(), mistakes));
-    let files = file.table("files", mistakes).and_then(|keys| files_of_slot(keys, mistakes));
+    let has_compose = file.has("compose");
+    let ports = file.table("ports", mistakes).and_then(|keys| ports::read(keys, has_compose, mistakes));
+    let profiles =
+        file.tables("profiles", mistakes).and_then(|tables| profiles::read(tables, has_compose, mistakes));
+    let slots = file.tables("slots", mistakes).and_then(|tables| {
+        slots::read(tables, profiles.as_ref().map(|read| read.profiles.as_slice()), mistakes)
+    });
+    let files = files_of_slot(&mut file, has_compose, mistakes);
     let claim = match file.get("claim").map(|value| Keys::of(value, "[claim]", mistakes)) {
         None => Some(Vec::new()),
         Some(keys) => keys.and_then(|keys| files::read(keys, mistakes)),
@@ -63,6 +67,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         None => Some(Vec::new()),
         Some(keys) => keys.and_then(|keys| env::read(keys, mistakes)),
     };
+    let compose = compose::read(&mut file, mistakes);
     file.finish(mistakes);
 
     if let (Some(ports), Some(slots)) = (&ports, &slots) {
@@ -70,17 +75,30 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     }
     if let (Some(files), Some(claim)) = (&files, &claim) {
         files::refuse_clashes(files.iter().chain(claim), mistakes);
+        if has_compose {
+            compose::refuse_in_place_of_env_file(files, claim, mistakes);
+        }
     }
-    if let (Some(pool), Some(ports), Some(profiles), Some(env)) = (&pool, &ports, &profiles, &env) {
-        env::refuse_reserved(env, &env::reserved(&pool.env_prefix, ports.names(), profiles), mistakes);
+    if let (Some(ports), Some(profiles)) = (&ports, &profiles) {
+        ports.refuse_surplus_workers(&profiles.workers, mistakes);
+        if let (Some(pool), Some(env)) = (&pool, &env) {
+            let reserved = env::reserved(&pool.env_prefix, ports.names(), &profiles.profiles);
+            env::refuse_reserved(env, &reserved, mistakes);
+        }
     }
+    if !mistakes.is_empty() {
+        return None;
+    }
+    let ports = ports?;
     Some(Spec {
-        ports: ports?.into_formulas(),
-        profiles: profiles?,
+        publish: ports.published(),
+        ports: ports.formulas(),
+        profiles: profiles?.profiles,
         slots: slots?.into_iter().map(|(id, profile)| Some((id, profile?))).collect::<Option<_>>()?,
         files: files?,
         claim: claim?,
         env: env?,
+        compose,
         ..pool?
     })
 }
@@ -117,6 +135,8 @@ fn pool(mut keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         files: Vec::new(),
         claim: Vec::new(),
         env: Vec::new(),
+        publish: BTreeMap::new(),
+        compose: None,
     })
 }
 
@@ -141,7 +161,17 @@ fn env_prefix(prefix: &str) -> Result<String, Invalid> {
     Err(Invalid::new(message, help))
 }
 
-fn files_of_slot(keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<FileSpec>> {
+/// Reads `[files]`, which a pool needs that does not run the worktree's own Compose files.
+fn files_of_slot(
+    file: &mut Keys<'_>,
+    has_compose: bool,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Vec<FileSpec>> {
+    if has_compose {
+        let Some(value) = file.get("files") else { return Some(Vec::new()) };
+        return Keys::of(value, "[files]", mistakes).and_then(|keys| files::read(keys, mistakes));
+    }
+    let keys = file.table("files", mistakes)?;
     let span = keys.span();
     let files = files::read(keys, mistakes);
     if files.as_ref().is_some_and(Vec::is_empty) {

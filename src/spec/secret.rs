@@ -1,5 +1,5 @@
-//! Keeps the values of `[env]` out of messages. All values count, because `sensitive` may be missing or
-//! misspelt.
+//! Keeps the values of `[env]` and `[services]` out of messages. All values count, because `sensitive` may be
+//! missing or misspelt.
 
 use std::ops::Range;
 
@@ -8,16 +8,32 @@ use toml::de::{DeTable, DeValue};
 
 use super::declared::VariableSpec;
 
-/// The tables that end `[env]` in a file that does not parse.
-const OTHER_TABLES: [&str; 6] = ["[pool]", "[ports]", "[[profiles]]", "[[slots]]", "[files]", "[claim]"];
+/// The tables with values that may be secret.
+const SECRET_TABLES: [&str; 2] = ["env", "services"];
 
-/// Replaces every value of `[env]` with stars. Bytes and lines keep their positions.
+/// The tables that end those in a file that does not parse.
+const OTHER_TABLES: [&str; 9] = [
+    "[pool]",
+    "[ports]",
+    "[[profiles]]",
+    "[[slots]]",
+    "[files]",
+    "[claim]",
+    "[compose]",
+    "[compose.per_slot]",
+    "[worktree]",
+];
+
+/// Replaces every value of `[env]` and `[services]` with stars. Bytes and lines keep their positions.
 pub(super) fn mask(text: &str) -> String {
     let spans = DeTable::parse(text).map_or_else(
         |_| spans_by_line(text),
         |document| {
-            let env = document.get_ref().iter().find(|(key, _)| key.get_ref() == "env");
-            env.map(|(_, value)| spans_of(value)).unwrap_or_default()
+            let tables = document.get_ref().iter();
+            let secret = tables.filter(|(key, _)| SECRET_TABLES.contains(&key.get_ref().as_ref()));
+            let mut spans: Vec<Range<usize>> = secret.flat_map(|(_, value)| spans_of(value)).collect();
+            spans.sort_by_key(|span| span.start);
+            spans
         },
     );
     let mut masked = String::with_capacity(text.len());
@@ -79,8 +95,8 @@ fn spans_of(value: &Spanned<DeValue<'_>>) -> Vec<Range<usize>> {
     spans
 }
 
-/// Everything that may be a value of `[env]` in a file that does not parse. In a line with `=`, that is what
-/// follows it; in a line without one, the whole line.
+/// Everything that may be a value of those tables in a file that does not parse. In a line with `=`, that is
+/// what follows it; in a line without one, the whole line.
 fn spans_by_line(text: &str) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let mut in_env = false;
@@ -90,10 +106,11 @@ fn spans_by_line(text: &str) -> Vec<Range<usize>> {
         let name = code.trim_start_matches(['[', ' ', '\t', '"', '\'']);
         if OTHER_TABLES.iter().any(|table| code.starts_with(table)) {
             in_env = false;
-        } else if name.starts_with("env") && !name.starts_with("env_prefix") {
+        } else if SECRET_TABLES.iter().any(|table| name.starts_with(table)) && !name.starts_with("env_prefix")
+        {
             in_env = true;
         }
-        if in_env && !code.starts_with("[env") {
+        if in_env && !SECRET_TABLES.iter().any(|table| code.starts_with(&format!("[{table}"))) {
             let value = line.find('=').map_or(0, |equals| equals + 1);
             spans.push(start + value..start + line.len());
         }

@@ -27,6 +27,24 @@ pub(super) fn text<T, E: Into<Invalid>>(
     read(text).map_err(|invalid| mistakes.push(Mistake::invalid(value.span(), invalid))).ok()
 }
 
+/// Reads an array of strings and checks each with `read`. `what` is how messages name the array, `item` how
+/// they name a string of it.
+pub(super) fn list<T, E: Into<Invalid>>(
+    value: TomlValue<'_>,
+    what: &str,
+    item: &str,
+    mistakes: &mut Vec<Mistake>,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Option<Vec<Spanned<T>>> {
+    let DeValue::Array(items) = value.get_ref() else {
+        mistakes.push(wrong_type(value, what, "an array of strings"));
+        return None;
+    };
+    let read =
+        items.iter().map(|value| Some(Spanned::new(value.span(), text(value, item, mistakes, &read)?)));
+    read.collect::<Vec<_>>().into_iter().collect()
+}
+
 /// Reads a whole number within a range.
 pub(super) fn number(
     value: TomlValue<'_>,

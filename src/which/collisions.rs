@@ -8,7 +8,7 @@ use std::num::NonZeroU16;
 
 use super::index::IndexEntry;
 use crate::identifier::PortName;
-use crate::port::{Port, PortFormula};
+use crate::port::{HostPort, PortFormula};
 use crate::proof::ports::{Remedy, TakenPorts};
 use crate::slot::SlotId;
 
@@ -18,14 +18,14 @@ pub struct Neighbour {
     /// What it declared when it was last applied.
     pub entry: IndexEntry,
     /// The ports that its registry holds. Slots that are no longer declared keep theirs.
-    pub held: Vec<(PortName, SlotId, Port)>,
+    pub held: Vec<(PortName, SlotId, HostPort)>,
 }
 
 /// A port that two pools would use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collision<'a> {
     /// The port.
-    pub port: Port,
+    pub port: HostPort,
     /// What it is for in the pool that is planned, and in which slot; 0 is the main stack.
     pub ours: (&'a PortName, u16),
     /// The same of the other pool.
@@ -82,13 +82,13 @@ fn stack(slot: u16) -> String {
 pub fn collisions<'a>(pool: &'a IndexEntry, others: &'a [Neighbour]) -> Vec<Collision<'a>> {
     let others: Vec<&Neighbour> =
         others.iter().filter(|other| !other.entry.origin.is_same_spec(&pool.origin)).collect();
-    let mut users: HashMap<Port, (&PortName, u16, &IndexEntry)> = HashMap::new();
+    let mut users: HashMap<HostPort, (&PortName, u16, &IndexEntry)> = HashMap::new();
     let mut taken = TakenPorts::none();
     // A port may belong to a slot of one pool and the main stack of another. It counts as the slot's, so
     // slots come last.
     for Neighbour { entry, held } in &others {
         let uses = entry.numbers().flat_map(|slot| {
-            entry.ports.iter().filter_map(move |(name, formula)| Some((formula.port(slot)?, name, slot)))
+            entry.ports.iter().filter_map(move |(name, formula)| Some((formula.host_port(slot)?, name, slot)))
         });
         let held = held.iter().map(|(name, slot, port)| (*port, name, slot.get()));
         for (port, name, slot) in uses.chain(held) {
@@ -105,7 +105,7 @@ pub fn collisions<'a>(pool: &'a IndexEntry, others: &'a [Neighbour]) -> Vec<Coll
         let mut met: BTreeMap<&str, Collision<'a>> = BTreeMap::new();
         for slot in pool.numbers() {
             let Some((port, (their_name, their_slot, other))) =
-                formula.port(slot).and_then(|port| Some((port, *users.get(&port)?)))
+                formula.host_port(slot).and_then(|port| Some((port, *users.get(&port)?)))
             else {
                 continue;
             };
@@ -171,6 +171,7 @@ pub fn moved_from<'a>(pool: &IndexEntry, others: &'a [Neighbour]) -> Option<&'a 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::port::{Port, Protocol};
     use crate::which::index::fixture::pool;
 
     fn beside(entry: IndexEntry) -> Vec<Neighbour> {
@@ -182,7 +183,9 @@ mod tests {
         let met = |ours: &IndexEntry, theirs: IndexEntry| {
             let others = beside(theirs);
             let met = collisions(ours, &others);
-            met.iter().map(|met| (met.port.get(), met.ours.1, met.theirs.1, met.remedy)).collect::<Vec<_>>()
+            met.iter()
+                .map(|met| (met.port.port.get(), met.ours.1, met.theirs.1, met.remedy))
+                .collect::<Vec<_>>()
         };
         let ours = pool("ours", &[("web", 8000, 10)], "1-2");
         let stride = |stride| NonZeroU16::new(stride).map(Remedy::Stride);
@@ -192,6 +195,9 @@ mod tests {
         assert_eq!(met(&ours, pool("theirs", &[("api", 8020, 1)], "1-2")), [(8020, 2, 0, stride(1))]);
         assert_eq!(met(&ours, pool("theirs", &[("api", 7999, 1)], "1")), [(8000, 0, 1, base(8001))]);
         assert_eq!(met(&ours, pool("ours", &[("api", 8000, 1)], "1-10")), []);
+        let mut udp = pool("theirs", &[("api", 8000, 1)], "1-10");
+        udp.ports.values_mut().for_each(|formula| formula.protocol = Protocol::Udp);
+        assert_eq!(met(&ours, udp), []);
     }
 
     #[test]

@@ -164,13 +164,15 @@ pub(super) mod fixture {
     use std::num::NonZeroU16;
 
     use super::{IndexEntry, Origin, Port, PortFormula, PortName, SlotId, VERSION};
+    use crate::port::Protocol;
 
     pub(in crate::which) fn pool(spec: &str, ports: &[(&str, u16, u16)], slots: &str) -> IndexEntry {
         let ports = ports
             .iter()
             .map(|&(name, base, stride)| {
                 let (base, stride) = (Port::new(base).unwrap(), NonZeroU16::new(stride).unwrap());
-                (PortName::new(name).unwrap(), PortFormula { base, stride })
+                let protocol = Protocol::Tcp;
+                (PortName::new(name).unwrap(), PortFormula { base, stride, protocol })
             })
             .collect();
         let origin = Origin { spec: Some(format!("/{spec}/slots.toml")), branch: None };
@@ -192,6 +194,7 @@ pub(super) mod fixture {
 mod tests {
     use super::fixture::pool;
     use super::*;
+    use crate::port::Protocol;
 
     #[test]
     fn an_entry_reads_back() {
@@ -199,6 +202,7 @@ mod tests {
         let (name, text) = (IndexEntry::file_name(entry.root()), entry.to_text().unwrap());
         assert_eq!(IndexEntry::parse(&name, &text).unwrap(), entry);
         assert!(text.contains(r#""slots": "1-3,7""#), "{text}");
+        assert!(!text.contains("protocol"), "an older kinfra knows TCP alone: {text}");
         for (from, to, place) in [
             (r#""version": 1"#, r#""version": 2"#, "version: is 2"),
             ("/roots/shop", "/roots/else", "root: is not the one"),
@@ -209,5 +213,14 @@ mod tests {
             let error = IndexEntry::parse(&name, &text.replacen(from, to, 1)).unwrap_err().to_string();
             assert!(error.contains(place), "{to}: {error}");
         }
+    }
+
+    #[test]
+    fn udp_is_noted() {
+        let mut entry = pool("shop", &[("dns", 5300, 1)], "1-3");
+        entry.ports.values_mut().for_each(|formula| formula.protocol = Protocol::Udp);
+        let (name, text) = (IndexEntry::file_name(entry.root()), entry.to_text().unwrap());
+        assert!(text.contains(r#""protocol": "udp""#), "{text}");
+        assert_eq!(IndexEntry::parse(&name, &text).unwrap(), entry);
     }
 }

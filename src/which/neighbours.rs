@@ -17,7 +17,8 @@ use crate::host::invocation::Invocation;
 use crate::host::root::Root;
 use crate::identifier::PortName;
 use crate::ledger::Ledger;
-use crate::port::Port;
+use crate::port::HostPort;
+use crate::registry::Entry;
 use crate::slot::SlotId;
 
 /// A pool and its neighbours, as the index has them.
@@ -194,7 +195,7 @@ enum Seen {
     /// It has no slots, so the pool uses no port.
     Empty,
     /// It has these slots and ports. Empty if it cannot be read.
-    Slots(BTreeMap<SlotId, BTreeMap<PortName, Port>>),
+    Slots(BTreeMap<SlotId, Vec<(PortName, HostPort)>>),
 }
 
 fn registry_of(root: &Utf8Path) -> Seen {
@@ -202,8 +203,11 @@ fn registry_of(root: &Utf8Path) -> Seen {
         Ok(None) => Seen::Gone,
         Ok(Some(snapshot)) if snapshot.registry.slots.is_empty() => Seen::Empty,
         Ok(Some(snapshot)) => {
+            let ports = |entry: &Entry| {
+                entry.provisioned.host_ports().map(|(name, port)| (name.clone(), port)).collect()
+            };
             let slots = snapshot.registry.slots.iter();
-            Seen::Slots(slots.map(|(slot, entry)| (*slot, entry.provisioned.ports.clone())).collect())
+            Seen::Slots(slots.map(|(slot, entry)| (*slot, ports(entry))).collect())
         }
         Err(_) => Seen::Slots(BTreeMap::new()),
     }

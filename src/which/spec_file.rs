@@ -6,7 +6,10 @@ use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::choice::{PoolChoice, absolute};
-use crate::desired::{File, Pool, RenderInputs, TemplateTexts, render_claim_files, render_pool};
+use crate::desired::{
+    Environments, File, Pool, RenderInputs, TemplateTexts, render_claim_files, render_environments,
+    render_pool,
+};
 use crate::embedded;
 use crate::fault::Fault;
 use crate::file::RelPath;
@@ -153,6 +156,23 @@ impl Declared {
         let texts = self.template_texts(&self.spec.claim);
         let files = render_claim_files(self.inputs(&texts, root, invocation), slot, provisioned, worktree);
         files.map_err(|mistakes| fault(&mistakes).into())
+    }
+
+    /// The further variables that the spec gives to services, for a slot and the worktree that holds it.
+    ///
+    /// # Errors
+    /// [`Fault`] with every mistake in them.
+    pub fn environments(
+        &self,
+        root: &Utf8Path,
+        (slot, provisioned): (SlotId, &Provisioned),
+        worktree: &Utf8Path,
+        invocation: &Invocation,
+    ) -> Result<Environments> {
+        let texts = TemplateTexts::new();
+        let rendered =
+            render_environments(self.inputs(&texts, root, invocation), slot, provisioned, worktree);
+        rendered.map_err(|mistakes| fault(&mistakes).into())
     }
 
     fn inputs<'a>(

@@ -38,8 +38,8 @@ struct SlotsToml {
     profiles: Vec<Profile>,
     /// The slots.
     slots: Vec<Slots>,
-    /// The files of a slot directory, each with its template in `templates/`.
-    #[schemars(extend("propertyNames" = { "pattern": PATH }, "minProperties" = 1))]
+    /// The files of a slot directory, each with its template in `templates/`. A pool with [compose] needs none.
+    #[schemars(default, skip_serializing_if = "BTreeMap::is_empty", extend("propertyNames" = { "pattern": PATH }, "minProperties" = 1))]
     files: BTreeMap<String, File>,
     /// The files that a claim adds to the slot directory, each with its template in `templates/`.
     #[schemars(default, extend("propertyNames" = { "pattern": PATH }))]
@@ -47,10 +47,31 @@ struct SlotsToml {
     /// Further variables for templates.
     #[schemars(default, extend("propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }))]
     env: BTreeMap<String, Variable>,
+    /// Runs the worktree's own Compose files, on the slot's ports.
+    #[schemars(with = "Compose", default, skip_serializing_if = "Option::is_none")]
+    compose: Option<Compose>,
+    /// What services of the Compose files get for a slot.
+    #[schemars(default, extend("propertyNames" = { "pattern": SERVICE }))]
+    services: BTreeMap<String, Service>,
+    /// The worktree that holds a slot.
+    #[schemars(with = "Worktree", default, skip_serializing_if = "Option::is_none")]
+    worktree: Option<Worktree>,
 }
 
 /// What a port, a profile or a kind of worker is called.
 const NAME: &str = "^[a-z][a-z0-9_]*$";
+
+/// The name of a service of a Compose file.
+const SERVICE: &str = "^[A-Za-z0-9._-]+$";
+
+/// The name of a kind of worker. A service may have a `-`.
+const KIND: &str = "^[a-z][a-z0-9_-]*$";
+
+/// Things that slots could share.
+const RESOURCE: &str = "^((volume|network|image):.+|(mount|device):/.*)$";
+
+/// Things that each slot can have as its own.
+const REPLACEABLE: &str = "^((volume|network):.+|mount:/.*)$";
 
 /// A relative path. kinfra itself checks that it has no `..`.
 const PATH: &str = "^([^/]|[^/].*[^/])$";
@@ -103,6 +124,25 @@ struct Formula {
     /// The distance between the ports of neighbouring slots.
     #[schemars(default = "one", range(min = 1, max = 65535))]
     stride: u16,
+    /// The service and its port in the container, such as `web:80`, or `dns:53/udp`; needs [compose].
+    #[schemars(
+        with = "String",
+        default,
+        skip_serializing_if = "Option::is_none",
+        regex(pattern = "^[A-Za-z0-9._-]+:[0-9]+(/tcp|/udp)?$")
+    )]
+    publish: Option<String>,
+    /// How many ports in a row a slot has for it, one for each replica.
+    #[schemars(default = "one", range(min = 1, max = 1000))]
+    count: u16,
+    /// The scheme of its address, such as `http` or `postgres`.
+    #[schemars(
+        with = "String",
+        default,
+        skip_serializing_if = "Option::is_none",
+        regex(pattern = "^[a-z][a-z0-9+.-]*$")
+    )]
+    scheme: Option<String>,
 }
 
 fn one() -> u16 {
@@ -117,7 +157,7 @@ struct Profile {
     #[schemars(regex(pattern = NAME))]
     name: String,
     /// How many workers of each kind a slot runs.
-    #[schemars(default, extend("propertyNames" = { "pattern": NAME }))]
+    #[schemars(default, extend("propertyNames" = { "pattern": KIND }))]
     workers: BTreeMap<String, u16>,
 }
 
@@ -178,6 +218,50 @@ struct DetailedVariable {
     sensitive: bool,
 }
 
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+struct Compose {
+    /// The Compose files, relative to the worktree; without them, those that Compose itself finds.
+    #[schemars(
+        with = "Vec<String>",
+        default,
+        skip_serializing_if = "Option::is_none",
+        length(min = 1),
+        inner(regex(pattern = PATH))
+    )]
+    files: Option<Vec<String>>,
+    /// What slots may use together, such as `mount:/srv/models` or `network:observability`.
+    #[schemars(default, inner(regex(pattern = RESOURCE)))]
+    shared: Vec<String>,
+    /// What each slot has its own of, in place of a shared one.
+    #[schemars(default, extend("propertyNames" = { "pattern": REPLACEABLE }))]
+    per_slot: BTreeMap<String, PerSlot>,
+}
+
+/// `volume` or `worktree:DIR` for a mount, `own` for a volume or a network.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+struct PerSlot(#[schemars(regex(pattern = "^(own|volume|worktree:.+)$"))] String);
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+struct Service {
+    /// Further values of its environment; they win over the project's own.
+    #[schemars(default, extend("propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }))]
+    environment: BTreeMap<String, Variable>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+struct Worktree {
+    /// Files that git does not bring: copied from the repository's main worktree where they are missing.
+    #[schemars(default, inner(regex(pattern = PATH)))]
+    copy: Vec<String>,
+}
+
 fn generated() -> Value {
     SchemaSettings::draft07().into_generator().into_root_schema_for::<SlotsToml>().to_value()
 }
@@ -201,7 +285,8 @@ fn keys(table: &Value) -> BTreeSet<String> {
 fn the_schema_knows_the_keys_that_kinfra_knows() {
     let schema = generated();
     let definition = |name: &str| keys(&schema["definitions"][name]);
-    let everything = SMALL.to_owned() + "[env]\nB = { value = \"b\" }\n";
+    let everything =
+        SMALL.to_owned() + "[env]\nB = { value = \"b\" }\n[compose]\n[services.web]\n[worktree]\n";
     for (at, title, known) in [
         ("version = 1", "the file", keys(&schema)),
         ("name = \"small\"", "[pool]", definition("Pool")),
@@ -210,6 +295,9 @@ fn the_schema_knows_the_keys_that_kinfra_knows() {
         ("web = { base = 8000", "a port", definition("Formula")),
         ("\"conf.txt\" = { template = \"conf.txt\"", "a file", definition("DetailedFile")),
         ("B = { value = \"b\"", "a variable", definition("DetailedVariable")),
+        ("[compose]", "[compose]", definition("Compose")),
+        ("[services.web]", "[services.web]", definition("Service")),
+        ("[worktree]", "[worktree]", definition("Worktree")),
     ] {
         let spec = everything
             .replace("web = 8000", "web = { base = 8000 }")
@@ -276,6 +364,10 @@ fn a_language_server_marks_what_kinfra_refuses() {
         ("\"conf.txt\" =", "\"/conf.txt\" ="),
         ("[files]\n\"conf.txt\" = \"conf.txt\"\n", "[files]\n"),
         ("profile = \"only\"\n", ""),
+        ("8000", "{ base = 8000, publish = \"web\" }"),
+        ("[files]", "[compose]\nshared = [\"disk:/x\"]\n[files]"),
+        ("[files]", "[compose.per_slot]\n\"image:x\" = \"own\"\n[files]"),
+        ("[files]", "[compose.per_slot]\n\"mount:/x\" = \"mine\"\n[files]"),
     ] {
         let text = SMALL.replace(from, to);
         checked(&text).exits(1);

@@ -14,7 +14,7 @@ const PROFILE: &str = "profile = \"only\"";
 const FILE: &str = "\"conf.txt\" = \"conf.txt\"\n";
 
 /// The lines of a table, each with the expected parts of the message.
-fn rows(table: &str) -> impl Iterator<Item = (String, Vec<String>)> {
+pub(super) fn rows(table: &str) -> impl Iterator<Item = (String, Vec<String>)> {
     let rows = table.lines().map(str::trim).filter(|line| !line.is_empty());
     rows.map(|row| {
         let row = row.replace('⏎', "\n");
@@ -26,9 +26,16 @@ fn rows(table: &str) -> impl Iterator<Item = (String, Vec<String>)> {
 /// Refuses each line of a table as the value of one part of [`SMALL`].
 #[track_caller]
 fn each_is_refused(part: &str, table: &str) {
-    assert!(SMALL.contains(part), "no {part:?} in the spec");
+    each_of_is_refused(SMALL, part, table);
+}
+
+/// Refuses each line of a table as the value of one part of a spec.
+#[track_caller]
+pub(super) fn each_of_is_refused(spec: &str, part: &str, table: &str) {
+    assert!(spec.contains(part), "no {part:?} in the spec");
     for (change, words) in rows(table) {
         let machine = Machine::small();
+        machine.spec(spec);
         machine.edit_spec(part, &format!("{change}\n"));
         is_refused(&machine, 65, &words);
     }
@@ -36,7 +43,7 @@ fn each_is_refused(part: &str, table: &str) {
 
 /// Runs `apply`, which must refuse and leave everything as it is.
 #[track_caller]
-fn is_refused(machine: &Machine, code: i32, words: &[impl AsRef<str>]) {
+pub(super) fn is_refused(machine: &Machine, code: i32, words: &[impl AsRef<str>]) {
     let before = machine.tree();
     let run = machine.kinfra("apply").exits(code).prints_exactly("");
     assert_eq!(machine.tree(), before);
@@ -658,7 +665,7 @@ fn a_root_that_cannot_be_written_fails_and_says_where() {
 /// A spec with everything the language has.
 pub(crate) const EVERYTHING: &str = r#"version = 1
 # Comments, inline tables and dotted keys are as good as any other TOML.
-profiles = [{ name = "small" }, { name = "big", workers = { cpu = 0, gpu = 3 } }]
+profiles = [{ name = "small" }, { name = "big", workers = { cpu = 0, gpu = 3, mail-out = 3 } }]
 slots = [{ ids = "2", profile = "big" }, { ids = " 1 , 4 - 5", profile = "small" }]
 [pool]
 name = "0-all_of-it"
@@ -669,6 +676,8 @@ import = "/var/lib/old.json"
 web = 0x1F90
 db.base = 5_432
 otlp = { base = 4317, stride = 10 }
+dns = { base = 5300, stride = 10, publish = "dns:53/udp", count = 3, scheme = "dns+udp" }
+"dns_tcp" = { base = 5300, stride = 10, publish = "dns:53/tcp" }
 [files]
 "etc/app/conf.txt" = "conf/app.txt"
 "run.sh" = { template = "run.sh", mode = "0755" }
@@ -677,6 +686,16 @@ otlp = { base = 4317, stride = 10 }
 [env]
 PLAIN = "{{ ports.web }} of {{ pool.name }}"
 SECRET = { value = "s", sensitive = true }
+[compose]
+files = ["compose.yaml", "deploy/dev.yaml"]
+shared = ["mount:/srv/models", "network:observability", "volume:v", "image:i:dev", "device:/dev/x"]
+per_slot = { "mount:/srv/pg" = "volume", "mount:/srv/www" = "worktree:data/www", "network:proxy" = "own" }
+[services.web.environment]
+API_URL = "http://localhost:{{ ports.web }} of {{ env.PLAIN }} in {{ worktree }}"
+TOKEN = { value = "t", sensitive = true }
+[services."my.Service-1_x"]
+[worktree]
+copy = [".env", "certs/dev.pem"]
 "#;
 
 #[test]
@@ -701,7 +720,7 @@ fn everything_the_language_has_is_accepted() {
     assert_eq!(machine.read(&format!("{slot}/run.sh")), format!("_X9_ big 3 {}\n", dir.display()));
     assert_eq!(machine.mode(&format!("{slot}/run.sh")), 0o755);
     assert!(!machine.exists(&format!("{slot}/override.yml")));
-    machine.kinfra("ports").exits(0).prints("2  big      8082  5434  4337\n");
+    machine.kinfra("ports").exits(0).prints("2  big      8082  5434  4337  5320   5321   5322     5320\n");
 }
 
 #[test]

@@ -3,15 +3,17 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
+use super::range::PortRange;
 use super::remedy::{Remedy, remedy};
 use super::taken::PORT_COUNT;
-use crate::port::{Port, PortFormula};
+use crate::port::Port;
 use crate::slot::SlotId;
 
-/// A reason why a set of formulas does not work for a set of slots. Formulas are named by their position.
+/// A reason why a set of formulas does not work for a set of slots. A formula may be that of several ports in
+/// a row. Formulas are named by their position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flaw {
-    /// Two formulas give one port.
+    /// Two formulas give one port, or one formula of several ports gives two slots the same one.
     Collision {
         /// The formula that is declared first, and its slot. Slot 0 is the main stack.
         first: (usize, u16),
@@ -28,7 +30,7 @@ pub enum Flaw {
         formula: usize,
         /// The first slot for which it gives no port.
         slot: SlotId,
-        /// The number that it gives instead.
+        /// The number that it gives instead; of several ports, the last one's.
         number: u32,
     },
 }
@@ -41,24 +43,32 @@ const MOST_COLLISIONS: usize = 20;
 /// # Errors
 /// Each formula that leaves the range, and up to 20 pairs of formulas that collide. Each is reported for the
 /// first slot where it happens.
-pub fn prove(formulas: &[PortFormula], slots: &BTreeSet<SlotId>) -> Result<(), Vec<Flaw>> {
+pub fn prove<F: Copy + Into<PortRange>>(formulas: &[F], slots: &BTreeSet<SlotId>) -> Result<(), Vec<Flaw>> {
+    let ranges: Vec<PortRange> = formulas.iter().map(|formula| (*formula).into()).collect();
+    prove_ranges(&ranges, slots)
+}
+
+fn prove_ranges(ranges: &[PortRange], slots: &BTreeSet<SlotId>) -> Result<(), Vec<Flaw>> {
     let slots: Vec<u16> = std::iter::once(0).chain(slots.iter().map(|slot| slot.get())).collect();
-    let numbered = || formulas.iter().copied().enumerate();
+    let numbered = || ranges.iter().copied().enumerate();
     let mut flaws: Vec<Flaw> =
-        numbered().filter_map(|(index, formula)| out_of_range(index, formula, &slots)).collect();
-    let uses =
-        slots.iter().flat_map(|&slot| numbered().map(move |(index, formula)| (formula, (index, slot))));
+        numbered().filter_map(|(index, range)| out_of_range(index, range, &slots)).collect();
+    let uses = slots.iter().flat_map(|&slot| {
+        numbered()
+            .flat_map(move |(index, range)| range.formulas().map(move |formula| (formula, (index, slot))))
+    });
     let mut users = HashMap::new();
     let mut met = BTreeSet::new();
-    // Once there are more uses than ports, some have collided. The rest would add nothing.
-    for (formula, user) in uses.take(PORT_COUNT + 1) {
-        let Some(port) = formula.port(user.1) else { continue };
-        match users.entry(port) {
+    // Once there are more uses than ports of both protocols, some have collided. The rest would add nothing.
+    for (formula, user) in uses.take(2 * PORT_COUNT + 1) {
+        let Some(host_port) = formula.and_then(|formula| formula.host_port(user.1)) else { continue };
+        match users.entry(host_port) {
             Entry::Vacant(place) => drop(place.insert(user)),
             Entry::Occupied(other) => {
                 let (first, second) = (user.min(*other.get()), user.max(*other.get()));
                 if met.insert((first.0, second.0)) {
-                    let remedy = remedy(formulas, &slots, first.0, second.0);
+                    let remedy = remedy(ranges, &slots, first.0, second.0);
+                    let port = host_port.port;
                     flaws.push(Flaw::Collision { first, second, port, remedy });
                 }
                 if met.len() == MOST_COLLISIONS {
@@ -70,10 +80,10 @@ pub fn prove(formulas: &[PortFormula], slots: &BTreeSet<SlotId>) -> Result<(), V
     if flaws.is_empty() { Ok(()) } else { Err(flaws) }
 }
 
-fn out_of_range(index: usize, formula: PortFormula, slots: &[u16]) -> Option<Flaw> {
-    let first = slots.partition_point(|slot| formula.port(*slot).is_some());
+fn out_of_range(index: usize, range: PortRange, slots: &[u16]) -> Option<Flaw> {
+    let first = slots.partition_point(|slot| range.is_in_range(*slot));
     let slot = SlotId::new(*slots.get(first)?)?;
-    Some(Flaw::OutOfRange { formula: index, slot, number: formula.number(slot.get()) })
+    Some(Flaw::OutOfRange { formula: index, slot, number: range.last_number(slot.get()) })
 }
 
 #[cfg(test)]
@@ -81,11 +91,13 @@ mod tests {
     use std::num::NonZeroU16;
 
     use super::*;
+    use crate::port::{PortFormula, Protocol};
 
     fn formulas(list: &[(u16, u16)]) -> Vec<PortFormula> {
         let formula = |&(base, stride)| PortFormula {
             base: Port::new(base).unwrap(),
             stride: NonZeroU16::new(stride).unwrap(),
+            protocol: Protocol::Tcp,
         };
         list.iter().map(formula).collect()
     }
@@ -203,7 +215,7 @@ mod tests {
                 (1..=100).filter_map(NonZeroU16::new).find(|stride| is_valid(&with_stride(*stride), &slots));
             let moved = formulas[second.0];
             let is_free = |base: &Port| {
-                let moved = PortFormula { base: *base, stride: moved.stride };
+                let moved = PortFormula { base: *base, ..moved };
                 let mut others = formulas.iter().enumerate().filter(|(index, _)| *index != second.0);
                 is_valid(&[moved], &slots)
                     && others.all(|(_, other)| {

@@ -3,23 +3,29 @@
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU16;
 
-use crate::port::{Port, PortFormula};
+use crate::port::{Port, PortFormula, Protocol};
 use crate::slot::SlotId;
 
-/// Gives each base the smallest safe stride. That is 1, unless bases collide: then all of these get the
-/// smallest stride that separates them. The result passes the proof.
+/// Gives each base, a TCP or a UDP port, the smallest safe stride. That is 1, unless bases collide: then all
+/// of these get the smallest stride that separates them. The result passes the proof.
 ///
 /// # Errors
 /// The position of a base for which there is no such stride.
-pub fn smallest_strides(bases: &[Port], slots: &BTreeSet<SlotId>) -> Result<Vec<PortFormula>, usize> {
+pub fn smallest_strides(
+    bases: &[(Port, Protocol)],
+    slots: &BTreeSet<SlotId>,
+) -> Result<Vec<PortFormula>, usize> {
     let slots: Vec<u16> = std::iter::once(0).chain(slots.iter().map(|slot| slot.get())).collect();
     let mut strides = vec![NonZeroU16::MIN; bases.len()];
     // Bases that have collided are in the same group, and get the same stride.
     let mut groups: Vec<usize> = (0..bases.len()).collect();
     loop {
-        let formulas =
-            bases.iter().zip(&strides).map(|(base, stride)| PortFormula { base: *base, stride: *stride });
-        let formulas: Vec<PortFormula> = formulas.collect();
+        let formula = |((base, protocol), stride): (&(Port, Protocol), &NonZeroU16)| PortFormula {
+            base: *base,
+            stride: *stride,
+            protocol: *protocol,
+        };
+        let formulas: Vec<PortFormula> = bases.iter().zip(&strides).map(formula).collect();
         let Some((first, second)) = first_collision(&formulas, &slots)? else { return Ok(formulas) };
         let (Some(&ours), Some(&theirs)) = (groups.get(first), groups.get(second)) else {
             return Ok(formulas);
@@ -39,7 +45,7 @@ fn first_collision(formulas: &[PortFormula], slots: &[u16]) -> Result<Option<(us
     let mut users = HashMap::new();
     for (index, formula) in formulas.iter().enumerate() {
         for &slot in slots {
-            if let Some(other) = users.insert(formula.port(slot).ok_or(index)?, index) {
+            if let Some(other) = users.insert(formula.host_port(slot).ok_or(index)?, index) {
                 return Ok(Some((other, index)));
             }
         }
@@ -55,7 +61,8 @@ mod tests {
     #[test]
     fn the_smallest_strides_separate_colliding_bases_and_leave_the_others() {
         let strides = |bases: &[u16]| -> Result<Vec<u16>, usize> {
-            let bases: Vec<Port> = bases.iter().map(|base| Port::new(*base).unwrap()).collect();
+            let tcp = |base: &u16| (Port::new(*base).unwrap(), Protocol::Tcp);
+            let bases: Vec<(Port, Protocol)> = bases.iter().map(tcp).collect();
             let slots: BTreeSet<SlotId> = (1..=4).filter_map(SlotId::new).collect();
             let formulas = smallest_strides(&bases, &slots)?;
             assert_eq!(prove(&formulas, &slots), Ok(()), "{formulas:?}");
@@ -70,5 +77,15 @@ mod tests {
         assert_eq!(strides(&[8000, 65532]), Err(1));
         assert!(strides(&[8000, 8000]).is_err());
         assert_eq!(strides(&[]), Ok(vec![]));
+    }
+
+    #[test]
+    fn udp_and_tcp_never_meet() {
+        let dns = Port::new(5300).unwrap();
+        let slots = (1..=4).filter_map(SlotId::new).collect();
+        let formulas = smallest_strides(&[(dns, Protocol::Tcp), (dns, Protocol::Udp)], &slots).unwrap();
+        assert_eq!(formulas.iter().map(|formula| formula.stride.get()).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(prove(&formulas, &slots), Ok(()));
+        assert!(smallest_strides(&[(dns, Protocol::Udp), (dns, Protocol::Udp)], &slots).is_err());
     }
 }

@@ -1,49 +1,77 @@
 //! The ports that are taken, and the search for free ones.
 
-use crate::port::{Port, PortFormula};
+use super::range::PortRange;
+use crate::port::{HostPort, Port, Protocol};
 
 /// How many ports a pool can use.
 pub(super) const PORT_COUNT: usize = (Port::MAX - Port::MIN) as usize + 1;
 
-/// The ports that are taken, indexed by number.
+/// The ports that are taken, of each protocol.
 #[derive(Clone)]
-pub(crate) struct TakenPorts(Vec<bool>);
+pub(crate) struct TakenPorts {
+    /// Whether each is taken, indexed by number.
+    tcp: Vec<bool>,
+    udp: Vec<bool>,
+}
 
 impl TakenPorts {
     pub(crate) fn none() -> Self {
-        Self(vec![false; usize::from(Port::MAX) + 1])
+        let none = vec![false; usize::from(Port::MAX) + 1];
+        Self { tcp: none.clone(), udp: none }
     }
 
-    /// Takes all ports of a formula. True if each number is a port and was free.
-    pub(crate) fn take(&mut self, formula: PortFormula, slots: &[u16]) -> bool {
+    fn of(&self, protocol: Protocol) -> &Vec<bool> {
+        match protocol {
+            Protocol::Tcp => &self.tcp,
+            Protocol::Udp => &self.udp,
+        }
+    }
+
+    /// Takes all ports of a range. True if each number is a port and was free.
+    pub(crate) fn take(&mut self, range: impl Into<PortRange>, slots: &[u16]) -> bool {
+        let range = range.into();
         let mut free = true;
-        for &slot in slots {
-            free &= formula.port(slot).is_some_and(|port| self.take_port(port));
+        for formula in range.formulas() {
+            for &slot in slots {
+                free &= formula
+                    .is_some_and(|formula| formula.host_port(slot).is_some_and(|port| self.take_port(port)));
+            }
         }
         free
     }
 
     /// Takes a port. True if it was free.
-    pub(crate) fn take_port(&mut self, port: Port) -> bool {
-        let place = self.0.get_mut(usize::from(port.get()));
+    pub(crate) fn take_port(&mut self, HostPort { port, protocol }: HostPort) -> bool {
+        let ports = match protocol {
+            Protocol::Tcp => &mut self.tcp,
+            Protocol::Udp => &mut self.udp,
+        };
+        let place = ports.get_mut(usize::from(port.get()));
         place.is_some_and(|taken| !std::mem::replace(taken, true))
     }
 
-    /// Whether all numbers of a formula are ports, and all of them are free.
-    pub(crate) fn has_free(&self, formula: PortFormula, slots: &[u16]) -> bool {
-        let place = |slot: &u16| self.0.get(usize::from(formula.port(*slot)?.get()));
-        slots.iter().all(|slot| place(slot) == Some(&false))
+    /// Whether all numbers of a range are ports, and all of them are free.
+    pub(crate) fn has_free(&self, range: impl Into<PortRange>, slots: &[u16]) -> bool {
+        let range = range.into();
+        let ports = self.of(range.first.protocol);
+        slots.iter().all(|slot| {
+            let start = usize::try_from(range.first.number(*slot)).ok();
+            let all = start.and_then(|start| ports.get(start..start + usize::from(range.count)));
+            all.is_some_and(|all| !all.contains(&true))
+        })
     }
 
-    /// The other base nearest to the formula's own that makes all of its ports free.
-    pub(crate) fn nearest_base(&self, formula: PortFormula, slots: &[u16]) -> Option<Port> {
-        let PortFormula { base, stride } = formula;
+    /// The other base nearest to the range's own that makes all of its ports free.
+    pub(crate) fn nearest_base(&self, range: impl Into<PortRange>, slots: &[u16]) -> Option<Port> {
+        let range = range.into();
+        let (own, stride) = (range.first.base, range.first.stride.get());
         // Each sum counts the taken ports at a number and at whole strides below it. A run of consecutive
         // slots is free if the sums at its two ends are equal.
-        let step = u32::from(stride.get());
-        let mut sums: Vec<u32> = Vec::with_capacity(self.0.len());
-        for (port, taken) in self.0.iter().enumerate() {
-            let below = port.checked_sub(stride.get().into()).and_then(|below| sums.get(below));
+        let step = u32::from(stride);
+        let ports = self.of(range.first.protocol);
+        let mut sums: Vec<u32> = Vec::with_capacity(ports.len());
+        for (port, taken) in ports.iter().enumerate() {
+            let below = port.checked_sub(stride.into()).and_then(|below| sums.get(below));
             sums.push(below.copied().unwrap_or(0) + u32::from(*taken));
         }
         let sum = |number: u32| sums.get(usize::try_from(number).ok()?).copied();
@@ -51,16 +79,24 @@ impl TakenPorts {
             .chunk_by(|slot, next| slot + 1 == *next)
             .filter_map(|run| Some((*run.first()?, *run.last()?)))
             .collect();
-        let is_free = |base: &Port| {
-            let formula = PortFormula { base: *base, stride };
+        let is_free = |base: Port| {
+            let number = |slot: u16| u32::from(base.get()) + step * u32::from(slot);
             runs.iter().all(|&(first, last)| {
-                let before = formula.number(first).checked_sub(step).and_then(sum).unwrap_or(0);
-                sum(formula.number(last)) == Some(before)
+                let before = number(first).checked_sub(step).and_then(sum).unwrap_or(0);
+                sum(number(last)) == Some(before)
             })
         };
+        // How many bases in a row are free, from each on.
+        let mut free_from = vec![0_u32; ports.len() + 1];
+        for base in (Port::MIN..=Port::MAX).rev() {
+            let after = free_from.get(usize::from(base) + 1).copied().unwrap_or(0);
+            if let Some(place) = free_from.get_mut(usize::from(base)) {
+                *place = if Port::new(base).is_some_and(is_free) { after + 1 } else { 0 };
+            }
+        }
         (1..=u16::MAX)
-            .flat_map(|distance| [base.get().checked_add(distance), base.get().checked_sub(distance)])
+            .flat_map(|distance| [own.get().checked_add(distance), own.get().checked_sub(distance)])
             .filter_map(|base| Port::new(base?))
-            .find(is_free)
+            .find(|base| free_from.get(usize::from(base.get())) >= Some(&u32::from(range.count)))
     }
 }

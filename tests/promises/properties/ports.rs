@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroU16;
 
-use kinfra::port::{Port, PortFormula};
+use kinfra::port::{Port, PortFormula, Protocol};
 use kinfra::proof::ports::{Flaw, Remedy, prove};
 use kinfra::slot::SlotId;
 use kinfra::spec::Spec;
@@ -27,7 +27,9 @@ type Slots = BTreeSet<SlotId>;
 fn formulas() -> impl Strategy<Value = Vec<PortFormula>> {
     let base = (select(vec![1024_u16, 4317, 8000, 65_400]), 0..40_u16);
     let stride = prop_oneof![4 => 1..=12_u16, 1 => 1..=2500_u16];
-    let formula = (base, stride).prop_map(|((near, by), stride)| formula(near + by, stride));
+    let protocol = prop_oneof![3 => Just(Protocol::Tcp), 1 => Just(Protocol::Udp)];
+    let formula = (base, stride, protocol)
+        .prop_map(|((near, by), stride, protocol)| PortFormula { protocol, ..formula(near + by, stride) });
     prop::collection::vec(formula, 1..=6)
 }
 
@@ -42,18 +44,22 @@ fn slots() -> impl Strategy<Value = Slots> {
 }
 
 fn formula(base: u16, stride: u16) -> PortFormula {
-    PortFormula { base: Port::new(base).expect("a port"), stride: NonZeroU16::new(stride).expect("a stride") }
+    let (base, stride) = (Port::new(base).expect("a port"), NonZeroU16::new(stride).expect("a stride"));
+    PortFormula { base, stride, protocol: Protocol::Tcp }
 }
 
 /// Every port of every slot and of the main stack, in range or not.
-fn ports(formulas: &[PortFormula], slots: &Slots) -> Vec<u32> {
+fn ports(formulas: &[PortFormula], slots: &Slots) -> Vec<(u32, Protocol)> {
     let ids = || std::iter::once(0).chain(slots.iter().map(|id| u32::from(id.get())));
-    let of = |formula: &PortFormula| (u32::from(formula.base.get()), u32::from(formula.stride.get()));
-    formulas.iter().map(of).flat_map(|(base, stride)| ids().map(move |id| base + stride * id)).collect()
+    let of = |PortFormula { base, stride, protocol }: &PortFormula| {
+        let (base, stride, protocol) = (u32::from(base.get()), u32::from(stride.get()), *protocol);
+        ids().map(move |id| (base + stride * id, protocol))
+    };
+    formulas.iter().flat_map(of).collect()
 }
 
-fn in_range(ports: &[u32]) -> bool {
-    ports.iter().all(|port| (1024..=65_535).contains(port))
+fn in_range(ports: &[(u32, Protocol)]) -> bool {
+    ports.iter().all(|(port, _)| (1024..=65_535).contains(port))
 }
 
 /// Whether all ports are in range and differ: each is compared with each.
@@ -90,6 +96,7 @@ fn flaws_are_real(cases: u32) {
             match flaw {
                 Flaw::Collision { first, second, port: met, .. } => {
                     prop_assert!(first.0 < second.0);
+                    prop_assert_eq!(formulas[first.0].protocol, formulas[second.0].protocol);
                     prop_assert_eq!([port(first), port(second)], [u32::from(met.get()); 2]);
                     for (_, slot) in [first, second] {
                         prop_assert!(SlotId::new(slot).is_none_or(|id| slots.contains(&id)));
@@ -124,8 +131,9 @@ fn a_suggested_stride_is_the_smallest_that_works(cases: u32) {
         for (first, second, remedy) in collisions(&formulas, &slots) {
             let changed = |stride: u16| {
                 let mut changed = formulas.clone();
-                changed[first] = formula(changed[first].base.get(), stride);
-                changed[second] = formula(changed[second].base.get(), stride);
+                for index in [first, second] {
+                    changed[index].stride = NonZeroU16::new(stride).expect("a stride");
+                }
                 changed
             };
             let mut others = formulas.clone();
@@ -152,7 +160,7 @@ fn a_suggested_base_is_the_nearest_that_is_free(cases: u32) {
         for (_, second, remedy) in collisions(&formulas, &slots) {
             let mut others = formulas.clone();
             let moved = others.remove(second);
-            let taken: HashSet<u32> = ports(&others, &slots).into_iter().collect();
+            let taken: HashSet<(u32, Protocol)> = ports(&others, &slots).into_iter().collect();
             let free = |base: u16| {
                 let formulas = Port::new(base).map(|base| PortFormula { base, ..moved });
                 let ports = ports(formulas.as_slice(), &slots);
@@ -182,13 +190,19 @@ fn a_spec_is_accepted_iff_its_ports_are(cases: u32) {
             toml += &format!("slots = [{{ ids = \"{ids}\", profile = \"only\" }}]\n");
         }
         toml += "profiles = [{ name = \"only\" }]\n[pool]\nname = \"p\"\nroot = \"~/p\"\n[ports]\n";
-        for (index, PortFormula { base, stride }) in formulas.iter().enumerate() {
+        for (index, PortFormula { base, stride, protocol }) in formulas.iter().enumerate() {
             toml += &match stride.get() {
+                stride if protocol.is_udp() => {
+                    format!(
+                        "p{index} = {{ base = {base}, stride = {stride}, publish = \"p:{}/udp\" }}\n",
+                        index + 1
+                    )
+                }
                 1 if short => format!("p{index} = {base}\n"),
                 stride => format!("p{index} = {{ base = {base}, stride = {stride} }}\n"),
             };
         }
-        toml += "[files]\nf = \"f\"\n";
+        toml += "[files]\nf = \"f\"\n[compose]\n";
         match (Spec::parse(&toml), prove(&formulas, &slots)) {
             (Ok(spec), Ok(())) => {
                 let read: Vec<_> = spec.ports.into_iter().map(|(_, formula)| formula).collect();

@@ -1,0 +1,4 @@
+//! A project's own Compose files: which they are, what they come to, and what kinfra adds for a slot.
+
+pub mod model;
+pub mod resource;

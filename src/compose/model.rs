@@ -1,0 +1,265 @@
+//! What Compose files come to: the resolved model, as `docker compose config --format json` prints it.
+//!
+//! Only what concerns kinfra is read: everything that is one per machine, and what makes a stack run. Compose
+//! adds keys with its versions, so unknown keys are ignored.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Deserializer};
+
+/// A resolved project.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct Model {
+    /// The project's name.
+    pub name: String,
+    /// Its services, of every profile that was asked for.
+    #[serde(default)]
+    pub services: BTreeMap<String, Service>,
+    /// Its volumes that some service uses.
+    #[serde(default, deserialize_with = "nullable")]
+    pub volumes: BTreeMap<String, Volume>,
+    /// Its networks that some service uses.
+    #[serde(default, deserialize_with = "nullable")]
+    pub networks: BTreeMap<String, Network>,
+}
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Service {
+    /// The image that it runs, or the name of the one that it builds.
+    pub image: Option<String>,
+    /// How its image is built, if it is.
+    pub build: Option<Build>,
+    /// A fixed name for its container.
+    pub container_name: Option<String>,
+    /// Its published ports.
+    pub ports: Vec<PublishedPort>,
+    /// What is mounted into it.
+    pub volumes: Vec<Mount>,
+    /// The networks that it is on.
+    #[serde(deserialize_with = "nullable_values")]
+    pub networks: BTreeMap<String, Attachment>,
+    /// Another network namespace that it uses: `host`, `none`, `service:NAME`, `container:NAME`.
+    pub network_mode: Option<String>,
+    /// Another process namespace that it uses.
+    pub pid: Option<String>,
+    /// Another IPC namespace that it uses.
+    pub ipc: Option<String>,
+    /// Containers whose volumes it mounts.
+    pub volumes_from: Vec<String>,
+    /// Its environment; `None` is a variable without a value.
+    #[serde(deserialize_with = "nullable")]
+    pub environment: BTreeMap<String, Option<String>>,
+    /// How many containers it has, under `scale`.
+    pub scale: Option<u16>,
+    /// How it is deployed.
+    pub deploy: Option<Deploy>,
+    /// The profiles that it belongs to; without one it always runs.
+    pub profiles: Vec<String>,
+    /// Whether it has the rights of the machine's root.
+    pub privileged: bool,
+    /// Devices of the machine.
+    pub devices: Vec<Device>,
+}
+
+/// How an image is built.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Build {
+    /// The directory, or an address.
+    pub context: String,
+    /// Further contexts, by name.
+    #[serde(deserialize_with = "nullable")]
+    pub additional_contexts: BTreeMap<String, String>,
+    /// Build arguments.
+    #[serde(deserialize_with = "nullable")]
+    pub args: BTreeMap<String, Option<String>>,
+    /// Further names for the image.
+    pub tags: Vec<String>,
+}
+
+/// A port of a container, and where it is published.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct PublishedPort {
+    /// The port in the container.
+    pub target: u16,
+    /// The port on the machine, or a range such as `9000-9002`; without one Docker chooses.
+    pub published: Option<String>,
+    /// The machine's address; without one, all.
+    pub host_ip: Option<String>,
+    /// `tcp`, `udp` or another.
+    pub protocol: String,
+}
+
+/// Something that is mounted into a container.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Mount {
+    /// `bind`, `volume`, `tmpfs` or another.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A path of the machine, or the name of a volume.
+    pub source: Option<String>,
+    /// The path in the container.
+    pub target: String,
+    /// Whether the container can only read it.
+    pub read_only: bool,
+}
+
+/// A service on a network.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Attachment {
+    /// A fixed IPv4 address.
+    pub ipv4_address: Option<String>,
+    /// A fixed IPv6 address.
+    pub ipv6_address: Option<String>,
+    /// A fixed MAC address.
+    pub mac_address: Option<String>,
+}
+
+/// How a service is deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Deploy {
+    /// How many containers it has.
+    pub replicas: Option<u16>,
+}
+
+/// A device of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Device {
+    /// Its path.
+    pub source: String,
+}
+
+/// A named volume.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Volume {
+    /// Its name on the engine.
+    pub name: Option<String>,
+    /// Whether Compose only uses it, and never makes or removes it.
+    pub external: bool,
+    /// Options of its driver: `device` is what is behind it.
+    #[serde(deserialize_with = "nullable")]
+    pub driver_opts: BTreeMap<String, String>,
+}
+
+/// A network.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Network {
+    /// Its name on the engine.
+    pub name: Option<String>,
+    /// Whether Compose only uses it, and never makes or removes it.
+    pub external: bool,
+    /// Its addresses.
+    pub ipam: Ipam,
+}
+
+/// The addresses of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Ipam {
+    /// Its subnets.
+    #[serde(deserialize_with = "nullable")]
+    pub config: Vec<Subnet>,
+}
+
+/// A subnet of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Subnet {
+    /// In CIDR notation.
+    pub subnet: Option<String>,
+}
+
+/// Compose writes null where a group is empty.
+fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The same for the values of a group, and the group itself.
+fn nullable_values<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    let group: Option<BTreeMap<String, Option<T>>> = Option::deserialize(deserializer)?;
+    Ok(group.unwrap_or_default().into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect())
+}
+
+impl Model {
+    /// Reads what Compose printed.
+    ///
+    /// # Errors
+    /// What is not as Compose prints it.
+    pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    /// The names of the images that its services build: with their names, or those that Compose gives them.
+    pub fn built_images(&self) -> BTreeMap<&str, String> {
+        let built = self.services.iter().filter(|(_, service)| service.build.is_some());
+        let named = built.map(|(name, service)| {
+            let own = || format!("{}-{name}", self.name);
+            (name.as_str(), service.image.clone().unwrap_or_else(own))
+        });
+        named.collect()
+    }
+}
+
+impl Service {
+    /// How many containers it has.
+    pub fn replicas(&self) -> u16 {
+        self.scale.or(self.deploy.as_ref().and_then(|deploy| deploy.replicas)).unwrap_or(1)
+    }
+}
+
+impl Mount {
+    /// The path on the machine, if it is a bind mount.
+    pub fn bind(&self) -> Option<Utf8PathBuf> {
+        self.source.as_ref().filter(|_| self.kind == "bind").map(Utf8PathBuf::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Compose 2.26 prints, abridged.
+    const PRINTED: &str = r#"{"name": "x", "networks": {"default": {"name": "x_default", "ipam": {}},
+        "net": {"name": "x_net", "driver": "bridge", "ipam": {"config": [{"subnet": "172.30.0.0/16"}]}}},
+        "services": {"db": {"command": null, "image": "postgres:16", "networks": {"default": null},
+            "volumes": [{"type": "bind", "source": "/var/lib/x", "target": "/var/lib/postgresql/data", "bind": {"create_host_path": true}}]},
+        "web": {"profiles": ["p"], "build": {"context": "/p", "dockerfile": "Dockerfile", "additional_contexts": {"base": "docker-image://x"}},
+            "deploy": {"replicas": 2, "resources": {}, "placement": {}}, "environment": {"API": "http://localhost:8080", "EMPTY": null},
+            "networks": {"default": {}, "net": {"aliases": ["w"], "ipv4_address": "172.30.0.5"}}, "pid": "host",
+            "ports": [{"mode": "ingress", "host_ip": "127.0.0.1", "target": 9000, "published": "9000-9002", "protocol": "tcp"},
+                {"mode": "ingress", "target": 7000, "protocol": "tcp"}],
+            "volumes": [{"type": "volume", "source": "ext", "target": "/e", "volume": {"subpath": "x"}, "read_only": true}]}},
+        "volumes": {"ext": {"name": "extvol", "external": true},
+            "pg": {"name": "shop_pg", "driver_opts": {"device": "/srv/pg", "o": "bind", "type": "none"}}}}"#;
+
+    #[test]
+    fn what_compose_prints_is_read() {
+        let model = Model::parse(PRINTED).unwrap();
+        let web = &model.services["web"];
+        assert_eq!((web.replicas(), model.services["db"].replicas()), (2, 1));
+        assert_eq!(web.ports[0].published.as_deref(), Some("9000-9002"));
+        assert_eq!(web.ports[1].published, None);
+        assert_eq!(web.networks["net"].ipv4_address.as_deref(), Some("172.30.0.5"));
+        assert_eq!(web.environment["EMPTY"], None);
+        assert_eq!(model.services["db"].volumes[0].bind(), Some("/var/lib/x".into()));
+        assert_eq!(web.volumes[0].bind(), None);
+        assert!(model.volumes["ext"].external);
+        assert_eq!(model.volumes["pg"].driver_opts["device"], "/srv/pg");
+        assert_eq!(model.networks["net"].ipam.config[0].subnet.as_deref(), Some("172.30.0.0/16"));
+        assert_eq!(model.built_images(), BTreeMap::from([("web", "x-web".to_owned())]));
+    }
+}
