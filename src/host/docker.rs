@@ -50,9 +50,9 @@ pub fn compose_version() -> Answer<String> {
     ask_compose(&["version", "--short"])
 }
 
-/// The project that Compose makes of these files, as JSON. Has the services of all profiles; variables and
+/// What Compose reads in these files, as JSON, before it resolves them. Has the services of all profiles; variables and
 /// relative paths stay as written.
-pub fn config(files: &[Utf8PathBuf]) -> Answer<String> {
+pub fn unresolved(files: &[Utf8PathBuf]) -> Answer<String> {
     let mut arguments: Vec<&str> = files.iter().flat_map(|file| ["--file", file.as_str()]).collect();
     arguments.extend([
         "--profile",
