@@ -78,8 +78,9 @@ fn compose_file(dotenv: &Utf8Path) -> Result<Option<Vec<String>>> {
     let bytes = read_named(dotenv, LIMIT).with_context(|| format!("could not read `{dotenv}`"))?;
     let Some(bytes) = bytes else { return Ok(None) };
     let variables = variables(&String::from_utf8_lossy(&bytes)).map_err(|(name, reason)| {
-        Fault::refused(format!("`{name}` in `{dotenv}` cannot be read: {reason}"))
-            .advise("write its value without variables, or name the files in slots.toml: `files` of [compose]")
+        Fault::refused(format!("`{name}` in `{dotenv}` cannot be read: {reason}")).advise(
+            "write its value without variables, or name the files in slots.toml: `files` of [compose]",
+        )
     })?;
     let Some(list) = variables.get(FILE).filter(|list| !list.is_empty()) else { return Ok(None) };
     let separator = variables.get(SEPARATOR).filter(|separator| !separator.is_empty());
@@ -147,7 +148,10 @@ mod tests {
     fn the_files_are_named_in_an_env_file_with_other_lines() {
         let names = |text: &str| variables(text).map(|variables| variables.get(FILE).cloned());
         assert_eq!(names("A=1\nCOMPOSE_FILE=a.yaml:b.yaml\n"), Ok(Some("a.yaml:b.yaml".to_owned())));
-        assert_eq!(names("URL=http://${HOST}\n export COMPOSE_FILE = 'a b.yaml' # x\n"), Ok(Some("a b.yaml".to_owned())));
+        assert_eq!(
+            names("URL=http://${HOST}\n export COMPOSE_FILE = 'a b.yaml' # x\n"),
+            Ok(Some("a b.yaml".to_owned()))
+        );
         assert_eq!(names("URL=${HOST}\n#COMPOSE_FILE=a\nMY_COMPOSE_FILE=b"), Ok(None));
         let (name, reason) = names("COMPOSE_FILE=${DIR}/a.yaml").unwrap_err();
         assert_eq!(name, FILE);

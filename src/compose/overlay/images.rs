@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn one_image_has_one_full_name() {
-        for image in ["web", "web:latest", "library/web", "docker.io/library/web", "index.docker.io/library/web"]
+        for image in
+            ["web", "web:latest", "library/web", "docker.io/library/web", "index.docker.io/library/web"]
         {
             assert_eq!(full(image), "web:latest");
         }

@@ -164,11 +164,11 @@ mod tests {
     #[test]
     fn an_address_that_stands_for_all_is_enough() {
         let addresses = |ips: &[Option<&str>]| {
-            let port = |ip: &Option<&str>| PublishedPort {
+            let port = |ip: Option<&str>| PublishedPort {
                 host_ip: ip.map(str::to_owned),
                 ..PublishedPort::default()
             };
-            let ports: Vec<PublishedPort> = ips.iter().map(port).collect();
+            let ports: Vec<PublishedPort> = ips.iter().copied().map(port).collect();
             let addresses = addresses(&ports.iter().collect::<Vec<_>>());
             addresses.into_iter().collect::<Vec<_>>().join(" ")
         };

@@ -76,9 +76,7 @@ fn standing(external: bool, name: &str, resource: &Resource, slot: &Slot<'_>) ->
         return Standing::Shared(Node::map(external).overriding());
     }
     match (external, slot.own(resource)) {
-        (true, Some(PerSlot::Own)) => {
-            Standing::Own(vec![("external", Node::Reset), ("name", Node::Reset)])
-        }
+        (true, Some(PerSlot::Own)) => Standing::Own(vec![("external", Node::Reset), ("name", Node::Reset)]),
         (true, Some(PerSlot::Volume | PerSlot::Worktree(_)) | None) => Standing::Stays,
         // A name may be fixed and look like the one that Compose would give, so it always goes.
         (false, _) => Standing::Own(vec![("name", Node::Reset)]),

@@ -45,7 +45,8 @@ pub(super) fn lines(targets: Vec<(Target, Option<Range>)>, spec: &Spec) -> Vec<(
 /// The formulas of TCP and of UDP. The two never collide.
 fn formulas(spec: &Spec) -> (Vec<PortFormula>, Vec<PortFormula>) {
     let udp = spec.publish.iter().filter(|(_, publish)| publish.target.protocol == Protocol::Udp);
-    let udp: BTreeSet<String> = udp.flat_map(|(name, publish)| of_count(name.as_str(), publish.count)).collect();
+    let udp: BTreeSet<String> =
+        udp.flat_map(|(name, publish)| of_count(name.as_str(), publish.count)).collect();
     let is_udp = |name: &str| udp.contains(name);
     let (udp, tcp): (Vec<_>, Vec<_>) = spec.ports.iter().partition(|(name, _)| is_udp(name.as_str()));
     let formulas = |ports: Vec<&(_, PortFormula)>| ports.into_iter().map(|(_, formula)| *formula).collect();
@@ -90,7 +91,8 @@ fn name(target: &Target, count: u16, names: &mut BTreeSet<String>) -> String {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
         .collect();
-    let plain = if plain.starts_with(|c: char| c.is_ascii_lowercase()) { plain } else { format!("port_{plain}") };
+    let plain =
+        if plain.starts_with(|c: char| c.is_ascii_lowercase()) { plain } else { format!("port_{plain}") };
     let with_port = format!("{plain}_{}", target.port);
     let udp = format!("{with_port}_{}", target.protocol);
     let numbered = (2..=u16::MAX).map(|number| format!("{udp}_{number}"));

@@ -159,9 +159,10 @@ fn workers(model: &Model, slot: &Slot<'_>, findings: &mut Findings) -> Vec<(Stri
     for (kind, count) in slot.workers {
         let is_alike = |name: &&String| name.to_lowercase().replace(['-', '.'], "_") == kind.as_str();
         let exact = model.services.keys().find(|name| *name == kind.as_str());
-        match exact.or_else(|| model.services.keys().find(is_alike)) {
-            Some(name) => counts.push((name.clone(), *count)),
-            None => findings.notes.push(format!("workers of `{kind}` have no effect: no service has that name")),
+        if let Some(name) = exact.or_else(|| model.services.keys().find(is_alike)) {
+            counts.push((name.clone(), *count));
+        } else {
+            findings.notes.push(format!("workers of `{kind}` have no effect: no service has that name"));
         }
     }
     counts

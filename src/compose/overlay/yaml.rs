@@ -67,9 +67,15 @@ impl Node {
                 text.push_str(" !override");
                 value.block(text, depth);
             }
-            value => {
+            Self::Text(_)
+            | Self::Number(_)
+            | Self::True
+            | Self::Reset
+            | Self::Map(_)
+            | Self::List(_)
+            | Self::Printed(_) => {
                 text.push(' ');
-                text.push_str(&value.flow());
+                text.push_str(&self.flow());
             }
         }
     }
@@ -115,7 +121,9 @@ fn quoted(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') => {
+            c if c.is_control()
+                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
+            {
                 let _ = write!(quoted, "\\u{:04X}", u32::from(c));
             }
             c => quoted.push(c),
