@@ -2,11 +2,10 @@
 //!
 //! The tests that run `docker compose config` need the plugin and no daemon; `.ci/install-compose` puts it there.
 
-mod judge;
-mod overlay;
+pub(crate) mod judge;
+pub(crate) mod overlay;
 mod overlay_cases;
 mod overlay_compose;
-mod overlay_merged;
 mod text;
 mod values;
 
