@@ -6,7 +6,6 @@ use std::num::NonZeroU16;
 use super::ports::Range;
 use crate::compose::resource::{Protocol, Target};
 use crate::port::{Port, PortFormula};
-use crate::proof::ports::prove;
 use crate::slot::SlotId;
 use crate::spec::Spec;
 
@@ -73,9 +72,18 @@ fn formula(published: Range, taken: &[PortFormula], ids: &BTreeSet<SlotId>) -> P
     let with = |base: u16, stride: u16| {
         Some(PortFormula { base: Port::new(base)?, stride: NonZeroU16::new(stride)? })
     };
+    // Only whether it works is asked. The proof would also look for remedies, for each that does not.
+    let slots = || std::iter::once(0).chain(ids.iter().map(|id| id.get()));
+    let used: BTreeSet<Port> =
+        taken.iter().flat_map(|formula| slots().filter_map(|slot| formula.port(slot))).collect();
     let works = |formula: &PortFormula| {
-        let own: Vec<PortFormula> = each(*formula, published.count).collect();
-        own.len() == usize::from(published.count) && prove(&[taken, &own].concat(), ids).is_ok()
+        let mut own = BTreeSet::new();
+        let ports = (0..published.count).flat_map(|offset| slots().map(move |slot| (offset, slot)));
+        let mut ports = ports.map(|(offset, slot)| formula.number(slot) + u32::from(offset));
+        ports.all(|number| {
+            let port = u16::try_from(number).ok().and_then(Port::new);
+            port.is_some_and(|port| !used.contains(&port) && own.insert(port))
+        })
     };
     let strides = (1..=FAR).filter_map(|stride| with(base.get(), stride));
     let bases = (1..=FAR).filter_map(|offset| with(base.get().checked_add(offset)?, published.count));
