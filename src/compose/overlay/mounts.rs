@@ -40,7 +40,11 @@ pub(super) fn of(service: &Service, slot: &Slot<'_>, volumes: &mut BTreeSet<Stri
 
 fn source(mount: &Mount, slot: &Slot<'_>) -> Option<Source> {
     let path = mount.bind()?;
-    match slot.own(&Resource::Mount(path.clone())) {
+    let resource = Resource::Mount(path.clone());
+    if slot.shares(&resource) {
+        return None;
+    }
+    match slot.own(&resource) {
         Some(PerSlot::Volume) => return Some(Source::Volume(format!("kinfra_{}", path_slug(path.as_str())))),
         Some(PerSlot::Worktree(dir)) => return Some(Source::Worktree(slot.worktree.join(dir))),
         Some(PerSlot::Own) | None => {}

@@ -20,12 +20,10 @@ pub(crate) fn common(one: &Things, other: &Things) -> BTreeSet<String> {
         let images =
             one.built.iter().filter(|image| other.built.contains(*image) || other.run.contains(*image));
         common.extend(images.map(|image| format!("image:{image}")));
-        let overlapping = one.binds.iter().filter(|path| {
-            let is_in =
-                |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
-            other.binds.iter().any(|other| is_in(path, other) || is_in(other, path))
-        });
-        common.extend(overlapping.map(|path| format!("mount:{path}")));
+        // A directory and one below it have the one below in common.
+        let is_in = |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
+        let below = one.binds.iter().filter(|path| other.binds.iter().any(|above| is_in(path, above)));
+        common.extend(below.map(|path| format!("mount:{path}")));
     }
     common
 }
