@@ -3,7 +3,8 @@
 use crate::digest::Digest;
 
 /// A name of lowercase letters, digits and single separators. It depends on the text alone: a name that holds
-/// data must not change when another one is added. What is lost is made up for by a part of the text's digest.
+/// data must not change when another one is added. Where it loses a character of the text, it ends in a part
+/// of the text's digest.
 pub(super) fn slug(text: &str, separator: char) -> String {
     let kept: String =
         text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { separator }).collect();

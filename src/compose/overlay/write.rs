@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::images::Images;
+use super::mounts;
 use super::ports::{self, Range};
 use super::slot::Slot;
+use super::storage;
+use super::suggest;
 use super::yaml::Node;
-use super::{mounts, storage, suggest};
 use crate::compose::model::{Attachment, Build, Model, Service};
 use crate::compose::resource::Target;
 

@@ -48,7 +48,8 @@ impl Node {
         text.trim_start_matches('\n').to_owned()
     }
 
-    /// Writes the value after its key: a mapping and a list a line an entry, everything else on the same line.
+    /// Writes the value after its key. Each entry of a mapping or list has a line, and everything else is on the
+    /// same line.
     fn block(&self, text: &mut String, depth: usize) {
         let indent = "  ".repeat(depth);
         match self {
@@ -115,7 +116,7 @@ fn flow_list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
-/// Text in double quotes. What YAML does not take there, or reads as the end of a line, is written as an escape.
+/// Text in double quotes. What YAML does not take there, or reads as the end of a line, becomes an escape.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {

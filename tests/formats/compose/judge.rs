@@ -40,11 +40,9 @@ pub(crate) fn things(config: &Value, worktree: &str) -> Things {
             let name = value["name"].as_str().map_or(format!("{project}_{key}"), str::to_owned);
             things.own.insert(format!("{kind}:{name}"));
             let options = map(&value["driver_opts"]);
-            if let Some(device) = options.get("device").and_then(Value::as_str).filter(|it| *it != "tmpfs") {
-                if !is_below(device, worktree) {
-                    things.own.insert(format!("device:{device}"));
-                }
-            }
+            let device = options.get("device").and_then(Value::as_str);
+            let device = device.filter(|it| *it != "tmpfs" && !is_below(it, worktree));
+            things.own.extend(device.map(|device| format!("device:{device}")));
             let bridge = options.get("com.docker.network.bridge.name").and_then(Value::as_str);
             things.own.extend(bridge.map(|name| format!("bridge:{name}")));
             let subnets = list(&value["ipam"]["config"]);

@@ -18,11 +18,25 @@ pub(crate) struct Case {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    [ports(), storage(), images(), files()].into_iter().flatten().collect()
+    vec![
+        address(),
+        range(),
+        undeclared(),
+        fixed_names(),
+        addresses(),
+        external(),
+        shared(),
+        mounts(),
+        used(),
+        default_image(),
+        included(),
+        env_files(),
+        beside(),
+    ]
 }
 
-fn ports() -> Vec<Case> {
-    let address = Case {
+fn address() -> Case {
+    Case {
         name: "addresses and protocols",
         files: &[(
             "compose.yaml",
@@ -47,8 +61,11 @@ fn ports() -> Vec<Case> {
                 {"mode": "ingress", "host_ip": "127.0.0.1", "target": 7001, "protocol": "tcp"},
             ]),
         )],
-    };
-    let range = Case {
+    }
+}
+
+fn range() -> Case {
+    Case {
         name: "a range for replicas",
         files: &[(
             "docker-compose.yml",
@@ -66,19 +83,21 @@ fn ports() -> Vec<Case> {
             ("/services/web/deploy/replicas", json!(3)),
             ("/services/job/deploy/replicas", json!(1)),
         ],
-    };
-    let nothing = Case {
+    }
+}
+
+fn undeclared() -> Case {
+    Case {
         name: "nothing is declared",
         files: &[("compose.yml", "services: {a: {image: a, ports: ['80:80', '443:443']}}\n")],
         declared: Declared::default(),
         at_stake: &["port:80/tcp", "port:443/tcp"],
         slot: vec![("/services/a/ports", Value::Null)],
-    };
-    vec![address, range, nothing]
+    }
 }
 
-fn storage() -> Vec<Case> {
-    let names = Case {
+fn fixed_names() -> Case {
+    Case {
         name: "fixed names",
         files: &[(
             "compose.yaml",
@@ -100,8 +119,11 @@ fn storage() -> Vec<Case> {
             ("/networks/default/name", json!("shop-slot-1_default")),
             ("/networks/net/driver_opts", Value::Null),
         ],
-    };
-    let addresses = Case {
+    }
+}
+
+fn addresses() -> Case {
+    Case {
         name: "addresses",
         files: &[(
             "compose.yaml",
@@ -122,8 +144,11 @@ fn storage() -> Vec<Case> {
             ("/services/a/networks/net", json!({"aliases": ["x"]})),
             ("/networks/net/ipam", json!({})),
         ],
-    };
-    let external = Case {
+    }
+}
+
+fn external() -> Case {
+    Case {
         name: "external, each slot its own",
         files: &[(
             "compose.yaml",
@@ -143,8 +168,11 @@ fn storage() -> Vec<Case> {
             ("/networks/proxy/external", Value::Null),
             ("/networks/older/labels/kinfra.slot", json!("1")),
         ],
-    };
-    let shared = Case {
+    }
+}
+
+fn shared() -> Case {
+    Case {
         name: "shared by declaration",
         files: &[(
             "compose.yaml",
@@ -167,8 +195,11 @@ fn storage() -> Vec<Case> {
             ("/volumes/vd/name", json!("shop-slot-1_vd")),
             ("/networks/obs", json!({"name": "obs", "external": true, "ipam": {}})),
         ],
-    };
-    let mounts = Case {
+    }
+}
+
+fn mounts() -> Case {
+    Case {
         name: "devices and mounts",
         files: &[(
             "compose.yaml",
@@ -194,12 +225,11 @@ fn storage() -> Vec<Case> {
             ("/volumes/mem/driver_opts/device", json!("tmpfs")),
             ("/volumes/kinfra_srv_pg/labels/kinfra.id", json!("5f0c")),
         ],
-    };
-    vec![names, addresses, external, shared, mounts]
+    }
 }
 
-fn images() -> Vec<Case> {
-    let used = Case {
+fn used() -> Case {
+    Case {
         name: "an image that another service uses",
         files: &[(
             "compose.yaml",
@@ -219,19 +249,21 @@ fn images() -> Vec<Case> {
             ("/services/old/image", json!("shop-slot-1-web:slot")),
             ("/services/db/image", json!("postgres")),
         ],
-    };
-    let default = Case {
+    }
+}
+
+fn default_image() -> Case {
+    Case {
         name: "the name that Compose gives an image",
         files: &[("compose.yaml", "name: main\nservices: {web: {build: .}, job: {image: main-web}}\n")],
         declared: Declared::default(),
         at_stake: &["image:main-web:latest"],
         slot: vec![("/services/job/image", json!("shop-slot-1-web:slot"))],
-    };
-    vec![used, default]
+    }
 }
 
-fn files() -> Vec<Case> {
-    let included = Case {
+fn included() -> Case {
+    Case {
         name: "included and extended",
         files: &[
             (
@@ -266,8 +298,11 @@ fn files() -> Vec<Case> {
             ("/services/web/ports/0/published", json!("8090")),
             ("/services/web/ports/1", Value::Null),
         ],
-    };
-    let variables = Case {
+    }
+}
+
+fn env_files() -> Case {
+    Case {
         name: "variables of env files",
         files: &[
             (
@@ -298,8 +333,11 @@ fn files() -> Vec<Case> {
             ),
             ("/services/db/environment/PORT", json!("8080")),
         ],
-    };
-    let beside = Case {
+    }
+}
+
+fn beside() -> Case {
+    Case {
         name: "an override file",
         files: &[
             ("compose.yaml", "services: {web: {image: web, ports: ['8080:80']}}\n"),
@@ -308,6 +346,5 @@ fn files() -> Vec<Case> {
         declared: Declared { ports: vec![("web", 8080, "web:80", 1)], ..Declared::default() },
         at_stake: &["port:8080/tcp", "port:8081/tcp", "container:web"],
         slot: vec![("/services/web/ports/1", Value::Null)],
-    };
-    vec![included, variables, beside]
+    }
 }

@@ -51,7 +51,9 @@ impl Trial {
         };
         match config(&call) {
             Answer::Is(json) => json,
-            other => panic!("{name}: {other:?}\n{}", overlay.unwrap_or_default()),
+            other @ (Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_)) => {
+                panic!("{name}: {other:?}\n{}", overlay.unwrap_or_default())
+            }
         }
     }
 
