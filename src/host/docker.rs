@@ -91,8 +91,8 @@ fn is_composes(name: &OsStr) -> bool {
     name == "DOCKER_DEFAULT_PLATFORM" || name.as_encoded_bytes().starts_with(b"COMPOSE_")
 }
 
-/// The first version of Compose that merges an overlay: `!override` is new in it. Older ones ignore the tag, and
-/// would publish the main stack's ports once more.
+/// The first version of Compose that merges an overlay: `!override` is new in it. Older ones ignore the tag,
+/// and would publish the main stack's ports once more.
 pub const NEEDED_COMPOSE: [u32; 3] = [2, 24, 4];
 
 /// The project that a call is for, resolved, as JSON. The version of Compose is checked at the same time.

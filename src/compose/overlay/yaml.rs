@@ -48,8 +48,8 @@ impl Node {
         text.trim_start_matches('\n').to_owned()
     }
 
-    /// Writes the value after its key. Each entry of a mapping or list has a line, and everything else is on the
-    /// same line.
+    /// Writes the value after its key. Each entry of a mapping or list has a line, and everything else is on
+    /// the same line.
     fn block(&self, text: &mut String, depth: usize) {
         let indent = "  ".repeat(depth);
         match self {

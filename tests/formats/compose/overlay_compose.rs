@@ -6,6 +6,7 @@ use std::fs;
 use camino::{Utf8Path, Utf8PathBuf};
 use kinfra::compose::model::Model;
 use kinfra::compose::project::Project;
+use kinfra::file::RelPath;
 use kinfra::host::docker::{Answer, ComposeCall, config};
 use kinfra::spec::ComposeSpec;
 use serde_json::Value;
@@ -125,4 +126,56 @@ fn what_compose_says_of_a_bad_file_is_passed_on() {
     fs::write(&file, "services: {web: {image: x, volumes: ['${PWD}/a:/a']}}\n").expect("a file");
     let Answer::Is(json) = config(&call) else { panic!("it was refused") };
     assert!(json.contains(&format!("{base}/a")), "{json}");
+}
+
+#[test]
+fn a_project_is_found_as_compose_finds_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let base = Utf8Path::from_path(dir.path()).expect("UTF-8");
+    let write = |name: &str, text: &str| {
+        let file = base.join(name);
+        fs::create_dir_all(file.parent().expect("a directory")).expect("a directory");
+        fs::write(file, text).expect("a file");
+    };
+    let spec = |files: &[&str]| ComposeSpec {
+        files: Some(files.iter().map(|name| RelPath::new(name).expect("a path")).collect()),
+        ..ComposeSpec::default()
+    };
+    let find = |spec: &ComposeSpec| Project::find(base, spec).map_err(|error| error.to_string());
+    let joined = |names: &[&str]| names.iter().map(|name| base.join(name)).collect::<Vec<_>>();
+
+    assert!(
+        find(&ComposeSpec::default()).unwrap_err().contains("has no Compose file: none of compose.yaml,")
+    );
+    for name in
+        ["docker-compose.yaml", "compose.yml", "docker-compose.override.yml", "dev/a.yaml", "dev/.env"]
+    {
+        write(name, "");
+    }
+    let found = find(&ComposeSpec::default()).expect("a project");
+    assert_eq!(found.files, joined(&["compose.yml", "docker-compose.override.yml"]));
+    assert_eq!((found.directory.as_path(), found.env_files.is_empty()), (base, true));
+
+    write(".env", "COMPOSE_FILE=dev/a.yaml:compose.yml\n");
+    let found = find(&ComposeSpec::default()).expect("a project");
+    assert_eq!(found.files, joined(&["dev/a.yaml", "compose.yml"]));
+    assert_eq!(found.directory, base.join("dev"));
+    assert_eq!(found.env_files, joined(&["dev/.env", ".env"]));
+
+    // What slots.toml names goes first, and then `.env` named no file.
+    let found = find(&spec(&["dev/a.yaml"])).expect("a project");
+    assert_eq!(
+        (found.files.clone(), found.env_files.clone()),
+        (joined(&["dev/a.yaml"]), joined(&["dev/.env"]))
+    );
+    assert_eq!(found.clone().with_slot(&base.join("slot")).expect("a project"), found);
+    write("slot/.env.sandbox", "");
+    let of_slot = found.with_slot(&base.join("slot")).expect("a project");
+    assert_eq!(of_slot.env_files, joined(&["dev/.env", "slot/.env.sandbox"]));
+
+    let missing = find(&spec(&["gone.yaml"])).unwrap_err();
+    assert!(missing.contains("`files` of [compose] in slots.toml names `gone.yaml`"), "{missing}");
+    write(".env", "COMPOSE_FILE=dev\n");
+    let missing = find(&ComposeSpec::default()).unwrap_err();
+    assert!(missing.contains("`COMPOSE_FILE` in `.env` names `dev`, which is not a file"), "{missing}");
 }
