@@ -20,6 +20,11 @@ impl Port {
         (number >= Self::MIN).then_some(Self(number))
     }
 
+    /// The port, or the lowest that needs no privilege.
+    pub fn at_least(number: u16) -> Self {
+        Self(number.max(Self::MIN))
+    }
+
     /// The port as a number.
     pub fn get(self) -> u16 {
         self.0

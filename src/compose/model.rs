@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// A resolved project.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -41,6 +42,8 @@ pub struct Service {
     /// The networks that it is on.
     #[serde(deserialize_with = "nullable_values")]
     pub networks: BTreeMap<String, Attachment>,
+    /// A fixed MAC address, written at the service.
+    pub mac_address: Option<String>,
     /// Another network namespace that it uses: `host`, `none`, `service:NAME`, `container:NAME`.
     pub network_mode: Option<String>,
     /// Another process namespace that it uses.
@@ -107,6 +110,9 @@ pub struct Mount {
     pub target: String,
     /// Whether the container can only read it.
     pub read_only: bool,
+    /// Everything else that Compose printed of it.
+    #[serde(flatten)]
+    pub options: BTreeMap<String, Value>,
 }
 
 /// A service on a network.
@@ -160,6 +166,9 @@ pub struct Network {
     pub external: bool,
     /// Its addresses.
     pub ipam: Ipam,
+    /// Options of its driver.
+    #[serde(deserialize_with = "nullable")]
+    pub driver_opts: BTreeMap<String, String>,
 }
 
 /// The addresses of a network.
@@ -195,12 +204,12 @@ fn nullable_values<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
 }
 
 impl Model {
-    /// Reads what Compose printed.
+    /// Reads what Compose printed. It doubles each `$` there, so that the text can be read as a Compose file.
     ///
     /// # Errors
     /// What is not as Compose prints it.
     pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(json)
+        serde_json::from_str(&json.replace("$$", "$"))
     }
 
     /// The names of the images that its services build: with their names, or those that Compose gives them.
@@ -218,6 +227,14 @@ impl Service {
     /// How many containers it has.
     pub fn replicas(&self) -> u16 {
         self.scale.or(self.deploy.as_ref().and_then(|deploy| deploy.replicas)).unwrap_or(1)
+    }
+}
+
+impl Volume {
+    /// The directory or device of the machine that is behind it. A volume in memory has none.
+    pub fn device(&self) -> Option<&str> {
+        let option = |name| self.driver_opts.get(name).map(String::as_str);
+        option("device").filter(|device| *device != "tmpfs" && option("type") != Some("tmpfs"))
     }
 }
 
@@ -242,7 +259,8 @@ mod tests {
             "networks": {"default": {}, "net": {"aliases": ["w"], "ipv4_address": "172.30.0.5"}}, "pid": "host",
             "ports": [{"mode": "ingress", "host_ip": "127.0.0.1", "target": 9000, "published": "9000-9002", "protocol": "tcp"},
                 {"mode": "ingress", "target": 7000, "protocol": "tcp"}],
-            "volumes": [{"type": "volume", "source": "ext", "target": "/e", "volume": {"subpath": "x"}, "read_only": true}]}},
+            "volumes": [{"type": "volume", "source": "ext", "target": "/e", "volume": {"subpath": "x"}, "read_only": true},
+                {"type": "tmpfs", "target": "/t", "tmpfs": {"size": "9", "mode": 511}}, {"type": "bind", "source": "/$$x", "target": "/x"}]}},
         "volumes": {"ext": {"name": "extvol", "external": true},
             "pg": {"name": "shop_pg", "driver_opts": {"device": "/srv/pg", "o": "bind", "type": "none"}}}}"#;
 
@@ -257,7 +275,11 @@ mod tests {
         assert_eq!(web.environment["EMPTY"], None);
         assert_eq!(model.services["db"].volumes[0].bind(), Some("/var/lib/x".into()));
         assert_eq!(web.volumes[0].bind(), None);
+        assert_eq!(web.volumes[0].options["volume"]["subpath"], "x");
+        assert_eq!(web.volumes[1].options["tmpfs"]["mode"], 511);
+        assert_eq!(web.volumes[2].bind(), Some("/$x".into()));
         assert!(model.volumes["ext"].external);
+        assert_eq!((model.volumes["ext"].device(), model.volumes["pg"].device()), (None, Some("/srv/pg")));
         assert_eq!(model.volumes["pg"].driver_opts["device"], "/srv/pg");
         assert_eq!(model.networks["net"].ipam.config[0].subnet.as_deref(), Some("172.30.0.0/16"));
         assert_eq!(model.built_images(), BTreeMap::from([("web", "x-web".to_owned())]));

@@ -91,7 +91,7 @@ fn with_included(here: &Utf8Path, layers: Vec<ComposeFile>) -> Result<(Vec<Compo
 /// The ports that Docker Compose says the files publish, or why it cannot be asked.
 fn ask_compose(here: &Utf8Path, layers: &[ComposeFile]) -> Result<PublishedPorts, String> {
     let paths: Vec<Utf8PathBuf> = layers.iter().map(|file| here.join(&file.path)).collect();
-    match host::docker::config(&paths) {
+    match host::docker::unresolved(&paths) {
         Answer::Is(config) => {
             published(&config).ok_or_else(|| "it printed something else than its config".to_owned())
         }

@@ -4,6 +4,10 @@
 //! The tests that run `docker compose config` need the plugin and no daemon; `.ci/install-compose` puts it
 //! there.
 
+pub(crate) mod judge;
+pub(crate) mod overlay;
+mod overlay_cases;
+mod overlay_compose;
 mod text;
 mod values;
 

@@ -1,0 +1,181 @@
+//! Published ports: a service publishes those that slots.toml declares, on the slot's ports, and no others.
+
+use std::collections::BTreeSet;
+
+use super::slot::Slot;
+use super::yaml::Node;
+use crate::compose::model::{PublishedPort, Service};
+use crate::compose::resource::{Protocol, Target};
+
+/// The address of a published port that the project gives none.
+const LOOPBACK: &str = "127.0.0.1";
+
+/// What a service publishes in a slot.
+#[derive(Debug, Default)]
+pub(super) struct Ports {
+    /// The service's `ports`. `None` if it publishes nothing either way.
+    pub(super) node: Option<Node>,
+    /// What is not published because slots.toml does not know it, with the project's ports on the machine.
+    pub(super) unpublished: Vec<(Target, Option<Range>)>,
+    /// What else is to be said.
+    pub(super) notes: Vec<String>,
+}
+
+/// A range of ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Range {
+    /// The first port.
+    pub(super) first: u16,
+    /// How many there are; at least 1.
+    pub(super) count: u16,
+}
+
+impl Range {
+    /// Reads `8080` or `9000-9002`.
+    fn parse(text: &str) -> Option<Self> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let first: u16 = first.parse().ok()?;
+        let last: u16 = last.parse().ok()?;
+        Some(Self { first, count: last.checked_sub(first)?.checked_add(1)? })
+    }
+
+    fn text(self) -> Option<String> {
+        let last = self.first.checked_add(self.count.checked_sub(1)?)?;
+        Some(if last == self.first { last.to_string() } else { format!("{}-{last}", self.first) })
+    }
+}
+
+/// What the service publishes in the slot.
+pub(super) fn of(name: &str, service: &Service, slot: &Slot<'_>) -> Ports {
+    let mut ports = Ports::default();
+    let mut entries = Vec::new();
+    let targets = targets(name, service, slot, &mut ports.notes);
+    for target in &targets {
+        let published: Vec<&PublishedPort> =
+            service.ports.iter().filter(|port| target_of(name, port).as_ref() == Some(target)).collect();
+        let ranges = ranges(target, slot, &mut ports.notes);
+        let is_known = slot.spec.publish.values().any(|publish| publish.target == *target);
+        for host_ip in addresses(&published) {
+            entries.extend(ranges.iter().map(|range| entry(target, Some(range), &host_ip)));
+            // Docker chooses this port, so it is no other stack's.
+            if !is_known && published.iter().any(|port| port.published.is_none()) {
+                entries.push(entry(target, None, &host_ip));
+            }
+        }
+        let fixed = published.iter().find_map(|port| port.published.as_deref());
+        if let Some(fixed) = fixed.filter(|_| !is_known) {
+            ports.unpublished.push((target.clone(), Range::parse(fixed)));
+        }
+    }
+    if !entries.is_empty() || !service.ports.is_empty() {
+        ports.node = Some(Node::List(entries).overriding());
+    }
+    ports
+}
+
+/// The ports of the container that the project publishes, or slots.toml.
+fn targets(name: &str, service: &Service, slot: &Slot<'_>, notes: &mut Vec<String>) -> BTreeSet<Target> {
+    let mut targets = BTreeSet::new();
+    for port in &service.ports {
+        match target_of(name, port) {
+            Some(target) => drop(targets.insert(target)),
+            None => notes.push(format!(
+                "`{name}` publishes {}/{}, which a slot does not: kinfra knows TCP and UDP",
+                port.target, port.protocol
+            )),
+        }
+    }
+    // A service in another's network has no ports of its own.
+    if service.network_mode.is_none() {
+        let declared = slot.spec.publish.values().map(|publish| &publish.target);
+        targets.extend(declared.filter(|target| target.service == name).cloned());
+    }
+    targets
+}
+
+fn target_of(name: &str, port: &PublishedPort) -> Option<Target> {
+    let protocol = match port.protocol.as_str() {
+        "tcp" | "" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        _ => return None,
+    };
+    Some(Target { service: name.to_owned(), port: port.target, protocol })
+}
+
+/// The slot's ports for a target.
+fn ranges(target: &Target, slot: &Slot<'_>, notes: &mut Vec<String>) -> Vec<String> {
+    let publish = slot.spec.publish.iter().filter(|(_, publish)| publish.target == *target);
+    let mut ranges = Vec::new();
+    for (name, publish) in publish {
+        let first = slot.ports.get(name);
+        let range = first.and_then(|first| Range { first: first.get(), count: publish.count }.text());
+        match range {
+            Some(range) => ranges.push(range),
+            None => notes.push(format!(
+                "`{target}` is not published: slot {} has no port `{name}` yet; update it with `kinfra apply --update`",
+                slot.id
+            )),
+        }
+    }
+    ranges
+}
+
+/// The machine's addresses on which a target is published. One that stands for all of its kind is enough.
+fn addresses(published: &[&PublishedPort]) -> BTreeSet<String> {
+    let given = published.iter().map(|port| port.host_ip.as_deref().filter(|ip| !ip.is_empty()));
+    let mut addresses: BTreeSet<String> = given.map(|ip| ip.unwrap_or(LOOPBACK).to_owned()).collect();
+    if addresses.is_empty() {
+        addresses.insert(LOOPBACK.to_owned());
+    }
+    let (v4, v6) = (addresses.contains("0.0.0.0"), addresses.contains("::"));
+    addresses.retain(|ip| {
+        let is_v6 = ip.contains(':');
+        let all = if is_v6 { "::" } else { "0.0.0.0" };
+        ip == all || !(if is_v6 { v6 } else { v4 })
+    });
+    addresses
+}
+
+fn entry(target: &Target, range: Option<&String>, host_ip: &str) -> Node {
+    let mut entry = vec![("target", Node::Number(target.port))];
+    entry.extend(range.map(|range| ("published", Node::text(range))));
+    entry.push(("host_ip", Node::text(host_ip)));
+    entry.push(("protocol", Node::text(target.protocol.to_string())));
+    Node::map(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_and_written() {
+        for (text, first, count) in [("8080", 8080, 1), ("9000-9002", 9000, 3)] {
+            let range = Range::parse(text).unwrap();
+            assert_eq!((range.first, range.count), (first, count));
+            assert_eq!(range.text().as_deref(), Some(text));
+        }
+        for text in ["", "a", "9-8", "1-", "0-65535", "65536"] {
+            assert_eq!(Range::parse(text), None, "{text}");
+        }
+        assert_eq!(Range { first: 65535, count: 2 }.text(), None);
+    }
+
+    #[test]
+    fn an_address_that_stands_for_all_is_enough() {
+        let addresses = |ips: &[Option<&str>]| {
+            let port = |ip: Option<&str>| PublishedPort {
+                host_ip: ip.map(str::to_owned),
+                ..PublishedPort::default()
+            };
+            let ports: Vec<PublishedPort> = ips.iter().copied().map(port).collect();
+            let addresses = addresses(&ports.iter().collect::<Vec<_>>());
+            addresses.into_iter().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(addresses(&[]), "127.0.0.1");
+        assert_eq!(addresses(&[None, Some("")]), "127.0.0.1");
+        assert_eq!(addresses(&[None, Some("::1"), Some("10.0.0.1")]), "10.0.0.1 127.0.0.1 ::1");
+        assert_eq!(addresses(&[Some("0.0.0.0"), Some("127.0.0.1"), Some("::1")]), "0.0.0.0 ::1");
+        assert_eq!(addresses(&[Some("::"), Some("::1"), None]), "127.0.0.1 ::");
+    }
+}

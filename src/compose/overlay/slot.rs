@@ -1,0 +1,57 @@
+//! The slot that an overlay is for.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+
+use super::yaml::Node;
+use crate::compose::resource::{PerSlot, Resource};
+use crate::identifier::PortName;
+use crate::port::Port;
+use crate::slot::{SlotId, Workers};
+use crate::spec::Spec;
+
+/// The slot that an overlay is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot<'a> {
+    /// Its pool's name.
+    pub pool: &'a str,
+    /// Its id.
+    pub id: SlotId,
+    /// The random id of the registry that owns the slot.
+    pub registry: &'a str,
+    /// The pool's root.
+    pub root: &'a Utf8Path,
+    /// The worktree that holds the slot.
+    pub worktree: &'a Utf8Path,
+    /// Its ports, by name.
+    pub ports: &'a BTreeMap<PortName, Port>,
+    /// The pool's declaration: what its ports publish, and `[compose]`.
+    pub spec: &'a Spec,
+    /// How many containers its services have, by service.
+    pub workers: &'a Workers,
+    /// Further values of services' environments, by service; rendered.
+    pub environment: &'a BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Slot<'_> {
+    /// The labels of everything that the slot's stack makes.
+    pub(super) fn labels(&self) -> Node {
+        Node::map([
+            ("kinfra.id", Node::text(self.registry)),
+            ("kinfra.pool", Node::text(self.pool)),
+            ("kinfra.root", Node::text(self.root.as_str())),
+            ("kinfra.slot", Node::text(self.id.to_string())),
+        ])
+    }
+
+    /// Whether slots may use this together.
+    pub(super) fn shares(&self, resource: &Resource) -> bool {
+        self.spec.compose.as_ref().is_some_and(|compose| compose.shared.contains(resource))
+    }
+
+    /// What the slot has its own of, in place of this.
+    pub(super) fn own(&self, resource: &Resource) -> Option<&PerSlot> {
+        self.spec.compose.as_ref()?.per_slot.get(resource)
+    }
+}
