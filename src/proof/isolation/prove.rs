@@ -119,7 +119,8 @@ impl Shared {
         shared
     }
 
-    /// Whether it is declared. Of two paths that overlap, the one below decides: that is what both stacks see.
+    /// Whether it is declared. Where two paths overlap, the one below is what both stacks see: if it is
+    /// declared, the pair is no conflict.
     fn covers(&self, thing: &HostThing) -> bool {
         match thing.path() {
             Some(path) => self.paths.iter().any(|dir| path.starts_with(dir)),
