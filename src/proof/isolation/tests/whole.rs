@@ -148,6 +148,14 @@ fn each_conflict_says_what_it_risks_and_what_settles_it() {
 }
 
 #[test]
+fn what_a_slot_has_in_its_own_worktree_needs_no_line() {
+    let [main, first] =
+        ["/wt", "/wt/1/data"].map(|dir| model("a", &format!(r#""s": {{{}}}"#, bind(dir, "")), ""));
+    let remedy = two(&main, &first, &[]).conflicts[0].remedy();
+    assert_eq!(remedy.to_string(), "[compose]\nshared = [\"mount:/wt/1/data\"]");
+}
+
+#[test]
 fn the_lines_for_slots_toml_can_be_read() {
     let quoting = r#""s": {"volumes": [{"type": "bind", "source": "/srv/a \"b\\c", "target": "/t"}, {"type": "bind", "source": "/srv/app.ini", "target": "/i"}]}"#;
     for (thing, key, value) in [
