@@ -1,6 +1,7 @@
 //! What two stacks take at once.
 
 use std::fmt;
+use std::rc::Rc;
 
 use super::note::Note;
 use super::stack::Owner;
@@ -22,9 +23,9 @@ pub struct Conflict {
     /// What both take: the smaller of the two where one contains the other.
     pub thing: HostThing,
     /// The stack that was given first.
-    pub first: Party,
+    pub first: Rc<Party>,
     /// The other.
-    pub second: Party,
+    pub second: Rc<Party>,
 }
 
 /// A stack's part in a conflict.

@@ -1,6 +1,8 @@
 //! Finds what two stacks take at once.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -25,7 +27,7 @@ pub fn prove(stacks: &[Stack<'_>], shared: &BTreeSet<Resource>) -> Isolation {
     let mut taken = Vec::new();
     for (place, stack) in stacks.iter().enumerate() {
         let claims = claims(stack).into_iter().filter(|claim| !shared.covers(&claim.thing));
-        taken.extend(claims.map(|claim| Taken { place, owner: &stack.owner, claim }));
+        taken.extend(claims.map(|claim| Taken { place, owner: &stack.owner, claim, party: OnceCell::new() }));
     }
     // A container of the stack's own is in its files: joining it is as good as `service:NAME`.
     taken.retain(|taken| !(taken.claim.inside && matches!(taken.claim.thing, HostThing::Namespace(_))));
@@ -39,6 +41,14 @@ struct Taken<'a> {
     place: usize,
     owner: &'a Owner,
     claim: Claim<'a>,
+    /// Made once, however many conflicts it is in.
+    party: OnceCell<Rc<Party>>,
+}
+
+impl Taken<'_> {
+    fn party(&self) -> Rc<Party> {
+        Rc::clone(self.party.get_or_init(|| Rc::new(self.claim.party(self.owner.clone()))))
+    }
 }
 
 /// The conflicts of stacks, ordered by stack.
@@ -56,8 +66,8 @@ fn conflicts(taken: &[Taken<'_>]) -> Vec<Conflict> {
     found.sort_by_key(|(first, second)| (first.place, second.place, &first.claim.thing, &second.claim.thing));
     let conflict = |(first, second): (&Taken<'_>, &Taken<'_>)| Conflict {
         thing: common(&first.claim.thing, &second.claim.thing),
-        first: first.claim.party(first.owner.clone()),
-        second: second.claim.party(second.owner.clone()),
+        first: first.party(),
+        second: second.party(),
     };
     found.into_iter().map(conflict).collect()
 }
@@ -76,8 +86,8 @@ pub fn shared_by_every_slot(
     let stack = Stack { owner: Owner::Main, model, worktree };
     let claims = claims(&stack).into_iter().filter(|claim| claim.fixed && !shared.covers(&claim.thing));
     let conflict = |claim: Claim<'_>| {
-        let first = claim.party(Owner::Main);
-        let second = claim.party(Owner::Slot(SlotId::new(1)?));
+        let first = Rc::new(claim.party(Owner::Main));
+        let second = Rc::new(claim.party(Owner::Slot(SlotId::new(1)?)));
         Some(Conflict { thing: claim.thing, first, second })
     };
     claims.filter_map(conflict).collect()

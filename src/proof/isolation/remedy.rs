@@ -36,7 +36,7 @@ impl Conflict {
     /// What settles it.
     pub fn remedy(&self) -> Remedy {
         let per_slot: BTreeSet<String> =
-            [&self.first, &self.second].into_iter().filter_map(per_slot).collect();
+            [&self.first, &self.second].into_iter().filter_map(|party| per_slot(party)).collect();
         let resource = self.thing.resource();
         Remedy {
             per_slot: per_slot.into_iter().collect(),
