@@ -65,6 +65,9 @@ pub struct Service {
     pub privileged: bool,
     /// Devices of the machine.
     pub devices: Vec<Device>,
+    /// Graphics processors of the machine, as newer Compose files ask for them.
+    #[serde(deserialize_with = "nullable")]
+    pub gpus: Vec<DeviceRequest>,
 }
 
 /// How an image is built.
@@ -133,6 +136,35 @@ pub struct Attachment {
 pub struct Deploy {
     /// How many containers it has.
     pub replicas: Option<u16>,
+    /// What it needs of the machine.
+    pub resources: Resources,
+}
+
+/// What a service needs of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// What is set aside for it.
+    #[serde(deserialize_with = "nullable")]
+    pub reservations: Reservations,
+}
+
+/// What is set aside for a service.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Reservations {
+    /// Devices by what they can do, such as graphics processors.
+    #[serde(deserialize_with = "nullable")]
+    pub devices: Vec<DeviceRequest>,
+}
+
+/// Devices by what they can do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct DeviceRequest {
+    /// What they can do: `gpu` and more.
+    #[serde(deserialize_with = "nullable")]
+    pub capabilities: Vec<String>,
 }
 
 /// A device of the machine.
@@ -228,6 +260,13 @@ impl Service {
     pub fn replicas(&self) -> u16 {
         self.scale.or(self.deploy.as_ref().and_then(|deploy| deploy.replicas)).unwrap_or(1)
     }
+
+    /// Whether it asks for graphics processors.
+    pub fn uses_gpu(&self) -> bool {
+        let reserved = self.deploy.iter().flat_map(|deploy| &deploy.resources.reservations.devices);
+        let mut capabilities = reserved.flat_map(|request| &request.capabilities);
+        !self.gpus.is_empty() || capabilities.any(|capability| capability == "gpu")
+    }
 }
 
 impl Volume {
@@ -255,7 +294,8 @@ mod tests {
         "services": {"db": {"command": null, "image": "postgres:16", "networks": {"default": null},
             "volumes": [{"type": "bind", "source": "/var/lib/x", "target": "/var/lib/postgresql/data", "bind": {"create_host_path": true}}]},
         "web": {"profiles": ["p"], "build": {"context": "/p", "dockerfile": "Dockerfile", "additional_contexts": {"base": "docker-image://x"}},
-            "deploy": {"replicas": 2, "resources": {}, "placement": {}}, "environment": {"API": "http://localhost:8080", "EMPTY": null},
+            "deploy": {"replicas": 2, "placement": {},
+                "resources": {"reservations": {"devices": [{"capabilities": ["gpu"], "count": -1}]}}}, "environment": {"API": "http://localhost:8080", "EMPTY": null},
             "networks": {"default": {}, "net": {"aliases": ["w"], "ipv4_address": "172.30.0.5"}}, "pid": "host",
             "ports": [{"mode": "ingress", "host_ip": "127.0.0.1", "target": 9000, "published": "9000-9002", "protocol": "tcp"},
                 {"mode": "ingress", "target": 7000, "protocol": "tcp"}],
@@ -269,6 +309,7 @@ mod tests {
         let model = Model::parse(PRINTED).unwrap();
         let web = &model.services["web"];
         assert_eq!((web.replicas(), model.services["db"].replicas()), (2, 1));
+        assert!(web.uses_gpu() && !model.services["db"].uses_gpu());
         assert_eq!(web.ports[0].published.as_deref(), Some("9000-9002"));
         assert_eq!(web.ports[1].published, None);
         assert_eq!(web.networks["net"].ipv4_address.as_deref(), Some("172.30.0.5"));

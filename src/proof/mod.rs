@@ -1,3 +1,4 @@
 //! What is proven before anything starts.
 
+pub mod isolation;
 pub mod ports;

@@ -35,6 +35,7 @@ macro_rules! properties {
 mod change;
 mod env;
 mod init;
+mod isolation;
 mod overlay;
 mod pool;
 mod ports;

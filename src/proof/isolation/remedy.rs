@@ -1,0 +1,115 @@
+//! The lines of slots.toml that settle a conflict.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::conflict::{Conflict, Party};
+use super::stack::Owner;
+use super::thing::HostThing;
+use crate::compose::resource::Resource;
+use crate::shown::printable;
+
+/// How to settle a conflict. Isolation comes first, then sharing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remedy {
+    /// Lines for `[compose.per_slot]`: each slot gets its own. Empty if there is no such line.
+    pub per_slot: Vec<String>,
+    /// The line for `[compose]` that lets the stacks use it together. `None` if it cannot be shared.
+    pub shared: Option<String>,
+    /// What to do without these lines.
+    pub otherwise: Option<String>,
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut choices = Vec::new();
+        if !self.per_slot.is_empty() {
+            choices.push(format!("[compose.per_slot]\n{}", self.per_slot.join("\n")));
+        }
+        choices.extend(self.shared.iter().map(|line| format!("[compose]\n{line}")));
+        choices.extend(self.otherwise.clone());
+        f.write_str(&choices.join("\nor\n"))
+    }
+}
+
+impl Conflict {
+    /// What settles it.
+    pub fn remedy(&self) -> Remedy {
+        let per_slot: BTreeSet<String> =
+            [&self.first, &self.second].into_iter().filter_map(|party| per_slot(party)).collect();
+        let resource = self.thing.resource();
+        Remedy {
+            per_slot: per_slot.into_iter().collect(),
+            shared: resource.map(|resource| format!("shared = [{}]", quoted(&resource.to_string()))),
+            otherwise: self.otherwise(),
+        }
+    }
+
+    fn otherwise(&self) -> Option<String> {
+        let advice = match &self.thing {
+            HostThing::Port { .. } => {
+                let targets: BTreeSet<&str> = [&self.first, &self.second]
+                    .iter()
+                    .flat_map(|party| &party.targets)
+                    .map(String::as_str)
+                    .collect();
+                let targets: Vec<String> =
+                    targets.into_iter().map(|target| format!("`publish = {}`", quoted(target))).collect();
+                format!("give another `base` in `[ports]` to the port with {}", targets.join(" or "))
+            }
+            HostThing::ContainerName(name) => {
+                format!("remove `container_name: {}`: Compose then names the container", printable(name))
+            }
+            HostThing::Subnet { subnet, .. } => {
+                format!("remove `subnet: {}`: Docker then chooses a free one", printable(subnet))
+            }
+            HostThing::Address { address, .. } => {
+                format!("remove the address {}: Docker then chooses a free one", printable(address))
+            }
+            HostThing::Namespace(name) => {
+                let name = printable(name);
+                format!("use a service of the same files: `service:NAME` in place of `container:{name}`")
+            }
+            thing @ (HostThing::Volume(_)
+            | HostThing::Network(_)
+            | HostThing::Mount(_)
+            | HostThing::Device(_)
+            | HostThing::Image(_)) => {
+                return thing.resource().is_none().then(|| {
+                    "change it in the Compose files: slots.toml has no line for this name".to_owned()
+                });
+            }
+        };
+        Some(advice)
+    }
+}
+
+/// The line that gives a slot of this pool its own.
+fn per_slot(party: &Party) -> Option<String> {
+    if !matches!(party.owner, Owner::Slot(_)) || party.inside {
+        return None;
+    }
+    let own = "own".to_owned();
+    let (resource, value) = match &party.thing {
+        HostThing::Volume(_) | HostThing::Network(_) => (party.thing.resource()?, own),
+        HostThing::Address { network, .. } => (Resource::Network(network.clone()), own),
+        HostThing::Device(_) => (party.thing.resource()?, "volume".to_owned()),
+        HostThing::Mount(path) => {
+            // A file cannot be a volume. What has an extension most likely is one.
+            let file = path.file_name().filter(|_| path.extension().is_some());
+            let value = file.map_or_else(|| "volume".to_owned(), |file| format!("worktree:{file}"));
+            (party.thing.resource()?, value)
+        }
+        HostThing::Port { .. }
+        | HostThing::ContainerName(_)
+        | HostThing::Subnet { .. }
+        | HostThing::Image(_)
+        | HostThing::Namespace(_) => return None,
+    };
+    Some(format!("{} = {}", quoted(&resource.to_string()), quoted(&value)))
+}
+
+/// Text as a basic string of TOML. It has no control characters: a resource cannot have them.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""))
+}
