@@ -1,6 +1,7 @@
 //! What the proofs need beyond a machine: other programs around kinfra, file systems of their own, figures that are kept.
 
 mod disk;
+pub(crate) mod engine;
 mod paused;
 pub(crate) mod strace;
 
