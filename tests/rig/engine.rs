@@ -105,13 +105,14 @@ impl Engine {
 
     /// Removes what the projects made. The error is what is there all the same.
     fn remove_all(&self) -> Result<(), String> {
-        for project in &self.projects {
-            for (kind, remove) in [
-                ("container", &["rm", "--force", "--volumes"][..]),
-                ("volume", &["volume", "rm", "--force"]),
-                ("network", &["network", "rm"]),
-                ("image", &["image", "rm", "--force"]),
-            ] {
+        // By kind: a container of one project may use a volume of another.
+        for (kind, remove) in [
+            ("container", &["rm", "--force", "--volumes"][..]),
+            ("volume", &["volume", "rm", "--force"]),
+            ("network", &["network", "rm"]),
+            ("image", &["image", "rm", "--force"]),
+        ] {
+            for project in &self.projects {
                 let ids = self.ids(kind, project);
                 if !ids.is_empty() {
                     let ids = ids.iter().map(String::as_str);
