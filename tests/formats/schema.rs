@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use schemars::JsonSchema;
@@ -316,7 +316,7 @@ fn the_schema_knows_the_keys_that_kinfra_knows() {
 #[test]
 fn every_slots_toml_names_the_schema() {
     let root = Path::new(SCHEMA).parent().expect("a directory");
-    for dir in examples::all().iter().map(examples::Example::dir).chain([root]) {
+    for dir in examples::dirs().iter().map(PathBuf::as_path).chain([root]) {
         let text = fs::read_to_string(dir.join("slots.toml")).expect("a slots.toml");
         let named = text.lines().next().and_then(|line| line.strip_prefix("#:schema "));
         let named = named.unwrap_or_else(|| panic!("{} names no schema", dir.display()));

@@ -1,6 +1,7 @@
 //! What the proofs need besides a machine: strace and other programs, file systems, and figures for the docs.
 
 mod disk;
+pub(crate) mod engine;
 mod paused;
 pub(crate) mod strace;
 

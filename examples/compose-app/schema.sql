@@ -1,0 +1,1 @@
+CREATE TABLE IF NOT EXISTS notice (text text NOT NULL);
