@@ -1,0 +1,20 @@
+//! The stack of a slot: the worktree's own Compose files and kinfra's overlay, run under the slot's name.
+//!
+//! ```text
+//! place ─ Place ─► derive ─ Derived ─► gate ─► Compose
+//! ```
+
+pub mod compose_args;
+pub mod derive;
+pub mod gate;
+pub mod look;
+pub mod main_stack;
+pub mod neighbours;
+pub mod place;
+pub mod variables;
+
+mod inputs;
+mod ownership;
+mod resolve;
+mod shared;
+mod uses;
