@@ -10,8 +10,9 @@ use crate::claims::held::Held;
 use crate::compose::project::Project;
 use crate::fault::Fault;
 use crate::host::docker::ComposeCall;
+use crate::host::fs::exists;
 use crate::host::invocation::{self, Invocation};
-use crate::names::{SLOT_ID, project};
+use crate::names::{OVERLAY, project};
 use crate::slot::SlotId;
 use crate::spec::ComposeSpec;
 use crate::which::choice::PoolChoice;
@@ -39,19 +40,31 @@ impl<'a> Place<'a> {
     /// # Errors
     /// [`Fault`] when the pool's spec is gone, or there are no Compose files.
     pub fn of(held: &'a Held, invocation: &Invocation) -> Result<Self> {
-        let worktree = held.worktree().to_owned();
-        let declared = declared(held, &worktree, invocation)?;
-        let (slot, dir) = (held.slot, held.dir());
+        Self::find(held, invocation)?.ok_or_else(|| no_files(held.slot).into())
+    }
+
+    /// [`Place::of`]. `None` for a slot of templates that has no Compose file.
+    ///
+    /// # Errors
+    /// As [`Place::of`].
+    pub fn find(held: &'a Held, invocation: &Invocation) -> Result<Option<Self>> {
+        let (worktree, dir) = (held.worktree().to_owned(), held.dir());
+        let Some(declared) = declared(held, &worktree, invocation) else {
+            return if exists(&dir.join(OVERLAY))? { Err(spec_is_gone(held).into()) } else { Ok(None) };
+        };
         let project = match &declared.spec.compose {
             Some(compose) => Project::find(&worktree, compose)?,
             // A pool of templates has its files in the slot's directory.
-            None => Project::find(&dir, &ComposeSpec::default()).map_err(|_| no_files(slot))?,
+            None => match Project::find(&dir, &ComposeSpec::default()) {
+                Ok(project) => project,
+                Err(_) => return Ok(None),
+            },
         };
         let project = project.with_slot(&dir)?;
         let change = Change::to_slot(held.variables()?, &held.prefix, &invocation::environment());
         let without = change.unset.into_iter().chain(change.set.into_keys()).collect();
-        let name = self::project(&held.pool().name, slot);
-        Ok(Self { held, worktree, declared, project, name, without })
+        let name = self::project(&held.pool().name, held.slot);
+        Ok(Some(Self { held, worktree, declared, project, name, without }))
     }
 
     /// Whether the worktree's own files run. Otherwise files from templates do.
@@ -78,8 +91,8 @@ impl<'a> Place<'a> {
 }
 
 /// The worktree's own slots.toml, if it declares the same pool: it belongs to the Compose files of its branch.
-/// Otherwise the one that was applied.
-fn declared(held: &Held, worktree: &Utf8Path, invocation: &Invocation) -> Result<Declared> {
+/// Otherwise the one that was applied. `None` if neither can be read.
+fn declared(held: &Held, worktree: &Utf8Path, invocation: &Invocation) -> Option<Declared> {
     let pool = held.pool();
     let there = Invocation { here: worktree.to_owned(), ..invocation.clone() };
     let choice = PoolChoice::default();
@@ -88,18 +101,18 @@ fn declared(held: &Held, worktree: &Utf8Path, invocation: &Invocation) -> Result
             && own.spec.name == pool.name
             && own.root(&choice, &there).is_ok_and(|root| root == pool.root)
     });
-    let spec = pool.declared.as_ref().and_then(|declared| declared.path.as_deref());
-    match own {
-        Some(own) => Ok(own),
-        None if pool.declared.is_some() => spec_file::read_again(spec, invocation),
-        None => {
-            let what = format!("{} declares slot {}, and it cannot be read", pool.origin, held.slot);
-            Err(Fault::refused(what).advise("`kinfra validate` says why").into())
-        }
-    }
+    own.or_else(|| {
+        let applied = pool.declared.as_ref()?;
+        spec_file::read_again(applied.path.as_deref(), invocation).ok()
+    })
+}
+
+fn spec_is_gone(held: &Held) -> Fault {
+    let what = format!("{} declares slot {}, and it cannot be read", held.pool().origin, held.slot);
+    Fault::refused(what).advise("`kinfra validate` says why")
 }
 
 fn no_files(slot: SlotId) -> Fault {
     Fault::refused(format!("slot {slot} has no Compose file, and its pool has no [compose]"))
-        .advise(format!("add [compose] to slots.toml to run the worktree's own files; {SLOT_ID} and the ports are in `kinfra env`"))
+        .advise("add [compose] to slots.toml to run the worktree's own Compose files")
 }
