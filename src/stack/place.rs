@@ -90,8 +90,8 @@ impl<'a> Place<'a> {
     }
 }
 
-/// The worktree's own slots.toml, if it declares the same pool: it belongs to the Compose files of its branch.
-/// Otherwise the one that was applied. `None` if neither can be read.
+/// The worktree's own slots.toml, if it declares the same pool: it belongs to the Compose files of its
+/// branch. Otherwise the one that was applied. `None` if neither can be read.
 fn declared(held: &Held, worktree: &Utf8Path, invocation: &Invocation) -> Option<Declared> {
     let pool = held.pool();
     let there = Invocation { here: worktree.to_owned(), ..invocation.clone() };
