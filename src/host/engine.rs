@@ -56,7 +56,9 @@ pub fn made_by(project: &str) -> Answer<Vec<Made>> {
 fn listed(kind: Kind, project: &str) -> Answer<Vec<Made>> {
     let name = if kind == Kind::Container { "{{.Names}}" } else { "{{.Name}}" };
     let label = |label: &str| format!("{{{{.Label \"{label}\"}}}}");
-    let format = format!("{name}\t{}\t{}\t{}", label(PROJECT_LABEL), label(ID_LABEL), label(ROOT_LABEL));
+    let labels = [PROJECT_LABEL, ID_LABEL, ROOT_LABEL].map(label).join("\t");
+    // A label may be empty, and the end of the answer is trimmed.
+    let format = format!("{name}\t{labels}\t.");
     let mut arguments = vec![kind.word(), "ls", "--format", &format];
     arguments.extend((kind == Kind::Container).then_some("--all"));
     let prefix = format!("{project}_");
