@@ -3,27 +3,22 @@
 use std::ffi::OsString;
 use std::{io, iter};
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
 
 use super::compose_args::ComposeArgs;
 use super::inputs::Inputs;
 use super::look::{Look, Remarks};
+use super::main_stack;
 use super::place::Place;
 use super::resolve::{EVERY_PROFILE, resolve};
 use crate::compose::overlay::{Slot, overlay};
-use crate::compose::project::name_of_directory;
-use crate::compose::source::Source;
 use crate::digest::Digest;
 use crate::host::docker;
-use crate::host::fs::{Umask, read_named, replace_named};
-use crate::host::git::main_worktree;
+use crate::host::fs::{Umask, replace_named};
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
-use crate::names::{COMPOSE_PROJECT_NAME, OVERLAY};
-
-/// The largest file that is read, in bytes.
-const LIMIT: u64 = 16 << 20;
+use crate::names::OVERLAY;
 
 /// The files of a slot's stack, ready for Compose.
 #[derive(Debug)]
@@ -40,7 +35,7 @@ impl Place<'_> {
     /// # Errors
     /// [`Fault`](crate::fault::Fault) when Compose does not take the files, or the overlay cannot be written.
     pub fn derive(&self, policy: &LockPolicy<'_>, invocation: &Invocation) -> Result<Derived> {
-        let inputs = Inputs::of(self, &invocation::environment())?;
+        let inputs = Inputs::of(&self.project, &self.without, &invocation::environment())?;
         let parts = Parts::of(self, policy, invocation)?;
         let key = parts.key(self);
         if let Some(look) = inputs.as_ref().and_then(|inputs| Look::fresh(&self.held.dir(), key, inputs)) {
@@ -54,20 +49,19 @@ impl Place<'_> {
     /// # Errors
     /// As [`Place::derive`].
     pub fn derive_anew(&self, policy: &LockPolicy<'_>, invocation: &Invocation) -> Result<Derived> {
-        let inputs = Inputs::of(self, &invocation::environment())?;
+        let inputs = Inputs::of(&self.project, &self.without, &invocation::environment())?;
         let parts = Parts::of(self, policy, invocation)?;
         let key = parts.key(self);
         self.write(&parts, key, inputs)
     }
 
     fn write(&self, parts: &Parts, key: Digest, inputs: Option<Inputs>) -> Result<Derived> {
-        let name = self.main_name()?;
+        let name = main_stack::name(&self.project)?;
         let profiles = [EVERY_PROFILE.to_owned()];
         let call = self.call(name.as_deref(), &self.project.files, &profiles);
         let model = resolve(&call, &format!("the files of `{}`", self.worktree))?;
         let overlay = overlay(&model, &parts.slot(self));
-        let unpublished = overlay.unpublished.into_iter().map(|(target, line)| (target.to_string(), line));
-        let remarks = Remarks { unpublished: unpublished.collect(), notes: overlay.notes };
+        let remarks = Remarks::of(&overlay);
         let (dir, slot) = (self.held.dir(), self.held.slot);
         replace_named(&dir.join(OVERLAY), overlay.text.as_bytes())
             .with_context(|| format!("could not write the overlay of slot {slot}"))?;
@@ -89,30 +83,6 @@ impl Place<'_> {
     pub fn become_compose(&self, derived: &Derived, args: &ComposeArgs, umask: Umask) -> io::Error {
         let call = self.call(Some(&self.name), &derived.files, &[]);
         docker::become_compose(&call, args.all.iter().map(OsString::as_os_str), umask)
-    }
-
-    /// The name of the main stack, which names what slots may share. `None` where Compose finds it in the
-    /// files.
-    pub(super) fn main_name(&self) -> Result<Option<String>> {
-        let text = |path: &Utf8PathBuf| {
-            let bytes = read_named(path, LIMIT).with_context(|| format!("could not read `{path}`"))?;
-            Ok::<_, Error>(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
-        };
-        for file in &self.project.env_files {
-            if text(file)?.contains(COMPOSE_PROJECT_NAME) {
-                return Ok(None);
-            }
-        }
-        for file in &self.project.files {
-            if Source::read(&text(file)?).is_ok_and(|source| source.project.is_some()) {
-                return Ok(None);
-            }
-        }
-        let main = main_worktree(&self.worktree);
-        let below = self.project.directory.strip_prefix(&self.worktree).ok();
-        let main = main.zip(below).map(|(main, below)| main.join(below));
-        let name = name_of_directory(main.as_deref().unwrap_or(&self.project.directory));
-        Ok(Some(name).filter(|name| !name.is_empty()))
     }
 }
 

@@ -5,19 +5,22 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use anyhow::{Context as _, Result, anyhow};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
+use super::clash::clashes;
 use super::derive::Derived;
+use super::inputs::Inputs;
 use super::main_stack::{self, MainStack};
 use super::ownership;
 use super::place::Place;
+use super::real_paths::real_paths;
 use super::resolve::{EVERY_PROFILE, resolve};
 use super::uses::Uses;
 use crate::compose::model::Model;
 use crate::fault::Fault;
 use crate::host;
 use crate::host::fs::real;
-use crate::host::invocation::Invocation;
+use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
 use crate::proof::isolation::{Conflict, Owner, Stack, prove};
 use crate::registry::Started;
@@ -36,6 +39,7 @@ impl Place<'_> {
         invocation: &Invocation,
     ) -> Result<Vec<String>> {
         let slot = self.held.slot;
+        self.refuse_clashes()?;
         let (model, main) = self.resolved(derived, profiles)?;
         let mut remarks = Vec::new();
         if self.runs_own_files() {
@@ -54,6 +58,18 @@ impl Place<'_> {
         self.make_shared(&model)?;
         self.note_start(model, policy)?;
         Ok(remarks)
+    }
+
+    /// Refuses variables of kinfra that the project's files use, too.
+    fn refuse_clashes(&self) -> Result<()> {
+        let inputs = Inputs::of(&self.project, &self.without, &invocation::environment())?;
+        let spec = &self.declared.spec;
+        let clashes = inputs.filter(|_| self.runs_own_files()).map(|inputs| clashes(spec, &inputs));
+        let Some(clashes) = clashes.filter(|clashes| !clashes.is_empty()) else { return Ok(()) };
+        let named = clashes.join("`, `");
+        let what = format!("the project's files use `{named}`, which kinfra sets to values of the slot");
+        let advice = "choose another `env_prefix` in [pool] of slots.toml, or rename the project's variables";
+        Err(Fault::refused(what).advise(advice).into())
     }
 
     /// The stack as it would run, and the main stack. Compose resolves both at once.
@@ -120,21 +136,4 @@ pub fn not_isolated(what: &str, conflicts: &[Conflict]) -> Fault {
         .collect();
     Fault::refused(format!("{what}: it would share what is not declared{}", shown.concat()))
         .advise("add one of the lines to slots.toml, and run the command again")
-}
-
-/// The model with the paths of the machine without links, as far as they exist.
-fn real_paths(model: &Model) -> Model {
-    let mut model = model.clone();
-    for mount in model.services.values_mut().flat_map(|service| &mut service.volumes) {
-        if let Some(path) = mount.bind() {
-            mount.source = Some(real(&path).into_string());
-        }
-    }
-    for volume in model.volumes.values_mut() {
-        if let Some(device) = volume.device().filter(|device| device.starts_with('/')) {
-            let real = real(Utf8Path::new(device)).into_string();
-            volume.driver_opts.insert("device".to_owned(), real);
-        }
-    }
-    model
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::place::Place;
+use crate::compose::project::Project;
 use crate::compose::source::{Source, variables};
 use crate::digest::Digest;
 use crate::dotenv::Variables;
@@ -32,8 +32,11 @@ impl Inputs {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub(super) fn of(place: &Place<'_>, caller: &Variables) -> Result<Option<Self>> {
-        let project = &place.project;
+    pub(super) fn of(
+        project: &Project,
+        without: &BTreeSet<String>,
+        caller: &Variables,
+    ) -> Result<Option<Self>> {
         let mut inputs = Self { files: BTreeMap::new(), variables: BTreeMap::new() };
         let mut names = BTreeSet::new();
         let mut next: Vec<Utf8PathBuf> = project.env_files.iter().chain(&project.files).cloned().collect();
@@ -66,11 +69,18 @@ impl Inputs {
             }
         }
         let value = |name: String| {
-            let value = caller.get(&name).filter(|_| !place.without.contains(&name));
+            let value = caller.get(&name).filter(|_| !without.contains(&name));
             (name, value.map(|value| Digest::of(value.as_bytes())))
         };
         inputs.variables = names.into_iter().map(value).collect();
         Ok(Some(inputs))
+    }
+}
+
+impl Inputs {
+    /// The names of the variables in the files.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.variables.keys().map(String::as_str)
     }
 }
 

@@ -5,6 +5,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use super::inputs::Inputs;
+use crate::compose::overlay::Overlay;
 use crate::digest::Digest;
 use crate::host::fs::{read_named, replace_named};
 use crate::names::{LOOK_FILE, OVERLAY};
@@ -34,6 +35,15 @@ pub struct Remarks {
     pub unpublished: Vec<(String, String)>,
     /// What else is not as in the project.
     pub notes: Vec<String>,
+}
+
+impl Remarks {
+    /// What is to be said of an overlay.
+    pub(super) fn of(overlay: &Overlay) -> Self {
+        let unpublished = overlay.unpublished.iter();
+        let unpublished = unpublished.map(|(target, line)| (target.to_string(), line.clone()));
+        Self { unpublished: unpublished.collect(), notes: overlay.notes.clone() }
+    }
 }
 
 impl Look {

@@ -11,10 +11,13 @@ pub mod look;
 pub mod main_stack;
 pub mod neighbours;
 pub mod place;
+pub mod preview;
 pub mod variables;
 
+mod clash;
 mod inputs;
 mod ownership;
+mod real_paths;
 mod resolve;
 mod shared;
 mod uses;
