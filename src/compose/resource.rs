@@ -52,7 +52,8 @@ impl Resource {
 
     /// The same with the home directory in place of `~/`.
     pub fn in_home(self, home: &Utf8Path) -> Self {
-        let absolute = |path: Utf8PathBuf| path.strip_prefix("~").map(|below| home.join(below)).unwrap_or(path);
+        let absolute =
+            |path: Utf8PathBuf| path.strip_prefix("~").map(|below| home.join(below)).unwrap_or(path);
         match self {
             Self::Mount(path) => Self::Mount(absolute(path)),
             Self::Device(path) => Self::Device(absolute(path)),

@@ -8,12 +8,14 @@ use crate::spec::Spec;
 pub(crate) const MOVE_OVER: &str = "to move over: release its slots, run `kinfra destroy`, delete slots.toml and templates/, and run `kinfra init`";
 
 /// What such a pool is.
-pub(crate) const COPIES: &str = "an earlier `kinfra init` made this pool from copies of the Compose files, which do not follow them";
+pub(crate) const COPIES: &str =
+    "an earlier `kinfra init` made this pool from copies of the Compose files, which do not follow them";
 
 /// Whether an earlier `kinfra init` made the pool: its templates are copies of the project's Compose files,
 /// which a claim includes once more.
 pub(crate) fn copies_compose_files(spec: &Spec) -> bool {
-    let is_copy = |path: &str| path.starts_with("project/") && [".yaml", ".yml"].iter().any(|end| path.ends_with(end));
+    let is_copy =
+        |path: &str| path.starts_with("project/") && [".yaml", ".yml"].iter().any(|end| path.ends_with(end));
     let mut templates = spec.files.iter().map(|file| file.template.get_ref().as_str());
     let mut claimed = spec.claim.iter().map(|file| file.template.get_ref().as_str());
     spec.compose.is_none()

@@ -74,12 +74,14 @@ pub(super) fn set_apart(model: &Model, sources: &[Source], place: Place<'_>) -> 
         let Some(verdict) = verdict(&conflict, model, &beside) else { continue };
         let remedy = conflict.remedy();
         let shown = |line: &String| at_home(line, place.home);
-        let what = at_home(&format!("{} of {}", conflict.thing, conflict.first.services.join(", ")), place.home);
+        let what =
+            at_home(&format!("{} of {}", conflict.thing, conflict.first.services.join(", ")), place.home);
         let resource = conflict.thing.resource().map(|resource| shown(&resource.to_string()));
         let line = remedy.per_slot.first().map(shown);
         let share = resource.as_ref().map(|resource| format!("add `{resource}` to `shared`"));
         let shares = |lead: &str| {
-            let share = share.as_ref().map(|share| format!("{lead}{share} in [compose] ({})", conflict.risk()));
+            let share =
+                share.as_ref().map(|share| format!("{lead}{share} in [compose] ({})", conflict.risk()));
             share.unwrap_or_default()
         };
         match verdict {
@@ -112,12 +114,18 @@ pub(super) fn set_apart(model: &Model, sources: &[Source], place: Place<'_>) -> 
 fn verdict(conflict: &Conflict, model: &Model, beside: &BTreeSet<Utf8PathBuf>) -> Option<Verdict> {
     let is_external = |is_external: bool| if is_external { Verdict::InForce } else { Verdict::ByOverlay };
     Some(match &conflict.thing {
-        HostThing::Volume(name) => is_external(model.volumes.iter().any(|(key, volume)| {
-            volume.external && volume.name.as_ref().unwrap_or(key) == name
-        })),
-        HostThing::Network(name) => is_external(model.networks.iter().any(|(key, network)| {
-            network.external && network.name.as_ref().unwrap_or(key) == name
-        })),
+        HostThing::Volume(name) => is_external(
+            model
+                .volumes
+                .iter()
+                .any(|(key, volume)| volume.external && volume.name.as_ref().unwrap_or(key) == name),
+        ),
+        HostThing::Network(name) => is_external(
+            model
+                .networks
+                .iter()
+                .any(|(key, network)| network.external && network.name.as_ref().unwrap_or(key) == name),
+        ),
         HostThing::Device(_) => Verdict::ByOverlay,
         HostThing::Mount(path) if beside.contains(path) => Verdict::Beside,
         HostThing::Mount(path) if path.extension().is_some() => {

@@ -68,7 +68,10 @@ profile = \"standard\"
     environment(&mut text, spec.addresses);
     if !spec.copy.is_empty() {
         let copy = list(spec.copy);
-        let _ = write!(text, "\n[worktree]    # copied from the main worktree where git does not bring them\ncopy = {copy}\n");
+        let _ = write!(
+            text,
+            "\n[worktree]    # copied from the main worktree where git does not bring them\ncopy = {copy}\n"
+        );
     }
     text
 }
@@ -94,7 +97,11 @@ fn compose(text: &mut String, spec: &DraftSpec<'_>) {
     let undecided = || spec.apart.undecided.iter().filter(|entry| entry.line.is_some());
     let shared: Vec<String> = undecided().filter_map(|entry| entry.resource.clone()).collect();
     if !shared.is_empty() {
-        let _ = writeln!(text, "# A start stops until you decide: together here, or each its own below.\n# shared = {}", list(&shared));
+        let _ = writeln!(
+            text,
+            "# A start stops until you decide: together here, or each its own below.\n# shared = {}",
+            list(&shared)
+        );
     }
     if spec.apart.own.is_empty() && shared.is_empty() {
         return;

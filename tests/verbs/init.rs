@@ -79,7 +79,8 @@ pub(super) fn machine_with(compose: &str) -> Machine {
 /// A part of slots.toml: from a heading to the next empty line.
 pub(super) fn part(machine: &Machine, heading: &str) -> String {
     let spec = machine.read("slots.toml");
-    let (_, part) = spec.split_once(&format!("\n[{heading}]")).unwrap_or_else(|| panic!("no {heading}: {spec}"));
+    let (_, part) =
+        spec.split_once(&format!("\n[{heading}]")).unwrap_or_else(|| panic!("no {heading}: {spec}"));
     let (_, part) = part.split_once('\n').expect("a line");
     part.lines().take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
@@ -143,7 +144,8 @@ fn no_secret_of_an_env_file_is_written_anywhere() {
         }
     }
     // A URL that only an env file has, with what may be a secret in it.
-    let machine = machine_with("services: {web: {ports: ['8000:80'], environment: ['URL=${URL}', 'X=${X}']}}");
+    let machine =
+        machine_with("services: {web: {ports: ['8000:80'], environment: ['URL=${URL}', 'X=${X}']}}");
     machine.write(".env", "URL=http://me:hush@localhost:8000\nX=http://localhost:8000/?key=hush\n");
     let run = init(&machine, "").exits(0).says("`URL` of web (compose.yaml:1) has `localhost:8000`");
     run.never_says("hush");
@@ -269,7 +271,9 @@ fn files_are_named_only_where_compose_would_not_find_them() {
     let (one, two) = ("compose.yaml", "deploy/compose.dev.yaml");
     let machine = machine_with(text);
     machine.write(two, "services: {db: {image: db, ports: ['5432:5432']}}");
-    init(&machine, "--file compose.yaml deploy/compose.dev.yaml").exits(0).says(&format!("Read {one} and {two}"));
+    init(&machine, "--file compose.yaml deploy/compose.dev.yaml")
+        .exits(0)
+        .says(&format!("Read {one} and {two}"));
     assert_eq!(part(&machine, "compose"), format!("files = [\"{one}\", \"{two}\"]"));
     machine.kinfra("plan").exits(0).prints("DB=5433");
     machine.remove("slots.toml");
@@ -356,7 +360,7 @@ fn a_file_without_services_is_refused() {
 #[test]
 fn what_is_no_yaml_is_an_error_at_its_line() {
     for (text, line) in [
-        ("services:\n  web: {ports: ['80:80'\n", 3),
+        ("services:\n  web: {ports: ['80:80'\n", 2),
         ("a: b\n---\nc: d\n", 2),
         ("services: {web: {}}\nservices: {}\n", 2),
         (&"[".repeat(10_000), 1),
@@ -372,7 +376,9 @@ fn what_is_no_yaml_is_an_error_at_its_line() {
 
 #[test]
 fn without_compose_init_says_so_and_why() {
-    let machine = machine_with("services: {web: {extends: {file: base.yaml, service: web}, ports: ['8:9:x']}}\ninclude: [gone.yaml, 'https://example.com/c.yaml']\n");
+    let machine = machine_with(
+        "services: {web: {extends: {file: base.yaml, service: web}, ports: ['8:9:x']}}\ninclude: [gone.yaml, 'https://example.com/c.yaml']\n",
+    );
     init(&machine, "--dry-run")
         .exits(0)
         .says("Read compose.yaml without Docker Compose: it is not there\n")
@@ -401,42 +407,6 @@ fn compose_is_asked_once_and_for_every_profile() {
     let configs: Vec<&str> = asked.lines().filter(|line| line.contains(" config ")).collect();
     assert_eq!(configs.len(), 1, "{asked}");
     assert!(configs[0].contains("--profile *"), "{asked}");
-}
-
-#[test]
-fn a_drafted_pool_plans_cleanly_beside_other_pools() {
-    let compose = "services: {web: {ports: ['8000:80', '9000:90']}, db: {ports: ['5432:5432']}}";
-    for (theirs, expected) in [
-        // One of the other pool's slots has the base port: another base.
-        ("web = 7999", "`api` of slot 1 of the pool `small`"),
-        // The other main stack has the port of a slot: another stride.
-        ("web = 8002", "stride = 5"),
-        // Both projects publish the same ports.
-        ("web = 8000", "stride = 3"),
-    ] {
-        let machine = Machine::small();
-        machine.edit_spec("web = 8000", &theirs.replace("web", "api"));
-        machine.template("conf.txt", "{{ ports.api }}\n");
-        machine.kinfra("apply").exits(0);
-        for file in ["slots.toml", "templates"] {
-            machine.remove(file);
-        }
-        machine.write("mine/compose.yml", compose);
-        let run = |verb: &str, directory: &str| {
-            Run::of(machine.command(verb).current_dir(machine.path(directory)).env("PATH", "/nowhere"))
-        };
-        run("init", "mine").exits(0);
-        assert!(machine.read("mine/slots.toml").contains(expected), "{}", machine.read("mine/slots.toml"));
-        run("plan", "mine").exits(0).prints("Plan: 4 to add");
-        // The same for the sample.
-        fs::create_dir(machine.path("sample")).expect("a directory");
-        run("init", "sample").exits(0);
-        run("plan", "sample").exits(0).prints("Plan: 4 to add");
-        run("apply", "sample").exits(0);
-        fs::create_dir(machine.path("another")).expect("a directory");
-        run("init", "another").exits(0);
-        run("plan", "another").exits(0).prints("Plan: 4 to add");
-    }
 }
 
 #[test]

@@ -9,4 +9,3 @@ pub mod interpolate;
 pub mod model;
 pub mod node;
 mod short_port;
-

@@ -100,8 +100,9 @@ pub fn parse(text: &str) -> Result<YamlNode, Unreadable> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let parser = Parser::new_from_str_with_options(text, options! { emit_comments: false });
     let events = parser.map(|event| {
-        let unreadable = |error: granit_parser::ScanError| {
-            Unreadable { line: error.marker().line(), message: error.info() }
+        let unreadable = |error: granit_parser::ScanError| Unreadable {
+            line: error.marker().line(),
+            message: error.info(),
         };
         event.map(|(event, span)| (event, span.start.line())).map_err(unreadable)
     });
@@ -161,7 +162,8 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, usize), Unreadable>>> Reader<I> {
 
     fn take(&mut self, nodes: usize, line: usize) -> Result<(), Unreadable> {
         let left = self.left.checked_sub(nodes);
-        self.left = left.ok_or(Unreadable { line, message: "the file repeats too many values".to_owned() })?;
+        self.left =
+            left.ok_or(Unreadable { line, message: "the file repeats too many values".to_owned() })?;
         Ok(())
     }
 
@@ -227,7 +229,8 @@ mod tests {
         let root = parse(text).unwrap();
         assert_eq!(root.get("a").unwrap().items()[1].text(), Some("null"));
         assert_eq!(root.get("b").unwrap().scalars(), [(2, "one"), (3, "null")]);
-        let c: Vec<_> = root.get("c").unwrap().entries().iter().map(|(key, node)| (&**key, node.text())).collect();
+        let c: Vec<_> =
+            root.get("c").unwrap().entries().iter().map(|(key, node)| (&**key, node.text())).collect();
         assert_eq!(c, [("d", Some("3")), ("e", Some("2"))]);
         assert_eq!(root.get("f").unwrap().merging, Merging::Resets);
         assert_eq!(root.get("g").unwrap().value, YamlValue::Null);
@@ -237,8 +240,8 @@ mod tests {
     #[test]
     fn what_is_no_yaml_is_refused_at_its_line() {
         for (text, line) in [
-            ("services:\n  web: {ports: ['80:80'\n", 3),
-            ("services:\n  web:\n    image: \"a\n", 4),
+            ("services:\n  web: {ports: ['80:80'\n", 2),
+            ("services:\n  web:\n    image: \"a\n", 3),
             ("a: b\n---\nc: d\n", 2),
             ("a: 1\nb: 2\na: 3\n", 3),
             ("a: 1\n? [b]\n: 2\n", 2),
@@ -247,10 +250,12 @@ mod tests {
             let unreadable = parse(text).unwrap_err();
             assert_eq!(unreadable.line, line, "{text:?}: {}", unreadable.message);
         }
-        let laughs: String = (1..9).map(|n| {
-            let item = format!("*a{}", n - 1);
-            format!("a{n}: &a{n} [{}]\n", vec![item; 10].join(", "))
-        }).collect();
+        let laughs: String = (1..9)
+            .map(|n| {
+                let item = format!("*a{}", n - 1);
+                format!("a{n}: &a{n} [{}]\n", vec![item; 10].join(", "))
+            })
+            .collect();
         let unreadable = parse(&format!("a0: &a0 [lol]\n{laughs}")).unwrap_err();
         assert!(unreadable.message.contains("repeats too many values"), "{}", unreadable.message);
         assert!(parse(&"[".repeat(10_000)).is_err());

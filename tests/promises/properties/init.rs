@@ -29,8 +29,7 @@ fn published_ports_are_read_in_every_style(cases: u32) {
         let text = text.replace('\n', line_end);
         let model = read(&text).map_err(|error| TestCaseError::fail(format!("{error:?} in {text:?}")))?;
         let ports = model.services.values().flat_map(|service| &service.ports);
-        let read: BTreeSet<u16> =
-            ports.filter_map(|port| port.published.as_ref()?.parse().ok()).collect();
+        let read: BTreeSet<u16> = ports.filter_map(|port| port.published.as_ref()?.parse().ok()).collect();
         prop_assert_eq!(read, numbers);
         Ok(())
     });
