@@ -103,7 +103,7 @@ fn moved(value: &str, ports: &BTreeMap<u16, String>) -> Option<(String, String)>
         template.push_str(before);
         match name.filter(|_| !is_part) {
             Some(name) => {
-                template.push_str(&format!("{{{{ ports.{name} }}}}"));
+                template.extend(["{{ ports.", name, " }}"]);
                 shown.push(format!("`{host}:{digits}`"));
             }
             None => template.push_str(digits),
