@@ -23,6 +23,12 @@ const DATA: [&str; 11] = [
     "/usr/local/pgsql/data",
 ];
 
+/// What such a directory is called elsewhere.
+const NAMES: [&str; 12] = [
+    "data", "db", "database", "storage", "uploads", "upload", "media", "logs", "log", "cache", "backups",
+    ".ollama",
+];
+
 /// What a project's slots would share.
 #[derive(Debug, Default)]
 pub(super) struct Apart {
@@ -90,7 +96,9 @@ pub(super) fn set_apart(model: &Model, sources: &[Source], place: Place<'_>) -> 
             }
             Verdict::InForce => {
                 let share = shares("; to share it, take its line away and ");
-                apart.notes.push(format!("each slot has its own in place of the {what}{share}"));
+                let is_network = matches!(conflict.thing, HostThing::Network(_));
+                let own = if is_network { "a network" } else { "an empty volume" };
+                apart.notes.push(format!("each slot has {own} of its own in place of the {what}{share}"));
                 apart.own.push(PerSlotLine { line, resource, what });
             }
             Verdict::Beside => {
@@ -146,7 +154,9 @@ fn verdict(conflict: &Conflict, model: &Model, beside: &BTreeSet<Utf8PathBuf>) -
 }
 
 fn is_data(target: &str) -> bool {
-    DATA.iter().any(|dir| Utf8Path::new(target).starts_with(dir))
+    let target = Utf8Path::new(target);
+    DATA.iter().any(|dir| target.starts_with(dir))
+        || target.file_name().is_some_and(|name| NAMES.contains(&name))
 }
 
 /// The paths that the files name with `..`: they are elsewhere for each worktree.

@@ -17,7 +17,7 @@ use crate::support::{Machine, Run};
 const PROJECTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/init");
 
 /// The projects, by name.
-fn projects() -> Vec<(String, PathBuf)> {
+pub(super) fn projects() -> Vec<(String, PathBuf)> {
     let entries = fs::read_dir(PROJECTS).expect("projects");
     let mut projects: Vec<_> = entries
         .map(|entry| entry.expect("an entry"))

@@ -11,6 +11,7 @@ mod env;
 mod help;
 mod init;
 mod init_apart;
+mod init_isolated;
 mod lease;
 mod meanwhile;
 mod plan;
