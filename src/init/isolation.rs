@@ -90,6 +90,10 @@ pub(super) fn set_apart(model: &Model, sources: &[Source], place: Place<'_>) -> 
                 share.as_ref().map(|share| format!("{lead}{share} in [compose] ({})", conflict.risk()));
             share.unwrap_or_default()
         };
+        let verdict = match (verdict, &line) {
+            (Verdict::InForce, None) => Verdict::Undecided("slots.toml cannot name it"),
+            (verdict, _) => verdict,
+        };
         match verdict {
             Verdict::ByOverlay => {
                 apart.notes.push(format!("each slot has its own {what}{}", shares("; to share it, ")));
