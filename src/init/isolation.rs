@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::source::{Source, normal};
+use super::compose_file::{ComposeFile, normal};
 use crate::compose::model::Model;
 use crate::proof::isolation::{Conflict, HostThing, Owner, Stack, prove, shared_by_every_slot};
 
@@ -73,7 +73,7 @@ pub(super) struct Place<'a> {
 }
 
 /// Finds what every slot of these files would share, and sets apart what can be.
-pub(super) fn set_apart(model: &Model, sources: &[Source], place: Place<'_>) -> Apart {
+pub(super) fn set_apart(model: &Model, sources: &[ComposeFile], place: Place<'_>) -> Apart {
     let beside = relative_paths(sources);
     let mut apart = Apart::default();
     for conflict in shared_by_every_slot(model, place.worktree, &BTreeSet::new()) {
@@ -164,7 +164,7 @@ fn is_data(target: &str) -> bool {
 }
 
 /// The paths that the files name with `..`: they are elsewhere for each worktree.
-fn relative_paths(sources: &[Source]) -> BTreeSet<Utf8PathBuf> {
+fn relative_paths(sources: &[ComposeFile]) -> BTreeSet<Utf8PathBuf> {
     let mut paths = BTreeSet::new();
     for source in sources {
         for (_, text) in source.root.scalars() {

@@ -1,7 +1,7 @@
 //! What `kinfra init` writes keeps two slots and the main stack apart, as Compose reads them and as a judge
 //! sees it that knows nothing of kinfra.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -42,11 +42,12 @@ networks:
 fn resolved(project: &Project, name: &str, overlay: Option<&Utf8PathBuf>) -> String {
     let files: Vec<Utf8PathBuf> = project.files.iter().chain(overlay).cloned().collect();
     let call = ComposeCall {
-        project: name,
+        project: Some(name),
         files: &files,
         directory: &project.directory,
         env_files: &project.env_files,
         profiles: &["*".to_owned()],
+        without: &BTreeSet::new(),
     };
     let Answer::Is(json) = config(&call) else { panic!("{name}: {:?}", config(&call)) };
     json

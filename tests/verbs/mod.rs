@@ -4,6 +4,7 @@ mod apply;
 mod change;
 pub(crate) mod claim;
 mod completions;
+mod compose;
 mod destroy;
 mod diff;
 pub(crate) mod doctor;
