@@ -39,11 +39,12 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
             wait(&claimant, seen, timeout, &Interrupt::listen()?, &mut |progress| sign.show(progress))?
         }
     };
-    say(&report::claim::remarks(&claimed))?;
+    let paths = Paths { home: invocation.home.as_deref() };
+    say(&report::claim::remarks(&claimed, paths))?;
     print(&if args.json {
-        report::claim::json(claimed.grant, &claimed.entry)
+        report::claim::json(&claimed)
     } else {
-        report::claim::text(claimed.grant, &claimed.entry, Paths { home: invocation.home.as_deref() })
+        report::claim::text(claimed.grant, &claimed.entry, paths)
     })?;
     Ok(Exit::Done)
 }

@@ -10,7 +10,7 @@ use crate::names::{COMPOSE_FILES, ENV_FILE, OVERRIDE_FILES};
 use crate::spec::ComposeSpec;
 
 /// The file that Compose reads variables from, unasked.
-const DOTENV: &str = ".env";
+pub(super) const DOTENV: &str = ".env";
 /// The variable that names the files.
 const FILE: &str = "COMPOSE_FILE";
 /// The variable that says what separates them.

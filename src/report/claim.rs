@@ -4,11 +4,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
 use super::commas::Commas;
+use crate::claims::bring::Brought;
 use crate::claims::claim::Claimed;
 use crate::claims::fitness::Unfit;
 use crate::claims::pick::Grant;
 use crate::claims::refusal::{held, why};
 use crate::claims::release::Released;
+use crate::file::RelPath;
 use crate::names::ENV_FILE;
 use crate::registry::{Claim, Entry};
 use crate::shown::{Paths, printable};
@@ -32,21 +34,53 @@ pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {
 }
 
 /// Remarks on a claim: slots that were passed over, and files that were kept or left.
-pub fn remarks(claimed: &Claimed) -> String {
-    let Claimed { grant: _, entry: _, passed_over, backups, left: changed, shown_by_git } = claimed;
+pub fn remarks(claimed: &Claimed, paths: Paths<'_>) -> String {
+    let Claimed { grant: _, entry: _, passed_over, backups, left: changed, shown_by_git, brought } = claimed;
     let busy = passed_over.iter().filter(|(_, unfit)| matches!(unfit, Unfit::Busy { .. }));
     let passed_over =
         busy.map(|(slot, unfit)| format!("Passed over slot {slot}: {}\n", why(*slot, Some(unfit.clone())).0));
     let backups = backups.iter().map(|path| format!("Kept what was there as {}\n", printable(path.as_str())));
     let shown = shown_by_git.iter().map(|error| format!("warning: git will show `{ENV_FILE}`: {error:#}\n"));
-    passed_over.chain(backups).chain([left(changed)]).chain(shown).collect()
+    passed_over.chain(backups).chain([left(changed)]).chain(shown).chain([files(brought, paths)]).collect()
 }
 
-/// The slot's entry, under the registry's own field names.
-pub fn json(grant: Grant, entry: &Entry) -> String {
+/// The files that git does not bring: what was copied, and what is missing.
+fn files(brought: &Brought, paths: Paths<'_>) -> String {
+    let Brought { from, copied, not_copied, lacking, to_list } = brought;
+    let from = paths.show(from);
+    let name = |path: &RelPath| printable(path.as_str());
+    let mut text = String::new();
+    if !copied.is_empty() {
+        text += &format!("Copied {} from {from}\n", Commas(copied.iter().map(name)));
+    }
+    for (path, why) in not_copied {
+        text += &format!("note: {} was not copied: {}\n", name(path), printable(why));
+    }
+    if !lacking.is_empty() {
+        // A string of JSON is one of TOML.
+        let list = to_list.iter().map(|path| json!(path));
+        text += &format!(
+            "note: this worktree lacks {}, which {from} has\nhelp: to have a claim copy what git does not \
+             bring, write in slots.toml:\n      [worktree]\n      copy = [{}]\n",
+            Commas(lacking.iter().map(name)),
+            Commas(list)
+        );
+    }
+    text
+}
+
+/// The slot's entry, under the registry's own field names, and the files that git does not bring.
+pub fn json(claimed: &Claimed) -> String {
+    let Claimed { grant, entry, brought, .. } = claimed;
     let mut document = json!({ "format_version": super::document::FORMAT_VERSION });
     if let (Value::Object(document), Value::Object(entry)) = (&mut document, entry.to_json(grant.slot())) {
         document.extend(entry);
+        let missing: Vec<&RelPath> = brought.missing().collect();
+        for (key, files) in [("copied", json!(brought.copied)), ("missing", json!(missing))] {
+            if files.as_array().is_some_and(|files| !files.is_empty()) {
+                document.insert(key.to_owned(), files);
+            }
+        }
     }
     format!("{document:#}\n")
 }
