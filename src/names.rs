@@ -27,9 +27,15 @@ pub const KINFRA_ENV: &str = "KINFRA_ENV";
 /// The variable of Compose that names the project.
 pub const COMPOSE_PROJECT_NAME: &str = "COMPOSE_PROJECT_NAME";
 
-/// Compose's variables that would lead it to other files or another project.
-pub const COMPOSE_VARIABLES: [&str; 4] =
-    ["COMPOSE_ENV_FILES", "COMPOSE_FILE", "COMPOSE_PROFILES", COMPOSE_PROJECT_NAME];
+/// Compose's variables that would lead it to other files, other services or another project.
+pub const COMPOSE_VARIABLES: [&str; 6] = [
+    "COMPOSE_DISABLE_ENV_FILE",
+    "COMPOSE_ENV_FILES",
+    "COMPOSE_FILE",
+    "COMPOSE_PATH_SEPARATOR",
+    "COMPOSE_PROFILES",
+    COMPOSE_PROJECT_NAME,
+];
 
 /// The names under which Compose looks for its file, in its order.
 pub const COMPOSE_FILES: [&str; 4] =

@@ -15,6 +15,7 @@ use crate::names::ENV_FILE;
 use crate::registry::{Claim, Entry};
 use crate::shown::{Paths, printable};
 use crate::slot::SlotId;
+use crate::which::by_worktree::FoundPool;
 
 /// The slot that a worktree got, and where it is.
 pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {
@@ -31,6 +32,20 @@ pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {
         format!("      lease    {}, until {}\n", lease.length, lease.until.to_the_minute())
     });
     format!("{heading}\n      files    {dir}\n      ports    {}\n{lease}", Commas(ports))
+}
+
+/// Which pool a claim is for, if that may be a surprise: no `slots.toml` is here, or the pool was applied
+/// from another one.
+pub fn which(pool: &FoundPool, other: Option<&Utf8Path>, paths: Paths<'_>) -> String {
+    let of_repository = pool.of_repository().map(|used| format!("Using {used}\n"));
+    let other = other.map(|applied| {
+        format!(
+            "note: slots.toml here is not the one that the pool was applied from, {}\nhelp: `kinfra plan` \
+             shows how the pool differs from the one here\n",
+            paths.show(applied)
+        )
+    });
+    of_repository.into_iter().chain(other).collect()
 }
 
 /// Remarks on a claim: slots that were passed over, and files that were kept or left.
