@@ -129,7 +129,7 @@ mod tests {
 
         let change = Change::to_none(&caller);
         let unset: Vec<&str> = change.unset.iter().map(String::as_str).collect();
-        assert_eq!(unset, ["DB_URL", "KINFRA_ENV", "KINFRA_SLOT", "SHOP_WEB_PORT"]);
+        assert_eq!(unset, ["COMPOSE_FILE", "DB_URL", "KINFRA_ENV", "KINFRA_SLOT", "SHOP_WEB_PORT"]);
         assert!(change.set.is_empty());
     }
 }

@@ -15,7 +15,6 @@ use crate::report::{self, View};
 
 /// How a run shows its plan, whether it asks, and how it takes the lock.
 pub(super) struct Session<'a> {
-    /// Which spec it is.
     pub(super) used: &'a str,
     /// The spec's path; `None` for the embedded one.
     pub(super) spec: Option<&'a Utf8Path>,

@@ -89,8 +89,8 @@ impl Search<'_> {
         }
     }
 
-    /// The pool for verbs that show or clean up: the one that the spec here declares. Without a spec here, the
-    /// pool in which this worktree holds a slot comes before the repository's and the embedded one.
+    /// The pool for verbs that show or clean up: the one that the spec here declares. Without a spec here,
+    /// the pool in which this worktree holds a slot comes before the repository's and the embedded one.
     ///
     /// # Errors
     /// When the spec cannot be read, or its root cannot be used.
