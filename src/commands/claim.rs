@@ -44,7 +44,7 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
         }
     };
     // Without the note, the next claim needs the flag again.
-    let _ = embedded_pool::note(&pool, &request.worktree, invocation);
+    let _ = embedded_pool::note(&pool, &request.worktree, &search);
     say(&report::claim::remarks(&claimed, paths))?;
     print(&if args.json {
         report::claim::json(&claimed)

@@ -64,24 +64,22 @@ fn files(brought: &Brought, paths: Paths<'_>) -> String {
     let Brought { from, copied, not_copied, lacking, to_list } = brought;
     let from = paths.show(from);
     let name = |path: &RelPath| printable(path.as_str());
-    let mut text = String::new();
-    if !copied.is_empty() {
-        text += &format!("Copied {} from {from}\n", Commas(copied.iter().map(name)));
-    }
-    for (path, why) in not_copied {
-        text += &format!("note: {} was not copied: {}\n", name(path), printable(why));
-    }
-    if !lacking.is_empty() {
+    let done =
+        (!copied.is_empty()).then(|| format!("Copied {} from {from}\n", Commas(copied.iter().map(name))));
+    let failed = not_copied
+        .iter()
+        .map(|(path, why)| format!("note: {} was not copied: {}\n", name(path), printable(why)));
+    let lacks = (!lacking.is_empty()).then(|| {
         // A string of JSON is one of TOML.
         let list = to_list.iter().map(|path| json!(path));
-        text += &format!(
+        format!(
             "note: this worktree lacks {}, which {from} has\nhelp: to have a claim copy what git does not \
              bring, write in slots.toml:\n      [worktree]\n      copy = [{}]\n",
             Commas(lacking.iter().map(name)),
             Commas(list)
-        );
-    }
-    text
+        )
+    });
+    done.into_iter().chain(failed).chain(lacks).collect()
 }
 
 /// The slot's entry, under the registry's own field names, and the files that git does not bring.

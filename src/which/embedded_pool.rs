@@ -67,16 +67,23 @@ fn holders(registry: &Registry) -> impl Iterator<Item = Utf8PathBuf> {
     })
 }
 
-/// Notes that the repository of a worktree uses the embedded pool, so that its later claims need no flag.
+/// Notes that the repository of a worktree uses the embedded pool, so that its later claims need no flag. A
+/// directory outside of git is noted only if the embedded pool was asked for.
 ///
 /// # Errors
 /// When the index cannot be written.
-pub fn note(pool: &FoundPool, worktree: &Utf8Path, invocation: &Invocation) -> Result<()> {
-    let entry = entries(invocation).into_iter().find(|entry| entry.root() == pool.root);
-    let index = invocation.state.as_deref().map(Index::below);
-    let (Some(mut entry), Some(index), true) = (entry, index, pool.is_embedded()) else { return Ok(()) };
-    if entry.origin.spec.is_none() && entry.repositories.insert(repository(worktree).into_string()) {
-        index.save(&IndexEntry::file_name(entry.root()), &entry.to_text()?, &[])?;
+pub fn note(pool: &FoundPool, worktree: &Utf8Path, search: &Search<'_>) -> Result<()> {
+    if !pool.is_embedded() {
+        return Ok(());
+    }
+    let is_asked_for = search.choice.is_embedded();
+    let user = git::repository_of(worktree).or_else(|| is_asked_for.then(|| repository(worktree)));
+    let entry = entries(search.invocation).into_iter().find(|entry| entry.root() == pool.root);
+    let entry = entry.filter(|entry| entry.origin.spec.is_none());
+    let index = search.invocation.state.as_deref().map(Index::below);
+    let (Some(user), Some(mut entry), Some(index)) = (user, entry, index) else { return Ok(()) };
+    if entry.repositories.insert(user.into_string()) {
+        index.replace(&IndexEntry::file_name(entry.root()), &entry.to_text()?)?;
     }
     Ok(())
 }
