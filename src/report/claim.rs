@@ -72,8 +72,9 @@ fn files(brought: &Brought, paths: Paths<'_>) -> String {
     let lacks = (!lacking.is_empty()).then(|| {
         // A string of JSON is one of TOML.
         let list = to_list.iter().map(|path| json!(path));
+        let verb = if lacking.len() == 1 { "is" } else { "are" };
         format!(
-            "note: this worktree lacks {}, which {from} has\nhelp: to have a claim copy what git does not \
+            "note: {} {verb} missing here, and {verb} in {from}\nhelp: to have a claim copy what git does not \
              bring, write in slots.toml:\n      [worktree]\n      copy = [{}]\n",
             Commas(lacking.iter().map(name)),
             Commas(list)

@@ -138,7 +138,7 @@ fn what_compose_needs_and_git_did_not_bring_is_named() {
     let run = run_in(&machine, "~/fix", "claim --json").exits(0);
     run.says("Copied .env from ~/shop\n")
         .says(
-            "note: this worktree lacks certs/dev.pem, compose.override.yaml, web.env, which ~/shop has\n\
+            "note: certs/dev.pem, compose.override.yaml, web.env are missing here, and are in ~/shop\n\
          help: to have a claim copy what git does not bring, write in slots.toml:\n      [worktree]\n      \
          copy = [\".env\", \"certs/dev.pem\", \"compose.override.yaml\", \"web.env\"]\n",
         )
@@ -151,6 +151,8 @@ fn what_compose_needs_and_git_did_not_bring_is_named() {
     for file in ["certs/dev.pem", "web.env"] {
         machine.write(&format!("~/fix/{file}"), "x\n");
     }
+    run_in(&machine, "~/fix", "claim")
+        .says("note: compose.override.yaml is missing here, and is in ~/shop\n");
     machine.git(machine.path("~/shop"), "add compose.override.yaml");
     let quiet = run_in(&machine, "~/fix", "claim --json").exits(0).never_says("note:");
     assert!(!quiet.stdout.contains("missing"), "{}", quiet.stdout);
