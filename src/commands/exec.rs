@@ -16,6 +16,7 @@ use crate::host::fs::Umask;
 use crate::host::invocation::{self, Invocation};
 use crate::host::program::become_program;
 use crate::report;
+use crate::stack::variables::of_slot;
 use crate::which::by_worktree::Search;
 
 /// Returns only if the command could not be started.
@@ -25,7 +26,7 @@ pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Res
     let policy = args.lock.policy("kinfra exec");
     let held = held::find(&worktree, &search)?.map_or(Ok(None), |held| held.renew(&policy))?;
     let held = held.ok_or_else(|| holds_none(&worktree))?;
-    let change = Change::to_slot(held.variables()?, &invocation::environment());
+    let change = Change::to_slot(of_slot(&held, &policy, invocation)?, &invocation::environment());
     say(&report::env::dropped(&change))?;
     let (program, arguments) = args.command.split_first().context("no command was given")?;
     let unset = change.unset.iter().map(String::as_str);

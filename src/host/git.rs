@@ -130,6 +130,15 @@ pub fn repository_of_linked(git_dir: &Utf8Path) -> Option<&Utf8Path> {
     common_dir(git_dir)
 }
 
+/// The main worktree of the repository that holds a directory. `None` without a repository, and if it is bare
+/// or keeps its git directory elsewhere.
+pub fn main_worktree(dir: &Utf8Path) -> Option<Utf8PathBuf> {
+    let top = top_of(dir).ok()??;
+    let Some(linked) = linked_git_dir(top).ok()? else { return Some(top.to_owned()) };
+    let repo = common_dir(&linked)?;
+    (repo.file_name() == Some(".git")).then(|| repo.parent().map(Utf8Path::to_owned))?
+}
+
 /// The state of a linked worktree in git's files, as `git worktree list` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkedWorktree {

@@ -6,6 +6,7 @@ mod bring;
 mod change;
 pub(crate) mod claim;
 mod completions;
+mod compose;
 mod destroy;
 mod diff;
 pub(crate) mod doctor;
