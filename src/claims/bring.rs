@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::compose::lacking::lacking;
 use crate::fault::Fault;
 use crate::file::RelPath;
+use crate::host::fs::canonical;
 use crate::host::git;
 use crate::host::worktree_copy::{Copying, copy_missing, is_taken};
 use crate::spec::ComposeSpec;
@@ -33,12 +34,14 @@ impl Brought {
 }
 
 /// Copies what is listed and missing into a worktree, and looks for what is not listed. The main worktree has
-/// what it has.
-pub fn bring(worktree: &Utf8Path, spec: &ComposeSpec) -> Brought {
+/// what it has. Paths are relative to `below`, the directory of slots.toml below the top of its worktree.
+pub fn bring(worktree: &Utf8Path, below: &Utf8Path, spec: &ComposeSpec) -> Brought {
     let main = git::main_worktree_of(worktree);
     if main.as_deref() == Some(worktree) {
         return Brought::default();
     }
+    let at = |top: &Utf8Path| canonical(&top.join(below)).unwrap_or_else(|_| top.join(below));
+    let (main, worktree) = (main.map(|main| at(&main)), &at(worktree));
     let mut brought = Brought { from: main.clone().unwrap_or_default(), ..Brought::default() };
     let missing = spec.copy.iter().filter(|path| !is_taken(worktree, path).unwrap_or(false));
     for path in missing {

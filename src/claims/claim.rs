@@ -117,10 +117,7 @@ impl Claimant<'_> {
                     let holder = preparation.ready.as_ref().map(|ready| &ready.holder);
                     claimed.shown_by_git = holder.and_then(|holder| holder.exclude_from_git().err());
                     claimed.passed_over = preparation.looked.unfit();
-                    let compose =
-                        self.pool.declared.as_ref().and_then(|declared| declared.spec.compose.as_ref());
-                    claimed.brought =
-                        compose.map(|compose| bring(&self.request.worktree, compose)).unwrap_or_default();
+                    claimed.brought = self.bring();
                     return Ok(Ok(*claimed));
                 }
                 Decision::Denied(denial) => return Ok(Err(self.refuse(&denial, &seen, &preparation.looked))),
@@ -131,6 +128,15 @@ impl Claimant<'_> {
                 }
             }
         }
+    }
+
+    /// Brings the files that git does not.
+    fn bring(&self) -> Brought {
+        let declared = self.pool.declared.as_ref();
+        let compose = declared.and_then(|declared| Some((declared, declared.spec.compose.as_ref()?)));
+        let Some((declared, compose)) = compose else { return Brought::default() };
+        let below = declared.below_top().unwrap_or_default();
+        bring(&self.request.worktree, &below, compose)
     }
 
     /// Prepares the slot that the request would get; `None` if it would get none.

@@ -3,6 +3,7 @@
 use camino::Utf8Path;
 
 use super::fs::read_named;
+use super::git::top_of;
 
 /// The largest index that is read, in bytes.
 const LIMIT: u64 = 256 << 20;
@@ -11,10 +12,12 @@ const FIXED: usize = 62;
 /// The flag of an entry with two more bytes of flags.
 const EXTENDED: u16 = 0x4000;
 
-/// Whether the main worktree of a repository has a tracked file at this path. `false` also if its index
+/// Whether git tracks the file at this path below a directory of a main worktree. `false` also if its index
 /// cannot be read, or is of a kind that kinfra does not read.
-pub fn is_tracked(main: &Utf8Path, path: &Utf8Path) -> bool {
-    let index = read_named(&main.join(".git/index"), LIMIT).ok().flatten();
+pub fn is_tracked(dir: &Utf8Path, path: &Utf8Path) -> bool {
+    let Ok(Some(top)) = top_of(dir) else { return false };
+    let path = dir.strip_prefix(top).unwrap_or(Utf8Path::new("")).join(path);
+    let index = read_named(&top.join(".git/index"), LIMIT).ok().flatten();
     index.is_some_and(|index| has_entry(&index, path.as_str().as_bytes()).unwrap_or(false))
 }
 

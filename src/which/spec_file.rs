@@ -117,6 +117,16 @@ fn fault(mistakes: &Mistakes) -> Fault {
 }
 
 impl Declared {
+    /// Its directory below the top of its worktree: the project of each worktree is in the same.
+    ///
+    /// # Errors
+    /// When git's files cannot be read.
+    pub fn below_top(&self) -> Result<Utf8PathBuf> {
+        let dir = self.path.as_deref().and_then(Utf8Path::parent).unwrap_or(Utf8Path::new(""));
+        let below = host::git::top_of(dir)?.and_then(|top| dir.strip_prefix(top).ok());
+        Ok(below.unwrap_or(Utf8Path::new("")).to_owned())
+    }
+
     /// Which spec it is and, if it is not one here, why.
     pub fn used(&self) -> String {
         let why = if self.is_of_repository { ", this repository's pool: no slots.toml is here" } else { "" };

@@ -171,3 +171,31 @@ fn a_repository_without_a_main_worktree_has_nothing_to_copy_from() {
     machine.write("~/bare-fix/.env", "x");
     run_in(&machine, "~/bare-fix", "claim").exits(0).never_says("note:");
 }
+
+#[test]
+fn a_project_below_the_top_has_its_files_there() {
+    let machine = shop("");
+    let main = machine.path("~/shop");
+    machine.write(
+        "~/shop/web/slots.toml",
+        format!(
+            "{}[worktree]\ncopy = [\".env\"]\n",
+            SPEC.replace("8080", "8090").replace("~/pool", "~/web").replace("shop", "web")
+        ),
+    );
+    machine.write("~/shop/web/compose.yaml", COMPOSE);
+    machine.git(&main, "add --all");
+    machine.git(&main, "commit --quiet --message web");
+    machine.git(&main, "worktree add --quiet ../below");
+    for file in [".env", "web/.env", "web/web.env", "web/compose.override.yaml", "web/certs/dev.pem"] {
+        machine.write(&format!("~/shop/{file}"), format!("{file}\n"));
+    }
+    machine.git(&main, "add --force web/compose.override.yaml");
+    run_in(&machine, "~/shop/web", "apply").exits(0);
+    run_in(&machine, "~/below/web", "claim")
+        .exits(0)
+        .says("Copied .env from ~/shop/web\n")
+        .says("note: certs/dev.pem, web.env are missing here, and are in ~/shop/web\n");
+    assert_eq!(machine.read("~/below/web/.env"), "web/.env\n");
+    assert!(!machine.exists("~/below/.env"));
+}
