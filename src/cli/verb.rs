@@ -75,7 +75,7 @@ pub enum Verb {
     Ports(ListArgs),
     /// Check slots.toml, its templates and its ports before they are applied
     Validate(ListArgs),
-    /// Write a slots.toml and templates for the Compose file here
+    /// Write a slots.toml for the Compose files here
     Init(InitArgs),
     /// Check this machine and the pool, and say what to do
     Doctor(DoctorArgs),

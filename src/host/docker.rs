@@ -173,22 +173,6 @@ pub fn become_compose<'a>(
     docker.exec()
 }
 
-/// What Compose reads in these files, as JSON, before it resolves them. Has the services of all profiles;
-/// variables and relative paths stay as written.
-pub fn unresolved(files: &[Utf8PathBuf]) -> Answer<String> {
-    let mut arguments: Vec<&str> = files.iter().flat_map(|file| ["--file", file.as_str()]).collect();
-    arguments.extend([
-        "--profile",
-        "*",
-        "config",
-        "--no-interpolate",
-        "--no-path-resolution",
-        "--format",
-        "json",
-    ]);
-    ask_compose(&arguments)
-}
-
 fn ask_compose(arguments: &[&str]) -> Answer<String> {
     // What `docker` says without the Compose plugin. Some versions complain of the first flag instead of
     // `compose`.

@@ -41,7 +41,7 @@ impl Place<'_> {
 ///
 /// # Errors
 /// When a file cannot be read.
-pub(super) fn name(project: &Project) -> Result<Option<String>> {
+pub fn name(project: &Project) -> Result<Option<String>> {
     let text = |path: &Utf8PathBuf| {
         let bytes = read_named(path, LIMIT).with_context(|| format!("could not read `{path}`"))?;
         Ok::<_, Error>(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())

@@ -13,6 +13,8 @@ pub(crate) mod doctor;
 mod env;
 mod help;
 mod init;
+mod init_apart;
+mod init_isolated;
 mod lease;
 mod meanwhile;
 mod plan;
