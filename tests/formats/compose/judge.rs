@@ -55,9 +55,8 @@ pub(crate) fn common(one: &Things, other: &Things) -> BTreeSet<String> {
         let below = one.paths.iter().filter(|place| other.paths.iter().any(|above| meet(place, above)));
         common.extend(below.map(|(path, kind)| format!("{kind}:{path}")));
         for (network, subnet) in &one.subnets {
-            let overlaps = |it: &Subnet| {
-                it.is_v6 == subnet.is_v6 && it.first <= subnet.first && subnet.last <= it.last
-            };
+            let overlaps =
+                |it: &Subnet| it.is_v6 == subnet.is_v6 && it.first <= subnet.first && subnet.last <= it.last;
             // One network of both has one subnet. The network itself is in common.
             let found = other.subnets.iter().any(|(name, it)| name != network && overlaps(it));
             common.extend(found.then(|| format!("subnet:{}", subnet.text)));
@@ -107,7 +106,14 @@ fn of_volume(name: &str, volume: &Value, writes: bool, things: &mut Things) {
     let is_local = volume["driver"].as_str().is_none_or(|driver| driver == "local");
     if !is_local && !options.is_empty() && writes {
         // What the options of a plugin mean is its own affair: the same ones lead to the same data.
-        things.own.insert(format!("plugin:{} {}", volume["driver"], volume["driver_opts"]));
+        let mut options: Vec<String> = options
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
+            .collect();
+        options.sort();
+        let driver = volume["driver"].as_str().unwrap_or_default();
+        things.own.insert(format!("device:{driver} {}", options.join(",")));
+        return;
     }
     let modes: Vec<&str> = option("o").split(',').collect();
     let device = option("device");
@@ -182,8 +188,7 @@ fn of_service(project: &str, name: &str, service: &Value, things: &mut Things) {
 
 /// What is the machine's own, and no project's.
 fn of_the_machine(path: &str) -> bool {
-    let system =
-        ["/etc", "/usr", "/lib", "/sys", "/proc", "/dev", "/run", "/var/run", "/tmp/.X11-unix"];
+    let system = ["/etc", "/usr", "/lib", "/sys", "/proc", "/dev", "/run", "/var/run", "/tmp/.X11-unix"];
     path.ends_with(".sock") || system.iter().any(|dir| is_below(path, dir))
 }
 

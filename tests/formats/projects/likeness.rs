@@ -9,6 +9,7 @@ use super::trial::Resolved;
 /// Where a slot's stack is unlike the main stack, though nothing there has to differ.
 pub(super) fn unlike(main: &Resolved, slot: &Resolved, may_differ: &BTreeSet<String>) -> Vec<String> {
     let built = built(&main.json);
+    let main_name = main.json["name"].as_str().expect("a name");
     let [main, slot] = [main, slot].map(|stack| {
         let name = stack.json["name"].as_str().expect("a name");
         // The name and the worktree are in paths and values wherever the project uses them.
@@ -21,7 +22,7 @@ pub(super) fn unlike(main: &Resolved, slot: &Resolved, may_differ: &BTreeSet<Str
                 if may_differ.contains(&format!("{key}.{variable}")) {
                     value.take();
                 } else if let Some(text) = value.as_str() {
-                    *value = Value::from(text.replace(name, "PROJECT"));
+                    *value = Value::from(text.replace(name, main_name));
                 }
             }
         }
@@ -92,10 +93,11 @@ fn list(value: &Value, keys: &[&str]) -> BTreeSet<String> {
 
 /// Volumes, networks and more, without names and without what only slots have.
 fn of_group(mut group: Value) -> Value {
-    entries(&mut group).retain(|(key, _)| !key.starts_with("kinfra_"));
     for (_, value) in entries(&mut group) {
-        for key in ["name", "external", "driver_opts", "driver", "ipam", "labels"] {
-            value.as_object_mut().map(|value| value.remove(key));
+        let is_inside = value["driver_opts"]["device"].as_str().is_some_and(|it| it.starts_with("/worktree"));
+        let options: &[&str] = if is_inside { &[] } else { &["driver", "driver_opts"] };
+        for key in ["name", "external", "ipam", "labels"].iter().chain(options) {
+            value.as_object_mut().map(|value| value.remove(*key));
         }
     }
     if let Some(group) = group.as_object_mut() {

@@ -5,6 +5,7 @@
 //! `git diff` before you commit it. Two slots and the main stack of each project are resolved by Compose, and
 //! a judge that knows nothing of kinfra's proof looks for what they have in common.
 
+mod broken;
 mod draft;
 mod likeness;
 mod slots;
@@ -15,7 +16,6 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-use self::slots::Slots;
 use self::trial::Trial;
 use self::verdict::{Verdict, verdict};
 
@@ -46,7 +46,12 @@ fn verdicts() -> Vec<(String, Verdict)> {
             done.lock().expect("no thread panics").push((name, verdict));
         }
     };
-    std::thread::scope(|scope| [scope.spawn(work), scope.spawn(work)].map(|thread| thread.join()).into_iter().for_each(|joined| joined.expect("no thread panics")));
+    std::thread::scope(|scope| {
+        [scope.spawn(work), scope.spawn(work)]
+            .map(|thread| thread.join())
+            .into_iter()
+            .for_each(|joined| joined.expect("no thread panics"))
+    });
     let mut done = done.into_inner().expect("no thread panics");
     done.sort_by(|(one, _), (other, _)| one.cmp(other));
     done

@@ -96,7 +96,8 @@ impl Trial {
         let mut docker = bare("docker", directory);
         docker.arg("compose").args(arguments).args(["--profile", "*", "config", "--format", "json"]);
         let output = docker.output().expect("`docker compose` runs: .ci/install-compose installs it");
-        let (text, told) = [output.stdout, output.stderr].map(|it| String::from_utf8(it).expect("UTF-8")).into();
+        let (text, told) =
+            [output.stdout, output.stderr].map(|it| String::from_utf8(it).expect("UTF-8")).into();
         if !output.status.success() {
             let told: Vec<&str> = told.lines().filter(|line| !line.contains("level=warning")).collect();
             return Err(self.masked(&told.join("\n")));
