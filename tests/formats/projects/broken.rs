@@ -15,7 +15,7 @@ const BROKEN: [(&str, &[&str], &[&str]); 9] = [
     ("temporal", &["container_name"], &["container:temporal", "container:temporal-ui"]),
     ("nextcloud", &["name"], &["volume:nextcloud_db", "network:nextcloud_network"]),
     ("n8n", &["ports"], &["port:5678/tcp"]),
-    ("coturn", &["ports"], &["port:3478/tcp", "port:3478/udp", "port:49200/udp"]),
+    ("elk", &["ports"], &["port:9200/tcp", "port:50000/tcp", "port:50000/udp"]),
     ("fixed-subnet", &["ipam", "ipv4_address"], &["subnet:172.22.1.0/24", "ipv4_address:172.22.1.254"]),
     ("external-volumes", &["external", "name"], &["volume:pnpm-store", "volume:team_pgdata"]),
     ("local-persist", &["driver", "driver_opts"], &["device:rclone allow_other=true,remote=drive:backup"]),
