@@ -1,5 +1,6 @@
 //! The flags of the verbs that show, check or describe a pool.
 
+use camino::Utf8PathBuf;
 use clap::Args;
 
 use super::shared::{LockArgs, PoolArgs};
@@ -27,6 +28,12 @@ pub struct InitArgs {
     /// Write the embedded slots.toml and its templates instead
     #[arg(long)]
     pub embedded: bool,
+    /// Use these Compose files, and name them in slots.toml; default: those that Compose itself finds here
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["embedded", "update"])]
+    pub file: Vec<Utf8PathBuf>,
+    /// Add the published ports that slots.toml does not know, and keep all else
+    #[arg(long, conflicts_with = "embedded")]
+    pub update: bool,
     /// Show what would be written, and stop
     #[arg(long)]
     pub dry_run: bool,

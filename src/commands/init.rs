@@ -6,18 +6,36 @@ use super::output::{print, say};
 use crate::cli::InitArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
-use crate::init;
+use crate::init::{self, Wanted};
 use crate::report;
 
 pub(crate) fn run(args: &InitArgs, invocation: &Invocation) -> Result<Exit> {
-    let draft = init::prepare(args.embedded, invocation)?;
+    if args.update {
+        return update(args.dry_run, invocation);
+    }
+    let wanted = if args.embedded { Wanted::Embedded } else { Wanted::Compose(&args.file) };
+    let draft = init::prepare(wanted, invocation)?;
     say(&report::init::basis(&draft.basis))?;
     print(&report::init::files(&draft))?;
-    say(&report::init::notes(&draft))?;
+    say(&report::init::notes(&draft.notes))?;
     if args.dry_run {
         return Ok(Exit::Done);
     }
     init::write(&invocation.here, &draft)?;
-    say("Wrote slots.toml and its templates. Next: `kinfra plan`\n")?;
+    say(&report::init::written(&draft))?;
+    Ok(Exit::Done)
+}
+
+fn update(is_dry: bool, invocation: &Invocation) -> Result<Exit> {
+    let update = init::prepare_update(invocation)?;
+    say(&report::init::read(&update.files, update.unasked.as_deref()))?;
+    print(&report::init::changes(&update))?;
+    say(&report::init::notes(&update.notes))?;
+    if update.old == update.new {
+        say("Nothing to add: slots.toml knows every published port\n")?;
+    } else if !is_dry {
+        init::write_update(&update)?;
+        say("Changed slots.toml. Next: `kinfra plan --update`\n")?;
+    }
     Ok(Exit::Done)
 }

@@ -79,6 +79,10 @@ pub struct Service {
 pub struct Build {
     /// The directory, or an address.
     pub context: String,
+    /// The Dockerfile, in the directory.
+    pub dockerfile: Option<String>,
+    /// The text of a Dockerfile that the Compose file itself has.
+    pub dockerfile_inline: Option<String>,
     /// Further contexts, by name.
     #[serde(deserialize_with = "nullable")]
     pub additional_contexts: BTreeMap<String, String>,

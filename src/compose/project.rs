@@ -39,14 +39,29 @@ impl Project {
     /// # Errors
     /// When there are no files, one is missing, or `.env` cannot be read.
     pub fn find(worktree: &Utf8Path, spec: &ComposeSpec) -> Result<Self> {
+        Self::look(worktree, spec)?.ok_or_else(|| {
+            let what = format!("`{worktree}` has no Compose file: none of {}", COMPOSE_FILES.join(", "));
+            let advice = "name the files in slots.toml: `files = [\"path/compose.yaml\"]` of [compose]";
+            Fault::refused(what).advise(advice).into()
+        })
+    }
+
+    /// [`Project::find`], where having no files is no error.
+    ///
+    /// # Errors
+    /// When one of the files is missing, or `.env` cannot be read.
+    pub fn look(worktree: &Utf8Path, spec: &ComposeSpec) -> Result<Option<Self>> {
         let dotenv = worktree.join(DOTENV);
-        let (files, named_by) = match &spec.files {
+        let (files, named_by): (Vec<Utf8PathBuf>, _) = match &spec.files {
             Some(files) => (files.iter().map(|file| worktree.join(file.as_path())).collect(), None),
             None => match compose_file(&dotenv)? {
                 Some(names) => (names.iter().map(|name| worktree.join(name)).collect(), Some(dotenv)),
                 None => (search(worktree)?, None),
             },
         };
+        if files.is_empty() {
+            return Ok(None);
+        }
         for file in &files {
             require(file, worktree, named_by.is_some())?;
         }
@@ -57,7 +72,7 @@ impl Project {
                 env_files.push(file);
             }
         }
-        Ok(Self { worktree: worktree.to_owned(), directory, files, env_files })
+        Ok(Some(Self { worktree: worktree.to_owned(), directory, files, env_files }))
     }
 
     /// The same project for a slot: the variables in the slot's directory have precedence.
@@ -106,7 +121,7 @@ fn variables(text: &str) -> Result<Variables, (&'static str, String)> {
     Ok(variables)
 }
 
-/// The files that Compose finds by their names, in the worktree or not at all.
+/// The files that Compose finds by their names, in the worktree. There may be none.
 fn search(worktree: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     let first = |names: &[&str]| -> Result<Option<Utf8PathBuf>> {
         for name in names {
@@ -117,11 +132,7 @@ fn search(worktree: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
         }
         Ok(None)
     };
-    let Some(file) = first(&COMPOSE_FILES)? else {
-        let what = format!("`{worktree}` has no Compose file: none of {}", COMPOSE_FILES.join(", "));
-        let advice = "name the files in slots.toml: `files = [\"path/compose.yaml\"]` of [compose]";
-        return Err(Fault::refused(what).advise(advice).into());
-    };
+    let Some(file) = first(&COMPOSE_FILES)? else { return Ok(Vec::new()) };
     Ok([Some(file), first(&OVERRIDE_FILES)?].into_iter().flatten().collect())
 }
 

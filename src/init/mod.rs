@@ -1,38 +1,34 @@
-//! A project's Compose files → the `slots.toml` and the templates of a pool that runs them.
+//! A project's Compose files → the `slots.toml` of a pool that runs them.
 //!
 //! ```text
-//! read_project ─ Project ─► compose ─ ComposeFacts ─► formulas ─► draft ─ Draft ─► write_draft
+//! Project ─► read ─ Reading ─► draft ─ Draft ─► write_draft
+//!            (Compose, or text)  ├ isolation  what slots would share
+//!                                ├ addresses  URLs of the main stack
+//!                                └ variables  ports that are something else too
 //! ```
 //!
-//! The templates are the project's own texts. Only the published ports and the paths of included files are
-//! replaced. A slot's `docker-compose.yml` includes them with the project as their directory, so every
-//! relative path in them means what it always meant. A claim adds an override that includes them again with
-//! the worktree as their directory: Compose merges the two, and every relative path means the worktree.
-//!
-//! `prepare`, `read_project` and `write_draft` touch the machine; everything else is pure.
+//! Compose says what the files come to. Their texts say on which lines things stand, and stand in for Compose
+//! where that is not there. `prepare`, `update`, `read`, `read_sources` and `write_draft` touch the machine;
+//! everything else is pure.
 
-mod compose;
-mod compose_facts;
+mod addresses;
 mod draft;
-mod draft_file;
-mod draft_pool;
-mod escape;
-mod formulas;
+mod images;
+mod isolation;
 mod pool_name;
-mod port_items;
 mod prepare;
-mod project;
-mod project_templates;
-mod published;
-mod read_project;
-mod slot_templates;
+mod read;
+mod read_sources;
 mod slots_toml;
+mod source;
+mod text;
+mod update;
+mod variables;
 mod write_draft;
-mod yaml;
 
-pub use draft::{Basis, Draft};
-pub use draft_file::DraftFile;
-pub use formulas::Remedies;
-pub(crate) use prepare::prepare;
-pub use project::{ComposeFile, Project, PublishedPorts};
-pub(crate) use write_draft::write;
+pub use self::draft::{Basis, Draft, DraftFile};
+pub use self::update::Update;
+
+pub(crate) use self::prepare::{Wanted, prepare};
+pub(crate) use self::update::{prepare_update, write_update};
+pub(crate) use self::write_draft::write;

@@ -2,43 +2,89 @@
 //! nothing.
 
 use anyhow::{Context as _, Result, anyhow};
+use camino::{Utf8Path, Utf8PathBuf};
 
-use super::draft::Draft;
-use super::formulas::Remedies;
+use super::draft::{Draft, NewPool, Reading};
+use super::isolation::Place;
 use super::pool_name::{candidates, pool_name};
-use super::read_project::read_project;
+use super::read::read;
+use super::slots_toml::Remedies;
 use super::write_draft::refuse_existing;
+use crate::compose::project::Project;
 use crate::embedded;
+use crate::fault::Fault;
+use crate::file::RelPath;
 use crate::host;
 use crate::host::fs::Dir;
 use crate::host::invocation::Invocation;
 use crate::names::SPEC;
+use crate::spec::ComposeSpec;
 use crate::which::choice::PoolChoice;
 use crate::which::collisions::Collision;
 use crate::which::neighbours::Neighbours;
 use crate::which::spec_file;
 
-/// The pool for the Compose file in the current directory, or a sample if there is none; the embedded pool on
-/// request.
+/// What a new pool is made from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wanted<'a> {
+    /// The pool that kinfra carries.
+    Embedded,
+    /// The Compose files of the current directory: these, or those that Compose finds.
+    Compose(&'a [Utf8PathBuf]),
+}
+
+/// The pool for the Compose files in the current directory, or a sample if there are none; the embedded pool
+/// on request.
 ///
 /// # Errors
-/// Which file cannot be read, and [`crate::fault::Fault`] when a file that would be written exists.
-pub(crate) fn prepare(embedded: bool, invocation: &Invocation) -> Result<Draft> {
-    let draft =
-        if embedded { Draft::embedded(embedded::SPEC, &embedded::TEMPLATES) } else { draft(invocation)? };
+/// Which file cannot be read, and [`Fault`] when a file that would be written exists.
+pub(crate) fn prepare(wanted: Wanted<'_>, invocation: &Invocation) -> Result<Draft> {
+    let draft = match wanted {
+        Wanted::Embedded => Draft::embedded(embedded::SPEC, &embedded::TEMPLATES),
+        Wanted::Compose(files) => draft(files, invocation)?,
+    };
     let here = &invocation.here;
     let directory = Dir::open(here).with_context(|| format!("could not open `{here}`"))?;
     refuse_existing(&directory, &draft.files)?;
     Ok(draft)
 }
 
-fn draft(invocation: &Invocation) -> Result<Draft> {
-    let directory = invocation.here.file_name().unwrap_or_default();
-    let name = free_name(&pool_name(directory), invocation)?;
-    match read_project(&name, invocation)? {
-        Some(project) => beside_others(|remedies| Draft::of(&project, remedies), invocation),
-        None => beside_others(|remedies| Ok(Draft::sample(&name, remedies)), invocation),
+fn draft(files: &[Utf8PathBuf], invocation: &Invocation) -> Result<Draft> {
+    let here = invocation.here.as_path();
+    let name = free_name(&pool_name(here.file_name().unwrap_or_default()), invocation)?;
+    let spec = ComposeSpec { files: named(files)?, ..ComposeSpec::default() };
+    let Some(project) = Project::look(here, &spec)? else {
+        return beside_others(|remedies| Ok(Draft::sample(&name, remedies)), invocation);
+    };
+    let worktree = host::git::top_of(here)?.unwrap_or(here);
+    let reading = read(&name, &Project { worktree: worktree.to_owned(), ..project.clone() }, invocation)?;
+    let reading = Reading { files: files_to_name(&project, worktree, spec.files.is_some()), ..reading };
+    let pool = NewPool { name: &name, place: Place { worktree, home: invocation.home.as_deref() } };
+    beside_others(|remedies| Draft::of(&reading, pool, remedies), invocation)
+}
+
+/// The files that were given, if any were.
+fn named(files: &[Utf8PathBuf]) -> Result<Option<Vec<RelPath>>> {
+    if files.is_empty() {
+        return Ok(None);
     }
+    let path = |file: &Utf8PathBuf| {
+        let file = file.strip_prefix("./").unwrap_or(file);
+        RelPath::new(file.as_str()).map_err(|reason| {
+            Fault::usage(reason).advise("name files of this directory, such as `--file deploy/compose.yaml`").into()
+        })
+    };
+    files.iter().map(path).collect::<Result<_>>().map(Some)
+}
+
+/// The files that slots.toml must name: those that were given, and those that are not at the top of the
+/// worktree. Naming others would drop an override that a branch adds.
+fn files_to_name(project: &Project, worktree: &Utf8Path, are_given: bool) -> Vec<String> {
+    if !are_given && project.worktree == worktree {
+        return Vec::new();
+    }
+    let below = project.files.iter().map(|file| file.strip_prefix(worktree).unwrap_or(file).to_string());
+    below.collect()
 }
 
 /// The name, with a number if the root of a pool of that name exists. It most likely belongs to another
@@ -59,7 +105,8 @@ fn beside_others(
     invocation: &Invocation,
 ) -> Result<Draft> {
     let alone = draft(&Remedies::new()).map_err(|reason| anyhow!(reason))?;
-    let remedies = remedies(&alone, invocation);
+    let spec = alone.files.iter().find(|file| file.path == SPEC).map(|file| file.text.clone());
+    let remedies = remedies(spec, invocation);
     if remedies.is_empty() {
         return Ok(alone);
     }
@@ -68,8 +115,7 @@ fn beside_others(
 
 /// What the other pools on this machine ask of a drafted one. If that cannot be found out, `kinfra plan` says
 /// why.
-fn remedies(draft: &Draft, invocation: &Invocation) -> Remedies {
-    let spec = draft.files.iter().find(|file| file.path == SPEC).map(|file| file.text.clone());
+fn remedies(spec: Option<String>, invocation: &Invocation) -> Remedies {
     let found = spec.map(|text| (invocation.here.join(SPEC), text));
     let args = PoolChoice::default();
     let Ok(declared) = spec_file::parse(found, invocation) else { return Remedies::new() };

@@ -1,30 +1,57 @@
-//! The `slots.toml` that `kinfra init` writes: of a project, or a sample.
+//! The text of `slots.toml`.
 
 use std::fmt::Write as _;
 
-use super::draft_file::DraftFile;
-use super::draft_pool::{DraftPool, SLOTS};
-use super::escape::{quoted, template};
-use super::formulas::{NewFormula, Remedies};
-use crate::proof::ports::Remedy;
+use toml_edit::{Key, Value};
 
-/// The `slots.toml` of a project's pool.
-pub(super) fn slots_toml(pool: &DraftPool<'_>) -> DraftFile {
-    let DraftPool { project, prefix, .. } = pool;
-    let name = project.name.as_str();
-    let main = project.files.first().map_or("", |file| file.path.as_str());
-    let ports = ports(&pool.formulas.declared, pool.remedies);
-    let (files, claim) = (files(pool), claim(pool));
-    let pool_table = pool_table(name, prefix);
-    let directory = quoted(&template(&project.directory, &[]));
-    let text = format!(
+use super::addresses::Addresses;
+use super::isolation::{Apart, PerSlotLine};
+use crate::compose::overlay::PortLine;
+use crate::identifier::PortName;
+use crate::proof::ports::Remedy;
+use crate::shown::printable;
+
+/// How many slots a new pool has.
+pub(super) const SLOTS: u16 = 4;
+
+/// A port line, and why its base is not the project's port, if it is not.
+#[derive(Debug)]
+pub(super) struct DraftPort {
+    pub(super) line: PortLine,
+    pub(super) why: Option<String>,
+}
+
+/// What `slots.toml` says.
+#[derive(Debug)]
+pub(super) struct DraftSpec<'a> {
+    pub(super) name: &'a str,
+    pub(super) prefix: &'a str,
+    pub(super) ports: &'a [DraftPort],
+    /// The files that were named; without them, those that Compose finds.
+    pub(super) files: &'a [String],
+    pub(super) apart: &'a Apart,
+    pub(super) addresses: &'a Addresses,
+    /// Files that git does not bring.
+    pub(super) copy: &'a [String],
+}
+
+/// The text.
+pub(super) fn text(spec: &DraftSpec<'_>) -> String {
+    let DraftSpec { name, prefix, ports: _, files: _, apart: _, addresses: _, copy: _ } = spec;
+    let pool = aligned(&[
+        ("name", quoted(name), format!("Compose project names: {name}-slot-1")),
+        ("root", quoted(&format!("~/.{name}/slots")), "slot-1/ … and registry.json".to_owned()),
+        ("env_prefix", quoted(prefix), "what the names of a slot's variables start with".to_owned()),
+    ]);
+    let ports = ports(spec.ports);
+    let mut text = format!(
         "\
-# The {name} pool: {SLOTS} slots, each the stack of {main} on ports of its own.
+# The {name} pool: {SLOTS} slots. Each runs the Compose files of the worktree that holds it, on ports of its own.
 # `kinfra plan` shows what is missing, `kinfra apply` creates it. `kinfra init` wrote this file; it is yours to change.
 version = 1
 
 [pool]
-{pool_table}
+{pool}
 [ports]    # host port = base + stride × slot; slot 0 is your main stack, on the base ports
 {ports}
 [[profiles]]    # size classes, smallest first
@@ -34,99 +61,98 @@ name = \"standard\"
 ids     = \"1-{SLOTS}\"
 profile = \"standard\"
 
-[files]    # file in the slot directory = template in templates/ beside this file
-{files}
-[claim]    # what a claim adds to the slot directory, for the code of its worktree
-{claim}
-[env]    # further variables of .env.sandbox; \"~/\" becomes absolute
-# While no worktree holds the slot, relative paths of the Compose files start here: build contexts, bind mounts, env files.
-{prefix}PROJECT_DIR = {directory}
+[compose]    # the worktree's own Compose files; kinfra adds an overlay, and copies nothing
 "
     );
-    DraftFile::new("slots.toml", text)
-}
-
-/// The lines of `[pool]`.
-fn pool_table(name: &str, prefix: &str) -> String {
-    let lines = [
-        ("name", quoted(name), format!("labels and Compose project names: {name}-slot-1")),
-        ("root", format!("\"~/.{name}/slots\""), "slot-1/ … and registry.json".to_owned()),
-        ("env_prefix", quoted(prefix), "what the names of a slot's variables start with".to_owned()),
-    ];
-    aligned(
-        lines.map(|(key, value, comment)| (key.to_owned(), value, format!("    # {comment}"))).into_iter(),
-    )
-}
-
-/// The lines of `[files]`.
-fn files(pool: &DraftPool<'_>) -> String {
-    let own = [".env.sandbox", "docker-compose.yml"].into_iter().zip(["env.sandbox", "docker-compose.yml"]);
-    let copies = pool.project.files.iter().map(|file| pool.slot_path(&file.path));
-    from_templates(own.chain(copies.map(|path| (path, path))))
-}
-
-/// The lines of `[claim]`.
-fn claim(pool: &DraftPool<'_>) -> String {
-    let included = pool.has_includes().then_some((".env.worktree", "env.worktree"));
-    from_templates([("docker-compose.override.yml", "override.yml")].into_iter().chain(included))
-}
-
-/// A line for each file and its template.
-fn from_templates<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    aligned(files.map(|(file, template)| (quoted(file), quoted(template), String::new())))
-}
-
-/// The lines of `[ports]`.
-fn ports(declared: &[NewFormula], remedies: &Remedies) -> String {
-    if declared.is_empty() {
-        let (formula, _) = web(remedies);
-        return format!("web = {formula}    # nothing uses it yet: a pool needs at least one port\n");
+    compose(&mut text, spec);
+    environment(&mut text, spec.addresses);
+    if !spec.copy.is_empty() {
+        let copy = list(spec.copy);
+        let _ = write!(text, "\n[worktree]    # copied from the main worktree where git does not bring them\ncopy = {copy}\n");
     }
-    aligned(declared.iter().map(|port| {
-        let formula = match port.formula.stride.get() {
-            1 => port.formula.base.to_string(),
-            stride => format!("{{ base = {}, stride = {stride} }}", port.formula.base),
-        };
-        let moved = port.moved.as_ref().map(|moved| format!("; {moved}")).unwrap_or_default();
-        let comment = format!("    # {}{moved}", port.origin).replace(char::is_control, " ");
-        (port.name.to_string(), formula, comment)
-    }))
+    text
 }
 
-/// One line for each key, value and what follows them, with the values in one column.
-fn aligned(lines: impl Iterator<Item = (String, String, String)>) -> String {
-    let lines: Vec<_> = lines.collect();
-    let width =
-        |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| text.chars().count()).max().unwrap_or(0);
-    let key_width = width(&mut lines.iter().map(|(key, ..)| key));
-    let value_width = width(&mut lines.iter().map(|(_, value, _)| value));
-    lines.iter().fold(String::new(), |mut text, (key, value, rest)| {
-        let line = format!("{key:key_width$} = {value:value_width$}{rest}");
-        let _ = writeln!(text, "{}", line.trim_end());
+fn ports(ports: &[DraftPort]) -> String {
+    if ports.is_empty() {
+        return "web = 8000    # the project publishes no port: nothing uses this one yet\n".to_owned();
+    }
+    let width = ports.iter().map(|port| port.line.name.len()).max().unwrap_or(0);
+    ports.iter().fold(String::new(), |mut text, DraftPort { line, why }| {
+        let rest = line.to_string();
+        let rest = rest.get(line.name.len()..).unwrap_or_default();
+        let why = why.as_ref().map(|why| format!("    # {}", printable(why))).unwrap_or_default();
+        let _ = writeln!(text, "{:width$}{rest}{why}", line.name);
         text
     })
 }
 
-/// The files of a commented pool of one small service.
-pub(super) fn sample(name: &str, remedies: &Remedies) -> Vec<DraftFile> {
-    let spec = include_str!("sample/slots.toml").replace("sample", name);
-    let (formula, comment) = web(remedies);
-    let web = "web = 8080                         # short for { base = 8080, stride = 1 }";
-    let spec = spec.replace(web, &format!("web = {formula:28} # {comment}"));
-    vec![
-        DraftFile::new("templates/env.sandbox", include_str!("sample/env.sandbox")),
-        DraftFile::new("templates/docker-compose.yml", include_str!("sample/docker-compose.yml")),
-        DraftFile::new("slots.toml", spec),
-    ]
-}
-
-/// The formula of a port that no project asked for, and its comment.
-fn web(remedies: &Remedies) -> (String, String) {
-    match remedies.iter().find(|(name, _)| name.as_str() == "web").map(|(_, remedy)| remedy) {
-        None => ("8080".to_owned(), "short for { base = 8080, stride = 1 }".to_owned()),
-        Some((Remedy::Base(base), why)) => {
-            (base.to_string(), format!("short for {{ base = {base}, stride = 1 }}; {why}"))
+fn compose(text: &mut String, spec: &DraftSpec<'_>) {
+    if !spec.files.is_empty() {
+        let _ = writeln!(text, "files = {}", list(spec.files));
+    }
+    let undecided = || spec.apart.undecided.iter().filter(|entry| entry.line.is_some() && entry.shared.is_some());
+    for shared in undecided().filter_map(|entry| entry.shared.as_ref()) {
+        let _ = writeln!(text, "# {shared}    # or a line below: a start stops until you decide");
+    }
+    if spec.apart.own.is_empty() && undecided().next().is_none() {
+        return;
+    }
+    text.push_str("\n[compose.per_slot]    # what each slot has its own of, empty at first\n");
+    for PerSlotLine { line, what, shared: _ } in &spec.apart.own {
+        if let Some(line) = line {
+            let _ = writeln!(text, "{line}    # {}", printable(what));
         }
-        Some((Remedy::Stride(stride), why)) => (format!("{{ base = 8080, stride = {stride} }}"), why.clone()),
+    }
+    for line in undecided().filter_map(|entry| entry.line.as_ref()) {
+        let _ = writeln!(text, "# {line}");
     }
 }
+
+fn environment(text: &mut String, addresses: &Addresses) {
+    for (service, lines) in &addresses.lines {
+        let comment = if lines.iter().any(|line| line.in_force) { "" } else { "# " };
+        let _ = writeln!(text, "\n{comment}[services.{}.environment]", key(service));
+        for line in lines {
+            let comment = if line.in_force { "" } else { "# " };
+            let _ = writeln!(text, "{comment}{} = {}", key(&line.name), quoted(&line.value));
+        }
+    }
+}
+
+/// Lines of keys and values in columns, each with a comment.
+fn aligned(lines: &[(&str, String, String)]) -> String {
+    let key_width = lines.iter().map(|(key, ..)| key.len()).max().unwrap_or(0);
+    let value_width = lines.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0);
+    lines.iter().fold(String::new(), |mut text, (key, value, comment)| {
+        let _ = writeln!(text, "{key:key_width$} = {value:value_width$}    # {comment}");
+        text
+    })
+}
+
+fn list(texts: &[String]) -> String {
+    format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
+}
+
+/// Text as a string of TOML.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+fn key(name: &str) -> String {
+    Key::new(name).display_repr().into_owned()
+}
+
+/// A pool of one small service.
+pub(super) fn sample(name: &str, prefix: &str, remedy: Option<&(Remedy, String)>) -> String {
+    let text = include_str!("sample.toml").replace("SAMPLE_", prefix).replace("sample", name);
+    let formula = match remedy {
+        None => "base = 8080".to_owned(),
+        Some((Remedy::Base(base), _)) => format!("base = {base}"),
+        Some((Remedy::Stride(stride), _)) => format!("base = 8080, stride = {stride}"),
+    };
+    text.replacen("base = 8080", &formula, 1)
+}
+
+/// What other pools on the machine ask of the port formulas, each with its reason.
+pub(super) type Remedies = std::collections::BTreeMap<PortName, (Remedy, String)>;

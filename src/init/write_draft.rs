@@ -3,8 +3,7 @@
 use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 
-use super::draft::Draft;
-use super::draft_file::DraftFile;
+use super::draft::{Draft, DraftFile};
 use crate::fault::Fault;
 use crate::file::FileMode;
 use crate::host::fs::{Dir, Found};

@@ -14,4 +14,5 @@ mod write;
 mod yaml;
 
 pub use slot::Slot;
+pub use suggest::{PortLine, port_lines};
 pub use write::{Overlay, overlay};

@@ -1,14 +1,19 @@
 //! Published ports: a service publishes those that slots.toml declares, on the slot's ports, and no others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::slot::Slot;
 use super::yaml::Node;
 use crate::compose::model::{PublishedPort, Service};
 use crate::compose::resource::{Protocol, Target};
+use crate::spec::Spec;
 
 /// The address of a published port that the project gives none.
 const LOOPBACK: &str = "127.0.0.1";
+
+/// The most ports of one service for which lines are suggested. More of them are a range, such as that of a
+/// media server, which would have a line for each port.
+const MOST: usize = 24;
 
 /// What a service publishes in a slot.
 #[derive(Debug, Default)]
@@ -62,15 +67,45 @@ pub(super) fn of(name: &str, service: &Service, slot: &Slot<'_>) -> Ports {
                 entries.push(entry(target, None, &host_ip));
             }
         }
-        let fixed = published.iter().find_map(|port| port.published.as_deref());
-        if let Some(fixed) = fixed.filter(|_| !is_known) {
-            ports.unpublished.push((target.clone(), Range::parse(fixed)));
-        }
     }
+    let (unpublished, note) = unpublished(name, service, slot.spec);
+    ports.unpublished = unpublished;
+    ports.notes.extend(note);
     if !entries.is_empty() || !service.ports.is_empty() {
         ports.node = Some(Node::List(entries).overriding());
     }
     ports
+}
+
+/// What a service publishes on the machine and slots.toml does not know, with the project's ports there; and
+/// what is to be said of so many that no line is suggested.
+pub(super) fn unpublished(
+    name: &str,
+    service: &Service,
+    spec: &Spec,
+) -> (Vec<(Target, Option<Range>)>, Option<String>) {
+    let is_known = |target: &Target| spec.publish.values().any(|publish| publish.target == *target);
+    let mut unpublished: BTreeMap<Target, Option<Range>> = BTreeMap::new();
+    for port in &service.ports {
+        let (Some(target), Some(published)) = (target_of(name, port), port.published.as_deref()) else {
+            continue;
+        };
+        if !is_known(&target) {
+            // Two containers cannot have one port.
+            let wide = |range: Range| Range { count: range.count.max(service.replicas()), ..range };
+            unpublished.entry(target).or_insert_with(|| Range::parse(published).map(wide));
+        }
+    }
+    if unpublished.len() <= MOST {
+        return (unpublished.into_iter().collect(), None);
+    }
+    let ends = unpublished.keys().next().zip(unpublished.keys().next_back());
+    let ends = ends.map(|(first, last)| format!("`{first}` to `{last}`")).unwrap_or_default();
+    let note = format!(
+        "{ends} are {} ports, and a slot publishes none of them: declare in [ports] those that you need",
+        unpublished.len()
+    );
+    (Vec::new(), Some(note))
 }
 
 /// The ports of the container that the project publishes, or slots.toml.

@@ -1,11 +1,14 @@
 //! The lines of slots.toml that would publish a port.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::num::NonZeroU16;
 
-use super::ports::Range;
-use crate::compose::resource::{Protocol, Target};
+use super::ports::{Range, unpublished};
+use crate::compose::model::Model;
+use crate::compose::resource::Target;
 use crate::port::{Port, PortFormula};
+use crate::proof::ports::{PortRange, TakenPorts, smallest_strides};
 use crate::slot::SlotId;
 use crate::spec::Spec;
 
@@ -15,75 +18,132 @@ const ABOVE_PRIVILEGED: u16 = 8000;
 /// How far a stride or a base is looked for.
 const FAR: u16 = 1000;
 
-/// A line of `[ports]` for each target, such as `web = { base = 8080, publish = "web:80" }`. All of them
-/// together pass the port proof.
-pub(super) fn lines(targets: Vec<(Target, Option<Range>)>, spec: &Spec) -> Vec<(Target, String)> {
-    let mut names: BTreeSet<String> = spec.ports.iter().map(|(name, _)| name.to_string()).collect();
-    let ids: BTreeSet<SlotId> = spec.slots.keys().copied().collect();
-    let (mut tcp, mut udp) = formulas(spec);
-    let line = |(target, published): (Target, Option<Range>)| {
-        let published = published.unwrap_or(Range { first: target.port, count: 1 });
-        let formulas = match target.protocol {
-            Protocol::Tcp => &mut tcp,
-            Protocol::Udp => &mut udp,
-        };
-        let formula = formula(published, formulas, &ids);
-        formulas.extend(each(formula, published.count));
-        let name = name(&target, published.count, &mut names);
-        let base = formula.base;
-        let stride = formula.stride.get();
-        let stride = if stride == 1 { String::new() } else { format!(", stride = {stride}") };
-        let count =
-            if published.count == 1 { String::new() } else { format!(", count = {}", published.count) };
-        let line = format!("{name} = {{ base = {base}{stride}, publish = \"{target}\"{count} }}");
-        (target, line)
-    };
-    targets.into_iter().map(line).collect()
+/// A line of `[ports]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortLine {
+    /// The port's name.
+    pub name: String,
+    /// The service, and its port in the container.
+    pub target: Target,
+    /// The formulas of its ports.
+    pub range: PortRange,
+    /// The project's own first port on the machine, if it is one.
+    pub own: Option<u16>,
 }
 
-/// The formulas of TCP and of UDP. The two never collide.
-fn formulas(spec: &Spec) -> (Vec<PortFormula>, Vec<PortFormula>) {
-    spec.ports.iter().map(|(_, formula)| *formula).partition(|formula| !formula.protocol.is_udp())
+impl PortLine {
+    /// The names of its ports: a port that counts for several has `web`, `web_2` and so on.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        of_count(&self.name, self.range.count)
+    }
+}
+
+/// Such as `web = { base = 8080, publish = "web:80" }`.
+impl fmt::Display for PortLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PortLine { name, target, range: PortRange { first, count }, own: _ } = self;
+        write!(f, "{name} = {{ base = {}", first.base)?;
+        if first.stride > NonZeroU16::MIN {
+            write!(f, ", stride = {}", first.stride)?;
+        }
+        write!(f, ", publish = \"{target}\"")?;
+        if *count > 1 {
+            write!(f, ", count = {count}")?;
+        }
+        f.write_str(" }")
+    }
+}
+
+/// The lines for everything that a project publishes and slots.toml does not know.
+pub fn port_lines(model: &Model, spec: &Spec) -> Vec<PortLine> {
+    let services = model.services.iter();
+    lines(services.flat_map(|(name, service)| unpublished(name, service, spec).0).collect(), spec)
+}
+
+/// A line for each target. All of them together pass the port proof.
+pub(super) fn lines(targets: Vec<(Target, Option<Range>)>, spec: &Spec) -> Vec<PortLine> {
+    let mut names: BTreeSet<String> = spec.ports.iter().map(|(name, _)| name.to_string()).collect();
+    let ids: BTreeSet<SlotId> = spec.slots.keys().copied().collect();
+    let declared: Vec<PortRange> = spec.ports.iter().map(|(_, formula)| (*formula).into()).collect();
+    let wanted: Vec<PortRange> = targets.iter().map(|(target, published)| wanted(target, *published)).collect();
+    let formulas = formulas(&targets, &wanted, declared, &ids);
+    let line = |((target, published), range): ((Target, Option<Range>), PortRange)| {
+        let name = name(&target, range.count, &mut names);
+        PortLine { name, target, range, own: published.map(|published| published.first) }
+    };
+    targets.into_iter().zip(formulas).map(line).collect()
+}
+
+/// The project's own ports, or as near as a slot can have them.
+fn wanted(target: &Target, published: Option<Range>) -> PortRange {
+    let published = published.unwrap_or(Range { first: target.port, count: 1 });
+    let is_privileged = Port::new(published.first).is_none();
+    let above = if is_privileged { ABOVE_PRIVILEGED } else { 0 };
+    let base = Port::at_least(published.first.saturating_add(above));
+    let stride = NonZeroU16::new(published.count).unwrap_or(NonZeroU16::MIN);
+    PortRange { first: PortFormula { base, stride, protocol: target.protocol }, count: published.count }
+}
+
+/// The formulas of the ports. Each that can have the project's own number has it; the others get bases around
+/// those.
+fn formulas(
+    targets: &[(Target, Option<Range>)],
+    wanted: &[PortRange],
+    declared: Vec<PortRange>,
+    ids: &BTreeSet<SlotId>,
+) -> Vec<PortRange> {
+    let is_own = |(index, range): &(usize, &PortRange)| {
+        let published = targets.get(*index).and_then(|(_, published)| *published);
+        published.is_some_and(|published| published.first == range.first.base.get())
+    };
+    let mut own: Vec<usize> = wanted.iter().enumerate().filter(is_own).map(|(index, _)| index).collect();
+    let mut formulas = wanted.to_vec();
+    loop {
+        let ranges: Vec<PortRange> = own.iter().filter_map(|index| wanted.get(*index).copied()).collect();
+        match smallest_strides(&ranges, &declared, ids) {
+            Ok(strides) => {
+                for (index, range) in own.iter().zip(strides) {
+                    if let Some(formula) = formulas.get_mut(*index) {
+                        *formula = range;
+                    }
+                }
+                break;
+            }
+            Err(position) => drop(own.remove(position)),
+        }
+    }
+    let slots: Vec<u16> = std::iter::once(0).chain(ids.iter().map(|id| id.get())).collect();
+    let mut taken = TakenPorts::none();
+    let settled = own.iter().filter_map(|index| formulas.get(*index).copied());
+    for range in declared.into_iter().chain(settled) {
+        taken.take(range, &slots);
+    }
+    for (_, range) in formulas.iter_mut().enumerate().filter(|(index, _)| !own.contains(index)) {
+        *range = nearest(*range, &taken, &slots);
+        taken.take(*range, &slots);
+    }
+    formulas
+}
+
+/// The range with the smallest stride that works; else with the next base that does.
+fn nearest(range: PortRange, taken: &TakenPorts, slots: &[u16]) -> PortRange {
+    let with = |base: u16, stride: u16| {
+        let (base, stride) = (Port::new(base)?, NonZeroU16::new(stride)?);
+        Some(PortRange { first: PortFormula { base, stride, ..range.first }, ..range })
+    };
+    let works = |range: &PortRange| taken.clone().take(*range, slots);
+    let (base, narrowest) = (range.first.base.get(), range.first.stride.get());
+    let is_free = taken.has_free(range, &[0]);
+    let strides = (narrowest..=FAR).filter(|_| is_free).filter_map(|stride| with(base, stride));
+    let bases = (1..=FAR).flat_map(|offset| [base.checked_add(offset), base.checked_sub(offset)]);
+    let bases = bases.filter_map(|base| with(base?, narrowest));
+    strides.chain(bases).find(|range| taken.has_free(*range, slots) && works(range)).unwrap_or(range)
 }
 
 /// The names of a port that counts for several: `web`, `web_2` and so on.
 fn of_count(name: &str, count: u16) -> impl Iterator<Item = String> {
     let further = (2..=count).map(move |number| format!("{name}_{number}"));
     std::iter::once(name.to_owned()).chain(further)
-}
-
-/// The formulas of a port that counts for several. Those that would leave the range are missing.
-fn each(formula: PortFormula, count: u16) -> impl Iterator<Item = PortFormula> {
-    let base = move |offset| formula.base.get().checked_add(offset).and_then(Port::new);
-    (0..count).filter_map(move |offset| Some(PortFormula { base: base(offset)?, ..formula }))
-}
-
-/// The project's own port with the smallest stride that works; else the next base that does.
-fn formula(published: Range, taken: &[PortFormula], ids: &BTreeSet<SlotId>) -> PortFormula {
-    let is_privileged = Port::new(published.first).is_none();
-    let above = if is_privileged { ABOVE_PRIVILEGED } else { 0 };
-    let base = Port::at_least(published.first.saturating_add(above));
-    // The caller keeps TCP and UDP apart.
-    let as_published = PortFormula { base, stride: NonZeroU16::MIN, protocol: Protocol::Tcp };
-    let with = |base: u16, stride: u16| {
-        Some(PortFormula { base: Port::new(base)?, stride: NonZeroU16::new(stride)?, ..as_published })
-    };
-    // Only whether it works is asked. The proof would also look for remedies, for each that does not.
-    let slots = || std::iter::once(0).chain(ids.iter().map(|id| id.get()));
-    let used: BTreeSet<Port> =
-        taken.iter().flat_map(|formula| slots().filter_map(|slot| formula.port(slot))).collect();
-    let works = |formula: &PortFormula| {
-        let mut own = BTreeSet::new();
-        let ports = (0..published.count).flat_map(|offset| slots().map(move |slot| (offset, slot)));
-        let mut ports = ports.map(|(offset, slot)| formula.number(slot) + u32::from(offset));
-        ports.all(|number| {
-            let port = u16::try_from(number).ok().and_then(Port::new);
-            port.is_some_and(|port| !used.contains(&port) && own.insert(port))
-        })
-    };
-    let strides = (1..=FAR).filter_map(|stride| with(base.get(), stride));
-    let bases = (1..=FAR).filter_map(|offset| with(base.get().checked_add(offset)?, published.count));
-    strides.chain(bases).find(works).unwrap_or(as_published)
 }
 
 /// A name that no port has: that of the service, else with the port in the container.

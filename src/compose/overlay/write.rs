@@ -44,9 +44,10 @@ pub fn overlay(model: &Model, slot: &Slot<'_>) -> Overlay {
         "# Written by kinfra for slot {} of pool {}. A change here is lost: kinfra writes it again.",
         slot.id, slot.pool
     );
+    let lines = suggest::lines(findings.unpublished, slot.spec);
     Overlay {
         text: format!("{head}\n{document}\n"),
-        unpublished: suggest::lines(findings.unpublished, slot.spec),
+        unpublished: lines.into_iter().map(|line| (line.target.clone(), line.to_string())).collect(),
         notes: findings.notes,
     }
 }

@@ -1,52 +1,79 @@
-//! The smallest strides that keep a set of bases apart.
+//! The smallest strides that keep a set of ports apart.
 
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU16;
 
-use crate::port::{Port, PortFormula, Protocol};
+use super::range::PortRange;
+use crate::port::HostPort;
 use crate::slot::SlotId;
 
-/// Gives each base, a TCP or a UDP port, the smallest safe stride. That is 1, unless bases collide: then all
-/// of these get the smallest stride that separates them. The result passes the proof.
+/// The largest stride that is looked for.
+const WIDEST: u16 = 1000;
+
+/// Gives each wanted range the smallest safe stride. That is its own, unless it collides: then all that
+/// collide get the smallest stride that separates them. Together with what is `declared`, which stays, the
+/// result passes the proof.
 ///
 /// # Errors
-/// The position of a base for which there is no such stride.
+/// The position of a wanted range for which there is no such stride.
 pub fn smallest_strides(
-    bases: &[(Port, Protocol)],
+    wanted: &[PortRange],
+    declared: &[PortRange],
     slots: &BTreeSet<SlotId>,
-) -> Result<Vec<PortFormula>, usize> {
+) -> Result<Vec<PortRange>, usize> {
     let slots: Vec<u16> = std::iter::once(0).chain(slots.iter().map(|slot| slot.get())).collect();
-    let mut strides = vec![NonZeroU16::MIN; bases.len()];
-    // Bases that have collided are in the same group, and get the same stride.
-    let mut groups: Vec<usize> = (0..bases.len()).collect();
-    loop {
-        let formula = |((base, protocol), stride): (&(Port, Protocol), &NonZeroU16)| PortFormula {
-            base: *base,
-            stride: *stride,
-            protocol: *protocol,
+    let taken: BTreeSet<HostPort> = declared.iter().flat_map(|range| ports(*range, &slots)).collect();
+    let mut ranges = wanted.to_vec();
+    // Ranges that have collided are in the same group, and get the same stride.
+    let mut groups: Vec<usize> = (0..ranges.len()).collect();
+    while let Some((first, second)) = first_collision(&ranges, &taken, &slots)? {
+        let (Some(ours), Some(theirs)) = (groups.get(first).copied(), groups.get(second).copied()) else {
+            break;
         };
-        let formulas: Vec<PortFormula> = bases.iter().zip(&strides).map(formula).collect();
-        let Some((first, second)) = first_collision(&formulas, &slots)? else { return Ok(formulas) };
-        let (Some(&ours), Some(&theirs)) = (groups.get(first), groups.get(second)) else {
-            return Ok(formulas);
-        };
-        let stride = strides.get(first).max(strides.get(second)).copied().unwrap_or(NonZeroU16::MIN);
+        let stride = [first, second].map(|index| ranges.get(index).map(|range| range.first.stride));
+        let stride = stride.into_iter().flatten().max().unwrap_or(NonZeroU16::MIN);
         let stride = if ours == theirs { stride.checked_add(1).ok_or(second)? } else { stride };
-        for (group, its_stride) in
-            groups.iter_mut().zip(&mut strides).filter(|(group, _)| [ours, theirs].contains(group))
-        {
-            (*group, *its_stride) = (ours, stride);
+        if stride.get() > WIDEST {
+            return Err(second);
+        }
+        for (group, range) in groups.iter_mut().zip(&mut ranges) {
+            if [ours, theirs].contains(group) {
+                (*group, *range) = (ours, range.with_stride(stride));
+            }
         }
     }
+    Ok(ranges)
 }
 
-/// The first two formulas that give the same port.
-fn first_collision(formulas: &[PortFormula], slots: &[u16]) -> Result<Option<(usize, usize)>, usize> {
-    let mut users = HashMap::new();
-    for (index, formula) in formulas.iter().enumerate() {
+/// The ports of a range in the slots. Numbers that are no ports are missing.
+fn ports(range: PortRange, slots: &[u16]) -> impl Iterator<Item = HostPort> {
+    range.formulas().flatten().flat_map(|formula| slots.iter().filter_map(move |slot| formula.host_port(*slot)))
+}
+
+/// The first two ranges that give the same port, by their positions. The same position twice is a range that
+/// meets itself, or what is taken.
+fn first_collision(
+    ranges: &[PortRange],
+    taken: &BTreeSet<HostPort>,
+    slots: &[u16],
+) -> Result<Option<(usize, usize)>, usize> {
+    let mut users: HashMap<HostPort, (usize, u16)> = HashMap::new();
+    for (index, range) in ranges.iter().enumerate() {
         for &slot in slots {
-            if let Some(other) = users.insert(formula.host_port(slot).ok_or(index)?, index) {
-                return Ok(Some((other, index)));
+            for formula in range.formulas() {
+                let port = formula.and_then(|formula| formula.host_port(slot)).ok_or(index)?;
+                let met = users.insert(port, (index, slot));
+                let is_taken = taken.contains(&port);
+                // No stride moves the port of slot 0.
+                if slot == 0 && (is_taken || met.is_some_and(|(_, slot)| slot == 0)) {
+                    return Err(index);
+                }
+                if is_taken {
+                    return Ok(Some((index, index)));
+                }
+                if let Some((other, _)) = met {
+                    return Ok(Some((other, index)));
+                }
             }
         }
     }
@@ -56,17 +83,35 @@ fn first_collision(formulas: &[PortFormula], slots: &[u16]) -> Result<Option<(us
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::port::{Port, PortFormula, Protocol};
     use crate::proof::ports::prove;
+
+    fn ranges(bases: &[(u16, u16)], protocol: Protocol) -> Vec<PortRange> {
+        let range = |&(base, count): &(u16, u16)| {
+            let base = Port::new(base).unwrap();
+            PortRange { first: PortFormula { base, stride: NonZeroU16::MIN, protocol }, count }
+        };
+        bases.iter().map(range).collect()
+    }
+
+    fn slots() -> BTreeSet<SlotId> {
+        (1..=4).filter_map(SlotId::new).collect()
+    }
+
+    /// The strides beside what is declared.
+    fn strides(bases: &[(u16, u16)], declared: &[(u16, u16)]) -> Result<Vec<u16>, usize> {
+        let declared = ranges(declared, Protocol::Tcp);
+        let ranges = smallest_strides(&ranges(bases, Protocol::Tcp), &declared, &slots())?;
+        let all = [ranges.clone(), declared].concat();
+        assert_eq!(prove(&all, &slots()), Ok(()), "{all:?}");
+        Ok(ranges.iter().map(|range| range.first.stride.get()).collect())
+    }
 
     #[test]
     fn the_smallest_strides_separate_colliding_bases_and_leave_the_others() {
-        let strides = |bases: &[u16]| -> Result<Vec<u16>, usize> {
-            let tcp = |base: &u16| (Port::new(*base).unwrap(), Protocol::Tcp);
-            let bases: Vec<(Port, Protocol)> = bases.iter().map(tcp).collect();
-            let slots: BTreeSet<SlotId> = (1..=4).filter_map(SlotId::new).collect();
-            let formulas = smallest_strides(&bases, &slots)?;
-            assert_eq!(prove(&formulas, &slots), Ok(()), "{formulas:?}");
-            Ok(formulas.iter().map(|formula| formula.stride.get()).collect())
+        let strides = |bases: &[u16]| {
+            let bases: Vec<(u16, u16)> = bases.iter().map(|base| (*base, 1)).collect();
+            strides(&bases, &[])
         };
         assert_eq!(strides(&[8000, 5432]), Ok(vec![1, 1]));
         assert_eq!(strides(&[4317, 8000, 4318]), Ok(vec![2, 1, 2]));
@@ -75,17 +120,25 @@ mod tests {
         // The third collides only once the others have a stride.
         assert_eq!(strides(&[9000, 9001, 9008]), Ok(vec![3, 3, 3]));
         assert_eq!(strides(&[8000, 65532]), Err(1));
-        assert!(strides(&[8000, 8000]).is_err());
+        assert_eq!(strides(&[8000, 8000]), Err(1));
         assert_eq!(strides(&[]), Ok(vec![]));
     }
 
     #[test]
+    fn ranges_and_what_is_declared_are_kept_apart_too() {
+        assert_eq!(strides(&[(6005, 11)], &[]), Ok(vec![11]));
+        assert_eq!(strides(&[(6005, 3), (6008, 1)], &[]), Ok(vec![4, 4]));
+        // 8001 to 8004 are the declared port's slots.
+        assert_eq!(strides(&[(7999, 1)], &[(8000, 1)]), Ok(vec![6]));
+        assert_eq!(strides(&[(9000, 1), (8002, 1)], &[(8000, 1)]), Err(1), "no stride moves slot 0");
+    }
+
+    #[test]
     fn udp_and_tcp_never_meet() {
-        let dns = Port::new(5300).unwrap();
-        let slots = (1..=4).filter_map(SlotId::new).collect();
-        let formulas = smallest_strides(&[(dns, Protocol::Tcp), (dns, Protocol::Udp)], &slots).unwrap();
-        assert_eq!(formulas.iter().map(|formula| formula.stride.get()).collect::<Vec<_>>(), [1, 1]);
-        assert_eq!(prove(&formulas, &slots), Ok(()));
-        assert!(smallest_strides(&[(dns, Protocol::Udp), (dns, Protocol::Udp)], &slots).is_err());
+        let (tcp, udp) = (ranges(&[(5300, 1)], Protocol::Tcp), ranges(&[(5300, 1)], Protocol::Udp));
+        let both = smallest_strides(&[tcp.clone(), udp.clone()].concat(), &[], &slots()).unwrap();
+        assert_eq!(both.iter().map(|range| range.first.stride.get()).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(smallest_strides(&tcp, &udp, &slots()).unwrap(), tcp);
+        assert!(smallest_strides(&[udp.clone(), udp].concat(), &[], &slots()).is_err());
     }
 }

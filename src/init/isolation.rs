@@ -1,0 +1,174 @@
+//! What slots would share, and how init keeps them apart.
+
+use std::collections::BTreeSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::source::{Source, normal};
+use crate::compose::model::Model;
+use crate::proof::isolation::{Conflict, HostThing, Owner, Stack, prove, shared_by_every_slot};
+
+/// Where containers keep data: a slot can start with none of it.
+const DATA: [&str; 11] = [
+    "/var/lib",
+    "/var/opt",
+    "/data",
+    "/config",
+    "/bitnami",
+    "/usr/share/elasticsearch/data",
+    "/usr/share/opensearch/data",
+    "/qdrant/storage",
+    "/prometheus",
+    "/mongodb",
+    "/usr/local/pgsql/data",
+];
+
+/// What a project's slots would share.
+#[derive(Debug, Default)]
+pub(super) struct Apart {
+    /// What `[compose.per_slot]` gives each slot.
+    pub(super) own: Vec<PerSlotLine>,
+    /// What only a person can decide.
+    pub(super) undecided: Vec<PerSlotLine>,
+    /// What is to be said, in sentences.
+    pub(super) notes: Vec<String>,
+}
+
+/// A line of `[compose.per_slot]`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PerSlotLine {
+    /// The line. `None` if slots.toml has none for it.
+    pub(super) line: Option<String>,
+    /// The line of `[compose]` that shares it.
+    pub(super) shared: Option<String>,
+    /// What it is, and which services use it.
+    pub(super) what: String,
+}
+
+/// How slots are kept apart.
+enum Verdict {
+    /// The overlay does it.
+    ByOverlay,
+    /// A line does it, and a slot starts empty.
+    InForce,
+    /// It stops a start. Holds the reason.
+    Undecided(&'static str),
+}
+
+/// Where the project is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// The top of the worktree. What lies below it moves with a slot.
+    pub(super) worktree: &'a Utf8Path,
+    /// The user's home directory.
+    pub(super) home: Option<&'a Utf8Path>,
+}
+
+/// Finds what every slot of these files would share, and sets apart what can be.
+pub(super) fn set_apart(model: &Model, sources: &[Source], place: Place<'_>) -> Apart {
+    let beside = relative_paths(sources);
+    let mut apart = Apart::default();
+    for conflict in shared_by_every_slot(model, place.worktree, &BTreeSet::new()) {
+        let Some(verdict) = verdict(&conflict, model, &beside) else { continue };
+        let remedy = conflict.remedy();
+        let shown = |line: &String| at_home(line, place.home);
+        let shared = remedy.shared.as_ref().map(shown);
+        let services = conflict.first.services.join(", ");
+        let what = at_home(&format!("{} of {services}", conflict.thing), place.home);
+        let share = shared.as_ref().map(|line| {
+            format!("; to share it, write `{line}` in [compose], at a risk: {}", conflict.risk())
+        });
+        let share = share.unwrap_or_default();
+        let line = remedy.per_slot.first().map(shown);
+        let entry = PerSlotLine { line, shared, what };
+        match verdict {
+            Verdict::ByOverlay => apart.notes.push(format!("each slot has its own {}{share}", entry.what)),
+            Verdict::InForce => {
+                let note = format!("each slot has its own in place of the {}, empty at first{share}", entry.what);
+                apart.notes.push(note);
+                apart.own.push(entry);
+            }
+            Verdict::Undecided(why) => {
+                let advice = remedy.otherwise.map(|advice| format!("; {advice}")).unwrap_or_default();
+                let what = &entry.what;
+                apart.notes.push(format!("the {what} stops a start, because {why}: decide{advice}{share}"));
+                apart.undecided.push(entry);
+            }
+        }
+    }
+    apart.notes.extend(of_the_machine(model, place));
+    apart
+}
+
+fn verdict(conflict: &Conflict, model: &Model, beside: &BTreeSet<Utf8PathBuf>) -> Option<Verdict> {
+    let is_external = |is_external: bool| if is_external { Verdict::InForce } else { Verdict::ByOverlay };
+    Some(match &conflict.thing {
+        HostThing::Volume(name) => is_external(model.volumes.iter().any(|(key, volume)| {
+            volume.external && volume.name.as_ref().unwrap_or(key) == name
+        })),
+        HostThing::Network(name) => is_external(model.networks.iter().any(|(key, network)| {
+            network.external && network.name.as_ref().unwrap_or(key) == name
+        })),
+        HostThing::Device(_) => Verdict::ByOverlay,
+        HostThing::Mount(path) if beside.contains(path) => {
+            Verdict::Undecided("it lies beside the worktree")
+        }
+        HostThing::Mount(path) if path.extension().is_some() => {
+            Verdict::Undecided("a file that is written to cannot be a volume")
+        }
+        HostThing::Mount(_) if conflict.first.targets.iter().all(|target| is_data(target)) => {
+            Verdict::InForce
+        }
+        HostThing::Mount(_) => Verdict::Undecided("it lies outside the worktree, and may be more than data"),
+        HostThing::Namespace(_) => Verdict::Undecided("it belongs to one stack"),
+        // The overlay takes these away, and says so where it matters.
+        HostThing::Port { .. }
+        | HostThing::ContainerName(_)
+        | HostThing::Subnet { .. }
+        | HostThing::Address { .. }
+        | HostThing::Image(_) => return None,
+    })
+}
+
+fn is_data(target: &str) -> bool {
+    DATA.iter().any(|dir| Utf8Path::new(target).starts_with(dir))
+}
+
+/// The paths that the files name with `..`: they are elsewhere for each worktree.
+fn relative_paths(sources: &[Source]) -> BTreeSet<Utf8PathBuf> {
+    let mut paths = BTreeSet::new();
+    for source in sources {
+        for (_, text) in source.root.scalars() {
+            for (at, _) in text.match_indices("../") {
+                let path = text.get(at..).unwrap_or_default().split([':', '}', ',', ' ']).next();
+                let starts = text.get(..at).is_none_or(|before| !before.ends_with(['/', '.']));
+                paths.extend(path.filter(|_| starts).map(|path| normal(&source.directory.join(path))));
+            }
+        }
+    }
+    paths
+}
+
+/// The same with `~/` in place of the home directory, so that it means the same for others.
+fn at_home(text: &str, home: Option<&Utf8Path>) -> String {
+    home.map_or_else(
+        || text.to_owned(),
+        |home| {
+            let below = format!("{home}/");
+            // Only where a path begins.
+            [":", "`"].iter().fold(text.to_owned(), |text, before| {
+                text.replace(&format!("{before}{below}"), &format!("{before}~/"))
+            })
+        },
+    )
+}
+
+/// What of the machine itself each slot uses.
+fn of_the_machine(model: &Model, place: Place<'_>) -> Vec<String> {
+    let stack = Stack { owner: Owner::Main, model, worktree: place.worktree };
+    let notes = prove(&[stack], &BTreeSet::new()).notes;
+    let note = |note: &crate::proof::isolation::Note| {
+        format!("{} of each slot uses the machine's own: {}", note.services.join(", "), note.noted)
+    };
+    notes.iter().map(note).collect()
+}

@@ -1,0 +1,57 @@
+//! A Compose file of a project, read as text.
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+
+use super::text::node::YamlNode;
+use crate::dotenv::Variables;
+
+/// A Compose file, or one that it leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::init) struct Source {
+    /// Its path, absolute.
+    pub(in crate::init) path: Utf8PathBuf,
+    /// Its path as messages name it.
+    pub(in crate::init) shown: String,
+    /// The directory that relative paths in it start from, absolute.
+    pub(in crate::init) directory: Utf8PathBuf,
+    /// What it is to the project.
+    pub(in crate::init) role: Role,
+    /// The values of variables in it.
+    pub(in crate::init) variables: Variables,
+    /// What it says.
+    pub(in crate::init) root: YamlNode,
+}
+
+/// What a file is to a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::init) enum Role {
+    /// One of its own files.
+    Own,
+    /// One that another includes.
+    Included,
+    /// One with a service that another extends.
+    Extended,
+}
+
+impl Source {
+    /// A place in it, such as `compose.yaml:7`.
+    pub(super) fn at(&self, line: usize) -> String {
+        format!("{}:{line}", self.shown)
+    }
+}
+
+/// A path without `.`, and without each `..` that only takes back the component before it.
+pub(super) fn normal(path: &Utf8Path) -> Utf8PathBuf {
+    let mut normal = Utf8PathBuf::new();
+    for component in path.components() {
+        match component {
+            Utf8Component::CurDir => {}
+            Utf8Component::ParentDir if normal.file_name().is_some() => drop(normal.pop()),
+            Utf8Component::ParentDir
+            | Utf8Component::Normal(_)
+            | Utf8Component::RootDir
+            | Utf8Component::Prefix(_) => normal.push(component),
+        }
+    }
+    normal
+}

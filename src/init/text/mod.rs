@@ -1,0 +1,12 @@
+//! Compose files as text: read without Docker Compose, each value with its line.
+//!
+//! What they come to is a reduced model: services with their ports, mounts, networks, images and environment,
+//! volumes and networks, over overrides, included files and services that extend others.
+
+mod apply;
+mod entries;
+pub(in crate::init) mod interpolate;
+pub(in crate::init) mod model;
+pub(in crate::init) mod node;
+mod short_port;
+

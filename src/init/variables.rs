@@ -1,0 +1,106 @@
+//! Variables that are a published port and something else too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::source::Source;
+use super::text::node::YamlNode;
+
+/// A note for each variable that sets a published port and stands elsewhere in the files. kinfra sets none of
+/// them: what a service finds inside the network must not move.
+pub(super) fn notes(sources: &[Source]) -> Vec<String> {
+    let mut published: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut elsewhere: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources {
+        for (key, node) in source.root.entries() {
+            if key != "services" {
+                add(node, source, &mut elsewhere);
+                continue;
+            }
+            for (key, node) in node.entries().iter().flat_map(|(_, service)| service.entries()) {
+                if key == "ports" {
+                    ports(node, source, &mut published, &mut elsewhere);
+                } else {
+                    add(node, source, &mut elsewhere);
+                }
+            }
+        }
+    }
+    let both = published.into_iter().filter_map(|(name, at)| Some((elsewhere.remove(&name)?, name, at)));
+    let list = |places: BTreeSet<String>| places.into_iter().collect::<Vec<_>>().join(", ");
+    let note = |(elsewhere, name, at): (BTreeSet<String>, String, BTreeSet<String>)| {
+        format!(
+            "`{name}` is a published port ({}) and stands elsewhere too ({}): in a slot it keeps the project's value, and only the published port moves",
+            list(at), list(elsewhere)
+        )
+    };
+    both.map(note).collect()
+}
+
+type Places = BTreeMap<String, BTreeSet<String>>;
+
+/// Sorts the variables of a list of ports: the host's part, and all else.
+fn ports(node: &YamlNode, source: &Source, published: &mut Places, elsewhere: &mut Places) {
+    for item in node.items() {
+        match (item.text(), item.get("published")) {
+            (Some(text), _) => {
+                let at = container_at(text);
+                let (host, container) = text.split_at_checked(at).unwrap_or((text, ""));
+                for name in names(host) {
+                    published.entry(name).or_default().insert(source.at(item.line));
+                }
+                for name in names(container) {
+                    elsewhere.entry(name).or_default().insert(source.at(item.line));
+                }
+            }
+            (None, Some(node)) => add(node, source, published),
+            (None, None) => {}
+        }
+    }
+}
+
+/// Where the last part after a colon begins. Colons in braces do not count.
+fn container_at(text: &str) -> usize {
+    let (mut depth, mut at) = (0_usize, 0);
+    for (index, c) in text.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            ':' if depth == 0 => at = index,
+            _ => {}
+        }
+    }
+    at
+}
+
+fn add(node: &YamlNode, source: &Source, places: &mut Places) {
+    for (line, text) in node.scalars() {
+        for name in names(text) {
+            places.entry(name).or_default().insert(source.at(line));
+        }
+    }
+}
+
+/// The variables that a text names.
+pub(super) fn names(text: &str) -> BTreeSet<String> {
+    let name = |after: &str| {
+        let after = after.strip_prefix('{').unwrap_or(after);
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        after.chars().take_while(|c| is_part(*c)).collect::<String>()
+    };
+    let escaped = text.replace("$$", "");
+    let found = escaped.split('$').skip(1).map(name);
+    found.filter(|name| !name.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_found_also_in_defaults() {
+        let all = |text| names(text).into_iter().collect::<Vec<_>>().join(" ");
+        assert_eq!(all("$A:${B:-${C}} $$D ${E?x}"), "A B C E");
+        assert_eq!(container_at("${A:-1}:${B:-2}"), 7);
+        assert_eq!(container_at("80"), 0);
+    }
+}
