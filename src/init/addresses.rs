@@ -97,7 +97,9 @@ fn moved(value: &str, ports: &BTreeMap<u16, String>) -> Option<(String, String)>
         let (digits, tail) = tail.split_at_checked(digits)?;
         let name = digits.parse().ok().and_then(|port: u16| ports.get(&port));
         // `notlocalhost:80` is another machine.
-        let is_part = rest.get(..at).is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric() || "-_.".contains(c)));
+        let is_part = rest
+            .get(..at)
+            .is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric() || "-_.".contains(c)));
         template.push_str(before);
         match name.filter(|_| !is_part) {
             Some(name) => {
@@ -121,7 +123,8 @@ fn first_host(text: &str) -> Option<(usize, &'static str)> {
 
 /// Whether the whole value is the URL of such a port, without anything that may be a secret.
 fn is_whole_url(value: &str) -> bool {
-    let rest = ["http://", "https://", "ws://", "wss://"].iter().find_map(|scheme| value.strip_prefix(scheme));
+    let rest =
+        ["http://", "https://", "ws://", "wss://"].iter().find_map(|scheme| value.strip_prefix(scheme));
     let Some(rest) = rest else { return false };
     let host = HOSTS.iter().find_map(|host| rest.strip_prefix(host)?.strip_prefix(':'));
     host.is_some_and(|rest| {

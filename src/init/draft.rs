@@ -127,7 +127,9 @@ impl Draft {
         let mut notes = reading.notes.clone();
         notes.extend(ports.iter().filter_map(moved));
         if ports.is_empty() {
-            notes.push("the project publishes no port: slots.toml declares one that nothing uses yet".to_owned());
+            notes.push(
+                "the project publishes no port: slots.toml declares one that nothing uses yet".to_owned(),
+            );
         }
         notes.extend(apart.notes.clone());
         notes.extend(not_as_in_the_project(model, &spec, pool.place.worktree));
@@ -204,7 +206,8 @@ fn moved(port: &DraftPort) -> Option<String> {
 /// What the overlay of a slot would say.
 fn not_as_in_the_project(model: &Model, spec: &Spec, worktree: &Utf8Path) -> Vec<String> {
     let Some(id) = SlotId::new(1) else { return Vec::new() };
-    let port = |(name, formula): &(PortName, crate::port::PortFormula)| Some((name.clone(), formula.port(1)?));
+    let port =
+        |(name, formula): &(PortName, crate::port::PortFormula)| Some((name.clone(), formula.port(1)?));
     let slot = Slot {
         pool: &spec.name,
         id,
@@ -218,4 +221,3 @@ fn not_as_in_the_project(model: &Model, spec: &Spec, worktree: &Utf8Path) -> Vec
     };
     overlay(model, &slot).notes
 }
-

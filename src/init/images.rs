@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn dockerfiles_name_images() {
-        let text = "# FROM a\nfrom --platform=x shop-base AS b\nCOPY --from=shop-tools /a /b\nRUN x --from=y\n";
+        let text =
+            "# FROM a\nfrom --platform=x shop-base AS b\nCOPY --from=shop-tools /a /b\nRUN x --from=y\n";
         assert_eq!(images(text), [(2, "shop-base".to_owned()), (3, "shop-tools".to_owned())]);
     }
 }

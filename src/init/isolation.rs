@@ -84,7 +84,8 @@ pub(super) fn set_apart(model: &Model, sources: &[Source], place: Place<'_>) -> 
         match verdict {
             Verdict::ByOverlay => apart.notes.push(format!("each slot has its own {}{share}", entry.what)),
             Verdict::InForce => {
-                let note = format!("each slot has its own in place of the {}, empty at first{share}", entry.what);
+                let note =
+                    format!("each slot has its own in place of the {}, empty at first{share}", entry.what);
                 apart.notes.push(note);
                 apart.own.push(entry);
             }
@@ -103,16 +104,20 @@ pub(super) fn set_apart(model: &Model, sources: &[Source], place: Place<'_>) -> 
 fn verdict(conflict: &Conflict, model: &Model, beside: &BTreeSet<Utf8PathBuf>) -> Option<Verdict> {
     let is_external = |is_external: bool| if is_external { Verdict::InForce } else { Verdict::ByOverlay };
     Some(match &conflict.thing {
-        HostThing::Volume(name) => is_external(model.volumes.iter().any(|(key, volume)| {
-            volume.external && volume.name.as_ref().unwrap_or(key) == name
-        })),
-        HostThing::Network(name) => is_external(model.networks.iter().any(|(key, network)| {
-            network.external && network.name.as_ref().unwrap_or(key) == name
-        })),
+        HostThing::Volume(name) => is_external(
+            model
+                .volumes
+                .iter()
+                .any(|(key, volume)| volume.external && volume.name.as_ref().unwrap_or(key) == name),
+        ),
+        HostThing::Network(name) => is_external(
+            model
+                .networks
+                .iter()
+                .any(|(key, network)| network.external && network.name.as_ref().unwrap_or(key) == name),
+        ),
         HostThing::Device(_) => Verdict::ByOverlay,
-        HostThing::Mount(path) if beside.contains(path) => {
-            Verdict::Undecided("it lies beside the worktree")
-        }
+        HostThing::Mount(path) if beside.contains(path) => Verdict::Undecided("it lies beside the worktree"),
         HostThing::Mount(path) if path.extension().is_some() => {
             Verdict::Undecided("a file that is written to cannot be a volume")
         }

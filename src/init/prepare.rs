@@ -71,7 +71,9 @@ fn named(files: &[Utf8PathBuf]) -> Result<Option<Vec<RelPath>>> {
     let path = |file: &Utf8PathBuf| {
         let file = file.strip_prefix("./").unwrap_or(file);
         RelPath::new(file.as_str()).map_err(|reason| {
-            Fault::usage(reason).advise("name files of this directory, such as `--file deploy/compose.yaml`").into()
+            Fault::usage(reason)
+                .advise("name files of this directory, such as `--file deploy/compose.yaml`")
+                .into()
         })
     };
     files.iter().map(path).collect::<Result<_>>().map(Some)

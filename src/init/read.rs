@@ -123,10 +123,15 @@ fn copied(project: &Project, sources: &[Source]) -> Vec<String> {
     let mut copied: Vec<String> = Vec::new();
     for file in project.env_files.iter().cloned().chain(named) {
         let name = file.file_name().unwrap_or_default();
-        let is_example = ["example", "sample", "template", "dist", "sandbox"].iter().any(|end| name.ends_with(end));
+        let is_example =
+            ["example", "sample", "template", "dist", "sandbox"].iter().any(|end| name.ends_with(end));
         let below = file.strip_prefix(&project.worktree).ok().map(Utf8Path::to_string);
         let Some(below) = below.filter(|below| !below.contains("..")) else { continue };
-        if name.starts_with(".env") && !is_example && !copied.contains(&below) && exists(&file).unwrap_or(false) {
+        if name.starts_with(".env")
+            && !is_example
+            && !copied.contains(&below)
+            && exists(&file).unwrap_or(false)
+        {
             copied.push(below);
         }
     }

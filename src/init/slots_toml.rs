@@ -68,7 +68,10 @@ profile = \"standard\"
     environment(&mut text, spec.addresses);
     if !spec.copy.is_empty() {
         let copy = list(spec.copy);
-        let _ = write!(text, "\n[worktree]    # copied from the main worktree where git does not bring them\ncopy = {copy}\n");
+        let _ = write!(
+            text,
+            "\n[worktree]    # copied from the main worktree where git does not bring them\ncopy = {copy}\n"
+        );
     }
     text
 }
@@ -91,7 +94,8 @@ fn compose(text: &mut String, spec: &DraftSpec<'_>) {
     if !spec.files.is_empty() {
         let _ = writeln!(text, "files = {}", list(spec.files));
     }
-    let undecided = || spec.apart.undecided.iter().filter(|entry| entry.line.is_some() && entry.shared.is_some());
+    let undecided =
+        || spec.apart.undecided.iter().filter(|entry| entry.line.is_some() && entry.shared.is_some());
     for shared in undecided().filter_map(|entry| entry.shared.as_ref()) {
         let _ = writeln!(text, "# {shared}    # or a line below: a start stops until you decide");
     }

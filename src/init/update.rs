@@ -47,8 +47,11 @@ pub struct Update {
 pub(crate) fn prepare_update(invocation: &Invocation) -> Result<Update> {
     let declared = spec_file::declared(&PoolChoice::default(), invocation)?;
     let (Some(path), Some(compose)) = (declared.path.clone(), declared.spec.compose.as_ref()) else {
-        let what = format!("{} has no [compose], so it does not know what Compose files publish", declared.origin);
-        return Err(Fault::refused(what).advise("`kinfra init` makes a pool that does, where there is no slots.toml").into());
+        let what =
+            format!("{} has no [compose], so it does not know what Compose files publish", declared.origin);
+        return Err(Fault::refused(what)
+            .advise("`kinfra init` makes a pool that does, where there is no slots.toml")
+            .into());
     };
     let directory = path.parent().unwrap_or(&invocation.here);
     let worktree = host::git::top_of(directory)?.unwrap_or(directory);
@@ -92,9 +95,8 @@ fn with_lines(text: &str, lines: &[PortLine]) -> Result<String, String> {
         ports.insert(&line.name, item);
     }
     let new = document.to_string();
-    Spec::parse(&new).map_err(|mistakes| {
-        mistakes.first().map(|mistake| mistake.message.clone()).unwrap_or_default()
-    })?;
+    Spec::parse(&new)
+        .map_err(|mistakes| mistakes.first().map(|mistake| mistake.message.clone()).unwrap_or_default())?;
     Ok(new)
 }
 

@@ -30,7 +30,8 @@ pub(super) fn notes(sources: &[Source]) -> Vec<String> {
     let note = |(elsewhere, name, at): (BTreeSet<String>, String, BTreeSet<String>)| {
         format!(
             "`{name}` is a published port ({}) and stands elsewhere too ({}): in a slot it keeps the project's value, and only the published port moves",
-            list(at), list(elsewhere)
+            list(at),
+            list(elsewhere)
         )
     };
     both.map(note).collect()

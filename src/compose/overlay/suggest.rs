@@ -65,7 +65,8 @@ pub(super) fn lines(targets: Vec<(Target, Option<Range>)>, spec: &Spec) -> Vec<P
     let mut names: BTreeSet<String> = spec.ports.iter().map(|(name, _)| name.to_string()).collect();
     let ids: BTreeSet<SlotId> = spec.slots.keys().copied().collect();
     let declared: Vec<PortRange> = spec.ports.iter().map(|(_, formula)| (*formula).into()).collect();
-    let wanted: Vec<PortRange> = targets.iter().map(|(target, published)| wanted(target, *published)).collect();
+    let wanted: Vec<PortRange> =
+        targets.iter().map(|(target, published)| wanted(target, *published)).collect();
     let formulas = formulas(&targets, &wanted, declared, &ids);
     let line = |((target, published), range): ((Target, Option<Range>), PortRange)| {
         let name = name(&target, range.count, &mut names);

@@ -9,4 +9,3 @@ pub(in crate::init) mod interpolate;
 pub(in crate::init) mod model;
 pub(in crate::init) mod node;
 mod short_port;
-

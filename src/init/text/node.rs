@@ -100,8 +100,9 @@ pub(in crate::init) fn parse(text: &str) -> Result<YamlNode, Unreadable> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let parser = Parser::new_from_str_with_options(text, options! { emit_comments: false });
     let events = parser.map(|event| {
-        let unreadable = |error: granit_parser::ScanError| {
-            Unreadable { line: error.marker().line(), message: error.info() }
+        let unreadable = |error: granit_parser::ScanError| Unreadable {
+            line: error.marker().line(),
+            message: error.info(),
         };
         event.map(|(event, span)| (event, span.start.line())).map_err(unreadable)
     });
@@ -161,7 +162,8 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, usize), Unreadable>>> Reader<I> {
 
     fn take(&mut self, nodes: usize, line: usize) -> Result<(), Unreadable> {
         let left = self.left.checked_sub(nodes);
-        self.left = left.ok_or(Unreadable { line, message: "the file repeats too many values".to_owned() })?;
+        self.left =
+            left.ok_or(Unreadable { line, message: "the file repeats too many values".to_owned() })?;
         Ok(())
     }
 
@@ -227,7 +229,8 @@ mod tests {
         let root = parse(text).unwrap();
         assert_eq!(root.get("a").unwrap().items()[1].text(), Some("null"));
         assert_eq!(root.get("b").unwrap().scalars(), [(2, "one"), (3, "null")]);
-        let c: Vec<_> = root.get("c").unwrap().entries().iter().map(|(key, node)| (&**key, node.text())).collect();
+        let c: Vec<_> =
+            root.get("c").unwrap().entries().iter().map(|(key, node)| (&**key, node.text())).collect();
         assert_eq!(c, [("d", Some("3")), ("e", Some("2"))]);
         assert_eq!(root.get("f").unwrap().merging, Merging::Resets);
         assert_eq!(root.get("g").unwrap().value, YamlValue::Null);
@@ -247,10 +250,12 @@ mod tests {
             let unreadable = parse(text).unwrap_err();
             assert_eq!(unreadable.line, line, "{text:?}: {}", unreadable.message);
         }
-        let laughs: String = (1..9).map(|n| {
-            let item = format!("*a{}", n - 1);
-            format!("a{n}: &a{n} [{}]\n", vec![item; 10].join(", "))
-        }).collect();
+        let laughs: String = (1..9)
+            .map(|n| {
+                let item = format!("*a{}", n - 1);
+                format!("a{n}: &a{n} [{}]\n", vec![item; 10].join(", "))
+            })
+            .collect();
         let unreadable = parse(&format!("a0: &a0 [lol]\n{laughs}")).unwrap_err();
         assert!(unreadable.message.contains("repeats too many values"), "{}", unreadable.message);
         assert!(parse(&"[".repeat(10_000)).is_err());

@@ -47,7 +47,10 @@ pub fn smallest_strides(
 
 /// The ports of a range in the slots. Numbers that are no ports are missing.
 fn ports(range: PortRange, slots: &[u16]) -> impl Iterator<Item = HostPort> {
-    range.formulas().flatten().flat_map(|formula| slots.iter().filter_map(move |slot| formula.host_port(*slot)))
+    range
+        .formulas()
+        .flatten()
+        .flat_map(|formula| slots.iter().filter_map(move |slot| formula.host_port(*slot)))
 }
 
 /// The first two ranges that give the same port, by their positions. The same position twice is a range that

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::slots::Slots;
 use super::trial::Trial;
-use super::{draft, verdict};
+use super::verdict;
 use crate::formats::compose::judge::common;
 
 /// A project, what its overlay loses, and what the slot then has in common with the main stack.
@@ -17,7 +17,7 @@ const BROKEN: [(&str, &[&str], &[&str]); 9] = [
     ("n8n", &["ports"], &["port:5678/tcp"]),
     ("elk", &["ports"], &["port:9200/tcp", "port:50000/tcp", "port:50000/udp"]),
     ("fixed-subnet", &["ipam", "ipv4_address"], &["subnet:172.22.1.0/24", "ipv4_address:172.22.1.254"]),
-    ("external-volumes", &["external", "name"], &["volume:pnpm-store", "volume:team_pgdata"]),
+    ("external-volumes", &["external", "name", "labels"], &["volume:pnpm-store", "volume:team_pgdata"]),
     ("local-persist", &["driver", "driver_opts"], &["device:rclone allow_other=true,remote=drive:backup"]),
     ("shared-image", &["image"], &["image:ghcr.io/acme/shop:dev"]),
     ("data-directories", &["volumes"], &["mount:/srv/mysql", "mount:/srv/mongo", "mount:/home/dev/redis"]),
@@ -29,7 +29,7 @@ fn corpus_judge_sees_what_a_broken_overlay_leaves() {
     for (name, keys, left) in BROKEN {
         let trial = Trial::of(name);
         let main = trial.main_stack().expect("a project");
-        let slots = Slots::declared(&draft::slots_toml(&trial, &main).expect("a draft")).expect("slots");
+        let slots = Slots::declared(&trial.init().expect("a spec").0).expect("slots");
         let claimed = slots.claimed(&trial, 1).expect("a slot");
         let project = main.json["name"].as_str().expect("a name");
         let model = verdict::model(&trial.stack(&claimed.project, project, &[]).expect("a project"));

@@ -6,7 +6,6 @@
 //! a judge that knows nothing of kinfra's proof looks for what they have in common.
 
 mod broken;
-mod draft;
 mod likeness;
 mod slots;
 mod trial;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use kinfra::compose::project::Project;
@@ -68,6 +68,15 @@ impl Trial {
         text.replace(self.base.as_str(), "/repos")
     }
 
+    /// What `kinfra init` in the main checkout would write to slots.toml, and what it says.
+    pub(super) fn init(&self) -> Result<(String, String), String> {
+        let mut kinfra = bare(env!("CARGO_BIN_EXE_kinfra"), &self.main());
+        let output = kinfra.args(["init", "--dry-run"]).output().expect("kinfra runs");
+        let is_done = output.status.success();
+        let [text, said] = texts(output);
+        if is_done { Ok((text, said)) } else { Err(self.masked(&said)) }
+    }
+
     /// The main stack, as a plain `docker compose` in the main checkout has it.
     pub(super) fn main_stack(&self) -> Result<Resolved, String> {
         self.compose(&self.main(), &self.main(), &[])
@@ -96,9 +105,9 @@ impl Trial {
         let mut docker = bare("docker", directory);
         docker.arg("compose").args(arguments).args(["--profile", "*", "config", "--format", "json"]);
         let output = docker.output().expect("`docker compose` runs: .ci/install-compose installs it");
-        let (text, told) =
-            [output.stdout, output.stderr].map(|it| String::from_utf8(it).expect("UTF-8")).into();
-        if !output.status.success() {
+        let is_taken = output.status.success();
+        let [text, told] = texts(output);
+        if !is_taken {
             let told: Vec<&str> = told.lines().filter(|line| !line.contains("level=warning")).collect();
             return Err(self.masked(&told.join("\n")));
         }
@@ -106,6 +115,11 @@ impl Trial {
         let things = things(&json, worktree.as_str());
         Ok(Resolved { worktree: worktree.to_owned(), text, json, things })
     }
+}
+
+/// What a program printed and said.
+fn texts(output: Output) -> [String; 2] {
+    [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("UTF-8"))
 }
 
 /// A program with nothing of this machine's environment but where programs and their plugins are.

@@ -7,7 +7,6 @@ use kinfra::compose::model::Model;
 use kinfra::proof::isolation::{Conflict, HostThing, Isolation, Owner, Stack, prove};
 use kinfra::slot::SlotId;
 
-use super::draft;
 use super::likeness::unlike;
 use super::slots::{Claimed, Slots};
 use super::trial::{Resolved, Trial};
@@ -34,24 +33,30 @@ struct Ran {
 
 pub(super) fn verdict(trial: &Trial) -> Verdict {
     let mut verdict = Verdict::default();
-    let main = match trial.main_stack() {
-        Ok(main) => main,
+    let (toml, said) = match trial.init() {
+        Ok(written) => written,
         Err(told) => {
-            verdict.decision = Some(told.clone());
-            verdict.texts[2] = Some(format!("decide: {told}\n"));
+            verdict.faults.push(format!("init fails: {told}"));
             return verdict;
         }
     };
-    if let Err(fault) = judged(trial, &main, &mut verdict) {
-        verdict.faults.push(fault);
+    verdict.texts[0] = Some(trial.masked(&toml));
+    let findings = match trial.main_stack() {
+        Ok(main) => judged(trial, &main, &toml, &mut verdict),
+        Err(told) => {
+            verdict.decision = Some(told.clone());
+            Ok(format!("decide: {told}\n"))
+        }
+    };
+    match findings {
+        Ok(findings) => verdict.texts[2] = Some(trial.masked(&format!("{findings}\ninit says:\n{said}"))),
+        Err(fault) => verdict.faults.push(fault),
     }
     verdict
 }
 
-fn judged(trial: &Trial, main: &Resolved, verdict: &mut Verdict) -> Result<(), String> {
-    let toml = draft::slots_toml(trial, main)?;
-    verdict.texts[0] = Some(trial.masked(&toml));
-    let slots = Slots::declared(&toml)?;
+fn judged(trial: &Trial, main: &Resolved, toml: &str, verdict: &mut Verdict) -> Result<String, String> {
+    let slots = Slots::declared(toml)?;
     let name = main.json["name"].as_str().expect("a name");
     let mut ran = Vec::new();
     for id in [1, 2] {
@@ -69,8 +74,7 @@ fn judged(trial: &Trial, main: &Resolved, verdict: &mut Verdict) -> Result<(), S
     let found = agreed(&slots, &stacks, &isolation, &mut verdict.faults);
     let (decision, findings) = findings(&isolation, &ran[0], &found);
     verdict.decision = decision.map(|line| trial.masked(&line));
-    verdict.texts[2] = Some(trial.masked(&findings));
-    Ok(())
+    Ok(findings)
 }
 
 /// A slot's stack. Its overlay is the same text each time.
