@@ -58,6 +58,14 @@ pub struct Service {
     /// Its environment; `None` is a variable without a value.
     #[serde(deserialize_with = "nullable")]
     pub environment: BTreeMap<String, Option<String>>,
+    /// What it runs, as Compose prints it.
+    pub command: Value,
+    /// What runs that.
+    pub entrypoint: Value,
+    /// Its DNS servers.
+    pub dns: Value,
+    /// Names of hosts, with their addresses.
+    pub extra_hosts: Value,
     /// How many containers it has, under `scale`.
     pub scale: Option<u16>,
     /// How it is deployed.

@@ -22,7 +22,8 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// Reads `volume:NAME`, `network:NAME`, `mount:PATH`, `device:PATH` or `image:NAME`.
+    /// Reads `volume:NAME`, `network:NAME`, `mount:PATH`, `device:PATH` or `image:NAME`. A path is absolute, or
+    /// starts with `~/`.
     ///
     /// # Errors
     /// A sentence that says what a resource looks like.
@@ -37,7 +38,8 @@ impl Resource {
         if name.is_empty() || name.chars().any(char::is_control) {
             return Err(wrong());
         }
-        let path = || Some(Utf8PathBuf::from(name)).filter(|path| path.is_absolute()).ok_or_else(wrong);
+        let is_path = name.starts_with('/') || name.strip_prefix("~/").is_some_and(|below| !below.is_empty());
+        let path = || Some(Utf8PathBuf::from(name)).filter(|_| is_path).ok_or_else(wrong);
         match kind {
             "volume" => Ok(Self::Volume(name.to_owned())),
             "network" => Ok(Self::Network(name.to_owned())),
@@ -45,6 +47,17 @@ impl Resource {
             "mount" => path().map(Self::Mount),
             "device" => path().map(Self::Device),
             _ => Err(wrong()),
+        }
+    }
+
+    /// The same with the home directory in place of `~/`.
+    pub fn in_home(self, home: &Utf8Path) -> Self {
+        let absolute =
+            |path: Utf8PathBuf| path.strip_prefix("~").map(|below| home.join(below)).unwrap_or(path);
+        match self {
+            Self::Mount(path) => Self::Mount(absolute(path)),
+            Self::Device(path) => Self::Device(absolute(path)),
+            named @ (Self::Volume(_) | Self::Network(_) | Self::Image(_)) => named,
         }
     }
 
@@ -136,13 +149,19 @@ mod tests {
             "network:observability",
             "mount:/srv/a b",
             "device:/dev/sda",
+            "mount:~/.npm",
             "image:shop:dev",
         ] {
             assert_eq!(Resource::parse(text).unwrap().to_string(), text);
         }
-        for text in ["", "volume", "volume:", "mount:srv", "disk:/x", "network:a\nb"] {
+        for text in ["", "volume", "volume:", "mount:srv", "mount:~/", "mount:~", "disk:/x", "network:a\nb"] {
             assert!(Resource::parse(text).is_err(), "{text:?} was taken");
         }
+        let home = Utf8Path::new("/home/ana");
+        let in_home = |text: &str| Resource::parse(text).unwrap().in_home(home).to_string();
+        assert_eq!(in_home("mount:~/.npm"), "mount:/home/ana/.npm");
+        assert_eq!(in_home("device:/srv/~/x"), "device:/srv/~/x");
+        assert_eq!(in_home("volume:~/x"), "volume:~/x");
         for text in ["web:80", "dns:53/udp", "my.svc-1_a:65535"] {
             assert_eq!(Target::parse(text).unwrap().to_string(), text);
         }

@@ -1,5 +1,6 @@
 //! What is wrong with a machine or a pool, and what to do about it. Only a repair changes anything.
 
+pub(crate) mod check_age;
 mod check_compose_files;
 mod check_disk;
 mod check_docker;

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use camino::Utf8Path;
 
+use super::check_age::check_age;
 use super::check_compose_files::check_compose_files;
 use super::check_ports::check_new_slots;
 use super::finding::{Finding, Findings, Severity, is_well, what_of};
@@ -60,6 +61,7 @@ pub(crate) fn examine(
     let mut findings = Findings::default();
     let found = format!("{slots} slot(s), {ports} port(s) each, no port used twice or by the main stack");
     findings.fine("spec", found);
+    check_age(spec, &mut findings);
     let root = match declared.root(choice, invocation) {
         Ok(root) => root,
         Err(error) if exit_of(&error) == Exit::Refused => {

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::addresses::addresses;
 use super::images::{self, Dockerfiles};
 use super::isolation::{Place, set_apart};
-use super::slots_toml::{DraftPort, DraftSpec, Remedies, sample, text};
+use super::slots_toml::{DraftPort, DraftSpec, Remedies, SLOTS, sample, text};
 use super::source::Source;
 use super::variables;
 use crate::compose::model::Model;
@@ -81,8 +81,8 @@ pub(super) struct NewPool<'a> {
 }
 
 /// A container port of a service that is not the first thing that a person opens.
-const BACKING: [u16; 14] =
-    [53, 389, 1025, 1433, 2181, 3306, 5432, 5672, 6379, 9092, 9200, 9300, 11211, 27017];
+const BACKING: [u16; 15] =
+    [22, 53, 389, 1025, 1433, 2181, 3306, 5432, 5672, 6379, 9092, 9200, 9300, 11211, 27017];
 
 impl Draft {
     /// A small pool to start from, where there is no Compose file.
@@ -185,7 +185,13 @@ fn draft_port(mut line: PortLine, remedies: &Remedies) -> DraftPort {
     let remedy = remedies.iter().find(|(name, _)| name.as_str() == line.name).map(|(_, remedy)| remedy);
     let own = line.own;
     let mut why = own.filter(|own| *own != line.range.first.base.get()).map(|own| {
-        if own < Port::MIN { format!("{own} needs privilege") } else { format!("{own} leaves no room") }
+        if own < Port::MIN {
+            format!("{own} needs privilege")
+        } else if own > Port::MAX - SLOTS {
+            format!("{own} leaves no room for the slots")
+        } else {
+            format!("{own} is another port's")
+        }
     });
     match remedy {
         Some((Remedy::Stride(stride), _)) => line.range.first.stride = *stride,

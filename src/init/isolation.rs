@@ -39,8 +39,8 @@ pub(super) struct Apart {
 pub(super) struct PerSlotLine {
     /// The line. `None` if slots.toml has none for it.
     pub(super) line: Option<String>,
-    /// The line of `[compose]` that shares it.
-    pub(super) shared: Option<String>,
+    /// What `shared` calls it.
+    pub(super) resource: Option<String>,
     /// What it is, and which services use it.
     pub(super) what: String,
 }
@@ -51,6 +51,8 @@ enum Verdict {
     ByOverlay,
     /// A line does it, and a slot starts empty.
     InForce,
+    /// It stops a start, and no line settles it: each worktree has it elsewhere.
+    Beside,
     /// It stops a start. Holds the reason.
     Undecided(&'static str),
 }
@@ -72,28 +74,36 @@ pub(super) fn set_apart(model: &Model, sources: &[Source], place: Place<'_>) -> 
         let Some(verdict) = verdict(&conflict, model, &beside) else { continue };
         let remedy = conflict.remedy();
         let shown = |line: &String| at_home(line, place.home);
-        let shared = remedy.shared.as_ref().map(shown);
-        let services = conflict.first.services.join(", ");
-        let what = at_home(&format!("{} of {services}", conflict.thing), place.home);
-        let share = shared.as_ref().map(|line| {
-            format!("; to share it, write `{line}` in [compose], at a risk: {}", conflict.risk())
-        });
-        let share = share.unwrap_or_default();
+        let what =
+            at_home(&format!("{} of {}", conflict.thing, conflict.first.services.join(", ")), place.home);
+        let resource = conflict.thing.resource().map(|resource| shown(&resource.to_string()));
         let line = remedy.per_slot.first().map(shown);
-        let entry = PerSlotLine { line, shared, what };
+        let share = resource.as_ref().map(|resource| format!("add `{resource}` to `shared`"));
+        let shares = |lead: &str| {
+            let share =
+                share.as_ref().map(|share| format!("{lead}{share} in [compose] ({})", conflict.risk()));
+            share.unwrap_or_default()
+        };
         match verdict {
-            Verdict::ByOverlay => apart.notes.push(format!("each slot has its own {}{share}", entry.what)),
+            Verdict::ByOverlay => {
+                apart.notes.push(format!("each slot has its own {what}{}", shares("; to share it, ")));
+            }
             Verdict::InForce => {
-                let note =
-                    format!("each slot has its own in place of the {}, empty at first{share}", entry.what);
-                apart.notes.push(note);
-                apart.own.push(entry);
+                let share = shares("; to share it, take its line away and ");
+                apart.notes.push(format!("each slot has its own in place of the {what}{share}"));
+                apart.own.push(PerSlotLine { line, resource, what });
+            }
+            Verdict::Beside => {
+                apart.notes.push(format!(
+                    "the {what} stops a start, because it lies beside the worktree: move it into the worktree, or use a named volume"
+                ));
             }
             Verdict::Undecided(why) => {
-                let advice = remedy.otherwise.map(|advice| format!("; {advice}")).unwrap_or_default();
-                let what = &entry.what;
-                apart.notes.push(format!("the {what} stops a start, because {why}: decide{advice}{share}"));
-                apart.undecided.push(entry);
+                let own = line.as_ref().map(|line| format!("write `{line}` in [compose.per_slot]"));
+                let otherwise = own.or(remedy.otherwise).unwrap_or_default();
+                let share = shares(", or ");
+                apart.notes.push(format!("the {what} stops a start, because {why}: {otherwise}{share}"));
+                apart.undecided.push(PerSlotLine { line, resource, what });
             }
         }
     }
@@ -117,7 +127,7 @@ fn verdict(conflict: &Conflict, model: &Model, beside: &BTreeSet<Utf8PathBuf>) -
                 .any(|(key, network)| network.external && network.name.as_ref().unwrap_or(key) == name),
         ),
         HostThing::Device(_) => Verdict::ByOverlay,
-        HostThing::Mount(path) if beside.contains(path) => Verdict::Undecided("it lies beside the worktree"),
+        HostThing::Mount(path) if beside.contains(path) => Verdict::Beside,
         HostThing::Mount(path) if path.extension().is_some() => {
             Verdict::Undecided("a file that is written to cannot be a volume")
         }

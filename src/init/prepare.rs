@@ -14,15 +14,19 @@ use crate::compose::project::Project;
 use crate::embedded;
 use crate::fault::Fault;
 use crate::file::RelPath;
+use crate::health::check_age::{COPIES, MOVE_OVER, copies_compose_files};
 use crate::host;
 use crate::host::fs::Dir;
 use crate::host::invocation::Invocation;
 use crate::names::SPEC;
-use crate::spec::ComposeSpec;
+use crate::spec::{ComposeSpec, Spec};
 use crate::which::choice::PoolChoice;
 use crate::which::collisions::Collision;
 use crate::which::neighbours::Neighbours;
 use crate::which::spec_file;
+
+/// The most that slots.toml may be, in bytes.
+const LIMIT: u64 = 16 << 20;
 
 /// What a new pool is made from.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +43,7 @@ pub(crate) enum Wanted<'a> {
 /// # Errors
 /// Which file cannot be read, and [`Fault`] when a file that would be written exists.
 pub(crate) fn prepare(wanted: Wanted<'_>, invocation: &Invocation) -> Result<Draft> {
+    refuse_earlier_pool(&invocation.here)?;
     let draft = match wanted {
         Wanted::Embedded => Draft::embedded(embedded::SPEC, &embedded::TEMPLATES),
         Wanted::Compose(files) => draft(files, invocation)?,
@@ -47,6 +52,17 @@ pub(crate) fn prepare(wanted: Wanted<'_>, invocation: &Invocation) -> Result<Dra
     let directory = Dir::open(here).with_context(|| format!("could not open `{here}`"))?;
     refuse_existing(&directory, &draft.files)?;
     Ok(draft)
+}
+
+/// Says how to move over from a pool that an earlier init made.
+fn refuse_earlier_pool(here: &Utf8Path) -> Result<()> {
+    let Ok(Some(bytes)) = host::fs::read_named(&here.join(SPEC), LIMIT) else { return Ok(()) };
+    let text = String::from_utf8_lossy(&bytes);
+    if Spec::parse(&text).is_ok_and(|spec| copies_compose_files(&spec)) {
+        let what = format!("`{SPEC}` exists already, and kinfra init replaces nothing: {COPIES}");
+        return Err(Fault::refused(what).advise(MOVE_OVER).into());
+    }
+    Ok(())
 }
 
 fn draft(files: &[Utf8PathBuf], invocation: &Invocation) -> Result<Draft> {

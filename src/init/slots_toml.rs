@@ -94,16 +94,20 @@ fn compose(text: &mut String, spec: &DraftSpec<'_>) {
     if !spec.files.is_empty() {
         let _ = writeln!(text, "files = {}", list(spec.files));
     }
-    let undecided =
-        || spec.apart.undecided.iter().filter(|entry| entry.line.is_some() && entry.shared.is_some());
-    for shared in undecided().filter_map(|entry| entry.shared.as_ref()) {
-        let _ = writeln!(text, "# {shared}    # or a line below: a start stops until you decide");
+    let undecided = || spec.apart.undecided.iter().filter(|entry| entry.line.is_some());
+    let shared: Vec<String> = undecided().filter_map(|entry| entry.resource.clone()).collect();
+    if !shared.is_empty() {
+        let _ = writeln!(
+            text,
+            "# A start stops until you decide: together here, or each its own below.\n# shared = {}",
+            list(&shared)
+        );
     }
-    if spec.apart.own.is_empty() && undecided().next().is_none() {
+    if spec.apart.own.is_empty() && shared.is_empty() {
         return;
     }
     text.push_str("\n[compose.per_slot]    # what each slot has its own of, empty at first\n");
-    for PerSlotLine { line, what, shared: _ } in &spec.apart.own {
+    for PerSlotLine { line, what, resource: _ } in &spec.apart.own {
         if let Some(line) = line {
             let _ = writeln!(text, "{line}    # {}", printable(what));
         }

@@ -7,24 +7,24 @@ use crate::dotenv::Variables;
 
 /// A Compose file, or one that it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::init) struct Source {
+pub struct Source {
     /// Its path, absolute.
-    pub(in crate::init) path: Utf8PathBuf,
+    pub path: Utf8PathBuf,
     /// Its path as messages name it.
-    pub(in crate::init) shown: String,
+    pub shown: String,
     /// The directory that relative paths in it start from, absolute.
-    pub(in crate::init) directory: Utf8PathBuf,
+    pub directory: Utf8PathBuf,
     /// What it is to the project.
-    pub(in crate::init) role: Role,
+    pub role: Role,
     /// The values of variables in it.
-    pub(in crate::init) variables: Variables,
+    pub variables: Variables,
     /// What it says.
-    pub(in crate::init) root: YamlNode,
+    pub root: YamlNode,
 }
 
 /// What a file is to a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::init) enum Role {
+pub enum Role {
     /// One of its own files.
     Own,
     /// One that another includes.

@@ -26,6 +26,8 @@ pub(super) fn notes(sources: &[Source]) -> Vec<String> {
         }
     }
     let both = published.into_iter().filter_map(|(name, at)| Some((elsewhere.remove(&name)?, name, at)));
+    // Both sides of one item are one port.
+    let both = both.filter(|(elsewhere, _, at)| !elsewhere.is_subset(at));
     let list = |places: BTreeSet<String>| places.into_iter().collect::<Vec<_>>().join(", ");
     let note = |(elsewhere, name, at): (BTreeSet<String>, String, BTreeSet<String>)| {
         format!(

@@ -68,6 +68,17 @@ pub struct ComposeSpec {
     pub copy: Vec<RelPath>,
 }
 
+impl ComposeSpec {
+    /// The same with the home directory in place of `~/`.
+    #[must_use]
+    pub fn in_home(self, home: &Utf8Path) -> Self {
+        let Self { files, shared, per_slot, environment, copy } = self;
+        let shared = shared.into_iter().map(|resource| resource.in_home(home)).collect();
+        let per_slot = per_slot.into_iter().map(|(resource, own)| (resource.in_home(home), own)).collect();
+        Self { files, shared, per_slot, environment, copy }
+    }
+}
+
 /// A file of a slot directory and its template.
 #[derive(Debug, Clone)]
 pub struct FileSpec {

@@ -96,7 +96,12 @@ pub fn parse(found: Option<(Utf8PathBuf, String)>, invocation: &Invocation) -> R
     let text = text.unwrap_or_else(|| embedded::SPEC.to_owned());
     let source = Source { name: origin.clone(), text, kind: SourceKind::Spec };
     match Spec::parse(&source.text) {
-        Ok(spec) => Ok(Declared { spec, origin, path, source, templates }),
+        Ok(mut spec) => {
+            if let Some(home) = &invocation.home {
+                spec.compose = spec.compose.map(|compose| compose.in_home(home));
+            }
+            Ok(Declared { spec, origin, path, source, templates })
+        }
         Err(mistakes) => Err(mistakes.into_iter().map(|mistake| (source.clone(), mistake)).collect()),
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 mod env;
 mod help;
 mod init;
+mod init_apart;
 mod lease;
 mod meanwhile;
 mod plan;

@@ -11,8 +11,7 @@ use crate::spec::Spec;
 /// The address of a published port that the project gives none.
 const LOOPBACK: &str = "127.0.0.1";
 
-/// The most ports of one service for which lines are suggested. More of them are a range, such as that of a
-/// media server, which would have a line for each port.
+/// The most ports in a row that get a line each. More of them are a range such as that of a media server.
 const MOST: usize = 24;
 
 /// What a service publishes in a slot.
@@ -68,9 +67,9 @@ pub(super) fn of(name: &str, service: &Service, slot: &Slot<'_>) -> Ports {
             }
         }
     }
-    let (unpublished, note) = unpublished(name, service, slot.spec);
+    let (unpublished, notes) = unpublished(name, service, slot.spec);
     ports.unpublished = unpublished;
-    ports.notes.extend(note);
+    ports.notes.extend(notes);
     if !entries.is_empty() || !service.ports.is_empty() {
         ports.node = Some(Node::List(entries).overriding());
     }
@@ -83,7 +82,7 @@ pub(super) fn unpublished(
     name: &str,
     service: &Service,
     spec: &Spec,
-) -> (Vec<(Target, Option<Range>)>, Option<String>) {
+) -> (Vec<(Target, Option<Range>)>, Vec<String>) {
     let is_known = |target: &Target| spec.publish.values().any(|publish| publish.target == *target);
     let mut unpublished: BTreeMap<Target, Option<Range>> = BTreeMap::new();
     for port in &service.ports {
@@ -96,16 +95,27 @@ pub(super) fn unpublished(
             unpublished.entry(target).or_insert_with(|| Range::parse(published).map(wide));
         }
     }
-    if unpublished.len() <= MOST {
-        return (unpublished.into_iter().collect(), None);
+    let mut notes = Vec::new();
+    for run in runs(unpublished.keys()).into_iter().filter(|run| run.len() > MOST) {
+        if let [first, .., last] = run.as_slice() {
+            notes.push(format!(
+                "`{first}` to `{last}` are {} ports, and a slot publishes none of them: declare those that you need in [ports]",
+                run.len()
+            ));
+        }
+        unpublished.retain(|target, _| !run.contains(target));
     }
-    let ends = unpublished.keys().next().zip(unpublished.keys().next_back());
-    let ends = ends.map(|(first, last)| format!("`{first}` to `{last}`")).unwrap_or_default();
-    let note = format!(
-        "{ends} are {} ports, and a slot publishes none of them: declare in [ports] those that you need",
-        unpublished.len()
-    );
-    (Vec::new(), Some(note))
+    (unpublished.into_iter().collect(), notes)
+}
+
+/// The targets, those with consecutive ports together.
+fn runs<'a>(targets: impl Iterator<Item = &'a Target>) -> Vec<Vec<Target>> {
+    let (mut udp, tcp): (Vec<&Target>, Vec<&Target>) = targets.partition(|target| target.protocol.is_udp());
+    udp.splice(0..0, tcp);
+    let follows = |one: &&Target, next: &&Target| {
+        one.protocol == next.protocol && one.port.checked_add(1) == Some(next.port)
+    };
+    udp.chunk_by(follows).map(|run| run.iter().copied().cloned().collect()).collect()
 }
 
 /// The ports of the container that the project publishes, or slots.toml.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::addresses;
 use super::images::Images;
 use super::mounts;
 use super::ports::{self, Range};
@@ -94,6 +95,7 @@ fn own(model: &Model, slot: &Slot<'_>, findings: &mut Findings) -> Groups {
     });
     let added = findings.volumes.iter();
     let added = added.map(|name| (name.clone(), Node::map([("labels", slot.labels())])));
+    findings.notes.extend(addresses::notes(model));
     findings.notes.extend(model.networks.iter().filter_map(|(key, network)| storage::note(key, network)));
     let unknown = slot.environment.keys().filter(|name| !model.services.contains_key(*name));
     findings

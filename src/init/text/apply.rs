@@ -18,67 +18,71 @@ pub(super) fn apply(
     service: &mut Service,
     notes: &mut Vec<String>,
 ) {
-    let text = |node: &YamlNode| node.text().map(|text| interpolate(text, &source.variables));
     for (key, node) in node.entries() {
-        let ends = node.merging != Merging::Adds;
         match key.as_str() {
-            "image" => service.image = text(node),
-            "container_name" => service.container_name = text(node),
-            "network_mode" => service.network_mode = text(node),
-            "mac_address" => service.mac_address = text(node),
-            "pid" => service.pid = text(node),
-            "ipc" => service.ipc = text(node),
-            "privileged" => service.privileged = text(node).as_deref() == Some("true"),
-            "scale" => service.scale = text(node).and_then(|count| count.parse().ok()),
-            "deploy" => {
-                let replicas = node.get("replicas").and_then(text).and_then(|count| count.parse().ok());
-                let deploy = service.deploy.get_or_insert_with(Deploy::default);
-                deploy.replicas = replicas.or(deploy.replicas);
-            }
-            "gpus" => service.gpus = vec![DeviceRequest::default()],
             "build" => build(node, source, service.build.get_or_insert_with(Build::default)),
-            "environment" => {
-                cleared(&mut service.environment, ends).extend(entries(node, &source.variables));
-            }
-            "volumes_from" => {
-                cleared(&mut service.volumes_from, ends).extend(texts(node, &source.variables));
-            }
-            "profiles" => cleared(&mut service.profiles, ends).extend(texts(node, &source.variables)),
-            "devices" => {
-                let devices = texts(node, &source.variables).into_iter();
-                let device = |device: String| device.split(':').next().unwrap_or_default().to_owned();
-                cleared(&mut service.devices, ends)
-                    .extend(devices.map(|text| Device { source: device(text) }));
-            }
             "networks" => networks(node, source, service),
             "ports" => {
-                cleared(&mut service.ports, ends);
+                cleared(&mut service.ports, node);
                 for item in node.items() {
                     match ports(item, source) {
                         Some(ports) => service.ports.extend(ports),
                         None => notes.push(format!(
-                            "a port of {name} ({}:{}) cannot be read without Docker Compose, so slots.toml does not have it",
-                            source.shown, item.line
+                            "a port of {name} ({}) cannot be read without Docker Compose, so slots.toml does not have it",
+                            source.at(item.line)
                         )),
                     }
                 }
             }
             "volumes" => {
-                cleared(&mut service.volumes, ends);
+                cleared(&mut service.volumes, node);
                 for mount in node.items().iter().filter_map(|item| mount(item, source)) {
                     // A mount of a later file takes the place of one at the same path.
                     service.volumes.retain(|other| other.target != mount.target);
                     service.volumes.push(mount);
                 }
             }
-            _ => {}
+            _ => plain(key, node, source, service),
         }
     }
 }
 
+/// Adds what is text, or made of texts.
+fn plain(key: &str, node: &YamlNode, source: &Source, service: &mut Service) {
+    let text = |node: &YamlNode| node.text().map(|text| interpolate(text, &source.variables));
+    let texts = || texts(node, &source.variables);
+    match key {
+        "image" => service.image = text(node),
+        "container_name" => service.container_name = text(node),
+        "network_mode" => service.network_mode = text(node),
+        "mac_address" => service.mac_address = text(node),
+        "pid" => service.pid = text(node),
+        "ipc" => service.ipc = text(node),
+        "privileged" => service.privileged = text(node).as_deref() == Some("true"),
+        "scale" => service.scale = text(node).and_then(|count| count.parse().ok()),
+        "deploy" => {
+            let replicas = node.get("replicas").and_then(text).and_then(|count| count.parse().ok());
+            let deploy = service.deploy.get_or_insert_with(Deploy::default);
+            deploy.replicas = replicas.or(deploy.replicas);
+        }
+        "gpus" => service.gpus = vec![DeviceRequest::default()],
+        "environment" => {
+            cleared(&mut service.environment, node).extend(entries(node, &source.variables));
+        }
+        "volumes_from" => cleared(&mut service.volumes_from, node).extend(texts()),
+        "profiles" => cleared(&mut service.profiles, node).extend(texts()),
+        "devices" => {
+            let path = |device: &String| device.split(':').next().unwrap_or_default().to_owned();
+            let devices = texts().iter().map(|device| Device { source: path(device) }).collect::<Vec<_>>();
+            cleared(&mut service.devices, node).extend(devices);
+        }
+        _ => {}
+    }
+}
+
 /// What earlier files said, or nothing if that is over.
-fn cleared<T: Default>(values: &mut T, is_over: bool) -> &mut T {
-    if is_over {
+fn cleared<'a, T: Default>(values: &'a mut T, node: &YamlNode) -> &'a mut T {
+    if node.merging != Merging::Adds {
         *values = T::default();
     }
     values

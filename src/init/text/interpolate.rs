@@ -6,7 +6,7 @@ use crate::dotenv::Variables;
 const DEEPEST: usize = 16;
 
 /// The text with the values of its variables. One without a value and a default is empty, as for Compose.
-pub(in crate::init) fn interpolate(text: &str, variables: &Variables) -> String {
+pub fn interpolate(text: &str, variables: &Variables) -> String {
     to_depth(text, variables, DEEPEST)
 }
 

@@ -5,7 +5,7 @@
 
 mod apply;
 mod entries;
-pub(in crate::init) mod interpolate;
-pub(in crate::init) mod model;
-pub(in crate::init) mod node;
+pub mod interpolate;
+pub mod model;
+pub mod node;
 mod short_port;

@@ -10,7 +10,7 @@ use crate::init::source::{Role, Source, normal};
 const DEEPEST: usize = 10;
 
 /// What the files come to under a name, and what cannot be read.
-pub(in crate::init) fn model(name: &str, sources: &[Source]) -> (Model, Vec<String>) {
+pub fn model(name: &str, sources: &[Source]) -> (Model, Vec<String>) {
     let mut model = Model { name: name.to_owned(), ..Model::default() };
     let mut notes = Vec::new();
     let of = |role: Role| sources.iter().filter(move |source| source.role == role);

@@ -10,18 +10,18 @@ const MOST_NODES: usize = 200_000;
 
 /// A value in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::init) struct YamlNode {
+pub struct YamlNode {
     /// Its line, from 1.
-    pub(in crate::init) line: usize,
+    pub line: usize,
     /// What Compose's own tags say of it.
-    pub(in crate::init) merging: Merging,
+    pub merging: Merging,
     /// The value.
-    pub(in crate::init) value: YamlValue,
+    pub value: YamlValue,
 }
 
 /// What Compose does with a value of an earlier file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::init) enum Merging {
+pub enum Merging {
     /// Adds this one to it.
     Adds,
     /// Replaces it: `!override`.
@@ -32,7 +32,7 @@ pub(in crate::init) enum Merging {
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::init) enum YamlValue {
+pub enum YamlValue {
     /// Nothing.
     Null,
     /// Text, a number or anything else that is not made of values.
@@ -45,36 +45,36 @@ pub(in crate::init) enum YamlValue {
 
 /// Why a text cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::init) struct Unreadable {
+pub struct Unreadable {
     /// The line, from 1.
-    pub(in crate::init) line: usize,
+    pub line: usize,
     /// What is wrong there.
-    pub(in crate::init) message: String,
+    pub message: String,
 }
 
 impl YamlNode {
     /// Its text, if it is a scalar.
-    pub(in crate::init) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         if let YamlValue::Scalar(text) = &self.value { Some(text) } else { None }
     }
 
     /// The value of a key, if it is a mapping that has it.
-    pub(in crate::init) fn get(&self, key: &str) -> Option<&Self> {
+    pub fn get(&self, key: &str) -> Option<&Self> {
         self.entries().iter().find(|(name, _)| name == key).map(|(_, node)| node)
     }
 
     /// The keys and values, if it is a mapping.
-    pub(in crate::init) fn entries(&self) -> &[(String, Self)] {
+    pub fn entries(&self) -> &[(String, Self)] {
         if let YamlValue::Map(entries) = &self.value { entries } else { &[] }
     }
 
     /// The values, if it is a list.
-    pub(in crate::init) fn items(&self) -> &[Self] {
+    pub fn items(&self) -> &[Self] {
         if let YamlValue::List(items) = &self.value { items } else { &[] }
     }
 
     /// Every scalar in it, itself included, in order.
-    pub(in crate::init) fn scalars(&self) -> Vec<(usize, &str)> {
+    pub fn scalars(&self) -> Vec<(usize, &str)> {
         match &self.value {
             YamlValue::Null => Vec::new(),
             YamlValue::Scalar(text) => vec![(self.line, text)],
@@ -96,7 +96,7 @@ impl YamlNode {
 ///
 /// # Errors
 /// The first place that is not YAML, or that Compose would not read.
-pub(in crate::init) fn parse(text: &str) -> Result<YamlNode, Unreadable> {
+pub fn parse(text: &str) -> Result<YamlNode, Unreadable> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let parser = Parser::new_from_str_with_options(text, options! { emit_comments: false });
     let events = parser.map(|event| {
@@ -240,8 +240,8 @@ mod tests {
     #[test]
     fn what_is_no_yaml_is_refused_at_its_line() {
         for (text, line) in [
-            ("services:\n  web: {ports: ['80:80'\n", 3),
-            ("services:\n  web:\n    image: \"a\n", 4),
+            ("services:\n  web: {ports: ['80:80'\n", 2),
+            ("services:\n  web:\n    image: \"a\n", 3),
             ("a: b\n---\nc: d\n", 2),
             ("a: 1\nb: 2\na: 3\n", 3),
             ("a: 1\n? [b]\n: 2\n", 2),

@@ -31,7 +31,9 @@ pub(super) struct Claimed {
 
 impl Slots {
     pub(super) fn declared(toml: &str) -> Result<Self, String> {
-        let spec = Spec::parse(toml).map_err(|mistakes| format!("slots.toml is invalid: {mistakes:?}"))?;
+        let mut spec =
+            Spec::parse(toml).map_err(|mistakes| format!("slots.toml is invalid: {mistakes:?}"))?;
+        spec.compose = spec.compose.map(|compose| compose.in_home(HOME.into()));
         let root = spec.root.resolve(Some(HOME.into())).expect("a root");
         let pool = with_inputs(&spec, &root, |inputs| render_pool(inputs));
         let pool = pool.map_err(|mistakes| format!("slots.toml is invalid: {mistakes:?}"))?;
