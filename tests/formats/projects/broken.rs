@@ -32,7 +32,7 @@ fn corpus_judge_sees_what_a_broken_overlay_leaves() {
         let slots = Slots::declared(&trial.init().expect("a spec").0).expect("slots");
         let claimed = slots.claimed(&trial, 1).expect("a slot");
         let project = main.json["name"].as_str().expect("a name");
-        let model = verdict::model(&trial.stack(&claimed.project, project, &[]).expect("a project"));
+        let model = verdict::model(&trial.stack(&claimed.project, project, &[]).expect("a project").text);
         let text = slots.overlay(&claimed, &model.expect("a model")).text;
         let stack = |text: &str| {
             let file = trial.write("overlay.yaml", text);

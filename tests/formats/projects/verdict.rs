@@ -58,9 +58,14 @@ pub(super) fn verdict(trial: &Trial) -> Verdict {
 fn judged(trial: &Trial, main: &Resolved, toml: &str, verdict: &mut Verdict) -> Result<String, String> {
     let slots = Slots::declared(toml)?;
     let name = main.json["name"].as_str().expect("a name");
+    let first = slots.claimed(trial, 1)?;
+    let files = trial.stack(&first.project, name, &[])?;
+    // The other worktree has the same files.
+    let [here, there] = [1, 2].map(|slot| trial.worktree(slot).into_string());
+    let texts = [files.text.clone(), files.text.replace(&here, &there)];
     let mut ran = Vec::new();
-    for id in [1, 2] {
-        ran.push(run(trial, &slots, &slots.claimed(trial, id)?, name, &mut verdict.faults)?);
+    for (claimed, text) in [first, slots.claimed(trial, 2)?].iter().zip(&texts) {
+        ran.push(run(trial, &slots, claimed, text, &mut verdict.faults)?);
     }
     verdict.texts[1] = Some(trial.masked(&ran[0].overlay));
     let environment = slots.spec.compose.iter().flat_map(|compose| &compose.environment);
@@ -88,10 +93,10 @@ fn run(
     trial: &Trial,
     slots: &Slots,
     claimed: &Claimed,
-    main: &str,
+    files: &str,
     faults: &mut Vec<String>,
 ) -> Result<Ran, String> {
-    let model = model(&trial.stack(&claimed.project, main, &[])?)?;
+    let model = model(files)?;
     let overlay = slots.overlay(claimed, &model);
     if slots.overlay(claimed, &model) != overlay {
         faults.push("the overlay has another text the second time".to_owned());
@@ -103,14 +108,14 @@ fn run(
     Ok(Ran { stack, overlay: overlay.text, unpublished, notes: overlay.notes })
 }
 
-pub(super) fn model(stack: &Resolved) -> Result<Model, String> {
-    Model::parse(&stack.text).map_err(|error| format!("what Compose printed cannot be read: {error}"))
+pub(super) fn model(text: &str) -> Result<Model, String> {
+    Model::parse(text).map_err(|error| format!("what Compose printed cannot be read: {error}"))
 }
 
 /// What kinfra's own proof says of the main stack and two slots.
 fn proven(slots: &Slots, resolved: &[&Resolved; 3]) -> Result<Isolation, String> {
     let slot = |id| Owner::Slot(SlotId::new(id).expect("an id"));
-    let models: Vec<Model> = resolved.iter().map(|stack| model(stack)).collect::<Result<_, _>>()?;
+    let models: Vec<Model> = resolved.iter().map(|stack| model(&stack.text)).collect::<Result<_, _>>()?;
     let owners = [Owner::Main, slot(1), slot(2)];
     let stacks = owners.into_iter().zip(&models).zip(resolved);
     let stacks = stacks.map(|((owner, model), stack)| Stack { owner, model, worktree: &stack.worktree });
