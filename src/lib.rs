@@ -102,6 +102,7 @@ pub mod saved;
 pub mod shown;
 pub mod slot;
 pub mod spec;
+pub mod stack;
 pub mod template;
 pub mod time;
 pub mod which;

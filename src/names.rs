@@ -12,6 +12,25 @@ pub const TEMPLATES: &str = "templates";
 /// The file with a slot's variables: in the slot's directory, and a copy in the worktree that holds the slot.
 pub const ENV_FILE: &str = ".env.sandbox";
 
+/// The Compose file that kinfra adds to the project's own, in the slot's directory.
+pub const OVERLAY: &str = "kinfra-overlay.yaml";
+
+/// The file with what the worktree's Compose files last came to, in the slot's directory.
+pub const LOOK_FILE: &str = ".kinfra-look.json";
+
+/// The file with what the last start of a slot's stack used, in the slot's directory.
+pub const USES_FILE: &str = ".kinfra-uses.json";
+
+/// Whether kinfra makes a file in a slot's directory itself and can make it again, or such a write was cut
+/// short.
+pub fn is_derived(name: &str) -> bool {
+    let is_cut_short = |derived| {
+        let rest = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(derived));
+        rest.is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".tmp"))
+    };
+    [OVERLAY, LOOK_FILE, USES_FILE].into_iter().any(|derived| name == derived || is_cut_short(derived))
+}
+
 /// The variable of a slot that holds its id.
 pub const SLOT_ID: &str = "SLOT_ID";
 
@@ -27,9 +46,18 @@ pub const KINFRA_ENV: &str = "KINFRA_ENV";
 /// The variable of Compose that names the project.
 pub const COMPOSE_PROJECT_NAME: &str = "COMPOSE_PROJECT_NAME";
 
+/// The variable of Compose that names its files.
+pub const COMPOSE_FILE: &str = "COMPOSE_FILE";
+
+/// The variable of Compose that says what separates the files.
+pub const COMPOSE_PATH_SEPARATOR: &str = "COMPOSE_PATH_SEPARATOR";
+
+/// The variable of Compose that names its env files.
+pub const COMPOSE_ENV_FILES: &str = "COMPOSE_ENV_FILES";
+
 /// Compose's variables that would lead it to other files or another project.
-pub const COMPOSE_VARIABLES: [&str; 4] =
-    ["COMPOSE_ENV_FILES", "COMPOSE_FILE", "COMPOSE_PROFILES", COMPOSE_PROJECT_NAME];
+pub const COMPOSE_VARIABLES: [&str; 5] =
+    [COMPOSE_ENV_FILES, COMPOSE_FILE, COMPOSE_PATH_SEPARATOR, "COMPOSE_PROFILES", COMPOSE_PROJECT_NAME];
 
 /// The names under which Compose looks for its file, in its order.
 pub const COMPOSE_FILES: [&str; 4] =
@@ -45,6 +73,12 @@ pub const OVERRIDE_FILES: [&str; 4] = [
 
 /// The label by which Compose marks what belongs to a project.
 pub const PROJECT_LABEL: &str = "com.docker.compose.project";
+
+/// The label that says whose a container, volume or network is: the id of the registry.
+pub const ID_LABEL: &str = "kinfra.id";
+
+/// The label with the root of that registry, for people.
+pub const ROOT_LABEL: &str = "kinfra.root";
 
 /// The variable that holds a port of a slot: `{PREFIX}{NAME}_PORT`.
 pub fn port_variable(prefix: &str, name: &str) -> String {

@@ -20,6 +20,7 @@ use crate::host::docker::Answer;
 use crate::host::fs::{Dir, Found};
 use crate::host::root::{RegistryText, Root};
 use crate::ledger::{self, Stored};
+use crate::names::is_derived;
 use crate::registry::Registry;
 use crate::registry::migrate;
 use crate::slot::SlotId;
@@ -225,7 +226,10 @@ fn slot_dir(root: &Root, slot: SlotId, pool: &Pool, registry: &Registry) -> Resu
     let paths: BTreeSet<&RelPath> = wanted.into_iter().flat_map(BTreeMap::keys).chain(known).collect();
     let others = match wanted {
         Some(_) => Vec::new(),
-        None => dir.others(&paths.iter().map(|path| path.as_path()).collect())?,
+        None => {
+            let others = dir.others(&paths.iter().map(|path| path.as_path()).collect())?;
+            others.into_iter().filter(|name| !is_derived(name)).collect()
+        }
     };
     let look =
         |path: &RelPath| Ok((path.clone(), file(&dir, path, wanted.and_then(|files| files.get(path)))?));

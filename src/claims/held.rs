@@ -7,7 +7,7 @@ use super::environment;
 use super::held_by::held_by;
 use super::lease;
 use super::listing::Listed;
-use super::refusal::not_yours;
+use super::refusal::{no_such_slot, not_yours};
 use super::whereabouts::{Following, noted_path};
 use crate::dotenv::{self, Variables};
 use crate::fault::Fault;
@@ -54,7 +54,37 @@ pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<Option<Held>> {
     Ok(entry.map(|(slot, entry)| Held { slot, entry, prefix, pool, snapshot, path }))
 }
 
+/// The slot with this id, for the worktree that holds it. `None` when no worktree does.
+///
+/// # Errors
+/// When the pool cannot be found or read, or has no such slot.
+pub fn find_slot(slot: SlotId, search: &Search<'_>) -> Result<Option<Held>> {
+    let mut pool = search.here()?;
+    let snapshot = pool.applied(Following::EveryHolder)?;
+    let entry = snapshot.registry.slots.get(&slot).ok_or_else(|| no_such_slot(slot))?;
+    let entry = Entry::clone(entry);
+    let holder = entry.claim.as_ref().and_then(|claim| claim.claimed_by.directory());
+    let Some(path) = holder.map(Utf8Path::to_owned) else { return Ok(None) };
+    let prefix = pool.env_prefix.clone().unwrap_or_default();
+    Ok(Some(Held { slot, entry, prefix, pool, snapshot, path }))
+}
+
 impl Held {
+    /// The pool.
+    pub fn pool(&self) -> &FoundPool {
+        &self.pool
+    }
+
+    /// The worktree, by the path under which it holds the slot.
+    pub fn worktree(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// The pool's registry, as it was read for the search.
+    pub fn seen(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
     /// Renews the lease. Leaves a claim without a lease alone. `None` if the claim ended meanwhile.
     ///
     /// # Errors

@@ -158,7 +158,13 @@ pub fn holds_none(worktree: &Utf8Path) -> Fault {
         .advise("`kinfra claim` takes one")
 }
 
-fn no_such_slot(slot: SlotId) -> Fault {
+/// That no worktree holds a slot.
+pub fn is_held_by_none(slot: SlotId) -> Fault {
+    Fault::no_slot(format!("no worktree holds slot {slot}"))
+        .advise(format!("`kinfra claim --slot {slot}` takes it"))
+}
+
+pub(super) fn no_such_slot(slot: SlotId) -> Fault {
     Fault::no_slot(format!("the pool has no slot {slot}")).advise("`kinfra slots` lists them")
 }
 

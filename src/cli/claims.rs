@@ -143,7 +143,7 @@ pub struct ReapArgs {
 }
 
 /// The id of one slot.
-fn slot_id(text: &str) -> Result<SlotId, String> {
+pub(super) fn slot_id(text: &str) -> Result<SlotId, String> {
     let ids = SlotId::parse_list(text)?;
     ids.first().copied().filter(|_| ids.len() == 1).ok_or_else(|| "write one slot id, such as `3`".to_owned())
 }

@@ -5,6 +5,7 @@ mod pool;
 mod provisioning;
 mod shared;
 mod shell;
+mod stack;
 mod verb;
 
 pub use claims::{ClaimArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
@@ -12,4 +13,5 @@ pub use pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
 pub use shared::{LockArgs, PoolArgs};
 pub use shell::{CompletionsArgs, ManArgs};
+pub use stack::{ComposeArgs, SlotArgs};
 pub use verb::{Cli, EXIT_CODES, SandboxVerb, Verb};

@@ -6,6 +6,7 @@ use super::claims::{ClaimArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewAr
 use super::pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
 use super::shell::{CompletionsArgs, ManArgs};
+use super::stack::ComposeArgs;
 
 /// Provision a declared pool of sandbox slots.
 ///
@@ -38,7 +39,7 @@ Exit codes, the same for every verb:
   64  the command line is wrong
   65  slots.toml or a template is invalid
  126  exec: the command cannot be executed
- 127  exec: there is no such command; any other code of exec is the command's own
+ 127  exec: there is no such command; any other code of exec or compose is the command's own
  130  interrupted: the action in progress is completed and saved";
 
 /// The verbs.
@@ -62,6 +63,8 @@ pub enum Verb {
     Env(EnvArgs),
     /// Run a command with the variables of this worktree's slot
     Exec(ExecArgs),
+    /// Run a command of Docker Compose for this worktree's slot
+    Compose(ComposeArgs),
     /// Extend the lease of this worktree's claim
     Renew(RenewArgs),
     /// Release slots whose worktree is gone or whose lease has run out
@@ -72,7 +75,7 @@ pub enum Verb {
     Ports(ListArgs),
     /// Check slots.toml, its templates and its ports before they are applied
     Validate(ListArgs),
-    /// Write a slots.toml and templates for the Compose file here
+    /// Write a slots.toml for the Compose files here
     Init(InitArgs),
     /// Check this machine and the pool, and say what to do
     Doctor(DoctorArgs),

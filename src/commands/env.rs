@@ -1,5 +1,7 @@
 //! `kinfra env`
 
+use std::time::Duration;
+
 use anyhow::{Error, Result};
 
 use super::output::print;
@@ -11,8 +13,13 @@ use crate::cli::{EnvArgs, EnvFormat};
 use crate::dotenv::Variables;
 use crate::fault::{Exit, Fault};
 use crate::host::invocation::{self, Invocation};
+use crate::host::lock::LockPolicy;
 use crate::report;
+use crate::stack::variables::of_slot;
 use crate::which::by_worktree::Search;
+
+/// How long it waits for the lock, which it takes only to give an old registry an id.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(args: &EnvArgs, invocation: &Invocation) -> Result<Exit> {
     let caller = invocation::environment();
@@ -41,5 +48,6 @@ fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
     let search = Search { choice: &args.pool.choice(), invocation };
     let worktree = worktree_of(&invocation.here)?;
     let held = held::find(&worktree, &search)?.ok_or_else(|| Error::from(holds_none(&worktree)))?;
-    Ok((held.variables()?, held))
+    let policy = LockPolicy { patience: PATIENCE, command: "kinfra env", network: false, interrupt: None };
+    Ok((of_slot(&held, &policy, invocation)?, held))
 }

@@ -14,6 +14,7 @@ mod carry_out;
 pub(crate) mod claim;
 mod complete;
 mod completions;
+mod compose;
 mod destroy;
 mod differences;
 mod doctor;
@@ -51,6 +52,7 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Status(args) => status::run(&args, invocation),
         Verb::Env(args) => env::run(&args, invocation),
         Verb::Exec(args) => exec::run(&args, umask, invocation),
+        Verb::Compose(args) => compose::run(&args, umask, invocation),
         Verb::Renew(args) => renew::run(&args, invocation),
         Verb::Reap(args) => reap::run(&args, invocation),
         Verb::Init(args) => init::run(&args, invocation),

@@ -4,3 +4,4 @@ pub mod model;
 pub mod overlay;
 pub mod project;
 pub mod resource;
+pub mod source;

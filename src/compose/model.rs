@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// A resolved project.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Model {
     /// The project's name.
     pub name: String,
@@ -26,7 +26,7 @@ pub struct Model {
 }
 
 /// A service.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Service {
     /// The image that it runs, or the name of the one that it builds.
@@ -82,7 +82,7 @@ pub struct Service {
 }
 
 /// How an image is built.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Build {
     /// The directory, or an address.
@@ -102,7 +102,7 @@ pub struct Build {
 }
 
 /// A port of a container, and where it is published.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PublishedPort {
     /// The port in the container.
@@ -116,7 +116,7 @@ pub struct PublishedPort {
 }
 
 /// Something that is mounted into a container.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Mount {
     /// `bind`, `volume`, `tmpfs` or another.
@@ -134,7 +134,7 @@ pub struct Mount {
 }
 
 /// A service on a network.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Attachment {
     /// A fixed IPv4 address.
@@ -146,7 +146,7 @@ pub struct Attachment {
 }
 
 /// How a service is deployed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Deploy {
     /// How many containers it has.
@@ -156,7 +156,7 @@ pub struct Deploy {
 }
 
 /// What a service needs of the machine.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Resources {
     /// What is set aside for it.
@@ -165,7 +165,7 @@ pub struct Resources {
 }
 
 /// What is set aside for a service.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Reservations {
     /// Devices by what they can do, such as graphics processors.
@@ -174,7 +174,7 @@ pub struct Reservations {
 }
 
 /// Devices by what they can do.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DeviceRequest {
     /// What they can do: `gpu` and more.
@@ -183,7 +183,7 @@ pub struct DeviceRequest {
 }
 
 /// A device of the machine.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Device {
     /// Its path.
@@ -191,7 +191,7 @@ pub struct Device {
 }
 
 /// A named volume.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Volume {
     /// Its name on the engine.
@@ -206,7 +206,7 @@ pub struct Volume {
 }
 
 /// A network.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Network {
     /// Its name on the engine.
@@ -223,7 +223,7 @@ pub struct Network {
 }
 
 /// The addresses of a network.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ipam {
     /// Its subnets.
@@ -232,7 +232,7 @@ pub struct Ipam {
 }
 
 /// A subnet of a network.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Subnet {
     /// In CIDR notation.

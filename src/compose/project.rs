@@ -6,15 +6,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::dotenv::{self, Variables};
 use crate::fault::Fault;
 use crate::host::fs::{exists, is_directory, read_named};
-use crate::names::{COMPOSE_FILES, ENV_FILE, OVERRIDE_FILES};
+use crate::names::{COMPOSE_FILE, COMPOSE_FILES, COMPOSE_PATH_SEPARATOR, ENV_FILE, OVERRIDE_FILES};
 use crate::spec::ComposeSpec;
 
 /// The file that Compose reads variables from, unasked.
 const DOTENV: &str = ".env";
-/// The variable that names the files.
-const FILE: &str = "COMPOSE_FILE";
-/// The variable that says what separates them.
-const SEPARATOR: &str = "COMPOSE_PATH_SEPARATOR";
 /// The largest env file that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
 
@@ -88,6 +84,13 @@ impl Project {
     }
 }
 
+/// What Compose calls a project in a directory, if nothing else names it.
+pub fn name_of_directory(directory: &Utf8Path) -> String {
+    let name = directory.file_name().unwrap_or_default().to_lowercase();
+    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "_-".contains(*c)).collect();
+    name.trim_start_matches(['_', '-']).to_owned()
+}
+
 /// The names of the files in an env file's `COMPOSE_FILE`.
 fn compose_file(dotenv: &Utf8Path) -> Result<Option<Vec<String>>> {
     let bytes = read_named(dotenv, LIMIT).with_context(|| format!("could not read `{dotenv}`"))?;
@@ -97,8 +100,8 @@ fn compose_file(dotenv: &Utf8Path) -> Result<Option<Vec<String>>> {
             "write its value without variables, or name the files in slots.toml: `files` of [compose]",
         )
     })?;
-    let Some(list) = variables.get(FILE).filter(|list| !list.is_empty()) else { return Ok(None) };
-    let separator = variables.get(SEPARATOR).filter(|separator| !separator.is_empty());
+    let Some(list) = variables.get(COMPOSE_FILE).filter(|list| !list.is_empty()) else { return Ok(None) };
+    let separator = variables.get(COMPOSE_PATH_SEPARATOR).filter(|separator| !separator.is_empty());
     let names = list.split(separator.map_or(":", String::as_str)).filter(|name| !name.is_empty());
     Ok(Some(names.map(str::to_owned).collect()))
 }
@@ -114,7 +117,7 @@ fn variables(text: &str) -> Result<Variables, (&'static str, String)> {
         let exported = line.trim_start();
         let exported = exported.strip_prefix("export ").unwrap_or(exported);
         let name = exported.split('=').next().unwrap_or_default().trim();
-        if let Some(name) = [FILE, SEPARATOR].into_iter().find(|known| *known == name) {
+        if let Some(name) = [COMPOSE_FILE, COMPOSE_PATH_SEPARATOR].into_iter().find(|known| *known == name) {
             variables.extend(dotenv::read(line).map_err(|bad| (name, bad.reason))?);
         }
     }
@@ -157,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_files_are_named_in_an_env_file_with_other_lines() {
-        let names = |text: &str| variables(text).map(|variables| variables.get(FILE).cloned());
+        let names = |text: &str| variables(text).map(|variables| variables.get(COMPOSE_FILE).cloned());
         assert_eq!(names("A=1\nCOMPOSE_FILE=a.yaml:b.yaml\n"), Ok(Some("a.yaml:b.yaml".to_owned())));
         assert_eq!(
             names("URL=http://${HOST}\n export COMPOSE_FILE = 'a b.yaml' # x\n"),
@@ -165,7 +168,7 @@ mod tests {
         );
         assert_eq!(names("URL=${HOST}\n#COMPOSE_FILE=a\nMY_COMPOSE_FILE=b"), Ok(None));
         let (name, reason) = names("COMPOSE_FILE=${DIR}/a.yaml").unwrap_err();
-        assert_eq!(name, FILE);
+        assert_eq!(name, COMPOSE_FILE);
         assert!(reason.contains("depend on the caller's environment"), "{reason}");
     }
 }

@@ -22,8 +22,8 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// Reads `volume:NAME`, `network:NAME`, `mount:PATH`, `device:PATH` or `image:NAME`. A path is absolute, or
-    /// starts with `~/`.
+    /// Reads `volume:NAME`, `network:NAME`, `mount:PATH`, `device:PATH` or `image:NAME`. A path is absolute,
+    /// or starts with `~/`.
     ///
     /// # Errors
     /// A sentence that says what a resource looks like.
@@ -51,6 +51,7 @@ impl Resource {
     }
 
     /// The same with the home directory in place of `~/`.
+    #[must_use]
     pub fn in_home(self, home: &Utf8Path) -> Self {
         let absolute =
             |path: Utf8PathBuf| path.strip_prefix("~").map(|below| home.join(below)).unwrap_or(path);

@@ -4,6 +4,7 @@ pub(crate) mod check_age;
 mod check_compose_files;
 mod check_disk;
 mod check_docker;
+mod check_isolation;
 mod check_ports;
 mod check_root;
 mod check_slots;

@@ -5,6 +5,7 @@ use camino::Utf8Path;
 
 use super::check_age::check_age;
 use super::check_compose_files::check_compose_files;
+use super::check_isolation::check_isolation;
 use super::check_ports::check_new_slots;
 use super::finding::{Finding, Findings, Severity, is_well, what_of};
 use crate::claims::whereabouts::Following;
@@ -79,7 +80,10 @@ pub(crate) fn examine(
     check_ports(declared, &root, &mut findings);
     let mistakes = match pool {
         Ok(pool) => {
-            check_compose_files(&pool, spec, &mut findings);
+            if spec.compose.is_none() {
+                check_compose_files(&pool, spec, &mut findings);
+            }
+            check_isolation(declared, &pool, invocation, &mut findings);
             Mistakes::new()
         }
         Err(mistakes) => mistakes,

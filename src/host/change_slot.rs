@@ -1,6 +1,8 @@
 //! Changing the files of a slot directory. A file is changed only if it still has the content that the plan
 //! saw.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -11,6 +13,7 @@ use super::root::LockedRoot;
 use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::file::{FileMode, RelPath};
+use crate::names::is_derived;
 use crate::slot::SlotId;
 
 /// The directory in the root that keeps copies of overwritten files.
@@ -157,9 +160,13 @@ impl<'a> SlotFiles<'a> {
         parent.set_mode(name, mode)
     }
 
-    /// Removes the slot's directory if it is empty. Returns whether it is gone.
+    /// Removes the slot's directory if it is empty but for derived files. Returns whether it is gone.
     /// [`Staging::finish`](super::create_slot::Staging::finish) makes that durable.
     pub fn remove_dir(self) -> Result<bool> {
+        let names = self.dir.others(&BTreeSet::new())?;
+        if names.iter().all(|name| is_derived(name)) {
+            names.iter().try_for_each(|name| self.dir.remove_file(name))?;
+        }
         self.root.root().dir().remove_if_empty(&self.slot.directory())
     }
 

@@ -33,7 +33,7 @@ pub enum Answer<T> {
 }
 
 impl<T> Answer<T> {
-    fn map<U>(self, convert: impl FnOnce(T) -> U) -> Answer<U> {
+    pub(super) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Answer<U> {
         match self {
             Self::Is(answer) => Answer::Is(convert(answer)),
             Self::NoCommand => Answer::NoCommand,
@@ -56,8 +56,8 @@ pub fn compose_version() -> Answer<String> {
 /// A call of Compose that says itself what it is for, so that nothing of the caller's environment decides it.
 #[derive(Debug, Clone, Copy)]
 pub struct ComposeCall<'a> {
-    /// The project's name.
-    pub project: &'a str,
+    /// The project's name; without one, Compose finds it in the files.
+    pub project: Option<&'a str>,
     /// Its files, absolute. A later one is merged over an earlier one.
     pub files: &'a [Utf8PathBuf],
     /// The directory that relative paths in them are relative to, absolute.
@@ -66,18 +66,24 @@ pub struct ComposeCall<'a> {
     pub env_files: &'a [Utf8PathBuf],
     /// The active profiles; `*` is all of them. Without any, the env files' `COMPOSE_PROFILES` counts.
     pub profiles: &'a [String],
+    /// The caller's variables that it does not get: those of slots, which the env files have.
+    pub without: &'a BTreeSet<String>,
 }
 
 impl ComposeCall<'_> {
     /// The command up to Compose's own command.
     fn command(&self) -> Command {
         let mut docker = Command::new("docker");
-        docker.args(["compose", "--project-name", self.project]);
+        docker.arg("compose");
+        docker.args(self.project.iter().flat_map(|project| ["--project-name", project]));
         docker.args(self.files.iter().flat_map(|file| ["--file", file.as_str()]));
         docker.args(["--project-directory", self.directory.as_str()]);
         docker.args(self.env_files.iter().flat_map(|file| ["--env-file", file.as_str()]));
         docker.args(self.profiles.iter().flat_map(|profile| ["--profile", profile.as_str()]));
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_composes(name)) {
+            docker.env_remove(name);
+        }
+        for name in self.without {
             docker.env_remove(name);
         }
         // Files may name it, and what they come to must not depend on where kinfra was called.
@@ -167,22 +173,6 @@ pub fn become_compose<'a>(
     docker.exec()
 }
 
-/// What Compose reads in these files, as JSON, before it resolves them. Has the services of all profiles;
-/// variables and relative paths stay as written.
-pub fn unresolved(files: &[Utf8PathBuf]) -> Answer<String> {
-    let mut arguments: Vec<&str> = files.iter().flat_map(|file| ["--file", file.as_str()]).collect();
-    arguments.extend([
-        "--profile",
-        "*",
-        "config",
-        "--no-interpolate",
-        "--no-path-resolution",
-        "--format",
-        "json",
-    ]);
-    ask_compose(&arguments)
-}
-
 fn ask_compose(arguments: &[&str]) -> Answer<String> {
     // What `docker` says without the Compose plugin. Some versions complain of the first flag instead of
     // `compose`.
@@ -244,7 +234,7 @@ fn run(mut docker: Command) -> io::Result<Output> {
     docker.spawn().and_then(wait)
 }
 
-fn ask(arguments: &[&str]) -> Answer<String> {
+pub(super) fn ask(arguments: &[&str]) -> Answer<String> {
     let mut docker = Command::new("docker");
     docker.args(arguments);
     match run(docker) {
@@ -310,11 +300,12 @@ mod tests {
     fn a_call_says_what_it_is_for() {
         let (files, env_files) = (["/p/a.yaml".into(), "/r/overlay.yaml".into()], ["/p/.env".into()]);
         let call = ComposeCall {
-            project: "shop-slot-1",
+            project: Some("shop-slot-1"),
             files: &files,
             directory: "/p".into(),
             env_files: &env_files,
             profiles: &["*".to_owned()],
+            without: &BTreeSet::new(),
         };
         let command = call.command();
         let arguments: Vec<_> = command.get_args().filter_map(OsStr::to_str).collect();

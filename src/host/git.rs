@@ -109,6 +109,15 @@ pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     is_directory(&repo.join("objects")).then(|| repo.join("info"))
 }
 
+/// The main worktree of the repository that holds a directory. `None` without a repository, and if it is bare
+/// or keeps its git directory elsewhere.
+pub fn main_worktree(dir: &Utf8Path) -> Option<Utf8PathBuf> {
+    let top = top_of(dir).ok()??;
+    let Some(linked) = linked_git_dir(top).ok()? else { return Some(top.to_owned()) };
+    let repo = common_dir(&linked)?;
+    (repo.file_name() == Some(".git")).then(|| repo.parent().map(Utf8Path::to_owned))?
+}
+
 /// The state of a linked worktree in git's files, as `git worktree list` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkedWorktree {

@@ -4,6 +4,7 @@ pub mod change_slot;
 pub mod clock;
 pub mod create_slot;
 pub mod docker;
+pub mod engine;
 pub mod fs;
 pub mod git;
 pub mod identity;

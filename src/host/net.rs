@@ -21,8 +21,8 @@ pub fn is_in_use(HostPort { port, protocol }: HostPort) -> bool {
     })
 }
 
-/// The ports in use according to a test, such as `KINFRA_TEST_PORTS=8001,53/udp`. Test pools have fixed ports,
-/// and must not depend on what listens on the real machine. A release build ignores the variable.
+/// The ports in use according to a test, such as `KINFRA_TEST_PORTS=8001,53/udp`. Test pools have fixed
+/// ports, and must not depend on what listens on the real machine. A release build ignores the variable.
 fn ports_of_a_test() -> Option<Vec<(u16, Protocol)>> {
     if !cfg!(debug_assertions) {
         return None;

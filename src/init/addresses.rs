@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::source::Source;
+use super::compose_file::ComposeFile;
 use super::text::node::YamlNode;
 use crate::compose::model::Model;
 use crate::compose::overlay::PortLine;
@@ -33,7 +33,7 @@ pub(super) struct EnvironmentLine {
 }
 
 /// Finds the addresses of ports that slots have elsewhere.
-pub(super) fn addresses(model: &Model, lines: &[PortLine], sources: &[Source]) -> Addresses {
+pub(super) fn addresses(model: &Model, lines: &[PortLine], sources: &[ComposeFile]) -> Addresses {
     let ports = main_ports(model, lines);
     let mut addresses = Addresses::default();
     for (service, of) in &model.services {
@@ -103,7 +103,7 @@ fn moved(value: &str, ports: &BTreeMap<u16, String>) -> Option<(String, String)>
         template.push_str(before);
         match name.filter(|_| !is_part) {
             Some(name) => {
-                template.push_str(&format!("{{{{ ports.{name} }}}}"));
+                template.extend(["{{ ports.", name, " }}"]);
                 shown.push(format!("`{host}:{digits}`"));
             }
             None => template.push_str(digits),
@@ -135,13 +135,13 @@ fn is_whole_url(value: &str) -> bool {
 }
 
 /// Whether a Compose file has the value as it is.
-fn is_literal(value: &str, sources: &[Source]) -> bool {
+fn is_literal(value: &str, sources: &[ComposeFile]) -> bool {
     let mut scalars = sources.iter().flat_map(|source| source.root.scalars());
     scalars.any(|(_, text)| text == value || text.split_once('=').is_some_and(|(_, text)| text == value))
 }
 
 /// Where a service's variable stands.
-fn place(service: &str, group: &str, name: &str, sources: &[Source]) -> Option<String> {
+fn place(service: &str, group: &str, name: &str, sources: &[ComposeFile]) -> Option<String> {
     sources.iter().rev().find_map(|source| {
         let node = source.root.get("services")?.get(service)?.get(group)?;
         Some(source.at(line_of(node, name)?))
@@ -149,7 +149,7 @@ fn place(service: &str, group: &str, name: &str, sources: &[Source]) -> Option<S
 }
 
 /// Where a build argument of a service stands.
-fn argument(service: &str, name: &str, sources: &[Source]) -> Option<String> {
+fn argument(service: &str, name: &str, sources: &[ComposeFile]) -> Option<String> {
     sources.iter().rev().find_map(|source| {
         let node = source.root.get("services")?.get(service)?.get("build")?.get("args")?;
         Some(source.at(line_of(node, name)?))
@@ -165,7 +165,7 @@ fn line_of(node: &YamlNode, name: &str) -> Option<usize> {
 }
 
 /// Where a value stands, in whatever place.
-fn anywhere(value: &str, sources: &[Source]) -> Option<String> {
+fn anywhere(value: &str, sources: &[ComposeFile]) -> Option<String> {
     sources.iter().find_map(|source| {
         let scalars = source.root.scalars();
         let found = scalars.iter().find(|(_, text)| text.contains(value));

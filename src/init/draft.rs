@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::addresses::addresses;
+use super::compose_file::ComposeFile;
 use super::images::{self, Dockerfiles};
 use super::isolation::{Place, set_apart};
 use super::slots_toml::{DraftPort, DraftSpec, Remedies, SLOTS, sample, text};
-use super::source::Source;
 use super::variables;
 use crate::compose::model::Model;
 use crate::compose::overlay::{PortLine, Slot, overlay, port_lines};
+use crate::compose::source::variables as named;
 use crate::identifier::PortName;
 use crate::names::{SPEC, TEMPLATES};
 use crate::port::Port;
@@ -60,7 +61,7 @@ pub enum Basis {
 pub(super) struct Reading {
     pub(super) model: Model,
     /// The text of its files, for the lines that things stand on.
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Vec<ComposeFile>,
     /// Its own files, from the directory of slots.toml.
     pub(super) names: Vec<Utf8PathBuf>,
     /// The same from the worktree, if slots.toml must name them.
@@ -143,7 +144,7 @@ impl Draft {
 
 /// The pool's name as the start of a variable. If the project has ports or workers whose variables start like
 /// this, `KINFRA_` goes before it: kinfra must not set a variable that means something else to the project.
-fn prefix(name: &str, sources: &[Source]) -> String {
+fn prefix(name: &str, sources: &[ComposeFile]) -> String {
     let name: String = name.to_uppercase().replace('-', "_");
     let name =
         if name.starts_with(|first: char| first.is_ascii_digit()) { format!("_{name}_") } else { name + "_" };
@@ -151,7 +152,7 @@ fn prefix(name: &str, sources: &[Source]) -> String {
         variable.starts_with(&name) && (variable.ends_with("_PORT") || variable.ends_with("_WORKERS"))
     };
     let used = sources.iter().flat_map(|source| source.root.scalars());
-    let is_used = used.flat_map(|(_, text)| variables::names(text)).any(|variable| is_taken(&variable));
+    let is_used = used.flat_map(|(_, text)| named(text)).any(|variable| is_taken(&variable));
     let is_set = sources.iter().flat_map(|source| source.variables.keys()).any(|variable| is_taken(variable));
     if is_used || is_set { format!("KINFRA_{name}") } else { name }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::source::{Source, normal};
+use super::compose_file::{ComposeFile, normal};
 use crate::compose::model::Model;
 use crate::proof::isolation::{Conflict, HostThing, Owner, Stack, prove, shared_by_every_slot};
 
@@ -26,6 +26,12 @@ const DATA: [&str; 16] = [
     "/var/log",
     "/var/spool",
     "/tmp",
+];
+
+/// What such a directory is called elsewhere.
+const NAMES: [&str; 12] = [
+    "data", "db", "database", "storage", "uploads", "upload", "media", "logs", "log", "cache", "backups",
+    ".ollama",
 ];
 
 /// What a project's slots would share.
@@ -72,7 +78,7 @@ pub(super) struct Place<'a> {
 }
 
 /// Finds what every slot of these files would share, and sets apart what can be.
-pub(super) fn set_apart(model: &Model, sources: &[Source], place: Place<'_>) -> Apart {
+pub(super) fn set_apart(model: &Model, sources: &[ComposeFile], place: Place<'_>) -> Apart {
     let beside = relative_paths(sources);
     let conflicts = shared_by_every_slot(model, place.worktree, &BTreeSet::new());
     let data: Vec<&Conflict> = conflicts.iter().filter(|conflict| is_data(conflict)).collect();
@@ -91,13 +97,19 @@ pub(super) fn set_apart(model: &Model, sources: &[Source], place: Place<'_>) -> 
                 share.as_ref().map(|share| format!("{lead}{share} in [compose] ({})", conflict.risk()));
             share.unwrap_or_default()
         };
+        let verdict = match (verdict, &line) {
+            (Verdict::InForce, None) => Verdict::Undecided("slots.toml cannot name it"),
+            (verdict, _) => verdict,
+        };
         match verdict {
             Verdict::ByOverlay => {
                 apart.notes.push(format!("each slot has its own {what}{}", shares("; to share it, ")));
             }
             Verdict::InForce => {
                 let share = shares("; to share it, take its line away and ");
-                apart.notes.push(format!("each slot has its own in place of the {what}{share}"));
+                let is_network = matches!(conflict.thing, HostThing::Network(_));
+                let own = if is_network { "a network" } else { "an empty volume" };
+                apart.notes.push(format!("each slot has {own} of its own in place of the {what}{share}"));
                 apart.own.push(PerSlotLine { line, resource, what });
             }
             Verdict::Beside => {
@@ -161,7 +173,11 @@ fn verdict(
 fn is_data(conflict: &Conflict) -> bool {
     let is_file = conflict.thing.path().is_some_and(|path| path.extension().is_some());
     let mut targets = conflict.first.targets.iter().map(Utf8Path::new);
-    !is_file && targets.all(|target| DATA.iter().any(|dir| target.starts_with(dir)))
+    !is_file
+        && targets.all(|target| {
+            DATA.iter().any(|dir| target.starts_with(dir))
+                || target.file_name().is_some_and(|name| NAMES.contains(&name))
+        })
 }
 
 /// Whether a directory lies beside the data of the same services: half of their state alone is of no use.
@@ -173,7 +189,7 @@ fn is_with(conflict: &Conflict, data: &Conflict) -> bool {
 }
 
 /// The paths that the files name with `..`: they are elsewhere for each worktree.
-fn relative_paths(sources: &[Source]) -> BTreeSet<Utf8PathBuf> {
+fn relative_paths(sources: &[ComposeFile]) -> BTreeSet<Utf8PathBuf> {
     let mut paths = BTreeSet::new();
     for source in sources {
         for (_, text) in source.root.scalars() {

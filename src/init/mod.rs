@@ -12,6 +12,7 @@
 //! everything else is pure.
 
 mod addresses;
+pub mod compose_file;
 mod draft;
 mod images;
 mod isolation;
@@ -20,7 +21,6 @@ mod prepare;
 mod read;
 mod read_sources;
 mod slots_toml;
-pub mod source;
 pub mod text;
 mod update;
 mod variables;

@@ -73,8 +73,9 @@ fn draft(files: &[Utf8PathBuf], invocation: &Invocation) -> Result<Draft> {
         return beside_others(|remedies| Ok(Draft::sample(&name, remedies)), invocation);
     };
     let worktree = host::git::top_of(here)?.unwrap_or(here);
-    let reading = read(&name, &Project { worktree: worktree.to_owned(), ..project.clone() }, invocation)?;
-    let reading = Reading { files: files_to_name(&project, worktree, spec.files.is_some()), ..reading };
+    let reading = read(&name, &project, invocation)?;
+    let files = spec.files.iter().flatten().map(|file| file.as_str().to_owned()).collect();
+    let reading = Reading { files, ..reading };
     let pool = NewPool { name: &name, place: Place { worktree, home: invocation.home.as_deref() } };
     beside_others(|remedies| Draft::of(&reading, pool, remedies), invocation)
 }
@@ -93,16 +94,6 @@ fn named(files: &[Utf8PathBuf]) -> Result<Option<Vec<RelPath>>> {
         })
     };
     files.iter().map(path).collect::<Result<_>>().map(Some)
-}
-
-/// The files that slots.toml must name: those that were given, and those that are not at the top of the
-/// worktree. Naming others would drop an override that a branch adds.
-fn files_to_name(project: &Project, worktree: &Utf8Path, are_given: bool) -> Vec<String> {
-    if !are_given && project.worktree == worktree {
-        return Vec::new();
-    }
-    let below = project.files.iter().map(|file| file.strip_prefix(worktree).unwrap_or(file).to_string());
-    below.collect()
 }
 
 /// The name, with a number if the root of a pool of that name exists. It most likely belongs to another

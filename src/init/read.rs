@@ -1,12 +1,14 @@
 //! Reads a project: what its Compose files come to, and their texts.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::compose_file::{ComposeFile, Role};
 use super::draft::Reading;
 use super::images::Dockerfiles;
 use super::read_sources::{Sources, read_sources};
-use super::source::{Role, Source};
 use super::text;
 use super::text::node::YamlNode;
 use crate::compose::model::Model;
@@ -15,6 +17,7 @@ use crate::fault::Fault;
 use crate::host::docker::{Answer, ComposeCall, config};
 use crate::host::fs::{exists, read_named};
 use crate::host::invocation::Invocation;
+use crate::stack::main_stack;
 
 /// The most that a Dockerfile may be, in bytes.
 const LIMIT: u64 = 1 << 20;
@@ -25,14 +28,16 @@ const LIMIT: u64 = 1 << 20;
 /// Which file cannot be read, or that there are no services.
 pub(super) fn read(name: &str, project: &Project, invocation: &Invocation) -> Result<Reading> {
     let Sources { files: sources, missing, unreadable } = read_sources(project, invocation);
-    let (model, unasked, notes) = match ask_compose(name, project) {
+    // Volumes and networks that slots share have the main stack's names.
+    let main = main_stack::name(project)?;
+    let (model, unasked, notes) = match ask_compose(main.as_deref(), project) {
         Ok(model) => (model, None, Vec::new()),
         Err(why) => {
             if let Some(error) = unreadable {
                 return Err(error);
             }
             refuse_without_services(&sources)?;
-            let (model, notes) = text::model::model(name, &sources);
+            let (model, notes) = text::model::model(main.as_deref().unwrap_or(name), &sources);
             (model, Some(why), missing.into_iter().chain(notes).collect())
         }
     };
@@ -53,13 +58,14 @@ pub(super) fn read(name: &str, project: &Project, invocation: &Invocation) -> Re
 }
 
 /// What the files come to, or why Compose could not be asked.
-pub(super) fn ask_compose(name: &str, project: &Project) -> Result<Model, String> {
+fn ask_compose(name: Option<&str>, project: &Project) -> Result<Model, String> {
     let call = ComposeCall {
         project: name,
         files: &project.files,
         directory: &project.directory,
         env_files: &project.env_files,
         profiles: &["*".to_owned()],
+        without: &BTreeSet::new(),
     };
     match config(&call) {
         Answer::Is(json) => {
@@ -72,8 +78,8 @@ pub(super) fn ask_compose(name: &str, project: &Project) -> Result<Model, String
 }
 
 /// Refuses files of Compose 1, and files without services.
-fn refuse_without_services(sources: &[Source]) -> Result<()> {
-    let has_services = |source: &Source| {
+fn refuse_without_services(sources: &[ComposeFile]) -> Result<()> {
+    let has_services = |source: &ComposeFile| {
         source.role != Role::Extended
             && source.root.get("services").is_some_and(|services| !services.entries().is_empty())
     };
@@ -113,7 +119,7 @@ fn dockerfiles(model: &Model, project: &Project) -> Dockerfiles {
 }
 
 /// Env files that exist and that git most likely does not bring: those that hold what is not in the files.
-fn copied(project: &Project, sources: &[Source]) -> Vec<String> {
+fn copied(project: &Project, sources: &[ComposeFile]) -> Vec<String> {
     let named = sources.iter().flat_map(|source| {
         let services = source.root.get("services").map(YamlNode::entries).unwrap_or_default();
         let env_files = services.iter().filter_map(|(_, service)| service.get("env_file"));

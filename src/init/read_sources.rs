@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::source::{Role, Source, normal};
+use super::compose_file::{ComposeFile, Role, normal};
 use super::text::interpolate::interpolate;
 use super::text::node::{YamlNode, parse};
 use crate::compose::project::Project;
@@ -23,7 +23,7 @@ const MOST_FILES: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     /// Those that could be read, the project's own first.
-    pub(super) files: Vec<Source>,
+    pub(super) files: Vec<ComposeFile>,
     /// What is missing, in sentences.
     pub(super) missing: Vec<String>,
     /// Why a file could not be read, and which.
@@ -78,7 +78,7 @@ pub(super) fn read_sources(project: &Project, invocation: &Invocation) -> Source
     sources
 }
 
-fn read(file: &Wanted, project: &Project) -> Result<Option<Source>> {
+fn read(file: &Wanted, project: &Project) -> Result<Option<ComposeFile>> {
     let shown = file.path.strip_prefix(&project.worktree).unwrap_or(&file.path).to_string();
     let bytes = read_named(&file.path, LIMIT).with_context(|| format!("could not read `{shown}`"))?;
     let Some(bytes) = bytes else { return Ok(None) };
@@ -88,7 +88,7 @@ fn read(file: &Wanted, project: &Project) -> Result<Option<Source>> {
     })?;
     let Wanted { path, directory, role, variables, by: _ } = file;
     let (path, directory, variables) = (path.clone(), directory.clone(), variables.clone());
-    Ok(Some(Source { path, shown, directory, role: *role, variables, root }))
+    Ok(Some(ComposeFile { path, shown, directory, role: *role, variables, root }))
 }
 
 /// The values that an env file gives. Lines that depend on other variables give none.
@@ -100,7 +100,7 @@ fn values_of(file: &Utf8Path) -> Variables {
 }
 
 /// The files that a file includes, and those with services that it extends.
-fn led_to(source: &Source, missing: &mut Vec<String>) -> Vec<Wanted> {
+fn led_to(source: &ComposeFile, missing: &mut Vec<String>) -> Vec<Wanted> {
     let text = |node: &YamlNode| node.text().map(|text| interpolate(text, &source.variables));
     let mut wanted = Vec::new();
     let mut want = |path: &str, directory: Option<Utf8PathBuf>, role: Role| {

@@ -13,7 +13,6 @@ use crate::compose::overlay::{PortLine, port_lines};
 use crate::compose::project::Project;
 use crate::compose::resource::{Protocol, Target};
 use crate::fault::Fault;
-use crate::host;
 use crate::host::fs::{read_named, replace_named};
 use crate::host::invocation::Invocation;
 use crate::spec::Spec;
@@ -54,8 +53,7 @@ pub(crate) fn prepare_update(invocation: &Invocation) -> Result<Update> {
             .into());
     };
     let directory = path.parent().unwrap_or(&invocation.here);
-    let worktree = host::git::top_of(directory)?.unwrap_or(directory);
-    let project = Project::find(worktree, compose)?;
+    let project = Project::find(directory, compose)?;
     let reading = read(&declared.spec.name, &project, invocation)?;
     let bytes = read_named(&path, LIMIT).with_context(|| format!("could not read `{path}`"))?;
     let old = String::from_utf8(bytes.unwrap_or_default()).context("slots.toml is not UTF-8 text")?;

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::source::Source;
+use super::compose_file::ComposeFile;
 use super::text::node::YamlNode;
+use crate::compose::source::variables;
 
 /// A note for each variable that sets a published port and stands elsewhere in the files. kinfra sets none of
 /// them: what a service finds inside the network must not move.
-pub(super) fn notes(sources: &[Source]) -> Vec<String> {
+pub(super) fn notes(sources: &[ComposeFile]) -> Vec<String> {
     let mut published: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut elsewhere: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for source in sources {
@@ -42,16 +43,16 @@ pub(super) fn notes(sources: &[Source]) -> Vec<String> {
 type Places = BTreeMap<String, BTreeSet<String>>;
 
 /// Sorts the variables of a list of ports: the host's part, and all else.
-fn ports(node: &YamlNode, source: &Source, published: &mut Places, elsewhere: &mut Places) {
+fn ports(node: &YamlNode, source: &ComposeFile, published: &mut Places, elsewhere: &mut Places) {
     for item in node.items() {
         match (item.text(), item.get("published")) {
             (Some(text), _) => {
                 let at = container_at(text);
                 let (host, container) = text.split_at_checked(at).unwrap_or((text, ""));
-                for name in names(host) {
+                for name in variables(host) {
                     published.entry(name).or_default().insert(source.at(item.line));
                 }
-                for name in names(container) {
+                for name in variables(container) {
                     elsewhere.entry(name).or_default().insert(source.at(item.line));
                 }
             }
@@ -75,24 +76,12 @@ fn container_at(text: &str) -> usize {
     at
 }
 
-fn add(node: &YamlNode, source: &Source, places: &mut Places) {
+fn add(node: &YamlNode, source: &ComposeFile, places: &mut Places) {
     for (line, text) in node.scalars() {
-        for name in names(text) {
+        for name in variables(text) {
             places.entry(name).or_default().insert(source.at(line));
         }
     }
-}
-
-/// The variables that a text names.
-pub(super) fn names(text: &str) -> BTreeSet<String> {
-    let name = |after: &str| {
-        let after = after.strip_prefix('{').unwrap_or(after);
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        after.chars().take_while(|c| is_part(*c)).collect::<String>()
-    };
-    let escaped = text.replace("$$", "");
-    let found = escaped.split('$').skip(1).map(name);
-    found.filter(|name| !name.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -100,9 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_are_found_also_in_defaults() {
-        let all = |text| names(text).into_iter().collect::<Vec<_>>().join(" ");
-        assert_eq!(all("$A:${B:-${C}} $$D ${E?x}"), "A B C E");
+    fn the_container_s_part_is_after_the_last_colon() {
         assert_eq!(container_at("${A:-1}:${B:-2}"), 7);
         assert_eq!(container_at("80"), 0);
     }

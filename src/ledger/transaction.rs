@@ -11,9 +11,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::stored::{Stored, read};
 use crate::claims::whereabouts::{Following, Moves};
 use crate::fault::Fault;
+use crate::host::identity::random_bits;
 use crate::host::lock::LockPolicy;
 use crate::host::root::{LockedRoot, Root};
-use crate::registry::Registry;
+use crate::registry::{Registry, RegistryId};
 
 /// Where a pool's registry is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +74,21 @@ impl Ledger {
     /// As [`Ledger::read`].
     pub fn read_since(&self, seen: &Snapshot, following: Following<'_>) -> Result<Option<Snapshot>> {
         self.look(Some(seen), following)
+    }
+
+    /// The registry's id. A registry that an older kinfra saved has none, and gets one.
+    ///
+    /// # Errors
+    /// As [`Ledger::transact`].
+    pub fn id(&self, seen: &Snapshot, policy: &LockPolicy<'_>) -> Result<RegistryId> {
+        if let Some(id) = seen.registry.id {
+            return Ok(id);
+        }
+        self.transact(seen, policy, |transaction| {
+            let id = transaction.registry().id.map_or_else(new_id, Ok)?;
+            transaction.registry_mut().id = Some(id);
+            Ok(id)
+        })
     }
 
     /// That the pool which was there is gone.
@@ -218,13 +234,24 @@ impl Saver<'_> {
     }
 }
 
-/// Saves a registry, if it is not the one that was saved last.
+/// Saves a registry, if it is not the one that was saved last. The first save gives it its id.
 fn store(registry: &Arc<Registry>, stored: &mut Stored, locked: &LockedRoot) -> Result<()> {
     if *registry == stored.registry {
         return Ok(());
     }
+    let mut registry = Arc::clone(registry);
+    if registry.id.is_none() {
+        Arc::make_mut(&mut registry).id = Some(stored.registry.id.map_or_else(new_id, Ok)?);
+        if registry == stored.registry {
+            return Ok(());
+        }
+    }
     let text = registry.to_text().context("the new registry would not be readable, so it was not saved")?;
     stored.text = Some(locked.save(stored.text.as_ref(), text)?);
-    stored.registry = Arc::clone(registry);
+    stored.registry = registry;
     Ok(())
+}
+
+fn new_id() -> Result<RegistryId> {
+    Ok(RegistryId::from_random(random_bits().context("could not make the registry's id")?))
 }

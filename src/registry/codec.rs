@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::claim::{Claim, Holder, OwnKeys};
-use super::entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Status};
+use super::entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Started, Status};
+use super::id::RegistryId;
 use crate::digest::Digest;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName};
@@ -55,7 +56,8 @@ impl Registry {
         }
         let imported_from =
             optional_object(&mut document, "", "imported_from")?.map(read_imported_from).transpose()?;
-        let registry = Self { slots, imported_from, unknown: document };
+        let id = optional(&mut document, "", "id")?;
+        let registry = Self { id, slots, imported_from, unknown: document };
         registry.check_ports()?;
         Ok(registry)
     }
@@ -65,10 +67,10 @@ impl Registry {
     /// # Errors
     /// What [`Registry::parse`] would refuse. Such a registry must not be written.
     pub fn to_text(&self) -> Result<String, Corrupt> {
-        let Self { slots, imported_from, unknown } = self;
+        let Self { id, slots, imported_from, unknown } = self;
         let entries = slots.iter().map(|(id, entry)| (*id, entry.document(*id)));
         let document =
-            RegistryDocument { version: VERSION, slots: entries.collect(), imported_from, unknown };
+            RegistryDocument { version: VERSION, id, slots: entries.collect(), imported_from, unknown };
         self.check_ports()?;
         self.check_unknown_keys()?;
         let mut text = serde_json::to_string_pretty(&document).map_err(|error| at_line(&error))?;
@@ -124,7 +126,7 @@ impl Entry {
     }
 
     fn document(&self, id: SlotId) -> EntryDocument<'_> {
-        let Self { provisioned, pending, claim, status, unknown } = self;
+        let Self { provisioned, pending, claim, status, started, unknown } = self;
         let Provisioned { infrastructure_path, profile, workers, ports, udp, files } = provisioned;
         let (claimed_by, claimed_at, claim) =
             claim.as_ref().map(Claim::keys).map_or((None, None, None), |(claimed_by, claimed_at, own)| {
@@ -141,6 +143,8 @@ impl Entry {
             claimed_at,
             status,
             claim,
+            started_at: started.as_ref().map(|started| started.at.as_str()),
+            started_as: started.as_ref().map(|started| started.project.as_str()),
             files,
             pending,
             unknown,
@@ -149,10 +153,10 @@ impl Entry {
 }
 
 /// The top-level keys that kinfra writes.
-const DOCUMENT_KEYS: [&str; 3] = ["version", "slots", "imported_from"];
+const DOCUMENT_KEYS: [&str; 4] = ["version", "id", "slots", "imported_from"];
 
 /// The keys of an entry that kinfra writes.
-const ENTRY_KEYS: [&str; 20] = [
+const ENTRY_KEYS: [&str; 22] = [
     "slot_id",
     "infrastructure_path",
     "profile",
@@ -171,6 +175,8 @@ const ENTRY_KEYS: [&str; 20] = [
     "claimed_gitdir",
     "claimed_mount",
     "claim_files",
+    "started_at",
+    "started_as",
     "files",
     "pending",
 ];
@@ -179,6 +185,8 @@ const ENTRY_KEYS: [&str; 20] = [
 #[derive(Serialize)]
 struct RegistryDocument<'a> {
     version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: &'a Option<RegistryId>,
     slots: BTreeMap<SlotId, EntryDocument<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     imported_from: &'a Option<ImportedFrom>,
@@ -201,6 +209,10 @@ struct EntryDocument<'a> {
     status: &'a Status,
     #[serde(flatten)]
     claim: Option<OwnKeys<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_as: Option<&'a str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     files: &'a BTreeMap<RelPath, Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -235,9 +247,22 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
     let pending = optional(&mut entry, &path, "pending")?;
     let claim = Claim::take(&mut entry, &path)?;
     let status = required(&mut entry, &path, "status")?;
+    let started = read_started(&mut entry, &path)?;
     // Into a map of its own, which is as small as what is left.
     let unknown = entry.into_iter().collect();
-    Ok((id, Entry { provisioned, pending, claim, status, unknown }))
+    Ok((id, Entry { provisioned, pending, claim, status, started, unknown }))
+}
+
+/// Takes the last start. Both keys are there, or none.
+fn read_started(entry: &mut Map<String, Value>, path: &str) -> Result<Option<Started>, Corrupt> {
+    let at = optional(entry, path, "started_at")?;
+    let project = optional(entry, path, "started_as")?;
+    match (at, project) {
+        (None, None) => Ok(None),
+        (Some(at), Some(project)) => Ok(Some(Started { at, project })),
+        (None, Some(_)) => Err(corrupt(format!("{path}.started_at"), "is missing")),
+        (Some(_), None) => Err(corrupt(format!("{path}.started_as"), "is missing")),
+    }
 }
 
 /// Takes the names of the UDP ports. A list in another order would not be saved as it was.
@@ -256,11 +281,12 @@ mod tests {
 
     #[test]
     fn an_unknown_key_never_stands_twice() {
-        let text = r#"{"version": 2, "slots": {"1": {"slot_id": 1, "infrastructure_path": "/p", "profile": "only",
+        let text = r#"{"version": 2, "id": "00000000000000000000000000000007", "slots": {"1": {"slot_id": 1, "infrastructure_path": "/p", "profile": "only",
             "workers": {}, "ports": {"dns": 5301}, "udp": ["dns"], "claimed_by": "/w", "claimed_at": null, "status": "stopped", "claim_id":
             "00000000000000000000000000000001", "lease": "8h", "lease_until": "2026-03-01T17:22:10+00:00", "note": "n",
             "claimed_host": "h", "claimed_user": "u", "claimed_gitdir": "/g", "claimed_mount": "/",
             "claim_files": {"a": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+            "started_at": "2026-03-01T09:22:10+00:00", "started_as": "shop-slot-1",
             "files": {"b": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}, "pending": "remove"}},
             "imported_from": {"path": "/o", "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}"#;
         let registry = Registry::parse(text).unwrap();

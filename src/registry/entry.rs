@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::claim::Claim;
+use super::id::RegistryId;
 use crate::digest::Digest;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName};
@@ -17,6 +18,8 @@ use crate::slot::{SlotId, Workers};
 /// What kinfra owns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Registry {
+    /// Its id. `None` before the first save, and if an older kinfra saved it last.
+    pub id: Option<RegistryId>,
     /// Its slots. A copy of a registry shares them until one of the two changes one.
     pub slots: BTreeMap<SlotId, Arc<Entry>>,
     /// The old tool's registry that it began with, if it did.
@@ -56,8 +59,20 @@ pub struct Entry {
     pub claim: Option<Claim>,
     /// The state of its stack.
     pub status: Status,
+    /// The last start of its stack.
+    pub started: Option<Started>,
     /// Keys of others.
     pub unknown: Map<String, Value>,
+}
+
+/// A start of a slot's stack. It is noted before Compose is called: from then on there may be containers,
+/// volumes and networks of the project, even without a label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// When, in ISO 8601 with an offset.
+    pub at: String,
+    /// The name of the Compose project.
+    pub project: String,
 }
 
 /// The state of a slot's stack, under the old tool's key.
@@ -147,7 +162,14 @@ impl Pending {
 impl Entry {
     /// The entry of a slot that was just provisioned.
     pub fn new(provisioned: Provisioned) -> Self {
-        Self { provisioned, pending: None, claim: None, status: Status::Stopped, unknown: Map::new() }
+        Self {
+            provisioned,
+            pending: None,
+            claim: None,
+            status: Status::Stopped,
+            started: None,
+            unknown: Map::new(),
+        }
     }
 
     /// Every file that kinfra wrote for the slot, or announced.

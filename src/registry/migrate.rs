@@ -51,7 +51,7 @@ pub fn import(
     let unknown = document.shift_remove_entry("imported_from").into_iter().collect();
     let imported_from = Some(ImportedFrom { path: path.to_owned(), sha256, unknown });
     let slots = slots.into_iter().map(|(slot, entry)| (slot, Arc::new(entry))).collect();
-    Ok(Registry { slots, imported_from, unknown: document })
+    Ok(Registry { id: None, slots, imported_from, unknown: document })
 }
 
 fn read_slot(key: &str, value: Value, pool: &Pool) -> Result<(SlotId, Entry), Corrupt> {

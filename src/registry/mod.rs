@@ -4,8 +4,10 @@
 mod claim;
 mod codec;
 mod entry;
+mod id;
 pub mod migrate;
 pub mod rebuild;
 
 pub use claim::{Claim, ClaimId, Holder, Lease};
-pub use entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Status};
+pub use entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Started, Status};
+pub use id::RegistryId;

@@ -15,6 +15,7 @@ pub mod plan_json;
 pub mod ports;
 pub mod reap;
 pub mod slots;
+pub mod stack;
 pub mod stale;
 pub mod table;
 pub mod validate;

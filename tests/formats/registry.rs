@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kinfra::registry::Registry;
 
-use crate::support::{Machine, Run, Running};
+use crate::support::{Machine, Run, Running, without_id};
 
 const REGISTRY: &str = "~/pool/registry.json";
 const BACKUP: &str = "~/pool/registry.json.bak";
@@ -84,11 +84,11 @@ fn a_text_that_is_no_json_object_is_refused_with_its_place() {
     for (text, what) in [
         ("[]".to_owned(), "is corrupt: line 1: the file is not a JSON object"),
         ("null\n".to_owned(), "is corrupt: line 1: the file is not a JSON object"),
-        (whole.replacen("\"slots\": {", "\"slots\": {,", 1), "is corrupt: line 3, column 13: "),
-        (whole.replacen("\"profile\"", "profile", 1), "is corrupt: line 7, column 7: "),
+        (whole.replacen("\"slots\": {", "\"slots\": {,", 1), "is corrupt: line 4, column 13: "),
+        (whole.replacen("\"profile\"", "profile", 1), "is corrupt: line 8, column 7: "),
         (format!("{whole}{{}}"), "trailing characters"),
-        (whole.replacen("\"only\"", "\"on\tly\"", 1), "is corrupt: line 7, column 2"),
-        (whole.replacen("\"only\"", "\"on\\qly\"", 1), "is corrupt: line 7, column 2"),
+        (whole.replacen("\"only\"", "\"on\tly\"", 1), "is corrupt: line 8, column 2"),
+        (whole.replacen("\"only\"", "\"on\\qly\"", 1), "is corrupt: line 8, column 2"),
         (whole.replacen(": 2", ": 02", 1), "is corrupt: line 2, column 1"),
     ] {
         text_is_refused(&machine, text, what);
@@ -343,4 +343,29 @@ fn leftover_keys_of_a_claim_hold_no_slot_and_go_with_the_next_save() {
     let registry: serde_json::Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
     assert_eq!(registry["slots"]["1"]["claim_id"], serde_json::Value::Null, "{registry:#}");
     assert_eq!(registry["slots"]["2"]["claim_id"].as_str().map(str::len), Some(32), "{registry:#}");
+}
+
+#[test]
+fn the_first_save_gives_a_registry_its_id_and_no_later_one_changes_it() {
+    let id = |machine: &Machine| Registry::parse(&machine.read(REGISTRY)).expect("a registry").id;
+    let machine = Machine::small();
+    machine.kinfra("apply").exits(0);
+    let first = id(&machine).expect("an id");
+    machine.kinfra("claim").exits(0);
+    machine.edit_spec("ids = \"1-2\"", "ids = \"1-3\"");
+    machine.kinfra("apply").exits(0).says("Created slot 3");
+    machine.write(REGISTRY, "{");
+    machine.kinfra("doctor --repair --auto-approve").exits(0);
+    machine.kinfra("release").exits(0);
+    assert_eq!(id(&machine), Some(first));
+    let other = Machine::small();
+    other.kinfra("apply").exits(0);
+    assert_ne!(id(&other), Some(first));
+
+    // An older kinfra wrote none.
+    machine.write(REGISTRY, without_id(&machine.read(REGISTRY)));
+    machine.kinfra("slots").exits(0);
+    assert_eq!(id(&machine), None);
+    machine.kinfra("claim").exits(0);
+    assert!(id(&machine).is_some_and(|id| id != first));
 }

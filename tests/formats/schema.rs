@@ -68,10 +68,10 @@ const SERVICE: &str = "^[A-Za-z0-9._-]+$";
 const KIND: &str = "^[a-z][a-z0-9_-]*$";
 
 /// Things that slots could share.
-const RESOURCE: &str = "^((volume|network|image):.+|(mount|device):/.*)$";
+const RESOURCE: &str = "^((volume|network|image):.+|(mount|device):(/|~/.).*)$";
 
 /// Things that each slot can have as its own.
-const REPLACEABLE: &str = "^((volume|network):.+|mount:/.*)$";
+const REPLACEABLE: &str = "^((volume|network):.+|mount:(/|~/.).*)$";
 
 /// A relative path. kinfra itself checks that it has no `..`.
 const PATH: &str = "^([^/]|[^/].*[^/])$";

@@ -26,7 +26,7 @@ const PROJECT: &str = "com.docker.compose.project";
 pub(crate) struct Engine {
     docker: PathBuf,
     host: String,
-    /// Docker's directory with Compose in it, and nobody's credentials.
+    /// Docker's directory with Compose in it, and no credentials.
     config: TempDir,
     projects: Vec<String>,
 }

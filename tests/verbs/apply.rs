@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
 
-use crate::support::{Machine, Run, Running, SMALL};
+use crate::support::{Machine, Run, Running, SMALL, without_id};
 
 #[test]
 fn a_clean_machine_gets_every_slot() {
@@ -55,8 +55,10 @@ fn the_registry_says_what_was_written() {
 "#,
         machine.path("~/pool").canonicalize().expect("a root").display()
     );
-    assert_eq!(machine.read("~/pool/registry.json"), expected);
-    assert_eq!(machine.read("~/pool/registry.json.bak"), expected);
+    let registry = machine.read("~/pool/registry.json");
+    assert_eq!(without_id(&registry), expected);
+    assert!(registry.starts_with("{\n  \"version\": 2,\n  \"id\": \""), "{registry}");
+    assert_eq!(machine.read("~/pool/registry.json.bak"), registry);
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn what_slots_would_share_is_set_apart_in_force() {
     let machine = machine_with(
         "services:
   db: {image: db, volumes: ['${DATA:-/srv/shop}/pg:/var/lib/postgresql/data', './own:/var/lib/x'], networks: [proxy, own]}
-  web: {image: web, volumes: ['~/shop/media:/data', 'cache:/c', 'ext:/e', '/srv/ro:/r:ro'], container_name: web}
+  web: {image: web, volumes: ['~/shop/media:/app/media/', 'cache:/c', 'ext:/e', '/srv/ro:/r:ro'], container_name: web}
 volumes:
   cache: {external: false, name: shop_cache}
   ext: {external: true}
@@ -23,9 +23,9 @@ networks:
     );
     init(&machine, "")
         .exits(0)
-        .says("note: each slot has its own in place of the mount `/srv/shop/pg` of db; to share it, take its line away and add `mount:/srv/shop/pg` to `shared` in [compose] (two databases on one data directory destroy it)")
+        .says("note: each slot has an empty volume of its own in place of the mount `/srv/shop/pg` of db; to share it, take its line away and add `mount:/srv/shop/pg` to `shared` in [compose] (two databases on one data directory destroy it)")
         .says("note: each slot has its own volume `shop_cache` of web; to share it, add `volume:shop_cache` to `shared`")
-        .says("note: each slot has its own in place of the network `the-proxy` of db")
+        .says("note: each slot has a network of its own in place of the network `the-proxy` of db")
         .never_says("stops a start")
         .never_says("/srv/ro")
         .never_says("./own");

@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use super::yaml::Node;
 use crate::compose::resource::{PerSlot, Resource};
 use crate::identifier::PortName;
+use crate::names::{ID_LABEL, ROOT_LABEL};
 use crate::port::Port;
 use crate::slot::{SlotId, Workers};
 use crate::spec::Spec;
@@ -38,9 +39,9 @@ impl Slot<'_> {
     /// The labels of everything that the slot's stack makes.
     pub(super) fn labels(&self) -> Node {
         Node::map([
-            ("kinfra.id", Node::text(self.registry)),
+            (ID_LABEL, Node::text(self.registry)),
             ("kinfra.pool", Node::text(self.pool)),
-            ("kinfra.root", Node::text(self.root.as_str())),
+            (ROOT_LABEL, Node::text(self.root.as_str())),
             ("kinfra.slot", Node::text(self.id.to_string())),
         ])
     }

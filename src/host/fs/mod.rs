@@ -10,7 +10,7 @@ mod write;
 pub use dir::{Content, Dir, Found, Stamp, is_system_error};
 pub use named::{
     canonical, exists, is_directory, is_link, is_mount, may_be_directory, modified, mount_of, read_named,
-    replace_named,
+    real, replace_named,
 };
 pub use scratch::Scratch;
 pub use umask::{Umask, set_umask};

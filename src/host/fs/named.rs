@@ -19,6 +19,13 @@ pub fn canonical(path: &Utf8Path) -> io::Result<Utf8PathBuf> {
     path.canonicalize_utf8()
 }
 
+/// The path without links, as far as it exists.
+pub fn real(path: &Utf8Path) -> Utf8PathBuf {
+    let exists = path.ancestors().find_map(|above| Some((canonical(above).ok()?, above)));
+    let real = exists.and_then(|(real, above)| Some((real, path.strip_prefix(above).ok()?)));
+    real.map_or_else(|| path.to_owned(), |(real, below)| if below == "" { real } else { real.join(below) })
+}
+
 /// Reads a file. `None` if nothing is at the path.
 ///
 /// # Errors

@@ -9,12 +9,12 @@ use super::short_port;
 use crate::compose::model::{
     Attachment, Build, Deploy, Device, DeviceRequest, Mount, PublishedPort, Service,
 };
-use crate::init::source::{Source, normal};
+use crate::init::compose_file::{ComposeFile, normal};
 
 /// Adds it. What cannot be read is noted.
 pub(super) fn apply(
     (name, node): (&str, &YamlNode),
-    source: &Source,
+    source: &ComposeFile,
     service: &mut Service,
     notes: &mut Vec<String>,
 ) {
@@ -48,7 +48,7 @@ pub(super) fn apply(
 }
 
 /// Adds what is text, or made of texts.
-fn plain(key: &str, node: &YamlNode, source: &Source, service: &mut Service) {
+fn plain(key: &str, node: &YamlNode, source: &ComposeFile, service: &mut Service) {
     let text = |node: &YamlNode| node.text().map(|text| interpolate(text, &source.variables));
     let texts = || texts(node, &source.variables);
     match key {
@@ -88,7 +88,7 @@ fn cleared<'a, T: Default>(values: &'a mut T, node: &YamlNode) -> &'a mut T {
     values
 }
 
-fn build(node: &YamlNode, source: &Source, build: &mut Build) {
+fn build(node: &YamlNode, source: &ComposeFile, build: &mut Build) {
     let text = |node: &YamlNode| node.text().map(|text| interpolate(text, &source.variables));
     if let Some(context) = text(node).or_else(|| node.get("context").and_then(text)) {
         let is_remote = context.contains("://") || context.starts_with("git@");
@@ -105,7 +105,7 @@ fn build(node: &YamlNode, source: &Source, build: &mut Build) {
     build.tags.extend(node.get("tags").map(|node| texts(node, &source.variables)).unwrap_or_default());
 }
 
-fn networks(node: &YamlNode, source: &Source, service: &mut Service) {
+fn networks(node: &YamlNode, source: &ComposeFile, service: &mut Service) {
     for name in texts(node, &source.variables) {
         service.networks.entry(name).or_default();
     }
@@ -120,7 +120,7 @@ fn networks(node: &YamlNode, source: &Source, service: &mut Service) {
 }
 
 /// The ports of an item, in the short or the long form.
-fn ports(item: &YamlNode, source: &Source) -> Option<Vec<PublishedPort>> {
+fn ports(item: &YamlNode, source: &ComposeFile) -> Option<Vec<PublishedPort>> {
     let text = |node: &YamlNode| node.text().map(|text| interpolate(text, &source.variables));
     if let YamlValue::Scalar(_) = item.value {
         return short_port::parse(&text(item)?);
@@ -135,7 +135,7 @@ fn ports(item: &YamlNode, source: &Source) -> Option<Vec<PublishedPort>> {
 }
 
 /// A mount, in the short or the long form.
-fn mount(item: &YamlNode, source: &Source) -> Option<Mount> {
+fn mount(item: &YamlNode, source: &ComposeFile) -> Option<Mount> {
     let text = |node: &YamlNode| node.text().map(|text| interpolate(text, &source.variables));
     let (kind, from, target, read_only) = if let YamlValue::Scalar(_) = item.value {
         let item = text(item)?;
@@ -158,7 +158,7 @@ fn mount(item: &YamlNode, source: &Source) -> Option<Mount> {
 }
 
 /// A path of the machine as Compose understands it in this file.
-fn path(text: &str, source: &Source) -> Utf8PathBuf {
+fn path(text: &str, source: &ComposeFile) -> Utf8PathBuf {
     let below_home = text.strip_prefix("~/").map(|below| (below, source.variables.get("HOME")));
     match below_home {
         Some((below, Some(home))) => Utf8Path::new(home).join(below),

@@ -4,13 +4,13 @@ use super::apply::apply;
 use super::interpolate::interpolate;
 use super::node::YamlNode;
 use crate::compose::model::{Attachment, Ipam, Model, Network, Service, Subnet, Volume};
-use crate::init::source::{Role, Source, normal};
+use crate::init::compose_file::{ComposeFile, Role, normal};
 
 /// How many services can extend each other in a row.
 const DEEPEST: usize = 10;
 
 /// What the files come to under a name, and what cannot be read.
-pub fn model(name: &str, sources: &[Source]) -> (Model, Vec<String>) {
+pub fn model(name: &str, sources: &[ComposeFile]) -> (Model, Vec<String>) {
     let mut model = Model { name: name.to_owned(), ..Model::default() };
     let mut notes = Vec::new();
     let of = |role: Role| sources.iter().filter(move |source| source.role == role);
@@ -33,8 +33,8 @@ pub fn model(name: &str, sources: &[Source]) -> (Model, Vec<String>) {
 /// Adds the service that this one extends, then this one.
 fn extend(
     (name, node): (&str, &YamlNode),
-    source: &Source,
-    (sources, depth): (&[Source], usize),
+    source: &ComposeFile,
+    (sources, depth): (&[ComposeFile], usize),
     service: &mut Service,
     notes: &mut Vec<String>,
 ) {
@@ -62,7 +62,7 @@ fn extend(
 }
 
 /// Whether something is external, and its name, if it has one.
-fn named(node: &YamlNode, source: &Source) -> (bool, Option<String>) {
+fn named(node: &YamlNode, source: &ComposeFile) -> (bool, Option<String>) {
     let text = |node: &YamlNode| node.text().map(|text| interpolate(text, &source.variables));
     let external = node.get("external");
     let is_external =
@@ -71,7 +71,7 @@ fn named(node: &YamlNode, source: &Source) -> (bool, Option<String>) {
     (is_external, node.get("name").or(older).and_then(text))
 }
 
-fn volumes(source: &Source, model: &mut Model) {
+fn volumes(source: &ComposeFile, model: &mut Model) {
     for (key, node) in source.root.get("volumes").map(YamlNode::entries).unwrap_or_default() {
         let volume: &mut Volume = model.volumes.entry(key.clone()).or_default();
         let (external, name) = named(node, source);
@@ -85,7 +85,7 @@ fn volumes(source: &Source, model: &mut Model) {
     }
 }
 
-fn networks(source: &Source, model: &mut Model) {
+fn networks(source: &ComposeFile, model: &mut Model) {
     for (key, node) in source.root.get("networks").map(YamlNode::entries).unwrap_or_default() {
         let network: &mut Network = model.networks.entry(key.clone()).or_default();
         let (external, name) = named(node, source);

@@ -109,12 +109,11 @@ pub fn parse(text: &str) -> Result<YamlNode, Unreadable> {
     let mut reader = Reader { events: events.peekable(), anchors: BTreeMap::new(), left: MOST_NODES };
     let mut root = None;
     while let Some((event, line)) = reader.next()? {
-        match event {
-            Event::DocumentStart(..) if root.is_some() => {
+        if let Event::DocumentStart(..) = event {
+            if root.is_some() {
                 return Err(Unreadable { line, message: "a second document begins here".to_owned() });
             }
-            Event::DocumentStart(..) => root = Some(reader.node()?),
-            _ => {}
+            root = Some(reader.node()?);
         }
     }
     Ok(root.unwrap_or(YamlNode { line: 1, merging: Merging::Adds, value: YamlValue::Null }))
@@ -137,20 +136,19 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, usize), Unreadable>>> Reader<I> {
     fn node(&mut self) -> Result<YamlNode, Unreadable> {
         let nothing = |line| YamlNode { line, merging: Merging::Adds, value: YamlValue::Null };
         let Some((event, line)) = self.next()? else { return Ok(nothing(1)) };
-        let (value, anchor, tag) = match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                let is_null = style == ScalarStyle::Plain && ["", "~", "null"].contains(&&*text);
-                let value = if is_null { YamlValue::Null } else { YamlValue::Scalar(text.into_owned()) };
-                (value, anchor, tag)
-            }
-            Event::SequenceStart(_, anchor, tag) => (self.list()?, anchor, tag),
-            Event::MappingStart(_, anchor, tag) => (self.map()?, anchor, tag),
-            Event::Alias(anchor) => {
-                let node = self.anchors.get(&anchor).cloned().unwrap_or_else(|| nothing(line));
-                self.take(node.size(), line)?;
-                return Ok(node);
-            }
-            _ => return Ok(nothing(line)),
+        let (value, anchor, tag) = if let Event::Scalar(text, style, anchor, tag) = event {
+            let is_null = style == ScalarStyle::Plain && ["", "~", "null"].contains(&&*text);
+            let value = if is_null { YamlValue::Null } else { YamlValue::Scalar(text.into_owned()) };
+            (value, anchor, tag)
+        } else if let Event::SequenceStart(_, anchor, tag) = event {
+            (self.list()?, anchor, tag)
+        } else if let Event::MappingStart(_, anchor, tag) = event {
+            (self.map()?, anchor, tag)
+        } else {
+            let anchored = event.alias_id().and_then(|anchor| self.anchors.get(&anchor));
+            let node = anchored.cloned().unwrap_or_else(|| nothing(line));
+            self.take(node.size(), line)?;
+            return Ok(node);
         };
         self.take(1, line)?;
         let node = YamlNode { line, merging: merging(tag.as_deref()), value };
@@ -250,12 +248,8 @@ mod tests {
             let unreadable = parse(text).unwrap_err();
             assert_eq!(unreadable.line, line, "{text:?}: {}", unreadable.message);
         }
-        let laughs: String = (1..9)
-            .map(|n| {
-                let item = format!("*a{}", n - 1);
-                format!("a{n}: &a{n} [{}]\n", vec![item; 10].join(", "))
-            })
-            .collect();
+        let list = |n: i32| format!("a{n}: &a{n} [{}]", vec![format!("*a{}", n - 1); 10].join(", "));
+        let laughs = (1..9).map(list).collect::<Vec<_>>().join("\n");
         let unreadable = parse(&format!("a0: &a0 [lol]\n{laughs}")).unwrap_err();
         assert!(unreadable.message.contains("repeats too many values"), "{}", unreadable.message);
         assert!(parse(&"[".repeat(10_000)).is_err());

@@ -44,7 +44,8 @@ impl Trial {
             files.push(file);
         }
         let call = ComposeCall {
-            project: name,
+            project: Some(name),
+            without: &BTreeSet::new(),
             files: &files,
             directory: &project.directory,
             env_files: &project.env_files,
@@ -118,7 +119,14 @@ fn what_compose_says_of_a_bad_file_is_passed_on() {
     let base = Utf8Path::from_path(dir.path()).expect("UTF-8");
     let file = base.join("compose.yaml");
     let files = [file.clone()];
-    let call = ComposeCall { project: "x", files: &files, directory: base, env_files: &[], profiles: &[] };
+    let call = ComposeCall {
+        project: Some("x"),
+        files: &files,
+        directory: base,
+        env_files: &[],
+        profiles: &[],
+        without: &BTreeSet::new(),
+    };
     fs::write(&file, "services: {web: {image: x, prots: []}}\n").expect("a file");
     let Answer::Failed(said) = config(&call) else { panic!("it was taken") };
     assert!(said.contains("prots") && said.lines().count() <= 5, "{said}");

@@ -219,7 +219,7 @@ fn comparable(path: &Path, node: &Node) -> Node {
         Some(".lock" | "registry.json.bak") => node.text = None,
         Some("registry.json") => {
             let text = node.text.as_deref().unwrap_or_default();
-            let of_one_run = ["\"claimed_at\": \"", "\"claim_id\": ", "\"lease_until\": "];
+            let of_one_run = ["\"id\": ", "\"claimed_at\": \"", "\"claim_id\": ", "\"lease_until\": "];
             let is_of_one_run = |line: &&str| of_one_run.iter().any(|key| line.trim_start().starts_with(key));
             node.text = Some(text.lines().filter(|line| !is_of_one_run(line)).collect::<Vec<_>>().join("\n"));
         }

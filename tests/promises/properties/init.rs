@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kinfra::compose::model::Model;
 use kinfra::dotenv::Variables;
-use kinfra::init::source::{Role, Source};
+use kinfra::init::compose_file::{ComposeFile, Role};
 use kinfra::init::text::model::model;
 use kinfra::init::text::node::{Unreadable, parse};
 use proptest::prelude::*;
@@ -114,7 +114,7 @@ fn any_text_is_read_or_refused(cases: u32) {
 }
 
 fn read(text: &str) -> Result<Model, Unreadable> {
-    let source = Source {
+    let source = ComposeFile {
         path: "/shop/compose.yaml".into(),
         shown: "compose.yaml".to_owned(),
         directory: "/shop".into(),

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{LAST, PATHS};
+use crate::support::without_id;
 
 /// The state of a path: its permissions and its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,13 +113,16 @@ impl World {
         plan
     }
 
-    /// Everything but the lock, the backup of the registry, and the name of the directory for temporary
+    /// Everything but the lock, the registry's id and backup, and the name of the directory for temporary
     /// files.
     pub(super) fn tree(&self) -> Tree {
         let mut tree = Tree::new();
         walk(self.dir.path(), &mut tree).expect("a readable tree");
         for name in [".lock", "registry.json.bak", ".tmp"] {
             tree.remove(self.root().join(name).as_std_path());
+        }
+        if let Some(Node::File(_, bytes)) = tree.get_mut(self.root().join("registry.json").as_std_path()) {
+            *bytes = without_id(&String::from_utf8_lossy(bytes)).into_bytes();
         }
         tree
     }

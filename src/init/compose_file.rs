@@ -7,7 +7,7 @@ use crate::dotenv::Variables;
 
 /// A Compose file, or one that it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct ComposeFile {
     /// Its path, absolute.
     pub path: Utf8PathBuf,
     /// Its path as messages name it.
@@ -33,7 +33,7 @@ pub enum Role {
     Extended,
 }
 
-impl Source {
+impl ComposeFile {
     /// A place in it, such as `compose.yaml:7`.
     pub(super) fn at(&self, line: usize) -> String {
         format!("{}:{line}", self.shown)

@@ -1,0 +1,89 @@
+//! What is on the Docker engine: what a project made, and what slots share.
+
+use super::docker::{Answer, ask};
+use crate::names::{ID_LABEL, PROJECT_LABEL, ROOT_LABEL};
+
+/// Something that the engine keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A container, running or not.
+    Container,
+    /// A volume.
+    Volume,
+    /// A network.
+    Network,
+}
+
+impl Kind {
+    /// The word for it, which is also Docker's command.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Volume => "volume",
+            Self::Network => "network",
+        }
+    }
+}
+
+/// Something under the name of a project, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name on the engine.
+    pub name: String,
+    /// The id of the registry whose slot made it, if it has kinfra's labels.
+    pub id: Option<String>,
+    /// The root of that registry, for messages.
+    pub root: Option<String>,
+}
+
+/// The containers, volumes and networks of a project: by Compose's label, and volumes and networks by their
+/// names, too.
+pub fn made_by(project: &str) -> Answer<Vec<Made>> {
+    let mut made = Vec::new();
+    for kind in [Kind::Container, Kind::Volume, Kind::Network] {
+        match listed(kind, project) {
+            Answer::Is(listed) => made.extend(listed),
+            Answer::NoCommand => return Answer::NoCommand,
+            Answer::NoDaemon => return Answer::NoDaemon,
+            Answer::Failed(reason) => return Answer::Failed(reason),
+        }
+    }
+    Answer::Is(made)
+}
+
+fn listed(kind: Kind, project: &str) -> Answer<Vec<Made>> {
+    let name = if kind == Kind::Container { "{{.Names}}" } else { "{{.Name}}" };
+    let label = |label: &str| format!("{{{{.Label \"{label}\"}}}}");
+    let labels = [PROJECT_LABEL, ID_LABEL, ROOT_LABEL].map(label).join("\t");
+    // A label may be empty, and the end of the answer is trimmed.
+    let format = format!("{name}\t{labels}\t.");
+    let mut arguments = vec![kind.word(), "ls", "--format", &format];
+    arguments.extend((kind == Kind::Container).then_some("--all"));
+    let prefix = format!("{project}_");
+    let made = |line: &str| {
+        let mut fields = line.split('\t');
+        let (name, of, id, root) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let is_named_so = of.is_empty() && kind != Kind::Container && name.starts_with(&prefix);
+        (of == project || is_named_so).then(|| Made {
+            kind,
+            name: name.to_owned(),
+            id: text(id),
+            root: text(root),
+        })
+    };
+    ask(&arguments).map(|lines| lines.lines().filter_map(made).collect())
+}
+
+/// Makes a volume or network with this name, if there is none. It has no project's label, so no project's
+/// `down` removes it.
+pub fn make_shared(kind: Kind, name: &str) -> Answer<()> {
+    match ask(&[kind.word(), "inspect", "--format", "{{.Name}}", name]) {
+        Answer::Is(_) => Answer::Is(()),
+        Answer::Failed(_) => ask(&[kind.word(), "create", name]).map(drop),
+        Answer::NoCommand => Answer::NoCommand,
+        Answer::NoDaemon => Answer::NoDaemon,
+    }
+}

@@ -1,0 +1,132 @@
+//! The arguments of `kinfra compose`: which command of Compose they are, and what they must not say. Pure.
+
+use std::ffi::{OsStr, OsString};
+
+use crate::fault::Fault;
+
+/// The flags of `docker compose` that kinfra sets itself.
+const OWN_FLAGS: [&str; 6] = ["-f", "--file", "-p", "--project-name", "--project-directory", "--env-file"];
+
+/// The flags of `docker compose` that have a value.
+const WITH_VALUE: [&str; 4] = ["--profile", "--ansi", "--parallel", "--progress"];
+
+/// The commands that start containers.
+const STARTS: [&str; 8] = ["up", "create", "run", "start", "restart", "watch", "scale", "unpause"];
+
+/// The arguments of `docker compose`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComposeArgs {
+    /// All of them, as they were given.
+    pub all: Vec<OsString>,
+    /// Compose's command. Without one, Compose prints its help.
+    pub command: Option<String>,
+    /// The profiles that they make active.
+    pub profiles: Vec<String>,
+}
+
+impl ComposeArgs {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Fault`] when they name files or a project.
+    pub fn read(all: Vec<OsString>) -> Result<Self, Fault> {
+        let (mut command, mut profiles) = (None, Vec::new());
+        let mut words = all.iter().map(OsString::as_os_str);
+        while let Some(word) = words.next() {
+            let word = word.to_string_lossy();
+            let (flag, value) =
+                word.split_once('=').map_or((&*word, None), |(flag, value)| (flag, Some(value)));
+            if !flag.starts_with('-') {
+                command = Some(word.into_owned());
+                break;
+            }
+            if is_own(flag) {
+                let what = format!("kinfra sets `{}` itself, for the slot", flag.escape_debug());
+                let advice = "leave it out: `files` of [compose] in slots.toml names the files";
+                return Err(Fault::usage(what).advise(advice));
+            }
+            let value = match value {
+                Some(value) => Some(value.to_owned()),
+                None if WITH_VALUE.contains(&flag) => {
+                    words.next().map(OsStr::to_string_lossy).map(Into::into)
+                }
+                None => None,
+            };
+            profiles.extend(value.filter(|_| flag == "--profile"));
+        }
+        Ok(Self { all, command, profiles })
+    }
+
+    /// Whether the command may start containers.
+    pub fn starts(&self) -> bool {
+        self.command.as_deref().is_some_and(|command| STARTS.contains(&command))
+    }
+}
+
+/// Whether kinfra sets a flag itself. A short one may have its value right behind it.
+fn is_own(flag: &str) -> bool {
+    let is_short = |own: &&str| !own.starts_with("--") && flag.starts_with(*own);
+    OWN_FLAGS.contains(&flag) || (!flag.starts_with("--") && OWN_FLAGS.iter().any(|own| is_short(&own)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<ComposeArgs, Fault> {
+        ComposeArgs::read(line.split_whitespace().map(Into::into).collect())
+    }
+
+    #[test]
+    fn the_command_is_the_first_word_that_is_no_flag() {
+        for (line, command, profiles) in [
+            ("up -d", Some("up"), &[][..]),
+            ("--profile debug up --profile x", Some("up"), &["debug"]),
+            ("--profile=a --profile b --ansi never ps", Some("ps"), &["a", "b"]),
+            ("--progress up logs", Some("logs"), &[]),
+            ("exec db psql -f x.sql -p 5432", Some("exec"), &[]),
+            ("--help", None, &[]),
+            ("", None, &[]),
+        ] {
+            let read = read(line).unwrap();
+            assert_eq!(
+                (read.command.as_deref(), read.profiles.as_slice()),
+                (command, &profiles.iter().map(|profile| (*profile).to_owned()).collect::<Vec<_>>()[..]),
+                "{line}"
+            );
+        }
+        for line in [
+            "up",
+            "create",
+            "run web sh",
+            "start",
+            "restart",
+            "watch",
+            "--profile x up",
+            "scale web=2",
+            "unpause",
+        ] {
+            assert!(read(line).unwrap().starts(), "{line}");
+        }
+        for line in ["ps", "down", "exec web up", "logs up", "--progress up ps", "build"] {
+            assert!(!read(line).unwrap().starts(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_kinfra_sets_itself_is_refused() {
+        for line in [
+            "-f a.yaml up",
+            "-fa.yaml up",
+            "--file=a up",
+            "-p x ps",
+            "-px ps",
+            "--project-name x up",
+            "--env-file x up",
+            "--project-directory=/x up",
+        ] {
+            let refused = read(line).unwrap_err();
+            assert!(refused.what.contains("kinfra sets `"), "{line}: {refused}");
+        }
+    }
+}

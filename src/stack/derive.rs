@@ -1,0 +1,125 @@
+//! Writes the overlay of a slot when it is missing or stale.
+
+use std::ffi::OsString;
+use std::{io, iter};
+
+use anyhow::{Context as _, Result};
+use camino::Utf8PathBuf;
+
+use super::compose_args::ComposeArgs;
+use super::inputs::Inputs;
+use super::look::{Look, Remarks};
+use super::main_stack;
+use super::place::Place;
+use super::resolve::{EVERY_PROFILE, resolve};
+use crate::compose::overlay::{Slot, overlay};
+use crate::digest::Digest;
+use crate::host::docker;
+use crate::host::fs::{Umask, replace_named};
+use crate::host::invocation::{self, Invocation};
+use crate::host::lock::LockPolicy;
+use crate::names::OVERLAY;
+
+/// The files of a slot's stack, ready for Compose.
+#[derive(Debug)]
+pub struct Derived {
+    /// The project's files and the overlay, absolute.
+    pub files: Vec<Utf8PathBuf>,
+    /// What the overlay leaves out or cannot move.
+    pub remarks: Remarks,
+}
+
+impl Place<'_> {
+    /// The files of the stack, with an overlay that is as it should be. Asks Compose only if it is not.
+    ///
+    /// # Errors
+    /// [`Fault`](crate::fault::Fault) when Compose does not take the files, or the overlay cannot be written.
+    pub fn derive(&self, policy: &LockPolicy<'_>, invocation: &Invocation) -> Result<Derived> {
+        let inputs = Inputs::of(&self.project, &self.without, &invocation::environment())?;
+        let parts = Parts::of(self, policy, invocation)?;
+        let key = parts.key(self);
+        if let Some(look) = inputs.as_ref().and_then(|inputs| Look::fresh(&self.held.dir(), key, inputs)) {
+            return Ok(self.derived(look.remarks));
+        }
+        self.write(&parts, key, inputs)
+    }
+
+    /// [`Place::derive`], and Compose is asked in any case: a start must not trust what was kept.
+    ///
+    /// # Errors
+    /// As [`Place::derive`].
+    pub fn derive_anew(&self, policy: &LockPolicy<'_>, invocation: &Invocation) -> Result<Derived> {
+        let inputs = Inputs::of(&self.project, &self.without, &invocation::environment())?;
+        let parts = Parts::of(self, policy, invocation)?;
+        let key = parts.key(self);
+        self.write(&parts, key, inputs)
+    }
+
+    fn write(&self, parts: &Parts, key: Digest, inputs: Option<Inputs>) -> Result<Derived> {
+        let name = main_stack::name(&self.project)?;
+        let profiles = [EVERY_PROFILE.to_owned()];
+        let call = self.call(name.as_deref(), &self.project.files, &profiles);
+        let model = resolve(&call, &format!("the files of `{}`", self.worktree))?;
+        let overlay = overlay(&model, &parts.slot(self));
+        let remarks = Remarks::of(&overlay);
+        let (dir, slot) = (self.held.dir(), self.held.slot);
+        replace_named(&dir.join(OVERLAY), overlay.text.as_bytes())
+            .with_context(|| format!("could not write the overlay of slot {slot}"))?;
+        // Inputs that are not known are never fresh, so there is nothing to keep.
+        if let Some(inputs) = inputs {
+            Look::new(key, inputs, &overlay.text, remarks.clone())
+                .keep(&dir)
+                .with_context(|| format!("could not keep what was learnt of slot {slot}"))?;
+        }
+        Ok(self.derived(remarks))
+    }
+
+    fn derived(&self, remarks: Remarks) -> Derived {
+        let files = self.project.files.iter().cloned().chain(iter::once(self.held.dir().join(OVERLAY)));
+        Derived { files: files.collect(), remarks }
+    }
+
+    /// Replaces the kinfra process by Compose. Returns only if it cannot be started, with the reason.
+    pub fn become_compose(&self, derived: &Derived, args: &ComposeArgs, umask: Umask) -> io::Error {
+        let call = self.call(Some(&self.name), &derived.files, &[]);
+        docker::become_compose(&call, args.all.iter().map(OsString::as_os_str), umask)
+    }
+}
+
+/// What kinfra brings to the overlay.
+struct Parts {
+    registry: String,
+    environment: crate::desired::Environments,
+}
+
+impl Parts {
+    fn of(place: &Place<'_>, policy: &LockPolicy<'_>, invocation: &Invocation) -> Result<Self> {
+        let held = &place.held;
+        let registry = held.pool().ledger().id(held.seen(), policy)?.to_string();
+        let slot = (held.slot, &held.entry.provisioned);
+        let environment =
+            place.declared.environments(&held.pool().root, slot, &place.worktree, invocation)?;
+        Ok(Self { registry, environment })
+    }
+
+    fn slot<'a>(&'a self, place: &'a Place<'_>) -> Slot<'a> {
+        let (held, pool) = (&place.held, place.held.pool());
+        Slot {
+            pool: &pool.name,
+            id: held.slot,
+            registry: &self.registry,
+            root: &pool.root,
+            worktree: &place.worktree,
+            ports: &held.entry.provisioned.ports,
+            spec: &place.declared.spec,
+            workers: &held.entry.provisioned.workers,
+            environment: &self.environment,
+        }
+    }
+
+    /// The hash of all of it. The version counts, because another kinfra may write another overlay.
+    fn key(&self, place: &Place<'_>) -> Digest {
+        let version = env!("CARGO_PKG_VERSION");
+        Digest::of(format!("{version} {} {:?} {:?}", place.name, place.project, self.slot(place)).as_bytes())
+    }
+}

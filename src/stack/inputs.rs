@@ -1,0 +1,94 @@
+//! What a resolved model was made from: files, and variables of the caller. Compose does not name them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use crate::compose::project::Project;
+use crate::compose::source::{Source, variables};
+use crate::digest::Digest;
+use crate::dotenv::Variables;
+use crate::host::fs::read_named;
+
+/// The largest file that is read, in bytes.
+const LIMIT: u64 = 16 << 20;
+/// How many files of one project are followed.
+const MOST_FILES: usize = 500;
+/// The file with variables that an included file brings.
+const DOTENV: &str = ".env";
+
+/// Files and variables, each with the hash of what it held. A missing one has none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Inputs {
+    files: BTreeMap<Utf8PathBuf, Option<Digest>>,
+    /// A value may be secret, so only its hash is kept.
+    variables: BTreeMap<String, Option<Digest>>,
+}
+
+impl Inputs {
+    /// What a stack's model depends on. `None` if the texts alone do not tell.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(super) fn of(
+        project: &Project,
+        without: &BTreeSet<String>,
+        caller: &Variables,
+    ) -> Result<Option<Self>> {
+        let mut inputs = Self { files: BTreeMap::new(), variables: BTreeMap::new() };
+        let mut names = BTreeSet::new();
+        let mut next: Vec<Utf8PathBuf> = project.env_files.iter().chain(&project.files).cloned().collect();
+        while let Some(path) = next.pop() {
+            if inputs.files.contains_key(&path) {
+                continue;
+            }
+            if inputs.files.len() == MOST_FILES {
+                return Ok(None);
+            }
+            let text = read(&path)?;
+            inputs.files.insert(path.clone(), text.as_deref().map(|text| Digest::of(text.as_bytes())));
+            let Some(text) = text else { continue };
+            if !matches!(path.extension(), Some("yaml" | "yml")) && !project.files.contains(&path) {
+                names.extend(variables(&text));
+                continue;
+            }
+            let Ok(source) = Source::read(&text) else { return Ok(None) };
+            if source.is_open {
+                return Ok(None);
+            }
+            names.extend(source.variables);
+            for named in source.files {
+                // A path is relative to the file that names it, or to the project.
+                let bases = [path.parent().unwrap_or(&path), project.directory.as_path()];
+                for named in bases.map(|base| base.join(&named)) {
+                    let beside = named.parent().unwrap_or(&named).join(DOTENV);
+                    next.extend([named.join(DOTENV), beside, named]);
+                }
+            }
+        }
+        let value = |name: String| {
+            let value = caller.get(&name).filter(|_| !without.contains(&name));
+            (name, value.map(|value| Digest::of(value.as_bytes())))
+        };
+        inputs.variables = names.into_iter().map(value).collect();
+        Ok(Some(inputs))
+    }
+}
+
+impl Inputs {
+    /// The names of the variables in the files.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.variables.keys().map(String::as_str)
+    }
+}
+
+/// The text of a file. `None` if there is no such file.
+fn read(path: &Utf8Path) -> Result<Option<String>> {
+    if crate::host::fs::is_directory(path) {
+        return Ok(None);
+    }
+    let bytes = read_named(path, LIMIT).with_context(|| format!("could not read `{path}`"))?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}

@@ -1,0 +1,23 @@
+//! The stack of a slot: the worktree's own Compose files and kinfra's overlay, run under the slot's name.
+//!
+//! ```text
+//! place ─ Place ─► derive ─ Derived ─► gate ─► Compose
+//! ```
+
+pub mod compose_args;
+pub mod derive;
+pub mod gate;
+pub mod look;
+pub mod main_stack;
+pub mod neighbours;
+pub mod place;
+pub mod preview;
+pub mod variables;
+
+mod clash;
+mod inputs;
+mod ownership;
+mod real_paths;
+mod resolve;
+mod shared;
+mod uses;

@@ -1,0 +1,84 @@
+//! Whose the containers, volumes and networks under a slot's project name are.
+
+use anyhow::Result;
+
+use crate::fault::Fault;
+use crate::host::docker::Answer;
+use crate::host::engine::{Made, made_by};
+use crate::registry::{Entry, RegistryId};
+use crate::shown::printable;
+use crate::slot::SlotId;
+
+/// The most things that a message names.
+const MOST_NAMED: usize = 5;
+
+/// Refuses a start where something under the slot's project name belongs to another registry: another user's,
+/// another home directory's, or a stack that kinfra did not start.
+///
+/// # Errors
+/// [`Fault`] names what it is and the other root; also when Docker does not answer.
+pub(super) fn check(slot: SlotId, entry: &Entry, project: &str, id: RegistryId) -> Result<()> {
+    let made = match made_by(project) {
+        Answer::Is(made) => made,
+        Answer::NoCommand => return Err(Fault::docker("there is no `docker` command").into()),
+        Answer::NoDaemon => return Err(Fault::docker("Docker does not answer").into()),
+        Answer::Failed(reason) => {
+            return Err(Fault::docker(format!("Docker cannot say what `{project}` has: {reason}")).into());
+        }
+    };
+    let was_started = entry.started.as_ref().is_some_and(|started| started.project == project);
+    let foreign = foreign(made, &id.to_string(), was_started);
+    let Some(first) = foreign.first() else { return Ok(()) };
+    let named: Vec<String> = foreign
+        .iter()
+        .take(MOST_NAMED)
+        .map(|made| format!("{} `{}`", made.kind.word(), printable(&made.name)))
+        .collect();
+    let more = if foreign.len() > MOST_NAMED { ", …" } else { "" };
+    let owner = match &first.root {
+        Some(root) => format!("belongs to the pool in `{}`", printable(root)),
+        None => "was not started by kinfra".to_owned(),
+    };
+    let what = format!(
+        "slot {slot} does not start: {}{more} has the name of its project `{project}` and {owner}",
+        named.join(", ")
+    );
+    let advice = "give this pool another `name` in slots.toml, or remove these things where they belong";
+    Err(Fault::refused(what).advise(advice).into())
+}
+
+/// What is not this registry's. Without our labels a thing is ours only if we noted a start under the name.
+fn foreign(made: Vec<Made>, id: &str, was_started: bool) -> Vec<Made> {
+    let is_ours = |made: &Made| made.id.as_deref().map_or(was_started, |other| other == id);
+    made.into_iter().filter(|made| !is_ours(made)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::engine::Kind;
+
+    #[test]
+    fn the_label_decides_and_without_one_a_noted_start() {
+        let made = |id: Option<&str>| Made {
+            kind: Kind::Volume,
+            name: "x".to_owned(),
+            id: id.map(str::to_owned),
+            root: None,
+        };
+        for (id, was_started, is_foreign) in [
+            (Some("1"), false, false),
+            (Some("1"), true, false),
+            (Some("2"), false, true),
+            (Some("2"), true, true),
+            (None, false, true),
+            (None, true, false),
+        ] {
+            assert_eq!(
+                !foreign(vec![made(id)], "1", was_started).is_empty(),
+                is_foreign,
+                "{id:?} {was_started}"
+            );
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Has Compose resolve files to a model.
+
+use anyhow::Result;
+
+use crate::compose::model::Model;
+use crate::fault::Fault;
+use crate::host::docker::{Answer, ComposeCall, config};
+
+/// What Compose takes for every profile.
+pub(super) const EVERY_PROFILE: &str = "*";
+
+/// What the files of a call come to. `what` names them in errors.
+///
+/// # Errors
+/// [`Fault`] when Compose is missing or too old, or does not take the files.
+pub(super) fn resolve(call: &ComposeCall<'_>, what: &str) -> Result<Model> {
+    let said = match config(call) {
+        Answer::Is(json) => {
+            let model = Model::parse(&json);
+            return Ok(model.map_err(|error| {
+                Fault::docker(format!("Compose printed what kinfra does not understand for {what}: {error}"))
+            })?);
+        }
+        Answer::NoCommand => {
+            let missing = Fault::docker(format!("Docker Compose is needed for {what}, and it is not there"));
+            return Err(missing.advise("install Docker with the Compose plugin").into());
+        }
+        Answer::NoDaemon => return Err(Fault::docker("Docker does not answer").into()),
+        Answer::Failed(said) => said,
+    };
+    let fault = Fault::refused(format!("Compose does not take {what}: {said}"));
+    Err(if said.contains("required variable") {
+        fault.advise("set the variable in `.env`. kinfra resolves every profile, so it may be one of a service that you do not start")
+    } else {
+        fault
+    }
+    .into())
+}

@@ -1,0 +1,48 @@
+//! The volumes and networks that slots share: made if they are missing, and never removed.
+
+use anyhow::Result;
+
+use super::place::Place;
+use crate::compose::model::Model;
+use crate::compose::resource::Resource;
+use crate::fault::Fault;
+use crate::host::docker::Answer;
+use crate::host::engine::{Kind, make_shared};
+
+impl Place<'_> {
+    /// Makes what the stack shares with others, so that Compose finds it.
+    ///
+    /// # Errors
+    /// [`Fault`] when Docker does not make it.
+    pub(super) fn make_shared(&self, model: &Model) -> Result<()> {
+        let shared = self.declared.spec.compose.iter().flat_map(|compose| &compose.shared);
+        for resource in shared {
+            let (kind, name) = match resource {
+                Resource::Volume(name) if uses_volume(model, name) => (Kind::Volume, name),
+                Resource::Network(name) if uses_network(model, name) => (Kind::Network, name),
+                Resource::Volume(_)
+                | Resource::Network(_)
+                | Resource::Mount(_)
+                | Resource::Device(_)
+                | Resource::Image(_) => continue,
+            };
+            let reason = match make_shared(kind, name) {
+                Answer::Is(()) => continue,
+                Answer::NoCommand => "there is no `docker` command".to_owned(),
+                Answer::NoDaemon => "Docker does not answer".to_owned(),
+                Answer::Failed(reason) => reason,
+            };
+            let word = kind.word();
+            return Err(Fault::docker(format!("the shared {word} `{name}` cannot be made: {reason}")).into());
+        }
+        Ok(())
+    }
+}
+
+fn uses_volume(model: &Model, name: &str) -> bool {
+    model.volumes.values().any(|volume| volume.external && volume.name.as_deref() == Some(name))
+}
+
+fn uses_network(model: &Model, name: &str) -> bool {
+    model.networks.values().any(|network| network.external && network.name.as_deref() == Some(name))
+}
