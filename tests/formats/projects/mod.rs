@@ -6,6 +6,7 @@
 //! a judge that knows nothing of kinfra's proof looks for what they have in common.
 
 mod broken;
+mod claimed;
 mod likeness;
 mod slots;
 mod trial;

@@ -55,6 +55,11 @@ impl Trial {
         self.base.join(format!("{}-{slot}", self.name))
     }
 
+    /// A home that can be written to.
+    pub(super) fn home(&self) -> Utf8PathBuf {
+        self.base.join("home")
+    }
+
     /// A file beside the worktrees, with this text.
     pub(super) fn write(&self, name: &str, text: &str) -> Utf8PathBuf {
         let path = self.base.join(name);
