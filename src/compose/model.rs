@@ -52,9 +52,20 @@ pub struct Service {
     pub ipc: Option<String>,
     /// Containers whose volumes it mounts.
     pub volumes_from: Vec<String>,
+    /// Containers of other projects that it reaches by name: `NAME`, or `NAME:ALIAS`.
+    #[serde(deserialize_with = "nullable")]
+    pub external_links: Vec<String>,
     /// Its environment; `None` is a variable without a value.
     #[serde(deserialize_with = "nullable")]
     pub environment: BTreeMap<String, Option<String>>,
+    /// What it runs, as Compose prints it.
+    pub command: Value,
+    /// What runs that.
+    pub entrypoint: Value,
+    /// Its DNS servers.
+    pub dns: Value,
+    /// Names of hosts, with their addresses.
+    pub extra_hosts: Value,
     /// How many containers it has, under `scale`.
     pub scale: Option<u16>,
     /// How it is deployed.
@@ -187,6 +198,8 @@ pub struct Volume {
     pub name: Option<String>,
     /// Whether Compose only uses it, and never makes or removes it.
     pub external: bool,
+    /// Its driver; without one `local`.
+    pub driver: Option<String>,
     /// Options of its driver: `device` is what is behind it.
     #[serde(deserialize_with = "nullable")]
     pub driver_opts: BTreeMap<String, String>,
@@ -200,6 +213,8 @@ pub struct Network {
     pub name: Option<String>,
     /// Whether Compose only uses it, and never makes or removes it.
     pub external: bool,
+    /// Its driver; without one `bridge`.
+    pub driver: Option<String>,
     /// Its addresses.
     pub ipam: Ipam,
     /// Options of its driver.
@@ -248,6 +263,14 @@ impl Model {
         serde_json::from_str(&json.replace("$$", "$"))
     }
 
+    /// Whether a service can write to a volume, by its key.
+    pub fn is_written(&self, volume: &str) -> bool {
+        let mounts = self.services.values().flat_map(|service| &service.volumes);
+        let mut mounts =
+            mounts.filter(|mount| mount.kind == "volume" && mount.source.as_deref() == Some(volume));
+        mounts.any(|mount| !mount.read_only)
+    }
+
     /// The names of the images that its services build: with their names, or those that Compose gives them.
     pub fn built_images(&self) -> BTreeMap<&str, String> {
         let built = self.services.iter().filter(|(_, service)| service.build.is_some());
@@ -278,6 +301,12 @@ impl Volume {
     pub fn device(&self) -> Option<&str> {
         let option = |name| self.driver_opts.get(name).map(String::as_str);
         option("device").filter(|device| *device != "tmpfs" && option("type") != Some("tmpfs"))
+    }
+
+    /// The driver that has options of its own, which lead to what is behind the volume: a plugin's.
+    pub fn plugin(&self) -> Option<&str> {
+        let driver = self.driver.as_deref().filter(|driver| !driver.is_empty() && *driver != "local");
+        driver.filter(|_| !self.driver_opts.is_empty())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::compose::model::Model;
 use crate::proof::isolation::{Conflict, HostThing, Owner, Stack, prove, shared_by_every_slot};
 
 /// Where containers keep data: a slot can start with none of it.
-const DATA: [&str; 11] = [
+const DATA: [&str; 16] = [
     "/var/lib",
     "/var/opt",
     "/data",
@@ -21,6 +21,11 @@ const DATA: [&str; 11] = [
     "/prometheus",
     "/mongodb",
     "/usr/local/pgsql/data",
+    "/cache",
+    "/var/cache",
+    "/var/log",
+    "/var/spool",
+    "/tmp",
 ];
 
 /// What such a directory is called elsewhere.
@@ -75,9 +80,11 @@ pub(super) struct Place<'a> {
 /// Finds what every slot of these files would share, and sets apart what can be.
 pub(super) fn set_apart(model: &Model, sources: &[ComposeFile], place: Place<'_>) -> Apart {
     let beside = relative_paths(sources);
+    let conflicts = shared_by_every_slot(model, place.worktree, &BTreeSet::new());
+    let data: Vec<&Conflict> = conflicts.iter().filter(|conflict| is_data(conflict)).collect();
     let mut apart = Apart::default();
-    for conflict in shared_by_every_slot(model, place.worktree, &BTreeSet::new()) {
-        let Some(verdict) = verdict(&conflict, model, &beside) else { continue };
+    for conflict in &conflicts {
+        let Some(verdict) = verdict(conflict, model, &beside, &data) else { continue };
         let remedy = conflict.remedy();
         let shown = |line: &String| at_home(line, place.home);
         let what =
@@ -125,7 +132,12 @@ pub(super) fn set_apart(model: &Model, sources: &[ComposeFile], place: Place<'_>
     apart
 }
 
-fn verdict(conflict: &Conflict, model: &Model, beside: &BTreeSet<Utf8PathBuf>) -> Option<Verdict> {
+fn verdict(
+    conflict: &Conflict,
+    model: &Model,
+    beside: &BTreeSet<Utf8PathBuf>,
+    data: &[&Conflict],
+) -> Option<Verdict> {
     let is_external = |is_external: bool| if is_external { Verdict::InForce } else { Verdict::ByOverlay };
     Some(match &conflict.thing {
         HostThing::Volume(name) => is_external(
@@ -145,7 +157,7 @@ fn verdict(conflict: &Conflict, model: &Model, beside: &BTreeSet<Utf8PathBuf>) -
         HostThing::Mount(path) if path.extension().is_some() => {
             Verdict::Undecided("a file that is written to cannot be a volume")
         }
-        HostThing::Mount(_) if conflict.first.targets.iter().all(|target| is_data(target)) => {
+        HostThing::Mount(_) if is_data(conflict) || data.iter().any(|data| is_with(conflict, data)) => {
             Verdict::InForce
         }
         HostThing::Mount(_) => Verdict::Undecided("it lies outside the worktree, and may be more than data"),
@@ -159,10 +171,23 @@ fn verdict(conflict: &Conflict, model: &Model, beside: &BTreeSet<Utf8PathBuf>) -
     })
 }
 
-fn is_data(target: &str) -> bool {
-    let target = Utf8Path::new(target);
-    DATA.iter().any(|dir| target.starts_with(dir))
-        || target.file_name().is_some_and(|name| NAMES.contains(&name))
+/// Whether it is a directory of data, wherever it is mounted.
+fn is_data(conflict: &Conflict) -> bool {
+    let is_file = conflict.thing.path().is_some_and(|path| path.extension().is_some());
+    let mut targets = conflict.first.targets.iter().map(Utf8Path::new);
+    !is_file
+        && targets.all(|target| {
+            DATA.iter().any(|dir| target.starts_with(dir))
+                || target.file_name().is_some_and(|name| NAMES.contains(&name))
+        })
+}
+
+/// Whether a directory lies beside the data of the same services: half of their state alone is of no use.
+fn is_with(conflict: &Conflict, data: &Conflict) -> bool {
+    let parent = |conflict: &Conflict| Some(conflict.thing.path()?.parent()?.to_owned());
+    let services = &data.first.services;
+    let is_of_same = conflict.first.services.iter().all(|service| services.contains(service));
+    is_of_same && parent(conflict).is_some() && parent(conflict) == parent(data)
 }
 
 /// The paths that the files name with `..`: they are elsewhere for each worktree.

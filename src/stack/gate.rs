@@ -59,7 +59,8 @@ impl Place<'_> {
         Ok(remarks)
     }
 
-    /// Checks whose the things under the stack's name are. What changes or enters them must not touch another's.
+    /// Checks whose the things under the stack's name are. What changes or enters them must not touch
+    /// another's.
     ///
     /// # Errors
     /// [`Fault`] names what is another's; also when Docker does not answer.

@@ -12,8 +12,8 @@ use crate::slot::SlotId;
 /// The most things that a message names.
 const MOST_NAMED: usize = 5;
 
-/// Refuses to touch a stack where something under the slot's project name belongs to another registry: another user's,
-/// another home directory's, or a stack that kinfra did not start.
+/// Refuses to touch a stack where something under the slot's project name belongs to another registry:
+/// another user's, another home directory's, or a stack that kinfra did not start.
 ///
 /// # Errors
 /// [`Fault`] names what it is and the other root; also when Docker does not answer.

@@ -5,6 +5,7 @@ mod compose_spec;
 mod corpus;
 mod json;
 mod migration;
+mod projects;
 mod registry;
 mod schema;
 pub(crate) mod spec;

@@ -3,6 +3,7 @@
 //! It is made from the resolved model, without looking at the machine. Compose merges it over the project's
 //! files with its tags `!override` and `!reset`, which it has since 2.24.4.
 
+mod addresses;
 mod images;
 mod mounts;
 mod ports;

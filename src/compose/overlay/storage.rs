@@ -1,5 +1,7 @@
 //! Volumes and networks: each slot has its own, except of what is shared.
 
+use camino::Utf8Path;
+
 use super::slot::Slot;
 use super::yaml::Node;
 use crate::compose::model::{Network, Volume};
@@ -8,8 +10,11 @@ use crate::compose::resource::{PerSlot, Resource};
 /// The option of a network that names its interface on the machine.
 const BRIDGE: &str = "com.docker.network.bridge.name";
 
+/// Drivers that put containers on an interface of the machine, which one network has at a time.
+const ON_AN_INTERFACE: [&str; 2] = ["macvlan", "ipvlan"];
+
 /// What the slot says of a volume. `None` if it is external and stays so.
-pub(super) fn volume(key: &str, volume: &Volume, slot: &Slot<'_>) -> Option<Node> {
+pub(super) fn volume(key: &str, volume: &Volume, is_written: bool, slot: &Slot<'_>) -> Option<Node> {
     let name = volume.name.as_deref().unwrap_or(key);
     let resource = Resource::Volume(name.to_owned());
     let mut entries = match standing(volume.external, name, &resource, slot) {
@@ -17,8 +22,11 @@ pub(super) fn volume(key: &str, volume: &Volume, slot: &Slot<'_>) -> Option<Node
         Standing::Shared(node) => return Some(node),
         Standing::Own(entries) => entries,
     };
-    if let Some(options) = device(volume, slot) {
-        entries.push(("driver_opts", options));
+    // Nothing writes to it: what is behind it can be behind the slot's own volume, too.
+    if is_written && volume.plugin().is_some() {
+        entries.extend([("driver", Node::Reset), ("driver_opts", Node::Reset)]);
+    } else if is_written {
+        entries.extend(device(volume, slot).map(|options| ("driver_opts", options)));
     }
     entries.push(("labels", slot.labels()));
     Some(Node::map(entries))
@@ -26,7 +34,8 @@ pub(super) fn volume(key: &str, volume: &Volume, slot: &Slot<'_>) -> Option<Node
 
 /// What the options of a volume with a device become. `None` if they stay.
 fn device(volume: &Volume, slot: &Slot<'_>) -> Option<Node> {
-    let device = volume.device()?;
+    // What lies in the worktree is the slot's own already.
+    let device = volume.device().filter(|device| !Utf8Path::new(device).starts_with(slot.worktree))?;
     let resource = Resource::Device(device.into());
     if slot.shares(&resource) {
         return None;
@@ -53,11 +62,26 @@ pub(super) fn network(key: &str, network: &Network, slot: &Slot<'_>) -> Option<N
     if !network.ipam.config.is_empty() {
         entries.push(("ipam", Node::Reset));
     }
-    if network.driver_opts.contains_key(BRIDGE) {
+    if interface_driver(network).is_some() {
+        entries.extend([("driver", Node::Reset), ("driver_opts", Node::Reset)]);
+    } else if network.driver_opts.contains_key(BRIDGE) {
         entries.push(("driver_opts", Node::map([(BRIDGE, Node::Reset)])));
     }
     entries.push(("labels", slot.labels()));
     Some(Node::map(entries))
+}
+
+/// What is to be said of a network, beside its names and addresses.
+pub(super) fn note(key: &str, network: &Network) -> Option<String> {
+    let driver = interface_driver(network).filter(|_| !network.external)?;
+    Some(format!(
+        "network `{key}` is a bridge in a slot: one `{driver}` has an interface of the machine to itself"
+    ))
+}
+
+/// The network's driver, if it puts containers on an interface of the machine.
+fn interface_driver(network: &Network) -> Option<&str> {
+    network.driver.as_deref().filter(|driver| ON_AN_INTERFACE.contains(driver))
 }
 
 /// Whose a volume or network is.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::addresses;
 use super::images::Images;
 use super::mounts;
 use super::ports::{self, Range};
@@ -89,10 +90,13 @@ fn own(model: &Model, slot: &Slot<'_>, findings: &mut Findings) -> Groups {
     let networks =
         networks.filter_map(|(key, network)| Some((key.clone(), storage::network(key, network, slot)?)));
     let volumes = model.volumes.iter();
-    let volumes =
-        volumes.filter_map(|(key, volume)| Some((key.clone(), storage::volume(key, volume, slot)?)));
+    let volumes = volumes.filter_map(|(key, volume)| {
+        Some((key.clone(), storage::volume(key, volume, model.is_written(key), slot)?))
+    });
     let added = findings.volumes.iter();
     let added = added.map(|name| (name.clone(), Node::map([("labels", slot.labels())])));
+    findings.notes.extend(addresses::notes(model));
+    findings.notes.extend(model.networks.iter().filter_map(|(key, network)| storage::note(key, network)));
     let unknown = slot.environment.keys().filter(|name| !model.services.contains_key(*name));
     findings
         .notes

@@ -5,7 +5,8 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use crate::compose::model::{Model, Mount, Service, Volume};
 
 /// Directories that are the machine's, not a project's.
-const OF_THE_MACHINE: [&str; 7] = ["/etc", "/usr", "/sys", "/proc", "/dev", "/run", "/tmp/.X11-unix"];
+const OF_THE_MACHINE: [&str; 9] =
+    ["/etc", "/usr", "/lib", "/sys", "/proc", "/dev", "/run", "/var/run", "/tmp/.X11-unix"];
 
 /// A directory or file of the machine in a container, by a mount or through a volume.
 pub(super) struct Bind<'a> {
@@ -61,8 +62,14 @@ pub(super) fn binds<'a>(model: &'a Model, service: &'a Service) -> impl Iterator
     })
 }
 
-/// What is behind a volume that is not a directory of the machine, if something is.
+/// What is behind a volume that is not a directory of the machine, if something is. What the options of a
+/// plugin mean is its own affair: the same ones lead to the same data.
 pub(super) fn device(volume: &Volume) -> Option<Utf8PathBuf> {
+    if let Some(driver) = volume.plugin() {
+        let options: Vec<String> =
+            volume.driver_opts.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        return Some(format!("{driver} {}", options.join(",")).into());
+    }
     let option = |name: &str| volume.driver_opts.get(name).map_or("", String::as_str);
     let mut options = option("o").split(',').map(str::trim);
     // Each mount of these is a new one.

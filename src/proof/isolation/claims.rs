@@ -142,8 +142,10 @@ impl<'a> Claims<'a> {
         let namespaces = [&service.network_mode, &service.pid, &service.ipc].into_iter().flatten();
         let volumes = service.volumes_from.iter().filter(|from| !from.ends_with(":ro"));
         let volumes = volumes.map(|from| from.strip_suffix(":rw").unwrap_or(from));
-        for used in namespaces.map(String::as_str).chain(volumes) {
-            let Some(container) = used.strip_prefix("container:") else { continue };
+        let joined = namespaces.map(String::as_str).chain(volumes);
+        let joined = joined.filter_map(|used| used.strip_prefix("container:"));
+        let linked = service.external_links.iter().filter_map(|link| link.split(':').next());
+        for container in joined.chain(linked) {
             let mut own = self.model.services.values().filter_map(|other| other.container_name.as_deref());
             let inside = own.any(|own| own == container);
             let claim = self.take(name, HostThing::Namespace(container.to_owned()));

@@ -93,14 +93,15 @@ fn per_slot(party: &Party) -> Option<String> {
     let (resource, value) = match &party.thing {
         HostThing::Volume(_) | HostThing::Network(_) => (party.thing.resource()?, own),
         HostThing::Address { network, .. } => (Resource::Network(network.clone()), own),
-        HostThing::Device(_) => (party.thing.resource()?, "volume".to_owned()),
         HostThing::Mount(path) => {
             // A file cannot be a volume. What has an extension most likely is one.
             let file = path.file_name().filter(|_| path.extension().is_some());
             let value = file.map_or_else(|| "volume".to_owned(), |file| format!("worktree:{file}"));
             (party.thing.resource()?, value)
         }
-        HostThing::Port { .. }
+        // A slot's overlay sets devices apart without a line, unless they are shared.
+        HostThing::Device(_)
+        | HostThing::Port { .. }
         | HostThing::ContainerName(_)
         | HostThing::Subnet { .. }
         | HostThing::Image(_)

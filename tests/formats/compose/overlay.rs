@@ -298,6 +298,49 @@ fn a_mount_of_the_slots_own_takes_the_place_of_the_path() {
 }
 
 #[test]
+fn what_is_behind_a_volume_is_set_apart_where_something_writes_to_it() {
+    let mount = |volume: &str, read_only: bool| json!({"type": "volume", "source": volume, "target": "/t", "read_only": read_only});
+    let on = |device: &str| json!({"driver_opts": {"type": "none", "o": "bind", "device": device}});
+    let config = json!({"name": "main", "services": {"s": {"volumes": [
+        mount("disk", false), mount("music", true), mount("own", false), mount("plain", false), mount("plugin", false),
+        mount("ro_plugin", true), {"type": "bind", "source": "disk", "target": "/d"}]}},
+        "volumes": {"disk": on("/srv/disk"), "music": on("/srv/music"), "own": on("/wt/data"),
+            "plain": {"driver": "local", "driver_opts": {"o": "size=1g"}},
+            "plugin": {"driver": "rclone", "driver_opts": {"remote": "nas:a"}},
+            "ro_plugin": {"driver": "rclone", "driver_opts": {"remote": "nas:a"}}}});
+    let reset = |key: &str| format!("    \"{key}\": !reset null");
+    let of = |volume: &str| {
+        let lines = lines(&Declared::default(), &config);
+        let at = lines.iter().position(|line| *line == format!("  \"{volume}\":")).expect("the volume");
+        let own = lines.into_iter().skip(at + 1).take_while(|line| line.starts_with("    "));
+        own.collect::<Vec<_>>()
+    };
+    for (volume, keys) in [
+        ("disk", &["name", "driver_opts"][..]),
+        ("music", &["name"]),
+        ("own", &["name"]),
+        ("plain", &["name"]),
+        ("plugin", &["name", "driver", "driver_opts"]),
+        ("ro_plugin", &["name"]),
+    ] {
+        assert_eq!(of(volume), keys.iter().map(|key| reset(key)).collect::<Vec<_>>(), "{volume}");
+    }
+}
+
+#[test]
+fn a_network_on_an_interface_of_the_machine_is_a_bridge_in_a_slot() {
+    let lan = json!({"name": "main_lan", "driver": "macvlan", "driver_opts": {"parent": "eth0"},
+        "ipam": {"config": [{"subnet": "10.0.0.0/24"}]}});
+    let config = json!({"name": "main", "services": {"s": {"networks": {"lan": null}}},
+        "networks": {"lan": lan, "other": {"name": "other", "driver": "macvlan", "external": true}}});
+    let overlay = Declared::default().overlay(&model(&config), 1, "/wt".into());
+    let reset = ["name", "ipam", "driver", "driver_opts"].map(|key| format!("    \"{key}\": !reset null\n"));
+    assert!(overlay.text.contains(&reset.concat()), "{}", overlay.text);
+    let note = "network `lan` is a bridge in a slot: one `macvlan` has an interface of the machine to itself";
+    assert_eq!(overlay.notes, [note]);
+}
+
+#[test]
 fn workers_are_replicas_of_the_service_of_that_name() {
     let declared = Declared { workers: vec![("job_runner", 3), ("gone", 1)], ..Declared::default() };
     let config = json!({"name": "main", "services": {"job-runner": {"scale": 2}, "web": {}}});

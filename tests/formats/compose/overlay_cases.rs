@@ -183,13 +183,7 @@ fn shared() -> Case {
             shared: vec!["volume:store", "device:/srv/d", "mount:/srv/models", "network:obs"],
             ..Declared::default()
         },
-        at_stake: &[
-            "volume:store",
-            "device:/srv/d",
-            "mount:/srv/models",
-            "network:obs",
-            "subnet:10.9.0.0/16",
-        ],
+        at_stake: &["volume:store", "device:/srv/d", "mount:/srv/models", "network:obs"],
         slot: vec![
             ("/volumes/vs", json!({"name": "store", "external": true})),
             ("/volumes/vd/name", json!("shop-slot-1_vd")),

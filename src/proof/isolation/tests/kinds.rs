@@ -38,6 +38,8 @@ fn container_names_and_namespaces_are_one_kind() {
         r#""ipc": "container:db""#,
         r#""volumes_from": ["container:db"]"#,
         r#""volumes_from": ["container:db:rw"]"#,
+        r#""external_links": ["db"]"#,
+        r#""external_links": ["db:database"]"#,
     ] {
         assert_eq!(between(joined, joined), ["container `db`"], "{joined}");
         assert_eq!(between(named, joined), ["container `db`"], "{joined}");
@@ -114,6 +116,11 @@ fn volumes_on_devices_share_what_is_behind_them() {
     assert_eq!(common(&mounted(false), &on(":/pg", "nfs", "addr=nas,ro"), &[]), NONE);
     assert_eq!(common(&mounted(true), &on(":/pg", "nfs", "addr=nas"), &[]), NONE);
     assert_eq!(common(&mounted(false), &on("tmpfs", "tmpfs", "size=1m"), &[]), NONE);
+    let plugin = |options: &str| {
+        format!(r#""volumes": {{"v": {{"driver": "rclone", "driver_opts": {{"remote": "{options}"}}}}}},"#)
+    };
+    assert_eq!(common(&mounted(false), &plugin("nas:a"), &[]), ["device `rclone remote=nas:a`"]);
+    assert_eq!(common(&mounted(true), &plugin("nas:a"), &[]), NONE);
     for resource in ["device:/srv/pg", "mount:/srv/pg", "device:/srv"] {
         assert_eq!(common(&mounted(false), &on("/srv/pg", "none", "bind"), &[resource]), NONE, "{resource}");
     }

@@ -32,7 +32,8 @@ fn what_is_the_machines_own_is_a_note() {
         ]
     );
     assert_eq!(two(&model, &model, &[]).conflicts, []);
-    for dir in ["/etc/x", "/usr/x", "/sys/x", "/proc/x", "/dev/x", "/run/x", "/tmp/.X11-unix"] {
+    let dirs = ["/etc/x", "/usr/x", "/lib/x", "/sys/x", "/proc/x", "/dev/x", "/run/x", "/var/run"];
+    for dir in dirs.into_iter().chain(["/tmp/.X11-unix"]) {
         assert_eq!(between(&bind(dir, ""), &bind(dir, "")), NONE, "{dir}");
     }
     assert_eq!(between(&bind("/etcetera", ""), &bind("/etcetera", "")), ["mount `/etcetera`"]);
@@ -125,9 +126,7 @@ fn each_conflict_says_what_it_risks_and_what_settles_it() {
     let remedy = |thing: &str| said(SHARING, SHARED_TOP, thing).1;
     assert!(remedy("volume `ext`").starts_with("[compose.per_slot]\n\"volume:ext\" = \"own\"\nor\n"));
     assert!(remedy("volume `ext`").ends_with("[compose]\nshared = [\"volume:ext\"]"));
-    assert!(
-        remedy("device `/srv/db`").starts_with("[compose.per_slot]\n\"device:/srv/db\" = \"volume\"\nor\n")
-    );
+    assert_eq!(remedy("device `/srv/db`"), "[compose]\nshared = [\"device:/srv/db\"]");
     assert!(remedy("network `lan`").starts_with("[compose.per_slot]\n\"network:lan\" = \"own\"\nor\n"));
     assert!(
         remedy("address 10.0.0.5 on network `lan`")
