@@ -32,7 +32,10 @@ fn show(shown: &clap::Error) -> Exit {
 }
 
 fn run(cli: Cli) -> Result<Exit> {
-    commands::run(cli.verb, &Invocation::gather()?)
+    match Invocation::gather() {
+        Ok(invocation) => commands::run(cli.verb, &invocation),
+        Err(error) => commands::stop(&cli.verb).and(Err(error)),
+    }
 }
 
 /// Prints an error.

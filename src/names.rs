@@ -55,9 +55,15 @@ pub const COMPOSE_PATH_SEPARATOR: &str = "COMPOSE_PATH_SEPARATOR";
 /// The variable of Compose that names its env files.
 pub const COMPOSE_ENV_FILES: &str = "COMPOSE_ENV_FILES";
 
-/// Compose's variables that would lead it to other files or another project.
-pub const COMPOSE_VARIABLES: [&str; 5] =
-    [COMPOSE_ENV_FILES, COMPOSE_FILE, COMPOSE_PATH_SEPARATOR, "COMPOSE_PROFILES", COMPOSE_PROJECT_NAME];
+/// Compose's variables that would lead it to other files, other services or another project.
+pub const COMPOSE_VARIABLES: [&str; 6] = [
+    "COMPOSE_DISABLE_ENV_FILE",
+    COMPOSE_ENV_FILES,
+    COMPOSE_FILE,
+    COMPOSE_PATH_SEPARATOR,
+    "COMPOSE_PROFILES",
+    COMPOSE_PROJECT_NAME,
+];
 
 /// The names under which Compose looks for its file, in its order.
 pub const COMPOSE_FILES: [&str; 4] =

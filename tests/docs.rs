@@ -15,6 +15,10 @@ const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
 const DOCKER: &str = r#"#!/bin/sh
 case "$*" in
 *version*) echo 2.26.1 ;;
+"compose "*kinfra-overlay.yaml*" config "*) echo '{"name": "shop-slot-1"}' ;;
+"compose --project-name shop-slot-1 "*" up -d" | "compose --project-name shop-slot-1 "*" down")
+    echo "$*" >>"$HOME/docker.log" ;;
+"container ls "* | "volume ls "* | "network ls "*) ;;
 "compose "*" config "*) echo '{"name": "shop", "services": {
     "web": {"ports": [{"target": 80, "published": "8080", "protocol": "tcp"}]},
     "db": {"ports": [{"target": 5432, "published": "5432", "protocol": "tcp"}]}}}' ;;
@@ -338,10 +342,13 @@ fn the_readme_s_walk_prints_what_it_shows() {
     let machine = Walk::new(&readme);
     // One shell runs the whole walk: each part continues where the one before it ended.
     let walk: String = walk.concat();
-    for verb in ["init", "apply", "claim", "exec", "release"] {
+    for verb in ["init", "apply", "claim", "compose up", "release"] {
         assert!(walk.contains(&format!("$ kinfra {verb}")), "no {verb} in {walk}");
     }
     machine.take(&walk);
+    let ran = machine.machine.read("~/docker.log");
+    let is_of_worktree = |line: &str| line.contains("/src/shop-fix-login/compose.yaml --file ");
+    assert!(ran.lines().count() == 2 && ran.lines().all(is_of_worktree), "{ran}");
     machine.bash(
         "git worktree add --quiet -b fix-search ../shop-fix-search\n\
          cd ../shop-fix-login && kinfra claim",

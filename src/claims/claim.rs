@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::bring::{Brought, bring};
 use super::claimant::{Claimant, Looked, Ready, Verdict};
 use super::files::{HolderDir, Site};
 use super::fitness::{Unfit, unfit};
@@ -40,6 +41,8 @@ pub struct Claimed {
     pub left: Vec<Utf8PathBuf>,
     /// Why git will show the worktree's env file, if it will.
     pub shown_by_git: Option<Error>,
+    /// The files that git does not bring. Only in a pool for a project's own Compose files.
+    pub brought: Brought,
 }
 
 /// Why a request got no slot.
@@ -114,6 +117,7 @@ impl Claimant<'_> {
                     let holder = preparation.ready.as_ref().map(|ready| &ready.holder);
                     claimed.shown_by_git = holder.and_then(|holder| holder.exclude_from_git().err());
                     claimed.passed_over = preparation.looked.unfit();
+                    claimed.brought = self.bring();
                     return Ok(Ok(*claimed));
                 }
                 Decision::Denied(denial) => return Ok(Err(self.refuse(&denial, &seen, &preparation.looked))),
@@ -124,6 +128,15 @@ impl Claimant<'_> {
                 }
             }
         }
+    }
+
+    /// Brings the files that git does not.
+    fn bring(&self) -> Brought {
+        let declared = self.pool.declared.as_ref();
+        let compose = declared.and_then(|declared| Some((declared, declared.spec.compose.as_ref()?)));
+        let Some((declared, compose)) = compose else { return Brought::default() };
+        let below = declared.below_top().unwrap_or_default();
+        bring(&self.request.worktree, &below, compose)
     }
 
     /// Prepares the slot that the request would get; `None` if it would get none.
@@ -236,8 +249,8 @@ impl Claimant<'_> {
         let mut entry = Entry::clone(entry);
         // The root may have moved since the entry was written.
         entry.provisioned.infrastructure_path = self.pool.root.join(slot.directory()).into_string();
-        let passed_over = BTreeMap::new();
-        Ok(Claimed { grant, entry, passed_over, backups, left, shown_by_git: None })
+        let (passed_over, brought) = (BTreeMap::new(), Brought::default());
+        Ok(Claimed { grant, entry, passed_over, backups, left, shown_by_git: None, brought })
     }
 
     /// The refusal in words. Examines other holders' directories, after the lock.

@@ -54,26 +54,31 @@ pub struct Change {
     pub unset: BTreeSet<String>,
     /// The variables to set, their list included.
     pub set: Variables,
+    /// Compose's variables that the caller has set on purpose, and that do not get through: with the value
+    /// that each had. No earlier change set them.
+    pub dropped: Variables,
 }
 
 impl Change {
-    /// Enters a slot: from the environment of the `caller` to the `variables` of a slot in a pool whose
-    /// variables begin with `prefix`.
-    pub fn to_slot(mut variables: Variables, prefix: &str, caller: &Variables) -> Self {
-        let of_pool = |name: &&String| !prefix.is_empty() && name.starts_with(prefix);
-        let of_compose = caller.keys().filter(|name| COMPOSE_VARIABLES.contains(&name.as_str()));
-        let mut unset: BTreeSet<String> =
-            caller.keys().filter(of_pool).chain(of_compose).cloned().chain(listed(caller)).collect();
+    /// Enters a slot: from the environment of the `caller` to the `variables` of a slot.
+    pub fn to_slot(mut variables: Variables, caller: &Variables) -> Self {
+        let of_others: BTreeSet<String> = listed(caller).collect();
+        let of_compose = caller.iter().filter(|(name, _)| COMPOSE_VARIABLES.contains(&name.as_str()));
+        let of_caller = of_compose.filter(|(name, _)| !of_others.contains(*name));
+        let changed = of_caller.filter(|(name, value)| variables.get(*name) != Some(*value));
+        let dropped: Variables = changed.map(|(name, value)| (name.clone(), value.clone())).collect();
         let names: Vec<&str> = variables.keys().map(String::as_str).collect();
         variables.insert(KINFRA_ENV.to_owned(), names.join(" "));
+        let mut unset: BTreeSet<String> = of_others.into_iter().chain(dropped.keys().cloned()).collect();
         unset.retain(|name| !variables.contains_key(name));
-        Self { unset, set: variables }
+        Self { unset, set: variables, dropped }
     }
 
     /// Leaves every slot: removes the variables that an earlier change set.
     pub fn to_none(caller: &Variables) -> Self {
         let list = caller.contains_key(KINFRA_ENV).then(|| KINFRA_ENV.to_owned());
-        Self { unset: listed(caller).chain(list).collect(), set: Variables::new() }
+        let (set, dropped) = (Variables::new(), Variables::new());
+        Self { unset: listed(caller).chain(list).collect(), set, dropped }
     }
 }
 
@@ -95,31 +100,36 @@ mod tests {
     fn what_belongs_to_another_slot_goes() {
         let caller = variables(&[
             ("COMPOSE_FILE", "other.yml"),
+            ("COMPOSE_PROFILES", "debug"),
+            ("COMPOSE_PROJECT_NAME", "mine"),
             ("HOME", "/home/me"),
-            ("KINFRA_ENV", "DB_URL GONE SHOP_WEB_PORT $(date) KINFRA_SLOT"),
+            ("KINFRA_ENV", "COMPOSE_FILE DB_URL GONE SHOP_WEB_PORT $(date) KINFRA_SLOT"),
             ("DB_URL", "other"),
             ("KINFRA_SLOT", "1"),
             ("SHOP_WEB_PORT", "8001"),
             ("SHOP_OLD", "set by hand"),
         ]);
-        let slot =
-            with_slot(variables(&[("SHOP_WEB_PORT", "8002")]), SlotId::new(2).unwrap(), "/p/slot-2".into());
-        let change = Change::to_slot(slot, "SHOP_", &caller);
+        let own = variables(&[("SHOP_WEB_PORT", "8002"), ("COMPOSE_PROJECT_NAME", "shop-slot-2")]);
+        let change = Change::to_slot(with_slot(own, SlotId::new(2).unwrap(), "/p/slot-2".into()), &caller);
         let unset: Vec<&str> = change.unset.iter().map(String::as_str).collect();
-        assert_eq!(unset, ["COMPOSE_FILE", "DB_URL", "SHOP_OLD"]);
+        assert_eq!(unset, ["COMPOSE_FILE", "COMPOSE_PROFILES", "DB_URL"]);
         let set = [
-            ("KINFRA_ENV", "KINFRA_SLOT KINFRA_SLOT_DIR SHOP_WEB_PORT"),
+            ("COMPOSE_PROJECT_NAME", "shop-slot-2"),
+            ("KINFRA_ENV", "COMPOSE_PROJECT_NAME KINFRA_SLOT KINFRA_SLOT_DIR SHOP_WEB_PORT"),
             ("KINFRA_SLOT", "2"),
             ("KINFRA_SLOT_DIR", "/p/slot-2"),
             ("SHOP_WEB_PORT", "8002"),
         ];
         assert_eq!(change.set, variables(&set));
-        // An empty prefix would match every variable.
-        assert!(!Change::to_slot(Variables::new(), "", &caller).unset.contains("HOME"));
+        // An earlier change set COMPOSE_FILE.
+        let dropped = [("COMPOSE_PROFILES", "debug"), ("COMPOSE_PROJECT_NAME", "mine")];
+        assert_eq!(change.dropped, variables(&dropped));
+        let same = variables(&[("COMPOSE_PROJECT_NAME", "mine")]);
+        assert_eq!(Change::to_slot(same, &caller).dropped, variables(&[("COMPOSE_PROFILES", "debug")]));
 
         let change = Change::to_none(&caller);
         let unset: Vec<&str> = change.unset.iter().map(String::as_str).collect();
-        assert_eq!(unset, ["DB_URL", "KINFRA_ENV", "KINFRA_SLOT", "SHOP_WEB_PORT"]);
+        assert_eq!(unset, ["COMPOSE_FILE", "DB_URL", "KINFRA_ENV", "KINFRA_SLOT", "SHOP_WEB_PORT"]);
         assert!(change.set.is_empty());
     }
 }

@@ -3,6 +3,7 @@
 //! Pure: `pick`, `lease`, `turn`, `standing`, `pace`. The other files look at the machine, or change the
 //! ledger in one transaction each.
 
+pub mod bring;
 pub mod claim;
 pub mod claimant;
 pub mod environment;

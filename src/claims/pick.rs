@@ -27,11 +27,16 @@ pub enum Wanted {
 }
 
 impl Wanted {
+    /// The slots of a profile or one slot, as far as either was named.
+    pub fn of(profile: Option<ProfileName>, slot: Option<SlotId>) -> Self {
+        profile.map(Self::AtLeast).or(slot.map(Self::Slot)).unwrap_or(Self::Any)
+    }
+
     /// Reads what a ticket says. What this kinfra does not understand may stand for any slot.
     pub fn parse(text: &str) -> Self {
         let profile = text.strip_prefix("profile ").and_then(|name| ProfileName::new(name).ok());
         let slot = text.strip_prefix("slot ").and_then(|id| id.parse().ok()).and_then(SlotId::new);
-        profile.map(Self::AtLeast).or(slot.map(Self::Slot)).unwrap_or(Self::Any)
+        Self::of(profile, slot)
     }
 
     /// Whether a slot satisfies the request.

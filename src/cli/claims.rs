@@ -18,6 +18,9 @@ pub struct ClaimArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
+    /// Claim a slot of the pool that is built into kinfra, whatever slots.toml is here
+    #[arg(long, conflicts_with = "spec")]
+    pub embedded: bool,
     /// Claim this slot
     #[arg(long, value_name = "N", value_parser = slot_id)]
     pub slot: Option<SlotId>,

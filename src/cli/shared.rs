@@ -12,8 +12,8 @@ use crate::which::choice::PoolChoice;
 /// The flags that name a pool.
 #[derive(Debug, Clone, Args)]
 pub struct PoolArgs {
-    /// Use this spec [default: slots.toml here or in a parent up to the repository's root, else the embedded
-    /// one]
+    /// Use this spec [default: slots.toml here or in a parent up to the repository's root, else the one that
+    /// this repository applied before, else the embedded one]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "KINFRA_SPEC", hide_env_values = true)]
     pub spec: Option<Utf8PathBuf>,
     /// Use this directory as the pool's root [default: the root in the spec]
@@ -25,6 +25,11 @@ impl PoolArgs {
     /// The pool as the flags name it.
     pub fn choice(&self) -> PoolChoice {
         PoolChoice::new(self.spec.clone(), self.root.clone())
+    }
+
+    /// The embedded pool, in the root that the flags name.
+    pub fn embedded(&self) -> PoolChoice {
+        PoolChoice::embedded(self.root.clone())
     }
 }
 

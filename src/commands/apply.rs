@@ -38,7 +38,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Plan, Option<Outco
     neighbours.check(&declared.origin)?;
     let planning = args.planning.options();
     let session = Session {
-        origin: &declared.origin,
+        used: &declared.used(),
         spec: declared.path.as_deref(),
         view: View {
             paths: Paths { home: invocation.home.as_deref() },

@@ -15,7 +15,7 @@ use crate::report::{self, View};
 
 /// How a run shows its plan, whether it asks, and how it takes the lock.
 pub(super) struct Session<'a> {
-    pub(super) origin: &'a str,
+    pub(super) used: &'a str,
     /// The spec's path; `None` for the embedded one.
     pub(super) spec: Option<&'a Utf8Path>,
     pub(super) view: View<'a>,
@@ -36,7 +36,7 @@ impl Session<'_> {
         let (shown, desired) = (prepared.shown(), prepared.desired());
         let error = |why| report::stale::error(why, shown, desired, self.view);
         prepared.check_saved().map_err(|stale| error(NotRun::from(stale)))?;
-        say(&format!("Using {}\n", self.origin))?;
+        say(&format!("Using {}\n", self.used))?;
         print(&if self.json {
             report::plan_json::planned(shown, desired, self.spec)
         } else {

@@ -13,10 +13,13 @@ use crate::fault::Exit;
 use crate::host::invocation::Invocation;
 use crate::host::signals::Interrupt;
 use crate::report::{self, Paths};
+use crate::which::branch_spec::other_than_applied;
 use crate::which::by_worktree::Search;
+use crate::which::embedded_pool;
 
 pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
-    let search = Search { choice: &args.pool.choice(), invocation };
+    let choice = if args.embedded { args.pool.embedded() } else { args.pool.choice() };
+    let search = Search { choice: &choice, invocation };
     let (worktree, mut pool) = if let Some(named) = &args.owner {
         let worktree = worktree_named(named, &invocation.here)?;
         (worktree.clone(), search.of_named(&worktree)?)
@@ -24,12 +27,13 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
         let worktree = worktree_of(&invocation.here)?;
         (worktree.clone(), search.of(&worktree)?)
     };
-    let wanted = match (&args.profile, args.slot) {
-        (Some(profile), _) => Wanted::AtLeast(profile.clone()),
-        (None, Some(slot)) => Wanted::Slot(slot),
-        (None, None) => Wanted::Any,
-    };
-    let seen = pool.applied(Following::Of(&worktree))?;
+    let paths = Paths { home: invocation.home.as_deref() };
+    let seen = pool.look(Following::Of(&worktree))?;
+    embedded_pool::check(&pool, seen.as_ref().map(|seen| &*seen.registry), &worktree, &search)?;
+    let other = other_than_applied(&pool.root, &worktree, &choice, invocation)?;
+    say(&report::claim::which(&pool, other.as_deref(), paths))?;
+    let seen = seen.ok_or_else(|| pool.missing())?;
+    let wanted = Wanted::of(args.profile.clone(), args.slot);
     let request = ClaimRequest { worktree, wanted, lease: args.lease, note: args.note.clone() };
     let claimant = Claimant::new(&request, &pool, invocation, args.lock.policy("kinfra claim"));
     let claimed = match args.wait {
@@ -39,11 +43,13 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
             wait(&claimant, seen, timeout, &Interrupt::listen()?, &mut |progress| sign.show(progress))?
         }
     };
-    say(&report::claim::remarks(&claimed))?;
+    // Without the note, the next claim needs the flag again.
+    let _ = embedded_pool::note(&pool, &request.worktree, &search);
+    say(&report::claim::remarks(&claimed, paths))?;
     print(&if args.json {
-        report::claim::json(claimed.grant, &claimed.entry)
+        report::claim::json(&claimed)
     } else {
-        report::claim::text(claimed.grant, &claimed.entry, Paths { home: invocation.home.as_deref() })
+        report::claim::text(claimed.grant, &claimed.entry, paths)
     })?;
     Ok(Exit::Done)
 }

@@ -32,7 +32,11 @@ pub(super) fn run(args: &ComposeArgs, umask: Umask, invocation: &Invocation) -> 
         }
         derived
     } else {
-        place.derive(&policy, invocation)?
+        let derived = place.derive(&policy, invocation)?;
+        if compose.touches() {
+            place.check_ownership(&policy)?;
+        }
+        derived
     };
     let error = place.become_compose(&derived, &compose, umask);
     Err(Fault::docker(format!("`docker` cannot be started: {error}")).into())

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     }
     let pool = provision::emptied(&declared.spec, root);
     let session = Session {
-        origin: &declared.origin,
+        used: &declared.used(),
         spec: declared.path.as_deref(),
         view: View {
             paths: Paths { home: invocation.home.as_deref() },

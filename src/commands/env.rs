@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Error, Result};
 
-use super::output::print;
+use super::output::{print, say};
 use crate::claims::environment::{Change, dotenv};
 use crate::claims::held::{self, Held};
 use crate::claims::refusal::holds_none;
@@ -22,26 +22,32 @@ use crate::which::by_worktree::Search;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(args: &EnvArgs, invocation: &Invocation) -> Result<Exit> {
-    let caller = invocation::environment();
-    let change = |change: &Change| match args.format {
-        EnvFormat::Shell => report::env::shell(change),
-        EnvFormat::Fish => report::env::fish(change),
-        EnvFormat::Dotenv | EnvFormat::Json => String::new(),
-    };
     let (variables, held) = match find(args, invocation) {
         Ok(found) => found,
-        Err(error) => {
-            // A shell that evaluates this must not go on with another worktree's slot.
-            print(&change(&Change::to_none(&caller)))?;
-            return Err(error);
-        }
+        Err(error) => return stop(args.format).and(Err(error)),
+    };
+    let to_slot = |variables| {
+        let change = Change::to_slot(variables, &invocation::environment());
+        say(&report::env::dropped(&change)).map(|()| change)
     };
     print(&match args.format {
-        EnvFormat::Shell | EnvFormat::Fish => change(&Change::to_slot(variables, &held.prefix, &caller)),
+        EnvFormat::Shell => report::env::shell(&to_slot(variables)?),
+        EnvFormat::Fish => report::env::fish(&to_slot(variables)?),
         EnvFormat::Dotenv => dotenv(&variables).map_err(Fault::refused)?,
         EnvFormat::Json => report::env::json(held.slot, &variables),
     })?;
     Ok(Exit::Done)
+}
+
+/// Prints what a shell needs where there is no slot: it must not go on with another worktree's slot.
+pub(super) fn stop(format: EnvFormat) -> Result<()> {
+    let change = Change::to_none(&invocation::environment());
+    let text = match format {
+        EnvFormat::Shell => report::env::shell(&change),
+        EnvFormat::Fish => report::env::fish(&change),
+        EnvFormat::Dotenv | EnvFormat::Json => return Ok(()),
+    };
+    Ok(print(&report::env::without_slot(&text))?)
 }
 
 fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {

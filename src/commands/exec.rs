@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 
 use anyhow::{Context as _, Result};
 
+use super::output::say;
 use crate::claims::environment::Change;
 use crate::claims::held;
 use crate::claims::refusal::holds_none;
@@ -14,6 +15,7 @@ use crate::fault::{Exit, Fault};
 use crate::host::fs::Umask;
 use crate::host::invocation::{self, Invocation};
 use crate::host::program::become_program;
+use crate::report;
 use crate::stack::variables::of_slot;
 use crate::which::by_worktree::Search;
 
@@ -24,8 +26,8 @@ pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Res
     let policy = args.lock.policy("kinfra exec");
     let held = held::find(&worktree, &search)?.map_or(Ok(None), |held| held.renew(&policy))?;
     let held = held.ok_or_else(|| holds_none(&worktree))?;
-    let change =
-        Change::to_slot(of_slot(&held, &policy, invocation)?, &held.prefix, &invocation::environment());
+    let change = Change::to_slot(of_slot(&held, &policy, invocation)?, &invocation::environment());
+    say(&report::env::dropped(&change))?;
     let (program, arguments) = args.command.split_first().context("no command was given")?;
     let unset = change.unset.iter().map(String::as_str);
     let set = change.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));

@@ -38,6 +38,11 @@ mod watch;
 
 pub use complete::answer;
 
+/// Stops a verb that has no place to run in.
+pub fn stop(verb: &Verb) -> Result<()> {
+    if let Verb::Env(args) = verb { env::stop(args.format) } else { Ok(()) }
+}
+
 /// Runs a verb.
 pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
     host::signals::survive_file_size_limit()?;

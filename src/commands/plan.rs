@@ -24,7 +24,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let options = args.planning.options();
     let aim = Aim::of(&options);
     let prepared = Request { pool: &pool, options, saved: None, neighbours: None }.look()?;
-    say(&format!("Using {}\n", declared.origin))?;
+    say(&format!("Using {}\n", declared.used()))?;
     if let Some(path) = &args.out {
         let root_is_named = choice.root().is_some();
         let plan = prepared.to_saved(Named { spec: declared.path.clone(), root_is_named });

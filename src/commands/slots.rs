@@ -18,6 +18,9 @@ pub(super) fn run(args: &SlotsArgs, invocation: &Invocation) -> Result<Exit> {
     if args.watch {
         return watch(&mut pool, paths, args.json);
     }
+    if let Some(used) = pool.of_repository() {
+        say(&format!("Using {used}\n"))?;
+    }
     let (slots, text) = look(&mut pool, paths)?;
     if args.json {
         print(&report::document(&json(&slots)))?;

@@ -10,7 +10,7 @@ use crate::names::{COMPOSE_FILE, COMPOSE_FILES, COMPOSE_PATH_SEPARATOR, ENV_FILE
 use crate::spec::ComposeSpec;
 
 /// The file that Compose reads variables from, unasked.
-const DOTENV: &str = ".env";
+pub(super) const DOTENV: &str = ".env";
 /// The largest env file that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
 

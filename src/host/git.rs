@@ -97,8 +97,8 @@ fn common_dir(git_dir: &Utf8Path) -> Option<&Utf8Path> {
     git_dir.parent()?.parent()
 }
 
-/// The directory `info` of the repository that holds a directory. All its worktrees share it.
-pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
+/// The git directory of the repository that holds a directory, canonical. All its worktrees share it.
+pub fn repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let top = top_of(dir).ok()??;
     let repo = match (named_git_dir(top).ok()?, linked_git_dir(top).ok()?) {
         (None, _) => top.join(".git"),
@@ -106,7 +106,28 @@ pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
         (Some(git_dir), None) => git_dir,
     };
     // A directory `.git` without `objects` is not a repository.
-    is_directory(&repo.join("objects")).then(|| repo.join("info"))
+    is_directory(&repo.join("objects")).then(|| canonical(&repo).ok()).flatten()
+}
+
+/// The directory `info` of the repository that holds a directory. All its worktrees share it.
+pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
+    repository_of(dir).map(|repo| repo.join("info"))
+}
+
+/// The main worktree of the repository that holds a directory, canonical. A bare repository has none.
+pub fn main_worktree_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
+    let top = canonical(top_of(dir).ok()??).ok()?;
+    let repo = repository_of(&top)?;
+    if linked_git_dir(&top).ok()?.is_none() {
+        return Some(top);
+    }
+    let main = repo.parent()?;
+    (repo.file_name() == Some(".git") && is_directory(main)).then(|| main.to_owned())
+}
+
+/// The git directory of the repository, from that of one of its linked worktrees, as git has recorded it.
+pub fn repository_of_linked(git_dir: &Utf8Path) -> Option<&Utf8Path> {
+    common_dir(git_dir)
 }
 
 /// The main worktree of the repository that holds a directory. `None` without a repository, and if it is bare

@@ -49,6 +49,14 @@ impl Index {
         Ok(read.collect())
     }
 
+    /// Writes a file, atomically and durably, also while others write it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn replace(&self, name: &str, text: &str) -> Result<()> {
+        fs::replace_named(&self.path.join(name), text.as_bytes())
+    }
+
     /// Writes a file, atomically and durably, then removes the files in `gone`.
     ///
     /// # Errors

@@ -4,15 +4,18 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
 use super::commas::Commas;
+use crate::claims::bring::Brought;
 use crate::claims::claim::Claimed;
 use crate::claims::fitness::Unfit;
 use crate::claims::pick::Grant;
 use crate::claims::refusal::{held, why};
 use crate::claims::release::Released;
+use crate::file::RelPath;
 use crate::names::ENV_FILE;
 use crate::registry::{Claim, Entry};
 use crate::shown::{Paths, printable};
 use crate::slot::SlotId;
+use crate::which::by_worktree::FoundPool;
 
 /// The slot that a worktree got, and where it is.
 pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {
@@ -31,22 +34,67 @@ pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {
     format!("{heading}\n      files    {dir}\n      ports    {}\n{lease}", Commas(ports))
 }
 
+/// Which pool a claim is for, if that may be a surprise: no `slots.toml` is here, or the pool was applied
+/// from another one.
+pub fn which(pool: &FoundPool, other: Option<&Utf8Path>, paths: Paths<'_>) -> String {
+    let of_repository = pool.of_repository().map(|used| format!("Using {used}\n"));
+    let other = other.map(|applied| {
+        format!(
+            "note: slots.toml here is not the one that the pool was applied from, {}\nhelp: `kinfra plan` \
+             shows how the pool differs from the one here\n",
+            paths.show(applied)
+        )
+    });
+    of_repository.into_iter().chain(other).collect()
+}
+
 /// Remarks on a claim: slots that were passed over, and files that were kept or left.
-pub fn remarks(claimed: &Claimed) -> String {
-    let Claimed { grant: _, entry: _, passed_over, backups, left: changed, shown_by_git } = claimed;
+pub fn remarks(claimed: &Claimed, paths: Paths<'_>) -> String {
+    let Claimed { grant: _, entry: _, passed_over, backups, left: changed, shown_by_git, brought } = claimed;
     let busy = passed_over.iter().filter(|(_, unfit)| matches!(unfit, Unfit::Busy { .. }));
     let passed_over =
         busy.map(|(slot, unfit)| format!("Passed over slot {slot}: {}\n", why(*slot, Some(unfit.clone())).0));
     let backups = backups.iter().map(|path| format!("Kept what was there as {}\n", printable(path.as_str())));
     let shown = shown_by_git.iter().map(|error| format!("warning: git will show `{ENV_FILE}`: {error:#}\n"));
-    passed_over.chain(backups).chain([left(changed)]).chain(shown).collect()
+    passed_over.chain(backups).chain([left(changed)]).chain(shown).chain([files(brought, paths)]).collect()
 }
 
-/// The slot's entry, under the registry's own field names.
-pub fn json(grant: Grant, entry: &Entry) -> String {
+/// The files that git does not bring: what was copied, and what is missing.
+fn files(brought: &Brought, paths: Paths<'_>) -> String {
+    let Brought { from, copied, not_copied, lacking, to_list } = brought;
+    let from = paths.show(from);
+    let name = |path: &RelPath| printable(path.as_str());
+    let done =
+        (!copied.is_empty()).then(|| format!("Copied {} from {from}\n", Commas(copied.iter().map(name))));
+    let failed = not_copied
+        .iter()
+        .map(|(path, why)| format!("note: {} was not copied: {}\n", name(path), printable(why)));
+    let lacks = (!lacking.is_empty()).then(|| {
+        // A string of JSON is one of TOML.
+        let list = to_list.iter().map(|path| json!(path));
+        let verb = if lacking.len() == 1 { "is" } else { "are" };
+        format!(
+            "note: {} {verb} missing here, and {verb} in {from}\nhelp: to have a claim copy what git does not \
+             bring, write in slots.toml:\n      [worktree]\n      copy = [{}]\n",
+            Commas(lacking.iter().map(name)),
+            Commas(list)
+        )
+    });
+    done.into_iter().chain(failed).chain(lacks).collect()
+}
+
+/// The slot's entry, under the registry's own field names, and the files that git does not bring.
+pub fn json(claimed: &Claimed) -> String {
+    let Claimed { grant, entry, brought, .. } = claimed;
     let mut document = json!({ "format_version": super::document::FORMAT_VERSION });
     if let (Value::Object(document), Value::Object(entry)) = (&mut document, entry.to_json(grant.slot())) {
         document.extend(entry);
+        let missing: Vec<&RelPath> = brought.missing().collect();
+        for (key, files) in [("copied", json!(brought.copied)), ("missing", json!(missing))] {
+            if files.as_array().is_some_and(|files| !files.is_empty()) {
+                document.insert(key.to_owned(), files);
+            }
+        }
     }
     format!("{document:#}\n")
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::document::{FORMAT_VERSION, document};
 use crate::claims::environment::Change;
 use crate::dotenv::{Variables, is_name};
+use crate::shown::printable;
 use crate::slot::SlotId;
 
 /// A change of the environment for `eval` in a POSIX shell.
@@ -23,6 +24,22 @@ fn lines(change: &Change, unset: &str, set: impl Fn(&str, &str) -> String) -> St
     // No shell can hold any other name, and none is to read it as something else.
     let unset = change.unset.iter().filter(|name| is_name(name)).map(|name| format!("{unset} {name}\n"));
     unset.chain(change.set.iter().map(|(name, value)| set(name, value))).collect()
+}
+
+/// What a shell does in a worktree without a slot: forget the last one, and fail, so that a command after
+/// `eval "$(kinfra env)" &&` does not run.
+pub fn without_slot(change: &str) -> String {
+    format!("{change}false\n")
+}
+
+/// The variables that the caller had set on purpose, and that a command in the slot does not see.
+pub fn dropped(change: &Change) -> String {
+    let line = |(name, value): (&String, &String)| {
+        let (value, done) =
+            (printable(value), if change.set.contains_key(name) { "replaced" } else { "dropped" });
+        format!("note: {name} was set to `{value}`: {done}, because it would lead Compose elsewhere\n")
+    };
+    change.dropped.iter().map(line).collect()
 }
 
 /// The variables as one JSON document.

@@ -245,7 +245,9 @@ impl Display for Reason<'_> {
                 let names = Commas(names.iter().map(|name| printable(name)));
                 write!(f, "removed, but for {names}, which kinfra did not write: move it away")
             }
-            Blocked::Containers => write!(f, "it has containers: `docker compose down` in it first"),
+            Blocked::Containers => {
+                write!(f, "it has containers: `kinfra compose down` in its worktree first")
+            }
             Blocked::ContainersUnknown(said) => {
                 write!(f, "docker does not say whether it has containers ({})", printable(said))
             }

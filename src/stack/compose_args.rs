@@ -13,6 +13,12 @@ const WITH_VALUE: [&str; 4] = ["--profile", "--ansi", "--parallel", "--progress"
 /// The commands that start containers.
 const STARTS: [&str; 8] = ["up", "create", "run", "start", "restart", "watch", "scale", "unpause"];
 
+/// The commands that only look, or touch nothing under the project's name.
+const LOOKS: [&str; 17] = [
+    "attach", "build", "config", "convert", "events", "help", "images", "logs", "ls", "port", "ps", "pull",
+    "push", "stats", "top", "version", "volumes",
+];
+
 /// The arguments of `docker compose`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComposeArgs {
@@ -55,6 +61,11 @@ impl ComposeArgs {
             profiles.extend(value.filter(|_| flag == "--profile"));
         }
         Ok(Self { all, command, profiles })
+    }
+
+    /// Whether the command may change or enter what is there under the project's name.
+    pub fn touches(&self) -> bool {
+        self.command.as_deref().is_some_and(|command| !LOOKS.contains(&command))
     }
 
     /// Whether the command may start containers.
@@ -110,6 +121,11 @@ mod tests {
         }
         for line in ["ps", "down", "exec web up", "logs up", "--progress up ps", "build"] {
             assert!(!read(line).unwrap().starts(), "{line}");
+        }
+        for (line, touches) in
+            [("down -v", true), ("exec db psql", true), ("rm", true), ("ps", false), ("", false)]
+        {
+            assert_eq!(read(line).unwrap().touches(), touches, "{line}");
         }
     }
 

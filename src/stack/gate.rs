@@ -53,11 +53,20 @@ impl Place<'_> {
                 return Err(not_isolated(&format!("slot {slot} does not start"), &conflicts).into());
             }
         }
-        let id = self.held.pool().ledger().id(self.held.seen(), policy)?;
-        ownership::check(slot, &self.held.entry, &self.name, id)?;
+        self.check_ownership(policy)?;
         self.make_shared(&model)?;
         self.note_start(model, policy)?;
         Ok(remarks)
+    }
+
+    /// Checks whose the things under the stack's name are. What changes or enters them must not touch
+    /// another's.
+    ///
+    /// # Errors
+    /// [`Fault`] names what is another's; also when Docker does not answer.
+    pub fn check_ownership(&self, policy: &LockPolicy<'_>) -> Result<()> {
+        let id = self.held.pool().ledger().id(self.held.seen(), policy)?;
+        ownership::check(self.held.slot, &self.held.entry, &self.name, id)
     }
 
     /// Refuses variables of kinfra that the project's files use, too.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Error, Result};
 use camino::Utf8PathBuf;
 
-use super::place::{Place, below_top};
+use super::place::Place;
 use crate::compose::model::Model;
 use crate::compose::project::{Project, name_of_directory};
 use crate::compose::source::Source;
@@ -31,7 +31,7 @@ impl Place<'_> {
     /// The files of the main stack. `None` if the repository has no main worktree with Compose files.
     pub(super) fn main_project(&self) -> Option<Project> {
         let compose = self.declared.spec.compose.as_ref()?;
-        let below = below_top(&self.declared).ok()?;
+        let below = self.declared.below_top().ok()?;
         Project::find(&main_worktree(&self.worktree)?.join(below), compose).ok()
     }
 }

@@ -12,8 +12,8 @@ use crate::slot::SlotId;
 /// The most things that a message names.
 const MOST_NAMED: usize = 5;
 
-/// Refuses a start where something under the slot's project name belongs to another registry: another user's,
-/// another home directory's, or a stack that kinfra did not start.
+/// Refuses to touch a stack where something under the slot's project name belongs to another registry:
+/// another user's, another home directory's, or a stack that kinfra did not start.
 ///
 /// # Errors
 /// [`Fault`] names what it is and the other root; also when Docker does not answer.
@@ -40,7 +40,7 @@ pub(super) fn check(slot: SlotId, entry: &Entry, project: &str, id: RegistryId) 
         None => "was not started by kinfra".to_owned(),
     };
     let what = format!(
-        "slot {slot} does not start: {}{more} has the name of its project `{project}` and {owner}",
+        "the stack of slot {slot} is not touched: {}{more} has the name of its project `{project}` and {owner}",
         named.join(", ")
     );
     let advice = "give this pool another `name` in slots.toml, or remove these things where they belong";

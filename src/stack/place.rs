@@ -11,7 +11,6 @@ use crate::compose::project::Project;
 use crate::fault::Fault;
 use crate::host::docker::ComposeCall;
 use crate::host::fs::exists;
-use crate::host::git::top_of;
 use crate::host::invocation::{self, Invocation};
 use crate::names::{OVERLAY, project};
 use crate::slot::SlotId;
@@ -54,7 +53,7 @@ impl<'a> Place<'a> {
             return if exists(&dir.join(OVERLAY))? { Err(spec_is_gone(held).into()) } else { Ok(None) };
         };
         let project = match &declared.spec.compose {
-            Some(compose) => Project::find(&worktree.join(below_top(&declared)?), compose)?,
+            Some(compose) => Project::find(&worktree.join(declared.below_top()?), compose)?,
             // A pool of templates has its files in the slot's directory.
             None => match Project::find(&dir, &ComposeSpec::default()) {
                 Ok(project) => project,
@@ -62,7 +61,7 @@ impl<'a> Place<'a> {
             },
         };
         let project = project.with_slot(&dir)?;
-        let change = Change::to_slot(held.variables()?, &held.prefix, &invocation::environment());
+        let change = Change::to_slot(held.variables()?, &invocation::environment());
         let without = change.unset.into_iter().chain(change.set.into_keys()).collect();
         let name = self::project(&held.pool().name, held.slot);
         Ok(Some(Self { held, worktree, declared, project, name, without }))
@@ -106,16 +105,6 @@ fn declared(held: &Held, worktree: &Utf8Path, invocation: &Invocation) -> Option
         let applied = pool.declared.as_ref()?;
         spec_file::read_again(applied.path.as_deref(), invocation).ok()
     })
-}
-
-/// The directory of slots.toml below the top of its worktree: the project of each worktree is in the same.
-///
-/// # Errors
-/// When git's files cannot be read.
-pub(super) fn below_top(declared: &Declared) -> Result<Utf8PathBuf> {
-    let dir = declared.path.as_deref().and_then(Utf8Path::parent).unwrap_or(Utf8Path::new(""));
-    let below = top_of(dir)?.and_then(|top| dir.strip_prefix(top).ok());
-    Ok(below.unwrap_or(Utf8Path::new("")).to_owned())
 }
 
 fn spec_is_gone(held: &Held) -> Fault {

@@ -59,7 +59,8 @@ impl Search<'_> {
     pub fn of_named(&self, worktree: &Utf8Path) -> Result<FoundPool> {
         let declared = || {
             let there = Invocation { here: worktree.to_owned(), ..self.invocation.clone() };
-            let is_there = self.choice.spec().is_none() && spec_file::is_on_disk(self.choice, &there)?;
+            let is_chosen = self.choice.spec().is_some() || self.choice.is_embedded();
+            let is_there = !is_chosen && spec_file::is_on_disk(self.choice, &there)?;
             spec_file::declared(self.choice, if is_there { &there } else { self.invocation })
         };
         self.holding(worktree).or_declared(declared, self)
@@ -88,14 +89,14 @@ impl Search<'_> {
         }
     }
 
-    /// The pool for verbs that show or clean up: the one that the spec here declares. Without a spec, the
-    /// pool in which this worktree holds a slot comes before the embedded one.
+    /// The pool for verbs that show or clean up: the one that the spec here declares. Without a spec here,
+    /// the pool in which this worktree holds a slot comes before the repository's and the embedded one.
     ///
     /// # Errors
     /// When the spec cannot be read, or its root cannot be used.
     pub fn here(&self) -> Result<FoundPool> {
         let declared = spec_file::declared(self.choice, self.invocation)?;
-        if declared.path.is_some() {
+        if declared.path.is_some() && !declared.is_of_repository {
             return FoundPool::declared(declared, self);
         }
         self.holding(&worktree_of(&self.invocation.here)?).or_declared(|| Ok(declared), self)
@@ -173,6 +174,16 @@ impl FoundPool {
     /// The port that the pool is known by: the first one of its spec.
     pub fn primary_port(&self) -> Option<&PortName> {
         self.declared.as_ref()?.spec.ports.first().map(|(name, _)| name)
+    }
+
+    /// Whether the embedded spec declares it.
+    pub fn is_embedded(&self) -> bool {
+        self.declared.as_ref().is_some_and(|declared| declared.path.is_none())
+    }
+
+    /// How the output names its spec, if there is none here and the repository has applied it before.
+    pub fn of_repository(&self) -> Option<String> {
+        self.declared.as_ref().filter(|declared| declared.is_of_repository).map(Declared::used)
     }
 
     /// The error for a pool that was never applied.

@@ -9,6 +9,7 @@ use crate::host::invocation::Invocation;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolChoice {
     spec: Option<Utf8PathBuf>,
+    is_embedded: bool,
     root: Option<Utf8PathBuf>,
 }
 
@@ -16,7 +17,17 @@ impl PoolChoice {
     /// The choice of a spec and a root, as typed.
     pub fn new(spec: Option<Utf8PathBuf>, root: Option<Utf8PathBuf>) -> Self {
         let named = |path: &Utf8PathBuf| !path.as_str().is_empty();
-        Self { spec: spec.filter(named), root: root.filter(named) }
+        Self { spec: spec.filter(named), is_embedded: false, root: root.filter(named) }
+    }
+
+    /// The choice of the embedded spec, in this root.
+    pub fn embedded(root: Option<Utf8PathBuf>) -> Self {
+        Self { is_embedded: true, ..Self::new(None, root) }
+    }
+
+    /// Whether the embedded spec was chosen.
+    pub fn is_embedded(&self) -> bool {
+        self.is_embedded
     }
 
     /// The spec, as typed.
@@ -29,9 +40,9 @@ impl PoolChoice {
         self.root.as_deref()
     }
 
-    /// Whether either was named.
+    /// Whether a spec or a root was named.
     pub fn is_named(&self) -> bool {
-        self.spec.is_some() || self.root.is_some()
+        self.is_embedded || self.spec.is_some() || self.root.is_some()
     }
 }
 

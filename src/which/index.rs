@@ -36,6 +36,9 @@ pub struct IndexEntry {
     /// What declared it.
     #[serde(flatten)]
     pub origin: Origin,
+    /// The repositories that use it. Recorded for the embedded pool alone.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub repositories: BTreeSet<String>,
     /// Its port formulas.
     pub ports: BTreeMap<PortName, PortFormula>,
     /// Its slots.
@@ -105,6 +108,7 @@ impl IndexEntry {
             pool: spec.name.clone(),
             env_prefix: Some(spec.env_prefix.clone()),
             origin,
+            repositories: BTreeSet::new(),
             ports: spec.ports.iter().cloned().collect(),
             slots: spec.slots.keys().copied().collect(),
         }
@@ -161,6 +165,7 @@ impl IndexEntry {
 /// A pool for tests.
 #[cfg(test)]
 pub(super) mod fixture {
+    use std::collections::BTreeSet;
     use std::num::NonZeroU16;
 
     use super::{IndexEntry, Origin, Port, PortFormula, PortName, SlotId, VERSION};
@@ -184,6 +189,7 @@ pub(super) mod fixture {
             pool: spec.to_owned(),
             env_prefix: None,
             origin,
+            repositories: BTreeSet::new(),
             ports,
             slots,
         }

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::choice::PoolChoice;
 use super::collisions::{self, Collision, Neighbour};
+use super::embedded_pool::users;
 use super::index::{IndexEntry, Origin};
 use super::spec_file::Declared;
 use crate::claims::whereabouts::Following;
@@ -42,7 +43,8 @@ impl Neighbours {
     /// Looks up a pool and its neighbours. An unreadable entry is a notice and stops nothing.
     pub fn look(declared: &Declared, root: &Utf8Path, choice: &PoolChoice, invocation: &Invocation) -> Self {
         let root_is_declared = choice.root().is_none();
-        let entry = IndexEntry::new(root, root_is_declared, origin_of(declared), &declared.spec);
+        let mut entry = IndexEntry::new(root, root_is_declared, origin_of(declared), &declared.spec);
+        entry.repositories = users(declared.path.is_none(), invocation);
         let mut neighbours = Self {
             index: invocation.state.as_deref().map(Index::below),
             note: entry.clone(),
@@ -134,6 +136,9 @@ impl Neighbours {
                 // While the pool has slots of another spec or branch, the index names that one.
                 self.note.origin = noted.origin.clone();
             }
+        }
+        if noted.origin.is_same_spec(&self.note.origin) {
+            self.note.repositories.extend(noted.repositories.iter().cloned());
         }
         self.is_noted = *noted == self.note;
     }

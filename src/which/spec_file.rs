@@ -6,6 +6,7 @@ use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::choice::{PoolChoice, absolute};
+use super::repository;
 use crate::desired::{
     Environments, File, Pool, RenderInputs, TemplateTexts, render_claim_files, render_environments,
     render_pool,
@@ -35,6 +36,8 @@ pub struct Declared {
     pub origin: String,
     /// Its path; `None` for the embedded one.
     pub path: Option<Utf8PathBuf>,
+    /// Whether there is none here, and this is the one that the repository applied before.
+    pub is_of_repository: bool,
     source: Source,
     /// The directory of its templates; `None` for the embedded spec.
     templates: Option<Utf8PathBuf>,
@@ -56,7 +59,14 @@ pub fn declared(choice: &PoolChoice, invocation: &Invocation) -> Result<Declared
 /// # Errors
 /// When the spec cannot be found or read.
 pub fn read(choice: &PoolChoice, invocation: &Invocation) -> Result<Result<Declared, Mistakes>> {
-    Ok(parse(find(choice, invocation)?, invocation))
+    let is_of_repository = |declared| Declared { is_of_repository: true, ..declared };
+    Ok(match find(choice, invocation)? {
+        None if !choice.is_embedded() => match repository::spec_of(&invocation.here, invocation)? {
+            None => parse(None, invocation),
+            Some(path) => parse(text_of(&path)?.map(|text| (path, text)), invocation).map(is_of_repository),
+        },
+        found => parse(found, invocation),
+    })
 }
 
 /// Reads the spec of a saved plan or of the index again. `None` is the embedded one.
@@ -71,12 +81,13 @@ pub fn read_again(path: Option<&Utf8Path>, invocation: &Invocation) -> Result<De
     parse(path.map(read).transpose()?, invocation).map_err(|mistakes| fault(&mistakes).into())
 }
 
-/// Whether a spec is on disk: named, or where kinfra looks for one.
+/// Whether a spec is on disk: named, where kinfra looks for one, or the one that the repository applied
+/// before.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn is_on_disk(choice: &PoolChoice, invocation: &Invocation) -> Result<bool> {
-    find(choice, invocation).map(|found| found.is_some())
+    Ok(find(choice, invocation)?.is_some() || repository::spec_of(&invocation.here, invocation)?.is_some())
 }
 
 /// How the output names a spec.
@@ -100,7 +111,7 @@ pub fn parse(found: Option<(Utf8PathBuf, String)>, invocation: &Invocation) -> R
             if let Some(home) = &invocation.home {
                 spec.compose = spec.compose.map(|compose| compose.in_home(home));
             }
-            Ok(Declared { spec, origin, path, source, templates })
+            Ok(Declared { spec, origin, path, is_of_repository: false, source, templates })
         }
         Err(mistakes) => Err(mistakes.into_iter().map(|mistake| (source.clone(), mistake)).collect()),
     }
@@ -111,6 +122,22 @@ fn fault(mistakes: &Mistakes) -> Fault {
 }
 
 impl Declared {
+    /// Its directory below the top of its worktree: the project of each worktree is in the same.
+    ///
+    /// # Errors
+    /// When git's files cannot be read.
+    pub fn below_top(&self) -> Result<Utf8PathBuf> {
+        let dir = self.path.as_deref().and_then(Utf8Path::parent).unwrap_or(Utf8Path::new(""));
+        let below = host::git::top_of(dir)?.and_then(|top| dir.strip_prefix(top).ok());
+        Ok(below.unwrap_or(Utf8Path::new("")).to_owned())
+    }
+
+    /// Which spec it is and, if it is not one here, why.
+    pub fn used(&self) -> String {
+        let why = if self.is_of_repository { ", this repository's pool: no slots.toml is here" } else { "" };
+        format!("{}{why}", self.origin)
+    }
+
     /// The root: from a flag, the environment or the spec.
     ///
     /// # Errors
@@ -216,7 +243,10 @@ fn read_template(path: &Utf8Path) -> Result<String, String> {
 
 /// The spec on disk, if there is one: the named one, or `slots.toml` here or in a parent within the
 /// repository.
-fn find(choice: &PoolChoice, invocation: &Invocation) -> Result<Option<(Utf8PathBuf, String)>> {
+pub(super) fn find(choice: &PoolChoice, invocation: &Invocation) -> Result<Option<(Utf8PathBuf, String)>> {
+    if choice.is_embedded() {
+        return Ok(None);
+    }
     if let Some(named) = choice.spec() {
         let path = absolute(named, invocation)?;
         let missing = || Fault::spec(format!("spec `{named}`, from --spec or KINFRA_SPEC, does not exist"));
@@ -239,7 +269,7 @@ fn find(choice: &PoolChoice, invocation: &Invocation) -> Result<Option<(Utf8Path
     Ok(None)
 }
 
-fn text_of(path: &Utf8Path) -> Result<Option<String>> {
+pub(super) fn text_of(path: &Utf8Path) -> Result<Option<String>> {
     let bytes = host::fs::read_named(path, LIMIT);
     let bytes = bytes.map_err(|error| Fault::spec(format!("spec `{path}` cannot be read: {error}")))?;
     let Some(bytes) = bytes else { return Ok(None) };

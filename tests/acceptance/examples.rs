@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use similar::TextDiff;
 
-use crate::rig::engine::{self, Engine};
 use crate::support::{Machine, Run};
 
 const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
@@ -172,71 +171,8 @@ fn a_day_in_the_life_of_three_worktrees_passes_and_leaves_nothing_behind() {
     assert!(machine.tree().is_empty());
 }
 
-/// A machine with the project of `compose-app`, on ports and under a name that no other test has, and its engine.
-fn board() -> (Machine, Engine) {
-    let engine = Engine::for_projects(&["kinfra-board-slot-1", "kinfra-board-slot-2"]);
-    let machine = Machine::new().with_real_ports();
-    machine.install("docker");
-    let example = Example::named("compose-app");
-    for (path, text) in files(&example.dir) {
-        machine.write(&path, text.replace("8080", "28080").replace("5432:5432", "25432:5432"));
-    }
-    machine.set_mode("worker", 0o755);
-    machine.edit_spec("base = 5432", "base = 25432");
-    machine.edit_spec("\"board\"", "\"kinfra-board\"");
-    machine.git(machine.project(), "init --quiet");
-    machine.git(machine.project(), "add .");
-    machine.git(machine.project(), "commit --quiet --message board");
-    (machine, engine)
-}
-
-#[test]
-#[ignore = "needs a Docker engine"]
-fn compose_app_runs() {
-    let (machine, engine) = board();
-    // One argument a word: SQL has spaces in it.
-    let kinfra = |branch: &str, words: &[&str]| {
-        let mut command = machine.command("");
-        engine.reach(command.args(words).current_dir(machine.path(&format!("~/{branch}"))));
-        Run::of(&mut command)
-    };
-    let sql = |branch: &str, text: &str| {
-        let psql = ["compose", "exec", "-T", "db", "psql", "-U", "board", "-At", "-c", text];
-        kinfra(branch, &psql).exits(0).stdout
-    };
-    Run::of(engine.reach(&mut machine.command("apply"))).exits(0);
-
-    for (branch, port) in [("cats", 28_081), ("dogs", 28_082)] {
-        let tree = machine.path(&format!("~/{branch}"));
-        let add = format!("worktree add --quiet -b {branch} {}", tree.display());
-        machine.git(machine.project(), &add);
-        kinfra(branch, &["claim"]).exits(0);
-        let page = format!("board of {branch}\n");
-        machine.write(&format!("~/{branch}/site/index.html"), &page);
-        kinfra(branch, &["compose", "up", "-d", "--wait"]).exits(0);
-        assert_eq!(engine::get(port, "/"), page);
-        // The worker has the image that this branch's `web` built.
-        let log = kinfra(branch, &["compose", "logs", "--no-log-prefix", "worker"]).exits(0);
-        log.prints(&format!("the worker of board of {branch} sees board of {branch}"));
-        sql(branch, &format!("INSERT INTO notice VALUES ('about {branch}')"));
-    }
-    for (branch, port) in [("cats", 28_081), ("dogs", 28_082)] {
-        assert_eq!(engine::get(port, "/"), format!("board of {branch}\n"));
-        assert_eq!(sql(branch, "SELECT text FROM notice"), format!("about {branch}\n"));
-    }
-
-    kinfra("cats", &["compose", "down", "--volumes"]).exits(0);
-    assert_eq!(sql("dogs", "SELECT text FROM notice"), "about dogs\n");
-    kinfra("dogs", &["compose", "down", "--volumes"]).exits(0);
-    for (branch, project) in [("cats", "kinfra-board-slot-1"), ("dogs", "kinfra-board-slot-2")] {
-        let made = engine.made_by(project);
-        assert!(made.iter().all(|thing| thing.starts_with("image ")), "{made:?}");
-        kinfra(branch, &["release"]).exits(0);
-    }
-}
-
 /// Every file below a directory. Links are followed: an example may share its templates with the repository.
-fn files(dir: &Path) -> Files {
+pub(super) fn files(dir: &Path) -> Files {
     let mut files = Files::new();
     for entry in fs::read_dir(dir).into_iter().flatten() {
         let path = entry.expect("an entry").path();

@@ -166,5 +166,12 @@ fn direnv_s_envrc_has_the_variables_of_the_worktree_s_slot() {
     let text = format!("watch_file() {{ :; }}\n{}\nenv", snippet(".envrc"));
     let mut bash = repository.command("bash", &repository.project());
     let run = Run::of(bash.args(["-c", &text]).env("COMPOSE_FILE", "other.yml")).exits(0);
-    run.prints("\nWEB_PORT=8001\n").prints("KINFRA_SLOT=1\n").never_says("COMPOSE_FILE");
+    let run = run.prints("\nWEB_PORT=8001\n").prints("KINFRA_SLOT=1\n");
+    assert!(!run.stdout.contains("COMPOSE_FILE="), "{}", run.stdout);
+    run.says("note: COMPOSE_FILE was set to `other.yml`: dropped");
+    // Without a slot, .envrc does not fail: direnv would undo all of it.
+    repository.machine.kinfra("release").exits(0);
+    let mut bash = repository.command("bash", &repository.project());
+    let text = format!("set -e\n{text} && echo loaded");
+    Run::of(bash.args(["-c", &text])).exits(0).prints("\nloaded\n").says("holds no slot");
 }

@@ -6,6 +6,7 @@
 pub(crate) mod examples;
 mod hooks;
 mod provisioning;
+mod stacks;
 mod wheel;
 
 use std::process::Command;

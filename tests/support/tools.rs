@@ -10,7 +10,7 @@ const NAMES: &[&str] = &[
     "expr", "false", "find", "fish", "git", "grep", "head", "id", "jq", "ln", "ls", "mkdir", "mkfifo",
     "mktemp", "mv", "od", "printf", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "seq", "sh",
     "sleep", "sort", "stat", "stty", "tail", "tee", "test", "touch", "tr", "true", "uname", "uniq", "wc",
-    "xargs",
+    "xargs", "zsh",
 ];
 
 /// Fills a directory with links to them, and to kinfra.

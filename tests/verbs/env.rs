@@ -125,8 +125,8 @@ fn nothing_of_another_slot_stays() {
     let machine = claimed();
     let of_others = [
         ("SHOP_WEB_PORT", "1"),
-        ("SHOP_GONE", "1"),
-        ("KINFRA_ENV", "DB_URL KINFRA_SLOT MISSING $(touch~/x)"),
+        ("SHOP_OWN", "1"),
+        ("KINFRA_ENV", "DB_URL COMPOSE_ENV_FILES KINFRA_SLOT MISSING $(touch~/x)"),
         ("DB_URL", "1"),
         ("KINFRA_SLOT", "7"),
         ("COMPOSE_PROJECT_NAME", "other"),
@@ -141,25 +141,28 @@ fn nothing_of_another_slot_stays() {
     };
     let printed = with_them("exec env").exits(0).stdout;
     let value = |name: &str| printed.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
-    for gone in [
-        "SHOP_GONE",
-        "DB_URL",
-        "COMPOSE_PROJECT_NAME",
-        "COMPOSE_FILE",
-        "COMPOSE_ENV_FILES",
-        "COMPOSE_PROFILES",
-    ] {
+    for gone in ["DB_URL", "COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "COMPOSE_ENV_FILES", "COMPOSE_PROFILES"] {
         assert_eq!(value(gone), None, "{gone} is still there");
     }
     assert_eq!(
-        (value("SHOP_WEB_PORT"), value("KINFRA_SLOT"), value("OTHER")),
-        (Some("8001"), Some("1"), Some("stays"))
+        [value("SHOP_WEB_PORT"), value("KINFRA_SLOT"), value("OTHER"), value("SHOP_OWN")],
+        [Some("8001"), Some("1"), Some("stays"), Some("1")]
     );
 
     let unset = "unset -v COMPOSE_ENV_FILES\nunset -v COMPOSE_FILE\nunset -v COMPOSE_PROFILES\n\
-                 unset -v COMPOSE_PROJECT_NAME\nunset -v DB_URL\nunset -v SHOP_GONE\nexport KINFRA_ENV=";
+                 unset -v COMPOSE_PROJECT_NAME\nunset -v DB_URL\nexport KINFRA_ENV=";
     let shell = with_them("env").exits(0).stdout;
     assert!(shell.starts_with(unset), "{shell}");
+    // What an earlier slot set goes without a word. What the caller set on purpose is named.
+    let notes = "note: COMPOSE_FILE was set to `other.yml`: dropped, because it would lead Compose elsewhere\n\
+                 note: COMPOSE_PROFILES was set to `other`: dropped, because it would lead Compose elsewhere\n\
+                 note: COMPOSE_PROJECT_NAME was set to `other`: dropped, because it would lead Compose elsewhere\n";
+    for verb in ["env", "env --format fish", "exec true"] {
+        assert_eq!(with_them(verb).exits(0).stderr, notes);
+    }
+    for verb in ["env --format dotenv", "env --format json"] {
+        with_them(verb).exits(0).never_says("note:");
+    }
     let fish = with_them("env --format fish").exits(0).stdout;
     assert!(fish.starts_with(
         &unset.replace("unset -v", "set -e").replace("export KINFRA_ENV=", "set -gx KINFRA_ENV ")
@@ -182,6 +185,57 @@ fn a_shell_that_goes_from_slot_to_slot_has_the_variables_of_one() {
     assert_eq!(printed, "in 1: 8001 1\nin 2: 8002 2\nin none: 3 unset unset unset unset\n", "{output:?}");
     let said = &output.stderr;
     assert!(said.contains("none` holds no slot\nhelp: `kinfra claim` takes one"), "{said}");
+}
+
+#[test]
+fn a_variable_of_compose_that_the_slot_sets_is_named_too() {
+    let machine = Machine::small();
+    machine.kinfra("apply").exits(0);
+    machine.kinfra("claim").exits(0);
+    let with = |value: &str| {
+        let mut command = machine.command("exec env");
+        Run::of(command.env("COMPOSE_PROJECT_NAME", value))
+            .exits(0)
+            .prints("COMPOSE_PROJECT_NAME=small-slot-1\n")
+    };
+    with("shop\u{1b}[31m").says(
+        "note: COMPOSE_PROJECT_NAME was set to `shop\\u{1b}[31m`: replaced, because it would lead Compose elsewhere\n",
+    );
+    with("small-slot-1").never_says("note:");
+}
+
+#[test]
+fn a_command_after_eval_does_not_run_without_a_slot() {
+    let machine = claimed();
+    let scripts = [
+        ("sh", "eval \"$(kinfra env)\" && echo ran"),
+        ("bash", "eval \"$(kinfra env)\" && echo ran"),
+        ("zsh", "eval \"$(kinfra env)\" && echo ran"),
+        ("fish", "kinfra env --format fish | source; and echo ran"),
+        ("fish", "eval (kinfra env --format fish | string collect); and echo ran"),
+    ];
+    let scripts = scripts.into_iter().filter(|(shell, _)| machine.tools().join(shell).exists());
+    let scripts: Vec<_> = scripts.collect();
+    let all_print = |machine: &Machine, printed: &str| {
+        for (shell, text) in &scripts {
+            assert_eq!(script(machine, shell, text).stdout, printed, "{shell}: {text}");
+        }
+    };
+    all_print(&machine, "ran\n");
+    // The slot's variables are not known.
+    let env_file = machine.read(ENV_FILE);
+    machine.write(ENV_FILE, "A=$B\n");
+    all_print(&machine, "");
+    machine.write(ENV_FILE, env_file);
+    machine.kinfra("release").exits(0);
+    all_print(&machine, "");
+    machine.write("slots.toml", "broken\n");
+    all_print(&machine, "");
+    // The directory is gone.
+    let text = "mkdir ~/gone; cd ~/gone; rmdir ~/gone; eval \"$(kinfra env)\" && echo ran";
+    let run = script(&machine, "sh", text);
+    assert_eq!(run.stdout, "");
+    run.says("the current directory cannot be used");
 }
 
 #[test]
@@ -209,8 +263,9 @@ fn a_worktree_without_a_slot_is_told_to_claim_one() {
         }
         let before = machine.tree();
         for verb in ["env", "env --format fish", "env --format dotenv", "env --format json", "exec true"] {
+            let without = if ["env", "env --format fish"].contains(&verb) { "false\n" } else { "" };
             let says = "project` holds no slot\nhelp: `kinfra claim` takes one";
-            machine.kinfra(verb).exits(3).prints_exactly("").says(says);
+            machine.kinfra(verb).exits(3).prints_exactly(without).says(says);
         }
         assert_eq!(machine.tree(), before, "{why}");
     }
@@ -230,8 +285,8 @@ fn a_file_that_is_not_fit_for_use_is_refused_with_the_reason() {
     ] {
         let machine = claimed();
         machine.write(ENV_FILE, text);
-        for verb in ["env", "exec true"] {
-            machine.kinfra(verb).exits(4).prints_exactly("").says(unknown).says(why);
+        for (verb, printed) in [("env", "false\n"), ("exec true", "")] {
+            machine.kinfra(verb).exits(4).prints_exactly(printed).says(unknown).says(why);
         }
     }
     let machine = claimed();
@@ -322,5 +377,5 @@ fn a_branch_without_a_spec_still_has_its_slot() {
     machine.kinfra("env").exits(0).prints("export SHOP_WEB_PORT='8001'\n");
     let mut command = machine.command("exec sh -c");
     command.arg("echo ${SHOP_WEB_PORT} ${SHOP_OLD-gone}").env("SHOP_OLD", "1");
-    Run::of(&mut command).exits(0).prints_exactly("8001 gone\n");
+    Run::of(&mut command).exits(0).prints_exactly("8001 1\n");
 }

@@ -1,6 +1,8 @@
 //! What each verb does, shows and refuses. One file per verb, several for a large one.
 
 mod apply;
+mod branch;
+mod bring;
 mod change;
 pub(crate) mod claim;
 mod completions;

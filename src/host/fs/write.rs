@@ -62,6 +62,25 @@ impl Dir {
         made.map_or_else(|| self.duplicate(), Ok)
     }
 
+    /// Makes a directory in this one, with this mode, if nothing has its name. Opens it.
+    ///
+    /// # Errors
+    /// [`Fault`] when something else has the name.
+    pub fn make_child(&self, name: &str, mode: FileMode) -> Result<Self> {
+        let path = self.path.join(name);
+        let is_new = match rustix::fs::mkdirat(&self.handle, name, PRIVATE_DIR) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(errno) => return Err(errno).with_context(|| format!("could not make directory `{path}`")),
+        };
+        let child = self.make_dir(Utf8Path::new(name))?;
+        if is_new {
+            rustix::fs::fchmod(&child.handle, Mode::from_raw_mode(mode.bits().into()))
+                .with_context(|| format!("could not set the mode of `{path}`"))?;
+        }
+        Ok(child)
+    }
+
     /// Writes a file that must not exist yet. Sets its mode before its content.
     pub fn write_new(&self, name: &str, bytes: &[u8], mode: FileMode) -> Result<File> {
         let write = || -> io::Result<File> {

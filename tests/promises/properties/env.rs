@@ -31,7 +31,7 @@ fn a_shell_evaluates_every_value_to_itself(cases: u32) {
             values.iter().enumerate().map(|(number, value)| (name(number), value.clone())).collect();
         // Names that no shell can hold are not handed to one.
         let unset = BTreeSet::from(["GONE".to_owned(), "$(exit 1)".to_owned(), "a b".to_owned()]);
-        let text = report::env::shell(&Change { unset, set });
+        let text = report::env::shell(&Change { unset, set, dropped: Variables::new() });
         let print: String = (0..values.len()).map(|number| format!(" \"$V{number}\"")).collect();
         let script = format!("eval \"$1\"; printf '%s\\0' \"${{GONE-unset}}\"{print}");
         let output = Command::new("sh").args(["-ec", &script, "sh", &text]).env("GONE", "1").output();
