@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A day of three worktrees that share a pool of two slots. It needs git and kinfra on your PATH, starts no container, and
-# works in a directory of its own that it removes. To see each command as it runs: bash -x examples/day-in-the-life.sh
+# A day of three worktrees that share a pool of two slots. It needs git, Docker Compose and kinfra on your PATH, starts no
+# container, and works in a directory of its own that it removes. To see each command as it runs:
+# bash -x examples/day-in-the-life.sh
 set -euo pipefail
 
 day=$(mktemp -d)
