@@ -156,7 +156,7 @@ fn of_service(project: &str, name: &str, service: &Value, things: &mut Things) {
         let source = mount["source"].as_str().filter(|_| mount["type"] == "bind").unwrap_or_default();
         let kind = if of_the_machine(source) { "system" } else { "mount" };
         // What cannot write to a socket's directory can still write to the socket.
-        if !source.is_empty() && (mount["read_only"] != true || source.ends_with(".sock")) {
+        if !source.is_empty() && (mount["read_only"] != true || is_socket(source)) {
             things.paths.insert((source.to_owned(), kind));
         }
     }
@@ -189,7 +189,11 @@ fn of_service(project: &str, name: &str, service: &Value, things: &mut Things) {
 /// What is the machine's own, and no project's.
 fn of_the_machine(path: &str) -> bool {
     let system = ["/etc", "/usr", "/lib", "/sys", "/proc", "/dev", "/run", "/var/run", "/tmp/.X11-unix"];
-    path.ends_with(".sock") || system.iter().any(|dir| is_below(path, dir))
+    is_socket(path) || system.iter().any(|dir| is_below(path, dir))
+}
+
+fn is_socket(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, extension)| extension == "sock")
 }
 
 fn ports(port: &Value) -> Vec<Port> {

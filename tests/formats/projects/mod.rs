@@ -47,14 +47,25 @@ fn verdicts() -> Vec<(String, Verdict)> {
         }
     };
     std::thread::scope(|scope| {
-        [scope.spawn(work), scope.spawn(work)]
-            .map(|thread| thread.join())
-            .into_iter()
-            .for_each(|joined| joined.expect("no thread panics"))
+        let threads = [scope.spawn(work), scope.spawn(work)];
+        for thread in threads {
+            thread.join().expect("no thread panics");
+        }
     });
     let mut done = done.into_inner().expect("no thread panics");
     done.sort_by(|(one, _), (other, _)| one.cmp(other));
     done
+}
+
+/// Where a text is not as expected.
+fn other(expected: Option<&str>, found: Option<&str>) -> String {
+    let (Some(expected), Some(found)) = (expected, found) else {
+        return if found.is_some() { "is not expected" } else { "is missing" }.to_owned();
+    };
+    let mut lines = expected.lines().zip(found.lines());
+    let first = lines.find(|(expected, found)| expected != found);
+    let (expected, found) = first.unwrap_or(("the end", "more, or less"));
+    format!("is not as expected: {found:?} stands where {expected:?} was")
 }
 
 #[test]
@@ -74,7 +85,7 @@ fn corpus_from_init_to_isolated_slots() {
             match text {
                 Some(text) if update => fs::write(&path, text).expect("an expected file"),
                 None if update => fs::remove_file(&path).expect("no expected file"),
-                _ => faults.push(format!("{name}: {file} is not as expected: {text:?}")),
+                _ => faults.push(format!("{name}: {file} {}", other(expected.as_deref(), text.as_deref()))),
             }
         }
     }

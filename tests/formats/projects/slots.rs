@@ -35,7 +35,7 @@ impl Slots {
             Spec::parse(toml).map_err(|mistakes| format!("slots.toml is invalid: {mistakes:?}"))?;
         spec.compose = spec.compose.map(|compose| compose.in_home(HOME.into()));
         let root = spec.root.resolve(Some(HOME.into())).expect("a root");
-        let pool = with_inputs(&spec, &root, |inputs| render_pool(inputs));
+        let pool = with_inputs(&spec, &root, render_pool);
         let pool = pool.map_err(|mistakes| format!("slots.toml is invalid: {mistakes:?}"))?;
         Ok(Self { spec, pool })
     }
