@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::claim::{Claim, Holder, OwnKeys};
@@ -66,9 +66,7 @@ impl Registry {
     /// What [`Registry::parse`] would refuse. Such a registry must not be written.
     pub fn to_text(&self) -> Result<String, Corrupt> {
         let Self { slots, imported_from, unknown } = self;
-        let entries = slots.iter().map(|(id, entry)| (*id, entry.document(*id)));
-        let document =
-            RegistryDocument { version: VERSION, slots: entries.collect(), imported_from, unknown };
+        let document = RegistryDocument { version: VERSION, slots: Slots(slots), imported_from, unknown };
         self.check_ports()?;
         self.check_unknown_keys()?;
         let mut text = serde_json::to_string_pretty(&document).map_err(|error| at_line(&error))?;
@@ -104,6 +102,15 @@ impl Registry {
 
     /// Refuses a port that two slots hold.
     fn check_ports(&self) -> Result<(), Corrupt> {
+        let each = self.slots.values().flat_map(|entry| entry.provisioned.ports.values());
+        let mut held: Vec<Port> = each.copied().collect();
+        let all = held.len();
+        held.sort_unstable();
+        held.dedup();
+        if held.len() == all {
+            return Ok(());
+        }
+        // Only now are the holders of each port of interest.
         let mut holders = BTreeMap::new();
         for (id, entry) in &self.slots {
             for (name, port) in &entry.provisioned.ports {
@@ -177,11 +184,20 @@ const ENTRY_KEYS: [&str; 19] = [
 #[derive(Serialize)]
 struct RegistryDocument<'a> {
     version: u64,
-    slots: BTreeMap<SlotId, EntryDocument<'a>>,
+    slots: Slots<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     imported_from: &'a Option<ImportedFrom>,
     #[serde(flatten)]
     unknown: &'a Map<String, Value>,
+}
+
+/// The entries. Each document is made when its turn to be written comes.
+struct Slots<'a>(&'a BTreeMap<SlotId, Arc<Entry>>);
+
+impl Serialize for Slots<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(id, entry)| (id, entry.document(*id))))
+    }
 }
 
 /// An entry, with its keys in the order of writing: the old tool's keys first.
