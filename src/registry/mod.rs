@@ -5,6 +5,7 @@ mod claim;
 mod codec;
 mod entry;
 pub mod migrate;
+mod quick;
 pub mod rebuild;
 
 pub use claim::{Claim, ClaimId, Holder, Lease};
