@@ -1,10 +1,11 @@
 //! A strict reader for JSON that other programs write, too. It refuses a duplicate key, keeps every digit of
 //! a number, and says where a mistake is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
@@ -44,26 +45,6 @@ pub(crate) fn object(text: &str) -> Result<Map<String, Value>, Corrupt> {
         return Err(corrupt("line 1", "the file is not a JSON object"));
     };
     Ok(object)
-}
-
-/// Reads a JSON object, and hands over each entry of the object under `key` as soon as it is read: a thousand
-/// of them are never in memory at once. Returns the rest, and whether there is an object under `key`.
-///
-/// # Errors
-/// As [`object`].
-pub(crate) fn object_by_entry(
-    text: &str,
-    key: &str,
-    take: impl FnMut(&str, Value),
-) -> Result<(Map<String, Value>, bool), Corrupt> {
-    let mut taker = Taker { key, take, taken: None };
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let rest = deserializer.deserialize_map(&mut taker);
-    match rest.and_then(|rest| deserializer.end().map(|()| rest)) {
-        Ok(rest) => Ok((rest, taker.taken.is_some())),
-        // What is no object there stays in the rest, and every other mistake is said as elsewhere.
-        Err(_) => object(text).map(|rest| (rest, false)),
-    }
 }
 
 /// Takes the value of a key out of an object. The key must be there.
@@ -139,7 +120,7 @@ pub(crate) fn at_line(error: &serde_json::Error) -> Corrupt {
 
 /// JSON without duplicate keys. `serde_json` itself keeps the last of two equal keys, so a claim could get
 /// lost.
-struct Unique(Value);
+pub(crate) struct Unique(pub(crate) Value);
 
 impl<'de> Deserialize<'de> for Unique {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -206,73 +187,6 @@ impl<'de> Visitor<'de> for UniqueVisitor {
     }
 }
 
-/// Reads an object, and hands over the entries of the object under `key`.
-struct Taker<'a, F> {
-    key: &'a str,
-    take: F,
-    /// The keys that were handed over.
-    taken: Option<BTreeSet<String>>,
-}
-
-impl<'de, F: FnMut(&str, Value)> Visitor<'de> for &mut Taker<'_, F> {
-    type Value = Map<String, Value>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Map<String, Value>, A::Error> {
-        let mut rest = Map::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            let is_taken = key == self.key;
-            if rest.contains_key(&key) || (is_taken && self.taken.is_some()) {
-                return Err(de::Error::custom("a key stands twice"));
-            }
-            if is_taken {
-                entries.next_value_seed(TakeEach { take: &mut self.take, taken: &mut self.taken })?;
-            } else {
-                let Unique(value) = entries.next_value()?;
-                rest.insert(key, value);
-            }
-        }
-        Ok(rest)
-    }
-}
-
-/// Hands over each entry of an object.
-struct TakeEach<'a, F> {
-    take: &'a mut F,
-    taken: &'a mut Option<BTreeSet<String>>,
-}
-
-impl<'de, F: FnMut(&str, Value)> DeserializeSeed<'de> for TakeEach<'_, F> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, F: FnMut(&str, Value)> Visitor<'de> for TakeEach<'_, F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let taken = self.taken.insert(BTreeSet::new());
-        while let Some(key) = entries.next_key::<String>()? {
-            let Unique(value) = entries.next_value()?;
-            (self.take)(&key, value);
-            if !taken.insert(key) {
-                return Err(de::Error::custom("a key stands twice"));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// The key of an object, or the mark that `serde_json` passes before the digits of a number that is not a
 /// machine integer.
 ///
@@ -304,5 +218,76 @@ impl<'de> Visitor<'de> for KeyVisitor {
 
     fn visit_str<E: de::Error>(self, _: &str) -> Result<Key, E> {
         Ok(Key::Number)
+    }
+}
+
+/// The value of a key that may stand once. There is none if the key is missing or its value is null.
+pub(crate) struct Once<T> {
+    was_read: bool,
+    value: Option<T>,
+}
+
+impl<T> Default for Once<T> {
+    fn default() -> Self {
+        Self { was_read: false, value: None }
+    }
+}
+
+impl<T> Once<T> {
+    /// Reads the value of the key that was just read.
+    pub(crate) fn read<'de, A: MapAccess<'de>>(&mut self, from: &mut A) -> Result<(), A::Error>
+    where
+        T: Deserialize<'de>,
+    {
+        if self.was_read {
+            return Err(de::Error::custom("a key stands twice"));
+        }
+        *self = Self { was_read: true, value: from.next_value()? };
+        Ok(())
+    }
+
+    /// The value, if there is one.
+    pub(crate) fn value(self) -> Option<T> {
+        self.value
+    }
+
+    /// The value, which must be there.
+    pub(crate) fn required<E: de::Error>(self) -> Result<T, E> {
+        self.value.ok_or_else(|| E::custom("a key is missing"))
+    }
+}
+
+/// A map whose keys are read into a type. No key stands twice, not even in two spellings.
+pub(crate) struct Distinct<K, V>(pub(crate) BTreeMap<K, V>);
+
+impl<K, V> Default for Distinct<K, V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Deserialize<'de> for Distinct<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(DistinctVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct DistinctVisitor<K, V>(PhantomData<(K, V)>);
+
+impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Visitor<'de> for DistinctVisitor<K, V> {
+    type Value = BTreeMap<K, V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<BTreeMap<K, V>, A::Error> {
+        let mut map = BTreeMap::new();
+        while let Some((key, value)) = entries.next_entry()? {
+            if map.insert(key, value).is_some() {
+                return Err(de::Error::custom("a key stands twice"));
+            }
+        }
+        Ok(map)
     }
 }

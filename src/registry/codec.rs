@@ -2,16 +2,20 @@
 //!
 //! The reader is strict: it refuses what it does not fully understand, because the next save would make a
 //! misreading permanent. It keeps unknown keys at every level, and every digit of a number.
+//!
+//! There are two readers, which agree. The quick one in `quick.rs` reads nearly every registry. The careful
+//! one here reads the others, and says what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::claim::{Claim, Holder, OwnKeys};
 use super::entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Started, Status};
 use super::id::RegistryId;
+use super::quick;
 use crate::digest::Digest;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName};
@@ -28,32 +32,32 @@ impl Registry {
     /// # Errors
     /// The first difference from what kinfra writes.
     pub fn parse(text: &str) -> Result<Self, Corrupt> {
-        let (mut slots, mut broken) = (BTreeMap::new(), None);
-        let (mut document, has_slots) =
-            json::object_by_entry(text, "slots", |key, value| match read_entry(key, value) {
-                Ok((id, entry)) => drop(slots.insert(id, Arc::new(entry))),
-                Err(corrupt) => drop(broken.get_or_insert(corrupt)),
-            })?;
-        match required::<u64>(&mut document, "", "version")? {
-            VERSION => {}
-            newer if newer > VERSION => {
-                let reason = format!("{newer} is newer than this kinfra, which reads {VERSION}");
-                return Err(Corrupt { is_newer: true, ..corrupt("version", reason) });
-            }
-            older => {
-                return Err(corrupt(
-                    "version",
-                    format!("{older} is not {VERSION}, the one that kinfra writes"),
-                ));
-            }
-        }
-        if !has_slots {
-            optional_object(&mut document, "", "slots")?;
-            return Err(corrupt("slots", "is missing"));
-        }
-        if let Some(corrupt) = broken {
-            return Err(corrupt);
-        }
+        Self::parse_quickly(text).map_or_else(|| Self::parse_carefully(text), Ok)
+    }
+
+    /// Reads a registry in less than half the time. `None` if something in it may be wrong.
+    pub fn parse_quickly(text: &str) -> Option<Self> {
+        let quick::Document { slots, rest: mut document } = quick::read(text)?;
+        check_version(&mut document).ok()?;
+        Self::of(slots, document).ok()
+    }
+
+    /// Reads a registry so that the first mistake is found, and said with its place.
+    ///
+    /// # Errors
+    /// As [`Registry::parse`].
+    pub fn parse_carefully(text: &str) -> Result<Self, Corrupt> {
+        let mut document = json::object(text)?;
+        check_version(&mut document)?;
+        let slots =
+            optional_object(&mut document, "", "slots")?.ok_or_else(|| corrupt("slots", "is missing"))?;
+        let read =
+            |(key, value): (String, Value)| read_entry(&key, value).map(|(id, entry)| (id, Arc::new(entry)));
+        Self::of(slots.into_iter().map(read).collect::<Result<_, _>>()?, document)
+    }
+
+    /// The registry of these slots and the rest of its document.
+    fn of(slots: BTreeMap<SlotId, Arc<Entry>>, mut document: Map<String, Value>) -> Result<Self, Corrupt> {
         let imported_from =
             optional_object(&mut document, "", "imported_from")?.map(read_imported_from).transpose()?;
         let id = optional(&mut document, "", "id")?;
@@ -68,9 +72,7 @@ impl Registry {
     /// What [`Registry::parse`] would refuse. Such a registry must not be written.
     pub fn to_text(&self) -> Result<String, Corrupt> {
         let Self { id, slots, imported_from, unknown } = self;
-        let entries = slots.iter().map(|(id, entry)| (*id, entry.document(*id)));
-        let document =
-            RegistryDocument { version: VERSION, id, slots: entries.collect(), imported_from, unknown };
+        let document = RegistryDocument { version: VERSION, id, slots: Slots(slots), imported_from, unknown };
         self.check_ports()?;
         self.check_unknown_keys()?;
         let mut text = serde_json::to_string_pretty(&document).map_err(|error| at_line(&error))?;
@@ -106,6 +108,15 @@ impl Registry {
 
     /// Refuses a port that two slots hold.
     fn check_ports(&self) -> Result<(), Corrupt> {
+        let each = self.slots.values().flat_map(|entry| entry.provisioned.ports.values());
+        let mut held: Vec<Port> = each.copied().collect();
+        let all = held.len();
+        held.sort_unstable();
+        held.dedup();
+        if held.len() == all {
+            return Ok(());
+        }
+        // Only now are the holders of each port of interest.
         let mut holders = BTreeMap::new();
         for (id, entry) in &self.slots {
             for (name, port) in entry.provisioned.host_ports() {
@@ -187,11 +198,20 @@ struct RegistryDocument<'a> {
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: &'a Option<RegistryId>,
-    slots: BTreeMap<SlotId, EntryDocument<'a>>,
+    slots: Slots<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     imported_from: &'a Option<ImportedFrom>,
     #[serde(flatten)]
     unknown: &'a Map<String, Value>,
+}
+
+/// The entries. Each document is made when its turn to be written comes.
+struct Slots<'a>(&'a BTreeMap<SlotId, Arc<Entry>>);
+
+impl Serialize for Slots<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(id, entry)| (id, entry.document(*id))))
+    }
 }
 
 /// An entry, with its keys in the order of writing: the old tool's keys first.
@@ -219,6 +239,18 @@ struct EntryDocument<'a> {
     pending: &'a Option<Pending>,
     #[serde(flatten)]
     unknown: &'a Map<String, Value>,
+}
+
+fn check_version(document: &mut Map<String, Value>) -> Result<(), Corrupt> {
+    let reason = match required::<u64>(document, "", "version")? {
+        VERSION => return Ok(()),
+        newer if newer > VERSION => {
+            let reason = format!("{newer} is newer than this kinfra, which reads {VERSION}");
+            return Err(Corrupt { is_newer: true, ..corrupt("version", reason) });
+        }
+        older => format!("{older} is not {VERSION}, the one that kinfra writes"),
+    };
+    Err(corrupt("version", reason))
 }
 
 fn read_imported_from(mut object: Map<String, Value>) -> Result<ImportedFrom, Corrupt> {
@@ -290,6 +322,8 @@ mod tests {
             "files": {"b": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}, "pending": "remove"}},
             "imported_from": {"path": "/o", "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}"#;
         let registry = Registry::parse(text).unwrap();
+        assert_eq!(Registry::parse_quickly(text).as_ref(), Some(&registry));
+        assert_eq!(Registry::parse_carefully(text).as_ref(), Ok(&registry));
         let written: Map<String, Value> = serde_json::from_str(&registry.to_text().unwrap()).unwrap();
         assert_eq!(written.keys().collect::<Vec<_>>(), DOCUMENT_KEYS);
         let entry = written["slots"]["1"].as_object().unwrap();

@@ -6,6 +6,7 @@ mod codec;
 mod entry;
 mod id;
 pub mod migrate;
+mod quick;
 pub mod rebuild;
 
 pub use claim::{Claim, ClaimId, Holder, Lease};

@@ -1,0 +1,260 @@
+//! The quick reader of `registry.json`: known keys straight into their types. Pure.
+//!
+//! It takes only what is right in every way, and gives no reason for the rest. The careful reader in
+//! `codec.rs` has the last word there, so each message has one source.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use super::claim::{Claim, ClaimId, Lease};
+use super::entry::{Entry, Provisioned, Started, Status};
+use crate::digest::Digest;
+use crate::file::RelPath;
+use crate::identifier::{PortName, ProfileName, WorkerKind};
+use crate::json::{Distinct, Once, Unique};
+use crate::port::Port;
+use crate::slot::SlotId;
+use crate::time::{Span, Time};
+
+/// A registry's slots, and the other keys of the document.
+#[derive(Default)]
+pub(super) struct Document {
+    pub(super) slots: BTreeMap<SlotId, Arc<Entry>>,
+    pub(super) rest: Map<String, Value>,
+}
+
+/// Reads a registry's slots. `None` if they must be read with care.
+pub(super) fn read(text: &str) -> Option<Document> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let document = deserializer.deserialize_map(DocumentVisitor).ok()?;
+    deserializer.end().ok()?;
+    Some(document)
+}
+
+/// Ends quick reading. The text of this error is never shown.
+fn with_care<E: de::Error>() -> E {
+    E::custom("must be read with care")
+}
+
+/// A key, without a copy where it has no escapes.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct DocumentVisitor;
+
+impl<'de> Visitor<'de> for DocumentVisitor {
+    type Value = Document;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a registry")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Document, A::Error> {
+        let mut slots = None;
+        let mut rest = Map::new();
+        while let Some(Key(key)) = entries.next_key()? {
+            let is_new = if key == "slots" {
+                slots.replace(entries.next_value_seed(SlotsVisitor)?).is_none()
+            } else {
+                let Unique(value) = entries.next_value()?;
+                rest.insert(key.into_owned(), value).is_none()
+            };
+            if !is_new {
+                return Err(with_care());
+            }
+        }
+        Ok(Document { slots: slots.ok_or_else(with_care)?, rest })
+    }
+}
+
+struct SlotsVisitor;
+
+impl<'de> DeserializeSeed<'de> for SlotsVisitor {
+    type Value = BTreeMap<SlotId, Arc<Entry>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for SlotsVisitor {
+    type Value = BTreeMap<SlotId, Arc<Entry>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("slots")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut slots = BTreeMap::new();
+        while let Some(Key(key)) = entries.next_key()? {
+            let keys: Keys = entries.next_value()?;
+            let (id, entry) = keys.entry()?;
+            if id.to_string() != key || slots.insert(id, Arc::new(entry)).is_some() {
+                return Err(with_care());
+            }
+        }
+        Ok(slots)
+    }
+}
+
+/// The keys of an entry, in any order.
+#[derive(Default)]
+struct Keys {
+    slot_id: Once<u16>,
+    infrastructure_path: Once<String>,
+    profile: Once<ProfileName>,
+    workers: Once<Distinct<WorkerKind, u16>>,
+    ports: Once<Distinct<PortName, Port>>,
+    udp: Once<Vec<PortName>>,
+    files: Once<Distinct<RelPath, Digest>>,
+    /// Not yet in its type: it is rare.
+    pending: Once<Unique>,
+    status: Once<Status>,
+    started_at: Once<String>,
+    started_as: Once<String>,
+    claim: ClaimKeys,
+    unknown: Map<String, Value>,
+}
+
+/// The keys of a claim, in any order.
+#[derive(Default)]
+struct ClaimKeys {
+    claimed_by: Once<String>,
+    claimed_at: Once<String>,
+    claim_id: Once<ClaimId>,
+    lease: Once<Span>,
+    lease_until: Once<Time>,
+    note: Once<String>,
+    claimed_host: Once<String>,
+    claimed_user: Once<String>,
+    claimed_gitdir: Once<String>,
+    claimed_mount: Once<String>,
+    claim_files: Once<Distinct<RelPath, Digest>>,
+}
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(KeysVisitor)
+    }
+}
+
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an entry")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Keys, A::Error> {
+        let mut keys = Keys::default();
+        while let Some(Key(key)) = entries.next_key()? {
+            keys.read(key, &mut entries)?;
+        }
+        Ok(keys)
+    }
+}
+
+impl Keys {
+    /// Reads the value of a key.
+    fn read<'de, A: MapAccess<'de>>(&mut self, key: Cow<'de, str>, from: &mut A) -> Result<(), A::Error> {
+        match key.as_ref() {
+            "slot_id" => self.slot_id.read(from),
+            "infrastructure_path" => self.infrastructure_path.read(from),
+            "profile" => self.profile.read(from),
+            "workers" => self.workers.read(from),
+            "ports" => self.ports.read(from),
+            "udp" => self.udp.read(from),
+            "files" => self.files.read(from),
+            "pending" => self.pending.read(from),
+            "status" => self.status.read(from),
+            "started_at" => self.started_at.read(from),
+            "started_as" => self.started_as.read(from),
+            "claimed_by" => self.claim.claimed_by.read(from),
+            "claimed_at" => self.claim.claimed_at.read(from),
+            "claim_id" => self.claim.claim_id.read(from),
+            "lease" => self.claim.lease.read(from),
+            "lease_until" => self.claim.lease_until.read(from),
+            "note" => self.claim.note.read(from),
+            "claimed_host" => self.claim.claimed_host.read(from),
+            "claimed_user" => self.claim.claimed_user.read(from),
+            "claimed_gitdir" => self.claim.claimed_gitdir.read(from),
+            "claimed_mount" => self.claim.claimed_mount.read(from),
+            "claim_files" => self.claim.claim_files.read(from),
+            _ => {
+                let Unique(value) = from.next_value()?;
+                let before = self.unknown.insert(key.into_owned(), value);
+                before.map_or(Ok(()), |_| Err(with_care()))
+            }
+        }
+    }
+
+    /// The entry with these keys.
+    ///
+    /// # Errors
+    /// When they do not make one, or must be read with care.
+    fn entry<E: de::Error>(self) -> Result<(SlotId, Entry), E> {
+        let id = SlotId::new(self.slot_id.required()?).ok_or_else(with_care)?;
+        let udp = self.udp.value().unwrap_or_default();
+        if !udp.is_sorted_by(|name, next| name < next) {
+            return Err(with_care());
+        }
+        let started = match (self.started_at.value(), self.started_as.value()) {
+            (None, None) => None,
+            (Some(at), Some(project)) => Some(Started { at, project }),
+            (Some(_), None) | (None, Some(_)) => return Err(with_care()),
+        };
+        let provisioned = Provisioned {
+            infrastructure_path: self.infrastructure_path.required()?,
+            profile: self.profile.required()?,
+            workers: self.workers.required()?.0,
+            ports: self.ports.required()?.0,
+            udp: udp.into_iter().collect(),
+            files: self.files.value().unwrap_or_default().0,
+        };
+        let pending = self.pending.value().map(|Unique(value)| serde_json::from_value(value));
+        let entry = Entry {
+            provisioned,
+            pending: pending.transpose().map_err(E::custom)?,
+            claim: self.claim.claim()?,
+            status: self.status.required()?,
+            started,
+            unknown: self.unknown,
+        };
+        Ok((id, entry))
+    }
+}
+
+impl ClaimKeys {
+    /// The claim with these keys, if they have a holder.
+    ///
+    /// # Errors
+    /// When they must be read with care.
+    fn claim<E: de::Error>(self) -> Result<Option<Claim>, E> {
+        let lease = match (self.lease.value(), self.lease_until.value()) {
+            (Some(length), Some(until)) => Some(Lease { length, until }),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => return Err(with_care()),
+        };
+        let Some(claimed_by) = self.claimed_by.value() else { return Ok(None) };
+        Ok(Some(Claim {
+            claimed_by: claimed_by.into(),
+            claimed_at: self.claimed_at.value(),
+            claim_id: self.claim_id.value(),
+            lease,
+            note: self.note.value(),
+            claimed_host: self.claimed_host.value(),
+            claimed_user: self.claimed_user.value(),
+            claimed_gitdir: self.claimed_gitdir.value(),
+            claimed_mount: self.claimed_mount.value(),
+            files: self.claim_files.value().unwrap_or_default().0,
+        }))
+    }
+}
