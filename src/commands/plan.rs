@@ -10,6 +10,7 @@ use crate::host::invocation::Invocation;
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::{self, Named};
+use crate::stack::neighbours::last_look;
 use crate::which::choice::absolute;
 use crate::which::neighbours::Neighbours;
 use crate::which::spec_file;
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
         let paths = Paths { home: invocation.home.as_deref() };
         let view = View { paths, verbose: args.verbose || args.diff, aim };
         print(&report::plan::render(plan, desired, view, &differences(&prepared, args.diff)?))?;
+        say(&report::stack::last_look(last_look(&declared, &pool.root).as_ref()))?;
     }
     if let Some(path) = &args.out {
         say(&report::plan::saved(path))?;

@@ -4,15 +4,20 @@ use super::finding::Findings;
 use crate::host::docker;
 use crate::host::docker::Answer;
 
-/// Checks all three. kinfra itself works without them, so nothing here is an error.
-pub(super) fn check_docker(findings: &mut Findings) {
+/// Checks all three, and returns whether a daemon answers. kinfra itself works without them, so nothing here
+/// is an error.
+pub(super) fn check_docker(findings: &mut Findings) -> bool {
     let install = "install Docker; kinfra itself works without it, the slots' stacks do not";
     match docker::docker_version() {
         Answer::Is(version) => findings.fine("docker", version),
         Answer::NoCommand | Answer::NoDaemon => {
-            return findings.warning("docker", "there is no docker command", install);
+            findings.warning("docker", "there is no docker command", install);
+            return false;
         }
-        Answer::Failed(said) => return findings.warning("docker", said, install),
+        Answer::Failed(said) => {
+            findings.warning("docker", said, install);
+            return false;
+        }
     }
     match compose_version() {
         Ok(version) => findings.fine("compose", format!("version {version}")),
@@ -22,12 +27,16 @@ pub(super) fn check_docker(findings: &mut Findings) {
         }
     }
     match docker::daemon_version() {
-        Answer::Is(version) => findings.fine("docker daemon", format!("version {version}")),
+        Answer::Is(version) => {
+            findings.fine("docker daemon", format!("version {version}"));
+            return true;
+        }
         Answer::NoCommand | Answer::NoDaemon => {
             findings.warning("docker daemon", "none answers", "start Docker before you start a slot's stack");
         }
         Answer::Failed(said) => findings.warning("docker daemon", said, "check whether Docker runs"),
     }
+    false
 }
 
 /// The version of Compose, or why kinfra cannot use it.

@@ -3,6 +3,7 @@
 
 use super::check_disk::check_disk;
 use super::check_docker::check_docker;
+use super::check_owners::check_owners;
 use super::check_ports::check_free_slots;
 use super::check_root::{check_backup, check_lock, check_registry, check_root, check_temporary_files};
 use super::check_slots::check_slots;
@@ -14,11 +15,11 @@ use crate::host::root::Root;
 
 /// Checks everything. A check that fails does not stop the others.
 pub fn examine(pool: &Pool) -> Vec<Finding> {
-    let mut findings = Findings::default();
+    let (mut findings, mut registry) = (Findings::default(), None);
     match Root::open(&pool.root) {
         Ok(Some(root)) => {
             check_root(&root, &mut findings);
-            let registry = check_registry(Some(&root), pool, &mut findings);
+            registry = check_registry(Some(&root), pool, &mut findings);
             check_backup(&root, &mut findings);
             // The files in `.tmp` belong to the holder of the lock.
             if !check_lock(&root, &mut findings) {
@@ -41,6 +42,8 @@ pub fn examine(pool: &Pool) -> Vec<Finding> {
             findings.error("root", what_of(&error), advice);
         }
     }
-    check_docker(&mut findings);
+    if check_docker(&mut findings) {
+        check_owners(registry.as_ref(), pool, &mut findings);
+    }
     findings.into_vec()
 }

@@ -5,6 +5,7 @@ mod check_compose_files;
 mod check_disk;
 mod check_docker;
 mod check_isolation;
+mod check_owners;
 mod check_ports;
 mod check_root;
 mod check_slots;

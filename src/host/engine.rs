@@ -1,5 +1,7 @@
 //! What is on the Docker engine: what a project made, and what slots share.
 
+use std::collections::BTreeSet;
+
 use super::docker::{Answer, ask};
 use crate::names::{ID_LABEL, PROJECT_LABEL, ROOT_LABEL};
 
@@ -32,18 +34,20 @@ pub struct Made {
     pub kind: Kind,
     /// Its name on the engine.
     pub name: String,
+    /// The project that it is of.
+    pub project: String,
     /// The id of the registry whose slot made it, if it has kinfra's labels.
     pub id: Option<String>,
     /// The root of that registry, for messages.
     pub root: Option<String>,
 }
 
-/// The containers, volumes and networks of a project: by Compose's label, and volumes and networks by their
+/// The containers, volumes and networks of projects: by Compose's label, and volumes and networks by their
 /// names, too.
-pub fn made_by(project: &str) -> Answer<Vec<Made>> {
+pub fn made_by(projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
     let mut made = Vec::new();
     for kind in [Kind::Container, Kind::Volume, Kind::Network] {
-        match listed(kind, project) {
+        match listed(kind, projects) {
             Answer::Is(listed) => made.extend(listed),
             Answer::NoCommand => return Answer::NoCommand,
             Answer::NoDaemon => return Answer::NoDaemon,
@@ -53,7 +57,7 @@ pub fn made_by(project: &str) -> Answer<Vec<Made>> {
     Answer::Is(made)
 }
 
-fn listed(kind: Kind, project: &str) -> Answer<Vec<Made>> {
+fn listed(kind: Kind, projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
     let name = if kind == Kind::Container { "{{.Names}}" } else { "{{.Name}}" };
     let label = |label: &str| format!("{{{{.Label \"{label}\"}}}}");
     let labels = [PROJECT_LABEL, ID_LABEL, ROOT_LABEL].map(label).join("\t");
@@ -61,18 +65,14 @@ fn listed(kind: Kind, project: &str) -> Answer<Vec<Made>> {
     let format = format!("{name}\t{labels}\t.");
     let mut arguments = vec![kind.word(), "ls", "--format", &format];
     arguments.extend((kind == Kind::Container).then_some("--all"));
-    let prefix = format!("{project}_");
     let made = |line: &str| {
         let mut fields = line.split('\t');
-        let (name, of, id, root) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let (name, label, id, root) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        let is_named_so = of.is_empty() && kind != Kind::Container && name.starts_with(&prefix);
-        (of == project || is_named_so).then(|| Made {
-            kind,
-            name: name.to_owned(),
-            id: text(id),
-            root: text(root),
-        })
+        let by_name = || name.split_once('_').map(|(project, _)| project);
+        let project = if label.is_empty() && kind != Kind::Container { by_name()? } else { label };
+        let project = projects.get(project)?.clone();
+        Some(Made { kind, name: name.to_owned(), project, id: text(id), root: text(root) })
     };
     ask(&arguments).map(|lines| lines.lines().filter_map(made).collect())
 }

@@ -103,7 +103,9 @@ pub(super) fn set_apart(model: &Model, sources: &[ComposeFile], place: Place<'_>
         };
         match verdict {
             Verdict::ByOverlay => {
-                apart.notes.push(format!("each slot has its own {what}{}", shares("; to share it, ")));
+                let is_device = matches!(conflict.thing, HostThing::Device(_));
+                let own = if is_device { "an empty volume of its own in place of the" } else { "its own" };
+                apart.notes.push(format!("each slot has {own} {what}{}", shares("; to share it, ")));
             }
             Verdict::InForce => {
                 let share = shares("; to share it, take its line away and ");

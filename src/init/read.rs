@@ -38,7 +38,10 @@ pub(super) fn read(name: &str, project: &Project, invocation: &Invocation) -> Re
             }
             refuse_without_services(&sources)?;
             let (model, notes) = text::model::model(main.as_deref().unwrap_or(name), &sources);
-            (model, Some(why), missing.into_iter().chain(notes).collect())
+            let unset = unset_variable(&why).map(|name| {
+                format!("`{name}` has no value, which is not the files' fault: set it in `.env`, a start needs it too")
+            });
+            (model, Some(why), unset.into_iter().chain(missing).chain(notes).collect())
         }
     };
     if model.services.is_empty() {
@@ -75,6 +78,11 @@ fn ask_compose(name: Option<&str>, project: &Project) -> Result<Model, String> {
         Answer::NoDaemon => Err("it has no daemon".to_owned()),
         Answer::Failed(said) => Err(said),
     }
+}
+
+/// The variable without a value that Compose stopped at. It minds those of inactive profiles too.
+fn unset_variable(said: &str) -> Option<&str> {
+    said.split_once("required variable ")?.1.split_whitespace().next()
 }
 
 /// Refuses files of Compose 1, and files without services.

@@ -2,6 +2,7 @@
 
 use crate::shown::printable;
 use crate::stack::look::Remarks;
+use crate::stack::neighbours::LastLook;
 
 /// What the overlay leaves out or cannot move.
 pub fn remarks(Remarks { unpublished, notes }: &Remarks) -> String {
@@ -14,4 +15,26 @@ pub fn remarks(Remarks { unpublished, notes }: &Remarks) -> String {
     }
     text.extend(notes.iter().map(|note| format!("note: {}\n", printable(note))));
     text
+}
+
+/// What a plan says of isolation. It asks no one, so it says how old its knowledge is.
+pub fn last_look(look: Option<&LastLook>) -> String {
+    match look {
+        None => String::new(),
+        Some(LastLook { started: 0, .. }) => {
+            "Isolation: not checked. `kinfra validate` says what slots would share\n".to_owned()
+        }
+        Some(LastLook { started, conflicts }) if conflicts.is_empty() => {
+            format!(
+                "Isolation: as last started, the stacks of {started} slot(s) share nothing but what is declared\n"
+            )
+        }
+        Some(LastLook { started: _, conflicts }) => {
+            let conflicts = conflicts.iter().map(|conflict| format!("  - {conflict}\n"));
+            format!(
+                "Isolation: as last started, stacks share what is not declared\n{}",
+                conflicts.collect::<String>()
+            )
+        }
+    }
 }

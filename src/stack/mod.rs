@@ -10,13 +10,13 @@ pub mod gate;
 pub mod look;
 pub mod main_stack;
 pub mod neighbours;
+pub mod ownership;
 pub mod place;
 pub mod preview;
 pub mod variables;
 
 mod clash;
 mod inputs;
-mod ownership;
 mod real_paths;
 mod resolve;
 mod shared;

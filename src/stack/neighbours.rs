@@ -8,9 +8,10 @@ use crate::compose::model::Model;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
 use crate::host::root::Root;
-use crate::proof::isolation::Owner;
+use crate::proof::isolation::{Conflict, Owner, Stack, prove};
 use crate::slot::SlotId;
 use crate::which::index::IndexEntry;
+use crate::which::spec_file::Declared;
 
 /// A stack that was started.
 #[derive(Debug)]
@@ -43,6 +44,28 @@ impl Place<'_> {
         }
         started
     }
+}
+
+/// What the stacks of a pool share as they were last started. `None` for a pool whose slots do not run their
+/// worktree's own files.
+pub fn last_look(declared: &Declared, root: &Utf8Path) -> Option<LastLook> {
+    let compose = declared.spec.compose.as_ref()?;
+    let started: Vec<StartedStack> =
+        slots(root).into_iter().map(|(slot, uses)| stack(Owner::Slot(slot), uses)).collect();
+    let stacks: Vec<Stack<'_>> = started
+        .iter()
+        .map(|StartedStack { owner, worktree, model }| Stack { owner: owner.clone(), model, worktree })
+        .collect();
+    Some(LastLook { started: stacks.len(), conflicts: prove(&stacks, &compose.shared).conflicts })
+}
+
+/// What is known of a pool's stacks without asking Compose.
+#[derive(Debug)]
+pub struct LastLook {
+    /// How many slots had their stack started.
+    pub started: usize,
+    /// What two of these stacks share.
+    pub conflicts: Vec<Conflict>,
 }
 
 fn stack(owner: Owner, uses: Uses) -> StartedStack {

@@ -1,5 +1,7 @@
 //! Whose the containers, volumes and networks under a slot's project name are.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use crate::fault::Fault;
@@ -18,7 +20,7 @@ const MOST_NAMED: usize = 5;
 /// # Errors
 /// [`Fault`] names what it is and the other root; also when Docker does not answer.
 pub(super) fn check(slot: SlotId, entry: &Entry, project: &str, id: RegistryId) -> Result<()> {
-    let made = match made_by(project) {
+    let made = match made_by(&BTreeSet::from([project.to_owned()])) {
         Answer::Is(made) => made,
         Answer::NoCommand => return Err(Fault::docker("there is no `docker` command").into()),
         Answer::NoDaemon => return Err(Fault::docker("Docker does not answer").into()),
@@ -26,8 +28,7 @@ pub(super) fn check(slot: SlotId, entry: &Entry, project: &str, id: RegistryId) 
             return Err(Fault::docker(format!("Docker cannot say what `{project}` has: {reason}")).into());
         }
     };
-    let was_started = entry.started.as_ref().is_some_and(|started| started.project == project);
-    let foreign = foreign(made, &id.to_string(), was_started);
+    let foreign: Vec<Made> = made.into_iter().filter(|made| !is_ours(made, entry, id)).collect();
     let Some(first) = foreign.first() else { return Ok(()) };
     let named: Vec<String> = foreign
         .iter()
@@ -47,38 +48,8 @@ pub(super) fn check(slot: SlotId, entry: &Entry, project: &str, id: RegistryId) 
     Err(Fault::refused(what).advise(advice).into())
 }
 
-/// What is not this registry's. Without our labels a thing is ours only if we noted a start under the name.
-fn foreign(made: Vec<Made>, id: &str, was_started: bool) -> Vec<Made> {
-    let is_ours = |made: &Made| made.id.as_deref().map_or(was_started, |other| other == id);
-    made.into_iter().filter(|made| !is_ours(made)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::engine::Kind;
-
-    #[test]
-    fn the_label_decides_and_without_one_a_noted_start() {
-        let made = |id: Option<&str>| Made {
-            kind: Kind::Volume,
-            name: "x".to_owned(),
-            id: id.map(str::to_owned),
-            root: None,
-        };
-        for (id, was_started, is_foreign) in [
-            (Some("1"), false, false),
-            (Some("1"), true, false),
-            (Some("2"), false, true),
-            (Some("2"), true, true),
-            (None, false, true),
-            (None, true, false),
-        ] {
-            assert_eq!(
-                !foreign(vec![made(id)], "1", was_started).is_empty(),
-                is_foreign,
-                "{id:?} {was_started}"
-            );
-        }
-    }
+/// Whether something is this registry's. Without our labels it is only if a start was noted under the name.
+pub fn is_ours(made: &Made, entry: &Entry, id: RegistryId) -> bool {
+    let was_started = || entry.started.as_ref().is_some_and(|started| started.project == made.project);
+    made.id.as_ref().map_or_else(was_started, |other| *other == id.to_string())
 }

@@ -305,3 +305,66 @@ fn values_of_variables_are_not_kept() {
         assert!(!text.contains("s3cret"), "{}: {text}", path.display());
     }
 }
+
+#[test]
+fn a_plan_asks_nothing_and_says_how_old_its_knowledge_is() {
+    let shop = Shop::new();
+    shop.kinfra("plan")
+        .exits(0)
+        .says("Isolation: not checked. `kinfra validate` says what slots would share\n");
+    shop.kinfra("compose up").exits(0);
+    let calls = shop.machine.read("~/calls");
+    shop.kinfra("plan").exits(0).says("Isolation: as last started, the stacks of 1 slot(s) share nothing");
+    // The same stack as slot 2 was started with.
+    let uses = shop.machine.read("~/pool/slot-1/.kinfra-uses.json");
+    shop.machine.write("~/pool/slot-2/.kinfra-uses.json", uses);
+    let run =
+        shop.kinfra("plan").exits(0).says("Isolation: as last started, stacks share what is not declared\n");
+    run.says("port 8001/tcp: slot 1 (web) and slot 2 (web) both use it");
+    assert_eq!(shop.machine.read("~/calls"), calls, "a plan asks no one");
+}
+
+#[test]
+fn the_doctor_names_what_has_a_slots_name_and_is_another_pools() {
+    let shop = Shop::new();
+    let id = shop.registry().id.expect("an id").to_string();
+    let doctor = |line: &str| {
+        let mut doctor = shop.command("doctor");
+        Run::of(doctor.env("VOLUMES", line.replace("OWN", &id)))
+    };
+    let run = doctor("shop-slot-2_data\tshop-slot-2\t00ff\t/home/eve/.shop/slots\t.");
+    let run = run.prints("✗ stacks: volume `shop-slot-2_data` has the name of the project of slot 2");
+    run.prints("in `/home/eve/.shop/slots`");
+    for own in ["shop-slot-2_data\tshop-slot-2\tOWN\t/x\t.", "shop-slot-2_data\tshop-slot-2\t\t\t.", ""] {
+        let run = doctor(own);
+        assert!(!run.stdout.contains("stacks"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_variable_that_is_kinfras_and_the_projects_stops_a_start() {
+    let shop = Shop::new();
+    shop.machine.write("~/fix/compose.yaml", COMPOSE.replace("shop:${TAG:-dev}", "shop:${SHOP_WEB_PORT:-1}"));
+    let stopped = shop.kinfra("compose up").exits(4).prints_exactly("").says("use `SHOP_WEB_PORT`");
+    stopped.says("choose another `env_prefix`");
+    shop.kinfra("compose ps").exits(0);
+    shop.machine.write("compose.yaml", COMPOSE.replace("shop:${TAG:-dev}", "shop:${SHOP_WEB_PORT:-1}"));
+    let mut validate = shop.command("validate");
+    let run = Run::of(validate.current_dir(shop.machine.project())).exits(65);
+    run.prints("✗ variables: `SHOP_WEB_PORT` is a variable of kinfra, and the project's files use it, too\n");
+}
+
+#[test]
+fn validate_shows_what_slots_would_share_with_the_lines_that_settle_it() {
+    let shop = Shop::new();
+    let validate = |source: &str| {
+        let volumes = json!([{"type": "bind", "source": source, "target": "/var/lib/postgresql/data"}]);
+        let mut validate = shop.command("validate");
+        validate.current_dir(shop.machine.project()).env("MODEL", model("project", 8000, &volumes));
+        Run::of(validate.env("SLOT_MODEL", model("shop-slot-1", 8001, &volumes)))
+    };
+    let run = validate("/srv/pg").exits(65).prints("✗ isolation: mount `/srv/pg`: ");
+    run.prints("\"mount:/srv/pg\" = \"volume\"").prints("shared = [\"mount:/srv/pg\"]");
+    // The stand-in gives both slots one port.
+    validate(&shop.path("compose.yaml")).exits(65).prints("✗ isolation: port 8001/tcp");
+}
