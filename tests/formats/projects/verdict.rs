@@ -49,7 +49,14 @@ pub(super) fn verdict(trial: &Trial) -> Verdict {
         }
     };
     match findings {
-        Ok(findings) => verdict.texts[2] = Some(trial.masked(&format!("{findings}\ninit says:\n{said}"))),
+        Ok(findings) => {
+            // What init says of the overlay is said once.
+            let findings: String = findings
+                .lines()
+                .filter(|line| !line.starts_with("note: ") || !said.lines().any(|other| other == *line))
+                .fold(String::new(), |text, line| text + line + "\n");
+            verdict.texts[2] = Some(trial.masked(&format!("{findings}\ninit says:\n{said}")));
+        }
         Err(fault) => verdict.faults.push(fault),
     }
     verdict
