@@ -1,6 +1,8 @@
 //! Names that kinfra shares with other programs: files, variables, Compose's own names. Each is spelt here
 //! and nowhere else.
 
+use camino::Utf8Path;
+
 use crate::slot::SlotId;
 
 /// The file that declares a pool.
@@ -26,7 +28,7 @@ pub const USES_FILE: &str = ".kinfra-uses.json";
 pub fn is_derived(name: &str) -> bool {
     let is_cut_short = |derived| {
         let rest = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(derived));
-        rest.is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".tmp"))
+        rest.is_some_and(|rest| rest.starts_with('.') && Utf8Path::new(rest).extension() == Some("tmp"))
     };
     [OVERLAY, LOOK_FILE, USES_FILE].into_iter().any(|derived| name == derived || is_cut_short(derived))
 }

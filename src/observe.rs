@@ -224,12 +224,11 @@ fn slot_dir(root: &Root, slot: SlotId, pool: &Pool, registry: &Registry) -> Resu
     let wanted = pool.slots.get(&slot).map(|slot| &slot.files);
     let known = registry.slots.get(&slot).into_iter().flat_map(|entry| entry.files());
     let paths: BTreeSet<&RelPath> = wanted.into_iter().flat_map(BTreeMap::keys).chain(known).collect();
-    let others = match wanted {
-        Some(_) => Vec::new(),
-        None => {
-            let others = dir.others(&paths.iter().map(|path| path.as_path()).collect())?;
-            others.into_iter().filter(|name| !is_derived(name)).collect()
-        }
+    let others = if wanted.is_some() {
+        Vec::new()
+    } else {
+        let others = dir.others(&paths.iter().map(|path| path.as_path()).collect())?;
+        others.into_iter().filter(|name| !is_derived(name)).collect()
     };
     let look =
         |path: &RelPath| Ok((path.clone(), file(&dir, path, wanted.and_then(|files| files.get(path)))?));

@@ -48,11 +48,9 @@ fn find(args: &ComposeArgs, invocation: &Invocation) -> Result<Held> {
         None => invocation,
     };
     let search = Search { choice: &args.pool.choice(), invocation: there };
-    match args.slot.slot {
-        Some(slot) => held::find_slot(slot, &search)?.ok_or_else(|| is_held_by_none(slot).into()),
-        None => {
-            let worktree = worktree_of(&there.here)?;
-            held::find(&worktree, &search)?.ok_or_else(|| holds_none(&worktree).into())
-        }
+    if let Some(slot) = args.slot.slot {
+        return held::find_slot(slot, &search)?.ok_or_else(|| is_held_by_none(slot).into());
     }
+    let worktree = worktree_of(&there.here)?;
+    held::find(&worktree, &search)?.ok_or_else(|| holds_none(&worktree).into())
 }

@@ -37,25 +37,23 @@ impl Source {
         let mut places: Vec<Place> = Vec::new();
         for event in Parser::new_from_str(text) {
             let (event, _) = event.map_err(|error| error.to_string())?;
-            match event {
-                Event::MappingStart(..) => places.push(Place::Mapping(None)),
-                Event::SequenceStart(..) => places.push(Place::List),
-                Event::MappingEnd | Event::SequenceEnd => {
-                    places.pop();
+            if let Event::MappingStart(..) = event {
+                places.push(Place::Mapping(None));
+            } else if let Event::SequenceStart(..) = event {
+                places.push(Place::List);
+            } else if matches!(event, Event::MappingEnd | Event::SequenceEnd) {
+                places.pop();
+                end_of_value(&mut places);
+            } else if let Event::Alias(_) = event {
+                source.is_open |= names_a_file(&places);
+                end_of_value(&mut places);
+            } else if let Event::Scalar(value, ..) = event {
+                if let Some(Place::Mapping(key @ None)) = places.last_mut() {
+                    *key = Some(value.into_owned());
+                } else {
+                    source.value(&places, &value);
                     end_of_value(&mut places);
                 }
-                Event::Alias(_) => {
-                    source.is_open |= names_a_file(&places);
-                    end_of_value(&mut places);
-                }
-                Event::Scalar(value, ..) => match places.last_mut() {
-                    Some(Place::Mapping(key @ None)) => *key = Some(value.into_owned()),
-                    Some(Place::Mapping(Some(_)) | Place::List) | None => {
-                        source.value(&places, &value);
-                        end_of_value(&mut places);
-                    }
-                },
-                _ => {}
             }
         }
         Ok(source)

@@ -77,7 +77,7 @@ impl ComposeArgs {
 /// Whether kinfra sets a flag itself. A short one may have its value right behind it.
 fn is_own(flag: &str) -> bool {
     let is_short = |own: &&str| !own.starts_with("--") && flag.starts_with(*own);
-    OWN_FLAGS.contains(&flag) || (!flag.starts_with("--") && OWN_FLAGS.iter().any(|own| is_short(&own)))
+    OWN_FLAGS.contains(&flag) || (!flag.starts_with("--") && OWN_FLAGS.iter().any(is_short))
 }
 
 #[cfg(test)]

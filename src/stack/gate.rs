@@ -55,7 +55,7 @@ impl Place<'_> {
         }
         self.check_ownership(policy)?;
         self.make_shared(&model)?;
-        self.note_start(model, policy)?;
+        self.note_start(&model, policy)?;
         Ok(remarks)
     }
 
@@ -114,10 +114,10 @@ impl Place<'_> {
     }
 
     /// Notes the start before Compose makes anything: what it uses, and in the registry that it was.
-    fn note_start(&self, model: Model, policy: &LockPolicy<'_>) -> Result<()> {
+    fn note_start(&self, model: &Model, policy: &LockPolicy<'_>) -> Result<()> {
         let held = &self.held;
         let at = host::clock::now().to_string();
-        Uses::new(at.clone(), &real(&self.worktree), real_paths(&model))
+        Uses::new(at.clone(), &real(&self.worktree), real_paths(model))
             .keep(&held.dir())
             .with_context(|| format!("could not note what slot {} uses", held.slot))?;
         held.pool().ledger().transact(held.seen(), policy, |transaction| {

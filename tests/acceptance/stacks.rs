@@ -1,4 +1,4 @@
-//! Stacks that really run: worktrees of the example `compose-app` on an engine, with PostgreSQL and images that
+//! Stacks that really run: worktrees of the example `compose-app` on an engine, with `PostgreSQL` and images that
 //! each builds from its own code.
 
 use std::path::Path;
