@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A day of three worktrees that share a pool of two slots. It needs git, Docker Compose and kinfra on your PATH, starts no
-# container, and works in a directory of its own that it removes. To see each command as it runs:
-# bash -x examples/day-in-the-life.sh
+# A day of three worktrees that share a pool of two slots. It needs git, Docker Compose and kinfra on your PATH, and works
+# in a directory of its own that it removes. RUN=1 also starts the stacks; without it no container runs. To see each
+# command as it runs: bash -x examples/day-in-the-life.sh
 set -euo pipefail
 
 day=$(mktemp -d)
@@ -23,12 +23,21 @@ mkdir "$day/shop" && cd "$day/shop" && git init --quiet
 cat > docker-compose.yml <<'YAML'
 services:
   web:
-    image: nginx
+    image: ${WEB_IMAGE:-busybox}
+    command: [httpd, -f, -p, "80", -h, /site]
+    init: true
     ports: ["8080:80"]
+    volumes: ["./site:/site:ro"]
   db:
-    image: postgres
+    image: ${DB_IMAGE:-postgres}
+    environment: { POSTGRES_PASSWORD: localdev }
     ports: ["5432:5432"]
+    volumes: ["data:/var/lib/postgresql/data"]
+    healthcheck: { test: [CMD, pg_isready, -h, 127.0.0.1], interval: 1s, retries: 60 }
+volumes:
+  data:
 YAML
+mkdir site && echo "the shop" > site/index.html
 kinfra init
 sed -i.bak 's/"1-4"/"1-2"/' slots.toml && rm slots.toml.bak
 kinfra plan
@@ -56,6 +65,27 @@ cd "$day/fix-search"
 is "$(kinfra exec -- sh -c 'echo $SHOP_WEB_PORT')" 8082
 eval "$(kinfra env)"
 is "$KINFRA_SLOT $SHOP_WEB_PORT" "2 8082"
+
+if [[ ${RUN-} ]]; then
+    clock "09:30  Both stacks run at once: each with the page of its branch, and a database of its own."
+    # What the web server on a port of this machine answers.
+    page() { exec 3<>"/dev/tcp/127.0.0.1/$1" && printf 'GET / HTTP/1.0\r\n\r\n' >&3 && cat <&3; }
+    sql() { kinfra compose exec -T db psql --username postgres --no-align --tuples-only --command "$1"; }
+    for branch in fix-login fix-search; do
+        cd "$day/$branch"
+        echo "the shop of $branch" > site/index.html
+        kinfra compose up --detach --wait
+        sql "CREATE TABLE branch AS SELECT '$branch' AS name"
+    done
+    page 8081 | shows "the shop of fix-login"
+    page 8082 | shows "the shop of fix-search"
+    is "$(sql 'SELECT name FROM branch')" fix-search
+    is "$(cd "$day/fix-login" && sql 'SELECT name FROM branch')" fix-login
+    # The variables in this shell are those of slot 2. kinfra compose means the slot of the worktree all the same.
+    (cd "$day/fix-login" && kinfra compose down --volumes)
+    is "$(sql 'SELECT name FROM branch')" fix-search
+    kinfra compose down --volumes
+fi
 
 clock "10:00  The third worktree sees all holders (exit code 3), and waits in the queue."
 cd "$day/new-cart"

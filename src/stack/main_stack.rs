@@ -31,8 +31,8 @@ impl Place<'_> {
     /// The files of the main stack. `None` if the repository has no main worktree with Compose files.
     pub(super) fn main_project(&self) -> Option<Project> {
         let compose = self.declared.spec.compose.as_ref()?;
-        let below = self.declared.below_top().ok()?;
-        Project::find(&main_worktree(&self.worktree)?.join(below), compose).ok()
+        let main = main_worktree(&self.worktree)?;
+        Project::find(&self.declared.project_in(&main).ok()?, compose).ok()
     }
 }
 

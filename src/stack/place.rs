@@ -53,7 +53,7 @@ impl<'a> Place<'a> {
             return if exists(&dir.join(OVERLAY))? { Err(spec_is_gone(held).into()) } else { Ok(None) };
         };
         let project = match &declared.spec.compose {
-            Some(compose) => Project::find(&worktree.join(declared.below_top()?), compose)?,
+            Some(compose) => Project::find(&declared.project_in(&worktree)?, compose)?,
             // A pool of templates has its files in the slot's directory.
             None => match Project::find(&dir, &ComposeSpec::default()) {
                 Ok(project) => project,

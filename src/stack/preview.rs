@@ -53,7 +53,7 @@ pub fn preview(declared: &Declared, pool: &Pool, invocation: &Invocation) -> Res
     let Some(compose) = &declared.spec.compose else { return Ok(None) };
     let here = declared.path.as_deref().and_then(Utf8Path::parent).unwrap_or(&invocation.here);
     let top = top_of(here)?.unwrap_or(here).to_owned();
-    let project = Project::find(&top.join(declared.below_top()?), compose)?;
+    let project = Project::find(&declared.project_in(&top)?, compose)?;
     let (none, profiles) = (BTreeSet::new(), [EVERY_PROFILE.to_owned()]);
     let name = main_stack::name(&project)?;
     let call = ComposeCall { project: name.as_deref(), ..main_stack::call(&project, &profiles, &none) };

@@ -132,6 +132,15 @@ impl Declared {
         Ok(below.unwrap_or(Utf8Path::new("")).to_owned())
     }
 
+    /// The project's directory in a worktree: as deep below its top as slots.toml is.
+    ///
+    /// # Errors
+    /// When git's files cannot be read.
+    pub fn project_in(&self, worktree: &Utf8Path) -> Result<Utf8PathBuf> {
+        let below = self.below_top()?;
+        Ok(if below == "" { worktree.to_owned() } else { worktree.join(below) })
+    }
+
     /// Which spec it is and, if it is not one here, why.
     pub fn used(&self) -> String {
         let why = if self.is_of_repository { ", this repository's pool: no slots.toml is here" } else { "" };

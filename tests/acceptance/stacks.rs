@@ -1,6 +1,7 @@
 //! Stacks that really run: worktrees of the example `compose-app` on an engine, with `PostgreSQL` and images that
 //! each builds from its own code.
 
+use std::fs;
 use std::path::Path;
 
 use super::examples::files;
@@ -222,4 +223,26 @@ fn what_slots_share_is_made_once_and_never_removed() {
     board.kinfra(&engine, "dogs", &["compose", "down", "--volumes"]).exits(0);
     engine.docker(&["volume", "inspect", volume]).exits(0).never_says("no such");
     engine.docker(&["volume", "rm", volume]).exits(0);
+}
+
+#[test]
+#[ignore = "needs a Docker engine"]
+fn the_day_in_the_life_runs_containers() {
+    let projects = ["shop-slot-1", "shop-slot-2", "shop-slot-4"];
+    let engine = Engine::for_projects(&projects);
+    let machine = Machine::new();
+    machine.install("docker");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/day-in-the-life.sh");
+    let script = fs::read_to_string(script).expect("the script");
+    // On ports that nothing else on the machine has.
+    let script = script.replace("808", "3808").replace("5432:5432", "35432:5432");
+    machine.write("day.sh", script);
+    let mut day = machine.program("bash");
+    day.arg(machine.project().join("day.sh")).env("HOME", "/nowhere").env("TMPDIR", machine.home());
+    day.env("RUN", "1").env("WEB_IMAGE", engine::BUSYBOX).env("DB_IMAGE", engine::POSTGRES);
+    let run = Run::of(engine.reach(&mut day)).exits(0);
+    run.prints("== 09:30  Both stacks run at once").prints("== 18:00  Nothing is left but the branches.\n");
+    for project in projects {
+        assert_eq!(engine.made_by(project), Vec::<String>::new());
+    }
 }

@@ -213,6 +213,7 @@ fn a_slot_without_templates_has_an_env_file_that_is_kept_as_it_should_be() {
     assert_eq!(machine.read(path), expected);
     assert_eq!(machine.mode(path), 0o600);
     machine.kinfra("plan --detailed-exitcode").exits(0);
+    machine.write("compose.yaml", "services: {}\n");
     machine.kinfra("validate").exits(0).prints("1 file(s) a slot");
     assert!(machine.read("~/pool/registry.json").contains("\"udp\": [\n        \"dns\"\n      ]"));
 
