@@ -13,6 +13,7 @@ use super::main_stack;
 use super::place::Place;
 use super::resolve::{EVERY_PROFILE, resolve};
 use crate::compose::overlay::{Slot, overlay};
+use crate::desired::Environments;
 use crate::digest::Digest;
 use crate::host::docker;
 use crate::host::fs::{Umask, replace_named};
@@ -35,13 +36,12 @@ impl Place<'_> {
     /// # Errors
     /// [`Fault`](crate::fault::Fault) when Compose does not take the files, or the overlay cannot be written.
     pub fn derive(&self, policy: &LockPolicy<'_>, invocation: &Invocation) -> Result<Derived> {
-        let inputs = Inputs::of(&self.project, &self.without, &invocation::environment())?;
         let parts = Parts::of(self, policy, invocation)?;
-        let key = parts.key(self);
-        if let Some(look) = inputs.as_ref().and_then(|inputs| Look::fresh(&self.held.dir(), key, inputs)) {
+        let fresh = |inputs| Look::fresh(&self.held.dir(), parts.key, inputs);
+        if let Some(look) = parts.inputs.as_ref().and_then(fresh) {
             return Ok(self.derived(look.remarks));
         }
-        self.write(&parts, key, inputs)
+        self.write(parts)
     }
 
     /// [`Place::derive`], and Compose is asked in any case: a start must not trust what was kept.
@@ -49,13 +49,10 @@ impl Place<'_> {
     /// # Errors
     /// As [`Place::derive`].
     pub fn derive_anew(&self, policy: &LockPolicy<'_>, invocation: &Invocation) -> Result<Derived> {
-        let inputs = Inputs::of(&self.project, &self.without, &invocation::environment())?;
-        let parts = Parts::of(self, policy, invocation)?;
-        let key = parts.key(self);
-        self.write(&parts, key, inputs)
+        self.write(Parts::of(self, policy, invocation)?)
     }
 
-    fn write(&self, parts: &Parts, key: Digest, inputs: Option<Inputs>) -> Result<Derived> {
+    fn write(&self, parts: Parts) -> Result<Derived> {
         let name = main_stack::name(&self.project)?;
         let profiles = [EVERY_PROFILE.to_owned()];
         let call = self.call(name.as_deref(), &self.project.files, &profiles);
@@ -66,8 +63,8 @@ impl Place<'_> {
         replace_named(&dir.join(OVERLAY), overlay.text.as_bytes())
             .with_context(|| format!("could not write the overlay of slot {slot}"))?;
         // Inputs that are not known are never fresh, so there is nothing to keep.
-        if let Some(inputs) = inputs {
-            Look::new(key, inputs, &overlay.text, remarks.clone())
+        if let Some(inputs) = parts.inputs {
+            Look::new(parts.key, inputs, &overlay.text, remarks.clone())
                 .keep(&dir)
                 .with_context(|| format!("could not keep what was learnt of slot {slot}"))?;
         }
@@ -86,24 +83,34 @@ impl Place<'_> {
     }
 }
 
-/// What kinfra brings to the overlay.
+/// What an overlay is made from, besides the model.
 struct Parts {
     registry: String,
-    environment: crate::desired::Environments,
+    environment: Environments,
+    /// The hash of what kinfra itself brings.
+    key: Digest,
+    /// What the model depends on. `None` if that is not known.
+    inputs: Option<Inputs>,
 }
 
 impl Parts {
     fn of(place: &Place<'_>, policy: &LockPolicy<'_>, invocation: &Invocation) -> Result<Self> {
-        let held = &place.held;
+        let held = place.held;
         let registry = held.pool().ledger().id(held.seen(), policy)?.to_string();
         let slot = (held.slot, &held.entry.provisioned);
         let environment =
             place.declared.environments(&held.pool().root, slot, &place.worktree, invocation)?;
-        Ok(Self { registry, environment })
+        let inputs = Inputs::of(&place.project, &place.without, &invocation::environment())?;
+        let mut parts = Self { registry, environment, key: Digest::of(b""), inputs };
+        // The version counts, because another kinfra may write another overlay.
+        let version = env!("CARGO_PKG_VERSION");
+        let all = format!("{version} {} {:?} {:?}", place.name, place.project, parts.slot(place));
+        parts.key = Digest::of(all.as_bytes());
+        Ok(parts)
     }
 
     fn slot<'a>(&'a self, place: &'a Place<'_>) -> Slot<'a> {
-        let (held, pool) = (&place.held, place.held.pool());
+        let (held, pool) = (place.held, place.held.pool());
         Slot {
             pool: &pool.name,
             id: held.slot,
@@ -115,11 +122,5 @@ impl Parts {
             workers: &held.entry.provisioned.workers,
             environment: &self.environment,
         }
-    }
-
-    /// The hash of all of it. The version counts, because another kinfra may write another overlay.
-    fn key(&self, place: &Place<'_>) -> Digest {
-        let version = env!("CARGO_PKG_VERSION");
-        Digest::of(format!("{version} {} {:?} {:?}", place.name, place.project, self.slot(place)).as_bytes())
     }
 }

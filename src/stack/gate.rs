@@ -23,7 +23,7 @@ use crate::host::fs::real;
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
 use crate::proof::isolation::{Conflict, Owner, Stack, prove};
-use crate::registry::Started;
+use crate::registry::{Claim, Started};
 
 impl Place<'_> {
     /// Admits a start: proves that the stack shares nothing that is not declared, checks whose the things
@@ -42,20 +42,14 @@ impl Place<'_> {
         self.refuse_clashes()?;
         let (model, main) = self.resolved(derived, profiles)?;
         let mut remarks = Vec::new();
-        if self.runs_own_files() {
-            let main = main.unwrap_or_else(|error| {
-                remarks.push(format!("slot {slot} is not proven against the main stack: {error:#}"));
-                None
-            });
-            remarks.extend(main.iter().flat_map(|main| main.other_ports(&self.declared.spec)));
-            let conflicts = self.conflicts(&model, main.as_ref(), invocation);
-            if !conflicts.is_empty() {
-                return Err(not_isolated(&format!("slot {slot} does not start"), &conflicts).into());
-            }
-        }
+        let main = main.unwrap_or_else(|error| {
+            remarks.push(format!("slot {slot} is not proven against the main stack: {error:#}"));
+            None
+        });
+        remarks.extend(main.iter().flat_map(|main| main.other_ports(&self.declared.spec)));
         self.check_ownership(policy)?;
+        self.prove_and_note(&model, main.as_ref(), policy, invocation)?;
         self.make_shared(&model)?;
-        self.note_start(&model, policy)?;
         Ok(remarks)
     }
 
@@ -113,24 +107,40 @@ impl Place<'_> {
         prove(&stacks, shared).conflicts.into_iter().filter(|conflict| conflict.involves(&own)).collect()
     }
 
-    /// Notes the start before Compose makes anything: what it uses, and in the registry that it was.
-    fn note_start(&self, model: &Model, policy: &LockPolicy<'_>) -> Result<()> {
+    /// Proves the start and notes it, before Compose makes anything. Under the lock, so that of two starts at
+    /// once one sees the other.
+    fn prove_and_note(
+        &self,
+        model: &Model,
+        main: Option<&MainStack>,
+        policy: &LockPolicy<'_>,
+        invocation: &Invocation,
+    ) -> Result<()> {
         let held = &self.held;
-        let at = host::clock::now().to_string();
-        Uses::new(at.clone(), &real(&self.worktree), real_paths(model))
-            .keep(&held.dir())
-            .with_context(|| format!("could not note what slot {} uses", held.slot))?;
+        let (at, slot) = (host::clock::now().to_string(), held.slot);
+        let uses = Uses::new(at.clone(), &real(&self.worktree), real_paths(model));
         held.pool().ledger().transact(held.seen(), policy, |transaction| {
-            let entry = transaction.registry_mut().slot_mut(held.slot);
-            let entry = entry.filter(|entry| entry.claim == held.entry.claim);
+            let entry = transaction.registry_mut().slot_mut(slot);
+            let entry = entry.filter(|entry| is_same_claim(entry.claim.as_ref(), held.entry.claim.as_ref()));
             let entry = entry.ok_or_else(|| {
-                Fault::no_slot(format!("the claim of slot {} ended meanwhile", held.slot))
+                Fault::no_slot(format!("the claim of slot {slot} ended meanwhile"))
                     .advise("`kinfra claim` takes a slot again")
             })?;
+            let conflicts = self.conflicts(model, main, invocation);
+            if self.runs_own_files() && !conflicts.is_empty() {
+                return Err(not_isolated(&format!("slot {slot} does not start"), &conflicts).into());
+            }
+            uses.keep(&held.dir()).with_context(|| format!("could not note what slot {slot} uses"))?;
             entry.started = Some(Started { at, project: self.name.clone() });
             Ok(())
         })
     }
+}
+
+/// Whether it is one claim. Its lease may have been renewed meanwhile.
+fn is_same_claim(one: Option<&Claim>, other: Option<&Claim>) -> bool {
+    let identity = |claim: &Claim| (claim.claim_id, claim.claimed_by.clone(), claim.claimed_at.clone());
+    one.map(identity) == other.map(identity)
 }
 
 /// The error for a stack that shares something, with the lines that settle each conflict.

@@ -240,6 +240,33 @@ fn a_start_is_proven_against_what_other_slots_were_started_with() {
 }
 
 #[test]
+fn of_two_starts_at_once_one_sees_the_other() {
+    let shop = Shop::new();
+    let other = shop.machine.path("~/other");
+    shop.machine.git(shop.machine.project(), &format!("worktree add --quiet -b other {}", other.display()));
+    let mut claim = shop.command("claim");
+    Run::of(claim.current_dir(&other)).exits(0).prints("slot 2");
+    let shared = json!([{"type": "bind", "source": shop.path("~/fix") + "/data", "target": "/data"}]);
+    for round in 0..8 {
+        let start = |tree: &str, slot: u16| {
+            let mut up = shop.command("compose up");
+            up.current_dir(shop.machine.path(tree));
+            Run::of(up.env("SLOT_MODEL", model(&format!("shop-slot-{slot}"), 8000 + slot, &shared)))
+        };
+        let [one, two] = std::thread::scope(|scope| {
+            let one = scope.spawn(|| start("~/fix", 1));
+            let two = start("~/other", 2);
+            [one.join().expect("a run"), two]
+        });
+        let codes = [one.code, two.code];
+        assert!(codes.contains(&Some(0)) && codes.contains(&Some(4)), "round {round}: {one:#?} {two:#?}");
+        for slot in [1, 2] {
+            let _ = std::fs::remove_file(shop.machine.path(&format!("~/pool/slot-{slot}/.kinfra-uses.json")));
+        }
+    }
+}
+
+#[test]
 fn another_registrys_things_stop_a_start_and_are_named() {
     let shop = Shop::new();
     let id = shop.registry().id.expect("an id").to_string();
