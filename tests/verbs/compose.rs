@@ -267,7 +267,7 @@ fn of_two_starts_at_once_one_sees_the_other() {
 }
 
 #[test]
-fn another_registrys_things_stop_a_start_and_are_named() {
+fn things_of_another_registry_stop_a_start_and_are_named() {
     let shop = Shop::new();
     let id = shop.registry().id.expect("an id").to_string();
     let up = |name: &str, line: &str| {
@@ -277,6 +277,12 @@ fn another_registrys_things_stop_a_start_and_are_named() {
     let foreign = up("CONTAINERS", "shop-slot-1-web-1\tshop-slot-1\t00ff\t/home/eve/.shop/slots\t.").exits(4);
     let foreign = foreign.says("container `shop-slot-1-web-1`").says("the pool in `/home/eve/.shop/slots`");
     foreign.says("give this pool another `name`").prints_exactly("");
+    // Nor does what would remove or enter it. What only looks goes on.
+    for (command, code) in [("down --volumes", 4), ("exec web sh", 4), ("rm", 4), ("ps", 0), ("logs", 0)] {
+        let mut compose = shop.command(&format!("compose {command}"));
+        let line = "shop-slot-1_data\tshop-slot-1\t00ff\t/home/eve/.shop/slots\t.";
+        Run::of(compose.env("VOLUMES", line)).exits(code);
+    }
     up("NETWORKS", "shop-slot-1_default\tshop-slot-1\t\t\t.").exits(4).says("was not started by kinfra");
     up("VOLUMES", "shop-slot-1_data\t\t\t\t.").exits(4).says("volume `shop-slot-1_data`");
     up("VOLUMES", "shop-slot-11_data\tshop-slot-11\t00ff\t/x\t.").exits(0);
