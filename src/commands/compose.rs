@@ -1,6 +1,8 @@
 //! `kinfra compose`
 
-use anyhow::Result;
+use std::io;
+
+use anyhow::{Error, Result};
 
 use super::output::say;
 use crate::claims::held::{self, Held};
@@ -12,6 +14,8 @@ use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
 use crate::report;
 use crate::stack::compose_args;
+use crate::stack::derive::become_compose_by_name;
+use crate::stack::ownership;
 use crate::stack::place::Place;
 use crate::which::by_worktree::Search;
 use crate::which::choice::absolute;
@@ -23,23 +27,34 @@ pub(super) fn run(args: &ComposeArgs, umask: Umask, invocation: &Invocation) -> 
     let held = find(args, invocation)?;
     let worktree = held.worktree().to_owned();
     let held = held.renew(&policy)?.ok_or_else(|| holds_none(&worktree))?;
-    let place = Place::of(&held, invocation)?;
-    let derived = if compose.starts() {
-        let derived = place.derive_anew(&policy, invocation)?;
+    let stack = Place::of(&held, invocation)
+        .and_then(|place| Ok((place.derive_for(&compose, &policy, invocation)?, place)));
+    let (derived, place) = match stack {
+        Ok(stack) => stack,
+        Err(error) if !compose.goes_by_name() => return Err(error),
+        Err(error) => {
+            say(&report::stack::by_name(&error))?;
+            ownership::check(&held, &policy)?;
+            return Err(started(become_compose_by_name(&held, &compose, umask)));
+        }
+    };
+    say(&report::env::dropped(&place.dropped()?))?;
+    if compose.starts() {
         say(&report::stack::remarks(&derived.remarks))?;
-        for remark in place.admit(&derived, &compose.profiles, &policy, invocation)? {
+        for remark in place.admit(&derived, &compose, &policy, invocation)? {
             say(&format!("note: {remark}\n"))?;
         }
-        derived
-    } else {
-        let derived = place.derive(&policy, invocation)?;
-        if compose.touches() {
-            place.check_ownership(&policy)?;
+    } else if compose.touches() {
+        ownership::check(&held, &policy)?;
+        if compose.ends() {
+            place.note_end()?;
         }
-        derived
-    };
-    let error = place.become_compose(&derived, &compose, umask);
-    Err(Fault::docker(format!("`docker` cannot be started: {error}")).into())
+    }
+    Err(started(place.become_compose(&derived, &compose, umask)))
+}
+
+fn started(error: io::Error) -> Error {
+    Fault::docker(format!("`docker` cannot be started: {error}")).into()
 }
 
 fn find(args: &ComposeArgs, invocation: &Invocation) -> Result<Held> {

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
         let paths = Paths { home: invocation.home.as_deref() };
         let view = View { paths, verbose: args.verbose || args.diff, aim };
         print(&report::plan::render(plan, desired, view, &differences(&prepared, args.diff)?))?;
-        say(&report::stack::last_look(last_look(&declared, &pool.root).as_ref()))?;
+        say(&report::stack::last_look(last_look(&declared, &pool.root)?.as_ref()))?;
     }
     if let Some(path) = &args.out {
         say(&report::plan::saved(path))?;

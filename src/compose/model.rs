@@ -271,6 +271,21 @@ impl Model {
         mounts.any(|mount| !mount.read_only)
     }
 
+    /// The model with what another has besides.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for (name, service) in other.services {
+            self.services.entry(name).or_insert(service);
+        }
+        for (name, volume) in other.volumes {
+            self.volumes.entry(name).or_insert(volume);
+        }
+        for (name, network) in other.networks {
+            self.networks.entry(name).or_insert(network);
+        }
+        self
+    }
+
     /// The names of the images that its services build: with their names, or those that Compose gives them.
     pub fn built_images(&self) -> BTreeMap<&str, String> {
         let built = self.services.iter().filter(|(_, service)| service.build.is_some());

@@ -65,10 +65,26 @@ impl Source {
         {
             self.project = Some(value.to_owned());
         }
+        if let Some(name) = taken_over(places, value) {
+            self.variables.insert(name.to_owned());
+        }
         if names_a_file(places) {
             self.is_open |= value.contains('$');
             self.files.insert(value.to_owned());
         }
+    }
+}
+
+/// The variable that a container takes over from the caller: one of an `environment` without a value.
+fn taken_over<'a>(places: &'a [Place], value: &'a str) -> Option<&'a str> {
+    match places {
+        [.., Place::Mapping(Some(key)), Place::List] if key == "environment" => {
+            (!value.contains('=')).then_some(value)
+        }
+        [.., Place::Mapping(Some(key)), Place::Mapping(Some(name))] if key == "environment" => {
+            matches!(value, "" | "~" | "null").then_some(name)
+        }
+        _ => None,
     }
 }
 
@@ -140,6 +156,18 @@ mod tests {
             assert!(Source::read(text).unwrap().is_open, "{text}");
         }
         assert!(!Source::read("x: &a [b]\ny: *a").unwrap().is_open);
+    }
+
+    #[test]
+    fn a_variable_without_a_value_is_the_callers() {
+        for text in ["environment: [A, B=1]", "environment: {A: , B: 1}", "environment:\n  A:\n  B: x"] {
+            let source = Source::read(&format!("services:\n  web: {{}}\n{text}\n")).unwrap();
+            assert_eq!(source.variables, BTreeSet::from(["A".to_owned()]), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_an_error() {
         assert!(Source::read("a: [").is_err());
     }
 }

@@ -69,21 +69,35 @@ fn listed(kind: Kind, projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
         let mut fields = line.split('\t');
         let (name, label, id, root) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        let by_name = || name.split_once('_').map(|(project, _)| project);
-        let project = if label.is_empty() && kind != Kind::Container { by_name()? } else { label };
-        let project = projects.get(project)?.clone();
+        let is_named_after =
+            |project: &&String| name.strip_prefix(project.as_str()).is_some_and(|rest| rest.starts_with('_'));
+        let project = match label {
+            "" if kind != Kind::Container => projects.iter().find(is_named_after)?.clone(),
+            label => projects.get(label)?.clone(),
+        };
         Some(Made { kind, name: name.to_owned(), project, id: text(id), root: text(root) })
     };
     ask(&arguments).map(|lines| lines.lines().filter_map(made).collect())
 }
 
+/// Whether there is a volume or network with this name.
+pub fn exists(kind: Kind, name: &str) -> Answer<bool> {
+    match ask(&[kind.word(), "inspect", "--format", "{{.Name}}", name]) {
+        Answer::Is(_) => Answer::Is(true),
+        Answer::Failed(_) => Answer::Is(false),
+        Answer::NoCommand => Answer::NoCommand,
+        Answer::NoDaemon => Answer::NoDaemon,
+    }
+}
+
 /// Makes a volume or network with this name, if there is none. It has no project's label, so no project's
 /// `down` removes it.
 pub fn make_shared(kind: Kind, name: &str) -> Answer<()> {
-    match ask(&[kind.word(), "inspect", "--format", "{{.Name}}", name]) {
-        Answer::Is(_) => Answer::Is(()),
-        Answer::Failed(_) => ask(&[kind.word(), "create", name]).map(drop),
+    match exists(kind, name) {
+        Answer::Is(true) => Answer::Is(()),
+        Answer::Is(false) => ask(&[kind.word(), "create", name]).map(drop),
         Answer::NoCommand => Answer::NoCommand,
         Answer::NoDaemon => Answer::NoDaemon,
+        Answer::Failed(reason) => Answer::Failed(reason),
     }
 }

@@ -1,5 +1,7 @@
 //! What the verbs say that run a slot's stack.
 
+use anyhow::Error;
+
 use crate::shown::printable;
 use crate::stack::look::Remarks;
 use crate::stack::neighbours::LastLook;
@@ -15,6 +17,11 @@ pub fn remarks(Remarks { unpublished, notes }: &Remarks) -> String {
     }
     text.extend(notes.iter().map(|note| format!("note: {}\n", printable(note))));
     text
+}
+
+/// Why a command goes without the project's files.
+pub fn by_name(error: &Error) -> String {
+    format!("note: without the project's files, by its name alone: {error:#}\n")
 }
 
 /// What a plan says of isolation. It asks no one, so it says how old its knowledge is.

@@ -77,6 +77,23 @@ impl ComposeSpec {
         let per_slot = per_slot.into_iter().map(|(resource, own)| (resource.in_home(home), own)).collect();
         Self { files, shared, per_slot, environment, copy }
     }
+
+    /// The same, where each path also counts as what `real` makes of it: a link as what it leads to.
+    #[must_use]
+    pub fn with_real_paths(mut self, real: impl Fn(&Utf8Path) -> Utf8PathBuf) -> Self {
+        let real = |resource: &Resource| match resource {
+            Resource::Mount(path) => Resource::Mount(real(path)),
+            Resource::Device(path) => Resource::Device(real(path)),
+            Resource::Volume(_) | Resource::Network(_) | Resource::Image(_) => resource.clone(),
+        };
+        let shared: Vec<Resource> = self.shared.iter().map(&real).collect();
+        let per_slot: Vec<_> = self.per_slot.iter().map(|(key, own)| (real(key), own.clone())).collect();
+        self.shared.extend(shared);
+        for (resource, own) in per_slot {
+            self.per_slot.entry(resource).or_insert(own);
+        }
+        self
+    }
 }
 
 /// A file of a slot directory and its template.

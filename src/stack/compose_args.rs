@@ -14,10 +14,13 @@ const WITH_VALUE: [&str; 4] = ["--profile", "--ansi", "--parallel", "--progress"
 const STARTS: [&str; 8] = ["up", "create", "run", "start", "restart", "watch", "scale", "unpause"];
 
 /// The commands that only look, or touch nothing under the project's name.
-const LOOKS: [&str; 17] = [
-    "attach", "build", "config", "convert", "events", "help", "images", "logs", "ls", "port", "ps", "pull",
-    "push", "stats", "top", "version", "volumes",
+const LOOKS: [&str; 16] = [
+    "build", "config", "convert", "events", "help", "images", "logs", "ls", "port", "ps", "pull", "push",
+    "stats", "top", "version", "volumes",
 ];
+
+/// The commands that need no files.
+const BY_NAME: [&str; 5] = ["down", "kill", "logs", "ps", "stop"];
 
 /// The arguments of `docker compose`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,23 @@ impl ComposeArgs {
             profiles.extend(value.filter(|_| flag == "--profile"));
         }
         Ok(Self { all, command, profiles })
+    }
+
+    /// Whether the command needs no files: Compose finds the containers by the project's name.
+    pub fn goes_by_name(&self) -> bool {
+        self.command.as_deref().is_some_and(|command| BY_NAME.contains(&command))
+    }
+
+    /// Whether the command ends the stack.
+    pub fn ends(&self) -> bool {
+        self.command.as_deref() == Some("down")
+    }
+
+    /// The words after the command: services are among them.
+    pub fn operands(&self) -> impl Iterator<Item = &str> {
+        let words = self.all.iter().filter_map(|word| word.to_str());
+        let command = self.command.as_deref();
+        words.skip_while(move |word| Some(*word) != command).skip(1)
     }
 
     /// Whether the command may change or enter what is there under the project's name.

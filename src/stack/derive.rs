@@ -1,25 +1,28 @@
 //! Writes the overlay of a slot when it is missing or stale.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::{io, iter};
 
 use anyhow::{Context as _, Result};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::compose_args::ComposeArgs;
 use super::inputs::Inputs;
 use super::look::{Look, Remarks};
 use super::main_stack;
 use super::place::Place;
+use super::real_paths::real_paths;
 use super::resolve::{EVERY_PROFILE, resolve};
+use crate::claims::held::Held;
 use crate::compose::overlay::{Slot, overlay};
 use crate::desired::Environments;
 use crate::digest::Digest;
-use crate::host::docker;
+use crate::host::docker::{self, ComposeCall};
 use crate::host::fs::{Umask, replace_named};
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
-use crate::names::OVERLAY;
+use crate::names::{OVERLAY, project};
 
 /// The files of a slot's stack, ready for Compose.
 #[derive(Debug)]
@@ -37,37 +40,43 @@ impl Place<'_> {
     /// [`Fault`](crate::fault::Fault) when Compose does not take the files, or the overlay cannot be written.
     pub fn derive(&self, policy: &LockPolicy<'_>, invocation: &Invocation) -> Result<Derived> {
         let parts = Parts::of(self, policy, invocation)?;
-        let fresh = |inputs| Look::fresh(&self.held.dir(), parts.key, inputs);
-        if let Some(look) = parts.inputs.as_ref().and_then(fresh) {
+        if let Some(look) = Look::fresh(&self.held.dir(), parts.key, &parts.inputs) {
             return Ok(self.derived(look.remarks));
         }
         self.write(parts)
     }
 
-    /// [`Place::derive`], and Compose is asked in any case: a start must not trust what was kept.
+    /// [`Place::derive`] for a command. For a start Compose is asked in any case: it must not trust what was
+    /// kept.
     ///
     /// # Errors
     /// As [`Place::derive`].
-    pub fn derive_anew(&self, policy: &LockPolicy<'_>, invocation: &Invocation) -> Result<Derived> {
-        self.write(Parts::of(self, policy, invocation)?)
+    pub fn derive_for(
+        &self,
+        args: &ComposeArgs,
+        policy: &LockPolicy<'_>,
+        invocation: &Invocation,
+    ) -> Result<Derived> {
+        if args.starts() {
+            self.write(Parts::of(self, policy, invocation)?)
+        } else {
+            self.derive(policy, invocation)
+        }
     }
 
     fn write(&self, parts: Parts) -> Result<Derived> {
         let name = main_stack::name(&self.project)?;
         let profiles = [EVERY_PROFILE.to_owned()];
         let call = self.call(name.as_deref(), &self.project.files, &profiles);
-        let model = resolve(&call, &format!("the files of `{}`", self.worktree))?;
+        let model = real_paths(&resolve(&call, &format!("the files of `{}`", self.worktree))?);
         let overlay = overlay(&model, &parts.slot(self));
         let remarks = Remarks::of(&overlay);
         let (dir, slot) = (self.held.dir(), self.held.slot);
         replace_named(&dir.join(OVERLAY), overlay.text.as_bytes())
             .with_context(|| format!("could not write the overlay of slot {slot}"))?;
-        // Inputs that are not known are never fresh, so there is nothing to keep.
-        if let Some(inputs) = parts.inputs {
-            Look::new(parts.key, inputs, &overlay.text, remarks.clone())
-                .keep(&dir)
-                .with_context(|| format!("could not keep what was learnt of slot {slot}"))?;
-        }
+        Look::new(parts.key, parts.inputs, &overlay.text, remarks.clone())
+            .keep(&dir)
+            .with_context(|| format!("could not keep what was learnt of slot {slot}"))?;
         Ok(self.derived(remarks))
     }
 
@@ -83,14 +92,31 @@ impl Place<'_> {
     }
 }
 
+/// Replaces the kinfra process by Compose, without files: Compose finds the containers by the project's name.
+/// So a stack can be stopped whose files are broken or gone. Returns only if it cannot be started.
+pub fn become_compose_by_name(held: &Held, args: &ComposeArgs, umask: Umask) -> io::Error {
+    let (name, none) = (project(&held.pool().name, held.slot), BTreeSet::new());
+    // Compose looks for files in the project's directory and above it: in this one there are none.
+    let directory = Utf8Path::new("/");
+    let call = ComposeCall {
+        project: Some(&name),
+        files: &[],
+        directory,
+        env_files: &[],
+        profiles: &[],
+        without: &none,
+    };
+    docker::become_compose(&call, args.all.iter().map(OsString::as_os_str), umask)
+}
+
 /// What an overlay is made from, besides the model.
 struct Parts {
     registry: String,
     environment: Environments,
     /// The hash of what kinfra itself brings.
     key: Digest,
-    /// What the model depends on. `None` if that is not known.
-    inputs: Option<Inputs>,
+    /// What the model depends on.
+    inputs: Inputs,
 }
 
 impl Parts {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, anyhow};
 use camino::Utf8PathBuf;
 
 use super::clash::clashes;
+use super::compose_args::ComposeArgs;
 use super::derive::Derived;
 use super::inputs::Inputs;
 use super::main_stack::{self, MainStack};
@@ -19,56 +20,51 @@ use super::uses::Uses;
 use crate::compose::model::Model;
 use crate::fault::Fault;
 use crate::host;
+use crate::host::engine::{Kind, Made};
 use crate::host::fs::real;
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
 use crate::proof::isolation::{Conflict, Owner, Stack, prove};
 use crate::registry::{Claim, Started};
+use crate::slot::SlotId;
 
 impl Place<'_> {
-    /// Admits a start: proves that the stack shares nothing that is not declared, checks whose the things
-    /// under its name are, makes what is shared, and notes the start. Returns what is to be said.
+    /// Admits a start: checks whose the things under its name are, proves that it shares nothing that is not
+    /// declared, notes it, and makes what is shared. Returns what is to be said.
     ///
     /// # Errors
     /// [`Fault`] when the slot is not isolated, its name is another's, or Docker does not answer.
     pub fn admit(
         &self,
         derived: &Derived,
-        profiles: &[String],
+        args: &ComposeArgs,
         policy: &LockPolicy<'_>,
         invocation: &Invocation,
     ) -> Result<Vec<String>> {
-        let slot = self.held.slot;
         self.refuse_clashes()?;
-        let (model, main) = self.resolved(derived, profiles)?;
-        let mut remarks = Vec::new();
-        let main = main.unwrap_or_else(|error| {
-            remarks.push(format!("slot {slot} is not proven against the main stack: {error:#}"));
-            None
-        });
-        remarks.extend(main.iter().flat_map(|main| main.other_ports(&self.declared.spec)));
-        self.check_ownership(policy)?;
-        self.prove_and_note(&model, main.as_ref(), policy, invocation)?;
-        self.make_shared(&model)?;
-        Ok(remarks)
-    }
-
-    /// Checks whose the things under the stack's name are. What changes or enters them must not touch
-    /// another's.
-    ///
-    /// # Errors
-    /// [`Fault`] names what is another's; also when Docker does not answer.
-    pub fn check_ownership(&self, policy: &LockPolicy<'_>) -> Result<()> {
+        let (model, main) = self.resolved(derived, args)?;
         let id = self.held.pool().ledger().id(self.held.seen(), policy)?;
-        ownership::check(self.held.slot, &self.held.entry, &self.name, id)
+        let engine = self.engine(invocation)?;
+        ownership::refuse_foreign(self.held, &engine, id)?;
+        self.prove_and_note(
+            &Start { model: &model, main: main.as_ref(), engine: &engine },
+            policy,
+            invocation,
+        )?;
+        self.make_shared(&model, main.as_ref())?;
+        Ok(main.iter().flat_map(|main| main.other_ports(&self.declared.spec)).collect())
     }
 
     /// Refuses variables of kinfra that the project's files use, too.
     fn refuse_clashes(&self) -> Result<()> {
+        if !self.runs_own_files() {
+            return Ok(());
+        }
         let inputs = Inputs::of(&self.project, &self.without, &invocation::environment())?;
-        let spec = &self.declared.spec;
-        let clashes = inputs.filter(|_| self.runs_own_files()).map(|inputs| clashes(spec, &inputs));
-        let Some(clashes) = clashes.filter(|clashes| !clashes.is_empty()) else { return Ok(()) };
+        let clashes = clashes(&self.declared.spec, &inputs);
+        if clashes.is_empty() {
+            return Ok(());
+        }
         let named = clashes.join("`, `");
         let what = format!("the project's files use `{named}`, which kinfra sets to values of the slot");
         let advice = "choose another `env_prefix` in [pool] of slots.toml, or rename the project's variables";
@@ -76,25 +72,43 @@ impl Place<'_> {
     }
 
     /// The stack as it would run, and the main stack. Compose resolves both at once.
-    fn resolved(&self, derived: &Derived, profiles: &[String]) -> Result<(Model, Result<Option<MainStack>>)> {
-        let main = self.main_project();
+    fn resolved(&self, derived: &Derived, args: &ComposeArgs) -> Result<(Model, Option<MainStack>)> {
+        let (main, what) = (self.main_project(), format!("the files of slot {}", self.held.slot));
         let every_profile = [EVERY_PROFILE.to_owned()];
         let main_call = main.as_ref().map(|main| main_stack::call(main, &every_profile, &self.without));
-        let call = self.call(Some(&self.name), &derived.files, profiles);
+        let call = self.call(Some(&self.name), &derived.files, &args.profiles);
         let (model, main_model) = thread::scope(|scope| {
             let main = scope.spawn(|| main_call.map(|call| resolve(&call, "the main stack")).transpose());
-            let model = resolve(&call, &format!("the files of slot {}", self.held.slot));
-            (model, main.join().unwrap_or_else(|_| Err(anyhow!("it could not be looked at"))))
+            let model = resolve(&call, &what);
+            (model, main.join().unwrap_or_else(|_| Err(anyhow!("the main stack could not be looked at"))))
         });
-        let main_stack = main_model.map(|model| Some(MainStack { worktree: main?.worktree, model: model? }));
-        Ok((model?, main_stack))
+        let not_proven = || {
+            let what = "the slot cannot be proven against the main stack";
+            Fault::refused(what).advise("mend the files of the main worktree, or set what they need")
+        };
+        let main_model = main_model.map_err(|error| error.context(not_proven()))?;
+        let mut model = model?;
+        if args.operands().any(|word| !word.starts_with('-') && !model.services.contains_key(word)) {
+            let call = self.call(Some(&self.name), &derived.files, &every_profile);
+            model = with_named(model, resolve(&call, &what)?, args);
+        }
+        let main = main.zip(main_model);
+        Ok((model, main.map(|(main, model)| MainStack { worktree: main.worktree, model })))
+    }
+
+    /// What is on the engine under the names of this stack and of all that were started.
+    fn engine(&self, invocation: &Invocation) -> Result<Vec<Made>> {
+        let started = self.started_stacks(invocation)?.into_iter().map(|stack| stack.project);
+        ownership::on_engine(&started.chain([self.name.clone()]).collect())
     }
 
     /// What the stack shares with the main stack and with every stack that was started.
-    fn conflicts(&self, model: &Model, main: Option<&MainStack>, invocation: &Invocation) -> Vec<Conflict> {
-        let own = (Owner::Slot(self.held.slot), real_paths(model), real(&self.worktree));
-        let main = main.map(|main| (Owner::Main, real_paths(&main.model), real(&main.worktree)));
-        let others = self.started_stacks(invocation).into_iter();
+    fn conflicts(&self, start: &Start<'_>, invocation: &Invocation) -> Result<Vec<Conflict>> {
+        let own = (Owner::Slot(self.held.slot), real_paths(start.model), real(&self.worktree));
+        let main = start.main.map(|main| (Owner::Main, real_paths(&main.model), real(&main.worktree)));
+        let others = self.started_stacks(invocation)?.into_iter();
+        // A stack that ended counts only while there is something of it.
+        let others = others.filter(|other| !other.has_ended || start.has_containers(&other.project));
         let others = others.map(|other| (other.owner, other.model, other.worktree));
         let all: Vec<(Owner, Model, Utf8PathBuf)> = [own].into_iter().chain(main).chain(others).collect();
         let stacks: Vec<Stack<'_>> = all
@@ -104,21 +118,19 @@ impl Place<'_> {
         let none = BTreeSet::new();
         let shared = self.declared.spec.compose.as_ref().map_or(&none, |compose| &compose.shared);
         let own = Owner::Slot(self.held.slot);
-        prove(&stacks, shared).conflicts.into_iter().filter(|conflict| conflict.involves(&own)).collect()
+        Ok(prove(&stacks, shared).conflicts.into_iter().filter(|conflict| conflict.involves(&own)).collect())
     }
 
     /// Proves the start and notes it, before Compose makes anything. Under the lock, so that of two starts at
     /// once one sees the other.
     fn prove_and_note(
         &self,
-        model: &Model,
-        main: Option<&MainStack>,
+        start: &Start<'_>,
         policy: &LockPolicy<'_>,
         invocation: &Invocation,
     ) -> Result<()> {
-        let held = &self.held;
-        let (at, slot) = (host::clock::now().to_string(), held.slot);
-        let uses = Uses::new(at.clone(), &real(&self.worktree), real_paths(model));
+        let held = self.held;
+        let (at, slot, dir) = (host::clock::now().to_string(), held.slot, held.dir());
         held.pool().ledger().transact(held.seen(), policy, |transaction| {
             let entry = transaction.registry_mut().slot_mut(slot);
             let entry = entry.filter(|entry| is_same_claim(entry.claim.as_ref(), held.entry.claim.as_ref()));
@@ -126,15 +138,64 @@ impl Place<'_> {
                 Fault::no_slot(format!("the claim of slot {slot} ended meanwhile"))
                     .advise("`kinfra claim` takes a slot again")
             })?;
-            let conflicts = self.conflicts(model, main, invocation);
-            if self.runs_own_files() && !conflicts.is_empty() {
-                return Err(not_isolated(&format!("slot {slot} does not start"), &conflicts).into());
+            let conflicts =
+                if self.runs_own_files() { self.conflicts(start, invocation)? } else { Vec::new() };
+            if !conflicts.is_empty() {
+                return Err(not_isolated(slot, &conflicts).into());
             }
-            uses.keep(&held.dir()).with_context(|| format!("could not note what slot {slot} uses"))?;
+            // What an earlier start made may still run.
+            let before = Uses::read(&dir)?.filter(|_| start.has_containers(&self.name));
+            let model = real_paths(start.model).and(before.map(|uses| uses.model).unwrap_or_default());
+            Uses::new(at.clone(), &self.name, &real(&self.worktree), model)
+                .keep(&dir)
+                .with_context(|| format!("could not note what slot {slot} uses"))?;
             entry.started = Some(Started { at, project: self.name.clone() });
             Ok(())
         })
     }
+
+    /// Notes that `down` is asked for: from now on the stack counts only while it has containers.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn note_end(&self) -> Result<()> {
+        let dir = self.held.dir();
+        let Some(mut uses) = Uses::read(&dir)? else { return Ok(()) };
+        uses.has_ended = true;
+        uses.keep(&dir)
+    }
+}
+
+/// A start that is to be proven.
+struct Start<'a> {
+    /// What would run.
+    model: &'a Model,
+    main: Option<&'a MainStack>,
+    /// What is on the engine.
+    engine: &'a [Made],
+}
+
+impl Start<'_> {
+    fn has_containers(&self, project: &str) -> bool {
+        self.engine.iter().any(|made| made.kind == Kind::Container && made.project == project)
+    }
+}
+
+/// The model with the services that the arguments name, and those of their profiles: Compose starts a service
+/// that is named, whatever its profile.
+fn with_named(model: Model, all: Model, args: &ComposeArgs) -> Model {
+    let named: BTreeSet<&str> = args.operands().collect();
+    let is_named = |name: &String| named.contains(name.as_str()) && !model.services.contains_key(name);
+    let services = all.services.iter().filter(|(name, _)| is_named(name));
+    let profiles: BTreeSet<String> = services.flat_map(|(_, service)| service.profiles.clone()).collect();
+    if profiles.is_empty() {
+        return model;
+    }
+    let mut all = all;
+    all.services.retain(|name, service| {
+        named.contains(name.as_str()) || service.profiles.iter().any(|profile| profiles.contains(profile))
+    });
+    model.and(all)
 }
 
 /// Whether it is one claim. Its lease may have been renewed meanwhile.
@@ -144,7 +205,7 @@ fn is_same_claim(one: Option<&Claim>, other: Option<&Claim>) -> bool {
 }
 
 /// The error for a stack that shares something, with the lines that settle each conflict.
-pub fn not_isolated(what: &str, conflicts: &[Conflict]) -> Fault {
+fn not_isolated(slot: SlotId, conflicts: &[Conflict]) -> Fault {
     let shown: Vec<String> = conflicts
         .iter()
         .map(|conflict| {
@@ -153,6 +214,7 @@ pub fn not_isolated(what: &str, conflicts: &[Conflict]) -> Fault {
             format!("\n  - {conflict}\n{}", lines.join("\n"))
         })
         .collect();
-    Fault::refused(format!("{what}: it would share what is not declared{}", shown.concat()))
-        .advise("add one of the lines to slots.toml, and run the command again")
+    let shown = shown.concat();
+    Fault::refused(format!("slot {slot} does not start: it would share what is not declared{shown}"))
+        .advise("add the lines to slots.toml, and run the command again. What another slot used counts until `kinfra compose down` there")
 }

@@ -25,19 +25,17 @@ pub(super) struct Inputs {
     files: BTreeMap<Utf8PathBuf, Option<Digest>>,
     /// A value may be secret, so only its hash is kept.
     variables: BTreeMap<String, Option<Digest>>,
+    /// Whether the texts alone do not tell all files. Then a model that was made from them is never fresh.
+    is_open: bool,
 }
 
 impl Inputs {
-    /// What a stack's model depends on. `None` if the texts alone do not tell.
+    /// What a stack's model depends on.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub(super) fn of(
-        project: &Project,
-        without: &BTreeSet<String>,
-        caller: &Variables,
-    ) -> Result<Option<Self>> {
-        let mut inputs = Self { files: BTreeMap::new(), variables: BTreeMap::new() };
+    pub(super) fn of(project: &Project, without: &BTreeSet<String>, caller: &Variables) -> Result<Self> {
+        let mut inputs = Self { files: BTreeMap::new(), variables: BTreeMap::new(), is_open: false };
         let mut names = BTreeSet::new();
         let mut next: Vec<Utf8PathBuf> = project.env_files.iter().chain(&project.files).cloned().collect();
         while let Some(path) = next.pop() {
@@ -45,7 +43,8 @@ impl Inputs {
                 continue;
             }
             if inputs.files.len() == MOST_FILES {
-                return Ok(None);
+                inputs.is_open = true;
+                break;
             }
             let text = read(&path)?;
             inputs.files.insert(path.clone(), text.as_deref().map(|text| Digest::of(text.as_bytes())));
@@ -54,10 +53,11 @@ impl Inputs {
                 names.extend(variables(&text));
                 continue;
             }
-            let Ok(source) = Source::read(&text) else { return Ok(None) };
-            if source.is_open {
-                return Ok(None);
-            }
+            let Ok(source) = Source::read(&text) else {
+                inputs.is_open = true;
+                continue;
+            };
+            inputs.is_open |= source.is_open;
             names.extend(source.variables);
             for named in source.files {
                 // A path is relative to the file that names it, or to the project.
@@ -73,11 +73,16 @@ impl Inputs {
             (name, value.map(|value| Digest::of(value.as_bytes())))
         };
         inputs.variables = names.into_iter().map(value).collect();
-        Ok(Some(inputs))
+        Ok(inputs)
     }
 }
 
 impl Inputs {
+    /// Whether a model that was made from these inputs is the one that the `present` ones give.
+    pub(super) fn give_the_same_as(&self, present: &Self) -> bool {
+        !present.is_open && self == present
+    }
+
     /// The names of the variables in the files.
     pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
         self.variables.keys().map(String::as_str)

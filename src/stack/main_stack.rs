@@ -13,6 +13,7 @@ use crate::host::docker::ComposeCall;
 use crate::host::fs::read_named;
 use crate::host::git::{main_worktree, top_of};
 use crate::names::COMPOSE_PROJECT_NAME;
+use crate::port::Port;
 use crate::spec::Spec;
 
 /// The largest file that is read, in bytes.
@@ -47,7 +48,7 @@ pub fn name(project: &Project) -> Result<Option<String>> {
         Ok::<_, Error>(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
     };
     for file in &project.env_files {
-        if text(file)?.contains(COMPOSE_PROJECT_NAME) {
+        if text(file)?.lines().any(names_the_project) {
             return Ok(None);
         }
     }
@@ -61,6 +62,13 @@ pub fn name(project: &Project) -> Result<Option<String>> {
     let main = main_worktree(directory).zip(below).map(|(main, below)| main.join(below));
     let name = name_of_directory(main.as_deref().unwrap_or(directory));
     Ok(Some(name).filter(|name| !name.is_empty()))
+}
+
+/// Whether a line of an env file names the project.
+fn names_the_project(line: &str) -> bool {
+    let line = line.trim_start();
+    let line = line.strip_prefix("export ").map_or(line, str::trim_start);
+    line.strip_prefix(COMPOSE_PROJECT_NAME).is_some_and(|rest| rest.trim_start().starts_with('='))
 }
 
 /// The call of Compose that resolves the main stack's files.
@@ -85,7 +93,9 @@ impl MainStack {
             let port = service.ports.iter().find(|port| port.target == target.port && is_it(&port.protocol))?;
             let real = port.published.as_ref()?;
             let first = real.split('-').next().unwrap_or(real);
-            (first != base.to_string()).then(|| {
+            // No slot can have a port that needs privileges, so the base is another.
+            let is_possible = first.parse().ok().and_then(Port::new).is_some();
+            (is_possible && first != base.to_string()).then(|| {
                 format!("the main stack publishes {target} on {real}, and slots.toml has the base {base} for `{name}`")
             })
         });

@@ -1,5 +1,6 @@
 //! The stacks that a start is proven against: those that slots of this user's pools were last started with.
 
+use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::place::Place;
@@ -18,6 +19,10 @@ use crate::which::spec_file::Declared;
 pub struct StartedStack {
     /// Whose it is.
     pub owner: Owner,
+    /// The name of its Compose project.
+    pub project: String,
+    /// Whether `down` was asked for since.
+    pub has_ended: bool,
     /// The worktree that it ran from.
     pub worktree: Utf8PathBuf,
     /// What its files came to.
@@ -25,38 +30,45 @@ pub struct StartedStack {
 }
 
 impl Place<'_> {
-    /// The stacks of every other slot of this pool, and of every other pool of this user. What cannot be read
-    /// is left out: `doctor` tells of it.
-    pub fn started_stacks(&self, invocation: &Invocation) -> Vec<StartedStack> {
+    /// The stacks of every other slot of this pool, and of every other pool of this user.
+    ///
+    /// # Errors
+    /// [`Fault`](crate::fault::Fault) when it cannot be read what one of them was started with.
+    pub fn started_stacks(&self, invocation: &Invocation) -> Result<Vec<StartedStack>> {
         let own = self.held.pool().root.as_path();
-        let here = slots(own).into_iter().filter(|(slot, _)| *slot != self.held.slot);
+        let here = slots(own)?.into_iter().filter(|(slot, _)| *slot != self.held.slot);
         let mut started: Vec<StartedStack> =
             here.map(|(slot, uses)| stack(Owner::Slot(slot), uses)).collect();
         let files = invocation.state.as_deref().and_then(|state| Index::below(state).files().ok());
         for (name, text) in files.into_iter().flatten() {
+            // `plan` names an entry that cannot be read.
             let Some(entry) = text.ok().and_then(|text| IndexEntry::parse(&name, &text).ok()) else {
                 continue;
             };
             if entry.root() != own {
                 let owner = |slot| Owner::Other { pool: entry.pool.clone(), slot: Some(slot) };
-                started.extend(slots(entry.root()).into_iter().map(|(slot, uses)| stack(owner(slot), uses)));
+                started.extend(slots(entry.root())?.into_iter().map(|(slot, uses)| stack(owner(slot), uses)));
             }
         }
-        started
+        Ok(started)
     }
 }
 
 /// What the stacks of a pool share as they were last started. `None` for a pool whose slots do not run their
 /// worktree's own files.
-pub fn last_look(declared: &Declared, root: &Utf8Path) -> Option<LastLook> {
-    let compose = declared.spec.compose.as_ref()?;
-    let started: Vec<StartedStack> =
-        slots(root).into_iter().map(|(slot, uses)| stack(Owner::Slot(slot), uses)).collect();
+///
+/// # Errors
+/// As [`Place::started_stacks`].
+pub fn last_look(declared: &Declared, root: &Utf8Path) -> Result<Option<LastLook>> {
+    let Some(compose) = &declared.spec.compose else { return Ok(None) };
+    let started = slots(root)?.into_iter().map(|(slot, uses)| stack(Owner::Slot(slot), uses));
+    let started: Vec<StartedStack> = started.filter(|stack| !stack.has_ended).collect();
     let stacks: Vec<Stack<'_>> = started
         .iter()
-        .map(|StartedStack { owner, worktree, model }| Stack { owner: owner.clone(), model, worktree })
+        .map(|StartedStack { owner, worktree, model, .. }| Stack { owner: owner.clone(), model, worktree })
         .collect();
-    Some(LastLook { started: stacks.len(), conflicts: prove(&stacks, &compose.shared).conflicts })
+    let conflicts = prove(&stacks, &compose.shared).conflicts;
+    Ok(Some(LastLook { started: stacks.len(), conflicts }))
 }
 
 /// What is known of a pool's stacks without asking Compose.
@@ -69,16 +81,19 @@ pub struct LastLook {
 }
 
 fn stack(owner: Owner, uses: Uses) -> StartedStack {
-    StartedStack { owner, worktree: uses.worktree, model: uses.model }
+    let Uses { project, has_ended, worktree, model, .. } = uses;
+    StartedStack { owner, project, has_ended, worktree, model }
 }
 
-/// What the slots in a root were last started with.
-fn slots(root: &Utf8Path) -> Vec<(SlotId, Uses)> {
-    let slots = Root::open(root).ok().flatten().and_then(|root| root.slots().ok()).unwrap_or_default();
-    let mut slots: Vec<(SlotId, Uses)> = slots
-        .into_iter()
-        .filter_map(|slot| Some((slot, Uses::read(&root.join(slot.directory()))?)))
-        .collect();
-    slots.sort_by_key(|(slot, _)| *slot);
-    slots
+/// What the slots in a root were last started with, in their order.
+fn slots(root: &Utf8Path) -> Result<Vec<(SlotId, Uses)>> {
+    let mut slots = Root::open(root)?.map_or_else(|| Ok(Vec::new()), |root| root.slots())?;
+    slots.sort();
+    let read = slots.into_iter().map(|slot| Ok((slot, Uses::read(&root.join(slot.directory()))?)));
+    let read = read.filter_map(|read: Result<_>| match read {
+        Ok((_, None)) => None,
+        Ok((slot, Some(uses))) => Some(Ok((slot, uses))),
+        Err(error) => Some(Err(error)),
+    });
+    read.collect()
 }

@@ -4,31 +4,49 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
+use crate::claims::held::Held;
 use crate::fault::Fault;
 use crate::host::docker::Answer;
 use crate::host::engine::{Made, made_by};
+use crate::host::lock::LockPolicy;
+use crate::names::project;
 use crate::registry::{Entry, RegistryId};
 use crate::shown::printable;
-use crate::slot::SlotId;
 
 /// The most things that a message names.
 const MOST_NAMED: usize = 5;
+
+/// What is on the engine under the names of projects.
+///
+/// # Errors
+/// [`Fault`] when Docker does not answer.
+pub(super) fn on_engine(projects: &BTreeSet<String>) -> Result<Vec<Made>> {
+    match made_by(projects) {
+        Answer::Is(made) => Ok(made),
+        Answer::NoCommand => Err(Fault::docker("there is no `docker` command").into()),
+        Answer::NoDaemon => Err(Fault::docker("Docker does not answer").into()),
+        Answer::Failed(reason) => {
+            Err(Fault::docker(format!("Docker cannot say what slots have: {reason}")).into())
+        }
+    }
+}
 
 /// Refuses to touch a stack where something under the slot's project name belongs to another registry:
 /// another user's, another home directory's, or a stack that kinfra did not start.
 ///
 /// # Errors
 /// [`Fault`] names what it is and the other root; also when Docker does not answer.
-pub(super) fn check(slot: SlotId, entry: &Entry, project: &str, id: RegistryId) -> Result<()> {
-    let made = match made_by(&BTreeSet::from([project.to_owned()])) {
-        Answer::Is(made) => made,
-        Answer::NoCommand => return Err(Fault::docker("there is no `docker` command").into()),
-        Answer::NoDaemon => return Err(Fault::docker("Docker does not answer").into()),
-        Answer::Failed(reason) => {
-            return Err(Fault::docker(format!("Docker cannot say what `{project}` has: {reason}")).into());
-        }
-    };
-    let foreign: Vec<Made> = made.into_iter().filter(|made| !is_ours(made, entry, id)).collect();
+pub fn check(held: &Held, policy: &LockPolicy<'_>) -> Result<()> {
+    let projects = BTreeSet::from([project(&held.pool().name, held.slot)]);
+    let id = held.pool().ledger().id(held.seen(), policy)?;
+    refuse_foreign(held, &on_engine(&projects)?, id)
+}
+
+/// [`check`] of what is on the engine.
+pub(super) fn refuse_foreign(held: &Held, made: &[Made], id: RegistryId) -> Result<()> {
+    let (slot, project) = (held.slot, project(&held.pool().name, held.slot));
+    let own = made.iter().filter(|made| made.project == project);
+    let foreign: Vec<&Made> = own.filter(|made| !is_ours(made, &held.entry, id)).collect();
     let Some(first) = foreign.first() else { return Ok(()) };
     let named: Vec<String> = foreign
         .iter()
@@ -49,7 +67,7 @@ pub(super) fn check(slot: SlotId, entry: &Entry, project: &str, id: RegistryId) 
 }
 
 /// Whether something is this registry's. Without our labels it is only if a start was noted under the name.
-pub fn is_ours(made: &Made, entry: &Entry, id: RegistryId) -> bool {
+fn is_ours(made: &Made, entry: &Entry, id: RegistryId) -> bool {
     let was_started = || entry.started.as_ref().is_some_and(|started| started.project == made.project);
     made.id.as_ref().map_or_else(was_started, |other| *other == id.to_string())
 }

@@ -49,7 +49,7 @@ impl<'a> Place<'a> {
     /// As [`Place::of`].
     pub fn find(held: &'a Held, invocation: &Invocation) -> Result<Option<Self>> {
         let (worktree, dir) = (held.worktree().to_owned(), held.dir());
-        let Some(declared) = declared(held, &worktree, invocation) else {
+        let Some(declared) = declared(held, &worktree, invocation)? else {
             return if exists(&dir.join(OVERLAY))? { Err(spec_is_gone(held).into()) } else { Ok(None) };
         };
         let project = match &declared.spec.compose {
@@ -91,20 +91,26 @@ impl<'a> Place<'a> {
 }
 
 /// The worktree's own slots.toml, if it declares the same pool: it belongs to the Compose files of its
-/// branch. Otherwise the one that was applied. `None` if neither can be read.
-fn declared(held: &Held, worktree: &Utf8Path, invocation: &Invocation) -> Option<Declared> {
+/// branch. Otherwise the one that was applied. `None` if neither is there.
+///
+/// # Errors
+/// Every mistake in the worktree's own.
+fn declared(held: &Held, worktree: &Utf8Path, invocation: &Invocation) -> Result<Option<Declared>> {
     let pool = held.pool();
-    let there = Invocation { here: worktree.to_owned(), ..invocation.clone() };
-    let choice = PoolChoice::default();
-    let own = spec_file::declared(&choice, &there).ok().filter(|own| {
+    let applied = pool.declared.as_ref();
+    let here = applied.map_or_else(|| Ok(worktree.to_owned()), |applied| applied.project_in(worktree))?;
+    let (there, choice) = (Invocation { here, ..invocation.clone() }, PoolChoice::default());
+    let own = match spec_file::declared(&choice, &there) {
+        // A slot of templates does not depend on it.
+        Err(error) if applied.is_some_and(|applied| applied.spec.compose.is_some()) => return Err(error),
+        own => own.ok(),
+    };
+    let own = own.filter(|own| {
         own.path.is_some()
             && own.spec.name == pool.name
             && own.root(&choice, &there).is_ok_and(|root| root == pool.root)
     });
-    own.or_else(|| {
-        let applied = pool.declared.as_ref()?;
-        spec_file::read_again(applied.path.as_deref(), invocation).ok()
-    })
+    Ok(own.or_else(|| spec_file::read_again(applied?.path.as_deref(), invocation).ok()))
 }
 
 fn spec_is_gone(held: &Held) -> Fault {

@@ -10,7 +10,7 @@ use super::clash::clashes;
 use super::inputs::Inputs;
 use super::look::Remarks;
 use super::main_stack::{self, MainStack};
-use super::real_paths::real_paths;
+use super::real_paths::{moved, real_paths};
 use super::resolve::{EVERY_PROFILE, resolve};
 use crate::compose::model::Model;
 use crate::compose::overlay::{Slot, overlay};
@@ -59,22 +59,27 @@ pub fn preview(declared: &Declared, pool: &Pool, invocation: &Invocation) -> Res
     let call = ComposeCall { project: name.as_deref(), ..main_stack::call(&project, &profiles, &none) };
     let main = MainStack { model: resolve(&call, "the project's files")?, worktree: top.clone() };
 
-    let (mut stacks, mut remarks) = (vec![(Owner::Main, real_paths(&main.model))], Remarks::default());
+    let here = real(&top);
+    let (mut stacks, mut remarks) =
+        (vec![(Owner::Main, real_paths(&main.model), here.clone())], Remarks::default());
     for slot in pool.slots.values().take(LOOKED_AT) {
-        let looked =
-            look(&Looked { declared, pool, slot, project: &project, worktree: &top }, &main, invocation)?;
-        stacks.push((Owner::Slot(slot.id), real_paths(&looked.0)));
-        remarks = looked.1;
+        let looked = Looked { declared, pool, slot, project: &project, worktree: &top };
+        let (model, said) = look(&looked, &main, invocation)?;
+        // The worktree that will hold the slot is another one.
+        let elsewhere = slot.dir.join("worktree");
+        stacks.push((Owner::Slot(slot.id), moved(&real_paths(&model), &here, &elsewhere), elsewhere));
+        remarks = said;
     }
-    let top = real(&top);
-    let stacks: Vec<Stack<'_>> =
-        stacks.iter().map(|(owner, model)| Stack { owner: owner.clone(), model, worktree: &top }).collect();
+    let stacks: Vec<Stack<'_>> = stacks
+        .iter()
+        .map(|(owner, model, worktree)| Stack { owner: owner.clone(), model, worktree })
+        .collect();
     let inputs = Inputs::of(&project, &none, &invocation::environment())?;
     Ok(Some(Preview {
         isolation: prove(&stacks, &compose.shared),
         remarks,
         other_ports: main.other_ports(&declared.spec),
-        clashes: inputs.map_or_else(Vec::new, |inputs| clashes(&declared.spec, &inputs)),
+        clashes: clashes(&declared.spec, &inputs),
         files: project.files,
     }))
 }
@@ -95,7 +100,7 @@ fn look(looked: &Looked<'_>, main: &MainStack, invocation: &Invocation) -> Resul
     let environment = declared.environments(&pool.root, (slot.id, &provisioned), worktree, invocation)?;
     let ports: BTreeMap<_, _> = slot.ports.iter().cloned().collect();
     let overlay = overlay(
-        &main.model,
+        &real_paths(&main.model),
         &Slot {
             pool: &pool.name,
             id: slot.id,

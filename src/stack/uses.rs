@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::compose::model::Model;
+use crate::fault::Fault;
 use crate::host::fs::{read_named, replace_named};
 use crate::names::USES_FILE;
 
@@ -19,6 +20,10 @@ pub(super) struct Uses {
     version: u64,
     /// When, in ISO 8601 with an offset.
     pub(super) at: String,
+    /// The name of the Compose project.
+    pub(super) project: String,
+    /// Whether `down` was asked for since. Then it counts only while it has containers.
+    pub(super) has_ended: bool,
     /// The worktree that it ran from.
     pub(super) worktree: Utf8PathBuf,
     /// What its files came to, without values of variables.
@@ -26,19 +31,35 @@ pub(super) struct Uses {
 }
 
 impl Uses {
-    /// What a start uses. Values of variables can be secret, and share nothing.
-    pub(super) fn new(at: String, worktree: &Utf8Path, mut model: Model) -> Self {
+    /// What a start of a project uses. Values of variables can be secret, and share nothing.
+    pub(super) fn new(at: String, project: &str, worktree: &Utf8Path, mut model: Model) -> Self {
         for service in model.services.values_mut() {
             service.environment.clear();
             service.build.iter_mut().for_each(|build| build.args.clear());
         }
-        Self { version: VERSION, at, worktree: worktree.to_owned(), model }
+        let (project, worktree) = (project.to_owned(), worktree.to_owned());
+        Self { version: VERSION, at, project, has_ended: false, worktree, model }
     }
 
-    /// What the last start in a slot's directory used. `None` if there was none, or nothing is known of it.
-    pub(super) fn read(dir: &Utf8Path) -> Option<Self> {
-        let bytes = read_named(&dir.join(USES_FILE), LIMIT).ok()??;
-        serde_json::from_slice::<Self>(&bytes).ok().filter(|uses| uses.version == VERSION)
+    /// What the last start in a slot's directory used. `None` if there was none.
+    ///
+    /// # Errors
+    /// When it cannot be read: then nothing can be proven against it.
+    pub(super) fn read(dir: &Utf8Path) -> Result<Option<Self>> {
+        let path = dir.join(USES_FILE);
+        let unknown = |why: String| {
+            let fault = Fault::refused(format!("what a slot was started with is not known: `{path}` {why}"));
+            fault.advise("remove the file if the slot's stack has no containers")
+        };
+        let bytes = read_named(&path, LIMIT).map_err(|error| unknown(format!("cannot be read: {error}")))?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let uses: Self =
+            serde_json::from_slice(&bytes).map_err(|error| unknown(format!("is broken: {error}")))?;
+        if uses.version == VERSION {
+            Ok(Some(uses))
+        } else {
+            Err(unknown("is of another kinfra".to_owned()).into())
+        }
     }
 
     /// Keeps it.

@@ -111,6 +111,7 @@ pub fn parse(found: Option<(Utf8PathBuf, String)>, invocation: &Invocation) -> R
             if let Some(home) = &invocation.home {
                 spec.compose = spec.compose.map(|compose| compose.in_home(home));
             }
+            spec.compose = spec.compose.map(|compose| compose.with_real_paths(host::fs::real));
             Ok(Declared { spec, origin, path, is_of_repository: false, source, templates })
         }
         Err(mistakes) => Err(mistakes.into_iter().map(|mistake| (source.clone(), mistake)).collect()),

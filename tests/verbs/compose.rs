@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use super::doctor::fake_docker;
 use crate::support::{Machine, Run};
 
-const SPEC: &str = "version = 1\n[pool]\nname = \"shop\"\nroot = \"~/pool\"\nenv_prefix = \"SHOP_\"\n[compose]\n[ports]\n\
+pub(super) const SPEC: &str = "version = 1\n[pool]\nname = \"shop\"\nroot = \"~/pool\"\nenv_prefix = \"SHOP_\"\n[compose]\n[ports]\n\
                     web = { base = 8000, publish = \"web:80\" }\n[[profiles]]\nname = \"only\"\n[[slots]]\nids = \"1-2\"\n\
                     profile = \"only\"\n";
-const COMPOSE: &str =
+pub(super) const COMPOSE: &str =
     "services:\n  web:\n    image: shop:${TAG:-dev}\n    ports: ['8000:80']\n    env_file: web.env\n";
 const OVERLAY: &str = "~/pool/slot-1/kinfra-overlay.yaml";
 
 /// A service that publishes a port and mounts something.
-fn model(name: &str, port: u16, volumes: &Value) -> String {
+pub(super) fn model(name: &str, port: u16, volumes: &Value) -> String {
     let port = json!({"target": 80, "published": port.to_string(), "protocol": "tcp", "mode": "ingress"});
     let web =
         json!({"image": "shop:dev", "ports": [port], "volumes": volumes, "networks": {"default": null}});
@@ -27,12 +27,12 @@ fn model(name: &str, port: u16, volumes: &Value) -> String {
 }
 
 /// A project whose worktree `fix` holds slot 1.
-struct Shop {
-    machine: Machine,
+pub(super) struct Shop {
+    pub(super) machine: Machine,
 }
 
 impl Shop {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let machine = Machine::new();
         machine.spec(SPEC);
         machine.write("compose.yaml", COMPOSE);
@@ -49,7 +49,7 @@ impl Shop {
     }
 
     /// kinfra in the worktree, with a stand-in for Docker that knows the project.
-    fn command(&self, arguments: &str) -> Command {
+    pub(super) fn command(&self, arguments: &str) -> Command {
         let mut command = self.machine.command(arguments);
         command.current_dir(self.machine.path("~/fix")).env("PATH", fake_docker());
         command.env("CALLS", self.machine.path("~/calls"));
@@ -58,7 +58,7 @@ impl Shop {
         command
     }
 
-    fn kinfra(&self, arguments: &str) -> Run {
+    pub(super) fn kinfra(&self, arguments: &str) -> Run {
         Run::of(&mut self.command(arguments))
     }
 
@@ -80,7 +80,7 @@ impl Shop {
         Registry::parse(&self.machine.read("~/pool/registry.json")).expect("a registry")
     }
 
-    fn path(&self, path: &str) -> String {
+    pub(super) fn path(&self, path: &str) -> String {
         self.machine.path(path).canonicalize().expect("a path").display().to_string()
     }
 }
@@ -181,13 +181,13 @@ fn without_an_overlay_nothing_means_the_main_stack() {
     };
     without("env").says("no overlay").says("Docker Compose is needed").never_says("COMPOSE_FILE");
     without("exec -- /bin/echo ran").prints_exactly("").says("no overlay");
-    let mut broken = shop.command("compose ps");
+    let mut broken = shop.command("compose config");
     broken.env("MODEL", "error:service \"web\" has neither an image nor a build context");
     Run::of(&mut broken).exits(4).prints_exactly("").says("has neither an image nor a build context");
-    let mut required = shop.command("compose ps");
+    let mut required = shop.command("compose config");
     required.env("MODEL", "error:required variable KEY is missing a value");
     Run::of(&mut required).exits(4).says("KEY").says("kinfra resolves every profile");
-    let mut old = shop.command("compose ps");
+    let mut old = shop.command("compose config");
     Run::of(old.env("COMPOSE", "2.24.3")).exits(4).says("2.24.3 is too old: 2.24.4 or newer is needed");
     shop.machine.remove("~/fix/compose.yaml");
     shop.kinfra("env").exits(4).says("has no Compose file");

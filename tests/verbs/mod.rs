@@ -7,6 +7,7 @@ mod change;
 pub(crate) mod claim;
 mod completions;
 mod compose;
+mod compose_gate;
 mod destroy;
 mod diff;
 pub(crate) mod doctor;

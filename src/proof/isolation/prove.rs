@@ -12,6 +12,7 @@ use super::claims::{Claim, claims};
 use super::conflict::{Conflict, Isolation, Party};
 use super::names::full_image;
 use super::note::notes;
+use super::risk::hold_data;
 use super::stack::{Owner, Stack};
 use super::thing::HostThing;
 use crate::compose::model::Model;
@@ -27,7 +28,8 @@ pub fn prove(stacks: &[Stack<'_>], shared: &BTreeSet<Resource>) -> Isolation {
     let mut taken = Vec::new();
     for (place, stack) in stacks.iter().enumerate() {
         let claims = claims(stack).into_iter().filter(|claim| !shared.covers(&claim.thing));
-        taken.extend(claims.map(|claim| Taken { place, owner: &stack.owner, claim, party: OnceCell::new() }));
+        let (owner, worktree) = (&stack.owner, stack.worktree);
+        taken.extend(claims.map(|claim| Taken { place, owner, worktree, claim, party: OnceCell::new() }));
     }
     // A container of the stack's own is in its files: joining it is as good as `service:NAME`.
     taken.retain(|taken| !(taken.claim.inside && matches!(taken.claim.thing, HostThing::Namespace(_))));
@@ -40,6 +42,7 @@ struct Taken<'a> {
     /// The stack's position.
     place: usize,
     owner: &'a Owner,
+    worktree: &'a Utf8Path,
     claim: Claim<'a>,
     /// Made once, however many conflicts it is in.
     party: OnceCell<Rc<Party>>,
@@ -61,7 +64,7 @@ fn conflicts(taken: &[Taken<'_>]) -> Vec<Conflict> {
         .into_iter()
         // What is taken is in the order of the stacks, and so are the two of a pair.
         .filter_map(|(one, other)| Some((taken.get(one.min(other))?, taken.get(one.max(other))?)))
-        .filter(|(first, second)| first.place != second.place && clash(&first.claim, &second.claim))
+        .filter(|(first, second)| first.place != second.place && clash(first, second))
         .collect();
     found.sort_by_key(|(first, second)| (first.place, second.place, &first.claim.thing, &second.claim.thing));
     let conflict = |(first, second): (&Taken<'_>, &Taken<'_>)| Conflict {
@@ -208,7 +211,8 @@ fn nested(things: &[&HostThing]) -> Vec<Pair> {
 }
 
 /// Whether two claims on overlapping things of two stacks are a conflict.
-fn clash(one: &Claim<'_>, other: &Claim<'_>) -> bool {
+fn clash(first: &Taken<'_>, second: &Taken<'_>) -> bool {
+    let (one, other) = (&first.claim, &second.claim);
     match (&one.thing, &other.thing) {
         (HostThing::Port { address: one, .. }, HostThing::Port { address: other, .. }) => {
             one.is_none() || other.is_none() || one == other
@@ -216,7 +220,12 @@ fn clash(one: &Claim<'_>, other: &Claim<'_>) -> bool {
         // On one network it is one subnet, and the network itself is the conflict.
         (HostThing::Subnet { network: one, .. }, HostThing::Subnet { network: other, .. }) => one != other,
         // A worktree can lie in another's: each still has its own.
-        _ => !(one.inside && other.inside),
+        _ if one.inside && other.inside => {
+            // Two stacks of one worktree run the same code, and must not run two databases on one directory.
+            let is_one_worktree = clean(first.worktree) == clean(second.worktree);
+            is_one_worktree && (hold_data(&one.targets) || hold_data(&other.targets))
+        }
+        _ => true,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What can go wrong with what two stacks take at once.
 
+use std::collections::BTreeSet;
+
 use super::conflict::Conflict;
 use super::thing::HostThing;
 
@@ -22,6 +24,9 @@ const DATABASES: [&str; 16] = [
     "/usr/share/elasticsearch/data",
     "/qdrant/storage",
 ];
+
+/// Where images keep data by custom.
+const DATA: [&str; 3] = ["/var/lib", "/data", "/config"];
 
 impl Conflict {
     /// What can go wrong, in one sentence.
@@ -48,9 +53,20 @@ impl Conflict {
 
     fn has_database(&self) -> bool {
         let targets = self.first.targets.iter().chain(&self.second.targets);
-        let is_below = |target: &str, dir: &str| {
-            target.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        targets.into_iter().any(|target| DATABASES.iter().any(|dir| is_below(target, dir)))
+        targets.into_iter().any(|target| is_below_any(target, &DATABASES))
     }
+}
+
+/// Whether some path in a container is a place for data: a database's, or one that images use by custom.
+pub(super) fn hold_data(targets: &BTreeSet<String>) -> bool {
+    let is_data = |target: &String| is_below_any(target, &DATABASES) || is_below_any(target, &DATA);
+    targets.iter().any(is_data)
+}
+
+fn is_below_any(target: &str, dirs: &[&str]) -> bool {
+    let is_below = |dir: &&str| {
+        let rest = target.strip_prefix(*dir);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    dirs.iter().any(is_below)
 }
