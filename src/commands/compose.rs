@@ -1,8 +1,6 @@
 //! `kinfra compose`
 
-use std::io;
-
-use anyhow::{Error, Result};
+use anyhow::Result;
 
 use super::output::say;
 use crate::claims::held::{self, Held};
@@ -14,9 +12,7 @@ use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
 use crate::report;
 use crate::stack::compose_args;
-use crate::stack::derive::become_compose_by_name;
-use crate::stack::ownership;
-use crate::stack::place::Place;
+use crate::stack::prepare::prepare;
 use crate::which::by_worktree::Search;
 use crate::which::choice::absolute;
 
@@ -27,34 +23,10 @@ pub(super) fn run(args: &ComposeArgs, umask: Umask, invocation: &Invocation) -> 
     let held = find(args, invocation)?;
     let worktree = held.worktree().to_owned();
     let held = held.renew(&policy)?.ok_or_else(|| holds_none(&worktree))?;
-    let stack = Place::of(&held, invocation)
-        .and_then(|place| Ok((place.derive_for(&compose, &policy, invocation)?, place)));
-    let (derived, place) = match stack {
-        Ok(stack) => stack,
-        Err(error) if !compose.goes_by_name() => return Err(error),
-        Err(error) => {
-            say(&report::stack::by_name(&error))?;
-            ownership::check(&held, &policy)?;
-            return Err(started(become_compose_by_name(&held, &compose, umask)));
-        }
-    };
-    say(&report::env::dropped(&place.dropped()?))?;
-    if compose.starts() {
-        say(&report::stack::remarks(&derived.remarks))?;
-        for remark in place.admit(&derived, &compose, &policy, invocation)? {
-            say(&format!("note: {remark}\n"))?;
-        }
-    } else if compose.touches() {
-        ownership::check(&held, &policy)?;
-        if compose.ends() {
-            place.note_end()?;
-        }
-    }
-    Err(started(place.become_compose(&derived, &compose, umask)))
-}
-
-fn started(error: io::Error) -> Error {
-    Fault::docker(format!("`docker` cannot be started: {error}")).into()
+    let prepared = prepare(&held, &compose, &policy, invocation)?;
+    say(&report::stack::prepared(&prepared))?;
+    let error = prepared.become_compose(&compose, umask);
+    Err(Fault::docker(format!("`docker` cannot be started: {error}")).into())
 }
 
 fn find(args: &ComposeArgs, invocation: &Invocation) -> Result<Held> {

@@ -1,13 +1,13 @@
 //! What the verbs say that run a slot's stack.
 
-use anyhow::Error;
-
+use super::env;
 use crate::shown::printable;
 use crate::stack::look::Remarks;
 use crate::stack::neighbours::LastLook;
+use crate::stack::prepare::Prepared;
 
 /// What the overlay leaves out or cannot move.
-pub fn remarks(Remarks { unpublished, notes }: &Remarks) -> String {
+fn remarks(Remarks { unpublished, notes }: &Remarks) -> String {
     let mut text = String::new();
     if !unpublished.is_empty() {
         let targets: Vec<&str> = unpublished.iter().map(|(target, _)| target.as_str()).collect();
@@ -19,9 +19,14 @@ pub fn remarks(Remarks { unpublished, notes }: &Remarks) -> String {
     text
 }
 
-/// Why a command goes without the project's files.
-pub fn by_name(error: &Error) -> String {
-    format!("note: without the project's files, by its name alone: {error:#}\n")
+/// What is to be said before Compose runs.
+pub fn prepared(prepared: &Prepared<'_>) -> String {
+    let by_name = prepared
+        .broken
+        .as_ref()
+        .map(|error| format!("note: without the project's files, by its name alone: {error:#}\n"));
+    let dropped = env::dropped(&prepared.change);
+    format!("{}{dropped}{}", by_name.unwrap_or_default(), remarks(&prepared.remarks))
 }
 
 /// What a plan says of isolation. It asks no one, so it says how old its knowledge is.

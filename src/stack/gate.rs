@@ -17,6 +17,7 @@ use super::place::Place;
 use super::real_paths::real_paths;
 use super::resolve::{EVERY_PROFILE, resolve};
 use super::uses::Uses;
+use crate::claims::held::Held;
 use crate::compose::model::Model;
 use crate::fault::Fault;
 use crate::host;
@@ -153,17 +154,16 @@ impl Place<'_> {
             Ok(())
         })
     }
+}
 
-    /// Notes that `down` is asked for: from now on the stack counts only while it has containers.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn note_end(&self) -> Result<()> {
-        let dir = self.held.dir();
-        let Some(mut uses) = Uses::read(&dir)? else { return Ok(()) };
-        uses.has_ended = true;
-        uses.keep(&dir)
-    }
+/// Notes that `down` is asked for: from now on the stack of a slot counts only while it has containers.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn note_end(held: &Held) -> Result<()> {
+    let Some(mut uses) = Uses::read(&held.dir())? else { return Ok(()) };
+    uses.has_ended = true;
+    uses.keep(&held.dir())
 }
 
 /// A start that is to be proven.

@@ -1,7 +1,7 @@
 //! The stack of a slot: the worktree's own Compose files and kinfra's overlay, run under the slot's name.
 //!
 //! ```text
-//! place ─ Place ─► derive ─ Derived ─► gate ─► Compose
+//! prepare: place ─ Place ─► derive ─ Derived ─► gate ─► Compose
 //! ```
 
 pub mod compose_args;
@@ -12,6 +12,7 @@ pub mod main_stack;
 pub mod neighbours;
 pub mod ownership;
 pub mod place;
+pub mod prepare;
 pub mod preview;
 pub mod variables;
 

@@ -6,11 +6,10 @@ use camino::Utf8PathBuf;
 use super::derive::Derived;
 use super::look::Remarks;
 use super::place::Place;
-use crate::claims::environment::Change;
 use crate::claims::held::Held;
 use crate::dotenv::Variables;
 use crate::fault::Fault;
-use crate::host::invocation::{self, Invocation};
+use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::names::{COMPOSE_ENV_FILES, COMPOSE_FILE, COMPOSE_PATH_SEPARATOR, COMPOSE_PROJECT_NAME};
 
@@ -42,14 +41,6 @@ pub fn of_slot(held: &Held, policy: &LockPolicy<'_>, invocation: &Invocation) ->
 }
 
 impl Place<'_> {
-    /// The variables of Compose that the caller has set on purpose, and that Compose does not see.
-    ///
-    /// # Errors
-    /// [`Fault`] when the slot's variables cannot be read.
-    pub fn dropped(&self) -> Result<Change> {
-        Ok(Change::to_slot(self.held.variables()?, &invocation::environment()))
-    }
-
     /// The variables by which `docker compose` in any directory runs the stack of the slot.
     ///
     /// # Errors

@@ -117,10 +117,13 @@ fn a_stack_whose_files_are_broken_can_be_stopped() {
             shop.kinfra(arguments).exits(0).says("note: without the project's files, by its name alone: ");
         run.prints("ran docker compose --project-name shop-slot-1 --project-directory / ")
     };
+    shop.kinfra("compose up").exits(0);
     shop.machine.remove("~/fix/compose.yaml");
     for arguments in ["compose down --volumes", "compose ps", "compose --slot 1 stop", "compose logs"] {
         by_name(arguments);
     }
+    let uses = shop.machine.read("~/pool/slot-1/.kinfra-uses.json");
+    assert!(uses.contains("\"has_ended\": true"), "{uses}");
     shop.kinfra("compose up").exits(4).prints_exactly("");
     shop.kinfra("compose config").exits(4).prints_exactly("");
     let mut foreign = shop.command("compose down");

@@ -1,0 +1,77 @@
+//! Makes a stack ready for a command of Compose: its files, the gate, and what is to be said.
+
+use std::io;
+
+use anyhow::{Error, Result};
+
+use super::compose_args::ComposeArgs;
+use super::derive::{Derived, become_compose_by_name};
+use super::gate::note_end;
+use super::look::Remarks;
+use super::ownership;
+use super::place::Place;
+use crate::claims::environment::Change;
+use crate::claims::held::Held;
+use crate::host::fs::Umask;
+use crate::host::invocation::{self, Invocation};
+use crate::host::lock::LockPolicy;
+
+/// A slot that a command of Compose may be run for.
+pub struct Prepared<'a> {
+    held: &'a Held,
+    /// The files. `None` if they cannot be used, and the command goes by the project's name.
+    stack: Option<(Place<'a>, Derived)>,
+    /// What the caller had set on purpose, and Compose does not see.
+    pub change: Change,
+    /// What a start does not do as the project says.
+    pub remarks: Remarks,
+    /// Why the files cannot be used.
+    pub broken: Option<Error>,
+}
+
+/// Prepares a command of Compose for a slot. A start passes the gate. What changes or enters a stack is
+/// checked for whose it is.
+///
+/// # Errors
+/// [`Fault`](crate::fault::Fault) when the files cannot be used, or the gate refuses.
+pub fn prepare<'a>(
+    held: &'a Held,
+    args: &ComposeArgs,
+    policy: &LockPolicy<'_>,
+    invocation: &Invocation,
+) -> Result<Prepared<'a>> {
+    let place = Place::of(held, invocation);
+    let stack = place.and_then(|place| Ok((place.derive_for(args, policy, invocation)?, place)));
+    let (stack, broken) = match stack {
+        Ok((derived, place)) => (Some((place, derived)), None),
+        Err(error) if args.goes_by_name() => (None, Some(error)),
+        Err(error) => return Err(error),
+    };
+    let change = Change::to_slot(held.variables()?, &invocation::environment());
+    let mut prepared = Prepared { held, stack, change, remarks: Remarks::default(), broken };
+    match &prepared.stack {
+        Some((place, derived)) if args.starts() => {
+            let notes = place.admit(derived, args, policy, invocation)?;
+            prepared.remarks = derived.remarks.clone();
+            prepared.remarks.notes.extend(notes);
+        }
+        Some(_) | None if args.touches() => {
+            ownership::check(held, policy)?;
+            if args.ends() {
+                note_end(held)?;
+            }
+        }
+        Some(_) | None => {}
+    }
+    Ok(prepared)
+}
+
+impl Prepared<'_> {
+    /// Replaces the kinfra process by Compose. Returns only if it cannot be started, with the reason.
+    pub fn become_compose(&self, args: &ComposeArgs, umask: Umask) -> io::Error {
+        match &self.stack {
+            Some((place, derived)) => place.become_compose(derived, args, umask),
+            None => become_compose_by_name(self.held, args, umask),
+        }
+    }
+}
