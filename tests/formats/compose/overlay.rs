@@ -20,6 +20,8 @@ pub(crate) struct Declared {
     pub(crate) shared: Vec<&'static str>,
     pub(crate) per_slot: Vec<(&'static str, PerSlot)>,
     pub(crate) workers: Vec<(&'static str, u16)>,
+    /// The tag of built images, if it is another one than `slot`.
+    pub(crate) tag: Option<&'static str>,
     /// Service, variable and value.
     pub(crate) environment: Vec<(&'static str, &'static str, &'static str)>,
 }
@@ -74,6 +76,7 @@ impl Declared {
         let slot = Slot {
             pool: "shop",
             id: SlotId::new(id).expect("an id"),
+            tag: self.tag.unwrap_or("slot"),
             registry: "5f0c",
             root: "/home/me/.$shop".into(),
             worktree,
@@ -263,6 +266,15 @@ fn an_image_has_one_tag_wherever_it_is_used() {
     let text = lines(&shared, &config).join("\n");
     assert!(text.contains("\"tags\": !override\n        - \"acme/side\"\n"), "{text}");
     assert!(!text.contains("\"sidecar\":\n    \"image\""), "{text}");
+}
+
+#[test]
+fn a_built_image_has_the_tag_that_the_slot_gives() {
+    let config = json!({"name": "main", "services": {"api": {"image": "acme/app", "build": {"context": "/p"}}, "job": {"image": "acme/app"}}});
+    let declared = Declared { tag: Some("c0ffee"), ..Declared::default() };
+    let lines = lines(&declared, &config);
+    let images: Vec<&str> = lines.iter().filter_map(|line| line.trim().strip_prefix("\"image\": ")).collect();
+    assert_eq!(images, ["\"shop-slot-1-api:c0ffee\""; 2]);
 }
 
 #[test]
