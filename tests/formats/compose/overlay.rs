@@ -353,6 +353,102 @@ fn a_network_on_an_interface_of_the_machine_is_a_bridge_in_a_slot() {
 }
 
 #[test]
+fn a_containers_old_name_stays_as_a_host_name_in_the_slots_networks() {
+    let declared = Declared {
+        shared: vec!["network:obs"],
+        per_slot: vec![("network:edge", PerSlot::Own)],
+        ..Declared::default()
+    };
+    let config = json!({"name": "main", "services": {
+        "cache": {"container_name": "cache", "networks": {"default": null}},
+        "db": {"container_name": "you-$db", "networks": {"back": {"ipv4_address": "10.0.0.5"}, "default": null, "edge": null,
+            "ext": {"mac_address": "02:42:ac:11:65:43"}, "o": null, "said": {"aliases": ["you-$db"]}}},
+        "host": {"container_name": "you-host", "network_mode": "host"}},
+        "networks": {"back": {"name": "main_back"}, "default": {"name": "main_default", "ipam": {}},
+            "edge": {"name": "edge", "external": true}, "ext": {"name": "ext", "external": true},
+            "o": {"name": "obs"}, "said": {"name": "main_said"}}});
+    let lines = lines(&declared, &config);
+    let services: Vec<&str> =
+        lines.iter().take_while(|line| *line != "\"networks\":").map(String::as_str).collect();
+    assert_eq!(
+        services,
+        [
+            "\"services\":",
+            // Compose gives each container the name of its service.
+            "  \"cache\":",
+            "    \"container_name\": !reset null",
+            "  \"db\":",
+            "    \"container_name\": !reset null",
+            "    \"networks\":",
+            "      \"back\":",
+            "        \"ipv4_address\": !reset null",
+            "        \"aliases\":",
+            "          - \"you-$$db\"",
+            "      \"default\":",
+            "        \"aliases\":",
+            "          - \"you-$$db\"",
+            "      \"edge\":",
+            "        \"aliases\":",
+            "          - \"you-$$db\"",
+            "      \"ext\":",
+            "        \"mac_address\": !reset null",
+            "  \"host\":",
+            "    \"container_name\": !reset null",
+        ]
+    );
+}
+
+#[test]
+fn a_network_whose_ipv6_subnet_goes_has_ipv4_only() {
+    let network = |subnets: &[&str], shared: bool| {
+        let subnets: Vec<Value> = subnets.iter().map(|subnet| json!({"subnet": subnet})).collect();
+        let name = if shared { "obs" } else { "main_net" };
+        json!({"name": name, "enable_ipv6": true, "ipam": {"config": subnets}})
+    };
+    let declared = Declared { shared: vec!["network:obs"], ..Declared::default() };
+    for (network, is_reset) in [
+        (network(&["172.30.0.0/16", "fd00:1::/64"], false), true),
+        (network(&["172.30.0.0/16"], false), false),
+        (network(&[], false), false),
+        (network(&["fd00:1::/64"], true), false),
+    ] {
+        let config = json!({"name": "main", "services": {}, "networks": {"net": network}});
+        let overlay = declared.overlay(&model(&config), 1, "/wt".into());
+        let reset = "    \"enable_ipv6\": !reset null\n";
+        assert_eq!(overlay.text.contains(reset), is_reset, "{}", overlay.text);
+        let note = "network `net`: a slot has IPv4 only, because its fixed IPv6 subnet is the main stack's";
+        let notes: Vec<&str> = is_reset.then_some(note).into_iter().collect();
+        assert_eq!(overlay.notes, notes);
+    }
+}
+
+#[test]
+fn tcp_ports_are_named_before_udp_ports() {
+    let port = |target: u16, protocol: &str| json!({"target": target, "published": target.to_string(), "protocol": protocol});
+    let config = json!({"name": "main", "services": {
+        "pi.hole": {"ports": [port(53, "udp"), port(67, "udp"), port(8080, "tcp")]}, "zone": {"ports": [port(5300, "tcp")]}}});
+    let overlay = Declared::default().overlay(&model(&config), 1, "/wt".into());
+    let names: Vec<&str> =
+        overlay.unpublished.iter().filter_map(|(_, line)| line.split(' ').next()).collect();
+    assert_eq!(names, ["pi_hole", "pi_hole_53", "pi_hole_67", "zone"]);
+}
+
+#[test]
+fn a_port_that_the_slot_lacks_is_noted_with_what_gives_it() {
+    let declared = Declared { ports: vec![("web", 8080, "web:80", 1)], ..Declared::default() };
+    let mut spec = declared.spec();
+    let publish = spec.publish.remove(&port_name("web")).expect("a port");
+    spec.publish.insert(port_name("late"), publish);
+    let config = json!({"name": "main", "services": {"web": {"image": "x"}}});
+    let overlay = declared.overlay_by(&spec, &model(&config), 1, "/wt".into());
+    assert_eq!(
+        overlay.notes,
+        ["`web:80` is not published: slot 1 has no port `late` yet; run `kinfra compose down`, then \
+          `kinfra apply --update --include-claimed`"]
+    );
+}
+
+#[test]
 fn workers_are_replicas_of_the_service_of_that_name() {
     let declared = Declared { workers: vec![("job_runner", 3), ("gone", 1)], ..Declared::default() };
     let config = json!({"name": "main", "services": {"job-runner": {"scale": 2}, "web": {}}});
