@@ -143,6 +143,9 @@ pub struct Attachment {
     pub ipv6_address: Option<String>,
     /// A fixed MAC address.
     pub mac_address: Option<String>,
+    /// Further host names that it has there.
+    #[serde(deserialize_with = "nullable")]
+    pub aliases: Vec<String>,
 }
 
 /// How a service is deployed.
@@ -215,6 +218,9 @@ pub struct Network {
     pub external: bool,
     /// Its driver; without one `bridge`.
     pub driver: Option<String>,
+    /// Whether it has IPv6 addresses.
+    #[serde(deserialize_with = "nullable")]
+    pub enable_ipv6: bool,
     /// Its addresses.
     pub ipam: Ipam,
     /// Options of its driver.
@@ -308,6 +314,14 @@ impl Service {
         let reserved = self.deploy.iter().flat_map(|deploy| &deploy.resources.reservations.devices);
         let mut capabilities = reserved.flat_map(|request| &request.capabilities);
         !self.gpus.is_empty() || capabilities.any(|capability| capability == "gpu")
+    }
+}
+
+impl Network {
+    /// Whether the file fixes an IPv6 subnet of it.
+    pub fn fixes_ipv6(&self) -> bool {
+        let subnets = self.ipam.config.iter().filter_map(|subnet| subnet.subnet.as_deref());
+        self.enable_ipv6 && subnets.into_iter().any(|subnet| subnet.contains(':'))
     }
 }
 

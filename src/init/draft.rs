@@ -218,6 +218,7 @@ fn not_as_in_the_project(model: &Model, spec: &Spec, worktree: &Utf8Path) -> Vec
     let slot = Slot {
         pool: &spec.name,
         id,
+        tag: "slot",
         registry: "",
         root: Utf8Path::new("/"),
         worktree,

@@ -140,6 +140,7 @@ impl Parts {
         Slot {
             pool: &pool.name,
             id: held.slot,
+            tag: "slot",
             registry: &self.registry,
             root: &pool.root,
             worktree: &place.worktree,

@@ -104,6 +104,7 @@ fn look(looked: &Looked<'_>, main: &MainStack, invocation: &Invocation) -> Resul
         &Slot {
             pool: &pool.name,
             id: slot.id,
+            tag: "slot",
             registry: "",
             root: &pool.root,
             worktree,

@@ -72,6 +72,7 @@ fn assert_apart(name: &str, machine: &Machine) {
             let slot = Slot {
                 pool: "project",
                 id,
+                tag: "slot",
                 registry: "5f0c",
                 root: Utf8Path::new("/root"),
                 worktree: &worktree,

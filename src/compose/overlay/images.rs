@@ -47,7 +47,7 @@ impl Images {
     fn add(&mut self, image: &str, service: &str, slot: &Slot<'_>) {
         let image = full(image);
         if !self.shared.contains(&image) {
-            let tag = || format!("{}-{}:slot", project(slot.pool, slot.id), slug(service, '-'));
+            let tag = || format!("{}-{}:{}", project(slot.pool, slot.id), slug(service, '-'), slot.tag);
             self.tags.entry(image).or_insert_with(tag);
         }
     }

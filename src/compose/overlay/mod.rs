@@ -4,6 +4,7 @@
 //! files with its tags `!override` and `!reset`, which it has since 2.24.4.
 
 mod addresses;
+mod attachments;
 mod images;
 mod mounts;
 mod ports;

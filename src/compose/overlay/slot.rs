@@ -19,6 +19,9 @@ pub struct Slot<'a> {
     pub pool: &'a str,
     /// Its id.
     pub id: SlotId,
+    /// The tag of the images that the slot builds. Compose builds no image again whose tag there is: with the
+    /// same tag, the next holder of the slot would run what the former one built.
+    pub tag: &'a str,
     /// The random id of the registry that owns the slot.
     pub registry: &'a str,
     /// The pool's root.

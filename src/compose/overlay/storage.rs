@@ -52,13 +52,15 @@ fn device(volume: &Volume, slot: &Slot<'_>) -> Option<Node> {
 
 /// What the slot says of a network. `None` if it is external and stays so.
 pub(super) fn network(key: &str, network: &Network, slot: &Slot<'_>) -> Option<Node> {
-    let name = network.name.as_deref().unwrap_or(key);
-    let resource = Resource::Network(name.to_owned());
-    let mut entries = match standing(network.external, name, &resource, slot) {
+    let mut entries = match of_network(key, network, slot) {
         Standing::Stays => return None,
         Standing::Shared(node) => return Some(node),
         Standing::Own(entries) => entries,
     };
+    // Without a subnet of its own, Docker needs a pool of IPv6 addresses, which few machines have.
+    if network.fixes_ipv6() {
+        entries.push(("enable_ipv6", Node::Reset));
+    }
     if !network.ipam.config.is_empty() {
         entries.push(("ipam", Node::Reset));
     }
@@ -72,11 +74,29 @@ pub(super) fn network(key: &str, network: &Network, slot: &Slot<'_>) -> Option<N
 }
 
 /// What is to be said of a network, beside its names and addresses.
-pub(super) fn note(key: &str, network: &Network) -> Option<String> {
-    let driver = interface_driver(network).filter(|_| !network.external)?;
-    Some(format!(
-        "network `{key}` is a bridge in a slot: one `{driver}` has an interface of the machine to itself"
-    ))
+pub(super) fn notes(key: &str, network: &Network, slot: &Slot<'_>) -> Vec<String> {
+    if !is_own_network(key, network, slot) {
+        return Vec::new();
+    }
+    let bridge = interface_driver(network).map(|driver| {
+        format!(
+            "network `{key}` is a bridge in a slot: one `{driver}` has an interface of the machine to itself"
+        )
+    });
+    let ipv4 = network.fixes_ipv6().then(|| {
+        format!("network `{key}`: a slot has IPv4 only, because its fixed IPv6 subnet is the main stack's")
+    });
+    bridge.into_iter().chain(ipv4).collect()
+}
+
+/// Whether the slot has a network of its own in place of this.
+pub(super) fn is_own_network(key: &str, network: &Network, slot: &Slot<'_>) -> bool {
+    matches!(of_network(key, network, slot), Standing::Own(_))
+}
+
+fn of_network(key: &str, network: &Network, slot: &Slot<'_>) -> Standing {
+    let name = network.name.as_deref().unwrap_or(key);
+    standing(network.external, name, &Resource::Network(name.to_owned()), slot)
 }
 
 /// The network's driver, if it puts containers on an interface of the machine.

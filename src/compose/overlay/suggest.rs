@@ -61,7 +61,10 @@ pub fn port_lines(model: &Model, spec: &Spec) -> Vec<PortLine> {
 }
 
 /// A line for each target. All of them together pass the port proof.
-pub(super) fn lines(targets: Vec<(Target, Option<Range>)>, spec: &Spec) -> Vec<PortLine> {
+pub(super) fn lines(mut targets: Vec<(Target, Option<Range>)>, spec: &Spec) -> Vec<PortLine> {
+    // The plain name of a service is for TCP: that of a name server's web pages is not its `53/udp`.
+    let place = |target: &Target| (target.service.clone(), target.protocol.is_udp());
+    targets.sort_by_cached_key(|(target, _)| place(target));
     let mut names: BTreeSet<String> = spec.ports.iter().map(|(name, _)| name.to_string()).collect();
     let ids: BTreeSet<SlotId> = spec.slots.keys().copied().collect();
     let declared: Vec<PortRange> = spec.ports.iter().map(|(_, formula)| (*formula).into()).collect();

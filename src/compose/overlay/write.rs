@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::addresses;
+use super::attachments;
 use super::images::Images;
 use super::mounts;
 use super::ports::{self, Range};
@@ -10,7 +11,7 @@ use super::slot::Slot;
 use super::storage;
 use super::suggest;
 use super::yaml::Node;
-use crate::compose::model::{Attachment, Build, Model, Service};
+use crate::compose::model::{Build, Model, Service};
 use crate::compose::resource::Target;
 
 /// What kinfra adds to a project's own Compose files.
@@ -79,6 +80,7 @@ fn own(model: &Model, slot: &Slot<'_>, findings: &mut Findings) -> Groups {
     let services = model.services.iter().map(|(name, service)| {
         let replicas = workers.iter().find(|(service, _)| service == name).map(|(_, count)| *count);
         let mut entries = container(name, service, &images, slot, findings);
+        entries.extend(attachments::of(name, service, model, slot).map(|node| ("networks", node)));
         entries.extend(replicas.iter().map(|_| ("scale", Node::Reset)));
         entries.extend(replicas.map(|count| ("deploy", Node::map([("replicas", Node::Number(count))]))));
         entries.extend(environment(name, slot));
@@ -96,7 +98,9 @@ fn own(model: &Model, slot: &Slot<'_>, findings: &mut Findings) -> Groups {
     let added = findings.volumes.iter();
     let added = added.map(|name| (name.clone(), Node::map([("labels", slot.labels())])));
     findings.notes.extend(addresses::notes(model));
-    findings.notes.extend(model.networks.iter().filter_map(|(key, network)| storage::note(key, network)));
+    findings
+        .notes
+        .extend(model.networks.iter().flat_map(|(key, network)| storage::notes(key, network, slot)));
     let unknown = slot.environment.keys().filter(|name| !model.services.contains_key(*name));
     findings
         .notes
@@ -104,7 +108,7 @@ fn own(model: &Model, slot: &Slot<'_>, findings: &mut Findings) -> Groups {
     [("services", services), ("networks", networks.collect()), ("volumes", volumes.chain(added).collect())]
 }
 
-/// What names the container, its image, its ports, its mounts and its addresses.
+/// What names the container, its image, its ports, its mounts and its hardware address.
 fn container(
     name: &str,
     service: &Service,
@@ -130,29 +134,12 @@ fn container(
     let mounts = mounts::of(service, slot, &mut findings.volumes);
     entries.extend(mounts.map(|node| ("volumes", node)));
     entries.extend(service.mac_address.iter().map(|_| ("mac_address", Node::Reset)));
-    let addresses = service.networks.iter();
-    let addresses: Vec<(String, Node)> =
-        addresses.filter_map(|(key, network)| Some((key.clone(), fixed(network)?))).collect();
-    if !addresses.is_empty() {
-        entries.push(("networks", Node::Map(addresses)));
-    }
     entries
 }
 
 fn built(build: &Build, images: &Images, slot: &Slot<'_>) -> Node {
     let tags = images.further_names(build).map(|tags| ("tags", tags));
     Node::map(tags.into_iter().chain([("labels", slot.labels())]))
-}
-
-/// The fixed addresses of a service on a network, taken away.
-fn fixed(network: &Attachment) -> Option<Node> {
-    let addresses = [
-        ("ipv4_address", &network.ipv4_address),
-        ("ipv6_address", &network.ipv6_address),
-        ("mac_address", &network.mac_address),
-    ];
-    let fixed: Vec<_> = addresses.into_iter().filter(|(_, address)| address.is_some()).collect();
-    (!fixed.is_empty()).then(|| Node::map(fixed.into_iter().map(|(key, _)| (key, Node::Reset))))
 }
 
 fn environment(name: &str, slot: &Slot<'_>) -> Option<(&'static str, Node)> {

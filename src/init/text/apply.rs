@@ -112,7 +112,7 @@ fn networks(node: &YamlNode, source: &ComposeFile, service: &mut Service) {
     for (name, node) in node.entries() {
         let text = |key: &str| Some(interpolate(node.get(key)?.text()?, &source.variables));
         let attachment = service.networks.entry(name.clone()).or_default();
-        let Attachment { ipv4_address, ipv6_address, mac_address } = attachment;
+        let Attachment { ipv4_address, ipv6_address, mac_address, aliases: _ } = attachment;
         *ipv4_address = text("ipv4_address").or(ipv4_address.take());
         *ipv6_address = text("ipv6_address").or(ipv6_address.take());
         *mac_address = text("mac_address").or(mac_address.take());

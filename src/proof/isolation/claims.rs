@@ -169,7 +169,7 @@ fn published(port: &PublishedPort) -> Option<HostThing> {
 
 /// The fixed addresses of a service on a network, each in one spelling.
 fn addresses(attachment: &Attachment) -> impl Iterator<Item = String> {
-    let Attachment { ipv4_address, ipv6_address, mac_address } = attachment;
+    let Attachment { ipv4_address, ipv6_address, mac_address, aliases: _ } = attachment;
     let addresses = [ipv4_address, ipv6_address].into_iter().flatten().map(|address| {
         address.parse().map_or_else(|_| address.clone(), |address: IpAddr| address.to_string())
     });

@@ -20,6 +20,8 @@ pub(crate) struct Declared {
     pub(crate) shared: Vec<&'static str>,
     pub(crate) per_slot: Vec<(&'static str, PerSlot)>,
     pub(crate) workers: Vec<(&'static str, u16)>,
+    /// The tag of built images, if it is another one than `slot`.
+    pub(crate) tag: Option<&'static str>,
     /// Service, variable and value.
     pub(crate) environment: Vec<(&'static str, &'static str, &'static str)>,
 }
@@ -74,6 +76,7 @@ impl Declared {
         let slot = Slot {
             pool: "shop",
             id: SlotId::new(id).expect("an id"),
+            tag: self.tag.unwrap_or("slot"),
             registry: "5f0c",
             root: "/home/me/.$shop".into(),
             worktree,
@@ -266,6 +269,15 @@ fn an_image_has_one_tag_wherever_it_is_used() {
 }
 
 #[test]
+fn a_built_image_has_the_tag_that_the_slot_gives() {
+    let config = json!({"name": "main", "services": {"api": {"image": "acme/app", "build": {"context": "/p"}}, "job": {"image": "acme/app"}}});
+    let declared = Declared { tag: Some("c0ffee"), ..Declared::default() };
+    let lines = lines(&declared, &config);
+    let images: Vec<&str> = lines.iter().filter_map(|line| line.trim().strip_prefix("\"image\": ")).collect();
+    assert_eq!(images, ["\"shop-slot-1-api:c0ffee\""; 2]);
+}
+
+#[test]
 fn a_mount_of_the_slots_own_takes_the_place_of_the_path() {
     let declared = Declared {
         per_slot: vec![
@@ -338,6 +350,102 @@ fn a_network_on_an_interface_of_the_machine_is_a_bridge_in_a_slot() {
     assert!(overlay.text.contains(&reset.concat()), "{}", overlay.text);
     let note = "network `lan` is a bridge in a slot: one `macvlan` has an interface of the machine to itself";
     assert_eq!(overlay.notes, [note]);
+}
+
+#[test]
+fn a_containers_old_name_stays_as_a_host_name_in_the_slots_networks() {
+    let declared = Declared {
+        shared: vec!["network:obs"],
+        per_slot: vec![("network:edge", PerSlot::Own)],
+        ..Declared::default()
+    };
+    let config = json!({"name": "main", "services": {
+        "cache": {"container_name": "cache", "networks": {"default": null}},
+        "db": {"container_name": "you-$db", "networks": {"back": {"ipv4_address": "10.0.0.5"}, "default": null, "edge": null,
+            "ext": {"mac_address": "02:42:ac:11:65:43"}, "o": null, "said": {"aliases": ["you-$db"]}}},
+        "host": {"container_name": "you-host", "network_mode": "host"}},
+        "networks": {"back": {"name": "main_back"}, "default": {"name": "main_default", "ipam": {}},
+            "edge": {"name": "edge", "external": true}, "ext": {"name": "ext", "external": true},
+            "o": {"name": "obs"}, "said": {"name": "main_said"}}});
+    let lines = lines(&declared, &config);
+    let services: Vec<&str> =
+        lines.iter().take_while(|line| *line != "\"networks\":").map(String::as_str).collect();
+    assert_eq!(
+        services,
+        [
+            "\"services\":",
+            // Compose gives each container the name of its service.
+            "  \"cache\":",
+            "    \"container_name\": !reset null",
+            "  \"db\":",
+            "    \"container_name\": !reset null",
+            "    \"networks\":",
+            "      \"back\":",
+            "        \"ipv4_address\": !reset null",
+            "        \"aliases\":",
+            "          - \"you-$$db\"",
+            "      \"default\":",
+            "        \"aliases\":",
+            "          - \"you-$$db\"",
+            "      \"edge\":",
+            "        \"aliases\":",
+            "          - \"you-$$db\"",
+            "      \"ext\":",
+            "        \"mac_address\": !reset null",
+            "  \"host\":",
+            "    \"container_name\": !reset null",
+        ]
+    );
+}
+
+#[test]
+fn a_network_whose_ipv6_subnet_goes_has_ipv4_only() {
+    let network = |subnets: &[&str], shared: bool| {
+        let subnets: Vec<Value> = subnets.iter().map(|subnet| json!({"subnet": subnet})).collect();
+        let name = if shared { "obs" } else { "main_net" };
+        json!({"name": name, "enable_ipv6": true, "ipam": {"config": subnets}})
+    };
+    let declared = Declared { shared: vec!["network:obs"], ..Declared::default() };
+    for (network, is_reset) in [
+        (network(&["172.30.0.0/16", "fd00:1::/64"], false), true),
+        (network(&["172.30.0.0/16"], false), false),
+        (network(&[], false), false),
+        (network(&["fd00:1::/64"], true), false),
+    ] {
+        let config = json!({"name": "main", "services": {}, "networks": {"net": network}});
+        let overlay = declared.overlay(&model(&config), 1, "/wt".into());
+        let reset = "    \"enable_ipv6\": !reset null\n";
+        assert_eq!(overlay.text.contains(reset), is_reset, "{}", overlay.text);
+        let note = "network `net`: a slot has IPv4 only, because its fixed IPv6 subnet is the main stack's";
+        let notes: Vec<&str> = is_reset.then_some(note).into_iter().collect();
+        assert_eq!(overlay.notes, notes);
+    }
+}
+
+#[test]
+fn tcp_ports_are_named_before_udp_ports() {
+    let port = |target: u16, protocol: &str| json!({"target": target, "published": target.to_string(), "protocol": protocol});
+    let config = json!({"name": "main", "services": {
+        "pi.hole": {"ports": [port(53, "udp"), port(67, "udp"), port(8080, "tcp")]}, "zone": {"ports": [port(5300, "tcp")]}}});
+    let overlay = Declared::default().overlay(&model(&config), 1, "/wt".into());
+    let names: Vec<&str> =
+        overlay.unpublished.iter().filter_map(|(_, line)| line.split(' ').next()).collect();
+    assert_eq!(names, ["pi_hole", "pi_hole_53", "pi_hole_67", "zone"]);
+}
+
+#[test]
+fn a_port_that_the_slot_lacks_is_noted_with_what_gives_it() {
+    let declared = Declared { ports: vec![("web", 8080, "web:80", 1)], ..Declared::default() };
+    let mut spec = declared.spec();
+    let publish = spec.publish.remove(&port_name("web")).expect("a port");
+    spec.publish.insert(port_name("late"), publish);
+    let config = json!({"name": "main", "services": {"web": {"image": "x"}}});
+    let overlay = declared.overlay_by(&spec, &model(&config), 1, "/wt".into());
+    assert_eq!(
+        overlay.notes,
+        ["`web:80` is not published: slot 1 has no port `late` yet; run `kinfra compose down`, then \
+          `kinfra apply --update --include-claimed`"]
+    );
 }
 
 #[test]

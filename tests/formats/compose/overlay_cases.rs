@@ -24,6 +24,7 @@ pub(crate) fn cases() -> Vec<Case> {
         undeclared(),
         fixed_names(),
         addresses(),
+        host_names(),
         external(),
         shared(),
         mounts(),
@@ -143,6 +144,41 @@ fn addresses() -> Case {
         slot: vec![
             ("/services/a/networks/net", json!({"aliases": ["x"]})),
             ("/networks/net/ipam", json!({})),
+            ("/networks/net/enable_ipv6", Value::Null),
+        ],
+    }
+}
+
+fn host_names() -> Case {
+    Case {
+        name: "names of containers as host names",
+        files: &[(
+            "compose.yaml",
+            "services:\n  db: {image: x, container_name: you-db}\n  list: {image: x, container_name: you-list, networks: [net, other]}\n\
+             \x20 map: {image: x, container_name: you-map, networks: {net: {priority: 5, aliases: [m], ipv4_address: 172.30.0.5}, other: {aliases: [you-map]}, ext: null}}\n\
+             \x20 host: {image: x, container_name: you-host, network_mode: host}\n\
+             networks: {net: {ipam: {config: [{subnet: 172.30.0.0/16}]}}, other: null, ext: {external: true}}\n",
+        )],
+        declared: Declared { shared: vec!["network:ext"], ..Declared::default() },
+        at_stake: &[
+            "container:you-db",
+            "container:you-host",
+            "container:you-list",
+            "container:you-map",
+            "ipv4_address:172.30.0.5",
+            "network:ext",
+            "subnet:172.30.0.0/16",
+        ],
+        slot: vec![
+            ("/services/db/networks", json!({"default": {"aliases": ["you-db"]}})),
+            (
+                "/services/list/networks",
+                json!({"net": {"aliases": ["you-list"]}, "other": {"aliases": ["you-list"]}}),
+            ),
+            ("/services/map/networks/net", json!({"priority": 5, "aliases": ["m", "you-map"]})),
+            ("/services/map/networks/other", json!({"aliases": ["you-map"]})),
+            ("/services/map/networks/ext", Value::Null),
+            ("/services/host/networks", Value::Null),
         ],
     }
 }

@@ -9,6 +9,8 @@ use super::trial::Resolved;
 /// Where a slot's stack is unlike the main stack, though nothing there has to differ.
 pub(super) fn unlike(main: &Resolved, slot: &Resolved, may_differ: &BTreeSet<String>) -> Vec<String> {
     let built = built(&main.json);
+    let slots_networks = slot.json["networks"].clone();
+    let is_main = |stack: &Resolved| stack.worktree == main.worktree;
     let main_name = main.json["name"].as_str().expect("a name");
     let [main, slot] = [main, slot].map(|stack| {
         let name = stack.json["name"].as_str().expect("a name");
@@ -16,6 +18,9 @@ pub(super) fn unlike(main: &Resolved, slot: &Resolved, may_differ: &BTreeSet<Str
         let text = stack.text.replace(stack.worktree.as_str(), "/worktree");
         let mut json: Value = serde_json::from_str(&text).expect("JSON");
         json["name"].take();
+        if is_main(stack) {
+            as_in_a_slot(&mut json, &slots_networks);
+        }
         for (key, service) in entries(&mut json["services"]) {
             of_service(service, &built);
             for (variable, value) in entries(&mut service["environment"]) {
@@ -48,6 +53,29 @@ fn built(json: &Value) -> BTreeSet<String> {
     });
     let names: Vec<String> = names.chain(unnamed).collect();
     names.iter().map(|name| name.trim_end_matches(":latest").to_owned()).collect()
+}
+
+/// What is otherwise in a slot, though nothing is lost: the name of a container is a host name in the slot's own
+/// networks, and a network without its fixed IPv6 subnet has IPv4 only.
+fn as_in_a_slot(main: &mut Value, slots_networks: &Value) {
+    for (key, service) in entries(&mut main["services"]) {
+        let name = service["container_name"].clone();
+        let networks = entries(&mut service["networks"]).into_iter();
+        for (network, attachment) in networks.filter(|_| !name.is_null() && name != key) {
+            if slots_networks[&network]["external"] != true {
+                let aliases = attachment["aliases"].as_array().cloned().unwrap_or_default();
+                let others = aliases.into_iter().filter(|alias| *alias != name);
+                attachment["aliases"] = others.chain([name.clone()]).collect();
+            }
+        }
+    }
+    for (_, network) in entries(&mut main["networks"]) {
+        let subnets = network["ipam"]["config"].as_array().into_iter().flatten();
+        let mut subnets = subnets.filter_map(|subnet| subnet["subnet"].as_str());
+        if subnets.any(|subnet| subnet.contains(':')) {
+            network["enable_ipv6"].take();
+        }
+    }
 }
 
 /// Takes away what has to differ.

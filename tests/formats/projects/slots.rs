@@ -66,6 +66,7 @@ impl Slots {
         let slot = overlay::Slot {
             pool: &self.pool.name,
             id: claimed.id,
+            tag: "slot",
             registry: "5f0c",
             root: &self.pool.root,
             worktree: &claimed.project.worktree,

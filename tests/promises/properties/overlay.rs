@@ -252,6 +252,7 @@ fn declared() -> impl Strategy<Value = Declared> {
             per_slot,
             workers,
             environment: vec![("one", "X", "a$b"), ("gone", "Y", "")],
+            ..Declared::default()
         }
     })
 }
