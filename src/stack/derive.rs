@@ -24,6 +24,9 @@ use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
 use crate::names::{OVERLAY, project};
 
+/// How much of a claim's id is in a tag, in digits.
+const TAG: usize = 12;
+
 /// The files of a slot's stack, ready for Compose.
 #[derive(Debug)]
 pub struct Derived {
@@ -112,6 +115,8 @@ pub fn become_compose_by_name(held: &Held, args: &ComposeArgs, umask: Umask) -> 
 /// What an overlay is made from, besides the model.
 struct Parts {
     registry: String,
+    /// The tag of the slot's images: each claim has its own, so that no holder runs another's code.
+    tag: String,
     environment: Environments,
     /// The hash of what kinfra itself brings.
     key: Digest,
@@ -126,8 +131,10 @@ impl Parts {
         let slot = (held.slot, &held.entry.provisioned);
         let environment =
             place.declared.environments(&held.pool().root, slot, &place.worktree, invocation)?;
+        let id = held.entry.claim.as_ref().and_then(|claim| claim.claim_id);
+        let tag = id.map_or_else(|| "slot".to_owned(), |id| id.to_string().chars().take(TAG).collect());
         let inputs = Inputs::of(&place.project, &place.without, &invocation::environment())?;
-        let mut parts = Self { registry, environment, key: Digest::of(b""), inputs };
+        let mut parts = Self { registry, tag, environment, key: Digest::of(b""), inputs };
         // The version counts, because another kinfra may write another overlay.
         let version = env!("CARGO_PKG_VERSION");
         let all = format!("{version} {} {:?} {:?}", place.name, place.project, parts.slot(place));
@@ -140,7 +147,7 @@ impl Parts {
         Slot {
             pool: &pool.name,
             id: held.slot,
-            tag: "slot",
+            tag: &self.tag,
             registry: &self.registry,
             root: &pool.root,
             worktree: &place.worktree,

@@ -105,6 +105,11 @@ fn compose_app_runs() {
         assert!(made.iter().all(|thing| thing.starts_with("image ")), "{made:?}");
         board.kinfra(&engine, branch, &["release"]).exits(0);
     }
+    // The next holder of slot 1 runs its own code, though an image of the slot is there.
+    board.worktree(&engine, "birds");
+    board.up(&engine, "birds").exits(0);
+    assert_eq!(engine::get(28_081, "/"), "board of birds\n");
+    board.kinfra(&engine, "birds", &down).exits(0);
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn a_claim_mounts_the_code_of_its_worktree_whatever_its_path() {
     for name in ["plain", "two words", "it's \"$HOME\"", "a#b: c", "größe\\", "{{ x }}"] {
         let worktree = machine.path(&format!("~/{name}"));
         std::fs::create_dir(&worktree).expect("a worktree");
-        Run::of(machine.command("claim").current_dir(&worktree)).exits(0).prints("Claimed slot 1");
+        Run::of(machine.command("claim --embedded").current_dir(&worktree)).exits(0).prints("Claimed slot 1");
         let slot = machine.path("~/.ktrdr/sandboxes/slot-1");
         let services = config(&machine, &slot)["services"].clone();
         for service in ["backend", "backtest-worker", "training-worker"] {

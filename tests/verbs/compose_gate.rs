@@ -190,3 +190,23 @@ fn a_remark_names_no_project() {
     assert!(!resolved(&shop), "{}", shop.machine.read("~/calls"));
     shop.machine.write("~/fix/compose.yaml", format!("{COMPOSE}# changed\n"));
 }
+
+#[test]
+fn each_claim_has_images_of_its_own() {
+    let shop = Shop::new();
+    let tag = || {
+        let mut built: Value = serde_json::from_str(&model("project", 8000, &json!([]))).expect("JSON");
+        built["services"]["web"]["build"] = json!({"context": "/x"});
+        let mut compose = shop.command("compose ps");
+        Run::of(compose.env("MODEL", built.to_string())).exits(0);
+        let overlay = shop.machine.read("~/pool/slot-1/kinfra-overlay.yaml");
+        let line = overlay.lines().find(|line| line.contains("\"image\"")).expect("an image").to_owned();
+        assert!(line.contains("shop-slot-1-web:"), "{line}");
+        line
+    };
+    let first = tag();
+    assert_eq!(tag(), first);
+    shop.kinfra("release").exits(0);
+    shop.kinfra("claim").exits(0);
+    assert_ne!(tag(), first);
+}
