@@ -51,7 +51,11 @@ pub(super) fn check_isolation(
         findings.fine("isolation", "slots share nothing but what is declared");
     }
     for conflict in stops {
-        findings.error("isolation", conflict.to_string(), conflict.remedy().to_string().replace('\n', "  "));
+        findings.error(
+            "isolation",
+            conflict.to_string(),
+            conflict.remedy().to_string().replace('\n', "\n      "),
+        );
     }
     let noted: BTreeSet<String> = isolation.notes.iter().map(|note| note.noted.to_string()).collect();
     if !noted.is_empty() {

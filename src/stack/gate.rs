@@ -19,13 +19,14 @@ use super::resolve::{EVERY_PROFILE, resolve};
 use super::uses::Uses;
 use crate::claims::held::Held;
 use crate::compose::model::Model;
+use crate::compose::resource::Resource;
 use crate::fault::Fault;
 use crate::host;
 use crate::host::engine::{Kind, Made};
 use crate::host::fs::real;
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
-use crate::proof::isolation::{Conflict, Owner, Stack, prove};
+use crate::proof::isolation::{Conflict, Owner, Stack, prove, settlement};
 use crate::registry::{Claim, Started};
 use crate::slot::SlotId;
 
@@ -116,10 +117,18 @@ impl Place<'_> {
             .iter()
             .map(|(owner, model, worktree)| Stack { owner: owner.clone(), model, worktree })
             .collect();
-        let none = BTreeSet::new();
-        let shared = self.declared.spec.compose.as_ref().map_or(&none, |compose| &compose.shared);
         let own = Owner::Slot(self.held.slot);
-        Ok(prove(&stacks, shared).conflicts.into_iter().filter(|conflict| conflict.involves(&own)).collect())
+        Ok(prove(&stacks, self.shared())
+            .conflicts
+            .into_iter()
+            .filter(|conflict| conflict.involves(&own))
+            .collect())
+    }
+
+    /// What slots may use together.
+    fn shared(&self) -> &BTreeSet<Resource> {
+        static NONE: BTreeSet<Resource> = BTreeSet::new();
+        self.declared.spec.compose.as_ref().map_or(&NONE, |compose| &compose.shared)
     }
 
     /// Proves the start and notes it, before Compose makes anything. Under the lock, so that of two starts at
@@ -142,7 +151,7 @@ impl Place<'_> {
             let conflicts =
                 if self.runs_own_files() { self.conflicts(start, invocation)? } else { Vec::new() };
             if !conflicts.is_empty() {
-                return Err(not_isolated(slot, &conflicts).into());
+                return Err(not_isolated(slot, &conflicts, self.shared()).into());
             }
             // What an earlier start made may still run.
             let before = Uses::read(&dir)?.filter(|_| start.has_containers(&self.name));
@@ -204,17 +213,10 @@ fn is_same_claim(one: Option<&Claim>, other: Option<&Claim>) -> bool {
     one.map(identity) == other.map(identity)
 }
 
-/// The error for a stack that shares something, with the lines that settle each conflict.
-fn not_isolated(slot: SlotId, conflicts: &[Conflict]) -> Fault {
-    let shown: Vec<String> = conflicts
-        .iter()
-        .map(|conflict| {
-            let remedy = conflict.remedy().to_string();
-            let lines: Vec<String> = remedy.lines().map(|line| format!("      {line}")).collect();
-            format!("\n  - {conflict}\n{}", lines.join("\n"))
-        })
-        .collect();
-    let shown = shown.concat();
-    Fault::refused(format!("slot {slot} does not start: it would share what is not declared{shown}"))
-        .advise("add the lines to slots.toml, and run the command again. What another slot used counts until `kinfra compose down` there")
+/// The error for a stack that shares something, with the lines that settle it.
+fn not_isolated(slot: SlotId, conflicts: &[Conflict], shared: &BTreeSet<Resource>) -> Fault {
+    let shown: String = conflicts.iter().map(|conflict| format!("\n  - {conflict}")).collect();
+    let lines = settlement(conflicts, shared).replace('\n', "\n      ");
+    Fault::refused(format!("slot {slot} does not start: it would share what is not declared{shown}\n    {lines}"))
+        .advise("add the lines of one choice to slots.toml, and run the command again. What another slot used counts until `kinfra compose down` there")
 }

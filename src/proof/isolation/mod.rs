@@ -19,7 +19,7 @@ mod thing;
 pub use self::conflict::{Conflict, Isolation, Party};
 pub use self::note::{Note, Noted};
 pub use self::prove::{prove, shared_by_every_slot};
-pub use self::remedy::Remedy;
+pub use self::remedy::{Remedy, settlement};
 pub use self::stack::{Owner, Stack};
 pub use self::thing::HostThing;
 

@@ -32,6 +32,35 @@ impl fmt::Display for Remedy {
     }
 }
 
+/// The lines that settle several conflicts at once, for a slots.toml that shares this already.
+pub fn settlement(conflicts: &[Conflict], shared: &BTreeSet<Resource>) -> String {
+    let remedies: Vec<Remedy> = conflicts.iter().map(Conflict::remedy).collect();
+    let own: BTreeSet<&str> =
+        remedies.iter().flat_map(|remedy| &remedy.per_slot).map(String::as_str).collect();
+    let resources: BTreeSet<String> = conflicts
+        .iter()
+        .filter_map(|conflict| Some(quoted(&conflict.thing.resource()?.to_string())))
+        .collect();
+    let resources = resources.into_iter().collect::<Vec<_>>().join(", ");
+    let otherwise: BTreeSet<&str> =
+        remedies.iter().filter_map(|remedy| remedy.otherwise.as_deref()).collect();
+    let mut choices = Vec::new();
+    if !own.is_empty() {
+        let own: Vec<&str> = own.into_iter().collect();
+        choices.push(format!("each slot has its own, in [compose.per_slot]:\n  {}", own.join("\n  ")));
+    }
+    if !resources.is_empty() {
+        let line = if shared.is_empty() {
+            format!("in [compose]:\n  shared = [{resources}]")
+        } else {
+            format!("in the list `shared` of [compose], besides what is there:\n  {resources}")
+        };
+        choices.push(format!("slots use it together, {line}"));
+    }
+    choices.extend(otherwise.into_iter().map(str::to_owned));
+    choices.join("\nor ")
+}
+
 impl Conflict {
     /// What settles it.
     pub fn remedy(&self) -> Remedy {

@@ -2,6 +2,7 @@
 
 use camino::Utf8Path;
 
+use super::super::settlement;
 use super::{NONE, between, bind, model, shared, slot, two};
 use crate::proof::isolation::{Owner, Stack, prove, shared_by_every_slot};
 use crate::slot::SlotId;
@@ -172,4 +173,25 @@ fn the_lines_for_slots_toml_can_be_read() {
     let odd = r#""s": {"volumes": [{"type": "bind", "source": "/srv/\u001b", "target": "/t"}]}"#;
     let (said, remedy) = said(odd, "", "mount `/srv/\\u{1b}`");
     assert!(!said.contains('\u{1b}') && remedy.starts_with("change it in the Compose files"));
+}
+
+#[test]
+fn several_conflicts_are_settled_by_lines_that_can_be_pasted() {
+    let mounts = |name: &str| {
+        let volume = |path: &str| format!(r#"{{"type": "bind", "source": "{path}", "target": "/x"}}"#);
+        let volumes = format!("[{}, {}]", volume("/srv/b"), volume("/srv/a"));
+        model(name, &format!(r#""s": {{"volumes": {volumes}}}"#), "")
+    };
+    let found = two(&mounts("a"), &mounts("b"), &[]).conflicts;
+    let own = "each slot has its own, in [compose.per_slot]:\n  \"mount:/srv/a\" = \"volume\"\n  \"mount:/srv/b\" = \"volume\"";
+    let lines = "\"mount:/srv/a\", \"mount:/srv/b\"";
+    assert_eq!(
+        settlement(&found, &shared(&[])),
+        format!("{own}\nor slots use it together, in [compose]:\n  shared = [{lines}]")
+    );
+    let besides = settlement(&found, &shared(&["volume:v"]));
+    assert!(
+        besides.ends_with(&format!("in the list `shared` of [compose], besides what is there:\n  {lines}")),
+        "{besides}"
+    );
 }
