@@ -1,6 +1,8 @@
 //! What is on the Docker engine: what a project made, and what slots share.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 
 use super::docker::{Answer, ask};
 use crate::names::{ID_LABEL, PROJECT_LABEL, ROOT_LABEL};
@@ -78,6 +80,15 @@ fn listed(kind: Kind, projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
         Some(Made { kind, name: name.to_owned(), project, id: text(id), root: text(root) })
     };
     ask(&arguments).map(|lines| lines.lines().filter_map(made).collect())
+}
+
+/// The directories that an image declares as volumes (`VOLUME`). Only an image that is on the engine tells.
+pub fn image_volumes(image: &str) -> Answer<BTreeSet<String>> {
+    let answer = ask(&["image", "inspect", "--format", "{{json .Config.Volumes}}", image]);
+    answer.map(|json| {
+        let volumes: Option<BTreeMap<String, Value>> = serde_json::from_str(&json).unwrap_or_default();
+        volumes.unwrap_or_default().into_keys().collect()
+    })
 }
 
 /// Whether there is a volume or network with this name.

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::addresses::addresses;
 use super::compose_file::ComposeFile;
 use super::images::{self, Dockerfiles};
-use super::isolation::{Place, set_apart};
+use super::isolation::{ImageVolumes, Place, set_apart};
 use super::slots_toml::{DraftPort, DraftSpec, Remedies, SLOTS, sample, text};
 use super::variables;
 use crate::compose::model::Model;
@@ -70,6 +70,7 @@ pub(super) struct Reading {
     /// What could not be read, in sentences.
     pub(super) notes: Vec<String>,
     pub(super) dockerfiles: Dockerfiles,
+    pub(super) image_volumes: ImageVolumes,
     /// Files that git does not bring.
     pub(super) copy: Vec<String>,
 }
@@ -112,7 +113,7 @@ impl Draft {
         // The first one is the primary port.
         lines.sort_by_key(|line| line.target.protocol.is_udp() || BACKING.contains(&line.target.port));
         let ports: Vec<DraftPort> = lines.iter().cloned().map(|line| draft_port(line, remedies)).collect();
-        let apart = set_apart(model, sources, pool.place);
+        let apart = set_apart(model, sources, pool.place, &reading.image_volumes);
         let addresses = addresses(model, &lines, sources);
         let draft = DraftSpec {
             name: pool.name,

@@ -1,6 +1,6 @@
 //! What slots would share, and how init keeps them apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -77,11 +77,19 @@ pub(super) struct Place<'a> {
     pub(super) home: Option<&'a Utf8Path>,
 }
 
+/// The directories that the images of services declare as volumes, by service.
+pub(super) type ImageVolumes = BTreeMap<String, BTreeSet<String>>;
+
 /// Finds what every slot of these files would share, and sets apart what can be.
-pub(super) fn set_apart(model: &Model, sources: &[ComposeFile], place: Place<'_>) -> Apart {
+pub(super) fn set_apart(
+    model: &Model,
+    sources: &[ComposeFile],
+    place: Place<'_>,
+    volumes: &ImageVolumes,
+) -> Apart {
     let beside = relative_paths(sources);
     let conflicts = shared_by_every_slot(model, place.worktree, &BTreeSet::new());
-    let data: Vec<&Conflict> = conflicts.iter().filter(|conflict| is_data(conflict)).collect();
+    let data: Vec<&Conflict> = conflicts.iter().filter(|conflict| is_data(conflict, volumes)).collect();
     let mut apart = Apart::default();
     for conflict in &conflicts {
         let Some(verdict) = verdict(conflict, model, &beside, &data) else { continue };
@@ -157,7 +165,7 @@ fn verdict(
         HostThing::Mount(path) if path.extension().is_some() => {
             Verdict::Undecided("a file that is written to cannot be a volume")
         }
-        HostThing::Mount(_) if is_data(conflict) || data.iter().any(|data| is_with(conflict, data)) => {
+        HostThing::Mount(_) if data.iter().any(|data| *data == conflict || is_with(conflict, data)) => {
             Verdict::InForce
         }
         HostThing::Mount(_) => Verdict::Undecided("it lies outside the worktree, and may be more than data"),
@@ -171,13 +179,18 @@ fn verdict(
     })
 }
 
-/// Whether it is a directory of data, wherever it is mounted.
-fn is_data(conflict: &Conflict) -> bool {
+/// Whether it is a directory of data, wherever it is mounted: by custom, or because the image says so.
+fn is_data(conflict: &Conflict, volumes: &ImageVolumes) -> bool {
+    let is_volume = |target: &Utf8Path| {
+        let mut of_images = conflict.first.services.iter().filter_map(|service| volumes.get(service));
+        of_images.any(|volumes| volumes.iter().any(|volume| target.starts_with(volume)))
+    };
     let is_file = conflict.thing.path().is_some_and(|path| path.extension().is_some());
     let mut targets = conflict.first.targets.iter().map(Utf8Path::new);
     !is_file
         && targets.all(|target| {
-            DATA.iter().any(|dir| target.starts_with(dir))
+            is_volume(target)
+                || DATA.iter().any(|dir| target.starts_with(dir))
                 || target.file_name().is_some_and(|name| NAMES.contains(&name))
         })
 }

@@ -8,13 +8,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::compose_file::{ComposeFile, Role};
 use super::draft::Reading;
 use super::images::Dockerfiles;
+use super::isolation::ImageVolumes;
 use super::read_sources::{Sources, read_sources};
 use super::text;
 use super::text::node::YamlNode;
-use crate::compose::model::Model;
+use crate::compose::model::{Model, Mount, Service};
 use crate::compose::project::Project;
 use crate::fault::Fault;
 use crate::host::docker::{Answer, ComposeCall, config};
+use crate::host::engine::image_volumes as image_volumes_of;
 use crate::host::fs::{exists, read_named};
 use crate::host::invocation::Invocation;
 use crate::stack::main_stack;
@@ -50,6 +52,7 @@ pub(super) fn read(name: &str, project: &Project, invocation: &Invocation) -> Re
     let below = |file: &Utf8PathBuf| file.strip_prefix(&project.worktree).unwrap_or(file).to_owned();
     Ok(Reading {
         dockerfiles: dockerfiles(&model, project),
+        image_volumes: image_volumes(&model, project),
         copy: copied(project, &sources),
         model,
         sources,
@@ -78,6 +81,25 @@ fn ask_compose(name: Option<&str>, project: &Project) -> Result<Model, String> {
         Answer::NoDaemon => Err("it has no daemon".to_owned()),
         Answer::Failed(said) => Err(said),
     }
+}
+
+/// What images declare as volumes, of the services that mount something from outside the worktree. The engine
+/// is not needed: without it, and for an image that is not there, custom decides.
+fn image_volumes(model: &Model, project: &Project) -> ImageVolumes {
+    let mut volumes = ImageVolumes::new();
+    let is_outside = |service: &Service| {
+        let mut binds = service.volumes.iter().filter(|mount| !mount.read_only).filter_map(Mount::bind);
+        binds.any(|path| !path.starts_with(&project.worktree))
+    };
+    for (name, service) in model.services.iter().filter(|(_, service)| is_outside(service)) {
+        let Some(image) = &service.image else { continue };
+        match image_volumes_of(image) {
+            Answer::Is(declared) => drop(volumes.insert(name.clone(), declared)),
+            Answer::Failed(_) => {}
+            Answer::NoCommand | Answer::NoDaemon => break,
+        }
+    }
+    volumes
 }
 
 /// The variable without a value that Compose stopped at. It minds those of inactive profiles too.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::doctor::fake_docker;
 use super::init::{init, init_with_docker, machine_of, machine_with, part};
 use crate::formats::compose::config_of_every_profile;
 use crate::support::{Machine, Run};
@@ -41,6 +42,26 @@ networks:
         ]
     );
     machine.kinfra("plan").exits(0);
+}
+
+#[test]
+fn what_an_image_declares_as_a_volume_is_data() {
+    let machine = machine_with("services:\n  web: {image: web, volumes: ['/srv/w:/opt/state']}\n");
+    let bind = r#"{"type": "bind", "source": "/srv/w", "target": "/opt/state"}"#;
+    let model = format!(r#"{{"name": "x", "services": {{"web": {{"image": "web", "volumes": [{bind}]}}}}}}"#);
+    let init = |volumes: &str| {
+        let mut init = machine.command("init --dry-run");
+        init.env("PATH", fake_docker()).env("MODEL", &model);
+        Run::of(init.env("IMAGE_VOLUMES", volumes)).exits(0)
+    };
+    let in_force = "\n\"mount:/srv/w\" = \"volume\"";
+    for volumes in [r#"{"/opt/state":{}}"#, r#"{"/opt":{},"/x":{}}"#] {
+        init(volumes).prints(in_force);
+    }
+    for volumes in ["null", r#"{"/opt/other":{}}"#, "error:no such image"] {
+        let run = init(volumes).says("`/srv/w` of web stops a start");
+        assert!(!run.stdout.contains(in_force), "{}", run.stdout);
+    }
 }
 
 #[test]
