@@ -215,8 +215,8 @@ fn is_same_claim(one: Option<&Claim>, other: Option<&Claim>) -> bool {
 
 /// The error for a stack that shares something, with the lines that settle it.
 fn not_isolated(slot: SlotId, conflicts: &[Conflict], shared: &BTreeSet<Resource>) -> Fault {
-    let shown: String = conflicts.iter().map(|conflict| format!("\n  - {conflict}")).collect();
-    let lines = settlement(conflicts, shared).replace('\n', "\n      ");
+    let shown: Vec<String> = conflicts.iter().map(|conflict| format!("\n  - {conflict}")).collect();
+    let (shown, lines) = (shown.concat(), settlement(conflicts, shared).replace('\n', "\n      "));
     Fault::refused(format!("slot {slot} does not start: it would share what is not declared{shown}\n    {lines}"))
         .advise("add the lines of one choice to slots.toml, and run the command again. What another slot used counts until `kinfra compose down` there")
 }
