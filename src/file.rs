@@ -2,8 +2,27 @@
 
 use std::fmt;
 
-use camino::{Utf8Component, Utf8Path};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A path without `.` and a slash at its end, and without each `..` that takes back the component before it.
+/// It need not exist: links are not looked at.
+pub fn normal(path: &Utf8Path) -> Utf8PathBuf {
+    let mut normal = Utf8PathBuf::new();
+    for component in path.components() {
+        match component {
+            Utf8Component::CurDir => {}
+            Utf8Component::ParentDir if normal.file_name().is_some() => drop(normal.pop()),
+            // Nothing is above the root.
+            Utf8Component::ParentDir if normal.has_root() => {}
+            Utf8Component::ParentDir
+            | Utf8Component::Normal(_)
+            | Utf8Component::RootDir
+            | Utf8Component::Prefix(_) => normal.push(component),
+        }
+    }
+    normal
+}
 
 /// The path of a file below a directory: relative, and without `.` and `..`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -157,6 +176,20 @@ impl fmt::Display for Obstacle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_normal_path_is_the_same_place_without_detours() {
+        for (path, expected) in [
+            ("/w/db/../certs/./dev.pem", "/w/certs/dev.pem"),
+            ("/w/", "/w"),
+            ("/../../x", "/x"),
+            ("a/../../b", "../b"),
+            ("../../b", "../../b"),
+            (".", ""),
+        ] {
+            assert_eq!(normal(Utf8Path::new(path)).as_str(), expected, "{path}");
+        }
+    }
 
     #[test]
     fn paths_stay_below_their_directory() {

@@ -33,6 +33,9 @@ pub fn is_derived(name: &str) -> bool {
     [OVERLAY, LOOK_FILE, USES_FILE].into_iter().any(|derived| name == derived || is_cut_short(derived))
 }
 
+/// The file that Compose reads variables from, beside its own file.
+pub const DOTENV: &str = ".env";
+
 /// The variable of a slot that holds its id.
 pub const SLOT_ID: &str = "SLOT_ID";
 

@@ -195,18 +195,23 @@ fn error_in(source: &str, error: &minijinja::Error) -> TemplateError {
     TemplateError { span, message, undefined, text: source.to_owned() }
 }
 
-/// Quotes a value for a Compose file so that Compose reads the same value back: as a double-quoted YAML
-/// scalar, with `$$` for `$`.
+/// Quotes a value for a Compose file so that Compose reads the same value back: `$$` stands for `$`.
 pub fn compose(value: &str) -> String {
+    yaml(&value.replace('$', "$$"))
+}
+
+/// A text as a double-quoted YAML scalar.
+pub fn yaml(text: &str) -> String {
     let mut quoted = String::from("\"");
-    for c in value.chars() {
+    for c in text.chars() {
         match c {
             '\\' | '"' => quoted.extend(['\\', c]),
-            '$' => quoted.push_str("$$"),
             '\n' => quoted.push_str(r"\n"),
             '\t' => quoted.push_str(r"\t"),
-            // Characters that YAML must escape: C0, DEL, C1, line separators, and the byte order mark.
-            '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
+            // What YAML must escape: controls, line separators, the byte order mark, and no characters.
+            c if c.is_control()
+                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
+            {
                 let _ = write!(quoted, "\\u{:04X}", u32::from(c));
             }
             c => quoted.push(c),

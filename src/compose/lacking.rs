@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
-use super::project::{DOTENV, Project};
-use crate::file::RelPath;
+use super::project::Project;
+use crate::file::{RelPath, normal};
 use crate::host::fs::{exists, is_directory, read_named};
 use crate::host::git_index::is_tracked;
 use crate::host::worktree_copy::is_taken;
-use crate::names::{ENV_FILE, OVERRIDE_FILES};
+use crate::names::{DOTENV, ENV_FILE, OVERRIDE_FILES};
 use crate::spec::ComposeSpec;
 
 /// The largest Compose file that is read, in bytes.
@@ -71,17 +71,7 @@ fn is_file(path: &Utf8Path) -> bool {
 
 /// A path below the worktree, without `.` and `..`.
 fn below(worktree: &Utf8Path, path: &Utf8Path) -> Option<RelPath> {
-    let mut normal = Utf8PathBuf::new();
-    for component in path.components() {
-        match component {
-            Utf8Component::ParentDir => drop(normal.pop()),
-            Utf8Component::CurDir => {}
-            Utf8Component::Prefix(_) | Utf8Component::RootDir | Utf8Component::Normal(_) => {
-                normal.push(component);
-            }
-        }
-    }
-    RelPath::new(normal.strip_prefix(worktree).ok()?.as_str()).ok()
+    RelPath::new(normal(path).strip_prefix(worktree).ok()?.as_str()).ok()
 }
 
 /// The words of a Compose file that could be relative paths, in the places where Compose takes one. It is no

@@ -6,11 +6,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::dotenv::{self, Variables};
 use crate::fault::Fault;
 use crate::host::fs::{exists, is_directory, read_named};
-use crate::names::{COMPOSE_FILE, COMPOSE_FILES, COMPOSE_PATH_SEPARATOR, ENV_FILE, OVERRIDE_FILES};
+use crate::names::{COMPOSE_FILE, COMPOSE_FILES, COMPOSE_PATH_SEPARATOR, DOTENV, ENV_FILE, OVERRIDE_FILES};
 use crate::spec::ComposeSpec;
 
-/// The file that Compose reads variables from, unasked.
-pub(super) const DOTENV: &str = ".env";
 /// The largest env file that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
 

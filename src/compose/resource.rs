@@ -83,6 +83,15 @@ impl fmt::Display for Resource {
     }
 }
 
+/// The full name of an image: as Docker reads `web`, `web:latest` and `docker.io/library/web`.
+pub fn full_image(name: &str) -> String {
+    let name = name.strip_prefix("index.docker.io/").unwrap_or(name);
+    let name = name.strip_prefix("docker.io/").unwrap_or(name);
+    let name = name.strip_prefix("library/").unwrap_or(name);
+    let last = name.rsplit('/').next().unwrap_or(name);
+    if last.contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
+}
+
 /// How a slot gets its own in place of a shared resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PerSlot {
@@ -170,5 +179,16 @@ mod tests {
         for text in ["", "web", "web:", "web:0", "web:65536", ":80", "we b:80", "web:80/sctp"] {
             assert!(Target::parse(text).is_err(), "{text:?} was taken");
         }
+    }
+
+    #[test]
+    fn one_image_has_one_full_name() {
+        for image in
+            ["web", "web:latest", "library/web", "docker.io/library/web", "index.docker.io/library/web"]
+        {
+            assert_eq!(full_image(image), "web:latest");
+        }
+        assert_eq!(full_image("localhost:5000/web"), "localhost:5000/web:latest");
+        assert_eq!(full_image("acme/web@sha256:00"), "acme/web@sha256:00");
     }
 }

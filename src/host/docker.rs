@@ -33,13 +33,31 @@ pub enum Answer<T> {
 }
 
 impl<T> Answer<T> {
-    pub(super) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Answer<U> {
+    /// The answer, or in words why there is none.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn needed(self) -> Result<T, String> {
         match self {
-            Self::Is(answer) => Answer::Is(convert(answer)),
+            Self::Is(answer) => Ok(answer),
+            Self::NoCommand => Err("there is no `docker` command".to_owned()),
+            Self::NoDaemon => Err("Docker does not answer".to_owned()),
+            Self::Failed(reason) => Err(reason),
+        }
+    }
+
+    /// The answer to a question that depends on this answer.
+    pub(super) fn then<U>(self, ask: impl FnOnce(T) -> Answer<U>) -> Answer<U> {
+        match self {
+            Self::Is(answer) => ask(answer),
             Self::NoCommand => Answer::NoCommand,
             Self::NoDaemon => Answer::NoDaemon,
             Self::Failed(reason) => Answer::Failed(reason),
         }
+    }
+
+    pub(super) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Answer<U> {
+        self.then(|answer| Answer::Is(convert(answer)))
     }
 }
 

@@ -47,16 +47,14 @@ pub struct Made {
 /// The containers, volumes and networks of projects: by Compose's label, and volumes and networks by their
 /// names, too.
 pub fn made_by(projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
-    let mut made = Vec::new();
-    for kind in [Kind::Container, Kind::Volume, Kind::Network] {
-        match listed(kind, projects) {
-            Answer::Is(listed) => made.extend(listed),
-            Answer::NoCommand => return Answer::NoCommand,
-            Answer::NoDaemon => return Answer::NoDaemon,
-            Answer::Failed(reason) => return Answer::Failed(reason),
-        }
-    }
-    Answer::Is(made)
+    [Kind::Container, Kind::Volume, Kind::Network].into_iter().fold(Answer::Is(Vec::new()), |made, kind| {
+        made.then(|mut made| {
+            listed(kind, projects).map(|listed| {
+                made.extend(listed);
+                made
+            })
+        })
+    })
 }
 
 fn listed(kind: Kind, projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
@@ -104,11 +102,7 @@ pub fn exists(kind: Kind, name: &str) -> Answer<bool> {
 /// Makes a volume or network with this name, if there is none. It has no project's label, so no project's
 /// `down` removes it.
 pub fn make_shared(kind: Kind, name: &str) -> Answer<()> {
-    match exists(kind, name) {
-        Answer::Is(true) => Answer::Is(()),
-        Answer::Is(false) => ask(&[kind.word(), "create", name]).map(drop),
-        Answer::NoCommand => Answer::NoCommand,
-        Answer::NoDaemon => Answer::NoDaemon,
-        Answer::Failed(reason) => Answer::Failed(reason),
-    }
+    exists(kind, name).then(|is_there| {
+        if is_there { Answer::Is(()) } else { ask(&[kind.word(), "create", name]).map(drop) }
+    })
 }

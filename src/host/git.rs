@@ -6,9 +6,10 @@
 use std::io;
 
 use anyhow::{Context as _, Result};
-use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs::{canonical, exists, is_directory, modified, read_named};
+use crate::file::normal;
 use crate::time::Time;
 
 /// The largest of git's files that is read, in bytes.
@@ -196,19 +197,4 @@ fn worktree_named_by(git_dir: &Utf8Path) -> Result<Option<(Utf8PathBuf, Time)>> 
 fn line_of(path: &Utf8Path) -> io::Result<Option<String>> {
     let text = read_named(path, LIMIT)?.map(String::from_utf8).transpose().map_err(io::Error::other)?;
     Ok(text.map(|text| text.trim_end().to_owned()))
-}
-
-/// A path without `.` and `..`, which need not exist.
-fn normal(path: &Utf8Path) -> Utf8PathBuf {
-    let mut normal = Utf8PathBuf::new();
-    for component in path.components() {
-        match component {
-            Utf8Component::ParentDir => drop(normal.pop()),
-            Utf8Component::CurDir => {}
-            Utf8Component::Prefix(_) | Utf8Component::RootDir | Utf8Component::Normal(_) => {
-                normal.push(component);
-            }
-        }
-    }
-    normal
 }

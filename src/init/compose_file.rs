@@ -1,6 +1,6 @@
 //! A Compose file of a project, read as text.
 
-use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::text::node::YamlNode;
 use crate::dotenv::Variables;
@@ -38,20 +38,4 @@ impl ComposeFile {
     pub(super) fn at(&self, line: usize) -> String {
         format!("{}:{line}", self.shown)
     }
-}
-
-/// A path without `.`, and without each `..` that only takes back the component before it.
-pub(super) fn normal(path: &Utf8Path) -> Utf8PathBuf {
-    let mut normal = Utf8PathBuf::new();
-    for component in path.components() {
-        match component {
-            Utf8Component::CurDir => {}
-            Utf8Component::ParentDir if normal.file_name().is_some() => drop(normal.pop()),
-            Utf8Component::ParentDir
-            | Utf8Component::Normal(_)
-            | Utf8Component::RootDir
-            | Utf8Component::Prefix(_) => normal.push(component),
-        }
-    }
-    normal
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::compose::model::Model;
+use crate::compose::resource::full_image;
 
 /// The text of a service's Dockerfile, and its name in messages.
 pub(super) type Dockerfiles = BTreeMap<String, (String, String)>;
@@ -13,7 +14,7 @@ pub(super) fn notes(model: &Model, dockerfiles: &Dockerfiles) -> Vec<String> {
     let mut notes = Vec::new();
     for (service, (file, text)) in dockerfiles {
         for (line, image) in images(text) {
-            let by = built.iter().find(|(_, name)| full(name) == full(&image));
+            let by = built.iter().find(|(_, name)| full_image(name) == full_image(&image));
             if let Some((by, _)) = by {
                 notes.push(format!(
                     "{service} is built from `{image}` ({file}:{line}), which {by} builds: that name is not moved, so a slot builds on the main stack's"
@@ -38,11 +39,6 @@ fn images(text: &str) -> Vec<(usize, String)> {
         .map(str::to_owned)
     };
     text.lines().enumerate().filter_map(|(index, line)| Some((index + 1, image(line)?))).collect()
-}
-
-fn full(image: &str) -> String {
-    let last = image.rsplit('/').next().unwrap_or(image);
-    if last.contains([':', '@']) { image.to_owned() } else { format!("{image}:latest") }
 }
 
 #[cfg(test)]

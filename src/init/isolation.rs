@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::compose_file::{ComposeFile, normal};
+use super::compose_file::ComposeFile;
 use crate::compose::model::Model;
+use crate::file::normal;
 use crate::proof::isolation::{Conflict, HostThing, Owner, Stack, prove, shared_by_every_slot};
 
 /// Where containers keep data: a slot can start with none of it.

@@ -19,7 +19,9 @@ use crate::host::docker::{Answer, ComposeCall, config};
 use crate::host::engine::image_volumes as image_volumes_of;
 use crate::host::fs::{exists, read_named};
 use crate::host::invocation::Invocation;
+use crate::names::DOTENV;
 use crate::stack::main_stack;
+use crate::stack::resolve::EVERY_PROFILE;
 
 /// The most that a Dockerfile may be, in bytes.
 const LIMIT: u64 = 1 << 20;
@@ -65,14 +67,8 @@ pub(super) fn read(name: &str, project: &Project, invocation: &Invocation) -> Re
 
 /// What the files come to, or why Compose could not be asked.
 fn ask_compose(name: Option<&str>, project: &Project) -> Result<Model, String> {
-    let call = ComposeCall {
-        project: name,
-        files: &project.files,
-        directory: &project.directory,
-        env_files: &project.env_files,
-        profiles: &["*".to_owned()],
-        without: &BTreeSet::new(),
-    };
+    let (profiles, none) = ([EVERY_PROFILE.to_owned()], BTreeSet::new());
+    let call = ComposeCall { project: name, ..main_stack::call(project, &profiles, &none) };
     match config(&call) {
         Answer::Is(json) => {
             Model::parse(&json).map_err(|error| format!("it printed something else than its config: {error}"))
@@ -163,7 +159,7 @@ fn copied(project: &Project, sources: &[ComposeFile]) -> Vec<String> {
             ["example", "sample", "template", "dist", "sandbox"].iter().any(|end| name.ends_with(end));
         let below = file.strip_prefix(&project.worktree).ok().map(Utf8Path::to_string);
         let Some(below) = below.filter(|below| !below.contains("..")) else { continue };
-        if name.starts_with(".env")
+        if name.starts_with(DOTENV)
             && !is_example
             && !copied.contains(&below)
             && exists(&file).unwrap_or(false)

@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::compose_file::{ComposeFile, Role, normal};
+use super::compose_file::{ComposeFile, Role};
 use super::text::interpolate::interpolate;
 use super::text::node::{YamlNode, parse};
 use crate::compose::project::Project;
 use crate::dotenv::{self, Variables};
+use crate::file::normal;
 use crate::host::fs::read_named;
 use crate::host::invocation::Invocation;
+use crate::names::DOTENV;
 
 /// The most that a file may be, in bytes.
 const LIMIT: u64 = 16 << 20;
@@ -111,7 +113,7 @@ fn led_to(source: &ComposeFile, missing: &mut Vec<String>) -> Vec<Wanted> {
         }
         let path = normal(&source.directory.join(path));
         let directory = directory.or_else(|| path.parent().map(Utf8Path::to_owned)).unwrap_or_default();
-        let mut variables = values_of(&directory.join(".env"));
+        let mut variables = values_of(&directory.join(DOTENV));
         variables.extend(source.variables.clone());
         wanted.push(Wanted { path, directory, role, variables, by: source.shown.clone() });
     };

@@ -10,14 +10,13 @@ use crate::compose::project::Project;
 use crate::compose::source::{Source, variables};
 use crate::digest::Digest;
 use crate::dotenv::Variables;
-use crate::host::fs::read_named;
+use crate::host::fs::{is_directory, read_named};
+use crate::names::DOTENV;
 
 /// The largest file that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 /// How many files of one project are followed.
 const MOST_FILES: usize = 500;
-/// The file with variables that an included file brings.
-const DOTENV: &str = ".env";
 
 /// Files and variables, each with the hash of what it held. A missing one has none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +90,7 @@ impl Inputs {
 
 /// The text of a file. `None` if there is no such file.
 fn read(path: &Utf8Path) -> Result<Option<String>> {
-    if crate::host::fs::is_directory(path) {
+    if is_directory(path) {
         return Ok(None);
     }
     let bytes = read_named(path, LIMIT).with_context(|| format!("could not read `{path}`"))?;

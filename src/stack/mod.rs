@@ -14,11 +14,11 @@ pub mod ownership;
 pub mod place;
 pub mod prepare;
 pub mod preview;
+pub mod resolve;
 pub mod variables;
 
 mod clash;
 mod inputs;
 mod real_paths;
-mod resolve;
 mod shared;
 mod uses;

@@ -6,7 +6,6 @@ use anyhow::Result;
 
 use crate::claims::held::Held;
 use crate::fault::Fault;
-use crate::host::docker::Answer;
 use crate::host::engine::{Made, made_by};
 use crate::host::lock::LockPolicy;
 use crate::names::project;
@@ -21,14 +20,8 @@ const MOST_NAMED: usize = 5;
 /// # Errors
 /// [`Fault`] when Docker does not answer.
 pub(super) fn on_engine(projects: &BTreeSet<String>) -> Result<Vec<Made>> {
-    match made_by(projects) {
-        Answer::Is(made) => Ok(made),
-        Answer::NoCommand => Err(Fault::docker("there is no `docker` command").into()),
-        Answer::NoDaemon => Err(Fault::docker("Docker does not answer").into()),
-        Answer::Failed(reason) => {
-            Err(Fault::docker(format!("Docker cannot say what slots have: {reason}")).into())
-        }
-    }
+    let made = made_by(projects).needed();
+    Ok(made.map_err(|reason| Fault::docker(format!("Docker cannot say what slots have: {reason}")))?)
 }
 
 /// Refuses to touch a stack where something under the slot's project name belongs to another registry:

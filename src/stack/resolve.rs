@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::host::docker::{Answer, ComposeCall, config};
 
 /// What Compose takes for every profile.
-pub(super) const EVERY_PROFILE: &str = "*";
+pub const EVERY_PROFILE: &str = "*";
 
 /// What the files of a call come to. `what` names them in errors.
 ///

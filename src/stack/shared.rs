@@ -37,14 +37,9 @@ impl Place<'_> {
                     format!("the shared network `{name}` is the main stack's, which has not made it yet");
                 return Err(Fault::refused(what).advise("start the main stack first").into());
             }
-            let reason = match make_shared(kind, name) {
-                Answer::Is(()) => continue,
-                Answer::NoCommand => "there is no `docker` command".to_owned(),
-                Answer::NoDaemon => "Docker does not answer".to_owned(),
-                Answer::Failed(reason) => reason,
-            };
-            let word = kind.word();
-            return Err(Fault::docker(format!("the shared {word} `{name}` cannot be made: {reason}")).into());
+            make_shared(kind, name).needed().map_err(|reason| {
+                Fault::docker(format!("the shared {} `{name}` cannot be made: {reason}", kind.word()))
+            })?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::slot::Slot;
 use super::slug::slug;
 use super::yaml::Node;
 use crate::compose::model::{Build, Model, Service};
-use crate::compose::resource::Resource;
+use crate::compose::resource::{Resource, full_image};
 use crate::names::project;
 
 /// The images that the services of a model build.
@@ -25,7 +25,7 @@ impl Images {
     pub(super) fn of(model: &Model, slot: &Slot<'_>) -> Self {
         let compose = slot.spec.compose.iter();
         let shared = compose.flat_map(|compose| &compose.shared).filter_map(|resource| match resource {
-            Resource::Image(name) => Some(full(name)),
+            Resource::Image(name) => Some(full_image(name)),
             Resource::Volume(_) | Resource::Network(_) | Resource::Mount(_) | Resource::Device(_) => None,
         });
         let mut images =
@@ -45,7 +45,7 @@ impl Images {
     }
 
     fn add(&mut self, image: &str, service: &str, slot: &Slot<'_>) {
-        let image = full(image);
+        let image = full_image(image);
         if !self.shared.contains(&image) {
             let tag = || format!("{}-{}:{}", project(slot.pool, slot.id), slug(service, '-'), slot.tag);
             self.tags.entry(image).or_insert_with(tag);
@@ -56,13 +56,13 @@ impl Images {
     pub(super) fn tag(&self, name: &str, service: &Service) -> Option<&str> {
         let own = || service.build.as_ref().map(|_| format!("{}{name}", self.unnamed));
         let image = service.image.clone().or_else(own)?;
-        self.tags.get(&full(&image)).map(String::as_str)
+        self.tags.get(&full_image(&image)).map(String::as_str)
     }
 
     /// What the further names of a built image become: those that are shared stay.
     pub(super) fn further_names(&self, build: &Build) -> Option<Node> {
         let (shared, own): (Vec<&String>, Vec<&String>) =
-            build.tags.iter().partition(|tag| self.shared.contains(&full(tag)));
+            build.tags.iter().partition(|tag| self.shared.contains(&full_image(tag)));
         match (own.is_empty(), shared.is_empty()) {
             (true, _) => None,
             (false, true) => Some(Node::Reset),
@@ -74,37 +74,12 @@ impl Images {
     pub(super) fn not_moved(&self, name: &str, build: &Build) -> Vec<String> {
         let image = |context: &String| context.strip_prefix("docker-image://").map(str::to_owned);
         let contexts = build.additional_contexts.iter().filter_map(|(key, value)| Some((key, image(value)?)));
-        let moved = contexts.filter(|(_, image)| self.tags.contains_key(&full(image)));
+        let moved = contexts.filter(|(_, image)| self.tags.contains_key(&full_image(image)));
         let note = |(key, image)| {
             format!(
                 "`{name}` is built from the image `{image}` (additional context `{key}`), which is not moved to the slot"
             )
         };
         moved.map(note).collect()
-    }
-}
-
-/// The full name of an image: as Docker reads `web`, `web:latest` and `docker.io/library/web`.
-fn full(image: &str) -> String {
-    let image = image.strip_prefix("index.docker.io/").unwrap_or(image);
-    let image = image.strip_prefix("docker.io/").unwrap_or(image);
-    let image = image.strip_prefix("library/").unwrap_or(image);
-    let last = image.rsplit('/').next().unwrap_or(image);
-    if last.contains([':', '@']) { image.to_owned() } else { format!("{image}:latest") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_image_has_one_full_name() {
-        for image in
-            ["web", "web:latest", "library/web", "docker.io/library/web", "index.docker.io/library/web"]
-        {
-            assert_eq!(full(image), "web:latest");
-        }
-        assert_eq!(full("localhost:5000/web"), "localhost:5000/web:latest");
-        assert_eq!(full("acme/web@sha256:00"), "acme/web@sha256:00");
     }
 }

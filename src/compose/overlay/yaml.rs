@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::template::{compose, yaml};
+
 /// A value of an overlay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Node {
@@ -55,7 +57,7 @@ impl Node {
         match self {
             Self::Map(entries) if !entries.is_empty() => {
                 for (key, value) in entries {
-                    let _ = write!(text, "\n{indent}{}:", quoted(key));
+                    let _ = write!(text, "\n{indent}{}:", yaml(key));
                     value.block(text, depth + 1);
                 }
             }
@@ -84,7 +86,7 @@ impl Node {
     /// The value on one line.
     fn flow(&self) -> String {
         match self {
-            Self::Text(text) => quoted(&text.replace('$', "$$")),
+            Self::Text(text) => compose(text),
             Self::Number(number) => number.to_string(),
             Self::True => "true".to_owned(),
             Self::Reset => "!reset null".to_owned(),
@@ -101,37 +103,19 @@ fn printed(value: &Value) -> String {
         Value::Null => "null".to_owned(),
         Value::Bool(bool) => bool.to_string(),
         Value::Number(number) => number.to_string(),
-        Value::String(text) => quoted(&text.replace('$', "$$")),
+        Value::String(text) => compose(text),
         Value::Array(items) => flow_list(items.iter().map(printed)),
         Value::Object(entries) => flow_map(entries.iter().map(|(key, value)| (key.as_str(), printed(value)))),
     }
 }
 
 fn flow_map<'a>(entries: impl Iterator<Item = (&'a str, String)>) -> String {
-    let entries: Vec<String> = entries.map(|(key, value)| format!("{}: {value}", quoted(key))).collect();
+    let entries: Vec<String> = entries.map(|(key, value)| format!("{}: {value}", yaml(key))).collect();
     format!("{{{}}}", entries.join(", "))
 }
 
 fn flow_list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
-}
-
-/// Text in double quotes. What YAML does not take there, or reads as the end of a line, becomes an escape.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control()
-                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
-            {
-                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]
@@ -156,7 +140,7 @@ mod tests {
         for (text, written) in [
             ("it's $HOME and ${X}", r#""it's $$HOME and $${X}""#),
             ("a\"b\\c", r#""a\"b\\c""#),
-            ("two\nlines\t", r#""two\u000Alines\u0009""#),
+            ("two\nlines\t", r#""two\nlines\t""#),
             ("größe \u{85}\u{2028}\u{feff}", r#""größe \u0085\u2028\uFEFF""#),
         ] {
             assert_eq!(Node::text(text).flow(), written);

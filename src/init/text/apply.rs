@@ -9,7 +9,8 @@ use super::short_port;
 use crate::compose::model::{
     Attachment, Build, Deploy, Device, DeviceRequest, Mount, PublishedPort, Service,
 };
-use crate::init::compose_file::{ComposeFile, normal};
+use crate::file::normal;
+use crate::init::compose_file::ComposeFile;
 
 /// Adds it. What cannot be read is noted.
 pub(super) fn apply(

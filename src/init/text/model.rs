@@ -4,7 +4,8 @@ use super::apply::apply;
 use super::interpolate::interpolate;
 use super::node::YamlNode;
 use crate::compose::model::{Attachment, Ipam, Model, Network, Service, Subnet, Volume};
-use crate::init::compose_file::{ComposeFile, Role, normal};
+use crate::file::normal;
+use crate::init::compose_file::{ComposeFile, Role};
 
 /// How many services can extend each other in a row.
 const DEEPEST: usize = 10;

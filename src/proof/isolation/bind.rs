@@ -1,8 +1,9 @@
 //! Directories and files of the machine in containers.
 
-use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::compose::model::{Model, Mount, Service, Volume};
+use crate::file::normal;
 
 /// Directories that are the machine's, not a project's.
 const OF_THE_MACHINE: [&str; 9] =
@@ -15,23 +16,6 @@ pub(super) struct Bind<'a> {
     pub(super) target: &'a str,
     /// Whether it is behind a named volume.
     pub(super) through_volume: bool,
-}
-
-/// A path without `.`, `..` and a slash at its end.
-pub(super) fn clean(path: &Utf8Path) -> Utf8PathBuf {
-    let mut clean = Utf8PathBuf::new();
-    for component in path.components() {
-        match component {
-            Utf8Component::ParentDir => {
-                clean.pop();
-            }
-            Utf8Component::CurDir => {}
-            Utf8Component::Prefix(_) | Utf8Component::RootDir | Utf8Component::Normal(_) => {
-                clean.push(component);
-            }
-        }
-    }
-    clean
 }
 
 /// Whether a path is a socket's, such as Docker's.
@@ -49,7 +33,7 @@ pub(super) fn binds<'a>(model: &'a Model, service: &'a Service) -> impl Iterator
     service.volumes.iter().filter_map(|mount| {
         let target = mount.target.as_str();
         if let Some(path) = mount.bind() {
-            let path = clean(&path);
+            let path = normal(&path);
             return Some(Bind { path, read_only: mount.read_only, target, through_volume: false });
         }
         let volume = model.volumes.get(named_volume(mount)?)?;
@@ -57,7 +41,7 @@ pub(super) fn binds<'a>(model: &'a Model, service: &'a Service) -> impl Iterator
         let options = || option("o").split(',').map(str::trim);
         let is_bind = options().any(|option| option == "bind" || option == "rbind");
         let read_only = mount.read_only || options().any(|option| option == "ro");
-        let path = clean(Utf8Path::new(volume.driver_opts.get("device").filter(|_| is_bind)?));
+        let path = normal(Utf8Path::new(volume.driver_opts.get("device").filter(|_| is_bind)?));
         Some(Bind { path, read_only, target, through_volume: true })
     })
 }
@@ -75,7 +59,7 @@ pub(super) fn device(volume: &Volume) -> Option<Utf8PathBuf> {
     // Each mount of these is a new one.
     let is_memory = ["tmpfs", "ramfs"].contains(&option("type"));
     let passes = is_memory || options.any(|option| ["bind", "rbind", "ro"].contains(&option));
-    volume.driver_opts.get("device").filter(|_| !passes).map(|device| clean(Utf8Path::new(device)))
+    volume.driver_opts.get("device").filter(|_| !passes).map(|device| normal(Utf8Path::new(device)))
 }
 
 /// The key of the volume that a mount names. An anonymous volume has none.

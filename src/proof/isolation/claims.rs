@@ -5,11 +5,13 @@ use std::net::IpAddr;
 
 use camino::Utf8PathBuf;
 
-use super::bind::{binds, clean, device, is_of_the_system, is_socket, named_volume};
-use super::names::{engine_name, full_image, is_of_the_engine, network_name};
+use super::bind::{binds, device, is_of_the_system, is_socket, named_volume};
+use super::names::{engine_name, is_of_the_engine, network_name};
 use super::stack::Stack;
 use super::thing::HostThing;
 use crate::compose::model::{Attachment, Model, PublishedPort, Service};
+use crate::compose::resource::full_image;
+use crate::file::normal;
 
 /// Something that a stack takes.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub(super) struct Claim<'a> {
 
 /// What a stack takes, in the order of things.
 pub(super) fn claims<'a>(stack: &Stack<'a>) -> Vec<Claim<'a>> {
-    let mut taken = Claims { model: stack.model, worktree: clean(stack.worktree), things: BTreeMap::new() };
+    let mut taken = Claims { model: stack.model, worktree: normal(stack.worktree), things: BTreeMap::new() };
     for (name, service) in &stack.model.services {
         taken.ports(name, service);
         taken.networks(name, service);

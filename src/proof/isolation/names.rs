@@ -10,14 +10,6 @@ pub(super) fn is_of_the_engine(network: &str) -> bool {
     OF_THE_ENGINE.contains(&network)
 }
 
-/// An image's name as the engine completes it.
-pub(super) fn full_image(name: &str) -> String {
-    let name = name.strip_prefix("docker.io/").unwrap_or(name);
-    let name = name.strip_prefix("library/").unwrap_or(name);
-    let last = name.rsplit('/').next().unwrap_or(name);
-    if last.contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
-}
-
 /// The name on the engine of a volume or network, and whether it is the same for each project.
 pub(super) fn engine_name(project: &str, key: &str, name: Option<&str>, external: bool) -> (String, bool) {
     let own = format!("{project}_{key}");

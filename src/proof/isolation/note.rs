@@ -5,10 +5,11 @@ use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::bind::{binds, clean, is_of_the_system, is_socket};
+use super::bind::{binds, is_of_the_system, is_socket};
 use super::names::is_on_host_network;
 use super::stack::{Owner, Stack};
 use crate::compose::model::{Model, Service};
+use crate::file::normal;
 use crate::shown::printable;
 
 /// Something of the machine itself that a stack uses.
@@ -81,7 +82,7 @@ fn of_the_machine(path: &Utf8Path, read_only: bool) -> Option<Noted> {
 /// The notes about a stack.
 pub(super) fn notes(stack: &Stack<'_>) -> Vec<Note> {
     let mut notes: BTreeMap<Noted, BTreeSet<&str>> = BTreeMap::new();
-    let worktree = clean(stack.worktree);
+    let worktree = normal(stack.worktree);
     for (name, service) in &stack.model.services {
         let paths = binds(stack.model, service).filter(|bind| !bind.path.starts_with(&worktree));
         let paths = paths.filter_map(|bind| of_the_machine(&bind.path, bind.read_only));

@@ -6,17 +6,16 @@ use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::bind::clean;
 use super::cidr;
 use super::claims::{Claim, claims};
 use super::conflict::{Conflict, Isolation, Party};
-use super::names::full_image;
 use super::note::notes;
 use super::risk::hold_data;
 use super::stack::{Owner, Stack};
 use super::thing::HostThing;
 use crate::compose::model::Model;
-use crate::compose::resource::Resource;
+use crate::compose::resource::{Resource, full_image};
+use crate::file::normal;
 use crate::slot::SlotId;
 
 /// Two claims, by their positions.
@@ -123,7 +122,7 @@ impl Shared {
                 Resource::Network(name) => HostThing::Network(name.clone()),
                 Resource::Image(name) => HostThing::Image(full_image(name)),
                 Resource::Mount(path) | Resource::Device(path) => {
-                    shared.paths.push(clean(path));
+                    shared.paths.push(normal(path));
                     continue;
                 }
             };
@@ -222,7 +221,7 @@ fn clash(first: &Taken<'_>, second: &Taken<'_>) -> bool {
         // A worktree can lie in another's: each still has its own.
         _ if one.inside && other.inside => {
             // Two stacks of one worktree run the same code, and must not run two databases on one directory.
-            let is_one_worktree = clean(first.worktree) == clean(second.worktree);
+            let is_one_worktree = normal(first.worktree) == normal(second.worktree);
             is_one_worktree && (hold_data(&one.targets) || hold_data(&other.targets))
         }
         _ => true,
