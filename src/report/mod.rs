@@ -3,6 +3,7 @@
 
 pub mod claim;
 mod commas;
+pub mod data;
 pub mod diff;
 pub mod doctor;
 mod document;
