@@ -3,6 +3,8 @@
 mod disk;
 pub(crate) mod engine;
 mod paused;
+pub(crate) mod scripted;
+mod scripted_tests;
 pub(crate) mod strace;
 
 use std::collections::BTreeMap;
