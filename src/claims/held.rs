@@ -18,7 +18,7 @@ use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::ledger::Snapshot;
 use crate::names::ENV_FILE;
-use crate::registry::Entry;
+use crate::registry::{Engine, Entry};
 use crate::slot::SlotId;
 use crate::time::Time;
 use crate::which::by_worktree::{FoundPool, Search};
@@ -102,6 +102,11 @@ impl Held {
                 .and_then(|slot| registry.slots.get(&slot).map(|entry| Entry::clone(entry))))
         })?;
         Ok(entry.map(|entry| Self { entry, ..self }))
+    }
+
+    /// The Docker engine of its stack. `None` is the caller's: nothing was started yet.
+    pub fn engine(&self) -> Option<&Engine> {
+        self.entry.started.as_ref()?.engine.as_ref()
     }
 
     /// The slot's directory. The root may have moved since the entry was written.

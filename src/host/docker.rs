@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::fs::Umask;
 use crate::names::{COMPOSE_VARIABLES, PROJECT_LABEL};
+use crate::registry::Engine;
 
 /// The timeout of a question. Without one, a `docker` that cannot reach a remote daemon runs for minutes.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -86,12 +87,14 @@ pub struct ComposeCall<'a> {
     pub profiles: &'a [String],
     /// The caller's variables that it does not get: those of slots, which the env files have.
     pub without: &'a BTreeSet<String>,
+    /// The engine. `None` is the caller's.
+    pub engine: Option<&'a Engine>,
 }
 
 impl ComposeCall<'_> {
     /// The command up to Compose's own command.
     fn command(&self) -> Command {
-        let mut docker = Command::new("docker");
+        let mut docker = docker(self.engine);
         docker.arg("compose");
         docker.args(self.project.iter().flat_map(|project| ["--project-name", project]));
         docker.args(self.files.iter().flat_map(|file| ["--file", file.as_str()]));
@@ -130,7 +133,7 @@ pub fn config(call: &ComposeCall<'_>) -> Answer<String> {
         Err(error) => return Answer::Failed(error.to_string()),
     };
     // Waiting reads what the other one prints meanwhile: it must not fill its pipe.
-    let config = thread::spawn(move || wait(config));
+    let config = thread::spawn(move || wait(config, TIMEOUT));
     let version = supported_compose();
     let config = config.join().unwrap_or_else(|_| Err(io::Error::other("docker could not be waited for")));
     match (version, config) {
@@ -249,13 +252,32 @@ pub fn check(dir: &Utf8Path, env_file: Option<&str>) -> Answer<String> {
 /// Runs a question to its end, or to the timeout.
 fn run(mut docker: Command) -> io::Result<Output> {
     docker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    docker.spawn().and_then(wait)
+    docker.spawn().and_then(|program| wait(program, TIMEOUT))
 }
 
-pub(super) fn ask(arguments: &[&str]) -> Answer<String> {
+/// The `docker` command for an engine, or for the caller's.
+fn docker(engine: Option<&Engine>) -> Command {
     let mut docker = Command::new("docker");
+    match engine {
+        None => {}
+        Some(Engine::Address(address)) => drop(docker.env("DOCKER_HOST", address)),
+        // An address in the environment has precedence over a context.
+        Some(Engine::Context(name)) => drop(docker.env("DOCKER_CONTEXT", name).env_remove("DOCKER_HOST")),
+    }
+    docker
+}
+
+/// Asks the caller's engine.
+pub(super) fn ask(arguments: &[&str]) -> Answer<String> {
+    ask_of(None, arguments, TIMEOUT)
+}
+
+/// Asks an engine, or has it do something, within a time.
+pub(super) fn ask_of(engine: Option<&Engine>, arguments: &[&str], timeout: Duration) -> Answer<String> {
+    let mut docker = docker(engine);
     docker.args(arguments);
-    match run(docker) {
+    docker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    match docker.spawn().and_then(|program| wait(program, timeout)) {
         Ok(output) if output.status.success() => {
             Answer::Is(String::from_utf8_lossy(&output.stdout).trim().to_owned())
         }
@@ -279,13 +301,13 @@ pub(super) fn ask(arguments: &[&str]) -> Answer<String> {
 }
 
 /// Waits for a program to end. Kills it at the timeout.
-fn wait(program: Child) -> io::Result<Output> {
+fn wait(program: Child, timeout: Duration) -> io::Result<Output> {
     let pid = Pid::from_child(&program);
     let (send, receive) = mpsc::channel();
     thread::spawn(move || send.send(program.wait_with_output()));
-    receive.recv_timeout(TIMEOUT).unwrap_or_else(|_| {
+    receive.recv_timeout(timeout).unwrap_or_else(|_| {
         let _ = kill_process(pid, Signal::KILL);
-        Err(io::Error::other(format!("docker did not answer within {}s", TIMEOUT.as_secs())))
+        Err(io::Error::other(format!("docker did not answer within {}s", timeout.as_secs())))
     })
 }
 
@@ -324,6 +346,7 @@ mod tests {
             env_files: &env_files,
             profiles: &["*".to_owned()],
             without: &BTreeSet::new(),
+            engine: None,
         };
         let command = call.command();
         let arguments: Vec<_> = command.get_args().filter_map(OsStr::to_str).collect();

@@ -2,10 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use camino::Utf8PathBuf;
 use serde_json::Value;
 
 use super::docker::{Answer, ask};
+use super::fs::read_named;
 use crate::names::{ID_LABEL, PROJECT_LABEL, ROOT_LABEL};
+use crate::registry::Engine;
+
+/// The most that is read of Docker's configuration, in bytes.
+const CONFIG_LIMIT: u64 = 4 << 20;
+
+/// The engine that `docker` talks to if nothing else is said: by `DOCKER_HOST`, by `DOCKER_CONTEXT`, or by
+/// the context in use.
+pub fn current() -> Engine {
+    let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let Some(address) = named("DOCKER_HOST") {
+        return Engine::Address(address);
+    }
+    let in_use = || {
+        let dir = named("DOCKER_CONFIG").map(Utf8PathBuf::from);
+        let dir = dir.or_else(|| Some(Utf8PathBuf::from(named("HOME")?).join(".docker")))?;
+        let text = read_named(&dir.join("config.json"), CONFIG_LIMIT).ok()??;
+        let config: Value = serde_json::from_slice(&text).ok()?;
+        config.get("currentContext")?.as_str().filter(|name| !name.is_empty()).map(str::to_owned)
+    };
+    let context = named("DOCKER_CONTEXT").or_else(in_use);
+    Engine::Context(context.unwrap_or_else(|| "default".to_owned()))
+}
 
 /// Something that the engine keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

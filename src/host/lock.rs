@@ -14,7 +14,7 @@ use super::fs::Dir;
 use super::signals::Interrupt;
 use crate::fault::Fault;
 
-/// The lock's name in the root: made once, never renamed or removed.
+/// The name of the root's lock: made once, never renamed or removed.
 pub(super) const NAME: &str = ".lock";
 
 /// How soon Ctrl-C is heard.
@@ -43,11 +43,12 @@ pub struct LockPolicy<'a> {
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
+    name: String,
 }
 
 impl Lock {
-    /// Waits for the lock.
-    pub(super) fn acquire(dir: &Dir, policy: &LockPolicy<'_>) -> Result<Self> {
+    /// Waits for the lock that is the file with this name.
+    pub(super) fn acquire(dir: &Dir, name: &str, policy: &LockPolicy<'_>) -> Result<Self> {
         let LockPolicy { patience, command, network, interrupt } = *policy;
         if let Some(kind) = dir.network_file_system()?.filter(|_| !network) {
             let advice =
@@ -56,14 +57,14 @@ impl Lock {
                 format!("`{}` is on a network file system ({kind}), where locks may not hold", dir.path());
             return Err(Fault::locked(what).advise(advice).into());
         }
-        let path = dir.path().join(NAME);
+        let path = dir.path().join(name);
         let waiting = clock::Stopwatch::start();
         loop {
-            let file = dir.open_or_make(NAME)?;
+            let file = dir.open_or_make(name)?;
             let held_by = || read_signature(&file);
             match take(&file, patience.saturating_sub(waiting.elapsed()), interrupt) {
                 Ok(Taking::Done) => {
-                    let lock = Self { file };
+                    let lock = Self { file, name: name.to_owned() };
                     if lock.is_held(dir)? {
                         lock.sign(command);
                         return Ok(lock);
@@ -91,10 +92,10 @@ impl Lock {
         }
     }
 
-    /// The lock's holder, if another process holds it. Takes the lock shared for a moment to find out.
-    pub(super) fn holder(dir: &Dir) -> Result<Option<String>> {
-        let path = dir.path().join(NAME);
-        let Some(file) = dir.open_file(NAME)? else { return Ok(None) };
+    /// A lock's holder, if another process holds it. Takes the lock shared for a moment to find out.
+    pub(super) fn holder(dir: &Dir, name: &str) -> Result<Option<String>> {
+        let path = dir.path().join(name);
+        let Some(file) = dir.open_file(name)? else { return Ok(None) };
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
             Err(TryLockError::WouldBlock) => Ok(Some(read_signature(&file))),
@@ -106,8 +107,8 @@ impl Lock {
 
     /// Whether the path still names the locked file.
     pub(super) fn is_held(&self, dir: &Dir) -> Result<bool> {
-        let path = dir.path().join(NAME);
-        dir.still_names(NAME, &self.file).with_context(|| format!("could not examine `{path}`"))
+        let path = dir.path().join(&self.name);
+        dir.still_names(&self.name, &self.file).with_context(|| format!("could not examine `{path}`"))
     }
 
     /// Notes the holder in the file. Advisory: on a full disk other processes only miss the name.

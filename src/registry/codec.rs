@@ -13,9 +13,10 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::claim::{Claim, Holder, OwnKeys};
-use super::entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Started, Status};
+use super::entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Status};
 use super::id::RegistryId;
 use super::quick;
+use super::stack::{Engine, Left, Started};
 use crate::digest::Digest;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName};
@@ -102,6 +103,10 @@ impl Registry {
             if let Some(key) = known(&entry.unknown, &ENTRY_KEYS) {
                 return Err(twice(format!("slots.{id}."), key));
             }
+            let left = entry.left.as_ref().and_then(Left::key_that_stands_twice);
+            if let Some(key) = left {
+                return Err(twice(format!("slots.{id}.left."), key.clone()));
+            }
         }
         Ok(())
     }
@@ -137,7 +142,7 @@ impl Entry {
     }
 
     fn document(&self, id: SlotId) -> EntryDocument<'_> {
-        let Self { provisioned, pending, claim, status, started, unknown } = self;
+        let Self { provisioned, pending, claim, status, started, left, unknown } = self;
         let Provisioned { infrastructure_path, profile, workers, ports, udp, files } = provisioned;
         let (claimed_by, claimed_at, claim) =
             claim.as_ref().map(Claim::keys).map_or((None, None, None), |(claimed_by, claimed_at, own)| {
@@ -156,6 +161,9 @@ impl Entry {
             claim,
             started_at: started.as_ref().map(|started| started.at.as_str()),
             started_as: started.as_ref().map(|started| started.project.as_str()),
+            started_in: started.as_ref().and_then(|started| started.engine.as_ref()),
+            started_profiles: started.as_ref().map_or(&[], |started| started.profiles.as_slice()),
+            left,
             files,
             pending,
             unknown,
@@ -167,7 +175,7 @@ impl Entry {
 const DOCUMENT_KEYS: [&str; 4] = ["version", "id", "slots", "imported_from"];
 
 /// The keys of an entry that kinfra writes.
-const ENTRY_KEYS: [&str; 22] = [
+const ENTRY_KEYS: [&str; 25] = [
     "slot_id",
     "infrastructure_path",
     "profile",
@@ -188,6 +196,9 @@ const ENTRY_KEYS: [&str; 22] = [
     "claim_files",
     "started_at",
     "started_as",
+    "started_in",
+    "started_profiles",
+    "left",
     "files",
     "pending",
 ];
@@ -233,6 +244,12 @@ struct EntryDocument<'a> {
     started_at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     started_as: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_in: Option<&'a Engine>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    started_profiles: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: &'a Option<Left>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     files: &'a BTreeMap<RelPath, Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -280,18 +297,23 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
     let claim = Claim::take(&mut entry, &path)?;
     let status = required(&mut entry, &path, "status")?;
     let started = read_started(&mut entry, &path)?;
+    let left = optional_object(&mut entry, &path, "left")?;
+    let left = left.map(|left| Left::take(left, &path)).transpose()?;
     // Into a map of its own, which is as small as what is left.
     let unknown = entry.into_iter().collect();
-    Ok((id, Entry { provisioned, pending, claim, status, started, unknown }))
+    Ok((id, Entry { provisioned, pending, claim, status, started, left, unknown }))
 }
 
-/// Takes the last start. Both keys are there, or none.
+/// Takes the last start. Time and project are there, or none of its keys.
 fn read_started(entry: &mut Map<String, Value>, path: &str) -> Result<Option<Started>, Corrupt> {
     let at = optional(entry, path, "started_at")?;
     let project = optional(entry, path, "started_as")?;
+    let engine: Option<Engine> = optional(entry, path, "started_in")?;
+    let profiles: Vec<String> = optional(entry, path, "started_profiles")?.unwrap_or_default();
     match (at, project) {
-        (None, None) => Ok(None),
-        (Some(at), Some(project)) => Ok(Some(Started { at, project })),
+        (None, None) if engine.is_none() && profiles.is_empty() => Ok(None),
+        (None, None) => Err(corrupt(format!("{path}.started_at"), "is missing")),
+        (Some(at), Some(project)) => Ok(Some(Started { at, project, engine, profiles })),
         (None, Some(_)) => Err(corrupt(format!("{path}.started_at"), "is missing")),
         (Some(_), None) => Err(corrupt(format!("{path}.started_as"), "is missing")),
     }
@@ -318,7 +340,8 @@ mod tests {
             "00000000000000000000000000000001", "lease": "8h", "lease_until": "2026-03-01T17:22:10+00:00", "note": "n",
             "claimed_host": "h", "claimed_user": "u", "claimed_gitdir": "/g", "claimed_mount": "/",
             "claim_files": {"a": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
-            "started_at": "2026-03-01T09:22:10+00:00", "started_as": "shop-slot-1",
+            "started_at": "2026-03-01T09:22:10+00:00", "started_as": "shop-slot-1", "started_in": "default", "started_profiles": ["debug"],
+            "left": {"by": "/v", "at": "2026-03-01T09:22:10+00:00", "remains": "data", "failures": 1, "reason": "busy", "other": 1.0},
             "files": {"b": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}, "pending": "remove"}},
             "imported_from": {"path": "/o", "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}"#;
         let registry = Registry::parse(text).unwrap();

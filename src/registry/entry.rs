@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::claim::Claim;
 use super::id::RegistryId;
+use super::stack::{Left, MOST_FAILURES, Remains, Started};
 use crate::digest::Digest;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName};
@@ -61,18 +62,26 @@ pub struct Entry {
     pub status: Status,
     /// The last start of its stack.
     pub started: Option<Started>,
+    /// What the stack of the last holder left behind, if it may have left anything.
+    pub left: Option<Left>,
     /// Keys of others.
     pub unknown: Map<String, Value>,
 }
 
-/// A start of a slot's stack. It is noted before Compose is called: from then on there may be containers,
-/// volumes and networks of the project, even without a label.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Started {
-    /// When, in ISO 8601 with an offset.
-    pub at: String,
-    /// The name of the Compose project.
-    pub project: String,
+/// Whether a slot can be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition<'a> {
+    /// A worktree holds it.
+    Held,
+    /// It is free, and nothing was started in it since it was last clean.
+    Clean,
+    /// It is free, and has nothing but the volumes of the worktree that held it last.
+    KeepsData(&'a Left),
+    /// It is free, and there may be anything of an earlier holder in it. An older kinfra or another program
+    /// did not note whose.
+    Dirty(Option<&'a Left>),
+    /// It is free, and cleaning it failed too often.
+    Quarantined(&'a Left),
 }
 
 /// The state of a slot's stack, under the old tool's key.
@@ -168,6 +177,7 @@ impl Entry {
             claim: None,
             status: Status::Stopped,
             started: None,
+            left: None,
             unknown: Map::new(),
         }
     }
@@ -179,5 +189,17 @@ impl Entry {
             Some(Pending::Remove) | None => None,
         };
         self.provisioned.files.keys().chain(pending.into_iter().flat_map(BTreeMap::keys))
+    }
+
+    /// Whether the slot can be given.
+    pub fn condition(&self) -> Condition<'_> {
+        match (&self.claim, &self.started, &self.left) {
+            (Some(_), _, _) => Condition::Held,
+            (None, _, Some(left)) if left.failures >= MOST_FAILURES => Condition::Quarantined(left),
+            (None, _, Some(left)) if left.remains == Remains::Data => Condition::KeepsData(left),
+            (None, _, Some(left)) => Condition::Dirty(Some(left)),
+            (None, Some(_), None) => Condition::Dirty(None),
+            (None, None, None) => Condition::Clean,
+        }
     }
 }

@@ -8,7 +8,9 @@ mod id;
 pub mod migrate;
 mod quick;
 pub mod rebuild;
+mod stack;
 
 pub use claim::{Claim, ClaimId, Holder, Lease};
-pub use entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Started, Status};
+pub use entry::{Condition, Entry, ImportedFrom, Pending, Provisioned, Registry, Status};
 pub use id::RegistryId;
+pub use stack::{Engine, Left, MOST_FAILURES, Remains, Started};

@@ -13,7 +13,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::claim::{Claim, ClaimId, Lease};
-use super::entry::{Entry, Provisioned, Started, Status};
+use super::entry::{Entry, Provisioned, Status};
+use super::stack::{Engine, Left, Started};
 use crate::digest::Digest;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName, WorkerKind};
@@ -118,6 +119,10 @@ struct Keys {
     status: Once<Status>,
     started_at: Once<String>,
     started_as: Once<String>,
+    started_in: Once<Engine>,
+    started_profiles: Once<Vec<String>>,
+    /// Not yet in its type: it is rare.
+    left: Once<Unique>,
     claim: ClaimKeys,
     unknown: Map<String, Value>,
 }
@@ -177,6 +182,9 @@ impl Keys {
             "status" => self.status.read(from),
             "started_at" => self.started_at.read(from),
             "started_as" => self.started_as.read(from),
+            "started_in" => self.started_in.read(from),
+            "started_profiles" => self.started_profiles.read(from),
+            "left" => self.left.read(from),
             "claimed_by" => self.claim.claimed_by.read(from),
             "claimed_at" => self.claim.claimed_at.read(from),
             "claim_id" => self.claim.claim_id.read(from),
@@ -206,10 +214,11 @@ impl Keys {
         if !udp.is_sorted_by(|name, next| name < next) {
             return Err(with_care());
         }
+        let (engine, profiles) = (self.started_in.value(), self.started_profiles.value().unwrap_or_default());
         let started = match (self.started_at.value(), self.started_as.value()) {
-            (None, None) => None,
-            (Some(at), Some(project)) => Some(Started { at, project }),
-            (Some(_), None) | (None, Some(_)) => return Err(with_care()),
+            (None, None) if engine.is_none() && profiles.is_empty() => None,
+            (Some(at), Some(project)) => Some(Started { at, project, engine, profiles }),
+            (None, None) | (Some(_), None) | (None, Some(_)) => return Err(with_care()),
         };
         let provisioned = Provisioned {
             infrastructure_path: self.infrastructure_path.required()?,
@@ -226,10 +235,21 @@ impl Keys {
             claim: self.claim.claim()?,
             status: self.status.required()?,
             started,
+            left: left(self.left)?,
             unknown: self.unknown,
         };
         Ok((id, entry))
     }
+}
+
+/// What a stack left behind, if it is noted.
+///
+/// # Errors
+/// When it must be read with care.
+fn left<E: de::Error>(value: Once<Unique>) -> Result<Option<Left>, E> {
+    let Some(Unique(value)) = value.value() else { return Ok(None) };
+    let Value::Object(object) = value else { return Err(with_care()) };
+    Left::take(object, "").map(Some).map_err(E::custom)
 }
 
 impl ClaimKeys {

@@ -108,6 +108,7 @@ pub fn become_compose_by_name(held: &Held, args: &ComposeArgs, umask: Umask) -> 
         env_files: &[],
         profiles: &[],
         without: &none,
+        engine: held.engine(),
     };
     docker::become_compose(&call, args.all.iter().map(OsString::as_os_str), umask)
 }

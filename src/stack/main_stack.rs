@@ -74,7 +74,7 @@ fn names_the_project(line: &str) -> bool {
 /// The call of Compose that resolves the main stack's files.
 pub fn call<'a>(main: &'a Project, profiles: &'a [String], without: &'a BTreeSet<String>) -> ComposeCall<'a> {
     let Project { worktree: _, directory, files, env_files } = main;
-    ComposeCall { project: None, files, directory, env_files, profiles, without }
+    ComposeCall { project: None, files, directory, env_files, profiles, without, engine: None }
 }
 
 impl MainStack {

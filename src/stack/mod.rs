@@ -1,12 +1,12 @@
 //! The stack of a slot: the worktree's own Compose files and kinfra's overlay, run under the slot's name.
 //!
 //! ```text
-//! prepare: place ─ Place ─► derive ─ Derived ─► gate ─► Compose
+//! prepare: place ─ Place ─► derive ─ Derived ─► admit ─► Compose
 //! ```
 
+pub mod admit;
 pub mod compose_args;
 pub mod derive;
-pub mod gate;
 pub mod look;
 pub mod main_stack;
 pub mod neighbours;

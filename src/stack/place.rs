@@ -86,6 +86,7 @@ impl<'a> Place<'a> {
             env_files: &self.project.env_files,
             profiles,
             without: &self.without,
+            engine: self.held.engine(),
         }
     }
 }

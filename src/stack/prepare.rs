@@ -1,12 +1,12 @@
-//! Makes a stack ready for a command of Compose: its files, the gate, and what is to be said.
+//! Makes a stack ready for a command of Compose: its files, its admission, and what is to be said.
 
 use std::io;
 
 use anyhow::{Error, Result};
 
+use super::admit::note_end;
 use super::compose_args::ComposeArgs;
 use super::derive::{Derived, become_compose_by_name};
-use super::gate::note_end;
 use super::look::Remarks;
 use super::ownership;
 use super::place::Place;
@@ -29,11 +29,11 @@ pub struct Prepared<'a> {
     pub broken: Option<Error>,
 }
 
-/// Prepares a command of Compose for a slot. A start passes the gate. What changes or enters a stack is
+/// Prepares a command of Compose for a slot. A start is admitted. What changes or enters a stack is
 /// checked for whose it is.
 ///
 /// # Errors
-/// [`Fault`](crate::fault::Fault) when the files cannot be used, or the gate refuses.
+/// [`Fault`](crate::fault::Fault) when the files cannot be used, or the start is not admitted.
 pub fn prepare<'a>(
     held: &'a Held,
     args: &ComposeArgs,

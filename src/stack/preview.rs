@@ -133,6 +133,7 @@ fn look(looked: &Looked<'_>, main: &MainStack, invocation: &Invocation) -> Resul
         env_files: &env_files,
         profiles: &profiles,
         without: &none,
+        engine: None,
     };
     Ok((resolve(&call, &format!("the files of slot {}", slot.id))?, Remarks::of(&overlay)))
 }

@@ -42,6 +42,7 @@ networks:
 fn resolved(project: &Project, name: &str, overlay: Option<&Utf8PathBuf>) -> String {
     let files: Vec<Utf8PathBuf> = project.files.iter().chain(overlay).cloned().collect();
     let call = ComposeCall {
+        engine: None,
         project: Some(name),
         files: &files,
         directory: &project.directory,

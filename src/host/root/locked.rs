@@ -47,7 +47,7 @@ impl Root {
     /// # Errors
     /// [`Fault`] when another process holds it.
     pub fn lock(self, policy: &LockPolicy<'_>) -> Result<LockedRoot> {
-        let lock = Lock::acquire(&self.dir, policy)?;
+        let lock = Lock::acquire(&self.dir, LOCK, policy)?;
         let temporary = self.dir.make_dir(Utf8Path::new(TEMPORARY))?;
         self.check_backup()?;
         let locked = LockedRoot { root: self, lock, temporary };

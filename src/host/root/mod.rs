@@ -1,11 +1,13 @@
 //! A pool's root: reading it in `open`, which takes no lock and writes nothing; writing it in `locked`, under
-//! the lock.
+//! the lock. `stack_lock` has the locks of the slots' stacks.
 
 mod locked;
 mod open;
 mod resolve;
 mod save_registry;
+mod stack_lock;
 
 pub use locked::LockedRoot;
 pub use open::{BACKUP, LOCK, REGISTRY, RegistryText, Root, TEMPORARY, unreadable};
 pub use resolve::resolve;
+pub use stack_lock::StackLock;

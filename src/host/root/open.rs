@@ -162,7 +162,7 @@ impl Root {
 
     /// The lock's holder, if another process holds it.
     pub fn lock_holder(&self) -> Result<Option<String>> {
-        Lock::holder(&self.dir)
+        Lock::holder(&self.dir, LOCK)
     }
 
     /// The root's directory, for reading.

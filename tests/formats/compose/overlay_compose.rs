@@ -46,6 +46,7 @@ impl Trial {
         let call = ComposeCall {
             project: Some(name),
             without: &BTreeSet::new(),
+            engine: None,
             files: &files,
             directory: &project.directory,
             env_files: &project.env_files,
@@ -120,6 +121,7 @@ fn what_compose_says_of_a_bad_file_is_passed_on() {
     let file = base.join("compose.yaml");
     let files = [file.clone()];
     let call = ComposeCall {
+        engine: None,
         project: Some("x"),
         files: &files,
         directory: base,

@@ -159,7 +159,15 @@ fn entry(id: u16) -> impl Strategy<Value = Keys> {
         btree_map(name(), Just(()), 0..4),
         btree_map(path, hash, 0..4),
     );
-    let started = prop::option::of((any::<String>(), any::<String>()));
+    let started =
+        (any::<String>(), any::<String>(), prop::option::of("[a-z]{1,9}(://[a-z/]{0,9})?"), any::<bool>());
+    let left = (
+        any::<String>(),
+        prop::option::of(any::<String>()),
+        select(vec!["stack", "everything", "data"]),
+        0..3_u8,
+    );
+    let started = (prop::option::of(started), prop::option::of(left));
     let texts = (any::<String>(), name(), any::<String>(), started);
     let claim_id = string_regex("[0-9a-f]{32}").expect("a pattern");
     let span = string_regex("(0|[1-9][0-9]{0,8})[smhd]").expect("a pattern");
@@ -170,45 +178,65 @@ fn entry(id: u16) -> impl Strategy<Value = Keys> {
         prop::collection::vec(prop::option::of(any::<String>()), 5),
     );
     let claim = prop::option::of((any::<String>(), prop::option::of(any::<String>()), ours));
-    (maps, texts, claim).prop_map(move |((workers, ports, files), (dir, profile, status, started), claim)| {
-        let number = |number: u16| Json::Scalar(number.to_string());
-        // Every slot has ten ports of its own.
-        let ports: Vec<(String, u16)> = ports.into_keys().zip(2000 + 10 * id..).collect();
-        let (by, at, ours) = claim.map_or((None, None, None), |(by, at, ours)| (Some(by), at, Some(ours)));
-        let optional =
-            |text: Option<String>| text.map_or(Json::Scalar("null".to_owned()), |text| Json::text(&text));
-        let mut entry = vec![
-            ("slot_id", number(id)),
-            ("infrastructure_path", Json::text(&dir)),
-            ("profile", Json::text(&profile)),
-            ("workers", Json::object(workers, number)),
-            ("ports", Json::object(ports.clone(), number)),
-        ];
-        // Every second port is UDP.
-        let udp: Vec<Json> = ports.into_iter().step_by(2).map(|(name, _)| Json::text(&name)).collect();
-        if !udp.is_empty() {
-            entry.push(("udp", Json::List(udp)));
-        }
-        entry.extend([
-            ("claimed_by", optional(by)),
-            ("claimed_at", optional(at)),
-            ("status", Json::text(&status)),
-        ]);
-        if let Some((claim_id, lease, texts)) = ours {
-            let (span, until) = lease.unzip();
-            let names = ["note", "claimed_host", "claimed_user", "claimed_gitdir", "claimed_mount"];
-            let first = [("claim_id", claim_id), ("lease", span), ("lease_until", until)];
-            let all = first.into_iter().chain(names.into_iter().zip(texts));
-            entry.extend(all.filter_map(|(key, text)| Some((key, Json::text(&text?)))));
-        }
-        if let Some((at, project)) = started {
-            entry.extend([("started_at", Json::text(&at)), ("started_as", Json::text(&project))]);
-        }
-        if !files.is_empty() {
-            entry.push(("files", Json::object(files, |hash| Json::text(&hash))));
-        }
-        entry.into_iter().map(|(key, value)| (quoted(key), value)).collect()
-    })
+    (maps, texts, claim).prop_map(
+        move |((workers, ports, files), (dir, profile, status, (started, left)), claim)| {
+            let number = |number: u16| Json::Scalar(number.to_string());
+            // Every slot has ten ports of its own.
+            let ports: Vec<(String, u16)> = ports.into_keys().zip(2000 + 10 * id..).collect();
+            let (by, at, ours) =
+                claim.map_or((None, None, None), |(by, at, ours)| (Some(by), at, Some(ours)));
+            let optional =
+                |text: Option<String>| text.map_or(Json::Scalar("null".to_owned()), |text| Json::text(&text));
+            let mut entry = vec![
+                ("slot_id", number(id)),
+                ("infrastructure_path", Json::text(&dir)),
+                ("profile", Json::text(&profile)),
+                ("workers", Json::object(workers, number)),
+                ("ports", Json::object(ports.clone(), number)),
+            ];
+            // Every second port is UDP.
+            let udp: Vec<Json> = ports.into_iter().step_by(2).map(|(name, _)| Json::text(&name)).collect();
+            if !udp.is_empty() {
+                entry.push(("udp", Json::List(udp)));
+            }
+            entry.extend([
+                ("claimed_by", optional(by)),
+                ("claimed_at", optional(at)),
+                ("status", Json::text(&status)),
+            ]);
+            if let Some((claim_id, lease, texts)) = ours {
+                let (span, until) = lease.unzip();
+                let names = ["note", "claimed_host", "claimed_user", "claimed_gitdir", "claimed_mount"];
+                let first = [("claim_id", claim_id), ("lease", span), ("lease_until", until)];
+                let all = first.into_iter().chain(names.into_iter().zip(texts));
+                entry.extend(all.filter_map(|(key, text)| Some((key, Json::text(&text?)))));
+            }
+            if let Some((at, project, engine, has_profiles)) = started {
+                entry.extend([("started_at", Json::text(&at)), ("started_as", Json::text(&project))]);
+                entry.extend(engine.map(|engine| ("started_in", Json::text(&engine))));
+                let profiles = || Json::List(vec![Json::text(&at), Json::text(&project)]);
+                entry.extend(has_profiles.then(|| ("started_profiles", profiles())));
+            }
+            entry.extend(left.map(|left| ("left", left_json(left))));
+            if !files.is_empty() {
+                entry.push(("files", Json::object(files, |hash| Json::text(&hash))));
+            }
+            entry.into_iter().map(|(key, value)| (quoted(key), value)).collect()
+        },
+    )
+}
+
+/// What a stack left behind, as kinfra writes it; with a key of others in it, too.
+fn left_json((by, gitdir, remains, failures): (String, Option<String>, &str, u8)) -> Json {
+    let mut keys = vec![("by", Json::text(&by))];
+    keys.extend(gitdir.map(|gitdir| ("gitdir", Json::text(&gitdir))));
+    keys.extend([("at", Json::text(&by)), ("remains", Json::text(remains))]);
+    if failures > 0 {
+        keys.push(("failures", Json::Scalar(failures.to_string())));
+        keys.push(("reason", Json::text(remains)));
+    }
+    keys.push(("of others", Json::Scalar("1.0".to_owned())));
+    Json::Object(keys.into_iter().map(|(key, value)| (quoted(key), value)).collect())
 }
 
 /// A registry in its parts: the keys that kinfra knows, and those it does not.
@@ -300,6 +328,7 @@ fn harm() -> impl Strategy<Value = Harm> {
         ["imported_from", "path", "sha256", "claim", "./conf.txt"],
         ["conf.txt", "1", "01", "remove", "$serde_json::private::Number"],
         ["id", "udp", "started_at", "started_as", "web"],
+        ["started_in", "started_profiles", "left", "remains", "failures"],
     ];
     let hash = "0f".repeat(32);
     let values = [
@@ -308,7 +337,8 @@ fn harm() -> impl Strategy<Value = Harm> {
         r#"{"a":1,"a":2} {"a":{"b":1,"b":1}} {} [] [[]] null true "" "x" "/w" "HASH" 8000 2 3 1.0"#,
         r#"0 -0 1 -1 1e2 65535 65536 18446744073709551616 "8h" "2026-03-01T17:22:10+00:00" "stopped" "\u0031""#,
         r#""00000000000000000000000000000001" "unknown" "\ud800" {"$serde_json::private::Number":"1"}"#,
-        r#"["web"] ["a","b"] ["b","a"] ["a","a"] "shop-slot-1""#,
+        r#"["web"] ["a","b"] ["b","a"] ["a","a"] "shop-slot-1" "data""#,
+        r#"{"by":"/w","at":"","remains":"data"} {"by":"/w","at":"","remains":"x"} {"by":"/w","at":""}"#,
     ];
     let values = values.map(|line| line.replace("HASH", &hash));
     let values: Vec<_> = values.iter().flat_map(|line| line.split(' ').map(str::to_owned)).collect();

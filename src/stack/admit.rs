@@ -1,5 +1,5 @@
-//! The gate: what must hold before Compose starts anything for a slot. Every verb that starts goes through
-//! it.
+//! Admitting a start: what must hold before Compose starts anything for a slot. Every verb that starts goes
+//! through it.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -22,7 +22,7 @@ use crate::compose::model::Model;
 use crate::compose::resource::Resource;
 use crate::fault::Fault;
 use crate::host;
-use crate::host::engine::{Kind, Made};
+use crate::host::engine::{self, Kind, Made};
 use crate::host::fs::real;
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
@@ -49,7 +49,7 @@ impl Place<'_> {
         let engine = self.engine(invocation)?;
         ownership::refuse_foreign(self.held, &engine, id)?;
         self.prove_and_note(
-            &Start { model: &model, main: main.as_ref(), engine: &engine },
+            &Start { model: &model, main: main.as_ref(), made: &engine, profiles: &args.profiles },
             policy,
             invocation,
         )?;
@@ -153,13 +153,21 @@ impl Place<'_> {
             if !conflicts.is_empty() {
                 return Err(not_isolated(slot, &conflicts, self.shared()).into());
             }
+            // A stack that may be there stays with its engine.
+            let engine = entry.started.take().and_then(|started| started.engine);
+            let engine = engine.unwrap_or_else(engine::current);
             // What an earlier start made may still run.
             let before = Uses::read(&dir)?.filter(|_| start.has_containers(&self.name));
             let model = real_paths(start.model).and(before.map(|uses| uses.model).unwrap_or_default());
             Uses::new(at.clone(), &self.name, &real(&self.worktree), model)
                 .keep(&dir)
                 .with_context(|| format!("could not note what slot {slot} uses"))?;
-            entry.started = Some(Started { at, project: self.name.clone() });
+            entry.started = Some(Started {
+                at,
+                project: self.name.clone(),
+                engine: Some(engine),
+                profiles: start.profiles.to_vec(),
+            });
             Ok(())
         })
     }
@@ -181,12 +189,14 @@ struct Start<'a> {
     model: &'a Model,
     main: Option<&'a MainStack>,
     /// What is on the engine.
-    engine: &'a [Made],
+    made: &'a [Made],
+    /// The profiles of Compose that are kept with the slot.
+    profiles: &'a [String],
 }
 
 impl Start<'_> {
     fn has_containers(&self, project: &str) -> bool {
-        self.engine.iter().any(|made| made.kind == Kind::Container && made.project == project)
+        self.made.iter().any(|made| made.kind == Kind::Container && made.project == project)
     }
 }
 

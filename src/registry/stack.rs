@@ -1,0 +1,147 @@
+//! A slot's stack in a registry entry: how it was started, and what it left behind.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::claim::Holder;
+use crate::json::{Corrupt, optional, required};
+
+/// After so many failures, cleaning a slot waits for a person.
+pub const MOST_FAILURES: u32 = 3;
+
+/// A start of a slot's stack. It is noted before Compose is called: from then on there may be containers,
+/// volumes and networks of the project, even without a label. It stays until Docker shows that nothing is
+/// left of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// When, in ISO 8601 with an offset.
+    pub at: String,
+    /// The name of the Compose project.
+    pub project: String,
+    /// The Docker engine that it runs on. An older kinfra did not note it.
+    pub engine: Option<Engine>,
+    /// The profiles of Compose that are kept with the slot, sorted.
+    pub profiles: Vec<String>,
+}
+
+/// A Docker engine, as `docker` is told which one: `DOCKER_HOST` or `DOCKER_CONTEXT`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Engine {
+    /// The one at this address.
+    Address(String),
+    /// The one of this context.
+    Context(String),
+}
+
+impl Engine {
+    /// Reads what [`fmt::Display`] writes: an address has a scheme, the name of a context has none.
+    pub fn parse(text: &str) -> Self {
+        let engine = if text.contains("://") { Self::Address } else { Self::Context };
+        engine(text.to_owned())
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Address(name) | Self::Context(name)) = self;
+        f.write_str(name)
+    }
+}
+
+impl Serialize for Engine {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Engine {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self::parse(&text))
+    }
+}
+
+/// What a stack left behind when the claim of its slot ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// The worktree whose stack it was.
+    pub by: Holder,
+    /// The git directory of that worktree, if it is a linked one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gitdir: Option<String>,
+    /// When its claim ended, in ISO 8601 with an offset.
+    pub at: String,
+    /// What there may be.
+    pub remains: Remains,
+    /// How often cleaning failed since.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub failures: u32,
+    /// Why it failed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Keys of others.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// The keys of [`Left`] that kinfra writes.
+const LEFT_KEYS: [&str; 6] = ["by", "gitdir", "at", "remains", "failures", "reason"];
+
+impl Left {
+    /// Takes it out of an entry's key `left`.
+    pub(super) fn take(mut object: Map<String, Value>, path: &str) -> Result<Self, Corrupt> {
+        let path = format!("{path}.left");
+        let by: String = required(&mut object, &path, "by")?;
+        Ok(Self {
+            by: by.into(),
+            gitdir: optional(&mut object, &path, "gitdir")?,
+            at: required(&mut object, &path, "at")?,
+            remains: required(&mut object, &path, "remains")?,
+            failures: optional(&mut object, &path, "failures")?.unwrap_or_default(),
+            reason: optional(&mut object, &path, "reason")?,
+            unknown: object,
+        })
+    }
+
+    /// An unknown key that has the name of one that kinfra writes.
+    pub(super) fn key_that_stands_twice(&self) -> Option<&String> {
+        self.unknown.keys().find(|key| LEFT_KEYS.contains(&key.as_str()))
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// What there may be of a stack whose claim ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Remains {
+    /// Anything. The volumes are to be kept for the worktree.
+    Stack,
+    /// Anything, and all of it goes.
+    Everything,
+    /// Docker showed volumes and nothing else. They are kept for the worktree.
+    Data,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_is_read_as_it_is_written() {
+        for (text, engine) in [
+            ("unix:///run/user/1000/docker.sock", Engine::Address as fn(String) -> Engine),
+            ("tcp://10.0.0.1:2376", Engine::Address),
+            ("default", Engine::Context),
+            ("desktop-linux", Engine::Context),
+        ] {
+            let engine = engine(text.to_owned());
+            assert_eq!(Engine::parse(text), engine);
+            assert_eq!(engine.to_string(), text);
+        }
+    }
+}
