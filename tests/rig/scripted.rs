@@ -83,6 +83,8 @@ pub(crate) enum When {
     From(usize),
     /// This one, wherever it comes: two calls at once have no order.
     Call(Call),
+    /// The one with this number among those that change something.
+    Changes(usize),
     /// Each that contains a text.
     Matches(&'static str),
     /// All of them.
@@ -94,6 +96,22 @@ pub(crate) enum When {
 pub(crate) struct Call {
     pub(crate) shape: String,
     pub(crate) nth: usize,
+}
+
+impl Call {
+    /// Whether it only asks.
+    pub(crate) fn asks(&self) -> bool {
+        let words: Vec<&str> = self.shape.split(' ').collect();
+        match words[..] {
+            ["compose", ..] => ["config", "version", "ps", "logs"].iter().any(|word| words.contains(word)),
+            [
+                "ps" | "inspect" | "version" | "--version" | "info" | "logs" | "events" | "system" | "exec",
+                ..,
+            ] => true,
+            [_, verb, ..] => ["ls", "ps", "inspect", "logs"].contains(&verb),
+            _ => true,
+        }
+    }
 }
 
 impl Scripted {
@@ -192,6 +210,7 @@ impl Scripted {
     pub(crate) fn fails(&self, fault: Fault, when: &When) {
         let when = match when {
             When::At(number) => format!("at {number}"),
+            When::Changes(number) => format!("change {number}"),
             When::From(number) => format!("from {number}"),
             When::Call(Call { shape, nth }) => format!("nth {nth} {shape}"),
             When::Matches(text) => format!("match {text}"),
