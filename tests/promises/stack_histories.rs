@@ -44,8 +44,10 @@ const COMMANDS: &[(u64, &str)] = &[
     (8, UP),
     (1, "compose stop"),
     (1, "compose down --volumes"),
-    (5, "release"),
+    (4, "release"),
+    (1, "release --wipe"),
     (2, "reap --auto-approve"),
+    (1, "clean 1 --auto-approve"),
 ];
 
 /// How a history ends: every holder releases, and what is left is cleaned.

@@ -28,31 +28,78 @@ type Step = (&'static str, &'static str);
 /// A command that is disturbed, and what it starts from.
 struct Scenario {
     name: &'static str,
-    before: &'static [Step],
+    set_up: fn(&Fleet),
     step: Step,
     /// What is run afterwards, besides the same command: what kinfra's messages say.
     after: &'static [Step],
 }
 
-const WORKTREES: [&str; 4] = ["a", "b", "x", "y"];
+const WORKTREES: [&str; 5] = ["a", "b", "c", "x", "y"];
+
+const REAP: &[Step] = &[("b", "reap --auto-approve")];
 
 /// The scenarios. A verb that is new gets one here.
 const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "up", before: &[("a", "claim")], step: ("a", UP), after: &[] },
-    Scenario { name: "up again", before: &[("a", "claim"), ("a", UP)], step: ("a", UP), after: &[] },
-    Scenario {
-        name: "down",
-        before: &[("a", "claim"), ("a", UP)],
-        step: ("a", "compose down --volumes"),
-        after: &[],
-    },
-    Scenario {
-        name: "claim of a slot that was never started",
-        before: &[("a", "claim"), ("a", UP)],
-        step: ("b", "claim"),
-        after: &[],
-    },
+    Scenario { name: "up", set_up: claimed, step: ("a", UP), after: &[] },
+    Scenario { name: "up again", set_up: started, step: ("a", UP), after: &[] },
+    Scenario { name: "down", set_up: started, step: ("a", "compose down --volumes"), after: &[] },
+    Scenario { name: "claim of a clean slot", set_up: started, step: ("b", "claim"), after: &[] },
+    Scenario { name: "release", set_up: started, step: ("a", "release"), after: REAP },
+    Scenario { name: "release --wipe", set_up: started, step: ("a", "release --wipe"), after: REAP },
+    Scenario { name: "claim of its own data", set_up: released, step: ("a", "claim"), after: &[] },
+    Scenario { name: "claim of a slot with data", set_up: crowded, step: ("c", "claim"), after: &[] },
+    Scenario { name: "claim of a dirty slot", set_up: crowded_and_dirty, step: ("c", "claim"), after: &[] },
+    Scenario { name: "clean", set_up: released, step: ("b", "clean 1 --auto-approve"), after: &[] },
+    Scenario { name: "reap of a dirty slot", set_up: dirty, step: REAP[0], after: &[] },
+    Scenario { name: "reap of a worktree that is gone", set_up: deserted, step: REAP[0], after: &[] },
 ];
+
+fn run(fleet: &Fleet, steps: &[Step]) {
+    for (worktree, arguments) in steps {
+        fleet.kinfra(worktree, arguments).exits(0);
+    }
+}
+
+fn claimed(fleet: &Fleet) {
+    run(fleet, &[("a", "claim")]);
+}
+
+fn started(fleet: &Fleet) {
+    run(fleet, &[("a", "claim"), ("a", UP)]);
+}
+
+/// Slot 1 keeps the data of a worktree.
+fn released(fleet: &Fleet) {
+    started(fleet);
+    run(fleet, &[("a", "release")]);
+}
+
+/// The same, and the other slot is held.
+fn crowded(fleet: &Fleet) {
+    released(fleet);
+    run(fleet, &[("b", "claim"), ("b", UP)]);
+}
+
+/// Slot 1 has all that a stack had: the engine was gone when it was released.
+fn dirty(fleet: &Fleet) {
+    started(fleet);
+    fleet.engine.fails(Fault::Gone, &When::Always);
+    let run = fleet.kinfra("a", "release");
+    assert_ne!(run.code, Some(0), "{run:#?}");
+    fleet.engine.mend();
+}
+
+/// The same, and the other slot is held.
+fn crowded_and_dirty(fleet: &Fleet) {
+    run(fleet, &[("b", "claim --slot 2"), ("b", UP)]);
+    dirty(fleet);
+}
+
+/// The worktree that holds slot 1 is gone, and its containers are not.
+fn deserted(fleet: &Fleet) {
+    started(fleet);
+    std::fs::remove_dir_all(fleet.worktree("a")).expect("it is removed");
+}
 
 /// What a call that changes something meets.
 const OF_CHANGES: [Fault; 10] = [
@@ -194,9 +241,7 @@ fn sweep<T>(
 fn prepare(scenario: &Scenario) -> (Fleet, Vec<String>) {
     let fleet = Fleet::new(&WORKTREES);
     fleet.machine.write("~/scenario", scenario.name);
-    for (worktree, arguments) in scenario.before {
-        fleet.kinfra(worktree, arguments).exits(0);
-    }
+    (scenario.set_up)(&fleet);
     fleet.engine.forget_calls();
     fleet.keep();
     fleet.kinfra(scenario.step.0, scenario.step.1).exits(0);
@@ -235,7 +280,7 @@ fn judge(fleet: &Fleet, scenario: &Scenario, expected: &[String], run: &Run) -> 
 
 /// Once all have released, every slot can be had by worktrees that never held one.
 fn can_be_had(fleet: &Fleet) -> Result<(), String> {
-    for worktree in ["a", "b"] {
+    for worktree in ["a", "b", "c"].into_iter().filter(|worktree| fleet.worktree(worktree).is_dir()) {
         fleet.kinfra(worktree, "release");
     }
     for worktree in ["x", "y"] {
