@@ -5,6 +5,7 @@
 //! ```
 
 pub mod admit;
+pub mod clean;
 pub mod compose_args;
 pub mod derive;
 pub mod look;
@@ -14,6 +15,7 @@ pub mod ownership;
 pub mod place;
 pub mod prepare;
 pub mod preview;
+pub mod remove;
 pub mod resolve;
 pub mod variables;
 

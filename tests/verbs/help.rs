@@ -47,6 +47,7 @@ fn every_verb_says_what_its_flags_do() {
         "release",
         "renew",
         "reap",
+        "clean",
         "status",
         "env",
         "exec",
