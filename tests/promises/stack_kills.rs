@@ -115,9 +115,9 @@ const OF_CHANGES: [Fault; 10] = [
     Fault::Junk,
 ];
 
-/// What a call that only asks meets. A question whose answer is wrong and looks right cannot be told from a right one.
-const OF_QUESTIONS: [Fault; 6] =
-    [Fault::KillBefore, Fault::KillAfter, Fault::Fail, Fault::Gone, Fault::Hang, Fault::Junk];
+/// What a call that only asks meets. A lie is here that nothing is there.
+const OF_QUESTIONS: [Fault; 7] =
+    [Fault::KillBefore, Fault::KillAfter, Fault::Fail, Fault::Gone, Fault::Hang, Fault::Lie, Fault::Junk];
 
 /// The system calls by which kinfra changes files. The engine uses none of these.
 const CHANGES: [&str; 8] =
