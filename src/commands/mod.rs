@@ -29,6 +29,7 @@ mod ports;
 mod reap;
 pub(crate) mod release;
 mod renew;
+mod session;
 mod show;
 mod sign;
 mod slots;

@@ -14,7 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::fs::Umask;
-use crate::names::{COMPOSE_VARIABLES, PROJECT_LABEL};
+use crate::names::COMPOSE_VARIABLES;
 use crate::registry::Engine;
 
 /// The timeout of a question. Without one, a `docker` that cannot reach a remote daemon runs for minutes.
@@ -207,27 +207,6 @@ fn ask_compose(arguments: &[&str]) -> Answer<String> {
 /// The version of the daemon.
 pub fn daemon_version() -> Answer<String> {
     ask(&["version", "--format", "{{.Server.Version}}"])
-}
-
-/// The names of the Compose projects that have containers, running or stopped.
-pub fn projects() -> Answer<BTreeSet<String>> {
-    let filter = format!("label={PROJECT_LABEL}");
-    let format = format!("{{{{.Label \"{PROJECT_LABEL}\"}}}}");
-    let listed = ask(&["ps", "--all", "--filter", &filter, "--format", &format]);
-    listed.map(|lines| lines.lines().map(str::to_owned).collect())
-}
-
-/// The names of the volumes that belong to one of these Compose projects, sorted.
-pub fn volumes(projects: &BTreeSet<String>) -> Answer<Vec<String>> {
-    let filter = format!("label={PROJECT_LABEL}");
-    let format = format!("{{{{.Label \"{PROJECT_LABEL}\"}}}} {{{{.Name}}}}");
-    ask(&["volume", "ls", "--filter", &filter, "--format", &format]).map(|lines| {
-        let volumes = lines.lines().filter_map(|line| line.split_once(' '));
-        let ours = volumes.filter(|(project, _)| projects.contains(*project));
-        let mut names: Vec<String> = ours.map(|(_, name)| name.to_owned()).collect();
-        names.sort();
-        names
-    })
 }
 
 /// Has Compose check the files in a directory. The answer is its warnings, empty if there are none.

@@ -11,6 +11,7 @@ pub mod git_index;
 pub mod identity;
 pub mod index;
 pub mod invocation;
+pub mod labelled;
 pub mod lock;
 pub mod net;
 pub mod program;

@@ -6,6 +6,7 @@
 pub(crate) mod examples;
 mod hooks;
 mod provisioning;
+mod removal;
 mod stacks;
 mod wheel;
 
