@@ -284,10 +284,20 @@ fn wait(program: Child, timeout: Duration) -> io::Result<Output> {
     let pid = Pid::from_child(&program);
     let (send, receive) = mpsc::channel();
     thread::spawn(move || send.send(program.wait_with_output()));
+    let timeout = timeout_of_a_test().unwrap_or(timeout);
     receive.recv_timeout(timeout).unwrap_or_else(|_| {
         let _ = kill_process(pid, Signal::KILL);
         Err(io::Error::other(format!("docker did not answer within {}s", timeout.as_secs())))
     })
+}
+
+/// The timeout according to a test, such as `KINFRA_TEST_DOCKER_SECONDS=1`: a test of an engine that hangs does
+/// not wait as long as a user would. A release build ignores the variable.
+fn timeout_of_a_test() -> Option<Duration> {
+    if !cfg!(debug_assertions) {
+        return None;
+    }
+    std::env::var("KINFRA_TEST_DOCKER_SECONDS").ok()?.parse().map(Duration::from_secs).ok()
 }
 
 #[cfg(test)]

@@ -2,7 +2,11 @@
 
 mod disk;
 pub(crate) mod engine;
+pub(crate) mod fleet;
 mod paused;
+pub(crate) mod random;
+pub(crate) mod scripted;
+mod scripted_tests;
 pub(crate) mod strace;
 
 use std::collections::BTreeMap;
