@@ -135,6 +135,7 @@ const BESIDE_VERBS: &[&str] = &[
     "carry_out",
     "differences",
     "target",
+    "live",
     "sign",
     "watch",
     "complete",
