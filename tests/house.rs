@@ -102,6 +102,7 @@ const PURE: &[&str] = &[
     "stack/compose_args",
     "stack/state",
     "stack/patience",
+    "stack/sight",
     "which/choice",
     "which/index",
     "which/collisions",

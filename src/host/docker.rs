@@ -256,7 +256,7 @@ fn run(mut docker: Command) -> io::Result<Output> {
 }
 
 /// The `docker` command for an engine, or for the caller's.
-fn docker(engine: Option<&Engine>) -> Command {
+pub(super) fn docker(engine: Option<&Engine>) -> Command {
     let mut docker = Command::new("docker");
     match engine {
         None => {}

@@ -3,10 +3,12 @@
 pub mod change_slot;
 pub mod clock;
 pub mod container;
+pub mod container_row;
 pub mod containers;
 pub mod create_slot;
 pub mod docker;
 pub mod engine;
+pub mod events;
 pub mod fs;
 pub mod git;
 pub mod git_index;

@@ -17,6 +17,7 @@ pub mod reap;
 pub mod slots;
 pub mod stack;
 pub mod stack_gate;
+pub mod stack_state;
 pub mod stale;
 pub mod table;
 pub mod validate;

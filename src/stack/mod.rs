@@ -7,16 +7,20 @@
 pub mod admit;
 pub mod compose_args;
 pub mod derive;
+pub mod examine;
+pub mod following;
 pub mod gate;
 pub mod look;
 pub mod main_stack;
 pub mod neighbours;
+pub mod observe;
 pub mod ownership;
 pub mod patience;
 pub mod place;
 pub mod prepare;
 pub mod preview;
 pub mod resolve;
+pub mod sight;
 pub mod state;
 pub mod variables;
 
