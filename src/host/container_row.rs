@@ -8,14 +8,14 @@ use super::container::{Activity, HealthVerdict};
 
 /// What `docker ps` is asked for: a JSON array, in the order of [`Line`]. Each label by itself, because
 /// Docker's list of all labels is ambiguous.
-pub const TEMPLATE: &str = "[{{json .ID}},{{json .State}},{{json .Status}},\
+pub const TEMPLATE: &str = "[{{json .ID}},{{json .State}},{{json .Status}},{{json .RunningFor}},\
     {{json (.Label \"com.docker.compose.project\")}},{{json (.Label \"com.docker.compose.service\")}},\
     {{json (.Label \"com.docker.compose.oneoff\")}},{{json (.Label \"kinfra.id\")}},\
     {{json (.Label \"kinfra.slot\")}}]";
 
 /// An answer to [`TEMPLATE`].
 #[derive(Deserialize)]
-struct Line(String, Activity, String, String, String, String, String, String);
+struct Line(String, Activity, String, String, String, String, String, String, String);
 
 /// A container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Row {
     pub registry: String,
     /// The number of that slot.
     pub slot: String,
+    /// How long ago it was made, rounded down as Docker does.
+    pub exists_for: Option<Duration>,
     /// How long it has run, if it does, rounded down as Docker does.
     pub up_for: Option<Duration>,
     /// How its process ended, if it did.
@@ -48,7 +50,7 @@ impl Row {
     /// # Errors
     /// What is not as Docker prints it.
     pub fn parse(line: &str) -> Result<Self, serde_json::Error> {
-        let Line(id, activity, status, project, service, one_off, registry, slot) =
+        let Line(id, activity, status, created, project, service, one_off, registry, slot) =
             serde_json::from_str(line)?;
         let health = match status.rsplit_once('(').map(|(_, health)| health) {
             Some("healthy)") => HealthVerdict::Healthy,
@@ -56,15 +58,24 @@ impl Row {
             Some("health: starting)") => HealthVerdict::Starting,
             Some(_) | None => HealthVerdict::None,
         };
-        let (up_for, exit_code) = (up_for(&status), exit_code(&status));
-        let is_one_off = one_off.eq_ignore_ascii_case("true");
-        Ok(Self { id, activity, project, service, is_one_off, registry, slot, up_for, exit_code, health })
+        Ok(Self {
+            id,
+            activity,
+            project,
+            service,
+            is_one_off: one_off.eq_ignore_ascii_case("true"),
+            registry,
+            slot,
+            exists_for: created.strip_suffix(" ago").and_then(duration),
+            up_for: status.strip_prefix("Up ").and_then(duration),
+            exit_code: exit_code(&status),
+            health,
+        })
     }
 }
 
-/// The time in words such as `Up 5 minutes (healthy)`, `Up About an hour`, `Up Less than a second`.
-fn up_for(status: &str) -> Option<Duration> {
-    let words = status.strip_prefix("Up ")?;
+/// A time in words such as `5 minutes (healthy)`, `About an hour`, `Less than a second`.
+fn duration(words: &str) -> Option<Duration> {
     let words = words.split(" (").next().unwrap_or(words);
     let (count, unit) = match words {
         "Less than a second" => (0, "seconds"),
@@ -100,30 +111,33 @@ mod tests {
 
     #[test]
     fn what_docker_lists_is_read() {
-        let line = r#"["4f2a","running","Up 5 minutes (unhealthy)","shop-slot-1","db","False","k1","1"]"#;
+        let line = r#"["4f2a","running","Up 5 minutes (unhealthy)","2 hours ago","shop-slot-1","db","False","k1","1"]"#;
         let row = Row::parse(line).unwrap();
         assert_eq!((row.service.as_str(), row.slot.as_str(), row.is_one_off), ("db", "1", false));
         assert_eq!((row.up_for, row.health), (Some(Duration::from_mins(5)), HealthVerdict::Unhealthy));
-        let row = Row::parse(r#"["4f2a","exited","Exited (137) 2 hours ago","p","s","True","",""]"#).unwrap();
+        assert_eq!(row.exists_for, Some(Duration::from_hours(2)));
+        let row =
+            Row::parse(r#"["4f2a","exited","Exited (137) 2 hours ago","3 hours ago","p","s","True","",""]"#)
+                .unwrap();
         assert_eq!((row.exit_code, row.up_for, row.is_one_off), (Some(137), None, true));
     }
 
     #[test]
     fn dockers_words_for_times_are_read() {
         for (words, seconds) in [
-            ("Up Less than a second", Some(0)),
-            ("Up 1 second", Some(1)),
-            ("Up 59 seconds (health: starting)", Some(59)),
-            ("Up About a minute (Paused)", Some(60)),
-            ("Up 12 minutes", Some(720)),
-            ("Up About an hour (healthy)", Some(3600)),
-            ("Up 3 weeks", Some(1_814_400)),
-            ("Up 2 years", Some(63_072_000)),
+            ("Less than a second", Some(0)),
+            ("1 second", Some(1)),
+            ("59 seconds (health: starting)", Some(59)),
+            ("About a minute (Paused)", Some(60)),
+            ("12 minutes", Some(720)),
+            ("About an hour (healthy)", Some(3600)),
+            ("3 weeks", Some(1_814_400)),
+            ("2 years", Some(63_072_000)),
             ("Created", None),
-            ("Exited (0) 3 days ago", None),
-            ("Up since the flood", None),
+            ("since the flood", None),
+            ("5 fortnights", None),
         ] {
-            assert_eq!(up_for(words), seconds.map(Duration::from_secs), "{words}");
+            assert_eq!(duration(words), seconds.map(Duration::from_secs), "{words}");
         }
         assert_eq!(exit_code("Restarting (3) Less than a second ago"), Some(3));
         assert_eq!(exit_code("Exited (-1) 2 seconds ago"), Some(-1));

@@ -27,6 +27,8 @@ pub(super) const LONGEST: Duration = Duration::from_secs(2);
 pub(super) const SETTLE: Duration = Duration::from_secs(5);
 /// A service that is up for longer than this, by the list, is in no crash loop.
 const YOUNG: Duration = Duration::from_mins(1);
+/// How long it may take from the making of a container to its first start.
+const TO_START: Duration = Duration::from_secs(1);
 
 /// The slots of a pool, with what their stacks do.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,10 +139,13 @@ pub(super) fn is_of(row: &Row, listed: &Listed, id: Option<RegistryId>) -> bool 
     !row.is_one_off && (is_slots || (is_noted && (is_ours || row.registry.is_empty())))
 }
 
-/// Whether the list leaves open what a container does: it may be in a crash loop, or was not meant to end.
+/// Whether the list leaves open what a container does: it was not meant to end,
+/// or it is up for far less time than it exists, so it may be in a crash loop.
 fn is_unclear(row: &Row) -> bool {
     match row.activity {
-        Activity::Running => row.up_for.is_none_or(|up_for| up_for < YOUNG),
+        Activity::Running => row.up_for.zip(row.exists_for).is_none_or(|(up_for, exists_for)| {
+            up_for < YOUNG && up_for.saturating_add(TO_START) < exists_for
+        }),
         Activity::Exited => row.exit_code == Some(0),
         Activity::Created | Activity::Paused | Activity::Restarting | Activity::Removing | Activity::Dead => {
             false
@@ -159,6 +164,7 @@ fn of_row(row: &Row) -> Option<Glance> {
         (Activity::Paused, _) | (Activity::Running, HealthVerdict::Starting) => ServiceState::Starting,
         (Activity::Running, HealthVerdict::Unhealthy) => ServiceState::Unhealthy,
         (Activity::Running, HealthVerdict::Healthy) => ServiceState::Healthy,
+        (Activity::Running, HealthVerdict::None) if row.up_for < Some(SETTLE) => ServiceState::Starting,
         (Activity::Running, HealthVerdict::None) => ServiceState::Settled,
     };
     Some(Glance { service: row.service.clone(), state, exit_code: row.exit_code, up_for: row.up_for })

@@ -93,7 +93,7 @@ fn leases_and_worktrees_that_are_over_show_and_nothing_changes() {
     let gone = machine.project().with_file_name("gone").display().to_string();
     let lease = |until: i64| [("lease", "8h".to_owned()), ("lease_until", hours(until))];
     for (claimed_by, until, row, standing) in [
-        (&here, 6, "project     -       1h ago  5h59m  stopped", "held"),
+        (&here, 6, "project     -       1h ago  5h59m  never started", "held"),
         (&here, -3, "project     -       1h ago  ran out 3h ago  expired", "expired"),
         (&gone, 6, "gone        -       1h ago  5h59m  orphaned", "orphaned"),
     ] {
