@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::stack_gate::words;
-use crate::registry::{Condition, Entry, Left};
+use crate::registry::{Condition, Entry, Left, Status};
 use crate::shown::printable;
 use crate::stack::examine::{Examined, Taken};
 use crate::stack::sight::{Glance, Sight, StackState};
@@ -16,10 +16,13 @@ const NAMED: usize = 3;
 
 /// What a slot is for: the stack of its holder, or what an earlier one left.
 pub fn of_slot(entry: &Entry, sight: &Sight) -> String {
+    let is_noted = matches!(entry.status, Status::Noted(_));
     match entry.condition() {
-        Condition::Held => of_stack(sight),
-        Condition::Clean if sight.state() == StackState::NeverStarted => printable(&entry.status.to_string()),
-        Condition::Clean => of_stack(sight),
+        Condition::Held | Condition::Clean if is_noted && sight.state() == StackState::NeverStarted => {
+            format!("noted: {}", printable(&entry.status.to_string()))
+        }
+        Condition::Clean if sight.state() == StackState::NeverStarted => entry.status.to_string(),
+        Condition::Held | Condition::Clean => of_stack(sight),
         Condition::KeepsData(left) => format!("keeps data of {}", holder(left)),
         Condition::Dirty(_) => "dirty".to_owned(),
         Condition::Quarantined(left) => {

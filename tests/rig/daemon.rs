@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::engine::{BUSYBOX, Engine};
@@ -14,6 +15,8 @@ use crate::support::{Run, tools};
 /// A daemon with the image of busybox. Dropped, it ends.
 pub(crate) struct Daemon {
     dir: TempDir,
+    /// What keeps its containers. It is not the daemon's own, so it stays when that is killed.
+    containerd: Child,
     daemon: Option<Child>,
 }
 
@@ -21,7 +24,15 @@ impl Daemon {
     /// Starts one, beside the engine of the machine and apart from it.
     #[track_caller]
     pub(crate) fn start() -> Self {
-        let mut daemon = Self { dir: tempfile::tempdir().expect("a temporary directory"), daemon: None };
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut containerd = Command::new(tools::find("containerd").expect("containerd is there"));
+        for (option, name) in [("--address", "containerd"), ("--root", "images"), ("--state", "state")] {
+            containerd.arg(option).arg(dir.path().join(name));
+        }
+        containerd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let containerd = containerd.spawn().expect("containerd starts");
+        let mut daemon = Self { dir, containerd, daemon: None };
+        wait_for("containerd's socket", || daemon.path("containerd").exists());
         daemon.start_again();
         let machines = Engine::for_projects(&[]);
         let image = daemon.path("image.tar").display().to_string();
@@ -63,12 +74,14 @@ impl Daemon {
         // One that was killed leaves it.
         let _ = fs::remove_file(self.path("pid"));
         let log = File::options().create(true).append(true).open(self.path("log")).expect("a log");
-        let mut dockerd = Command::new(tools::find("dockerd").expect("dockerd is there"));
+        // In a network of its own: it would take the bridge and the firewall of the machine's engine.
+        let mut dockerd = Command::new(tools::find("unshare").expect("unshare is there"));
+        dockerd.args(["--net", "--"]).arg(tools::find("dockerd").expect("dockerd is there"));
         dockerd.arg("--host").arg(self.address());
         for (option, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
             dockerd.arg(option).arg(self.path(name));
         }
-        // The other engine of the machine has the bridge and the rules of the firewall.
+        dockerd.arg("--containerd").arg(self.path("containerd"));
         dockerd.args([
             "--storage-driver",
             "vfs",
@@ -79,25 +92,34 @@ impl Daemon {
         ]);
         dockerd.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
         self.daemon = Some(dockerd.spawn().expect("dockerd starts"));
-        let begun = Instant::now();
-        while Run::of(self.docker().args(["version", "--format", "{{.Server.Version}}"])).code != Some(0) {
-            let log = || fs::read_to_string(self.path("log")).unwrap_or_default();
-            assert!(begun.elapsed() < Duration::from_secs(60), "dockerd does not answer: {}", log());
-            thread::sleep(Duration::from_millis(100));
-        }
+        let version = ["version", "--format", "{{.Server.Version}}"];
+        wait_for("an answer of dockerd", || Run::of(self.docker().args(version)).code == Some(0));
     }
+}
+
+#[track_caller]
+fn wait_for(what: &str, is_there: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_there() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "there is never {what}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Asks a program to end, and kills it if it does not.
+fn end(program: &mut Child) {
+    let _ = kill_process(Pid::from_child(program), Signal::TERM);
+    let begun = Instant::now();
+    while matches!(program.try_wait(), Ok(None)) && begun.elapsed() < Duration::from_secs(30) {
+        thread::sleep(Duration::from_millis(100));
+    }
+    let _ = program.kill();
+    let _ = program.wait();
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let Some(mut daemon) = self.daemon.take() else { return };
-        let pid = rustix::process::Pid::from_child(&daemon);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let begun = Instant::now();
-        while matches!(daemon.try_wait(), Ok(None)) && begun.elapsed() < Duration::from_secs(30) {
-            thread::sleep(Duration::from_millis(100));
-        }
-        let _ = daemon.kill();
-        let _ = daemon.wait();
+        self.daemon.iter_mut().for_each(end);
+        end(&mut self.containerd);
     }
 }

@@ -65,7 +65,7 @@ fn a_claimed_slot_says_who_holds_it_on_which_branch_and_whether_it_runs() {
     machine.kinfra("slots").exits(0).prints_exactly(
         " Slot  Profile  WEB Port  Claimed By  Branch     Since  Lease  Status
     2  only         8002  -           -          -      -      stopped
-   10  only         8010  feature     fix/login  -      -      running
+   10  only         8010  feature     fix/login  -      -      noted: running
 ",
     );
     assert_eq!(machine.tree(), before);
@@ -114,7 +114,7 @@ fn leases_and_worktrees_that_are_over_show_and_nothing_changes() {
 fn foreign_text_cannot_steer_the_terminal() {
     let machine = applied();
     change_entry(&machine, "2", &[("claimed_by", "/nowhere/a\u{1b}[31m\nb"), ("status", "\u{7}")]);
-    machine.kinfra("slots").exits(0).prints("  a\\u{1b}[31m\\u{a}b  ").prints("\\u{7}").never_says("\u{1b}");
+    machine.kinfra("slots").exits(0).prints("  a\\u{1b}[31m\\u{a}b  ").prints("noted: \\u{7}").never_says("\u{1b}");
 }
 
 #[test]
