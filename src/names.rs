@@ -23,6 +23,9 @@ pub const LOOK_FILE: &str = ".kinfra-look.json";
 /// The file with what the last start of a slot's stack used, in the slot's directory.
 pub const USES_FILE: &str = ".kinfra-uses.json";
 
+/// The files in a slot's directory that kinfra makes for its stack, and can make again.
+pub const DERIVED: [&str; 3] = [OVERLAY, LOOK_FILE, USES_FILE];
+
 /// Whether kinfra makes a file in a slot's directory itself and can make it again, or such a write was cut
 /// short.
 pub fn is_derived(name: &str) -> bool {
@@ -30,7 +33,7 @@ pub fn is_derived(name: &str) -> bool {
         let rest = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(derived));
         rest.is_some_and(|rest| rest.starts_with('.') && Utf8Path::new(rest).extension() == Some("tmp"))
     };
-    [OVERLAY, LOOK_FILE, USES_FILE].into_iter().any(|derived| name == derived || is_cut_short(derived))
+    DERIVED.into_iter().any(|derived| name == derived || is_cut_short(derived))
 }
 
 /// The file that Compose reads variables from, beside its own file.
@@ -99,6 +102,9 @@ pub const SLOT_LABEL: &str = "kinfra.slot";
 
 /// The label that says whose a container, volume or network is: the id of the registry.
 pub const ID_LABEL: &str = "kinfra.id";
+
+/// The label that says which slot something is of.
+pub const SLOT_LABEL: &str = "kinfra.slot";
 
 /// The label with the root of that registry, for people.
 pub const ROOT_LABEL: &str = "kinfra.root";

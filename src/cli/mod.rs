@@ -8,7 +8,7 @@ mod shell;
 mod stack;
 mod verb;
 
-pub use claims::{ClaimArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
+pub use claims::{ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
 pub use pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
 pub use shared::{LockArgs, PoolArgs};

@@ -10,6 +10,7 @@ use crate::claims::wait::wait;
 use crate::claims::whereabouts::{Following, worktree_named, worktree_of};
 use crate::cli::ClaimArgs;
 use crate::fault::Exit;
+use crate::host;
 use crate::host::invocation::Invocation;
 use crate::host::signals::Interrupt;
 use crate::report::{self, Paths};
@@ -45,7 +46,7 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     };
     // Without the note, the next claim needs the flag again.
     let _ = embedded_pool::note(&pool, &request.worktree, &search);
-    say(&report::claim::remarks(&claimed, paths))?;
+    say(&report::claim::remarks(&claimed, host::clock::now(), paths))?;
     print(&if args.json {
         report::claim::json(&claimed)
     } else {

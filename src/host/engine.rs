@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use super::docker::{Answer, ask};
 use super::fs::read_named;
+use super::invocation::environment;
 use crate::names::{ID_LABEL, PROJECT_LABEL, ROOT_LABEL};
 use crate::registry::Engine;
+pub use crate::thing::Kind;
 
 /// The most that is read of Docker's configuration, in bytes.
 const CONFIG_LIMIT: u64 = 4 << 20;
@@ -16,7 +18,8 @@ const CONFIG_LIMIT: u64 = 4 << 20;
 /// The engine that `docker` talks to if nothing else is said: by `DOCKER_HOST`, by `DOCKER_CONTEXT`, or by
 /// the context in use.
 pub fn current() -> Engine {
-    let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let environment = environment();
+    let named = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
     if let Some(address) = named("DOCKER_HOST") {
         return Engine::Address(address);
     }
@@ -29,28 +32,6 @@ pub fn current() -> Engine {
     };
     let context = named("DOCKER_CONTEXT").or_else(in_use);
     Engine::Context(context.unwrap_or_else(|| "default".to_owned()))
-}
-
-/// Something that the engine keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A container, running or not.
-    Container,
-    /// A volume.
-    Volume,
-    /// A network.
-    Network,
-}
-
-impl Kind {
-    /// The word for it, which is also Docker's command.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Container => "container",
-            Self::Volume => "volume",
-            Self::Network => "network",
-        }
-    }
 }
 
 /// Something under the name of a project, and whose it is.

@@ -2,6 +2,7 @@
 //! strips them where they do not belong.
 
 pub mod claim;
+pub mod clean;
 mod commas;
 pub mod diff;
 pub mod doctor;

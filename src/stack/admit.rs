@@ -167,6 +167,7 @@ impl Place<'_> {
                 project: self.name.clone(),
                 engine: Some(engine),
                 profiles: start.profiles.to_vec(),
+                left: None,
             });
             Ok(())
         })

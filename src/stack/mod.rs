@@ -5,6 +5,7 @@
 //! ```
 
 pub mod admit;
+pub mod clean;
 pub mod compose_args;
 pub mod derive;
 pub mod examine;
@@ -19,6 +20,7 @@ pub mod patience;
 pub mod place;
 pub mod prepare;
 pub mod preview;
+pub mod remove;
 pub mod resolve;
 pub mod sight;
 pub mod state;
