@@ -70,7 +70,7 @@ fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
     held.iter().map(shown).collect()
 }
 
-/// The status of a slot. An unfinished apply comes first, then a claim that is over, then what its stack does.
+/// The status of a slot. An unfinished apply comes first, then a claim that is over, then its stack.
 fn status(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> String {
     let over = |word: &str| match sight {
         Sight::Seen(glances) if !glances.is_empty() => format!("{word}, {}", stack_state::of_stack(sight)),

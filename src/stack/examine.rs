@@ -1,7 +1,6 @@
 //! A close look at one slot's stack: the gate's facts once, without waiting, and what else uses its ports.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use anyhow::Result;
 

@@ -217,12 +217,15 @@ fn ports_bound_late_or_on_the_loopback() {
     assert!(note.contains("loopback only"), "{note}");
     stack.down(&engine);
 
-    let stack = Stack::app("lies-port", "sleep 600", "    ports: ['127.0.0.1::53/udp']\n");
+    let udp = "    ports: ['127.0.0.1::67/udp']\n";
+    let stack = Stack::app("lies-port", "sleep 600", udp);
     stack.wait(&engine).exits(0).says("Healthy");
     let (gated, _) = stack.gated(&engine, 8);
     says(&gated, Verdict::NotInTime, &[("app", ServiceState::Starting)]);
     stack.down(&engine);
-    let stack = Stack::app("lies-port", "exec nc -u -l -p 53", "    ports: ['127.0.0.1::53/udp']\n");
+    let dhcp =
+        "touch /leases; echo interface eth0 >/conf; echo lease_file /leases >>/conf; exec udhcpd -f /conf";
+    let stack = Stack::app("lies-port", dhcp, udp);
     stack.wait(&engine).exits(0);
     says(&stack.gated(&engine, 30).0, Verdict::Runs, &[("app", ServiceState::Settled)]);
 }
