@@ -8,10 +8,10 @@ mod shell;
 mod stack;
 mod verb;
 
-pub use claims::{ClaimArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
+pub use claims::{ClaimArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes};
 pub use pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
 pub use shared::{LockArgs, PoolArgs};
 pub use shell::{CompletionsArgs, ManArgs};
-pub use stack::{ComposeArgs, SlotArgs};
+pub use stack::{ComposeArgs, DownArgs, LogsArgs, ResetArgs, ShellArgs, SlotArgs, StartArgs, UpArgs};
 pub use verb::{Cli, EXIT_CODES, SandboxVerb, Verb};

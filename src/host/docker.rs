@@ -13,6 +13,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::child::{Ended, Watch, run as run_child};
 use super::fs::Umask;
 use crate::names::{COMPOSE_VARIABLES, PROJECT_LABEL};
 use crate::registry::Engine;
@@ -192,6 +193,16 @@ pub fn become_compose<'a>(
     docker.args(arguments);
     umask.restore();
     docker.exec()
+}
+
+/// Runs a command of Compose as a child.
+///
+/// # Errors
+/// When `docker` cannot be started.
+pub fn run_compose(call: &ComposeCall<'_>, arguments: &[&str], watch: &Watch<'_>) -> io::Result<Ended> {
+    let mut docker = call.command();
+    docker.args(arguments);
+    run_child(docker, None, watch)
 }
 
 fn ask_compose(arguments: &[&str]) -> Answer<String> {
