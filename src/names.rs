@@ -85,6 +85,18 @@ pub const OVERRIDE_FILES: [&str; 4] = [
 /// The label by which Compose marks what belongs to a project.
 pub const PROJECT_LABEL: &str = "com.docker.compose.project";
 
+/// The label with the service of a container, which Compose writes.
+pub const SERVICE_LABEL: &str = "com.docker.compose.service";
+
+/// The label with the number of a container in its service, which Compose writes.
+pub const NUMBER_LABEL: &str = "com.docker.compose.container-number";
+
+/// The label that marks the containers of `docker compose run`.
+pub const ONE_OFF_LABEL: &str = "com.docker.compose.oneoff";
+
+/// The label with the number of the slot.
+pub const SLOT_LABEL: &str = "kinfra.slot";
+
 /// The label that says whose a container, volume or network is: the id of the registry.
 pub const ID_LABEL: &str = "kinfra.id";
 

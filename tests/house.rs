@@ -27,6 +27,7 @@ const ORDER: &[&str] = &[
     "template",
     "embedded",
     "compose/resource",
+    "compose/dependency",
     "compose/model",
     "compose/source",
     "proof",
@@ -79,6 +80,7 @@ const PURE: &[&str] = &[
     "template",
     "embedded",
     "compose/resource",
+    "compose/dependency",
     "compose/model",
     "compose/source",
     "proof",
@@ -98,6 +100,8 @@ const PURE: &[&str] = &[
     "claims/pace",
     "claims/environment",
     "stack/compose_args",
+    "stack/state",
+    "stack/patience",
     "which/choice",
     "which/index",
     "which/collisions",
@@ -105,7 +109,7 @@ const PURE: &[&str] = &[
 ];
 
 /// The files of the host that a pure file may use, because their types hold no handle.
-const DATA_OF_HOST: &[&str] = &["host/invocation"];
+const DATA_OF_HOST: &[&str] = &["host/container", "host/invocation"];
 
 /// The front: the only files that print, ask, use clap or handle signals.
 const FRONT: &[&str] = &["commands", "cli", "report", "main"];

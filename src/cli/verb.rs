@@ -35,7 +35,9 @@ Exit codes, the same for every verb:
    4  refused: held by another worktree, unsafe path, changed since it was planned, approval missing
    5  state unreadable: corrupt, vanished, a link, or written by a newer kinfra
    6  the lock was not obtained
-   7  Docker failed
+   7  the stack does not run
+   8  the stack is not ready in time
+   9  Docker failed, or does not answer
   64  the command line is wrong
   65  slots.toml or a template is invalid
  126  exec: the command cannot be executed

@@ -285,10 +285,7 @@ pub(super) fn ask(arguments: &[&str]) -> Answer<String> {
 
 /// Asks an engine, or has it do something, within a time.
 pub(super) fn ask_of(engine: Option<&Engine>, arguments: &[&str], timeout: Duration) -> Answer<String> {
-    let mut docker = docker(engine);
-    docker.args(arguments);
-    docker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    match docker.spawn().and_then(|program| wait(program, timeout)) {
+    match output_of(engine, arguments, timeout) {
         Ok(output) if output.status.success() => {
             Answer::Is(String::from_utf8_lossy(&output.stdout).trim().to_owned())
         }
@@ -309,6 +306,18 @@ pub(super) fn ask_of(engine: Option<&Engine>, arguments: &[&str], timeout: Durat
         Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::NoCommand,
         Err(error) => Answer::Failed(error.to_string()),
     }
+}
+
+/// What `docker` prints for an engine, however it ends, within a time.
+pub(super) fn output_of(
+    engine: Option<&Engine>,
+    arguments: &[&str],
+    timeout: Duration,
+) -> io::Result<Output> {
+    let mut docker = docker(engine);
+    docker.args(arguments);
+    docker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    docker.spawn().and_then(|program| wait(program, timeout))
 }
 
 /// Waits for a program to end. Kills it at the timeout.

@@ -3,6 +3,8 @@
 pub mod change_slot;
 pub mod child;
 pub mod clock;
+pub mod container;
+pub mod containers;
 pub mod create_slot;
 pub mod docker;
 pub mod engine;
@@ -12,6 +14,7 @@ pub mod git_index;
 pub mod identity;
 pub mod index;
 pub mod invocation;
+pub mod listening;
 pub mod lock;
 pub mod net;
 pub mod program;

@@ -7,18 +7,22 @@
 pub mod admit;
 pub mod compose_args;
 pub mod derive;
+pub mod gate;
 pub mod look;
 pub mod main_stack;
 pub mod neighbours;
 pub mod ownership;
+pub mod patience;
 pub mod place;
 pub mod prepare;
 pub mod preview;
 pub mod resolve;
+pub mod state;
 pub mod variables;
 
 mod clash;
 mod inputs;
+mod listening;
 mod real_paths;
 mod shared;
 mod uses;

@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use super::yaml::Node;
 use crate::compose::resource::{PerSlot, Resource};
 use crate::identifier::PortName;
-use crate::names::{ID_LABEL, ROOT_LABEL};
+use crate::names::{ID_LABEL, ROOT_LABEL, SLOT_LABEL};
 use crate::port::Port;
 use crate::slot::{SlotId, Workers};
 use crate::spec::Spec;
@@ -45,7 +45,7 @@ impl Slot<'_> {
             (ID_LABEL, Node::text(self.registry)),
             ("kinfra.pool", Node::text(self.pool)),
             (ROOT_LABEL, Node::text(self.root.as_str())),
-            ("kinfra.slot", Node::text(self.id.to_string())),
+            (SLOT_LABEL, Node::text(self.id.to_string())),
         ])
     }
 
