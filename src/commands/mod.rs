@@ -30,9 +30,13 @@ pub(crate) mod release;
 mod renew;
 mod show;
 mod sign;
+mod slot_of;
 mod slots;
+mod starting;
 mod status;
+mod take;
 mod target;
+mod up;
 mod validate;
 mod watch;
 
@@ -57,6 +61,7 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Status(args) => status::run(&args, invocation),
         Verb::Env(args) => env::run(&args, invocation),
         Verb::Exec(args) => exec::run(&args, umask, invocation),
+        Verb::Up(args) => up::run(&args, umask, invocation),
         Verb::Compose(args) => compose::run(&args, umask, invocation),
         Verb::Renew(args) => renew::run(&args, invocation),
         Verb::Reap(args) => reap::run(&args, invocation),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::container::{Container, TEMPLATE};
 use super::docker::{Answer, ask_of, output_of};
 use crate::names::PROJECT_LABEL;
+use crate::port::HostPort;
 use crate::registry::Engine;
 
 /// How often a look begins anew, because a container went away in the middle of it.
@@ -59,6 +60,13 @@ pub fn last_lines(engine: Option<&Engine>, id: &str, count: usize, timeout: Dura
     let text = lines.iter().map(|line| line.split_once(' ').map_or("", |(_, text)| text));
     let text: Vec<String> = text.map(|line| line.trim_end().chars().take(WIDEST).collect()).collect();
     text[text.len().saturating_sub(count)..].to_vec()
+}
+
+/// The names of the containers that publish a port of the machine.
+pub fn publishers(engine: Option<&Engine>, port: HostPort, timeout: Duration) -> Answer<Vec<String>> {
+    let filter = format!("publish={}/{}", port.port, port.protocol);
+    let answer = ask_of(engine, &["ps", "--filter", &filter, "--format", "{{.Names}}"], timeout);
+    answer.map(|names| names.lines().map(str::to_owned).collect())
 }
 
 /// What files say inside a container, as far as they and `cat` are there.

@@ -19,7 +19,7 @@ use crate::names::{COMPOSE_VARIABLES, PROJECT_LABEL};
 use crate::registry::Engine;
 
 /// The timeout of a question. Without one, a `docker` that cannot reach a remote daemon runs for minutes.
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Docker's answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]

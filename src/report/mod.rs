@@ -18,6 +18,7 @@ pub mod slots;
 pub mod stack;
 pub mod stale;
 pub mod table;
+pub mod up;
 pub mod validate;
 mod view;
 

@@ -4,6 +4,7 @@
 //! prepare: place ─ Place ─► derive ─ Derived ─► admit ─► Compose
 //! ```
 
+pub mod addresses;
 pub mod admit;
 pub mod compose_args;
 pub mod derive;
@@ -18,11 +19,23 @@ pub mod prepare;
 pub mod preview;
 pub mod resolve;
 pub mod state;
+pub mod turn;
+pub mod up;
+pub mod up_request;
 pub mod variables;
 
+mod build_inputs;
 mod clash;
+mod compose_up;
+mod free_ports;
 mod inputs;
+mod last_start;
 mod listening;
+mod once;
 mod real_paths;
+mod room;
+mod running;
 mod shared;
+mod start;
 mod uses;
+mod verify;
