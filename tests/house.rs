@@ -136,6 +136,7 @@ const BESIDE_VERBS: &[&str] = &[
     "carry_out",
     "differences",
     "target",
+    "live",
     "sign",
     "slot_of",
     "starting",

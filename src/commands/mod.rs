@@ -21,6 +21,7 @@ mod doctor;
 mod env;
 mod exec;
 mod init;
+mod live;
 mod man;
 mod output;
 mod plan;

@@ -16,6 +16,7 @@ pub mod ports;
 pub mod reap;
 pub mod slots;
 pub mod stack;
+pub mod stack_gate;
 pub mod stale;
 pub mod table;
 pub mod up;

@@ -7,6 +7,10 @@ use std::time::Duration;
 use crate::compose::model::Model;
 use crate::host::container::{Activity, Container, HealthVerdict, Restart};
 
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;
+
 /// The longest that a service which was restarted must stay up until it counts as steady.
 const STEADY: Duration = Duration::from_mins(1);
 
