@@ -33,7 +33,9 @@ pub fn is_derived(name: &str) -> bool {
         let rest = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(derived));
         rest.is_some_and(|rest| rest.starts_with('.') && Utf8Path::new(rest).extension() == Some("tmp"))
     };
-    [OVERLAY, LOOK_FILE, USES_FILE, START_FILE].into_iter().any(|derived| name == derived || is_cut_short(derived))
+    [OVERLAY, LOOK_FILE, USES_FILE, START_FILE]
+        .into_iter()
+        .any(|derived| name == derived || is_cut_short(derived))
 }
 
 /// The file that Compose reads variables from, beside its own file.

@@ -22,6 +22,7 @@ mod env;
 mod exec;
 mod init;
 mod live;
+mod logs;
 mod man;
 mod output;
 mod plan;
@@ -29,6 +30,7 @@ mod ports;
 mod reap;
 pub(crate) mod release;
 mod renew;
+mod shell;
 mod show;
 mod sign;
 mod slot_of;
@@ -63,6 +65,9 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Env(args) => env::run(&args, invocation),
         Verb::Exec(args) => exec::run(&args, umask, invocation),
         Verb::Up(args) => up::run(&args, umask, invocation),
+        Verb::Logs(args) => logs::run(&args, umask, invocation),
+        Verb::Shell(args) => shell::run(&args, umask, invocation),
+        Verb::Down(_) | Verb::Reset(_) => todo!(),
         Verb::Compose(args) => compose::run(&args, umask, invocation),
         Verb::Renew(args) => renew::run(&args, invocation),
         Verb::Reap(args) => reap::run(&args, invocation),

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 use anyhow::Result;
 
+use super::live::Live;
 use super::output::{print, say};
 use crate::claims::held::Held;
 use crate::cli::StartArgs;
@@ -16,7 +17,7 @@ use crate::host::signals::Interrupt;
 use crate::report;
 use crate::stack::patience::Patience;
 use crate::stack::up::up;
-use crate::stack::up_request::{Means, UpRequest};
+use crate::stack::up_request::{Means, Progress, UpRequest};
 
 /// A start, as it was typed.
 pub(super) struct Starting<'a> {
@@ -41,15 +42,30 @@ pub(super) fn start(held: Held, starting: &Starting<'_>, invocation: &Invocation
         patience: Patience { timeout: start.timeout.duration(), settle: start.settle.duration() },
         is_gated: !start.no_gate,
     };
-    let is_terminal = io::stderr().is_terminal();
-    let output = if is_terminal { Destination::Stderr } else { Destination::LastLines };
+    // On a terminal, Compose shows what it builds and pulls.
+    let output = if io::stderr().is_terminal() { Destination::Stderr } else { Destination::LastLines };
     let means = Means { policy: *policy, invocation, interrupt, umask: *umask, output };
-    let mut shown = report::up::Shown::new(is_terminal);
-    let done = up(held, &request, &means, &mut |progress| {
-        say(&shown.next(&progress)).map_err(Into::into)
+    let mut live = Live::new();
+    let done = up(held, &request, &means, &mut |progress| match progress {
+        Progress::Waiting(other) => Ok(say(&report::up::waiting(other))?),
+        Progress::Starting(services, notes) => {
+            Ok(say(&(report::stack::remarks(notes) + &report::up::starting(services.iter())))?)
+        }
+        Progress::Started => {
+            // What Compose printed is above the lines that are redrawn.
+            live = Live::new();
+            Ok(())
+        }
+        Progress::Looked(judged) => live.show(judged),
+        Progress::Verifying(words) => Ok(say(&report::up::verifying(words))?),
     })?;
-    say(&shown.end())?;
+    let exit = done.exit();
     say(&report::up::failure(&done))?;
-    print(&if *json { report::up::json(&done) } else { report::up::text(&done) })?;
-    Ok(done.exit())
+    say(&if exit == Exit::Done { report::up::done(&done) } else { String::new() })?;
+    if *json {
+        print(&report::up::json(&done))?;
+    } else if exit == Exit::Done {
+        print(&report::up::text(&done))?;
+    }
+    Ok(exit)
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is where kinfra starts docker")]
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Output, Stdio};
@@ -191,6 +191,20 @@ pub fn become_compose<'a>(
 ) -> io::Error {
     let mut docker = call.command();
     docker.args(arguments);
+    umask.restore();
+    docker.exec()
+}
+
+/// Replaces the kinfra process by a command in a container. Returns only if `docker` cannot be started.
+pub fn become_exec(
+    engine: Option<&Engine>,
+    container: &str,
+    is_terminal: bool,
+    words: &[OsString],
+    umask: Umask,
+) -> io::Error {
+    let mut docker = docker(engine);
+    docker.args(["exec", "--interactive"]).args(is_terminal.then_some("--tty")).arg(container).args(words);
     umask.restore();
     docker.exec()
 }

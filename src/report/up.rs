@@ -1,96 +1,37 @@
-//! What `up` and `reset` say: what is started, what each service does, and where it is reached.
+//! What `up` and `reset` say: why the stack does not run, or where its services are reached.
 
-use std::collections::BTreeMap;
-
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::document::{FORMAT_VERSION, document};
-use super::stack::remarks;
-use super::table::table;
+use super::stack_gate::failed;
+use super::table::{lines, table};
 use crate::host::child::{Ended, How};
 use crate::shown::printable;
-use crate::stack::gate::Gated;
 use crate::stack::patience::Verdict;
-use crate::stack::state::{Judged, ServiceState};
 use crate::stack::up::Up;
-use crate::stack::up_request::Progress;
 
-/// What was shown of a start so far.
-pub struct Shown {
-    is_redrawn: bool,
-    /// How many lines are drawn, and are to be redrawn.
-    drawn: usize,
-    states: BTreeMap<String, String>,
-}
+/// How many last lines of Compose are shown beside the report of the gate.
+const FEW: usize = 5;
 
-impl Shown {
-    /// Nothing yet. On a terminal, a line per service is redrawn; elsewhere each change is a line.
-    pub fn new(is_redrawn: bool) -> Self {
-        Self { is_redrawn, drawn: 0, states: BTreeMap::new() }
-    }
-
-    /// What is to be shown next.
-    pub fn next(&mut self, progress: &Progress<'_>) -> String {
-        match progress {
-            Progress::Waiting(other) => format!("Waiting for {}\n", printable(other)),
-            Progress::Starting(services, notes) => {
-                let services: Vec<&str> = services.iter().map(String::as_str).collect();
-                let which = if services.is_empty() { "the stack".to_owned() } else { services.join(", ") };
-                format!("{}Starting {which}\n", remarks(notes))
-            }
-            Progress::Started => String::new(),
-            Progress::Looked(judged) => self.looked(judged),
-            Progress::Verifying(words) => format!("Checking with `{}`\n", printable(&words.join(" "))),
-        }
-    }
-
-    /// What ends it.
-    pub fn end(&mut self) -> String {
-        self.drawn = 0;
-        String::new()
-    }
-
-    fn looked(&mut self, judged: &[Judged]) -> String {
-        let lines = judged.iter().map(|judged| (name(judged), described(judged)));
-        if self.is_redrawn {
-            let lines: Vec<String> = lines.map(|(name, text)| format!("  {name}  {text}\x1b[K\n")).collect();
-            let up = if self.drawn > 0 { format!("\x1b[{}A", self.drawn) } else { String::new() };
-            self.drawn = lines.len();
-            return up + &lines.concat();
-        }
-        let mut text = String::new();
-        for (name, described) in lines {
-            if self.states.get(&name) != Some(&described) {
-                text.push_str(&format!("  {name}  {described}\n"));
-                self.states.insert(name, described);
-            }
-        }
-        text
-    }
-}
-
-fn name(judged: &Judged) -> String {
-    let name = judged.container.as_ref().map_or(&judged.service, |(name, _)| name);
-    printable(name)
-}
-
-fn described(judged: &Judged) -> String {
-    let note = judged.note.as_ref().map_or_else(String::new, |note| format!(": {}", printable(&note.to_string())));
-    format!("{}{note}", judged.state)
-}
-
-/// Why the stack does not run, if it does not.
+/// Why the stack does not run, if it does not. First what the gate saw, and then what Compose said.
 pub fn failure(up: &Up) -> String {
-    let mut text = up.complaint.as_ref().map_or_else(String::new, complaint);
-    if let Some(gated) = up.gated.as_ref().filter(|gated| gated.verdict != Verdict::Runs) {
-        text.push_str(&not_running(gated));
-    }
+    let mut text = String::new();
+    let gated = up.gated.as_ref().filter(|gated| gated.verdict != Verdict::Runs);
+    text.extend(gated.map(|gated| failed(gated, up.slot)));
     if up.is_stale {
-        text.push_str("error: what runs is of an earlier start, because Compose failed\n");
+        let slot = up.slot;
+        text.push_str(&format!(
+            "error: slot {slot} is not started: what runs in it is of an earlier start\n"
+        ));
+    }
+    if let Some(complaint) = &up.complaint {
+        let most = if gated.is_some() { FEW } else { usize::MAX };
+        text.push_str(&format!("note: Compose {}\n{}", how(&complaint.how), last_lines(complaint, most)));
     }
     if let Some((words, ended)) = up.verified.as_ref().filter(|(_, ended)| ended.how != How::Well) {
         let words = printable(&words.join(" "));
-        text.push_str(&format!("error: the check `{words}` {}\n{}", how(&ended.how), last_lines(ended)));
+        let what = format!("error: the services of slot {} run, and the check `{words}` ", up.slot);
+        text.push_str(&format!("{what}{}\n{}", how(&ended.how), last_lines(ended, usize::MAX)));
     }
     text
 }
@@ -104,39 +45,79 @@ fn how(how: &How) -> String {
     }
 }
 
-fn complaint(ended: &Ended) -> String {
-    format!("note: Compose {}\n{}", how(&ended.how), last_lines(ended))
+fn last_lines(ended: &Ended, most: usize) -> String {
+    let lines = &ended.last_lines[ended.last_lines.len().saturating_sub(most)..];
+    lines.iter().map(|line| format!("      {}\n", printable(line))).collect()
 }
 
-fn last_lines(ended: &Ended) -> String {
-    ended.last_lines.iter().map(|line| format!("      {}\n", printable(line))).collect()
-}
-
-fn not_running(gated: &Gated) -> String {
-    let mut text = String::new();
-    for judged in gated.services.iter().filter(|judged| !judged.is_ready()) {
-        text.push_str(&format!("error: {} {}\n", name(judged), described(judged)));
+/// That the stack runs.
+pub fn done(up: &Up) -> String {
+    let slot = up.slot;
+    match (&up.gated, up.ran_already) {
+        (None, _) => format!("Slot {slot} was started; whether it runs was not looked at\n"),
+        (Some(_), true) => format!("Slot {slot} runs already\n"),
+        (Some(_), false) => format!("Slot {slot} runs\n"),
     }
-    text
 }
 
 /// Where the services are reached.
 pub fn text(up: &Up) -> String {
-    let rows = up.addresses.iter().map(|address| {
-        [address.name.to_string(), address.url.clone(), printable(&address.service)].to_vec()
-    });
-    let _ = ServiceState::Done;
-    table(&["NAME", "URL", "SERVICE"], rows)
+    if up.addresses.is_empty() {
+        return String::new();
+    }
+    let mut rows = table(["Name", "URL", "Service"]);
+    for address in &up.addresses {
+        rows.add_row([address.name.as_str(), &address.url, &printable(&address.service)]);
+    }
+    lines(&rows)
 }
 
 /// The start as one JSON document.
 pub fn json(up: &Up) -> String {
+    let gated = up.gated.as_ref();
+    let verdict = match gated.map(|gated| gated.verdict) {
+        None => "not_checked",
+        Some(Verdict::Runs) => "runs",
+        Some(Verdict::DoesNotRun) => "does_not_run",
+        Some(Verdict::NotInTime) => "not_in_time",
+    };
+    let services = gated.map(|gated| gated.services.as_slice()).unwrap_or_default().iter().map(|judged| {
+        json!({
+            "service": judged.service,
+            "container": judged.container.as_ref().map(|(name, _)| name),
+            "state": judged.state.to_string(),
+            "exit_code": judged.exit_code,
+            "note": judged.note.as_ref().map(ToString::to_string),
+        })
+    });
     let addresses = up.addresses.iter().map(|address| {
         json!({ "name": address.name, "url": address.url, "port": address.port, "service": address.service })
     });
+    let verified = up.verified.as_ref().map_or(Value::Null, |(_, ended)| json!(ended.how == How::Well));
     document(&json!({
         "format_version": FORMAT_VERSION,
         "slot_id": up.slot,
+        "verdict": verdict,
+        "ran_already": up.ran_already,
+        "is_of_an_earlier_start": up.is_stale,
+        "verified": verified,
+        "services": services.collect::<Vec<_>>(),
         "addresses": addresses.collect::<Vec<_>>(),
     }))
+}
+
+/// That another process has the stack.
+pub fn waiting(other: &str) -> String {
+    format!("Waiting for {}\n", printable(other))
+}
+
+/// What is started.
+pub fn starting<'a>(services: impl Iterator<Item = &'a String>) -> String {
+    let services: Vec<String> = services.map(|service| printable(service)).collect();
+    if services.is_empty() { "Starting\n".to_owned() } else { format!("Starting {}\n", services.join(", ")) }
+}
+
+/// That the project's own check runs.
+pub fn verifying(words: &[String]) -> String {
+    format!("Checking with `{}`\n", printable(&words.join(" ")))
 }

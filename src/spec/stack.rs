@@ -15,9 +15,9 @@ pub(super) fn read(file: &mut Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<S
     let mut keys = Keys::of(value, "[stack]", mistakes)?;
     let verify = keys.get("verify").map_or(Some(Vec::new()), |value| verify(value, mistakes));
     let once = keys.get("once").map_or(Some(BTreeSet::new()), |value| once(value, mistakes));
-    let keep_data = keys.get("keep_data").map_or(Some(None), |value| {
-        text(value, "`keep_data`", mistakes, |text| Span::parse(text)).map(Some)
-    });
+    let keep_data = keys
+        .get("keep_data")
+        .map_or(Some(None), |value| text(value, "`keep_data`", mistakes, |text| Span::parse(text)).map(Some));
     let shell = keys
         .get("shell")
         .map_or(Some(None), |value| text(value, "`shell`", mistakes, service_name).map(Some));
@@ -27,7 +27,11 @@ pub(super) fn read(file: &mut Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<S
 
 fn verify(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<String>> {
     let words = list(value, "`verify`", "a word of the command", mistakes, |word| {
-        if word.contains('\0') { Err(Invalid::from("a word has a NUL".to_owned())) } else { Ok(word.to_owned()) }
+        if word.contains('\0') {
+            Err(Invalid::from("a word has a NUL".to_owned()))
+        } else {
+            Ok(word.to_owned())
+        }
     })?;
     let words: Vec<String> = words.into_iter().map(toml::Spanned::into_inner).collect();
     if words.first().is_none_or(String::is_empty) {

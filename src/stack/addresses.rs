@@ -94,7 +94,12 @@ mod tests {
         let named = ["web", "db", "dns", "worker"].map(str::to_owned).into();
         let expected = Expected::of(&model, &[].into()).only(&named);
         let ports = [
-            ("api", 8001), ("db", 5433), ("dns", 5301), ("worker", 9101), ("worker_2", 9102), ("off", 8401),
+            ("api", 8001),
+            ("db", 5433),
+            ("dns", 5301),
+            ("worker", 9101),
+            ("worker_2", 9102),
+            ("off", 8401),
             ("unknown", 8501),
         ];
         let ports = ports.map(|(name, port)| (PortName::new(name).unwrap(), Port::new(port).unwrap()));

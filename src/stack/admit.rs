@@ -71,7 +71,9 @@ impl Place<'_> {
     ) -> Result<()> {
         let id = self.held.pool().ledger().id(self.held.seen(), policy)?;
         ownership::refuse_foreign(self.held, made, id)?;
-        let Some(uses) = Uses::read(&self.held.dir())?.filter(|_| self.runs_own_files()) else { return Ok(()) };
+        let Some(uses) = Uses::read(&self.held.dir())?.filter(|_| self.runs_own_files()) else {
+            return Ok(());
+        };
         let start = Start { model: &uses.model, main: None, made, profiles: None };
         let conflicts = self.conflicts(&start, invocation)?;
         if conflicts.is_empty() {
@@ -97,11 +99,7 @@ impl Place<'_> {
     }
 
     /// The stack as it would run, and the main stack. Compose resolves both at once.
-    fn resolved(
-        &self,
-        derived: &Derived,
-        args: &ComposeArgs,
-    ) -> Result<(Model, String, Option<MainStack>)> {
+    fn resolved(&self, derived: &Derived, args: &ComposeArgs) -> Result<(Model, String, Option<MainStack>)> {
         let (main, what) = (self.main_project(), format!("the files of slot {}", self.held.slot));
         let every_profile = [EVERY_PROFILE.to_owned()];
         let main_call = main.as_ref().map(|main| main_stack::call(main, &every_profile, &self.without));
@@ -182,9 +180,8 @@ impl Place<'_> {
                 return Err(not_isolated(slot, &conflicts, self.shared()).into());
             }
             // A stack that may be there stays with its engine.
-            let (engine, kept) = entry.started.take().map_or((None, Vec::new()), |started| {
-                (started.engine, started.profiles)
-            });
+            let (engine, kept) =
+                entry.started.take().map_or((None, Vec::new()), |started| (started.engine, started.profiles));
             let engine = engine.unwrap_or_else(engine::current);
             // What an earlier start made may still run.
             let before = Uses::read(&dir)?.filter(|_| start.has_containers(&self.name));

@@ -97,7 +97,9 @@ impl Run<'_> {
             .map_err(|error| Fault::docker(format!("`docker` cannot be started: {error}")))?;
         match ended.how {
             How::Interrupted => Err(self.interrupted().into()),
-            How::Badly(_) if self.start.containers()?.is_empty() => Err(not_started(place.held.slot, &ended).into()),
+            How::Badly(_) if self.start.containers()?.is_empty() => {
+                Err(not_started(place.held.slot, &ended).into())
+            }
             How::Well | How::Badly(_) | How::NotInTime => Ok(ended),
         }
     }
@@ -111,7 +113,8 @@ impl Run<'_> {
             }
             Err(_) => "Docker does not say what runs".to_owned(),
         };
-        let what = format!("interrupted while Compose was starting slot {}: {left}", self.start.place.held.slot);
+        let what =
+            format!("interrupted while Compose was starting slot {}: {left}", self.start.place.held.slot);
         Fault::interrupted(what).advise("`kinfra up` goes on, `kinfra down` removes what there is")
     }
 }

@@ -8,6 +8,8 @@ pub mod addresses;
 pub mod admit;
 pub mod compose_args;
 pub mod derive;
+pub mod enter;
+pub mod failing;
 pub mod gate;
 pub mod look;
 pub mod main_stack;

@@ -18,8 +18,11 @@ pub(super) fn check(root: &Utf8Path, docker: Option<&Utf8Path>) -> Result<()> {
         let Some(space) = free_space(path) else { continue };
         if is_low(space) {
             let (mib, files) = space;
-            let what = format!("nothing is started: {mib} MiB and {files} files left on the disk of {of}, `{path}`");
-            return Err(Fault::refused(what).advise("make room; `docker system df` says what Docker keeps").into());
+            let what =
+                format!("nothing is started: {mib} MiB and {files} files left on the disk of {of}, `{path}`");
+            return Err(Fault::refused(what)
+                .advise("make room; `docker system df` says what Docker keeps")
+                .into());
         }
     }
     Ok(())

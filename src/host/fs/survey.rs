@@ -39,7 +39,8 @@ pub fn survey(path: &Utf8Path, skip: &BTreeSet<String>) -> Option<Digest> {
 fn names(dir: &Path) -> Option<Vec<std::ffi::OsString>> {
     #[expect(clippy::disallowed_methods, reason = "this is where kinfra reads directories by their paths")]
     let entries = std::fs::read_dir(dir).ok()?;
-    let mut names: Vec<_> = entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<_, _>>().ok()?;
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<_, _>>().ok()?;
     names.sort();
     Some(names)
 }
