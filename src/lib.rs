@@ -104,5 +104,6 @@ pub mod slot;
 pub mod spec;
 pub mod stack;
 pub mod template;
+pub mod thing;
 pub mod time;
 pub mod which;

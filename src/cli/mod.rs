@@ -6,6 +6,7 @@ mod provisioning;
 mod shared;
 mod shell;
 mod stack;
+mod tips;
 mod verb;
 
 pub use claims::{ClaimArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes};
@@ -14,4 +15,5 @@ pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs,
 pub use shared::{LockArgs, PoolArgs};
 pub use shell::{CompletionsArgs, ManArgs};
 pub use stack::{ComposeArgs, DownArgs, LogsArgs, ResetArgs, ShellArgs, SlotArgs, StartArgs, UpArgs};
+pub use tips::with_tip;
 pub use verb::{Cli, EXIT_CODES, SandboxVerb, Verb};

@@ -18,6 +18,7 @@ mod compose;
 mod destroy;
 mod differences;
 mod doctor;
+mod down;
 mod env;
 mod exec;
 mod init;
@@ -30,6 +31,7 @@ mod ports;
 mod reap;
 pub(crate) mod release;
 mod renew;
+mod reset;
 mod shell;
 mod show;
 mod sign;
@@ -67,7 +69,8 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Up(args) => up::run(&args, umask, invocation),
         Verb::Logs(args) => logs::run(&args, umask, invocation),
         Verb::Shell(args) => shell::run(&args, umask, invocation),
-        Verb::Down(_) | Verb::Reset(_) => todo!(),
+        Verb::Down(args) => down::run(&args, invocation),
+        Verb::Reset(args) => reset::run(&args, umask, invocation),
         Verb::Compose(args) => compose::run(&args, umask, invocation),
         Verb::Renew(args) => renew::run(&args, invocation),
         Verb::Reap(args) => reap::run(&args, invocation),

@@ -9,6 +9,7 @@ use super::docker::{Answer, TIMEOUT, ask, ask_of};
 use super::fs::read_named;
 use crate::names::{ID_LABEL, PROJECT_LABEL, ROOT_LABEL};
 use crate::registry::Engine;
+pub use crate::thing::Kind;
 
 /// The most that is read of Docker's configuration, in bytes.
 const CONFIG_LIMIT: u64 = 4 << 20;
@@ -29,28 +30,6 @@ pub fn current() -> Engine {
     };
     let context = named("DOCKER_CONTEXT").or_else(in_use);
     Engine::Context(context.unwrap_or_else(|| "default".to_owned()))
-}
-
-/// Something that the engine keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A container, running or not.
-    Container,
-    /// A volume.
-    Volume,
-    /// A network.
-    Network,
-}
-
-impl Kind {
-    /// The word for it, which is also Docker's command.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Container => "container",
-            Self::Volume => "volume",
-            Self::Network => "network",
-        }
-    }
 }
 
 /// Something under the name of a project, and whose it is.

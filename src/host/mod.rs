@@ -19,6 +19,7 @@ pub mod lock;
 pub mod net;
 pub mod program;
 pub mod queue;
+pub mod remains;
 pub mod root;
 pub mod signals;
 pub mod terminal;

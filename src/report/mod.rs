@@ -14,6 +14,7 @@ pub mod plan;
 pub mod plan_json;
 pub mod ports;
 pub mod reap;
+pub mod removed;
 pub mod slots;
 pub mod stack;
 pub mod stack_gate;

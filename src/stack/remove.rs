@@ -1,0 +1,147 @@
+//! Removing what a slot's stack has on its engine.
+//!
+//! Everything is listed, and checked for whose it is. It is removed thing by thing, and listed again: only
+//! what Docker shows at the end counts. `docker compose down` does not do so: it removes whatever has the
+//! project's name, leaves profiles that it is not told of, and succeeds while volumes remain.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Error, Result};
+
+use crate::fault::Fault;
+use crate::host::docker::Answer;
+use crate::host::remains::{StackOn, Thing};
+use crate::registry::{RegistryId, Started};
+use crate::shown::printable;
+use crate::thing::Kind;
+
+/// The most things that a message names.
+const MOST_NAMED: usize = 5;
+
+/// What of a stack is removed, besides its containers and networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// The images that were built for it.
+    pub images: bool,
+    /// Its volumes.
+    pub volumes: bool,
+}
+
+/// What became of a stack's things.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Removed {
+    /// What was removed.
+    pub gone: Vec<Sized>,
+    /// The volumes that stay.
+    pub volumes: Vec<Sized>,
+    /// What stays, because it is another's, or an image that is in use.
+    pub others: Vec<String>,
+}
+
+/// A thing and its size, if Docker says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sized {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// Its size in Docker's words. Known of volumes only.
+    pub size: Option<String>,
+}
+
+/// Whether something under the name of a slot's project is this registry's. Without kinfra's label it is only
+/// if a start was noted under the name.
+pub fn is_ours(id: Option<&str>, project: &str, started: Option<&Started>, registry: RegistryId) -> bool {
+    let was_started = || started.is_some_and(|started| started.project == project);
+    id.map_or_else(was_started, |id| id == registry.to_string())
+}
+
+/// Removes a stack's containers and networks, and what else `extent` says.
+///
+/// # Errors
+/// [`Fault`] when Docker cannot be asked, or something stays that should have gone.
+pub fn remove(
+    on: &StackOn<'_>,
+    started: Option<&Started>,
+    registry: RegistryId,
+    extent: Extent,
+) -> Result<Removed> {
+    let there = asked(on.things())?;
+    let ours = |thing: &Thing| is_ours(thing.id.as_deref(), on.project, started, registry);
+    let (own, foreign): (Vec<Thing>, Vec<Thing>) = there.into_iter().partition(ours);
+    let of = |kind: Kind| -> Vec<Thing> { own.iter().filter(|thing| thing.kind == kind).cloned().collect() };
+    let has_volumes = own.iter().any(|thing| thing.kind == Kind::Volume);
+    let sizes = if has_volumes { on.sizes() } else { BTreeMap::new() };
+    let sized = |thing: &Thing| Sized {
+        kind: thing.kind,
+        name: thing.name.clone(),
+        size: sizes.get(&thing.name).cloned(),
+    };
+
+    let containers = of(Kind::Container);
+    let anonymous = asked(on.anonymous_volumes(&containers))?;
+    let mut failures = Vec::new();
+    let mut note = |answer: Answer<()>| failures.extend(answer.needed().err());
+    if !extent.volumes {
+        // What is kept must be written to the end.
+        note(on.stop(&containers));
+    }
+    note(on.remove(Kind::Container, &containers));
+    note(on.remove(Kind::Network, &of(Kind::Network)));
+    if extent.volumes {
+        note(on.remove(Kind::Volume, &of(Kind::Volume)));
+    }
+    let in_use = if extent.images { on.remove(Kind::Image, &of(Kind::Image)).needed().err() } else { None };
+
+    let after = asked(on.things())?;
+    let strays = asked(on.volumes_there(&anonymous))?;
+    let mut others: Vec<String> =
+        foreign.iter().map(|thing| format!("{} is another's", named(thing))).collect();
+    let mut stuck = strays;
+    let mut removed = Removed::default();
+    for thing in after.into_iter().filter(ours) {
+        match thing.kind {
+            Kind::Volume if !extent.volumes => removed.volumes.push(sized(&thing)),
+            Kind::Image if !extent.images => {}
+            Kind::Image => others.push(format!("{} is in use", named(&thing))),
+            Kind::Container | Kind::Network | Kind::Volume => stuck.push(thing),
+        }
+    }
+    if !stuck.is_empty() {
+        return Err(stays(on, &stuck, failures.into_iter().chain(in_use).next()));
+    }
+    let stays: BTreeSet<&String> = removed.volumes.iter().map(|volume| &volume.name).collect();
+    let is_gone = |thing: &&Thing| match thing.kind {
+        Kind::Image => extent.images && !others.iter().any(|other| other.contains(&thing.name)),
+        Kind::Container | Kind::Network | Kind::Volume => !stays.contains(&thing.name),
+    };
+    removed.gone = own.iter().filter(is_gone).map(sized).collect();
+    removed.others = others;
+    Ok(removed)
+}
+
+/// Docker's answer.
+fn asked<T>(answer: Answer<T>) -> Result<T, Fault> {
+    let cannot = |reason| Fault::docker(format!("Docker cannot say what is left of the stack: {reason}"));
+    answer.needed().map_err(cannot)
+}
+
+fn named(thing: &Thing) -> String {
+    format!("{} `{}`", thing.kind.word(), printable(&thing.name))
+}
+
+/// The error for what stays, with what uses it.
+fn stays(on: &StackOn<'_>, stuck: &[Thing], said: Option<String>) -> Error {
+    let told = |thing: &Thing| {
+        let users = match thing.kind {
+            Kind::Volume | Kind::Network => on.users_of(thing).needed().unwrap_or_default(),
+            Kind::Container | Kind::Image => Vec::new(),
+        };
+        let by = users.iter().map(|user| format!("`{}`", printable(user))).collect::<Vec<_>>().join(", ");
+        if by.is_empty() { named(thing) } else { format!("{}, used by {by}", named(thing)) }
+    };
+    let all: Vec<String> = stuck.iter().take(MOST_NAMED).map(told).collect();
+    let more = if stuck.len() > MOST_NAMED { "; …" } else { "" };
+    let said = said.map_or_else(String::new, |said| format!(" ({})", printable(&said)));
+    Fault::failed(format!("what the stack left cannot be removed: {}{more}{said}", all.join("; "))).into()
+}
