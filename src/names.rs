@@ -26,6 +26,9 @@ pub const USES_FILE: &str = ".kinfra-uses.json";
 /// The file with what the stack that runs was started from, in the slot's directory.
 pub const START_FILE: &str = ".kinfra-start.json";
 
+/// The files in a slot's directory that kinfra makes for its stack, and can make again.
+pub const DERIVED: [&str; 4] = [OVERLAY, LOOK_FILE, USES_FILE, START_FILE];
+
 /// Whether kinfra makes a file in a slot's directory itself and can make it again, or such a write was cut
 /// short.
 pub fn is_derived(name: &str) -> bool {
@@ -33,9 +36,7 @@ pub fn is_derived(name: &str) -> bool {
         let rest = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(derived));
         rest.is_some_and(|rest| rest.starts_with('.') && Utf8Path::new(rest).extension() == Some("tmp"))
     };
-    [OVERLAY, LOOK_FILE, USES_FILE, START_FILE]
-        .into_iter()
-        .any(|derived| name == derived || is_cut_short(derived))
+    DERIVED.into_iter().any(|derived| name == derived || is_cut_short(derived))
 }
 
 /// The file that Compose reads variables from, beside its own file.

@@ -18,7 +18,7 @@ case "$*" in
 "compose "*kinfra-overlay.yaml*" config "*) echo '{"name": "shop-slot-1"}' ;;
 "compose --project-name shop-slot-1 "*" up -d" | "compose --project-name shop-slot-1 "*" down")
     echo "$*" >>"$HOME/docker.log" ;;
-"container ls "* | "volume ls "* | "network ls "*) ;;
+"container ls "* | "volume ls "* | "network ls "* | "image ls "*) ;;
 "compose "*" config "*) echo '{"name": "shop", "services": {
     "web": {"ports": [{"target": 80, "published": "8080", "protocol": "tcp"}]},
     "db": {"ports": [{"target": 5432, "published": "5432", "protocol": "tcp"}]}}}' ;;

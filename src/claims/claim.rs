@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::bring::{Brought, bring};
-use super::claimant::{Claimant, Looked, Ready, Verdict};
+use super::claimant::{Claimant, Looked, Prepared, Ready, Verdict};
 use super::files::{HolderDir, Site};
 use super::fitness::{Unfit, unfit};
 use super::lease;
-use super::pick::{Denied, Grant};
+use super::pick::{Denied, Grant, may_come};
 use super::refusal::{self, Scene};
 use super::standing::standing;
 use super::whereabouts::{Following, Moves, noted_path, whereabouts};
@@ -25,6 +25,7 @@ use crate::host::signals::Interrupt;
 use crate::ledger::{Snapshot, Transaction};
 use crate::registry::{Claim, Entry, Registry};
 use crate::slot::SlotId;
+use crate::stack::clean::{Cleaned, clean};
 
 /// A slot that was given.
 #[derive(Debug)]
@@ -43,6 +44,10 @@ pub struct Claimed {
     pub shown_by_git: Option<Error>,
     /// The files that git does not bring. Only in a pool for a project's own Compose files.
     pub brought: Brought,
+    /// The slots that were cleaned of other holders' stacks for it.
+    pub cleaned: Vec<Cleaned>,
+    /// Whether the slot has the volumes of the worktree's last claim.
+    pub has_data: bool,
 }
 
 /// Why a request got no slot.
@@ -71,6 +76,7 @@ struct Preparation {
     looked: Looked,
     /// What is ready for the slot that the request would get; `None` where it would get none.
     ready: Option<Ready>,
+    cleaned: Vec<Cleaned>,
 }
 
 /// The result of a decision under the lock.
@@ -107,7 +113,15 @@ impl Claimant<'_> {
         let (mut seen, mut preparation) = (seen, Preparation::default());
         loop {
             let directory = noted_path(&seen.registry, &self.request.worktree);
-            preparation.ready = self.make_ready(&seen, &directory, &mut preparation.looked, turn.as_ref())?;
+            let own = turn.as_ref().and_then(|turn| turn.ticket.as_ref());
+            let prepared = self.prepare(&seen, &directory, own, &mut preparation.looked)?;
+            if let Prepared::ToClean(slot, cleaning) = prepared {
+                let outcome = clean(&self.pool.ledger(), slot, cleaning, &self.policy);
+                seen = self.look_again(&seen)?;
+                preparation.note_cleaning(&seen, slot, outcome);
+                continue;
+            }
+            preparation.ready = self.make_ready(prepared, &seen, turn.as_ref())?;
             let claim = self.new_claim(&directory)?;
             let decision = self.pool.ledger().transact(&seen, &policy, |transaction| {
                 self.decide(transaction, claim, &mut preparation, turn.as_mut())
@@ -117,17 +131,19 @@ impl Claimant<'_> {
                     let holder = preparation.ready.as_ref().map(|ready| &ready.holder);
                     claimed.shown_by_git = holder.and_then(|holder| holder.exclude_from_git().err());
                     claimed.passed_over = preparation.looked.unfit();
+                    claimed.cleaned = preparation.cleaned;
                     claimed.brought = self.bring();
                     return Ok(Ok(*claimed));
                 }
                 Decision::Denied(denial) => return Ok(Err(self.refuse(&denial, &seen, &preparation.looked))),
-                Decision::NotPrepared => {
-                    let following = Following::Of(&self.request.worktree);
-                    let again = self.pool.ledger().read_since(&seen, following)?;
-                    seen = again.ok_or_else(|| self.pool.missing())?;
-                }
+                Decision::NotPrepared => seen = self.look_again(&seen)?,
             }
         }
+    }
+
+    fn look_again(&self, seen: &Snapshot) -> Result<Snapshot> {
+        let again = self.pool.ledger().read_since(seen, Following::Of(&self.request.worktree))?;
+        Ok(again.ok_or_else(|| self.pool.missing())?)
     }
 
     /// Brings the files that git does not.
@@ -139,20 +155,20 @@ impl Claimant<'_> {
         bring(&self.request.worktree, &below, compose)
     }
 
-    /// Prepares the slot that the request would get; `None` if it would get none.
+    /// What is ready for the slot that the request would get; `None` if it would get none.
     fn make_ready(
         &self,
+        prepared: Prepared,
         seen: &Snapshot,
-        directory: &Utf8Path,
-        looked: &mut Looked,
         turn: Option<&Turn<'_>>,
     ) -> Result<Option<Ready>> {
-        let own = turn.and_then(|turn| turn.ticket.as_ref());
-        let denied = match self.prepare(seen, directory, own, looked)? {
-            Ok(ready) => return Ok(Some(ready)),
-            Err(denied) => denied,
+        let denied = match prepared {
+            Prepared::Ready(ready) => return Ok(Some(*ready)),
+            Prepared::ToClean(..) => return Ok(None),
+            Prepared::Denied(denied) => denied,
         };
-        if turn.is_some() && own.is_none() && may_pass(&denied) {
+        let is_first = turn.is_some_and(|turn| turn.ticket.is_none());
+        if is_first && self.may_pass(&denied, &seen.registry) {
             // A waiter must learn now, not after hours, that its file cannot be written.
             HolderDir::open(&self.request.worktree).check(seen.root.path())?;
         }
@@ -167,7 +183,7 @@ impl Claimant<'_> {
         preparation: &mut Preparation,
         turn: Option<&mut Turn<'_>>,
     ) -> Result<Decision> {
-        let Preparation { looked, ready } = preparation;
+        let Preparation { looked, ready, cleaned: _ } = preparation;
         let own = turn.as_ref().and_then(|turn| turn.ticket.as_ref());
         own.map_or(Ok(()), Ticket::answer)?;
         let directory = claim.claimed_by.directory().context("a new claim has a directory")?;
@@ -192,7 +208,9 @@ impl Claimant<'_> {
             queue::call(transaction.locked(), &waiter)?;
             next = Some((queue::length(own, transaction.locked().root())?, waiter.owner));
         }
-        if let Some(turn) = turn.filter(|turn| turn.ticket.is_none() && may_pass(&denied)) {
+        if let Some(turn) =
+            turn.filter(|turn| turn.ticket.is_none() && self.may_pass(&denied, transaction.registry()))
+        {
             let (wanted, owner) = (self.request.wanted.to_string(), self.request.worktree.as_str());
             *turn.ticket = Some(queue::join(transaction.locked(), &wanted, owner)?);
         }
@@ -249,8 +267,30 @@ impl Claimant<'_> {
         let mut entry = Entry::clone(entry);
         // The root may have moved since the entry was written.
         entry.provisioned.infrastructure_path = self.pool.root.join(slot.directory()).into_string();
-        let (passed_over, brought) = (BTreeMap::new(), Brought::default());
-        Ok(Claimed { grant, entry, passed_over, backups, left, shown_by_git: None, brought })
+        let (passed_over, brought, cleaned) = (BTreeMap::new(), Brought::default(), Vec::new());
+        let has_data = matches!(grant, Grant::New(_)) && entry.started.is_some();
+        Ok(Claimed {
+            grant,
+            entry,
+            passed_over,
+            backups,
+            left,
+            shown_by_git: None,
+            brought,
+            cleaned,
+            has_data,
+        })
+    }
+
+    /// Whether a release may change a refusal.
+    fn may_pass(&self, denied: &Denied, registry: &Registry) -> bool {
+        match denied {
+            Denied::Full => may_come(registry, &self.request.wanted, &self.profiles),
+            Denied::Queued | Denied::Taken(_) => true,
+            Denied::NoSuchSlot(_) | Denied::NoSuchProfile(_) | Denied::HoldsAnother(_) | Denied::Unfit(_) => {
+                false
+            }
+        }
     }
 
     /// The refusal in words. Examines other holders' directories, after the lock.
@@ -266,11 +306,23 @@ impl Claimant<'_> {
         };
         let scene = Scene { worktree: &self.request.worktree, registry: &registry, next: next.clone() };
         let fault = refusal::denied(denied, &scene, look, |claim| standing(claim, now, whereabouts(claim)));
-        Refusal { error: fault.into(), may_pass: may_pass(denied) }
+        Refusal { error: fault.into(), may_pass: self.may_pass(denied, &registry) }
     }
 }
 
-/// Whether a release may change a refusal.
-fn may_pass(denied: &Denied) -> bool {
-    matches!(denied, Denied::Full | Denied::Queued | Denied::Taken(_))
+impl Preparation {
+    /// Notes how cleaning a slot ended.
+    fn note_cleaning(&mut self, seen: &Snapshot, slot: SlotId, outcome: Result<Option<Cleaned>>) {
+        match (outcome, seen.registry.slots.get(&slot)) {
+            (Ok(cleaned), _) => self.cleaned.extend(cleaned),
+            (Err(error), Some(entry)) => {
+                self.looked.note(
+                    slot,
+                    entry,
+                    Some(Unfit::NotClean(Some(format!("{:#}", error.root_cause())))),
+                );
+            }
+            (Err(_), None) => {}
+        }
+    }
 }

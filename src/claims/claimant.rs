@@ -13,7 +13,7 @@ use super::held_by::held_by;
 use super::pace::Outlook;
 use super::pick::{Application, Denied, Fitness, Grant, NotPicked, ProfileOrder, Wanted, choose, would_get};
 use super::turn::Ahead;
-use super::whereabouts::noted_path;
+use super::whereabouts::{is_of, noted_path};
 use crate::file::RelPath;
 use crate::host;
 use crate::host::invocation::Invocation;
@@ -21,8 +21,9 @@ use crate::host::lock::LockPolicy;
 use crate::host::queue::{self, Ticket, Waiter};
 use crate::host::root::Root;
 use crate::ledger::Snapshot;
-use crate::registry::{Claim, ClaimId, Entry, Holder, Provisioned, Registry};
+use crate::registry::{Claim, ClaimId, Condition, Entry, Holder, Left, Provisioned, Registry, Remains};
 use crate::slot::SlotId;
+use crate::stack::clean::Cleaning;
 use crate::time::Span;
 use crate::which::by_worktree::FoundPool;
 use crate::which::spec_file::Declared;
@@ -89,15 +90,20 @@ impl<'a> Claimant<'a> {
         directory: &Utf8Path,
         own: Option<&Ticket>,
         looked: &mut Looked,
-    ) -> Result<Result<Ready, Denied>> {
+    ) -> Result<Prepared> {
         let Snapshot { registry, root, .. } = seen;
         let holder = HolderDir::open(&self.request.worktree);
         let grant = loop {
             match self.judge(queue::ahead_of(own, root)?, registry, directory, looked)? {
                 Verdict::Granted(grant) => break grant,
-                Verdict::Denied(denied, _) => return Ok(Err(denied)),
+                Verdict::Denied(denied, _) => return Ok(Prepared::Denied(denied)),
                 Verdict::LookAt(slot) => {
                     let entry = registry.slots.get(&slot).context("the slot is not in the registry")?;
+                    if let Some(cleaning) = self.cleaning(entry)
+                        && looked.of(slot, entry).is_none()
+                    {
+                        return Ok(Prepared::ToClean(slot, cleaning));
+                    }
                     self.look_at(slot, entry, root, looked)?;
                 }
             }
@@ -108,7 +114,7 @@ impl<'a> Claimant<'a> {
             holder.check(root.path())?;
         }
         let texts = self.texts(seen, slot, entry)?;
-        Ok(Ok(Ready { slot, provisioned: entry.provisioned.clone(), texts, holder }))
+        Ok(Prepared::Ready(Box::new(Ready { slot, provisioned: entry.provisioned.clone(), texts, holder })))
     }
 
     /// Looks at a free slot.
@@ -119,9 +125,40 @@ impl<'a> Claimant<'a> {
         root: &Root,
         looked: &mut Looked,
     ) -> Result<()> {
-        let unfit = unfit(root, slot, entry, &self.claim_files())?;
-        looked.0.insert(slot, Look { entry: entry.clone(), unfit });
+        let unfit = match self.cleaning(entry) {
+            Some(Cleaning::Everything) if matches!(entry.condition(), Condition::KeepsData(_)) => {
+                Some(Unfit::NotClean(None))
+            }
+            Some(_) | None => unfit(root, slot, entry, &self.claim_files())?,
+        };
+        looked.note(slot, entry, unfit);
         Ok(())
+    }
+
+    /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is.
+    fn cleaning(&self, entry: &Entry) -> Option<Cleaning> {
+        match entry.condition() {
+            Condition::Held | Condition::Clean | Condition::Quarantined(_) => None,
+            Condition::KeepsData(left) => (!self.is_own(left)).then_some(Cleaning::Everything),
+            Condition::Dirty(Some(left)) if self.is_own(left) => Some(Cleaning::KeepData),
+            Condition::Dirty(_) => Some(Cleaning::Everything),
+        }
+    }
+
+    /// Whether a stack that was left was this worktree's.
+    fn is_own(&self, left: &Left) -> bool {
+        is_of(left, &self.request.worktree)
+    }
+
+    /// The free slot that keeps this worktree's data.
+    fn kept(&self, registry: &Registry) -> Option<SlotId> {
+        let keeps = |entry: &Entry| match entry.condition() {
+            Condition::KeepsData(left) | Condition::Dirty(Some(left)) => {
+                left.remains != Remains::Everything && self.is_own(left)
+            }
+            Condition::Held | Condition::Clean | Condition::Dirty(None) | Condition::Quarantined(_) => false,
+        };
+        registry.slots.iter().find(|(_, entry)| keeps(entry)).map(|(slot, _)| *slot)
     }
 
     /// How the pool looks to the holder of a ticket. Takes no lock.
@@ -134,10 +171,14 @@ impl<'a> Claimant<'a> {
             return Ok(Outlook::Served);
         }
         // Whether a slot is fit for use is looked at when the waiter asks.
+        let fitness = |slot| match registry.slots.get(&slot).map(|entry| entry.condition()) {
+            Some(Condition::Quarantined(_)) => Fitness::Unfit,
+            Some(_) | None => Fitness::Fit,
+        };
+        let (directory, profiles) = (self.request.worktree.as_path(), &self.profiles);
         let is_free = |wanted: &Wanted, ahead: &[Wanted]| {
-            let application =
-                Application { directory: &self.request.worktree, wanted, profiles: &self.profiles, ahead };
-            choose(registry, &application, |_| Fitness::Fit).is_ok()
+            let application = Application { directory, wanted, profiles, ahead, kept: None };
+            choose(registry, &application, fitness).is_ok()
         };
         let waiters = queue::ahead_of(Some(ticket), &seen.root)?;
         let waiters =
@@ -172,9 +213,10 @@ impl<'a> Claimant<'a> {
         let entry = |slot| registry.slots.get(&slot);
         let fitness = |slot| entry(slot).map_or(Fitness::Unfit, |entry| looked.fitness(slot, entry, wanted));
         let holds = held_by(registry, directory).is_some();
+        let kept = self.kept(registry);
         let is_free = |wanted: &Wanted, ahead: &[Wanted]| match choose(
             registry,
-            &Application { directory, wanted, profiles, ahead },
+            &Application { directory, wanted, profiles, ahead, kept },
             fitness,
         ) {
             Ok(_) => Ok(!holds),
@@ -191,7 +233,7 @@ impl<'a> Claimant<'a> {
             Err(Pause::LookAt(_)) => Ahead { wanted: Vec::new(), next: None },
             Err(Pause::Failed(error)) => return Err(error),
         };
-        let application = Application { directory, wanted, profiles, ahead: &ahead.wanted };
+        let application = Application { directory, wanted, profiles, ahead: &ahead.wanted, kept };
         Ok(match would_get(registry, &application, fitness) {
             Ok(grant) => Verdict::Granted(grant),
             Err(NotPicked::Denied(denied)) => Verdict::Denied(denied, ahead.next),
@@ -242,6 +284,16 @@ impl<'a> Claimant<'a> {
     }
 }
 
+/// What preparing a request comes to.
+pub(super) enum Prepared {
+    /// The slot that it would get is ready.
+    Ready(Box<Ready>),
+    /// The slot that it would get must be cleaned first.
+    ToClean(SlotId, Cleaning),
+    /// It would get none.
+    Denied(Denied),
+}
+
 /// What a request comes to.
 pub(super) enum Verdict {
     Granted(Grant),
@@ -258,10 +310,17 @@ enum Pause {
 }
 
 impl Looked {
+    /// Notes what is wrong with a slot.
+    pub(super) fn note(&mut self, slot: SlotId, entry: &Entry, unfit: Option<Unfit>) {
+        self.0.insert(slot, Look { entry: entry.clone(), unfit });
+    }
+
     /// The look at a slot; `None` where its entry changed since.
     pub(super) fn of(&self, slot: SlotId, entry: &Entry) -> Option<&Look> {
-        let is_same =
-            |then: &Entry| (&then.provisioned, &then.pending) == (&entry.provisioned, &entry.pending);
+        let is_same = |then: &Entry| {
+            let Entry { provisioned, pending, started, claim: _, status: _, unknown: _ } = then;
+            (provisioned, pending, started) == (&entry.provisioned, &entry.pending, &entry.started)
+        };
         self.0.get(&slot).filter(|look| is_same(&look.entry))
     }
 

@@ -12,7 +12,7 @@ use crate::host::net;
 use crate::host::root::Root;
 use crate::identifier::PortName;
 use crate::port::HostPort;
-use crate::registry::Entry;
+use crate::registry::{Condition, Entry};
 use crate::slot::SlotId;
 
 /// The most that is read of a file in a slot directory, in bytes.
@@ -40,6 +40,10 @@ pub enum Unfit {
     Obstructed(RelPath),
     /// This file was edited by hand.
     Edited(RelPath),
+    /// It is not clean of its last holder, and why cleaning failed if it did.
+    NotClean(Option<String>),
+    /// Cleaning it failed too often. This is why.
+    Quarantined(Option<String>),
 }
 
 impl Unfit {
@@ -47,9 +51,13 @@ impl Unfit {
     pub fn is_accepted_by(&self, slot: SlotId, wanted: &Wanted) -> bool {
         match self {
             Self::Edited(_) => *wanted == Wanted::Slot(slot),
-            Self::Unfinished | Self::Foreign | Self::Lacks(_) | Self::Busy { .. } | Self::Obstructed(_) => {
-                false
-            }
+            Self::Unfinished
+            | Self::Foreign
+            | Self::Lacks(_)
+            | Self::Busy { .. }
+            | Self::Obstructed(_)
+            | Self::NotClean(_)
+            | Self::Quarantined(_) => false,
         }
     }
 }
@@ -61,6 +69,13 @@ impl Unfit {
 /// When its files cannot be read. That says nothing about the slot.
 pub fn unfit(root: &Root, slot: SlotId, entry: &Entry, claim_files: &[&RelPath]) -> Result<Option<Unfit>> {
     let written = &entry.provisioned.files;
+    match entry.condition() {
+        Condition::Quarantined(left) => return Ok(Some(Unfit::Quarantined(left.reason.clone()))),
+        Condition::Dirty(left) => {
+            return Ok(Some(Unfit::NotClean(left.and_then(|left| left.reason.clone()))));
+        }
+        Condition::Held | Condition::Clean | Condition::KeepsData(_) => {}
+    }
     if entry.pending.is_some() {
         return Ok(Some(Unfit::Unfinished));
     }

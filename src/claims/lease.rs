@@ -5,7 +5,7 @@ use camino::Utf8Path;
 
 use super::held_by::{held_by, with_id};
 use super::pick::Grant;
-use crate::registry::{Claim, ClaimId, Lease, Registry};
+use crate::registry::{Claim, ClaimId, Lease, Left, Registry, Remains};
 use crate::slot::SlotId;
 use crate::time::{Span, Time};
 
@@ -38,6 +38,8 @@ pub fn grant(registry: &mut Registry, grant: Grant, claim: Claim, length: Option
         free @ None => {
             let lease = length.map(|length| Lease::starting(now, length));
             *free = Some(Claim { claimed_at: Some(now.to_string()), lease, ..claim });
+            // Only the worktree whose data is kept is given a slot that has some.
+            entry.started.iter_mut().for_each(|started| started.left = None);
         }
     }
 }
@@ -147,6 +149,23 @@ pub fn to_release(
         Some(_) | None => {}
     }
     Ok(Some(slot))
+}
+
+/// Notes what the stack of a slot may have left, whose claim just ended. From now on the slot is clean only
+/// after Docker has shown it. A stack that was never started leaves nothing.
+pub fn leave(registry: &mut Registry, slot: SlotId, claim: &Claim, remains: Remains, now: Time) {
+    let started = registry.slot_mut(slot).and_then(|entry| entry.started.as_mut());
+    if let Some(started) = started {
+        started.left = Some(Left {
+            by: claim.claimed_by.clone(),
+            gitdir: claim.claimed_gitdir.clone(),
+            at: now.to_string(),
+            remains,
+            failures: 0,
+            reason: None,
+            unknown: serde_json::Map::new(),
+        });
+    }
 }
 
 /// Frees a slot.

@@ -21,7 +21,8 @@ fn a_denied_claim_changes_nothing_and_a_second_one_of_the_owner_renews() {
     let profiles = profiles();
     let ask = |registry: &mut Registry, wanted: &Wanted, claim: Claim, length: Option<&str>, now: i64| {
         let directory = claim.claimed_by.directory().unwrap().to_owned();
-        let application = Application { directory: &directory, wanted, profiles: &profiles, ahead: &[] };
+        let application =
+            Application { directory: &directory, wanted, profiles: &profiles, ahead: &[], kept: None };
         let granted = would_get(registry, &application, |_| Fitness::Fit)?;
         grant(registry, granted, claim, length.map(span), at(now));
         Ok::<_, NotPicked>(granted)
@@ -119,13 +120,13 @@ fn reaping_ends_what_was_shown_and_is_still_as_it_was() {
     let worktree = |claim: &Claim| {
         if claim.claim_id == third { Worktree::Gone } else { Worktree::Away(Doubt::Locked) }
     };
-    let shown = Reaping::of(&registry, now, worktree);
+    let shown = Reaping::of(&registry, now, None, worktree);
     assert_eq!(shown.ends.keys().map(|slot| slot.get()).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(shown.doubts.keys().map(|slot| slot.get()).collect::<Vec<_>>(), [4]);
     // One claim was renewed meanwhile, and another ran out that was not shown.
     lapse(&mut registry, 2, 200_000);
     lapse(&mut registry, 4, 5);
-    let reaping = Reaping::of(&registry, now, worktree).within(&shown).still_in(&registry, now);
+    let reaping = Reaping::of(&registry, now, None, worktree).within(&shown).still_in(&registry, now);
     for slot in reaping.ends.keys() {
         end(&mut registry, *slot);
     }

@@ -6,6 +6,7 @@
 pub mod bring;
 pub mod claim;
 pub mod claimant;
+pub mod clean_slots;
 pub mod environment;
 pub mod files;
 pub mod fitness;

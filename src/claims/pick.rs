@@ -8,7 +8,7 @@ use camino::Utf8Path;
 
 use super::held_by::held_by;
 use crate::identifier::ProfileName;
-use crate::registry::{Entry, Registry};
+use crate::registry::{Condition, Entry, Registry};
 use crate::slot::SlotId;
 
 #[cfg(test)]
@@ -87,6 +87,8 @@ pub struct Application<'a> {
     pub profiles: &'a ProfileOrder,
     /// What the waiters ahead want, in their order.
     pub ahead: &'a [Wanted],
+    /// The free slot that keeps the data of this very worktree, if one does.
+    pub kept: Option<SlotId>,
 }
 
 /// How a holder came by a slot.
@@ -162,7 +164,7 @@ pub fn would_get(
     application: &Application<'_>,
     fitness: impl Fn(SlotId) -> Fitness,
 ) -> Result<Grant, NotPicked> {
-    let Application { directory, wanted, profiles, ahead: _ } = application;
+    let Application { directory, wanted, profiles, ahead: _, kept: _ } = application;
     if let Some(slot) = held_by(registry, directory)
         && let Some(entry) = registry.slots.get(&slot)
     {
@@ -192,6 +194,33 @@ pub fn would_get(
     choose(registry, application, fitness).map(Grant::New)
 }
 
+/// Whether a slot that satisfies a request may become free. One that is quarantined waits for a person.
+pub fn may_come(registry: &Registry, wanted: &Wanted, profiles: &ProfileOrder) -> bool {
+    let is_quarantined = |entry: &Entry| matches!(entry.condition(), Condition::Quarantined(_));
+    registry
+        .slots
+        .iter()
+        .any(|(slot, entry)| wanted.accepts(profiles, *slot, entry) && !is_quarantined(entry))
+}
+
+/// The order in which free slots are given. What another worktree may come back for is given last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Clean,
+    ToBeCleaned,
+    KeepsData,
+}
+
+impl Rank {
+    fn of(entry: &Entry) -> Self {
+        match entry.condition() {
+            Condition::Held | Condition::Clean => Self::Clean,
+            Condition::Dirty(_) | Condition::Quarantined(_) => Self::ToBeCleaned,
+            Condition::KeepsData(_) => Self::KeepsData,
+        }
+    }
+}
+
 /// The free slot for a request, after the waiters ahead have chosen theirs.
 ///
 /// # Errors
@@ -201,16 +230,17 @@ pub fn choose(
     application: &Application<'_>,
     fitness: impl Fn(SlotId) -> Fitness,
 ) -> Result<SlotId, NotPicked> {
-    let Application { directory: _, wanted, profiles, ahead } = application;
+    let Application { directory: _, wanted, profiles, ahead, kept } = application;
     let mut free: Vec<(SlotId, &Entry)> = registry
         .slots
         .iter()
         .filter(|(_, entry)| entry.claim.is_none())
         .map(|(slot, entry)| (*slot, &**entry))
         .collect();
-    free.sort_by_key(|(slot, entry)| (profiles.rank(&entry.provisioned.profile), *slot));
-    let first = |wanted: &Wanted, taken: &BTreeSet<SlotId>| {
-        let left = free.iter().filter(|(slot, _)| !taken.contains(slot));
+    free.sort_by_key(|(slot, entry)| (Rank::of(entry), profiles.rank(&entry.provisioned.profile), *slot));
+    let own: Vec<(SlotId, &Entry)> = free.iter().filter(|(slot, _)| Some(*slot) == *kept).copied().collect();
+    let first = |wanted: &Wanted, first: &[(SlotId, &Entry)], taken: &BTreeSet<SlotId>| {
+        let left = first.iter().chain(&free).filter(|(slot, _)| !taken.contains(slot));
         for (slot, _) in left.filter(|(slot, entry)| wanted.accepts(profiles, *slot, entry)) {
             match fitness(*slot) {
                 Fitness::Fit => return Ok(Some(*slot)),
@@ -222,11 +252,11 @@ pub fn choose(
     };
     let mut taken = BTreeSet::new();
     for before in *ahead {
-        taken.extend(first(before, &taken)?);
+        taken.extend(first(before, &[], &taken)?);
     }
-    match first(wanted, &taken)? {
+    match first(wanted, &own, &taken)? {
         Some(slot) => Ok(slot),
-        None if first(wanted, &BTreeSet::new())?.is_some() => Err(Denied::Queued.into()),
+        None if first(wanted, &own, &BTreeSet::new())?.is_some() => Err(Denied::Queued.into()),
         None => Err(Denied::Full.into()),
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::claims::turn::Ahead;
-use crate::registry::{Claim, ClaimId, Provisioned};
+use crate::registry::{Claim, ClaimId, Left, MOST_FAILURES, Provisioned, Remains, Started};
 use crate::slot::Workers;
 
 /// Slots by their profiles, `Lmh` for a light, a middle and a heavy one; held where the letter is a capital.
@@ -47,7 +47,7 @@ fn the_smallest_that_would_do_is_chosen_and_those_before_choose_first() {
     let chosen = |slots: &str, wanted: &Wanted, ahead: &[&Wanted]| {
         let ahead: Vec<Wanted> = ahead.iter().map(|wanted| (*wanted).clone()).collect();
         let application =
-            Application { directory: "/me".into(), wanted, profiles: &profiles(), ahead: &ahead };
+            Application { directory: "/me".into(), wanted, profiles: &profiles(), ahead: &ahead, kept: None };
         choose(&pool(slots), &application, |_| Fitness::Fit).map(SlotId::get)
     };
     assert_eq!(chosen("hmloL", &any, &[]), Ok(3));
@@ -66,8 +66,13 @@ fn the_smallest_that_would_do_is_chosen_and_those_before_choose_first() {
     assert_eq!(chosen("HMl", &any, &[&third]), Err(Denied::Queued.into()));
     assert_eq!(chosen("HML", &any, &[&third]), Err(Denied::Full.into()));
     let as_seen = |slots: &str, fitness: fn(u16) -> Fitness| {
-        let application =
-            Application { directory: "/me".into(), wanted: &any, profiles: &profiles(), ahead: &[] };
+        let application = Application {
+            directory: "/me".into(),
+            wanted: &any,
+            profiles: &profiles(),
+            ahead: &[],
+            kept: None,
+        };
         choose(&pool(slots), &application, |slot| fitness(slot.get())).map(SlotId::get)
     };
     let only_second = |slot| if slot == 2 { Fitness::Fit } else { Fitness::Unfit };
@@ -86,7 +91,8 @@ fn a_queue_is_read_as_far_as_it_matters_and_says_whose_turn_it_is() {
     let read = |slots: &str, wanted: &str, queue: &[&str]| {
         let queue = requests(queue).into_iter().zip(1..).map(Ok::<_, ()>);
         let is_free = |wanted: &Wanted, ahead: &[Wanted]| {
-            let application = Application { directory: "/me".into(), wanted, profiles: &profiles(), ahead };
+            let application =
+                Application { directory: "/me".into(), wanted, profiles: &profiles(), ahead, kept: None };
             Ok(choose(&pool(slots), &application, |_| Fitness::Fit).is_ok())
         };
         let ahead = Ahead::of(&Wanted::parse(wanted), queue, is_free).unwrap();
@@ -120,4 +126,48 @@ fn a_request_reads_back_and_what_is_not_understood_may_stand_for_any_slot() {
     for text in ["", "slot", "slot 0", "slot x", "profile Ünknown", "any more"] {
         assert_eq!(Wanted::parse(text), Wanted::Any, "{text:?}");
     }
+}
+
+#[test]
+fn clean_slots_are_given_first_and_what_keeps_data_last() {
+    let left = |remains: Remains, failures: u32| Left {
+        by: "/other".to_owned().into(),
+        gitdir: None,
+        at: "2026-03-01T17:22:10Z".to_owned(),
+        remains,
+        failures,
+        reason: None,
+        unknown: serde_json::Map::new(),
+    };
+    let with = |slots: &[Option<Left>]| {
+        let mut registry = pool(&"l".repeat(slots.len()));
+        for ((_, entry), left) in registry.slots.iter_mut().zip(slots) {
+            Arc::make_mut(entry).started = left.clone().map(|left| Started {
+                at: left.at.clone(),
+                project: "shop-slot-1".to_owned(),
+                engine: None,
+                profiles: Vec::new(),
+                left: Some(left),
+            });
+        }
+        registry
+    };
+    let (data, dirty) = (Some(left(Remains::Data, 0)), Some(left(Remains::Stack, MOST_FAILURES - 1)));
+    let quarantined = Some(left(Remains::Stack, MOST_FAILURES));
+    let registry = with(&[data.clone(), dirty.clone(), None, data.clone()]);
+    let fit = |_| Fitness::Fit;
+    let chosen = |ahead: &[Wanted], kept: Option<u16>| {
+        let kept = kept.and_then(SlotId::new);
+        let (wanted, profiles) = (&Wanted::Any, &profiles());
+        let application = Application { directory: "/me".into(), wanted, profiles, ahead, kept };
+        choose(&registry, &application, fit).map(SlotId::get)
+    };
+    assert_eq!(chosen(&[], None), Ok(3), "the clean one");
+    assert_eq!(chosen(&[Wanted::Any], None), Ok(2), "the one without data");
+    assert_eq!(chosen(&[Wanted::Any, Wanted::Any], None), Ok(1));
+    assert_eq!(chosen(&[], Some(4)), Ok(4), "its own data comes first");
+    assert_eq!(chosen(&[Wanted::Slot(SlotId::new(4).unwrap())], Some(4)), Ok(3), "a waiter ahead took it");
+    let may_come = |slots: &[Option<Left>]| may_come(&with(slots), &Wanted::Any, &profiles());
+    assert!(may_come(&[quarantined.clone(), dirty]) && may_come(&[data]));
+    assert!(!may_come(&[quarantined.clone(), quarantined]), "a waiter would wait for ever");
 }

@@ -1,4 +1,5 @@
-//! Reaping: ending the claims whose lease has run out or whose worktree is gone.
+//! Reaping: ending the claims whose lease has run out or whose worktree is gone, and cleaning the slots that
+//! are free and not clean.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +8,17 @@ use camino::Utf8PathBuf;
 
 use super::files::HolderDir;
 use super::lease;
-use super::release::give_back;
-use super::standing::Reaping;
+use super::release::{give_back, leave};
+use super::standing::{Reaping, Standing, Uncleaned};
 use super::whereabouts::{Following, whereabouts};
 use crate::fault::Fault;
 use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::ledger::{Ledger, Snapshot};
+use crate::registry::Remains;
 use crate::slot::SlotId;
+use crate::stack::clean::{Cleaned, Cleaning, clean};
+use crate::time::Span;
 use crate::which::by_worktree::FoundPool;
 
 /// What a reap would do.
@@ -24,6 +28,8 @@ pub struct Proposal {
     pub reaping: Reaping,
     seen: Snapshot,
     ledger: Ledger,
+    pool: String,
+    keep_data: Option<Span>,
 }
 
 /// What a reap did.
@@ -35,6 +41,10 @@ pub struct Reaped {
     pub left: Vec<Utf8PathBuf>,
     /// Slots that could not be released, and why. The others are released all the same.
     pub kept: BTreeMap<SlotId, Error>,
+    /// The slots that were cleaned.
+    pub cleaned: Vec<Cleaned>,
+    /// Slots that could not be cleaned, and why.
+    pub not_clean: BTreeMap<SlotId, Error>,
 }
 
 /// Judges every claim by the time and by the state of its holder's directory.
@@ -43,8 +53,9 @@ pub struct Reaped {
 /// [`Fault`] when there is no pool, or its registry cannot be read.
 pub fn look(pool: &mut FoundPool) -> Result<Proposal> {
     let seen = pool.applied(Following::EveryHolder)?;
-    let reaping = Reaping::of(&seen.registry, host::clock::now(), whereabouts);
-    Ok(Proposal { reaping, seen, ledger: pool.ledger() })
+    let keep_data = None;
+    let reaping = Reaping::of(&seen.registry, host::clock::now(), keep_data, whereabouts);
+    Ok(Proposal { reaping, seen, ledger: pool.ledger(), pool: pool.name.clone(), keep_data })
 }
 
 impl Proposal {
@@ -73,17 +84,36 @@ impl Proposal {
         Ok(())
     }
 
-    /// Ends the claims that were shown. Leaves a claim alone that was renewed, made again or released since,
+    /// Ends the claims that were shown, and cleans their slots and the others that were shown. Leaves a claim
+    /// alone that was renewed, made again or released since,
     /// or whose worktree came back.
     ///
     /// # Errors
     /// [`Fault`] when none of them is left, or the lock is not obtained.
     pub fn carry_out(&self, policy: &LockPolicy<'_>) -> Result<Reaped> {
+        let mut reaped = self.end_claims(policy)?;
+        let ended = reaped.reaping.ends.keys().map(|slot| (*slot, Cleaning::KeepData));
+        let shown = self.reaping.cleans.iter().map(|(slot, why)| match why {
+            Uncleaned::Dirty(_) => (*slot, Cleaning::KeepData),
+            Uncleaned::OfNone(_) | Uncleaned::TooOld(_) => (*slot, Cleaning::Everything),
+        });
+        let slots: BTreeMap<SlotId, Cleaning> = ended.chain(shown).collect();
+        for (slot, cleaning) in slots {
+            match clean(&self.ledger, slot, cleaning, policy) {
+                Ok(cleaned) => reaped.cleaned.extend(cleaned),
+                Err(error) => drop(reaped.not_clean.insert(slot, error)),
+            }
+        }
+        Ok(reaped)
+    }
+
+    fn end_claims(&self, policy: &LockPolicy<'_>) -> Result<Reaped> {
         let shown = &self.reaping;
         // The question may have stood there for long.
         let seen = self.ledger.read_since(&self.seen, Following::EveryHolder)?;
         let seen = seen.ok_or_else(|| self.ledger.missing())?;
-        let again = Reaping::of(&seen.registry, host::clock::now(), whereabouts).within(shown);
+        let again =
+            Reaping::of(&seen.registry, host::clock::now(), self.keep_data, whereabouts).within(shown);
         let holders: BTreeMap<SlotId, HolderDir> =
             again.ends.iter().map(|(slot, (claim, _))| (*slot, HolderDir::of(claim))).collect();
         self.ledger.transact(&seen, policy, |transaction| {
@@ -98,7 +128,7 @@ impl Proposal {
                 let what = "the claims changed meanwhile: nothing was released";
                 return Err(Fault::refused(what).advise("run again").into());
             }
-            let Reaped { reaping, left, kept } = &mut reaped;
+            let Reaped { reaping, left, kept, cleaned: _, not_clean: _ } = &mut reaped;
             reaping.ends.retain(|slot, (claim, _)| {
                 match give_back(transaction.locked(), *slot, claim, holders.get(slot)) {
                     Ok(files) => left.extend(files),
@@ -106,8 +136,11 @@ impl Proposal {
                 }
                 !kept.contains_key(slot)
             });
-            for slot in reaping.ends.keys() {
+            for (slot, (claim, standing)) in &reaping.ends {
                 lease::end(transaction.registry_mut(), *slot);
+                let is_gone = *standing == Standing::Orphaned;
+                let remains = if is_gone { Remains::Everything } else { Remains::Stack };
+                leave(transaction, &self.pool, *slot, (claim, remains))?;
             }
             Ok(reaped)
         })

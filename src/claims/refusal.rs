@@ -127,6 +127,15 @@ pub fn why(slot: SlotId, unfit: Option<Unfit>) -> (String, Option<String>) {
             let advice = format!("take it as it is with `kinfra claim --slot {slot}`");
             (format!("its {path} was edited by hand"), Some(advice))
         }
+        Some(Unfit::NotClean(reason)) => {
+            let reason = reason.map_or_else(String::new, |reason| format!(": {}", printable(&reason)));
+            (format!("it is not clean yet{reason}"), Some(format!("run `kinfra clean {slot}`")))
+        }
+        Some(Unfit::Quarantined(reason)) => {
+            let reason = reason.unwrap_or_default();
+            let why = format!("it is quarantined, because cleaning it failed: {}", printable(&reason));
+            (why, Some(format!("run `kinfra clean {slot}`")))
+        }
         None => ("its files changed just now".to_owned(), Some("run again".to_owned())),
     }
 }

@@ -1,4 +1,4 @@
-//! Releasing a slot: the claim ends, and its files are removed.
+//! Releasing a slot: the claim ends, its files are removed, and its stack is cleaned.
 
 use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -8,11 +8,15 @@ use super::lease;
 use super::refusal::not_yours;
 use super::whereabouts::{Following, noted_path};
 use crate::fault::{Fault, advice_of, exit_of};
+use crate::host;
+use crate::host::engine;
 use crate::host::lock::LockPolicy;
 use crate::host::root::LockedRoot;
-use crate::ledger::Snapshot;
-use crate::registry::{Claim, ClaimId};
+use crate::ledger::{Snapshot, Transaction};
+use crate::names::project;
+use crate::registry::{Claim, ClaimId, Remains, Started};
 use crate::slot::SlotId;
+use crate::stack::clean::{Cleaned, Cleaning, clean};
 use crate::which::by_worktree::FoundPool;
 
 /// What to release.
@@ -26,6 +30,8 @@ pub struct ReleaseRequest {
     pub claim_id: Option<ClaimId>,
     /// Whether the claim of another worktree may be ended.
     pub force: bool,
+    /// Whether the volumes of its stack go, too.
+    pub wipe: bool,
 }
 
 /// The result of a release.
@@ -37,6 +43,10 @@ pub struct Released {
     pub left: Vec<Utf8PathBuf>,
     /// Why files of the claim could not be removed. Only a forced release goes on then.
     pub stuck: Option<Error>,
+    /// What became of its stack. `None` if it was never started.
+    pub stack: Option<Cleaned>,
+    /// Why its stack is not clean. The claim is over all the same.
+    pub not_clean: Option<Error>,
     /// The note that there is no pool. Without a named slot or id that is no error.
     pub no_pool: Option<Fault>,
 }
@@ -47,7 +57,7 @@ pub struct Released {
 /// [`Fault`] when another worktree holds it, when there is no such slot or pool, or when the lock is not
 /// obtained.
 pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPolicy<'_>) -> Result<Released> {
-    let ReleaseRequest { worktree, slot, claim_id, force } = request;
+    let ReleaseRequest { worktree, slot, claim_id, force, wipe } = request;
     let Some(seen) = pool.look(Following::Named { worktree, slot: *slot, id: *claim_id })? else {
         return if slot.is_some() || claim_id.is_some() {
             Err(pool.missing().into())
@@ -57,7 +67,8 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
     };
     let path = noted_path(&seen.registry, worktree);
     let holder = open_holder(&seen, request, &path);
-    pool.ledger().transact(&seen, policy, |transaction| {
+    let (ledger, name) = (pool.ledger(), pool.name.clone());
+    let mut released = ledger.transact(&seen, policy, |transaction| {
         let registry = transaction.registry_mut();
         let claim = lease::release(registry, &path, *slot, *claim_id, *force);
         let claim = claim.map_err(|why| not_yours(&why, registry))?;
@@ -73,8 +84,48 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
             }
             None => {}
         }
+        if let Some((slot, claim)) = &released.claim {
+            let remains = if *wipe { Remains::Everything } else { Remains::Stack };
+            leave(transaction, &name, *slot, (claim, remains))?;
+        }
         Ok(released)
-    })
+    })?;
+    if let Some((slot, _)) = &released.claim {
+        match clean(&ledger, *slot, Cleaning::KeepData, policy) {
+            Ok(cleaned) => released.stack = cleaned,
+            Err(error) => released.not_clean = Some(error),
+        }
+    }
+    Ok(released)
+}
+
+/// Notes what a slot's stack may have left, when its claim ended. Where kinfra wrote an overlay, a stack may
+/// have been started without it: by `docker compose` in the shell of `env` or `exec`.
+///
+/// # Errors
+/// When the slot's directory cannot be read.
+pub(super) fn leave(
+    transaction: &mut Transaction,
+    pool: &str,
+    slot: SlotId,
+    (claim, remains): (&Claim, Remains),
+) -> Result<()> {
+    let now = host::clock::now();
+    let is_noted = transaction.registry().slots.get(&slot).is_none_or(|entry| entry.started.is_some());
+    if !is_noted && transaction.locked().root().has_overlay(slot)? {
+        let started = Started {
+            at: now.to_string(),
+            project: project(pool, slot),
+            engine: Some(engine::current()),
+            profiles: Vec::new(),
+            left: None,
+        };
+        if let Some(entry) = transaction.registry_mut().slot_mut(slot) {
+            entry.started = Some(started);
+        }
+    }
+    lease::leave(transaction.registry_mut(), slot, claim, remains, now);
+    Ok(())
 }
 
 /// The directory of the holder whose claim is going to end, opened before the lock is taken.

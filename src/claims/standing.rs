@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::lease::has_expired;
-use crate::registry::{Claim, Registry};
+use crate::registry::{Claim, Condition, Entry, Left, Registry};
 use crate::slot::SlotId;
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// How a claim stands. A slot is held until it is released or reaped, whatever this says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,14 +83,35 @@ pub struct Reaping {
     pub ends: BTreeMap<SlotId, (Claim, Standing)>,
     /// The claims whose directory is missing and may come back.
     pub doubts: BTreeMap<SlotId, (Claim, Doubt)>,
+    /// The free slots that are not clean, or whose data is kept for a worktree that is gone, or for too long.
+    pub cleans: BTreeMap<SlotId, Uncleaned>,
+}
+
+/// Why a free slot is to be cleaned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uncleaned {
+    /// There may be anything of an earlier holder in it.
+    Dirty(Option<Left>),
+    /// The worktree that its data is kept for is gone.
+    OfNone(Left),
+    /// Its data is kept for longer than `keep_data` of slots.toml says.
+    TooOld(Left),
 }
 
 impl Reaping {
-    /// Judges every claim.
-    pub fn of(registry: &Registry, now: Time, worktree: impl Fn(&Claim) -> Worktree) -> Self {
+    /// Judges every claim, and every free slot. Data is kept for a worktree for as long as `keep_data` says.
+    pub fn of(
+        registry: &Registry,
+        now: Time,
+        keep_data: Option<Span>,
+        worktree: impl Fn(&Claim) -> Worktree,
+    ) -> Self {
         let mut reaping = Self::default();
         for (slot, entry) in &registry.slots {
-            let Some(claim) = &entry.claim else { continue };
+            let Some(claim) = &entry.claim else {
+                reaping.cleans.extend(uncleaned(entry, now, keep_data, &worktree).map(|why| (*slot, why)));
+                continue;
+            };
             let worktree = worktree(claim);
             match (standing(claim, now, worktree), worktree) {
                 (Standing::Held, Worktree::Away(doubt)) => {
@@ -118,6 +139,11 @@ impl Reaping {
         self
     }
 
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty() && self.cleans.is_empty()
+    }
+
     /// The claims that are still the same in a registry that was read later. A claim that changed is left
     /// alone.
     #[must_use]
@@ -127,5 +153,32 @@ impl Reaping {
             held == Some(claim) && (*over == Standing::Orphaned || has_expired(claim, now))
         });
         self
+    }
+}
+
+/// Why a free slot is to be cleaned, if it is. One that is quarantined waits for a person.
+fn uncleaned(
+    entry: &Entry,
+    now: Time,
+    keep_data: Option<Span>,
+    worktree: impl Fn(&Claim) -> Worktree,
+) -> Option<Uncleaned> {
+    match entry.condition() {
+        Condition::Held | Condition::Clean | Condition::Quarantined(_) => None,
+        Condition::Dirty(left) => Some(Uncleaned::Dirty(left.cloned())),
+        Condition::KeepsData(left) => {
+            let holder = Claim {
+                claimed_gitdir: left.gitdir.clone(),
+                ..Claim::of(left.by.clone(), Some(left.at.clone()))
+            };
+            let is_too_old = |length| Time::parse(&left.at).is_ok_and(|at| at.after(length) <= now);
+            match worktree(&holder) {
+                Worktree::Gone => Some(Uncleaned::OfNone(left.clone())),
+                Worktree::There | Worktree::Away(_) if keep_data.is_some_and(is_too_old) => {
+                    Some(Uncleaned::TooOld(left.clone()))
+                }
+                Worktree::There | Worktree::Away(_) => None,
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::host;
 use crate::host::fs::Dir;
 use crate::host::git;
-use crate::registry::{Claim, ClaimId, Holder, Registry};
+use crate::registry::{Claim, ClaimId, Holder, Left, Registry};
 use crate::slot::SlotId;
 use crate::time::Time;
 
@@ -179,6 +179,18 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
         Some(git::LinkedWorktree::Locked) => away(Doubt::Locked),
         Some(git::LinkedWorktree::Moved { .. }) => away(Doubt::Moved),
         Some(git::LinkedWorktree::RepoMissing) => away(Doubt::RepoMissing),
+    }
+}
+
+/// Whether a stack that was left was this worktree's. A worktree that git made since, at the same place, is
+/// another.
+pub fn is_of(left: &Left, worktree: &Utf8Path) -> bool {
+    match git::linked_git_dir(worktree).ok().flatten() {
+        Some(own) => {
+            let made = || Some((git::made(&own).ok()??, Time::parse(&left.at).ok()?));
+            left.gitdir.as_deref() == Some(own.as_str()) && made().is_some_and(|(made, left)| made <= left)
+        }
+        None => left.gitdir.is_none() && left.by.is(worktree),
     }
 }
 

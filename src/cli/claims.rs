@@ -70,6 +70,9 @@ pub struct ReleaseArgs {
     /// Release it even if another worktree holds it
     #[arg(long)]
     pub force: bool,
+    /// Remove the volumes of its stack, too [default: keep them for this worktree]
+    #[arg(long)]
+    pub wipe: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
@@ -145,6 +148,23 @@ pub struct ReapArgs {
     /// Show what would be released, and stop
     #[arg(long)]
     pub dry_run: bool,
+    /// Do not ask for approval
+    #[arg(long)]
+    pub auto_approve: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// `kinfra clean`
+#[derive(Debug, Args)]
+pub struct CleanArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// The slots
+    #[arg(value_name = "SLOT", value_parser = slot_id, required = true)]
+    pub slots: Vec<SlotId>,
     /// Do not ask for approval
     #[arg(long)]
     pub auto_approve: bool,

@@ -9,7 +9,9 @@ mod stack;
 mod tips;
 mod verb;
 
-pub use claims::{ClaimArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes};
+pub use claims::{
+    ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes,
+};
 pub use pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
 pub use shared::{LockArgs, PoolArgs};

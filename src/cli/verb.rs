@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::claims::{ClaimArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
+use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
 use super::pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
 use super::shell::{CompletionsArgs, ManArgs};
@@ -79,8 +79,10 @@ pub enum Verb {
     Compose(ComposeArgs),
     /// Extend the lease of this worktree's claim
     Renew(RenewArgs),
-    /// Release slots whose worktree is gone or whose lease has run out
+    /// Release slots whose worktree is gone or whose lease has run out, and clean what is not clean
     Reap(ReapArgs),
+    /// Remove what earlier holders left in free slots: containers, volumes, networks, images
+    Clean(CleanArgs),
     /// List the provisioned slots
     Slots(SlotsArgs),
     /// List every port of every declared slot

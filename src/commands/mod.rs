@@ -12,6 +12,7 @@ mod approve;
 mod candidates;
 mod carry_out;
 pub(crate) mod claim;
+mod clean;
 mod complete;
 mod completions;
 mod compose;
@@ -74,6 +75,7 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Compose(args) => compose::run(&args, umask, invocation),
         Verb::Renew(args) => renew::run(&args, invocation),
         Verb::Reap(args) => reap::run(&args, invocation),
+        Verb::Clean(args) => clean::run(&args, invocation),
         Verb::Init(args) => init::run(&args, invocation),
         Verb::Doctor(args) => doctor::run(&args, invocation),
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),

@@ -15,9 +15,15 @@ pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
     let search = Search { choice: &args.pool.choice(), invocation };
     let worktree = worktree_of(&invocation.here)?;
     let mut pool = search.with_claim(args.claim_id, &worktree)?;
-    let request = ReleaseRequest { worktree, slot: args.slot, claim_id: args.claim_id, force: args.force };
+    let request = ReleaseRequest {
+        worktree,
+        slot: args.slot,
+        claim_id: args.claim_id,
+        force: args.force,
+        wipe: args.wipe,
+    };
     let released = release(&request, &mut pool, &args.lock.policy("kinfra release"))?;
     say(&report::claim::release_remarks(&released))?;
-    print(&report::claim::released(released.claim.as_ref(), request.slot, &request.worktree))?;
-    Ok(Exit::Done)
+    print(&report::claim::released(&released, request.slot, &request.worktree))?;
+    released.not_clean.map_or(Ok(Exit::Done), Err)
 }

@@ -19,9 +19,8 @@ pub(super) fn run(args: &ResetArgs, umask: Umask, invocation: &Invocation) -> Re
     let held = renewed(&args.pool, &args.slot, &policy, invocation)?;
     let reset = Reset::plan(held, args.service.as_deref(), &policy)?;
     if !reset.containers.is_empty() || !reset.volumes.is_empty() {
-        let (plan, question) = report::removed::reset(reset.held().slot, &reset);
-        say(&plan)?;
-        approve::ask(&question, args.auto_approve || reset.volumes.is_empty())?;
+        say(&report::reset::plan(&reset))?;
+        approve::ask(&report::reset::question(&reset), args.auto_approve || reset.volumes.is_empty())?;
     }
     let interrupt = Interrupt::listen()?;
     let services: Vec<String> = reset.services.iter().cloned().collect();

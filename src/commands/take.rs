@@ -11,6 +11,7 @@ use crate::claims::pick::Wanted;
 use crate::claims::wait::wait;
 use crate::claims::whereabouts::{Following, worktree_named, worktree_of};
 use crate::cli::{PoolArgs, Wishes};
+use crate::host;
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::host::signals::Interrupt;
@@ -66,6 +67,6 @@ pub(super) fn take(asked: &Asked<'_>, invocation: &Invocation) -> Result<Claimed
     };
     // Without the note, the next claim needs the flag again.
     let _ = embedded_pool::note(&pool, &request.worktree, &search);
-    say(&report::claim::remarks(&claimed, paths))?;
+    say(&report::claim::remarks(&claimed, host::clock::now(), paths))?;
     Ok(claimed)
 }

@@ -93,6 +93,12 @@ pub fn confirmed_git_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
     Ok(named.filter(|named| named == worktree).map(|_| git_dir))
 }
 
+/// When git made a linked worktree, from its git directory.
+pub fn made(git_dir: &Utf8Path) -> io::Result<Option<Time>> {
+    // Git writes `commondir` once, when it makes the worktree.
+    modified(&git_dir.join("commondir"))
+}
+
 /// The git directory of the repository, from that of one of its linked worktrees.
 fn common_dir(git_dir: &Utf8Path) -> Option<&Utf8Path> {
     git_dir.parent()?.parent()
@@ -186,8 +192,7 @@ pub fn linked_worktree(git_dir: &Utf8Path, worktree: &Utf8Path) -> Result<Linked
 /// The worktree that a linked worktree's git directory names, and when git made it.
 fn worktree_named_by(git_dir: &Utf8Path) -> Result<Option<(Utf8PathBuf, Time)>> {
     let Some(dot_git) = line_of(&git_dir.join("gitdir"))? else { return Ok(None) };
-    // Git writes `commondir` once, when it makes the worktree.
-    let made = modified(&git_dir.join("commondir"))?;
+    let made = made(git_dir)?;
     // The path in `gitdir` may be relative to the git directory.
     let place = normal(&git_dir.join(dot_git)).parent().map(Utf8Path::to_owned);
     Ok(place.zip(made))

@@ -103,8 +103,8 @@ impl Registry {
             if let Some(key) = known(&entry.unknown, &ENTRY_KEYS) {
                 return Err(twice(format!("slots.{id}."), key));
             }
-            let left = entry.left.as_ref().and_then(Left::key_that_stands_twice);
-            if let Some(key) = left {
+            let left = entry.started.as_ref().and_then(|started| started.left.as_ref());
+            if let Some(key) = left.and_then(Left::key_that_stands_twice) {
                 return Err(twice(format!("slots.{id}.left."), key.clone()));
             }
         }
@@ -142,7 +142,7 @@ impl Entry {
     }
 
     fn document(&self, id: SlotId) -> EntryDocument<'_> {
-        let Self { provisioned, pending, claim, status, started, left, unknown } = self;
+        let Self { provisioned, pending, claim, status, started, unknown } = self;
         let Provisioned { infrastructure_path, profile, workers, ports, udp, files } = provisioned;
         let (claimed_by, claimed_at, claim) =
             claim.as_ref().map(Claim::keys).map_or((None, None, None), |(claimed_by, claimed_at, own)| {
@@ -163,7 +163,7 @@ impl Entry {
             started_as: started.as_ref().map(|started| started.project.as_str()),
             started_in: started.as_ref().and_then(|started| started.engine.as_ref()),
             started_profiles: started.as_ref().map_or(&[], |started| started.profiles.as_slice()),
-            left,
+            left: started.as_ref().and_then(|started| started.left.as_ref()),
             files,
             pending,
             unknown,
@@ -249,7 +249,7 @@ struct EntryDocument<'a> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     started_profiles: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    left: &'a Option<Left>,
+    left: Option<&'a Left>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     files: &'a BTreeMap<RelPath, Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -297,11 +297,9 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
     let claim = Claim::take(&mut entry, &path)?;
     let status = required(&mut entry, &path, "status")?;
     let started = read_started(&mut entry, &path)?;
-    let left = optional_object(&mut entry, &path, "left")?;
-    let left = left.map(|left| Left::take(left, &path)).transpose()?;
     // Into a map of its own, which is as small as what is left.
     let unknown = entry.into_iter().collect();
-    Ok((id, Entry { provisioned, pending, claim, status, started, left, unknown }))
+    Ok((id, Entry { provisioned, pending, claim, status, started, unknown }))
 }
 
 /// Takes the last start. Time and project are there, or none of its keys.
@@ -310,10 +308,12 @@ fn read_started(entry: &mut Map<String, Value>, path: &str) -> Result<Option<Sta
     let project = optional(entry, path, "started_as")?;
     let engine: Option<Engine> = optional(entry, path, "started_in")?;
     let profiles: Vec<String> = optional(entry, path, "started_profiles")?.unwrap_or_default();
+    let left = optional_object(entry, path, "left")?;
+    let left = left.map(|left| Left::take(left, path)).transpose()?;
     match (at, project) {
-        (None, None) if engine.is_none() && profiles.is_empty() => Ok(None),
+        (None, None) if engine.is_none() && profiles.is_empty() && left.is_none() => Ok(None),
         (None, None) => Err(corrupt(format!("{path}.started_at"), "is missing")),
-        (Some(at), Some(project)) => Ok(Some(Started { at, project, engine, profiles })),
+        (Some(at), Some(project)) => Ok(Some(Started { at, project, engine, profiles, left })),
         (None, Some(_)) => Err(corrupt(format!("{path}.started_at"), "is missing")),
         (Some(_), None) => Err(corrupt(format!("{path}.started_as"), "is missing")),
     }

@@ -62,8 +62,6 @@ pub struct Entry {
     pub status: Status,
     /// The last start of its stack.
     pub started: Option<Started>,
-    /// What the stack of the last holder left behind, if it may have left anything.
-    pub left: Option<Left>,
     /// Keys of others.
     pub unknown: Map<String, Value>,
 }
@@ -177,7 +175,6 @@ impl Entry {
             claim: None,
             status: Status::Stopped,
             started: None,
-            left: None,
             unknown: Map::new(),
         }
     }
@@ -193,13 +190,13 @@ impl Entry {
 
     /// Whether the slot can be given.
     pub fn condition(&self) -> Condition<'_> {
-        match (&self.claim, &self.started, &self.left) {
-            (Some(_), _, _) => Condition::Held,
-            (None, _, Some(left)) if left.failures >= MOST_FAILURES => Condition::Quarantined(left),
-            (None, _, Some(left)) if left.remains == Remains::Data => Condition::KeepsData(left),
-            (None, _, Some(left)) => Condition::Dirty(Some(left)),
-            (None, Some(_), None) => Condition::Dirty(None),
-            (None, None, None) => Condition::Clean,
+        let left = self.started.as_ref().map(|started| started.left.as_ref());
+        match (&self.claim, left) {
+            (Some(_), _) => Condition::Held,
+            (None, None) => Condition::Clean,
+            (None, Some(Some(left))) if left.failures >= MOST_FAILURES => Condition::Quarantined(left),
+            (None, Some(Some(left))) if left.remains == Remains::Data => Condition::KeepsData(left),
+            (None, Some(left)) => Condition::Dirty(left),
         }
     }
 }

@@ -215,9 +215,10 @@ impl Keys {
             return Err(with_care());
         }
         let (engine, profiles) = (self.started_in.value(), self.started_profiles.value().unwrap_or_default());
+        let left = left(self.left)?;
         let started = match (self.started_at.value(), self.started_as.value()) {
-            (None, None) if engine.is_none() && profiles.is_empty() => None,
-            (Some(at), Some(project)) => Some(Started { at, project, engine, profiles }),
+            (None, None) if engine.is_none() && profiles.is_empty() && left.is_none() => None,
+            (Some(at), Some(project)) => Some(Started { at, project, engine, profiles, left }),
             (None, None) | (Some(_), None) | (None, Some(_)) => return Err(with_care()),
         };
         let provisioned = Provisioned {
@@ -235,7 +236,6 @@ impl Keys {
             claim: self.claim.claim()?,
             status: self.status.required()?,
             started,
-            left: left(self.left)?,
             unknown: self.unknown,
         };
         Ok((id, entry))

@@ -24,6 +24,8 @@ pub struct Started {
     pub engine: Option<Engine>,
     /// The profiles of Compose that are kept with the slot, sorted.
     pub profiles: Vec<String>,
+    /// What it left behind when the claim of the slot ended.
+    pub left: Option<Left>,
 }
 
 /// A Docker engine, as `docker` is told which one: `DOCKER_HOST` or `DOCKER_CONTEXT`.

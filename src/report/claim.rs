@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
+use super::clean::{self, removed};
 use super::commas::Commas;
 use crate::claims::bring::Brought;
 use crate::claims::claim::Claimed;
@@ -15,6 +16,7 @@ use crate::names::ENV_FILE;
 use crate::registry::{Claim, Entry};
 use crate::shown::{Paths, printable};
 use crate::slot::SlotId;
+use crate::time::Time;
 use crate::which::by_worktree::FoundPool;
 
 /// The slot that a worktree got, and where it is.
@@ -49,14 +51,19 @@ pub fn which(pool: &FoundPool, other: Option<&Utf8Path>, paths: Paths<'_>) -> St
 }
 
 /// Remarks on a claim: slots that were passed over, and files that were kept or left.
-pub fn remarks(claimed: &Claimed, paths: Paths<'_>) -> String {
-    let Claimed { grant: _, entry: _, passed_over, backups, left: changed, shown_by_git, brought } = claimed;
+pub fn remarks(claimed: &Claimed, now: Time, paths: Paths<'_>) -> String {
+    let Claimed { grant, entry: _, passed_over, backups, left: changed, shown_by_git, .. } = claimed;
+    let Claimed { brought, cleaned, has_data, .. } = claimed;
     let busy = passed_over.iter().filter(|(_, unfit)| matches!(unfit, Unfit::Busy { .. }));
     let passed_over =
         busy.map(|(slot, unfit)| format!("Passed over slot {slot}: {}\n", why(*slot, Some(unfit.clone())).0));
     let backups = backups.iter().map(|path| format!("Kept what was there as {}\n", printable(path.as_str())));
     let shown = shown_by_git.iter().map(|error| format!("warning: git will show `{ENV_FILE}`: {error:#}\n"));
-    passed_over.chain(backups).chain([left(changed)]).chain(shown).chain([files(brought, paths)]).collect()
+    let cleaned = cleaned.iter().map(|one| clean::cleaned(one, now));
+    let data =
+        has_data.then(|| format!("Slot {} has the volumes of this worktree's last claim\n", grant.slot()));
+    let about_slots = passed_over.chain(cleaned).chain(data);
+    about_slots.chain(backups).chain([left(changed)]).chain(shown).chain([files(brought, paths)]).collect()
 }
 
 /// The files that git does not bring: what was copied, and what is missing.
@@ -115,7 +122,7 @@ fn left(paths: &[Utf8PathBuf]) -> String {
 
 /// Remarks on a release.
 pub fn release_remarks(released: &Released) -> String {
-    let Released { claim, left: changed, stuck, no_pool } = released;
+    let Released { claim, left: changed, stuck, stack: _, not_clean: _, no_pool } = released;
     let slot = claim.as_ref().map_or_else(String::new, |(slot, _)| slot.to_string());
     let stuck = stuck.iter().map(|error| format!("warning: files of slot {slot}'s claim stay: {error:#}\n"));
     let no_pool = no_pool.iter().map(|fault| match &fault.advice {
@@ -126,9 +133,12 @@ pub fn release_remarks(released: &Released) -> String {
 }
 
 /// The slot that was released, named or of the worktree, or that there was none.
-pub fn released(released: Option<&(SlotId, Claim)>, asked: Option<SlotId>, worktree: &Utf8Path) -> String {
-    match (released, asked) {
-        (Some((slot, claim)), _) => format!("Released slot {slot}, which was {}\n", held(claim)),
+pub fn released(released: &Released, asked: Option<SlotId>, worktree: &Utf8Path) -> String {
+    match (&released.claim, asked) {
+        (Some((slot, claim)), _) => {
+            let stack = released.stack.as_ref().map(|cleaned| removed(&cleaned.removed));
+            format!("Released slot {slot}, which was {}\n{}", held(claim), stack.unwrap_or_default())
+        }
         (None, Some(slot)) => format!("Slot {slot} is free already\n"),
         (None, None) => format!("`{}` holds no slot\n", printable(worktree.as_str())),
     }

@@ -2,12 +2,20 @@
 
 use anyhow::Error;
 
-use crate::fault::{Fault, advice_of};
+use crate::fault::{Exit, Fault, advice_of, exit_of};
 
 /// Several errors of one run, each with its heading and its advice: the run failed.
 pub fn failed_by<'a>(errors: impl Iterator<Item = &'a Error>) -> Fault {
     let texts: String = errors.map(text).collect();
     Fault { has_headings: true, ..Fault::failed(texts.trim_end()) }
+}
+
+/// One error for several; `None` if there are none. They share an exit code, or it is that of a failure.
+pub fn all_of(errors: impl Iterator<Item = Error>) -> Option<Error> {
+    let errors: Vec<Error> = errors.collect();
+    let exit =
+        errors.iter().map(exit_of).reduce(|one, other| if one == other { one } else { Exit::Failed })?;
+    Some(Fault { exit, ..failed_by(errors.iter()) }.into())
 }
 
 /// The error with its heading, and its advice in a line of its own.

@@ -2,6 +2,7 @@
 //! strips them where they do not belong.
 
 pub mod claim;
+pub mod clean;
 mod commas;
 pub mod diff;
 pub mod doctor;
@@ -14,7 +15,7 @@ pub mod plan;
 pub mod plan_json;
 pub mod ports;
 pub mod reap;
-pub mod removed;
+pub mod reset;
 pub mod slots;
 pub mod stack;
 pub mod stack_gate;

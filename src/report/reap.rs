@@ -1,14 +1,16 @@
 //! The output of reap: which slots it releases, and why.
 
+use super::clean;
 use crate::claims::reap::Reaped;
 use crate::claims::refusal::held;
-use crate::claims::standing::{Reaping, Standing};
+use crate::claims::standing::{Reaping, Standing, Uncleaned};
 use crate::registry::Claim;
 use crate::shown::printable;
+use crate::time::Time;
 
 /// What reaping would do, one line per slot.
-pub fn plan(reaping: &Reaping) -> String {
-    let Reaping { ends, doubts } = reaping;
+pub fn plan(reaping: &Reaping, now: Time) -> String {
+    let Reaping { ends, doubts, cleans } = reaping;
     let mut lines: Vec<_> = ends
         .iter()
         .map(|(slot, (claim, standing))| {
@@ -19,22 +21,38 @@ pub fn plan(reaping: &Reaping) -> String {
             let force = format!("`kinfra release {slot} --force` if it is not in use");
             (slot, format!("  ! Slot {slot} is {}: {doubt} ({force})\n", held(claim)))
         }))
+        .chain(
+            cleans
+                .iter()
+                .map(|(slot, why)| (slot, format!("  - Would clean slot {slot}{}\n", uncleaned(why, now)))),
+        )
         .collect();
     lines.sort();
     let lines: String = lines.into_iter().map(|(_, line)| line).collect();
     let space = if lines.is_empty() { "" } else { "\n" };
-    format!("{lines}{space}Reap: {} to release.\n", ends.len())
+    let cleans = if cleans.is_empty() { String::new() } else { format!(", {} to clean", cleans.len()) };
+    format!("{lines}{space}Reap: {} to release{cleans}.\n", ends.len())
 }
 
 /// What was done.
-pub fn done(reaped: &Reaped) -> String {
-    let Reaped { reaping, left, kept: _ } = reaped;
+pub fn done(reaped: &Reaped, now: Time) -> String {
+    let Reaped { reaping, left, kept: _, cleaned, not_clean: _ } = reaped;
     let slots = reaping.ends.iter();
     let slots = slots.map(|(slot, (claim, _))| format!("Released slot {slot}, which was {}\n", held(claim)));
     let left =
         left.iter().map(|path| format!("Left {}, which was changed since\n", printable(path.as_str())));
-    let lines: String = left.chain(slots).collect();
+    let cleaned = cleaned.iter().map(|one| clean::cleaned(one, now));
+    let lines: String = left.chain(slots).chain(cleaned).collect();
     format!("{lines}\nReap complete! {} released.\n", reaping.ends.len())
+}
+
+/// Why a free slot is to be cleaned.
+fn uncleaned(why: &Uncleaned, now: Time) -> String {
+    match why {
+        Uncleaned::Dirty(left) => left.as_ref().map_or_else(String::new, |left| clean::of(left, now)),
+        Uncleaned::OfNone(left) => format!("{}: that worktree is gone", clean::of(left, now)),
+        Uncleaned::TooOld(left) => format!("{}: its data was kept long enough", clean::of(left, now)),
+    }
 }
 
 fn why(claim: &Claim, standing: Standing) -> String {

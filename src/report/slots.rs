@@ -91,7 +91,7 @@ fn left(lease: Lease, now: Time) -> String {
 }
 
 /// How long ago a time was, in the largest unit.
-fn ago(then: Time, now: Time) -> String {
+pub(super) fn ago(then: Time, now: Time) -> String {
     let passed = now.since(then);
     match parts(passed).first() {
         Some(largest) if passed >= Duration::from_mins(1) => format!("{largest} ago"),

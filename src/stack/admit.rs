@@ -194,6 +194,7 @@ impl Place<'_> {
                 project: self.name.clone(),
                 engine: Some(engine),
                 profiles: start.profiles.map_or(kept, <[String]>::to_vec),
+                left: None,
             });
             Ok(())
         })

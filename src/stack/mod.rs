@@ -6,6 +6,7 @@
 
 pub mod addresses;
 pub mod admit;
+pub mod clean;
 pub mod compose_args;
 pub mod derive;
 pub mod down;

@@ -313,12 +313,17 @@ fn a_start_says_what_is_not_published_and_where_the_main_stack_is() {
 #[test]
 fn what_kinfra_derives_goes_with_the_slot() {
     let shop = Shop::new();
+    let derived = ["kinfra-overlay.yaml", ".kinfra-look.json", ".kinfra-uses.json"];
+    let derived = derived.map(|name| format!("~/pool/slot-1/{name}"));
     shop.kinfra("compose up").exits(0);
-    shop.kinfra("release").exits(0);
-    for name in ["kinfra-overlay.yaml", ".kinfra-look.json", ".kinfra-uses.json"] {
-        assert!(shop.machine.exists(&format!("~/pool/slot-1/{name}")), "{name}");
-        assert_eq!(shop.machine.mode(&format!("~/pool/slot-1/{name}")), 0o600, "{name}");
+    for name in &derived {
+        assert_eq!(shop.machine.mode(name), 0o600, "{name}");
     }
+    shop.kinfra("release").exits(0);
+    for name in &derived {
+        assert!(!shop.machine.exists(name), "{name}");
+    }
+    shop.machine.write(&derived[0], "of an earlier start");
     shop.machine.write("~/pool/slot-1/..kinfra-look.json.17.tmp", "cut short");
     Run::of(&mut shop.machine.command("destroy --auto-approve")).exits(0);
     assert!(!shop.machine.exists("~/pool/slot-1"));

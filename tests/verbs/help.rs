@@ -49,6 +49,7 @@ fn every_verb_says_what_its_flags_do() {
         "release",
         "renew",
         "reap",
+        "clean",
         "status",
         "env",
         "exec",

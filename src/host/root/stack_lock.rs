@@ -4,9 +4,11 @@
 use anyhow::Result;
 use camino::Utf8Path;
 
+use super::locked::LockedRoot;
 use super::open::Root;
 use crate::host::fs::Found;
 use crate::host::lock::{Lock, LockPolicy};
+use crate::names::{DERIVED, OVERLAY};
 use crate::slot::SlotId;
 
 /// The directory of these locks in the root.
@@ -28,6 +30,17 @@ impl Root {
         Ok(StackLock { _lock: Lock::acquire(&locks, &slot.directory(), policy)? })
     }
 
+    /// Whether kinfra wrote an overlay for a slot's stack, so that one may have been started.
+    ///
+    /// # Errors
+    /// When the slot's directory cannot be read.
+    pub fn has_overlay(&self, slot: SlotId) -> Result<bool> {
+        match self.slot(slot)? {
+            Found::This(dir) => dir.has(OVERLAY),
+            Found::Nothing | Found::Other(_) => Ok(false),
+        }
+    }
+
     /// The process that starts, stops or cleans a slot's stack now, in words.
     ///
     /// # Errors
@@ -37,5 +50,16 @@ impl Root {
             Found::This(locks) => Lock::holder(&locks, &slot.directory()),
             Found::Nothing | Found::Other(_) => Ok(None),
         }
+    }
+}
+
+impl LockedRoot {
+    /// Removes the files that kinfra made for a slot's stack.
+    ///
+    /// # Errors
+    /// When one of them cannot be removed.
+    pub fn remove_derived(&self, slot: SlotId) -> Result<()> {
+        let Found::This(dir) = self.root().slot(slot)? else { return Ok(()) };
+        DERIVED.into_iter().try_for_each(|name| dir.remove_file(name))
     }
 }

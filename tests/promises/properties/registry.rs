@@ -216,8 +216,8 @@ fn entry(id: u16) -> impl Strategy<Value = Keys> {
                 entry.extend(engine.map(|engine| ("started_in", Json::text(&engine))));
                 let profiles = || Json::List(vec![Json::text(&at), Json::text(&project)]);
                 entry.extend(has_profiles.then(|| ("started_profiles", profiles())));
+                entry.extend(left.map(|left| ("left", left_json(left))));
             }
-            entry.extend(left.map(|left| ("left", left_json(left))));
             if !files.is_empty() {
                 entry.push(("files", Json::object(files, |hash| Json::text(&hash))));
             }

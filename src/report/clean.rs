@@ -1,0 +1,75 @@
+//! What cleaning a slot removed, and what stays.
+
+use super::commas::Commas;
+use crate::claims::clean_slots::{Tidied, Tidying};
+use crate::registry::Left;
+use crate::shown::printable;
+use crate::stack::clean::Cleaned;
+use crate::stack::remove::{Removed, Sized};
+use crate::thing::Kind;
+use crate::time::Time;
+
+/// What cleaning would do, a line per slot.
+pub fn plan(tidying: &Tidying, now: Time) -> String {
+    let clean = tidying.clean.iter().map(|slot| (slot, format!("Slot {slot} is clean\n")));
+    let would = tidying.slots.iter().map(|(slot, left)| {
+        let of = left.as_ref().map(|left| of(left, now)).unwrap_or_default();
+        (slot, format!("  - Would clean slot {slot}{of}\n"))
+    });
+    let mut lines: Vec<_> = clean.chain(would).collect();
+    lines.sort();
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+/// What was cleaned, a line per slot.
+pub fn done(tidied: &Tidied, now: Time) -> String {
+    tidied.cleaned.iter().map(|one| cleaned(one, now)).collect()
+}
+
+/// What was removed of a stack, and what stays, a line each.
+pub fn removed(removed: &Removed) -> String {
+    let Removed { gone, volumes, others } = removed;
+    let gone = (!gone.is_empty()).then(|| format!("Removed {}\n", counted(gone)));
+    let kept = (!volumes.is_empty())
+        .then(|| format!("Kept for this worktree: {}\n", Commas(volumes.iter().map(named))));
+    let others = others.iter().map(|other| format!("Left {}\n", printable(other)));
+    gone.into_iter().chain(kept).chain(others).collect()
+}
+
+/// A slot that was cleaned for another holder, in a line.
+pub fn cleaned(cleaned: &Cleaned, now: Time) -> String {
+    let Cleaned { slot, left, removed } = cleaned;
+    let what = if removed.gone.is_empty() { "nothing was left".to_owned() } else { counted(&removed.gone) };
+    format!("Cleaned slot {slot}: {what}{}\n", left.as_ref().map(|left| of(left, now)).unwrap_or_default())
+}
+
+/// Whose a stack was, and when it was released.
+pub fn of(left: &Left, now: Time) -> String {
+    let by = left.by.directory().and_then(|path| path.file_name());
+    let by = by.map_or_else(String::new, |name| format!(", of {}", printable(name)));
+    let at = Time::parse(&left.at)
+        .map_or_else(|_| String::new(), |at| format!(", released {}", super::slots::ago(at, now)));
+    format!("{by}{at}")
+}
+
+/// How many there are of each kind; volumes by name and size.
+fn counted(things: &[Sized]) -> String {
+    let count = |kind: Kind| {
+        let count = things.iter().filter(|thing| thing.kind == kind).count();
+        let plural = if count == 1 { "" } else { "s" };
+        (count > 0).then(|| format!("{count} {}{plural}", kind.word()))
+    };
+    let counts = [Kind::Container, Kind::Network, Kind::Image].into_iter().filter_map(count);
+    let volumes = things.iter().filter(|thing| thing.kind == Kind::Volume).map(named);
+    Commas(counts.chain(volumes)).to_string()
+}
+
+fn named(volume: &Sized) -> String {
+    with_size(&volume.name, volume.size.as_deref())
+}
+
+/// A volume with its size.
+pub(super) fn with_size(volume: &str, size: Option<&str>) -> String {
+    let size = size.map_or_else(String::new, |size| format!(" ({})", printable(size)));
+    format!("volume {}{size}", printable(volume))
+}

@@ -1,0 +1,143 @@
+//! Cleaning a slot that no worktree holds, so that the next holder gets nothing of an earlier one's.
+//!
+//! The registry says that a slot is clean only after Docker has shown that nothing is left in it.
+
+use anyhow::{Error, Result};
+
+use super::remove::{Extent, Removed, remove};
+use crate::claims::whereabouts::Following;
+use crate::fault::{Exit, Fault, exit_of};
+use crate::host;
+use crate::host::lock::LockPolicy;
+use crate::host::remains::StackOn;
+use crate::host::root::Root;
+use crate::ledger::{Ledger, Snapshot};
+use crate::registry::{Condition, Entry, Holder, Left, MOST_FAILURES, Remains, Started};
+use crate::slot::SlotId;
+
+/// A slot that was cleaned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cleaned {
+    /// The slot.
+    pub slot: SlotId,
+    /// Whose stack it was, if that is known.
+    pub left: Option<Left>,
+    /// What became of its things.
+    pub removed: Removed,
+}
+
+/// How much of a slot is cleaned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleaning {
+    /// Volumes that are to be kept for a worktree stay.
+    KeepData,
+    /// Everything goes.
+    Everything,
+}
+
+/// Cleans a slot. `None` if a worktree holds it, or there is nothing to clean.
+///
+/// A failure is counted, unless Docker could not be asked.
+///
+/// # Errors
+/// As [`remove`]; also when the lock of the stack is not obtained.
+pub fn clean(
+    ledger: &Ledger,
+    slot: SlotId,
+    cleaning: Cleaning,
+    policy: &LockPolicy<'_>,
+) -> Result<Option<Cleaned>> {
+    let Ledger::File { root } = ledger;
+    let Some(root) = Root::open(root)? else { return Ok(None) };
+    let is_to_clean = |seen: Option<Snapshot>| {
+        let entry = seen.as_ref().and_then(|seen| seen.registry.slots.get(&slot));
+        entry.is_some_and(|entry| to_clean(entry, cleaning).is_some())
+    };
+    if !is_to_clean(ledger.read(Following::NoHolder)?) {
+        return Ok(None);
+    }
+    let _lock = root.lock_stack(slot, policy).map_err(|error| stays_dirty(error, slot))?;
+    let Some(seen) = ledger.read(Following::NoHolder)? else { return Ok(None) };
+    let Some(entry) = seen.registry.slots.get(&slot) else { return Ok(None) };
+    let Some((started, keeps)) = to_clean(entry, cleaning) else { return Ok(None) };
+    let registry = ledger.id(&seen, policy)?;
+    let id = registry.to_string();
+    let on = StackOn { engine: started.engine.as_ref(), project: &started.project, registry: &id, slot };
+    let removed = remove(&on, Some(started), registry, Extent { images: true, volumes: !keeps });
+    let after = after(started, &removed);
+    note(ledger, &seen, (slot, started), after, policy)?;
+    let removed = removed.map_err(|error| stays_dirty(error, slot))?;
+    Ok(Some(Cleaned { slot, left: started.left.clone(), removed }))
+}
+
+/// What there is to clean, and whether volumes are kept.
+fn to_clean(entry: &Entry, cleaning: Cleaning) -> Option<(&Started, bool)> {
+    let keeps = match entry.condition() {
+        Condition::Held | Condition::Clean => return None,
+        Condition::KeepsData(_) if cleaning == Cleaning::KeepData => return None,
+        Condition::Dirty(Some(left)) | Condition::Quarantined(left) => left.remains != Remains::Everything,
+        Condition::KeepsData(_) | Condition::Dirty(None) => false,
+    };
+    Some((entry.started.as_ref()?, keeps && cleaning == Cleaning::KeepData))
+}
+
+/// What the registry says of the stack after an attempt to clean it. `None` if nothing is left.
+fn after(started: &Started, removed: &Result<Removed>) -> Option<Started> {
+    let left = started.left.clone().unwrap_or_else(|| Left {
+        by: Holder::Unknown,
+        gitdir: None,
+        at: host::clock::now().to_string(),
+        remains: Remains::Everything,
+        failures: 0,
+        reason: None,
+        unknown: serde_json::Map::new(),
+    });
+    let left = match removed {
+        Ok(removed) if removed.volumes.is_empty() => return None,
+        Ok(_) => Left { remains: Remains::Data, failures: 0, reason: None, ..left },
+        // Docker could not be asked: that says nothing of the slot.
+        Err(error) if exit_of(error) == Exit::Docker => Left { reason: Some(format!("{error:#}")), ..left },
+        Err(error) => Left {
+            failures: (left.failures + 1).min(MOST_FAILURES),
+            reason: Some(format!("{error:#}")),
+            ..left
+        },
+    };
+    Some(Started { left: Some(left), ..started.clone() })
+}
+
+/// Notes the result, if the slot is as it was.
+fn note(
+    ledger: &Ledger,
+    seen: &Snapshot,
+    (slot, before): (SlotId, &Started),
+    after: Option<Started>,
+    policy: &LockPolicy<'_>,
+) -> Result<()> {
+    let is_clean = after.as_ref().is_none_or(|after| {
+        after.left.as_ref().is_some_and(|left| left.remains == Remains::Data && left.failures == 0)
+    });
+    ledger.transact(seen, policy, |transaction| {
+        let entry = transaction.registry().slots.get(&slot);
+        let is_same = |entry: &Entry| entry.claim.is_none() && entry.started.as_ref() == Some(before);
+        if !entry.is_some_and(|entry| is_same(entry)) {
+            let what = format!("slot {slot} changed while it was cleaned");
+            return Err(Fault::refused(what).advise("run again").into());
+        }
+        if is_clean {
+            transaction.locked().remove_derived(slot)?;
+        }
+        if let Some(entry) = transaction.registry_mut().slot_mut(slot) {
+            entry.started = after;
+        }
+        Ok(())
+    })
+}
+
+fn stays_dirty(error: Error, slot: SlotId) -> Error {
+    let exit = exit_of(&error);
+    let fix = if exit == Exit::Docker { "start Docker" } else { "end what uses it" };
+    let what = format!("slot {slot} is free, but not clean yet");
+    let fault = Fault { exit, ..Fault::failed(what) };
+    error.context(fault.advise(format!("{fix}, and run `kinfra clean {slot}`")))
+}
