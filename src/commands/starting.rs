@@ -45,15 +45,14 @@ pub(super) fn start(held: Held, starting: &Starting<'_>, invocation: &Invocation
     // On a terminal, Compose shows what it builds and pulls.
     let output = if io::stderr().is_terminal() { Destination::Stderr } else { Destination::LastLines };
     let means = Means { policy: *policy, invocation, interrupt, umask: *umask, output };
-    let mut live = Live::new();
+    let (slot, mut live) = (held.slot, Live::new());
     let done = up(held, &request, &means, &mut |progress| match progress {
         Progress::Waiting(other) => Ok(say(&report::up::waiting(other))?),
         Progress::Starting(services, notes) => {
-            Ok(say(&(report::stack::remarks(notes) + &report::up::starting(services.iter())))?)
+            Ok(say(&(report::stack::remarks(notes) + &report::up::starting(slot, services.iter())))?)
         }
         Progress::Started => {
-            // What Compose printed is above the lines that are redrawn.
-            live = Live::new();
+            live.go_on_below();
             Ok(())
         }
         Progress::Looked(judged) => live.show(judged),

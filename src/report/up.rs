@@ -7,6 +7,7 @@ use super::stack_gate::failed;
 use super::table::{lines, table};
 use crate::host::child::{Ended, How};
 use crate::shown::printable;
+use crate::slot::SlotId;
 use crate::stack::patience::Verdict;
 use crate::stack::up::Up;
 
@@ -54,9 +55,10 @@ fn last_lines(ended: &Ended, most: usize) -> String {
 pub fn done(up: &Up) -> String {
     let slot = up.slot;
     match (&up.gated, up.ran_already) {
-        (None, _) => format!("Slot {slot} was started; whether it runs was not looked at\n"),
-        (Some(_), true) => format!("Slot {slot} runs already\n"),
-        (Some(_), false) => format!("Slot {slot} runs\n"),
+        (None, true) => format!("The stack of slot {slot} was started before; nothing had to be started\n"),
+        (None, false) => format!("The stack of slot {slot} is started; whether it runs was not looked at\n"),
+        (Some(_), true) => format!("The stack of slot {slot} runs already\n"),
+        (Some(_), false) => format!("The stack of slot {slot} runs\n"),
     }
 }
 
@@ -108,13 +110,14 @@ pub fn json(up: &Up) -> String {
 
 /// That another process has the stack.
 pub fn waiting(other: &str) -> String {
-    format!("Waiting for {}\n", printable(other))
+    format!("Waiting: the stack is held by {}\n", printable(other))
 }
 
-/// What is started.
-pub fn starting<'a>(services: impl Iterator<Item = &'a String>) -> String {
+/// What is started: these services, or all.
+pub fn starting<'a>(slot: SlotId, services: impl Iterator<Item = &'a String>) -> String {
     let services: Vec<String> = services.map(|service| printable(service)).collect();
-    if services.is_empty() { "Starting\n".to_owned() } else { format!("Starting {}\n", services.join(", ")) }
+    let what = if services.is_empty() { "the stack".to_owned() } else { services.join(", ") };
+    format!("Starting {what} of slot {slot}\n")
 }
 
 /// That the project's own check runs.

@@ -35,6 +35,9 @@ use crate::host::child::{Ended, How};
 use crate::host::engine::data_directory;
 use crate::slot::SlotId;
 
+/// How long the gate waits, besides the settle time, where Compose failed.
+const FAILED: Duration = Duration::from_secs(2);
+
 /// What came of a start.
 #[derive(Debug)]
 pub struct Up {
@@ -180,10 +183,16 @@ impl Start<'_> {
             return Ok(up);
         }
         let mut patience = self.request.patience;
-        if failed.is_some_and(|ended| ended.how == How::NotInTime) {
-            patience.timeout = Duration::ZERO;
+        match failed.map(|ended| &ended.how) {
+            Some(How::NotInTime) => patience.timeout = Duration::ZERO,
+            // What Compose did not start does not come by itself.
+            Some(_) => patience.timeout = patience.timeout.min(patience.settle + FAILED),
+            None => {}
         }
-        let gated = self.gate(&done.expected, patience, progress)?;
+        let mut gated = self.gate(&done.expected, patience, progress)?;
+        if gated.verdict == Verdict::NotInTime && failed.is_some_and(|ended| ended.how != How::NotInTime) {
+            gated.verdict = Verdict::DoesNotRun;
+        }
         let runs = gated.verdict == Verdict::Runs;
         let mut ids = gated.services.iter().filter_map(|judged| Some(&judged.container.as_ref()?.1));
         up.is_stale = runs && failed.is_some() && ids.any(|id| done.before.contains(id));
