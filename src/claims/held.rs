@@ -85,6 +85,22 @@ impl Held {
         &self.snapshot
     }
 
+    /// The slot as it is now. `None` if the claim ended meanwhile.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn again(self) -> Result<Option<Self>> {
+        let seen = self.pool.ledger().read_since(&self.snapshot, Following::Of(&self.path))?;
+        let Some(snapshot) = seen else { return Ok(None) };
+        let identity = |entry: &Entry| {
+            let claim = entry.claim.as_ref()?;
+            Some((claim.claim_id, claim.claimed_by.clone(), claim.claimed_at.clone()))
+        };
+        let entry = snapshot.registry.slots.get(&self.slot).map(|entry| Entry::clone(entry));
+        let entry = entry.filter(|entry| identity(entry) == identity(&self.entry));
+        Ok(entry.map(|entry| Self { entry, snapshot, ..self }))
+    }
+
     /// Renews the lease. Leaves a claim without a lease alone. `None` if the claim ended meanwhile.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseAr
 use super::pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
 use super::shell::{CompletionsArgs, ManArgs};
-use super::stack::ComposeArgs;
+use super::stack::{ComposeArgs, DownArgs, LogsArgs, ResetArgs, ShellArgs, UpArgs};
 
 /// Provision a declared pool of sandbox slots.
 ///
@@ -61,6 +61,16 @@ pub enum Verb {
     Release(ReleaseArgs),
     /// Show the slot of this worktree
     Status(ListArgs),
+    /// Start the stack of this worktree, and wait until it runs
+    Up(UpArgs),
+    /// Stop the stack of this worktree and remove it; its data stays
+    Down(DownArgs),
+    /// Print what the services of this worktree's stack log
+    Logs(LogsArgs),
+    /// Run a shell or a command in a service of this worktree's stack
+    Shell(ShellArgs),
+    /// Stop the stack of this worktree, remove its data, and start it again
+    Reset(ResetArgs),
     /// Print the variables of this worktree's slot, for a shell to evaluate
     Env(EnvArgs),
     /// Run a command with the variables of this worktree's slot

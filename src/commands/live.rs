@@ -20,6 +20,11 @@ impl Live {
         Self { seen: Vec::new(), drawn: 0 }
     }
 
+    /// Goes on below what was printed meanwhile.
+    pub(super) fn go_on_below(&mut self) {
+        self.drawn = 0;
+    }
+
     /// Shows what changed.
     pub(super) fn show(&mut self, judged: &[Judged]) -> Result<()> {
         match size_of_stderr() {

@@ -1,11 +1,15 @@
 //! The containers of an engine: which there are, what they do, what they print.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use super::container::{Container, TEMPLATE};
 use super::container_row::{self, Row};
 use super::docker::{Answer, ask_of, output_of};
-use crate::names::PROJECT_LABEL;
+use crate::names::{PROJECT_LABEL, SERVICE_LABEL};
+use crate::port::HostPort;
 use crate::registry::Engine;
 
 /// How often a look begins anew, because a container went away in the middle of it.
@@ -72,10 +76,46 @@ pub fn last_lines(engine: Option<&Engine>, id: &str, count: usize, timeout: Dura
     text[text.len().saturating_sub(count)..].to_vec()
 }
 
+/// The names of the containers that publish a port of the machine.
+pub fn publishers(engine: Option<&Engine>, port: HostPort, timeout: Duration) -> Answer<Vec<String>> {
+    let filter = format!("publish={}/{}", port.port, port.protocol);
+    let answer = ask_of(engine, &["ps", "--filter", &filter, "--format", "{{.Names}}"], timeout);
+    answer.map(|names| names.lines().map(str::to_owned).collect())
+}
+
 /// What files say inside a container, as far as they and `cat` are there.
 pub fn read_inside(engine: Option<&Engine>, id: &str, files: &[&str], timeout: Duration) -> Option<String> {
     let arguments = [&["exec", id, "cat"], files].concat();
     let output = output_of(engine, &arguments, timeout).ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     (!text.is_empty()).then_some(text)
+}
+
+/// The volumes that a container uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mounts {
+    /// The container's id, in full.
+    pub container: String,
+    /// The service that it is of.
+    pub service: String,
+    /// The names of the volumes.
+    pub volumes: BTreeSet<String>,
+}
+
+/// The volumes that containers use, by their ids.
+pub fn volumes_of(engine: Option<&Engine>, ids: &[&str], timeout: Duration) -> Answer<Vec<Mounts>> {
+    if ids.is_empty() {
+        return Answer::Is(Vec::new());
+    }
+    let service = format!("{{{{json (index .Config.Labels \"{SERVICE_LABEL}\")}}}}");
+    let format = format!("[{{{{json .Id}}}},{service},{{{{json .Mounts}}}}]");
+    let arguments = [&["container", "inspect", "--format", &format], ids].concat();
+    let mounts = |line: &str| {
+        let (container, service, mounts): (String, Option<String>, Vec<Value>) =
+            serde_json::from_str(line).ok()?;
+        let volumes = mounts.iter().filter(|mount| mount["Type"] == "volume");
+        let volumes = volumes.filter_map(|mount| mount["Name"].as_str().map(str::to_owned)).collect();
+        Some(Mounts { container, service: service.unwrap_or_default(), volumes })
+    };
+    ask_of(engine, &arguments, timeout).map(|lines| lines.lines().filter_map(mounts).collect())
 }

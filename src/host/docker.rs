@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is where kinfra starts docker")]
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Output, Stdio};
@@ -13,12 +13,13 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::child::{Ended, Watch, run as run_child};
 use super::fs::Umask;
 use crate::names::{COMPOSE_VARIABLES, PROJECT_LABEL};
 use crate::registry::Engine;
 
 /// The timeout of a question. Without one, a `docker` that cannot reach a remote daemon runs for minutes.
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Docker's answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,6 +193,30 @@ pub fn become_compose<'a>(
     docker.args(arguments);
     umask.restore();
     docker.exec()
+}
+
+/// Replaces the kinfra process by a command in a container. Returns only if `docker` cannot be started.
+pub fn become_exec(
+    engine: Option<&Engine>,
+    container: &str,
+    is_terminal: bool,
+    words: &[OsString],
+    umask: Umask,
+) -> io::Error {
+    let mut docker = docker(engine);
+    docker.args(["exec", "--interactive"]).args(is_terminal.then_some("--tty")).arg(container).args(words);
+    umask.restore();
+    docker.exec()
+}
+
+/// Runs a command of Compose as a child.
+///
+/// # Errors
+/// When `docker` cannot be started.
+pub fn run_compose(call: &ComposeCall<'_>, arguments: &[&str], watch: &Watch<'_>) -> io::Result<Ended> {
+    let mut docker = call.command();
+    docker.args(arguments);
+    run_child(docker, None, watch)
 }
 
 fn ask_compose(arguments: &[&str]) -> Answer<String> {

@@ -1,6 +1,7 @@
 //! The machine. Only this code opens files, takes locks, starts programs and reads the clock.
 
 pub mod change_slot;
+pub mod child;
 pub mod clock;
 pub mod container;
 pub mod container_row;

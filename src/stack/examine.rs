@@ -66,13 +66,13 @@ fn containers(engine: &Engine, listed: &Listed, id: Option<RegistryId>) -> Resul
     let clock = Stopwatch::start();
     let left = || LONGEST.saturating_sub(clock.elapsed());
     let look = || {
-        let rows = list(Some(engine), left()).needed()?;
+        let rows = list(Some(engine), LONGEST).needed()?;
         let own: Vec<&str> =
             rows.iter().filter(|row| is_of(row, listed, id)).map(|row| row.id.as_str()).collect();
         inspect(Some(engine), &own, left()).needed()
     };
     // A container may go away between the two questions.
-    let containers = look().or_else(|_| look())?;
+    let containers = look().or_else(|why| if left() > LONGEST / 2 { look() } else { Err(why) })?;
     let seen = |container| Seen {
         up_for: up_for(&container),
         listening: listening(Some(engine), &container, left()),
