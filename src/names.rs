@@ -103,6 +103,9 @@ pub const ONE_OFF_LABEL: &str = "com.docker.compose.oneoff";
 /// The label that says whose a container, volume or network is: the id of the registry.
 pub const ID_LABEL: &str = "kinfra.id";
 
+/// The label that says which slot something is of.
+pub const SLOT_LABEL: &str = "kinfra.slot";
+
 /// The label with the root of that registry, for people.
 pub const ROOT_LABEL: &str = "kinfra.root";
 

@@ -1,7 +1,5 @@
 //! `kinfra status`
 
-use std::collections::BTreeSet;
-
 use anyhow::Result;
 
 use super::output::print;
@@ -21,8 +19,10 @@ pub(super) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
     let worktree = worktree_of(&invocation.here)?;
     let listed = held::find(&worktree, &search)?.map(|held| {
         let id = held.seen().registry.id;
+        let declared = held.pool().declared.as_ref();
+        let once = declared.map(|declared| declared.spec.stack.once.clone()).unwrap_or_default();
         let listed = held.listed(now);
-        let examined = examine(&listed, id, &BTreeSet::new());
+        let examined = examine(&listed, id, &once);
         (listed, examined)
     });
     print(&match &listed {

@@ -69,12 +69,11 @@ pub fn failed(gated: &Gated, slot: SlotId) -> String {
     let shown = failing.len().min(room);
     let share = (room / shown).saturating_sub(1).min(SERVICE_LINES + HEALTH_LINES);
     let mut lines = vec![headline];
-    for judged in &failing[..shown] {
+    for judged in failing.iter().take(shown) {
         lines.push(format!("  {}: {}", printable(&judged.service), words(judged)));
         let details = details(judged, gated);
-        lines.extend(
-            details[details.len().saturating_sub(share)..].iter().map(|line| format!("      {line}")),
-        );
+        let last = details.iter().skip(details.len().saturating_sub(share));
+        lines.extend(last.map(|line| format!("      {line}")));
     }
     lines.extend((shown < failing.len()).then(|| format!("  … {} more", failing.len() - shown)));
     lines.push(help);
@@ -96,7 +95,7 @@ fn details(judged: &Judged, gated: &Gated) -> Vec<String> {
     let name = judged.container.as_ref().map(|(name, _)| name);
     let printed = name.and_then(|name| gated.last_lines.get(name)).into_iter().flatten();
     let health: Vec<&str> = judged.health.lines().collect();
-    let health = health[health.len().saturating_sub(HEALTH_LINES)..].iter();
+    let health = health.iter().skip(health.len().saturating_sub(HEALTH_LINES));
     printed
         .map(|line| printable(line))
         .chain(health.map(|line| format!("health check: {}", printable(line))))

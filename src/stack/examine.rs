@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
+use super::last_start::LastStart;
 use super::listening::listening;
 use super::observe::{LONGEST, SETTLE, engine_of, is_of, may_run, unanswered, up_for};
 use super::sight::{Glance, Sight};
@@ -83,9 +84,12 @@ fn containers(engine: &Engine, listed: &Listed, id: Option<RegistryId>) -> Resul
 
 /// What the last start should have come to, and what there is besides.
 fn expected(listed: &Listed, seen: &[Seen], once: &BTreeSet<String>) -> Expected {
-    let uses = Uses::read(listed.dir()).ok().flatten();
-    let uses = uses.filter(|uses| !uses.has_ended && !seen.is_empty());
-    let mut expected = uses.map(|uses| Expected::of(&uses.model, once)).unwrap_or_default();
+    let dir = listed.dir();
+    let used = || Uses::read(dir).ok().flatten().filter(|uses| !uses.has_ended).map(|uses| uses.model);
+    let model = LastStart::read(dir).map(|last| last.model).or_else(used);
+    // Where nothing is left, nothing is missing.
+    let model = model.filter(|_| !seen.is_empty());
+    let mut expected = model.map(|model| Expected::of(&model, once)).unwrap_or_default();
     let mut counts: BTreeMap<&str, u16> = BTreeMap::new();
     for seen in seen {
         *counts.entry(&seen.container.service).or_default() += 1;
