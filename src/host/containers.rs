@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::container::{Container, TEMPLATE};
+use super::container_row::{self, Row};
 use super::docker::{Answer, ask_of, output_of};
 use crate::names::{PROJECT_LABEL, SERVICE_LABEL};
 use crate::port::HostPort;
@@ -15,6 +16,14 @@ use crate::registry::Engine;
 const ATTEMPTS: usize = 5;
 /// The most characters of a line that are kept.
 const WIDEST: usize = 400;
+
+/// The containers of all Compose projects, running or not, as one list.
+pub fn list(engine: Option<&Engine>, timeout: Duration) -> Answer<Vec<Row>> {
+    let filter = format!("label={PROJECT_LABEL}");
+    let format = ["--no-trunc", "--filter", &filter, "--format", container_row::TEMPLATE];
+    let arguments = [&["ps", "--all"], &format[..]].concat();
+    ask_of(engine, &arguments, timeout).then(|lines| read(&lines, Row::parse))
+}
 
 /// The containers of a Compose project, running or not.
 pub fn of_project(engine: Option<&Engine>, project: &str, timeout: Duration) -> Answer<Vec<Container>> {
@@ -40,13 +49,15 @@ pub fn inspect(engine: Option<&Engine>, ids: &[&str], timeout: Duration) -> Answ
         return Answer::Is(Vec::new());
     }
     let arguments = [&["container", "inspect", "--format", TEMPLATE], ids].concat();
-    ask_of(engine, &arguments, timeout).then(|lines| {
-        let read: Result<Vec<_>, _> = lines.lines().map(Container::parse).collect();
-        read.map_or_else(
-            |error| Answer::Failed(format!("docker printed what kinfra does not understand: {error}")),
-            Answer::Is,
-        )
-    })
+    ask_of(engine, &arguments, timeout).then(|lines| read(&lines, Container::parse))
+}
+
+fn read<T>(lines: &str, parse: impl Fn(&str) -> serde_json::Result<T>) -> Answer<Vec<T>> {
+    let read: serde_json::Result<Vec<T>> = lines.lines().map(parse).collect();
+    read.map_or_else(
+        |error| Answer::Failed(format!("docker printed what kinfra does not understand: {error}")),
+        Answer::Is,
+    )
 }
 
 /// The last lines that a container printed. None if Docker does not say.

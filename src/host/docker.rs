@@ -13,8 +13,9 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::child::{Ended, Watch, run as run_child};
+use super::child::{Watch, run as run_child};
 use super::fs::Umask;
+use crate::ended::Ended;
 use crate::names::{COMPOSE_VARIABLES, PROJECT_LABEL};
 use crate::registry::Engine;
 
@@ -281,7 +282,7 @@ fn run(mut docker: Command) -> io::Result<Output> {
 }
 
 /// The `docker` command for an engine, or for the caller's.
-fn docker(engine: Option<&Engine>) -> Command {
+pub(super) fn docker(engine: Option<&Engine>) -> Command {
     let mut docker = Command::new("docker");
     match engine {
         None => {}

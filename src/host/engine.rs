@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::docker::{Answer, TIMEOUT, ask, ask_of};
 use super::fs::read_named;
+use super::invocation::environment;
 use crate::names::{ID_LABEL, PROJECT_LABEL, ROOT_LABEL};
 use crate::registry::Engine;
 pub use crate::thing::Kind;
@@ -17,7 +18,8 @@ const CONFIG_LIMIT: u64 = 4 << 20;
 /// The engine that `docker` talks to if nothing else is said: by `DOCKER_HOST`, by `DOCKER_CONTEXT`, or by
 /// the context in use.
 pub fn current() -> Engine {
-    let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let environment = environment();
+    let named = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
     if let Some(address) = named("DOCKER_HOST") {
         return Engine::Address(address);
     }

@@ -138,7 +138,7 @@ impl StackOn<'_> {
         match ask_of(self.engine, &arguments, QUESTION) {
             // One of them went meanwhile.
             Answer::Failed(_) => Answer::Is(BTreeSet::new()),
-            answer => answer.map(names),
+            answer @ (Answer::Is(_) | Answer::NoCommand | Answer::NoDaemon) => answer.map(names),
         }
     }
 

@@ -312,9 +312,8 @@ fn read_started(entry: &mut Map<String, Value>, path: &str) -> Result<Option<Sta
     let left = left.map(|left| Left::take(left, path)).transpose()?;
     match (at, project) {
         (None, None) if engine.is_none() && profiles.is_empty() && left.is_none() => Ok(None),
-        (None, None) => Err(corrupt(format!("{path}.started_at"), "is missing")),
         (Some(at), Some(project)) => Ok(Some(Started { at, project, engine, profiles, left })),
-        (None, Some(_)) => Err(corrupt(format!("{path}.started_at"), "is missing")),
+        (None, _) => Err(corrupt(format!("{path}.started_at"), "is missing")),
         (Some(_), None) => Err(corrupt(format!("{path}.started_as"), "is missing")),
     }
 }

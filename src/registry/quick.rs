@@ -219,7 +219,7 @@ impl Keys {
         let started = match (self.started_at.value(), self.started_as.value()) {
             (None, None) if engine.is_none() && profiles.is_empty() && left.is_none() => None,
             (Some(at), Some(project)) => Some(Started { at, project, engine, profiles, left }),
-            (None, None) | (Some(_), None) | (None, Some(_)) => return Err(with_care()),
+            (None, _) | (Some(_), None) => return Err(with_care()),
         };
         let provisioned = Provisioned {
             infrastructure_path: self.infrastructure_path.required()?,

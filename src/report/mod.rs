@@ -19,6 +19,7 @@ pub mod reset;
 pub mod slots;
 pub mod stack;
 pub mod stack_gate;
+pub mod stack_state;
 pub mod stale;
 pub mod table;
 pub mod up;

@@ -238,6 +238,11 @@ pub fn judge(expected: &Expected, seen: &[Seen], settle: Duration) -> Vec<Judged
     judged
 }
 
+/// Judges a container by itself: nothing is known of what it is for.
+pub fn judge_alone(seen: &Seen, settle: Duration) -> Judged {
+    judge_one(seen, &Part { replicas: 1, is_to_end: false, depends_on: BTreeSet::new() }, settle)
+}
+
 fn judge_one(seen: &Seen, part: &Part, settle: Duration) -> Judged {
     let container = &seen.container;
     let (state, prospect, note) = state_of(seen, part, settle);

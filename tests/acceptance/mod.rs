@@ -5,6 +5,7 @@
 
 pub(crate) mod examples;
 mod hooks;
+mod lies;
 mod provisioning;
 mod stacks;
 mod wheel;

@@ -49,6 +49,17 @@ impl Engine {
     /// The engine at an address. A test that needs one fails where none answers.
     #[track_caller]
     fn at(host: &str, projects: &[&str]) -> Self {
+        Self::with(host, projects, &[BUSYBOX, POSTGRES])
+    }
+
+    /// An engine that has the image of busybox only.
+    #[track_caller]
+    pub(crate) fn with_busybox_at(host: &str, projects: &[&str]) -> Self {
+        Self::with(host, projects, &[BUSYBOX])
+    }
+
+    #[track_caller]
+    fn with(host: &str, projects: &[&str], images: &[&str]) -> Self {
         let docker = tools::find("docker").expect("this test needs docker: run it by .ci/engine");
         let config = tempfile::tempdir().expect("a temporary directory");
         let plugins = crate::formats::compose::docker_config().join("cli-plugins");
@@ -57,12 +68,17 @@ impl Engine {
         }
         let projects = projects.iter().map(|project| (*project).to_owned()).collect();
         let engine = Self { docker, host: host.to_owned(), config, projects };
-        for image in [BUSYBOX, POSTGRES] {
+        for image in images {
             let run = engine.docker(&["image", "inspect", image]);
             let why = "this test needs a Docker engine with the images of .ci/engine: run it by that";
             assert_eq!(run.code, Some(0), "{why}\n{host}: {}", run.stderr);
         }
         engine
+    }
+
+    /// Its address.
+    pub(crate) fn address(&self) -> &str {
+        &self.host
     }
 
     /// Lets a command reach the engine, and the example's Compose file find the images.

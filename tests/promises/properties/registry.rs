@@ -159,16 +159,7 @@ fn entry(id: u16) -> impl Strategy<Value = Keys> {
         btree_map(name(), Just(()), 0..4),
         btree_map(path, hash, 0..4),
     );
-    let started =
-        (any::<String>(), any::<String>(), prop::option::of("[a-z]{1,9}(://[a-z/]{0,9})?"), any::<bool>());
-    let left = (
-        any::<String>(),
-        prop::option::of(any::<String>()),
-        select(vec!["stack", "everything", "data"]),
-        0..3_u8,
-    );
-    let started = (prop::option::of(started), prop::option::of(left));
-    let texts = (any::<String>(), name(), any::<String>(), started);
+    let texts = (any::<String>(), name(), any::<String>(), started());
     let claim_id = string_regex("[0-9a-f]{32}").expect("a pattern");
     let span = string_regex("(0|[1-9][0-9]{0,8})[smhd]").expect("a pattern");
     let time = string_regex("20[0-9]{2}-1[0-2]-2[0-8]T[01][0-9]:[0-5][0-9]:[0-5][0-9]\\.[0-9]{6}\\+00:00");
@@ -178,52 +169,60 @@ fn entry(id: u16) -> impl Strategy<Value = Keys> {
         prop::collection::vec(prop::option::of(any::<String>()), 5),
     );
     let claim = prop::option::of((any::<String>(), prop::option::of(any::<String>()), ours));
-    (maps, texts, claim).prop_map(
-        move |((workers, ports, files), (dir, profile, status, (started, left)), claim)| {
-            let number = |number: u16| Json::Scalar(number.to_string());
-            // Every slot has ten ports of its own.
-            let ports: Vec<(String, u16)> = ports.into_keys().zip(2000 + 10 * id..).collect();
-            let (by, at, ours) =
-                claim.map_or((None, None, None), |(by, at, ours)| (Some(by), at, Some(ours)));
-            let optional =
-                |text: Option<String>| text.map_or(Json::Scalar("null".to_owned()), |text| Json::text(&text));
-            let mut entry = vec![
-                ("slot_id", number(id)),
-                ("infrastructure_path", Json::text(&dir)),
-                ("profile", Json::text(&profile)),
-                ("workers", Json::object(workers, number)),
-                ("ports", Json::object(ports.clone(), number)),
-            ];
-            // Every second port is UDP.
-            let udp: Vec<Json> = ports.into_iter().step_by(2).map(|(name, _)| Json::text(&name)).collect();
-            if !udp.is_empty() {
-                entry.push(("udp", Json::List(udp)));
-            }
-            entry.extend([
-                ("claimed_by", optional(by)),
-                ("claimed_at", optional(at)),
-                ("status", Json::text(&status)),
-            ]);
-            if let Some((claim_id, lease, texts)) = ours {
-                let (span, until) = lease.unzip();
-                let names = ["note", "claimed_host", "claimed_user", "claimed_gitdir", "claimed_mount"];
-                let first = [("claim_id", claim_id), ("lease", span), ("lease_until", until)];
-                let all = first.into_iter().chain(names.into_iter().zip(texts));
-                entry.extend(all.filter_map(|(key, text)| Some((key, Json::text(&text?)))));
-            }
-            if let Some((at, project, engine, has_profiles)) = started {
-                entry.extend([("started_at", Json::text(&at)), ("started_as", Json::text(&project))]);
-                entry.extend(engine.map(|engine| ("started_in", Json::text(&engine))));
-                let profiles = || Json::List(vec![Json::text(&at), Json::text(&project)]);
-                entry.extend(has_profiles.then(|| ("started_profiles", profiles())));
-                entry.extend(left.map(|left| ("left", left_json(left))));
-            }
-            if !files.is_empty() {
-                entry.push(("files", Json::object(files, |hash| Json::text(&hash))));
-            }
-            entry.into_iter().map(|(key, value)| (quoted(key), value)).collect()
-        },
-    )
+    (maps, texts, claim).prop_map(move |((workers, ports, files), (dir, profile, status, started), claim)| {
+        let number = |number: u16| Json::Scalar(number.to_string());
+        // Every slot has ten ports of its own.
+        let ports: Vec<(String, u16)> = ports.into_keys().zip(2000 + 10 * id..).collect();
+        let (by, at, ours) = claim.map_or((None, None, None), |(by, at, ours)| (Some(by), at, Some(ours)));
+        let optional =
+            |text: Option<String>| text.map_or(Json::Scalar("null".to_owned()), |text| Json::text(&text));
+        let mut entry = vec![
+            ("slot_id", number(id)),
+            ("infrastructure_path", Json::text(&dir)),
+            ("profile", Json::text(&profile)),
+            ("workers", Json::object(workers, number)),
+            ("ports", Json::object(ports.clone(), number)),
+        ];
+        // Every second port is UDP.
+        let udp: Vec<Json> = ports.into_iter().step_by(2).map(|(name, _)| Json::text(&name)).collect();
+        if !udp.is_empty() {
+            entry.push(("udp", Json::List(udp)));
+        }
+        entry.extend([
+            ("claimed_by", optional(by)),
+            ("claimed_at", optional(at)),
+            ("status", Json::text(&status)),
+        ]);
+        if let Some((claim_id, lease, texts)) = ours {
+            let (span, until) = lease.unzip();
+            let names = ["note", "claimed_host", "claimed_user", "claimed_gitdir", "claimed_mount"];
+            let first = [("claim_id", claim_id), ("lease", span), ("lease_until", until)];
+            let all = first.into_iter().chain(names.into_iter().zip(texts));
+            entry.extend(all.filter_map(|(key, text)| Some((key, Json::text(&text?)))));
+        }
+        entry.extend(started);
+        if !files.is_empty() {
+            entry.push(("files", Json::object(files, |hash| Json::text(&hash))));
+        }
+        entry.into_iter().map(|(key, value)| (quoted(key), value)).collect()
+    })
+}
+
+/// The keys of a stack's start, as kinfra writes them; none if there was no start.
+fn started() -> impl Strategy<Value = Vec<(&'static str, Json)>> {
+    let text = any::<String>;
+    let engine = prop::option::of("[a-z]{1,9}(://[a-z/]{0,9})?");
+    let remains = select(vec!["stack", "everything", "data"]);
+    let left = prop::option::of((text(), prop::option::of(text()), remains, 0..3_u8));
+    prop::option::of((text(), text(), engine, any::<bool>(), left)).prop_map(|started| {
+        let Some((at, project, engine, has_profiles, left)) = started else { return Vec::new() };
+        let mut keys = vec![("started_at", Json::text(&at)), ("started_as", Json::text(&project))];
+        keys.extend(engine.map(|engine| ("started_in", Json::text(&engine))));
+        let profiles = || Json::List(vec![Json::text(&at), Json::text(&project)]);
+        keys.extend(has_profiles.then(|| ("started_profiles", profiles())));
+        keys.extend(left.map(|left| ("left", left_json(left))));
+        keys
+    })
 }
 
 /// What a stack left behind, as kinfra writes it; with a key of others in it, too.
