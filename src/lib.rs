@@ -83,6 +83,7 @@ pub mod diff;
 pub mod digest;
 pub mod dotenv;
 pub mod embedded;
+pub mod ended;
 pub mod fault;
 pub mod file;
 pub mod health;

@@ -20,6 +20,7 @@ use crate::ledger::Snapshot;
 use crate::names::ENV_FILE;
 use crate::registry::{Engine, Entry};
 use crate::slot::SlotId;
+use crate::spec::StackSpec;
 use crate::time::Time;
 use crate::which::by_worktree::{FoundPool, Search};
 
@@ -123,6 +124,11 @@ impl Held {
     /// The Docker engine of its stack. `None` is the caller's: nothing was started yet.
     pub fn engine(&self) -> Option<&Engine> {
         self.entry.started.as_ref()?.engine.as_ref()
+    }
+
+    /// How its stack is started, checked and kept, by the slots.toml that was applied.
+    pub fn stack(&self) -> StackSpec {
+        self.pool.declared.as_ref().map(|declared| declared.spec.stack.clone()).unwrap_or_default()
     }
 
     /// The slot's directory. The root may have moved since the entry was written.

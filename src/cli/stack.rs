@@ -8,6 +8,8 @@ use clap::{Args, ValueHint};
 use super::claims::{Wishes, slot_id};
 use super::shared::{LockArgs, PoolArgs};
 use crate::slot::SlotId;
+use crate::stack::patience::Patience;
+use crate::stack::up_request::UpRequest;
 use crate::time::Span;
 
 /// `kinfra up`
@@ -57,6 +59,19 @@ pub struct StartArgs {
     /// Do not wait until the stack runs
     #[arg(long)]
     pub no_gate: bool,
+}
+
+impl StartArgs {
+    /// The flags as a request to start these services, or all if there are none.
+    pub fn request(&self, services: &[String]) -> UpRequest {
+        UpRequest {
+            services: services.iter().cloned().collect(),
+            profiles: (!self.compose_profile.is_empty()).then(|| self.compose_profile.clone()),
+            builds: !self.no_build,
+            patience: Patience { timeout: self.timeout.duration(), settle: self.settle.duration() },
+            is_gated: !self.no_gate,
+        }
+    }
 }
 
 /// `kinfra down`

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::approve;
 use super::output::say;
 use super::slot_of::renewed;
-use super::starting::{Starting, start};
+use super::starting::{output, start};
 use crate::cli::ResetArgs;
 use crate::fault::Exit;
 use crate::host::fs::Umask;
@@ -13,6 +13,7 @@ use crate::host::invocation::Invocation;
 use crate::host::signals::Interrupt;
 use crate::report;
 use crate::stack::reset::Reset;
+use crate::stack::up_request::Means;
 
 pub(super) fn run(args: &ResetArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     let policy = args.lock.policy("kinfra reset");
@@ -25,13 +26,6 @@ pub(super) fn run(args: &ResetArgs, umask: Umask, invocation: &Invocation) -> Re
     let interrupt = Interrupt::listen()?;
     let services: Vec<String> = reset.services.iter().cloned().collect();
     let held = reset.remove()?;
-    let starting = Starting {
-        start: &args.start,
-        services: &services,
-        json: args.json,
-        policy,
-        interrupt: &interrupt,
-        umask,
-    };
-    start(held, &starting, invocation)
+    let means = Means { policy, invocation, interrupt: &interrupt, umask, output: output() };
+    start(held, &args.start.request(&services), args.json, &means)
 }

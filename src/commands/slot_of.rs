@@ -1,7 +1,6 @@
 //! Which slot a verb is for: the one of this worktree, of another one, or by its number.
 
 use anyhow::Result;
-use camino::Utf8PathBuf;
 
 use crate::claims::held::{self, Held};
 use crate::claims::refusal::{holds_none, is_held_by_none};
@@ -40,9 +39,6 @@ pub(super) fn needed(pool: &PoolArgs, slot: &SlotArgs, invocation: &Invocation) 
 }
 
 /// [`needed`], with its lease renewed.
-///
-/// # Errors
-/// Also when the registry cannot be saved.
 pub(super) fn renewed(
     pool: &PoolArgs,
     slot: &SlotArgs,
@@ -50,7 +46,7 @@ pub(super) fn renewed(
     invocation: &Invocation,
 ) -> Result<Held> {
     let held = needed(pool, slot, invocation)?;
-    let worktree: Utf8PathBuf = held.worktree().to_owned();
+    let worktree = held.worktree().to_owned();
     Ok(held.renew(policy)?.ok_or_else(|| holds_none(&worktree))?)
 }
 

@@ -18,9 +18,7 @@ pub(super) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
     let (now, paths) = (host::clock::now(), Paths { home: invocation.home.as_deref() });
     let worktree = worktree_of(&invocation.here)?;
     let listed = held::find(&worktree, &search)?.map(|held| {
-        let id = held.seen().registry.id;
-        let declared = held.pool().declared.as_ref();
-        let once = declared.map(|declared| declared.spec.stack.once.clone()).unwrap_or_default();
+        let (id, once) = (held.seen().registry.id, held.stack().once);
         let listed = held.listed(now);
         let examined = examine(&listed, id, &once);
         (listed, examined)

@@ -1,5 +1,5 @@
-//! A program that runs as a child of kinfra for a while. Its output goes to kinfra's stderr, or its last lines
-//! are kept.
+//! A program that runs as a child of kinfra for a while. Its output goes to kinfra's stderr, or its last
+//! lines are kept.
 #![expect(clippy::disallowed_methods, reason = "kinfra starts a program here")]
 
 use std::collections::VecDeque;
@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::clock::{Stopwatch, pause};
 use super::fs::Umask;
 use super::signals::Interrupt;
+use crate::ended::{Ended, How};
 
 /// How soon its end is noticed.
 const NOTICED: Duration = Duration::from_millis(20);
@@ -51,28 +52,6 @@ pub struct Watch<'a> {
     pub interrupt: &'a Interrupt,
     /// Where its output goes.
     pub output: Destination,
-}
-
-/// A child that has ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// How.
-    pub how: How,
-    /// Its last lines, if they were kept.
-    pub last_lines: Vec<String>,
-}
-
-/// How a child ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum How {
-    /// With exit code 0.
-    Well,
-    /// Otherwise: `exit code 3`, or a signal.
-    Badly(String),
-    /// It took too long, and was ended.
-    NotInTime,
-    /// The user asked kinfra to stop.
-    Interrupted,
 }
 
 /// A command of the user, with changed variables.

@@ -13,8 +13,9 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::child::{Ended, Watch, run as run_child};
+use super::child::{Watch, run as run_child};
 use super::fs::Umask;
+use crate::ended::Ended;
 use crate::names::{COMPOSE_VARIABLES, PROJECT_LABEL};
 use crate::registry::Engine;
 

@@ -4,7 +4,7 @@ use crate::shown::printable;
 use crate::slot::SlotId;
 use crate::stack::gate::Gated;
 use crate::stack::patience::Verdict;
-use crate::stack::state::{Judged, Prospect, ServiceState};
+use crate::stack::state::{Judged, Note, Prospect, ServiceState};
 
 /// The most lines of a failure report.
 const MOST_LINES: usize = 40;
@@ -33,9 +33,13 @@ pub fn changes(before: &[Judged], now: &[Judged]) -> Vec<String> {
         .collect()
 }
 
-/// Whether both are one container, or one that is missing, and in the same state.
+/// Whether both are one container, or one that is missing, and in the same state. A restart more is no news.
 fn is_as(one: &Judged, other: &Judged) -> bool {
-    one.service == other.service && one.container == other.container && words(one) == words(other)
+    let note = |judged: &Judged| judged.note.clone().filter(|note| !matches!(note, Note::Restarted(_)));
+    one.service == other.service
+        && one.container == other.container
+        && one.state == other.state
+        && note(one) == note(other)
 }
 
 /// A state in words: `looping, exit 3, restarted 4 times`.
@@ -117,7 +121,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::stack::state::Note;
 
     fn failing(service: &str, prospect: Prospect) -> Judged {
         Judged {
@@ -177,5 +180,7 @@ mod tests {
         after[0].note = Some(Note::ListeningNotChecked);
         assert_eq!(changes(&before, &after), ["db: unhealthy, listening not checked"]);
         assert_eq!(changes(&[], &before), ["db: unhealthy"]);
+        let restarted = |times| vec![Judged { note: Some(Note::Restarted(times)), ..before[0].clone() }];
+        assert_eq!(changes(&restarted(1), &restarted(2)), Vec::<String>::new());
     }
 }

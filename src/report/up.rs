@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::document::{FORMAT_VERSION, document};
 use super::stack_gate::failed;
 use super::table::{lines, table};
-use crate::host::child::{Ended, How};
+use crate::ended::{Ended, How};
 use crate::shown::printable;
 use crate::slot::SlotId;
 use crate::stack::patience::Verdict;

@@ -58,8 +58,8 @@ impl Place<'_> {
         Ok(Admitted { notes, model, config })
     }
 
-    /// Proves anew a stack that runs, and whose files did not change: whose the things under its name are, and
-    /// that no stack that was started since shares what it does. `made` is what is on the engine.
+    /// Proves anew a stack that runs, and whose files did not change: whose the things under its name are,
+    /// and that no stack that was started since shares what it does. `made` is what is on the engine.
     ///
     /// # Errors
     /// [`Fault`] as for a start.

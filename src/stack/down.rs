@@ -1,5 +1,5 @@
-//! Stopping the stack of a slot and removing it. Its claim stays, and so do its volumes if they are not meant,
-//! too.
+//! Stopping the stack of a slot and removing it. Its claim stays, and so do its volumes if they are not
+//! meant, too.
 
 use anyhow::{Context as _, Result};
 

@@ -25,9 +25,9 @@ const LONGEST: Duration = Duration::from_secs(20);
 pub fn target(held: &Held, service: Option<&str>, policy: &LockPolicy<'_>) -> Result<Container> {
     let id = held.pool().ledger().id(held.seen(), policy)?;
     let running = running(held, id)?;
-    let declared = held.pool().declared.as_ref().and_then(|declared| declared.spec.stack.shell.as_deref());
+    let declared = held.stack().shell;
     let services: BTreeSet<&str> = running.iter().map(|container| container.service.as_str()).collect();
-    let service = match (service.or(declared), services.first()) {
+    let service = match (service.or(declared.as_deref()), services.first()) {
         (Some(service), _) => service.to_owned(),
         (None, Some(only)) if services.len() == 1 => (*only).to_owned(),
         (None, None) => return Err(nothing_runs(held).into()),

@@ -1,5 +1,5 @@
-//! What the stack that runs was started from, kept in the slot's directory. With it, `up` of a stack that runs
-//! starts nothing. Without it, Compose is asked.
+//! What the stack that runs was started from, kept in the slot's directory. With it, `up` of a stack that
+//! runs starts nothing. Without it, Compose is asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -12,7 +12,6 @@ pub mod derive;
 pub mod down;
 pub mod enter;
 pub mod examine;
-pub mod failing;
 pub mod following;
 pub mod gate;
 pub mod look;

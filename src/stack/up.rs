@@ -30,8 +30,8 @@ use super::verify::verify;
 use super::{free_ports, once, room};
 use crate::claims::held::Held;
 use crate::compose::model::Model;
+use crate::ended::{Ended, How};
 use crate::fault::{Exit, Fault};
-use crate::host::child::{Ended, How};
 use crate::host::engine::data_directory;
 use crate::slot::SlotId;
 
@@ -93,7 +93,7 @@ pub fn up(
     }
     let turn = take_turn(held, request.patience.timeout, &means.policy)?;
     let held = &turn.held;
-    let stack = held.pool().declared.as_ref().map(|declared| declared.spec.stack.clone()).unwrap_or_default();
+    let stack = held.stack();
     let last = LastStart::read(&held.dir());
     let start = Start { place: Place::of(held, means.invocation)?, stack, request, means, last };
     let profiles = start.profiles();

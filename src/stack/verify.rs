@@ -8,7 +8,8 @@ use super::place::Place;
 use super::up_request::Means;
 use super::variables::of_place;
 use crate::claims::environment::Change;
-use crate::host::child::{Destination, Ended, How, Program, Watch, run_program};
+use crate::ended::{Ended, How};
+use crate::host::child::{Destination, Program, Watch, run_program};
 use crate::host::invocation;
 
 /// Runs the check in the worktree, with the slot's variables.

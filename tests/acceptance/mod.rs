@@ -6,6 +6,7 @@
 pub(crate) mod examples;
 mod hooks;
 mod lies;
+mod lies_end;
 mod provisioning;
 mod stacks;
 mod wheel;

@@ -54,8 +54,8 @@ fn described(stat: &Stat) -> String {
     format!(" {:o} {} {} {modified:?} {changed:?}\n", stat.st_mode, stat.st_ino, stat.st_size)
 }
 
-/// The plain names that a `.dockerignore` leaves out of the directory. A file with exceptions (`!`) leaves out
-/// none.
+/// The plain names that a `.dockerignore` leaves out of the directory. A file with exceptions (`!`) leaves
+/// out none.
 pub fn left_out(ignore: &Utf8Path) -> BTreeSet<String> {
     let bytes = read_named(ignore, 1 << 20).ok().flatten().unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
