@@ -100,9 +100,6 @@ pub const NUMBER_LABEL: &str = "com.docker.compose.container-number";
 /// The label that marks the containers of `docker compose run`.
 pub const ONE_OFF_LABEL: &str = "com.docker.compose.oneoff";
 
-/// The label that says which slot something is of.
-pub const SLOT_LABEL: &str = "kinfra.slot";
-
 /// The label that says whose a container, volume or network is: the id of the registry.
 pub const ID_LABEL: &str = "kinfra.id";
 
