@@ -74,7 +74,6 @@ impl Project {
 
     /// A container that is none of the stack's.
     fn stranger(&self, name: &str, options: &[&str]) {
-        self.engine.docker(&["rm", "--force", name]);
         let run =
             [&["run", "--detach", "--init", "--name", name], options, &[BUSYBOX, "sleep", "600"]].concat();
         self.engine.docker(&run).exits(0);
@@ -84,8 +83,9 @@ impl Project {
 #[test]
 #[ignore = "needs docker"]
 fn a_stranger_on_the_network_or_the_volume() {
-    let pool = "lies-stranger";
-    let project = Project::new(pool, 28_600, "", Engine::for_projects(&["lies-stranger-slot-1"]));
+    // What a run left that failed.
+    Engine::for_projects(&[]).docker(&["rm", "--force", "kinfra-lies-net", "kinfra-lies-vol"]);
+    let project = Project::new("lies-stranger", 28_600, "", Engine::for_projects(&["lies-stranger-slot-1"]));
     for (name, options, left, release) in [
         (
             "kinfra-lies-net",
