@@ -110,7 +110,7 @@ fn a_stranger_on_the_network_or_the_volume() {
         project.kinfra(release).exits(1).says(&left).says(name).says("not clean yet");
         project.kinfra("slots").exits(0).prints("dirty");
         // Another holder does not get it.
-        project.kinfra("claim --slot 1").exits(3);
+        project.kinfra("claim --slot 1").exits(4).says(name);
         project.engine.docker(&["rm", "--force", name]).exits(0);
         project.kinfra("clean 1").exits(0);
         project.kinfra("claim --slot 1").exits(0);
