@@ -8,6 +8,7 @@ pub(crate) mod claim;
 mod completions;
 mod compose;
 mod compose_gate;
+mod containers;
 mod destroy;
 mod diff;
 pub(crate) mod doctor;
