@@ -112,7 +112,7 @@ fn a_stranger_on_the_network_or_the_volume() {
         // Another holder does not get it.
         project.kinfra("claim --slot 1").exits(4).says(name);
         project.engine.docker(&["rm", "--force", name]).exits(0);
-        project.kinfra("clean 1").exits(0);
+        project.kinfra("clean 1 --auto-approve").exits(0);
         project.kinfra("claim --slot 1").exits(0);
     }
     project.kinfra("release --wipe").exits(0);
