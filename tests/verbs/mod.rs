@@ -25,6 +25,8 @@ mod reap;
 mod repair;
 mod saved;
 mod slots;
+mod stack;
 mod status;
+mod up;
 mod validate;
 mod worktree;
