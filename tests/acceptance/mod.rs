@@ -7,6 +7,7 @@ pub(crate) mod examples;
 mod hooks;
 mod lies;
 mod provisioning;
+mod stack_verbs;
 mod stacks;
 mod wheel;
 
