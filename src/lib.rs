@@ -36,7 +36,7 @@
 //! 5. Every change of the registry is one transaction of the [`ledger`]. Under the lock: read, decide, write.
 //!    Rendering, git, other holders' directories, Docker and printing come before or after. Only the doctor's
 //!    repair goes past the ledger, which cannot read a broken registry.
-//! 6. Verbs that read never write. `plan`, `ports` and `claim` start no process. `slots` and `status` ask
+//! 6. Verbs that read never write. Plain `plan`, `ports` and `claim` start no process. `slots` and `status` ask
 //!    Docker once, for at most two seconds.
 //! 7. [`plan::Action`] is a closed enum. No trait has a single implementation. There are no mocks, no
 //!    `utils`, and no `dyn` where an enum serves. A domain value is a type, not a string that is split again
@@ -44,7 +44,7 @@
 //! 8. Raw types are what was written; valid types come after. Equality, merging and rendering destructure
 //!    every field, so that a new field does not compile until each place has decided.
 //! 9. Creation never overwrites. The save of the registry is the commit point. kinfra deletes only what the
-//!    registry says is its own.
+//!    registry or a label says is its own.
 //! 10. The slot's id is its identity. A branch, a path or a position is not.
 //! 11. A message says what happened, to which slot or file, and what to do next. All mistakes appear at once.
 //!     Advice is a field of the error, [`fault::Fault::advice`], not part of its sentence.

@@ -91,6 +91,9 @@ pub const OVERRIDE_FILES: [&str; 4] = [
 /// The label by which Compose marks what belongs to a project.
 pub const PROJECT_LABEL: &str = "com.docker.compose.project";
 
+/// The label by which Compose names the directory that a container was started in.
+pub const WORKING_DIR_LABEL: &str = "com.docker.compose.project.working_dir";
+
 /// The label with the service of a container, which Compose writes.
 pub const SERVICE_LABEL: &str = "com.docker.compose.service";
 
@@ -100,14 +103,14 @@ pub const NUMBER_LABEL: &str = "com.docker.compose.container-number";
 /// The label that marks the containers of `docker compose run`.
 pub const ONE_OFF_LABEL: &str = "com.docker.compose.oneoff";
 
-/// The label that says which slot something is of.
-pub const SLOT_LABEL: &str = "kinfra.slot";
-
 /// The label that says whose a container, volume or network is: the id of the registry.
 pub const ID_LABEL: &str = "kinfra.id";
 
 /// The label with the root of that registry, for people.
 pub const ROOT_LABEL: &str = "kinfra.root";
+
+/// The label with the id of the slot.
+pub const SLOT_LABEL: &str = "kinfra.slot";
 
 /// The variable that holds a port of a slot: `{PREFIX}{NAME}_PORT`.
 pub fn port_variable(prefix: &str, name: &str) -> String {
@@ -122,4 +125,9 @@ pub fn workers_variable(prefix: &str, kind: &str) -> String {
 /// The Compose project of a slot: `{pool}-slot-{id}`.
 pub fn project(pool: &str, slot: SlotId) -> String {
     format!("{pool}-{}", slot.directory())
+}
+
+/// The slot whose Compose project has this name in a pool.
+pub fn slot_of_project(pool: &str, project: &str) -> Option<SlotId> {
+    SlotId::of_directory(project.strip_prefix(pool)?.strip_prefix('-')?)
 }

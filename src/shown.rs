@@ -35,3 +35,37 @@ pub fn word(text: &str) -> String {
     }
     format!("'{}'", text.replace('\'', r"'\''"))
 }
+
+/// A size as Docker words it: `48.2MB`, in steps of 1000.
+pub fn size(bytes: u64) -> String {
+    let mut unit = 1;
+    let mut word = "B";
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if bytes / unit >= 1000 {
+            (unit, word) = (unit * 1000, larger);
+        }
+    }
+    // Rounded down: what is freed is never less than what was said.
+    match (bytes / unit, bytes % unit * 10 / unit) {
+        (whole, 0) => format!("{whole}{word}"),
+        (whole, tenth) => format!("{whole}.{tenth}{word}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_a_unit_and_at_most_one_decimal() {
+        for (bytes, shown) in [
+            (0, "0B"),
+            (999, "999B"),
+            (1000, "1kB"),
+            (48_290_000, "48.2MB"),
+            (7_000_000_000_000_000, "7000TB"),
+        ] {
+            assert_eq!(size(bytes), shown);
+        }
+    }
+}

@@ -140,6 +140,7 @@ const BESIDE_VERBS: &[&str] = &[
     "mod",
     "output",
     "approve",
+    "session",
     "carry_out",
     "differences",
     "target",

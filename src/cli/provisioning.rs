@@ -134,10 +134,14 @@ pub struct ShowArgs {
 
 /// `kinfra destroy`
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct DestroyArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
+    /// Also remove the volumes and images of the slots that go, after listing them with their sizes
+    #[arg(long)]
+    pub data: bool,
     /// Show what would be removed, and stop
     #[arg(long)]
     pub dry_run: bool,

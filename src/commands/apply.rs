@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::carry_out::Session;
 use super::output::{print, warn};
+use super::session::Session;
 use super::target::Target;
 use crate::apply::Outcome;
 use crate::cli::ApplyArgs;

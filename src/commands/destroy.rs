@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use super::carry_out::Session;
-use super::output::say;
+use super::output::{print, say};
+use super::session::Session;
 use crate::cli::DestroyArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
 use crate::plan::{Flag, Options};
-use crate::provision::{self, Request};
+use crate::provision::{self, Request, data};
 use crate::report::{self, Aim, Paths, View};
 use crate::which::spec_file;
 
@@ -37,10 +37,19 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         lock: args.lock.policy("kinfra destroy"),
     };
     let options = Options { allowed: BTreeSet::from([Flag::Prune]), ..Options::default() };
-    let made = session.run(Request { pool: &pool, options, saved: None, neighbours: None })?;
-    let (plan, Some(outcome)) = made else { return Ok(Exit::Done) };
-    let volumes = provision::volumes_left(&pool, &outcome);
+    let prepared = session.show(Request { pool: &pool, options, saved: None, neighbours: None })?;
+    let data = if args.data { data::planned(&prepared)? } else { Vec::new() };
+    print(&if args.data { report::data::planned(&data) } else { String::new() })?;
+    if args.dry_run {
+        return Ok(Exit::Done);
+    }
+    let done = session.carry_out(&prepared, !data.is_empty())?;
+    let removed = data::remove(&pool, &done, &data);
+    say(&report::data::removed(&removed))?;
+    let volumes = data::volumes_left(&pool, &done);
     let volumes = volumes.as_deref().map_err(String::as_str);
-    say(&report::outcome::stays(&plan, &outcome, &pool.outline(), volumes))?;
-    outcome.into_exit()
+    say(&report::outcome::stays(prepared.shown(), &done.outcome, prepared.desired(), volumes))?;
+    let exit = done.outcome.into_exit()?;
+    let is_whole = removed.iter().all(|(_, removed)| removed.is_ok());
+    Ok(if exit == Exit::Done && !is_whole { Exit::Failed } else { exit })
 }

@@ -11,6 +11,7 @@ use crate::health::repair::RepairNeed;
 use crate::health::{doctor, is_well, repair};
 use crate::host::invocation::Invocation;
 use crate::report;
+use crate::which::neighbours::Neighbours;
 use crate::which::spec_file;
 
 pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
@@ -18,7 +19,7 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = spec_file::declared(&choice, invocation)?;
     let pool = declared.pool(&choice, invocation)?;
     if !args.repair {
-        let findings = doctor::examine(&pool);
+        let findings = doctor::examine(&pool, &Neighbours::look(&declared, &pool.root, &choice, invocation));
         print(&report::doctor::findings(&findings))?;
         return Ok(if is_well(&findings) { Exit::Done } else { Exit::Failed });
     }

@@ -27,20 +27,17 @@ impl Live {
 
     /// Shows what changed.
     pub(super) fn show(&mut self, judged: &[Judged]) -> Result<()> {
-        match size_of_stderr() {
-            Some((rows, columns)) => {
-                let lines = services(judged);
-                // A line that wraps, or scrolls away, cannot be redrawn.
-                let fit = lines.len().min(rows.saturating_sub(1).max(1));
-                let cut = |line: &String| line.chars().take(columns.max(20) - 1).collect::<String>();
-                let lines = lines[..fit].iter().map(|line| format!("\u{1b}[K{}\n", cut(line)));
-                say(&format!("{}{}\u{1b}[J", up(self.drawn), lines.collect::<String>()))?;
-                self.drawn = fit;
-            }
-            None => {
-                let lines = changes(&self.seen, judged);
-                say(&lines.into_iter().map(|line| line + "\n").collect::<String>())?;
-            }
+        if let Some((rows, columns)) = size_of_stderr() {
+            let lines = services(judged);
+            // A line that wraps, or scrolls away, cannot be redrawn.
+            let fit = lines.len().min(rows.saturating_sub(1).max(1));
+            let cut = |line: &String| line.chars().take(columns.max(20) - 1).collect::<String>();
+            let lines = lines.iter().take(fit).map(|line| format!("\u{1b}[K{}\n", cut(line)));
+            say(&format!("{}{}\u{1b}[J", up(self.drawn), lines.collect::<String>()))?;
+            self.drawn = fit;
+        } else {
+            let lines = changes(&self.seen, judged);
+            say(&lines.into_iter().map(|line| line + "\n").collect::<String>())?;
         }
         self.seen = judged.to_vec();
         Ok(())

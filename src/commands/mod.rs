@@ -33,6 +33,7 @@ mod reap;
 pub(crate) mod release;
 mod renew;
 mod reset;
+mod session;
 mod shell;
 mod show;
 mod sign;

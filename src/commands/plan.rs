@@ -24,7 +24,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     neighbours.check(&declared.origin)?;
     let options = args.planning.options();
     let aim = Aim::of(&options);
-    let prepared = Request { pool: &pool, options, saved: None, neighbours: None }.look()?;
+    let prepared = Request { pool: &pool, options, saved: None, neighbours: None }.preview()?;
     say(&format!("Using {}\n", declared.used()))?;
     if let Some(path) = &args.out {
         let root_is_named = choice.root().is_some();
@@ -38,6 +38,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
         let paths = Paths { home: invocation.home.as_deref() };
         let view = View { paths, verbose: args.verbose || args.diff, aim };
         print(&report::plan::render(plan, desired, view, &differences(&prepared, args.diff)?))?;
+        say(report::plan::trust(prepared.takes_docker_on_trust()))?;
         say(&report::stack::last_look(last_look(&declared, &pool.root)?.as_ref()))?;
     }
     if let Some(path) = &args.out {

@@ -12,9 +12,10 @@ use crate::desired::Pool;
 use crate::fault::advice_of;
 use crate::host::fs::Dir;
 use crate::host::root::Root;
+use crate::which::neighbours::Neighbours;
 
 /// Checks everything. A check that fails does not stop the others.
-pub fn examine(pool: &Pool) -> Vec<Finding> {
+pub fn examine(pool: &Pool, neighbours: &Neighbours) -> Vec<Finding> {
     let (mut findings, mut registry) = (Findings::default(), None);
     match Root::open(&pool.root) {
         Ok(Some(root)) => {
@@ -41,6 +42,9 @@ pub fn examine(pool: &Pool) -> Vec<Finding> {
             let advice = advice_of(&error).unwrap_or("choose another with --root");
             findings.error("root", what_of(&error), advice);
         }
+    }
+    for namesake in neighbours.namesakes() {
+        findings.warning("pools", namesake, "");
     }
     if check_docker(&mut findings) {
         check_owners(registry.as_ref(), pool, &mut findings);

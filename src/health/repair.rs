@@ -11,13 +11,11 @@ use crate::desired::Pool;
 use crate::fault::{Fault, advice_of};
 use crate::file::Obstacle;
 use crate::host::clock;
-use crate::host::docker;
-use crate::host::docker::Answer;
 use crate::host::fs::Found;
 use crate::host::lock::LockPolicy;
 use crate::host::root::{BACKUP, REGISTRY, Root};
 use crate::ledger;
-use crate::observe::look_at_slots;
+use crate::observe::{Containers, containers, look_at_slots};
 use crate::registry::Registry;
 use crate::registry::rebuild::{Repair, repair};
 use crate::slot::SlotId;
@@ -139,12 +137,12 @@ fn free_suffix(root: &Root) -> Result<String> {
 /// # Errors
 /// When docker is there and cannot say.
 fn slots_in_use(root: &Root, pool: &Pool, claim_files: &[&Utf8Path]) -> Result<BTreeSet<SlotId>> {
-    let projects = match docker::projects() {
-        Answer::Is(projects) => projects,
-        Answer::NoCommand | Answer::NoDaemon => BTreeSet::new(),
-        Answer::Failed(said) => {
+    let with_containers = match containers(pool, &Registry::default()) {
+        Containers::Of(slots) => slots,
+        Containers::NotAsked => BTreeSet::new(),
+        Containers::Unknown(said) => {
             let what = format!("docker does not say which slots have containers ({said})");
-            return Err(Fault::docker(what).advise("fix that, or stop Docker").into());
+            return Err(Fault::docker(what).advise("start Docker or fix that, and run it again").into());
         }
     };
     let mut used = BTreeSet::new();
@@ -155,7 +153,7 @@ fn slots_in_use(root: &Root, pool: &Pool, claim_files: &[&Utf8Path]) -> Result<B
             }
             Found::Nothing | Found::Other(_) => false,
         };
-        if has_claim_file || projects.contains(&pool.project(slot)) {
+        if has_claim_file || with_containers.contains(&slot) {
             used.insert(slot);
         }
     }

@@ -100,11 +100,14 @@ fn check_neighbours(neighbours: &Neighbours, findings: &mut Findings) {
     if let Some(why) = neighbours.second_root() {
         findings.failure(Severity::Error, "root", &why.into());
     }
+    if let Some(why) = neighbours.taken_name() {
+        findings.failure(Severity::Error, "pools", &why.into());
+    }
     for collision in neighbours.collisions() {
         findings.error("pools", collision.message(), collision.help());
     }
     if findings.len() == before {
-        findings.fine("pools", "no other pool on this machine has its ports");
+        findings.fine("pools", "no other pool on this machine has its name or its ports");
     }
 }
 

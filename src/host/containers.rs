@@ -72,8 +72,9 @@ pub fn last_lines(engine: Option<&Engine>, id: &str, count: usize, timeout: Dura
     // Both streams, in the order of their times.
     lines.sort_by_key(|line| line.split_once(' ').map(|(at, _)| at));
     let text = lines.iter().map(|line| line.split_once(' ').map_or("", |(_, text)| text));
-    let text: Vec<String> = text.map(|line| line.trim_end().chars().take(WIDEST).collect()).collect();
-    text[text.len().saturating_sub(count)..].to_vec()
+    // Docker counts each stream by itself.
+    let text = text.skip(lines.len().saturating_sub(count));
+    text.map(|line| line.trim_end().chars().take(WIDEST).collect()).collect()
 }
 
 /// The names of the containers that publish a port of the machine.

@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::child::{Watch, run as run_child};
 use super::fs::Umask;
 use crate::ended::Ended;
-use crate::names::{COMPOSE_VARIABLES, PROJECT_LABEL};
+use crate::names::COMPOSE_VARIABLES;
 use crate::registry::Engine;
 
 /// The timeout of a question. Without one, a `docker` that cannot reach a remote daemon runs for minutes.
@@ -235,27 +235,6 @@ pub fn daemon_version() -> Answer<String> {
     ask(&["version", "--format", "{{.Server.Version}}"])
 }
 
-/// The names of the Compose projects that have containers, running or stopped.
-pub fn projects() -> Answer<BTreeSet<String>> {
-    let filter = format!("label={PROJECT_LABEL}");
-    let format = format!("{{{{.Label \"{PROJECT_LABEL}\"}}}}");
-    let listed = ask(&["ps", "--all", "--filter", &filter, "--format", &format]);
-    listed.map(|lines| lines.lines().map(str::to_owned).collect())
-}
-
-/// The names of the volumes that belong to one of these Compose projects, sorted.
-pub fn volumes(projects: &BTreeSet<String>) -> Answer<Vec<String>> {
-    let filter = format!("label={PROJECT_LABEL}");
-    let format = format!("{{{{.Label \"{PROJECT_LABEL}\"}}}} {{{{.Name}}}}");
-    ask(&["volume", "ls", "--filter", &filter, "--format", &format]).map(|lines| {
-        let volumes = lines.lines().filter_map(|line| line.split_once(' '));
-        let ours = volumes.filter(|(project, _)| projects.contains(*project));
-        let mut names: Vec<String> = ours.map(|(_, name)| name.to_owned()).collect();
-        names.sort();
-        names
-    })
-}
-
 /// Has Compose check the files in a directory. The answer is its warnings, empty if there are none.
 pub fn check(dir: &Utf8Path, env_file: Option<&str>) -> Answer<String> {
     let mut docker = Command::new("docker");
@@ -340,10 +319,20 @@ fn wait(program: Child, timeout: Duration) -> io::Result<Output> {
     let pid = Pid::from_child(&program);
     let (send, receive) = mpsc::channel();
     thread::spawn(move || send.send(program.wait_with_output()));
+    let timeout = timeout_of_a_test().unwrap_or(timeout);
     receive.recv_timeout(timeout).unwrap_or_else(|_| {
         let _ = kill_process(pid, Signal::KILL);
         Err(io::Error::other(format!("docker did not answer within {}s", timeout.as_secs())))
     })
+}
+
+/// The timeout according to a test, such as `KINFRA_TEST_DOCKER_SECONDS=1`: a test of an engine that hangs does
+/// not wait as long as a user would. A release build ignores the variable.
+fn timeout_of_a_test() -> Option<Duration> {
+    if !cfg!(debug_assertions) {
+        return None;
+    }
+    std::env::var("KINFRA_TEST_DOCKER_SECONDS").ok()?.parse().map(Duration::from_secs).ok()
 }
 
 #[cfg(test)]

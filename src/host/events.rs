@@ -1,5 +1,4 @@
 //! What happens to the containers of an engine, as it happens.
-#![expect(clippy::disallowed_methods, reason = "this follows `docker events`")]
 
 use std::io::Read as _;
 use std::process::{Child, Stdio};

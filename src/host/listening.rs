@@ -76,10 +76,9 @@ pub fn servers_inside(
 /// Whether a server holds a connection to a TCP port of this machine. `None` if that cannot be said.
 pub fn holds_connection(host_ip: &str, port: u16) -> Option<bool> {
     let address: IpAddr = match host_ip.parse() {
-        Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) => Ipv4Addr::LOCALHOST.into(),
         Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => Ipv6Addr::LOCALHOST.into(),
+        Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) | Err(_) => Ipv4Addr::LOCALHOST.into(),
         Ok(address) => address,
-        Err(_) => Ipv4Addr::LOCALHOST.into(),
     };
     let mut stream = match TcpStream::connect_timeout(&(address, port).into(), HELD) {
         Ok(stream) => stream,

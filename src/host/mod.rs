@@ -16,6 +16,7 @@ pub mod git_index;
 pub mod identity;
 pub mod index;
 pub mod invocation;
+pub mod labelled;
 pub mod listening;
 pub mod lock;
 pub mod net;

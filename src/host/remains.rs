@@ -83,18 +83,13 @@ impl StackOn<'_> {
         arguments.extend((kind != Kind::Volume).then_some("--no-trunc"));
         let slot = self.slot.to_string();
         let thing = |line: &str| {
-            let [key, name, project, id, root, its_slot] = serde_json::from_str::<[String; 6]>(line).ok()?;
+            let [key, name, project, id, root, its_slot] = serde_json::from_str::<[String; 6]>(line)?;
             let is_labelled = id == self.registry && its_slot == slot;
             let text = |text: String| Some(text).filter(|text| !text.is_empty());
-            (project == self.project || is_labelled).then(|| Thing {
-                kind,
-                key,
-                name,
-                id: text(id),
-                root: text(root),
-            })
+            let is_its = project == self.project || is_labelled;
+            Ok(is_its.then(|| Thing { kind, key, name, id: text(id), root: text(root) }))
         };
-        ask_of(self.engine, &arguments, QUESTION).map(|lines| lines.lines().filter_map(thing).collect())
+        each_line(ask_of(self.engine, &arguments, QUESTION), thing)
     }
 
     /// The images that were built for the slot: by their labels, and of those with a tag the ones whose tag
@@ -106,18 +101,14 @@ impl StackOn<'_> {
         let arguments = ["image", "ls", "--no-trunc", "--filter", &id, "--filter", &slot, "--format", format];
         let own = format!("{}-", self.project);
         let thing = |line: &str| {
-            let [id, repository, tag] = serde_json::from_str::<[String; 3]>(line).ok()?;
+            let [id, repository, tag] = serde_json::from_str::<[String; 3]>(line)?;
             let is_untagged = repository == "<none>" || tag == "<none>";
             let key = if is_untagged { id } else { format!("{repository}:{tag}") };
-            (is_untagged || repository.starts_with(&own)).then(|| Thing {
-                kind: Kind::Image,
-                name: key.clone(),
-                key,
-                id: Some(self.registry.to_owned()),
-                root: None,
-            })
+            let (name, id) = (key.clone(), Some(self.registry.to_owned()));
+            let is_its = is_untagged || repository.starts_with(&own);
+            Ok(is_its.then_some(Thing { kind: Kind::Image, key, name, id, root: None }))
         };
-        ask_of(self.engine, &arguments, QUESTION).map(|lines| lines.lines().filter_map(thing).collect())
+        each_line(ask_of(self.engine, &arguments, QUESTION), thing)
     }
 
     /// The volumes of containers that have no name of their own, and so no label. They go with their
@@ -198,4 +189,16 @@ impl StackOn<'_> {
         let sizes = volumes.iter().filter_map(|volume| text(volume, "Name").zip(text(volume, "Size")));
         sizes.filter(|(_, size)| size != "N/A").collect()
     }
+}
+
+/// What the lines of an answer say. A line that is not understood could be a thing that is there, so then the
+/// answer is none.
+fn each_line(
+    answer: Answer<String>,
+    read: impl Fn(&str) -> serde_json::Result<Option<Thing>>,
+) -> Answer<Vec<Thing>> {
+    answer.then(|lines| match lines.lines().map(read).collect::<Result<Vec<_>, _>>() {
+        Ok(things) => Answer::Is(things.into_iter().flatten().collect()),
+        Err(error) => Answer::Failed(format!("docker printed what kinfra does not understand: {error}")),
+    })
 }

@@ -4,6 +4,7 @@
 pub mod claim;
 pub mod clean;
 mod commas;
+pub mod data;
 pub mod diff;
 pub mod doctor;
 mod document;

@@ -72,6 +72,15 @@ pub fn saved(path: &Utf8Path) -> String {
     format!("\nSaved the plan. To run exactly this plan: kinfra apply {}\n", word(path.as_str()))
 }
 
+/// What is said of a plan whose slots may have containers for all that is known.
+pub fn trust(takes_docker_on_trust: bool) -> &'static str {
+    if takes_docker_on_trust {
+        "Docker was not asked whether these slots have containers: `kinfra apply` asks\n"
+    } else {
+        ""
+    }
+}
+
 /// The slots whose action changed since a plan was shown, with their action now.
 pub(super) fn changed(shown: &Plan, now: &Plan, pool: &Outline, view: View<'_>) -> String {
     let mut text = String::new();

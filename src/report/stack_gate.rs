@@ -4,7 +4,7 @@ use crate::shown::printable;
 use crate::slot::SlotId;
 use crate::stack::gate::Gated;
 use crate::stack::patience::Verdict;
-use crate::stack::state::{Judged, Prospect, ServiceState};
+use crate::stack::state::{Judged, Note, Prospect, ServiceState};
 
 /// The most lines of a failure report.
 const MOST_LINES: usize = 40;
@@ -33,9 +33,13 @@ pub fn changes(before: &[Judged], now: &[Judged]) -> Vec<String> {
         .collect()
 }
 
-/// Whether both are one container, or one that is missing, and in the same state.
+/// Whether both are one container, or one that is missing, and in the same state. A restart more is no news.
 fn is_as(one: &Judged, other: &Judged) -> bool {
-    one.service == other.service && one.container == other.container && words(one) == words(other)
+    let note = |judged: &Judged| judged.note.clone().filter(|note| !matches!(note, Note::Restarted(_)));
+    one.service == other.service
+        && one.container == other.container
+        && one.state == other.state
+        && note(one) == note(other)
 }
 
 /// A state in words: `looping, exit 3, restarted 4 times`.
@@ -69,12 +73,11 @@ pub fn failed(gated: &Gated, slot: SlotId) -> String {
     let shown = failing.len().min(room);
     let share = (room / shown).saturating_sub(1).min(SERVICE_LINES + HEALTH_LINES);
     let mut lines = vec![headline];
-    for judged in &failing[..shown] {
+    for judged in failing.iter().take(shown) {
         lines.push(format!("  {}: {}", printable(&judged.service), words(judged)));
         let details = details(judged, gated);
-        lines.extend(
-            details[details.len().saturating_sub(share)..].iter().map(|line| format!("      {line}")),
-        );
+        let last = details.iter().skip(details.len().saturating_sub(share));
+        lines.extend(last.map(|line| format!("      {line}")));
     }
     lines.extend((shown < failing.len()).then(|| format!("  … {} more", failing.len() - shown)));
     lines.push(help);
@@ -96,7 +99,7 @@ fn details(judged: &Judged, gated: &Gated) -> Vec<String> {
     let name = judged.container.as_ref().map(|(name, _)| name);
     let printed = name.and_then(|name| gated.last_lines.get(name)).into_iter().flatten();
     let health: Vec<&str> = judged.health.lines().collect();
-    let health = health[health.len().saturating_sub(HEALTH_LINES)..].iter();
+    let health = health.iter().skip(health.len().saturating_sub(HEALTH_LINES));
     printed
         .map(|line| printable(line))
         .chain(health.map(|line| format!("health check: {}", printable(line))))
@@ -118,7 +121,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::stack::state::Note;
 
     fn failing(service: &str, prospect: Prospect) -> Judged {
         Judged {
@@ -178,5 +180,7 @@ mod tests {
         after[0].note = Some(Note::ListeningNotChecked);
         assert_eq!(changes(&before, &after), ["db: unhealthy, listening not checked"]);
         assert_eq!(changes(&[], &before), ["db: unhealthy"]);
+        let restarted = |times| vec![Judged { note: Some(Note::Restarted(times)), ..before[0].clone() }];
+        assert_eq!(changes(&restarted(1), &restarted(2)), Vec::<String>::new());
     }
 }

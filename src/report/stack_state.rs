@@ -91,6 +91,19 @@ fn holder(left: &Left) -> String {
 
 /// A stack as JSON.
 pub fn json(sight: &Sight) -> Value {
+    let services = match sight {
+        Sight::NeverStarted | Sight::Unknown(_) => Vec::new(),
+        Sight::Seen(glances) => glances.iter().map(glance_json).collect(),
+    };
+    with_services(sight, services)
+}
+
+/// A stack that was looked at closely, as JSON.
+pub fn examined_json(examined: &Examined) -> Value {
+    with_services(&examined.sight, examined.services.iter().map(judged_json).collect())
+}
+
+fn with_services(sight: &Sight, services: Vec<Value>) -> Value {
     let mut object = Map::from_iter([
         ("state".to_owned(), json!(sight.state().word())),
         ("text".to_owned(), json!(of_stack(sight))),
@@ -98,23 +111,13 @@ pub fn json(sight: &Sight) -> Value {
     match sight {
         Sight::NeverStarted => {}
         Sight::Unknown(reason) => drop(object.insert("reason".to_owned(), json!(reason))),
-        Sight::Seen(glances) => {
-            let service = |glance: &Glance| json!({ "service": glance.service, "state": glance.state.to_string(), "exit_code": glance.exit_code });
-            let services: Vec<Value> = glances.iter().map(service).collect();
-            object.insert("services".to_owned(), json!(services));
-        }
+        Sight::Seen(_) => drop(object.insert("services".to_owned(), Value::Array(services))),
     }
     Value::Object(object)
 }
 
-/// A stack that was looked at closely, as JSON.
-pub fn examined_json(examined: &Examined) -> Value {
-    let mut value = json(&examined.sight);
-    if matches!(examined.sight, Sight::Seen(_)) {
-        let services: Vec<Value> = examined.services.iter().map(judged_json).collect();
-        value["services"] = json!(services);
-    }
-    value
+fn glance_json(Glance { service, state, exit_code, up_for: _ }: &Glance) -> Value {
+    json!({ "service": service, "state": state.to_string(), "exit_code": exit_code })
 }
 
 /// A service as JSON.

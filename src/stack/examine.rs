@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
+use super::last_start::LastStart;
 use super::listening::listening;
 use super::observe::{LONGEST, SETTLE, engine_of, is_of, may_run, unanswered, up_for};
 use super::sight::{Glance, Sight};
@@ -66,13 +67,13 @@ fn containers(engine: &Engine, listed: &Listed, id: Option<RegistryId>) -> Resul
     let clock = Stopwatch::start();
     let left = || LONGEST.saturating_sub(clock.elapsed());
     let look = || {
-        let rows = list(Some(engine), left()).needed()?;
+        let rows = list(Some(engine), LONGEST).needed()?;
         let own: Vec<&str> =
             rows.iter().filter(|row| is_of(row, listed, id)).map(|row| row.id.as_str()).collect();
         inspect(Some(engine), &own, left()).needed()
     };
     // A container may go away between the two questions.
-    let containers = look().or_else(|_| look())?;
+    let containers = look().or_else(|why| if left() > LONGEST / 2 { look() } else { Err(why) })?;
     let seen = |container| Seen {
         up_for: up_for(&container),
         listening: listening(Some(engine), &container, left()),
@@ -83,9 +84,12 @@ fn containers(engine: &Engine, listed: &Listed, id: Option<RegistryId>) -> Resul
 
 /// What the last start should have come to, and what there is besides.
 fn expected(listed: &Listed, seen: &[Seen], once: &BTreeSet<String>) -> Expected {
-    let uses = Uses::read(listed.dir()).ok().flatten();
-    let uses = uses.filter(|uses| !uses.has_ended && !seen.is_empty());
-    let mut expected = uses.map(|uses| Expected::of(&uses.model, once)).unwrap_or_default();
+    let dir = listed.dir();
+    let used = || Uses::read(dir).ok().flatten().filter(|uses| !uses.has_ended).map(|uses| uses.model);
+    let model = LastStart::read(dir).map(|last| last.model).or_else(used);
+    // Where nothing is left, nothing is missing.
+    let model = model.filter(|_| !seen.is_empty());
+    let mut expected = model.map(|model| Expected::of(&model, once)).unwrap_or_default();
     let mut counts: BTreeMap<&str, u16> = BTreeMap::new();
     for seen in seen {
         *counts.entry(&seen.container.service).or_default() += 1;

@@ -38,7 +38,8 @@ impl Followed {
     }
 
     fn sights(&mut self, slots: &[Listed], id: Option<RegistryId>) -> BTreeMap<SlotId, Sight> {
-        let happened = self.engines.values().fold(false, |happened, events| events.happened() || happened);
+        // Each of them is asked: what has happened is told once.
+        let happened = self.engines.values().filter(|events| events.happened()).count() > 0;
         let is_followed = self.engines.values().all(|events| !events.has_ended());
         let every = if is_followed { FOLLOWED } else { UNFOLLOWED };
         match &self.asked {

@@ -93,7 +93,7 @@ pub fn remove(
     }
     let in_use = if extent.images { on.remove(Kind::Image, &of(Kind::Image)).needed().err() } else { None };
 
-    let after = asked(on.things())?;
+    let after = left_of(on, &own, extent)?;
     let strays = asked(on.volumes_there(&anonymous))?;
     let mut others: Vec<String> =
         foreign.iter().map(|thing| format!("{} is another's", named(thing))).collect();
@@ -118,6 +118,17 @@ pub fn remove(
     removed.gone = own.iter().filter(is_gone).map(sized).collect();
     removed.others = others;
     Ok(removed)
+}
+
+/// What there is after things were removed. Docker that no longer shows a volume which was to be kept cannot be
+/// right both times, and the slot is not clean on its word.
+fn left_of(on: &StackOn<'_>, before: &[Thing], extent: Extent) -> Result<Vec<Thing>> {
+    let after = asked(on.things())?;
+    let is_kept = |thing: &&Thing| thing.kind == Kind::Volume && !extent.volumes;
+    let missing = before.iter().filter(is_kept).find(|thing| !after.contains(thing));
+    let Some(missing) = missing else { return Ok(after) };
+    let what = format!("{} was to be kept, and Docker does not show it any more", named(missing));
+    Err(Fault::failed(what).advise("run again if it was removed by hand").into())
 }
 
 /// Docker's answer.

@@ -7,8 +7,8 @@ use crate::time::Time;
 
 const SETTLE: Duration = Duration::from_secs(5);
 
-fn at(seconds: i64) -> Option<Time> {
-    Some(Time::from_unix_micros(seconds * 1_000_000))
+fn at(seconds: i64) -> Time {
+    Time::from_unix_micros(seconds * 1_000_000)
 }
 
 /// A container of `web` that has run for a minute.
@@ -27,8 +27,8 @@ fn web() -> Seen {
         is_out_of_memory: false,
         error: String::new(),
         health: None,
-        created: at(0),
-        started: at(0),
+        created: Some(at(0)),
+        started: Some(at(0)),
         restarts: 0,
         restart: Restart::Never,
         ports: Vec::new(),
@@ -126,7 +126,7 @@ fn a_crash_loop_is_seen_also_while_it_is_up() {
     let looping = |up_for| {
         seen(|seen| {
             seen.container.restarts = 5;
-            seen.container.started = at(20);
+            seen.container.started = Some(at(20));
             seen.up_for = Duration::from_secs(up_for);
         })
     };
@@ -136,14 +136,14 @@ fn a_crash_loop_is_seen_also_while_it_is_up() {
     let healthy = seen(|seen| {
         seen.container.health = Some(Health { verdict: HealthVerdict::Healthy, output: String::new() });
         seen.container.restarts = 1;
-        seen.container.started = at(3);
+        seen.container.started = Some(at(3));
         seen.up_for = Duration::from_secs(5);
     });
     is(&healthy, Looping, Prospect::Stuck);
     // A day of life before a restart does not ask for two more.
     let old = seen(|seen| {
         seen.container.restarts = 1;
-        seen.container.started = at(86_400);
+        seen.container.started = Some(at(86_400));
     });
     is(&old, Settled, Prospect::Ready);
 }

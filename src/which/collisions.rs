@@ -1,4 +1,4 @@
-//! Which ports two pools would share, and which changes separate them. Pure.
+//! Which ports and which name two pools would share, and which changes separate them. Pure.
 //!
 //! Pools of one spec belong to one project, and a second root of the same spec shares its ports on purpose.
 //! Slot 0 is each project's own stack, and two of those may have the same ports.
@@ -135,6 +135,11 @@ pub fn collisions<'a>(pool: &'a IndexEntry, others: &'a [Neighbour]) -> Vec<Coll
     collisions
 }
 
+/// The other pools of a pool's name. Their slots and its own would be the same Compose projects.
+pub fn namesakes<'a>(pool: &IndexEntry, others: &'a [Neighbour]) -> Vec<&'a IndexEntry> {
+    others.iter().map(|other| &other.entry).filter(|other| other.pool == pool.pool).collect()
+}
+
 /// What frees one formula from the ports of other pools and keeps it apart from the pool's own.
 fn remedy(
     name: &PortName,
@@ -198,6 +203,15 @@ mod tests {
         let mut udp = pool("theirs", &[("api", 8000, 1)], "1-10");
         udp.ports.values_mut().for_each(|formula| formula.protocol = Protocol::Udp);
         assert_eq!(met(&ours, udp), []);
+    }
+
+    #[test]
+    fn pools_of_one_name_are_namesakes_whatever_declares_them() {
+        let ours = pool("ours", &[("web", 8000, 1)], "1-2");
+        let mut theirs = pool("theirs", &[("web", 9000, 1)], "7");
+        assert_eq!(namesakes(&ours, &beside(theirs.clone())), Vec::<&IndexEntry>::new());
+        theirs.pool = ours.pool.clone();
+        assert_eq!(namesakes(&ours, &beside(theirs.clone())), [&theirs]);
     }
 
     #[test]

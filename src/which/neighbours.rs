@@ -68,6 +68,10 @@ impl Neighbours {
                 "other pools are not known: neither HOME nor XDG_STATE_HOME is an absolute path".to_owned(),
             ),
         }
+        if neighbours.taken_name().is_none() {
+            let namesakes = neighbours.namesakes();
+            neighbours.notices.extend(namesakes);
+        }
         neighbours
     }
 
@@ -99,10 +103,14 @@ impl Neighbours {
     /// Refuses a pool that conflicts with its neighbours.
     ///
     /// # Errors
-    /// [`Fault`] when the pool would use ports of others, or its spec declared another root before.
+    /// [`Fault`] when the pool would use ports of others or begin with the name of one, or its spec declared
+    /// another root before.
     pub fn check(&self, origin: &str) -> Result<(), Fault> {
         if let Some(second_root) = self.second_root() {
             return Err(second_root);
+        }
+        if let Some(taken_name) = self.taken_name() {
+            return Err(taken_name);
         }
         let collisions = self.collisions();
         if collisions.is_empty() {
@@ -157,6 +165,37 @@ impl Neighbours {
             "take it along with `mv '{old}' '{new}'` and apply again, stay with `--root '{old}'`, or remove it first with \
              `kinfra destroy --root '{old}'`"
         )))
+    }
+
+    /// The error for a pool that would get its first slots under the name of another. A second root of the
+    /// same spec is made on purpose.
+    pub fn taken_name(&self) -> Option<Fault> {
+        let namesakes = collisions::namesakes(&self.entry, &self.others);
+        let other = namesakes.into_iter().find(|other| !other.origin.is_same_spec(&self.entry.origin))?;
+        if matches!(registry_of(self.entry.root()), Seen::Slots(_)) {
+            return None;
+        }
+        let (name, root) = (self.entry.pool.escape_debug(), other.root.escape_debug());
+        let what = format!(
+            "the pool would have the name of another one on this machine: `{name}` in `{root}`, declared by {}. \
+             Slots of both would be the same Compose projects and share their containers and volumes",
+            other.origin
+        );
+        Some(Fault::refused(what).advise("give this pool another `name` in slots.toml"))
+    }
+
+    /// A sentence for each other pool that has the pool's name.
+    pub fn namesakes(&self) -> Vec<String> {
+        let namesakes = collisions::namesakes(&self.entry, &self.others).into_iter();
+        let sentence = |other: &IndexEntry| {
+            let (name, root) = (other.pool.escape_debug(), other.root.escape_debug());
+            format!(
+                "the pool in `{root}`, declared by {}, has the name `{name}`, too: slots of both are the same Compose \
+                 projects, so give one of the pools another `name` while its stacks are down",
+                other.origin
+            )
+        };
+        namesakes.map(sentence).collect()
     }
 
     fn has_registry(&self) -> bool {

@@ -3,10 +3,15 @@
 //!
 //! `kinfra-slot-provisioning.md` is the users' own test of the old tool, kept here word for word.
 
+mod agents;
+mod board;
 pub(crate) mod examples;
 mod hooks;
 mod lies;
+mod lies_end;
 mod provisioning;
+mod release;
+mod removal;
 mod stack_verbs;
 mod stacks;
 mod wheel;

@@ -10,5 +10,7 @@ mod power;
 mod properties;
 mod races;
 mod secrets;
+mod stack_histories;
+mod stack_kills;
 mod stress;
 mod terraform;

@@ -117,6 +117,72 @@ fn ports_of_another_project_are_refused_with_its_file_and_what_frees_them() {
     machine.kinfra("apply").exits(0).says("Apply complete!");
 }
 
+/// A machine with [`SMALL`] applied, and another project in `~/other` of the same name, with other ports.
+fn two_of_one_name() -> Machine {
+    let machine = two_projects("9000");
+    let spec = machine.read("~/other/slots.toml").replace("\"other\"", "\"small\"");
+    machine.write("~/other/slots.toml", spec);
+    machine
+}
+
+#[test]
+fn a_pool_does_not_begin_with_the_name_of_another() {
+    let machine = two_of_one_name();
+    let canonical = |path: &str| machine.path(path).canonicalize().expect("a path").display().to_string();
+    let wrong = format!(
+        "the pool would have the name of another one on this machine: `small` in `{}`, declared by `{}`. ",
+        canonical("~/pool"),
+        canonical("slots.toml")
+    );
+    let before = machine.tree();
+    for verb in ["plan", "apply", "apply --dry-run"] {
+        let run = there(&machine, verb).exits(4).prints_exactly("").says(&wrong).never_says("warning");
+        run.says("help: give this pool another `name` in slots.toml\n");
+    }
+    let run = there(&machine, "validate").exits(65).prints(&format!("  ✗ pools: {wrong}"));
+    run.prints("\n      give this pool another `name` in slots.toml\n").never_says("too: slots");
+    assert_eq!(machine.tree(), before);
+    // The pool that was there first goes on, and knows nothing of the other one.
+    machine.kinfra("plan").exits(0).never_says("~/other");
+    let spec = machine.read("~/other/slots.toml").replace("\"small\"", "\"large\"");
+    machine.write("~/other/slots.toml", spec);
+    there(&machine, "apply").exits(0).says("Apply complete! 2 added");
+}
+
+#[test]
+fn a_name_is_free_again_when_its_pool_is_gone_or_has_no_slots() {
+    let machine = two_of_one_name();
+    machine.kinfra("destroy --auto-approve").exits(0);
+    there(&machine, "apply").exits(0).says("Apply complete! 2 added").never_says("name");
+    // A destroyed pool would begin anew.
+    machine.kinfra("apply").exits(4).says("the name of another one on this machine: `small` in `");
+    machine.remove("~/pool-2");
+    machine.kinfra("apply").exits(0).says("Apply complete! 2 added");
+    let machine = two_of_one_name();
+    machine.remove("~/pool");
+    there(&machine, "apply").exits(0);
+}
+
+#[test]
+fn pools_of_one_name_that_exist_go_on_and_are_named() {
+    let machine = two_projects("9000");
+    there(&machine, "apply").exits(0);
+    // Both pools are older than the rule, or one was renamed.
+    let spec = machine.read("~/other/slots.toml").replace("\"other\"", "\"small\"");
+    machine.write("~/other/slots.toml", spec);
+    let root = machine.path("~/pool").canonicalize().expect("a path").display().to_string();
+    let named = format!("the pool in `{root}`, declared by ");
+    for verb in ["plan", "apply"] {
+        let run = there(&machine, verb).exits(0).says(&format!("warning: {named}"));
+        run.says("has the name `small`, too: slots of both are the same Compose projects");
+    }
+    there(&machine, "validate").exits(0).prints(&format!("  ! pools: {named}")).prints("The pool is valid.");
+    there(&machine, "doctor").exits(0).prints(&format!("  ! pools: {named}"));
+    // Since the apply, the other one knows, too.
+    machine.kinfra("plan").exits(0).says("pool-2`, declared by ").says("has the name `small`, too");
+    there(&machine, "claim").exits(0);
+}
+
 #[test]
 fn a_slot_on_the_port_of_another_project_s_main_stack_is_refused() {
     let machine = two_projects("7998");
@@ -160,7 +226,8 @@ fn a_pool_that_is_gone_is_no_neighbour_and_the_next_writer_drops_it() {
 fn roots_of_one_spec_are_one_project_s() {
     let machine = Machine::small();
     machine.kinfra("apply").exits(0);
-    machine.kinfra("apply --root ~/another").exits(0);
+    // Their slots cannot run at once, and are named.
+    machine.kinfra("apply --root ~/another").exits(0).says("has the name `small`, too");
     Run::of(machine.command("apply").env("KINFRA_ROOT", machine.path("~/third"))).exits(0);
     machine.kinfra("apply").exits(0);
     assert_eq!(index(&machine).len(), 3);

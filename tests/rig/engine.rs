@@ -37,13 +37,19 @@ impl Engine {
     /// Two tests must not name the same project: both may run at once.
     #[track_caller]
     pub(crate) fn for_projects(projects: &[&str]) -> Self {
+        let engine = Self::for_projects_as_they_are(projects);
+        engine.remove_all().unwrap_or_else(|left| panic!("what an earlier run left does not go: {left}"));
+        engine
+    }
+
+    /// The same, for projects that another engine of the test has begun.
+    #[track_caller]
+    pub(crate) fn for_projects_as_they_are(projects: &[&str]) -> Self {
         let docker = tools::find("docker").expect("this test needs docker: run it by .ci/engine");
         let mut context = Command::new(docker);
         context.args(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]).stdin(Stdio::null());
         let host = Run::of(&mut context).exits(0).stdout;
-        let engine = Self::at(host.trim(), projects);
-        engine.remove_all().unwrap_or_else(|left| panic!("what an earlier run left does not go: {left}"));
-        engine
+        Self::at(host.trim(), projects)
     }
 
     /// The engine at an address. A test that needs one fails where none answers.

@@ -3,7 +3,11 @@
 pub(crate) mod daemon;
 mod disk;
 pub(crate) mod engine;
+pub(crate) mod fleet;
 mod paused;
+pub(crate) mod random;
+pub(crate) mod scripted;
+mod scripted_tests;
 pub(crate) mod strace;
 
 use std::collections::BTreeMap;

@@ -66,7 +66,7 @@ fn a_shell_is_for_the_service_that_is_meant() {
     let shell = |arguments: &str, services: &[&str]| {
         let mut shell = shop.command(&format!("shell {arguments}"));
         let ids: Vec<String> = services.iter().map(|service| format!("id-{service}")).collect();
-        let inspected: Vec<String> = services.iter().map(|service| container(service, running())).collect();
+        let inspected: Vec<String> = services.iter().map(|service| container(service, &running())).collect();
         shell.env("UP", shop.machine.path("~/is-up")).env("IDS", ids.join("\n"));
         Run::of(shell.env("INSPECTED", inspected.join("\n")))
     };

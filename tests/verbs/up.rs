@@ -9,7 +9,7 @@ use super::compose::{SPEC, Shop, model};
 use crate::support::Run;
 
 /// A container of slot 1 as Docker describes it.
-pub(super) fn container(service: &str, state: Value) -> String {
+pub(super) fn container(service: &str, state: &Value) -> String {
     let labels = json!({"com.docker.compose.project": "shop-slot-1", "com.docker.compose.service": service,
         "com.docker.compose.container-number": "1", "com.docker.compose.oneoff": "False"});
     let name = format!("/shop-slot-1-{service}-1");
@@ -30,7 +30,7 @@ fn ended(code: i32) -> Value {
 pub(super) fn up(shop: &Shop, arguments: &str) -> Command {
     let mut up = shop.command(&format!("up --settle 0s {arguments}"));
     up.env("UP", shop.machine.path("~/is-up")).env("IDS", "id-web").env("IMAGE_IDS", "sha256:1");
-    up.env("INSPECTED", container("web", running())).env("LAST_LINES", "2026-01-01T10:00:02Z boom");
+    up.env("INSPECTED", container("web", &running())).env("LAST_LINES", "2026-01-01T10:00:02Z boom");
     up
 }
 
@@ -86,10 +86,17 @@ fn a_stack_that_runs_as_it_would_be_started_is_not_started() {
     assert_eq!((start("", &nothing), start("", &nothing)), (1, 0), "a file changed");
     shop.machine.write("~/fix/code", "1");
     assert_eq!((start("--no-build", &nothing), start("", &nothing)), (0, 1), "the code changed");
-    let new =
-        |up: &mut Command| drop(up.env("INSPECTED", container("web", running()).replace("id-web", "x")));
+    let new = |up: &mut Command| {
+        up.env("INSPECTED", container("web", &running()).replace("id-web", "x"));
+    };
     assert_eq!(start("", &new), 1, "another container");
-    assert_eq!(start("", &|up| drop(up.env("IMAGE_IDS", "sha256:2"))), 1, "another image");
+    assert_eq!(
+        start("", &|up| {
+            up.env("IMAGE_IDS", "sha256:2");
+        }),
+        1,
+        "another image"
+    );
 }
 
 #[test]
@@ -104,7 +111,7 @@ fn a_port_that_another_program_has_stops_a_start() {
     // Its own container is no other program.
     let published = json!({"80/tcp": [{"HostIp": "", "HostPort": "8001"}]}).to_string();
     shop.machine.write("~/is-up", "");
-    let own = container("web", running()).replace("{}]", &format!("{published}]"));
+    let own = container("web", &running()).replace("{}]", &format!("{published}]"));
     Run::of(up(&shop, "").env("KINFRA_TEST_PORTS", "8001").env("INSPECTED", own)).exits(0);
 }
 
@@ -114,7 +121,7 @@ fn the_gate_decides_and_compose_is_quoted() {
     Run::of(up(&shop, "").env("UP_FAILS", "no such image: shop:dev"))
         .exits(7)
         .says("nothing of slot 1 was started: Compose failed with exit code 1\n  no such image: shop:dev");
-    Run::of(up(&shop, "").env("INSPECTED", container("web", ended(3))))
+    Run::of(up(&shop, "").env("INSPECTED", container("web", &ended(3))))
         .exits(7)
         .prints_exactly("")
         .says("error: the stack of slot 1 does not run: web failed\n  web: failed, exit 3\n      boom\n");
@@ -123,8 +130,8 @@ fn the_gate_decides_and_compose_is_quoted() {
         "what runs in it is of an earlier start\nnote: Compose failed: exit code 1\n      failed to solve\n",
     );
     let starting = json!({"Status": "running", "Pid": 1, "Health": {"Status": "starting"}});
-    Run::of(up(&shop, "--timeout 1s").env("INSPECTED", container("web", starting.clone()))).exits(8);
-    Run::of(up(&shop, "--no-gate").env("INSPECTED", container("web", starting)))
+    Run::of(up(&shop, "--timeout 1s").env("INSPECTED", container("web", &starting))).exits(8);
+    Run::of(up(&shop, "--no-gate").env("INSPECTED", container("web", &starting)))
         .exits(0)
         .says("whether it runs was not looked at");
     Run::of(&mut up(&shop, "wep")).exits(64).says("there is no service `wep`\nhelp: the services are web");
@@ -155,7 +162,7 @@ fn a_service_that_runs_once_does_not_run_again() {
     let start = |both: &Value, code: i32| {
         let before = if shop.machine.exists("~/calls") { starts(&shop).len() } else { 0 };
         let mut up = up(&shop, "");
-        let containers = [container("web", running()), container("migrate", ended(code))].join("\n");
+        let containers = [container("web", &running()), container("migrate", &ended(code))].join("\n");
         up.env("SLOT_MODEL", both.to_string()).env("IDS", "id-web\nid-migrate").env("INSPECTED", containers);
         let run = Run::of(&mut up);
         (run.code, starts(&shop).split_off(before).join(", "))

@@ -44,7 +44,7 @@ fn a_valid_pool_says_what_was_looked_at() {
     validate(&machine, "", "").exits(0).says("Using ").prints_exactly(
         "  ✓ spec: 2 slot(s), 1 port(s) each, no port used twice or by the main stack
   ✓ templates: 1 file(s) a slot
-  ✓ pools: no other pool on this machine has its ports
+  ✓ pools: no other pool on this machine has its name or its ports
   ✓ in use: no port of a new slot is
   ✓ compose: no slot has a Compose file
 

@@ -14,7 +14,6 @@
 //! Figures go to stdout, and to the file that `KINFRA_FIGURES` names, if it is set.
 
 mod bench;
-mod random;
 mod scenario;
 mod sweep;
 mod tree;
@@ -24,9 +23,10 @@ use std::collections::HashMap;
 use std::env;
 use std::sync::Mutex;
 
+use crate::rig::random::Random;
 use crate::rig::strace::{Call, Injection};
 use bench::{Bench, Prepared};
-use random::Random;
+
 use scenario::{SCENARIOS, Scenario};
 use sweep::{Figures, Tally, on_all_cores};
 use verdict::{after_a_crash, after_an_error, after_plain_apply, after_recovery};

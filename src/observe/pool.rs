@@ -1,5 +1,4 @@
-//! The machine → [`Observed`]: the registry, and the files in the slot directories. Writes nothing and takes
-//! no lock.
+//! A pool as it is: its registry, the files in the slot directories, and which slots have containers.
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{self, BTreeMap};
@@ -10,14 +9,15 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use super::whose::Whose;
 use crate::desired::{File, Pool};
 use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle, RelPath};
 use crate::host;
-use crate::host::docker;
 use crate::host::docker::Answer;
 use crate::host::fs::{Dir, Found};
+use crate::host::labelled;
 use crate::host::root::{RegistryText, Root};
 use crate::ledger::{self, Stored};
 use crate::names::is_derived;
@@ -52,7 +52,7 @@ pub enum Containers {
     /// Docker was not asked. Only changes to existing slots need the answer.
     #[default]
     NotAsked,
-    /// Exactly these slots have containers. Without Docker there are none.
+    /// Exactly these slots have containers. A machine without a `docker` command has none.
     Of(BTreeSet<SlotId>),
     /// Docker gave no answer. This is what it said.
     Unknown(String),
@@ -175,15 +175,19 @@ pub fn text(root: &Root, slot: SlotId, path: &RelPath) -> Result<Option<String>>
     })
 }
 
-/// Asks Docker which slots have containers, running or not. Without Docker there are none.
+/// Asks Docker which slots have containers, running or not. Only a machine without a `docker` command has
+/// none without being asked: a daemon that does not answer may run some.
 pub fn containers(pool: &Pool, registry: &Registry) -> Containers {
-    let projects = match docker::projects() {
-        Answer::Is(projects) => projects,
-        Answer::NoCommand | Answer::NoDaemon => return Containers::Of(BTreeSet::new()),
-        Answer::Failed(said) => return Containers::Unknown(said),
-    };
-    let slots = pool.slots.keys().chain(registry.slots.keys());
-    Containers::Of(slots.filter(|slot| projects.contains(&pool.project(**slot))).copied().collect())
+    match labelled::containers() {
+        Answer::NoCommand => Containers::Of(BTreeSet::new()),
+        Answer::Is(containers) => {
+            let whose = Whose::new(pool, registry);
+            Containers::Of(containers.iter().flat_map(|labels| whose.users(labels)).collect())
+        }
+        unknown @ (Answer::NoDaemon | Answer::Failed(_)) => {
+            Containers::Unknown(unknown.needed().err().unwrap_or_default())
+        }
+    }
 }
 
 /// Looks at every slot directory, named by the pool or not. For a registry that cannot be read.

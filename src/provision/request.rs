@@ -1,7 +1,4 @@
-//! Provisions a pool: look and plan, then carry the plan out under the lock.
-//!
-//! A front end prepares a [`Request`], shows the plan, asks for approval, and calls [`Prepared::carry_out`].
-//! This module prints nothing and asks nothing.
+//! One run over a pool: what is asked for, the plan for it, and carrying that out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +11,12 @@ use crate::diff::diff;
 use crate::fault::Fault;
 use crate::file::RelPath;
 use crate::host;
-use crate::host::docker::{self, Answer};
 use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::host::signals::Interrupt;
 use crate::ledger::Ledger;
-use crate::observe::{Observed, containers, observe, observe_from, text};
-use crate::plan::{Kind, Options, Plan, plan};
+use crate::observe::{Containers, Observed, containers, observe, observe_from, text};
+use crate::plan::{Options, Plan, plan};
 use crate::registry::Registry;
 use crate::saved::{Changed, Named, Saved};
 use crate::slot::SlotId;
@@ -41,11 +37,11 @@ pub struct Request<'a> {
 
 /// A pool that was looked at, and the plan for it.
 pub struct Prepared<'a> {
-    request: Request<'a>,
+    pub(super) request: Request<'a>,
     root: Option<Root>,
     desired: Outline,
-    plan: Plan,
-    observed: Observed,
+    pub(super) plan: Plan,
+    pub(super) observed: Observed,
 }
 
 /// What carrying out a plan did.
@@ -111,10 +107,7 @@ impl From<Stale> for NotRun {
 
 impl<'a> Request<'a> {
     /// Looks at the pool and plans. Docker is not asked.
-    ///
-    /// # Errors
-    /// [`Fault`] if the pool cannot be read, or if an option names a slot that does not exist.
-    pub fn look(self) -> Result<Prepared<'a>> {
+    fn look(self) -> Result<Prepared<'a>> {
         let root = Root::open(&self.pool.root)?;
         let observed = observe(root.as_ref(), self.pool)?;
         let plan = self.plan(&observed);
@@ -128,7 +121,7 @@ impl<'a> Request<'a> {
     /// which is not held while another program runs.
     ///
     /// # Errors
-    /// As [`Request::look`].
+    /// [`Fault`] if the pool cannot be read, or if an option names a slot that does not exist.
     pub fn prepare(self) -> Result<Prepared<'a>> {
         let mut prepared = self.look()?;
         if prepared.plan.changes_what_is_there() {
@@ -137,6 +130,15 @@ impl<'a> Request<'a> {
             prepared.plan = prepared.request.plan(&prepared.observed);
         }
         Ok(prepared)
+    }
+
+    /// The same for a plan that is only shown. A plain one asks Docker nothing: of existing slots it changes
+    /// only what was begun.
+    ///
+    /// # Errors
+    /// As [`Request::prepare`].
+    pub fn preview(self) -> Result<Prepared<'a>> {
+        if self.options.allowed.is_empty() { self.look() } else { self.prepare() }
     }
 
     fn plan(&self, observed: &Observed) -> Plan {
@@ -158,6 +160,11 @@ impl Prepared<'_> {
     /// The values that no output may show.
     pub fn secrets(&self) -> &BTreeSet<String> {
         &self.request.pool.secrets
+    }
+
+    /// Whether an existing slot would change and Docker was not asked for its containers.
+    pub fn takes_docker_on_trust(&self) -> bool {
+        self.observed.containers == Containers::NotAsked && self.plan.changes_what_is_there()
     }
 
     /// The plan as a saved one.
@@ -311,18 +318,4 @@ pub fn emptied(spec: &Spec, root: Utf8PathBuf) -> Pool {
 /// When it cannot be examined.
 pub fn exists(root: &Utf8Path) -> Result<bool> {
     Ok(Root::open(root)?.map_or(Ok(None), |root| root.registry())?.is_some())
-}
-
-/// The volumes of the slots that were removed, or what Docker said instead.
-pub fn volumes_left(pool: &Pool, outcome: &Outcome) -> Result<Vec<String>, String> {
-    let removed = outcome.done.iter().filter(|(_, action)| action.kind() == Kind::Destroy);
-    let projects: BTreeSet<String> = removed.map(|(slot, _)| pool.project(*slot)).collect();
-    if projects.is_empty() {
-        return Ok(Vec::new());
-    }
-    match docker::volumes(&projects) {
-        Answer::Is(names) => Ok(names),
-        Answer::NoCommand | Answer::NoDaemon => Ok(Vec::new()),
-        Answer::Failed(said) => Err(said),
-    }
 }

@@ -1,0 +1,243 @@
+//! A project whose worktrees share the slots of a pool, on a scripted engine; and what must hold of them at any time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::scripted::{DIRECTORY, PROJECT, Scripted, Thing};
+use crate::support::{Machine, Run};
+
+/// Starts the stack of a worktree that holds a slot. The one place that names the verb.
+pub(crate) const UP: &str = "compose up -d --build";
+
+/// The seconds after which kinfra gives a docker up that hangs.
+const PATIENCE: (&str, &str) = ("KINFRA_TEST_DOCKER_SECONDS", "1");
+
+const SPEC: &str = "version = 1
+[pool]
+name = \"shop\"
+root = \"~/pool\"
+env_prefix = \"SHOP_\"
+[compose]
+[ports]
+web = { base = 8000, publish = \"web:80\" }
+[[profiles]]
+name = \"only\"
+[[slots]]
+ids = \"1-2\"
+profile = \"only\"
+";
+const COMPOSE: &str = "services:
+  web:
+    build: {context: .}
+    ports: ['8000:80']
+    volumes: ['/cache']
+  db:
+    image: db:1
+    restart: always
+    volumes: ['data:/data']
+volumes:
+  data:
+";
+
+/// The slots of the pool.
+pub(crate) const SLOTS: [u16; 2] = [1, 2];
+
+/// A project with worktrees, each on a branch of its name.
+pub(crate) struct Fleet {
+    pub(crate) machine: Machine,
+    pub(crate) engine: Scripted,
+}
+
+/// What the registry says of a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// A worktree holds it.
+    Held(PathBuf),
+    /// No worktree holds it, and nothing is to be in it.
+    Clean,
+    /// No worktree holds it, and something may be in it: what is noted of it.
+    Left(Value),
+}
+
+impl Fleet {
+    /// The pool is applied, and no worktree holds a slot.
+    pub(crate) fn new(worktrees: &[&str]) -> Self {
+        let machine = Machine::in_memory();
+        machine.spec(SPEC);
+        machine.write("compose.yaml", COMPOSE);
+        machine.write("Dockerfile", "FROM scratch\n");
+        machine.git(machine.project(), "init --quiet");
+        machine.git(machine.project(), "add .");
+        machine.git(machine.project(), "commit --quiet -m shop");
+        let engine = Scripted::new(machine.path("~/engine"));
+        let fleet = Self { machine, engine };
+        Run::of(fleet.engine.reach(&mut fleet.machine.command("apply"))).exits(0);
+        for worktree in worktrees {
+            fleet.add(worktree);
+        }
+        fleet
+    }
+
+    /// Adds a worktree.
+    pub(crate) fn add(&self, worktree: &str) {
+        let path = self.worktree(worktree);
+        let add = format!("worktree add --quiet -b {worktree} {}", path.display());
+        self.machine.git(self.machine.project(), &add);
+    }
+
+    pub(crate) fn worktree(&self, name: &str) -> PathBuf {
+        self.machine.path(&format!("~/{name}"))
+    }
+
+    /// kinfra in a worktree, or in the project if that is gone.
+    pub(crate) fn command(&self, worktree: &str, arguments: &str) -> Command {
+        let mut command = self.machine.command(arguments);
+        let path = self.worktree(worktree);
+        command.current_dir(if path.is_dir() { path } else { self.machine.project() });
+        command.env(PATIENCE.0, PATIENCE.1);
+        self.engine.reach(&mut command);
+        command
+    }
+
+    pub(crate) fn kinfra(&self, worktree: &str, arguments: &str) -> Run {
+        Run::of(&mut self.command(worktree, arguments))
+    }
+
+    /// What the registry says of each slot.
+    pub(crate) fn slots(&self) -> BTreeMap<u16, Slot> {
+        let registry: Value = serde_json::from_str(&self.machine.read("~/pool/registry.json")).expect("JSON");
+        let slots = registry["slots"].as_object().expect("slots").iter();
+        let read = |(id, entry): (&String, &Value)| (id.parse().expect("a slot's id"), Slot::of(entry));
+        slots.map(read).collect()
+    }
+
+    /// What the engine has of a slot: by its project, and by kinfra's label. Without images, which no two claims share.
+    pub(crate) fn things(&self, slot: u16) -> Vec<(&'static str, Thing)> {
+        let (project, slot) = (format!("shop-slot-{slot}"), slot.to_string());
+        let is_its = |thing: &Thing| {
+            let labels = [thing.label(PROJECT) == project, thing.label("kinfra.slot") == slot];
+            labels.contains(&true) || thing.0["of"] == project.as_str()
+        };
+        let engine = &self.engine;
+        let kinds = [
+            ("container", engine.containers()),
+            ("network", engine.networks()),
+            ("volume", engine.volumes()),
+        ];
+        let things =
+            kinds.into_iter().flat_map(|(kind, things)| things.into_iter().map(move |it| (kind, it)));
+        things.filter(|(_, thing)| is_its(thing)).collect()
+    }
+
+    /// What must hold at any time, whatever went wrong. The error says what does not.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let slots = self.slots();
+        let expected: BTreeSet<u16> = SLOTS.into();
+        if slots.keys().copied().collect::<BTreeSet<_>>() != expected {
+            return Err(format!("a slot is lost: {slots:?}"));
+        }
+        for (id, slot) in slots {
+            let things = self.things(id);
+            match slot {
+                Slot::Clean if !things.is_empty() => {
+                    let things: Vec<_> =
+                        things.iter().map(|(kind, thing)| format!("{kind} {}", thing.name())).collect();
+                    return Err(format!(
+                        "slot {id} is clean, says the registry, and the engine has {things:?}"
+                    ));
+                }
+                Slot::Held(holder) => {
+                    for (kind, thing) in things {
+                        let seen = Self::others(&thing, &holder);
+                        if !seen.is_empty() {
+                            let name = thing.name();
+                            return Err(format!(
+                                "{} holds slot {id} and gets {kind} {name} of {seen:?}",
+                                holder.display()
+                            ));
+                        }
+                    }
+                }
+                Slot::Clean | Slot::Left(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The worktrees besides this one that a thing is of: whose files made it, whose containers wrote to it, whose code is in
+    /// it.
+    fn others(thing: &Thing, holder: &std::path::Path) -> Vec<PathBuf> {
+        let made = [thing.label(DIRECTORY), thing.0["image_built_by"].as_str().unwrap_or_default()];
+        let all = made.into_iter().chain(thing.used_by()).filter(|path| !path.is_empty()).map(PathBuf::from);
+        // Either may have links in it.
+        let real = |path: &std::path::Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        all.filter(|path| real(path) != real(holder)).collect()
+    }
+
+    /// What runs and what is noted, without what differs from run to run.
+    pub(crate) fn summary(&self) -> Vec<String> {
+        let slots = self.slots().into_iter().map(|(id, slot)| match slot {
+            Slot::Held(holder) => format!("slot {id}: {}", holder.display()),
+            Slot::Clean => format!("slot {id}: clean"),
+            Slot::Left(left) => format!("slot {id}: left {}", left["left"]["remains"]),
+        });
+        let things = SLOTS.into_iter().flat_map(|slot| self.things(slot));
+        let is_id = |name: &str| name.len() == 64;
+        let things = things.map(|(kind, thing)| {
+            let name = if is_id(&thing.name()) { "without a name".to_owned() } else { thing.name() };
+            format!("{kind} {name} {}", thing.state())
+        });
+        let mut summary: Vec<String> = slots.chain(things).collect();
+        summary.sort();
+        summary
+    }
+
+    /// Keeps everything as it is now, for [`Fleet::restore`].
+    pub(crate) fn keep(&self) {
+        self.copy("", "kept");
+    }
+
+    /// Everything as it was kept.
+    pub(crate) fn restore(&self) {
+        for part in ["home", "project"] {
+            let _ = fs::remove_dir_all(self.top().join(part));
+        }
+        self.copy("kept", "");
+    }
+
+    fn top(&self) -> PathBuf {
+        self.machine.home().parent().expect("the machine's directory").to_owned()
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        let (from, to) = (self.top().join(from), self.top().join(to));
+        fs::create_dir_all(&to).expect("a directory");
+        let mut copy = self.machine.program("cp");
+        copy.arg("-a").args(["home", "project"].map(|part| from.join(part))).arg(to).current_dir("/");
+        Run::of(&mut copy).exits(0);
+    }
+}
+
+impl Slot {
+    fn of(entry: &Value) -> Self {
+        if let Some(holder) = entry["claimed_by"].as_str() {
+            return Self::Held(holder.into());
+        }
+        let keys = ["started_at", "started_as", "left"];
+        if keys.iter().all(|key| entry.get(*key).is_none_or(Value::is_null)) {
+            return Self::Clean;
+        }
+        Self::Left(entry.clone())
+    }
+
+    /// Why it is given to no worktree until it is cleaned, if it is so.
+    pub(crate) fn quarantine(&self) -> Option<&str> {
+        let Self::Left(entry) = self else { return None };
+        let failures = entry["left"]["failures"].as_u64().unwrap_or_default();
+        entry["left"]["reason"].as_str().filter(|_| failures >= u64::from(kinfra::registry::MOST_FAILURES))
+    }
+}
