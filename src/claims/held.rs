@@ -17,7 +17,7 @@ use crate::host::fs::Found;
 use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::ledger::Snapshot;
-use crate::names::ENV_FILE;
+use crate::names::{ENV_FILE, project};
 use crate::registry::{Engine, Entry};
 use crate::slot::SlotId;
 use crate::spec::StackSpec;
@@ -129,6 +129,13 @@ impl Held {
     /// How its stack is started, checked and kept, by the slots.toml that was applied.
     pub fn stack(&self) -> StackSpec {
         self.pool.declared.as_ref().map(|declared| declared.spec.stack.clone()).unwrap_or_default()
+    }
+
+    /// The name of its Compose project. It stays the one of the last start for as long as there may be
+    /// something of that, also if the pool was renamed since.
+    pub fn project(&self) -> String {
+        let started = self.entry.started.as_ref().map(|started| started.project.clone());
+        started.unwrap_or_else(|| project(&self.pool.name, self.slot))
     }
 
     /// The slot's directory. The root may have moved since the entry was written.

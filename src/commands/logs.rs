@@ -18,6 +18,7 @@ use crate::stack::compose_args::ComposeArgs;
 use crate::stack::derive::become_compose_by_name;
 use crate::stack::examine::examine;
 use crate::stack::sight::Sight;
+use crate::stack::state::{Judged, Prospect};
 
 /// Returns only if Compose could not be started, or no service fails.
 pub(super) fn run(args: &LogsArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
@@ -50,6 +51,9 @@ fn failing(held: &Held) -> Result<BTreeSet<String>> {
             Fault::docker(format!("Docker cannot say what fails in slot {}: {why}", held.slot)).into()
         );
     }
-    let bad = examined.services.into_iter().filter(|judged| !judged.is_ready() && judged.container.is_some());
+    // One that was just started may become ready, and nothing is said against it.
+    let is_new = |judged: &Judged| judged.prospect == Prospect::OnItsWay && judged.note.is_none();
+    let is_bad = |judged: &Judged| !judged.is_ready() && !is_new(judged) && judged.container.is_some();
+    let bad = examined.services.into_iter().filter(is_bad);
     Ok(bad.map(|judged| judged.service).collect())
 }

@@ -16,25 +16,24 @@ const FEW: usize = 5;
 
 /// Why the stack does not run, if it does not. First what the gate saw, and then what Compose said.
 pub fn failure(up: &Up) -> String {
-    let mut text = String::new();
+    let slot = up.slot;
     let gated = up.gated.as_ref().filter(|gated| gated.verdict != Verdict::Runs);
-    text.extend(gated.map(|gated| failed(gated, up.slot)));
-    if up.is_stale {
-        let slot = up.slot;
-        text.push_str(&format!(
-            "error: slot {slot} is not started: what runs in it is of an earlier start\n"
-        ));
-    }
-    if let Some(complaint) = &up.complaint {
-        let most = if gated.is_some() { FEW } else { usize::MAX };
-        text.push_str(&format!("note: Compose {}\n{}", how(&complaint.how), last_lines(complaint, most)));
-    }
-    if let Some((words, ended)) = up.verified.as_ref().filter(|(_, ended)| ended.how != How::Well) {
-        let words = printable(&words.join(" "));
-        let what = format!("error: the services of slot {} run, and the check `{words}` ", up.slot);
-        text.push_str(&format!("{what}{}\n{}", how(&ended.how), last_lines(ended, usize::MAX)));
-    }
-    text
+    let most = if gated.is_some() { FEW } else { usize::MAX };
+    let seen = gated.map(|gated| failed(gated, slot));
+    let stale = up
+        .is_stale
+        .then(|| format!("error: slot {slot} is not started: what runs in it is of an earlier start\n"));
+    let complaint = up
+        .complaint
+        .as_ref()
+        .map(|ended| format!("note: Compose {}\n{}", how(&ended.how), last_lines(ended, most)));
+    let verified = up.verified.as_ref().filter(|(_, ended)| ended.how != How::Well);
+    let verified = verified.map(|(words, ended)| {
+        let (words, how) = (printable(&words.join(" ")), how(&ended.how));
+        let lines = last_lines(ended, usize::MAX);
+        format!("error: the services of slot {slot} run, and the check `{words}` {how}\n{lines}")
+    });
+    [seen, stale, complaint, verified].into_iter().flatten().collect()
 }
 
 fn how(how: &How) -> String {
@@ -47,8 +46,9 @@ fn how(how: &How) -> String {
 }
 
 fn last_lines(ended: &Ended, most: usize) -> String {
-    let lines = &ended.last_lines[ended.last_lines.len().saturating_sub(most)..];
-    lines.iter().map(|line| format!("      {}\n", printable(line))).collect()
+    let left_out = ended.last_lines.len().saturating_sub(most);
+    let lines = ended.last_lines.iter().skip(left_out);
+    lines.flat_map(|line| ["      ".to_owned(), printable(line), "\n".to_owned()]).collect()
 }
 
 /// That the stack runs.

@@ -17,7 +17,7 @@ pub(super) fn read(file: &mut Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<S
     let once = keys.get("once").map_or(Some(BTreeSet::new()), |value| once(value, mistakes));
     let keep_data = keys
         .get("keep_data")
-        .map_or(Some(None), |value| text(value, "`keep_data`", mistakes, |text| Span::parse(text)).map(Some));
+        .map_or(Some(None), |value| text(value, "`keep_data`", mistakes, Span::parse).map(Some));
     let shell = keys
         .get("shell")
         .map_or(Some(None), |value| text(value, "`shell`", mistakes, service_name).map(Some));

@@ -13,7 +13,7 @@ use crate::host::fs::{left_out, survey};
 pub(super) fn of_stack(model: &Model) -> Option<Digest> {
     let mut parts = String::new();
     for (name, service) in &model.services {
-        parts.push_str(&format!("{name} {}\n", of_service(service)?));
+        parts.extend([name.as_str(), " ", &of_service(service)?.to_string(), "\n"]);
     }
     Some(Digest::of(parts.as_bytes()))
 }

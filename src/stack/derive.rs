@@ -22,7 +22,7 @@ use crate::host::docker::{self, ComposeCall};
 use crate::host::fs::{Umask, replace_named};
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
-use crate::names::{OVERLAY, project};
+use crate::names::OVERLAY;
 
 /// How much of a claim's id is in a tag, in digits.
 const TAG: usize = 12;
@@ -127,7 +127,7 @@ impl Place<'_> {
 /// Replaces the kinfra process by Compose, without files: Compose finds the containers by the project's name.
 /// So a stack can be stopped whose files are broken or gone. Returns only if it cannot be started.
 pub fn become_compose_by_name(held: &Held, args: &ComposeArgs, umask: Umask) -> io::Error {
-    let (name, none) = (project(&held.pool().name, held.slot), BTreeSet::new());
+    let (name, none) = (held.project(), BTreeSet::new());
     // Compose looks for files in the project's directory and above it: in this one there are none.
     let directory = Utf8Path::new("/");
     let call = ComposeCall {

@@ -10,7 +10,6 @@ use super::turn::take_turn;
 use crate::claims::held::Held;
 use crate::host::lock::LockPolicy;
 use crate::host::remains::StackOn;
-use crate::names::project;
 
 /// Removes the containers and networks of a slot's stack, and its volumes if `volumes` says so.
 ///
@@ -22,13 +21,7 @@ pub fn down(held: Held, volumes: bool, policy: &LockPolicy<'_>) -> Result<Remove
     note_end(held)?;
     last_start::forget(&held.dir()).context("could not note that the stack is removed")?;
     let registry = held.pool().ledger().id(held.seen(), policy)?;
-    let (name, id) = (project_of(held), registry.to_string());
+    let (name, id) = (held.project(), registry.to_string());
     let on = StackOn { engine: held.engine(), project: &name, registry: &id, slot: held.slot };
     remove(&on, held.entry.started.as_ref(), registry, Extent { images: false, volumes })
-}
-
-/// The name of a slot's Compose project: as it was started, or as it would be.
-pub(super) fn project_of(held: &Held) -> String {
-    let started = held.entry.started.as_ref().map(|started| started.project.clone());
-    started.unwrap_or_else(|| project(&held.pool().name, held.slot))
 }

@@ -10,7 +10,6 @@ use crate::fault::{Exit, Fault};
 use crate::host::container::Container;
 use crate::host::containers::of_project;
 use crate::host::lock::LockPolicy;
-use crate::names::project;
 use crate::registry::RegistryId;
 use crate::shown::printable;
 
@@ -47,7 +46,7 @@ pub fn target(held: &Held, service: Option<&str>, policy: &LockPolicy<'_>) -> Re
 
 /// The containers of the slot's stack that run.
 fn running(held: &Held, id: RegistryId) -> Result<Vec<Container>> {
-    let containers = of_project(held.engine(), &project(&held.pool().name, held.slot), LONGEST).needed();
+    let containers = of_project(held.engine(), &held.project(), LONGEST).needed();
     let containers =
         containers.map_err(|why| Fault::docker(format!("Docker cannot say what runs: {why}")))?;
     let id = id.to_string();

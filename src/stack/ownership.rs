@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
+use super::remove::is_ours;
 use crate::claims::held::Held;
 use crate::fault::Fault;
 use crate::host::engine::{Made, made_by};
 use crate::host::lock::LockPolicy;
-use crate::names::project;
-use crate::registry::{Entry, RegistryId};
+use crate::registry::RegistryId;
 use crate::shown::printable;
 
 /// The most things that a message names.
@@ -30,16 +30,18 @@ pub(super) fn on_engine(projects: &BTreeSet<String>) -> Result<Vec<Made>> {
 /// # Errors
 /// [`Fault`] names what it is and the other root; also when Docker does not answer.
 pub fn check(held: &Held, policy: &LockPolicy<'_>) -> Result<()> {
-    let projects = BTreeSet::from([project(&held.pool().name, held.slot)]);
+    let projects = BTreeSet::from([held.project()]);
     let id = held.pool().ledger().id(held.seen(), policy)?;
     refuse_foreign(held, &on_engine(&projects)?, id)
 }
 
 /// [`check`] of what is on the engine.
 pub(super) fn refuse_foreign(held: &Held, made: &[Made], id: RegistryId) -> Result<()> {
-    let (slot, project) = (held.slot, project(&held.pool().name, held.slot));
+    let (slot, project) = (held.slot, held.project());
     let own = made.iter().filter(|made| made.project == project);
-    let foreign: Vec<&Made> = own.filter(|made| !is_ours(made, &held.entry, id)).collect();
+    let foreign: Vec<&Made> = own
+        .filter(|made| !is_ours(made.id.as_deref(), &made.project, held.entry.started.as_ref(), id))
+        .collect();
     let Some(first) = foreign.first() else { return Ok(()) };
     let named: Vec<String> = foreign
         .iter()
@@ -57,10 +59,4 @@ pub(super) fn refuse_foreign(held: &Held, made: &[Made], id: RegistryId) -> Resu
     );
     let advice = "give this pool another `name` in slots.toml, or remove these things where they belong";
     Err(Fault::refused(what).advise(advice).into())
-}
-
-/// Whether something is this registry's. Without our labels it is only if a start was noted under the name.
-fn is_ours(made: &Made, entry: &Entry, id: RegistryId) -> bool {
-    let was_started = || entry.started.as_ref().is_some_and(|started| started.project == made.project);
-    made.id.as_ref().map_or_else(was_started, |other| *other == id.to_string())
 }

@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::host::docker::ComposeCall;
 use crate::host::fs::exists;
 use crate::host::invocation::{self, Invocation};
-use crate::names::{OVERLAY, project};
+use crate::names::OVERLAY;
 use crate::slot::SlotId;
 use crate::spec::ComposeSpec;
 use crate::which::choice::PoolChoice;
@@ -63,7 +63,7 @@ impl<'a> Place<'a> {
         let project = project.with_slot(&dir)?;
         let change = Change::to_slot(held.variables()?, &invocation::environment());
         let without = change.unset.into_iter().chain(change.set.into_keys()).collect();
-        let name = self::project(&held.pool().name, held.slot);
+        let name = held.project();
         Ok(Some(Self { held, worktree, declared, project, name, without }))
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result};
 
 use super::admit::note_end;
-use super::down::project_of;
 use super::last_start::{self, LastStart};
 use super::remove::is_ours;
 use super::turn::{Turn, take_turn};
@@ -45,7 +44,7 @@ impl Reset {
         let turn = take_turn(held, policy.patience, policy)?;
         let held = &turn.held;
         let id = held.pool().ledger().id(held.seen(), policy)?;
-        let (name, registry) = (project_of(held), id.to_string());
+        let (name, registry) = (held.project(), id.to_string());
         let on = StackOn { engine: held.engine(), project: &name, registry: &registry, slot: held.slot };
         let things = asked(on.things())?.into_iter();
         let started = held.entry.started.as_ref();
@@ -78,7 +77,7 @@ impl Reset {
         let held = &self.turn.held;
         note_end(held)?;
         last_start::forget(&held.dir()).context("could not note that the stack is reset")?;
-        let name = project_of(held);
+        let name = held.project();
         let on = StackOn { engine: held.engine(), project: &name, registry: &self.registry, slot: held.slot };
         let volumes: Vec<Thing> = self.volumes.iter().map(|(volume, _)| volume.clone()).collect();
         let failures: Vec<String> = [(Kind::Container, &self.containers), (Kind::Volume, &volumes)]

@@ -67,7 +67,12 @@ fn as_they_were(last: &LastStart, containers: &[Container]) -> bool {
     let state = |container: &Container| match container.activity {
         Activity::Running => Some(true),
         Activity::Exited if container.exit_code == 0 => Some(false),
-        _ => None,
+        Activity::Created
+        | Activity::Paused
+        | Activity::Restarting
+        | Activity::Removing
+        | Activity::Exited
+        | Activity::Dead => None,
     };
     let present: BTreeMap<&String, Option<bool>> =
         present.map(|container| (&container.id, state(container))).collect();

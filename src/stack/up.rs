@@ -98,17 +98,14 @@ pub fn up(
     let start = Start { place: Place::of(held, means.invocation)?, stack, request, means, last };
     let profiles = start.profiles();
     let key = start.place.key(&profiles, &means.policy, means.invocation)?;
-    let done = match runs_already(&start, key)? {
-        Some(last) => {
-            Done { expected: start.expected(&last.model), model: last.model.clone(), ..Done::default() }
+    let done = if let Some(last) = runs_already(&start, key)? {
+        Done { expected: start.expected(&last.model), model: last.model.clone(), ..Done::default() }
+    } else {
+        // From here on it is not known what runs, until the gate has seen it.
+        if let Some(last) = &start.last {
+            last.without_key().keep(&held.dir()).context("could not note that the stack changes")?;
         }
-        None => {
-            // From here on it is not known what runs, until the gate has seen it.
-            if let Some(last) = &start.last {
-                last.without_key().keep(&held.dir()).context("could not note that the stack changes")?;
-            }
-            start.start(profiles, progress)?
-        }
+        start.start(profiles, progress)?
     };
     start.finish(&done, progress)
 }

@@ -12,6 +12,7 @@ mod lies_end;
 mod provisioning;
 mod release;
 mod removal;
+mod stack_verbs;
 mod stacks;
 mod wheel;
 

@@ -53,6 +53,11 @@ fn every_verb_says_what_its_flags_do() {
         "status",
         "env",
         "exec",
+        "up",
+        "down",
+        "logs",
+        "shell",
+        "reset",
         "completions",
         "slots",
         "ports",
@@ -69,4 +74,22 @@ fn every_verb_says_what_its_flags_do() {
             assert!(is_explained, "{verb}: {line}");
         }
     }
+}
+
+#[test]
+fn the_verb_of_another_tool_is_told_the_own_one() {
+    let machine = Machine::new();
+    for (verb, own) in [
+        ("ps", "`kinfra status`"),
+        ("ls", "`kinfra slots`"),
+        ("start", "`kinfra up`"),
+        ("stop", "`kinfra down`"),
+        ("restart", "`kinfra up`"),
+        ("psql", "`kinfra shell SERVICE -- psql`"),
+        ("rm", "`kinfra down`"),
+    ] {
+        let run = machine.kinfra(verb).exits(64).says(own);
+        assert_eq!(run.stderr.matches("tip:").count(), 1, "{}", run.stderr);
+    }
+    machine.kinfra("clai").exits(64).says("tip: a similar subcommand exists: 'claim'");
 }

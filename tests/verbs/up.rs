@@ -1,0 +1,182 @@
+//! `kinfra up`: what it asks of Docker and Compose, and when it starts nothing. Docker is a stand-in here;
+//! `acceptance/stack_verbs` has the real one.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::compose::{SPEC, Shop, model};
+use crate::support::Run;
+
+/// A container of slot 1 as Docker describes it.
+pub(super) fn container(service: &str, state: &Value) -> String {
+    let labels = json!({"com.docker.compose.project": "shop-slot-1", "com.docker.compose.service": service,
+        "com.docker.compose.container-number": "1", "com.docker.compose.oneoff": "False"});
+    let name = format!("/shop-slot-1-{service}-1");
+    json!([format!("id-{service}"), name, "2026-01-01T10:00:00Z", 0, state, labels, {"Name": "no"}, {}])
+        .to_string()
+}
+
+pub(super) fn running() -> Value {
+    json!({"Status": "running", "Pid": 1, "StartedAt": "2026-01-01T10:00:01Z",
+        "Health": {"Status": "healthy", "Log": []}})
+}
+
+fn ended(code: i32) -> Value {
+    json!({"Status": "exited", "ExitCode": code, "StartedAt": "2026-01-01T10:00:01Z"})
+}
+
+/// A start in the worktree `fix`, whose one service runs then.
+pub(super) fn up(shop: &Shop, arguments: &str) -> Command {
+    let mut up = shop.command(&format!("up --settle 0s {arguments}"));
+    up.env("UP", shop.machine.path("~/is-up")).env("IDS", "id-web").env("IMAGE_IDS", "sha256:1");
+    up.env("INSPECTED", container("web", &running())).env("LAST_LINES", "2026-01-01T10:00:02Z boom");
+    up
+}
+
+/// The calls that have Compose start something.
+fn starts(shop: &Shop) -> Vec<String> {
+    let calls = shop.machine.read("~/calls");
+    let starts = calls.lines().filter_map(|call| call.split_once(" up --detach "));
+    starts.map(|(_, rest)| rest.to_owned()).collect()
+}
+
+#[test]
+fn a_worktree_without_a_slot_claims_one_and_its_stack_runs() {
+    let shop = Shop::new();
+    shop.kinfra("release").exits(0);
+    let run = Run::of(&mut up(&shop, "--note mine")).exits(0);
+    run.says("Claimed slot 1")
+        .says("web: healthy\n")
+        .says("The stack of slot 1 runs\n")
+        .prints_exactly(" Name  URL                    Service\n web   http://localhost:8001  web\n");
+    assert_eq!(starts(&shop), ["--build"]);
+    let registry = shop.machine.read("~/pool/registry.json");
+    assert!(
+        registry.contains("\"started_as\": \"shop-slot-1\"") && registry.contains("\"mine\""),
+        "{registry}"
+    );
+    let json: Value =
+        serde_json::from_str(&Run::of(&mut up(&shop, "--json")).exits(0).stdout).expect("one document");
+    assert_eq!((&json["verdict"], &json["ran_already"]), (&json!("runs"), &json!(true)));
+    assert_eq!(json["addresses"][0]["url"], "http://localhost:8001");
+}
+
+#[test]
+fn a_stack_that_runs_as_it_would_be_started_is_not_started() {
+    let shop = Shop::new();
+    let mut built: Value = serde_json::from_str(&model("shop-slot-1", 8001, &json!([]))).expect("JSON");
+    built["services"]["web"]["build"] = json!({"context": shop.path("~/fix")});
+    let start = |arguments: &str, change: &dyn Fn(&mut Command)| {
+        let before = if shop.machine.exists("~/calls") { starts(&shop).len() } else { 0 };
+        let mut up = up(&shop, arguments);
+        change(up.env("SLOT_MODEL", built.to_string()));
+        Run::of(&mut up).exits(0);
+        starts(&shop).len() - before
+    };
+    let nothing = |_: &mut Command| {};
+    assert_eq!(start("", &nothing), 1);
+    let asked = shop.machine.read("~/calls").lines().count();
+    assert_eq!((start("", &nothing), start("web", &nothing)), (0, 0));
+    let calls = shop.machine.read("~/calls");
+    assert!(!calls.lines().skip(asked).any(|call| call.contains("config")), "{calls}");
+    assert_eq!(start("--compose-profile x", &nothing), 1, "another profile");
+    assert_eq!((start("", &nothing), start("--compose-profile=", &nothing)), (0, 1), "a profile is kept");
+    shop.machine.write("~/fix/compose.yaml", shop.machine.read("~/fix/compose.yaml") + "# a remark\n");
+    assert_eq!((start("", &nothing), start("", &nothing)), (1, 0), "a file changed");
+    shop.machine.write("~/fix/code", "1");
+    assert_eq!((start("--no-build", &nothing), start("", &nothing)), (0, 1), "the code changed");
+    let new = |up: &mut Command| {
+        up.env("INSPECTED", container("web", &running()).replace("id-web", "x"));
+    };
+    assert_eq!(start("", &new), 1, "another container");
+    assert_eq!(
+        start("", &|up| {
+            up.env("IMAGE_IDS", "sha256:2");
+        }),
+        1,
+        "another image"
+    );
+}
+
+#[test]
+fn a_port_that_another_program_has_stops_a_start() {
+    let shop = Shop::new();
+    let mut busy = up(&shop, "");
+    Run::of(busy.env("KINFRA_TEST_PORTS", "8001").env("PUBLISHERS", "other-web-1"))
+        .exits(4)
+        .says("slot 1 does not start: port 8001 (web) is taken by container `other-web-1`");
+    assert!(starts(&shop).is_empty());
+    assert!(!shop.machine.read("~/pool/registry.json").contains("started_as"));
+    // Its own container is no other program.
+    let published = json!({"80/tcp": [{"HostIp": "", "HostPort": "8001"}]}).to_string();
+    shop.machine.write("~/is-up", "");
+    let own = container("web", &running()).replace("{}]", &format!("{published}]"));
+    Run::of(up(&shop, "").env("KINFRA_TEST_PORTS", "8001").env("INSPECTED", own)).exits(0);
+}
+
+#[test]
+fn the_gate_decides_and_compose_is_quoted() {
+    let shop = Shop::new();
+    Run::of(up(&shop, "").env("UP_FAILS", "no such image: shop:dev"))
+        .exits(7)
+        .says("nothing of slot 1 was started: Compose failed with exit code 1\n  no such image: shop:dev");
+    Run::of(up(&shop, "").env("INSPECTED", container("web", &ended(3))))
+        .exits(7)
+        .prints_exactly("")
+        .says("error: the stack of slot 1 does not run: web failed\n  web: failed, exit 3\n      boom\n");
+    // What ran before runs on, and is not what was to be started.
+    Run::of(up(&shop, "").env("UP_FAILS", "failed to solve")).exits(7).says(
+        "what runs in it is of an earlier start\nnote: Compose failed: exit code 1\n      failed to solve\n",
+    );
+    let starting = json!({"Status": "running", "Pid": 1, "Health": {"Status": "starting"}});
+    Run::of(up(&shop, "--timeout 1s").env("INSPECTED", container("web", &starting))).exits(8);
+    Run::of(up(&shop, "--no-gate").env("INSPECTED", container("web", &starting)))
+        .exits(0)
+        .says("whether it runs was not looked at");
+    Run::of(&mut up(&shop, "wep")).exits(64).says("there is no service `wep`\nhelp: the services are web");
+}
+
+#[test]
+fn the_check_of_the_slots_toml_that_was_applied_is_the_last_word() {
+    let shop = Shop::new();
+    let check = "[stack]\nverify = [\"/bin/sh\", \"-c\", \"echo $SHOP_WEB_PORT; test ! -e bad\"]\n";
+    // A branch cannot change it.
+    shop.machine.write("~/fix/slots.toml", format!("{SPEC}[stack]\nverify = [\"false\"]\n"));
+    Run::of(&mut up(&shop, "")).exits(0).never_says("Checking");
+    shop.machine.spec(&format!("{SPEC}{check}"));
+    Run::of(&mut up(&shop, "")).exits(0).says("Checking with `/bin/sh -c ");
+    shop.machine.write("~/fix/bad", "");
+    Run::of(&mut up(&shop, ""))
+        .exits(7)
+        .says("error: the services of slot 1 run, and the check `/bin/sh -c")
+        .says(" failed: exit code 1\n      8001\n");
+}
+
+#[test]
+fn a_service_that_runs_once_does_not_run_again() {
+    let shop = Shop::new();
+    shop.machine.spec(&format!("{SPEC}[stack]\nonce = [\"migrate\"]\n"));
+    let mut both: Value = serde_json::from_str(&model("shop-slot-1", 8001, &json!([]))).expect("JSON");
+    both["services"]["migrate"] = json!({"image": "shop:dev", "command": ["v1"]});
+    let start = |both: &Value, code: i32| {
+        let before = if shop.machine.exists("~/calls") { starts(&shop).len() } else { 0 };
+        let mut up = up(&shop, "");
+        let containers = [container("web", &running()), container("migrate", &ended(code))].join("\n");
+        up.env("SLOT_MODEL", both.to_string()).env("IDS", "id-web\nid-migrate").env("INSPECTED", containers);
+        let run = Run::of(&mut up);
+        (run.code, starts(&shop).split_off(before).join(", "))
+    };
+    assert_eq!(start(&both, 0), (Some(0), "--build migrate, --build --no-deps web".to_owned()));
+    assert_eq!(start(&both, 0), (Some(0), String::new()));
+    shop.machine.write("~/fix/compose.yaml", shop.machine.read("~/fix/compose.yaml") + "# a remark\n");
+    assert_eq!(start(&both, 0), (Some(0), "--build --no-deps web".to_owned()), "the same inputs");
+    both["services"]["migrate"]["command"] = json!(["v2"]);
+    shop.machine.write("~/fix/compose.yaml", shop.machine.read("~/fix/compose.yaml") + "# another\n");
+    assert_eq!(
+        start(&both, 3),
+        (Some(7), "--build migrate".to_owned()),
+        "it fails, and the rest is not started"
+    );
+    assert_eq!(start(&both, 0), (Some(0), "--build migrate, --build --no-deps web".to_owned()));
+}
