@@ -17,7 +17,7 @@ pub(crate) struct Daemon {
     dir: TempDir,
     /// What keeps its containers. It is not the daemon's own, so it stays when that is killed.
     containerd: Child,
-    daemon: Option<Child>,
+    dockerd: Option<Child>,
 }
 
 impl Daemon {
@@ -31,7 +31,7 @@ impl Daemon {
         }
         containerd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let containerd = containerd.spawn().expect("containerd starts");
-        let mut daemon = Self { dir, containerd, daemon: None };
+        let mut daemon = Self { dir, containerd, dockerd: None };
         wait_for("containerd's socket", || daemon.path("containerd").exists());
         daemon.start_again();
         let machines = Engine::for_projects(&[]);
@@ -62,7 +62,7 @@ impl Daemon {
 
     /// Kills it as the kernel would: its containers run on until it starts again.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut daemon) = self.daemon.take() {
+        if let Some(mut daemon) = self.dockerd.take() {
             daemon.kill().expect("the daemon can be killed");
             daemon.wait().expect("the daemon ends");
         }
@@ -91,7 +91,7 @@ impl Daemon {
             "--ip-forward=false",
         ]);
         dockerd.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
-        self.daemon = Some(dockerd.spawn().expect("dockerd starts"));
+        self.dockerd = Some(dockerd.spawn().expect("dockerd starts"));
         let version = ["version", "--format", "{{.Server.Version}}"];
         wait_for("an answer of dockerd", || Run::of(self.docker().args(version)).code == Some(0));
     }
@@ -101,7 +101,7 @@ impl Daemon {
 fn wait_for(what: &str, is_there: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_there() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "there is never {what}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "there is never {what}");
         thread::sleep(Duration::from_millis(100));
     }
 }
@@ -119,7 +119,7 @@ fn end(program: &mut Child) {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        self.daemon.iter_mut().for_each(end);
+        self.dockerd.iter_mut().for_each(end);
         end(&mut self.containerd);
     }
 }

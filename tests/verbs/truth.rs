@@ -26,8 +26,8 @@ events) echo $$ >"$HOME/events"; while ! [ -e "$HOME/happens" ]; do sleep 0.1; d
 esac
 "#;
 
-/// A container as `docker ps` lists it.
-fn row(id: &str, state: &str, status: &str, service: &str, registry: &str, slot: &str) -> String {
+/// A container as `docker ps` lists it: its id, state, status and service, and whose it is.
+fn row([id, state, status, service]: [&str; 4], registry: &str, slot: &str) -> String {
     let project = format!("small-slot-{slot}");
     json!([id, state, status, "2 hours ago", project, service, "False", registry, slot]).to_string()
 }
@@ -48,9 +48,9 @@ impl Stand {
             machine.write(&format!("~/{file}"), "");
         }
         machine.kinfra("apply").exits(0);
-        let mut stand = Self { machine, id: String::new() };
-        stand.id = stand.registry()["id"].as_str().expect("an id").to_owned();
-        stand
+        let registry: Value = serde_json::from_str(&machine.read("~/pool/registry.json")).expect("JSON");
+        let id = registry["id"].as_str().expect("an id").to_owned();
+        Self { machine, id }
     }
 
     fn started() -> Self {
@@ -80,11 +80,11 @@ impl Stand {
 
     /// A container of slot 1.
     fn own(&self, id: &str, state: &str, status: &str, service: &str) -> String {
-        row(id, state, status, service, &self.id, "1")
+        row([id, state, status, service], &self.id, "1")
     }
 
     /// What `docker inspect` says of a container of slot 1.
-    fn inspected(&self, id: &str, service: &str, restarts: u32, state: &Value, bindings: &Value) -> String {
+    fn inspected(&self, [id, service]: [&str; 2], restarts: u32, state: &Value, bindings: &Value) -> String {
         let labels = json!({
             "com.docker.compose.project": "small-slot-1",
             "com.docker.compose.service": service,
@@ -179,17 +179,17 @@ fn a_closer_look_is_taken_only_at_what_the_list_leaves_open() {
     ]);
     let ended = json!({"Status": "exited", "ExitCode": 0});
     stand.inspects(&[
-        stand.inspected("a", "worker", 0, &json!({"Status": "running", "StartedAt": now}), &json!(null)),
-        stand.inspected("b", "migrate", 0, &ended, &json!(null)),
-        stand.inspected("c", "web", 0, &ended, &json!({"80/tcp": [{"HostPort": "8001"}]})),
+        stand.inspected(["a", "worker"], 0, &json!({"Status": "running", "StartedAt": now}), &json!(null)),
+        stand.inspected(["b", "migrate"], 0, &ended, &json!(null)),
+        stand.inspected(["c", "web"], 0, &ended, &json!({"80/tcp": [{"HostPort": "8001"}]})),
     ]);
     // A server has ended; a migration has, too, and is done.
     assert_eq!(stand.word(), "failed: web, exit 0");
     assert_eq!(stand.asked(), ["unix:///one.sock ps", "unix:///one.sock container"]);
     stand.inspects(&[
-        stand.inspected("a", "worker", 9, &json!({"Status": "running", "StartedAt": now}), &json!(null)),
-        stand.inspected("b", "migrate", 0, &ended, &json!(null)),
-        stand.inspected("c", "web", 0, &ended, &json!(null)),
+        stand.inspected(["a", "worker"], 9, &json!({"Status": "running", "StartedAt": now}), &json!(null)),
+        stand.inspected(["b", "migrate"], 0, &ended, &json!(null)),
+        stand.inspected(["c", "web"], 0, &ended, &json!(null)),
     ]);
     assert_eq!(stand.word(), "looping: worker");
 }
@@ -199,7 +199,7 @@ fn containers_of_others_do_not_count() {
     let stand = Stand::started();
     let other = "00000000000000000000000000000000";
     let failed =
-        |registry: &str, slot: &str| row("x", "exited", "Exited (1) 1 hour ago", "x", registry, slot);
+        |registry: &str, slot: &str| row(["x", "exited", "Exited (1) 1 hour ago", "x"], registry, slot);
     let mut run = stand.own("r", "exited", "Exited (1) 1 hour ago", "web");
     run = run.replace("\"False\"", "\"True\"");
     // Of another registry, of another slot, and of `docker compose run`.
@@ -207,11 +207,11 @@ fn containers_of_others_do_not_count() {
     stand.lists(&theirs);
     assert_eq!(stand.word(), "down");
     // Without kinfra's labels the noted project counts.
-    let bare = row("a", "running", "Up 5 minutes", "web", "", "1");
-    stand.lists(&[&theirs[..], &[bare.clone()]].concat());
+    let bare = row(["a", "running", "Up 5 minutes", "web"], "", "1");
+    stand.lists(&[&theirs[..], &[bare]].concat());
     assert_eq!(stand.word(), "running 1/1 · up 5m");
     // A computed name alone does not: nothing was started in slot 2.
-    stand.lists(&[row("b", "running", "Up 5 minutes", "web", "", "2")]);
+    stand.lists(&[row(["b", "running", "Up 5 minutes", "web"], "", "2")]);
     stand
         .machine
         .kinfra("slots")
@@ -258,7 +258,7 @@ fn status_looks_at_what_listens_and_names_what_else_has_a_port() {
     let status = |verb: &str| Run::of(stand.machine.command(verb).env(PORTS, "8001"));
     stand.lists(&[stand.own("a", "running", "Up 2 hours", "web")]);
     let up = json!({"Status": "running", "StartedAt": "2026-03-01T10:00:00Z"});
-    let web = |port: &str| stand.inspected("a", "web", 0, &up, &json!({"80/tcp": [{"HostPort": port}]}));
+    let web = |port: &str| stand.inspected(["a", "web"], 0, &up, &json!({"80/tcp": [{"HostPort": port}]}));
     for (listens, word, note) in [
         ("0100007F:0050", "starting: web", "port 80 listens on the container's loopback only"),
         ("0100007F:0051", "starting: web", "nothing listens on port 80 of its container"),
