@@ -53,7 +53,7 @@ pub struct Reaped {
 /// [`Fault`] when there is no pool, or its registry cannot be read.
 pub fn look(pool: &mut FoundPool) -> Result<Proposal> {
     let seen = pool.applied(Following::EveryHolder)?;
-    let keep_data = None;
+    let keep_data = pool.declared.as_ref().and_then(|declared| declared.spec.stack.keep_data);
     let reaping = Reaping::of(&seen.registry, host::clock::now(), keep_data, whereabouts);
     Ok(Proposal { reaping, seen, ledger: pool.ledger(), pool: pool.name.clone(), keep_data })
 }

@@ -193,7 +193,7 @@ fn the_data_of_a_slot_that_stays_after_all_stays() {
 fn data_that_docker_does_not_tell_stops_a_destroy_before_it_begins() {
     let (machine, mut command) = with_data("destroy --data --auto-approve");
     let before = machine.tree();
-    let run = Run::of(command.env("VOLUMES", "error:no such plugin")).exits(7);
+    let run = Run::of(command.env("VOLUMES", "error:no such plugin")).exits(9);
     run.says("Docker does not say which volumes and images the slots have: no such plugin\n")
         .says("or leave --data out\n");
     machine.remove("~/calls");
