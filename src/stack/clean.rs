@@ -56,7 +56,8 @@ pub fn clean(
     if !is_to_clean(ledger.read(Following::NoHolder)?) {
         return Ok(None);
     }
-    let _lock = root.lock_stack(slot, policy).map_err(|error| stays_dirty(error, slot))?;
+    let _lock =
+        root.lock_stack(slot, policy).map_err(|error| stays_dirty(in_use(error, &root, slot), slot))?;
     let Some(seen) = ledger.read(Following::NoHolder)? else { return Ok(None) };
     let Some(entry) = seen.registry.slots.get(&slot) else { return Ok(None) };
     let Some((started, keeps)) = to_clean(entry, cleaning) else { return Ok(None) };
@@ -134,9 +135,24 @@ fn note(
     })
 }
 
+/// Why the lock of the stack is not obtained: which process starts, stops or cleans it now.
+fn in_use(error: Error, root: &Root, slot: SlotId) -> Error {
+    let exit = exit_of(&error);
+    match root.holder_of_stack(slot) {
+        Ok(Some(holder)) => Fault { exit, ..Fault::locked(format!("{holder} works on its stack")) }.into(),
+        Ok(None) | Err(_) => error,
+    }
+}
+
 fn stays_dirty(error: Error, slot: SlotId) -> Error {
     let exit = exit_of(&error);
-    let fix = if exit == Exit::Docker { "start Docker" } else { "end what uses it" };
+    let fix = if exit == Exit::Docker {
+        "start Docker"
+    } else if exit == Exit::Locked {
+        "wait for it"
+    } else {
+        "end what uses it"
+    };
     let what = format!("slot {slot} is free, but not clean yet");
     let fault = Fault { exit, ..Fault::failed(what) };
     error.context(fault.advise(format!("{fix}, and run `kinfra clean {slot}`")))

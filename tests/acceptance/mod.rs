@@ -3,9 +3,12 @@
 //!
 //! `kinfra-slot-provisioning.md` is the users' own test of the old tool, kept here word for word.
 
+mod agents;
+mod board;
 pub(crate) mod examples;
 mod hooks;
 mod provisioning;
+mod release;
 mod removal;
 mod stacks;
 mod wheel;
