@@ -291,8 +291,8 @@ fn wait(program: Child, timeout: Duration) -> io::Result<Output> {
     })
 }
 
-/// The timeout according to a test, such as `KINFRA_TEST_DOCKER_SECONDS=1`: a test of an engine that hangs does
-/// not wait as long as a user would. A release build ignores the variable.
+/// The timeout according to a test, such as `KINFRA_TEST_DOCKER_SECONDS=1`: a test of an engine that hangs
+/// does not wait as long as a user would. A release build ignores the variable.
 fn timeout_of_a_test() -> Option<Duration> {
     if !cfg!(debug_assertions) {
         return None;

@@ -120,8 +120,8 @@ pub fn remove(
     Ok(removed)
 }
 
-/// What there is after things were removed. Docker that no longer shows a volume which was to be kept cannot be
-/// right both times, and the slot is not clean on its word.
+/// What there is after things were removed. Docker that no longer shows a volume which was to be kept cannot
+/// be right both times, and the slot is not clean on its word.
 fn left_of(on: &StackOn<'_>, before: &[Thing], extent: Extent) -> Result<Vec<Thing>> {
     let after = asked(on.things())?;
     let is_kept = |thing: &&Thing| thing.kind == Kind::Volume && !extent.volumes;
