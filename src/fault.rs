@@ -20,8 +20,12 @@ pub enum Exit {
     Unreadable = 5,
     /// The lock was not obtained.
     Locked = 6,
-    /// Docker failed.
-    Docker = 7,
+    /// The stack does not run.
+    DoesNotRun = 7,
+    /// The stack is not ready in time.
+    NotInTime = 8,
+    /// Docker failed, or does not answer.
+    Docker = 9,
     /// The command line is wrong.
     Usage = 64,
     /// `slots.toml` or a template is invalid.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Error, Result};
 use clap::Parser as _;
-use kinfra::cli::Cli;
+use kinfra::cli::{Cli, with_tip};
 use kinfra::commands;
 use kinfra::fault::{Exit, exit_of};
 use kinfra::host::invocation::Invocation;
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Ok(true) => Exit::Done,
         Ok(false) => match Cli::try_parse() {
             Ok(cli) => run(cli).unwrap_or_else(|error| tell(&error)),
-            Err(shown) => show(&shown),
+            Err(shown) => show(&with_tip(shown)),
         },
         Err(shown) => show(&shown),
     };

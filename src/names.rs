@@ -23,8 +23,11 @@ pub const LOOK_FILE: &str = ".kinfra-look.json";
 /// The file with what the last start of a slot's stack used, in the slot's directory.
 pub const USES_FILE: &str = ".kinfra-uses.json";
 
+/// The file with what the stack that runs was started from, in the slot's directory.
+pub const START_FILE: &str = ".kinfra-start.json";
+
 /// The files in a slot's directory that kinfra makes for its stack, and can make again.
-pub const DERIVED: [&str; 3] = [OVERLAY, LOOK_FILE, USES_FILE];
+pub const DERIVED: [&str; 4] = [OVERLAY, LOOK_FILE, USES_FILE, START_FILE];
 
 /// Whether kinfra makes a file in a slot's directory itself and can make it again, or such a write was cut
 /// short.
@@ -90,6 +93,15 @@ pub const PROJECT_LABEL: &str = "com.docker.compose.project";
 
 /// The label by which Compose names the directory that a container was started in.
 pub const WORKING_DIR_LABEL: &str = "com.docker.compose.project.working_dir";
+
+/// The label with the service of a container, which Compose writes.
+pub const SERVICE_LABEL: &str = "com.docker.compose.service";
+
+/// The label with the number of a container in its service, which Compose writes.
+pub const NUMBER_LABEL: &str = "com.docker.compose.container-number";
+
+/// The label that marks the containers of `docker compose run`.
+pub const ONE_OFF_LABEL: &str = "com.docker.compose.oneoff";
 
 /// The label that says whose a container, volume or network is: the id of the registry.
 pub const ID_LABEL: &str = "kinfra.id";

@@ -27,7 +27,9 @@ const ORDER: &[&str] = &[
     "json",
     "template",
     "embedded",
+    "ended",
     "compose/resource",
+    "compose/dependency",
     "compose/model",
     "compose/source",
     "proof",
@@ -82,7 +84,9 @@ const PURE: &[&str] = &[
     "json",
     "template",
     "embedded",
+    "ended",
     "compose/resource",
+    "compose/dependency",
     "compose/model",
     "compose/source",
     "proof",
@@ -101,7 +105,11 @@ const PURE: &[&str] = &[
     "claims/standing",
     "claims/pace",
     "claims/environment",
+    "stack/addresses",
     "stack/compose_args",
+    "stack/state",
+    "stack/patience",
+    "stack/sight",
     "which/choice",
     "which/index",
     "which/collisions",
@@ -109,7 +117,7 @@ const PURE: &[&str] = &[
 ];
 
 /// The files of the host that a pure file may use, because their types hold no handle.
-const DATA_OF_HOST: &[&str] = &["host/invocation"];
+const DATA_OF_HOST: &[&str] = &["host/container", "host/invocation"];
 
 /// The front: the only files that print, ask, use clap or handle signals.
 const FRONT: &[&str] = &["commands", "cli", "report", "main"];
@@ -136,7 +144,11 @@ const BESIDE_VERBS: &[&str] = &[
     "carry_out",
     "differences",
     "target",
+    "live",
     "sign",
+    "slot_of",
+    "starting",
+    "take",
     "watch",
     "complete",
     "candidates",

@@ -20,6 +20,7 @@ use crate::ledger::Snapshot;
 use crate::names::ENV_FILE;
 use crate::registry::{Engine, Entry};
 use crate::slot::SlotId;
+use crate::spec::StackSpec;
 use crate::time::Time;
 use crate::which::by_worktree::{FoundPool, Search};
 
@@ -85,6 +86,22 @@ impl Held {
         &self.snapshot
     }
 
+    /// The slot as it is now. `None` if the claim ended meanwhile.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn again(self) -> Result<Option<Self>> {
+        let seen = self.pool.ledger().read_since(&self.snapshot, Following::Of(&self.path))?;
+        let Some(snapshot) = seen else { return Ok(None) };
+        let identity = |entry: &Entry| {
+            let claim = entry.claim.as_ref()?;
+            Some((claim.claim_id, claim.claimed_by.clone(), claim.claimed_at.clone()))
+        };
+        let entry = snapshot.registry.slots.get(&self.slot).map(|entry| Entry::clone(entry));
+        let entry = entry.filter(|entry| identity(entry) == identity(&self.entry));
+        Ok(entry.map(|entry| Self { entry, snapshot, ..self }))
+    }
+
     /// Renews the lease. Leaves a claim without a lease alone. `None` if the claim ended meanwhile.
     ///
     /// # Errors
@@ -107,6 +124,11 @@ impl Held {
     /// The Docker engine of its stack. `None` is the caller's: nothing was started yet.
     pub fn engine(&self) -> Option<&Engine> {
         self.entry.started.as_ref()?.engine.as_ref()
+    }
+
+    /// How its stack is started, checked and kept, by the slots.toml that was applied.
+    pub fn stack(&self) -> StackSpec {
+        self.pool.declared.as_ref().map(|declared| declared.spec.stack.clone()).unwrap_or_default()
     }
 
     /// The slot's directory. The root may have moved since the entry was written.

@@ -24,6 +24,11 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// The slot's directory.
+    pub fn dir(&self) -> &Utf8Path {
+        Utf8Path::new(&self.entry.provisioned.infrastructure_path)
+    }
+
     /// Examines the holder of a slot in a root. The root may have moved since the entry was written.
     pub fn of(slot: SlotId, mut entry: Entry, root: &Utf8Path, now: Time) -> Self {
         entry.provisioned.infrastructure_path = root.join(slot.directory()).into_string();

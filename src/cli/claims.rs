@@ -18,18 +18,32 @@ pub struct ClaimArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
-    /// Claim a slot of the pool that is built into kinfra, whatever slots.toml is here
-    #[arg(long, conflicts_with = "spec")]
-    pub embedded: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub wishes: Wishes,
     /// Claim this slot
     #[arg(long, value_name = "N", value_parser = slot_id)]
     pub slot: Option<SlotId>,
-    /// Claim a slot of this profile or a larger one [default: any, smallest first]
-    #[arg(long, value_name = "PROFILE", value_parser = ProfileName::new, conflicts_with = "slot")]
-    pub profile: Option<ProfileName>,
     /// Claim for the worktree that PATH is in [default: the current directory]
     #[arg(long = "for", value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub owner: Option<Utf8PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// The flags that say how a slot is claimed.
+#[derive(Debug, Args)]
+pub struct Wishes {
+    /// Claim a slot of the pool that is built into kinfra, whatever slots.toml is here
+    #[arg(long, conflicts_with = "spec")]
+    pub embedded: bool,
+    /// Claim a slot of this profile or a larger one [default: any, smallest first]
+    #[arg(long, value_name = "PROFILE", value_parser = ProfileName::new, conflicts_with = "slot")]
+    pub profile: Option<ProfileName>,
     /// End the claim after this time unless it is renewed, such as `8h` [default: no end]
     #[arg(long, value_name = "DURATION", value_parser = lease)]
     pub lease: Option<Span>,
@@ -39,12 +53,6 @@ pub struct ClaimArgs {
     /// Show this text to others who look at the slot
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub note: Option<String>,
-    /// Print one JSON document
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
-    pub lock: LockArgs,
 }
 
 /// `kinfra release`

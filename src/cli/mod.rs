@@ -6,12 +6,16 @@ mod provisioning;
 mod shared;
 mod shell;
 mod stack;
+mod tips;
 mod verb;
 
-pub use claims::{ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
+pub use claims::{
+    ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes,
+};
 pub use pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
 pub use shared::{LockArgs, PoolArgs};
 pub use shell::{CompletionsArgs, ManArgs};
-pub use stack::{ComposeArgs, SlotArgs};
+pub use stack::{ComposeArgs, DownArgs, LogsArgs, ResetArgs, ShellArgs, SlotArgs, StartArgs, UpArgs};
+pub use tips::with_tip;
 pub use verb::{Cli, EXIT_CODES, SandboxVerb, Verb};

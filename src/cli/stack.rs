@@ -5,9 +5,163 @@ use std::ffi::OsString;
 use camino::Utf8PathBuf;
 use clap::{Args, ValueHint};
 
-use super::claims::slot_id;
+use super::claims::{Wishes, slot_id};
 use super::shared::{LockArgs, PoolArgs};
 use crate::slot::SlotId;
+use crate::stack::patience::Patience;
+use crate::stack::up_request::UpRequest;
+use crate::time::Span;
+
+/// `kinfra up`
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// Start these services and those that they need [default: all]
+    #[arg(value_name = "SERVICE", value_hint = ValueHint::Other)]
+    pub services: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub slot: SlotArgs,
+    #[command(flatten, next_help_heading = "If this worktree holds no slot")]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub wishes: Wishes,
+    #[command(flatten, next_help_heading = "Options")]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub start: StartArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// The flags that say how a stack is started.
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    /// Start the services of this profile of Compose, too; kept with the slot until others are given, or ''
+    #[arg(long, value_name = "PROFILE")]
+    pub compose_profile: Vec<String>,
+    /// Build images first; this is the default
+    #[arg(long, overrides_with = "no_build")]
+    pub build: bool,
+    /// Start with the images that are there
+    #[arg(long)]
+    pub no_build: bool,
+    /// Wait at most this long until the stack runs; Compose itself has as long, or 30m where it builds
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse, default_value = "5m")]
+    pub timeout: Span,
+    /// How long a service must stay up
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse, default_value = "5s")]
+    pub settle: Span,
+    /// Do not wait until the stack runs
+    #[arg(long)]
+    pub no_gate: bool,
+}
+
+impl StartArgs {
+    /// The flags as a request to start these services, or all if there are none.
+    pub fn request(&self, services: &[String]) -> UpRequest {
+        UpRequest {
+            services: services.iter().cloned().collect(),
+            profiles: (!self.compose_profile.is_empty()).then(|| self.compose_profile.clone()),
+            builds: !self.no_build,
+            patience: Patience { timeout: self.timeout.duration(), settle: self.settle.duration() },
+            is_gated: !self.no_gate,
+        }
+    }
+}
+
+/// `kinfra down`
+#[derive(Debug, Args)]
+pub struct DownArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// Remove its volumes, too: its data is lost
+    #[arg(short = 'v', long)]
+    pub volumes: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub slot: SlotArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// `kinfra logs`
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// The logs of these services [default: all]
+    #[arg(value_name = "SERVICE", value_hint = ValueHint::Other)]
+    pub services: Vec<String>,
+    /// Go on with what is logged from now on
+    #[arg(short = 'f', long)]
+    pub follow: bool,
+    /// From this time on, such as `10m` or `2026-03-01T17:22:10Z`
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// So many lines from the end of each log, or `all`
+    #[arg(short = 'n', long, value_name = "LINES")]
+    pub tail: Option<String>,
+    /// Only the services that do not run as they should
+    #[arg(long, conflicts_with = "services")]
+    pub failing: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub slot: SlotArgs,
+}
+
+/// `kinfra shell`
+#[derive(Debug, Args)]
+pub struct ShellArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// The service [default: the one that slots.toml names, or the only one that runs]
+    #[arg(value_name = "SERVICE", value_hint = ValueHint::Other)]
+    pub service: Option<String>,
+    /// The command [default: bash, or sh where there is none]
+    #[arg(value_name = "CMD", last = true)]
+    pub command: Vec<OsString>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub slot: SlotArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
+
+/// `kinfra reset`
+#[derive(Debug, Args)]
+pub struct ResetArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub pool: PoolArgs,
+    /// The service [default: all]
+    #[arg(value_name = "SERVICE", value_hint = ValueHint::Other)]
+    pub service: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub slot: SlotArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub start: StartArgs,
+    /// Do not ask for approval
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub lock: LockArgs,
+}
 
 /// `kinfra compose`
 #[derive(Debug, Args)]

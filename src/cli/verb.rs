@@ -6,7 +6,7 @@ use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseAr
 use super::pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
 use super::shell::{CompletionsArgs, ManArgs};
-use super::stack::ComposeArgs;
+use super::stack::{ComposeArgs, DownArgs, LogsArgs, ResetArgs, ShellArgs, UpArgs};
 
 /// Provision a declared pool of sandbox slots.
 ///
@@ -35,7 +35,9 @@ Exit codes, the same for every verb:
    4  refused: held by another worktree, unsafe path, changed since it was planned, approval missing
    5  state unreadable: corrupt, vanished, a link, or written by a newer kinfra
    6  the lock was not obtained
-   7  Docker failed
+   7  the stack does not run
+   8  the stack is not ready in time
+   9  Docker failed, or does not answer
   64  the command line is wrong
   65  slots.toml or a template is invalid
  126  exec: the command cannot be executed
@@ -59,6 +61,16 @@ pub enum Verb {
     Release(ReleaseArgs),
     /// Show the slot of this worktree
     Status(ListArgs),
+    /// Start the stack of this worktree, and wait until it runs
+    Up(UpArgs),
+    /// Stop the stack of this worktree and remove it; its data stays
+    Down(DownArgs),
+    /// Print what the services of this worktree's stack log
+    Logs(LogsArgs),
+    /// Run a shell or a command in a service of this worktree's stack
+    Shell(ShellArgs),
+    /// Stop the stack of this worktree, remove its data, and start it again
+    Reset(ResetArgs),
     /// Print the variables of this worktree's slot, for a shell to evaluate
     Env(EnvArgs),
     /// Run a command with the variables of this worktree's slot

@@ -19,9 +19,12 @@ mod compose;
 mod destroy;
 mod differences;
 mod doctor;
+mod down;
 mod env;
 mod exec;
 mod init;
+mod live;
+mod logs;
 mod man;
 mod output;
 mod plan;
@@ -29,12 +32,18 @@ mod ports;
 mod reap;
 pub(crate) mod release;
 mod renew;
+mod reset;
 mod session;
+mod shell;
 mod show;
 mod sign;
+mod slot_of;
 mod slots;
+mod starting;
 mod status;
+mod take;
 mod target;
+mod up;
 mod validate;
 mod watch;
 
@@ -59,6 +68,11 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Status(args) => status::run(&args, invocation),
         Verb::Env(args) => env::run(&args, invocation),
         Verb::Exec(args) => exec::run(&args, umask, invocation),
+        Verb::Up(args) => up::run(&args, umask, invocation),
+        Verb::Logs(args) => logs::run(&args, umask, invocation),
+        Verb::Shell(args) => shell::run(&args, umask, invocation),
+        Verb::Down(args) => down::run(&args, invocation),
+        Verb::Reset(args) => reset::run(&args, umask, invocation),
         Verb::Compose(args) => compose::run(&args, umask, invocation),
         Verb::Renew(args) => renew::run(&args, invocation),
         Verb::Reap(args) => reap::run(&args, invocation),

@@ -3,13 +3,14 @@
 use anyhow::Result;
 
 use super::output::{print, say};
-use super::watch::{look, watch};
+use super::watch::{text, watch};
 use crate::cli::SlotsArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
 use crate::report;
 use crate::report::slots::json;
 use crate::shown::Paths;
+use crate::stack::observe::Looked;
 use crate::which::by_worktree::Search;
 
 pub(super) fn run(args: &SlotsArgs, invocation: &Invocation) -> Result<Exit> {
@@ -21,13 +22,13 @@ pub(super) fn run(args: &SlotsArgs, invocation: &Invocation) -> Result<Exit> {
     if let Some(used) = pool.of_repository() {
         say(&format!("Using {used}\n"))?;
     }
-    let (slots, text) = look(&mut pool, paths)?;
+    let looked = Looked::of(&mut pool)?;
     if args.json {
-        print(&report::document(&json(&slots)))?;
-    } else if slots.is_empty() {
-        say(&text)?;
+        print(&report::document(&json(&looked)))?;
+    } else if looked.slots.is_empty() {
+        say(&text(&looked, &pool, paths))?;
     } else {
-        print(&text)?;
+        print(&text(&looked, &pool, paths))?;
     }
     Ok(Exit::Done)
 }

@@ -10,16 +10,22 @@ use crate::fault::Exit;
 use crate::host;
 use crate::host::invocation::Invocation;
 use crate::report::{self, Paths};
+use crate::stack::examine::examine;
 use crate::which::by_worktree::Search;
 
 pub(super) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
     let search = Search { choice: &args.pool.choice(), invocation };
     let (now, paths) = (host::clock::now(), Paths { home: invocation.home.as_deref() });
     let worktree = worktree_of(&invocation.here)?;
-    let listed = held::find(&worktree, &search)?.map(|held| held.listed(now));
+    let listed = held::find(&worktree, &search)?.map(|held| {
+        let (id, once) = (held.seen().registry.id, held.stack().once);
+        let listed = held.listed(now);
+        let examined = examine(&listed, id, &once);
+        (listed, examined)
+    });
     print(&match &listed {
         _ if args.json => report::slots::status_json(listed.as_ref()),
-        Some(listed) => report::slots::status_text(listed, now, paths),
+        Some((listed, examined)) => report::slots::status_text(listed, examined, now, paths),
         None => report::slots::status_none(&worktree, paths),
     })?;
     Ok(Exit::Done)

@@ -5,8 +5,6 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::output::print;
-use crate::claims::listing::{Listed, list};
-use crate::claims::whereabouts::Following;
 use crate::fault::Exit;
 use crate::host;
 use crate::host::clock::{Stopwatch, pause};
@@ -14,6 +12,8 @@ use crate::host::signals::Interrupt;
 use crate::host::terminal::Screen;
 use crate::report::slots;
 use crate::shown::Paths;
+use crate::stack::following::Followed;
+use crate::stack::observe::Looked;
 use crate::which::by_worktree::FoundPool;
 
 /// How often a watched pool is looked at.
@@ -21,34 +21,32 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How soon Ctrl-C is heard.
 const HEARD: Duration = Duration::from_millis(50);
 
-/// The slots, and how they are shown.
-pub(super) fn look(pool: &mut FoundPool, paths: Paths<'_>) -> Result<(Vec<Listed>, String)> {
-    let now = host::clock::now();
-    let slots = pool.look(Following::EveryHolder)?.map_or_else(Vec::new, |snapshot| list(&snapshot, now));
-    let text = match slots.first() {
-        None => slots::none(&pool.root, &pool.origin, paths),
-        Some(_) => slots::text(&slots, pool.primary_port(), now, paths),
-    };
-    Ok((slots, text))
+/// How slots are shown.
+pub(super) fn text(looked: &Looked, pool: &FoundPool, paths: Paths<'_>) -> String {
+    if looked.slots.is_empty() {
+        return slots::none(&pool.root, &pool.origin, paths);
+    }
+    slots::text(looked, pool.primary_port(), host::clock::now(), paths)
 }
 
 /// Shows the pool until Ctrl-C: on a terminal in place, elsewhere each time that it has changed.
 pub(super) fn watch(pool: &mut FoundPool, paths: Paths<'_>, json: bool) -> Result<Exit> {
     let interrupt = Interrupt::listen()?;
-    let mut screen = if json { None } else { Screen::open()? };
-    let mut last = None;
+    let (mut screen, mut followed) = (if json { None } else { Screen::open()? }, Followed::default());
+    let mut last: Option<Looked> = None;
     while !interrupt.is_requested() {
-        let (slots, text) = look(pool, paths)?;
+        let looked = followed.look(pool)?;
+        let text = text(&looked, pool, paths);
         if let Some(screen) = &mut screen {
             screen.draw(&text)?;
-        } else if last.as_ref() != Some(&slots) {
+        } else if !last.as_ref().is_some_and(|last| last.is_as(&looked)) {
             print(&match (json, &last) {
-                (true, _) => format!("{}\n", slots::json(&slots)),
+                (true, _) => format!("{}\n", slots::json(&looked)),
                 (false, None) => text,
                 (false, Some(_)) => format!("\n{text}"),
             })?;
         }
-        last = Some(slots);
+        last = Some(looked);
         let waited = Stopwatch::start();
         while waited.elapsed() < EVERY && !interrupt.is_requested() {
             pause(HEARD);

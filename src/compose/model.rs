@@ -9,6 +9,8 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::dependency::Dependency;
+
 /// A resolved project.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Model {
@@ -70,6 +72,9 @@ pub struct Service {
     pub scale: Option<u16>,
     /// How it is deployed.
     pub deploy: Option<Deploy>,
+    /// The services that it waits for.
+    #[serde(deserialize_with = "nullable")]
+    pub depends_on: BTreeMap<String, Dependency>,
     /// The profiles that it belongs to; without one it always runs.
     pub profiles: Vec<String>,
     /// Whether it has the rights of the machine's root.

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is where kinfra starts docker")]
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Output, Stdio};
@@ -13,12 +13,14 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::child::{Watch, run as run_child};
 use super::fs::Umask;
+use crate::ended::Ended;
 use crate::names::COMPOSE_VARIABLES;
 use crate::registry::Engine;
 
 /// The timeout of a question. Without one, a `docker` that cannot reach a remote daemon runs for minutes.
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Docker's answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,6 +196,30 @@ pub fn become_compose<'a>(
     docker.exec()
 }
 
+/// Replaces the kinfra process by a command in a container. Returns only if `docker` cannot be started.
+pub fn become_exec(
+    engine: Option<&Engine>,
+    container: &str,
+    is_terminal: bool,
+    words: &[OsString],
+    umask: Umask,
+) -> io::Error {
+    let mut docker = docker(engine);
+    docker.args(["exec", "--interactive"]).args(is_terminal.then_some("--tty")).arg(container).args(words);
+    umask.restore();
+    docker.exec()
+}
+
+/// Runs a command of Compose as a child.
+///
+/// # Errors
+/// When `docker` cannot be started.
+pub fn run_compose(call: &ComposeCall<'_>, arguments: &[&str], watch: &Watch<'_>) -> io::Result<Ended> {
+    let mut docker = call.command();
+    docker.args(arguments);
+    run_child(docker, None, watch)
+}
+
 fn ask_compose(arguments: &[&str]) -> Answer<String> {
     // What `docker` says without the Compose plugin. Some versions complain of the first flag instead of
     // `compose`.
@@ -235,7 +261,7 @@ fn run(mut docker: Command) -> io::Result<Output> {
 }
 
 /// The `docker` command for an engine, or for the caller's.
-fn docker(engine: Option<&Engine>) -> Command {
+pub(super) fn docker(engine: Option<&Engine>) -> Command {
     let mut docker = Command::new("docker");
     match engine {
         None => {}
@@ -253,10 +279,7 @@ pub(super) fn ask(arguments: &[&str]) -> Answer<String> {
 
 /// Asks an engine, or has it do something, within a time.
 pub(super) fn ask_of(engine: Option<&Engine>, arguments: &[&str], timeout: Duration) -> Answer<String> {
-    let mut docker = docker(engine);
-    docker.args(arguments);
-    docker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    match docker.spawn().and_then(|program| wait(program, timeout)) {
+    match output_of(engine, arguments, timeout) {
         Ok(output) if output.status.success() => {
             Answer::Is(String::from_utf8_lossy(&output.stdout).trim().to_owned())
         }
@@ -277,6 +300,18 @@ pub(super) fn ask_of(engine: Option<&Engine>, arguments: &[&str], timeout: Durat
         Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::NoCommand,
         Err(error) => Answer::Failed(error.to_string()),
     }
+}
+
+/// What `docker` prints for an engine, however it ends, within a time.
+pub(super) fn output_of(
+    engine: Option<&Engine>,
+    arguments: &[&str],
+    timeout: Duration,
+) -> io::Result<Output> {
+    let mut docker = docker(engine);
+    docker.args(arguments);
+    docker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    docker.spawn().and_then(|program| wait(program, timeout))
 }
 
 /// Waits for a program to end. Kills it at the timeout.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8PathBuf;
 use serde_json::Value;
 
-use super::docker::{Answer, ask};
+use super::docker::{Answer, TIMEOUT, ask, ask_of};
 use super::fs::read_named;
 use super::invocation::environment;
 use crate::names::{ID_LABEL, PROJECT_LABEL, ROOT_LABEL};
@@ -92,6 +92,27 @@ pub fn image_volumes(image: &str) -> Answer<BTreeSet<String>> {
         let volumes: Option<BTreeMap<String, Value>> = serde_json::from_str(&json).unwrap_or_default();
         volumes.unwrap_or_default().into_keys().collect()
     })
+}
+
+/// The ids of images, in the order of their names. Fails if one of them is not there.
+pub fn image_ids(engine: Option<&Engine>, names: &[&str]) -> Answer<Vec<String>> {
+    if names.is_empty() {
+        return Answer::Is(Vec::new());
+    }
+    let arguments = [&["image", "inspect", "--format", "{{.Id}}"], names].concat();
+    ask_of(engine, &arguments, TIMEOUT).map(|ids| ids.lines().map(str::to_owned).collect())
+}
+
+/// The directory of this machine where an engine keeps its data. `None` if it is on another machine, or does
+/// not say.
+pub fn data_directory(engine: Option<&Engine>) -> Option<Utf8PathBuf> {
+    if matches!(engine, Some(Engine::Address(address)) if !address.starts_with("unix://")) {
+        return None;
+    }
+    match ask_of(engine, &["info", "--format", "{{.DockerRootDir}}"], TIMEOUT) {
+        Answer::Is(path) => Some(Utf8PathBuf::from(path)).filter(|path| path.is_absolute()),
+        Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_) => None,
+    }
 }
 
 /// Whether there is a volume or network with this name.

@@ -1,10 +1,15 @@
 //! The machine. Only this code opens files, takes locks, starts programs and reads the clock.
 
 pub mod change_slot;
+pub mod child;
 pub mod clock;
+pub mod container;
+pub mod container_row;
+pub mod containers;
 pub mod create_slot;
 pub mod docker;
 pub mod engine;
+pub mod events;
 pub mod fs;
 pub mod git;
 pub mod git_index;
@@ -12,6 +17,7 @@ pub mod identity;
 pub mod index;
 pub mod invocation;
 pub mod labelled;
+pub mod listening;
 pub mod lock;
 pub mod net;
 pub mod program;

@@ -1,7 +1,14 @@
-//! The terminal that stdout is connected to.
+//! The terminal that stdout or stderr is connected to.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Stdout, Write as _};
+
+/// The rows and columns of the terminal that stderr is connected to. `None` if it is none.
+pub fn size_of_stderr() -> Option<(usize, usize)> {
+    let stderr = io::stderr();
+    let size = stderr.is_terminal().then(|| rustix::termios::tcgetwinsize(&stderr).ok())??;
+    Some((usize::from(size.ws_row), usize::from(size.ws_col)))
+}
 
 /// The terminal's alternate screen, which can be redrawn. Dropping it brings back the normal screen.
 #[derive(Debug)]

@@ -64,8 +64,12 @@ fn counted(things: &[Sized]) -> String {
     Commas(counts.chain(volumes)).to_string()
 }
 
-/// A volume with its size.
 fn named(volume: &Sized) -> String {
-    let size = volume.size.as_ref().map_or_else(String::new, |size| format!(" ({})", printable(size)));
-    format!("volume {}{size}", printable(&volume.name))
+    with_size(&volume.name, volume.size.as_deref())
+}
+
+/// A volume with its size.
+pub(super) fn with_size(volume: &str, size: Option<&str>) -> String {
+    let size = size.map_or_else(String::new, |size| format!(" ({})", printable(size)));
+    format!("volume {}{size}", printable(volume))
 }

@@ -16,10 +16,14 @@ pub mod plan;
 pub mod plan_json;
 pub mod ports;
 pub mod reap;
+pub mod reset;
 pub mod slots;
 pub mod stack;
+pub mod stack_gate;
+pub mod stack_state;
 pub mod stale;
 pub mod table;
+pub mod up;
 pub mod validate;
 mod view;
 

@@ -8,6 +8,7 @@ use comfy_table::Cell;
 use serde_json::{Map, Value, json};
 
 use super::document::{FORMAT_VERSION, document};
+use super::stack_state;
 use super::table::{lines, number, table};
 use crate::claims::listing::Listed;
 use crate::claims::standing::Standing;
@@ -16,10 +17,14 @@ use crate::port::Port;
 use crate::registry::{Claim, Entry, Lease};
 use crate::shown::{Paths, printable};
 use crate::slot::SlotId;
+use crate::stack::examine::Examined;
+use crate::stack::observe::Looked;
+use crate::stack::sight::Sight;
 use crate::time::Time;
 
 /// The slots in numeric order. `primary` is the port to show. Without one, each slot shows its first port.
-pub fn text(slots: &[Listed], primary: Option<&PortName>, now: Time, paths: Paths<'_>) -> String {
+pub fn text(slots: &Looked, primary: Option<&PortName>, now: Time, paths: Paths<'_>) -> String {
+    let Looked { slots, sights } = slots;
     let known = slots.iter().find_map(|listed| listed.entry.provisioned.ports.keys().next());
     let Some(primary) = primary.or(known) else { return String::new() };
     let port_title = format!("{} Port", primary.as_str().to_uppercase());
@@ -37,7 +42,7 @@ pub fn text(slots: &[Listed], primary: Option<&PortName>, now: Time, paths: Path
             Cell::new(branch.as_deref().map_or_else(dash, printable)),
             Cell::new(claim.and_then(|claim| since(claim, now)).unwrap_or_else(dash)),
             Cell::new(claim.and_then(|claim| claim.lease).map_or_else(dash, |lease| left(lease, now))),
-            Cell::new(status(entry, *standing)),
+            Cell::new(status(entry, *standing, sight_of(sights, *slot))),
         ]);
     }
     lines(&table)
@@ -65,14 +70,22 @@ fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
     held.iter().map(shown).collect()
 }
 
-/// The status of a slot. An unfinished apply comes first, then a claim that is over, then the stack's state.
-fn status(entry: &Entry, standing: Option<Standing>) -> String {
+/// The status of a slot. An unfinished apply comes first, then a claim that is over, then its stack.
+fn status(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> String {
+    let over = |word: &str| match sight {
+        Sight::Seen(glances) if !glances.is_empty() => format!("{word}, {}", stack_state::of_stack(sight)),
+        Sight::Seen(_) | Sight::NeverStarted | Sight::Unknown(_) => word.to_owned(),
+    };
     match standing {
         _ if entry.pending.is_some() => "unfinished".to_owned(),
-        Some(Standing::Orphaned) => "orphaned".to_owned(),
-        Some(Standing::Expired) => "expired".to_owned(),
-        Some(Standing::Held) | None => printable(&entry.status.to_string()),
+        Some(Standing::Orphaned) => over("orphaned"),
+        Some(Standing::Expired) => over("expired"),
+        Some(Standing::Held) | None => stack_state::of_slot(entry, sight),
     }
+}
+
+fn sight_of(sights: &BTreeMap<SlotId, Sight>, slot: SlotId) -> &Sight {
+    sights.get(&slot).unwrap_or(&Sight::NeverStarted)
 }
 
 /// How long ago a claim was made. A foreign value that is no time is shown as it is.
@@ -109,8 +122,13 @@ fn parts(duration: Duration) -> Vec<String> {
 }
 
 /// The slots under the registry's own field names. A claimed slot has the state of its holder, too.
-pub fn json(slots: &[Listed]) -> Value {
-    let slots: Vec<Map<String, Value>> = slots.iter().map(slot_json).collect();
+pub fn json(Looked { slots, sights }: &Looked) -> Value {
+    let slot = |listed: &Listed| {
+        let mut slot = slot_json(listed);
+        slot.insert("stack".to_owned(), stack_state::json(sight_of(sights, listed.slot)));
+        slot
+    };
+    let slots: Vec<Map<String, Value>> = slots.iter().map(slot).collect();
     json!({ "format_version": FORMAT_VERSION, "slots": slots })
 }
 
@@ -137,7 +155,7 @@ fn url(port: Port) -> String {
 }
 
 /// The slot of a worktree, every port as a URL.
-pub fn status_text(listed: &Listed, now: Time, paths: Paths<'_>) -> String {
+pub fn status_text(listed: &Listed, examined: &Examined, now: Time, paths: Paths<'_>) -> String {
     let Listed { slot, entry, standing, branch } = listed;
     let claim = entry.claim.as_ref();
     let dir = Utf8Path::new(&entry.provisioned.infrastructure_path);
@@ -165,12 +183,15 @@ pub fn status_text(listed: &Listed, now: Time, paths: Paths<'_>) -> String {
     );
     fact("note", claim.and_then(|claim| claim.note.as_deref()).map(printable));
     fact("claim id", claim.and_then(|claim| claim.claim_id).map(|id| id.to_string()));
-    fact("status", Some(status(entry, *standing)));
+    fact("status", Some(status(entry, *standing, &examined.sight)));
+    facts.extend(stack_state::services(examined));
     let ports = entry.provisioned.ports.iter();
     facts.extend(ports.map(|(name, port)| (name.as_str().to_uppercase(), url(*port))));
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let facts = facts.iter().map(|(name, value)| format!("      {name:width$}  {value}\n"));
-    format!("Slot {slot} ({}) is yours\n{}", entry.provisioned.profile, facts.collect::<String>())
+    let taken = stack_state::taken(examined).into_iter().map(|taken| format!("warning: {taken}\n"));
+    let (facts, taken) = (facts.collect::<String>(), taken.collect::<String>());
+    format!("Slot {slot} ({}) is yours\n{facts}{taken}", entry.provisioned.profile)
 }
 
 /// The message for a worktree that holds no slot.
@@ -180,11 +201,13 @@ pub fn status_none(worktree: &Utf8Path, paths: Paths<'_>) -> String {
 }
 
 /// The slot of a worktree as one JSON document. Without a slot, `slot_id` is null.
-pub fn status_json(listed: Option<&Listed>) -> String {
+pub fn status_json(listed: Option<&(Listed, Examined)>) -> String {
     let mut object = Map::from_iter([("format_version".to_owned(), json!(FORMAT_VERSION))]);
     match listed {
-        Some(listed) => {
+        Some((listed, examined)) => {
             object.extend(slot_json(listed));
+            object.insert("stack".to_owned(), stack_state::examined_json(examined));
+            object.insert("taken_ports".to_owned(), stack_state::taken_json(examined));
             let ports = listed.entry.provisioned.ports.iter();
             let urls: Map<String, Value> =
                 ports.map(|(name, port)| (name.to_string(), json!(url(*port)))).collect();

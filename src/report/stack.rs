@@ -7,7 +7,7 @@ use crate::stack::neighbours::LastLook;
 use crate::stack::prepare::Prepared;
 
 /// What the overlay leaves out or cannot move.
-fn remarks(Remarks { unpublished, notes }: &Remarks) -> String {
+pub fn remarks(Remarks { unpublished, notes }: &Remarks) -> String {
     let mut text = String::new();
     if !unpublished.is_empty() {
         let targets: Vec<&str> = unpublished.iter().map(|(target, _)| target.as_str()).collect();

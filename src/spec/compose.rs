@@ -10,6 +10,7 @@ use super::env;
 use super::invalid::Invalid;
 use super::keys::{Keys, user_key};
 use super::mistake::Mistake;
+use super::stack::service_name;
 use super::value::{TomlValue, list, text};
 use crate::compose::resource::{PerSlot, Resource};
 use crate::file::RelPath;
@@ -171,16 +172,6 @@ fn environment(
         Some((service?, variables?))
     });
     read.collect::<Vec<_>>().into_iter().collect()
-}
-
-/// Accepts the names that Compose accepts for a service.
-fn service_name(name: &str) -> Result<String, Invalid> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if !name.is_empty() && name.chars().all(is_name) {
-        return Ok(name.to_owned());
-    }
-    let message = format!("`{}` is not a valid service name", name.escape_debug());
-    Err(Invalid::new(message, "use letters, digits, `.`, `_` and `-`"))
 }
 
 fn copy(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<RelPath>> {

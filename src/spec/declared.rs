@@ -12,6 +12,7 @@ use crate::file::{FileMode, RelPath};
 use crate::identifier::PortName;
 use crate::port::PortFormula;
 use crate::slot::{Profile, SlotId};
+use crate::time::Span;
 
 /// The declared pool.
 #[derive(Debug, Clone)]
@@ -40,6 +41,21 @@ pub struct Spec {
     pub publish: BTreeMap<PortName, PublishSpec>,
     /// How the worktree's own Compose files are run, if the pool is one for them.
     pub compose: Option<ComposeSpec>,
+    /// How stacks are started, checked and kept. What counts is the spec that was applied.
+    pub stack: StackSpec,
+}
+
+/// `[stack]`: how the stack of a slot is started, checked and kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StackSpec {
+    /// The project's own last check of a stack: a command and its arguments. Empty if there is none.
+    pub verify: Vec<String>,
+    /// Services that run to their end, and not again while their inputs are the same.
+    pub once: BTreeSet<String>,
+    /// How long the data of a released slot is kept for its worktree. Without it, until the slot is needed.
+    pub keep_data: Option<Span>,
+    /// The service that `kinfra shell` enters if none is named.
+    pub shell: Option<String>,
 }
 
 /// What a port publishes.

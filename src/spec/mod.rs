@@ -16,7 +16,8 @@ mod ports;
 mod profiles;
 mod secret;
 mod slots;
+mod stack;
 mod value;
 
-pub use declared::{ComposeSpec, DeclaredPath, FileSpec, PublishSpec, Spec, VariableSpec};
+pub use declared::{ComposeSpec, DeclaredPath, FileSpec, PublishSpec, Spec, StackSpec, VariableSpec};
 pub use secret::redact;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use super::compose;
-use super::declared::{DeclaredPath, FileSpec, Spec};
+use super::declared::{DeclaredPath, FileSpec, Spec, StackSpec};
 use super::env;
 use super::files;
 use super::invalid::Invalid;
@@ -15,6 +15,7 @@ use super::mistake::Mistake;
 use super::ports;
 use super::profiles;
 use super::slots;
+use super::stack;
 use super::value::{TomlValue, number, text};
 
 impl Spec {
@@ -68,6 +69,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         Some(keys) => keys.and_then(|keys| env::read(keys, mistakes)),
     };
     let compose = compose::read(&mut file, mistakes);
+    let stack = stack::read(&mut file, mistakes);
     file.finish(mistakes);
 
     if let (Some(ports), Some(slots)) = (&ports, &slots) {
@@ -99,6 +101,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         claim: claim?,
         env: env?,
         compose,
+        stack: stack?,
         ..pool?
     })
 }
@@ -137,6 +140,7 @@ fn pool(mut keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         env: Vec::new(),
         publish: BTreeMap::new(),
         compose: None,
+        stack: StackSpec::default(),
     })
 }
 

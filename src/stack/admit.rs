@@ -15,7 +15,7 @@ use super::main_stack::{self, MainStack};
 use super::ownership;
 use super::place::Place;
 use super::real_paths::real_paths;
-use super::resolve::{EVERY_PROFILE, resolve};
+use super::resolve::{EVERY_PROFILE, parsed, resolve, resolve_text};
 use super::uses::Uses;
 use crate::claims::held::Held;
 use crate::compose::model::Model;
@@ -32,7 +32,7 @@ use crate::slot::SlotId;
 
 impl Place<'_> {
     /// Admits a start: checks whose the things under its name are, proves that it shares nothing that is not
-    /// declared, notes it, and makes what is shared. Returns what is to be said.
+    /// declared, notes it, and makes what is shared.
     ///
     /// # Errors
     /// [`Fault`] when the slot is not isolated, its name is another's, or Docker does not answer.
@@ -42,19 +42,44 @@ impl Place<'_> {
         args: &ComposeArgs,
         policy: &LockPolicy<'_>,
         invocation: &Invocation,
-    ) -> Result<Vec<String>> {
+    ) -> Result<Admitted> {
         self.refuse_clashes()?;
-        let (model, main) = self.resolved(derived, args)?;
+        let (model, config, main) = self.resolved(derived, args)?;
         let id = self.held.pool().ledger().id(self.held.seen(), policy)?;
         let engine = self.engine(invocation)?;
         ownership::refuse_foreign(self.held, &engine, id)?;
         self.prove_and_note(
-            &Start { model: &model, main: main.as_ref(), made: &engine, profiles: &args.profiles },
+            &Start { model: &model, main: main.as_ref(), made: &engine, profiles: args.keeps_profiles() },
             policy,
             invocation,
         )?;
         self.make_shared(&model, main.as_ref())?;
-        Ok(main.iter().flat_map(|main| main.other_ports(&self.declared.spec)).collect())
+        let notes = main.iter().flat_map(|main| main.other_ports(&self.declared.spec)).collect();
+        Ok(Admitted { notes, model, config })
+    }
+
+    /// Proves anew a stack that runs, and whose files did not change: whose the things under its name are,
+    /// and that no stack that was started since shares what it does. `made` is what is on the engine.
+    ///
+    /// # Errors
+    /// [`Fault`] as for a start.
+    pub(super) fn prove_again(
+        &self,
+        made: &[Made],
+        policy: &LockPolicy<'_>,
+        invocation: &Invocation,
+    ) -> Result<()> {
+        let id = self.held.pool().ledger().id(self.held.seen(), policy)?;
+        ownership::refuse_foreign(self.held, made, id)?;
+        let Some(uses) = Uses::read(&self.held.dir())?.filter(|_| self.runs_own_files()) else {
+            return Ok(());
+        };
+        let start = Start { model: &uses.model, main: None, made, profiles: None };
+        let conflicts = self.conflicts(&start, invocation)?;
+        if conflicts.is_empty() {
+            return Ok(());
+        }
+        Err(not_isolated(self.held.slot, &conflicts, self.shared()).into())
     }
 
     /// Refuses variables of kinfra that the project's files use, too.
@@ -74,32 +99,33 @@ impl Place<'_> {
     }
 
     /// The stack as it would run, and the main stack. Compose resolves both at once.
-    fn resolved(&self, derived: &Derived, args: &ComposeArgs) -> Result<(Model, Option<MainStack>)> {
+    fn resolved(&self, derived: &Derived, args: &ComposeArgs) -> Result<(Model, String, Option<MainStack>)> {
         let (main, what) = (self.main_project(), format!("the files of slot {}", self.held.slot));
         let every_profile = [EVERY_PROFILE.to_owned()];
         let main_call = main.as_ref().map(|main| main_stack::call(main, &every_profile, &self.without));
         let call = self.call(Some(&self.name), &derived.files, &args.profiles);
-        let (model, main_model) = thread::scope(|scope| {
+        let (config, main_model) = thread::scope(|scope| {
             let main = scope.spawn(|| main_call.map(|call| resolve(&call, "the main stack")).transpose());
-            let model = resolve(&call, &what);
-            (model, main.join().unwrap_or_else(|_| Err(anyhow!("the main stack could not be looked at"))))
+            let config = resolve_text(&call, &what);
+            (config, main.join().unwrap_or_else(|_| Err(anyhow!("the main stack could not be looked at"))))
         });
         let not_proven = || {
             let what = "the slot cannot be proven against the main stack";
             Fault::refused(what).advise("mend the files of the main worktree, or set what they need")
         };
         let main_model = main_model.map_err(|error| error.context(not_proven()))?;
-        let mut model = model?;
+        let config = config?;
+        let mut model = parsed(&config, &what)?;
         if args.operands().any(|word| !word.starts_with('-') && !model.services.contains_key(word)) {
             let call = self.call(Some(&self.name), &derived.files, &every_profile);
             model = with_named(model, resolve(&call, &what)?, args);
         }
         let main = main.zip(main_model);
-        Ok((model, main.map(|(main, model)| MainStack { worktree: main.worktree, model })))
+        Ok((model, config, main.map(|(main, model)| MainStack { worktree: main.worktree, model })))
     }
 
     /// What is on the engine under the names of this stack and of all that were started.
-    fn engine(&self, invocation: &Invocation) -> Result<Vec<Made>> {
+    pub(super) fn engine(&self, invocation: &Invocation) -> Result<Vec<Made>> {
         let started = self.started_stacks(invocation)?.into_iter().map(|stack| stack.project);
         ownership::on_engine(&started.chain([self.name.clone()]).collect())
     }
@@ -154,7 +180,8 @@ impl Place<'_> {
                 return Err(not_isolated(slot, &conflicts, self.shared()).into());
             }
             // A stack that may be there stays with its engine.
-            let engine = entry.started.take().and_then(|started| started.engine);
+            let (engine, kept) =
+                entry.started.take().map_or((None, Vec::new()), |started| (started.engine, started.profiles));
             let engine = engine.unwrap_or_else(engine::current);
             // What an earlier start made may still run.
             let before = Uses::read(&dir)?.filter(|_| start.has_containers(&self.name));
@@ -166,7 +193,7 @@ impl Place<'_> {
                 at,
                 project: self.name.clone(),
                 engine: Some(engine),
-                profiles: start.profiles.to_vec(),
+                profiles: start.profiles.map_or(kept, <[String]>::to_vec),
                 left: None,
             });
             Ok(())
@@ -184,6 +211,16 @@ pub fn note_end(held: &Held) -> Result<()> {
     uses.keep(&held.dir())
 }
 
+/// A start that was admitted.
+pub struct Admitted {
+    /// What is to be said.
+    pub notes: Vec<String>,
+    /// What its files come to.
+    pub model: Model,
+    /// The same as Compose prints it, with all that kinfra does not read.
+    pub config: String,
+}
+
 /// A start that is to be proven.
 struct Start<'a> {
     /// What would run.
@@ -191,8 +228,8 @@ struct Start<'a> {
     main: Option<&'a MainStack>,
     /// What is on the engine.
     made: &'a [Made],
-    /// The profiles of Compose that are kept with the slot.
-    profiles: &'a [String],
+    /// The profiles of Compose that are kept with the slot. `None` are those that were kept before.
+    profiles: Option<&'a [String]>,
 }
 
 impl Start<'_> {

@@ -31,6 +31,8 @@ pub struct ComposeArgs {
     pub command: Option<String>,
     /// The profiles that they make active.
     pub profiles: Vec<String>,
+    /// Whether no profile means none, and not those that are kept with the slot.
+    decides_profiles: bool,
 }
 
 impl ComposeArgs {
@@ -63,7 +65,18 @@ impl ComposeArgs {
             };
             profiles.extend(value.filter(|_| flag == "--profile"));
         }
-        Ok(Self { all, command, profiles })
+        Ok(Self { all, command, profiles, decides_profiles: false })
+    }
+
+    /// The arguments of `kinfra up`.
+    pub fn up(services: impl Iterator<Item = String>, profiles: Vec<String>) -> Self {
+        let all = ["up".to_owned()].into_iter().chain(services).map(OsString::from).collect();
+        Self { all, command: Some("up".to_owned()), profiles, decides_profiles: true }
+    }
+
+    /// The profiles that are to be kept with the slot. `None` if the command says nothing of them.
+    pub fn keeps_profiles(&self) -> Option<&[String]> {
+        (self.decides_profiles || !self.profiles.is_empty()).then_some(self.profiles.as_slice())
     }
 
     /// Whether the command needs no files: Compose finds the containers by the project's name.

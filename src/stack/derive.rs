@@ -67,6 +67,35 @@ impl Place<'_> {
         }
     }
 
+    /// The hash of all that decides what Compose would start with these profiles. `None` if the overlay is
+    /// stale, or the files do not tell.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(super) fn key(
+        &self,
+        profiles: &[String],
+        policy: &LockPolicy<'_>,
+        invocation: &Invocation,
+    ) -> Result<Option<Digest>> {
+        let parts = Parts::of(self, policy, invocation)?;
+        if Look::fresh(&self.held.dir(), parts.key, &parts.inputs).is_none() {
+            return Ok(None);
+        }
+        let main = match self.main_project() {
+            Some(main) => {
+                let inputs = Inputs::of(&main, &self.without, &invocation::environment())?;
+                if !inputs.are_all() {
+                    return Ok(None);
+                }
+                Some(inputs)
+            }
+            None => None,
+        };
+        let all = serde_json::to_string(&(parts.key, &parts.inputs, main, profiles))?;
+        Ok(Some(Digest::of(all.as_bytes())))
+    }
+
     fn write(&self, parts: Parts) -> Result<Derived> {
         let name = main_stack::name(&self.project)?;
         let profiles = [EVERY_PROFILE.to_owned()];

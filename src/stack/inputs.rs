@@ -82,6 +82,11 @@ impl Inputs {
         !present.is_open && self == present
     }
 
+    /// Whether these are all that the model depends on.
+    pub(super) fn are_all(&self) -> bool {
+        !self.is_open
+    }
+
     /// The names of the variables in the files.
     pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
         self.variables.keys().map(String::as_str)

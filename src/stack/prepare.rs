@@ -51,9 +51,9 @@ pub fn prepare<'a>(
     let mut prepared = Prepared { held, stack, change, remarks: Remarks::default(), broken };
     match &prepared.stack {
         Some((place, derived)) if args.starts() => {
-            let notes = place.admit(derived, args, policy, invocation)?;
+            let admitted = place.admit(derived, args, policy, invocation)?;
             prepared.remarks = derived.remarks.clone();
-            prepared.remarks.notes.extend(notes);
+            prepared.remarks.notes.extend(admitted.notes);
         }
         Some(_) | None if args.touches() => {
             ownership::check(held, policy)?;

@@ -14,13 +14,27 @@ pub const EVERY_PROFILE: &str = "*";
 /// # Errors
 /// [`Fault`] when Compose is missing or too old, or does not take the files.
 pub(super) fn resolve(call: &ComposeCall<'_>, what: &str) -> Result<Model> {
+    parsed(&resolve_text(call, what)?, what)
+}
+
+/// The model in the text that [`resolve_text`] gave.
+///
+/// # Errors
+/// [`Fault`] when it is not as Compose prints it.
+pub(super) fn parsed(json: &str, what: &str) -> Result<Model> {
+    let model = Model::parse(json);
+    Ok(model.map_err(|error| {
+        Fault::docker(format!("Compose printed what kinfra does not understand for {what}: {error}"))
+    })?)
+}
+
+/// [`resolve`], as Compose prints it.
+///
+/// # Errors
+/// As [`resolve`].
+pub(super) fn resolve_text(call: &ComposeCall<'_>, what: &str) -> Result<String> {
     let said = match config(call) {
-        Answer::Is(json) => {
-            let model = Model::parse(&json);
-            return Ok(model.map_err(|error| {
-                Fault::docker(format!("Compose printed what kinfra does not understand for {what}: {error}"))
-            })?);
-        }
+        Answer::Is(json) => return Ok(json),
         Answer::NoCommand => {
             let missing = Fault::docker(format!("Docker Compose is needed for {what}, and it is not there"));
             return Err(missing.advise("install Docker with the Compose plugin").into());

@@ -23,18 +23,33 @@ const ENV_FILES: char = ',';
 /// # Errors
 /// [`Fault`] when the overlay cannot be made: without it, Compose would mean the main stack.
 pub fn of_slot(held: &Held, policy: &LockPolicy<'_>, invocation: &Invocation) -> Result<Variables> {
-    let mut variables = held.variables()?;
-    let no_overlay = |error: Error| {
-        let what = format!("slot {} has no overlay, so Compose would mean the main stack", held.slot);
-        error.context(Fault::refused(what))
-    };
-    let Some(place) = Place::find(held, invocation).map_err(no_overlay)? else { return Ok(variables) };
+    match Place::find(held, invocation).map_err(|error| no_overlay(error, held))? {
+        Some(place) => of_place(&place, policy, invocation),
+        None => held.variables(),
+    }
+}
+
+fn no_overlay(error: Error, held: &Held) -> Error {
+    let what = format!("slot {} has no overlay, so Compose would mean the main stack", held.slot);
+    error.context(Fault::refused(what))
+}
+
+/// [`of_slot`] for a stack that was found.
+///
+/// # Errors
+/// As [`of_slot`].
+pub(super) fn of_place(
+    place: &Place<'_>,
+    policy: &LockPolicy<'_>,
+    invocation: &Invocation,
+) -> Result<Variables> {
+    let mut variables = place.held.variables()?;
     let derived = match place.derive(policy, invocation) {
         // The files of a template pool are the slot's own already: only the labels are missing.
         Err(_) if !place.runs_own_files() => {
             Derived { files: place.project.files.clone(), remarks: Remarks::default() }
         }
-        derived => derived.map_err(no_overlay)?,
+        derived => derived.map_err(|error| no_overlay(error, place.held))?,
     };
     variables.extend(place.compose_variables(&derived)?);
     Ok(variables)

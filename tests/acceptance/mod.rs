@@ -7,6 +7,8 @@ mod agents;
 mod board;
 pub(crate) mod examples;
 mod hooks;
+mod lies;
+mod lies_end;
 mod provisioning;
 mod release;
 mod removal;

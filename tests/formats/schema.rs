@@ -56,6 +56,9 @@ struct SlotsToml {
     /// The worktree that holds a slot.
     #[schemars(with = "Worktree", default, skip_serializing_if = "Option::is_none")]
     worktree: Option<Worktree>,
+    /// How stacks are started, checked and kept. What counts is the file that was applied.
+    #[schemars(with = "Stack", default, skip_serializing_if = "Option::is_none")]
+    stack: Option<Stack>,
 }
 
 /// What a port, a profile or a kind of worker is called.
@@ -262,6 +265,29 @@ struct Worktree {
     copy: Vec<String>,
 }
 
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+struct Stack {
+    /// The project's own last check of a stack: a command and its arguments, run in the worktree.
+    #[schemars(with = "Vec<String>", default, skip_serializing_if = "Option::is_none", length(min = 1))]
+    verify: Option<Vec<String>>,
+    /// Services that run to their end, and not again while their inputs are the same.
+    #[schemars(default, inner(regex(pattern = SERVICE)))]
+    once: Vec<String>,
+    /// How long the data of a released slot is kept for its worktree, such as `7d`.
+    #[schemars(
+        with = "String",
+        default,
+        skip_serializing_if = "Option::is_none",
+        regex(pattern = "^[0-9]+[smhd]$")
+    )]
+    keep_data: Option<String>,
+    /// The service that `kinfra shell` enters if none is named.
+    #[schemars(with = "String", default, skip_serializing_if = "Option::is_none", regex(pattern = SERVICE))]
+    shell: Option<String>,
+}
+
 fn generated() -> Value {
     SchemaSettings::draft07().into_generator().into_root_schema_for::<SlotsToml>().to_value()
 }
@@ -286,7 +312,7 @@ fn the_schema_knows_the_keys_that_kinfra_knows() {
     let schema = generated();
     let definition = |name: &str| keys(&schema["definitions"][name]);
     let everything =
-        SMALL.to_owned() + "[env]\nB = { value = \"b\" }\n[compose]\n[services.web]\n[worktree]\n";
+        SMALL.to_owned() + "[env]\nB = { value = \"b\" }\n[compose]\n[services.web]\n[worktree]\n[stack]\n";
     for (at, title, known) in [
         ("version = 1", "the file", keys(&schema)),
         ("name = \"small\"", "[pool]", definition("Pool")),
@@ -298,6 +324,7 @@ fn the_schema_knows_the_keys_that_kinfra_knows() {
         ("[compose]", "[compose]", definition("Compose")),
         ("[services.web]", "[services.web]", definition("Service")),
         ("[worktree]", "[worktree]", definition("Worktree")),
+        ("[stack]", "[stack]", definition("Stack")),
     ] {
         let spec = everything
             .replace("web = 8000", "web = { base = 8000 }")

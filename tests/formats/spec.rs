@@ -539,6 +539,21 @@ fn wrong_variables_are_refused() {
 }
 
 #[test]
+fn wrong_words_on_stacks_are_refused() {
+    each_is_refused(
+        "[files]\n",
+        r#"[stack]⏎verify = "make"⏎[files] => `verify` must be an array of strings, not of type string
+           [stack]⏎verify = []⏎[files] => `verify` names no command … write the command and its arguments
+           [stack]⏎verify = [""]⏎[files] => `verify` names no command
+           [stack]⏎once = ["a", "a"]⏎[files] => service `a` is listed twice
+           [stack]⏎once = ["a b"]⏎[files] => `a b` is not a valid service name … use letters, digits
+           [stack]⏎keep_data = "7 days"⏎[files] => write a whole number and a unit
+           [stack]⏎shell = ""⏎[files] => `` is not a valid service name
+           [stack]⏎shel = "web"⏎[files] => [stack] has no key `shel` … did you mean `shell`?"#,
+    );
+}
+
+#[test]
 fn a_prefix_decides_which_variables_are_taken() {
     let machine = Machine::small();
     machine.edit_spec("name = \"small\"", "name = \"small\"\nenv_prefix = \"S_\"");
@@ -696,6 +711,11 @@ TOKEN = { value = "t", sensitive = true }
 [services."my.Service-1_x"]
 [worktree]
 copy = [".env", "certs/dev.pem"]
+[stack]
+verify = ["./smoke", "--fast"]
+once = ["migrate", "my.Service-1_x"]
+keep_data = "7d"
+shell = "web"
 "#;
 
 #[test]

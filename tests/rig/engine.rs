@@ -37,18 +37,35 @@ impl Engine {
     /// Two tests must not name the same project: both may run at once.
     #[track_caller]
     pub(crate) fn for_projects(projects: &[&str]) -> Self {
+        let engine = Self::for_projects_as_they_are(projects);
+        engine.remove_all().unwrap_or_else(|left| panic!("what an earlier run left does not go: {left}"));
+        engine
+    }
+
+    /// The same, for projects that another engine of the test has begun.
+    #[track_caller]
+    pub(crate) fn for_projects_as_they_are(projects: &[&str]) -> Self {
         let docker = tools::find("docker").expect("this test needs docker: run it by .ci/engine");
         let mut context = Command::new(docker);
         context.args(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]).stdin(Stdio::null());
         let host = Run::of(&mut context).exits(0).stdout;
-        let engine = Self::at(host.trim(), projects);
-        engine.remove_all().unwrap_or_else(|left| panic!("what an earlier run left does not go: {left}"));
-        engine
+        Self::at(host.trim(), projects)
     }
 
     /// The engine at an address. A test that needs one fails where none answers.
     #[track_caller]
     fn at(host: &str, projects: &[&str]) -> Self {
+        Self::with(host, projects, &[BUSYBOX, POSTGRES])
+    }
+
+    /// An engine that has the image of busybox only.
+    #[track_caller]
+    pub(crate) fn with_busybox_at(host: &str, projects: &[&str]) -> Self {
+        Self::with(host, projects, &[BUSYBOX])
+    }
+
+    #[track_caller]
+    fn with(host: &str, projects: &[&str], images: &[&str]) -> Self {
         let docker = tools::find("docker").expect("this test needs docker: run it by .ci/engine");
         let config = tempfile::tempdir().expect("a temporary directory");
         let plugins = crate::formats::compose::docker_config().join("cli-plugins");
@@ -57,12 +74,17 @@ impl Engine {
         }
         let projects = projects.iter().map(|project| (*project).to_owned()).collect();
         let engine = Self { docker, host: host.to_owned(), config, projects };
-        for image in [BUSYBOX, POSTGRES] {
+        for image in images {
             let run = engine.docker(&["image", "inspect", image]);
             let why = "this test needs a Docker engine with the images of .ci/engine: run it by that";
             assert_eq!(run.code, Some(0), "{why}\n{host}: {}", run.stderr);
         }
         engine
+    }
+
+    /// Its address.
+    pub(crate) fn address(&self) -> &str {
+        &self.host
     }
 
     /// Lets a command reach the engine, and the example's Compose file find the images.

@@ -1,5 +1,6 @@
 //! What the proofs need besides a machine: strace and other programs, file systems, and figures for the docs.
 
+pub(crate) mod daemon;
 mod disk;
 pub(crate) mod engine;
 pub(crate) mod fleet;

@@ -292,7 +292,7 @@ fn things_of_another_registry_stop_a_start_and_are_named() {
     up("VOLUMES", "shop-slot-1_data\t\t\t\t.").exits(0);
     up("CONTAINERS", "shop-slot-1-web-1\tshop-slot-1\tOWN\t/x\t.").exits(0);
     up("VOLUMES", "shop-slot-1_data\tshop-slot-1\t00ff\t/x\t.").exits(4);
-    up("CONTAINERS", "error:permission denied").exits(7).says("permission denied").prints_exactly("");
+    up("CONTAINERS", "error:permission denied").exits(9).says("permission denied").prints_exactly("");
 }
 
 #[test]

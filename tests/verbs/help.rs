@@ -21,6 +21,8 @@ fn every_exit_code_is_listed() {
         Exit::Refused,
         Exit::Unreadable,
         Exit::Locked,
+        Exit::DoesNotRun,
+        Exit::NotInTime,
         Exit::Docker,
         Exit::Usage,
         Exit::Spec,

@@ -27,5 +27,6 @@ mod repair;
 mod saved;
 mod slots;
 mod status;
+mod truth;
 mod validate;
 mod worktree;

@@ -258,7 +258,7 @@ fn a_docker_without_an_answer_stops_a_repair() {
     machine.write(REGISTRY, "");
     let before = machine.tree();
     repair(&machine, "error:permission denied")
-        .exits(7)
+        .exits(9)
         .says("which slots have containers (permission denied)");
     assert_eq!(machine.tree(), before);
     // A daemon that cannot be reached may run something. Only a machine without Docker has nothing.

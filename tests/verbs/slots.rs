@@ -65,7 +65,7 @@ fn a_claimed_slot_says_who_holds_it_on_which_branch_and_whether_it_runs() {
     machine.kinfra("slots").exits(0).prints_exactly(
         " Slot  Profile  WEB Port  Claimed By  Branch     Since  Lease  Status
     2  only         8002  -           -          -      -      stopped
-   10  only         8010  feature     fix/login  -      -      running
+   10  only         8010  feature     fix/login  -      -      noted: running
 ",
     );
     assert_eq!(machine.tree(), before);
@@ -93,7 +93,7 @@ fn leases_and_worktrees_that_are_over_show_and_nothing_changes() {
     let gone = machine.project().with_file_name("gone").display().to_string();
     let lease = |until: i64| [("lease", "8h".to_owned()), ("lease_until", hours(until))];
     for (claimed_by, until, row, standing) in [
-        (&here, 6, "project     -       1h ago  5h59m  stopped", "held"),
+        (&here, 6, "project     -       1h ago  5h59m  never started", "held"),
         (&here, -3, "project     -       1h ago  ran out 3h ago  expired", "expired"),
         (&gone, 6, "gone        -       1h ago  5h59m  orphaned", "orphaned"),
     ] {
@@ -114,7 +114,12 @@ fn leases_and_worktrees_that_are_over_show_and_nothing_changes() {
 fn foreign_text_cannot_steer_the_terminal() {
     let machine = applied();
     change_entry(&machine, "2", &[("claimed_by", "/nowhere/a\u{1b}[31m\nb"), ("status", "\u{7}")]);
-    machine.kinfra("slots").exits(0).prints("  a\\u{1b}[31m\\u{a}b  ").prints("\\u{7}").never_says("\u{1b}");
+    machine
+        .kinfra("slots")
+        .exits(0)
+        .prints("  a\\u{1b}[31m\\u{a}b  ")
+        .prints("noted: \\u{7}")
+        .never_says("\u{1b}");
 }
 
 #[test]
@@ -133,7 +138,12 @@ fn slots_as_json_have_the_registry_s_own_fields() {
     claimed["worktree"] = json!("feature");
     claimed["branch"] = Value::Null;
     claimed["standing"] = json!("held");
-    assert_eq!(document, json!({ "format_version": "1.0", "slots": [claimed, entries["10"]] }));
+    // And what is known of the stack: there is no docker to ask.
+    let (mut free, stack) =
+        (entries["10"].clone(), json!({ "state": "never_started", "text": "never started" }));
+    claimed["stack"] = stack.clone();
+    free["stack"] = stack;
+    assert_eq!(document, json!({ "format_version": "1.0", "slots": [claimed, free] }));
     assert_eq!(document["slots"][0]["claimed_by"], "/tree/feature");
     assert_eq!(document["slots"][0]["ports"], json!({ "web": 8002 }));
     assert_eq!(document["slots"][1]["claimed_by"], Value::Null);

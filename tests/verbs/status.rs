@@ -28,7 +28,7 @@ fn the_slot_is_shown_with_every_port_as_a_url() {
       branch    fix-login
 {since}
       claim id  {id}
-      status    stopped
+      status    never started
       POSTGRES  http://localhost:5433
       WEB       http://localhost:8001
 "

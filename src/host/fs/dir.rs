@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, StatVfs};
 use rustix::io::Errno;
 
 use crate::fault::Fault;
@@ -223,9 +223,7 @@ impl Dir {
     pub fn free_space(&self) -> Result<(u64, u64)> {
         let stat = rustix::fs::fstatvfs(&self.handle)
             .with_context(|| format!("could not examine the disk of `{}`", self.path))?;
-        // A file system without a fixed number of files reports 0 of 0.
-        let files = if stat.f_files == 0 { u64::MAX } else { stat.f_favail };
-        Ok((stat.f_bavail.saturating_mul(stat.f_frsize) >> 20, files))
+        Ok(space_in(&stat))
     }
 
     /// Whether a name in the directory is still the name of this open file.
@@ -345,6 +343,13 @@ pub(super) fn obstacle_to_file(stat: &Stat) -> Option<Obstacle> {
         | FileType::BlockDevice
         | FileType::Unknown => Some(Obstacle::Special),
     }
+}
+
+/// The free space that the system tells of: in MiB, and in files.
+pub(super) fn space_in(stat: &StatVfs) -> (u64, u64) {
+    // A file system without a fixed number of files reports 0 of 0.
+    let files = if stat.f_files == 0 { u64::MAX } else { stat.f_favail };
+    (stat.f_bavail.saturating_mul(stat.f_frsize) >> 20, files)
 }
 
 /// Whether the system reported the error, so that it says nothing about the file's content.

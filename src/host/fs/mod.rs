@@ -4,13 +4,15 @@
 mod dir;
 mod named;
 mod scratch;
+mod survey;
 mod umask;
 mod write;
 
 pub use dir::{Content, Dir, Found, Stamp, is_system_error};
 pub use named::{
-    canonical, exists, is_directory, is_link, is_mount, may_be_directory, modified, mount_of, read_named,
-    real, replace_named,
+    canonical, exists, free_space, is_directory, is_link, is_low, is_mount, may_be_directory, modified,
+    mount_of, read_named, real, replace_named,
 };
 pub use scratch::Scratch;
+pub use survey::{left_out, survey};
 pub use umask::{Umask, set_umask};

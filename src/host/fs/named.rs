@@ -8,8 +8,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::dir::{Dir, obstacle_to_file, read_up_to};
+use super::dir::{Dir, obstacle_to_file, read_up_to, space_in};
 use crate::time::Time;
+
+/// Below how many MiB a disk counts as nearly full.
+const LOW_SPACE_MIB: u64 = 64;
+/// Below how many new files a disk counts as nearly full.
+const FEW_FILES: u64 = 1000;
 
 /// The path without links, `.` and `..`.
 ///
@@ -53,6 +58,16 @@ pub fn replace_named(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     let dir = Dir::open(parent).with_context(|| format!("could not open `{parent}`"))?;
     dir.replace_file(name, bytes, &format!(".{name}.{}.tmp", std::process::id()))?;
     dir.sync()
+}
+
+/// The free space of the file system that a path is on: in MiB, and in files. `None` if nothing is there.
+pub fn free_space(path: &Utf8Path) -> Option<(u64, u64)> {
+    rustix::fs::statvfs(path.as_std_path()).ok().map(|stat| space_in(&stat))
+}
+
+/// Whether a disk with so much free space is nearly full.
+pub fn is_low((mib, files): (u64, u64)) -> bool {
+    mib < LOW_SPACE_MIB || files < FEW_FILES
 }
 
 /// Whether a directory is at the path. `false` also if the system cannot tell.

@@ -19,4 +19,12 @@ impl Umask {
     pub fn restore(self) {
         rustix::process::umask(self.0);
     }
+
+    /// Sets this umask while something is done, such as starting a program.
+    pub fn during<T>(self, work: impl FnOnce() -> T) -> T {
+        let own = rustix::process::umask(self.0);
+        let done = work();
+        rustix::process::umask(own);
+        done
+    }
 }

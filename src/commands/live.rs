@@ -1,0 +1,50 @@
+//! The services of a stack while the gate looks: redrawn on a terminal, a line per change elsewhere.
+
+use anyhow::Result;
+
+use super::output::say;
+use crate::host::terminal::size_of_stderr;
+use crate::report::stack_gate::{changes, services};
+use crate::stack::state::Judged;
+
+/// Shows the services on stderr.
+pub(super) struct Live {
+    seen: Vec<Judged>,
+    /// How many lines of a terminal are drawn.
+    drawn: usize,
+}
+
+impl Live {
+    /// Nothing is shown yet.
+    pub(super) fn new() -> Self {
+        Self { seen: Vec::new(), drawn: 0 }
+    }
+
+    /// Goes on below what was printed meanwhile.
+    pub(super) fn go_on_below(&mut self) {
+        self.drawn = 0;
+    }
+
+    /// Shows what changed.
+    pub(super) fn show(&mut self, judged: &[Judged]) -> Result<()> {
+        if let Some((rows, columns)) = size_of_stderr() {
+            let lines = services(judged);
+            // A line that wraps, or scrolls away, cannot be redrawn.
+            let fit = lines.len().min(rows.saturating_sub(1).max(1));
+            let cut = |line: &String| line.chars().take(columns.max(20) - 1).collect::<String>();
+            let lines = lines.iter().take(fit).map(|line| format!("\u{1b}[K{}\n", cut(line)));
+            say(&format!("{}{}\u{1b}[J", up(self.drawn), lines.collect::<String>()))?;
+            self.drawn = fit;
+        } else {
+            let lines = changes(&self.seen, judged);
+            say(&lines.into_iter().map(|line| line + "\n").collect::<String>())?;
+        }
+        self.seen = judged.to_vec();
+        Ok(())
+    }
+}
+
+/// Back to the first line that was drawn.
+fn up(lines: usize) -> String {
+    if lines == 0 { String::new() } else { format!("\u{1b}[{lines}A\r") }
+}

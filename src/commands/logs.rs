@@ -1,0 +1,55 @@
+//! `kinfra logs`
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use super::output::say;
+use super::slot_of::needed;
+use crate::claims::held::Held;
+use crate::claims::listing::Listed;
+use crate::cli::LogsArgs;
+use crate::fault::{Exit, Fault};
+use crate::host;
+use crate::host::fs::Umask;
+use crate::host::invocation::Invocation;
+use crate::stack::compose_args::ComposeArgs;
+use crate::stack::derive::become_compose_by_name;
+use crate::stack::examine::examine;
+use crate::stack::sight::Sight;
+
+/// Returns only if Compose could not be started, or no service fails.
+pub(super) fn run(args: &LogsArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
+    let held = needed(&args.pool, &args.slot, invocation)?;
+    let mut services = args.services.clone();
+    if args.failing {
+        services = failing(&held)?.into_iter().collect();
+        if services.is_empty() {
+            say(&format!("No service of slot {} fails\n", held.slot))?;
+            return Ok(Exit::Done);
+        }
+    }
+    let mut words = vec!["logs".to_owned()];
+    words.extend(args.follow.then(|| "--follow".to_owned()));
+    words.extend(args.since.iter().map(|since| format!("--since={since}")));
+    words.extend(args.tail.iter().map(|tail| format!("--tail={tail}")));
+    words.extend(services);
+    let compose = ComposeArgs::read(words.into_iter().map(OsString::from).collect())?;
+    let error = become_compose_by_name(&held, &compose, umask);
+    Err(Fault::docker(format!("`docker` cannot be started: {error}")).into())
+}
+
+/// The services that have a log and do not run as they should.
+fn failing(held: &Held) -> Result<BTreeSet<String>> {
+    let (entry, now) = (held.entry.clone(), host::clock::now());
+    let listed = Listed::of(held.slot, entry, &held.pool().root, now);
+    let examined = examine(&listed, held.seen().registry.id, &held.stack().once);
+    if let Sight::Unknown(why) = &examined.sight {
+        return Err(
+            Fault::docker(format!("Docker cannot say what fails in slot {}: {why}", held.slot)).into()
+        );
+    }
+    let bad = examined.services.into_iter().filter(|judged| !judged.is_ready() && judged.container.is_some());
+    Ok(bad.map(|judged| judged.service).collect())
+}

@@ -1,0 +1,58 @@
+//! Which slot a verb is for: the one of this worktree, of another one, or by its number.
+
+use anyhow::Result;
+
+use crate::claims::held::{self, Held};
+use crate::claims::refusal::{holds_none, is_held_by_none};
+use crate::claims::whereabouts::worktree_of;
+use crate::cli::{PoolArgs, SlotArgs};
+use crate::host::invocation::Invocation;
+use crate::host::lock::LockPolicy;
+use crate::which::by_worktree::Search;
+use crate::which::choice::absolute;
+
+/// The slot that is meant. `None` if no worktree holds it, or the worktree holds none.
+///
+/// # Errors
+/// When the pool cannot be found or read.
+pub(super) fn find(pool: &PoolArgs, slot: &SlotArgs, invocation: &Invocation) -> Result<Option<Held>> {
+    let there = there(slot, invocation)?;
+    let search = Search { choice: &pool.choice(), invocation: &there };
+    match slot.slot {
+        Some(slot) => held::find_slot(slot, &search),
+        None => held::find(&worktree_of(&there.here)?, &search),
+    }
+}
+
+/// [`find`], where having none is an error.
+///
+/// # Errors
+/// [`Fault`](crate::fault::Fault) says who holds none.
+pub(super) fn needed(pool: &PoolArgs, slot: &SlotArgs, invocation: &Invocation) -> Result<Held> {
+    if let Some(held) = find(pool, slot, invocation)? {
+        return Ok(held);
+    }
+    Err(match slot.slot {
+        Some(slot) => is_held_by_none(slot).into(),
+        None => holds_none(&worktree_of(&there(slot, invocation)?.here)?).into(),
+    })
+}
+
+/// [`needed`], with its lease renewed.
+pub(super) fn renewed(
+    pool: &PoolArgs,
+    slot: &SlotArgs,
+    policy: &LockPolicy<'_>,
+    invocation: &Invocation,
+) -> Result<Held> {
+    let held = needed(pool, slot, invocation)?;
+    let worktree = held.worktree().to_owned();
+    Ok(held.renew(policy)?.ok_or_else(|| holds_none(&worktree))?)
+}
+
+fn there(slot: &SlotArgs, invocation: &Invocation) -> Result<Invocation> {
+    Ok(match &slot.holder {
+        Some(path) => Invocation { here: absolute(path, invocation)?, ..invocation.clone() },
+        None => invocation.clone(),
+    })
+}

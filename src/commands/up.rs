@@ -1,0 +1,30 @@
+//! `kinfra up`
+
+use anyhow::Result;
+
+use super::output::say;
+use super::slot_of::{find, renewed};
+use super::starting::{output, start};
+use super::take::take;
+use crate::cli::UpArgs;
+use crate::fault::Exit;
+use crate::host::fs::Umask;
+use crate::host::invocation::Invocation;
+use crate::host::lock::LockPolicy;
+use crate::host::signals::Interrupt;
+use crate::report::{self, Paths};
+use crate::stack::up_request::Means;
+
+pub(super) fn run(args: &UpArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
+    let interrupt = Interrupt::listen()?;
+    let policy = LockPolicy { interrupt: Some(&interrupt), ..args.lock.policy("kinfra up") };
+    if find(&args.pool, &args.slot, invocation)?.is_none() {
+        let which = (args.slot.slot, args.slot.holder.as_deref());
+        let claimed = take(&args.pool, &args.wishes, which, &policy, invocation)?;
+        let paths = Paths { home: invocation.home.as_deref() };
+        say(&report::claim::text(claimed.grant, &claimed.entry, paths))?;
+    }
+    let held = renewed(&args.pool, &args.slot, &policy, invocation)?;
+    let means = Means { policy, invocation, interrupt: &interrupt, umask, output: output() };
+    start(held, &args.start.request(&args.services), args.json, &means)
+}

@@ -1,0 +1,122 @@
+//! The containers of an engine: which there are, what they do, what they print.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::container::{Container, TEMPLATE};
+use super::container_row::{self, Row};
+use super::docker::{Answer, ask_of, output_of};
+use crate::names::{PROJECT_LABEL, SERVICE_LABEL};
+use crate::port::HostPort;
+use crate::registry::Engine;
+
+/// How often a look begins anew, because a container went away in the middle of it.
+const ATTEMPTS: usize = 5;
+/// The most characters of a line that are kept.
+const WIDEST: usize = 400;
+
+/// The containers of all Compose projects, running or not, as one list.
+pub fn list(engine: Option<&Engine>, timeout: Duration) -> Answer<Vec<Row>> {
+    let filter = format!("label={PROJECT_LABEL}");
+    let format = ["--no-trunc", "--filter", &filter, "--format", container_row::TEMPLATE];
+    let arguments = [&["ps", "--all"], &format[..]].concat();
+    ask_of(engine, &arguments, timeout).then(|lines| read(&lines, Row::parse))
+}
+
+/// The containers of a Compose project, running or not.
+pub fn of_project(engine: Option<&Engine>, project: &str, timeout: Duration) -> Answer<Vec<Container>> {
+    let filter = format!("label={PROJECT_LABEL}={project}");
+    let list = ["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter];
+    let mut answer = Answer::Is(Vec::new());
+    for _ in 0..ATTEMPTS {
+        answer = ask_of(engine, &list, timeout).then(|ids| {
+            let ids: Vec<&str> = ids.lines().collect();
+            inspect(engine, &ids, timeout)
+        });
+        let went = |reason: &str| reason.to_lowercase().contains("no such container");
+        if !matches!(&answer, Answer::Failed(reason) if went(reason)) {
+            break;
+        }
+    }
+    answer
+}
+
+/// What containers do, by their ids. Fails if one of them is not there.
+pub fn inspect(engine: Option<&Engine>, ids: &[&str], timeout: Duration) -> Answer<Vec<Container>> {
+    if ids.is_empty() {
+        return Answer::Is(Vec::new());
+    }
+    let arguments = [&["container", "inspect", "--format", TEMPLATE], ids].concat();
+    ask_of(engine, &arguments, timeout).then(|lines| read(&lines, Container::parse))
+}
+
+fn read<T>(lines: &str, parse: impl Fn(&str) -> serde_json::Result<T>) -> Answer<Vec<T>> {
+    let read: serde_json::Result<Vec<T>> = lines.lines().map(parse).collect();
+    read.map_or_else(
+        |error| Answer::Failed(format!("docker printed what kinfra does not understand: {error}")),
+        Answer::Is,
+    )
+}
+
+/// The last lines that a container printed. None if Docker does not say.
+pub fn last_lines(engine: Option<&Engine>, id: &str, count: usize, timeout: Duration) -> Vec<String> {
+    let tail = count.to_string();
+    let Ok(output) = output_of(engine, &["logs", "--tail", &tail, "--timestamps", id], timeout) else {
+        return Vec::new();
+    };
+    let both = [output.stdout, output.stderr].concat();
+    let both = String::from_utf8_lossy(&both);
+    let mut lines: Vec<&str> = both.lines().collect();
+    // Both streams, in the order of their times.
+    lines.sort_by_key(|line| line.split_once(' ').map(|(at, _)| at));
+    let text = lines.iter().map(|line| line.split_once(' ').map_or("", |(_, text)| text));
+    // Docker counts each stream by itself.
+    let text = text.skip(lines.len().saturating_sub(count));
+    text.map(|line| line.trim_end().chars().take(WIDEST).collect()).collect()
+}
+
+/// The names of the containers that publish a port of the machine.
+pub fn publishers(engine: Option<&Engine>, port: HostPort, timeout: Duration) -> Answer<Vec<String>> {
+    let filter = format!("publish={}/{}", port.port, port.protocol);
+    let answer = ask_of(engine, &["ps", "--filter", &filter, "--format", "{{.Names}}"], timeout);
+    answer.map(|names| names.lines().map(str::to_owned).collect())
+}
+
+/// What files say inside a container, as far as they and `cat` are there.
+pub fn read_inside(engine: Option<&Engine>, id: &str, files: &[&str], timeout: Duration) -> Option<String> {
+    let arguments = [&["exec", id, "cat"], files].concat();
+    let output = output_of(engine, &arguments, timeout).ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+/// The volumes that a container uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mounts {
+    /// The container's id, in full.
+    pub container: String,
+    /// The service that it is of.
+    pub service: String,
+    /// The names of the volumes.
+    pub volumes: BTreeSet<String>,
+}
+
+/// The volumes that containers use, by their ids.
+pub fn volumes_of(engine: Option<&Engine>, ids: &[&str], timeout: Duration) -> Answer<Vec<Mounts>> {
+    if ids.is_empty() {
+        return Answer::Is(Vec::new());
+    }
+    let service = format!("{{{{json (index .Config.Labels \"{SERVICE_LABEL}\")}}}}");
+    let format = format!("[{{{{json .Id}}}},{service},{{{{json .Mounts}}}}]");
+    let arguments = [&["container", "inspect", "--format", &format], ids].concat();
+    let mounts = |line: &str| {
+        let (container, service, mounts): (String, Option<String>, Vec<Value>) =
+            serde_json::from_str(line).ok()?;
+        let volumes = mounts.iter().filter(|mount| mount["Type"] == "volume");
+        let volumes = volumes.filter_map(|mount| mount["Name"].as_str().map(str::to_owned)).collect();
+        Some(Mounts { container, service: service.unwrap_or_default(), volumes })
+    };
+    ask_of(engine, &arguments, timeout).map(|lines| lines.lines().filter_map(mounts).collect())
+}

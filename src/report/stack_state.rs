@@ -1,0 +1,206 @@
+//! What a slot's stack does, in the words of `slots` and `status`.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::stack_gate::words;
+use crate::registry::{Condition, Entry, Left, Status};
+use crate::shown::printable;
+use crate::stack::examine::{Examined, Taken};
+use crate::stack::sight::{Glance, Sight, StackState};
+use crate::stack::state::{Judged, ServiceState};
+
+/// The most services that a line names.
+const NAMED: usize = 3;
+
+/// What a slot is for: the stack of its holder, or what an earlier one left.
+pub fn of_slot(entry: &Entry, sight: &Sight) -> String {
+    let is_noted = matches!(entry.status, Status::Noted(_));
+    match entry.condition() {
+        Condition::Held | Condition::Clean if is_noted && sight.state() == StackState::NeverStarted => {
+            format!("noted: {}", printable(&entry.status.to_string()))
+        }
+        Condition::Clean if sight.state() == StackState::NeverStarted => entry.status.to_string(),
+        Condition::Held | Condition::Clean => of_stack(sight),
+        Condition::KeepsData(left) => format!("keeps data of {}", holder(left)),
+        Condition::Dirty(_) => "dirty".to_owned(),
+        Condition::Quarantined(left) => {
+            let reason = left.reason.as_deref().unwrap_or("cleaning it failed");
+            format!("quarantined: {}", printable(reason))
+        }
+    }
+}
+
+/// A stack in words: `running 3/3 · up 12m`.
+pub fn of_stack(sight: &Sight) -> String {
+    let state = sight.state();
+    let glances = match sight {
+        Sight::Seen(glances) => glances.as_slice(),
+        Sight::NeverStarted | Sight::Unknown(_) => &[],
+    };
+    match state {
+        StackState::NeverStarted => "never started".to_owned(),
+        StackState::Unknown => "unknown: Docker did not answer".to_owned(),
+        StackState::Down | StackState::Exited => state.word().to_owned(),
+        StackState::Looping => named(state, glances, &[ServiceState::Looping]),
+        StackState::Failed => named(state, glances, &[ServiceState::Failed]),
+        StackState::Unhealthy => named(state, glances, &[ServiceState::Unhealthy]),
+        StackState::Starting => named(state, glances, &[ServiceState::Starting, ServiceState::Created]),
+        StackState::Running => running(glances),
+    }
+}
+
+/// The services in a state, with their exit codes: `looping: worker, exit 3`.
+fn named(state: StackState, glances: &[Glance], states: &[ServiceState]) -> String {
+    let concerned: Vec<&Glance> = glances.iter().filter(|glance| states.contains(&glance.state)).collect();
+    let names = concerned.iter().take(NAMED).map(|Glance { service, exit_code, .. }| {
+        let exit = exit_code.map_or_else(String::new, |code| format!(", exit {code}"));
+        format!("{}{exit}", printable(service))
+    });
+    let names: Vec<String> = names.collect();
+    let more = concerned.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!("; {more} more") } else { String::new() };
+    format!("{}: {}{more}", state.word(), names.join("; "))
+}
+
+/// How many of the services that should run do, and since when all of them have.
+fn running(glances: &[Glance]) -> String {
+    let to_run = glances.iter().filter(|glance| glance.state != ServiceState::Done);
+    let up: Vec<Duration> = glances.iter().filter_map(|glance| glance.up_for).collect();
+    let since = up.iter().min().map_or_else(String::new, |up| format!(" · up {}", largest_unit(*up)));
+    format!("running {}/{}{since}", up.len(), to_run.count())
+}
+
+/// A duration in its largest unit.
+fn largest_unit(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// The worktree whose data a slot keeps.
+fn holder(left: &Left) -> String {
+    let directory = left.by.directory();
+    directory.and_then(camino::Utf8Path::file_name).map_or_else(|| "an earlier holder".to_owned(), printable)
+}
+
+/// A stack as JSON.
+pub fn json(sight: &Sight) -> Value {
+    let services = match sight {
+        Sight::NeverStarted | Sight::Unknown(_) => Vec::new(),
+        Sight::Seen(glances) => glances.iter().map(glance_json).collect(),
+    };
+    with_services(sight, services)
+}
+
+/// A stack that was looked at closely, as JSON.
+pub fn examined_json(examined: &Examined) -> Value {
+    with_services(&examined.sight, examined.services.iter().map(judged_json).collect())
+}
+
+fn with_services(sight: &Sight, services: Vec<Value>) -> Value {
+    let mut object = Map::from_iter([
+        ("state".to_owned(), json!(sight.state().word())),
+        ("text".to_owned(), json!(of_stack(sight))),
+    ]);
+    match sight {
+        Sight::NeverStarted => {}
+        Sight::Unknown(reason) => drop(object.insert("reason".to_owned(), json!(reason))),
+        Sight::Seen(_) => drop(object.insert("services".to_owned(), Value::Array(services))),
+    }
+    Value::Object(object)
+}
+
+fn glance_json(Glance { service, state, exit_code, up_for: _ }: &Glance) -> Value {
+    json!({ "service": service, "state": state.to_string(), "exit_code": exit_code })
+}
+
+/// A service as JSON.
+pub fn judged_json(judged: &Judged) -> Value {
+    let Judged { service, container, state, prospect: _, exit_code, is_out_of_memory, health, note } = judged;
+    json!({
+        "service": service,
+        "container": container.as_ref().map(|(name, _)| name),
+        "state": state.to_string(),
+        "ready": judged.is_ready(),
+        "exit_code": exit_code,
+        "out_of_memory": is_out_of_memory,
+        "health": Some(health).filter(|health| !health.is_empty()),
+        "note": note.as_ref().map(ToString::to_string),
+    })
+}
+
+/// The services that are not as they should be, and those with a note, each in a line.
+pub fn services(examined: &Examined) -> Vec<(String, String)> {
+    let told = examined.services.iter().filter(|judged| !judged.is_ready() || judged.note.is_some());
+    told.map(|judged| (printable(&judged.service), words(judged))).collect()
+}
+
+/// The ports that something else uses, each in a sentence.
+pub fn taken(examined: &Examined) -> Vec<String> {
+    let sentence = |Taken { name, port, program }: &Taken| {
+        let program = program.as_ref().map_or_else(
+            || "a program".to_owned(),
+            |(pid, program)| format!("`{}` (pid {pid})", printable(program)),
+        );
+        format!("port {port} ({name}) is used by {program} that is not of the slot's stack")
+    };
+    examined.taken.iter().map(sentence).collect()
+}
+
+/// The ports that something else uses, as JSON.
+pub fn taken_json(examined: &Examined) -> Value {
+    let port = |Taken { name, port, program }: &Taken| {
+        json!({
+            "name": name.to_string(),
+            "port": port.to_string(),
+            "pid": program.as_ref().map(|(pid, _)| pid),
+            "program": program.as_ref().map(|(_, program)| program),
+        })
+    };
+    examined.taken.iter().map(port).collect::<Vec<_>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glance(service: &str, state: ServiceState, exit_code: Option<i32>, up: Option<u64>) -> Glance {
+        Glance { service: service.to_owned(), state, exit_code, up_for: up.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn a_stack_is_told_in_a_few_words() {
+        use ServiceState::{Created, Done, Failed, Healthy, Looping, Missing, Settled, Starting, Unhealthy};
+        let db = glance("db", Healthy, None, Some(7200));
+        let web = glance("web", Settled, None, Some(750));
+        for (glances, told) in [
+            (vec![], "down"),
+            (vec![db.clone(), web.clone(), glance("migrate", Done, Some(0), None)], "running 2/2 · up 12m"),
+            (vec![db.clone(), glance("web", Missing, None, None)], "running 1/2 · up 2h"),
+            (vec![web.clone(), glance("db", Unhealthy, None, Some(9))], "unhealthy: db"),
+            (vec![web.clone(), glance("worker", Looping, Some(3), None)], "looping: worker, exit 3"),
+            (
+                vec![web.clone(), glance("a", Failed, Some(1), None), glance("b", Failed, Some(2), None)],
+                "failed: a, exit 1; b, exit 2",
+            ),
+            (
+                vec![glance("db", Starting, None, Some(1)), glance("web", Created, None, None)],
+                "starting: db; web",
+            ),
+            (vec![glance("web", Failed, Some(137), None)], "exited"),
+        ] {
+            assert_eq!(of_stack(&Sight::Seen(glances)), told);
+        }
+        let many = (0..5).map(|number| glance(&format!("s{number}"), Unhealthy, None, Some(1))).collect();
+        assert_eq!(of_stack(&Sight::Seen(many)), "unhealthy: s0; s1; s2; 2 more");
+        assert_eq!(of_stack(&Sight::NeverStarted), "never started");
+        assert_eq!(of_stack(&Sight::Unknown("x".to_owned())), "unknown: Docker did not answer");
+        assert_eq!(json(&Sight::Unknown("x".to_owned()))["reason"], "x");
+    }
+}

@@ -1,0 +1,126 @@
+//! What `up` and `reset` say: why the stack does not run, or where its services are reached.
+
+use serde_json::{Value, json};
+
+use super::document::{FORMAT_VERSION, document};
+use super::stack_gate::failed;
+use super::table::{lines, table};
+use crate::ended::{Ended, How};
+use crate::shown::printable;
+use crate::slot::SlotId;
+use crate::stack::patience::Verdict;
+use crate::stack::up::Up;
+
+/// How many last lines of Compose are shown beside the report of the gate.
+const FEW: usize = 5;
+
+/// Why the stack does not run, if it does not. First what the gate saw, and then what Compose said.
+pub fn failure(up: &Up) -> String {
+    let mut text = String::new();
+    let gated = up.gated.as_ref().filter(|gated| gated.verdict != Verdict::Runs);
+    text.extend(gated.map(|gated| failed(gated, up.slot)));
+    if up.is_stale {
+        let slot = up.slot;
+        text.push_str(&format!(
+            "error: slot {slot} is not started: what runs in it is of an earlier start\n"
+        ));
+    }
+    if let Some(complaint) = &up.complaint {
+        let most = if gated.is_some() { FEW } else { usize::MAX };
+        text.push_str(&format!("note: Compose {}\n{}", how(&complaint.how), last_lines(complaint, most)));
+    }
+    if let Some((words, ended)) = up.verified.as_ref().filter(|(_, ended)| ended.how != How::Well) {
+        let words = printable(&words.join(" "));
+        let what = format!("error: the services of slot {} run, and the check `{words}` ", up.slot);
+        text.push_str(&format!("{what}{}\n{}", how(&ended.how), last_lines(ended, usize::MAX)));
+    }
+    text
+}
+
+fn how(how: &How) -> String {
+    match how {
+        How::Well => "succeeded".to_owned(),
+        How::Badly(code) => format!("failed: {}", printable(code)),
+        How::NotInTime => "did not end in time".to_owned(),
+        How::Interrupted => "was interrupted".to_owned(),
+    }
+}
+
+fn last_lines(ended: &Ended, most: usize) -> String {
+    let lines = &ended.last_lines[ended.last_lines.len().saturating_sub(most)..];
+    lines.iter().map(|line| format!("      {}\n", printable(line))).collect()
+}
+
+/// That the stack runs.
+pub fn done(up: &Up) -> String {
+    let slot = up.slot;
+    match (&up.gated, up.ran_already) {
+        (None, true) => format!("The stack of slot {slot} was started before; nothing had to be started\n"),
+        (None, false) => format!("The stack of slot {slot} is started; whether it runs was not looked at\n"),
+        (Some(_), true) => format!("The stack of slot {slot} runs already\n"),
+        (Some(_), false) => format!("The stack of slot {slot} runs\n"),
+    }
+}
+
+/// Where the services are reached.
+pub fn text(up: &Up) -> String {
+    if up.addresses.is_empty() {
+        return String::new();
+    }
+    let mut rows = table(["Name", "URL", "Service"]);
+    for address in &up.addresses {
+        rows.add_row([address.name.as_str(), &address.url, &printable(&address.service)]);
+    }
+    lines(&rows)
+}
+
+/// The start as one JSON document.
+pub fn json(up: &Up) -> String {
+    let gated = up.gated.as_ref();
+    let verdict = match gated.map(|gated| gated.verdict) {
+        None => "not_checked",
+        Some(Verdict::Runs) => "runs",
+        Some(Verdict::DoesNotRun) => "does_not_run",
+        Some(Verdict::NotInTime) => "not_in_time",
+    };
+    let services = gated.map(|gated| gated.services.as_slice()).unwrap_or_default().iter().map(|judged| {
+        json!({
+            "service": judged.service,
+            "container": judged.container.as_ref().map(|(name, _)| name),
+            "state": judged.state.to_string(),
+            "exit_code": judged.exit_code,
+            "note": judged.note.as_ref().map(ToString::to_string),
+        })
+    });
+    let addresses = up.addresses.iter().map(|address| {
+        json!({ "name": address.name, "url": address.url, "port": address.port, "service": address.service })
+    });
+    let verified = up.verified.as_ref().map_or(Value::Null, |(_, ended)| json!(ended.how == How::Well));
+    document(&json!({
+        "format_version": FORMAT_VERSION,
+        "slot_id": up.slot,
+        "verdict": verdict,
+        "ran_already": up.ran_already,
+        "is_of_an_earlier_start": up.is_stale,
+        "verified": verified,
+        "services": services.collect::<Vec<_>>(),
+        "addresses": addresses.collect::<Vec<_>>(),
+    }))
+}
+
+/// That another process has the stack.
+pub fn waiting(other: &str) -> String {
+    format!("Waiting: the stack is held by {}\n", printable(other))
+}
+
+/// What is started: these services, or all.
+pub fn starting<'a>(slot: SlotId, services: impl Iterator<Item = &'a String>) -> String {
+    let services: Vec<String> = services.map(|service| printable(service)).collect();
+    let what = if services.is_empty() { "the stack".to_owned() } else { services.join(", ") };
+    format!("Starting {what} of slot {slot}\n")
+}
+
+/// That the project's own check runs.
+pub fn verifying(words: &[String]) -> String {
+    format!("Checking with `{}`\n", printable(&words.join(" ")))
+}

@@ -1,0 +1,80 @@
+//! A start of a slot's stack on its way: what each step of it needs.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::gate::{Gated, Watched, gate};
+use super::last_start::LastStart;
+use super::patience::Patience;
+use super::place::Place;
+use super::state::Expected;
+use super::up_request::{Means, Progress, UpRequest};
+use crate::compose::model::Model;
+use crate::fault::Fault;
+use crate::host::container::Container;
+use crate::host::containers::of_project;
+use crate::spec::StackSpec;
+
+/// The longest that Docker may take for one answer.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// A start.
+pub(super) struct Start<'a> {
+    pub(super) place: Place<'a>,
+    /// `[stack]` of the slots.toml that was applied.
+    pub(super) stack: StackSpec,
+    pub(super) request: &'a UpRequest,
+    pub(super) means: &'a Means<'a>,
+    /// The last start, if it is known.
+    pub(super) last: Option<LastStart>,
+}
+
+impl Start<'_> {
+    /// The profiles of Compose, sorted: those that are asked for, or those that are kept with the slot.
+    pub(super) fn profiles(&self) -> Vec<String> {
+        let kept = || self.place.held.entry.started.as_ref().map(|started| started.profiles.clone());
+        let profiles = self.request.profiles.clone().or_else(kept).unwrap_or_default();
+        let mut profiles: Vec<String> = profiles.into_iter().filter(|profile| !profile.is_empty()).collect();
+        profiles.sort();
+        profiles.dedup();
+        profiles
+    }
+
+    /// What the services that are asked for should come to.
+    pub(super) fn expected(&self, model: &Model) -> Expected {
+        Expected::of(model, &self.stack.once).only(&self.request.services)
+    }
+
+    /// The services that run once, of those that are expected.
+    pub(super) fn once(&self, expected: &Expected) -> BTreeSet<String> {
+        let is_expected = |name: &&String| expected.services.contains_key(*name);
+        self.stack.once.iter().filter(is_expected).cloned().collect()
+    }
+
+    /// The containers that there are.
+    ///
+    /// # Errors
+    /// [`Fault`] when Docker does not answer.
+    pub(super) fn containers(&self) -> Result<Vec<Container>> {
+        let containers = of_project(self.place.held.engine(), &self.place.name, LONGEST).needed();
+        Ok(containers.map_err(|why| Fault::docker(format!("Docker cannot say what runs: {why}")))?)
+    }
+
+    /// Waits until services run.
+    ///
+    /// # Errors
+    /// As [`gate`].
+    pub(super) fn gate(
+        &self,
+        expected: &Expected,
+        patience: Patience,
+        progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
+    ) -> Result<Gated> {
+        let held = self.place.held;
+        let id = held.pool().ledger().id(held.seen(), &self.means.policy)?;
+        let watched = Watched { project: &self.place.name, engine: held.engine(), id, expected };
+        gate(&watched, patience, self.means.interrupt, &mut |judged| progress(Progress::Looked(judged)))
+    }
+}

@@ -1,0 +1,308 @@
+//! What `slots` and `status` say of stacks, with a stand-in for Docker that says what a test has it say.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, test_kill_process};
+use serde_json::{Value, json};
+
+use crate::support::{Machine, PORTS, Run, Running};
+
+/// Says what is in files of the home, and notes each question with the engine that it is for.
+const DOCKER: &str = r#"#!/bin/sh
+echo "$DOCKER_HOST $1" >>"$HOME/asked"
+case "$1" in
+ps) if [ -e "$HOME/hangs" ]; then exec sleep 60; fi; cat "$HOME/ps" ;;
+container)
+    shift 4
+    for id; do grep "^\[\"$id\"" "$HOME/inspect" || { echo "Error: No such container: $id" >&2; exit 1; }; done ;;
+exec) cat "$HOME/net" ;;
+events) echo $$ >"$HOME/events"; while ! [ -e "$HOME/happens" ]; do sleep 0.1; done; echo id; exec sleep 600 ;;
+*) exit 1 ;;
+esac
+"#;
+
+/// A container as `docker ps` lists it.
+fn row(id: &str, state: &str, status: &str, service: &str, registry: &str, slot: &str) -> String {
+    let project = format!("small-slot-{slot}");
+    json!([id, state, status, "2 hours ago", project, service, "False", registry, slot]).to_string()
+}
+
+/// A machine whose project holds slot 1 of two, and started its stack.
+struct Stand {
+    machine: Machine,
+    id: String,
+}
+
+impl Stand {
+    fn new() -> Self {
+        let machine = Machine::small();
+        let docker = machine.tools().join("docker");
+        fs::write(&docker, DOCKER).expect("a stand-in");
+        fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).expect("a program");
+        for file in ["ps", "inspect", "net"] {
+            machine.write(&format!("~/{file}"), "");
+        }
+        machine.kinfra("apply").exits(0);
+        let mut stand = Self { machine, id: String::new() };
+        stand.id = stand.registry()["id"].as_str().expect("an id").to_owned();
+        stand
+    }
+
+    fn started() -> Self {
+        let stand = Self::new();
+        stand.machine.kinfra("claim").exits(0);
+        stand.note("1", "unix:///one.sock");
+        stand
+    }
+
+    fn registry(&self) -> Value {
+        serde_json::from_str(&self.machine.read("~/pool/registry.json")).expect("JSON")
+    }
+
+    /// Notes a start of a slot's stack.
+    fn note(&self, slot: &str, engine: &str) {
+        let mut registry = self.registry();
+        let entry = &mut registry["slots"][slot];
+        entry["started_at"] = json!("2026-03-01T17:22:10.000000+00:00");
+        entry["started_as"] = json!(format!("small-slot-{slot}"));
+        entry["started_in"] = json!(engine);
+        self.machine.write("~/pool/registry.json", format!("{registry:#}\n"));
+    }
+
+    fn lists(&self, rows: &[String]) {
+        self.machine.write("~/ps", rows.join("\n"));
+    }
+
+    /// A container of slot 1.
+    fn own(&self, id: &str, state: &str, status: &str, service: &str) -> String {
+        row(id, state, status, service, &self.id, "1")
+    }
+
+    /// What `docker inspect` says of a container of slot 1.
+    fn inspected(&self, id: &str, service: &str, restarts: u32, state: &Value, bindings: &Value) -> String {
+        let labels = json!({
+            "com.docker.compose.project": "small-slot-1",
+            "com.docker.compose.service": service,
+            "kinfra.id": self.id,
+        });
+        let name = format!("/small-slot-1-{service}-1");
+        let made = "2026-03-01T10:00:00Z";
+        json!([id, name, made, restarts, state, labels, {"Name": "no"}, bindings]).to_string()
+    }
+
+    fn inspects(&self, containers: &[String]) {
+        self.machine.write("~/inspect", containers.join("\n"));
+    }
+
+    /// The status of slot 1, as `slots` has it.
+    fn word(&self) -> String {
+        let table = self.machine.kinfra("slots").exits(0).stdout;
+        let line = table.lines().nth(1).expect("a slot");
+        line[table.lines().next().expect("a header").find("Status").expect("a column")..].to_owned()
+    }
+
+    /// The questions so far.
+    fn asked(&self) -> Vec<String> {
+        let asked = fs::read_to_string(self.machine.path("~/asked")).unwrap_or_default();
+        asked.lines().map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn docker_is_not_asked_where_no_slot_is_held() {
+    let stand = Stand::new();
+    stand.machine.kinfra("slots").exits(0).prints("stopped");
+    stand.machine.kinfra("slots --json").exits(0);
+    stand.machine.kinfra("status").exits(0);
+    assert_eq!(stand.asked(), Vec::<String>::new());
+    // A holder can start containers without kinfra.
+    stand.machine.kinfra("claim").exits(0);
+    assert_eq!(stand.word(), "never started");
+    assert_eq!(stand.asked().len(), 1);
+    stand.lists(&[stand.own("a", "running", "Up 3 minutes", "web")]);
+    assert_eq!(stand.word(), "running 1/1 · up 3m");
+}
+
+#[test]
+fn the_list_says_what_a_stack_does() {
+    let stand = Stand::started();
+    let up = |id: &str, service: &str| stand.own(id, "running", "Up 12 minutes", service);
+    for (rows, word) in [
+        (vec![], "down"),
+        (vec![up("a", "web"), up("b", "db")], "running 2/2 · up 12m"),
+        (vec![up("a", "web"), stand.own("b", "running", "Up 2 hours (unhealthy)", "db")], "unhealthy: db"),
+        (
+            vec![up("a", "web"), stand.own("b", "restarting", "Restarting (3) 1 second ago", "worker")],
+            "looping: worker, exit 3",
+        ),
+        (
+            vec![up("a", "web"), stand.own("b", "exited", "Exited (1) 2 hours ago", "db")],
+            "failed: db, exit 1",
+        ),
+        (vec![stand.own("b", "exited", "Exited (137) 2 hours ago", "db")], "exited"),
+        (
+            vec![up("a", "web"), stand.own("b", "running", "Up 2 minutes (health: starting)", "db")],
+            "starting: db",
+        ),
+    ] {
+        stand.lists(&rows);
+        let before = stand.asked().len();
+        assert_eq!(stand.word(), word);
+        assert_eq!(stand.asked()[before..], ["unix:///one.sock ps"], "one question is enough: {word}");
+    }
+    let document: Value =
+        serde_json::from_str(&stand.machine.kinfra("slots --json").exits(0).stdout).expect("JSON");
+    let services = json!([
+        {"service": "web", "state": "settled", "exit_code": null},
+        {"service": "db", "state": "starting", "exit_code": null},
+    ]);
+    let stack = json!({"state": "starting", "text": "starting: db", "services": services});
+    assert_eq!(document["slots"][0]["stack"], stack);
+    assert_eq!(document["slots"][1]["stack"], json!({"state": "never_started", "text": "never started"}));
+    assert_eq!(document["slots"][0]["status"], "stopped", "another program's word is kept");
+}
+
+#[test]
+fn a_closer_look_is_taken_only_at_what_the_list_leaves_open() {
+    let stand = Stand::started();
+    let now = jiff::Timestamp::now().to_string();
+    stand.lists(&[
+        stand.own("a", "running", "Up 1 second", "worker"),
+        stand.own("b", "exited", "Exited (0) 2 hours ago", "migrate"),
+        stand.own("c", "exited", "Exited (0) 2 hours ago", "web"),
+        stand.own("d", "running", "Up 2 hours", "db"),
+    ]);
+    let ended = json!({"Status": "exited", "ExitCode": 0});
+    stand.inspects(&[
+        stand.inspected("a", "worker", 0, &json!({"Status": "running", "StartedAt": now}), &json!(null)),
+        stand.inspected("b", "migrate", 0, &ended, &json!(null)),
+        stand.inspected("c", "web", 0, &ended, &json!({"80/tcp": [{"HostPort": "8001"}]})),
+    ]);
+    // A server has ended; a migration has, too, and is done.
+    assert_eq!(stand.word(), "failed: web, exit 0");
+    assert_eq!(stand.asked(), ["unix:///one.sock ps", "unix:///one.sock container"]);
+    stand.inspects(&[
+        stand.inspected("a", "worker", 9, &json!({"Status": "running", "StartedAt": now}), &json!(null)),
+        stand.inspected("b", "migrate", 0, &ended, &json!(null)),
+        stand.inspected("c", "web", 0, &ended, &json!(null)),
+    ]);
+    assert_eq!(stand.word(), "looping: worker");
+}
+
+#[test]
+fn containers_of_others_do_not_count() {
+    let stand = Stand::started();
+    let other = "00000000000000000000000000000000";
+    let failed =
+        |registry: &str, slot: &str| row("x", "exited", "Exited (1) 1 hour ago", "x", registry, slot);
+    let mut run = stand.own("r", "exited", "Exited (1) 1 hour ago", "web");
+    run = run.replace("\"False\"", "\"True\"");
+    // Of another registry, of another slot, and of `docker compose run`.
+    let theirs = [failed(other, "1"), failed(&stand.id, "2"), run];
+    stand.lists(&theirs);
+    assert_eq!(stand.word(), "down");
+    // Without kinfra's labels the noted project counts.
+    let bare = row("a", "running", "Up 5 minutes", "web", "", "1");
+    stand.lists(&[&theirs[..], &[bare.clone()]].concat());
+    assert_eq!(stand.word(), "running 1/1 · up 5m");
+    // A computed name alone does not: nothing was started in slot 2.
+    stand.lists(&[row("b", "running", "Up 5 minutes", "web", "", "2")]);
+    stand
+        .machine
+        .kinfra("slots")
+        .exits(0)
+        .prints("-           -       -         -      stopped\n")
+        .never_says("running");
+}
+
+#[test]
+fn a_docker_that_hangs_makes_it_unknown_in_two_seconds() {
+    let stand = Stand::started();
+    stand.machine.write("~/hangs", "");
+    for verb in ["slots", "status"] {
+        let begun = Instant::now();
+        stand.machine.kinfra(verb).exits(0).prints("unknown: Docker did not answer");
+        assert!(begun.elapsed() < Duration::from_secs(6), "{verb} took {:?}", begun.elapsed());
+    }
+    let document: Value =
+        serde_json::from_str(&stand.machine.kinfra("status --json").exits(0).stdout).expect("JSON");
+    assert_eq!(document["stack"]["state"], "unknown");
+    assert_eq!(document["stack"]["reason"], "docker did not answer within 2s");
+    // Without any docker, what was started is not known either.
+    fs::remove_file(stand.machine.tools().join("docker")).expect("a file");
+    assert_eq!(stand.word(), "unknown: Docker did not answer");
+}
+
+#[test]
+fn each_engine_is_asked_once() {
+    let stand = Stand::started();
+    let other = stand.machine.path("~/other");
+    fs::create_dir_all(&other).expect("a directory");
+    let mut claim = stand.machine.command("claim --slot 2");
+    Run::of(claim.arg("--for").arg(&other)).exits(0);
+    stand.note("2", "tcp://two:2375");
+    stand.machine.kinfra("slots").exits(0);
+    let mut asked = stand.asked();
+    asked.sort();
+    assert_eq!(asked, ["tcp://two:2375 ps", "unix:///one.sock ps"]);
+}
+
+#[test]
+fn status_looks_at_what_listens_and_names_what_else_has_a_port() {
+    let stand = Stand::started();
+    let status = |verb: &str| Run::of(stand.machine.command(verb).env(PORTS, "8001"));
+    stand.lists(&[stand.own("a", "running", "Up 2 hours", "web")]);
+    let up = json!({"Status": "running", "StartedAt": "2026-03-01T10:00:00Z"});
+    let web = |port: &str| stand.inspected("a", "web", 0, &up, &json!({"80/tcp": [{"HostPort": port}]}));
+    for (listens, word, note) in [
+        ("0100007F:0050", "starting: web", "port 80 listens on the container's loopback only"),
+        ("0100007F:0051", "starting: web", "nothing listens on port 80 of its container"),
+        ("00000000:0050", "running 1/1", ""),
+    ] {
+        stand.machine.write("~/net", format!(" 0: {listens} 00000000:0000 0A 0\n"));
+        stand.inspects(&[web("8001")]);
+        let run = status("status").exits(0).prints(word).prints(note);
+        run.never_says("is used by");
+    }
+    stand.inspects(&[web("9999")]);
+    let taken = "warning: port 8001 (web) is used by a program that is not of the slot's stack\n";
+    status("status").exits(0).prints(taken);
+    let document: Value = serde_json::from_str(&status("status --json").exits(0).stdout).expect("JSON");
+    let port = json!({"name": "web", "port": "8001", "pid": null, "program": null});
+    assert_eq!(document["taken_ports"], json!([port]));
+    let service = &document["stack"]["services"][0];
+    assert_eq!((&service["container"], &service["ready"]), (&json!("small-slot-1-web-1"), &json!(true)));
+}
+
+#[test]
+fn a_watch_asks_again_when_something_happens_and_leaves_nothing_running() {
+    let stand = Stand::started();
+    let mut command: Command = stand.machine.command("slots --watch --json");
+    let mut watch = Running::start(command.stdout(Stdio::piped()));
+    let mut lines = BufReader::new(watch.stdout.take().expect("its stdout")).lines();
+    let mut state = || {
+        let line = lines.next().expect("a line").expect("text");
+        let document: Value = serde_json::from_str(&line).expect("JSON");
+        document["slots"][0]["stack"]["state"].as_str().expect("a state").to_owned()
+    };
+    assert_eq!(state(), "down");
+    stand.lists(&[stand.own("a", "running", "Up 5 minutes", "web")]);
+    let begun = Instant::now();
+    stand.machine.write("~/happens", "");
+    assert_eq!(state(), "running");
+    assert!(begun.elapsed() < Duration::from_secs(8), "it did not wait for its turn: {:?}", begun.elapsed());
+    watch.signal(Signal::INT);
+    assert_eq!(watch.wait().expect("its end").code(), Some(130));
+    let pid = stand.machine.read("~/events").trim().parse().expect("an id");
+    let pid = Pid::from_raw(pid).expect("an id");
+    let begun = Instant::now();
+    while test_kill_process(pid).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "`docker events` still runs");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
