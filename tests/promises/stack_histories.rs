@@ -22,6 +22,9 @@ use crate::rig::scripted::{Fault, When};
 
 const WORKTREES: [&str; 4] = ["a", "b", "c", "d"];
 
+/// The services of a stack.
+const SERVICES: [&str; 2] = ["web", "db"];
+
 /// How long a history is.
 const STEPS: usize = 14;
 
@@ -68,7 +71,7 @@ impl Step {
     fn draw(random: &mut Random) -> Self {
         let worktree = *Random::pick(random.next(), &WORKTREES);
         match random.next() % 12 {
-            0 => return Self::Crash(*Random::pick(random.next(), &["web", "db"])),
+            0 => return Self::Crash(Random::pick::<&str>(random.next(), &SERVICES)),
             1 => return Self::Gone(worktree),
             _ => {}
         }
@@ -81,7 +84,7 @@ impl Step {
         });
         let (_, command) = command.expect("the weights add up");
         let call = usize::try_from(random.next() % 16).expect("a small number") + 1;
-        let fault = (random.next() % 3 == 0).then(|| (*Random::pick(random.next(), &FAULTS), call));
+        let fault = random.next().is_multiple_of(3).then(|| (*Random::pick(random.next(), &FAULTS), call));
         Self::Command(worktree, command, fault)
     }
 

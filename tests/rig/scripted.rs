@@ -122,11 +122,6 @@ impl Scripted {
         Self { dir }
     }
 
-    /// Where its state is.
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// Lets a command find it as `docker`.
     pub(crate) fn reach<'command>(&self, command: &'command mut Command) -> &'command mut Command {
         let path = command.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path);

@@ -74,6 +74,10 @@ fn a_project_is_started_listed_and_removed() {
     let before = engine.containers();
     compose(&dir, &engine, "up -d").exits(0);
     assert_eq!(engine.containers()[1].0["id"], before[1].0["id"], "what is the same is kept");
+    engine.set("containers", "kinfra-scripted-web-1", "health", &"unhealthy".into());
+    let status = ["ps", "--filter", &project, "--format", "{{.Status}}"];
+    engine.docker(&status).exits(0).prints("(unhealthy)");
+    assert_eq!(engine.images().len(), 1, "what is not there is pulled");
     engine.crash("web").exits(0);
     assert_eq!(engine.containers()[1].0["restart_count"], 1);
     compose(&dir, &engine, "down").exits(0);
