@@ -39,7 +39,7 @@ fn round(board: &Board, engine: &Engine, agent: &str, number: usize, is_killed: 
     let table = "CREATE TABLE IF NOT EXISTS seen (by text)";
     board.sql(engine, agent, &format!("{table}; INSERT INTO seen VALUES ('{row}')"));
     let rows = board.sql(engine, agent, "SELECT by FROM seen");
-    let release: &[&str] = if number % 2 == 0 { &["release"] } else { &["release", "--wipe"] };
+    let release: &[&str] = if number.is_multiple_of(2) { &["release"] } else { &["release", "--wipe"] };
     let released = board.kinfra(engine, agent, release);
     assert_eq!(released.code, Some(0), "{agent}: {released:?}");
     Some(rows)
