@@ -16,7 +16,7 @@ pub(super) fn check_owners(registry: Option<&Registry>, pool: &Pool, findings: &
     let projects: BTreeSet<String> = slots.keys().cloned().collect();
     let id = registry.id.map(|id| id.to_string());
     let is_foreign = |made: &Made| made.id.is_some() && made.id != id;
-    let made = match made_by(&projects) {
+    let made = match made_by(None, &projects) {
         Answer::Is(made) => made,
         Answer::NoCommand | Answer::NoDaemon => return,
         Answer::Failed(said) => {

@@ -11,6 +11,7 @@ use super::invocation::environment;
 use crate::names::{ID_LABEL, PROJECT_LABEL, ROOT_LABEL};
 use crate::registry::Engine;
 pub use crate::thing::Kind;
+use crate::time::Time;
 
 /// The most that is read of Docker's configuration, in bytes.
 const CONFIG_LIMIT: u64 = 4 << 20;
@@ -51,10 +52,13 @@ pub struct Made {
 
 /// The containers, volumes and networks of projects: by Compose's label, and volumes and networks by their
 /// names, too.
-pub fn made_by(projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
+///
+/// # Errors
+/// An answer that is not understood is none: what is not read could be another's.
+pub fn made_by(engine: Option<&Engine>, projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
     [Kind::Container, Kind::Volume, Kind::Network].into_iter().fold(Answer::Is(Vec::new()), |made, kind| {
         made.then(|mut made| {
-            listed(kind, projects).map(|listed| {
+            listed(engine, kind, projects).map(|listed| {
                 made.extend(listed);
                 made
             })
@@ -62,7 +66,7 @@ pub fn made_by(projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
     })
 }
 
-fn listed(kind: Kind, projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
+fn listed(engine: Option<&Engine>, kind: Kind, projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
     let name = if kind == Kind::Container { "{{.Names}}" } else { "{{.Name}}" };
     let label = |label: &str| format!("{{{{.Label \"{label}\"}}}}");
     let labels = [PROJECT_LABEL, ID_LABEL, ROOT_LABEL].map(label).join("\t");
@@ -71,18 +75,29 @@ fn listed(kind: Kind, projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
     let mut arguments = vec![kind.word(), "ls", "--format", &format];
     arguments.extend((kind == Kind::Container).then_some("--all"));
     let made = |line: &str| {
-        let mut fields = line.split('\t');
-        let (name, label, id, root) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let [name, label, id, root, "."] = line.split('\t').collect::<Vec<_>>()[..] else {
+            return Err(format!("its answer is not understood: `{}`", line.escape_debug()));
+        };
         let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let is_named_after =
             |project: &&String| name.strip_prefix(project.as_str()).is_some_and(|rest| rest.starts_with('_'));
         let project = match label {
-            "" if kind != Kind::Container => projects.iter().find(is_named_after)?.clone(),
-            label => projects.get(label)?.clone(),
+            "" if kind != Kind::Container => projects.iter().find(is_named_after),
+            label => projects.get(label),
         };
-        Some(Made { kind, name: name.to_owned(), project, id: text(id), root: text(root) })
+        let made = |project: &String| Made {
+            kind,
+            name: name.to_owned(),
+            project: project.clone(),
+            id: text(id),
+            root: text(root),
+        };
+        Ok(project.map(made))
     };
-    ask(&arguments).map(|lines| lines.lines().filter_map(made).collect())
+    ask_of(engine, &arguments, TIMEOUT).then(|lines| {
+        let all: Result<Vec<_>, String> = lines.lines().map(made).collect();
+        all.map_or_else(Answer::Failed, |all| Answer::Is(all.into_iter().flatten().collect()))
+    })
 }
 
 /// The directories that an image declares as volumes (`VOLUME`). Only an image that is on the engine tells.
@@ -113,6 +128,21 @@ pub fn data_directory(engine: Option<&Engine>) -> Option<Utf8PathBuf> {
         Answer::Is(path) => Some(Utf8PathBuf::from(path)).filter(|path| path.is_absolute()),
         Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_) => None,
     }
+}
+
+/// When volumes were made, to the second. Fails if one of them is not there.
+pub fn volumes_made(engine: Option<&Engine>, names: &[&str]) -> Answer<Vec<(String, Time)>> {
+    if names.is_empty() {
+        return Answer::Is(Vec::new());
+    }
+    let arguments = [&["volume", "inspect", "--format", "{{.Name}}\t{{.CreatedAt}}"], names].concat();
+    ask_of(engine, &arguments, TIMEOUT).map(|lines| {
+        let made = |line: &str| {
+            let (name, at) = line.split_once('\t')?;
+            Some((name.to_owned(), Time::parse(at).ok()?))
+        };
+        lines.lines().filter_map(made).collect()
+    })
 }
 
 /// Whether there is a volume or network with this name.

@@ -48,6 +48,7 @@ impl Place<'_> {
         let id = self.held.pool().ledger().id(self.held.seen(), policy)?;
         let engine = self.engine(invocation)?;
         ownership::refuse_foreign(self.held, &engine, id)?;
+        ownership::refuse_earlier(self.held, &engine)?;
         self.prove_and_note(
             &Start { model: &model, main: main.as_ref(), made: &engine, profiles: args.keeps_profiles() },
             policy,
@@ -127,7 +128,7 @@ impl Place<'_> {
     /// What is on the engine under the names of this stack and of all that were started.
     pub(super) fn engine(&self, invocation: &Invocation) -> Result<Vec<Made>> {
         let started = self.started_stacks(invocation)?.into_iter().map(|stack| stack.project);
-        ownership::on_engine(&started.chain([self.name.clone()]).collect())
+        ownership::on_engine(self.held.engine(), &started.chain([self.name.clone()]).collect())
     }
 
     /// What the stack shares with the main stack and with every stack that was started.

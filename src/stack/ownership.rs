@@ -1,16 +1,19 @@
 //! Whose the containers, volumes and networks under a slot's project name are.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::Result;
 
 use super::remove::is_ours;
 use crate::claims::held::Held;
 use crate::fault::Fault;
-use crate::host::engine::{Made, made_by};
+use crate::host::engine::{Made, made_by, volumes_made};
 use crate::host::lock::LockPolicy;
-use crate::registry::RegistryId;
+use crate::registry::{Engine, RegistryId};
 use crate::shown::printable;
+use crate::thing::Kind;
+use crate::time::Time;
 
 /// The most things that a message names.
 const MOST_NAMED: usize = 5;
@@ -19,8 +22,8 @@ const MOST_NAMED: usize = 5;
 ///
 /// # Errors
 /// [`Fault`] when Docker does not answer.
-pub(super) fn on_engine(projects: &BTreeSet<String>) -> Result<Vec<Made>> {
-    let made = made_by(projects).needed();
+pub(super) fn on_engine(engine: Option<&Engine>, projects: &BTreeSet<String>) -> Result<Vec<Made>> {
+    let made = made_by(engine, projects).needed();
     Ok(made.map_err(|reason| Fault::docker(format!("Docker cannot say what slots have: {reason}")))?)
 }
 
@@ -32,7 +35,7 @@ pub(super) fn on_engine(projects: &BTreeSet<String>) -> Result<Vec<Made>> {
 pub fn check(held: &Held, policy: &LockPolicy<'_>) -> Result<()> {
     let projects = BTreeSet::from([held.project()]);
     let id = held.pool().ledger().id(held.seen(), policy)?;
-    refuse_foreign(held, &on_engine(&projects)?, id)
+    refuse_foreign(held, &on_engine(held.engine(), &projects)?, id)
 }
 
 /// [`check`] of what is on the engine.
@@ -59,4 +62,36 @@ pub(super) fn refuse_foreign(held: &Held, made: &[Made], id: RegistryId) -> Resu
     );
     let advice = "give this pool another `name` in slots.toml, or remove these things where they belong";
     Err(Fault::refused(what).advise(advice).into())
+}
+
+/// Refuses to start a stack for the first time on volumes that are older than the claim. They are of an earlier
+/// slot of this number, which a prune or `destroy` removed without its data.
+///
+/// # Errors
+/// [`Fault`] names them; also when Docker does not answer.
+pub(super) fn refuse_earlier(held: &Held, made: &[Made]) -> Result<()> {
+    let claimed = held.entry.claim.as_ref().and_then(|claim| Time::parse(claim.claimed_at.as_deref()?).ok());
+    let (Some(claimed), None) = (claimed, &held.entry.started) else { return Ok(()) };
+    let project = held.project();
+    let own = made.iter().filter(|made| made.kind == Kind::Volume && made.project == project);
+    let names: Vec<&str> = own.map(|made| made.name.as_str()).collect();
+    let ages = volumes_made(held.engine(), &names).needed();
+    let ages =
+        ages.map_err(|reason| Fault::docker(format!("Docker cannot say how old volumes are: {reason}")))?;
+    // Docker tells whole seconds.
+    let is_older = |made: &Time| claimed.since(*made) >= Duration::from_secs(1);
+    let older: Vec<String> = ages
+        .iter()
+        .filter(|(_, made)| is_older(made))
+        .map(|(name, _)| format!("`{}`", printable(name)))
+        .collect();
+    if older.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "slot {} is not started on data that is older than its claim: volume {}",
+        held.slot,
+        older.join(", ")
+    );
+    Err(Fault::refused(what).advise("`kinfra reset` removes it, after asking, and starts the stack").into())
 }
