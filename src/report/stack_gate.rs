@@ -56,7 +56,7 @@ pub fn words(judged: &Judged) -> String {
 
 /// The report of a stack that does not run: at most 40 lines, failures first.
 pub fn failed(gated: &Gated, slot: SlotId) -> String {
-    let mut failing: Vec<&Judged> = gated.services.iter().filter(|judged| !judged.is_ready()).collect();
+    let mut failing = gated.failing();
     failing.sort_by_key(|judged| order(judged.prospect));
     let headline = match gated.verdict {
         Verdict::Runs => format!("slot {slot} runs"),
@@ -144,9 +144,9 @@ mod tests {
 
     #[test]
     fn a_failure_report_has_the_worst_first_and_the_last_lines_in_full() {
-        let ready = Judged { prospect: Prospect::Ready, ..failing("cache", Prospect::Ready) };
+        let (ready, young) = (failing("cache", Prospect::Ready), failing("api", Prospect::OnItsWay));
         let report = failed(
-            &gated(vec![failing("db", Prospect::Stuck), ready, failing("web", Prospect::Over)]),
+            &gated(vec![failing("db", Prospect::Stuck), ready, young, failing("web", Prospect::Over)]),
             SlotId::new(1).unwrap(),
         );
         let lines: Vec<&str> = report.lines().collect();
@@ -157,7 +157,7 @@ mod tests {
         assert!(
             report.ends_with("help: `kinfra logs web` shows all of it, and `kinfra status` looks again\n")
         );
-        assert!(!report.contains("cache"), "{report}");
+        assert!(!report.contains("cache") && !report.contains("api"), "{report}");
         let one = failed(&gated(vec![failing("web", Prospect::Over)]), SlotId::new(1).unwrap());
         assert!(one.contains("      line 1\n"), "{one}");
     }

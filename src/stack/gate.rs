@@ -51,6 +51,22 @@ pub struct Gated {
     pub last_lines: BTreeMap<String, Vec<String>>,
 }
 
+impl Gated {
+    /// The services that the verdict is about: where the stack does not run, not those that are on their way.
+    pub fn failing(&self) -> Vec<&Judged> {
+        failing(&self.services, self.verdict)
+    }
+}
+
+fn failing(judged: &[Judged], verdict: Verdict) -> Vec<&Judged> {
+    let is_failing = |judged: &&Judged| match judged.prospect {
+        Prospect::Ready => false,
+        Prospect::OnItsWay => verdict != Verdict::DoesNotRun,
+        Prospect::Stuck | Prospect::Over => true,
+    };
+    judged.iter().filter(is_failing).collect()
+}
+
 /// Looks until the stack runs, or it is clear that it does not, or the time is over. `progress` gets each
 /// look.
 ///
@@ -75,7 +91,7 @@ pub fn gate(
                     way = Stopwatch::start();
                 }
                 if let Some(verdict) = patience.verdict(&judged, way.elapsed(), clock.elapsed()) {
-                    let last_lines = lines_of(watched, &judged);
+                    let last_lines = lines_of(watched, &failing(&judged, verdict));
                     return Ok(Gated { services: judged, verdict, last_lines });
                 }
             }
@@ -169,9 +185,8 @@ fn wait(length: Duration, interrupt: &Interrupt) -> Result<()> {
     }
 }
 
-fn lines_of(watched: &Watched<'_>, judged: &[Judged]) -> BTreeMap<String, Vec<String>> {
-    let failing = judged.iter().filter(|judged| !judged.is_ready());
-    let containers = failing.filter_map(|judged| judged.container.as_ref());
+fn lines_of(watched: &Watched<'_>, failing: &[&Judged]) -> BTreeMap<String, Vec<String>> {
+    let containers = failing.iter().filter_map(|judged| judged.container.as_ref());
     containers
         .map(|(name, id)| (name.clone(), last_lines(watched.engine, id, LAST_LINES, Duration::from_secs(5))))
         .collect()

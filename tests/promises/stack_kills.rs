@@ -38,11 +38,17 @@ const WORKTREES: [&str; 5] = ["a", "b", "c", "x", "y"];
 
 const REAP: &[Step] = &[("b", "reap --auto-approve")];
 
+/// Removes the data of a stack and starts it anew.
+const RESET: &str = "reset --auto-approve --no-gate";
+
 /// The scenarios. A verb that is new gets one here.
 const SCENARIOS: &[Scenario] = &[
     Scenario { name: "up", set_up: claimed, step: ("a", UP), after: &[] },
     Scenario { name: "up again", set_up: started, step: ("a", UP), after: &[] },
-    Scenario { name: "down", set_up: started, step: ("a", "compose down --volumes"), after: &[] },
+    Scenario { name: "compose up", set_up: claimed, step: ("a", "compose up -d --build"), after: &[] },
+    Scenario { name: "down", set_up: started, step: ("a", "down"), after: &[] },
+    Scenario { name: "down --volumes", set_up: started, step: ("a", "down --volumes"), after: &[] },
+    Scenario { name: "reset", set_up: started, step: ("a", RESET), after: &[] },
     Scenario { name: "claim of a clean slot", set_up: started, step: ("b", "claim"), after: &[] },
     Scenario { name: "release", set_up: started, step: ("a", "release"), after: REAP },
     Scenario { name: "release --wipe", set_up: started, step: ("a", "release --wipe"), after: REAP },

@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::scripted::{DIRECTORY, PROJECT, Scripted, Thing};
 use crate::support::{Machine, Run};
 
-/// Starts the stack of a worktree that holds a slot. The one place that names the verb.
-pub(crate) const UP: &str = "compose up -d --build";
+/// Starts the stack of a worktree. The one place that names the verb. Nothing listens in a scripted container, so
+/// the gate, which only looks, is left out.
+pub(crate) const UP: &str = "up --no-gate";
 
 /// The seconds after which kinfra gives a docker up that hangs.
 const PATIENCE: (&str, &str) = ("KINFRA_TEST_DOCKER_SECONDS", "1");
