@@ -117,7 +117,7 @@ pub struct Published {
     pub host: Option<u16>,
 }
 
-/// What `docker inspect` is asked for: a JSON array, in the order of [`Line`].
+/// What `docker inspect` is asked for: a JSON array, in the order of `Line`.
 pub const TEMPLATE: &str = "[{{json .Id}},{{json .Name}},{{json .Created}},{{json .RestartCount}},\
     {{json .State}},{{json .Config.Labels}},{{json .HostConfig.RestartPolicy}},{{json .HostConfig.PortBindings}}]";
 

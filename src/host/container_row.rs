@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::container::{Activity, HealthVerdict};
 
-/// What `docker ps` is asked for: a JSON array, in the order of [`Line`]. Each label by itself, because
+/// What `docker ps` is asked for: a JSON array, in the order of `Line`. Each label by itself, because
 /// Docker's list of all labels is ambiguous.
 pub const TEMPLATE: &str = "[{{json .ID}},{{json .State}},{{json .Status}},{{json .RunningFor}},\
     {{json (.Label \"com.docker.compose.project\")}},{{json (.Label \"com.docker.compose.service\")}},\

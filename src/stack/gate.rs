@@ -150,8 +150,8 @@ fn look(
     let containers = answer.needed().map_err(|what| Unasked { what, may_pass })?;
     let id = watched.id.to_string();
     let ours = containers.into_iter().filter(|container| {
-        let is_anothers = container.registry.as_ref().is_some_and(|other| *other != id);
-        !is_anothers && watched.expected.services.contains_key(&container.service)
+        let is_foreign = container.registry.as_ref().is_some_and(|other| *other != id);
+        !is_foreign && watched.expected.services.contains_key(&container.service)
     });
     let seen = ours.map(|container| Seen {
         up_for: observed.up_for(&container),

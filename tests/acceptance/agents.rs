@@ -48,7 +48,7 @@ fn round(board: &Board, engine: &Engine, agent: &str, number: usize, is_killed: 
 
 #[test]
 #[ignore = "needs a Docker engine, and minutes"]
-fn no_agent_reads_anothers_rows() {
+fn no_agent_reads_the_rows_of_another() {
     let projects = ["kinfra-agents-slot-1", "kinfra-agents-slot-2", "kinfra-agents-slot-3"];
     let engine = Engine::for_projects(&projects);
     let board = Board::applied("kinfra-agents", 27_100, &engine);

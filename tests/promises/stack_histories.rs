@@ -130,7 +130,7 @@ fn lies(fault: Fault) -> bool {
 
 #[test]
 #[ignore = "needs minutes"]
-fn no_holder_sees_anothers_data_in_any_history() {
+fn no_holder_sees_the_data_of_another_in_any_history() {
     let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let (first, count) = match number("KINFRA_HISTORY") {
         Some(seed) => (seed, 1),

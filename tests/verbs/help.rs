@@ -91,5 +91,5 @@ fn the_verb_of_another_tool_is_told_the_own_one() {
         let run = machine.kinfra(verb).exits(64).says(own);
         assert_eq!(run.stderr.matches("tip:").count(), 1, "{}", run.stderr);
     }
-    machine.kinfra("relese").exits(64).says("similar subcommands exist").says("'release'");
+    machine.kinfra("releases").exits(64).says("similar subcommand").says("'release'");
 }
