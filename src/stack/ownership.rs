@@ -64,8 +64,8 @@ pub(super) fn refuse_foreign(held: &Held, made: &[Made], id: RegistryId) -> Resu
     Err(Fault::refused(what).advise(advice).into())
 }
 
-/// Refuses to start a stack for the first time on volumes that are older than the claim. They are of an earlier
-/// slot of this number, which a prune or `destroy` removed without its data.
+/// Refuses to start a stack for the first time on volumes that are older than the claim. They are of an
+/// earlier slot of this number, which a prune or `destroy` removed without its data.
 ///
 /// # Errors
 /// [`Fault`] names them; also when Docker does not answer.
