@@ -60,6 +60,23 @@ fn a_service_that_is_named_is_proven_whatever_its_profile() {
 }
 
 #[test]
+fn a_first_start_takes_no_data_that_is_older_than_the_claim() {
+    let shop = Shop::new();
+    let volume = container(&shop, 1).replace("-web-1\t", "_data\t");
+    let up = |made: &str| {
+        let mut up = shop.command("compose up");
+        up.env("VOLUMES", &volume).env("VOLUME_AGES", format!("shop-slot-1_data\t{made}"));
+        Run::of(&mut up)
+    };
+    let (before, since) = ("2020-03-01T17:22:10Z", "2999-03-01T17:22:10Z");
+    up(before).exits(4).says("volume `shop-slot-1_data`").says("`kinfra reset`").prints_exactly("");
+    // The holder may have made it with plain Compose.
+    up(since).exits(0);
+    // Now a start is noted, and the data is the holder's.
+    up(before).exits(0);
+}
+
+#[test]
 fn what_an_earlier_start_made_counts_while_it_has_containers() {
     let shop = Shop::new();
     other(&shop);
