@@ -60,6 +60,20 @@ fn a_service_that_is_named_is_proven_whatever_its_profile() {
 }
 
 #[test]
+fn a_slot_that_was_never_started_asks_docker_nothing() {
+    let shop = Shop::new();
+    for verb in ["release", "claim", "release --wipe", "claim", "release", "slots"] {
+        shop.kinfra(verb).exits(0);
+    }
+    assert!(!shop.machine.exists("~/calls"), "{}", shop.machine.read("~/calls"));
+    // One that may have been started by plain Compose, in the shell of `exec`, is looked at.
+    shop.kinfra("claim").exits(0);
+    shop.kinfra("exec -- true").exits(0);
+    shop.kinfra("release").exits(0);
+    assert!(shop.machine.read("~/calls").contains("container ls"));
+}
+
+#[test]
 fn a_first_start_takes_no_data_that_is_older_than_the_claim() {
     let shop = Shop::new();
     let volume = container(&shop, 1).replace("-web-1\t", "_data\t");
