@@ -102,6 +102,8 @@ impl<'a> Claimant<'a> {
                     if let Some(cleaning) = self.cleaning(entry)
                         && looked.of(slot, entry).is_none()
                     {
+                        // What is kept for another must not go for a request that cannot be served.
+                        holder.check(root.path())?;
                         return Ok(Prepared::ToClean(slot, cleaning));
                     }
                     self.look_at(slot, entry, root, looked)?;

@@ -93,7 +93,7 @@ impl Proposal {
     pub fn carry_out(&self, policy: &LockPolicy<'_>) -> Result<Reaped> {
         let mut reaped = self.end_claims(policy)?;
         let ended = reaped.reaping.ends.keys().map(|slot| (*slot, Cleaning::KeepData));
-        let shown = self.reaping.cleans.iter().map(|(slot, why)| match why {
+        let shown = reaped.reaping.cleans.iter().map(|(slot, why)| match why {
             Uncleaned::Dirty(_) => (*slot, Cleaning::KeepData),
             Uncleaned::OfNone(_) | Uncleaned::TooOld(_) => (*slot, Cleaning::Everything),
         });
@@ -124,7 +124,7 @@ impl Proposal {
             if shown.ends.is_empty() {
                 return Ok(reaped);
             }
-            if reaped.reaping.ends.is_empty() {
+            if reaped.reaping.is_empty() {
                 let what = "the claims changed meanwhile: nothing was released";
                 return Err(Fault::refused(what).advise("run again").into());
             }

@@ -136,6 +136,7 @@ impl Reaping {
     #[must_use]
     pub fn within(mut self, shown: &Self) -> Self {
         self.ends.retain(|slot, (claim, _)| shown.ends.get(slot).is_some_and(|(shown, _)| shown == claim));
+        self.cleans.retain(|slot, why| shown.cleans.get(slot) == Some(why));
         self
     }
 

@@ -128,8 +128,10 @@ impl StackOn<'_> {
         };
         match ask_of(self.engine, &arguments, QUESTION) {
             // One of them went meanwhile.
-            Answer::Failed(_) => Answer::Is(BTreeSet::new()),
-            answer @ (Answer::Is(_) | Answer::NoCommand | Answer::NoDaemon) => answer.map(names),
+            Answer::Failed(reason) if reason.contains("No such") => Answer::Is(BTreeSet::new()),
+            answer @ (Answer::Is(_) | Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_)) => {
+                answer.map(names)
+            }
         }
     }
 

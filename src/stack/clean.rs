@@ -62,11 +62,15 @@ pub fn clean(
     let Some(entry) = seen.registry.slots.get(&slot) else { return Ok(None) };
     let Some((started, keeps)) = to_clean(entry, cleaning) else { return Ok(None) };
     let registry = ledger.id(&seen, policy)?;
+    let announced = announced(started, keeps);
+    if announced != *started {
+        note(ledger, &seen, (slot, started), Some(announced.clone()), policy)?;
+    }
     let id = registry.to_string();
     let on = StackOn { engine: started.engine.as_ref(), project: &started.project, registry: &id, slot };
     let removed = remove(&on, Some(started), registry, Extent { images: true, volumes: !keeps });
-    let after = after(started, &removed);
-    note(ledger, &seen, (slot, started), after, policy)?;
+    let after = after(&announced, &removed);
+    note(ledger, &seen, (slot, &announced), after, policy)?;
     let removed = removed.map_err(|error| stays_dirty(error, slot))?;
     Ok(Some(Cleaned { slot, left: started.left.clone(), removed }))
 }
@@ -80,6 +84,16 @@ fn to_clean(entry: &Entry, cleaning: Cleaning) -> Option<(&Started, bool)> {
         Condition::KeepsData(_) | Condition::Dirty(None) => false,
     };
     Some((entry.started.as_ref()?, keeps && cleaning == Cleaning::KeepData))
+}
+
+/// What the registry says of a stack before anything of it is removed. Where its volumes go, they are not kept
+/// for a worktree any more: one that claimed in the middle would get a part of its data.
+fn announced(started: &Started, keeps: bool) -> Started {
+    let mut started = started.clone();
+    if let Some(left) = started.left.as_mut().filter(|_| !keeps) {
+        left.remains = Remains::Everything;
+    }
+    started
 }
 
 /// What the registry says of the stack after an attempt to clean it. `None` if nothing is left.
@@ -145,10 +159,12 @@ fn in_use(error: Error, root: &Root, slot: SlotId) -> Error {
 }
 
 fn stays_dirty(error: Error, slot: SlotId) -> Error {
-    let exit = exit_of(&error);
-    let fix = if exit == Exit::Docker {
+    let why = exit_of(&error);
+    // The claim is over, whatever holds up the rest.
+    let exit = if why == Exit::Locked { Exit::Failed } else { why };
+    let fix = if why == Exit::Docker {
         "start Docker"
-    } else if exit == Exit::Locked {
+    } else if why == Exit::Locked {
         "wait for it"
     } else {
         "end what uses it"

@@ -67,7 +67,12 @@ impl Run<'_> {
             }
             self.note_that_they_ran(&once)?;
         }
-        let others = self.expected.services.keys().filter(|name| !once.contains(*name)).cloned().collect();
+        let others = self.expected.services.keys().filter(|name| !once.contains(*name)).cloned();
+        let others: BTreeSet<String> = others.collect();
+        if others.is_empty() {
+            // Without a name, Compose would start everything.
+            return Ok(Started::All(Ended { how: How::Well, last_lines: Vec::new() }));
+        }
         Ok(Started::All(self.up(&others, &["--no-deps"])?))
     }
 

@@ -5,6 +5,7 @@ mod branch;
 mod bring;
 mod change;
 pub(crate) mod claim;
+mod clean;
 mod completions;
 mod compose;
 mod compose_gate;
