@@ -43,6 +43,8 @@ pub struct Released {
     pub left: Vec<Utf8PathBuf>,
     /// Why files of the claim could not be removed. Only a forced release goes on then.
     pub stuck: Option<Error>,
+    /// Whether its stack may have been started.
+    pub was_started: bool,
     /// What became of its stack. `None` if it was never started.
     pub stack: Option<Cleaned>,
     /// Why its stack is not clean. The claim is over all the same.
@@ -86,11 +88,11 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         }
         if let Some((slot, claim)) = &released.claim {
             let remains = if *wipe { Remains::Everything } else { Remains::Stack };
-            leave(transaction, &name, *slot, (claim, remains))?;
+            released.was_started = leave(transaction, &name, *slot, (claim, remains))?;
         }
         Ok(released)
     })?;
-    if let Some((slot, _)) = &released.claim {
+    if let Some((slot, _)) = released.claim.as_ref().filter(|_| released.was_started) {
         match clean(&ledger, *slot, Cleaning::KeepData, policy) {
             Ok(cleaned) => released.stack = cleaned,
             Err(error) => released.not_clean = Some(error),
@@ -100,7 +102,8 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
 }
 
 /// Notes what a slot's stack may have left, when its claim ended. Where kinfra wrote an overlay, a stack may
-/// have been started without it: by `docker compose` in the shell of `env` or `exec`.
+/// have been started without it: by `docker compose` in the shell of `env` or `exec`. Returns whether there
+/// is something to clean.
 ///
 /// # Errors
 /// When the slot's directory cannot be read.
@@ -109,7 +112,7 @@ pub(super) fn leave(
     pool: &str,
     slot: SlotId,
     (claim, remains): (&Claim, Remains),
-) -> Result<()> {
+) -> Result<bool> {
     let now = host::clock::now();
     let is_noted = transaction.registry().slots.get(&slot).is_none_or(|entry| entry.started.is_some());
     if !is_noted && transaction.locked().root().has_overlay(slot)? {
@@ -125,7 +128,7 @@ pub(super) fn leave(
         }
     }
     lease::leave(transaction.registry_mut(), slot, claim, remains, now);
-    Ok(())
+    Ok(transaction.registry().slots.get(&slot).is_some_and(|entry| entry.started.is_some()))
 }
 
 /// The directory of the holder whose claim is going to end, opened before the lock is taken.

@@ -122,7 +122,7 @@ fn left(paths: &[Utf8PathBuf]) -> String {
 
 /// Remarks on a release.
 pub fn release_remarks(released: &Released) -> String {
-    let Released { claim, left: changed, stuck, stack: _, not_clean: _, no_pool } = released;
+    let Released { claim, left: changed, stuck, was_started: _, stack: _, not_clean: _, no_pool } = released;
     let slot = claim.as_ref().map_or_else(String::new, |(slot, _)| slot.to_string());
     let stuck = stuck.iter().map(|error| format!("warning: files of slot {slot}'s claim stay: {error:#}\n"));
     let no_pool = no_pool.iter().map(|fault| match &fault.advice {
