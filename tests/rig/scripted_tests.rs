@@ -166,7 +166,7 @@ const COMPARED: &[&str] = &[
     "ps --all --filter label=com.docker.compose.project=kinfra-scripted --filter label=com.docker.compose.service=once -q",
     "ps --filter nope=x",
     "container ls --all --no-trunc --filter name=kinfra-scripted-web --format {{.ID}}{{.Names}}",
-    "volume ls --filter label=owner=me --format {{.Name}}|{{.Label\"owner\"}}|{{.Labels}}",
+    "volume ls --filter label=owner=me --format {{.Name}}|{{.Label\"owner\"}}",
     "network ls --filter label=com.docker.compose.project=kinfra-scripted --format {{.Name}}|{{.ID}}",
     "inspect --format {{.Name}}|{{.State.Status}}|{{.State.ExitCode}}|{{.RestartCount}} kinfra-scripted-once-1",
     "inspect --format {{.State.Running}}|{{.State.OOMKilled}}|{{.State.Health}} kinfra-scripted-web-1",
