@@ -86,8 +86,8 @@ fn to_clean(entry: &Entry, cleaning: Cleaning) -> Option<(&Started, bool)> {
     Some((entry.started.as_ref()?, keeps && cleaning == Cleaning::KeepData))
 }
 
-/// What the registry says of a stack before anything of it is removed. Where its volumes go, they are not kept
-/// for a worktree any more: one that claimed in the middle would get a part of its data.
+/// What the registry says of a stack before anything of it is removed. Where its volumes go, they are not
+/// kept for a worktree any more: one that claimed in the middle would get a part of its data.
 fn announced(started: &Started, keeps: bool) -> Started {
     let mut started = started.clone();
     if let Some(left) = started.left.as_mut().filter(|_| !keeps) {
