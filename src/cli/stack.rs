@@ -8,8 +8,8 @@ use clap::{Args, ValueHint};
 use super::claims::{Wishes, slot_id};
 use super::shared::{LockArgs, PoolArgs};
 use crate::slot::SlotId;
-use crate::stack::patience::Patience;
-use crate::stack::up_request::UpRequest;
+use crate::stack::gate::patience::Patience;
+use crate::stack::up::request::UpRequest;
 use crate::time::Span;
 
 /// `kinfra up`

@@ -9,7 +9,7 @@ use crate::fault::{Exit, Fault};
 use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
 use crate::report;
-use crate::stack::compose_args;
+use crate::stack::compose_files::compose_args;
 use crate::stack::prepare::prepare;
 
 /// Returns only if Compose could not be started.

@@ -15,7 +15,7 @@ use crate::fault::{Exit, Fault};
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
 use crate::report;
-use crate::stack::variables::of_slot;
+use crate::stack::compose_files::variables::of_slot;
 use crate::which::by_worktree::Search;
 
 /// How long it waits for the lock, which it takes only to give an old registry an id.

@@ -16,7 +16,7 @@ use crate::host::fs::Umask;
 use crate::host::invocation::{self, Invocation};
 use crate::host::program::become_program;
 use crate::report;
-use crate::stack::variables::of_slot;
+use crate::stack::compose_files::variables::of_slot;
 use crate::which::by_worktree::Search;
 
 /// Returns only if the command could not be started.

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::output::say;
 use crate::host::terminal::size_of_stderr;
 use crate::report::stack_gate::{changes, services};
-use crate::stack::state::Judged;
+use crate::stack::gate::state::Judged;
 
 /// Shows the services on stderr.
 pub(super) struct Live {

@@ -14,11 +14,11 @@ use crate::fault::{Exit, Fault};
 use crate::host;
 use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
-use crate::stack::compose_args::ComposeArgs;
-use crate::stack::derive::become_compose_by_name;
-use crate::stack::examine::examine;
-use crate::stack::sight::Sight;
-use crate::stack::state::{Judged, Prospect};
+use crate::stack::compose_files::compose_args::ComposeArgs;
+use crate::stack::compose_files::derive::become_compose_by_name;
+use crate::stack::gate::state::{Judged, Prospect};
+use crate::stack::observe::examine::examine;
+use crate::stack::observe::sight::Sight;
 
 /// Returns only if Compose could not be started, or no service fails.
 pub(super) fn run(args: &LogsArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {

@@ -10,7 +10,7 @@ use crate::host::invocation::Invocation;
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::{self, Named};
-use crate::stack::neighbours::last_look;
+use crate::stack::admission::neighbours::last_look;
 use crate::which::choice::absolute;
 use crate::which::neighbours::Neighbours;
 use crate::which::spec_file;

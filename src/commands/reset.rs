@@ -13,7 +13,7 @@ use crate::host::invocation::Invocation;
 use crate::host::signals::Interrupt;
 use crate::report;
 use crate::stack::reset::Reset;
-use crate::stack::up_request::Means;
+use crate::stack::up::request::Means;
 
 pub(super) fn run(args: &ResetArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     let policy = args.lock.policy("kinfra reset");

@@ -10,7 +10,7 @@ use crate::host::invocation::Invocation;
 use crate::report;
 use crate::report::slots::json;
 use crate::shown::Paths;
-use crate::stack::observe::Looked;
+use crate::stack::observe::stacks::Looked;
 use crate::which::by_worktree::Search;
 
 pub(super) fn run(args: &SlotsArgs, invocation: &Invocation) -> Result<Exit> {

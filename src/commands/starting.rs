@@ -10,8 +10,8 @@ use crate::claims::held::Held;
 use crate::fault::Exit;
 use crate::host::child::Destination;
 use crate::report;
+use crate::stack::up::request::{Means, Progress, UpRequest};
 use crate::stack::up::up;
-use crate::stack::up_request::{Means, Progress, UpRequest};
 
 /// Starts the stack of a slot, and shows how.
 ///

@@ -10,7 +10,7 @@ use crate::fault::Exit;
 use crate::host;
 use crate::host::invocation::Invocation;
 use crate::report::{self, Paths};
-use crate::stack::examine::examine;
+use crate::stack::observe::examine::examine;
 use crate::which::by_worktree::Search;
 
 pub(super) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {

@@ -13,7 +13,7 @@ use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::host::signals::Interrupt;
 use crate::report::{self, Paths};
-use crate::stack::up_request::Means;
+use crate::stack::up::request::Means;
 
 pub(super) fn run(args: &UpArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     let interrupt = Interrupt::listen()?;

@@ -12,8 +12,8 @@ use crate::host::signals::Interrupt;
 use crate::host::terminal::Screen;
 use crate::report::slots;
 use crate::shown::Paths;
-use crate::stack::following::Followed;
-use crate::stack::observe::Looked;
+use crate::stack::observe::following::Followed;
+use crate::stack::observe::stacks::Looked;
 use crate::which::by_worktree::FoundPool;
 
 /// How often a watched pool is looked at.

@@ -7,7 +7,7 @@ use crate::desired::Pool;
 use crate::fault::{Exit, exit_of};
 use crate::host::invocation::Invocation;
 use crate::proof::isolation::Conflict;
-use crate::stack::preview::{Preview, preview};
+use crate::stack::admission::preview::{Preview, preview};
 use crate::which::spec_file::Declared;
 
 /// Checks that slots which run their worktree's own Compose files share nothing that is not declared.

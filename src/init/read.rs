@@ -20,8 +20,8 @@ use crate::host::engine::image_volumes as image_volumes_of;
 use crate::host::fs::{exists, read_named};
 use crate::host::invocation::Invocation;
 use crate::names::DOTENV;
-use crate::stack::main_stack;
-use crate::stack::resolve::EVERY_PROFILE;
+use crate::stack::compose_files::main_stack;
+use crate::stack::compose_files::resolve::EVERY_PROFILE;
 
 /// The most that a Dockerfile may be, in bytes.
 const LIMIT: u64 = 1 << 20;

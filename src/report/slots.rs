@@ -17,9 +17,9 @@ use crate::port::Port;
 use crate::registry::{Claim, Entry, Lease};
 use crate::shown::{Paths, printable};
 use crate::slot::SlotId;
-use crate::stack::examine::Examined;
-use crate::stack::observe::Looked;
-use crate::stack::sight::Sight;
+use crate::stack::observe::examine::Examined;
+use crate::stack::observe::sight::Sight;
+use crate::stack::observe::stacks::Looked;
 use crate::time::Time;
 
 /// The slots in numeric order. `primary` is the port to show. Without one, each slot shows its first port.

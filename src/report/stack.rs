@@ -2,8 +2,8 @@
 
 use super::env;
 use crate::shown::printable;
-use crate::stack::look::Remarks;
-use crate::stack::neighbours::LastLook;
+use crate::stack::admission::neighbours::LastLook;
+use crate::stack::compose_files::look::Remarks;
 use crate::stack::prepare::Prepared;
 
 /// What the overlay leaves out or cannot move.

@@ -3,8 +3,8 @@
 use crate::shown::printable;
 use crate::slot::SlotId;
 use crate::stack::gate::Gated;
-use crate::stack::patience::Verdict;
-use crate::stack::state::{Judged, Note, Prospect, ServiceState};
+use crate::stack::gate::patience::Verdict;
+use crate::stack::gate::state::{Judged, Note, Prospect, ServiceState};
 
 /// The most lines of a failure report.
 const MOST_LINES: usize = 40;

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use super::stack_gate::words;
 use crate::registry::{Condition, Entry, Left, Status};
 use crate::shown::printable;
-use crate::stack::examine::{Examined, Taken};
-use crate::stack::sight::{Glance, Sight, StackState};
-use crate::stack::state::{Judged, ServiceState};
+use crate::stack::gate::state::{Judged, ServiceState};
+use crate::stack::observe::examine::{Examined, Taken};
+use crate::stack::observe::sight::{Glance, Sight, StackState};
 
 /// The most services that a line names.
 const NAMED: usize = 3;

@@ -8,7 +8,7 @@ use super::table::{lines, table};
 use crate::ended::{Ended, How};
 use crate::shown::printable;
 use crate::slot::SlotId;
-use crate::stack::patience::Verdict;
+use crate::stack::gate::patience::Verdict;
 use crate::stack::up::Up;
 
 /// How many last lines of Compose are shown beside the report of the gate.

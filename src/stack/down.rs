@@ -3,10 +3,10 @@
 
 use anyhow::{Context as _, Result};
 
-use super::admit::note_end;
-use super::last_start;
+use super::admission::admit::note_end;
 use super::remove::{Extent, Removed, remove};
 use super::turn::take_turn;
+use super::up::last_start;
 use crate::claims::held::Held;
 use crate::host::lock::LockPolicy;
 use crate::host::remains::StackOn;

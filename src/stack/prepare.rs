@@ -4,12 +4,12 @@ use std::io;
 
 use anyhow::{Error, Result};
 
-use super::admit::note_end;
-use super::compose_args::ComposeArgs;
-use super::derive::{Derived, become_compose_by_name};
-use super::look::Remarks;
-use super::ownership;
-use super::place::Place;
+use super::admission::admit::note_end;
+use super::admission::ownership;
+use super::compose_files::compose_args::ComposeArgs;
+use super::compose_files::derive::{Derived, become_compose_by_name};
+use super::compose_files::look::Remarks;
+use super::compose_files::place::Place;
 use crate::claims::environment::Change;
 use crate::claims::held::Held;
 use crate::host::fs::Umask;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result};
 
-use super::admit::note_end;
-use super::last_start::{self, LastStart};
+use super::admission::admit::note_end;
+use super::admission::uses::Uses;
 use super::remove::is_ours;
 use super::turn::{Turn, take_turn};
-use super::uses::Uses;
+use super::up::last_start::{self, LastStart};
 use crate::claims::held::Held;
 use crate::fault::Fault;
 use crate::host::containers::volumes_of;

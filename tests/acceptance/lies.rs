@@ -9,9 +9,9 @@ use kinfra::compose::model::Model;
 use kinfra::fault::{Exit, exit_of};
 use kinfra::host::signals::Interrupt;
 use kinfra::registry::{Engine as Address, RegistryId};
+use kinfra::stack::gate::patience::{Patience, Verdict};
+use kinfra::stack::gate::state::{Expected, Judged, ServiceState};
 use kinfra::stack::gate::{Gated, Watched, gate};
-use kinfra::stack::patience::{Patience, Verdict};
-use kinfra::stack::state::{Expected, Judged, ServiceState};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::rig::daemon::Daemon;

@@ -1,0 +1,271 @@
+//! Admitting a start: what must hold before Compose starts anything for a slot. Every verb that starts goes
+//! through it.
+
+use std::collections::BTreeSet;
+use std::thread;
+
+use anyhow::{Context as _, Result, anyhow};
+use camino::Utf8PathBuf;
+
+use super::clash::clashes;
+use super::ownership;
+use super::uses::Uses;
+use crate::claims::held::Held;
+use crate::compose::model::Model;
+use crate::compose::resource::Resource;
+use crate::fault::Fault;
+use crate::host;
+use crate::host::engine::{self, Kind, Made};
+use crate::host::fs::real;
+use crate::host::invocation::{self, Invocation};
+use crate::host::lock::LockPolicy;
+use crate::proof::isolation::{Conflict, Owner, Stack, prove, settlement};
+use crate::registry::{Claim, Started};
+use crate::slot::SlotId;
+use crate::stack::compose_files::compose_args::ComposeArgs;
+use crate::stack::compose_files::derive::Derived;
+use crate::stack::compose_files::inputs::Inputs;
+use crate::stack::compose_files::main_stack::{self, MainStack};
+use crate::stack::compose_files::place::Place;
+use crate::stack::compose_files::real_paths::real_paths;
+use crate::stack::compose_files::resolve::{EVERY_PROFILE, parsed, resolve, resolve_text};
+
+impl Place<'_> {
+    /// Admits a start: checks whose the things under its name are, proves that it shares nothing that is not
+    /// declared, notes it, and makes what is shared.
+    ///
+    /// # Errors
+    /// [`Fault`] when the slot is not isolated, its name is another's, or Docker does not answer.
+    pub fn admit(
+        &self,
+        derived: &Derived,
+        args: &ComposeArgs,
+        policy: &LockPolicy<'_>,
+        invocation: &Invocation,
+    ) -> Result<Admitted> {
+        self.refuse_clashes()?;
+        let (model, config, main) = self.resolved(derived, args)?;
+        let id = self.held.pool().ledger().id(self.held.seen(), policy)?;
+        let engine = self.engine(invocation)?;
+        ownership::refuse_foreign(self.held, &engine, id)?;
+        ownership::refuse_earlier(self.held, &engine)?;
+        self.prove_and_note(
+            &Start { model: &model, main: main.as_ref(), made: &engine, profiles: args.keeps_profiles() },
+            policy,
+            invocation,
+        )?;
+        self.make_shared(&model, main.as_ref())?;
+        let notes = main.iter().flat_map(|main| main.other_ports(&self.declared.spec)).collect();
+        Ok(Admitted { notes, model, config })
+    }
+
+    /// Proves anew a stack that runs, and whose files did not change: whose the things under its name are,
+    /// and that no stack that was started since shares what it does. `made` is what is on the engine.
+    ///
+    /// # Errors
+    /// [`Fault`] as for a start.
+    pub(in crate::stack) fn prove_again(
+        &self,
+        made: &[Made],
+        policy: &LockPolicy<'_>,
+        invocation: &Invocation,
+    ) -> Result<()> {
+        let id = self.held.pool().ledger().id(self.held.seen(), policy)?;
+        ownership::refuse_foreign(self.held, made, id)?;
+        let Some(uses) = Uses::read(&self.held.dir())?.filter(|_| self.runs_own_files()) else {
+            return Ok(());
+        };
+        let start = Start { model: &uses.model, main: None, made, profiles: None };
+        let conflicts = self.conflicts(&start, invocation)?;
+        if conflicts.is_empty() {
+            return Ok(());
+        }
+        Err(not_isolated(self.held.slot, &conflicts, self.shared()).into())
+    }
+
+    /// Refuses variables of kinfra that the project's files use, too.
+    fn refuse_clashes(&self) -> Result<()> {
+        if !self.runs_own_files() {
+            return Ok(());
+        }
+        let inputs = Inputs::of(&self.project, &self.without, &invocation::environment())?;
+        let clashes = clashes(&self.declared.spec, &inputs);
+        if clashes.is_empty() {
+            return Ok(());
+        }
+        let named = clashes.join("`, `");
+        let what = format!("the project's files use `{named}`, which kinfra sets to values of the slot");
+        let advice = "choose another `env_prefix` in [pool] of slots.toml, or rename the project's variables";
+        Err(Fault::refused(what).advise(advice).into())
+    }
+
+    /// The stack as it would run, and the main stack. Compose resolves both at once.
+    fn resolved(&self, derived: &Derived, args: &ComposeArgs) -> Result<(Model, String, Option<MainStack>)> {
+        let (main, what) = (self.main_project(), format!("the files of slot {}", self.held.slot));
+        let every_profile = [EVERY_PROFILE.to_owned()];
+        let main_call = main.as_ref().map(|main| main_stack::call(main, &every_profile, &self.without));
+        let call = self.call(Some(&self.name), &derived.files, &args.profiles);
+        let (config, main_model) = thread::scope(|scope| {
+            let main = scope.spawn(|| main_call.map(|call| resolve(&call, "the main stack")).transpose());
+            let config = resolve_text(&call, &what);
+            (config, main.join().unwrap_or_else(|_| Err(anyhow!("the main stack could not be looked at"))))
+        });
+        let not_proven = || {
+            let what = "the slot cannot be proven against the main stack";
+            Fault::refused(what).advise("mend the files of the main worktree, or set what they need")
+        };
+        let main_model = main_model.map_err(|error| error.context(not_proven()))?;
+        let config = config?;
+        let mut model = parsed(&config, &what)?;
+        if args.operands().any(|word| !word.starts_with('-') && !model.services.contains_key(word)) {
+            let call = self.call(Some(&self.name), &derived.files, &every_profile);
+            model = with_named(model, resolve(&call, &what)?, args);
+        }
+        let main = main.zip(main_model);
+        Ok((model, config, main.map(|(main, model)| MainStack { worktree: main.worktree, model })))
+    }
+
+    /// What is on the engine under the names of this stack and of all that were started.
+    pub(in crate::stack) fn engine(&self, invocation: &Invocation) -> Result<Vec<Made>> {
+        let started = self.started_stacks(invocation)?.into_iter().map(|stack| stack.project);
+        ownership::on_engine(self.held.engine(), &started.chain([self.name.clone()]).collect())
+    }
+
+    /// What the stack shares with the main stack and with every stack that was started.
+    fn conflicts(&self, start: &Start<'_>, invocation: &Invocation) -> Result<Vec<Conflict>> {
+        let own = (Owner::Slot(self.held.slot), real_paths(start.model), real(&self.worktree));
+        let main = start.main.map(|main| (Owner::Main, real_paths(&main.model), real(&main.worktree)));
+        let others = self.started_stacks(invocation)?.into_iter();
+        // A stack that ended counts only while there is something of it.
+        let others = others.filter(|other| !other.has_ended || start.has_containers(&other.project));
+        let others = others.map(|other| (other.owner, other.model, other.worktree));
+        let all: Vec<(Owner, Model, Utf8PathBuf)> = [own].into_iter().chain(main).chain(others).collect();
+        let stacks: Vec<Stack<'_>> = all
+            .iter()
+            .map(|(owner, model, worktree)| Stack { owner: owner.clone(), model, worktree })
+            .collect();
+        let own = Owner::Slot(self.held.slot);
+        Ok(prove(&stacks, self.shared())
+            .conflicts
+            .into_iter()
+            .filter(|conflict| conflict.involves(&own))
+            .collect())
+    }
+
+    /// What slots may use together.
+    fn shared(&self) -> &BTreeSet<Resource> {
+        static NONE: BTreeSet<Resource> = BTreeSet::new();
+        self.declared.spec.compose.as_ref().map_or(&NONE, |compose| &compose.shared)
+    }
+
+    /// Proves the start and notes it, before Compose makes anything. Under the lock, so that of two starts at
+    /// once one sees the other.
+    fn prove_and_note(
+        &self,
+        start: &Start<'_>,
+        policy: &LockPolicy<'_>,
+        invocation: &Invocation,
+    ) -> Result<()> {
+        let held = self.held;
+        let (at, slot, dir) = (host::clock::now().to_string(), held.slot, held.dir());
+        held.pool().ledger().transact(held.seen(), policy, |transaction| {
+            let entry = transaction.registry_mut().slot_mut(slot);
+            let entry = entry.filter(|entry| is_same_claim(entry.claim.as_ref(), held.entry.claim.as_ref()));
+            let entry = entry.ok_or_else(|| {
+                Fault::no_slot(format!("the claim of slot {slot} ended meanwhile"))
+                    .advise("`kinfra claim` takes a slot again")
+            })?;
+            let conflicts =
+                if self.runs_own_files() { self.conflicts(start, invocation)? } else { Vec::new() };
+            if !conflicts.is_empty() {
+                return Err(not_isolated(slot, &conflicts, self.shared()).into());
+            }
+            // A stack that may be there stays with its engine.
+            let (engine, kept) =
+                entry.started.take().map_or((None, Vec::new()), |started| (started.engine, started.profiles));
+            let engine = engine.unwrap_or_else(engine::current);
+            // What an earlier start made may still run.
+            let before = Uses::read(&dir)?.filter(|_| start.has_containers(&self.name));
+            let model = real_paths(start.model).and(before.map(|uses| uses.model).unwrap_or_default());
+            Uses::new(at.clone(), &self.name, &real(&self.worktree), model)
+                .keep(&dir)
+                .with_context(|| format!("could not note what slot {slot} uses"))?;
+            entry.started = Some(Started {
+                at,
+                project: self.name.clone(),
+                engine: Some(engine),
+                profiles: start.profiles.map_or(kept, <[String]>::to_vec),
+                left: None,
+            });
+            Ok(())
+        })
+    }
+}
+
+/// Notes that `down` is asked for: from now on the stack of a slot counts only while it has containers.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn note_end(held: &Held) -> Result<()> {
+    let Some(mut uses) = Uses::read(&held.dir())? else { return Ok(()) };
+    uses.has_ended = true;
+    uses.keep(&held.dir())
+}
+
+/// A start that was admitted.
+pub struct Admitted {
+    /// What is to be said.
+    pub notes: Vec<String>,
+    /// What its files come to.
+    pub model: Model,
+    /// The same as Compose prints it, with all that kinfra does not read.
+    pub config: String,
+}
+
+/// A start that is to be proven.
+struct Start<'a> {
+    /// What would run.
+    model: &'a Model,
+    main: Option<&'a MainStack>,
+    /// What is on the engine.
+    made: &'a [Made],
+    /// The profiles of Compose that are kept with the slot. `None` are those that were kept before.
+    profiles: Option<&'a [String]>,
+}
+
+impl Start<'_> {
+    fn has_containers(&self, project: &str) -> bool {
+        self.made.iter().any(|made| made.kind == Kind::Container && made.project == project)
+    }
+}
+
+/// The model with the services that the arguments name, and those of their profiles: Compose starts a service
+/// that is named, whatever its profile.
+fn with_named(model: Model, all: Model, args: &ComposeArgs) -> Model {
+    let named: BTreeSet<&str> = args.operands().collect();
+    let is_named = |name: &String| named.contains(name.as_str()) && !model.services.contains_key(name);
+    let services = all.services.iter().filter(|(name, _)| is_named(name));
+    let profiles: BTreeSet<String> = services.flat_map(|(_, service)| service.profiles.clone()).collect();
+    if profiles.is_empty() {
+        return model;
+    }
+    let mut all = all;
+    all.services.retain(|name, service| {
+        named.contains(name.as_str()) || service.profiles.iter().any(|profile| profiles.contains(profile))
+    });
+    model.and(all)
+}
+
+/// Whether it is one claim. Its lease may have been renewed meanwhile.
+fn is_same_claim(one: Option<&Claim>, other: Option<&Claim>) -> bool {
+    let identity = |claim: &Claim| (claim.claim_id, claim.claimed_by.clone(), claim.claimed_at.clone());
+    one.map(identity) == other.map(identity)
+}
+
+/// The error for a stack that shares something, with the lines that settle it.
+fn not_isolated(slot: SlotId, conflicts: &[Conflict], shared: &BTreeSet<Resource>) -> Fault {
+    let shown: Vec<String> = conflicts.iter().map(|conflict| format!("\n  - {conflict}")).collect();
+    let (shown, lines) = (shown.concat(), settlement(conflicts, shared).replace('\n', "\n      "));
+    Fault::refused(format!("slot {slot} does not start: it would share what is not declared{shown}\n    {lines}"))
+        .advise("add the lines of one choice to slots.toml, and run the command again. What another slot used counts until `kinfra compose down` there")
+}

@@ -1,0 +1,99 @@
+//! The stacks that a start is proven against: those that slots of this user's pools were last started with.
+
+use anyhow::Result;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::uses::Uses;
+use crate::compose::model::Model;
+use crate::host::index::Index;
+use crate::host::invocation::Invocation;
+use crate::host::root::Root;
+use crate::proof::isolation::{Conflict, Owner, Stack, prove};
+use crate::slot::SlotId;
+use crate::stack::compose_files::place::Place;
+use crate::which::index::IndexEntry;
+use crate::which::spec_file::Declared;
+
+/// A stack that was started.
+#[derive(Debug)]
+pub struct StartedStack {
+    /// Whose it is.
+    pub owner: Owner,
+    /// The name of its Compose project.
+    pub project: String,
+    /// Whether `down` was asked for since.
+    pub has_ended: bool,
+    /// The worktree that it ran from.
+    pub worktree: Utf8PathBuf,
+    /// What its files came to.
+    pub model: Model,
+}
+
+impl Place<'_> {
+    /// The stacks of every other slot of this pool, and of every other pool of this user.
+    ///
+    /// # Errors
+    /// [`Fault`](crate::fault::Fault) when it cannot be read what one of them was started with.
+    pub fn started_stacks(&self, invocation: &Invocation) -> Result<Vec<StartedStack>> {
+        let own = self.held.pool().root.as_path();
+        let here = slots(own)?.into_iter().filter(|(slot, _)| *slot != self.held.slot);
+        let mut started: Vec<StartedStack> =
+            here.map(|(slot, uses)| stack(Owner::Slot(slot), uses)).collect();
+        let files = invocation.state.as_deref().and_then(|state| Index::below(state).files().ok());
+        for (name, text) in files.into_iter().flatten() {
+            // `plan` names an entry that cannot be read.
+            let Some(entry) = text.ok().and_then(|text| IndexEntry::parse(&name, &text).ok()) else {
+                continue;
+            };
+            if entry.root() != own {
+                let owner = |slot| Owner::Other { pool: entry.pool.clone(), slot: Some(slot) };
+                started.extend(slots(entry.root())?.into_iter().map(|(slot, uses)| stack(owner(slot), uses)));
+            }
+        }
+        Ok(started)
+    }
+}
+
+/// What the stacks of a pool share as they were last started. `None` for a pool whose slots do not run their
+/// worktree's own files.
+///
+/// # Errors
+/// As [`Place::started_stacks`].
+pub fn last_look(declared: &Declared, root: &Utf8Path) -> Result<Option<LastLook>> {
+    let Some(compose) = &declared.spec.compose else { return Ok(None) };
+    let started = slots(root)?.into_iter().map(|(slot, uses)| stack(Owner::Slot(slot), uses));
+    let started: Vec<StartedStack> = started.filter(|stack| !stack.has_ended).collect();
+    let stacks: Vec<Stack<'_>> = started
+        .iter()
+        .map(|StartedStack { owner, worktree, model, .. }| Stack { owner: owner.clone(), model, worktree })
+        .collect();
+    let conflicts = prove(&stacks, &compose.shared).conflicts;
+    Ok(Some(LastLook { started: stacks.len(), conflicts }))
+}
+
+/// What is known of a pool's stacks without asking Compose.
+#[derive(Debug)]
+pub struct LastLook {
+    /// How many slots had their stack started.
+    pub started: usize,
+    /// What two of these stacks share.
+    pub conflicts: Vec<Conflict>,
+}
+
+fn stack(owner: Owner, uses: Uses) -> StartedStack {
+    let Uses { project, has_ended, worktree, model, .. } = uses;
+    StartedStack { owner, project, has_ended, worktree, model }
+}
+
+/// What the slots in a root were last started with, in their order.
+fn slots(root: &Utf8Path) -> Result<Vec<(SlotId, Uses)>> {
+    let mut slots = Root::open(root)?.map_or_else(|| Ok(Vec::new()), |root| root.slots())?;
+    slots.sort();
+    let read = slots.into_iter().map(|slot| Ok((slot, Uses::read(&root.join(slot.directory()))?)));
+    let read = read.filter_map(|read: Result<_>| match read {
+        Ok((_, None)) => None,
+        Ok((slot, Some(uses))) => Some(Ok((slot, uses))),
+        Err(error) => Some(Err(error)),
+    });
+    read.collect()
+}

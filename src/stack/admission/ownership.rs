@@ -1,0 +1,97 @@
+//! Whose the containers, volumes and networks under a slot's project name are.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::claims::held::Held;
+use crate::fault::Fault;
+use crate::host::engine::{Made, made_by, volumes_made};
+use crate::host::lock::LockPolicy;
+use crate::registry::{Engine, RegistryId};
+use crate::shown::printable;
+use crate::stack::remove::is_ours;
+use crate::thing::Kind;
+use crate::time::Time;
+
+/// The most things that a message names.
+const MOST_NAMED: usize = 5;
+
+/// What is on the engine under the names of projects.
+///
+/// # Errors
+/// [`Fault`] when Docker does not answer.
+pub(in crate::stack) fn on_engine(engine: Option<&Engine>, projects: &BTreeSet<String>) -> Result<Vec<Made>> {
+    let made = made_by(engine, projects).needed();
+    Ok(made.map_err(|reason| Fault::docker(format!("Docker cannot say what slots have: {reason}")))?)
+}
+
+/// Refuses to touch a stack where something under the slot's project name belongs to another registry:
+/// another user's, another home directory's, or a stack that kinfra did not start.
+///
+/// # Errors
+/// [`Fault`] names what it is and the other root; also when Docker does not answer.
+pub fn check(held: &Held, policy: &LockPolicy<'_>) -> Result<()> {
+    let projects = BTreeSet::from([held.project()]);
+    let id = held.pool().ledger().id(held.seen(), policy)?;
+    refuse_foreign(held, &on_engine(held.engine(), &projects)?, id)
+}
+
+/// [`check`] of what is on the engine.
+pub(in crate::stack) fn refuse_foreign(held: &Held, made: &[Made], id: RegistryId) -> Result<()> {
+    let (slot, project) = (held.slot, held.project());
+    let own = made.iter().filter(|made| made.project == project);
+    let foreign: Vec<&Made> = own
+        .filter(|made| !is_ours(made.id.as_deref(), &made.project, held.entry.started.as_ref(), id))
+        .collect();
+    let Some(first) = foreign.first() else { return Ok(()) };
+    let named: Vec<String> = foreign
+        .iter()
+        .take(MOST_NAMED)
+        .map(|made| format!("{} `{}`", made.kind.word(), printable(&made.name)))
+        .collect();
+    let more = if foreign.len() > MOST_NAMED { ", …" } else { "" };
+    let owner = match &first.root {
+        Some(root) => format!("belongs to the pool in `{}`", printable(root)),
+        None => "was not started by kinfra".to_owned(),
+    };
+    let what = format!(
+        "the stack of slot {slot} is not touched: {}{more} has the name of its project `{project}` and {owner}",
+        named.join(", ")
+    );
+    let advice = "give this pool another `name` in slots.toml, or remove these things where they belong";
+    Err(Fault::refused(what).advise(advice).into())
+}
+
+/// Refuses to start a stack for the first time on volumes that are older than the claim. They are of an
+/// earlier slot of this number, which a prune or `destroy` removed without its data.
+///
+/// # Errors
+/// [`Fault`] names them; also when Docker does not answer.
+pub(in crate::stack) fn refuse_earlier(held: &Held, made: &[Made]) -> Result<()> {
+    let claimed = held.entry.claim.as_ref().and_then(|claim| Time::parse(claim.claimed_at.as_deref()?).ok());
+    let (Some(claimed), None) = (claimed, &held.entry.started) else { return Ok(()) };
+    let project = held.project();
+    let own = made.iter().filter(|made| made.kind == Kind::Volume && made.project == project);
+    let names: Vec<&str> = own.map(|made| made.name.as_str()).collect();
+    let ages = volumes_made(held.engine(), &names).needed();
+    let ages =
+        ages.map_err(|reason| Fault::docker(format!("Docker cannot say how old volumes are: {reason}")))?;
+    // Docker tells whole seconds.
+    let is_older = |made: &Time| claimed.since(*made) >= Duration::from_secs(1);
+    let older: Vec<String> = ages
+        .iter()
+        .filter(|(_, made)| is_older(made))
+        .map(|(name, _)| format!("`{}`", printable(name)))
+        .collect();
+    if older.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "slot {} is not started on data that is older than its claim: volume {}",
+        held.slot,
+        older.join(", ")
+    );
+    Err(Fault::refused(what).advise("`kinfra reset` removes it, after asking, and starts the stack").into())
+}

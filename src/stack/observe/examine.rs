@@ -1,0 +1,127 @@
+//! A close look at one slot's stack: the gate's facts once, without waiting, and what else uses its ports.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use super::sight::{Glance, Sight};
+use super::stacks::{LONGEST, SETTLE, engine_of, is_of, may_run, unanswered, up_for};
+use crate::claims::listing::Listed;
+use crate::host::clock::Stopwatch;
+use crate::host::containers::{inspect, list};
+use crate::host::net::{is_in_use, listener};
+use crate::identifier::PortName;
+use crate::port::HostPort;
+use crate::registry::{Engine, RegistryId};
+use crate::stack::admission::uses::Uses;
+use crate::stack::gate::listening::listening;
+use crate::stack::gate::state::{Expected, Judged, Part, Seen, judge};
+use crate::stack::up::last_start::LastStart;
+
+/// A slot's stack, looked at closely.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// What it does, in short.
+    pub sight: Sight,
+    /// Each of its services.
+    pub services: Vec<Judged>,
+    /// The slot's ports that something else uses.
+    pub taken: Vec<Taken>,
+}
+
+/// A port of a slot that a program uses which is not of its stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The port's name.
+    pub name: PortName,
+    /// The port.
+    pub port: HostPort,
+    /// The program's process and name, if the system tells.
+    pub program: Option<(u32, String)>,
+}
+
+/// Looks at a slot's stack, for at most two seconds. `once` are services that are meant to end.
+pub fn examine(listed: &Listed, id: Option<RegistryId>, once: &BTreeSet<String>) -> Examined {
+    if !may_run(&listed.entry) {
+        return Examined { sight: Sight::NeverStarted, services: Vec::new(), taken: Vec::new() };
+    }
+    let engine = engine_of(&listed.entry);
+    let seen = match containers(&engine, listed, id) {
+        Ok(seen) => seen,
+        Err(why) => {
+            let sight = unanswered(&listed.entry, &why);
+            return Examined { sight, services: Vec::new(), taken: Vec::new() };
+        }
+    };
+    let services = judge(&expected(listed, &seen, once), &seen, SETTLE);
+    let sight = if seen.is_empty() && listed.entry.started.is_none() {
+        Sight::NeverStarted
+    } else {
+        Sight::Seen(services.iter().map(|judged| glance(judged, &seen)).collect())
+    };
+    let taken = taken(listed, &seen);
+    Examined { sight, services, taken }
+}
+
+fn containers(engine: &Engine, listed: &Listed, id: Option<RegistryId>) -> Result<Vec<Seen>, String> {
+    let clock = Stopwatch::start();
+    let left = || LONGEST.saturating_sub(clock.elapsed());
+    let look = || {
+        let rows = list(Some(engine), LONGEST).needed()?;
+        let own: Vec<&str> =
+            rows.iter().filter(|row| is_of(row, listed, id)).map(|row| row.id.as_str()).collect();
+        inspect(Some(engine), &own, left()).needed()
+    };
+    // A container may go away between the two questions.
+    let containers = look().or_else(|why| if left() > LONGEST / 2 { look() } else { Err(why) })?;
+    let seen = |container| Seen {
+        up_for: up_for(&container),
+        listening: listening(Some(engine), &container, left()),
+        container,
+    };
+    Ok(containers.into_iter().map(seen).collect())
+}
+
+/// What the last start should have come to, and what there is besides.
+fn expected(listed: &Listed, seen: &[Seen], once: &BTreeSet<String>) -> Expected {
+    let dir = listed.dir();
+    let used = || Uses::read(dir).ok().flatten().filter(|uses| !uses.has_ended).map(|uses| uses.model);
+    let model = LastStart::read(dir).map(|last| last.model).or_else(used);
+    // Where nothing is left, nothing is missing.
+    let model = model.filter(|_| !seen.is_empty());
+    let mut expected = model.map(|model| Expected::of(&model, once)).unwrap_or_default();
+    let mut counts: BTreeMap<&str, u16> = BTreeMap::new();
+    for seen in seen {
+        *counts.entry(&seen.container.service).or_default() += 1;
+    }
+    for (service, replicas) in counts {
+        let part = Part { replicas, is_to_end: once.contains(service), depends_on: BTreeSet::new() };
+        expected.services.entry(service.to_owned()).or_insert(part);
+    }
+    expected
+}
+
+fn glance(judged: &Judged, seen: &[Seen]) -> Glance {
+    let id = judged.container.as_ref().map(|(_, id)| id);
+    let own = seen.iter().find(|seen| Some(&seen.container.id) == id && seen.container.is_up());
+    Glance {
+        service: judged.service.clone(),
+        state: judged.state,
+        exit_code: judged.exit_code,
+        up_for: own.map(|seen| seen.up_for),
+    }
+}
+
+/// The slot's ports that something else uses.
+fn taken(listed: &Listed, seen: &[Seen]) -> Vec<Taken> {
+    let up = seen.iter().filter(|seen| seen.container.is_up());
+    let own: BTreeSet<_> = up
+        .flat_map(|seen| &seen.container.ports)
+        .filter_map(|port| Some((port.host?, port.protocol)))
+        .collect();
+    let others = listed.entry.provisioned.host_ports().filter(|(_, port)| {
+        let is_own = own.contains(&(port.port.get(), port.protocol));
+        !is_own && is_in_use(*port)
+    });
+    others.map(|(name, port)| Taken { name: name.clone(), port, program: listener(port) }).collect()
+}

@@ -1,0 +1,152 @@
+//! What a slot's stack does, in short. Pure.
+
+use std::time::Duration;
+
+use crate::stack::gate::state::ServiceState;
+
+/// What is known of a slot's stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sight {
+    /// Nothing was started in the slot, as far as kinfra knows.
+    NeverStarted,
+    /// Docker did not say, for this reason.
+    Unknown(String),
+    /// The containers that Docker showed.
+    Seen(Vec<Glance>),
+}
+
+/// A container, at a glance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glance {
+    /// Its service.
+    pub service: String,
+    /// What it does. One that runs for a while counts as settled: the gate looks closer.
+    pub state: ServiceState,
+    /// How its process ended, if it did.
+    pub exit_code: Option<i32>,
+    /// How long it has run, if it does.
+    pub up_for: Option<Duration>,
+}
+
+/// What a stack does as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StackState {
+    /// Nothing was started.
+    NeverStarted,
+    /// Docker did not say.
+    Unknown,
+    /// It was started, and has no containers now.
+    Down,
+    /// Its containers have ended, none by a failure of its own.
+    Exited,
+    /// A service ends again and again.
+    Looping,
+    /// A service has failed.
+    Failed,
+    /// A health check says no.
+    Unhealthy,
+    /// A service is not ready yet.
+    Starting,
+    /// All that should run does.
+    Running,
+}
+
+impl StackState {
+    /// Its word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NeverStarted => "never_started",
+            Self::Unknown => "unknown",
+            Self::Down => "down",
+            Self::Exited => "exited",
+            Self::Looping => "looping",
+            Self::Failed => "failed",
+            Self::Unhealthy => "unhealthy",
+            Self::Starting => "starting",
+            Self::Running => "running",
+        }
+    }
+}
+
+/// The exit codes of containers that were asked to stop: by themselves, by SIGKILL, by SIGTERM.
+const ASKED_TO_STOP: [i32; 3] = [0, 137, 143];
+
+impl Sight {
+    /// Whether both say the same, but for how long it has been so.
+    pub fn is_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Seen(one), Self::Seen(other)) => {
+                let timeless = |glance: &Glance| (glance.service.clone(), glance.state, glance.exit_code);
+                one.iter().map(timeless).eq(other.iter().map(timeless))
+            }
+            (Self::Seen(_) | Self::NeverStarted | Self::Unknown(_), _) => self == other,
+        }
+    }
+
+    /// What the stack does as a whole: the worst that one of its services does.
+    pub fn state(&self) -> StackState {
+        let glances = match self {
+            Self::NeverStarted => return StackState::NeverStarted,
+            Self::Unknown(_) => return StackState::Unknown,
+            Self::Seen(glances) if glances.is_empty() => return StackState::Down,
+            Self::Seen(glances) => glances,
+        };
+        let any = |state: ServiceState| glances.iter().any(|glance| glance.state == state);
+        let is_up = glances.iter().any(|glance| glance.up_for.is_some());
+        let was_stopped = |glance: &Glance| glance.exit_code.is_none_or(|code| ASKED_TO_STOP.contains(&code));
+        if any(ServiceState::Looping) {
+            StackState::Looping
+        } else if !is_up
+            && glances.iter().all(|glance| was_stopped(glance) && glance.state != ServiceState::Created)
+        {
+            StackState::Exited
+        } else if any(ServiceState::Failed) {
+            StackState::Failed
+        } else if any(ServiceState::Unhealthy) {
+            StackState::Unhealthy
+        } else if any(ServiceState::Starting) || any(ServiceState::Created) {
+            StackState::Starting
+        } else {
+            StackState::Running
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glance(state: ServiceState, exit_code: Option<i32>) -> Glance {
+        let is_up = exit_code.is_none() && state != ServiceState::Created;
+        Glance {
+            service: "web".to_owned(),
+            state,
+            exit_code,
+            up_for: is_up.then_some(Duration::from_mins(1)),
+        }
+    }
+
+    #[test]
+    fn the_worst_service_says_what_the_stack_does() {
+        use ServiceState::{Created, Done, Failed, Healthy, Looping, Settled, Starting, Unhealthy};
+        let (up, healthy) = (glance(Settled, None), glance(Healthy, None));
+        for (glances, state) in [
+            (vec![], StackState::Down),
+            (vec![up.clone(), healthy.clone()], StackState::Running),
+            (vec![up.clone(), glance(Done, Some(0))], StackState::Running),
+            (vec![up.clone(), glance(Starting, None)], StackState::Starting),
+            (vec![glance(Created, None)], StackState::Starting),
+            (vec![glance(Starting, None), glance(Unhealthy, None)], StackState::Unhealthy),
+            (vec![glance(Unhealthy, None), glance(Failed, Some(1))], StackState::Failed),
+            (vec![up.clone(), glance(Failed, Some(0))], StackState::Failed),
+            (vec![up, glance(Failed, Some(1)), glance(Looping, Some(1))], StackState::Looping),
+            (vec![glance(Failed, Some(137)), glance(Failed, Some(0))], StackState::Exited),
+            (vec![glance(Failed, Some(137)), glance(Failed, Some(1))], StackState::Failed),
+            (vec![glance(Done, Some(0))], StackState::Exited),
+        ] {
+            assert_eq!(Sight::Seen(glances.clone()).state(), state, "{glances:?}");
+        }
+        assert_eq!(Sight::NeverStarted.state(), StackState::NeverStarted);
+        assert_eq!(Sight::Unknown(String::new()).state(), StackState::Unknown);
+    }
+}

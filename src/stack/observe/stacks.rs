@@ -1,0 +1,185 @@
+//! What Docker says of the stacks of a pool's slots: one list for each engine, and a closer look only where
+//! the list cannot say it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::sight::{Glance, Sight};
+use crate::claims::listing::{Listed, list as list_slots};
+use crate::claims::whereabouts::Following;
+use crate::host::clock::{Stopwatch, now};
+use crate::host::container::{Activity, Container, HealthVerdict};
+use crate::host::container_row::Row;
+use crate::host::containers::{inspect, list};
+use crate::host::docker::Answer;
+use crate::host::engine;
+use crate::registry::{Engine, Entry, RegistryId};
+use crate::slot::SlotId;
+use crate::stack::gate::state::{Seen, ServiceState, judge_alone};
+use crate::which::by_worktree::FoundPool;
+
+/// The longest that Docker is waited for.
+pub(in crate::stack) const LONGEST: Duration = Duration::from_secs(2);
+/// How long a service is up that counts as settled.
+pub(in crate::stack) const SETTLE: Duration = Duration::from_secs(5);
+/// A service that is up for longer than this, by the list, is in no crash loop.
+const YOUNG: Duration = Duration::from_mins(1);
+/// How long it may take from the making of a container to its first start.
+const TO_START: Duration = Duration::from_secs(1);
+
+/// The slots of a pool, with what their stacks do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Looked {
+    /// The slots.
+    pub slots: Vec<Listed>,
+    /// What the stack of each does.
+    pub sights: BTreeMap<SlotId, Sight>,
+}
+
+impl Looked {
+    /// The slots of a pool, and what their stacks do.
+    ///
+    /// # Errors
+    /// When the registry cannot be trusted.
+    pub fn of(pool: &mut FoundPool) -> Result<Self> {
+        let (slots, id) = listed(pool)?;
+        let sights = sights(&slots, id);
+        Ok(Self { slots, sights })
+    }
+
+    /// Whether both say the same, but for how long it has been so.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let sights = self.sights.values().zip(other.sights.values());
+        self.slots == other.slots && sights.into_iter().all(|(one, other)| one.is_as(other))
+    }
+}
+
+/// The slots of a pool, and the id of its registry.
+///
+/// # Errors
+/// When the registry cannot be trusted.
+pub(in crate::stack) fn listed(pool: &mut FoundPool) -> Result<(Vec<Listed>, Option<RegistryId>)> {
+    let seen = pool.look(Following::EveryHolder)?;
+    Ok(seen.map_or_else(Default::default, |seen| (list_slots(&seen, now()), seen.registry.id)))
+}
+
+/// What the stacks of slots do. Docker is asked only if a slot is held or was started, and then at most for
+/// two seconds.
+pub(in crate::stack) fn sights(slots: &[Listed], id: Option<RegistryId>) -> BTreeMap<SlotId, Sight> {
+    let mut by_engine: BTreeMap<Engine, Vec<&Listed>> = BTreeMap::new();
+    for listed in slots.iter().filter(|listed| may_run(&listed.entry)) {
+        by_engine.entry(engine_of(&listed.entry)).or_default().push(listed);
+    }
+    let mut sights: BTreeMap<SlotId, Sight> =
+        slots.iter().map(|listed| (listed.slot, Sight::NeverStarted)).collect();
+    thread::scope(|scope| {
+        let asked = by_engine.iter().map(|(engine, slots)| scope.spawn(move || on_engine(engine, slots, id)));
+        for asked in asked.collect::<Vec<_>>() {
+            sights.extend(asked.join().unwrap_or_default());
+        }
+    });
+    sights
+}
+
+/// The engines that slots may have containers on.
+pub(in crate::stack) fn engines(slots: &[Listed]) -> BTreeSet<Engine> {
+    slots.iter().filter(|listed| may_run(&listed.entry)).map(|listed| engine_of(&listed.entry)).collect()
+}
+
+/// Whether a slot may have containers. A holder can start them without kinfra, by `kinfra exec`.
+pub(in crate::stack) fn may_run(entry: &Entry) -> bool {
+    entry.claim.is_some() || entry.started.is_some()
+}
+
+/// The engine of a slot's stack. Where nothing was started, the caller's.
+pub(in crate::stack) fn engine_of(entry: &Entry) -> Engine {
+    let started = entry.started.as_ref().and_then(|started| started.engine.clone());
+    started.unwrap_or_else(engine::current)
+}
+
+/// What is said of a slot when Docker does not answer.
+pub(in crate::stack) fn unanswered(entry: &Entry, why: &str) -> Sight {
+    if entry.started.is_some() { Sight::Unknown(why.to_owned()) } else { Sight::NeverStarted }
+}
+
+fn on_engine(engine: &Engine, slots: &[&Listed], id: Option<RegistryId>) -> Vec<(SlotId, Sight)> {
+    let clock = Stopwatch::start();
+    let rows = match list(Some(engine), LONGEST).needed() {
+        Ok(rows) => rows,
+        Err(why) => return slots.iter().map(|slot| (slot.slot, unanswered(&slot.entry, &why))).collect(),
+    };
+    let own = |listed: &Listed| rows.iter().filter(|row| is_of(row, listed, id)).collect::<Vec<_>>();
+    let own: Vec<(&Listed, Vec<&Row>)> = slots.iter().map(|listed| (*listed, own(listed))).collect();
+    let unclear = own.iter().flat_map(|(_, rows)| rows).filter(|row| is_unclear(row));
+    let unclear: Vec<&str> = unclear.map(|row| row.id.as_str()).collect();
+    // One that went away meanwhile is shown as it was listed.
+    let looked = match inspect(Some(engine), &unclear, LONGEST.saturating_sub(clock.elapsed())) {
+        Answer::Is(containers) => containers,
+        Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_) => Vec::new(),
+    };
+    let looked: BTreeMap<&str, &Container> = looked.iter().map(|one| (one.id.as_str(), one)).collect();
+    let glance = |row: &&Row| looked.get(row.id.as_str()).map_or_else(|| of_row(row), |one| Some(of(one)));
+    let sight = |(listed, rows): &(&Listed, Vec<&Row>)| match rows.as_slice() {
+        [] if listed.entry.started.is_none() => (listed.slot, Sight::NeverStarted),
+        rows => (listed.slot, Sight::Seen(rows.iter().filter_map(glance).collect())),
+    };
+    own.iter().map(sight).collect()
+}
+
+/// Whether a container is of a slot's stack: by kinfra's labels, or by the project that a start was noted
+/// under. Another registry's is not.
+pub(in crate::stack) fn is_of(row: &Row, listed: &Listed, id: Option<RegistryId>) -> bool {
+    let is_ours = id.is_some_and(|id| id.to_string() == row.registry);
+    let started = listed.entry.started.as_ref();
+    let is_noted = started.is_some_and(|started| started.project == row.project);
+    let is_slots = is_ours && row.slot == listed.slot.to_string();
+    !row.is_one_off && (is_slots || (is_noted && (is_ours || row.registry.is_empty())))
+}
+
+/// Whether the list leaves open what a container does: it was not meant to end,
+/// or it is up for far less time than it exists, so it may be in a crash loop.
+fn is_unclear(row: &Row) -> bool {
+    match row.activity {
+        Activity::Running => row.up_for.zip(row.exists_for).is_none_or(|(up_for, exists_for)| {
+            up_for < YOUNG && up_for.saturating_add(TO_START) < exists_for
+        }),
+        Activity::Exited => row.exit_code == Some(0),
+        Activity::Created | Activity::Paused | Activity::Restarting | Activity::Removing | Activity::Dead => {
+            false
+        }
+    }
+}
+
+/// A container by the list alone.
+fn of_row(row: &Row) -> Option<Glance> {
+    let state = match (row.activity, row.health) {
+        (Activity::Removing, _) => return None,
+        (Activity::Created, _) => ServiceState::Created,
+        (Activity::Restarting, _) => ServiceState::Looping,
+        (Activity::Exited, _) if row.exit_code == Some(0) => ServiceState::Done,
+        (Activity::Exited | Activity::Dead, _) => ServiceState::Failed,
+        (Activity::Paused, _) | (Activity::Running, HealthVerdict::Starting) => ServiceState::Starting,
+        (Activity::Running, HealthVerdict::Unhealthy) => ServiceState::Unhealthy,
+        (Activity::Running, HealthVerdict::Healthy) => ServiceState::Healthy,
+        (Activity::Running, HealthVerdict::None) if row.up_for < Some(SETTLE) => ServiceState::Starting,
+        (Activity::Running, HealthVerdict::None) => ServiceState::Settled,
+    };
+    Some(Glance { service: row.service.clone(), state, exit_code: row.exit_code, up_for: row.up_for })
+}
+
+/// A container that was inspected.
+fn of(container: &Container) -> Glance {
+    let up_for = up_for(container);
+    let seen = Seen { container: container.clone(), up_for, listening: Vec::new() };
+    let judged = judge_alone(&seen, SETTLE);
+    let up_for = container.is_up().then_some(up_for);
+    Glance { service: judged.service, state: judged.state, exit_code: judged.exit_code, up_for }
+}
+
+/// How long a container has run, by the clock of this machine.
+pub(in crate::stack) fn up_for(container: &Container) -> Duration {
+    container.started.map_or(Duration::ZERO, |started| now().since(started))
+}

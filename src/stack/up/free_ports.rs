@@ -1,0 +1,56 @@
+//! Whether the ports of a slot are free, or taken by its own containers.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::claims::held::Held;
+use crate::fault::Fault;
+use crate::host::container::Container;
+use crate::host::containers::{of_project, publishers};
+use crate::host::net;
+use crate::identifier::PortName;
+use crate::port::HostPort;
+use crate::registry::Engine;
+use crate::shown::printable;
+
+/// The longest that Docker may take for one answer.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// Refuses a start where another program has one of the slot's ports: Compose would fail in the middle.
+///
+/// # Errors
+/// [`Fault`] names all of them, and the programs.
+pub(in crate::stack) fn check(held: &Held, project: &str) -> Result<()> {
+    let ports = held.entry.provisioned.host_ports();
+    let taken: Vec<(&PortName, HostPort)> = ports.filter(|(_, port)| net::is_in_use(*port)).collect();
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let containers = of_project(held.engine(), project, LONGEST).needed();
+    let containers = containers
+        .map_err(|why| Fault::docker(format!("Docker cannot say whose the ports in use are: {why}")))?;
+    let foreign = taken.into_iter().filter(|(_, port)| !containers.iter().any(|own| has(own, *port)));
+    let foreign: Vec<String> = foreign.map(|(name, port)| told(held.engine(), name, port)).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let what = format!("slot {} does not start: {}", held.slot, foreign.join(", and "));
+    Err(Fault::refused(what).advise("end what uses it, or release the slot and claim another").into())
+}
+
+/// Whether a container that runs publishes a port.
+fn has(container: &Container, port: HostPort) -> bool {
+    let mut published = container.ports.iter().filter(|published| published.protocol == port.protocol);
+    container.is_up() && published.any(|published| published.host == Some(port.port.get()))
+}
+
+fn told(engine: Option<&Engine>, name: &PortName, port: HostPort) -> String {
+    let by = publishers(engine, port, LONGEST).needed().unwrap_or_default();
+    let by = match (by.first(), net::listener(port)) {
+        (Some(container), _) => format!("container `{}`", printable(container)),
+        (None, Some((pid, program))) => format!("`{}` (pid {pid})", printable(&program)),
+        (None, None) => "another program".to_owned(),
+    };
+    format!("port {port} ({name}) is taken by {by}")
+}

@@ -1,0 +1,270 @@
+//! Starting the stack of a slot, until it runs.
+//!
+//! ```text
+//! turn ─► runs already? ─┬─ no ─► ports, room ─► derive ─► admit ─► Compose ─┬─► gate ─► verify
+//!                        └─ yes ────────────────────────────────────────────┘
+//! ```
+//!
+//! Killed anywhere, the next `up` continues: only the registry and Docker say what there is.
+
+pub mod addresses;
+pub mod request;
+
+mod build_inputs;
+mod compose_up;
+mod free_ports;
+pub(in crate::stack) mod last_start;
+mod once;
+mod room;
+mod running;
+mod start;
+mod verify;
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::compose_files::compose_args::ComposeArgs;
+use super::compose_files::place::Place;
+use super::gate::Gated;
+use super::gate::patience::Verdict;
+use super::gate::state::{Expected, ServiceState};
+use super::turn::{other, take_turn};
+use crate::claims::held::Held;
+use crate::compose::model::Model;
+use crate::ended::{Ended, How};
+use crate::fault::{Exit, Fault};
+use crate::host::engine::data_directory;
+use crate::slot::SlotId;
+use addresses::{Address, addresses};
+use compose_up::{Run, Started};
+use last_start::{LastStart, images};
+use request::{Means, Progress, UpRequest};
+use running::{ids_of, runs_already};
+use start::Start;
+use verify::verify;
+
+/// How long the gate waits, besides the settle time, where Compose failed.
+const FAILED: Duration = Duration::from_secs(2);
+
+/// What came of a start.
+#[derive(Debug)]
+pub struct Up {
+    /// The slot.
+    pub slot: SlotId,
+    /// Whether the stack ran already, so that nothing was started.
+    pub ran_already: bool,
+    /// How Compose failed, if it did.
+    pub complaint: Option<Ended>,
+    /// Whether what runs is of an earlier start, because Compose failed.
+    pub is_stale: bool,
+    /// What the gate saw. `None` without a gate.
+    pub gated: Option<Gated>,
+    /// How the project's own check ended, if it ran: its command, and its end.
+    pub verified: Option<(Vec<String>, Ended)>,
+    /// Where the services are reached.
+    pub addresses: Vec<Address>,
+}
+
+impl Up {
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        if self.is_stale {
+            return Exit::DoesNotRun;
+        }
+        match self.gated.as_ref().map(|gated| gated.verdict) {
+            Some(Verdict::DoesNotRun) => return Exit::DoesNotRun,
+            Some(Verdict::NotInTime) => return Exit::NotInTime,
+            Some(Verdict::Runs) | None => {}
+        }
+        match self.verified.as_ref().map(|(_, ended)| &ended.how) {
+            None | Some(How::Well) => Exit::Done,
+            Some(How::Badly(_)) => Exit::DoesNotRun,
+            Some(How::NotInTime) => Exit::NotInTime,
+            Some(How::Interrupted) => Exit::Interrupted,
+        }
+    }
+}
+
+/// Starts the stack of a slot, and waits until it runs. `progress` gets what happens meanwhile.
+///
+/// # Errors
+/// [`Fault`] when the start is not admitted, nothing could be started, Docker does not answer, or the user
+/// asks to stop.
+pub fn up(
+    held: Held,
+    request: &UpRequest,
+    means: &Means<'_>,
+    progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
+) -> Result<Up> {
+    if let Some(other) = other(&held) {
+        progress(Progress::Waiting(&other))?;
+    }
+    let turn = take_turn(held, request.patience.timeout, &means.policy)?;
+    let held = &turn.held;
+    let stack = held.stack();
+    let last = LastStart::read(&held.dir());
+    let start = Start { place: Place::of(held, means.invocation)?, stack, request, means, last };
+    let profiles = start.profiles();
+    let key = start.place.key(&profiles, &means.policy, means.invocation)?;
+    let done = if let Some(last) = runs_already(&start, key)? {
+        Done { expected: start.expected(&last.model), model: last.model.clone(), ..Done::default() }
+    } else {
+        // From here on it is not known what runs, until the gate has seen it.
+        if let Some(last) = &start.last {
+            last.without_key().keep(&held.dir()).context("could not note that the stack changes")?;
+        }
+        start.start(profiles, progress)?
+    };
+    start.finish(&done, progress)
+}
+
+/// What was started.
+#[derive(Default)]
+struct Done {
+    expected: Expected,
+    model: Model,
+    /// How Compose ended, if it was asked.
+    ended: Option<Ended>,
+    /// The gate's verdict on services that have to run first, if that is bad.
+    stopped_by: Option<Gated>,
+    /// The containers that there were before.
+    before: BTreeSet<String>,
+    /// The profiles, and what the files come to as Compose prints it, to be kept if the stack runs.
+    to_keep: Option<(Vec<String>, String)>,
+}
+
+impl Start<'_> {
+    /// Admits the start, and has Compose do it.
+    fn start(
+        &self,
+        profiles: Vec<String>,
+        progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
+    ) -> Result<Done> {
+        let (place, means) = (&self.place, self.means);
+        free_ports::check(place.held, &place.name)?;
+        let args = ComposeArgs::up(self.request.services.iter().cloned(), profiles.clone());
+        let engine = place.held.engine().cloned();
+        let data = thread::spawn(move || data_directory(engine.as_ref()));
+        let derived = place.derive_for(&args, &means.policy, means.invocation)?;
+        room::check(&place.held.pool().root, data.join().ok().flatten().as_deref())?;
+        let admitted = place.admit(&derived, &args, &means.policy, means.invocation)?;
+        refuse_unknown(&self.request.services, &admitted.model)?;
+        let mut remarks = derived.remarks.clone();
+        remarks.notes.extend(admitted.notes.iter().cloned());
+        progress(Progress::Starting(&self.request.services, &remarks))?;
+        let (before, expected) = (self.containers()?, self.expected(&admitted.model));
+        let run = Run {
+            start: self,
+            derived: &derived,
+            admitted: &admitted,
+            expected: &expected,
+            profiles: &profiles,
+        };
+        let (ended, stopped_by) = match run.compose(&before, progress)? {
+            Started::All(ended) => (ended, None),
+            Started::First(ended, gated) => (ended, Some(gated)),
+        };
+        progress(Progress::Started)?;
+        Ok(Done {
+            expected,
+            model: admitted.model,
+            ended: Some(ended),
+            stopped_by,
+            before: before.into_iter().map(|container| container.id).collect(),
+            to_keep: Some((profiles, admitted.config)),
+        })
+    }
+
+    /// Gates and checks what was started, and keeps what it was started from.
+    fn finish(&self, done: &Done, progress: &mut impl FnMut(Progress<'_>) -> Result<()>) -> Result<Up> {
+        let failed = done.ended.as_ref().filter(|ended| ended.how != How::Well);
+        let mut up = self.outcome(done);
+        if let Some(gated) = &done.stopped_by {
+            up.gated = Some(gated.clone());
+            return Ok(up);
+        }
+        if !self.request.is_gated {
+            up.is_stale = failed.is_some();
+            return Ok(up);
+        }
+        let mut patience = self.request.patience;
+        match failed.map(|ended| &ended.how) {
+            Some(How::NotInTime) => patience.timeout = Duration::ZERO,
+            // What Compose did not start does not come by itself.
+            Some(_) => patience.timeout = patience.timeout.min(patience.settle + FAILED),
+            None => {}
+        }
+        let mut gated = self.gate(&done.expected, patience, progress)?;
+        if gated.verdict == Verdict::NotInTime && failed.is_some_and(|ended| ended.how != How::NotInTime) {
+            gated.verdict = Verdict::DoesNotRun;
+        }
+        let runs = gated.verdict == Verdict::Runs;
+        let mut ids = gated.services.iter().filter_map(|judged| Some(&judged.container.as_ref()?.1));
+        up.is_stale = runs && failed.is_some() && ids.any(|id| done.before.contains(id));
+        if runs && !up.is_stale {
+            self.keep(done, &gated)?;
+            up.verified = self.verified(progress)?;
+        }
+        up.gated = Some(gated);
+        Ok(up)
+    }
+
+    fn outcome(&self, done: &Done) -> Up {
+        let publish = &self.place.declared.spec.publish;
+        let ports = &self.place.held.entry.provisioned.ports;
+        Up {
+            slot: self.place.held.slot,
+            ran_already: done.ended.is_none(),
+            complaint: done.ended.clone().filter(|ended| ended.how != How::Well),
+            is_stale: false,
+            gated: None,
+            verified: None,
+            addresses: addresses(&done.model, &done.expected, ports, publish),
+        }
+    }
+
+    fn verified(
+        &self,
+        progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
+    ) -> Result<Option<(Vec<String>, Ended)>> {
+        let words = &self.stack.verify;
+        if words.is_empty() {
+            return Ok(None);
+        }
+        progress(Progress::Verifying(words))?;
+        let ended = verify(&self.place, words, self.request.patience.timeout, self.means)?;
+        Ok(Some((words.clone(), ended)))
+    }
+
+    /// Keeps what the stack that runs was started from.
+    fn keep(&self, done: &Done, gated: &Gated) -> Result<()> {
+        let Some((profiles, config)) = &done.to_keep else { return Ok(()) };
+        let (place, means, held) = (&self.place, self.means, self.place.held);
+        let key = place.key(profiles, &means.policy, means.invocation)?;
+        let mut last = LastStart::new(key, &self.request.services, &done.model);
+        last.builds = build_inputs::of_stack(&last.model);
+        last.images = ids_of(held.engine(), &images(&last.model));
+        let containers = gated.services.iter().filter_map(|judged| {
+            Some((judged.container.as_ref()?.1.clone(), judged.state != ServiceState::Done))
+        });
+        last.containers = containers.collect();
+        let once = self.once(&done.expected);
+        if !once.is_empty() {
+            let (model, expected) = (&done.model, &done.expected);
+            let sources = once::Sources { model, config, expected, images: &last.images };
+            last.once = once::inputs(&once, &sources, &self.containers()?);
+        }
+        last.keep(&held.dir()).context("could not keep what the stack was started from")
+    }
+}
+
+fn refuse_unknown(named: &BTreeSet<String>, model: &Model) -> Result<()> {
+    let unknown = named.iter().find(|name| !model.services.contains_key(*name));
+    let Some(unknown) = unknown else { return Ok(()) };
+    let services: Vec<&str> = model.services.keys().map(String::as_str).collect();
+    let advice = format!("the services are {}", services.join(", "));
+    Err(Fault::usage(format!("there is no service `{}`", unknown.escape_debug())).advise(advice).into())
+}

@@ -1,0 +1,68 @@
+//! What is asked of `up`, and what it works with.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::host::child::Destination;
+use crate::host::fs::Umask;
+use crate::host::invocation::Invocation;
+use crate::host::lock::LockPolicy;
+use crate::host::signals::Interrupt;
+use crate::stack::compose_files::look::Remarks;
+use crate::stack::gate::patience::Patience;
+use crate::stack::gate::state::Judged;
+
+/// How a stack is to be started.
+#[derive(Debug, Clone)]
+pub struct UpRequest {
+    /// The services. None is all of them.
+    pub services: BTreeSet<String>,
+    /// The profiles of Compose. `None` are those that are kept with the slot.
+    pub profiles: Option<Vec<String>>,
+    /// Whether images are built first.
+    pub builds: bool,
+    /// How long the gate waits.
+    pub patience: Patience,
+    /// Whether there is a gate.
+    pub is_gated: bool,
+}
+
+/// What a start works with.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// How the registry is locked.
+    pub policy: LockPolicy<'a>,
+    /// The invocation.
+    pub invocation: &'a Invocation,
+    /// What ends it early.
+    pub interrupt: &'a Interrupt,
+    /// The umask of what it runs.
+    pub umask: Umask,
+    /// Where Compose's output goes.
+    pub output: Destination,
+}
+
+/// What a start reports while it is on its way.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// It waits for another process that starts, stops or cleans the stack.
+    Waiting(&'a str),
+    /// It starts services: these, or all.
+    Starting(&'a BTreeSet<String>, &'a Remarks),
+    /// Compose is done.
+    Started,
+    /// The gate has looked.
+    Looked(&'a [Judged]),
+    /// The project's own check runs.
+    Verifying(&'a [String]),
+}
+
+/// How long Compose may take where it builds images.
+const BUILDING: Duration = Duration::from_mins(30);
+
+impl UpRequest {
+    /// How long Compose may take.
+    pub(in crate::stack) fn longest_start(&self, is_built: bool) -> Duration {
+        if is_built && self.builds { self.patience.timeout.max(BUILDING) } else { self.patience.timeout }
+    }
+}
