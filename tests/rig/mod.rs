@@ -4,6 +4,7 @@ pub(crate) mod daemon;
 mod disk;
 pub(crate) mod engine;
 pub(crate) mod fleet;
+pub(crate) mod listed;
 mod paused;
 pub(crate) mod random;
 pub(crate) mod scripted;
