@@ -49,6 +49,7 @@ const ORDER: &[&str] = &[
     "claims/whereabouts",
     "ledger",
     "stack/remove",
+    "stack/take_over",
     "stack/clean",
     "observe",
     "registry/rebuild",

@@ -91,6 +91,18 @@ impl Held {
     /// # Errors
     /// When the registry cannot be read.
     pub fn again(self) -> Result<Option<Self>> {
+        Ok(self.now()?.map(|(entry, snapshot)| Self { entry, snapshot, ..self }))
+    }
+
+    /// Whether the claim did not end meanwhile.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn is_still_held(&self) -> Result<bool> {
+        Ok(self.now()?.is_some())
+    }
+
+    fn now(&self) -> Result<Option<(Entry, Snapshot)>> {
         let seen = self.pool.ledger().read_since(&self.snapshot, Following::Of(&self.path))?;
         let Some(snapshot) = seen else { return Ok(None) };
         let identity = |entry: &Entry| {
@@ -99,7 +111,7 @@ impl Held {
         };
         let entry = snapshot.registry.slots.get(&self.slot).map(|entry| Entry::clone(entry));
         let entry = entry.filter(|entry| identity(entry) == identity(&self.entry));
-        Ok(entry.map(|entry| Self { entry, snapshot, ..self }))
+        Ok(entry.map(|entry| (entry, snapshot)))
     }
 
     /// Renews the lease. Leaves a claim without a lease alone. `None` if the claim ended meanwhile.

@@ -25,6 +25,7 @@ pub mod queue;
 pub mod remains;
 pub mod root;
 pub mod signals;
+mod signature;
 pub mod terminal;
 pub mod worktree_copy;
 pub mod worktree_file;

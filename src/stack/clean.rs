@@ -5,12 +5,13 @@
 use anyhow::{Error, Result};
 
 use super::remove::{Extent, Removed, remove};
+use super::take_over::{Ending, take_over};
 use crate::claims::whereabouts::Following;
 use crate::fault::{Exit, Fault, exit_of};
 use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::host::remains::StackOn;
-use crate::host::root::Root;
+use crate::host::root::{Root, StackLock};
 use crate::ledger::{Ledger, Snapshot};
 use crate::registry::{Condition, Entry, Holder, Left, MOST_FAILURES, Remains, Started};
 use crate::slot::SlotId;
@@ -49,15 +50,13 @@ pub fn clean(
 ) -> Result<Option<Cleaned>> {
     let Ledger::File { root } = ledger;
     let Some(root) = Root::open(root)? else { return Ok(None) };
-    let is_to_clean = |seen: Option<Snapshot>| {
-        let entry = seen.as_ref().and_then(|seen| seen.registry.slots.get(&slot));
-        entry.is_some_and(|entry| to_clean(entry, cleaning).is_some())
-    };
-    if !is_to_clean(ledger.read(Following::NoHolder)?) {
+    let Some(seen) = ledger.read(Following::NoHolder)? else { return Ok(None) };
+    let Some((started, _)) = seen.registry.slots.get(&slot).and_then(|entry| to_clean(entry, cleaning))
+    else {
         return Ok(None);
-    }
-    let _lock =
-        root.lock_stack(slot, policy).map_err(|error| stays_dirty(in_use(error, &root, slot), slot))?;
+    };
+    let _lock = lock(ledger, &root, &seen, (slot, started), policy)
+        .map_err(|error| stays_dirty(in_use(error, &root, slot), slot))?;
     let Some(seen) = ledger.read(Following::NoHolder)? else { return Ok(None) };
     let Some(entry) = seen.registry.slots.get(&slot) else { return Ok(None) };
     let Some((started, keeps)) = to_clean(entry, cleaning) else { return Ok(None) };
@@ -73,6 +72,25 @@ pub fn clean(
     note(ledger, &seen, (slot, &announced), after, policy)?;
     let removed = removed.map_err(|error| stays_dirty(error, slot))?;
     Ok(Some(Cleaned { slot, left: started.left.clone(), removed }))
+}
+
+/// Takes the lock of a stack that is to be cleaned.
+fn lock(
+    ledger: &Ledger,
+    root: &Root,
+    seen: &Snapshot,
+    (slot, started): (SlotId, &Started),
+    policy: &LockPolicy<'_>,
+) -> Result<StackLock> {
+    let registry = ledger.id(seen, policy)?;
+    let id = registry.to_string();
+    let on = StackOn { engine: started.engine.as_ref(), project: &started.project, registry: &id, slot };
+    let ending = Ending { on, started: Some(started), registry };
+    take_over(root, &ending, policy, || {
+        let now = ledger.read(Following::NoHolder)?;
+        let entry = now.as_ref().and_then(|now| now.registry.slots.get(&slot));
+        Ok(entry.is_some_and(|entry| entry.claim.is_none() && entry.started.as_ref() == Some(started)))
+    })
 }
 
 /// What there is to clean, and whether volumes are kept.
@@ -153,7 +171,10 @@ fn note(
 fn in_use(error: Error, root: &Root, slot: SlotId) -> Error {
     let exit = exit_of(&error);
     match root.holder_of_stack(slot) {
-        Ok(Some(holder)) => Fault { exit, ..Fault::locked(format!("{holder} works on its stack")) }.into(),
+        Ok(Some(by)) => {
+            let what = format!("{} works on its stack", by.process);
+            Fault { exit, ..Fault::locked(what) }.into()
+        }
         Ok(None) | Err(_) => error,
     }
 }
@@ -165,7 +186,7 @@ fn stays_dirty(error: Error, slot: SlotId) -> Error {
     let fix = if why == Exit::Docker {
         "start Docker"
     } else if why == Exit::Locked {
-        "wait for it"
+        "wait for it or end it"
     } else {
         "end what uses it"
     };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::rig::engine::{self, Engine};
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, Running};
 
 const COMPOSE: &str = "services:
   db:
@@ -179,6 +179,28 @@ fn two_starts_at_once_are_one() {
     assert!(second.stdout.contains("\"ran_already\": true"), "{}", second.stdout);
     assert!(first.wait_with_output().expect("its end").status.success());
     assert_eq!(shop.page(), "one\n");
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn a_compose_in_another_terminal_ends_with_the_stack() {
+    let shop = Shop::new("kinfra-foreground", 26_700);
+    shop.up(&[]).exits(0);
+    for verb in ["down", "release"] {
+        let foreground = Running::piped(&mut shop.command(&["compose", "up"]));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let running = ["compose", "ps", "--services", "--status", "running"];
+        while !shop.kinfra(&running).exits(0).stdout.contains("web") && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(100));
+        }
+        // Another command of Compose is no reason to wait.
+        shop.kinfra(&["compose", "restart", "web"]).exits(0);
+        shop.kinfra(&["up", "--timeout", "0s"]).exits(6).says("(docker compose) for ");
+        shop.kinfra(&[verb]).exits(0);
+        foreground.ends();
+        let left = shop.engine.made_by("kinfra-foreground-slot-1");
+        assert!(!left.iter().any(|thing| thing.starts_with("container ")), "{verb}: {left:?}");
+    }
 }
 
 #[test]

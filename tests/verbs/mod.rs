@@ -28,6 +28,7 @@ mod repair;
 mod saved;
 mod slots;
 mod stack;
+mod stack_lock;
 mod status;
 mod truth;
 mod up;

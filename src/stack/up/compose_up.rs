@@ -98,7 +98,8 @@ impl Run<'_> {
         let arguments: Vec<&str> = arguments.chain(services.iter().map(String::as_str)).collect();
         let is_built = self.admitted.model.services.values().any(|service| service.build.is_some());
         let timeout = request.longest_start(is_built);
-        let watch = Watch { timeout, interrupt: means.interrupt, output: means.output };
+        let lock = Some(self.start.lock);
+        let watch = Watch { timeout, interrupt: means.interrupt, output: means.output, lock };
         let ended = run_compose(&call, &arguments, &watch)
             .map_err(|error| Fault::docker(format!("`docker` cannot be started: {error}")))?;
         match ended.how {

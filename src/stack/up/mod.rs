@@ -100,13 +100,14 @@ pub fn up(
     progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
 ) -> Result<Up> {
     if let Some(other) = other(&held) {
-        progress(Progress::Waiting(&other))?;
+        progress(Progress::Waiting(&other.process))?;
     }
     let turn = take_turn(held, request.patience.timeout, &means.policy)?;
     let held = &turn.held;
     let stack = held.stack();
     let last = LastStart::read(&held.dir());
-    let start = Start { place: Place::of(held, means.invocation)?, stack, request, means, last };
+    let place = Place::of(held, means.invocation)?;
+    let start = Start { place, lock: &turn.lock, stack, request, means, last };
     let profiles = start.profiles();
     let key = start.place.key(&profiles, &means.policy, means.invocation)?;
     let done = if let Some(last) = runs_already(&start, key)? {
@@ -235,6 +236,8 @@ impl Start<'_> {
             return Ok(None);
         }
         progress(Progress::Verifying(words))?;
+        // The check may run a command of Compose.
+        self.lock.share();
         let ended = verify(&self.place, words, self.request.patience.timeout, self.means)?;
         Ok(Some((words.clone(), ended)))
     }

@@ -11,6 +11,7 @@ use crate::compose::model::Model;
 use crate::fault::Fault;
 use crate::host::container::Container;
 use crate::host::containers::of_project;
+use crate::host::root::StackLock;
 use crate::spec::StackSpec;
 use crate::stack::compose_files::place::Place;
 use crate::stack::gate::patience::Patience;
@@ -23,6 +24,8 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// A start.
 pub(in crate::stack) struct Start<'a> {
     pub(in crate::stack) place: Place<'a>,
+    /// The lock of the stack, which Compose holds, too.
+    pub(in crate::stack) lock: &'a StackLock,
     /// `[stack]` of the slots.toml that was applied.
     pub(in crate::stack) stack: StackSpec,
     pub(in crate::stack) request: &'a UpRequest,
