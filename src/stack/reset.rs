@@ -11,6 +11,7 @@ use super::remove::is_ours;
 use super::turn::{Turn, take_turn};
 use super::up::last_start::{self, LastStart};
 use crate::claims::held::Held;
+use crate::claims::refusal::holds_none;
 use crate::fault::Fault;
 use crate::host::containers::volumes_of;
 use crate::host::docker::Answer;
@@ -72,9 +73,12 @@ impl Reset {
     /// Removes it. The slot, to be started anew.
     ///
     /// # Errors
-    /// [`Fault`] when something of it stays, or Docker does not answer.
+    /// [`Fault`] when something of it stays, Docker does not answer, or the claim ended since it was planned.
     pub fn remove(self) -> Result<Held> {
         let held = &self.turn.held;
+        if !held.is_still_held()? {
+            return Err(holds_none(held.worktree()).into());
+        }
         note_end(held)?;
         last_start::forget(&held.dir()).context("could not note that the stack is reset")?;
         let name = held.project();

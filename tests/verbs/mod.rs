@@ -5,6 +5,7 @@ mod branch;
 mod bring;
 mod change;
 pub(crate) mod claim;
+mod claim_over;
 mod clean;
 mod completions;
 mod compose;

@@ -119,7 +119,9 @@ pub fn up(
         }
         start.start(profiles, progress)?
     };
-    start.finish(&done, progress)
+    let up = start.finish(&done, progress)?;
+    start.still_held()?;
+    Ok(up)
 }
 
 /// What was started.
@@ -198,7 +200,10 @@ impl Start<'_> {
             Some(_) => patience.timeout = patience.timeout.min(patience.settle + FAILED),
             None => {}
         }
-        let mut gated = self.gate(&done.expected, patience, progress)?;
+        let gated = self.gate(&done.expected, patience, progress);
+        // A release stops the containers, and then the gate is about a stack that is to end.
+        self.still_held()?;
+        let mut gated = gated?;
         if gated.verdict == Verdict::NotInTime && failed.is_some_and(|ended| ended.how != How::NotInTime) {
             gated.verdict = Verdict::DoesNotRun;
         }

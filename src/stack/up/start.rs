@@ -56,6 +56,19 @@ impl Start<'_> {
         self.stack.once.iter().filter(is_expected).cloned().collect()
     }
 
+    /// Refuses to go on where the claim ended meanwhile, by a release or a reap.
+    ///
+    /// # Errors
+    /// [`Fault`] says so; also when the registry cannot be read.
+    pub(in crate::stack) fn still_held(&self) -> Result<()> {
+        let held = self.place.held;
+        if held.is_still_held()? {
+            return Ok(());
+        }
+        let what = format!("the claim of slot {} ended while its stack was started", held.slot);
+        Err(Fault::no_slot(what).advise("`kinfra up` claims a slot again, and starts the stack there").into())
+    }
+
     /// The containers that there are.
     ///
     /// # Errors
