@@ -14,7 +14,7 @@ use rustix::io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd};
 use super::clock;
 use super::fs::Dir;
 use super::signals::Interrupt;
-use super::signature;
+use super::signature::{self, HeldBy};
 use crate::fault::Fault;
 
 /// The name of the root's lock: made once, never renamed or removed.
@@ -33,15 +33,6 @@ pub enum Hold {
     Alone,
     /// By any number at once, and by none alone.
     Together,
-}
-
-/// The processes that hold a lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldBy {
-    /// One of them, in words: "process 4242 (kinfra apply) for 12s".
-    pub process: String,
-    /// How they hold it.
-    pub hold: Hold,
 }
 
 /// How to take the lock.
@@ -93,12 +84,12 @@ impl Lock {
                     // The file was replaced meanwhile, and this lock protects nothing. Take the new one.
                 }
                 Ok(Taking::TooLate) => {
-                    let holder = held_by();
+                    let holder = held_by().process;
                     let fault = Fault::locked(format!("`{path}` is held by {holder}"));
                     return Err(fault.advise("wait for it, or give --lock-timeout more").into());
                 }
                 Ok(Taking::Stopped) => {
-                    let holder = held_by();
+                    let holder = held_by().process;
                     let message = format!("stopped waiting for `{path}`, held by {holder}: nothing was done");
                     return Err(Fault::interrupted(message).into());
                 }
@@ -123,7 +114,8 @@ impl Lock {
             match taken(&file) {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    return Ok(Some(HeldBy { process: signature::read(&file), hold }));
+                    let by = signature::read(&file);
+                    return Ok(Some(HeldBy { is_kinfra: by.is_kinfra && hold == Hold::Alone, ..by }));
                 }
                 Err(TryLockError::Error(error)) => {
                     return Err(error).with_context(|| format!("`{path}` cannot be locked"));

@@ -25,7 +25,7 @@ pub mod queue;
 pub mod remains;
 pub mod root;
 pub mod signals;
-mod signature;
+pub mod signature;
 pub mod terminal;
 pub mod worktree_copy;
 pub mod worktree_file;

@@ -16,6 +16,18 @@ const WIDTH: usize = 64;
 /// The most bytes that are read.
 const MOST: u64 = 4096;
 
+/// What a Compose that holds a lock is called.
+pub(super) const COMPOSE: &str = "docker compose";
+
+/// A process that holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldBy {
+    /// The process in words: "process 4242 (kinfra apply) for 12s".
+    pub process: String,
+    /// Whether it is a kinfra, which ends by itself. A Compose may not.
+    pub is_kinfra: bool,
+}
+
 /// Makes this process the only one that the file names.
 pub(super) fn write(file: &File, command: &str) {
     replace(file, &[line(std::process::id(), command)]);
@@ -30,19 +42,19 @@ pub(super) fn add(file: &File, process: u32, command: &str) {
     replace(file, &lines);
 }
 
-/// The process that holds the lock: the first that the file names and that lives. "process 4242 (kinfra
-/// apply) for 12s"
-pub(super) fn read(file: &File) -> String {
+/// The process that holds the lock: the first that the file names and that lives.
+pub(super) fn read(file: &File) -> HeldBy {
     let text = text(file);
     let all: Vec<Signature<'_>> = text.lines().filter_map(Signature::read).collect();
-    match all.iter().find(|signature| signature.lives()) {
-        Some(holder) => holder.told(),
+    let process = match (all.iter().find(|signature| signature.lives()), all.first()) {
+        (Some(holder), _) => {
+            return HeldBy { process: holder.told(), is_kinfra: holder.command != COMPOSE };
+        }
         // It was killed before what it started could be noted, or this is not its machine.
-        None => all.first().map_or_else(
-            || "another process".to_owned(),
-            |ended| format!("{}, or what it started", ended.told()),
-        ),
-    }
+        (None, Some(ended)) => format!("{}, or what it started", ended.told()),
+        (None, None) => "another process".to_owned(),
+    };
+    HeldBy { process, is_kinfra: false }
 }
 
 /// A line of the file.

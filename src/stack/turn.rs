@@ -9,9 +9,10 @@ use super::take_over::{Ending, take_over};
 use crate::claims::held::Held;
 use crate::claims::refusal::holds_none;
 use crate::fault::{Exit, Fault, exit_of};
-use crate::host::lock::{HeldBy, Hold, LockPolicy};
+use crate::host::lock::{Hold, LockPolicy};
 use crate::host::remains::StackOn;
 use crate::host::root::StackLock;
+use crate::host::signature::HeldBy;
 
 /// The stack of a slot, for one process at a time.
 pub struct Turn {

@@ -259,6 +259,27 @@ fn a_service_that_runs_once_runs_again_when_its_inputs_are_others() {
 
 #[test]
 #[ignore = "needs docker"]
+fn of_two_services_that_run_once_each_does_so_once() {
+    let shop = Shop::new("kinfra-twice", 26_800);
+    shop.stack("once = [\"migrate\", \"seed\"]");
+    let seed = "  seed:\n    image: busybox:kinfra\n    command: [sh, -c, 'echo seeded >>/data/log']\n    \
+                volumes: ['data:/data']\n    depends_on: {migrate: {condition: service_completed_successfully}}\n";
+    let compose = COMPOSE.replace("PORT", &shop.port.to_string());
+    shop.machine.write(
+        "~/fix/compose.yaml",
+        compose.replace("volumes:\n  data:", &format!("{seed}volumes:\n  data:")),
+    );
+    let log = || shop.kinfra(&["shell", "db", "--", "cat", "/data/log"]).exits(0).stdout;
+    shop.up(&[]).exits(0);
+    assert_eq!(log(), "ran\nseeded\n");
+    let compose = shop.machine.read("~/fix/compose.yaml");
+    shop.machine.write("~/fix/compose.yaml", compose.replace("echo seeded", "echo seeded again"));
+    shop.up(&[]).exits(0);
+    assert_eq!(log(), "ran\nseeded\nseeded again\n");
+}
+
+#[test]
+#[ignore = "needs docker"]
 fn a_pool_of_templates_runs_by_the_same_verbs() {
     let engine = Engine::for_projects(&["kinfra-templates-slot-1"]);
     let machine = Machine::small().with_real_ports();

@@ -85,6 +85,46 @@ fn a_kinfra_that_becomes_compose_holds_the_stack_as_compose() {
 }
 
 #[test]
+fn a_second_up_waits_as_long_as_the_first_needs_and_tells_its_result() {
+    let fleet = Fleet::new(&["a"]);
+    fleet.kinfra("a", "claim").exits(0);
+    // A health check that does not end: the gate looks until its time is over.
+    let slow = "restart: always\n    healthcheck: {test: ['true']}\n    labels: {engine.does: starting}";
+    let compose = fleet.machine.read("~/a/compose.yaml").replace("restart: always", slow);
+    fleet.machine.write("~/a/compose.yaml", compose);
+    let started = || fleet.engine.calls().iter().filter(|call| call.contains(" up --detach")).count();
+    let wait_for_gate = || {
+        let begun = Instant::now();
+        let is_gate = |calls: &[String]| {
+            let mut calls = calls.iter().skip_while(|call| !call.contains(" up --detach"));
+            calls.any(|call| call.contains("inspect"))
+        };
+        while !is_gate(&fleet.engine.calls()) {
+            assert!(begun.elapsed() < Duration::from_mins(1), "there is no gate");
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    fleet.engine.forget_calls();
+    let first = Running::piped(&mut fleet.command("a", "up --timeout 4s --settle 0s"));
+    wait_for_gate();
+    let second = fleet.kinfra("a", "up --timeout 0s --settle 0s").exits(8);
+    second.says("Waiting: the stack is held by process ").says("(kinfra up) for ").says("not ready in time");
+    first.ends().exits(8);
+    assert_eq!(started(), 1, "the second one starts nothing");
+    fleet.kinfra("a", "up --timeout 0s --settle 0s").exits(8).never_says("Waiting");
+    assert_eq!(started(), 2, "one that did not wait does");
+
+    fleet.engine.forget_calls();
+    let first = Running::piped(&mut fleet.command("a", "up --timeout 4s --settle 0s"));
+    wait_for_gate();
+    let compose = fleet.machine.read("~/a/compose.yaml") + "# a remark\n";
+    fleet.machine.write("~/a/compose.yaml", compose);
+    fleet.kinfra("a", "up --timeout 0s --settle 0s").exits(8).says("Waiting");
+    first.ends().exits(8);
+    assert_eq!(started(), 2, "one with other files starts them");
+}
+
+#[test]
 fn the_check_of_a_project_runs_beside_commands_of_compose_and_holds_no_lock() {
     let shop = Shop::new();
     let kinfra = env!("CARGO_BIN_EXE_kinfra");

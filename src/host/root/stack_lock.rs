@@ -13,7 +13,8 @@ use camino::Utf8Path;
 use super::locked::LockedRoot;
 use super::open::Root;
 use crate::host::fs::Found;
-use crate::host::lock::{HeldBy, Hold, Lock, LockPolicy};
+use crate::host::lock::{Hold, Lock, LockPolicy};
+use crate::host::signature::{COMPOSE, HeldBy};
 use crate::names::{DERIVED, OVERLAY};
 use crate::slot::SlotId;
 
@@ -25,9 +26,6 @@ const DIRECTORY: &str = ".stacks";
 pub struct StackLock {
     lock: Lock,
 }
-
-/// What a program that holds the lock is called in messages.
-const COMPOSE: &str = "docker compose";
 
 impl StackLock {
     /// Starts a Compose that holds the lock, too.

@@ -61,6 +61,12 @@ pub enum Progress<'a> {
 const BUILDING: Duration = Duration::from_mins(30);
 
 impl UpRequest {
+    /// How long a whole start may take: Compose, the gate and the project's own check. As long is another one
+    /// waited for.
+    pub(in crate::stack) fn longest(&self) -> Duration {
+        self.longest_start(true) + 2 * self.patience.timeout
+    }
+
     /// How long Compose may take.
     pub(in crate::stack) fn longest_start(&self, is_built: bool) -> Duration {
         if is_built && self.builds { self.patience.timeout.max(BUILDING) } else { self.patience.timeout }
