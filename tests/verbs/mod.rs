@@ -23,6 +23,7 @@ mod lease;
 mod meanwhile;
 mod plan;
 mod ports;
+mod profiles;
 mod queue;
 mod reap;
 mod repair;

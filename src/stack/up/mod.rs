@@ -18,6 +18,7 @@ mod once;
 mod room;
 mod running;
 mod start;
+mod unused;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -166,7 +167,8 @@ impl Start<'_> {
         let mut remarks = derived.remarks.clone();
         remarks.notes.extend(admitted.notes.iter().cloned());
         progress(Progress::Starting(&self.request.services, &remarks))?;
-        let (before, expected) = (self.containers()?, self.expected(&admitted.model));
+        let before = self.remove_unused(&admitted.model, progress)?;
+        let expected = self.expected(&admitted.model);
         let run = Run {
             start: self,
             derived: &derived,

@@ -47,6 +47,8 @@ pub struct Means<'a> {
 pub enum Progress<'a> {
     /// It waits for another process that starts, stops or cleans the stack.
     Waiting(&'a str),
+    /// It removes the containers of these services, which the stack does not have any more.
+    Removing(&'a BTreeSet<String>),
     /// It starts services: these, or all.
     Starting(&'a BTreeSet<String>, &'a Remarks),
     /// Compose is done.
