@@ -34,5 +34,6 @@ mod stack_lock;
 mod status;
 mod truth;
 mod up;
+mod up_beside;
 mod validate;
 mod worktree;
