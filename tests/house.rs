@@ -50,6 +50,7 @@ const ORDER: &[&str] = &[
     "ledger",
     "observe/whose",
     "stack/remove",
+    "stack/take_over",
     "stack/clean",
     "observe",
     "registry/rebuild",

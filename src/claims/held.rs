@@ -22,6 +22,7 @@ use crate::observe::whose::Whose;
 use crate::registry::{Engine, Entry};
 use crate::slot::SlotId;
 use crate::spec::StackSpec;
+use crate::stack::remove::StackOn;
 use crate::time::Time;
 use crate::which::by_worktree::{FoundPool, Search};
 
@@ -92,6 +93,18 @@ impl Held {
     /// # Errors
     /// When the registry cannot be read.
     pub fn again(self) -> Result<Option<Self>> {
+        Ok(self.now()?.map(|(entry, snapshot)| Self { entry, snapshot, ..self }))
+    }
+
+    /// Whether the claim did not end meanwhile.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn is_still_held(&self) -> Result<bool> {
+        Ok(self.now()?.is_some())
+    }
+
+    fn now(&self) -> Result<Option<(Entry, Snapshot)>> {
         let seen = self.pool.ledger().read_since(&self.snapshot, Following::Of(&self.path))?;
         let Some(snapshot) = seen else { return Ok(None) };
         let identity = |entry: &Entry| {
@@ -100,7 +113,7 @@ impl Held {
         };
         let entry = snapshot.registry.slots.get(&self.slot).map(|entry| Entry::clone(entry));
         let entry = entry.filter(|entry| identity(entry) == identity(&self.entry));
-        Ok(entry.map(|entry| Self { entry, snapshot, ..self }))
+        Ok(entry.map(|entry| (entry, snapshot)))
     }
 
     /// Renews the lease. Leaves a claim without a lease alone. `None` if the claim ended meanwhile.
@@ -134,6 +147,15 @@ impl Held {
     pub fn whose(&self, policy: &LockPolicy<'_>) -> Result<Whose<'_>> {
         let id = self.pool.ledger().id(&self.snapshot, policy)?;
         Ok(Whose::new(&self.pool.root, &self.snapshot.registry, Some(id)))
+    }
+
+    /// Its stack on its engine.
+    ///
+    /// # Errors
+    /// As [`Held::whose`].
+    pub fn stack_on(&self, policy: &LockPolicy<'_>) -> Result<StackOn<'_>> {
+        let whose = self.whose(policy)?;
+        Ok(StackOn { engine: self.engine(), project: self.project(), slot: self.slot, whose })
     }
 
     /// How its stack is started, checked and kept, by the slots.toml that was applied.

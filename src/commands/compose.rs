@@ -11,14 +11,21 @@ use crate::host::invocation::Invocation;
 use crate::report;
 use crate::stack::compose_files::compose_args;
 use crate::stack::prepare::prepare;
+use crate::stack::turn::join_turn;
 
 /// Returns only if Compose could not be started.
 pub(super) fn run(args: &ComposeArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     let compose = compose_args::ComposeArgs::read(args.arguments.clone())?;
     let policy = args.lock.policy("kinfra compose");
     let held = renewed(&args.pool, &args.slot, &policy, invocation)?;
+    let (held, lock) = if compose.makes() {
+        let turn = join_turn(held, &policy)?;
+        (turn.held, Some(turn.lock))
+    } else {
+        (held, None)
+    };
     let prepared = prepare(&held, &compose, &policy, invocation)?;
     say(&report::stack::prepared(&prepared))?;
-    let error = prepared.become_compose(&compose, umask);
+    let error = prepared.become_compose(&compose, lock.as_ref(), umask);
     Err(Fault::docker(format!("`docker` cannot be started: {error}")).into())
 }

@@ -21,6 +21,7 @@ pub(super) fn start(held: Held, request: &UpRequest, json: bool, means: &Means<'
     let (slot, mut live) = (held.slot, Live::new());
     let done = up(held, request, means, &mut |progress| match progress {
         Progress::Waiting(other) => Ok(say(&report::up::waiting(other))?),
+        Progress::Removing(services) => Ok(say(&report::up::removing(slot, services.iter()))?),
         Progress::Starting(services, notes) => {
             let starting = report::up::starting(slot, services.iter());
             Ok(say(&(report::stack::remarks(notes) + &starting))?)

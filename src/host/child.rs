@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::clock::{Stopwatch, pause};
 use super::fs::Umask;
+use super::root::StackLock;
 use super::signals::Interrupt;
 use crate::ended::{Ended, How};
 
@@ -52,6 +53,8 @@ pub struct Watch<'a> {
     pub interrupt: &'a Interrupt,
     /// Where its output goes.
     pub output: Destination,
+    /// The lock that it holds for as long as it runs.
+    pub lock: Option<&'a StackLock>,
 }
 
 /// A command of the user, with changed variables.
@@ -97,10 +100,14 @@ pub(super) fn run(mut command: Command, umask: Option<Umask>, watch: &Watch<'_>)
             Some(reader)
         }
     };
-    let mut child = match umask {
+    let mut spawn = || match umask {
         Some(umask) => umask.during(|| command.spawn()),
         None => command.spawn(),
-    }?;
+    };
+    let mut child = match watch.lock {
+        Some(lock) => lock.lend(spawn)?,
+        None => spawn()?,
+    };
     // It has the ends of the pipe that it writes to, and must be the only one.
     drop(command);
     let lines = reader.map(Lines::read);
@@ -182,7 +189,8 @@ mod tests {
         let mut sh = Command::new("sh");
         sh.args(["-c", script]);
         let interrupt = Interrupt::default();
-        run(sh, None, &Watch { timeout, interrupt: &interrupt, output: Destination::LastLines }).unwrap()
+        run(sh, None, &Watch { timeout, interrupt: &interrupt, output: Destination::LastLines, lock: None })
+            .unwrap()
     }
 
     #[test]

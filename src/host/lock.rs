@@ -1,17 +1,20 @@
-//! The writers' lock of a root. The kernel frees it when its holder dies, however it dies.
+//! The locks of a root: the writers' own, and one per stack. The kernel frees a lock when the last process
+//! that has it ends, however it ends.
 
 use std::fs::{File, TryLockError};
-use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
+use std::io::{self, ErrorKind};
+use std::process::Child;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd};
 
 use super::clock;
 use super::fs::Dir;
 use super::signals::Interrupt;
+use super::signature::{self, HeldBy};
 use crate::fault::Fault;
 
 /// The name of the root's lock: made once, never renamed or removed.
@@ -23,8 +26,14 @@ const HEARD: Duration = Duration::from_millis(50);
 /// The stack of a thread that only waits, in bytes.
 const STACK: usize = 64 << 10;
 
-/// The length of a holder's signature, padded with spaces, in bytes.
-const WIDTH: usize = 64;
+/// How a lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// By one, and by none beside it.
+    Alone,
+    /// By any number at once, and by none alone.
+    Together,
+}
 
 /// How to take the lock.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +57,7 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Waits for the lock that is the file with this name.
-    pub(super) fn acquire(dir: &Dir, name: &str, policy: &LockPolicy<'_>) -> Result<Self> {
+    pub(super) fn acquire(dir: &Dir, name: &str, hold: Hold, policy: &LockPolicy<'_>) -> Result<Self> {
         let LockPolicy { patience, command, network, interrupt } = *policy;
         if let Some(kind) = dir.network_file_system()?.filter(|_| !network) {
             let advice =
@@ -61,23 +70,26 @@ impl Lock {
         let waiting = clock::Stopwatch::start();
         loop {
             let file = dir.open_or_make(name)?;
-            let held_by = || read_signature(&file);
-            match take(&file, patience.saturating_sub(waiting.elapsed()), interrupt) {
+            let held_by = || signature::read(&file);
+            match take(&file, hold, patience.saturating_sub(waiting.elapsed()), interrupt) {
                 Ok(Taking::Done) => {
                     let lock = Self { file, name: name.to_owned() };
                     if lock.is_held(dir)? {
-                        lock.sign(command);
+                        match hold {
+                            Hold::Alone => signature::write(&lock.file, command),
+                            Hold::Together => signature::add(&lock.file, std::process::id(), command),
+                        }
                         return Ok(lock);
                     }
                     // The file was replaced meanwhile, and this lock protects nothing. Take the new one.
                 }
                 Ok(Taking::TooLate) => {
-                    let holder = held_by();
+                    let holder = held_by().process;
                     let fault = Fault::locked(format!("`{path}` is held by {holder}"));
                     return Err(fault.advise("wait for it, or give --lock-timeout more").into());
                 }
                 Ok(Taking::Stopped) => {
-                    let holder = held_by();
+                    let holder = held_by().process;
                     let message = format!("stopped waiting for `{path}`, held by {holder}: nothing was done");
                     return Err(Fault::interrupted(message).into());
                 }
@@ -92,17 +104,25 @@ impl Lock {
         }
     }
 
-    /// A lock's holder, if another process holds it. Takes the lock shared for a moment to find out.
-    pub(super) fn holder(dir: &Dir, name: &str) -> Result<Option<String>> {
+    /// Who holds a lock, if another process does. Takes the lock for a moment to find out.
+    pub(super) fn holder(dir: &Dir, name: &str) -> Result<Option<HeldBy>> {
         let path = dir.path().join(name);
         let Some(file) = dir.open_file(name)? else { return Ok(None) };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(read_signature(&file))),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("`{path}` cannot be locked"))
+        for (hold, taken) in
+            [(Hold::Alone, File::try_lock_shared as fn(&File) -> _), (Hold::Together, File::try_lock)]
+        {
+            match taken(&file) {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let by = signature::read(&file);
+                    return Ok(Some(HeldBy { is_kinfra: by.is_kinfra && hold == Hold::Alone, ..by }));
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("`{path}` cannot be locked"));
+                }
             }
         }
+        Ok(None)
     }
 
     /// Whether the path still names the locked file.
@@ -111,12 +131,33 @@ impl Lock {
         dir.still_names(&self.name, &self.file).with_context(|| format!("could not examine `{path}`"))
     }
 
-    /// Notes the holder in the file. Advisory: on a full disk other processes only miss the name.
-    fn sign(&self, command: &str) {
-        let mut file = &self.file;
-        let signature = format!("{} {} {command}", std::process::id(), clock::unix_seconds());
-        // Always the same length: making a file shorter can cost as much as a sync.
-        let _ = file.write_all(format!("{signature:WIDTH$}\n").as_bytes());
+    /// Starts a program that holds the lock, too: it is held until both this process and that one are done,
+    /// and whatever the program starts in its turn.
+    ///
+    /// No other thread may start a program meanwhile: that one would hold the lock as well.
+    pub(super) fn lend(&self, spawn: impl FnOnce() -> io::Result<Child>) -> io::Result<Child> {
+        let before = self.outlive()?;
+        let child = spawn();
+        fcntl_setfd(&self.file, before)?;
+        child
+    }
+
+    /// Lets the lock outlive this process, if it becomes another program. Returns how it was before.
+    pub(super) fn outlive(&self) -> io::Result<FdFlags> {
+        let before = fcntl_getfd(&self.file)?;
+        fcntl_setfd(&self.file, before - FdFlags::CLOEXEC)?;
+        Ok(before)
+    }
+
+    /// Goes on to hold the lock together with others. Another process that waited to hold it alone may come
+    /// in between, and then this one holds it no more.
+    pub(super) fn share(&self) {
+        let _ = self.file.try_lock_shared();
+    }
+
+    /// Notes another process that holds the lock, too.
+    pub(super) fn sign(&self, process: u32, command: &str) {
+        signature::add(&self.file, process, command);
     }
 }
 
@@ -129,14 +170,21 @@ enum Taking {
 
 /// Takes the lock of a file. If another process holds it, the kernel hands it over at once, to the first that
 /// waits.
-fn take(file: &File, patience: Duration, interrupt: Option<&Interrupt>) -> io::Result<Taking> {
-    match file.try_lock() {
+fn take(file: &File, hold: Hold, patience: Duration, interrupt: Option<&Interrupt>) -> io::Result<Taking> {
+    let tried = match hold {
+        Hold::Alone => file.try_lock(),
+        Hold::Together => file.try_lock_shared(),
+    };
+    match tried {
         Err(TryLockError::WouldBlock) if patience.is_zero() => return Ok(Taking::TooLate),
         Err(TryLockError::WouldBlock) => {}
         Ok(()) => return Ok(Taking::Done),
         Err(TryLockError::Error(error)) => return Err(error),
     }
-    let pending = Waiting::exclusive(file.try_clone()?)?;
+    let pending = match hold {
+        Hold::Alone => Waiting::exclusive(file.try_clone()?),
+        Hold::Together => Waiting::shared(file.try_clone()?),
+    }?;
     let waiting = clock::Stopwatch::start();
     loop {
         let left = patience.saturating_sub(waiting.elapsed());
@@ -188,21 +236,5 @@ impl Waiting {
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(Err(io::Error::other("its thread ended"))),
         }
-    }
-}
-
-/// Who holds the lock: "process 4242 (kinfra apply) for 12s".
-fn read_signature(mut file: &File) -> String {
-    let mut text = String::new();
-    let read = file.rewind().and_then(|()| file.take(1024).read_to_string(&mut text));
-    let mut words = text.lines().next().unwrap_or_default().trim().splitn(3, ' ');
-    let signature =
-        read.ok().and_then(|_| Some((words.next()?, words.next()?.parse::<u64>().ok()?, words.next()?)));
-    match signature {
-        Some((pid, since, command)) => {
-            let age = clock::unix_seconds().saturating_sub(since);
-            format!("process {} ({}) for {age}s", pid.escape_debug(), command.escape_debug())
-        }
-        None => "another process".to_owned(),
     }
 }

@@ -23,6 +23,7 @@ pub mod program;
 pub mod queue;
 pub mod root;
 pub mod signals;
+pub mod signature;
 pub mod terminal;
 pub mod things;
 pub mod worktree_copy;

@@ -113,6 +113,13 @@ pub fn waiting(other: &str) -> String {
     format!("Waiting: the stack is held by {}\n", printable(other))
 }
 
+/// What is removed, because the stack does not have it any more.
+pub fn removing<'a>(slot: SlotId, services: impl Iterator<Item = &'a String>) -> String {
+    let services: Vec<String> = services.map(|service| printable(service)).collect();
+    let services = services.join(", ");
+    format!("Removing {services} of slot {slot}: its stack does not have that any more\n")
+}
+
 /// What is started: these services, or all.
 pub fn starting<'a>(slot: SlotId, services: impl Iterator<Item = &'a String>) -> String {
     let services: Vec<String> = services.map(|service| printable(service)).collect();

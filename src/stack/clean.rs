@@ -5,14 +5,15 @@
 use anyhow::{Error, Result};
 
 use super::remove::{Extent, Removed, StackOn, remove};
+use super::take_over::take_over;
 use crate::claims::whereabouts::Following;
 use crate::fault::{Exit, Fault, exit_of};
 use crate::host;
 use crate::host::lock::LockPolicy;
-use crate::host::root::Root;
+use crate::host::root::{Root, StackLock};
 use crate::ledger::{Ledger, Snapshot};
 use crate::observe::whose::Whose;
-use crate::registry::{Condition, Entry, Holder, Left, MOST_FAILURES, Remains, Started};
+use crate::registry::{Condition, Entry, Holder, Left, MOST_FAILURES, RegistryId, Remains, Started};
 use crate::slot::SlotId;
 
 /// A slot that was cleaned.
@@ -49,15 +50,13 @@ pub fn clean(
 ) -> Result<Option<Cleaned>> {
     let Ledger::File { root } = ledger;
     let Some(root) = Root::open(root)? else { return Ok(None) };
-    let is_to_clean = |seen: Option<Snapshot>| {
-        let entry = seen.as_ref().and_then(|seen| seen.registry.slots.get(&slot));
-        entry.is_some_and(|entry| to_clean(entry, cleaning).is_some())
-    };
-    if !is_to_clean(ledger.read(Following::NoHolder)?) {
+    let Some(seen) = ledger.read(Following::NoHolder)? else { return Ok(None) };
+    let Some((started, _)) = seen.registry.slots.get(&slot).and_then(|entry| to_clean(entry, cleaning))
+    else {
         return Ok(None);
-    }
-    let _lock =
-        root.lock_stack(slot, policy).map_err(|error| stays_dirty(in_use(error, &root, slot), slot))?;
+    };
+    let _lock = lock(ledger, &root, &seen, (slot, started), policy)
+        .map_err(|error| stays_dirty(in_use(error, &root, slot), slot))?;
     let Some(seen) = ledger.read(Following::NoHolder)? else { return Ok(None) };
     let Some(entry) = seen.registry.slots.get(&slot) else { return Ok(None) };
     let Some((started, keeps)) = to_clean(entry, cleaning) else { return Ok(None) };
@@ -66,13 +65,39 @@ pub fn clean(
     if announced != *started {
         note(ledger, &seen, (slot, started), Some(announced.clone()), policy)?;
     }
-    let whose = Whose::new(root.path(), &seen.registry, Some(registry));
-    let on = StackOn { engine: started.engine.as_ref(), project: &started.project, slot, whose };
+    let on = stack_on(&root, &seen, (slot, started), registry);
     let removed = remove(&on, Extent { images: true, volumes: !keeps });
     let after = after(&announced, &removed);
     note(ledger, &seen, (slot, &announced), after, policy)?;
     let removed = removed.map_err(|error| stays_dirty(error, slot))?;
     Ok(Some(Cleaned { slot, left: started.left.clone(), removed }))
+}
+
+/// The stack on its engine.
+fn stack_on<'a>(
+    root: &'a Root,
+    seen: &'a Snapshot,
+    (slot, started): (SlotId, &'a Started),
+    registry: RegistryId,
+) -> StackOn<'a> {
+    let whose = Whose::new(root.path(), &seen.registry, Some(registry));
+    StackOn { engine: started.engine.as_ref(), project: started.project.clone(), slot, whose }
+}
+
+/// Takes the lock of a stack that is to be cleaned.
+fn lock(
+    ledger: &Ledger,
+    root: &Root,
+    seen: &Snapshot,
+    (slot, started): (SlotId, &Started),
+    policy: &LockPolicy<'_>,
+) -> Result<StackLock> {
+    let on = stack_on(root, seen, (slot, started), ledger.id(seen, policy)?);
+    take_over(root, &on, policy, || {
+        let now = ledger.read(Following::NoHolder)?;
+        let entry = now.as_ref().and_then(|now| now.registry.slots.get(&slot));
+        Ok(entry.is_some_and(|entry| entry.claim.is_none() && entry.started.as_ref() == Some(started)))
+    })
 }
 
 /// What there is to clean, and whether volumes are kept.
@@ -153,7 +178,10 @@ fn note(
 fn in_use(error: Error, root: &Root, slot: SlotId) -> Error {
     let exit = exit_of(&error);
     match root.holder_of_stack(slot) {
-        Ok(Some(holder)) => Fault { exit, ..Fault::locked(format!("{holder} works on its stack")) }.into(),
+        Ok(Some(by)) => {
+            let what = format!("{} works on its stack", by.process);
+            Fault { exit, ..Fault::locked(what) }.into()
+        }
         Ok(None) | Err(_) => error,
     }
 }
@@ -165,7 +193,7 @@ fn stays_dirty(error: Error, slot: SlotId) -> Error {
     let fix = if why == Exit::Docker {
         "start Docker"
     } else if why == Exit::Locked {
-        "wait for it"
+        "wait for it or end it"
     } else {
         "end what uses it"
     };

@@ -4,8 +4,8 @@
 use anyhow::{Context as _, Result};
 
 use super::admission::admit::note_end;
-use super::remove::{Extent, Removed, StackOn, remove};
-use super::turn::take_turn;
+use super::remove::{Extent, Removed, remove};
+use super::turn::take_last_turn;
 use super::up::last_start;
 use crate::claims::held::Held;
 use crate::host::lock::LockPolicy;
@@ -15,11 +15,9 @@ use crate::host::lock::LockPolicy;
 /// # Errors
 /// As [`remove`]; also when another process has the stack.
 pub fn down(held: Held, volumes: bool, policy: &LockPolicy<'_>) -> Result<Removed> {
-    let turn = take_turn(held, policy.patience, policy)?;
+    let turn = take_last_turn(held, policy)?;
     let held = &turn.held;
     note_end(held)?;
     last_start::forget(&held.dir()).context("could not note that the stack is removed")?;
-    let (project, whose) = (held.project(), held.whose(policy)?);
-    let on = StackOn { engine: held.engine(), project: &project, slot: held.slot, whose };
-    remove(&on, Extent { images: false, volumes })
+    remove(&held.stack_on(policy)?, Extent { images: false, volumes })
 }

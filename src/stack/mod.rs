@@ -14,5 +14,6 @@ pub mod observe;
 pub mod prepare;
 pub mod remove;
 pub mod reset;
+pub mod take_over;
 pub mod turn;
 pub mod up;

@@ -15,6 +15,7 @@ use crate::claims::held::Held;
 use crate::host::fs::Umask;
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
+use crate::host::root::StackLock;
 
 /// A slot that a command of Compose may be run for.
 pub struct Prepared<'a> {
@@ -67,8 +68,12 @@ pub fn prepare<'a>(
 }
 
 impl Prepared<'_> {
-    /// Replaces the kinfra process by Compose. Returns only if it cannot be started, with the reason.
-    pub fn become_compose(&self, args: &ComposeArgs, umask: Umask) -> io::Error {
+    /// Replaces the kinfra process by Compose, which holds the lock from then on. Returns only if it cannot
+    /// be started, with the reason.
+    pub fn become_compose(&self, args: &ComposeArgs, lock: Option<&StackLock>, umask: Umask) -> io::Error {
+        if let Some(Err(error)) = lock.map(StackLock::outlive) {
+            return error;
+        }
         match &self.stack {
             Some((place, derived)) => place.become_compose(derived, args, umask),
             None => become_compose_by_name(self.held, args, umask),

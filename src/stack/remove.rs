@@ -52,12 +52,12 @@ pub struct Sized {
 }
 
 /// A slot's stack on its engine.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct StackOn<'a> {
     /// The engine. `None` is the caller's.
     pub engine: Option<&'a Engine>,
     /// The name of its Compose project, as noted at its start.
-    pub project: &'a str,
+    pub project: String,
     /// The slot.
     pub slot: SlotId,
     /// Whose things are.
@@ -71,7 +71,7 @@ impl StackOn<'_> {
     /// [`Fault`] when Docker cannot be asked.
     pub fn look(&self) -> Result<Parted> {
         let kinds = [Kind::Container, Kind::Network, Kind::Volume, Kind::Image];
-        Ok(self.whose.part(self.slot, self.project, asked(things::list(self.engine, &kinds))?))
+        Ok(self.whose.part(self.slot, &self.project, asked(things::list(self.engine, &kinds))?))
     }
 }
 

@@ -7,10 +7,10 @@ use anyhow::{Context as _, Error, Result};
 
 use super::admission::admit::note_end;
 use super::admission::uses::Uses;
-use super::remove::StackOn;
 use super::turn::{Turn, take_turn};
 use super::up::last_start::{self, LastStart};
 use crate::claims::held::Held;
+use crate::claims::refusal::holds_none;
 use crate::fault::Fault;
 use crate::host::containers::volumes_of;
 use crate::host::docker::Answer;
@@ -42,8 +42,7 @@ impl Reset {
     pub fn plan(held: Held, service: Option<&str>, policy: &LockPolicy<'_>) -> Result<Self> {
         let turn = take_turn(held, policy.patience, policy)?;
         let held = &turn.held;
-        let (project, whose) = (held.project(), held.whose(policy)?);
-        let on = StackOn { engine: held.engine(), project: &project, slot: held.slot, whose };
+        let on = held.stack_on(policy)?;
         let ours = on.look()?.own;
         let of = |kind: Kind| ours.iter().filter(|thing| thing.kind == kind).cloned().collect::<Vec<_>>();
         let (mut containers, mut volumes) = (of(Kind::Container), of(Kind::Volume));
@@ -67,9 +66,12 @@ impl Reset {
     /// Removes it. The slot, to be started anew.
     ///
     /// # Errors
-    /// [`Fault`] when something of it stays, or Docker does not answer.
+    /// [`Fault`] when something of it stays, Docker does not answer, or the claim ended since it was planned.
     pub fn remove(self) -> Result<Held> {
         let held = &self.turn.held;
+        if !held.is_still_held()? {
+            return Err(holds_none(held.worktree()).into());
+        }
         note_end(held)?;
         last_start::forget(&held.dir()).context("could not note that the stack is reset")?;
         let volumes: Vec<Thing> = self.volumes.iter().map(|(volume, _)| volume.clone()).collect();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::rig::engine::{self, Engine};
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, Running};
 
 const COMPOSE: &str = "services:
   db:
@@ -183,6 +183,28 @@ fn two_starts_at_once_are_one() {
 
 #[test]
 #[ignore = "needs docker"]
+fn a_compose_in_another_terminal_ends_with_the_stack() {
+    let shop = Shop::new("kinfra-foreground", 26_700);
+    shop.up(&[]).exits(0);
+    for verb in ["down", "release"] {
+        let foreground = Running::piped(&mut shop.command(&["compose", "up"]));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let running = ["compose", "ps", "--services", "--status", "running"];
+        while !shop.kinfra(&running).exits(0).stdout.contains("web") && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(100));
+        }
+        // Another command of Compose is no reason to wait.
+        shop.kinfra(&["compose", "restart", "web"]).exits(0);
+        shop.kinfra(&["up", "--timeout", "0s"]).exits(6).says("(docker compose) for ");
+        shop.kinfra(&[verb]).exits(0);
+        foreground.ends();
+        let left = shop.engine.made_by("kinfra-foreground-slot-1");
+        assert!(!left.iter().any(|thing| thing.starts_with("container ")), "{verb}: {left:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs docker"]
 fn an_interrupted_start_goes_on() {
     let shop = Shop::new("kinfra-interrupted", 26_400);
     shop.kinfra(&["claim"]).exits(0);
@@ -233,6 +255,27 @@ fn a_service_that_runs_once_runs_again_when_its_inputs_are_others() {
     assert_eq!((shop.runs(), shop.page()), (1, "one\n".to_owned()));
     shop.kinfra(&["reset", "--auto-approve", "--settle", "1s"]).exits(0);
     assert_eq!(shop.runs(), 1);
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn of_two_services_that_run_once_each_does_so_once() {
+    let shop = Shop::new("kinfra-twice", 26_800);
+    shop.stack("once = [\"migrate\", \"seed\"]");
+    let seed = "  seed:\n    image: busybox:kinfra\n    command: [sh, -c, 'echo seeded >>/data/log']\n    \
+                volumes: ['data:/data']\n    depends_on: {migrate: {condition: service_completed_successfully}}\n";
+    let compose = COMPOSE.replace("PORT", &shop.port.to_string());
+    shop.machine.write(
+        "~/fix/compose.yaml",
+        compose.replace("volumes:\n  data:", &format!("{seed}volumes:\n  data:")),
+    );
+    let log = || shop.kinfra(&["shell", "db", "--", "cat", "/data/log"]).exits(0).stdout;
+    shop.up(&[]).exits(0);
+    assert_eq!(log(), "ran\nseeded\n");
+    let compose = shop.machine.read("~/fix/compose.yaml");
+    shop.machine.write("~/fix/compose.yaml", compose.replace("echo seeded", "echo seeded again"));
+    shop.up(&[]).exits(0);
+    assert_eq!(log(), "ran\nseeded\nseeded again\n");
 }
 
 #[test]

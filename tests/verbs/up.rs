@@ -167,7 +167,7 @@ fn a_service_that_runs_once_does_not_run_again() {
         let run = Run::of(&mut up);
         (run.code, starts(&shop).split_off(before).join(", "))
     };
-    assert_eq!(start(&both, 0), (Some(0), "--build migrate, --build --no-deps web".to_owned()));
+    assert_eq!(start(&both, 0), (Some(0), "--build --no-deps migrate, --build --no-deps web".to_owned()));
     assert_eq!(start(&both, 0), (Some(0), String::new()));
     shop.machine.write("~/fix/compose.yaml", shop.machine.read("~/fix/compose.yaml") + "# a remark\n");
     assert_eq!(start(&both, 0), (Some(0), "--build --no-deps web".to_owned()), "the same inputs");
@@ -175,8 +175,37 @@ fn a_service_that_runs_once_does_not_run_again() {
     shop.machine.write("~/fix/compose.yaml", shop.machine.read("~/fix/compose.yaml") + "# another\n");
     assert_eq!(
         start(&both, 3),
-        (Some(7), "--build migrate".to_owned()),
+        (Some(7), "--build --no-deps migrate".to_owned()),
         "it fails, and the rest is not started"
     );
-    assert_eq!(start(&both, 0), (Some(0), "--build migrate, --build --no-deps web".to_owned()));
+    assert_eq!(start(&both, 0), (Some(0), "--build --no-deps migrate, --build --no-deps web".to_owned()));
+}
+
+#[test]
+fn a_service_that_runs_once_does_not_run_again_because_another_one_needs_it() {
+    let shop = Shop::new();
+    shop.machine.spec(&format!("{SPEC}[stack]\nonce = [\"seed\", \"migrate\"]\n"));
+    let mut all: Value = serde_json::from_str(&model("shop-slot-1", 8001, &json!([]))).expect("JSON");
+    let done = |name: &str| json!({name: {"condition": "service_completed_successfully"}});
+    all["services"]["db"] = json!({"image": "shop:dev"});
+    all["services"]["migrate"] =
+        json!({"image": "shop:dev", "depends_on": {"db": {"condition": "service_healthy"}}});
+    all["services"]["seed"] = json!({"image": "shop:dev", "command": ["v1"], "depends_on": done("migrate")});
+    all["services"]["web"]["depends_on"] = done("seed");
+    let start = |all: &Value, ids: [&str; 2]| {
+        let before = if shop.machine.exists("~/calls") { starts(&shop).len() } else { 0 };
+        shop.machine.write("~/fix/compose.yaml", shop.machine.read("~/fix/compose.yaml") + "# a remark\n");
+        let mut containers = ["web", "db"].map(|name| container(name, &running())).to_vec();
+        containers.extend(["migrate", "seed"].map(|name| container(name, &ended(0))));
+        let containers = containers.join("\n").replace(ids[0], ids[1]);
+        let mut up = up(&shop, "");
+        up.env("SLOT_MODEL", all.to_string()).env("IDS", "id-web\nid-db").env("INSPECTED", containers);
+        Run::of(&mut up).exits(0);
+        starts(&shop).split_off(before).join(", ").replace("--build --no-deps ", "")
+    };
+    assert_eq!(start(&all, ["", ""]), "db migrate, db seed, db web", "each runs, and after what it needs");
+    assert_eq!(start(&all, ["", ""]), "db, db web", "none runs");
+    all["services"]["seed"]["command"] = json!(["v2"]);
+    assert_eq!(start(&all, ["", ""]), "db, db seed, db web", "only the one that is another");
+    assert_eq!(start(&all, ["id-db", "id-2"]), "db migrate, db seed, db web", "another database");
 }

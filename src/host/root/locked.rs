@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::file::FileMode;
 use crate::host::create_slot::Staging;
 use crate::host::fs::Dir;
-use crate::host::lock::{Lock, LockPolicy};
+use crate::host::lock::{Hold, Lock, LockPolicy};
 
 /// The prefix of a staged registry's second name, its marker. The hash of the text that it replaces follows.
 pub(super) const REPLACES: &str = "replaces-";
@@ -47,7 +47,7 @@ impl Root {
     /// # Errors
     /// [`Fault`] when another process holds it.
     pub fn lock(self, policy: &LockPolicy<'_>) -> Result<LockedRoot> {
-        let lock = Lock::acquire(&self.dir, LOCK, policy)?;
+        let lock = Lock::acquire(&self.dir, LOCK, Hold::Alone, policy)?;
         let temporary = self.dir.make_dir(Utf8Path::new(TEMPORARY))?;
         self.check_backup()?;
         let locked = LockedRoot { root: self, lock, temporary };

@@ -162,7 +162,7 @@ impl Root {
 
     /// The lock's holder, if another process holds it.
     pub fn lock_holder(&self) -> Result<Option<String>> {
-        Lock::holder(&self.dir, LOCK)
+        Ok(Lock::holder(&self.dir, LOCK)?.map(|held| held.process))
     }
 
     /// The root's directory, for reading.

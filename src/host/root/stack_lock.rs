@@ -1,5 +1,11 @@
 //! The lock of a slot's stack: of the verbs that start, stop or clean it, one runs at a time. It may be held
 //! for minutes, and while other programs run. The root's lock is only held for a moment.
+//!
+//! A Compose that makes things holds it, too. So it is held for as long as Compose runs, whatever becomes of
+//! the kinfra that started it.
+
+use std::io;
+use std::process::Child;
 
 use anyhow::Result;
 use camino::Utf8Path;
@@ -7,7 +13,8 @@ use camino::Utf8Path;
 use super::locked::LockedRoot;
 use super::open::Root;
 use crate::host::fs::Found;
-use crate::host::lock::{Lock, LockPolicy};
+use crate::host::lock::{Hold, Lock, LockPolicy};
+use crate::host::signature::{COMPOSE, HeldBy};
 use crate::names::{DERIVED, OVERLAY};
 use crate::slot::SlotId;
 
@@ -17,7 +24,35 @@ const DIRECTORY: &str = ".stacks";
 /// The lock of a slot's stack. It is held until it is dropped.
 #[derive(Debug)]
 pub struct StackLock {
-    _lock: Lock,
+    lock: Lock,
+}
+
+impl StackLock {
+    /// Starts a Compose that holds the lock, too.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn lend(&self, spawn: impl FnOnce() -> io::Result<Child>) -> io::Result<Child> {
+        let child = self.lock.lend(spawn)?;
+        self.lock.sign(child.id(), COMPOSE);
+        Ok(child)
+    }
+
+    /// Lets commands of Compose run from now on, and none of the verbs that start, stop or clean the stack.
+    /// One of those that waited may come in between.
+    pub fn share(&self) {
+        self.lock.share();
+    }
+
+    /// Lets the lock be held by the Compose that this process becomes.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    pub fn outlive(&self) -> io::Result<()> {
+        self.lock.outlive()?;
+        self.lock.sign(std::process::id(), COMPOSE);
+        Ok(())
+    }
 }
 
 impl Root {
@@ -25,9 +60,9 @@ impl Root {
     ///
     /// # Errors
     /// [`Fault`](crate::fault::Fault) when another process holds it.
-    pub fn lock_stack(&self, slot: SlotId, policy: &LockPolicy<'_>) -> Result<StackLock> {
+    pub fn lock_stack(&self, slot: SlotId, hold: Hold, policy: &LockPolicy<'_>) -> Result<StackLock> {
         let locks = self.dir.make_dir(Utf8Path::new(DIRECTORY))?;
-        Ok(StackLock { _lock: Lock::acquire(&locks, &slot.directory(), policy)? })
+        Ok(StackLock { lock: Lock::acquire(&locks, &slot.directory(), hold, policy)? })
     }
 
     /// Whether kinfra wrote an overlay for a slot's stack, so that one may have been started.
@@ -41,11 +76,11 @@ impl Root {
         }
     }
 
-    /// The process that starts, stops or cleans a slot's stack now, in words.
+    /// The process that starts, stops or cleans a slot's stack now.
     ///
     /// # Errors
     /// When it cannot be found out.
-    pub fn holder_of_stack(&self, slot: SlotId) -> Result<Option<String>> {
+    pub fn holder_of_stack(&self, slot: SlotId) -> Result<Option<HeldBy>> {
         match self.dir.dir(Utf8Path::new(DIRECTORY))? {
             Found::This(locks) => Lock::holder(&locks, &slot.directory()),
             Found::Nothing | Found::Other(_) => Ok(None),

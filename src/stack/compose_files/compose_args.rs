@@ -101,6 +101,12 @@ impl ComposeArgs {
         self.command.as_deref().is_some_and(|command| !LOOKS.contains(&command))
     }
 
+    /// Whether the command may make something that is the stack's: no verb may find the slot clean meanwhile.
+    /// What only ends or looks makes nothing, and what is pulled belongs to no slot.
+    pub fn makes(&self) -> bool {
+        self.starts() || self.command.as_deref() == Some("build")
+    }
+
     /// Whether the command may start containers.
     pub fn starts(&self) -> bool {
         self.command.as_deref().is_some_and(|command| STARTS.contains(&command))
@@ -150,7 +156,12 @@ mod tests {
             "scale web=2",
             "unpause",
         ] {
-            assert!(read(line).unwrap().starts(), "{line}");
+            let read = read(line).unwrap();
+            assert!(read.starts() && read.makes(), "{line}");
+        }
+        assert!(read("build web").unwrap().makes());
+        for line in ["down", "stop", "exec web up", "pull", "logs -f"] {
+            assert!(!read(line).unwrap().makes(), "{line}");
         }
         for line in ["ps", "down", "exec web up", "logs up", "--progress up ps", "build"] {
             assert!(!read(line).unwrap().starts(), "{line}");

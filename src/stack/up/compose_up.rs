@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::last_start::{LastStart, images};
-use super::once;
+use super::last_start::LastStart;
+use super::once::{self, Step};
 use super::request::Progress;
 use super::running::ids_of;
 use super::start::Start;
@@ -23,6 +23,9 @@ use crate::stack::compose_files::derive::Derived;
 use crate::stack::gate::Gated;
 use crate::stack::gate::patience::{Patience, Verdict};
 use crate::stack::gate::state::Expected;
+
+/// Without what they need: that was started before.
+const ALONE: &[&str] = &["--no-deps"];
 
 /// Compose at work.
 pub(in crate::stack) struct Run<'a> {
@@ -43,29 +46,24 @@ pub(in crate::stack) enum Started {
 
 impl Run<'_> {
     /// Starts the services. Those that run once go first and by themselves, so that Compose does not run them
-    /// with the others each time.
+    /// with the others each time. `last` gets what they ran with.
     ///
     /// # Errors
     /// [`Fault`] when nothing could be started, Docker does not answer, or the user asks to stop.
     pub(in crate::stack) fn compose(
         &self,
-        before: &[Container],
+        last: &mut LastStart,
         progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
     ) -> Result<Started> {
         let once = self.start.once(self.expected);
         if once.is_empty() {
             return Ok(Started::All(self.up(&self.start.request.services, &[])?));
         }
-        let due = once::due(&once, &self.inputs(&once, before), self.start.last.as_ref(), before);
-        if !due.is_empty() {
-            let ended = self.up(&due, &[])?;
-            progress(Progress::Started)?;
-            let patience = Patience { settle: Duration::ZERO, ..self.start.request.patience };
-            let first = self.start.gate(&self.expected.clone().only(&due), patience, progress)?;
-            if first.verdict != Verdict::Runs {
-                return Ok(Started::First(ended, first));
+        let mut brought = BTreeSet::new();
+        for step in once::steps(&once, self.expected) {
+            if let Some(stopped) = self.run_once(&step, last, &mut brought, progress)? {
+                return Ok(stopped);
             }
-            self.note_that_they_ran(&once)?;
         }
         let others = self.expected.services.keys().filter(|name| !once.contains(*name)).cloned();
         let others: BTreeSet<String> = others.collect();
@@ -73,20 +71,53 @@ impl Run<'_> {
             // Without a name, Compose would start everything.
             return Ok(Started::All(Ended { how: How::Well, last_lines: Vec::new() }));
         }
-        Ok(Started::All(self.up(&others, &["--no-deps"])?))
+        Ok(Started::All(self.up(&others, ALONE)?))
+    }
+
+    /// Runs the services of a step that have to run, if there are any. `brought` is what was started before.
+    /// Returns how they stop the start.
+    fn run_once(
+        &self,
+        step: &Step,
+        last: &mut LastStart,
+        brought: &mut BTreeSet<String>,
+        progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
+    ) -> Result<Option<Started>> {
+        let mut due = self.due(step, last)?;
+        if due.len() < step.services.len() && !step.needed.is_subset(brought) {
+            // What they need may get a new container now, and then they have to run after all.
+            self.up(&step.needed, ALONE)?;
+            due = self.due(step, last)?;
+        }
+        brought.extend(step.needed.iter().cloned());
+        if due.is_empty() {
+            return Ok(None);
+        }
+        let ended = self.up(&(&due | &step.needed), ALONE)?;
+        progress(Progress::Started)?;
+        let patience = Patience { settle: Duration::ZERO, ..self.start.request.patience };
+        let gated = self.start.gate(&self.expected.clone().only(&due), patience, progress)?;
+        if gated.verdict != Verdict::Runs {
+            return Ok(Some(Started::First(ended, gated)));
+        }
+        // It is noted at once: what comes after may fail.
+        last.once.extend(self.inputs(&due, &self.start.containers()?));
+        last.without_key().keep(&self.start.place.held.dir()).context("could not note what ran")?;
+        Ok(None)
+    }
+
+    /// The services of a step that have to run.
+    fn due(&self, step: &Step, last: &LastStart) -> Result<BTreeSet<String>> {
+        let containers = self.start.containers()?;
+        let inputs = self.inputs(&step.services, &containers);
+        Ok(once::due(&step.services, &inputs, &last.once, &containers))
     }
 
     fn inputs(&self, once: &BTreeSet<String>, containers: &[Container]) -> BTreeMap<String, Digest> {
-        let images = ids_of(self.start.place.held.engine(), &images(&self.admitted.model));
+        let images = once.iter().filter_map(|name| self.admitted.model.services.get(name)?.image.clone());
+        let images = ids_of(self.start.place.held.engine(), &images.collect());
         let (model, config, expected) = (&self.admitted.model, &*self.admitted.config, self.expected);
         once::inputs(once, &once::Sources { model, config, expected, images: &images }, containers)
-    }
-
-    /// Notes it at once: what comes after may fail.
-    fn note_that_they_ran(&self, once: &BTreeSet<String>) -> Result<()> {
-        let mut last = LastStart::new(None, &self.start.request.services, &self.admitted.model);
-        last.once = self.inputs(once, &self.start.containers()?);
-        last.keep(&self.start.place.held.dir()).context("could not note what ran")
     }
 
     /// Runs `docker compose up`.
@@ -98,7 +129,8 @@ impl Run<'_> {
         let arguments: Vec<&str> = arguments.chain(services.iter().map(String::as_str)).collect();
         let is_built = self.admitted.model.services.values().any(|service| service.build.is_some());
         let timeout = request.longest_start(is_built);
-        let watch = Watch { timeout, interrupt: means.interrupt, output: means.output };
+        let lock = Some(self.start.lock);
+        let watch = Watch { timeout, interrupt: means.interrupt, output: means.output, lock };
         let ended = run_compose(&call, &arguments, &watch)
             .map_err(|error| Fault::docker(format!("`docker` cannot be started: {error}")))?;
         match ended.how {

@@ -23,6 +23,8 @@ pub(in crate::stack) struct LastStart {
     version: u64,
     /// The hash of all that decides what Compose would start. `None` if the files do not tell.
     pub(in crate::stack) key: Option<Digest>,
+    /// The same hash, where Compose started all of it and it is not known whether it runs.
+    pub(in crate::stack) attempt: Option<Digest>,
     /// The services that were named. None is all of them.
     pub(in crate::stack) named: BTreeSet<String>,
     /// What its files came to, without values of variables.
@@ -48,6 +50,7 @@ impl LastStart {
         Self {
             version: VERSION,
             key,
+            attempt: None,
             named: named.clone(),
             model,
             builds: None,
@@ -65,7 +68,12 @@ impl LastStart {
 
     /// The same, where it is not known any more what runs.
     pub(in crate::stack) fn without_key(&self) -> Self {
-        Self { key: None, ..self.clone() }
+        Self { key: None, attempt: None, ..self.clone() }
+    }
+
+    /// The same, where Compose started it, and the gate is to see whether it runs.
+    pub(in crate::stack) fn as_attempt(&self) -> Self {
+        Self { key: None, attempt: self.key.clone(), ..self.clone() }
     }
 
     /// Keeps it for the next run.

@@ -18,6 +18,7 @@ mod once;
 mod room;
 mod running;
 mod start;
+mod unused;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -42,7 +43,7 @@ use addresses::{Address, addresses};
 use compose_up::{Run, Started};
 use last_start::{LastStart, images};
 use request::{Means, Progress, UpRequest};
-use running::{ids_of, runs_already};
+use running::{ids_of, runs_already, was_just_started};
 use start::Start;
 use verify::verify;
 
@@ -99,17 +100,25 @@ pub fn up(
     means: &Means<'_>,
     progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
 ) -> Result<Up> {
-    if let Some(other) = other(&held) {
-        progress(Progress::Waiting(&other))?;
+    let other = other(&held);
+    if let Some(other) = &other {
+        progress(Progress::Waiting(&other.process))?;
     }
-    let turn = take_turn(held, request.patience.timeout, &means.policy)?;
+    let is_second = other.is_some_and(|other| other.is_kinfra);
+    let patience = if is_second { request.longest() } else { request.patience.timeout };
+    let turn = take_turn(held, patience, &means.policy)?;
     let held = &turn.held;
     let stack = held.stack();
     let last = LastStart::read(&held.dir());
-    let start = Start { place: Place::of(held, means.invocation)?, stack, request, means, last };
+    let place = Place::of(held, means.invocation)?;
+    let start = Start { place, lock: &turn.lock, stack, request, means, last };
     let profiles = start.profiles();
     let key = start.place.key(&profiles, &means.policy, means.invocation)?;
-    let done = if let Some(last) = runs_already(&start, key)? {
+    let earlier = match runs_already(&start, key.as_ref())? {
+        None if is_second => was_just_started(&start, key.as_ref())?,
+        earlier => earlier,
+    };
+    let done = if let Some(last) = earlier {
         Done { expected: start.expected(&last.model), model: last.model.clone(), ..Done::default() }
     } else {
         // From here on it is not known what runs, until the gate has seen it.
@@ -118,7 +127,9 @@ pub fn up(
         }
         start.start(profiles, progress)?
     };
-    start.finish(&done, progress)
+    let up = start.finish(&done, progress)?;
+    start.still_held()?;
+    Ok(up)
 }
 
 /// What was started.
@@ -132,8 +143,8 @@ struct Done {
     stopped_by: Option<Gated>,
     /// The containers that there were before.
     before: BTreeSet<String>,
-    /// The profiles, and what the files come to as Compose prints it, to be kept if the stack runs.
-    to_keep: Option<(Vec<String>, String)>,
+    /// What it was started from, to be kept if the stack runs.
+    to_keep: Option<LastStart>,
 }
 
 impl Start<'_> {
@@ -149,13 +160,15 @@ impl Start<'_> {
         let engine = place.held.engine().cloned();
         let data = thread::spawn(move || data_directory(engine.as_ref()));
         let derived = place.derive_for(&args, &means.policy, means.invocation)?;
+        let key = place.key(&profiles, &means.policy, means.invocation)?;
         room::check(&place.held.pool().root, data.join().ok().flatten().as_deref())?;
         let admitted = place.admit(&derived, &args, &means.policy, means.invocation)?;
         refuse_unknown(&self.request.services, &admitted.model)?;
         let mut remarks = derived.remarks.clone();
         remarks.notes.extend(admitted.notes.iter().cloned());
         progress(Progress::Starting(&self.request.services, &remarks))?;
-        let (before, expected) = (self.containers()?, self.expected(&admitted.model));
+        let before = self.remove_unused(&admitted.model, progress)?;
+        let expected = self.expected(&admitted.model);
         let run = Run {
             start: self,
             derived: &derived,
@@ -163,10 +176,16 @@ impl Start<'_> {
             expected: &expected,
             profiles: &profiles,
         };
-        let (ended, stopped_by) = match run.compose(&before, progress)? {
+        let mut last = LastStart::new(key, &self.request.services, &admitted.model);
+        last.builds = build_inputs::of_stack(&last.model);
+        last.once = self.last.as_ref().map(|last| last.once.clone()).unwrap_or_default();
+        let (ended, stopped_by) = match run.compose(&mut last, progress)? {
             Started::All(ended) => (ended, None),
             Started::First(ended, gated) => (ended, Some(gated)),
         };
+        if ended.how == How::Well {
+            last.as_attempt().keep(&place.held.dir()).context("could not note what was started")?;
+        }
         progress(Progress::Started)?;
         Ok(Done {
             expected,
@@ -174,7 +193,7 @@ impl Start<'_> {
             ended: Some(ended),
             stopped_by,
             before: before.into_iter().map(|container| container.id).collect(),
-            to_keep: Some((profiles, admitted.config)),
+            to_keep: Some(last),
         })
     }
 
@@ -197,7 +216,10 @@ impl Start<'_> {
             Some(_) => patience.timeout = patience.timeout.min(patience.settle + FAILED),
             None => {}
         }
-        let mut gated = self.gate(&done.expected, patience, progress)?;
+        let gated = self.gate(&done.expected, patience, progress);
+        // A release stops the containers, and then the gate is about a stack that is to end.
+        self.still_held()?;
+        let mut gated = gated?;
         if gated.verdict == Verdict::NotInTime && failed.is_some_and(|ended| ended.how != How::NotInTime) {
             gated.verdict = Verdict::DoesNotRun;
         }
@@ -235,28 +257,21 @@ impl Start<'_> {
             return Ok(None);
         }
         progress(Progress::Verifying(words))?;
+        // The check may run a command of Compose.
+        self.lock.share();
         let ended = verify(&self.place, words, self.request.patience.timeout, self.means)?;
         Ok(Some((words.clone(), ended)))
     }
 
     /// Keeps what the stack that runs was started from.
     fn keep(&self, done: &Done, gated: &Gated) -> Result<()> {
-        let Some((profiles, config)) = &done.to_keep else { return Ok(()) };
-        let (place, means, held) = (&self.place, self.means, self.place.held);
-        let key = place.key(profiles, &means.policy, means.invocation)?;
-        let mut last = LastStart::new(key, &self.request.services, &done.model);
-        last.builds = build_inputs::of_stack(&last.model);
+        let Some(mut last) = done.to_keep.clone() else { return Ok(()) };
+        let held = self.place.held;
         last.images = ids_of(held.engine(), &images(&last.model));
         let containers = gated.services.iter().filter_map(|judged| {
             Some((judged.container.as_ref()?.1.clone(), judged.state != ServiceState::Done))
         });
         last.containers = containers.collect();
-        let once = self.once(&done.expected);
-        if !once.is_empty() {
-            let (model, expected) = (&done.model, &done.expected);
-            let sources = once::Sources { model, config, expected, images: &last.images };
-            last.once = once::inputs(&once, &sources, &self.containers()?);
-        }
         last.keep(&held.dir()).context("could not keep what the stack was started from")
     }
 }

@@ -47,6 +47,8 @@ pub struct Means<'a> {
 pub enum Progress<'a> {
     /// It waits for another process that starts, stops or cleans the stack.
     Waiting(&'a str),
+    /// It removes the containers of these services, which the stack does not have any more.
+    Removing(&'a BTreeSet<String>),
     /// It starts services: these, or all.
     Starting(&'a BTreeSet<String>, &'a Remarks),
     /// Compose is done.
@@ -61,6 +63,12 @@ pub enum Progress<'a> {
 const BUILDING: Duration = Duration::from_mins(30);
 
 impl UpRequest {
+    /// How long a whole start may take: Compose, the gate and the project's own check. As long is another one
+    /// waited for.
+    pub(in crate::stack) fn longest(&self) -> Duration {
+        self.longest_start(true) + 2 * self.patience.timeout
+    }
+
     /// How long Compose may take.
     pub(in crate::stack) fn longest_start(&self, is_built: bool) -> Duration {
         if is_built && self.builds { self.patience.timeout.max(BUILDING) } else { self.patience.timeout }

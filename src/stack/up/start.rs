@@ -11,6 +11,7 @@ use crate::compose::model::Model;
 use crate::fault::Fault;
 use crate::host::container::Container;
 use crate::host::containers::of_project;
+use crate::host::root::StackLock;
 use crate::spec::StackSpec;
 use crate::stack::compose_files::place::Place;
 use crate::stack::gate::patience::Patience;
@@ -23,6 +24,8 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// A start.
 pub(in crate::stack) struct Start<'a> {
     pub(in crate::stack) place: Place<'a>,
+    /// The lock of the stack, which Compose holds, too.
+    pub(in crate::stack) lock: &'a StackLock,
     /// `[stack]` of the slots.toml that was applied.
     pub(in crate::stack) stack: StackSpec,
     pub(in crate::stack) request: &'a UpRequest,
@@ -51,6 +54,19 @@ impl Start<'_> {
     pub(in crate::stack) fn once(&self, expected: &Expected) -> BTreeSet<String> {
         let is_expected = |name: &&String| expected.services.contains_key(*name);
         self.stack.once.iter().filter(is_expected).cloned().collect()
+    }
+
+    /// Refuses to go on where the claim ended meanwhile, by a release or a reap.
+    ///
+    /// # Errors
+    /// [`Fault`] says so; also when the registry cannot be read.
+    pub(in crate::stack) fn still_held(&self) -> Result<()> {
+        let held = self.place.held;
+        if held.is_still_held()? {
+            return Ok(());
+        }
+        let what = format!("the claim of slot {} ended while its stack was started", held.slot);
+        Err(Fault::no_slot(what).advise("`kinfra up` claims a slot again, and starts the stack there").into())
     }
 
     /// The containers that there are.

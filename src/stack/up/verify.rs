@@ -31,7 +31,7 @@ pub(in crate::stack) fn verify(
         set: change.set.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
         umask: means.umask,
     };
-    let watch = Watch { timeout, interrupt: means.interrupt, output: Destination::LastLines };
+    let watch = Watch { timeout, interrupt: means.interrupt, output: Destination::LastLines, lock: None };
     Ok(run_program(&program, &watch).unwrap_or_else(|error| Ended {
         how: How::Badly(format!("it cannot be executed: {error}")),
         last_lines: Vec::new(),
