@@ -23,7 +23,7 @@ use crate::host::lock::LockPolicy;
 use crate::host::queue::{self, Ticket};
 use crate::host::signals::Interrupt;
 use crate::ledger::{Snapshot, Transaction};
-use crate::registry::{Claim, Entry, Registry};
+use crate::registry::{Claim, Condition, Entry, Registry};
 use crate::slot::SlotId;
 use crate::stack::clean::{Cleaned, clean};
 
@@ -287,9 +287,11 @@ impl Claimant<'_> {
         match denied {
             Denied::Full => may_come(registry, &self.request.wanted, &self.profiles),
             Denied::Queued | Denied::Taken(_) => true,
-            Denied::NoSuchSlot(_) | Denied::NoSuchProfile(_) | Denied::HoldsAnother(_) | Denied::Unfit(_) => {
-                false
+            Denied::Unfit(slot) => {
+                let entry = registry.slots.get(slot);
+                entry.is_some_and(|entry| matches!(entry.condition(), Condition::Dirty(_)))
             }
+            Denied::NoSuchSlot(_) | Denied::NoSuchProfile(_) | Denied::HoldsAnother(_) => false,
         }
     }
 
@@ -316,11 +318,13 @@ impl Preparation {
         match (outcome, seen.registry.slots.get(&slot)) {
             (Ok(cleaned), _) => self.cleaned.extend(cleaned),
             (Err(error), Some(entry)) => {
-                self.looked.note(
-                    slot,
-                    entry,
-                    Some(Unfit::NotClean(Some(format!("{:#}", error.root_cause())))),
-                );
+                let unfit = match entry.condition() {
+                    Condition::Quarantined(left) => Unfit::Quarantined(left.reason.clone()),
+                    Condition::Held | Condition::Clean | Condition::KeepsData(_) | Condition::Dirty(_) => {
+                        Unfit::NotClean(Some(format!("{:#}", error.root_cause())))
+                    }
+                };
+                self.looked.note(slot, entry, Some(unfit));
             }
             (Err(_), None) => {}
         }

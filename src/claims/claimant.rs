@@ -11,7 +11,9 @@ use super::fitness::{Unfit, unfit};
 use super::held::env_text;
 use super::held_by::held_by;
 use super::pace::Outlook;
-use super::pick::{Application, Denied, Fitness, Grant, NotPicked, ProfileOrder, Wanted, choose, would_get};
+use super::pick::{
+    Application, Denied, Fitness, Grant, NotPicked, ProfileOrder, Wanted, choose, may_come, would_get,
+};
 use super::turn::Ahead;
 use super::whereabouts::{is_of, noted_path};
 use crate::file::RelPath;
@@ -39,6 +41,8 @@ pub struct ClaimRequest {
     pub lease: Option<Span>,
     /// A note for others.
     pub note: Option<String>,
+    /// Whether it waits for a slot. It leaves alone what could not be cleaned just now, and looks again later.
+    pub waits: bool,
 }
 
 /// A worktree that asks a pool for a slot.
@@ -101,6 +105,7 @@ impl<'a> Claimant<'a> {
                     let entry = registry.slots.get(&slot).context("the slot is not in the registry")?;
                     if let Some(cleaning) = self.cleaning(entry)
                         && looked.of(slot, entry).is_none()
+                        && !self.pauses(entry)
                     {
                         // What is kept for another must not go for a request that cannot be served.
                         holder.check(root.path())?;
@@ -147,6 +152,12 @@ impl<'a> Claimant<'a> {
         }
     }
 
+    /// Whether cleaning a free slot failed just now, so that a waiter does not try it again yet.
+    fn pauses(&self, entry: &Entry) -> bool {
+        let is_due = |left: &Left| left.is_due(host::clock::now());
+        self.request.waits && matches!(entry.condition(), Condition::Dirty(Some(left)) if !is_due(left))
+    }
+
     /// Whether a stack that was left was this worktree's.
     fn is_own(&self, left: &Left) -> bool {
         is_of(left, &self.request.worktree)
@@ -172,12 +183,17 @@ impl<'a> Claimant<'a> {
         if held_by(registry, &noted_path(registry, &self.request.worktree)).is_some() {
             return Ok(Outlook::Served);
         }
+        let (directory, profiles) = (self.request.worktree.as_path(), &self.profiles);
+        if !may_come(registry, &self.request.wanted, profiles) {
+            return Ok(Outlook::Hopeless);
+        }
         // Whether a slot is fit for use is looked at when the waiter asks.
-        let fitness = |slot| match registry.slots.get(&slot).map(|entry| entry.condition()) {
-            Some(Condition::Quarantined(_)) => Fitness::Unfit,
+        let is_out =
+            |entry: &Entry| matches!(entry.condition(), Condition::Quarantined(_)) || self.pauses(entry);
+        let fitness = |slot| match registry.slots.get(&slot) {
+            Some(entry) if is_out(entry) => Fitness::Unfit,
             Some(_) | None => Fitness::Fit,
         };
-        let (directory, profiles) = (self.request.worktree.as_path(), &self.profiles);
         let is_free = |wanted: &Wanted, ahead: &[Wanted]| {
             let application = Application { directory, wanted, profiles, ahead, kept: None };
             choose(registry, &application, fitness).is_ok()
@@ -264,7 +280,7 @@ impl<'a> Claimant<'a> {
 
     /// The claim as it would be, held under this path.
     pub(super) fn new_claim(&self, directory: &Utf8Path) -> Result<Claim> {
-        let ClaimRequest { worktree, wanted: _, lease: _, note } = self.request;
+        let ClaimRequest { worktree, wanted: _, lease: _, note, waits: _ } = self.request;
         let no_git_dir = || format!("could not find the git directory of `{worktree}`");
         let entry = host::git::confirmed_git_dir(worktree).with_context(no_git_dir)?;
         let no_mount = || format!("could not find the mount point of `{worktree}`");

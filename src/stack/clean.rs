@@ -12,7 +12,7 @@ use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::ledger::{Ledger, Snapshot};
 use crate::observe::whose::Whose;
-use crate::registry::{Condition, Entry, Holder, Left, MOST_FAILURES, Remains, Started};
+use crate::registry::{Condition, Entry, Holder, Left, Remains, Started};
 use crate::slot::SlotId;
 
 /// A slot that was cleaned.
@@ -37,7 +37,7 @@ pub enum Cleaning {
 
 /// Cleans a slot. `None` if a worktree holds it, or there is nothing to clean.
 ///
-/// A failure is counted, unless Docker could not be asked.
+/// A failure is counted, unless Docker could not be asked or another one is only minutes ago.
 ///
 /// # Errors
 /// As [`remove`]; also when the lock of the stack is not obtained.
@@ -98,25 +98,15 @@ fn announced(started: &Started, keeps: bool) -> Started {
 
 /// What the registry says of the stack after an attempt to clean it. `None` if nothing is left.
 fn after(started: &Started, removed: &Result<Removed>) -> Option<Started> {
-    let left = started.left.clone().unwrap_or_else(|| Left {
-        by: Holder::Unknown,
-        gitdir: None,
-        at: host::clock::now().to_string(),
-        remains: Remains::Everything,
-        failures: 0,
-        reason: None,
-        unknown: serde_json::Map::new(),
-    });
+    let now = host::clock::now();
+    let left = started.left.clone();
+    let left = left.unwrap_or_else(|| Left::new(Holder::Unknown, None, now, Remains::Everything));
     let left = match removed {
         Ok(removed) if removed.volumes.is_empty() => return None,
-        Ok(_) => Left { remains: Remains::Data, failures: 0, reason: None, ..left },
+        Ok(_) => Left { remains: Remains::Data, failures: 0, failed_at: None, reason: None, ..left },
         // Docker could not be asked: that says nothing of the slot.
         Err(error) if exit_of(error) == Exit::Docker => Left { reason: Some(format!("{error:#}")), ..left },
-        Err(error) => Left {
-            failures: (left.failures + 1).min(MOST_FAILURES),
-            reason: Some(format!("{error:#}")),
-            ..left
-        },
+        Err(error) => left.failed(now, format!("{error:#}")),
     };
     Some(Started { left: Some(left), ..started.clone() })
 }

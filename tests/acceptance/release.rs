@@ -47,6 +47,14 @@ impl<'a> Shop<'a> {
         Run::of(self.engine.reach(self.machine.command(arguments).current_dir(tree)))
     }
 
+    /// Lets the last failure to clean slot 1 be minutes ago.
+    fn fails_minutes_ago(&self) {
+        let text = self.machine.read("~/pool/registry.json");
+        let mut registry: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        registry["slots"]["1"]["left"]["failed_at"] = "2026-03-01T17:22:10+00:00".into();
+        self.machine.write("~/pool/registry.json", registry.to_string());
+    }
+
     /// Claims, starts the stack, and writes into its volume.
     fn uses(&self, branch: &str) -> Run {
         let claimed = self.kinfra(branch, "claim").exits(0);
@@ -160,8 +168,15 @@ fn what_another_program_uses_stays_and_the_slot_is_quarantined() {
         .says("slot 1 is free, but not clean yet")
         .says("volume `kinfra-stuck-slot-1_store`, used by `kinfra-stuck-guest`")
         .says("help: end what uses it, and run `kinfra clean 1`");
-    shop.kinfra("dogs", "claim").exits(3).says("slot 1 is free, but it is not clean yet");
-    shop.kinfra("dogs", "claim --wait=1s").exits(3);
+    for _ in 0..4 {
+        let again = shop.kinfra("dogs", "claim").exits(3);
+        again.says("slot 1 is free, but it is not clean yet");
+    }
+    shop.kinfra("dogs", "claim --wait=1s").exits(3).says("not clean yet");
+    for _ in 0..2 {
+        shop.fails_minutes_ago();
+        shop.kinfra("dogs", "claim").exits(3);
+    }
     let quarantined = shop.kinfra("dogs", "claim").exits(3);
     quarantined.says("slot 1 is free, but it is quarantined").says("used by `kinfra-stuck-guest`");
     // A waiter does not wait for what cannot come.

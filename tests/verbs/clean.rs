@@ -4,10 +4,71 @@ use serde_json::Value;
 
 use crate::rig::fleet::{Fleet, UP};
 use crate::rig::scripted::{Fault, When};
+use crate::support::Running;
 
 fn left(fleet: &Fleet) -> Value {
     let registry: Value = serde_json::from_str(&fleet.machine.read("~/pool/registry.json")).expect("JSON");
     registry["slots"]["1"]["left"].clone()
+}
+
+/// Lets the last failure be so many minutes ago.
+fn failed_before(fleet: &Fleet, minutes: i64) {
+    let mut registry: Value =
+        serde_json::from_str(&fleet.machine.read("~/pool/registry.json")).expect("JSON");
+    let at = &mut registry["slots"]["1"]["left"]["failed_at"];
+    let then: jiff::Timestamp = at.as_str().expect("a time").parse().expect("a time");
+    *at = (then - jiff::SignedDuration::from_mins(minutes)).to_string().into();
+    fleet.machine.write("~/pool/registry.json", registry.to_string());
+}
+
+#[test]
+fn what_failed_just_now_is_not_tried_again_by_a_waiter_and_counts_once() {
+    let fleet = Fleet::new(&["a", "b", "c"]);
+    fleet.kinfra("a", UP).exits(0);
+    fleet.kinfra("c", "claim").exits(0).prints("Claimed slot 2");
+    fleet.engine.fails(Fault::Fail, &When::Matches("volume rm"));
+    fleet.kinfra("a", "release --wipe").exits(1);
+    assert_eq!(left(&fleet)["failures"], 1);
+    // Neither by any slot nor by this one.
+    fleet.engine.forget_calls();
+    for claim in ["claim --wait=1s", "claim --wait=1s --slot 1"] {
+        let late = fleet.kinfra("b", claim);
+        assert!(late.code == Some(3) || claim.contains("slot") && late.code == Some(4), "{late:?}");
+        late.says("Waiting for a free slot: you are next").says("it is not clean yet");
+    }
+    assert_eq!(fleet.engine.calls(), [""; 0]);
+    // Without waiting it is tried, and not counted.
+    fleet.kinfra("b", "claim").exits(3);
+    fleet.kinfra("b", "reap --auto-approve").exits(1);
+    fleet.kinfra("b", "clean 1 --auto-approve").exits(1);
+    assert_eq!(left(&fleet)["failures"], 1);
+    failed_before(&fleet, 1);
+    fleet.kinfra("b", "claim --wait=1s").exits(3);
+    assert_eq!(left(&fleet)["failures"], 2);
+    failed_before(&fleet, 1);
+    fleet.kinfra("b", "claim --wait=1s").exits(3);
+    assert_eq!(left(&fleet)["failures"], 2, "the second pause is longer");
+    failed_before(&fleet, 1);
+    // At the third failure there is nothing to wait for.
+    fleet.kinfra("b", "claim --wait --slot 1").exits(4).says("it is quarantined").never_says("Waiting");
+    fleet.engine.mend();
+    fleet.kinfra("b", "clean 1 --auto-approve").exits(0);
+    fleet.kinfra("b", "claim --wait").exits(0).prints("Claimed slot 1");
+}
+
+#[test]
+fn a_waiter_whose_last_slot_another_one_quarantined_ends() {
+    let fleet = Fleet::new(&["a", "b", "c"]);
+    fleet.kinfra("a", UP).exits(0);
+    fleet.engine.fails(Fault::Fail, &When::Matches("volume rm"));
+    fleet.kinfra("a", "release --wipe").exits(1);
+    let wait = Running::piped(&mut fleet.command("b", "claim --wait --slot 1"));
+    for failures in [2, 3] {
+        failed_before(&fleet, 4);
+        fleet.kinfra("c", "clean 1 --auto-approve");
+        assert_eq!(left(&fleet)["failures"], failures);
+    }
+    wait.ends().exits(4).says("it is quarantined");
 }
 
 #[test]
