@@ -103,14 +103,6 @@ impl<'a> Claimant<'a> {
                 Verdict::Denied(denied, _) => return Ok(Prepared::Denied(denied)),
                 Verdict::LookAt(slot) => {
                     let entry = registry.slots.get(&slot).context("the slot is not in the registry")?;
-                    if let Some(cleaning) = self.cleaning(entry)
-                        && looked.of(slot, entry).is_none()
-                        && !self.pauses(entry)
-                    {
-                        // What is kept for another must not go for a request that cannot be served.
-                        holder.check(root.path())?;
-                        return Ok(Prepared::ToClean(slot, cleaning));
-                    }
                     self.look_at(slot, entry, root, looked)?;
                 }
             }
@@ -119,6 +111,10 @@ impl<'a> Claimant<'a> {
         let entry = registry.slots.get(&slot).context("the slot is not in the registry")?;
         if let Grant::New(_) = grant {
             holder.check(root.path())?;
+            // Only now: what is kept for another must not go for a request that is not served.
+            if let Some(cleaning) = self.cleaning(entry) {
+                return Ok(Prepared::ToClean(slot, cleaning));
+            }
         }
         let texts = self.texts(seen, slot, entry)?;
         Ok(Prepared::Ready(Box::new(Ready { slot, provisioned: entry.provisioned.clone(), texts, holder })))
@@ -132,30 +128,19 @@ impl<'a> Claimant<'a> {
         root: &Root,
         looked: &mut Looked,
     ) -> Result<()> {
-        let unfit = match self.cleaning(entry) {
-            Some(Cleaning::Everything) if matches!(entry.condition(), Condition::KeepsData(_)) => {
-                Some(Unfit::NotClean(None))
-            }
-            Some(_) | None => unfit(root, slot, entry, &self.claim_files())?,
-        };
+        let unfit = unfit(root, slot, entry, &self.claim_files())?;
         looked.note(slot, entry, unfit);
         Ok(())
     }
 
-    /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is.
-    fn cleaning(&self, entry: &Entry) -> Option<Cleaning> {
+    /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is. Data that is
+    /// kept for another worktree goes only once nothing runs any more, and the ports are seen to be free.
+    pub(super) fn cleaning(&self, entry: &Entry) -> Option<Cleaning> {
         match entry.condition() {
             Condition::Held | Condition::Clean | Condition::Quarantined(_) => None,
             Condition::KeepsData(left) => (!self.is_own(left)).then_some(Cleaning::Everything),
-            Condition::Dirty(Some(left)) if self.is_own(left) => Some(Cleaning::KeepData),
-            Condition::Dirty(_) => Some(Cleaning::Everything),
+            Condition::Dirty(_) => Some(Cleaning::KeepData),
         }
-    }
-
-    /// Whether cleaning a free slot failed just now, so that a waiter does not try it again yet.
-    fn pauses(&self, entry: &Entry) -> bool {
-        let is_due = |left: &Left| left.is_due(host::clock::now());
-        self.request.waits && matches!(entry.condition(), Condition::Dirty(Some(left)) if !is_due(left))
     }
 
     /// Whether a stack that was left was this worktree's.
@@ -188,8 +173,7 @@ impl<'a> Claimant<'a> {
             return Ok(Outlook::Hopeless);
         }
         // Whether a slot is fit for use is looked at when the waiter asks.
-        let is_out =
-            |entry: &Entry| matches!(entry.condition(), Condition::Quarantined(_)) || self.pauses(entry);
+        let is_out = |entry: &Entry| matches!(entry.condition(), Condition::Quarantined(_)) || pauses(entry);
         let fitness = |slot| match registry.slots.get(&slot) {
             Some(entry) if is_out(entry) => Fitness::Unfit,
             Some(_) | None => Fitness::Fit,
@@ -229,7 +213,13 @@ impl<'a> Claimant<'a> {
     ) -> Result<Verdict> {
         let (wanted, profiles) = (&self.request.wanted, &self.profiles);
         let entry = |slot| registry.slots.get(&slot);
-        let fitness = |slot| entry(slot).map_or(Fitness::Unfit, |entry| looked.fitness(slot, entry, wanted));
+        let mut waiters = waiters.peekable();
+        let is_queued = self.request.waits || waiters.peek().is_some();
+        let fitness = |slot| match entry(slot) {
+            Some(entry) if is_queued && pauses(entry) => Fitness::Unfit,
+            Some(entry) => looked.fitness(slot, entry, wanted),
+            None => Fitness::Unfit,
+        };
         let holds = held_by(registry, directory).is_some();
         let kept = self.kept(registry);
         let is_free = |wanted: &Wanted, ahead: &[Wanted]| match choose(
@@ -300,6 +290,11 @@ impl<'a> Claimant<'a> {
             files: BTreeMap::new(),
         })
     }
+}
+
+/// Whether cleaning a free slot failed just now, so that no waiter tries it again yet.
+fn pauses(entry: &Entry) -> bool {
+    matches!(entry.condition(), Condition::Dirty(Some(left)) if !left.is_due(host::clock::now()))
 }
 
 /// What preparing a request comes to.
