@@ -1,5 +1,6 @@
 //! A slot's stack in a registry entry: how it was started, and what it left behind.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -90,13 +91,17 @@ pub struct Left {
     /// Why it failed last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The volumes without a name of their own whose containers are being removed, or were. Docker does not
+    /// know any more whose they are.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub volumes: BTreeSet<String>,
     /// Keys of others.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
 
 /// The keys of [`Left`] that kinfra writes.
-const LEFT_KEYS: [&str; 7] = ["by", "gitdir", "at", "remains", "failures", "failed_at", "reason"];
+const LEFT_KEYS: [&str; 8] = ["by", "gitdir", "at", "remains", "failures", "failed_at", "reason", "volumes"];
 
 impl Left {
     /// What a stack left behind. Cleaning was not tried yet.
@@ -109,6 +114,7 @@ impl Left {
             failures: 0,
             failed_at: None,
             reason: None,
+            volumes: BTreeSet::new(),
             unknown: Map::new(),
         }
     }
@@ -142,6 +148,7 @@ impl Left {
             failures: optional(&mut object, &path, "failures")?.unwrap_or_default(),
             failed_at: optional(&mut object, &path, "failed_at")?,
             reason: optional(&mut object, &path, "reason")?,
+            volumes: optional(&mut object, &path, "volumes")?.unwrap_or_default(),
             unknown: object,
         })
     }

@@ -1,6 +1,8 @@
 //! Stopping the stack of a slot and removing it. Its claim stays, and so do its volumes if they are not
 //! meant, too.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 
 use super::admission::admit::note_end;
@@ -21,5 +23,5 @@ pub fn down(held: Held, volumes: bool, policy: &LockPolicy<'_>) -> Result<Remove
     last_start::forget(&held.dir()).context("could not note that the stack is removed")?;
     let (project, whose) = (held.project(), held.whose(policy)?);
     let on = StackOn { engine: held.engine(), project: &project, slot: held.slot, whose };
-    remove(&on, Extent { images: false, volumes })
+    remove(&on, Extent { images: false, volumes }, &BTreeSet::new(), |_| Ok(()))
 }

@@ -38,6 +38,9 @@ pub struct Removed {
     pub volumes: Vec<Sized>,
     /// What stays, because it is another's, or an image that is in use.
     pub others: Vec<String>,
+    /// Why containers did not stop before they were removed. What they wrote last may be missing in the
+    /// volumes that stay.
+    pub cut_off: Option<String>,
 }
 
 /// A thing and its size, if Docker says it.
@@ -77,9 +80,17 @@ impl StackOn<'_> {
 
 /// Removes a stack's containers and networks, and what else `extent` says.
 ///
+/// Its volumes without a name of their own go with their containers. `known` are those whose containers are
+/// gone already; `note_unnamed` gets all of them before a container goes.
+///
 /// # Errors
 /// [`Fault`] when Docker cannot be asked, or something stays that should have gone.
-pub fn remove(on: &StackOn<'_>, extent: Extent) -> Result<Removed> {
+pub fn remove(
+    on: &StackOn<'_>,
+    extent: Extent,
+    known: &BTreeSet<String>,
+    note_unnamed: impl FnOnce(&BTreeSet<String>) -> Result<()>,
+) -> Result<Removed> {
     let Parted { own, others: foreign } = on.look()?;
     let of = |kind: Kind| -> Vec<Thing> { own.iter().filter(|thing| thing.kind == kind).cloned().collect() };
     let has_volumes = own.iter().any(|thing| thing.kind == Kind::Volume);
@@ -91,23 +102,20 @@ pub fn remove(on: &StackOn<'_>, extent: Extent) -> Result<Removed> {
     };
 
     let containers = of(Kind::Container);
-    let anonymous = asked(things::anonymous_volumes(on.engine, &containers))?;
+    let mut anonymous = asked(things::anonymous_volumes(on.engine, &containers))?;
+    anonymous.extend(known.iter().cloned());
+    note_unnamed(&anonymous)?;
     let mut failures = Vec::new();
+    // What is kept must be written to the end.
+    let unstopped = if extent.volumes { None } else { things::stop(on.engine, &containers).needed().err() };
     let mut note = |answer: Answer<()>| failures.extend(answer.needed().err());
-    if !extent.volumes {
-        // What is kept must be written to the end.
-        note(things::stop(on.engine, &containers));
-    }
     note(things::remove(on.engine, Kind::Container, &containers));
     note(things::remove(on.engine, Kind::Network, &of(Kind::Network)));
-    if extent.volumes {
-        note(things::remove(on.engine, Kind::Volume, &of(Kind::Volume)));
-    }
-    let in_use = if extent.images {
-        things::remove(on.engine, Kind::Image, &of(Kind::Image)).needed().err()
-    } else {
-        None
-    };
+    let mut volumes = if extent.volumes { of(Kind::Volume) } else { Vec::new() };
+    volumes.extend(asked(things::volumes_there(on.engine, known))?);
+    note(things::remove(on.engine, Kind::Volume, &volumes));
+    let images = if extent.images { of(Kind::Image) } else { Vec::new() };
+    let in_use = things::remove(on.engine, Kind::Image, &images).needed().err();
 
     let after = left_of(on, &own, extent)?;
     let strays = asked(things::volumes_there(on.engine, &anonymous))?;
@@ -124,7 +132,7 @@ pub fn remove(on: &StackOn<'_>, extent: Extent) -> Result<Removed> {
         }
     }
     if !stuck.is_empty() {
-        return Err(stays(on, &stuck, failures.into_iter().chain(in_use).next()));
+        return Err(stays(on, &stuck, failures.into_iter().chain(in_use).chain(unstopped).next()));
     }
     let stays: BTreeSet<&String> = removed.volumes.iter().map(|volume| &volume.name).collect();
     let is_gone = |thing: &&Thing| match thing.kind {
@@ -133,6 +141,7 @@ pub fn remove(on: &StackOn<'_>, extent: Extent) -> Result<Removed> {
     };
     removed.gone = own.iter().filter(is_gone).map(sized).collect();
     removed.others = others;
+    removed.cut_off = unstopped.filter(|_| !removed.volumes.is_empty());
     Ok(removed)
 }
 
