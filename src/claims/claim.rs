@@ -164,7 +164,7 @@ impl Claimant<'_> {
         let outcome = clean(&self.pool.ledger(), slot, cleaning, policy);
         let seen = self.look_again(&seen)?;
         match (outcome, seen.registry.slots.get(&slot)) {
-            (Ok(cleaned), _) => preparation.cleaned.extend(cleaned),
+            (Ok(cleaned), _) => cleaned.into_iter().for_each(|one| preparation.note_cleaned(one)),
             (Err(error), Some(entry)) => {
                 let unfit = Unfit::of_cleaning(&error, entry);
                 if let Unfit::NotAsked(_) = unfit {
@@ -357,6 +357,19 @@ impl Claimant<'_> {
         let unasked = refusal::unasked(&registry, look);
         let fault = refusal::denied(denied, &scene, look, |claim| standing(claim, now, whereabouts(claim)));
         Refusal { error: fault.into(), may_pass: self.may_pass(denied, &registry, looked), unasked }
+    }
+}
+
+impl Preparation {
+    /// Notes a cleaned slot. What runs in it goes first, and the data that is kept for another next.
+    fn note_cleaned(&mut self, cleaned: Cleaned) {
+        match self.cleaned.iter_mut().find(|before| before.slot == cleaned.slot) {
+            Some(before) => {
+                before.removed.gone.extend(cleaned.removed.gone);
+                before.removed.others.extend(cleaned.removed.others);
+            }
+            None => self.cleaned.push(cleaned),
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub struct ClaimRequest {
     pub lease: Option<Span>,
     /// A note for others.
     pub note: Option<String>,
-    /// Whether it waits for a slot. It leaves alone what could not be cleaned just now, and looks again later.
+    /// Whether it waits for a slot. Then it leaves alone what could not be cleaned just now.
     pub waits: bool,
 }
 
@@ -133,8 +133,8 @@ impl<'a> Claimant<'a> {
         Ok(())
     }
 
-    /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is. Data that is
-    /// kept for another worktree goes only once nothing runs any more, and the ports are seen to be free.
+    /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is. Data that
+    /// is kept for another worktree goes only once nothing runs any more, and the ports are seen to be free.
     pub(super) fn cleaning(&self, entry: &Entry) -> Option<Cleaning> {
         match entry.condition() {
             Condition::Held | Condition::Clean | Condition::Quarantined(_) => None,

@@ -108,7 +108,7 @@ fn data_is_kept_for_its_worktree_until_another_needs_the_slot() {
     shop.kinfra("cats", "release").exits(0);
     // Now another one needs it.
     let claimed = shop.kinfra("mice", "claim").exits(0).prints("Claimed slot 1");
-    claimed.says("Cleaned slot 1: volume kinfra-kept-slot-1_store").says("of cats, released just now");
+    claimed.says("Cleaned slot 1: 1 volume, ").says("of cats, released just now");
     assert_eq!(shop.made(1), [""; 0]);
     assert_eq!(shop.stored("mice"), "");
     shop.kinfra("mice", "release --wipe").exits(0).never_says("Kept");
@@ -139,13 +139,13 @@ fn a_wipe_leaves_nothing_and_a_worktree_made_anew_is_another() {
     let remove = format!("worktree remove --force {}", tree.display());
     shop.machine.git(shop.machine.project(), &remove);
     shop.worktree("cats");
-    shop.kinfra("cats", "claim").exits(0).says("Cleaned slot 1: volume");
+    shop.kinfra("cats", "claim").exits(0).says("Cleaned slot 1: 1 volume");
     assert_eq!(shop.stored("cats"), "");
     // One whose worktree is gone is wiped by a reap.
     shop.machine.git(shop.machine.project(), &remove);
     shop.machine.write("~/beside", "keeps the directory above from being empty");
     let reap = Run::of(engine.reach(&mut shop.machine.command("reap --auto-approve"))).exits(0);
-    reap.prints("Would release slot 1").says("Cleaned slot 1: 1 container, 1 network, 1 image, volume");
+    reap.prints("Would release slot 1").says("Cleaned slot 1: 1 container, 1 network, 1 image, 1 volume");
     assert_eq!(shop.made(1), [""; 0]);
 }
 
@@ -184,7 +184,7 @@ fn what_another_program_uses_stays_and_the_slot_is_quarantined() {
     engine.docker(&["rm", "--force", "kinfra-stuck-guest"]).exits(0);
     shop.kinfra("dogs", "claim").exits(3).says("quarantined");
     shop.kinfra("dogs", "clean 1").exits(4).prints("  - Would clean slot 1, of cats").says("approval");
-    shop.kinfra("dogs", "clean 1 --auto-approve").exits(0).says("Cleaned slot 1: volume");
+    shop.kinfra("dogs", "clean 1 --auto-approve").exits(0).says("Cleaned slot 1: 1 volume");
     shop.kinfra("dogs", "clean 1").exits(0).prints("Slot 1 is clean\n");
     shop.kinfra("dogs", "claim").exits(0).prints("Claimed slot 1");
     shop.kinfra("cats", "clean 1").exits(4).says("slot 1 is held by");
@@ -215,6 +215,6 @@ fn an_engine_that_does_not_answer_leaves_the_slot_dirty() {
     let mut elsewhere = shop.machine.command("claim");
     elsewhere.current_dir(shop.machine.path("~/dogs"));
     let claimed = Run::of(engine.reach(&mut elsewhere).env("DOCKER_HOST", "unix:///nonexistent")).exits(0);
-    claimed.says("Cleaned slot 1: 1 container, 1 network, 1 image, volume kinfra-mute-slot-1_store");
+    claimed.says("Cleaned slot 1: 1 container, 1 network, 1 image, 1 volume");
     assert_eq!(shop.made(1), [""; 0]);
 }

@@ -8,8 +8,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::rig::fleet::{Fleet, UP};
-use crate::rig::scripted::{Fault, When};
-use crate::support::{Run, Running};
+use crate::rig::scripted::{Fault, Scripted, Thing, When};
+use crate::support::{Machine, Run, Running};
 
 fn left(fleet: &Fleet) -> Value {
     let registry: Value = serde_json::from_str(&fleet.machine.read("~/pool/registry.json")).expect("JSON");
@@ -88,7 +88,7 @@ fn data_that_began_to_go_is_not_kept_for_its_worktree_any_more() {
     assert_eq!(left(&fleet)["remains"], "everything");
     // Its own worktree gets a slot without data, and not with what is left of it.
     let claim = fleet.kinfra("a", "claim --slot 1").exits(0);
-    claim.says("Cleaned slot 1: volume shop-slot-1_data").never_says("has the volumes");
+    claim.says("Cleaned slot 1: 1 volume").never_says("has the volumes");
     assert_eq!(left(&fleet), Value::Null);
 }
 
@@ -164,7 +164,7 @@ fn a_request_that_is_not_served_cleans_nothing_for_one_ahead() {
     fleet.kinfra("d", "claim --wait=1s").exits(3);
     assert_eq!((left(&fleet)["remains"].as_str(), fleet.engine.calls().len()), (Some("data"), 0));
     first.signal(Signal::CONT);
-    first.ends().exits(0).prints("Claimed slot 1").says("Cleaned slot 1: volume shop-slot-1_data");
+    first.ends().exits(0).prints("Claimed slot 1").says("Cleaned slot 1: 1 volume");
 }
 
 #[test]
@@ -183,5 +183,91 @@ fn data_is_not_removed_from_a_slot_that_cannot_be_given() {
     };
     busy(&fleet, "8001").exits(3).says("its port 8001 (WEB) is in use");
     assert_eq!(left(&fleet)["remains"], "data");
-    busy(&fleet, "").exits(0).says("Cleaned slot 1: volume shop-slot-1_data");
+    busy(&fleet, "").exits(0).says("Cleaned slot 1: 1 volume");
+}
+
+/// A pool of templates, whose stacks are run by hand.
+fn by_hand() -> (Machine, Scripted) {
+    let machine = Machine::in_memory();
+    machine.spec(
+        "version = 1\n[pool]\nname = \"shop\"\nroot = \"~/pool\"\n[ports]\nweb = 8000\n[[profiles]]\nname = \"only\"\n\
+         [[slots]]\nids = \"1\"\nprofile = \"only\"\n[files]\n\"docker-compose.yml\" = \"stack.yml\"\n",
+    );
+    machine.template(
+        "stack.yml",
+        "services:\n  db:\n    image: db:1\n    volumes: ['data:/data']\nvolumes:\n  data:\n",
+    );
+    machine.kinfra("apply").exits(0);
+    let engine = Scripted::new(machine.path("~/engine"));
+    (machine, engine)
+}
+
+#[test]
+fn a_stack_of_templates_that_was_started_by_hand_is_seen_by_its_release() {
+    let (machine, engine) = by_hand();
+    let kinfra = |words: &str| {
+        let mut command = machine.command(words);
+        Run::of(engine.reach(command.env("DOCKER_HOST", "tcp://127.0.0.1:1")))
+    };
+    let up = ["compose", "--project-name", "shop-slot-1", "--file"];
+    let file = machine.path("~/pool/slot-1/docker-compose.yml").display().to_string();
+    kinfra("claim").exits(0);
+    engine.docker(&[&up[..], &[&file, "up", "--detach"]].concat()).exits(0);
+    assert_eq!(engine.made_by("shop-slot-1").len(), 3, "{:?}", engine.made_by("shop-slot-1"));
+    let released = kinfra("release").exits(0).prints("Removed 1 container, 1 network\n");
+    released.prints("Kept for this worktree: volume shop-slot-1_data");
+    assert_eq!(engine.made_by("shop-slot-1").len(), 1);
+    kinfra("claim").exits(0).says("has the volumes of this worktree's last claim");
+    kinfra("release --wipe").exits(0);
+    assert_eq!(engine.made_by("shop-slot-1").len(), 0);
+    // What Docker cannot say is not taken for nothing.
+    kinfra("claim").exits(0);
+    engine.fails(Fault::Gone, &When::Always);
+    kinfra("release").exits(9).prints("Released slot 1").says("slot 1 is free, but not clean yet");
+    kinfra("claim").exits(9);
+    engine.mend();
+    kinfra("claim").exits(0).says("Cleaned slot 1: nothing was left");
+}
+
+#[test]
+fn a_machine_without_an_engine_has_no_stack_that_was_started_by_hand() {
+    let (machine, engine) = by_hand();
+    machine.kinfra("claim").exits(0);
+    machine.kinfra("release").exits(0);
+    for command in ["claim", "release", "claim", "release --wipe"] {
+        let mut kinfra = machine.command(command);
+        let socket = format!("unix://{}", machine.path("~/none.sock").display());
+        Run::of(engine.reach(kinfra.env("DOCKER_HOST", socket))).exits(0);
+    }
+    assert_eq!(engine.calls(), [""; 0]);
+}
+
+#[test]
+fn a_volume_without_a_name_that_stays_is_not_forgotten() {
+    let fleet = Fleet::new(&["a", "b"]);
+    fleet.kinfra("a", UP).exits(0);
+    let is_unnamed = |volume: &Thing| volume.name().len() == 64;
+    let unnamed = |fleet: &Fleet| fleet.engine.volumes().iter().filter(|volume| is_unnamed(volume)).count();
+    assert_eq!(unnamed(&fleet), 1);
+    // Another program has it, so that it does not go with its container.
+    let name = fleet.engine.volumes().into_iter().find(is_unnamed).expect("one").name();
+    let run = ["run", "--detach", "--name", "guest", "--volume"];
+    fleet.engine.docker(&[&run[..], &[&format!("{name}:/x"), "db:1"]].concat()).exits(0);
+    fleet.kinfra("a", "release --wipe").exits(1).says(&format!("volume `{name}`, used by `guest`"));
+    assert_eq!((fleet.engine.containers().len(), unnamed(&fleet)), (1, 1));
+    assert_eq!(left(&fleet)["volumes"], Value::from(vec![name.clone()]));
+    fleet.kinfra("b", "clean 1 --auto-approve").exits(1).says(&format!("volume `{name}`"));
+    fleet.engine.docker(&["rm", "--force", "guest"]).exits(0);
+    fleet.kinfra("b", "clean 1 --auto-approve").exits(0);
+    assert_eq!((unnamed(&fleet), left(&fleet)), (0, Value::Null));
+}
+
+#[test]
+fn a_stop_that_fails_before_data_is_kept_is_told() {
+    let fleet = Fleet::new(&["a"]);
+    fleet.kinfra("a", UP).exits(0);
+    fleet.engine.fails(Fault::Fail, &When::Matches("container stop"));
+    let released =
+        fleet.kinfra("a", "release").exits(0).prints("Kept for this worktree: volume shop-slot-1_data");
+    released.prints("warning: not every container was stopped before it was removed").prints("told to fail");
 }
