@@ -11,7 +11,7 @@ use camino::Utf8PathBuf;
 use super::bring::{Brought, bring};
 use super::claimant::{Claimant, Looked, Prepared, Ready, Verdict};
 use super::files::{HolderDir, Site};
-use super::fitness::{Unfit, unfit};
+use super::fitness::{Unfit, not_clean, unfit};
 use super::lease;
 use super::pick::{Denied, Grant, may_come};
 use super::refusal::{self, Scene};
@@ -23,9 +23,9 @@ use crate::host::lock::LockPolicy;
 use crate::host::queue::{self, Ticket};
 use crate::host::signals::Interrupt;
 use crate::ledger::{Snapshot, Transaction};
-use crate::registry::{Claim, Entry, Registry};
+use crate::registry::{Claim, Engine, Entry, Registry};
 use crate::slot::SlotId;
-use crate::stack::clean::{Cleaned, clean};
+use crate::stack::clean::{Cleaned, Cleaning, clean};
 
 /// A slot that was given.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub struct Refusal {
     pub error: Error,
     /// Whether a release may change that.
     pub may_pass: bool,
+    /// That Docker cannot be asked what is left in free slots, if that is so.
+    pub unasked: Option<String>,
 }
 
 /// A place in the queue, and how long its waiter still waits.
@@ -77,6 +79,8 @@ struct Preparation {
     /// What is ready for the slot that the request would get; `None` where it would get none.
     ready: Option<Ready>,
     cleaned: Vec<Cleaned>,
+    /// The engines that did not answer.
+    silent: BTreeMap<Option<Engine>, Unfit>,
 }
 
 /// The result of a decision under the lock.
@@ -116,12 +120,12 @@ impl Claimant<'_> {
             let own = turn.as_ref().and_then(|turn| turn.ticket.as_ref());
             let prepared = self.prepare(&seen, &directory, own, &mut preparation.looked)?;
             if let Prepared::ToClean(slot, cleaning) = prepared {
-                let outcome = clean(&self.pool.ledger(), slot, cleaning, &self.policy);
-                seen = self.look_again(&seen)?;
-                preparation.note_cleaning(&seen, slot, outcome);
+                own.map_or(Ok(()), Ticket::answer)?;
+                let policy = LockPolicy { patience: self.policy.patience, ..policy };
+                seen = self.clean((slot, cleaning), seen, &mut preparation, &policy)?;
                 continue;
             }
-            preparation.ready = self.make_ready(prepared, &seen, turn.as_ref())?;
+            preparation.ready = self.make_ready(prepared, &seen, turn.as_ref(), &preparation.looked)?;
             let claim = self.new_claim(&directory)?;
             let decision = self.pool.ledger().transact(&seen, &policy, |transaction| {
                 self.decide(transaction, claim, &mut preparation, turn.as_mut())
@@ -139,6 +143,38 @@ impl Claimant<'_> {
                 Decision::NotPrepared => seen = self.look_again(&seen)?,
             }
         }
+    }
+
+    /// Cleans a slot for the request, and notes how that ended. An engine that did not answer is not asked
+    /// again. Returns the registry as it is then.
+    fn clean(
+        &self,
+        (slot, cleaning): (SlotId, Cleaning),
+        seen: Snapshot,
+        preparation: &mut Preparation,
+        policy: &LockPolicy<'_>,
+    ) -> Result<Snapshot> {
+        let started = seen.registry.slots.get(&slot).and_then(|entry| entry.started.as_ref());
+        let engine = started.and_then(|started| started.engine.clone());
+        if let (Some(silent), Some(entry)) = (preparation.silent.get(&engine), seen.registry.slots.get(&slot))
+        {
+            preparation.looked.note(slot, entry, Some(silent.clone()));
+            return Ok(seen);
+        }
+        let outcome = clean(&self.pool.ledger(), slot, cleaning, policy);
+        let seen = self.look_again(&seen)?;
+        match (outcome, seen.registry.slots.get(&slot)) {
+            (Ok(cleaned), _) => cleaned.into_iter().for_each(|one| preparation.note_cleaned(one)),
+            (Err(error), Some(entry)) => {
+                let unfit = Unfit::of_cleaning(&error, entry);
+                if let Unfit::NotAsked(_) = unfit {
+                    preparation.silent.insert(engine, unfit.clone());
+                }
+                preparation.looked.note(slot, entry, Some(unfit));
+            }
+            (Err(_), None) => {}
+        }
+        Ok(seen)
     }
 
     fn look_again(&self, seen: &Snapshot) -> Result<Snapshot> {
@@ -161,6 +197,7 @@ impl Claimant<'_> {
         prepared: Prepared,
         seen: &Snapshot,
         turn: Option<&Turn<'_>>,
+        looked: &Looked,
     ) -> Result<Option<Ready>> {
         let denied = match prepared {
             Prepared::Ready(ready) => return Ok(Some(*ready)),
@@ -168,7 +205,7 @@ impl Claimant<'_> {
             Prepared::Denied(denied) => denied,
         };
         let is_first = turn.is_some_and(|turn| turn.ticket.is_none());
-        if is_first && self.may_pass(&denied, &seen.registry) {
+        if is_first && self.may_pass(&denied, &seen.registry, looked) {
             // A waiter must learn now, not after hours, that its file cannot be written.
             HolderDir::open(&self.request.worktree).check(seen.root.path())?;
         }
@@ -183,7 +220,7 @@ impl Claimant<'_> {
         preparation: &mut Preparation,
         turn: Option<&mut Turn<'_>>,
     ) -> Result<Decision> {
-        let Preparation { looked, ready, cleaned: _ } = preparation;
+        let Preparation { looked, ready, cleaned: _, silent: _ } = preparation;
         let own = turn.as_ref().and_then(|turn| turn.ticket.as_ref());
         own.map_or(Ok(()), Ticket::answer)?;
         let directory = claim.claimed_by.directory().context("a new claim has a directory")?;
@@ -205,11 +242,14 @@ impl Claimant<'_> {
         };
         let mut next = None;
         if let (Denied::Queued, Some(waiter)) = (&denied, waiter) {
-            queue::call(transaction.locked(), &waiter)?;
+            // A waiter that cleans its slot takes its time.
+            if !is_one_cleaned(transaction) {
+                queue::call(transaction.locked(), &waiter)?;
+            }
             next = Some((queue::length(own, transaction.locked().root())?, waiter.owner));
         }
-        if let Some(turn) =
-            turn.filter(|turn| turn.ticket.is_none() && self.may_pass(&denied, transaction.registry()))
+        if let Some(turn) = turn.filter(|turn| turn.ticket.is_none())
+            && self.may_pass(&denied, transaction.registry(), looked)
         {
             let (wanted, owner) = (self.request.wanted.to_string(), self.request.worktree.as_str());
             *turn.ticket = Some(queue::join(transaction.locked(), &wanted, owner)?);
@@ -232,7 +272,10 @@ impl Claimant<'_> {
         let root = transaction.locked().root();
         self.look_at(slot, entry, root, looked)?;
         let worktree = HolderDir::open(&self.request.worktree);
-        Ok(looked.accepts(slot, entry, &self.request.wanted) && worktree.check(root.path()).is_ok())
+        let is_clean = self.cleaning(entry).is_none();
+        Ok(is_clean
+            && looked.accepts(slot, entry, &self.request.wanted)
+            && worktree.check(root.path()).is_ok())
     }
 
     /// Carries out a grant: records the claim and its files, saves, then writes the files.
@@ -283,13 +326,18 @@ impl Claimant<'_> {
     }
 
     /// Whether a release may change a refusal.
-    fn may_pass(&self, denied: &Denied, registry: &Registry) -> bool {
+    fn may_pass(&self, denied: &Denied, registry: &Registry, looked: &Looked) -> bool {
         match denied {
             Denied::Full => may_come(registry, &self.request.wanted, &self.profiles),
             Denied::Queued | Denied::Taken(_) => true,
-            Denied::NoSuchSlot(_) | Denied::NoSuchProfile(_) | Denied::HoldsAnother(_) | Denied::Unfit(_) => {
-                false
+            Denied::Unfit(slot) => {
+                let look = registry.slots.get(slot).map(|entry| looked.of(*slot, entry));
+                // One that was not looked at has the pause after a failure.
+                look.is_some_and(|look| {
+                    look.is_none_or(|look| look.unfit.as_ref().is_some_and(Unfit::may_pass))
+                })
             }
+            Denied::NoSuchSlot(_) | Denied::NoSuchProfile(_) | Denied::HoldsAnother(_) => false,
         }
     }
 
@@ -302,27 +350,33 @@ impl Claimant<'_> {
         let look = |slot| {
             let entry = registry.slots.get(&slot)?;
             let afresh = || unfit(&seen.root, slot, entry, &self.claim_files()).ok().flatten();
-            looked.of(slot, entry).map_or_else(afresh, |look| look.unfit.clone())
+            let unfit = looked.of(slot, entry).map_or_else(afresh, |look| look.unfit.clone());
+            unfit.or_else(|| not_clean(&seen.root, slot, entry))
         };
         let scene = Scene { worktree: &self.request.worktree, registry: &registry, next: next.clone() };
+        let unasked = refusal::unasked(&registry, look);
         let fault = refusal::denied(denied, &scene, look, |claim| standing(claim, now, whereabouts(claim)));
-        Refusal { error: fault.into(), may_pass: self.may_pass(denied, &registry) }
+        Refusal { error: fault.into(), may_pass: self.may_pass(denied, &registry, looked), unasked }
     }
 }
 
 impl Preparation {
-    /// Notes how cleaning a slot ended.
-    fn note_cleaning(&mut self, seen: &Snapshot, slot: SlotId, outcome: Result<Option<Cleaned>>) {
-        match (outcome, seen.registry.slots.get(&slot)) {
-            (Ok(cleaned), _) => self.cleaned.extend(cleaned),
-            (Err(error), Some(entry)) => {
-                self.looked.note(
-                    slot,
-                    entry,
-                    Some(Unfit::NotClean(Some(format!("{:#}", error.root_cause())))),
-                );
+    /// Notes a cleaned slot. What runs in it goes first, and the data that is kept for another next.
+    fn note_cleaned(&mut self, cleaned: Cleaned) {
+        match self.cleaned.iter_mut().find(|before| before.slot == cleaned.slot) {
+            Some(before) => {
+                before.removed.gone.extend(cleaned.removed.gone);
+                before.removed.others.extend(cleaned.removed.others);
             }
-            (Err(_), None) => {}
+            None => self.cleaned.push(cleaned),
         }
     }
+}
+
+/// Whether a process works on the stack of a free slot.
+fn is_one_cleaned(transaction: &Transaction) -> bool {
+    let slots = transaction.registry().slots.iter();
+    let mut dirty = slots.filter(|(_, entry)| entry.claim.is_none() && entry.started.is_some());
+    let root = transaction.locked().root();
+    dirty.any(|(slot, _)| root.holder_of_stack(*slot).is_ok_and(|holder| holder.is_some()))
 }

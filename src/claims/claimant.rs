@@ -11,7 +11,9 @@ use super::fitness::{Unfit, unfit};
 use super::held::env_text;
 use super::held_by::held_by;
 use super::pace::Outlook;
-use super::pick::{Application, Denied, Fitness, Grant, NotPicked, ProfileOrder, Wanted, choose, would_get};
+use super::pick::{
+    Application, Denied, Fitness, Grant, NotPicked, ProfileOrder, Wanted, choose, may_come, would_get,
+};
 use super::turn::Ahead;
 use super::whereabouts::{is_of, noted_path};
 use crate::file::RelPath;
@@ -39,6 +41,8 @@ pub struct ClaimRequest {
     pub lease: Option<Span>,
     /// A note for others.
     pub note: Option<String>,
+    /// Whether it waits for a slot. Then it leaves alone what could not be cleaned just now.
+    pub waits: bool,
 }
 
 /// A worktree that asks a pool for a slot.
@@ -99,13 +103,6 @@ impl<'a> Claimant<'a> {
                 Verdict::Denied(denied, _) => return Ok(Prepared::Denied(denied)),
                 Verdict::LookAt(slot) => {
                     let entry = registry.slots.get(&slot).context("the slot is not in the registry")?;
-                    if let Some(cleaning) = self.cleaning(entry)
-                        && looked.of(slot, entry).is_none()
-                    {
-                        // What is kept for another must not go for a request that cannot be served.
-                        holder.check(root.path())?;
-                        return Ok(Prepared::ToClean(slot, cleaning));
-                    }
                     self.look_at(slot, entry, root, looked)?;
                 }
             }
@@ -114,6 +111,10 @@ impl<'a> Claimant<'a> {
         let entry = registry.slots.get(&slot).context("the slot is not in the registry")?;
         if let Grant::New(_) = grant {
             holder.check(root.path())?;
+            // Only now: what is kept for another must not go for a request that is not served.
+            if let Some(cleaning) = self.cleaning(entry) {
+                return Ok(Prepared::ToClean(slot, cleaning));
+            }
         }
         let texts = self.texts(seen, slot, entry)?;
         Ok(Prepared::Ready(Box::new(Ready { slot, provisioned: entry.provisioned.clone(), texts, holder })))
@@ -127,23 +128,18 @@ impl<'a> Claimant<'a> {
         root: &Root,
         looked: &mut Looked,
     ) -> Result<()> {
-        let unfit = match self.cleaning(entry) {
-            Some(Cleaning::Everything) if matches!(entry.condition(), Condition::KeepsData(_)) => {
-                Some(Unfit::NotClean(None))
-            }
-            Some(_) | None => unfit(root, slot, entry, &self.claim_files())?,
-        };
+        let unfit = unfit(root, slot, entry, &self.claim_files())?;
         looked.note(slot, entry, unfit);
         Ok(())
     }
 
-    /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is.
-    fn cleaning(&self, entry: &Entry) -> Option<Cleaning> {
+    /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is. Data that
+    /// is kept for another worktree goes only once nothing runs any more, and the ports are seen to be free.
+    pub(super) fn cleaning(&self, entry: &Entry) -> Option<Cleaning> {
         match entry.condition() {
             Condition::Held | Condition::Clean | Condition::Quarantined(_) => None,
             Condition::KeepsData(left) => (!self.is_own(left)).then_some(Cleaning::Everything),
-            Condition::Dirty(Some(left)) if self.is_own(left) => Some(Cleaning::KeepData),
-            Condition::Dirty(_) => Some(Cleaning::Everything),
+            Condition::Dirty(_) => Some(Cleaning::KeepData),
         }
     }
 
@@ -172,12 +168,16 @@ impl<'a> Claimant<'a> {
         if held_by(registry, &noted_path(registry, &self.request.worktree)).is_some() {
             return Ok(Outlook::Served);
         }
+        let (directory, profiles) = (self.request.worktree.as_path(), &self.profiles);
+        if !may_come(registry, &self.request.wanted, profiles) {
+            return Ok(Outlook::Hopeless);
+        }
         // Whether a slot is fit for use is looked at when the waiter asks.
-        let fitness = |slot| match registry.slots.get(&slot).map(|entry| entry.condition()) {
-            Some(Condition::Quarantined(_)) => Fitness::Unfit,
+        let is_out = |entry: &Entry| matches!(entry.condition(), Condition::Quarantined(_)) || pauses(entry);
+        let fitness = |slot| match registry.slots.get(&slot) {
+            Some(entry) if is_out(entry) => Fitness::Unfit,
             Some(_) | None => Fitness::Fit,
         };
-        let (directory, profiles) = (self.request.worktree.as_path(), &self.profiles);
         let is_free = |wanted: &Wanted, ahead: &[Wanted]| {
             let application = Application { directory, wanted, profiles, ahead, kept: None };
             choose(registry, &application, fitness).is_ok()
@@ -213,7 +213,13 @@ impl<'a> Claimant<'a> {
     ) -> Result<Verdict> {
         let (wanted, profiles) = (&self.request.wanted, &self.profiles);
         let entry = |slot| registry.slots.get(&slot);
-        let fitness = |slot| entry(slot).map_or(Fitness::Unfit, |entry| looked.fitness(slot, entry, wanted));
+        let mut waiters = waiters.peekable();
+        let is_queued = self.request.waits || waiters.peek().is_some();
+        let fitness = |slot| match entry(slot) {
+            Some(entry) if is_queued && pauses(entry) => Fitness::Unfit,
+            Some(entry) => looked.fitness(slot, entry, wanted),
+            None => Fitness::Unfit,
+        };
         let holds = held_by(registry, directory).is_some();
         let kept = self.kept(registry);
         let is_free = |wanted: &Wanted, ahead: &[Wanted]| match choose(
@@ -264,7 +270,7 @@ impl<'a> Claimant<'a> {
 
     /// The claim as it would be, held under this path.
     pub(super) fn new_claim(&self, directory: &Utf8Path) -> Result<Claim> {
-        let ClaimRequest { worktree, wanted: _, lease: _, note } = self.request;
+        let ClaimRequest { worktree, wanted: _, lease: _, note, waits: _ } = self.request;
         let no_git_dir = || format!("could not find the git directory of `{worktree}`");
         let entry = host::git::confirmed_git_dir(worktree).with_context(no_git_dir)?;
         let no_mount = || format!("could not find the mount point of `{worktree}`");
@@ -284,6 +290,11 @@ impl<'a> Claimant<'a> {
             files: BTreeMap::new(),
         })
     }
+}
+
+/// Whether cleaning a free slot failed just now, so that no waiter tries it again yet.
+fn pauses(entry: &Entry) -> bool {
+    matches!(entry.condition(), Condition::Dirty(Some(left)) if !left.is_due(host::clock::now()))
 }
 
 /// What preparing a request comes to.

@@ -1,11 +1,12 @@
 //! Whether a free slot is fit for use: its files are as last written, its ports are free, and no obstacle is
 //! in the place of a file that a claim writes.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use super::files;
 use super::pick::Wanted;
 use crate::digest::Digest;
+use crate::fault::{Exit, Fault};
 use crate::file::{Obstacle, RelPath};
 use crate::host::fs::Found;
 use crate::host::net;
@@ -40,6 +41,10 @@ pub enum Unfit {
     Obstructed(RelPath),
     /// This file was edited by hand.
     Edited(RelPath),
+    /// Another process works on its stack.
+    BeingCleaned(String),
+    /// Docker cannot be asked what its last holder left in it, and why.
+    NotAsked(String),
     /// It is not clean of its last holder, and why cleaning failed if it did.
     NotClean(Option<String>),
     /// Cleaning it failed too often. This is why.
@@ -56,26 +61,43 @@ impl Unfit {
             | Self::Lacks(_)
             | Self::Busy { .. }
             | Self::Obstructed(_)
+            | Self::BeingCleaned(_)
+            | Self::NotAsked(_)
             | Self::NotClean(_)
             | Self::Quarantined(_) => false,
         }
     }
+
+    /// Whether a later attempt to clean the slot may change it.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::BeingCleaned(_) | Self::NotAsked(_) | Self::NotClean(_))
+    }
+
+    /// Why a slot is not clean, by the error of the attempt to clean it.
+    pub fn of_cleaning(error: &Error, entry: &Entry) -> Self {
+        let cause = error.root_cause();
+        let exit = cause.downcast_ref::<Fault>().map(|fault| fault.exit);
+        match (entry.condition(), exit) {
+            (Condition::Quarantined(left), _) => Self::Quarantined(left.reason.clone()),
+            (_, Some(Exit::Docker)) => Self::NotAsked(cause.to_string()),
+            (_, Some(Exit::Locked)) => Self::BeingCleaned(cause.to_string()),
+            _ => Self::NotClean(Some(cause.to_string())),
+        }
+    }
 }
 
-/// Why a free slot cannot be used; `None` if it can. Only unchanged files are known to have the ports of the
-/// slot's entry. `claim_files` are the files that a claim would write.
+/// Why a free slot cannot be used, even if it is cleaned; `None` if it can. Only unchanged files are known to
+/// have the ports of the slot's entry. `claim_files` are the files that a claim would write.
 ///
 /// # Errors
 /// When its files cannot be read. That says nothing about the slot.
 pub fn unfit(root: &Root, slot: SlotId, entry: &Entry, claim_files: &[&RelPath]) -> Result<Option<Unfit>> {
     let written = &entry.provisioned.files;
-    match entry.condition() {
+    let may_run = match entry.condition() {
         Condition::Quarantined(left) => return Ok(Some(Unfit::Quarantined(left.reason.clone()))),
-        Condition::Dirty(left) => {
-            return Ok(Some(Unfit::NotClean(left.and_then(|left| left.reason.clone()))));
-        }
-        Condition::Held | Condition::Clean | Condition::KeepsData(_) => {}
-    }
+        Condition::Dirty(_) => true,
+        Condition::Held | Condition::Clean | Condition::KeepsData(_) => false,
+    };
     if entry.pending.is_some() {
         return Ok(Some(Unfit::Unfinished));
     }
@@ -98,10 +120,22 @@ pub fn unfit(root: &Root, slot: SlotId, entry: &Entry, claim_files: &[&RelPath])
         };
         worst = worst.into_iter().chain([found]).min();
     }
-    if let Some(unfit) = worst.into_iter().chain(busy(entry)).min() {
+    // What is on the ports of a stack that may run goes when it is cleaned.
+    let busy = if may_run { None } else { busy(entry) };
+    if let Some(unfit) = worst.into_iter().chain(busy).min() {
         return Ok(Some(unfit));
     }
     Ok(files::obstructed(root, slot, claim_files)?.map(Unfit::Obstructed))
+}
+
+/// What keeps a free slot from being clean; `None` if it is clean, or keeps data.
+pub fn not_clean(root: &Root, slot: SlotId, entry: &Entry) -> Option<Unfit> {
+    let (Condition::Dirty(_) | Condition::KeepsData(_)) = entry.condition() else { return None };
+    if let Ok(Some(holder)) = root.holder_of_stack(slot) {
+        return Some(Unfit::BeingCleaned(format!("{} works on its stack", holder.process)));
+    }
+    let Condition::Dirty(left) = entry.condition() else { return None };
+    Some(Unfit::NotClean(left.and_then(|left| left.reason.clone())))
 }
 
 /// The first port of a slot that is in use, if one is.

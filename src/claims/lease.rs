@@ -156,15 +156,8 @@ pub fn to_release(
 pub fn leave(registry: &mut Registry, slot: SlotId, claim: &Claim, remains: Remains, now: Time) {
     let started = registry.slot_mut(slot).and_then(|entry| entry.started.as_mut());
     if let Some(started) = started {
-        started.left = Some(Left {
-            by: claim.claimed_by.clone(),
-            gitdir: claim.claimed_gitdir.clone(),
-            at: now.to_string(),
-            remains,
-            failures: 0,
-            reason: None,
-            unknown: serde_json::Map::new(),
-        });
+        let (by, gitdir) = (claim.claimed_by.clone(), claim.claimed_gitdir.clone());
+        started.left = Some(Left::new(by, gitdir, now, remains));
     }
 }
 

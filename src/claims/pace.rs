@@ -23,6 +23,8 @@ pub enum Outlook {
     Behind(u64),
     /// No slot that satisfies its request is free.
     Full,
+    /// None will become free without a person.
+    Hopeless,
 }
 
 /// What a waiter does next.
@@ -107,7 +109,7 @@ impl Pace {
     pub fn saw(&mut self, waited: Duration, outlook: Outlook) {
         self.looked = waited;
         match (outlook, self.behind) {
-            (Outlook::Served, _) => self.should_ask = true,
+            (Outlook::Served | Outlook::Hopeless, _) => self.should_ask = true,
             (Outlook::Full, _) => self.behind = None,
             // Asking calls the next waiter.
             (Outlook::Behind(next), Some((known, since))) if next == known => {
@@ -167,6 +169,8 @@ mod tests {
         assert_eq!((rests[0], rests[11]), (ms(6), LONGEST_BACKOFF));
         pace.saw(ms(30_000), Outlook::Full);
         assert_eq!(pace.backoff, SHORTEST, "the pool was full in between");
+        pace.saw(ms(31_000), Outlook::Hopeless);
+        assert_eq!(pace.step(ms(31_000), true), Step::Ask, "the refusal says why");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::*;
 use crate::claims::turn::Ahead;
 use crate::registry::{Claim, ClaimId, Left, MOST_FAILURES, Provisioned, Remains, Started};
 use crate::slot::Workers;
+use crate::time::Time;
 
 /// Slots by their profiles, `Lmh` for a light, a middle and a heavy one; held where the letter is a capital.
 pub(in crate::claims) fn pool(slots: &str) -> Registry {
@@ -130,14 +131,10 @@ fn a_request_reads_back_and_what_is_not_understood_may_stand_for_any_slot() {
 
 #[test]
 fn clean_slots_are_given_first_and_what_keeps_data_last() {
+    let at = Time::parse("2026-03-01T17:22:10Z").unwrap();
     let left = |remains: Remains, failures: u32| Left {
-        by: "/other".to_owned().into(),
-        gitdir: None,
-        at: "2026-03-01T17:22:10Z".to_owned(),
-        remains,
         failures,
-        reason: None,
-        unknown: serde_json::Map::new(),
+        ..Left::new("/other".to_owned().into(), None, at, remains)
     };
     let with = |slots: &[Option<Left>]| {
         let mut registry = pool(&"l".repeat(slots.len()));

@@ -9,8 +9,8 @@ use super::fitness::Unfit;
 use super::lease::NotYours;
 use super::pick::Denied;
 use super::standing::Standing;
-use crate::fault::Fault;
-use crate::registry::{Claim, Holder, Registry};
+use crate::fault::{Exit, Fault};
+use crate::registry::{Claim, Condition, Entry, Holder, Registry};
 use crate::shown::printable;
 use crate::slot::SlotId;
 use crate::time::Time;
@@ -35,8 +35,12 @@ pub fn denied(
     let Scene { worktree, registry, next } = scene;
     match denied {
         Denied::Full => {
+            let silent = unasked(registry, &unfit);
             let (slots, advice) = every_slot(registry, unfit, standing);
-            let fault = Fault::no_slot(format!("no slot is free{slots}"));
+            let fault = match silent {
+                Some(silent) => Fault::docker(format!("no slot can be given: {silent}{slots}")),
+                None => Fault::no_slot(format!("no slot is free{slots}")),
+            };
             if advice.is_empty() { fault } else { fault.advise(advice.join("; ")) }
         }
         Denied::Queued => {
@@ -58,11 +62,23 @@ pub fn denied(
                 .advise("run `kinfra release` there first")
         }
         Denied::Unfit(slot) => {
-            let (why, advice) = why(*slot, unfit(*slot));
-            let fault = Fault::refused(format!("slot {slot} cannot be claimed: {why}"));
+            let unfit = unfit(*slot);
+            let exit = if matches!(unfit, Some(Unfit::NotAsked(_))) { Exit::Docker } else { Exit::Refused };
+            let (why, advice) = why(*slot, unfit);
+            let fault = Fault { exit, ..Fault::refused(format!("slot {slot} cannot be claimed: {why}")) };
             advice.map_or(fault.clone(), |advice| fault.advise(advice))
         }
     }
+}
+
+/// That Docker cannot be asked what is left in free slots, if that is so.
+pub fn unasked(registry: &Registry, unfit: impl Fn(SlotId) -> Option<Unfit>) -> Option<String> {
+    let free = registry.slots.iter().filter(|(_, entry)| entry.claim.is_none());
+    let silent = free.filter(|(slot, _)| matches!(unfit(**slot), Some(Unfit::NotAsked(_))));
+    let silent: BTreeSet<SlotId> = silent.map(|(slot, _)| *slot).collect();
+    let noun = if silent.len() == 1 { "slot" } else { "slots" };
+    let left = || format!("Docker cannot be asked what is left in {noun} {}", SlotId::list(&silent));
+    (!silent.is_empty()).then(left)
 }
 
 /// A line for each slot: who holds it since when, or why it cannot be claimed. Then what to do about the
@@ -89,7 +105,7 @@ fn every_slot(
                     let (why, advice) = why(*slot, unfit);
                     (format!("free, but {why}"), advice)
                 }
-                None => ("free".to_owned(), None),
+                None => (free(entry), None),
             },
         };
         let _ = write!(lines, "\n  slot {slot} is {line}");
@@ -104,6 +120,13 @@ fn every_slot(
         format!("{noun} {}: {advice}", SlotId::list(&slots))
     });
     (lines, advised.collect())
+}
+
+/// That a slot is free, and whose data it keeps.
+fn free(entry: &Entry) -> String {
+    let Condition::KeepsData(left) = entry.condition() else { return "free".to_owned() };
+    let name = left.by.directory().and_then(Utf8Path::file_name);
+    format!("free, and keeps data of {}", name.map_or_else(|| "a worktree".to_owned(), printable))
 }
 
 /// Why a free slot is not fit for use, and what to do about it.
@@ -126,6 +149,11 @@ pub fn why(slot: SlotId, unfit: Option<Unfit>) -> (String, Option<String>) {
         Some(Unfit::Edited(path)) => {
             let advice = format!("take it as it is with `kinfra claim --slot {slot}`");
             (format!("its {path} was edited by hand"), Some(advice))
+        }
+        Some(Unfit::BeingCleaned(by)) => (format!("it is not clean yet: {}", printable(&by)), None),
+        Some(Unfit::NotAsked(reason)) => {
+            let why = format!("it is not clean yet: {}", printable(&reason));
+            (why, Some("start Docker, and run again".to_owned()))
         }
         Some(Unfit::NotClean(reason)) => {
             let reason = reason.map_or_else(String::new, |reason| format!(": {}", printable(&reason)));

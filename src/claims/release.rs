@@ -8,12 +8,13 @@ use super::lease;
 use super::refusal::not_yours;
 use super::whereabouts::{Following, noted_path};
 use crate::fault::{Fault, advice_of, exit_of};
+use crate::file::RelPath;
 use crate::host;
 use crate::host::engine;
 use crate::host::lock::LockPolicy;
 use crate::host::root::LockedRoot;
 use crate::ledger::{Snapshot, Transaction};
-use crate::names::project;
+use crate::names::{COMPOSE_FILES, project};
 use crate::registry::{Claim, ClaimId, Remains, Started};
 use crate::slot::SlotId;
 use crate::stack::clean::{Cleaned, Cleaning, clean};
@@ -101,9 +102,9 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
     Ok(released)
 }
 
-/// Notes what a slot's stack may have left, when its claim ended. Where kinfra wrote an overlay, a stack may
-/// have been started without it: by `docker compose` in the shell of `env` or `exec`. Returns whether there
-/// is something to clean.
+/// Notes what a slot's stack may have left, when its claim ended. A stack may have been started without
+/// kinfra, by `docker compose`: where kinfra wrote an overlay, in the shell of `env` or `exec`; where the
+/// slot's directory has a Compose file of its own, also by hand. Returns whether there is something to clean.
 ///
 /// # Errors
 /// When the slot's directory cannot be read.
@@ -114,8 +115,11 @@ pub(super) fn leave(
     (claim, remains): (&Claim, Remains),
 ) -> Result<bool> {
     let now = host::clock::now();
-    let is_noted = transaction.registry().slots.get(&slot).is_none_or(|entry| entry.started.is_some());
-    if !is_noted && transaction.locked().root().has_overlay(slot)? {
+    let entry = transaction.registry().slots.get(&slot);
+    let is_noted = entry.is_none_or(|entry| entry.started.is_some());
+    let is_compose_file = |file: &RelPath| COMPOSE_FILES.contains(&file.as_str());
+    let has_own = entry.is_some_and(|entry| entry.files().any(is_compose_file));
+    if !is_noted && (transaction.locked().root().has_overlay(slot)? || (has_own && engine::may_be_here())) {
         let started = Started {
             at: now.to_string(),
             project: project(pool, slot),

@@ -19,10 +19,12 @@ use crate::time::Span;
 const HEARD: Duration = Duration::from_millis(100);
 
 /// What a waiter reports while it waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
     /// It waits behind this many others.
     Waiting(usize),
+    /// Docker cannot be asked what is left in free slots.
+    Unasked(String),
     /// The wait is over.
     Over,
 }
@@ -60,6 +62,7 @@ pub fn wait(
                     Ok(Err(refusal)) if refusal.may_pass && !pace.is_late(waiting.elapsed()) => {
                         let Some(ticket) = &ticket else { return Err(refusal.error) };
                         pace.refused(waiting.elapsed());
+                        refusal.unasked.map_or(Ok(()), |unasked| progress(Progress::Unasked(unasked)))?;
                         progress(Progress::Waiting(ticket.place()?))?;
                     }
                     asked => {

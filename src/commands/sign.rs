@@ -12,12 +12,13 @@ use crate::report::claim::waiting;
 pub(super) struct Sign {
     shown: Option<usize>,
     is_redrawn: bool,
+    has_told: bool,
 }
 
 impl Sign {
     /// Nothing is shown yet.
     pub(super) fn new() -> Self {
-        Self { shown: None, is_redrawn: io::stderr().is_terminal() }
+        Self { shown: None, is_redrawn: io::stderr().is_terminal(), has_told: false }
     }
 
     /// Shows it, if it changed.
@@ -30,8 +31,13 @@ impl Sign {
                 let line = waiting(ahead);
                 say(&if self.is_redrawn { format!("\r\u{1b}[K{line}") } else { format!("{line}\n") })?;
             }
+            Progress::Unasked(why) if !self.has_told => {
+                (self.has_told, self.shown) = (true, self.shown.filter(|_| !self.is_redrawn));
+                let before = if self.is_redrawn { "\r\u{1b}[K" } else { "" };
+                say(&format!("{before}Waiting: {why}\n"))?;
+            }
             Progress::Over if self.shown.take().is_some() && self.is_redrawn => say("\r\u{1b}[K")?,
-            Progress::Waiting(_) | Progress::Over => {}
+            Progress::Waiting(_) | Progress::Unasked(_) | Progress::Over => {}
         }
         Ok(())
     }

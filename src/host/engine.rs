@@ -1,6 +1,7 @@
 //! The Docker engine: which one it is, what it has of images and volumes, and what slots share on it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use camino::Utf8PathBuf;
 use serde_json::Value;
@@ -32,6 +33,24 @@ pub fn current() -> Engine {
     };
     let context = named("DOCKER_CONTEXT").or_else(in_use);
     Engine::Context(context.unwrap_or_else(|| "default".to_owned()))
+}
+
+/// The socket of the engine that `docker` talks to if nothing is said.
+const SOCKET: &str = "/var/run/docker.sock";
+
+/// Whether this machine may have an engine: there is a `docker` command, and the socket of its engine, if
+/// that is one of this machine. Asks nothing.
+pub fn may_be_here() -> bool {
+    let is_there = |path: &Path| path.metadata().is_ok();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let has_command = std::env::split_paths(&path).any(|dir| is_there(&dir.join("docker")));
+    let has_socket = || match current() {
+        Engine::Address(address) => {
+            address.strip_prefix("unix://").is_none_or(|socket| is_there(Path::new(socket)))
+        }
+        Engine::Context(name) => name != "default" || is_there(Path::new(SOCKET)),
+    };
+    has_command && has_socket()
 }
 
 /// The directories that an image declares as volumes (`VOLUME`). Only an image that is on the engine tells.

@@ -340,7 +340,7 @@ mod tests {
             "claimed_host": "h", "claimed_user": "u", "claimed_gitdir": "/g", "claimed_mount": "/",
             "claim_files": {"a": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
             "started_at": "2026-03-01T09:22:10+00:00", "started_as": "shop-slot-1", "started_in": "default", "started_profiles": ["debug"],
-            "left": {"by": "/v", "at": "2026-03-01T09:22:10+00:00", "remains": "data", "failures": 1, "reason": "busy", "other": 1.0},
+            "left": {"by": "/v", "at": "2026-03-01T09:22:10+00:00", "remains": "data", "failures": 1, "failed_at": "2026-03-01T09:25:10+00:00", "reason": "busy", "volumes": ["f00d"], "other": 1.0},
             "files": {"b": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}, "pending": "remove"}},
             "imported_from": {"path": "/o", "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}"#;
         let registry = Registry::parse(text).unwrap();

@@ -1,15 +1,21 @@
 //! A slot's stack in a registry entry: how it was started, and what it left behind.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::claim::Holder;
 use crate::json::{Corrupt, optional, required};
+use crate::time::Time;
 
 /// After so many failures, cleaning a slot waits for a person.
 pub const MOST_FAILURES: u32 = 3;
+
+/// The pause after the first failure. After each further one it is twice as long.
+const PAUSE: Duration = Duration::from_mins(1);
 
 /// A start of a slot's stack. It is noted before Compose is called: from then on there may be containers,
 /// volumes and networks of the project, even without a label. It stays until Docker shows that nothing is
@@ -76,21 +82,60 @@ pub struct Left {
     pub at: String,
     /// What there may be.
     pub remains: Remains,
-    /// How often cleaning failed since.
+    /// How often cleaning failed since. A failure within the pause after another one is not counted.
     #[serde(skip_serializing_if = "is_zero")]
     pub failures: u32,
+    /// When it failed last, of those that are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Time>,
     /// Why it failed last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The volumes without a name of their own whose containers are being removed, or were. Docker does not
+    /// know any more whose they are.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub volumes: BTreeSet<String>,
     /// Keys of others.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
 
 /// The keys of [`Left`] that kinfra writes.
-const LEFT_KEYS: [&str; 6] = ["by", "gitdir", "at", "remains", "failures", "reason"];
+const LEFT_KEYS: [&str; 8] = ["by", "gitdir", "at", "remains", "failures", "failed_at", "reason", "volumes"];
 
 impl Left {
+    /// What a stack left behind. Cleaning was not tried yet.
+    pub fn new(by: Holder, gitdir: Option<String>, at: Time, remains: Remains) -> Self {
+        Self {
+            by,
+            gitdir,
+            at: at.to_string(),
+            remains,
+            failures: 0,
+            failed_at: None,
+            reason: None,
+            volumes: BTreeSet::new(),
+            unknown: Map::new(),
+        }
+    }
+
+    /// Whether the pause after the last failure is over. A clock that went back ends it, too.
+    pub fn is_due(&self, now: Time) -> bool {
+        let pause =
+            |failures: u32| PAUSE * 2_u32.saturating_pow(failures.saturating_sub(1).min(MOST_FAILURES));
+        self.failed_at.is_none_or(|at| now < at || now.since(at) >= pause(self.failures))
+    }
+
+    /// The same after another failure, whose reason is this.
+    #[must_use]
+    pub fn failed(self, now: Time, reason: String) -> Self {
+        let left = Self { reason: Some(reason), ..self };
+        if !left.is_due(now) {
+            return left;
+        }
+        Self { failures: (left.failures + 1).min(MOST_FAILURES), failed_at: Some(now), ..left }
+    }
+
     /// Takes it out of an entry's key `left`.
     pub(super) fn take(mut object: Map<String, Value>, path: &str) -> Result<Self, Corrupt> {
         let path = format!("{path}.left");
@@ -101,7 +146,9 @@ impl Left {
             at: required(&mut object, &path, "at")?,
             remains: required(&mut object, &path, "remains")?,
             failures: optional(&mut object, &path, "failures")?.unwrap_or_default(),
+            failed_at: optional(&mut object, &path, "failed_at")?,
             reason: optional(&mut object, &path, "reason")?,
+            volumes: optional(&mut object, &path, "volumes")?.unwrap_or_default(),
             unknown: object,
         })
     }
@@ -132,6 +179,20 @@ pub enum Remains {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failures_count_only_if_minutes_lie_between_them() {
+        let at = |minutes: i64| Time::from_unix_micros((1_000_000 + minutes * 60) * 1_000_000);
+        let mut left = Left::new(Holder::Unknown, None, at(0), Remains::Everything);
+        let mut counted = Vec::new();
+        for minute in 0..5 {
+            left = left.failed(at(minute), format!("at {minute}"));
+            counted.push(left.failures);
+        }
+        assert_eq!(counted, [1, 2, 2, 3, 3]);
+        assert_eq!((left.reason.as_deref(), left.failed_at), (Some("at 4"), Some(at(3))));
+        assert!(!left.is_due(at(4)) && left.is_due(at(7)) && left.is_due(at(2)), "the clock went back");
+    }
 
     #[test]
     fn an_engine_is_read_as_it_is_written() {

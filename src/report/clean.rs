@@ -3,7 +3,7 @@
 use super::commas::Commas;
 use crate::claims::clean_slots::{Tidied, Tidying};
 use crate::registry::Left;
-use crate::shown::printable;
+use crate::shown::{printable, size};
 use crate::stack::clean::Cleaned;
 use crate::stack::remove::{Removed, Sized};
 use crate::thing::Kind;
@@ -28,18 +28,22 @@ pub fn done(tidied: &Tidied, now: Time) -> String {
 
 /// What was removed of a stack, and what stays, a line each.
 pub fn removed(removed: &Removed) -> String {
-    let Removed { gone, volumes, others } = removed;
+    let Removed { gone, volumes, others, cut_off } = removed;
     let gone = (!gone.is_empty()).then(|| format!("Removed {}\n", counted(gone)));
     let kept = (!volumes.is_empty())
         .then(|| format!("Kept for this worktree: {}\n", Commas(volumes.iter().map(named))));
     let others = others.iter().map(|other| format!("Left {}\n", printable(other)));
-    gone.into_iter().chain(kept).chain(others).collect()
+    let cut_off = cut_off.iter().map(|why| {
+        let why = printable(why);
+        format!("warning: not every container was stopped before it was removed, so what is kept may lack the last writes: {why}\n")
+    });
+    gone.into_iter().chain(kept).chain(others).chain(cut_off).collect()
 }
 
 /// A slot that was cleaned for another holder, in a line.
 pub fn cleaned(cleaned: &Cleaned, now: Time) -> String {
     let Cleaned { slot, left, removed } = cleaned;
-    let what = if removed.gone.is_empty() { "nothing was left".to_owned() } else { counted(&removed.gone) };
+    let what = if removed.gone.is_empty() { "nothing was left".to_owned() } else { summed(&removed.gone) };
     format!("Cleaned slot {slot}: {what}{}\n", left.as_ref().map(|left| of(left, now)).unwrap_or_default())
 }
 
@@ -52,14 +56,38 @@ pub fn of(left: &Left, now: Time) -> String {
     format!("{by}{at}")
 }
 
+/// How many there are of a kind, if there are any.
+fn count(things: &[Sized], kind: Kind) -> Option<String> {
+    let count = things.iter().filter(|thing| thing.kind == kind).count();
+    let plural = if count == 1 { "" } else { "s" };
+    (count > 0).then(|| format!("{count} {}{plural}", kind.word()))
+}
+
+/// How many there are of each kind, and the size of all volumes, if each of theirs is known.
+fn summed(things: &[Sized]) -> String {
+    let kinds = [Kind::Container, Kind::Network, Kind::Image, Kind::Volume];
+    let counts = kinds.into_iter().filter_map(|kind| count(things, kind));
+    let volumes = things.iter().filter(|thing| thing.kind == Kind::Volume);
+    let sizes: Option<Vec<u64>> = volumes.map(|volume| bytes(volume.size.as_deref()?)).collect();
+    let sum = sizes.filter(|sizes| !sizes.is_empty()).map(|sizes| size(sizes.iter().sum()));
+    Commas(counts.chain(sum)).to_string()
+}
+
+/// A size in Docker's words, such as `48.2MB`, in bytes. Docker counts in thousands.
+fn bytes(text: &str) -> Option<u64> {
+    const UNITS: [(&str, f64); 6] =
+        [("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12), ("PB", 1e15), ("B", 1.0)];
+    let (number, unit) =
+        UNITS.into_iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)))?;
+    let bytes = number.parse::<f64>().ok()? * unit;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
+    (0.0..1e18).contains(&bytes).then(|| bytes.round() as u64)
+}
+
 /// How many there are of each kind; volumes by name and size.
 fn counted(things: &[Sized]) -> String {
-    let count = |kind: Kind| {
-        let count = things.iter().filter(|thing| thing.kind == kind).count();
-        let plural = if count == 1 { "" } else { "s" };
-        (count > 0).then(|| format!("{count} {}{plural}", kind.word()))
-    };
-    let counts = [Kind::Container, Kind::Network, Kind::Image].into_iter().filter_map(count);
+    let counts =
+        [Kind::Container, Kind::Network, Kind::Image].into_iter().filter_map(|kind| count(things, kind));
     let volumes = things.iter().filter(|thing| thing.kind == Kind::Volume).map(named);
     Commas(counts.chain(volumes)).to_string()
 }
@@ -72,4 +100,36 @@ fn named(volume: &Sized) -> String {
 pub(super) fn with_size(volume: &str, size: Option<&str>) -> String {
     let size = size.map_or_else(String::new, |size| format!(" ({})", printable(size)));
     format!("volume {}{size}", printable(volume))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_docker_are_summed() {
+        for (text, expected) in [
+            ("0B", Some(0)),
+            ("512B", Some(512)),
+            ("48.2MB", Some(48_200_000)),
+            ("1.09GB", Some(1_090_000_000)),
+            ("7kB", Some(7000)),
+            ("N/A", None),
+            ("-1B", None),
+            ("MB", None),
+        ] {
+            assert_eq!(bytes(text), expected, "{text}");
+        }
+        let volume = |name: &str, size: Option<&str>| Sized {
+            kind: Kind::Volume,
+            name: name.to_owned(),
+            size: size.map(str::to_owned),
+        };
+        let container = Sized { kind: Kind::Container, ..volume("web", None) };
+        let two = [volume("a", Some("47.5MB")), volume("b", Some("512kB")), container.clone()];
+        assert_eq!(summed(&two), "1 container, 2 volumes, 48MB");
+        assert_eq!(summed(&[volume("a", Some("7kB")), volume("b", None)]), "2 volumes");
+        assert_eq!(summed(&[container]), "1 container");
+        assert_eq!(counted(&two), "1 container, volume a (47.5MB), volume b (512kB)");
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! The registry says that a slot is clean only after Docker has shown that nothing is left in it.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Error, Result};
 
 use super::remove::{Extent, Removed, StackOn, remove};
@@ -13,7 +15,7 @@ use crate::host::lock::LockPolicy;
 use crate::host::root::{Root, StackLock};
 use crate::ledger::{Ledger, Snapshot};
 use crate::observe::whose::Whose;
-use crate::registry::{Condition, Entry, Holder, Left, MOST_FAILURES, RegistryId, Remains, Started};
+use crate::registry::{Condition, Entry, Holder, Left, RegistryId, Remains, Started};
 use crate::slot::SlotId;
 
 /// A slot that was cleaned.
@@ -38,7 +40,7 @@ pub enum Cleaning {
 
 /// Cleans a slot. `None` if a worktree holds it, or there is nothing to clean.
 ///
-/// A failure is counted, unless Docker could not be asked.
+/// A failure is counted, unless Docker could not be asked or another one is only minutes ago.
 ///
 /// # Errors
 /// As [`remove`]; also when the lock of the stack is not obtained.
@@ -66,9 +68,18 @@ pub fn clean(
         note(ledger, &seen, (slot, started), Some(announced.clone()), policy)?;
     }
     let on = stack_on(&root, &seen, (slot, started), registry);
-    let removed = remove(&on, Extent { images: true, volumes: !keeps });
-    let after = after(&announced, &removed);
-    note(ledger, &seen, (slot, &announced), after, policy)?;
+    let mut noted = announced;
+    let known = noted.left.as_ref().map(|left| left.volumes.clone()).unwrap_or_default();
+    let removed = remove(&on, Extent { images: true, volumes: !keeps }, &known, |volumes| {
+        let with = with_volumes(&noted, volumes);
+        if with != noted {
+            note(ledger, &seen, (slot, &noted), Some(with.clone()), policy)?;
+            noted = with;
+        }
+        Ok(())
+    });
+    let after = after(&noted, &removed);
+    note(ledger, &seen, (slot, &noted), after, policy)?;
     let removed = removed.map_err(|error| stays_dirty(error, slot))?;
     Ok(Some(Cleaned { slot, left: started.left.clone(), removed }))
 }
@@ -121,27 +132,34 @@ fn announced(started: &Started, keeps: bool) -> Started {
     started
 }
 
+/// What is known of a stack that was left. An older kinfra or another program did not note it.
+fn left_of(started: &Started) -> Left {
+    let unknown = || Left::new(Holder::Unknown, None, host::clock::now(), Remains::Everything);
+    started.left.clone().unwrap_or_else(unknown)
+}
+
+/// What the registry says of a stack before its containers go: also which volumes only they lead to.
+fn with_volumes(started: &Started, volumes: &BTreeSet<String>) -> Started {
+    if volumes.is_empty() {
+        return started.clone();
+    }
+    let left = Left { volumes: volumes.clone(), ..left_of(started) };
+    Started { left: Some(left), ..started.clone() }
+}
+
 /// What the registry says of the stack after an attempt to clean it. `None` if nothing is left.
 fn after(started: &Started, removed: &Result<Removed>) -> Option<Started> {
-    let left = started.left.clone().unwrap_or_else(|| Left {
-        by: Holder::Unknown,
-        gitdir: None,
-        at: host::clock::now().to_string(),
-        remains: Remains::Everything,
-        failures: 0,
-        reason: None,
-        unknown: serde_json::Map::new(),
-    });
+    let now = host::clock::now();
+    let left = left_of(started);
     let left = match removed {
         Ok(removed) if removed.volumes.is_empty() => return None,
-        Ok(_) => Left { remains: Remains::Data, failures: 0, reason: None, ..left },
+        Ok(_) => {
+            let (failures, volumes) = (0, BTreeSet::new());
+            Left { remains: Remains::Data, failures, failed_at: None, reason: None, volumes, ..left }
+        }
         // Docker could not be asked: that says nothing of the slot.
         Err(error) if exit_of(error) == Exit::Docker => Left { reason: Some(format!("{error:#}")), ..left },
-        Err(error) => Left {
-            failures: (left.failures + 1).min(MOST_FAILURES),
-            reason: Some(format!("{error:#}")),
-            ..left
-        },
+        Err(error) => left.failed(now, format!("{error:#}")),
     };
     Some(Started { left: Some(left), ..started.clone() })
 }

@@ -1,6 +1,8 @@
 //! Stopping the stack of a slot and removing it. Its claim stays, and so do its volumes if they are not
 //! meant, too.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 
 use super::admission::admit::note_end;
@@ -19,5 +21,5 @@ pub fn down(held: Held, volumes: bool, policy: &LockPolicy<'_>) -> Result<Remove
     let held = &turn.held;
     note_end(held)?;
     last_start::forget(&held.dir()).context("could not note that the stack is removed")?;
-    remove(&held.stack_on(policy)?, Extent { images: false, volumes })
+    remove(&held.stack_on(policy)?, Extent { images: false, volumes }, &BTreeSet::new(), |_| Ok(()))
 }

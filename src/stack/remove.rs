@@ -38,6 +38,9 @@ pub struct Removed {
     pub volumes: Vec<Sized>,
     /// What stays, because it is another's, or an image that is in use.
     pub others: Vec<String>,
+    /// Why containers did not stop before they were removed. What they wrote last may be missing in the
+    /// volumes that stay.
+    pub cut_off: Option<String>,
 }
 
 /// A thing and its size, if Docker says it.
@@ -77,11 +80,18 @@ impl StackOn<'_> {
 
 /// Removes a stack's containers and networks, and what else `extent` says.
 ///
+/// Its volumes without a name of their own go with their containers. `known` are those whose containers are
+/// gone already; `note_unnamed` gets all of them before a container goes.
+///
 /// # Errors
 /// [`Fault`] when Docker cannot be asked, or something stays that should have gone.
-pub fn remove(on: &StackOn<'_>, extent: Extent) -> Result<Removed> {
+pub fn remove(
+    on: &StackOn<'_>,
+    extent: Extent,
+    known: &BTreeSet<String>,
+    note_unnamed: impl FnOnce(&BTreeSet<String>) -> Result<()>,
+) -> Result<Removed> {
     let Parted { own, others: foreign } = on.look()?;
-    let of = |kind: Kind| -> Vec<Thing> { own.iter().filter(|thing| thing.kind == kind).cloned().collect() };
     let has_volumes = own.iter().any(|thing| thing.kind == Kind::Volume);
     let sizes = if has_volumes { things::volume_sizes(on.engine) } else { BTreeMap::new() };
     let sized = |thing: &Thing| Sized {
@@ -89,51 +99,62 @@ pub fn remove(on: &StackOn<'_>, extent: Extent) -> Result<Removed> {
         name: thing.name.clone(),
         size: sizes.get(&thing.name).cloned(),
     };
-
-    let containers = of(Kind::Container);
-    let anonymous = asked(things::anonymous_volumes(on.engine, &containers))?;
-    let mut failures = Vec::new();
-    let mut note = |answer: Answer<()>| failures.extend(answer.needed().err());
-    if !extent.volumes {
-        // What is kept must be written to the end.
-        note(things::stop(on.engine, &containers));
-    }
-    note(things::remove(on.engine, Kind::Container, &containers));
-    note(things::remove(on.engine, Kind::Network, &of(Kind::Network)));
-    if extent.volumes {
-        note(things::remove(on.engine, Kind::Volume, &of(Kind::Volume)));
-    }
-    let in_use = if extent.images {
-        things::remove(on.engine, Kind::Image, &of(Kind::Image)).needed().err()
-    } else {
-        None
-    };
+    let mut unnamed = asked(things::anonymous_volumes(on.engine, &of_kind(&own, Kind::Container)))?;
+    unnamed.extend(known.iter().cloned());
+    note_unnamed(&unnamed)?;
+    let said = take_away(on, &own, extent, known)?;
 
     let after = left_of(on, &own, extent)?;
-    let strays = asked(things::volumes_there(on.engine, &anonymous))?;
-    let mut others: Vec<String> =
-        foreign.iter().map(|thing| format!("{} is another's", named(thing))).collect();
-    let mut stuck = strays;
-    let mut removed = Removed::default();
-    for thing in after {
+    let mut stuck = asked(things::volumes_there(on.engine, &unnamed))?;
+    let (mut kept, mut in_use) = (Vec::new(), Vec::new());
+    for thing in after.iter().cloned() {
         match thing.kind {
-            Kind::Volume if !extent.volumes => removed.volumes.push(sized(&thing)),
-            Kind::Image if !extent.images => {}
-            Kind::Image => others.push(format!("{} is in use", named(&thing))),
+            Kind::Volume if !extent.volumes => kept.push(sized(&thing)),
+            Kind::Image if extent.images => in_use.push(thing),
+            Kind::Image => {}
             Kind::Container | Kind::Network | Kind::Volume => stuck.push(thing),
         }
     }
     if !stuck.is_empty() {
-        return Err(stays(on, &stuck, failures.into_iter().chain(in_use).next()));
+        return Err(stays(on, &stuck, said.failed.or(said.unstopped)));
     }
-    let stays: BTreeSet<&String> = removed.volumes.iter().map(|volume| &volume.name).collect();
-    let is_gone = |thing: &&Thing| match thing.kind {
-        Kind::Image => extent.images && !others.iter().any(|other| other.contains(&thing.name)),
-        Kind::Container | Kind::Network | Kind::Volume => !stays.contains(&thing.name),
-    };
-    removed.gone = own.iter().filter(is_gone).map(sized).collect();
-    removed.others = others;
-    Ok(removed)
+    let theirs = foreign.iter().map(|thing| format!("{} is another's", named(thing)));
+    let in_use = in_use.iter().map(|image| format!("{} is in use", named(image)));
+    Ok(Removed {
+        gone: own.iter().filter(|thing| !after.contains(thing)).map(sized).collect(),
+        cut_off: said.unstopped.filter(|_| !kept.is_empty()),
+        volumes: kept,
+        others: theirs.chain(in_use).collect(),
+    })
+}
+
+/// What Docker said of what it did not do.
+struct Said {
+    /// Why containers did not stop.
+    unstopped: Option<String>,
+    /// Why something was not removed.
+    failed: Option<String>,
+}
+
+/// Has Docker remove things, each by its id. What is kept must be written to the end, so then containers are
+/// stopped first.
+fn take_away(on: &StackOn<'_>, own: &[Thing], extent: Extent, known: &BTreeSet<String>) -> Result<Said> {
+    let of = |kind: Kind, goes: bool| if goes { of_kind(own, kind) } else { Vec::new() };
+    let mut volumes = of(Kind::Volume, extent.volumes);
+    let stopped = things::stop(on.engine, &of(Kind::Container, !extent.volumes));
+    let mut failures = Vec::new();
+    for kind in [Kind::Container, Kind::Network] {
+        failures.push(things::remove(on.engine, kind, &of_kind(own, kind)));
+    }
+    volumes.extend(asked(things::volumes_there(on.engine, known))?);
+    failures.push(things::remove(on.engine, Kind::Volume, &volumes));
+    failures.push(things::remove(on.engine, Kind::Image, &of(Kind::Image, extent.images)));
+    let failed = failures.into_iter().find_map(|answer| answer.needed().err());
+    Ok(Said { unstopped: stopped.needed().err(), failed })
+}
+
+fn of_kind(things: &[Thing], kind: Kind) -> Vec<Thing> {
+    things.iter().filter(|thing| thing.kind == kind).cloned().collect()
 }
 
 /// What there is after things were removed. Docker that no longer shows a volume which was to be kept cannot

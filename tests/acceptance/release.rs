@@ -47,6 +47,14 @@ impl<'a> Shop<'a> {
         Run::of(self.engine.reach(self.machine.command(arguments).current_dir(tree)))
     }
 
+    /// Lets the last failure to clean slot 1 be minutes ago.
+    fn fails_minutes_ago(&self) {
+        let text = self.machine.read("~/pool/registry.json");
+        let mut registry: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        registry["slots"]["1"]["left"]["failed_at"] = "2026-03-01T17:22:10+00:00".into();
+        self.machine.write("~/pool/registry.json", registry.to_string());
+    }
+
     /// Claims, starts the stack, and writes into its volume.
     fn uses(&self, branch: &str) -> Run {
         let claimed = self.kinfra(branch, "claim").exits(0);
@@ -100,7 +108,7 @@ fn data_is_kept_for_its_worktree_until_another_needs_the_slot() {
     shop.kinfra("cats", "release").exits(0);
     // Now another one needs it.
     let claimed = shop.kinfra("mice", "claim").exits(0).prints("Claimed slot 1");
-    claimed.says("Cleaned slot 1: volume kinfra-kept-slot-1_store").says("of cats, released just now");
+    claimed.says("Cleaned slot 1: 1 volume, ").says("of cats, released just now");
     assert_eq!(shop.made(1), [""; 0]);
     assert_eq!(shop.stored("mice"), "");
     shop.kinfra("mice", "release --wipe").exits(0).never_says("Kept");
@@ -131,13 +139,13 @@ fn a_wipe_leaves_nothing_and_a_worktree_made_anew_is_another() {
     let remove = format!("worktree remove --force {}", tree.display());
     shop.machine.git(shop.machine.project(), &remove);
     shop.worktree("cats");
-    shop.kinfra("cats", "claim").exits(0).says("Cleaned slot 1: volume");
+    shop.kinfra("cats", "claim").exits(0).says("Cleaned slot 1: 1 volume");
     assert_eq!(shop.stored("cats"), "");
     // One whose worktree is gone is wiped by a reap.
     shop.machine.git(shop.machine.project(), &remove);
     shop.machine.write("~/beside", "keeps the directory above from being empty");
     let reap = Run::of(engine.reach(&mut shop.machine.command("reap --auto-approve"))).exits(0);
-    reap.prints("Would release slot 1").says("Cleaned slot 1: 1 container, 1 network, 1 image, volume");
+    reap.prints("Would release slot 1").says("Cleaned slot 1: 1 container, 1 network, 1 image, 1 volume");
     assert_eq!(shop.made(1), [""; 0]);
 }
 
@@ -160,8 +168,15 @@ fn what_another_program_uses_stays_and_the_slot_is_quarantined() {
         .says("slot 1 is free, but not clean yet")
         .says("volume `kinfra-stuck-slot-1_store`, used by `kinfra-stuck-guest`")
         .says("help: end what uses it, and run `kinfra clean 1`");
-    shop.kinfra("dogs", "claim").exits(3).says("slot 1 is free, but it is not clean yet");
-    shop.kinfra("dogs", "claim --wait=1s").exits(3);
+    for _ in 0..4 {
+        let again = shop.kinfra("dogs", "claim").exits(3);
+        again.says("slot 1 is free, but it is not clean yet");
+    }
+    shop.kinfra("dogs", "claim --wait=1s").exits(3).says("not clean yet");
+    for _ in 0..2 {
+        shop.fails_minutes_ago();
+        shop.kinfra("dogs", "claim").exits(3);
+    }
     let quarantined = shop.kinfra("dogs", "claim").exits(3);
     quarantined.says("slot 1 is free, but it is quarantined").says("used by `kinfra-stuck-guest`");
     // A waiter does not wait for what cannot come.
@@ -169,7 +184,7 @@ fn what_another_program_uses_stays_and_the_slot_is_quarantined() {
     engine.docker(&["rm", "--force", "kinfra-stuck-guest"]).exits(0);
     shop.kinfra("dogs", "claim").exits(3).says("quarantined");
     shop.kinfra("dogs", "clean 1").exits(4).prints("  - Would clean slot 1, of cats").says("approval");
-    shop.kinfra("dogs", "clean 1 --auto-approve").exits(0).says("Cleaned slot 1: volume");
+    shop.kinfra("dogs", "clean 1 --auto-approve").exits(0).says("Cleaned slot 1: 1 volume");
     shop.kinfra("dogs", "clean 1").exits(0).prints("Slot 1 is clean\n");
     shop.kinfra("dogs", "claim").exits(0).prints("Claimed slot 1");
     shop.kinfra("cats", "clean 1").exits(4).says("slot 1 is held by");
@@ -193,12 +208,13 @@ fn an_engine_that_does_not_answer_leaves_the_slot_dirty() {
     assert!(shop.made(1).len() >= 4, "nothing went: {:?}", shop.made(1));
     // That it cannot be asked does not count against the slot, however often.
     for _ in 0..4 {
-        without_docker("dogs", "claim").exits(3).says("slot 1 is free, but it is not clean yet").says(reason);
+        let refused = without_docker("dogs", "claim").exits(9).says(reason);
+        refused.says("error: no slot can be given: Docker cannot be asked what is left in slot 1\n");
     }
     // Another engine than the one that the stack was started on says nothing of it.
     let mut elsewhere = shop.machine.command("claim");
     elsewhere.current_dir(shop.machine.path("~/dogs"));
     let claimed = Run::of(engine.reach(&mut elsewhere).env("DOCKER_HOST", "unix:///nonexistent")).exits(0);
-    claimed.says("Cleaned slot 1: 1 container, 1 network, 1 image, volume kinfra-mute-slot-1_store");
+    claimed.says("Cleaned slot 1: 1 container, 1 network, 1 image, 1 volume");
     assert_eq!(shop.made(1), [""; 0]);
 }
