@@ -137,15 +137,6 @@ fn the_list_says_what_a_stack_does() {
         (vec![up("a", "web"), up("b", "db")], "running 2/2 · up 12m"),
         (vec![up("a", "web"), stand.own("b", "running", "Up 2 hours (unhealthy)", "db")], "unhealthy: db"),
         (
-            vec![up("a", "web"), stand.own("b", "restarting", "Restarting (3) 1 second ago", "worker")],
-            "looping: worker, exit 3",
-        ),
-        (
-            vec![up("a", "web"), stand.own("b", "exited", "Exited (1) 2 hours ago", "db")],
-            "failed: db, exit 1",
-        ),
-        (vec![stand.own("b", "exited", "Exited (137) 2 hours ago", "db")], "exited"),
-        (
             vec![up("a", "web"), stand.own("b", "running", "Up 2 minutes (health: starting)", "db")],
             "starting: db",
         ),
@@ -158,8 +149,8 @@ fn the_list_says_what_a_stack_does() {
     let document: Value =
         serde_json::from_str(&stand.machine.kinfra("slots --json").exits(0).stdout).expect("JSON");
     let services = json!([
-        {"service": "web", "state": "settled", "exit_code": null},
-        {"service": "db", "state": "starting", "exit_code": null},
+        {"service": "web", "state": "settled", "exit_code": null, "out_of_memory": false},
+        {"service": "db", "state": "starting", "exit_code": null, "out_of_memory": false},
     ]);
     let stack = json!({"state": "starting", "text": "starting: db", "services": services});
     assert_eq!(document["slots"][0]["stack"], stack);
@@ -192,6 +183,37 @@ fn a_closer_look_is_taken_only_at_what_the_list_leaves_open() {
         stand.inspected(["c", "web"], 0, &ended, &json!(null)),
     ]);
     assert_eq!(stand.word(), "looping: worker");
+}
+
+#[test]
+fn what_ended_is_looked_at_and_out_of_memory_is_said() {
+    let stand = Stand::started();
+    let up = stand.own("a", "running", "Up 12 minutes", "web");
+    let db = |state: &str, status: &str| stand.own("b", state, status, "db");
+    let exited =
+        |code: i32, is_killed: bool| json!({"Status": "exited", "ExitCode": code, "OOMKilled": is_killed});
+    let restarting = json!({"Status": "restarting", "ExitCode": 137, "OOMKilled": true});
+    for (rows, state, word) in [
+        (vec![&up, &db("exited", "Exited (1) 2 hours ago")], exited(1, false), "failed: db, exit 1"),
+        (vec![&db("exited", "Exited (137) 2 hours ago")], exited(137, false), "exited"),
+        (vec![&db("exited", "Exited (137) 2 hours ago")], exited(137, true), "oom: db"),
+        (vec![&up, &db("exited", "Exited (137) 2 hours ago")], exited(137, true), "oom: db"),
+        (
+            vec![&up, &db("restarting", "Restarting (137) 1 second ago")],
+            restarting,
+            "looping: db, exit 137, out of memory",
+        ),
+    ] {
+        stand.lists(&rows.into_iter().cloned().collect::<Vec<_>>());
+        stand.inspects(&[stand.inspected(["b", "db"], 0, &state, &json!(null))]);
+        assert_eq!(stand.word(), word);
+    }
+    // What went away between the two questions is shown as it was listed.
+    stand.inspects(&[]);
+    assert_eq!(stand.word(), "looping: db, exit 137");
+    let document: Value =
+        serde_json::from_str(&stand.machine.kinfra("slots --json").exits(0).stdout).expect("JSON");
+    assert_eq!(document["slots"][0]["stack"]["state"], "looping");
 }
 
 #[test]

@@ -108,6 +108,7 @@ fn glance(judged: &Judged, seen: &[Seen]) -> Glance {
         service: judged.service.clone(),
         state: judged.state,
         exit_code: judged.exit_code,
+        is_out_of_memory: judged.is_out_of_memory,
         up_for: own.map(|seen| seen.up_for),
     }
 }
