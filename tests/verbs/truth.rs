@@ -161,7 +161,8 @@ fn the_list_says_what_a_stack_does() {
 #[test]
 fn a_closer_look_is_taken_only_at_what_the_list_leaves_open() {
     let stand = Stand::started();
-    let now = jiff::Timestamp::now().to_string();
+    // By its own clock, which is far behind that of this machine, the engine started it a second ago.
+    let started = "2026-03-01T10:09:00Z";
     stand.lists(&[
         stand.own("a", "running", "Up 1 second", "worker"),
         stand.own("b", "exited", "Exited (0) 2 hours ago", "migrate"),
@@ -170,7 +171,12 @@ fn a_closer_look_is_taken_only_at_what_the_list_leaves_open() {
     ]);
     let ended = json!({"Status": "exited", "ExitCode": 0});
     stand.inspects(&[
-        stand.inspected(["a", "worker"], 0, &json!({"Status": "running", "StartedAt": now}), &json!(null)),
+        stand.inspected(
+            ["a", "worker"],
+            0,
+            &json!({"Status": "running", "StartedAt": started}),
+            &json!(null),
+        ),
         stand.inspected(["b", "migrate"], 0, &ended, &json!(null)),
         stand.inspected(["c", "web"], 0, &ended, &json!({"80/tcp": [{"HostPort": "8001"}]})),
     ]);
@@ -178,7 +184,12 @@ fn a_closer_look_is_taken_only_at_what_the_list_leaves_open() {
     assert_eq!(stand.word(), "failed: web, exit 0");
     assert_eq!(stand.asked(), ["unix:///one.sock ps", "unix:///one.sock container"]);
     stand.inspects(&[
-        stand.inspected(["a", "worker"], 9, &json!({"Status": "running", "StartedAt": now}), &json!(null)),
+        stand.inspected(
+            ["a", "worker"],
+            9,
+            &json!({"Status": "running", "StartedAt": started}),
+            &json!(null),
+        ),
         stand.inspected(["b", "migrate"], 0, &ended, &json!(null)),
         stand.inspected(["c", "web"], 0, &ended, &json!(null)),
     ]);

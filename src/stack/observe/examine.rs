@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::sight::{Glance, Sight};
-use super::stacks::{LONGEST, SETTLE, engine_of, is_of, may_run, unanswered, up_for};
+use super::stacks::{LONGEST, SETTLE, engine_of, is_of, may_run, unanswered};
 use crate::claims::listing::Listed;
 use crate::host::clock::Stopwatch;
+use crate::host::container::Container;
+use crate::host::container_row::Row;
 use crate::host::containers::{inspect, list};
 use crate::host::net::{is_in_use, listener};
 use crate::identifier::PortName;
@@ -68,14 +70,13 @@ fn containers(engine: &Engine, listed: &Listed, id: Option<RegistryId>) -> Resul
     let left = || LONGEST.saturating_sub(clock.elapsed());
     let look = || {
         let rows = list(Some(engine), LONGEST).needed()?;
-        let own: Vec<&str> =
-            rows.iter().filter(|row| is_of(row, listed, id)).map(|row| row.id.as_str()).collect();
+        let own: Vec<&Row> = rows.iter().filter(|row| is_of(row, listed, id)).collect();
         inspect(Some(engine), &own, left()).needed()
     };
     // A container may go away between the two questions.
     let containers = look().or_else(|why| if left() > LONGEST / 2 { look() } else { Err(why) })?;
-    let seen = |container| Seen {
-        up_for: up_for(&container),
+    let seen = |container: Container| Seen {
+        up_for: container.up_for.unwrap_or_default(),
         listening: listening(Some(engine), &container, left()),
         container,
     };

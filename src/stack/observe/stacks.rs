@@ -114,7 +114,7 @@ fn on_engine(engine: &Engine, slots: &[&Listed], id: Option<RegistryId>) -> Vec<
     let own = |listed: &Listed| rows.iter().filter(|row| is_of(row, listed, id)).collect::<Vec<_>>();
     let own: Vec<(&Listed, Vec<&Row>)> = slots.iter().map(|listed| (*listed, own(listed))).collect();
     let unclear = own.iter().flat_map(|(_, rows)| rows).filter(|row| is_unclear(row));
-    let unclear: Vec<&str> = unclear.map(|row| row.id.as_str()).collect();
+    let unclear: Vec<&Row> = unclear.copied().collect();
     // One that went away meanwhile is shown as it was listed.
     let looked = match inspect(Some(engine), &unclear, LONGEST.saturating_sub(clock.elapsed())) {
         Answer::Is(containers) => containers,
@@ -140,11 +140,12 @@ pub(in crate::stack) fn is_of(row: &Row, listed: &Listed, id: Option<RegistryId>
 }
 
 /// Whether the list leaves open what a container does: whether it was meant to end, or was killed for its
-/// memory; or it is up for far less time than it exists, so it may be in a crash loop.
+/// memory; or it is up for another time than it exists, so it may be in a crash loop. Where the engine has
+/// another clock than this machine, the two times differ, too.
 fn is_unclear(row: &Row) -> bool {
     match row.activity {
         Activity::Running => row.up_for.zip(row.exists_for).is_none_or(|(up_for, exists_for)| {
-            up_for < YOUNG && up_for.saturating_add(TO_START) < exists_for
+            up_for < YOUNG && !(up_for..=up_for.saturating_add(TO_START)).contains(&exists_for)
         }),
         Activity::Exited | Activity::Restarting => true,
         Activity::Created | Activity::Paused | Activity::Removing | Activity::Dead => false,
@@ -176,15 +177,10 @@ fn of_row(row: &Row) -> Option<Glance> {
 
 /// A container that was inspected.
 fn of(container: &Container) -> Glance {
-    let up_for = up_for(container);
+    let up_for = container.up_for.unwrap_or_default();
     let seen = Seen { container: container.clone(), up_for, listening: Vec::new() };
     let judged = judge_alone(&seen, SETTLE);
     let up_for = container.is_up().then_some(up_for);
     let Judged { service, state, exit_code, is_out_of_memory, .. } = judged;
     Glance { service, state, exit_code, is_out_of_memory, up_for }
-}
-
-/// How long a container has run, by the clock of this machine.
-pub(in crate::stack) fn up_for(container: &Container) -> Duration {
-    container.started.map_or(Duration::ZERO, |started| now().since(started))
 }
