@@ -113,7 +113,11 @@ pub fn json(sight: &Sight) -> Value {
 
 /// A stack that was looked at closely, as JSON.
 pub fn examined_json(examined: &Examined) -> Value {
-    with_services(&examined.sight, examined.services.iter().map(judged_json).collect())
+    let mut stack = with_services(&examined.sight, examined.services.iter().map(judged_json).collect());
+    if matches!(examined.sight, Sight::Seen(_)) {
+        stack["not_started"] = json!(examined.not_started);
+    }
+    stack
 }
 
 fn with_services(sight: &Sight, services: Vec<Value>) -> Value {
@@ -154,10 +158,13 @@ pub fn judged_json(judged: &Judged) -> Value {
     })
 }
 
-/// The services that are not as they should be, and those with a note, each in a line.
+/// The services that are not as they should be, those with a note, and those that were not started, each in
+/// a line.
 pub fn services(examined: &Examined) -> Vec<(String, String)> {
     let told = examined.services.iter().filter(|judged| !judged.is_ready() || judged.note.is_some());
-    told.map(|judged| (printable(&judged.service), words(judged))).collect()
+    let told = told.map(|judged| (printable(&judged.service), words(judged)));
+    let not_started = examined.not_started.iter();
+    told.chain(not_started.map(|service| (printable(service), "not started".to_owned()))).collect()
 }
 
 /// The ports that something else uses, each in a sentence.

@@ -313,6 +313,30 @@ fn status_looks_at_what_listens_and_names_what_else_has_a_port() {
 }
 
 #[test]
+fn only_what_was_asked_for_is_missing() {
+    let stand = Stand::started();
+    let depends = json!({"db": {"condition": "service_started"}});
+    let services = json!({"web": {"depends_on": depends}, "db": {}, "worker": {}});
+    let asks = |asked: &Value| {
+        let uses = json!({"version": 1, "at": "2026-03-01T17:22:10Z", "project": "small-slot-1", "has_ended": false,
+            "worktree": "/w", "model": {"name": "small-slot-1", "services": services}, "asked": asked});
+        stand.machine.write("~/pool/slot-1/.kinfra-uses.json", uses.to_string());
+        stand.machine.kinfra("status").exits(0)
+    };
+    stand.lists(&[stand.own("a", "running", "Up 2 hours", "web")]);
+    let up = json!({"Status": "running", "StartedAt": "2026-03-01T10:00:00Z"});
+    stand.inspects(&[stand.inspected(["a", "web"], 0, &up, &json!(null))]);
+    let subset = asks(&json!({"only": ["web"]}));
+    subset.prints("running 1/2").prints("db        missing\n").prints("worker    not started\n");
+    let document: Value =
+        serde_json::from_str(&stand.machine.kinfra("status --json").exits(0).stdout).expect("JSON");
+    assert_eq!(document["stack"]["not_started"], json!(["worker"]));
+    asks(&json!("all")).prints("running 1/3").prints("worker    missing\n").never_says("not started");
+    // By a command that makes no containers.
+    asks(&json!({"only": []})).prints("running 1/1").prints("db        not started\n");
+}
+
+#[test]
 fn a_watch_asks_again_when_something_happens_and_leaves_nothing_running() {
     let stand = Stand::started();
     let mut command: Command = stand.machine.command("slots --watch --json");

@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 
 use super::clash::clashes;
 use super::ownership;
-use super::uses::Uses;
+use super::uses::{Asked, Uses};
 use crate::claims::held::Held;
 use crate::compose::model::Model;
 use crate::compose::resource::Resource;
@@ -49,11 +49,14 @@ impl Place<'_> {
         let engine = self.engine(invocation)?;
         ownership::refuse_foreign(self.held, &engine, id)?;
         ownership::refuse_earlier(self.held, &engine)?;
-        self.prove_and_note(
-            &Start { model: &model, main: main.as_ref(), made: &engine, profiles: args.keeps_profiles() },
-            policy,
-            invocation,
-        )?;
+        let start = Start {
+            model: &model,
+            main: main.as_ref(),
+            made: &engine,
+            profiles: args.keeps_profiles(),
+            asked: Asked::by(args, &model),
+        };
+        self.prove_and_note(&start, policy, invocation)?;
         self.make_shared(&model, main.as_ref())?;
         let notes = main.iter().flat_map(|main| main.other_ports(&self.declared.spec)).collect();
         Ok(Admitted { notes, model, config })
@@ -75,7 +78,7 @@ impl Place<'_> {
         let Some(uses) = Uses::read(&self.held.dir())?.filter(|_| self.runs_own_files()) else {
             return Ok(());
         };
-        let start = Start { model: &uses.model, main: None, made, profiles: None };
+        let start = Start { model: &uses.model, main: None, made, profiles: None, asked: Asked::All };
         let conflicts = self.conflicts(&start, invocation)?;
         if conflicts.is_empty() {
             return Ok(());
@@ -186,8 +189,11 @@ impl Place<'_> {
             let engine = engine.unwrap_or_else(engine::current);
             // What an earlier start made may still run.
             let before = Uses::read(&dir)?.filter(|_| start.has_containers(&self.name));
-            let model = real_paths(start.model).and(before.map(|uses| uses.model).unwrap_or_default());
-            Uses::new(at.clone(), &self.name, &real(&self.worktree), model)
+            let (mut model, mut asked) = (real_paths(start.model), start.asked.clone());
+            if let Some(before) = before {
+                (model, asked) = (model.and(before.model), before.asked.and(asked));
+            }
+            Uses::new(at.clone(), &self.name, &real(&self.worktree), model, asked)
                 .keep(&dir)
                 .with_context(|| format!("could not note what slot {slot} uses"))?;
             entry.started = Some(Started {
@@ -231,6 +237,8 @@ struct Start<'a> {
     made: &'a [Made],
     /// The profiles of Compose that are kept with the slot. `None` are those that were kept before.
     profiles: Option<&'a [String]>,
+    /// The services that it asks for.
+    asked: Asked,
 }
 
 impl Start<'_> {

@@ -15,7 +15,7 @@ use crate::host::net::{is_in_use, listener};
 use crate::identifier::PortName;
 use crate::port::HostPort;
 use crate::registry::{Engine, RegistryId};
-use crate::stack::admission::uses::Uses;
+use crate::stack::admission::uses::{Asked, Uses};
 use crate::stack::gate::listening::listening;
 use crate::stack::gate::state::{Expected, Judged, Part, Seen, judge};
 use crate::stack::up::last_start::LastStart;
@@ -27,6 +27,8 @@ pub struct Examined {
     pub sight: Sight,
     /// Each of its services.
     pub services: Vec<Judged>,
+    /// The services that were not asked for, and are not there.
+    pub not_started: Vec<String>,
     /// The slot's ports that something else uses.
     pub taken: Vec<Taken>,
 }
@@ -42,27 +44,34 @@ pub struct Taken {
     pub program: Option<(u32, String)>,
 }
 
+impl Examined {
+    /// Without containers to be seen.
+    fn without_any(sight: Sight) -> Self {
+        Self { sight, services: Vec::new(), not_started: Vec::new(), taken: Vec::new() }
+    }
+}
+
 /// Looks at a slot's stack, for at most two seconds. `once` are services that are meant to end.
 pub fn examine(listed: &Listed, id: Option<RegistryId>, once: &BTreeSet<String>) -> Examined {
     if !may_run(&listed.entry) {
-        return Examined { sight: Sight::NeverStarted, services: Vec::new(), taken: Vec::new() };
+        return Examined::without_any(Sight::NeverStarted);
     }
     let engine = engine_of(&listed.entry);
     let seen = match containers(&engine, listed, id) {
         Ok(seen) => seen,
         Err(why) => {
-            let sight = unanswered(&listed.entry, &why);
-            return Examined { sight, services: Vec::new(), taken: Vec::new() };
+            return Examined::without_any(unanswered(&listed.entry, &why));
         }
     };
-    let services = judge(&expected(listed, &seen, once), &seen, SETTLE);
+    let (expected, not_started) = expected(listed, &seen, once);
+    let services = judge(&expected, &seen, SETTLE);
     let sight = if seen.is_empty() && listed.entry.started.is_none() {
         Sight::NeverStarted
     } else {
         Sight::Seen(services.iter().map(|judged| glance(judged, &seen)).collect())
     };
     let taken = taken(listed, &seen);
-    Examined { sight, services, taken }
+    Examined { sight, services, not_started, taken }
 }
 
 fn containers(engine: &Engine, listed: &Listed, id: Option<RegistryId>) -> Result<Vec<Seen>, String> {
@@ -83,14 +92,21 @@ fn containers(engine: &Engine, listed: &Listed, id: Option<RegistryId>) -> Resul
     Ok(containers.into_iter().map(seen).collect())
 }
 
-/// What the last start should have come to, and what there is besides.
-fn expected(listed: &Listed, seen: &[Seen], once: &BTreeSet<String>) -> Expected {
+/// What the starts so far should have come to, and what there is besides; and the services that were not
+/// asked for.
+fn expected(listed: &Listed, seen: &[Seen], once: &BTreeSet<String>) -> (Expected, Vec<String>) {
     let dir = listed.dir();
-    let used = || Uses::read(dir).ok().flatten().filter(|uses| !uses.has_ended).map(|uses| uses.model);
-    let model = LastStart::read(dir).map(|last| last.model).or_else(used);
+    let uses = Uses::read(dir).ok().flatten().filter(|uses| !uses.has_ended);
+    let asked = uses.as_ref().map(|uses| uses.asked.clone()).unwrap_or_default();
+    let model = LastStart::read(dir).map(|last| last.model).or(uses.map(|uses| uses.model));
     // Where nothing is left, nothing is missing.
     let model = model.filter(|_| !seen.is_empty());
-    let mut expected = model.map(|model| Expected::of(&model, once)).unwrap_or_default();
+    let all = model.map(|model| Expected::of(&model, once)).unwrap_or_default();
+    let mut expected = match &asked {
+        Asked::All => all.clone(),
+        Asked::Only(named) if named.is_empty() => Expected::default(),
+        Asked::Only(named) => all.clone().only(named),
+    };
     let mut counts: BTreeMap<&str, u16> = BTreeMap::new();
     for seen in seen {
         *counts.entry(&seen.container.service).or_default() += 1;
@@ -99,7 +115,9 @@ fn expected(listed: &Listed, seen: &[Seen], once: &BTreeSet<String>) -> Expected
         let part = Part { replicas, is_to_end: once.contains(service), depends_on: BTreeSet::new() };
         expected.services.entry(service.to_owned()).or_insert(part);
     }
-    expected
+    let is_left_out = |name: &String| !expected.services.contains_key(name);
+    let not_started = all.services.into_keys().filter(is_left_out).collect();
+    (expected, not_started)
 }
 
 fn glance(judged: &Judged, seen: &[Seen]) -> Glance {
