@@ -275,5 +275,5 @@ fn not_isolated(slot: SlotId, conflicts: &[Conflict], shared: &BTreeSet<Resource
     let shown: Vec<String> = conflicts.iter().map(|conflict| format!("\n  - {conflict}")).collect();
     let (shown, lines) = (shown.concat(), settlement(conflicts, shared).replace('\n', "\n      "));
     Fault::refused(format!("slot {slot} does not start: it would share what is not declared{shown}\n    {lines}"))
-        .advise("add the lines of one choice to slots.toml, and run the command again. What another slot used counts until `kinfra compose down` there")
+        .advise("add the lines of one choice to slots.toml, and run the command again. What another slot used counts until `kinfra down` there")
 }
