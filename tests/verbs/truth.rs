@@ -337,6 +337,32 @@ fn only_what_was_asked_for_is_missing() {
 }
 
 #[test]
+fn of_an_engine_on_another_machine_only_docker_is_asked() {
+    let stand = Stand::started();
+    let context = |address: &str| {
+        let name = kinfra::digest::Digest::of(b"away");
+        let meta = json!({"Name": "away", "Endpoints": {"docker": {"Host": address}}});
+        stand.machine.write(&format!("~/.docker/contexts/meta/{name}/meta.json"), meta.to_string());
+    };
+    stand.lists(&[stand.own("a", "running", "Up 2 hours", "web")]);
+    let up = json!({"Status": "running", "StartedAt": "2026-03-01T10:00:00Z"});
+    let bindings = json!({"80/tcp": [{"HostPort": "9999"}]});
+    stand.inspects(&[stand.inspected(["a", "web"], 0, &up, &bindings)]);
+    let status = || Run::of(stand.machine.command("status").env(PORTS, "8001")).exits(0);
+    for (engine, address) in [("tcp://far:2375", ""), ("away", "ssh://me@far:22")] {
+        stand.note("1", engine);
+        context(address);
+        let run = status().prints("running 1/1").prints("WEB       http://far:8001\n");
+        run.prints("web       settled, listening not checked\n").never_says("is used by");
+    }
+    // What the container itself says counts there, too.
+    stand.machine.write("~/net", " 0: 0100007F:0050 00000000:0000 0A 0\n");
+    status().prints("port 80 listens on the container's loopback only");
+    context("unix:///run/other.sock");
+    status().prints("WEB       http://localhost:8001\n").prints("port 8001 (web) is used by");
+}
+
+#[test]
 fn a_watch_asks_again_when_something_happens_and_leaves_nothing_running() {
     let stand = Stand::started();
     let mut command: Command = stand.machine.command("slots --watch --json");

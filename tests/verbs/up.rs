@@ -136,6 +136,17 @@ fn a_port_that_another_program_has_stops_a_start() {
 }
 
 #[test]
+fn the_ports_of_this_machine_do_not_count_for_an_engine_on_another_one() {
+    let shop = Shop::new();
+    let far = |mut command: Command| {
+        Run::of(command.env("KINFRA_TEST_PORTS", "8001").env("DOCKER_HOST", "tcp://far:2375")).exits(0)
+    };
+    shop.kinfra("release").exits(0);
+    far(shop.command("claim")).prints("Claimed slot 1");
+    far(up(&shop, "")).prints_exactly(" Name  URL              Service\n web   http://far:8001  web\n");
+}
+
+#[test]
 fn the_gate_decides_and_compose_is_quoted() {
     let shop = Shop::new();
     Run::of(up(&shop, "").env("UP_FAILS", "no such image: shop:dev"))

@@ -7,17 +7,21 @@ use anyhow::Result;
 use super::sight::{Glance, Sight};
 use super::stacks::{LONGEST, SETTLE, engine_of, is_of, may_run, unanswered};
 use crate::claims::listing::Listed;
+use crate::compose::model::Model;
 use crate::host::clock::Stopwatch;
 use crate::host::container::Container;
 use crate::host::container_row::Row;
 use crate::host::containers::{inspect, list};
+use crate::host::engine::remote_host;
 use crate::host::net::{is_in_use, listener};
 use crate::identifier::PortName;
 use crate::port::HostPort;
 use crate::registry::{Engine, RegistryId};
+use crate::spec::Spec;
 use crate::stack::admission::uses::{Asked, Uses};
 use crate::stack::gate::listening::listening;
 use crate::stack::gate::state::{Expected, Judged, Part, Seen, judge};
+use crate::stack::up::addresses::Reach;
 use crate::stack::up::last_start::LastStart;
 
 /// A slot's stack, looked at closely.
@@ -31,6 +35,8 @@ pub struct Examined {
     pub not_started: Vec<String>,
     /// The slot's ports that something else uses.
     pub taken: Vec<Taken>,
+    /// The address of each port of the slot.
+    pub urls: BTreeMap<PortName, String>,
 }
 
 /// A port of a slot that a program uses which is not of its stack.
@@ -44,34 +50,37 @@ pub struct Taken {
     pub program: Option<(u32, String)>,
 }
 
-impl Examined {
-    /// Without containers to be seen.
-    fn without_any(sight: Sight) -> Self {
-        Self { sight, services: Vec::new(), not_started: Vec::new(), taken: Vec::new() }
-    }
-}
-
-/// Looks at a slot's stack, for at most two seconds. `once` are services that are meant to end.
-pub fn examine(listed: &Listed, id: Option<RegistryId>, once: &BTreeSet<String>) -> Examined {
-    if !may_run(&listed.entry) {
-        return Examined::without_any(Sight::NeverStarted);
-    }
+/// Looks at a slot's stack, for at most two seconds. `spec` is the one that was applied, if it is known.
+pub fn examine(listed: &Listed, id: Option<RegistryId>, spec: Option<&Spec>) -> Examined {
     let engine = engine_of(&listed.entry);
+    let host = remote_host(Some(&engine));
+    let uses = Uses::read(listed.dir()).ok().flatten().filter(|uses| !uses.has_ended);
+    let asked = uses.as_ref().map(|uses| uses.asked.clone()).unwrap_or_default();
+    let model = LastStart::read(listed.dir()).map(|last| last.model).or(uses.map(|uses| uses.model));
+    let model = model.unwrap_or_default();
+    let reach = Reach { host: host.as_deref(), spec, model: &model };
+    let ports = listed.entry.provisioned.host_ports();
+    let urls = ports.map(|(name, port)| (name.clone(), reach.url(name, port))).collect();
+    let without_any =
+        |sight| Examined { sight, services: Vec::new(), not_started: Vec::new(), taken: Vec::new(), urls };
+    if !may_run(&listed.entry) {
+        return without_any(Sight::NeverStarted);
+    }
     let seen = match containers(&engine, listed, id) {
         Ok(seen) => seen,
-        Err(why) => {
-            return Examined::without_any(unanswered(&listed.entry, &why));
-        }
+        Err(why) => return without_any(unanswered(&listed.entry, &why)),
     };
-    let (expected, not_started) = expected(listed, &seen, once);
+    let once = spec.map(|spec| &spec.stack.once);
+    let (expected, not_started) = expected(&model, &asked, &seen, once.unwrap_or(&BTreeSet::new()));
     let services = judge(&expected, &seen, SETTLE);
     let sight = if seen.is_empty() && listed.entry.started.is_none() {
         Sight::NeverStarted
     } else {
         Sight::Seen(services.iter().map(|judged| glance(judged, &seen)).collect())
     };
-    let taken = taken(listed, &seen);
-    Examined { sight, services, not_started, taken }
+    // The ports of another machine are not known here.
+    let taken = if host.is_some() { Vec::new() } else { taken(listed, &seen) };
+    Examined { sight, services, not_started, taken, ..without_any(Sight::NeverStarted) }
 }
 
 fn containers(engine: &Engine, listed: &Listed, id: Option<RegistryId>) -> Result<Vec<Seen>, String> {
@@ -94,15 +103,10 @@ fn containers(engine: &Engine, listed: &Listed, id: Option<RegistryId>) -> Resul
 
 /// What the starts so far should have come to, and what there is besides; and the services that were not
 /// asked for.
-fn expected(listed: &Listed, seen: &[Seen], once: &BTreeSet<String>) -> (Expected, Vec<String>) {
-    let dir = listed.dir();
-    let uses = Uses::read(dir).ok().flatten().filter(|uses| !uses.has_ended);
-    let asked = uses.as_ref().map(|uses| uses.asked.clone()).unwrap_or_default();
-    let model = LastStart::read(dir).map(|last| last.model).or(uses.map(|uses| uses.model));
+fn expected(model: &Model, asked: &Asked, seen: &[Seen], once: &BTreeSet<String>) -> (Expected, Vec<String>) {
     // Where nothing is left, nothing is missing.
-    let model = model.filter(|_| !seen.is_empty());
-    let all = model.map(|model| Expected::of(&model, once)).unwrap_or_default();
-    let mut expected = match &asked {
+    let all = if seen.is_empty() { Expected::default() } else { Expected::of(model, once) };
+    let mut expected = match asked {
         Asked::All => all.clone(),
         Asked::Only(named) if named.is_empty() => Expected::default(),
         Asked::Only(named) => all.clone().only(named),
