@@ -8,6 +8,7 @@ use super::pick::Wanted;
 use crate::digest::Digest;
 use crate::fault::{Exit, Fault};
 use crate::file::{Obstacle, RelPath};
+use crate::host::engine::remote_host;
 use crate::host::fs::Found;
 use crate::host::net;
 use crate::host::root::Root;
@@ -142,5 +143,9 @@ pub fn not_clean(root: &Root, slot: SlotId, entry: &Entry) -> Option<Unfit> {
 fn busy(entry: &Entry) -> Option<Unfit> {
     let mut ports = entry.provisioned.host_ports();
     let (name, port) = ports.find(|(_, port)| net::is_in_use(*port))?;
+    // The stack would publish on another machine.
+    if remote_host(None).is_some() {
+        return None;
+    }
     Some(Unfit::Busy { name: name.clone(), port, by: net::listener(port) })
 }

@@ -21,7 +21,7 @@ use crate::names::{ENV_FILE, project};
 use crate::observe::whose::Whose;
 use crate::registry::{Engine, Entry};
 use crate::slot::SlotId;
-use crate::spec::StackSpec;
+use crate::spec::{Spec, StackSpec};
 use crate::stack::remove::StackOn;
 use crate::time::Time;
 use crate::which::by_worktree::{FoundPool, Search};
@@ -158,9 +158,14 @@ impl Held {
         Ok(StackOn { engine: self.engine(), project: self.project(), slot: self.slot, whose })
     }
 
+    /// What declares its pool, if that is known.
+    pub fn spec(&self) -> Option<&Spec> {
+        self.pool.declared.as_ref().map(|declared| &declared.spec)
+    }
+
     /// How its stack is started, checked and kept, by the slots.toml that was applied.
     pub fn stack(&self) -> StackSpec {
-        self.pool.declared.as_ref().map(|declared| declared.spec.stack.clone()).unwrap_or_default()
+        self.spec().map(|spec| spec.stack.clone()).unwrap_or_default()
     }
 
     /// The name of its Compose project. It stays the one of the last start for as long as there may be

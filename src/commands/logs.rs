@@ -45,7 +45,7 @@ pub(super) fn run(args: &LogsArgs, umask: Umask, invocation: &Invocation) -> Res
 fn failing(held: &Held) -> Result<BTreeSet<String>> {
     let (entry, now) = (held.entry.clone(), host::clock::now());
     let listed = Listed::of(held.slot, entry, &held.pool().root, now);
-    let examined = examine(&listed, held.seen().registry.id, &held.stack().once);
+    let examined = examine(&listed, held.seen().registry.id, held.spec());
     if let Sight::Unknown(why) = &examined.sight {
         return Err(
             Fault::docker(format!("Docker cannot say what fails in slot {}: {why}", held.slot)).into()

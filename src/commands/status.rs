@@ -18,9 +18,10 @@ pub(super) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
     let (now, paths) = (host::clock::now(), Paths { home: invocation.home.as_deref() });
     let worktree = worktree_of(&invocation.here)?;
     let listed = held::find(&worktree, &search)?.map(|held| {
-        let (id, once) = (held.seen().registry.id, held.stack().once);
+        let id = held.seen().registry.id;
+        let spec = held.spec().cloned();
         let listed = held.listed(now);
-        let examined = examine(&listed, id, &once);
+        let examined = examine(&listed, id, spec.as_ref());
         (listed, examined)
     });
     print(&match &listed {

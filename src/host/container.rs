@@ -1,6 +1,7 @@
 //! A container, as `docker inspect` describes it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -38,10 +39,13 @@ pub struct Container {
     pub error: String,
     /// What its health check says, if it has one.
     pub health: Option<Health>,
-    /// When it was made.
+    /// When it was made, by the engine's clock.
     pub created: Option<Time>,
-    /// When its process was started last.
+    /// When its process was started last, by the engine's clock.
     pub started: Option<Time>,
+    /// How long its process has been there, by the engine's clock alone and rounded down. Only the list of
+    /// containers says it.
+    pub up_for: Option<Duration>,
     /// How often the engine has started it again since it was started by hand.
     pub restarts: u32,
     /// When the engine starts it again.
@@ -203,6 +207,7 @@ impl Container {
             created: Time::parse(&created).ok(),
             // Docker writes the year 1 for never.
             started: Time::parse(&started_at).ok().filter(|_| !started_at.starts_with("0001-")),
+            up_for: None,
             restarts,
             restart: policy.map_or(Restart::Never, |policy| policy.read()),
             ports: published(bindings.unwrap_or_default()),

@@ -34,9 +34,9 @@ pub struct Row {
     pub registry: String,
     /// The number of that slot.
     pub slot: String,
-    /// How long ago it was made, rounded down as Docker does.
+    /// How long ago it was made, by the clock of this machine, rounded down as Docker does.
     pub exists_for: Option<Duration>,
-    /// How long it has run, if it does, rounded down as Docker does.
+    /// How long it has run, if it does, by the clock of the engine, rounded down as Docker does.
     pub up_for: Option<Duration>,
     /// How its process ended, if it did.
     pub exit_code: Option<i32>,

@@ -19,7 +19,11 @@ const WIDEST: usize = 400;
 
 /// The containers of all Compose projects, running or not, as one list.
 pub fn list(engine: Option<&Engine>, timeout: Duration) -> Answer<Vec<Row>> {
-    let filter = format!("label={PROJECT_LABEL}");
+    list_with(engine, PROJECT_LABEL, timeout)
+}
+
+fn list_with(engine: Option<&Engine>, label: &str, timeout: Duration) -> Answer<Vec<Row>> {
+    let filter = format!("label={label}");
     let format = ["--no-trunc", "--filter", &filter, "--format", container_row::TEMPLATE];
     let arguments = [&["ps", "--all"], &format[..]].concat();
     ask_of(engine, &arguments, timeout).then(|lines| read(&lines, Row::parse))
@@ -27,14 +31,11 @@ pub fn list(engine: Option<&Engine>, timeout: Duration) -> Answer<Vec<Row>> {
 
 /// The containers of a Compose project, running or not.
 pub fn of_project(engine: Option<&Engine>, project: &str, timeout: Duration) -> Answer<Vec<Container>> {
-    let filter = format!("label={PROJECT_LABEL}={project}");
-    let list = ["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter];
+    let label = format!("{PROJECT_LABEL}={project}");
     let mut answer = Answer::Is(Vec::new());
     for _ in 0..ATTEMPTS {
-        answer = ask_of(engine, &list, timeout).then(|ids| {
-            let ids: Vec<&str> = ids.lines().collect();
-            inspect(engine, &ids, timeout)
-        });
+        answer = list_with(engine, &label, timeout)
+            .then(|rows| inspect(engine, &rows.iter().collect::<Vec<_>>(), timeout));
         let went = |reason: &str| reason.to_lowercase().contains("no such container");
         if !matches!(&answer, Answer::Failed(reason) if went(reason)) {
             break;
@@ -43,13 +44,20 @@ pub fn of_project(engine: Option<&Engine>, project: &str, timeout: Duration) -> 
     answer
 }
 
-/// What containers do, by their ids. Fails if one of them is not there.
-pub fn inspect(engine: Option<&Engine>, ids: &[&str], timeout: Duration) -> Answer<Vec<Container>> {
-    if ids.is_empty() {
+/// What listed containers do. Fails if one of them is not there any more.
+pub fn inspect(engine: Option<&Engine>, rows: &[&Row], timeout: Duration) -> Answer<Vec<Container>> {
+    if rows.is_empty() {
         return Answer::Is(Vec::new());
     }
-    let arguments = [&["container", "inspect", "--format", TEMPLATE], ids].concat();
-    ask_of(engine, &arguments, timeout).then(|lines| read(&lines, Container::parse))
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let arguments = [&["container", "inspect", "--format", TEMPLATE], &ids[..]].concat();
+    let answer = ask_of(engine, &arguments, timeout).then(|lines| read(&lines, Container::parse));
+    answer.map(|mut containers| {
+        for container in &mut containers {
+            container.up_for = rows.iter().find(|row| row.id == container.id).and_then(|row| row.up_for);
+        }
+        containers
+    })
 }
 
 fn read<T>(lines: &str, parse: impl Fn(&str) -> serde_json::Result<T>) -> Answer<Vec<T>> {

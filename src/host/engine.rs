@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::docker::{Answer, TIMEOUT, ask, ask_of};
 use super::fs::read_named;
 use super::invocation::environment;
+use crate::digest::Digest;
 use crate::registry::Engine;
 use crate::thing::Kind;
 use crate::time::Time;
@@ -25,14 +26,55 @@ pub fn current() -> Engine {
         return Engine::Address(address);
     }
     let in_use = || {
-        let dir = named("DOCKER_CONFIG").map(Utf8PathBuf::from);
-        let dir = dir.or_else(|| Some(Utf8PathBuf::from(named("HOME")?).join(".docker")))?;
-        let text = read_named(&dir.join("config.json"), CONFIG_LIMIT).ok()??;
-        let config: Value = serde_json::from_slice(&text).ok()?;
+        let config = configuration("config.json")?;
         config.get("currentContext")?.as_str().filter(|name| !name.is_empty()).map(str::to_owned)
     };
     let context = named("DOCKER_CONTEXT").or_else(in_use);
     Engine::Context(context.unwrap_or_else(|| "default".to_owned()))
+}
+
+/// A file of Docker's configuration.
+fn configuration(file: &str) -> Option<Value> {
+    let environment = environment();
+    let named = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    let dir = named("DOCKER_CONFIG").map(Utf8PathBuf::from);
+    let dir = dir.or_else(|| Some(Utf8PathBuf::from(named("HOME")?).join(".docker")))?;
+    let text = read_named(&dir.join(file), CONFIG_LIMIT).ok()??;
+    serde_json::from_slice(&text).ok()
+}
+
+/// The host of an engine that is reached by a network, so that its processes, ports and disks need not be
+/// those of this machine. `None` is the caller's engine.
+pub fn remote_host(engine: Option<&Engine>) -> Option<String> {
+    let current = || engine.is_none().then(current);
+    let address = match engine.cloned().or_else(current)? {
+        Engine::Address(address) => address,
+        Engine::Context(name) => address_of(&name)?,
+    };
+    host_of(&address)
+}
+
+/// The address that a context stands for. Docker keeps it in a file named after the hash of the context's
+/// name. It keeps none for `default`, which is a socket of this machine.
+fn address_of(context: &str) -> Option<String> {
+    let meta = configuration(&format!("contexts/meta/{}/meta.json", Digest::of(context.as_bytes())))?;
+    meta.pointer("/Endpoints/docker/Host")?.as_str().map(str::to_owned)
+}
+
+/// The host in an address such as `ssh://me@far:22` or `tcp://[::1]:2375`. A socket has none.
+fn host_of(address: &str) -> Option<String> {
+    let (scheme, rest) = address.split_once("://")?;
+    if ["unix", "npipe", "fd"].contains(&scheme) {
+        return None;
+    }
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match authority.rsplit_once(':') {
+        // An address of IPv6 has brackets around its colons.
+        Some((host, port)) if !port.contains(']') => host,
+        Some(_) | None => authority,
+    };
+    (!host.is_empty()).then(|| host.to_owned())
 }
 
 /// The socket of the engine that `docker` talks to if nothing is said.
@@ -42,7 +84,7 @@ const SOCKET: &str = "/var/run/docker.sock";
 /// that is one of this machine. Asks nothing.
 pub fn may_be_here() -> bool {
     let is_there = |path: &Path| path.metadata().is_ok();
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = environment().get("PATH").cloned().unwrap_or_default();
     let has_command = std::env::split_paths(&path).any(|dir| is_there(&dir.join("docker")));
     let has_socket = || match current() {
         Engine::Address(address) => {
@@ -74,7 +116,7 @@ pub fn image_ids(engine: Option<&Engine>, names: &[&str]) -> Answer<Vec<String>>
 /// The directory of this machine where an engine keeps its data. `None` if it is on another machine, or does
 /// not say.
 pub fn data_directory(engine: Option<&Engine>) -> Option<Utf8PathBuf> {
-    if matches!(engine, Some(Engine::Address(address)) if !address.starts_with("unix://")) {
+    if remote_host(engine).is_some() {
         return None;
     }
     match ask_of(engine, &["info", "--format", "{{.DockerRootDir}}"], TIMEOUT) {
@@ -114,4 +156,26 @@ pub fn make_shared(kind: Kind, name: &str) -> Answer<()> {
     exists(kind, name).then(|is_there| {
         if is_there { Answer::Is(()) } else { ask(&[kind.word(), "create", name]).map(drop) }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_of_an_engine_is_in_its_address() {
+        for (address, host) in [
+            ("unix:///var/run/docker.sock", None),
+            ("npipe:////./pipe/docker_engine", None),
+            ("tcp://10.0.0.1:2376", Some("10.0.0.1")),
+            ("tcp://[::1]:2375", Some("[::1]")),
+            ("ssh://me@far.example:22/run/docker.sock", Some("far.example")),
+            ("ssh://far", Some("far")),
+            ("tcp://", None),
+        ] {
+            assert_eq!(host_of(address).as_deref(), host, "{address}");
+            let engine = Engine::Address(address.to_owned());
+            assert_eq!(remote_host(Some(&engine)).as_deref(), host, "{address}");
+        }
+    }
 }

@@ -261,7 +261,7 @@ impl Display for Reason<'_> {
                 write!(f, "it is not clean: `kinfra clean {slot}` first")
             }
             Blocked::Containers => {
-                write!(f, "it has containers: `kinfra compose down` in its worktree first")
+                write!(f, "it has containers: `kinfra down` in its worktree first")
             }
             Blocked::ContainersUnknown(said) => {
                 write!(f, "docker does not say whether it has containers ({})", printable(said))

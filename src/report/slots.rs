@@ -149,11 +149,6 @@ fn slot_json(listed: &Listed) -> Map<String, Value> {
     object
 }
 
-/// The URL of a port.
-fn url(port: Port) -> String {
-    format!("http://localhost:{port}")
-}
-
 /// The slot of a worktree, every port as a URL.
 pub fn status_text(listed: &Listed, examined: &Examined, now: Time, paths: Paths<'_>) -> String {
     let Listed { slot, entry, standing, branch } = listed;
@@ -185,8 +180,8 @@ pub fn status_text(listed: &Listed, examined: &Examined, now: Time, paths: Paths
     fact("claim id", claim.and_then(|claim| claim.claim_id).map(|id| id.to_string()));
     fact("status", Some(status(entry, *standing, &examined.sight)));
     facts.extend(stack_state::services(examined));
-    let ports = entry.provisioned.ports.iter();
-    facts.extend(ports.map(|(name, port)| (name.as_str().to_uppercase(), url(*port))));
+    let urls = examined.urls.iter();
+    facts.extend(urls.map(|(name, url)| (name.as_str().to_uppercase(), printable(url))));
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let facts = facts.iter().map(|(name, value)| format!("      {name:width$}  {value}\n"));
     let taken = stack_state::taken(examined).into_iter().map(|taken| format!("warning: {taken}\n"));
@@ -208,10 +203,8 @@ pub fn status_json(listed: Option<&(Listed, Examined)>) -> String {
             object.extend(slot_json(listed));
             object.insert("stack".to_owned(), stack_state::examined_json(examined));
             object.insert("taken_ports".to_owned(), stack_state::taken_json(examined));
-            let ports = listed.entry.provisioned.ports.iter();
-            let urls: Map<String, Value> =
-                ports.map(|(name, port)| (name.to_string(), json!(url(*port)))).collect();
-            object.insert("urls".to_owned(), Value::Object(urls));
+            let urls = examined.urls.iter().map(|(name, url)| (name.to_string(), json!(url)));
+            object.insert("urls".to_owned(), Value::Object(urls.collect()));
         }
         None => object.extend([("slot_id".to_owned(), Value::Null)]),
     }

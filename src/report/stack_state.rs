@@ -44,6 +44,7 @@ pub fn of_stack(sight: &Sight) -> String {
         StackState::Unknown => "unknown: Docker did not answer".to_owned(),
         StackState::Down | StackState::Exited => state.word().to_owned(),
         StackState::Looping => named(state, glances, &[ServiceState::Looping]),
+        StackState::OutOfMemory => out_of_memory(glances),
         StackState::Failed => named(state, glances, &[ServiceState::Failed]),
         StackState::Unhealthy => named(state, glances, &[ServiceState::Unhealthy]),
         StackState::Starting => named(state, glances, &[ServiceState::Starting, ServiceState::Created]),
@@ -54,14 +55,26 @@ pub fn of_stack(sight: &Sight) -> String {
 /// The services in a state, with their exit codes: `looping: worker, exit 3`.
 fn named(state: StackState, glances: &[Glance], states: &[ServiceState]) -> String {
     let concerned: Vec<&Glance> = glances.iter().filter(|glance| states.contains(&glance.state)).collect();
-    let names = concerned.iter().take(NAMED).map(|Glance { service, exit_code, .. }| {
+    let names = concerned.iter().map(|Glance { service, exit_code, is_out_of_memory, .. }| {
         let exit = exit_code.map_or_else(String::new, |code| format!(", exit {code}"));
-        format!("{}{exit}", printable(service))
+        let memory = if *is_out_of_memory { ", out of memory" } else { "" };
+        format!("{}{exit}{memory}", printable(service))
     });
-    let names: Vec<String> = names.collect();
-    let more = concerned.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!("; {more} more") } else { String::new() };
-    format!("{}: {}{more}", state.word(), names.join("; "))
+    format!("{}: {}", state.word(), first_of(names))
+}
+
+/// The services that were killed for their memory.
+fn out_of_memory(glances: &[Glance]) -> String {
+    let killed = glances.iter().filter(|glance| glance.is_killed_for_memory());
+    let names: Vec<String> = killed.map(|glance| printable(&glance.service)).collect();
+    format!("{}: {}", StackState::OutOfMemory.word(), first_of(names.into_iter()))
+}
+
+/// The first few names, and how many more there are.
+fn first_of(mut names: impl ExactSizeIterator<Item = String>) -> String {
+    let first: Vec<String> = names.by_ref().take(NAMED).collect();
+    let more = if names.len() > 0 { format!("; {} more", names.len()) } else { String::new() };
+    format!("{}{more}", first.join("; "))
 }
 
 /// How many of the services that should run do, and since when all of them have.
@@ -100,7 +113,11 @@ pub fn json(sight: &Sight) -> Value {
 
 /// A stack that was looked at closely, as JSON.
 pub fn examined_json(examined: &Examined) -> Value {
-    with_services(&examined.sight, examined.services.iter().map(judged_json).collect())
+    let mut stack = with_services(&examined.sight, examined.services.iter().map(judged_json).collect());
+    if matches!(examined.sight, Sight::Seen(_)) {
+        stack["not_started"] = json!(examined.not_started);
+    }
+    stack
 }
 
 fn with_services(sight: &Sight, services: Vec<Value>) -> Value {
@@ -116,8 +133,14 @@ fn with_services(sight: &Sight, services: Vec<Value>) -> Value {
     Value::Object(object)
 }
 
-fn glance_json(Glance { service, state, exit_code, up_for: _ }: &Glance) -> Value {
-    json!({ "service": service, "state": state.to_string(), "exit_code": exit_code })
+fn glance_json(glance: &Glance) -> Value {
+    let Glance { service, state, exit_code, is_out_of_memory, up_for: _ } = glance;
+    json!({
+        "service": service,
+        "state": state.to_string(),
+        "exit_code": exit_code,
+        "out_of_memory": is_out_of_memory,
+    })
 }
 
 /// A service as JSON.
@@ -135,10 +158,13 @@ pub fn judged_json(judged: &Judged) -> Value {
     })
 }
 
-/// The services that are not as they should be, and those with a note, each in a line.
+/// The services that are not as they should be, those with a note, and those that were not started, each in
+/// a line.
 pub fn services(examined: &Examined) -> Vec<(String, String)> {
     let told = examined.services.iter().filter(|judged| !judged.is_ready() || judged.note.is_some());
-    told.map(|judged| (printable(&judged.service), words(judged))).collect()
+    let told = told.map(|judged| (printable(&judged.service), words(judged)));
+    let not_started = examined.not_started.iter();
+    told.chain(not_started.map(|service| (printable(service), "not started".to_owned()))).collect()
 }
 
 /// The ports that something else uses, each in a sentence.
@@ -171,7 +197,8 @@ mod tests {
     use super::*;
 
     fn glance(service: &str, state: ServiceState, exit_code: Option<i32>, up: Option<u64>) -> Glance {
-        Glance { service: service.to_owned(), state, exit_code, up_for: up.map(Duration::from_secs) }
+        let (service, up_for) = (service.to_owned(), up.map(Duration::from_secs));
+        Glance { service, state, exit_code, is_out_of_memory: false, up_for }
     }
 
     #[test]

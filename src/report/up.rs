@@ -69,7 +69,7 @@ pub fn text(up: &Up) -> String {
     }
     let mut rows = table(["Name", "URL", "Service"]);
     for address in &up.addresses {
-        rows.add_row([address.name.as_str(), &address.url, &printable(&address.service)]);
+        rows.add_row([address.name.as_str(), &printable(&address.url), &printable(&address.service)]);
     }
     lines(&rows)
 }

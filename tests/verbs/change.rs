@@ -353,7 +353,9 @@ fn a_slot_with_containers_is_not_removed_and_keeps_its_ports() {
     };
     machine.edit_spec("1-3", "1-2");
     let run = with_docker("apply --prune --auto-approve", "small-slot-3").exits(0);
-    run.prints("  ! Slot 3: no longer in slots.toml, it has containers: `kinfra compose down` in its worktree first\n");
+    run.prints(
+        "  ! Slot 3: no longer in slots.toml, it has containers: `kinfra down` in its worktree first\n",
+    );
     // No answer from Docker does not mean that there are no containers.
     let run = with_docker("apply --prune --auto-approve", "error:permission denied").exits(0);
     run.prints("  ! Slot 3: no longer in slots.toml, docker does not say whether it has containers (permission denied)");

@@ -107,7 +107,7 @@ fn what_an_earlier_start_made_counts_while_it_has_containers() {
     Run::of(profile.env("SLOT_MODEL", with_tool(8001, &shared))).exits(0);
     // A narrower start: the service of the profile still runs.
     start(&json!([]), &running);
-    second_up(&shop, &shared, &running).exits(4).says("slot 1 (tool)").says("kinfra compose down");
+    second_up(&shop, &shared, &running).exits(4).says("slot 1 (tool)").says("kinfra down");
     // Nothing of the stack is left, and it is started anew.
     start(&json!([]), "");
     second_up(&shop, &shared, "").exits(0);

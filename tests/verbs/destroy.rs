@@ -52,7 +52,7 @@ fn a_slot_in_use_stays_and_is_named() {
     machine.write("~/pool/slot-3/notes.txt", "mine");
     let run = destroy(&machine, "small-slot-2", "error:no such plugin").exits(0);
     let run = run.says("Slot 1 stays: held by ").says("2 destroyed.");
-    let run = run.says("Slot 2 stays: it has containers: `kinfra compose down` in its worktree first\n");
+    let run = run.says("Slot 2 stays: it has containers: `kinfra down` in its worktree first\n");
     let run = run.says("Removed slot 3, but for notes.txt: it stays registered until that is moved away\n");
     let run = run
         .prints("  ! Slot 1: held by ")

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::compose::Shop;
 use crate::support::Machine;
 
 #[test]
@@ -29,7 +30,7 @@ fn the_slot_is_shown_with_every_port_as_a_url() {
 {since}
       claim id  {id}
       status    never started
-      POSTGRES  http://localhost:5433
+      POSTGRES  postgres://localhost:5433
       WEB       http://localhost:8001
 "
     ));
@@ -37,11 +38,22 @@ fn the_slot_is_shown_with_every_port_as_a_url() {
     let document: Value = serde_json::from_str(&run.stdout).expect("JSON");
     assert_eq!(
         document["urls"],
-        json!({ "postgres": "http://localhost:5433", "web": "http://localhost:8001" })
+        json!({ "postgres": "postgres://localhost:5433", "web": "http://localhost:8001" })
     );
     assert_eq!(document["claim_id"], json!(id));
     assert_eq!(document["branch"], "fix-login");
     assert_eq!(machine.tree(), before);
+}
+
+#[test]
+fn a_port_has_the_scheme_that_slots_toml_gives_it() {
+    let shop = Shop::new();
+    shop.kinfra("status").exits(0).prints("      WEB       http://localhost:8001\n");
+    shop.machine.edit_spec("publish = \"web:80\"", "publish = \"web:80\", scheme = \"ws\"");
+    shop.kinfra("status").exits(0).prints("      WEB       ws://localhost:8001\n");
+    // What is published decides, and else the port of the main stack.
+    shop.machine.edit_spec("publish = \"web:80\", scheme = \"ws\"", "publish = \"web:443\"");
+    shop.kinfra("status").exits(0).prints("      WEB       https://localhost:8001\n");
 }
 
 #[test]

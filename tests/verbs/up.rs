@@ -28,7 +28,11 @@ fn ended(code: i32) -> Value {
 
 /// A start in the worktree `fix`, whose one service runs then.
 pub(super) fn up(shop: &Shop, arguments: &str) -> Command {
-    let mut up = shop.command(&format!("up --settle 0s {arguments}"));
+    up_as(shop, &format!("--settle 0s {arguments}"))
+}
+
+fn up_as(shop: &Shop, arguments: &str) -> Command {
+    let mut up = shop.command(&format!("up {arguments}"));
     up.env("UP", shop.machine.path("~/is-up")).env("IDS", "id-web").env("IMAGE_IDS", "sha256:1");
     up.env("INSPECTED", container("web", &running())).env("LAST_LINES", "2026-01-01T10:00:02Z boom");
     up
@@ -100,6 +104,22 @@ fn a_stack_that_runs_as_it_would_be_started_is_not_started() {
 }
 
 #[test]
+fn how_long_a_service_is_up_is_said_by_the_engine_whose_clock_may_be_another() {
+    let shop = Shop::new();
+    let plain = |started: &str| json!({"Status": "running", "Pid": 1, "StartedAt": started});
+    for (started, status, exit) in [
+        // Far behind: it was started a second ago, and by the clock of this machine long ago.
+        ("2020-01-01T00:00:00Z", "Up Less than a second", 8),
+        // Far ahead: it has been up for two hours, and by the clock of this machine it starts much later.
+        ("2199-01-01T00:00:00Z", "Up 2 hours", 0),
+    ] {
+        let mut up = up_as(&shop, "--settle 1h --timeout 1s");
+        up.env("STATUS", status).env("INSPECTED", container("web", &plain(started)));
+        Run::of(&mut up).exits(exit);
+    }
+}
+
+#[test]
 fn a_port_that_another_program_has_stops_a_start() {
     let shop = Shop::new();
     let mut busy = up(&shop, "");
@@ -113,6 +133,17 @@ fn a_port_that_another_program_has_stops_a_start() {
     shop.machine.write("~/is-up", "");
     let own = container("web", &running()).replace("{}]", &format!("{published}]"));
     Run::of(up(&shop, "").env("KINFRA_TEST_PORTS", "8001").env("INSPECTED", own)).exits(0);
+}
+
+#[test]
+fn the_ports_of_this_machine_do_not_count_for_an_engine_on_another_one() {
+    let shop = Shop::new();
+    let far = |mut command: Command| {
+        Run::of(command.env("KINFRA_TEST_PORTS", "8001").env("DOCKER_HOST", "tcp://far:2375")).exits(0)
+    };
+    shop.kinfra("release").exits(0);
+    far(shop.command("claim")).prints("Claimed slot 1");
+    far(up(&shop, "")).prints_exactly(" Name  URL              Service\n web   http://far:8001  web\n");
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn ranges(target: &Target, slot: &Slot<'_>, notes: &mut Vec<String>) -> Vec<Stri
         match range {
             Some(range) => ranges.push(range),
             None => notes.push(format!(
-                "`{target}` is not published: slot {} has no port `{name}` yet; run `kinfra compose down`, then `kinfra apply --update --include-claimed`",
+                "`{target}` is not published: slot {} has no port `{name}` yet; run `kinfra down`, then `kinfra apply --update --include-claimed`",
                 slot.id
             )),
         }

@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 
 use super::clash::clashes;
 use super::ownership;
-use super::uses::Uses;
+use super::uses::{Asked, Uses};
 use crate::claims::held::Held;
 use crate::compose::model::Model;
 use crate::compose::resource::Resource;
@@ -49,11 +49,14 @@ impl Place<'_> {
         let there = ownership::on_engine(self.held.engine())?;
         ownership::refuse_foreign(self.held, &there, policy)?;
         ownership::refuse_earlier(self.held, &there)?;
-        self.prove_and_note(
-            &Start { model: &model, main: main.as_ref(), there: &there, profiles: args.keeps_profiles() },
-            policy,
-            invocation,
-        )?;
+        let start = Start {
+            model: &model,
+            main: main.as_ref(),
+            there: &there,
+            profiles: args.keeps_profiles(),
+            asked: Asked::by(args, &model),
+        };
+        self.prove_and_note(&start, policy, invocation)?;
         self.make_shared(&model, main.as_ref())?;
         let notes = main.iter().flat_map(|main| main.other_ports(&self.declared.spec)).collect();
         Ok(Admitted { notes, model, config })
@@ -74,7 +77,7 @@ impl Place<'_> {
         let Some(uses) = Uses::read(&self.held.dir())?.filter(|_| self.runs_own_files()) else {
             return Ok(());
         };
-        let start = Start { model: &uses.model, main: None, there, profiles: None };
+        let start = Start { model: &uses.model, main: None, there, profiles: None, asked: Asked::All };
         let conflicts = self.conflicts(&start, invocation)?;
         if conflicts.is_empty() {
             return Ok(());
@@ -179,8 +182,11 @@ impl Place<'_> {
             let engine = engine.unwrap_or_else(engine::current);
             // What an earlier start made may still run.
             let before = Uses::read(&dir)?.filter(|_| start.has_containers(&self.name));
-            let model = real_paths(start.model).and(before.map(|uses| uses.model).unwrap_or_default());
-            Uses::new(at.clone(), &self.name, &real(&self.worktree), model)
+            let (mut model, mut asked) = (real_paths(start.model), start.asked.clone());
+            if let Some(before) = before {
+                (model, asked) = (model.and(before.model), before.asked.and(asked));
+            }
+            Uses::new(at.clone(), &self.name, &real(&self.worktree), model, asked)
                 .keep(&dir)
                 .with_context(|| format!("could not note what slot {slot} uses"))?;
             entry.started = Some(Started {
@@ -224,6 +230,8 @@ struct Start<'a> {
     there: &'a [Thing],
     /// The profiles of Compose that are kept with the slot. `None` are those that were kept before.
     profiles: Option<&'a [String]>,
+    /// The services that it asks for.
+    asked: Asked,
 }
 
 impl Start<'_> {
@@ -260,5 +268,5 @@ fn not_isolated(slot: SlotId, conflicts: &[Conflict], shared: &BTreeSet<Resource
     let shown: Vec<String> = conflicts.iter().map(|conflict| format!("\n  - {conflict}")).collect();
     let (shown, lines) = (shown.concat(), settlement(conflicts, shared).replace('\n', "\n      "));
     Fault::refused(format!("slot {slot} does not start: it would share what is not declared{shown}\n    {lines}"))
-        .advise("add the lines of one choice to slots.toml, and run the command again. What another slot used counts until `kinfra compose down` there")
+        .advise("add the lines of one choice to slots.toml, and run the command again. What another slot used counts until `kinfra down` there")
 }

@@ -1,5 +1,7 @@
 //! What the last start of a slot's stack used, kept in the slot's directory for the proof of later starts.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,7 @@ use crate::compose::model::Model;
 use crate::fault::Fault;
 use crate::host::fs::{read_named, replace_named};
 use crate::names::USES_FILE;
+use crate::stack::compose_files::compose_args::ComposeArgs;
 
 /// The largest file that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
@@ -28,17 +31,68 @@ pub(in crate::stack) struct Uses {
     pub(in crate::stack) worktree: Utf8PathBuf,
     /// What its files came to, without values of variables.
     pub(in crate::stack) model: Model,
+    /// What was asked for since the stack had no containers. An older kinfra did not note it.
+    #[serde(default)]
+    pub(in crate::stack) asked: Asked,
+}
+
+/// The services that starts ask for, without those that they depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::stack) enum Asked {
+    /// All of them.
+    #[default]
+    All,
+    /// These.
+    Only(BTreeSet<String>),
+}
+
+impl Asked {
+    /// What a command of Compose asks for, of the services that there are.
+    pub(in crate::stack) fn by(args: &ComposeArgs, model: &Model) -> Self {
+        let words = args.operands().map(|word| word.split('=').next().unwrap_or(word));
+        let mut named = words.filter(|word| model.services.contains_key(*word)).map(str::to_owned);
+        match args.command.as_deref() {
+            // They make no containers.
+            Some("start" | "restart" | "unpause") => Self::Only(BTreeSet::new()),
+            // Its own container is none of the service's, but what it depends on is started.
+            Some("run") => {
+                let service = named.next().and_then(|name| model.services.get(&name));
+                let needed = service.map(|service| service.depends_on.keys().cloned().collect());
+                Self::Only(needed.unwrap_or_default())
+            }
+            Some(_) | None => {
+                let named: BTreeSet<String> = named.collect();
+                if named.is_empty() { Self::All } else { Self::Only(named) }
+            }
+        }
+    }
+
+    /// What both ask for.
+    #[must_use]
+    pub(in crate::stack) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Only(own), Self::Only(other)) => Self::Only(&own | &other),
+            (Self::All, _) | (_, Self::All) => Self::All,
+        }
+    }
 }
 
 impl Uses {
     /// What a start of a project uses. Values of variables can be secret, and share nothing.
-    pub(in crate::stack) fn new(at: String, project: &str, worktree: &Utf8Path, mut model: Model) -> Self {
+    pub(in crate::stack) fn new(
+        at: String,
+        project: &str,
+        worktree: &Utf8Path,
+        mut model: Model,
+        asked: Asked,
+    ) -> Self {
         for service in model.services.values_mut() {
             service.environment.clear();
             service.build.iter_mut().for_each(|build| build.args.clear());
         }
         let (project, worktree) = (project.to_owned(), worktree.to_owned());
-        Self { version: VERSION, at, project, has_ended: false, worktree, model }
+        Self { version: VERSION, at, project, has_ended: false, worktree, model, asked }
     }
 
     /// What the last start in a slot's directory used. `None` if there was none.
@@ -70,5 +124,35 @@ impl Uses {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
         replace_named(&dir.join(USES_FILE), text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_command_asks_for_is_read_from_its_words() {
+        let model =
+            r#"{"name": "x", "services": {"db": {}, "api": {"depends_on": {"db": {}}}, "worker": {}}}"#;
+        let model = Model::parse(model).unwrap();
+        let by = |line: &str| {
+            let args = ComposeArgs::read(line.split_whitespace().map(Into::into).collect()).unwrap();
+            Asked::by(&args, &model)
+        };
+        let only = |names: &[&str]| Asked::Only(names.iter().map(|name| (*name).to_owned()).collect());
+        for (line, asked) in [
+            ("up -d", Asked::All),
+            ("up -d api worker", only(&["api", "worker"])),
+            ("scale worker=3", only(&["worker"])),
+            ("run --rm api sh", only(&["db"])),
+            ("run worker api", only(&[])),
+            ("restart api", only(&[])),
+        ] {
+            assert_eq!(by(line), asked, "{line}");
+        }
+        assert_eq!(by("up api").and(by("up db")), only(&["api", "db"]));
+        assert_eq!(by("up api").and(by("restart")), only(&["api"]));
+        assert_eq!(by("up api").and(by("up")), Asked::All);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::state::Listening;
 use crate::host::container::{Activity, Container, Published};
+use crate::host::engine::remote_host;
 use crate::host::listening::{Server, holds_connection, servers_inside, servers_of_process};
 use crate::port::Protocol;
 use crate::registry::Engine;
@@ -21,18 +22,24 @@ pub(in crate::stack) fn listening(
     if container.activity != Activity::Running || container.health.is_some() {
         return Vec::new();
     }
+    // The processes and ports of this machine say nothing of an engine on another one.
+    let is_here = remote_host(engine).is_none();
     let mut found = Vec::new();
     for protocol in [Protocol::Tcp, Protocol::Udp] {
         let mut ports = container.ports.iter().filter(|port| port.protocol == protocol).peekable();
         if ports.peek().is_none() {
             continue;
         }
-        let servers = servers_of_process(container.pid, &container.id, protocol)
+        let of_process = || servers_of_process(container.pid, &container.id, protocol);
+        let servers = is_here
+            .then(of_process)
+            .flatten()
             .or_else(|| servers_inside(engine, &container.id, protocol, left.min(LONGEST)));
         found.extend(ports.map(|port| {
             let listening = match &servers {
                 Some(servers) => among(servers, port),
-                None => by_connecting(engine, port),
+                None if is_here => by_connecting(port),
+                None => Listening::NotChecked,
             };
             (port.target, listening)
         }));
@@ -49,10 +56,9 @@ fn among(servers: &[Server], port: &Published) -> Listening {
     }
 }
 
-/// Connects to a TCP port. The ports of an engine on another machine are not looked at.
-fn by_connecting(engine: Option<&Engine>, port: &Published) -> Listening {
-    let is_elsewhere = matches!(engine, Some(Engine::Address(address)) if !address.starts_with("unix://"));
-    match port.host.filter(|_| port.protocol == Protocol::Tcp && !is_elsewhere) {
+/// Connects to a TCP port of this machine.
+fn by_connecting(port: &Published) -> Listening {
+    match port.host.filter(|_| port.protocol == Protocol::Tcp) {
         None => Listening::NotChecked,
         Some(host) => match holds_connection(&port.host_ip, host) {
             Some(true) => Listening::Yes,

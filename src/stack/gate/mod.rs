@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::fault::Fault;
-use crate::host::clock::{Stopwatch, now, pause};
+use crate::host::clock::{Stopwatch, pause};
 use crate::host::container::Container;
 use crate::host::containers::{last_lines, of_project};
 use crate::host::docker::Answer;
@@ -122,15 +122,17 @@ pub fn look_once(watched: &Watched<'_>, settle: Duration, timeout: Duration) -> 
     Ok(judged.map_err(|reason| not_asked(watched, &reason.what))?)
 }
 
-/// How long each run of a container's process has been watched: the engine's clock may be another.
+/// Since when each run of a container's process is watched. The engine's clock may be another than that of
+/// this machine, so no time of the one is ever compared with a time of the other.
 #[derive(Default)]
-struct Observed(BTreeMap<(String, Option<Time>), Stopwatch>);
+struct Observed(BTreeMap<(String, Option<Time>, u32), Stopwatch>);
 
 impl Observed {
+    /// How long a container's process has been there: by the engine, or since it was first seen.
     fn up_for(&mut self, container: &Container) -> Duration {
-        let run = (container.id.clone(), container.started);
+        let run = (container.id.clone(), container.started, container.pid);
         let watched = self.0.entry(run).or_insert_with(Stopwatch::start).elapsed();
-        container.started.map_or(watched, |started| now().since(started).max(watched))
+        container.up_for.map_or(watched, |up_for| up_for.max(watched))
     }
 }
 

@@ -29,6 +29,7 @@ fn web() -> Seen {
         health: None,
         created: Some(at(0)),
         started: Some(at(0)),
+        up_for: None,
         restarts: 0,
         restart: Restart::Never,
         ports: Vec::new(),

@@ -5,17 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::sight::{Glance, Sight};
-use super::stacks::{LONGEST, SETTLE, engine_of, is_of, may_run, unanswered, up_for};
+use super::stacks::{LONGEST, SETTLE, engine_of, is_of, may_run, unanswered};
 use crate::claims::listing::Listed;
+use crate::compose::model::Model;
 use crate::host::clock::Stopwatch;
+use crate::host::container::Container;
+use crate::host::container_row::Row;
 use crate::host::containers::{inspect, list};
+use crate::host::engine::remote_host;
 use crate::host::net::{is_in_use, listener};
 use crate::identifier::PortName;
 use crate::port::HostPort;
 use crate::registry::{Engine, RegistryId};
-use crate::stack::admission::uses::Uses;
+use crate::spec::Spec;
+use crate::stack::admission::uses::{Asked, Uses};
 use crate::stack::gate::listening::listening;
 use crate::stack::gate::state::{Expected, Judged, Part, Seen, judge};
+use crate::stack::up::addresses::Reach;
 use crate::stack::up::last_start::LastStart;
 
 /// A slot's stack, looked at closely.
@@ -25,8 +31,12 @@ pub struct Examined {
     pub sight: Sight,
     /// Each of its services.
     pub services: Vec<Judged>,
+    /// The services that were not asked for, and are not there.
+    pub not_started: Vec<String>,
     /// The slot's ports that something else uses.
     pub taken: Vec<Taken>,
+    /// The address of each port of the slot.
+    pub urls: BTreeMap<PortName, String>,
 }
 
 /// A port of a slot that a program uses which is not of its stack.
@@ -40,27 +50,37 @@ pub struct Taken {
     pub program: Option<(u32, String)>,
 }
 
-/// Looks at a slot's stack, for at most two seconds. `once` are services that are meant to end.
-pub fn examine(listed: &Listed, id: Option<RegistryId>, once: &BTreeSet<String>) -> Examined {
-    if !may_run(&listed.entry) {
-        return Examined { sight: Sight::NeverStarted, services: Vec::new(), taken: Vec::new() };
-    }
+/// Looks at a slot's stack, for at most two seconds. `spec` is the one that was applied, if it is known.
+pub fn examine(listed: &Listed, id: Option<RegistryId>, spec: Option<&Spec>) -> Examined {
     let engine = engine_of(&listed.entry);
+    let host = remote_host(Some(&engine));
+    let uses = Uses::read(listed.dir()).ok().flatten().filter(|uses| !uses.has_ended);
+    let asked = uses.as_ref().map(|uses| uses.asked.clone()).unwrap_or_default();
+    let model = LastStart::read(listed.dir()).map(|last| last.model).or(uses.map(|uses| uses.model));
+    let model = model.unwrap_or_default();
+    let reach = Reach { host: host.as_deref(), spec, model: &model };
+    let ports = listed.entry.provisioned.host_ports();
+    let urls = ports.map(|(name, port)| (name.clone(), reach.url(name, port))).collect();
+    let without_any =
+        |sight| Examined { sight, services: Vec::new(), not_started: Vec::new(), taken: Vec::new(), urls };
+    if !may_run(&listed.entry) {
+        return without_any(Sight::NeverStarted);
+    }
     let seen = match containers(&engine, listed, id) {
         Ok(seen) => seen,
-        Err(why) => {
-            let sight = unanswered(&listed.entry, &why);
-            return Examined { sight, services: Vec::new(), taken: Vec::new() };
-        }
+        Err(why) => return without_any(unanswered(&listed.entry, &why)),
     };
-    let services = judge(&expected(listed, &seen, once), &seen, SETTLE);
+    let once = spec.map(|spec| &spec.stack.once);
+    let (expected, not_started) = expected(&model, &asked, &seen, once.unwrap_or(&BTreeSet::new()));
+    let services = judge(&expected, &seen, SETTLE);
     let sight = if seen.is_empty() && listed.entry.started.is_none() {
         Sight::NeverStarted
     } else {
         Sight::Seen(services.iter().map(|judged| glance(judged, &seen)).collect())
     };
-    let taken = taken(listed, &seen);
-    Examined { sight, services, taken }
+    // The ports of another machine are not known here.
+    let taken = if host.is_some() { Vec::new() } else { taken(listed, &seen) };
+    Examined { sight, services, not_started, taken, ..without_any(Sight::NeverStarted) }
 }
 
 fn containers(engine: &Engine, listed: &Listed, id: Option<RegistryId>) -> Result<Vec<Seen>, String> {
@@ -68,28 +88,29 @@ fn containers(engine: &Engine, listed: &Listed, id: Option<RegistryId>) -> Resul
     let left = || LONGEST.saturating_sub(clock.elapsed());
     let look = || {
         let rows = list(Some(engine), LONGEST).needed()?;
-        let own: Vec<&str> =
-            rows.iter().filter(|row| is_of(row, listed, id)).map(|row| row.id.as_str()).collect();
+        let own: Vec<&Row> = rows.iter().filter(|row| is_of(row, listed, id)).collect();
         inspect(Some(engine), &own, left()).needed()
     };
     // A container may go away between the two questions.
     let containers = look().or_else(|why| if left() > LONGEST / 2 { look() } else { Err(why) })?;
-    let seen = |container| Seen {
-        up_for: up_for(&container),
+    let seen = |container: Container| Seen {
+        up_for: container.up_for.unwrap_or_default(),
         listening: listening(Some(engine), &container, left()),
         container,
     };
     Ok(containers.into_iter().map(seen).collect())
 }
 
-/// What the last start should have come to, and what there is besides.
-fn expected(listed: &Listed, seen: &[Seen], once: &BTreeSet<String>) -> Expected {
-    let dir = listed.dir();
-    let used = || Uses::read(dir).ok().flatten().filter(|uses| !uses.has_ended).map(|uses| uses.model);
-    let model = LastStart::read(dir).map(|last| last.model).or_else(used);
+/// What the starts so far should have come to, and what there is besides; and the services that were not
+/// asked for.
+fn expected(model: &Model, asked: &Asked, seen: &[Seen], once: &BTreeSet<String>) -> (Expected, Vec<String>) {
     // Where nothing is left, nothing is missing.
-    let model = model.filter(|_| !seen.is_empty());
-    let mut expected = model.map(|model| Expected::of(&model, once)).unwrap_or_default();
+    let all = if seen.is_empty() { Expected::default() } else { Expected::of(model, once) };
+    let mut expected = match asked {
+        Asked::All => all.clone(),
+        Asked::Only(named) if named.is_empty() => Expected::default(),
+        Asked::Only(named) => all.clone().only(named),
+    };
     let mut counts: BTreeMap<&str, u16> = BTreeMap::new();
     for seen in seen {
         *counts.entry(&seen.container.service).or_default() += 1;
@@ -98,7 +119,9 @@ fn expected(listed: &Listed, seen: &[Seen], once: &BTreeSet<String>) -> Expected
         let part = Part { replicas, is_to_end: once.contains(service), depends_on: BTreeSet::new() };
         expected.services.entry(service.to_owned()).or_insert(part);
     }
-    expected
+    let is_left_out = |name: &String| !expected.services.contains_key(name);
+    let not_started = all.services.into_keys().filter(is_left_out).collect();
+    (expected, not_started)
 }
 
 fn glance(judged: &Judged, seen: &[Seen]) -> Glance {
@@ -108,6 +131,7 @@ fn glance(judged: &Judged, seen: &[Seen]) -> Glance {
         service: judged.service.clone(),
         state: judged.state,
         exit_code: judged.exit_code,
+        is_out_of_memory: judged.is_out_of_memory,
         up_for: own.map(|seen| seen.up_for),
     }
 }

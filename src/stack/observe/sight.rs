@@ -24,8 +24,17 @@ pub struct Glance {
     pub state: ServiceState,
     /// How its process ended, if it did.
     pub exit_code: Option<i32>,
+    /// Whether it ended because its memory was too little.
+    pub is_out_of_memory: bool,
     /// How long it has run, if it does.
     pub up_for: Option<Duration>,
+}
+
+impl Glance {
+    /// Whether it ended because its memory was too little, and stays so.
+    pub fn is_killed_for_memory(&self) -> bool {
+        self.is_out_of_memory && self.state == ServiceState::Failed
+    }
 }
 
 /// What a stack does as a whole.
@@ -41,6 +50,8 @@ pub enum StackState {
     Exited,
     /// A service ends again and again.
     Looping,
+    /// A service ended because its memory was too little.
+    OutOfMemory,
     /// A service has failed.
     Failed,
     /// A health check says no.
@@ -60,6 +71,7 @@ impl StackState {
             Self::Down => "down",
             Self::Exited => "exited",
             Self::Looping => "looping",
+            Self::OutOfMemory => "oom",
             Self::Failed => "failed",
             Self::Unhealthy => "unhealthy",
             Self::Starting => "starting",
@@ -76,7 +88,7 @@ impl Sight {
     pub fn is_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Seen(one), Self::Seen(other)) => {
-                let timeless = |glance: &Glance| (glance.service.clone(), glance.state, glance.exit_code);
+                let timeless = |glance: &Glance| Glance { up_for: None, ..glance.clone() };
                 one.iter().map(timeless).eq(other.iter().map(timeless))
             }
             (Self::Seen(_) | Self::NeverStarted | Self::Unknown(_), _) => self == other,
@@ -93,13 +105,17 @@ impl Sight {
         };
         let any = |state: ServiceState| glances.iter().any(|glance| glance.state == state);
         let is_up = glances.iter().any(|glance| glance.up_for.is_some());
-        let was_stopped = |glance: &Glance| glance.exit_code.is_none_or(|code| ASKED_TO_STOP.contains(&code));
+        let was_stopped = |glance: &Glance| {
+            !glance.is_out_of_memory && glance.exit_code.is_none_or(|code| ASKED_TO_STOP.contains(&code))
+        };
         if any(ServiceState::Looping) {
             StackState::Looping
         } else if !is_up
             && glances.iter().all(|glance| was_stopped(glance) && glance.state != ServiceState::Created)
         {
             StackState::Exited
+        } else if glances.iter().any(Glance::is_killed_for_memory) {
+            StackState::OutOfMemory
         } else if any(ServiceState::Failed) {
             StackState::Failed
         } else if any(ServiceState::Unhealthy) {
@@ -122,6 +138,7 @@ mod tests {
             service: "web".to_owned(),
             state,
             exit_code,
+            is_out_of_memory: false,
             up_for: is_up.then_some(Duration::from_mins(1)),
         }
     }
@@ -130,6 +147,7 @@ mod tests {
     fn the_worst_service_says_what_the_stack_does() {
         use ServiceState::{Created, Done, Failed, Healthy, Looping, Settled, Starting, Unhealthy};
         let (up, healthy) = (glance(Settled, None), glance(Healthy, None));
+        let killed = Glance { is_out_of_memory: true, ..glance(Failed, Some(137)) };
         for (glances, state) in [
             (vec![], StackState::Down),
             (vec![up.clone(), healthy.clone()], StackState::Running),
@@ -139,10 +157,13 @@ mod tests {
             (vec![glance(Starting, None), glance(Unhealthy, None)], StackState::Unhealthy),
             (vec![glance(Unhealthy, None), glance(Failed, Some(1))], StackState::Failed),
             (vec![up.clone(), glance(Failed, Some(0))], StackState::Failed),
-            (vec![up, glance(Failed, Some(1)), glance(Looping, Some(1))], StackState::Looping),
+            (vec![up.clone(), glance(Failed, Some(1)), glance(Looping, Some(1))], StackState::Looping),
             (vec![glance(Failed, Some(137)), glance(Failed, Some(0))], StackState::Exited),
             (vec![glance(Failed, Some(137)), glance(Failed, Some(1))], StackState::Failed),
             (vec![glance(Done, Some(0))], StackState::Exited),
+            (vec![killed.clone()], StackState::OutOfMemory),
+            (vec![up.clone(), glance(Failed, Some(1)), killed.clone()], StackState::OutOfMemory),
+            (vec![Glance { state: Looping, ..killed }], StackState::Looping),
         ] {
             assert_eq!(Sight::Seen(glances.clone()).state(), state, "{glances:?}");
         }

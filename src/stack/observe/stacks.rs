@@ -18,7 +18,7 @@ use crate::host::docker::Answer;
 use crate::host::engine;
 use crate::registry::{Engine, Entry, RegistryId};
 use crate::slot::SlotId;
-use crate::stack::gate::state::{Seen, ServiceState, judge_alone};
+use crate::stack::gate::state::{Judged, Seen, ServiceState, judge_alone};
 use crate::which::by_worktree::FoundPool;
 
 /// The longest that Docker is waited for.
@@ -114,7 +114,7 @@ fn on_engine(engine: &Engine, slots: &[&Listed], id: Option<RegistryId>) -> Vec<
     let own = |listed: &Listed| rows.iter().filter(|row| is_of(row, listed, id)).collect::<Vec<_>>();
     let own: Vec<(&Listed, Vec<&Row>)> = slots.iter().map(|listed| (*listed, own(listed))).collect();
     let unclear = own.iter().flat_map(|(_, rows)| rows).filter(|row| is_unclear(row));
-    let unclear: Vec<&str> = unclear.map(|row| row.id.as_str()).collect();
+    let unclear: Vec<&Row> = unclear.copied().collect();
     // One that went away meanwhile is shown as it was listed.
     let looked = match inspect(Some(engine), &unclear, LONGEST.saturating_sub(clock.elapsed())) {
         Answer::Is(containers) => containers,
@@ -139,17 +139,16 @@ pub(in crate::stack) fn is_of(row: &Row, listed: &Listed, id: Option<RegistryId>
     !row.is_one_off && (is_slots || (is_noted && (is_ours || row.registry.is_empty())))
 }
 
-/// Whether the list leaves open what a container does: it was not meant to end,
-/// or it is up for far less time than it exists, so it may be in a crash loop.
+/// Whether the list leaves open what a container does: whether it was meant to end, or was killed for its
+/// memory; or it is up for another time than it exists, so it may be in a crash loop. Where the engine has
+/// another clock than this machine, the two times differ, too.
 fn is_unclear(row: &Row) -> bool {
     match row.activity {
         Activity::Running => row.up_for.zip(row.exists_for).is_none_or(|(up_for, exists_for)| {
-            up_for < YOUNG && up_for.saturating_add(TO_START) < exists_for
+            up_for < YOUNG && !(up_for..=up_for.saturating_add(TO_START)).contains(&exists_for)
         }),
-        Activity::Exited => row.exit_code == Some(0),
-        Activity::Created | Activity::Paused | Activity::Restarting | Activity::Removing | Activity::Dead => {
-            false
-        }
+        Activity::Exited | Activity::Restarting => true,
+        Activity::Created | Activity::Paused | Activity::Removing | Activity::Dead => false,
     }
 }
 
@@ -167,19 +166,21 @@ fn of_row(row: &Row) -> Option<Glance> {
         (Activity::Running, HealthVerdict::None) if row.up_for < Some(SETTLE) => ServiceState::Starting,
         (Activity::Running, HealthVerdict::None) => ServiceState::Settled,
     };
-    Some(Glance { service: row.service.clone(), state, exit_code: row.exit_code, up_for: row.up_for })
+    Some(Glance {
+        service: row.service.clone(),
+        state,
+        exit_code: row.exit_code,
+        is_out_of_memory: false,
+        up_for: row.up_for,
+    })
 }
 
 /// A container that was inspected.
 fn of(container: &Container) -> Glance {
-    let up_for = up_for(container);
+    let up_for = container.up_for.unwrap_or_default();
     let seen = Seen { container: container.clone(), up_for, listening: Vec::new() };
     let judged = judge_alone(&seen, SETTLE);
     let up_for = container.is_up().then_some(up_for);
-    Glance { service: judged.service, state: judged.state, exit_code: judged.exit_code, up_for }
-}
-
-/// How long a container has run, by the clock of this machine.
-pub(in crate::stack) fn up_for(container: &Container) -> Duration {
-    container.started.map_or(Duration::ZERO, |started| now().since(started))
+    let Judged { service, state, exit_code, is_out_of_memory, .. } = judged;
+    Glance { service, state, exit_code, is_out_of_memory, up_for }
 }

@@ -1,11 +1,9 @@
-//! Where the services of a slot are reached from this machine. Pure.
-
-use std::collections::BTreeMap;
+//! Where the ports of a slot are reached. Pure.
 
 use crate::compose::model::{Model, PublishedPort};
 use crate::identifier::PortName;
-use crate::port::{Port, Protocol};
-use crate::spec::PublishSpec;
+use crate::port::{HostPort, Port, Protocol};
+use crate::spec::Spec;
 use crate::stack::gate::state::Expected;
 
 /// Where a service is reached.
@@ -15,10 +13,21 @@ pub struct Address {
     pub name: PortName,
     /// The service.
     pub service: String,
-    /// The port of this machine.
+    /// The port of the engine's machine.
     pub port: Port,
     /// Its URL, or the host and the port if its scheme is not known.
     pub url: String,
+}
+
+/// What decides the address of a port.
+#[derive(Clone, Copy)]
+pub struct Reach<'a> {
+    /// The host of an engine on another machine.
+    pub host: Option<&'a str>,
+    /// What declares the pool, if that is known.
+    pub spec: Option<&'a Spec>,
+    /// What runs, as far as it is known.
+    pub model: &'a Model,
 }
 
 /// The schemes of servers' usual ports.
@@ -34,42 +43,53 @@ const SCHEMES: [(&[u16], &str); 9] = [
     (&[1025], "smtp"),
 ];
 
-/// The addresses of the slot's ports that a service of the stack publishes, in the order of their names.
-pub fn addresses(
-    model: &Model,
-    expected: &Expected,
-    ports: &BTreeMap<PortName, Port>,
-    publish: &BTreeMap<PortName, PublishSpec>,
-) -> Vec<Address> {
-    let services = || model.services.iter().filter(|(name, _)| expected.services.contains_key(*name));
-    let address = |(name, port): (&PortName, &Port)| {
-        let publishes = |published: &&PublishedPort| is_in(published, port.get());
-        let mut published = services().flat_map(|(service, found)| {
-            found.ports.iter().filter(publishes).map(move |published| (service, published))
-        });
-        let (service, published) = published.next()?;
-        let scheme = publish.get(name).and_then(|publish| publish.scheme.as_deref());
-        let url = url(scheme, published, *port);
-        Some(Address { name: name.clone(), service: service.clone(), port: *port, url })
-    };
-    ports.iter().filter_map(address).collect()
-}
+impl Reach<'_> {
+    /// The URL of a port, or the host and the port if its scheme is not known. The scheme is the one that
+    /// slots.toml gives it, or that is usual for the port of the container. Where no container is known, the
+    /// base of the port says as much: it is the port of the main stack.
+    pub fn url(&self, name: &PortName, port: HostPort) -> String {
+        let publish = self.spec.and_then(|spec| spec.publish.get(name));
+        let base = || {
+            let (_, formula) = self.spec?.ports.iter().find(|(other, _)| other == name)?;
+            Some(formula.base.get())
+        };
+        let mut published = self.model.services.values().flat_map(|service| &service.ports);
+        let target = published.find(|published| is_in(published, port)).map(|published| published.target);
+        let target = target.or_else(|| publish.map(|publish| publish.target.port)).or_else(base);
+        let usual = || {
+            let target = target.filter(|_| port.protocol == Protocol::Tcp)?;
+            SCHEMES.iter().find(|(ports, _)| ports.contains(&target)).map(|(_, scheme)| *scheme)
+        };
+        let host = self.host.unwrap_or("localhost");
+        match publish.and_then(|publish| publish.scheme.as_deref()).or_else(usual) {
+            Some(scheme) => format!("{scheme}://{host}:{}", port.port),
+            None => format!("{host}:{port}"),
+        }
+    }
 
-fn url(scheme: Option<&str>, published: &PublishedPort, port: Port) -> String {
-    let is_udp = published.protocol == Protocol::Udp.to_string();
-    let usual = || {
-        let known = SCHEMES.iter().find(|(ports, _)| ports.contains(&published.target) && !is_udp);
-        known.map(|(_, scheme)| *scheme)
-    };
-    match scheme.or_else(usual) {
-        Some(scheme) => format!("{scheme}://localhost:{port}"),
-        None if is_udp => format!("localhost:{port}/udp"),
-        None => format!("localhost:{port}"),
+    /// The addresses of the ports that an expected service publishes.
+    pub fn addresses<'a>(
+        &self,
+        expected: &Expected,
+        ports: impl Iterator<Item = (&'a PortName, HostPort)>,
+    ) -> Vec<Address> {
+        let services = self.model.services.iter().filter(|(name, _)| expected.services.contains_key(*name));
+        let address = |(name, port): (&PortName, HostPort)| {
+            let publishes = |published: &PublishedPort| is_in(published, port);
+            let (service, _) = services.clone().find(|(_, service)| service.ports.iter().any(publishes))?;
+            let url = self.url(name, port);
+            Some(Address { name: name.clone(), service: service.clone(), port: port.port, url })
+        };
+        ports.filter_map(address).collect()
     }
 }
 
 /// Whether a port is one of those that are published: one, or a range.
-fn is_in(published: &PublishedPort, port: u16) -> bool {
+fn is_in(published: &PublishedPort, port: HostPort) -> bool {
+    let (port, protocol) = (port.port.get(), port.protocol.to_string());
+    if published.protocol != protocol {
+        return false;
+    }
     let Some(text) = &published.published else { return false };
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let bounds = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
@@ -102,8 +122,12 @@ mod tests {
             ("off", 8401),
             ("unknown", 8501),
         ];
-        let ports = ports.map(|(name, port)| (PortName::new(name).unwrap(), Port::new(port).unwrap()));
-        let found = addresses(&model, &expected, &ports.into(), &BTreeMap::new());
+        let ports = ports.map(|(name, port)| {
+            let protocol = Protocol::udp_if(name == "dns");
+            (PortName::new(name).unwrap(), HostPort { port: Port::new(port).unwrap(), protocol })
+        });
+        let reach = Reach { host: None, spec: None, model: &model };
+        let found = reach.addresses(&expected, ports.iter().map(|(name, port)| (name, *port)));
         let found: Vec<String> =
             found.iter().map(|found| format!("{} {} {}", found.name, found.url, found.service)).collect();
         assert_eq!(
@@ -116,5 +140,8 @@ mod tests {
                 "worker_2 localhost:9102 worker"
             ]
         );
+        let far = Reach { host: Some("far"), ..reach };
+        let (name, port) = &ports[1];
+        assert_eq!(far.url(name, *port), "postgres://far:5433");
     }
 }

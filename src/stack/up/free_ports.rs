@@ -8,6 +8,7 @@ use crate::claims::held::Held;
 use crate::fault::Fault;
 use crate::host::container::Container;
 use crate::host::containers::{of_project, publishers};
+use crate::host::engine::remote_host;
 use crate::host::net;
 use crate::identifier::PortName;
 use crate::port::HostPort;
@@ -22,6 +23,10 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// # Errors
 /// [`Fault`] names all of them, and the programs.
 pub(in crate::stack) fn check(held: &Held, project: &str) -> Result<()> {
+    // On another machine, Docker is the only one that can say it.
+    if remote_host(held.engine()).is_some() {
+        return Ok(());
+    }
     let ports = held.entry.provisioned.host_ports();
     let taken: Vec<(&PortName, HostPort)> = ports.filter(|(_, port)| net::is_in_use(*port)).collect();
     if taken.is_empty() {

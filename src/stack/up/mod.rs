@@ -37,9 +37,9 @@ use crate::claims::held::Held;
 use crate::compose::model::Model;
 use crate::ended::{Ended, How};
 use crate::fault::{Exit, Fault};
-use crate::host::engine::data_directory;
+use crate::host::engine::{data_directory, remote_host};
 use crate::slot::SlotId;
-use addresses::{Address, addresses};
+use addresses::{Address, Reach};
 use compose_up::{Run, Started};
 use last_start::{LastStart, images};
 use request::{Means, Progress, UpRequest};
@@ -235,16 +235,17 @@ impl Start<'_> {
     }
 
     fn outcome(&self, done: &Done) -> Up {
-        let publish = &self.place.declared.spec.publish;
-        let ports = &self.place.held.entry.provisioned.ports;
+        let (held, spec) = (self.place.held, &self.place.declared.spec);
+        let host = remote_host(held.engine());
+        let reach = Reach { host: host.as_deref(), spec: Some(spec), model: &done.model };
         Up {
-            slot: self.place.held.slot,
+            slot: held.slot,
             ran_already: done.ended.is_none(),
             complaint: done.ended.clone().filter(|ended| ended.how != How::Well),
             is_stale: false,
             gated: None,
             verified: None,
-            addresses: addresses(&done.model, &done.expected, ports, publish),
+            addresses: reach.addresses(&done.expected, held.entry.provisioned.host_ports()),
         }
     }
 

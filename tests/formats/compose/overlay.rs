@@ -443,7 +443,7 @@ fn a_port_that_the_slot_lacks_is_noted_with_what_gives_it() {
     let overlay = declared.overlay_by(&spec, &model(&config), 1, "/wt".into());
     assert_eq!(
         overlay.notes,
-        ["`web:80` is not published: slot 1 has no port `late` yet; run `kinfra compose down`, then \
+        ["`web:80` is not published: slot 1 has no port `late` yet; run `kinfra down`, then \
           `kinfra apply --update --include-claimed`"]
     );
 }
