@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::rig::figure;
-use crate::rig::fleet::{Fleet, UP};
+use crate::rig::fleet::Fleet;
 use crate::rig::scripted::{Call, Fault, When};
 use crate::rig::strace::{self, Injection};
 use crate::support::{Run, Running};
@@ -39,12 +39,12 @@ const WORKTREES: [&str; 5] = ["a", "b", "c", "x", "y"];
 const REAP: &[Step] = &[("b", "reap --auto-approve")];
 
 /// Removes the data of a stack and starts it anew.
-const RESET: &str = "reset --auto-approve --no-gate";
+const RESET: &str = "reset --auto-approve";
 
 /// The scenarios. A verb that is new gets one here.
 const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "up", set_up: claimed, step: ("a", UP), after: &[] },
-    Scenario { name: "up again", set_up: started, step: ("a", UP), after: &[] },
+    Scenario { name: "up", set_up: claimed, step: ("a", "up"), after: &[] },
+    Scenario { name: "up again", set_up: started, step: ("a", "up"), after: &[] },
     Scenario { name: "compose up", set_up: claimed, step: ("a", "compose up -d --build"), after: &[] },
     Scenario { name: "down", set_up: started, step: ("a", "down"), after: &[] },
     Scenario { name: "down --volumes", set_up: started, step: ("a", "down --volumes"), after: &[] },
@@ -71,7 +71,7 @@ fn claimed(fleet: &Fleet) {
 }
 
 fn started(fleet: &Fleet) {
-    run(fleet, &[("a", "claim"), ("a", UP)]);
+    run(fleet, &[("a", "claim"), ("a", "up")]);
 }
 
 /// Slot 1 keeps the data of a worktree.
@@ -83,7 +83,7 @@ fn released(fleet: &Fleet) {
 /// The same, and the other slot is held.
 fn crowded(fleet: &Fleet) {
     released(fleet);
-    run(fleet, &[("b", "claim"), ("b", UP)]);
+    run(fleet, &[("b", "claim"), ("b", "up")]);
 }
 
 /// Slot 1 has all that a stack had: the engine was gone when it was released.
@@ -97,7 +97,7 @@ fn dirty(fleet: &Fleet) {
 
 /// The same, and the other slot is held.
 fn crowded_and_dirty(fleet: &Fleet) {
-    run(fleet, &[("b", "claim --slot 2"), ("b", UP)]);
+    run(fleet, &[("b", "claim --slot 2"), ("b", "up")]);
     dirty(fleet);
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod engine;
 pub(crate) mod fleet;
 mod paused;
 pub(crate) mod random;
+mod real;
 pub(crate) mod scripted;
 mod scripted_tests;
 pub(crate) mod strace;

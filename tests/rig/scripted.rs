@@ -27,6 +27,9 @@ pub(crate) const PROJECT: &str = "com.docker.compose.project";
 /// The label with the directory of the project: which worktree's files made a container.
 pub(crate) const DIRECTORY: &str = "com.docker.compose.project.working_dir";
 
+/// The label with the service that a container is of.
+pub(crate) const SERVICE: &str = "com.docker.compose.service";
+
 /// A scripted engine.
 pub(crate) struct Scripted {
     dir: PathBuf,

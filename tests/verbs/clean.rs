@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::rig::fleet::{Fleet, UP};
+use crate::rig::fleet::Fleet;
 use crate::rig::scripted::{Fault, When};
 
 fn left(fleet: &Fleet) -> Value {
@@ -13,7 +13,7 @@ fn left(fleet: &Fleet) -> Value {
 #[test]
 fn data_that_began_to_go_is_not_kept_for_its_worktree_any_more() {
     let fleet = Fleet::new(&["a", "b"]);
-    fleet.kinfra("a", UP).exits(0);
+    fleet.kinfra("a", "up").exits(0);
     fleet.kinfra("a", "release").exits(0);
     assert_eq!(left(&fleet)["remains"], "data");
     fleet.engine.fails(Fault::Fail, &When::Matches("volume rm"));
@@ -22,14 +22,14 @@ fn data_that_began_to_go_is_not_kept_for_its_worktree_any_more() {
     assert_eq!(left(&fleet)["remains"], "everything");
     // Its own worktree gets a slot without data, and not with what is left of it.
     let claim = fleet.kinfra("a", "claim --slot 1").exits(0);
-    claim.says("Cleaned slot 1: volume shop-slot-1_data").never_says("has the volumes");
+    claim.says("Cleaned slot 1: volume kinfra-fleet-slot-1_data").never_says("has the volumes");
     assert_eq!(left(&fleet), Value::Null);
 }
 
 #[test]
 fn a_request_that_cannot_be_served_removes_no_data_of_another() {
     let fleet = Fleet::new(&["a", "b"]);
-    fleet.kinfra("a", UP).exits(0);
+    fleet.kinfra("a", "up").exits(0);
     fleet.kinfra("a", "release").exits(0);
     // A claim writes this file, and this one is not kinfra's.
     fleet.machine.write("~/b/.env.sandbox", "MINE=1\n");
