@@ -85,9 +85,7 @@ fn no_agent_reads_the_rows_of_another() {
     let (began, rounds, killed) = (Instant::now(), AtomicUsize::new(0), AtomicUsize::new(0));
     let agents: Vec<String> = (0..AGENTS).map(|agent| format!("agent-{agent}")).collect();
     for agent in &agents {
-        let tree = board.machine.path(&format!("~/{agent}"));
-        let add = format!("worktree add --quiet -b {agent} {}", tree.display());
-        board.machine.git(board.machine.project(), &add);
+        board.machine.worktree(agent);
     }
     let work = |index: usize, agent: &str| {
         for number in 0.. {

@@ -107,24 +107,6 @@ fn deserted(fleet: &Fleet) {
     std::fs::remove_dir_all(fleet.worktree("a")).expect("it is removed");
 }
 
-/// What a call that changes something meets.
-const OF_CHANGES: [Fault; 10] = [
-    Fault::KillBefore,
-    Fault::KillHalf,
-    Fault::KillAfter,
-    Fault::Fail,
-    Fault::FailHalf,
-    Fault::Gone,
-    Fault::Hang,
-    Fault::Lie,
-    Fault::Half,
-    Fault::Junk,
-];
-
-/// What a call that only asks meets. A lie is here that nothing is there.
-const OF_QUESTIONS: [Fault; 7] =
-    [Fault::KillBefore, Fault::KillAfter, Fault::Fail, Fault::Gone, Fault::Hang, Fault::Lie, Fault::Junk];
-
 /// The system calls by which kinfra changes files. The engine uses none of these.
 const CHANGES: [&str; 8] =
     ["renameat2", "renameat", "linkat", "unlinkat", "mkdirat", "fsync", "fdatasync", "symlinkat"];
@@ -137,10 +119,10 @@ fn killed_or_failed_at_any_docker_call() {
         // Two calls at once have no order, and each worker's directory has another name.
         let top = fleet.machine.home().display().to_string();
         points.sort_by_key(|call| (call.shape.replace(&top, ""), call.nth));
-        let faults = |call: &Call| if call.asks() { OF_QUESTIONS.to_vec() } else { OF_CHANGES.to_vec() };
         let cases = points.into_iter().flat_map(|call| {
-            let faults = faults(&call);
-            faults.into_iter().map(move |fault| (call.clone(), fault))
+            // A lie to a question is that nothing is there.
+            let faults = Fault::ALL.into_iter().filter(|fault| !(call.asks() && fault.is_half()));
+            faults.map(|fault| (call.clone(), fault)).collect::<Vec<_>>()
         });
         cases.collect::<Vec<_>>()
     };

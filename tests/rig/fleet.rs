@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::engine::BUSYBOX;
 use super::real::Real;
 use super::scripted::{DIRECTORY, PROJECT, Scripted, Thing};
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, shop};
 
 /// The seconds after which kinfra gives a docker up that hangs, if it is scripted.
 const PATIENCE: (&str, &str) = ("KINFRA_TEST_DOCKER_SECONDS", "1");
@@ -20,21 +20,6 @@ const PATIENCE: (&str, &str) = ("KINFRA_TEST_DOCKER_SECONDS", "1");
 const STARTS: [&str; 2] = ["up", "reset"];
 
 const POOL: &str = "kinfra-fleet";
-
-const SPEC: &str = "version = 1
-[pool]
-name = \"kinfra-fleet\"
-root = \"~/pool\"
-env_prefix = \"SHOP_\"
-[compose]
-[ports]
-web = { base = 28900, publish = \"web:80\" }
-[[profiles]]
-name = \"only\"
-[[slots]]
-ids = \"1-2\"
-profile = \"only\"
-";
 
 /// Each container writes into its volumes which project and which worktree it is of: the one of `web` has that in its
 /// image.
@@ -94,12 +79,10 @@ impl Fleet {
     }
 
     fn on(real: Option<Real>, machine: Machine, worktrees: &[&str]) -> Self {
-        machine.spec(SPEC);
+        machine.spec(&shop(POOL, 28_900));
         machine.write("compose.yaml", COMPOSE);
         machine.write("Dockerfile", format!("FROM {BUSYBOX}\nCOPY worktree /\n"));
-        machine.git(machine.project(), "init --quiet");
-        machine.git(machine.project(), "add .");
-        machine.git(machine.project(), "commit --quiet -m shop");
+        machine.repository(machine.project());
         let engine = Scripted::new(machine.path("~/engine"));
         let fleet = Self { machine, engine, real };
         fleet.kinfra("project", "apply").exits(0);
@@ -111,9 +94,7 @@ impl Fleet {
 
     /// Adds a worktree.
     pub(crate) fn add(&self, worktree: &str) {
-        let path = self.worktree(worktree);
-        let add = format!("worktree add --quiet -b {worktree} {}", path.display());
-        self.machine.git(self.machine.project(), &add);
+        let path = self.machine.worktree(worktree);
         fs::write(path.join("worktree"), path.display().to_string()).expect("its name for its containers");
     }
 

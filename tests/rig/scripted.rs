@@ -61,6 +61,24 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::KillBefore,
+        Self::KillHalf,
+        Self::KillAfter,
+        Self::Fail,
+        Self::FailHalf,
+        Self::Gone,
+        Self::Hang,
+        Self::Lie,
+        Self::Half,
+        Self::Junk,
+    ];
+
+    /// Whether it stops a call in the middle. A question has none.
+    pub(crate) fn is_half(self) -> bool {
+        matches!(self, Self::KillHalf | Self::FailHalf | Self::Half)
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Fail => "fail",

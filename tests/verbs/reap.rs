@@ -15,8 +15,7 @@ fn git(machine: &Machine, arguments: &str) -> String {
 fn with_worktrees() -> Machine {
     let machine = applied();
     make_dirs(&machine, &["~/main", "~/trees"]);
-    git(&machine, "init --quiet");
-    git(&machine, "commit --quiet --allow-empty --message first");
+    machine.repository(machine.path("~/main"));
     for tree in ["one", "two"] {
         git(&machine, &format!("worktree add --quiet ../trees/{tree}"));
         run_in(&machine, &format!("~/trees/{tree}"), "claim").exits(0);
