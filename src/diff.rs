@@ -13,7 +13,7 @@ use crate::file::{FileMode, Obstacle, RelPath};
 use crate::identifier::{PortName, ProfileName, WorkerKind};
 use crate::observe::{FileState, Observed, SlotDir};
 use crate::port::HostPort;
-use crate::registry::{Entry, Pending, Provisioned};
+use crate::registry::{Condition, Entry, Pending, Provisioned};
 use crate::slot::{SlotId, Workers};
 
 /// How one slot differs.
@@ -31,6 +31,18 @@ pub struct Difference {
     pub unfinished: Option<Unfinished>,
     /// The worktree that holds the slot.
     pub claimed_by: Option<String>,
+    /// What there may be of an earlier stack in a slot that no worktree holds.
+    pub remnant: Option<Remnant>,
+}
+
+/// What there may be of an earlier stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remnant {
+    /// The volumes that are kept for this worktree.
+    DataOf(String),
+    /// Anything.
+    Anything,
 }
 
 /// The work that an apply began in a slot and did not complete.
@@ -138,7 +150,13 @@ fn compare(slot: Option<&Slot>, entry: Option<&Entry>, dir: &SlotDir) -> Differe
         Pending::Remove => Unfinished::Removal,
     });
     let claimed_by = entry.and_then(|entry| entry.claim.as_ref()).map(|claim| claim.claimed_by.to_string());
-    Difference { registration, obstacle, files: files.collect(), others, unfinished, claimed_by }
+    let remnant = entry.and_then(|entry| match entry.condition() {
+        Condition::Held | Condition::Clean => None,
+        Condition::KeepsData(left) => Some(Remnant::DataOf(left.by.to_string())),
+        Condition::Dirty(_) | Condition::Quarantined(_) => Some(Remnant::Anything),
+    });
+    let files = files.collect();
+    Difference { registration, obstacle, files, others, unfinished, claimed_by, remnant }
 }
 
 /// The hashes of what kinfra wrote in a file's place, if it did.

@@ -48,6 +48,7 @@ const ORDER: &[&str] = &[
     "claims/environment",
     "claims/whereabouts",
     "ledger",
+    "observe/whose",
     "stack/remove",
     "stack/clean",
     "observe",

@@ -18,6 +18,7 @@ use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::ledger::Snapshot;
 use crate::names::{ENV_FILE, project};
+use crate::observe::whose::Whose;
 use crate::registry::{Engine, Entry};
 use crate::slot::SlotId;
 use crate::spec::StackSpec;
@@ -124,6 +125,15 @@ impl Held {
     /// The Docker engine of its stack. `None` is the caller's: nothing was started yet.
     pub fn engine(&self) -> Option<&Engine> {
         self.entry.started.as_ref()?.engine.as_ref()
+    }
+
+    /// Whose things on an engine are, as the pool's registry has it.
+    ///
+    /// # Errors
+    /// When a registry without an id cannot be saved with one.
+    pub fn whose(&self, policy: &LockPolicy<'_>) -> Result<Whose<'_>> {
+        let id = self.pool.ledger().id(&self.snapshot, policy)?;
+        Ok(Whose::new(&self.pool.root, &self.snapshot.registry, Some(id)))
     }
 
     /// How its stack is started, checked and kept, by the slots.toml that was applied.

@@ -1,7 +1,5 @@
 //! `kinfra destroy`
 
-use std::collections::BTreeSet;
-
 use anyhow::Result;
 
 use super::output::{print, say};
@@ -36,7 +34,8 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         approved: args.auto_approve,
         lock: args.lock.policy("kinfra destroy"),
     };
-    let options = Options { allowed: BTreeSet::from([Flag::Prune]), ..Options::default() };
+    let allowed = [Some(Flag::Prune), args.data.then_some(Flag::Data)].into_iter().flatten();
+    let options = Options { allowed: allowed.collect(), ..Options::default() };
     let prepared = session.show(Request { pool: &pool, options, saved: None, neighbours: None })?;
     let data = if args.data { data::planned(&prepared)? } else { Vec::new() };
     print(&if args.data { report::data::planned(&data) } else { String::new() })?;

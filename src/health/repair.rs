@@ -15,7 +15,7 @@ use crate::host::fs::Found;
 use crate::host::lock::LockPolicy;
 use crate::host::root::{BACKUP, REGISTRY, Root};
 use crate::ledger;
-use crate::observe::{Containers, containers, look_at_slots};
+use crate::observe::{InUse, containers, look_at_slots};
 use crate::registry::Registry;
 use crate::registry::rebuild::{Repair, repair};
 use crate::slot::SlotId;
@@ -137,14 +137,7 @@ fn free_suffix(root: &Root) -> Result<String> {
 /// # Errors
 /// When docker is there and cannot say.
 fn slots_in_use(root: &Root, pool: &Pool, claim_files: &[&Utf8Path]) -> Result<BTreeSet<SlotId>> {
-    let with_containers = match containers(pool, &Registry::default()) {
-        Containers::Of(slots) => slots,
-        Containers::NotAsked => BTreeSet::new(),
-        Containers::Unknown(said) => {
-            let what = format!("docker does not say which slots have containers ({said})");
-            return Err(Fault::docker(what).advise("start Docker or fix that, and run it again").into());
-        }
-    };
+    let containers = containers(pool, &Registry::default());
     let mut used = BTreeSet::new();
     for slot in root.slots()?.into_iter().chain(pool.slots.keys().copied()) {
         let has_claim_file = match root.slot(slot)? {
@@ -153,7 +146,15 @@ fn slots_in_use(root: &Root, pool: &Pool, claim_files: &[&Utf8Path]) -> Result<B
             }
             Found::Nothing | Found::Other(_) => false,
         };
-        if has_claim_file || with_containers.contains(&slot) {
+        let has_containers = match containers.of(slot) {
+            Some(InUse::Yes) => true,
+            Some(InUse::No) | None => false,
+            Some(InUse::Unknown(said)) => {
+                let what = format!("docker does not say which slots have containers ({said})");
+                return Err(Fault::docker(what).advise("start Docker or fix that, and run it again").into());
+            }
+        };
+        if has_claim_file || has_containers {
             used.insert(slot);
         }
     }

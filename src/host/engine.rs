@@ -1,4 +1,4 @@
-//! What is on the Docker engine: what a project made, and what slots share.
+//! The Docker engine: which one it is, what it has of images and volumes, and what slots share on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,9 +8,8 @@ use serde_json::Value;
 use super::docker::{Answer, TIMEOUT, ask, ask_of};
 use super::fs::read_named;
 use super::invocation::environment;
-use crate::names::{ID_LABEL, PROJECT_LABEL, ROOT_LABEL};
 use crate::registry::Engine;
-pub use crate::thing::Kind;
+use crate::thing::Kind;
 use crate::time::Time;
 
 /// The most that is read of Docker's configuration, in bytes.
@@ -33,71 +32,6 @@ pub fn current() -> Engine {
     };
     let context = named("DOCKER_CONTEXT").or_else(in_use);
     Engine::Context(context.unwrap_or_else(|| "default".to_owned()))
-}
-
-/// Something under the name of a project, and whose it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
-    /// What it is.
-    pub kind: Kind,
-    /// Its name on the engine.
-    pub name: String,
-    /// The project that it is of.
-    pub project: String,
-    /// The id of the registry whose slot made it, if it has kinfra's labels.
-    pub id: Option<String>,
-    /// The root of that registry, for messages.
-    pub root: Option<String>,
-}
-
-/// The containers, volumes and networks of projects: by Compose's label, and volumes and networks by their
-/// names, too.
-///
-/// # Errors
-/// An answer that is not understood is none: what is not read could be another's.
-pub fn made_by(engine: Option<&Engine>, projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
-    [Kind::Container, Kind::Volume, Kind::Network].into_iter().fold(Answer::Is(Vec::new()), |made, kind| {
-        made.then(|mut made| {
-            listed(engine, kind, projects).map(|listed| {
-                made.extend(listed);
-                made
-            })
-        })
-    })
-}
-
-fn listed(engine: Option<&Engine>, kind: Kind, projects: &BTreeSet<String>) -> Answer<Vec<Made>> {
-    let name = if kind == Kind::Container { "{{.Names}}" } else { "{{.Name}}" };
-    let label = |label: &str| format!("{{{{.Label \"{label}\"}}}}");
-    let labels = [PROJECT_LABEL, ID_LABEL, ROOT_LABEL].map(label).join("\t");
-    // A label may be empty, and the end of the answer is trimmed.
-    let format = format!("{name}\t{labels}\t.");
-    let mut arguments = vec![kind.word(), "ls", "--format", &format];
-    arguments.extend((kind == Kind::Container).then_some("--all"));
-    let made = |line: &str| {
-        let [name, label, id, root, "."] = line.split('\t').collect::<Vec<_>>()[..] else {
-            return Err(format!("its answer is not understood: `{}`", line.escape_debug()));
-        };
-        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        let is_named_after =
-            |project: &&String| name.strip_prefix(project.as_str()).is_some_and(|rest| rest.starts_with('_'));
-        let project = match label {
-            "" if kind != Kind::Container => projects.iter().find(is_named_after),
-            label => projects.get(label),
-        };
-        let made = |project: &String| Made {
-            kind,
-            name: name.to_owned(),
-            project: project.clone(),
-            id: text(id),
-            root: text(root),
-        };
-        Ok(project.map(made))
-    };
-    ask_of(engine, &arguments, TIMEOUT).then(|lines| {
-        let all: Result<Vec<_>, String> = lines.lines().map(made).collect();
-        all.map_or_else(Answer::Failed, |all| Answer::Is(all.into_iter().flatten().collect()))
-    })
 }
 
 /// The directories that an image declares as volumes (`VOLUME`). Only an image that is on the engine tells.

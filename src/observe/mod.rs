@@ -1,10 +1,9 @@
 //! The machine → [`Observed`]: the registry, the files in the slot directories, and the slots' containers.
 //! Writes nothing and takes no lock.
 
+mod containers;
 mod pool;
 pub mod whose;
 
-pub use pool::{
-    Containers, FileState, ImportState, Observed, SlotDir, containers, look_at_slots, observe, observe_from,
-    text,
-};
+pub use containers::{Containers, InUse, ask, containers};
+pub use pool::{FileState, ImportState, Observed, SlotDir, look_at_slots, observe, observe_from, text};

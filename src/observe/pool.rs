@@ -9,15 +9,13 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::whose::Whose;
+use super::containers::Containers;
 use crate::desired::{File, Pool};
 use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle, RelPath};
 use crate::host;
-use crate::host::docker::Answer;
 use crate::host::fs::{Dir, Found};
-use crate::host::labelled;
 use crate::host::root::{RegistryText, Root};
 use crate::ledger::{self, Stored};
 use crate::names::is_derived;
@@ -44,18 +42,6 @@ pub struct Observed {
     pub dirs: BTreeMap<SlotId, SlotDir>,
     /// Which slots have containers, if Docker was asked.
     pub containers: Containers,
-}
-
-/// Which slots have containers, running or not.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Containers {
-    /// Docker was not asked. Only changes to existing slots need the answer.
-    #[default]
-    NotAsked,
-    /// Exactly these slots have containers. A machine without a `docker` command has none.
-    Of(BTreeSet<SlotId>),
-    /// Docker gave no answer. This is what it said.
-    Unknown(String),
 }
 
 /// The state of an old tool's registry that the spec imports.
@@ -173,21 +159,6 @@ pub fn text(root: &Root, slot: SlotId, path: &RelPath) -> Result<Option<String>>
         Found::This(content) => Some(String::from_utf8_lossy(&content.bytes).into_owned()),
         Found::Nothing | Found::Other(_) => None,
     })
-}
-
-/// Asks Docker which slots have containers, running or not. Only a machine without a `docker` command has
-/// none without being asked: a daemon that does not answer may run some.
-pub fn containers(pool: &Pool, registry: &Registry) -> Containers {
-    match labelled::containers() {
-        Answer::NoCommand => Containers::Of(BTreeSet::new()),
-        Answer::Is(containers) => {
-            let whose = Whose::new(pool, registry);
-            Containers::Of(containers.iter().flat_map(|labels| whose.users(labels)).collect())
-        }
-        unknown @ (Answer::NoDaemon | Answer::Failed(_)) => {
-            Containers::Unknown(unknown.needed().err().unwrap_or_default())
-        }
-    }
 }
 
 /// Looks at every slot directory, named by the pool or not. For a registry that cannot be read.

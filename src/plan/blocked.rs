@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Kind;
 use super::options::Flag;
-use crate::diff::FieldChange;
+use crate::diff::{FieldChange, Remnant};
 use crate::file::{FileMode, Obstacle, RelPath};
 use crate::identifier::PortName;
 use crate::port::Port;
@@ -43,6 +43,8 @@ pub enum Blocked {
     Leftover(Vec<String>),
     /// The slot that would change is held by this worktree.
     Held(String),
+    /// There may be something of an earlier stack in the slot.
+    NotClean(SlotId, Remnant),
     /// The slot has containers. They use its ports.
     Containers,
     /// Docker did not say whether the slot has containers. This is what it said.
@@ -78,6 +80,7 @@ impl Blocked {
             Self::Surplus { held: true }
             | Self::Obstructed(..)
             | Self::Leftover(_)
+            | Self::NotClean(..)
             | Self::Containers
             | Self::ContainersUnknown(_) => return None,
             Self::PortTaken { flags, .. } => return flags.clone(),
@@ -88,7 +91,7 @@ impl Blocked {
     /// How the totals would count the change.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Surplus { .. } | Self::Leftover(_) => Kind::Destroy,
+            Self::Surplus { .. } | Self::Leftover(_) | Self::NotClean(..) => Kind::Destroy,
             Self::PortTaken { kind, .. } => *kind,
             Self::Foreign(_)
             | Self::Field(_)
@@ -118,6 +121,7 @@ impl Blocked {
             | Self::Surplus { .. }
             | Self::Leftover(_)
             | Self::Held(_)
+            | Self::NotClean(..)
             | Self::Containers
             | Self::ContainersUnknown(_)
             | Self::PortTaken { .. } => None,

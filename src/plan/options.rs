@@ -42,6 +42,8 @@ pub enum Flag {
     Prune,
     /// `--include-claimed`
     IncludeClaimed,
+    /// `--data`, which only `destroy` has
+    Data,
 }
 
 impl fmt::Display for Flag {
@@ -51,6 +53,7 @@ impl fmt::Display for Flag {
             Self::Overwrite => "--overwrite",
             Self::Prune => "--prune",
             Self::IncludeClaimed => "--include-claimed",
+            Self::Data => "--data",
         })
     }
 }

@@ -8,7 +8,7 @@ use super::options::Flag;
 use super::slot_plan::SlotPlan;
 use crate::diff::{Difference, Field, FieldChange, FileDifference, Registration, Unfinished};
 use crate::file::RelPath;
-use crate::observe::Containers;
+use crate::observe::{Containers, InUse};
 use crate::slot::SlotId;
 
 /// Decides about one slot. It changes as a whole or not at all. Missing files come back in any case.
@@ -106,6 +106,10 @@ fn remove(
     }
     let mut blocked = vec![Blocked::Surplus { held: difference.claimed_by.is_some() }];
     blocked.extend(in_use(slot, containers));
+    // What remains goes with the data, and what was begun had that choice.
+    let is_free_to_go = allowed.contains(&Flag::Data) || difference.unfinished.is_some();
+    let remnant = difference.remnant.clone().filter(|_| !is_free_to_go);
+    blocked.extend(remnant.map(|remnant| Blocked::NotClean(slot, remnant)));
     if is_allowed(&blocked, allowed) {
         return SlotPlan { action: Some(Action::Remove { files, stays }), blocked: Vec::new() };
     }
@@ -115,10 +119,10 @@ fn remove(
 
 /// The containers that keep a slot's ports in use, if there are any.
 fn in_use(slot: SlotId, containers: &Containers) -> Option<Blocked> {
-    match containers {
-        Containers::NotAsked => None,
-        Containers::Of(slots) => slots.contains(&slot).then_some(Blocked::Containers),
-        Containers::Unknown(said) => Some(Blocked::ContainersUnknown(said.clone())),
+    match containers.of(slot)? {
+        InUse::No => None,
+        InUse::Yes => Some(Blocked::Containers),
+        InUse::Unknown(said) => Some(Blocked::ContainersUnknown(said.clone())),
     }
 }
 

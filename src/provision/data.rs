@@ -1,4 +1,4 @@
-//! What slots leave on the engine when they go: their volumes and images.
+//! What slots leave on engines when they go: their volumes and images.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,15 @@ use super::request::{Done, Prepared};
 use crate::desired::Pool;
 use crate::fault::Fault;
 use crate::host::docker::Answer;
-use crate::host::labelled::{self, Image, Labels, Volume};
+use crate::host::things;
+use crate::names;
+use crate::observe::ask;
 use crate::observe::whose::Whose;
 use crate::plan::{Action, Plan};
-use crate::registry::Registry;
+use crate::registry::{Engine, Registry};
 use crate::shown::size;
 use crate::slot::SlotId;
+use crate::thing::{Kind, Thing};
 
 /// A volume or an image of a slot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,36 +24,17 @@ pub struct Datum {
     /// Whose it is.
     pub slot: SlotId,
     /// What it is.
-    pub kind: DataKind,
-    /// What it is removed by: a volume's name; the slot's names of an image or, if it has no name, its id.
-    pub names: Vec<String>,
+    pub thing: Thing,
+    /// The engine that has it.
+    engine: Engine,
     /// How large it is, if Docker says so.
     pub size: Option<String>,
-}
-
-/// What a slot's data is kept in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DataKind {
-    /// A volume.
-    Volume,
-    /// An image that was built for the slot.
-    Image,
-}
-
-impl DataKind {
-    /// The word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Volume => "volume",
-            Self::Image => "image",
-        }
-    }
 }
 
 /// The volumes and images of the slots that a plan removes, and of slots that went before.
 ///
 /// # Errors
-/// [`Fault`] if there is a `docker` command that does not say.
+/// [`Fault`] if an engine that may have some does not say.
 pub fn planned(prepared: &Prepared<'_>) -> Result<Vec<Datum>> {
     let found = find(prepared.request.pool, &prepared.observed.registry, &stay(&prepared.plan));
     let fault = |said| {
@@ -61,50 +45,52 @@ pub fn planned(prepared: &Prepared<'_>) -> Result<Vec<Datum>> {
 }
 
 /// The volumes and images of a pool, in the order of its slots, but for those of slots that stay. Only what
-/// is the slot's own beyond doubt is listed. A machine without a `docker` command has none.
+/// is the slot's own beyond doubt is listed.
 ///
 /// # Errors
 /// Why Docker does not say.
 fn find(pool: &Pool, registry: &Registry, stay: &BTreeSet<SlotId>) -> Result<Vec<Datum>, String> {
-    let whose = Whose::new(pool, registry);
-    let owner = |labels: &Labels| whose.owner(labels).filter(|slot| !stay.contains(slot));
-    let volumes = match labelled::volumes() {
-        Answer::NoCommand => return Ok(Vec::new()),
-        volumes @ (Answer::Is(_) | Answer::NoDaemon | Answer::Failed(_)) => volumes.needed()?,
-    };
-    let images = labelled::images().needed()?;
-    let volumes = volumes.into_iter().filter_map(|Volume { name, labels }| {
-        Some(Datum { slot: owner(&labels)?, kind: DataKind::Volume, names: vec![name], size: None })
-    });
-    let images = images.into_iter().filter_map(|image| {
-        let (slot, bytes) = (owner(&image.labels)?, image.size);
-        let names = own_names(image);
-        let datum = Datum { slot, kind: DataKind::Image, names, size: Some(size(bytes)) };
-        (!datum.names.is_empty()).then_some(datum)
-    });
-    let mut data: Vec<Datum> = volumes.chain(images).collect();
+    let whose = Whose::new(&pool.root, registry, registry.id);
+    let kinds = [Kind::Container, Kind::Volume, Kind::Image];
+    let mut data = Vec::new();
+    for (engine, there) in ask(registry, |slot| !stay.contains(&slot), &kinds) {
+        // Without a `docker` command, no slot goes whose start is noted.
+        let Some(there) = known(there)? else { continue };
+        let owners: BTreeSet<SlotId> =
+            there.iter().filter_map(|thing| whose.owner(thing)).filter(|slot| !stay.contains(slot)).collect();
+        for slot in owners {
+            let started = registry.slots.get(&slot).and_then(|entry| entry.started.as_ref());
+            let project = started.map_or_else(|| names::project(&pool.name, slot), |it| it.project.clone());
+            let own = whose.part(slot, &project, there.clone()).own;
+            let kept = own.into_iter().filter(|thing| matches!(thing.kind, Kind::Volume | Kind::Image));
+            data.extend(kept.map(|thing| {
+                let size = thing.bytes.map(size);
+                Datum { slot, thing, engine: engine.clone(), size }
+            }));
+        }
+    }
     data.sort();
     Ok(data)
 }
 
-/// What an image is removed by. Other names of it may be in use elsewhere. An image with only such names
-/// stays.
-fn own_names(Image { id, tags, size: _, labels }: Image) -> Vec<String> {
-    if tags.is_empty() {
-        return vec![id];
+/// What an engine has. `None` on a machine without a `docker` command.
+fn known(answer: Answer<Vec<Thing>>) -> Result<Option<Vec<Thing>>, String> {
+    match answer {
+        Answer::NoCommand => Ok(None),
+        answer @ (Answer::Is(_) | Answer::NoDaemon | Answer::Failed(_)) => answer.needed().map(Some),
     }
-    let is_own =
-        |tag: &String| tag.strip_prefix(&labels.project).is_some_and(|rest| rest.starts_with(['-', '_']));
-    tags.into_iter().filter(is_own).collect()
 }
 
 /// The same with the size of each volume, if Docker says it in time.
 fn with_sizes(mut data: Vec<Datum>) -> Vec<Datum> {
-    let has_volumes = data.iter().any(|datum| datum.kind == DataKind::Volume);
-    let sizes =
-        if has_volumes { labelled::volume_sizes().needed().unwrap_or_default() } else { return data };
-    for datum in data.iter_mut().filter(|datum| datum.kind == DataKind::Volume) {
-        datum.size = datum.names.first().and_then(|name| sizes.get(name)).cloned();
+    let volumes = data.iter().filter(|datum| datum.thing.kind == Kind::Volume);
+    let engines: BTreeSet<Engine> = volumes.map(|datum| datum.engine.clone()).collect();
+    for engine in engines {
+        let sizes = things::volume_sizes(Some(&engine));
+        let is_its = |datum: &&mut Datum| datum.thing.kind == Kind::Volume && datum.engine == engine;
+        for datum in data.iter_mut().filter(is_its) {
+            datum.size = sizes.get(&datum.thing.name).cloned();
+        }
     }
     data
 }
@@ -142,12 +128,10 @@ pub fn remove(pool: &Pool, done: &Done, shown: &[Datum]) -> Vec<(Datum, Result<(
         }
     };
     let is_there =
-        |shown: &&Datum| there.iter().any(|datum| datum.kind == shown.kind && datum.names == shown.names);
+        |shown: &&Datum| there.iter().any(|datum| datum.engine == shown.engine && datum.thing == shown.thing);
     let removed = shown.iter().filter(is_there).map(|datum| {
-        let removed = match (datum.kind, datum.names.as_slice()) {
-            (DataKind::Volume, [name]) => labelled::remove_volume(name),
-            (DataKind::Volume | DataKind::Image, names) => labelled::remove_image(names),
-        };
+        let Datum { thing, engine, .. } = datum;
+        let removed = things::remove(Some(engine), thing.kind, std::slice::from_ref(thing));
         (datum.clone(), removed.needed())
     });
     removed.collect()
@@ -162,13 +146,12 @@ pub fn volumes_left(pool: &Pool, done: &Done) -> Result<Vec<String>, String> {
     if gone.is_empty() {
         return Ok(Vec::new());
     }
-    let volumes = match labelled::volumes() {
-        Answer::NoCommand => return Ok(Vec::new()),
-        volumes @ (Answer::Is(_) | Answer::NoDaemon | Answer::Failed(_)) => volumes.needed()?,
-    };
-    let whose = Whose::new(pool, &done.before);
-    let left = volumes.into_iter().filter(|volume| !whose.users(&volume.labels).is_disjoint(&gone));
-    let mut names: Vec<String> = left.map(|volume| volume.name).collect();
-    names.sort();
-    Ok(names)
+    let whose = Whose::new(&pool.root, &done.before, done.before.id);
+    let mut names = BTreeSet::new();
+    for there in ask(&done.before, |slot| gone.contains(&slot), &[Kind::Volume]).into_values() {
+        let Some(there) = known(there)? else { continue };
+        let left = there.into_iter().filter(|volume| !whose.users(volume, &pool.name).is_disjoint(&gone));
+        names.extend(left.map(|volume| volume.name));
+    }
+    Ok(names.into_iter().collect())
 }

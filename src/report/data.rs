@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
 
-use super::commas::Commas;
 use crate::provision::data::Datum;
 use crate::shown::printable;
 
@@ -33,6 +32,6 @@ pub fn removed(data: &[(Datum, Result<(), String>)]) -> String {
     text
 }
 
-fn named(Datum { slot, kind, names, size: _ }: &Datum) -> String {
-    format!("{} {} of slot {slot}", kind.word(), Commas(names.iter().map(|name| printable(name))))
+fn named(datum: &Datum) -> String {
+    format!("{} {} of slot {}", datum.thing.kind.word(), printable(&datum.thing.name), datum.slot)
 }

@@ -9,7 +9,7 @@ use owo_colors::OwoColorize as _;
 use super::commas::Commas;
 use super::view::{Aim, View};
 use crate::desired::{Outline, SlotOutline};
-use crate::diff::FieldChange;
+use crate::diff::{FieldChange, Remnant};
 use crate::file::RelPath;
 use crate::observe::ImportState;
 use crate::plan::{Action, Blocked, FileChange, Flag, Kind, Plan, SlotPlan};
@@ -253,6 +253,12 @@ impl Display for Reason<'_> {
             Blocked::Leftover(names) => {
                 let names = Commas(names.iter().map(|name| printable(name)));
                 write!(f, "removed, but for {names}, which kinfra did not write: move it away")
+            }
+            Blocked::NotClean(slot, Remnant::DataOf(by)) => {
+                write!(f, "it keeps the volumes of {}: `kinfra clean {slot}` removes them", printable(by))
+            }
+            Blocked::NotClean(slot, Remnant::Anything) => {
+                write!(f, "it is not clean: `kinfra clean {slot}` first")
             }
             Blocked::Containers => {
                 write!(f, "it has containers: `kinfra compose down` in its worktree first")

@@ -10,7 +10,7 @@ use super::document::{FORMAT_VERSION, document};
 use super::plan::Totals;
 use crate::apply::Outcome;
 use crate::desired::{Outline, SlotOutline};
-use crate::diff::FieldChange;
+use crate::diff::{FieldChange, Remnant};
 use crate::fault::advice_of;
 use crate::file::RelPath;
 use crate::observe::ImportState;
@@ -130,6 +130,8 @@ fn blocked_value(blocked: &Blocked) -> Value {
         Blocked::Surplus { held } => json!({ "reason": "surplus", "held": held }),
         Blocked::Leftover(names) => json!({ "reason": "leftover", "names": names }),
         Blocked::Held(holder) => json!({ "reason": "held", "claimed_by": holder }),
+        Blocked::NotClean(_, Remnant::DataOf(by)) => json!({ "reason": "keeps_data", "of": by }),
+        Blocked::NotClean(_, Remnant::Anything) => json!({ "reason": "not_clean" }),
         Blocked::Containers => json!({ "reason": "containers" }),
         Blocked::ContainersUnknown(said) => json!({ "reason": "containers_unknown", "said": said }),
         Blocked::PortTaken { name, port, holder, flags: _, kind: _ } => {

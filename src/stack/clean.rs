@@ -4,14 +4,14 @@
 
 use anyhow::{Error, Result};
 
-use super::remove::{Extent, Removed, remove};
+use super::remove::{Extent, Removed, StackOn, remove};
 use crate::claims::whereabouts::Following;
 use crate::fault::{Exit, Fault, exit_of};
 use crate::host;
 use crate::host::lock::LockPolicy;
-use crate::host::remains::StackOn;
 use crate::host::root::Root;
 use crate::ledger::{Ledger, Snapshot};
+use crate::observe::whose::Whose;
 use crate::registry::{Condition, Entry, Holder, Left, MOST_FAILURES, Remains, Started};
 use crate::slot::SlotId;
 
@@ -66,9 +66,9 @@ pub fn clean(
     if announced != *started {
         note(ledger, &seen, (slot, started), Some(announced.clone()), policy)?;
     }
-    let id = registry.to_string();
-    let on = StackOn { engine: started.engine.as_ref(), project: &started.project, registry: &id, slot };
-    let removed = remove(&on, Some(started), registry, Extent { images: true, volumes: !keeps });
+    let whose = Whose::new(root.path(), &seen.registry, Some(registry));
+    let on = StackOn { engine: started.engine.as_ref(), project: &started.project, slot, whose };
+    let removed = remove(&on, Extent { images: true, volumes: !keeps });
     let after = after(&announced, &removed);
     note(ledger, &seen, (slot, &announced), after, policy)?;
     let removed = removed.map_err(|error| stays_dirty(error, slot))?;

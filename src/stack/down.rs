@@ -4,12 +4,11 @@
 use anyhow::{Context as _, Result};
 
 use super::admission::admit::note_end;
-use super::remove::{Extent, Removed, remove};
+use super::remove::{Extent, Removed, StackOn, remove};
 use super::turn::take_turn;
 use super::up::last_start;
 use crate::claims::held::Held;
 use crate::host::lock::LockPolicy;
-use crate::host::remains::StackOn;
 
 /// Removes the containers and networks of a slot's stack, and its volumes if `volumes` says so.
 ///
@@ -20,8 +19,7 @@ pub fn down(held: Held, volumes: bool, policy: &LockPolicy<'_>) -> Result<Remove
     let held = &turn.held;
     note_end(held)?;
     last_start::forget(&held.dir()).context("could not note that the stack is removed")?;
-    let registry = held.pool().ledger().id(held.seen(), policy)?;
-    let (name, id) = (held.project(), registry.to_string());
-    let on = StackOn { engine: held.engine(), project: &name, registry: &id, slot: held.slot };
-    remove(&on, held.entry.started.as_ref(), registry, Extent { images: false, volumes })
+    let (project, whose) = (held.project(), held.whose(policy)?);
+    let on = StackOn { engine: held.engine(), project: &project, slot: held.slot, whose };
+    remove(&on, Extent { images: false, volumes })
 }

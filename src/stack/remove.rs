@@ -10,10 +10,12 @@ use anyhow::{Error, Result};
 
 use crate::fault::Fault;
 use crate::host::docker::Answer;
-use crate::host::remains::{StackOn, Thing};
-use crate::registry::{RegistryId, Started};
+use crate::host::things;
+use crate::observe::whose::{Parted, Whose};
+use crate::registry::Engine;
 use crate::shown::printable;
-use crate::thing::Kind;
+use crate::slot::SlotId;
+use crate::thing::{Kind, Thing};
 
 /// The most things that a message names.
 const MOST_NAMED: usize = 5;
@@ -49,29 +51,39 @@ pub struct Sized {
     pub size: Option<String>,
 }
 
-/// Whether something under the name of a slot's project is this registry's. Without kinfra's label it is only
-/// if a start was noted under the name.
-pub fn is_ours(id: Option<&str>, project: &str, started: Option<&Started>, registry: RegistryId) -> bool {
-    let was_started = || started.is_some_and(|started| started.project == project);
-    id.map_or_else(was_started, |id| id == registry.to_string())
+/// A slot's stack on its engine.
+#[derive(Debug, Clone, Copy)]
+pub struct StackOn<'a> {
+    /// The engine. `None` is the caller's.
+    pub engine: Option<&'a Engine>,
+    /// The name of its Compose project, as noted at its start.
+    pub project: &'a str,
+    /// The slot.
+    pub slot: SlotId,
+    /// Whose things are.
+    pub whose: Whose<'a>,
+}
+
+impl StackOn<'_> {
+    /// What there is of the stack, under its project's name or its labels.
+    ///
+    /// # Errors
+    /// [`Fault`] when Docker cannot be asked.
+    pub fn look(&self) -> Result<Parted> {
+        let kinds = [Kind::Container, Kind::Network, Kind::Volume, Kind::Image];
+        Ok(self.whose.part(self.slot, self.project, asked(things::list(self.engine, &kinds))?))
+    }
 }
 
 /// Removes a stack's containers and networks, and what else `extent` says.
 ///
 /// # Errors
 /// [`Fault`] when Docker cannot be asked, or something stays that should have gone.
-pub fn remove(
-    on: &StackOn<'_>,
-    started: Option<&Started>,
-    registry: RegistryId,
-    extent: Extent,
-) -> Result<Removed> {
-    let there = asked(on.things())?;
-    let ours = |thing: &Thing| is_ours(thing.id.as_deref(), on.project, started, registry);
-    let (own, foreign): (Vec<Thing>, Vec<Thing>) = there.into_iter().partition(ours);
+pub fn remove(on: &StackOn<'_>, extent: Extent) -> Result<Removed> {
+    let Parted { own, others: foreign } = on.look()?;
     let of = |kind: Kind| -> Vec<Thing> { own.iter().filter(|thing| thing.kind == kind).cloned().collect() };
     let has_volumes = own.iter().any(|thing| thing.kind == Kind::Volume);
-    let sizes = if has_volumes { on.sizes() } else { BTreeMap::new() };
+    let sizes = if has_volumes { things::volume_sizes(on.engine) } else { BTreeMap::new() };
     let sized = |thing: &Thing| Sized {
         kind: thing.kind,
         name: thing.name.clone(),
@@ -79,27 +91,31 @@ pub fn remove(
     };
 
     let containers = of(Kind::Container);
-    let anonymous = asked(on.anonymous_volumes(&containers))?;
+    let anonymous = asked(things::anonymous_volumes(on.engine, &containers))?;
     let mut failures = Vec::new();
     let mut note = |answer: Answer<()>| failures.extend(answer.needed().err());
     if !extent.volumes {
         // What is kept must be written to the end.
-        note(on.stop(&containers));
+        note(things::stop(on.engine, &containers));
     }
-    note(on.remove(Kind::Container, &containers));
-    note(on.remove(Kind::Network, &of(Kind::Network)));
+    note(things::remove(on.engine, Kind::Container, &containers));
+    note(things::remove(on.engine, Kind::Network, &of(Kind::Network)));
     if extent.volumes {
-        note(on.remove(Kind::Volume, &of(Kind::Volume)));
+        note(things::remove(on.engine, Kind::Volume, &of(Kind::Volume)));
     }
-    let in_use = if extent.images { on.remove(Kind::Image, &of(Kind::Image)).needed().err() } else { None };
+    let in_use = if extent.images {
+        things::remove(on.engine, Kind::Image, &of(Kind::Image)).needed().err()
+    } else {
+        None
+    };
 
     let after = left_of(on, &own, extent)?;
-    let strays = asked(on.volumes_there(&anonymous))?;
+    let strays = asked(things::volumes_there(on.engine, &anonymous))?;
     let mut others: Vec<String> =
         foreign.iter().map(|thing| format!("{} is another's", named(thing))).collect();
     let mut stuck = strays;
     let mut removed = Removed::default();
-    for thing in after.into_iter().filter(ours) {
+    for thing in after {
         match thing.kind {
             Kind::Volume if !extent.volumes => removed.volumes.push(sized(&thing)),
             Kind::Image if !extent.images => {}
@@ -123,7 +139,7 @@ pub fn remove(
 /// What there is after things were removed. Docker that no longer shows a volume which was to be kept cannot
 /// be right both times, and the slot is not clean on its word.
 fn left_of(on: &StackOn<'_>, before: &[Thing], extent: Extent) -> Result<Vec<Thing>> {
-    let after = asked(on.things())?;
+    let after = on.look()?.own;
     let is_kept = |thing: &&Thing| thing.kind == Kind::Volume && !extent.volumes;
     let missing = before.iter().filter(is_kept).find(|thing| !after.contains(thing));
     let Some(missing) = missing else { return Ok(after) };
@@ -145,7 +161,7 @@ fn named(thing: &Thing) -> String {
 fn stays(on: &StackOn<'_>, stuck: &[Thing], said: Option<String>) -> Error {
     let told = |thing: &Thing| {
         let users = match thing.kind {
-            Kind::Volume | Kind::Network => on.users_of(thing).needed().unwrap_or_default(),
+            Kind::Volume | Kind::Network => things::users_of(on.engine, thing).needed().unwrap_or_default(),
             Kind::Container | Kind::Image => Vec::new(),
         };
         let by = users.iter().map(|user| format!("`{}`", printable(user))).collect::<Vec<_>>().join(", ");

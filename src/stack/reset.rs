@@ -7,17 +7,17 @@ use anyhow::{Context as _, Error, Result};
 
 use super::admission::admit::note_end;
 use super::admission::uses::Uses;
-use super::remove::is_ours;
+use super::remove::StackOn;
 use super::turn::{Turn, take_turn};
 use super::up::last_start::{self, LastStart};
 use crate::claims::held::Held;
 use crate::fault::Fault;
 use crate::host::containers::volumes_of;
 use crate::host::docker::Answer;
-use crate::host::engine::Kind;
 use crate::host::lock::LockPolicy;
-use crate::host::remains::{StackOn, Thing};
+use crate::host::things;
 use crate::shown::printable;
+use crate::thing::{Kind, Thing};
 
 /// The longest that Docker may take for one answer.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -25,7 +25,6 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// What a reset removes, before it does.
 pub struct Reset {
     turn: Turn,
-    registry: String,
     /// The containers. Each is made anew.
     pub containers: Vec<Thing>,
     /// The volumes, each with its size in Docker's words, if Docker says it.
@@ -43,13 +42,9 @@ impl Reset {
     pub fn plan(held: Held, service: Option<&str>, policy: &LockPolicy<'_>) -> Result<Self> {
         let turn = take_turn(held, policy.patience, policy)?;
         let held = &turn.held;
-        let id = held.pool().ledger().id(held.seen(), policy)?;
-        let (name, registry) = (held.project(), id.to_string());
-        let on = StackOn { engine: held.engine(), project: &name, registry: &registry, slot: held.slot };
-        let things = asked(on.things())?.into_iter();
-        let started = held.entry.started.as_ref();
-        let ours = things.filter(|thing| is_ours(thing.id.as_deref(), &name, started, id));
-        let ours: Vec<Thing> = ours.collect();
+        let (project, whose) = (held.project(), held.whose(policy)?);
+        let on = StackOn { engine: held.engine(), project: &project, slot: held.slot, whose };
+        let ours = on.look()?.own;
         let of = |kind: Kind| ours.iter().filter(|thing| thing.kind == kind).cloned().collect::<Vec<_>>();
         let (mut containers, mut volumes) = (of(Kind::Container), of(Kind::Volume));
         if let Some(service) = service {
@@ -57,11 +52,11 @@ impl Reset {
             containers.retain(|container| used.contains(&container.key));
             volumes.retain(|volume| wanted.contains(&volume.name));
         }
-        let sizes = if volumes.is_empty() { BTreeMap::new() } else { on.sizes() };
+        let sizes = if volumes.is_empty() { BTreeMap::new() } else { things::volume_sizes(on.engine) };
         let volumes = volumes.into_iter().map(|volume| (sizes.get(&volume.name).cloned(), volume));
         let volumes = volumes.map(|(size, volume)| (volume, size)).collect();
         let services = LastStart::read(&held.dir()).map(|last| last.named).unwrap_or_default();
-        Ok(Self { turn, registry, containers, volumes, services })
+        Ok(Self { turn, containers, volumes, services })
     }
 
     /// The slot.
@@ -77,14 +72,12 @@ impl Reset {
         let held = &self.turn.held;
         note_end(held)?;
         last_start::forget(&held.dir()).context("could not note that the stack is reset")?;
-        let name = held.project();
-        let on = StackOn { engine: held.engine(), project: &name, registry: &self.registry, slot: held.slot };
         let volumes: Vec<Thing> = self.volumes.iter().map(|(volume, _)| volume.clone()).collect();
         let failures: Vec<String> = [(Kind::Container, &self.containers), (Kind::Volume, &volumes)]
             .into_iter()
-            .filter_map(|(kind, things)| on.remove(kind, things).needed().err())
+            .filter_map(|(kind, things)| things::remove(held.engine(), kind, things).needed().err())
             .collect();
-        let there = asked(on.things())?;
+        let there = asked(things::list(held.engine(), &[Kind::Container, Kind::Volume]))?;
         let mut left = self.containers.iter().chain(&volumes);
         if let Some(left) = left.find(|thing| there.iter().any(|other| other.key == thing.key)) {
             return Err(stays(left, &failures));

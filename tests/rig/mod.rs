@@ -4,6 +4,7 @@ pub(crate) mod daemon;
 mod disk;
 pub(crate) mod engine;
 pub(crate) mod fleet;
+pub(crate) mod listed;
 pub(crate) mod order;
 mod paused;
 pub(crate) mod random;

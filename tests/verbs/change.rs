@@ -349,7 +349,7 @@ fn a_slot_with_containers_is_not_removed_and_keeps_its_ports() {
     let machine = applied();
     let with_docker = |arguments: &str, projects: &str| {
         let mut command = machine.command(arguments);
-        Run::of(command.env("PATH", fake_docker()).env("PROJECTS", projects))
+        Run::of(command.env("PATH", fake_docker()).env("CONTAINERS", projects))
     };
     machine.edit_spec("1-3", "1-2");
     let run = with_docker("apply --prune --auto-approve", "small-slot-3").exits(0);

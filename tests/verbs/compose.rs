@@ -9,6 +9,7 @@ use kinfra::slot::SlotId;
 use serde_json::{Value, json};
 
 use super::doctor::fake_docker;
+use crate::rig::listed::thing;
 use crate::support::{Machine, Run, SHOP};
 
 pub(super) const COMPOSE: &str =
@@ -270,24 +271,28 @@ fn things_of_another_registry_stop_a_start_and_are_named() {
         let mut up = shop.command("compose up");
         Run::of(up.env(name, line.replace("OWN", &id)))
     };
-    let foreign = up("CONTAINERS", "shop-slot-1-web-1\tshop-slot-1\t00ff\t/home/eve/.shop/slots\t.").exits(4);
+    let foreign =
+        up("CONTAINERS", &thing("shop-slot-1-web-1", "shop-slot-1", "00ff", "/home/eve/.shop/slots"))
+            .exits(4);
     let foreign = foreign.says("container `shop-slot-1-web-1`").says("the pool in `/home/eve/.shop/slots`");
     foreign.says("give this pool another `name`").prints_exactly("");
     // Nor does what would remove or enter it. What only looks goes on.
     for (command, code) in [("down --volumes", 4), ("exec web sh", 4), ("rm", 4), ("ps", 0), ("logs", 0)] {
         let mut compose = shop.command(&format!("compose {command}"));
-        let line = "shop-slot-1_data\tshop-slot-1\t00ff\t/home/eve/.shop/slots\t.";
+        let line = &thing("shop-slot-1_data", "shop-slot-1", "00ff", "/home/eve/.shop/slots");
         Run::of(compose.env("VOLUMES", line)).exits(code);
     }
-    up("NETWORKS", "shop-slot-1_default\tshop-slot-1\t\t\t.").exits(4).says("was not started by kinfra");
-    up("VOLUMES", "shop-slot-1_data\t\t\t\t.").exits(4).says("volume `shop-slot-1_data`");
-    up("VOLUMES", "shop-slot-11_data\tshop-slot-11\t00ff\t/x\t.").exits(0);
+    up("NETWORKS", &thing("shop-slot-1_default", "shop-slot-1", "", ""))
+        .exits(4)
+        .says("was not started by kinfra");
+    up("VOLUMES", &thing("shop-slot-1_data", "", "", "")).exits(4).says("volume `shop-slot-1_data`");
+    up("VOLUMES", &thing("shop-slot-11_data", "shop-slot-11", "00ff", "/x")).exits(0);
     let started = shop.registry().slots[&SlotId::new(1).expect("an id")].started.clone().expect("a start");
     assert_eq!(started.project, "shop-slot-1");
     // From now on a thing without labels is ours. One with another id never is.
-    up("VOLUMES", "shop-slot-1_data\t\t\t\t.").exits(0);
-    up("CONTAINERS", "shop-slot-1-web-1\tshop-slot-1\tOWN\t/x\t.").exits(0);
-    up("VOLUMES", "shop-slot-1_data\tshop-slot-1\t00ff\t/x\t.").exits(4);
+    up("VOLUMES", &thing("shop-slot-1_data", "", "", "")).exits(0);
+    up("CONTAINERS", &thing("shop-slot-1-web-1", "shop-slot-1", "OWN", "/x")).exits(0);
+    up("VOLUMES", &thing("shop-slot-1_data", "shop-slot-1", "00ff", "/x")).exits(4);
     up("CONTAINERS", "error:permission denied").exits(9).says("permission denied").prints_exactly("");
 }
 
@@ -366,10 +371,14 @@ fn the_doctor_names_what_has_a_slots_name_and_is_another_pools() {
         let mut doctor = shop.command("doctor");
         Run::of(doctor.env("VOLUMES", line.replace("OWN", &id)))
     };
-    let run = doctor("shop-slot-2_data\tshop-slot-2\t00ff\t/home/eve/.shop/slots\t.");
+    let run = doctor(&thing("shop-slot-2_data", "shop-slot-2", "00ff", "/home/eve/.shop/slots"));
     let run = run.prints("✗ stacks: volume `shop-slot-2_data` has the name of the project of slot 2");
     run.prints("in `/home/eve/.shop/slots`");
-    for own in ["shop-slot-2_data\tshop-slot-2\tOWN\t/x\t.", "shop-slot-2_data\tshop-slot-2\t\t\t.", ""] {
+    for own in [
+        &thing("shop-slot-2_data", "shop-slot-2", "OWN", "/x"),
+        &thing("shop-slot-2_data", "shop-slot-2", "", ""),
+        &String::new(),
+    ] {
         let run = doctor(own);
         assert!(!run.stdout.contains("stacks"), "{}", run.stdout);
     }

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::compose::{COMPOSE, Shop, model};
+use crate::rig::listed::thing;
 use crate::support::{Run, SHOP};
 
 /// Mounts of one directory, where it holds data.
@@ -23,7 +24,8 @@ fn with_tool(port: u16, volumes: &Value) -> String {
 fn container(shop: &Shop, slot: u16) -> String {
     let registry: Value = serde_json::from_str(&shop.machine.read("~/pool/registry.json")).expect("JSON");
     let id = registry["id"].as_str().expect("an id");
-    format!("shop-slot-{slot}-web-1\tshop-slot-{slot}\t{id}\t/x\t.")
+    let project = format!("shop-slot-{slot}");
+    thing(&format!("{project}-web-1"), &project, id, "/x")
 }
 
 /// A start of slot 2 that mounts something.
@@ -68,7 +70,7 @@ fn a_slot_that_was_never_started_asks_docker_nothing() {
 #[test]
 fn a_first_start_takes_no_data_that_is_older_than_the_claim() {
     let shop = Shop::new();
-    let volume = container(&shop, 1).replace("-web-1\t", "_data\t");
+    let volume = container(&shop, 1).replace("-web-1\"", "_data\"");
     let up = |made: &str| {
         let mut up = shop.command("compose up");
         up.env("VOLUMES", &volume).env("VOLUME_AGES", format!("shop-slot-1_data\t{made}"));
@@ -150,7 +152,7 @@ fn a_stack_whose_files_are_broken_can_be_stopped() {
     shop.kinfra("compose up").exits(4).prints_exactly("");
     shop.kinfra("compose config").exits(4).prints_exactly("");
     let mut foreign = shop.command("compose down");
-    let volume = "shop-slot-1_data\tshop-slot-1\t00ff\t/home/eve/.shop/slots\t.";
+    let volume = &thing("shop-slot-1_data", "shop-slot-1", "00ff", "/home/eve/.shop/slots");
     Run::of(foreign.env("VOLUMES", volume)).exits(4).says("/home/eve").prints_exactly("");
 }
 

@@ -22,7 +22,7 @@ fn applied() -> Machine {
 /// Runs kinfra with the stand-in for docker, which notes what it is asked.
 fn with_docker(machine: &Machine, arguments: &str, containers: &str) -> Run {
     let mut command = machine.command(arguments);
-    command.env("PATH", fake_docker()).env("CALLS", machine.path("~/calls")).env("PROJECTS", containers);
+    command.env("PATH", fake_docker()).env("CALLS", machine.path("~/calls")).env("CONTAINERS", containers);
     Run::of(&mut command).never_says("panicked")
 }
 
@@ -36,7 +36,7 @@ fn calls(machine: &Machine) -> Vec<String> {
 
 /// A container as docker lists it: project, directory, and the registry's id, its root and the slot.
 fn container(project: &str, dir: &str, [id, root, slot]: [&str; 3]) -> String {
-    json!([project, dir, id, root, slot]).to_string()
+    json!(["c1", "c1", project, dir, id, root, slot]).to_string()
 }
 
 /// Asserts that slot 3 stays because of this container, or goes, in the plan as in the apply.
@@ -106,14 +106,14 @@ fn docker_is_asked_once_and_only_where_an_existing_slot_would_change() {
     for plain in ["plan", "plan --json", "apply --dry-run", "apply", "validate"] {
         with_docker(&machine, plain, "").exits(0);
         let asked = calls(&machine);
-        assert!(!asked.iter().any(|call| call.starts_with("ps ")), "{plain}: {asked:?}");
+        assert!(!asked.iter().any(|call| call.starts_with("container ls ")), "{plain}: {asked:?}");
     }
     for asking in
         ["plan --update", "apply --dry-run --prune", "plan --include-claimed --update", "destroy --dry-run"]
     {
         with_docker(&machine, asking, "").exits(0).never_says("was not asked");
         let asked = calls(&machine);
-        assert!(asked.len() == 1 && asked[0].starts_with("ps --all "), "{asking}: {asked:?}");
+        assert!(asked.len() == 1 && asked[0].starts_with("container ls "), "{asking}: {asked:?}");
     }
     with_docker(&machine, "apply --update --prune --auto-approve", "").exits(0).says("1 destroyed.");
     calls(&machine);
@@ -142,9 +142,9 @@ fn a_plain_plan_that_completes_a_removal_says_that_docker_was_not_asked() {
 fn an_answer_that_is_not_understood_keeps_every_slot() {
     let machine = applied();
     let before = machine.tree();
-    for odd in ["[]", "[1,2,3,4,5]", "[\"small-slot-1\",\"\",\"\"]"] {
+    for odd in ["[]", "[1,2,3,4,5,6,7]", "[\"small-slot-1\",\"\",\"\"]"] {
         let run = with_docker(&machine, "destroy --auto-approve", odd).exits(0).says("Kept 3 slot(s)");
-        run.prints("! Slot 3: docker does not say whether it has containers (its answer is not understood: ");
+        run.prints("! Slot 3: docker does not say whether it has containers (docker printed what kinfra does not understand: ");
         calls(&machine);
         assert_eq!(machine.tree(), before, "{odd}");
     }

@@ -11,7 +11,7 @@ use crate::verbs::doctor::fake_docker;
 /// Destroys, with the stand-in for docker listing these Compose projects and volumes.
 fn destroy(machine: &Machine, projects: &str, volumes: &str) -> Run {
     let mut command = machine.command("destroy --auto-approve");
-    Run::of(command.env("PATH", fake_docker()).env("PROJECTS", projects).env("VOLUMES", volumes))
+    Run::of(command.env("PATH", fake_docker()).env("CONTAINERS", projects).env("VOLUMES", volumes))
 }
 
 fn applied() -> Machine {
@@ -78,7 +78,7 @@ fn id(machine: &Machine) -> String {
 
 /// A volume as docker lists it, with kinfra's labels.
 fn volume(name: &str, id: &str, slot: &str) -> String {
-    json!([name, ["small-slot", "", id, "/root", slot]]).to_string()
+    json!([name, name, "small-slot", "", id, "/root", slot]).to_string()
 }
 
 /// An image as docker inspects it, with kinfra's labels.
@@ -86,7 +86,7 @@ fn image(id: &str, tags: &[&str], registry: &str, slot: &str) -> Value {
     let labels = json!({
         "com.docker.compose.project": format!("small-slot-{slot}"), "kinfra.id": registry, "kinfra.slot": slot,
     });
-    json!({ "Id": id, "RepoTags": tags, "Size": 120_000_000, "Config": { "Labels": labels } })
+    json!([id, tags, 120_000_000, labels])
 }
 
 /// An applied pool of four slots, slot 1 of them claimed, and a command on it. Docker has volumes and images
@@ -109,16 +109,17 @@ fn with_data(arguments: &str) -> (Machine, Command) {
         // Only the name says whose it is.
         "small-slot-3 named".to_owned(),
     ];
-    let images = json!([
+    let images = [
         image("sha256:a", &["small-slot-2-web:one", "small-slot-2-web:two", "shop:dev"], &id, "2"),
         image("sha256:b", &["shop:dev"], &id, "2"),
         image("sha256:c", &[], &id, "3"),
         image("sha256:d", &["small-slot-2-web:theirs"], "ffff", "2"),
         image("sha256:e", &["small-slot-1-web:held"], &id, "1"),
-    ]);
+    ];
+    let images = images.map(|image| image.to_string()).join("\n");
     let mut command = machine.command(arguments);
-    command.env("PATH", fake_docker()).env("CALLS", machine.path("~/calls")).env("PROJECTS", "");
-    command.env("VOLUMES", volumes.join("\n")).env("IMAGES", images.to_string());
+    command.env("PATH", fake_docker()).env("CALLS", machine.path("~/calls")).env("CONTAINERS", "");
+    command.env("VOLUMES", volumes.join("\n")).env("IMAGES", images);
     command.env("SIZES", r#"[{"Name":"pg","Size":"48.2MB"},{"Name":"former","Size":"N/A"}]"#);
     (machine, command)
 }
@@ -132,7 +133,8 @@ fn removals(machine: &Machine) -> Vec<String> {
 const LISTED: &str = "
 With their volumes and images:
   - Would remove volume pg of slot 2 (48.2MB)
-  - Would remove image small-slot-2-web:one, small-slot-2-web:two of slot 2 (120MB)
+  - Would remove image small-slot-2-web:one of slot 2 (120MB)
+  - Would remove image small-slot-2-web:two of slot 2 (120MB)
   - Would remove image sha256:c of slot 3 (120MB)
   - Would remove volume recorded of slot 4 (size unknown)
   - Would remove volume former of slot 9 (size unknown)
@@ -162,7 +164,8 @@ fn data_goes_with_its_slot_and_that_of_others_stays() {
         removals(&machine),
         [
             "volume rm pg",
-            "image rm small-slot-2-web:one small-slot-2-web:two",
+            "image rm small-slot-2-web:one",
+            "image rm small-slot-2-web:two",
             "image rm sha256:c",
             "volume rm recorded",
             "volume rm former",
@@ -177,7 +180,7 @@ fn data_that_cannot_be_removed_is_named_and_the_rest_goes() {
     let run = Run::of(command.env("REMOVED", "error:volume is in use - [c0ffee]")).exits(1);
     let run = run.says("3 destroyed.").says("Failed volume pg of slot 2: volume is in use - [c0ffee]\n");
     run.says("Failed volume recorded of slot 4: ").never_says("Removed volume");
-    assert_eq!(removals(&machine).len(), 5);
+    assert_eq!(removals(&machine).len(), 6);
 }
 
 #[test]
@@ -198,15 +201,42 @@ fn data_that_docker_does_not_tell_stops_a_destroy_before_it_begins() {
         .says("or leave --data out\n");
     machine.remove("~/calls");
     assert_eq!(machine.tree(), before);
-    // A machine without Docker has no data.
-    let run = machine.kinfra("destroy --data --auto-approve").exits(0).says("3 destroyed.");
+    // Nor does a machine without Docker tell what was started on it.
+    let run = machine.kinfra("destroy --data --auto-approve").exits(0).says("2 destroyed.");
+    run.says("Slot 4 stays: docker does not say whether it has containers (there is no `docker` command)\n")
+        .prints("\nNo volumes and no images of these slots.\n");
+}
+
+#[test]
+fn a_machine_without_docker_has_no_data_if_nothing_was_started() {
+    let machine = applied();
+    let run = machine.kinfra("destroy --data --auto-approve").exits(0).says("4 destroyed.");
     run.prints("\nNo volumes and no images of these slots.\n");
+}
+
+#[test]
+fn a_slot_that_is_not_clean_stays_unless_its_data_goes_along() {
+    let (machine, mut command) = with_data("destroy --dry-run");
+    let not_clean = "  ! Slot 4: it is not clean: `kinfra clean 4` first\n";
+    Run::of(&mut command).exits(0).prints(not_clean).prints("2 to destroy.");
+    let mut registry: Value = serde_json::from_str(&machine.read("~/pool/registry.json")).expect("JSON");
+    registry["slots"]["4"]["left"] =
+        json!({ "by": "/src/search", "at": "2026-03-01T09:22:10+00:00", "remains": "data" });
+    machine.write("~/pool/registry.json", format!("{registry:#}\n"));
+    let keeps = "  ! Slot 4: it keeps the volumes of /src/search: `kinfra clean 4` removes them\n";
+    Run::of(&mut command).exits(0).prints(keeps).prints("2 to destroy.");
+    Run::of(command.arg("--data")).exits(0).prints("3 to destroy.").prints("volume recorded of slot 4");
 }
 
 #[test]
 fn data_alone_needs_approval_too() {
     let (machine, mut command) = with_data("destroy --data");
     machine.kinfra("release 1 --force").exits(0);
+    // What was noted of slot 4 is forgotten, so that it is clean without its data.
+    let mut registry: Value = serde_json::from_str(&machine.read("~/pool/registry.json")).expect("JSON");
+    let entry = registry["slots"]["4"].as_object_mut().expect("an entry");
+    entry.retain(|key, _| !key.starts_with("started_"));
+    machine.write("~/pool/registry.json", format!("{registry:#}\n"));
     machine.kinfra("destroy --auto-approve").exits(0).says("4 destroyed.");
     let run = Run::of(&mut command).exits(4).prints("No changes. The pool has no slots.\n");
     run.prints("  - Would remove volume pg of slot 2 (48.2MB)\n").says("give --auto-approve");

@@ -31,7 +31,7 @@ fn cut_after(machine: &Machine, text: &str) {
 /// Runs a repair, with the stand-in for docker listing these Compose projects.
 fn repair(machine: &Machine, projects: &str) -> Run {
     let mut command = machine.command("doctor --repair --auto-approve");
-    Run::of(command.env("PATH", fake_docker()).env("PROJECTS", projects))
+    Run::of(command.env("PATH", fake_docker()).env("CONTAINERS", projects))
 }
 
 /// The names of the files that repairs kept, sorted.

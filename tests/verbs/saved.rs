@@ -86,7 +86,7 @@ fn change_profile(machine: &Machine) {
 fn run(machine: &Machine, arguments: &str) -> Run {
     let projects = if machine.exists("~/projects") { machine.read("~/projects") } else { String::new() };
     let mut command = machine.command(arguments);
-    Run::of(command.env("PATH", fake_docker()).env("PROJECTS", projects)).never_says("panicked")
+    Run::of(command.env("PATH", fake_docker()).env("CONTAINERS", projects)).never_says("panicked")
 }
 
 /// Everything in a home, without paths and times, which differ between two machines.

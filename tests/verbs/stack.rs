@@ -10,7 +10,7 @@ fn things(shop: &Shop) -> (String, String) {
     let registry = shop.machine.read("~/pool/registry.json");
     let id = registry.split_once("\"id\": \"").and_then(|(_, rest)| rest.split_once('"')).expect("an id").0;
     let thing =
-        |key: &str, name: &str| format!("[\"{key}\",\"{name}\",\"shop-slot-1\",\"{id}\",\"/x\",\"1\"]");
+        |key: &str, name: &str| format!("[\"{key}\",\"{name}\",\"shop-slot-1\",\"\",\"{id}\",\"/x\",\"1\"]");
     (thing("id-web", "shop-slot-1-web-1"), thing("shop-slot-1_data", "shop-slot-1_data"))
 }
 
@@ -32,12 +32,12 @@ fn down_removes_by_id_and_keeps_the_claim() {
     let (web, data) = things(&shop);
     // A stand-in that removes nothing: what Docker shows at the end counts.
     let mut down = shop.command("down");
-    Run::of(down.env("CONTAINERS_JSON", web).env("VOLUMES_JSON", &data)).exits(1).says("cannot be removed");
+    Run::of(down.env("CONTAINERS", web).env("VOLUMES", &data)).exits(1).says("cannot be removed");
     let calls = shop.machine.read("~/calls");
     assert!(calls.contains("container rm --force --volumes id-web\n"), "{calls}");
     assert!(!calls.contains("volume rm") && !calls.contains(" down"), "{calls}");
-    Run::of(shop.command("down").env("VOLUMES_JSON", &data)).exits(0).says("Kept").says("shop-slot-1_data");
-    Run::of(shop.command("down -v").env("VOLUMES_JSON", &data)).exits(1);
+    Run::of(shop.command("down").env("VOLUMES", &data)).exits(0).says("Kept").says("shop-slot-1_data");
+    Run::of(shop.command("down -v").env("VOLUMES", &data)).exits(1);
     assert!(shop.machine.read("~/calls").contains("volume rm shop-slot-1_data\n"));
     shop.kinfra("status").exits(0).prints("Slot 1 (only) is yours");
     // It is started anew, though nothing of its files changed.
@@ -88,10 +88,8 @@ fn a_reset_asks_before_it_removes_data() {
     let reset = |arguments: &str| {
         let mut reset = up(&shop, "");
         let mut words = shop.command(&format!("reset --settle 0s {arguments}"));
-        words.envs(
-            reset.env("CONTAINERS_JSON", &web).get_envs().filter_map(|(name, value)| Some((name, value?))),
-        );
-        words.env("VOLUMES_JSON", &data);
+        words.envs(reset.env("CONTAINERS", &web).get_envs().filter_map(|(name, value)| Some((name, value?))));
+        words.env("VOLUMES", &data);
         Run::of(&mut words)
     };
     let plan = "Would remove of slot 1, and start anew:\n  - container shop-slot-1-web-1\n  - volume shop-slot-1_data\n";

@@ -15,7 +15,7 @@ use crate::compose::model::Model;
 use crate::compose::resource::Resource;
 use crate::fault::Fault;
 use crate::host;
-use crate::host::engine::{self, Kind, Made};
+use crate::host::engine;
 use crate::host::fs::real;
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
@@ -29,6 +29,7 @@ use crate::stack::compose_files::main_stack::{self, MainStack};
 use crate::stack::compose_files::place::Place;
 use crate::stack::compose_files::real_paths::real_paths;
 use crate::stack::compose_files::resolve::{EVERY_PROFILE, parsed, resolve, resolve_text};
+use crate::thing::{Kind, Thing};
 
 impl Place<'_> {
     /// Admits a start: checks whose the things under its name are, proves that it shares nothing that is not
@@ -45,12 +46,11 @@ impl Place<'_> {
     ) -> Result<Admitted> {
         self.refuse_clashes()?;
         let (model, config, main) = self.resolved(derived, args)?;
-        let id = self.held.pool().ledger().id(self.held.seen(), policy)?;
-        let engine = self.engine(invocation)?;
-        ownership::refuse_foreign(self.held, &engine, id)?;
-        ownership::refuse_earlier(self.held, &engine)?;
+        let there = ownership::on_engine(self.held.engine())?;
+        ownership::refuse_foreign(self.held, &there, policy)?;
+        ownership::refuse_earlier(self.held, &there)?;
         self.prove_and_note(
-            &Start { model: &model, main: main.as_ref(), made: &engine, profiles: args.keeps_profiles() },
+            &Start { model: &model, main: main.as_ref(), there: &there, profiles: args.keeps_profiles() },
             policy,
             invocation,
         )?;
@@ -60,22 +60,21 @@ impl Place<'_> {
     }
 
     /// Proves anew a stack that runs, and whose files did not change: whose the things under its name are,
-    /// and that no stack that was started since shares what it does. `made` is what is on the engine.
+    /// and that no stack that was started since shares what it does. `there` is what is on the engine.
     ///
     /// # Errors
     /// [`Fault`] as for a start.
     pub(in crate::stack) fn prove_again(
         &self,
-        made: &[Made],
+        there: &[Thing],
         policy: &LockPolicy<'_>,
         invocation: &Invocation,
     ) -> Result<()> {
-        let id = self.held.pool().ledger().id(self.held.seen(), policy)?;
-        ownership::refuse_foreign(self.held, made, id)?;
+        ownership::refuse_foreign(self.held, there, policy)?;
         let Some(uses) = Uses::read(&self.held.dir())?.filter(|_| self.runs_own_files()) else {
             return Ok(());
         };
-        let start = Start { model: &uses.model, main: None, made, profiles: None };
+        let start = Start { model: &uses.model, main: None, there, profiles: None };
         let conflicts = self.conflicts(&start, invocation)?;
         if conflicts.is_empty() {
             return Ok(());
@@ -123,12 +122,6 @@ impl Place<'_> {
         }
         let main = main.zip(main_model);
         Ok((model, config, main.map(|(main, model)| MainStack { worktree: main.worktree, model })))
-    }
-
-    /// What is on the engine under the names of this stack and of all that were started.
-    pub(in crate::stack) fn engine(&self, invocation: &Invocation) -> Result<Vec<Made>> {
-        let started = self.started_stacks(invocation)?.into_iter().map(|stack| stack.project);
-        ownership::on_engine(self.held.engine(), &started.chain([self.name.clone()]).collect())
     }
 
     /// What the stack shares with the main stack and with every stack that was started.
@@ -228,14 +221,14 @@ struct Start<'a> {
     model: &'a Model,
     main: Option<&'a MainStack>,
     /// What is on the engine.
-    made: &'a [Made],
+    there: &'a [Thing],
     /// The profiles of Compose that are kept with the slot. `None` are those that were kept before.
     profiles: Option<&'a [String]>,
 }
 
 impl Start<'_> {
     fn has_containers(&self, project: &str) -> bool {
-        self.made.iter().any(|made| made.kind == Kind::Container && made.project == project)
+        self.there.iter().any(|thing| thing.kind == Kind::Container && thing.is_under(project))
     }
 }
 

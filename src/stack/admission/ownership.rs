@@ -1,30 +1,29 @@
 //! Whose the containers, volumes and networks under a slot's project name are.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::claims::held::Held;
 use crate::fault::Fault;
-use crate::host::engine::{Made, made_by, volumes_made};
+use crate::host::engine::volumes_made;
 use crate::host::lock::LockPolicy;
-use crate::registry::{Engine, RegistryId};
+use crate::host::things;
+use crate::registry::Engine;
 use crate::shown::printable;
-use crate::stack::remove::is_ours;
-use crate::thing::Kind;
+use crate::thing::{Kind, Thing};
 use crate::time::Time;
 
 /// The most things that a message names.
 const MOST_NAMED: usize = 5;
 
-/// What is on the engine under the names of projects.
+/// The containers, volumes and networks that are on an engine.
 ///
 /// # Errors
 /// [`Fault`] when Docker does not answer.
-pub(in crate::stack) fn on_engine(engine: Option<&Engine>, projects: &BTreeSet<String>) -> Result<Vec<Made>> {
-    let made = made_by(engine, projects).needed();
-    Ok(made.map_err(|reason| Fault::docker(format!("Docker cannot say what slots have: {reason}")))?)
+pub(in crate::stack) fn on_engine(engine: Option<&Engine>) -> Result<Vec<Thing>> {
+    let there = things::list(engine, &[Kind::Container, Kind::Volume, Kind::Network]).needed();
+    Ok(there.map_err(|reason| Fault::docker(format!("Docker cannot say what slots have: {reason}")))?)
 }
 
 /// Refuses to touch a stack where something under the slot's project name belongs to another registry:
@@ -33,28 +32,23 @@ pub(in crate::stack) fn on_engine(engine: Option<&Engine>, projects: &BTreeSet<S
 /// # Errors
 /// [`Fault`] names what it is and the other root; also when Docker does not answer.
 pub fn check(held: &Held, policy: &LockPolicy<'_>) -> Result<()> {
-    let projects = BTreeSet::from([held.project()]);
-    let id = held.pool().ledger().id(held.seen(), policy)?;
-    refuse_foreign(held, &on_engine(held.engine(), &projects)?, id)
+    refuse_foreign(held, &on_engine(held.engine())?, policy)
 }
 
 /// [`check`] of what is on the engine.
-pub(in crate::stack) fn refuse_foreign(held: &Held, made: &[Made], id: RegistryId) -> Result<()> {
+pub(in crate::stack) fn refuse_foreign(held: &Held, there: &[Thing], policy: &LockPolicy<'_>) -> Result<()> {
     let (slot, project) = (held.slot, held.project());
-    let own = made.iter().filter(|made| made.project == project);
-    let foreign: Vec<&Made> = own
-        .filter(|made| !is_ours(made.id.as_deref(), &made.project, held.entry.started.as_ref(), id))
-        .collect();
+    let foreign = held.whose(policy)?.part(slot, &project, there.to_vec()).others;
     let Some(first) = foreign.first() else { return Ok(()) };
     let named: Vec<String> = foreign
         .iter()
         .take(MOST_NAMED)
-        .map(|made| format!("{} `{}`", made.kind.word(), printable(&made.name)))
+        .map(|thing| format!("{} `{}`", thing.kind.word(), printable(&thing.name)))
         .collect();
     let more = if foreign.len() > MOST_NAMED { ", …" } else { "" };
-    let owner = match &first.root {
-        Some(root) => format!("belongs to the pool in `{}`", printable(root)),
-        None => "was not started by kinfra".to_owned(),
+    let owner = match first.labels.root.as_str() {
+        "" => "was not started by kinfra".to_owned(),
+        root => format!("belongs to the pool in `{}`", printable(root)),
     };
     let what = format!(
         "the stack of slot {slot} is not touched: {}{more} has the name of its project `{project}` and {owner}",
@@ -69,12 +63,12 @@ pub(in crate::stack) fn refuse_foreign(held: &Held, made: &[Made], id: RegistryI
 ///
 /// # Errors
 /// [`Fault`] names them; also when Docker does not answer.
-pub(in crate::stack) fn refuse_earlier(held: &Held, made: &[Made]) -> Result<()> {
+pub(in crate::stack) fn refuse_earlier(held: &Held, there: &[Thing]) -> Result<()> {
     let claimed = held.entry.claim.as_ref().and_then(|claim| Time::parse(claim.claimed_at.as_deref()?).ok());
     let (Some(claimed), None) = (claimed, &held.entry.started) else { return Ok(()) };
     let project = held.project();
-    let own = made.iter().filter(|made| made.kind == Kind::Volume && made.project == project);
-    let names: Vec<&str> = own.map(|made| made.name.as_str()).collect();
+    let own = there.iter().filter(|thing| thing.kind == Kind::Volume && thing.is_under(&project));
+    let names: Vec<&str> = own.map(|volume| volume.name.as_str()).collect();
     let ages = volumes_made(held.engine(), &names).needed();
     let ages =
         ages.map_err(|reason| Fault::docker(format!("Docker cannot say how old volumes are: {reason}")))?;

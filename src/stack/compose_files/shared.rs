@@ -8,7 +8,8 @@ use crate::compose::model::Model;
 use crate::compose::resource::Resource;
 use crate::fault::Fault;
 use crate::host::docker::Answer;
-use crate::host::engine::{Kind, exists, make_shared};
+use crate::host::engine::{exists, make_shared};
+use crate::thing::Kind;
 
 impl Place<'_> {
     /// Makes what the stack shares with others, so that Compose finds it.

@@ -14,6 +14,7 @@ use crate::host::container::{Activity, Container};
 use crate::host::containers::of_project;
 use crate::host::engine::image_ids;
 use crate::registry::Engine;
+use crate::stack::admission::ownership::on_engine;
 
 /// The longest that Docker may take for one answer.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -41,11 +42,11 @@ pub(in crate::stack) fn runs_already<'a>(
     }
     let (engine, project) = (place.held.engine(), place.name.as_str());
     let names = images(&last.model);
-    let (made, containers, ids) = thread::scope(|scope| {
+    let (there, containers, ids) = thread::scope(|scope| {
         let containers = scope.spawn(|| of_project(engine, project, LONGEST).needed());
         let ids = scope.spawn(|| ids_of(engine, &names));
-        let made = place.engine(means.invocation);
-        (made, containers.join(), ids.join())
+        let there = on_engine(engine);
+        (there, containers.join(), ids.join())
     });
     let containers = containers.map_err(|_| anyhow!("the containers could not be looked at"))?;
     let is_same = containers.is_ok_and(|containers| as_they_were(last, &containers))
@@ -53,7 +54,7 @@ pub(in crate::stack) fn runs_already<'a>(
     if !is_same {
         return Ok(None);
     }
-    place.prove_again(&made?, &means.policy, means.invocation)?;
+    place.prove_again(&there?, &means.policy, means.invocation)?;
     Ok(Some(last))
 }
 

@@ -1,0 +1,200 @@
+//! What an engine has, with the labels that say whose each thing is; and removing it, each thing by its id,
+//! never by a project's name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::docker::{Answer, ask_of};
+use crate::names::{ID_LABEL, PROJECT_LABEL, ROOT_LABEL, SLOT_LABEL, WORKING_DIR_LABEL};
+use crate::registry::Engine;
+use crate::thing::{Kind, Labels, Thing};
+
+/// The timeout of a question.
+const QUESTION: Duration = Duration::from_secs(20);
+/// The timeout of a removal. Stopping a container may take its whole grace period.
+const REMOVAL: Duration = Duration::from_mins(3);
+/// The timeout of the question for sizes. Docker may walk through every volume for it.
+const SIZES: Duration = Duration::from_secs(10);
+/// How often images are asked for anew, because one of them went away in the middle of it.
+const ATTEMPTS: usize = 5;
+
+/// The labels in the order of the fields of [`Labels`].
+const LABELS: [&str; 5] = [PROJECT_LABEL, WORKING_DIR_LABEL, ID_LABEL, ROOT_LABEL, SLOT_LABEL];
+
+/// Everything of some kinds that an engine has, sorted: containers running or not, volumes and networks
+/// whatever their labels, images that were built for Compose projects.
+pub fn list(engine: Option<&Engine>, kinds: &[Kind]) -> Answer<Vec<Thing>> {
+    let mut things = Answer::Is(Vec::new());
+    for kind in kinds {
+        let more = |mut things: Vec<Thing>| {
+            let listed = if *kind == Kind::Image { images(engine) } else { listed(engine, *kind) };
+            listed.map(|listed| {
+                things.extend(listed);
+                things
+            })
+        };
+        things = things.then(more);
+    }
+    things.map(|mut things| {
+        things.sort();
+        things
+    })
+}
+
+/// The template of a label. All labels in one text, as Docker has them, cannot be told apart: a value may
+/// have a comma in it.
+fn template(label: &str) -> String {
+    format!("{{{{json (.Label \"{label}\")}}}}")
+}
+
+fn listed(engine: Option<&Engine>, kind: Kind) -> Answer<Vec<Thing>> {
+    let key = if kind == Kind::Volume { "{{json .Name}}" } else { "{{json .ID}}" };
+    let name = if kind == Kind::Container { "{{json .Names}}" } else { "{{json .Name}}" };
+    let format = format!("[{key},{name},{}]", LABELS.map(template).join(","));
+    let mut arguments = vec![kind.word(), "ls", "--format", &format];
+    arguments.extend((kind == Kind::Container).then_some("--all"));
+    arguments.extend((kind != Kind::Volume).then_some("--no-trunc"));
+    let things = |lines: Vec<[String; 7]>| {
+        let thing = |[key, name, project, working_dir, id, root, slot]: [String; 7]| {
+            let labels = Labels { project, working_dir, id, root, slot };
+            Thing { kind, key, name, labels, bytes: None }
+        };
+        lines.into_iter().map(thing).collect()
+    };
+    ask_of(engine, &arguments, QUESTION).then(|text| read(&text)).map(things)
+}
+
+/// The images that were built for Compose projects, each under each of its tags or, without one, its id.
+fn images(engine: Option<&Engine>) -> Answer<Vec<Thing>> {
+    let mut answer = Answer::Is(Vec::new());
+    for _ in 0..ATTEMPTS {
+        answer = image_ids(engine).then(|ids| inspected(engine, &ids));
+        let went = |reason: &str| reason.to_lowercase().contains("no such image");
+        if !matches!(&answer, Answer::Failed(reason) if went(reason)) {
+            break;
+        }
+    }
+    answer
+}
+
+/// The ids of the images that have Compose's label or kinfra's.
+fn image_ids(engine: Option<&Engine>) -> Answer<BTreeSet<String>> {
+    let with = |label: &str| {
+        let filter = format!("label={label}");
+        let ids = ask_of(engine, &["image", "ls", "--quiet", "--no-trunc", "--filter", &filter], QUESTION);
+        ids.map(|ids| ids.lines().map(str::to_owned).collect::<BTreeSet<String>>())
+    };
+    with(PROJECT_LABEL).then(|mut ids| {
+        with(ID_LABEL).map(|more| {
+            ids.extend(more);
+            ids
+        })
+    })
+}
+
+fn inspected(engine: Option<&Engine>, ids: &BTreeSet<String>) -> Answer<Vec<Thing>> {
+    type Line = (String, Option<Vec<String>>, u64, Option<BTreeMap<String, String>>);
+    if ids.is_empty() {
+        return Answer::Is(Vec::new());
+    }
+    let format = "[{{json .Id}},{{json .RepoTags}},{{json .Size}},{{json .Config.Labels}}]";
+    let arguments = ["image", "inspect", "--format", format].into_iter();
+    let arguments: Vec<&str> = arguments.chain(ids.iter().map(String::as_str)).collect();
+    let things = |(id, tags, bytes, labels): Line| {
+        let all = labels.unwrap_or_default();
+        let [project, working_dir, registry, root, slot] =
+            LABELS.map(|label| all.get(label).cloned().unwrap_or_default());
+        let labels = Labels { project, working_dir, id: registry, root, slot };
+        let keys = tags.filter(|tags| !tags.is_empty()).unwrap_or_else(|| vec![id]);
+        keys.into_iter().map(move |key| {
+            let (name, labels) = (key.clone(), labels.clone());
+            Thing { kind: Kind::Image, key, name, labels, bytes: Some(bytes) }
+        })
+    };
+    let lines = ask_of(engine, &arguments, QUESTION).then(|text| read(&text));
+    lines.map(|lines: Vec<Line>| lines.into_iter().flat_map(things).collect())
+}
+
+/// The volumes of containers that have no name of their own, and so no label. They go with their container.
+pub fn anonymous_volumes(engine: Option<&Engine>, containers: &[Thing]) -> Answer<BTreeSet<String>> {
+    if containers.is_empty() {
+        return Answer::Is(BTreeSet::new());
+    }
+    let format = "{{range .Mounts}}{{if eq .Type \"volume\"}}{{json .Name}}\n{{end}}{{end}}";
+    let keys = containers.iter().map(|container| container.key.as_str());
+    let arguments: Vec<&str> = ["container", "inspect", "--format", format].into_iter().chain(keys).collect();
+    let is_anonymous = |name: &String| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let names = |lines: String| {
+        lines.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(is_anonymous).collect()
+    };
+    match ask_of(engine, &arguments, QUESTION) {
+        // One of them went meanwhile.
+        Answer::Failed(reason) if reason.contains("No such") => Answer::Is(BTreeSet::new()),
+        answer @ (Answer::Is(_) | Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_)) => {
+            answer.map(names)
+        }
+    }
+}
+
+/// Which of these volumes there are.
+pub fn volumes_there(engine: Option<&Engine>, names: &BTreeSet<String>) -> Answer<Vec<Thing>> {
+    if names.is_empty() {
+        return Answer::Is(Vec::new());
+    }
+    list(engine, &[Kind::Volume])
+        .map(|volumes| volumes.into_iter().filter(|volume| names.contains(&volume.key)).collect())
+}
+
+/// Stops containers, each within its grace period.
+pub fn stop(engine: Option<&Engine>, containers: &[Thing]) -> Answer<()> {
+    each(engine, &["container", "stop"], containers)
+}
+
+/// Removes things of one kind: containers with their anonymous volumes, running or not. An image goes with
+/// its last name. A volume, network or image that is in use stays.
+pub fn remove(engine: Option<&Engine>, kind: Kind, things: &[Thing]) -> Answer<()> {
+    let command: &[&str] = match kind {
+        Kind::Container => &["container", "rm", "--force", "--volumes"],
+        Kind::Network => &["network", "rm"],
+        Kind::Image => &["image", "rm"],
+        Kind::Volume => &["volume", "rm"],
+    };
+    each(engine, command, things)
+}
+
+fn each(engine: Option<&Engine>, command: &[&str], things: &[Thing]) -> Answer<()> {
+    if things.is_empty() {
+        return Answer::Is(());
+    }
+    let keys = things.iter().map(|thing| thing.key.as_str());
+    let arguments: Vec<&str> = command.iter().copied().chain(keys).collect();
+    ask_of(engine, &arguments, REMOVAL).map(drop)
+}
+
+/// The containers that use a volume or a network, by name.
+pub fn users_of(engine: Option<&Engine>, thing: &Thing) -> Answer<Vec<String>> {
+    let filter = format!("{}={}", thing.kind.word(), thing.key);
+    let arguments = ["container", "ls", "--all", "--filter", &filter, "--format", "{{.Names}}"];
+    ask_of(engine, &arguments, QUESTION).map(|lines| lines.lines().map(str::to_owned).collect())
+}
+
+/// The sizes of volumes in Docker's words, such as `48.2MB`. Empty if Docker does not say so in time.
+pub fn volume_sizes(engine: Option<&Engine>) -> BTreeMap<String, String> {
+    let answer = ask_of(engine, &["system", "df", "--verbose", "--format", "{{json .Volumes}}"], SIZES);
+    let Answer::Is(json) = answer else { return BTreeMap::new() };
+    let volumes: Vec<Value> = serde_json::from_str(&json).unwrap_or_default();
+    let text = |volume: &Value, key: &str| volume.get(key).and_then(Value::as_str).map(str::to_owned);
+    let sizes = volumes.iter().filter_map(|volume| text(volume, "Name").zip(text(volume, "Size")));
+    sizes.filter(|(_, size)| size.starts_with(|c: char| c.is_ascii_digit())).collect()
+}
+
+/// The answer to a question whose template is JSON, one document a line. A line that is not understood could
+/// be a thing that is there, so then there is no answer.
+fn read<T: DeserializeOwned>(text: &str) -> Answer<Vec<T>> {
+    let lines: Result<Vec<T>, _> = text.lines().map(serde_json::from_str).collect();
+    let not_understood = |error| format!("docker printed what kinfra does not understand: {error}");
+    lines.map_or_else(|error| Answer::Failed(not_understood(error)), Answer::Is)
+}
