@@ -99,6 +99,16 @@ fn a_worktree_that_git_moves_takes_its_slot_along() {
 }
 
 #[test]
+fn a_directory_that_docker_made_anew_is_no_worktree() {
+    let machine = with_worktrees();
+    git(&machine, "worktree remove --force ../trees/one");
+    // A container that is still there restarts, and what it mounts is missing.
+    make_dirs(&machine, &["~/trees/one/config"]);
+    machine.kinfra("reap --auto-approve").exits(0);
+    assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["", "~/trees/two"]);
+}
+
+#[test]
 fn a_release_from_elsewhere_finds_a_worktree_that_git_has_moved() {
     let machine = with_worktrees();
     let id = registry(&machine)["slots"]["2"]["claim_id"].as_str().expect("an id").to_owned();
