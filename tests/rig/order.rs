@@ -119,3 +119,36 @@ fn since(seconds: u64) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");
     now.saturating_sub(Duration::from_secs(seconds))
 }
+
+#[test]
+fn a_waiter_that_is_served_before_its_turn_is_seen() {
+    let judge = |is_killed: bool, holders: [Option<&str>; 2]| {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let registry = |holders: [Option<&str>; 2]| {
+            let [one, two] = holders;
+            let slots = serde_json::json!({"slots": {"1": {"claimed_by": one}, "2": {"claimed_by": two}}});
+            fs::write(root.path().join("registry.json"), slots.to_string()).expect("a registry");
+        };
+        let ticket = |number: u64| root.path().join(".queue").join(number.to_string());
+        fs::create_dir(root.path().join(".queue")).expect("a queue");
+        for (number, owner) in [(1, "/first"), (2, "/second")] {
+            fs::write(ticket(number), format!("any\n{owner}\n")).expect("a ticket");
+        }
+        registry([Some("/a"), Some("/b")]);
+        let order = Order::of(root.path().to_owned());
+        order.look();
+        if is_killed {
+            order.kills("/first", || {});
+        }
+        registry(holders);
+        fs::remove_file(ticket(2)).expect("it was served");
+        order.look();
+        order.judged()
+    };
+    let (served, wrong) = judge(false, [Some("/a"), Some("/second")]);
+    assert_eq!((served, wrong.len()), (1, 1), "{wrong:?}");
+    // There is a slot for the first one, too, or it has died.
+    assert_eq!(judge(false, [None, Some("/second")]), (1, Vec::new()));
+    assert_eq!(judge(true, [Some("/a"), Some("/second")]), (1, Vec::new()));
+    assert_eq!(judge(false, [Some("/a"), Some("/b")]), (0, Vec::new()));
+}
