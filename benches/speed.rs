@@ -2,6 +2,9 @@
 //!
 //! Each figure is the median time of whole processes. A figure and what it is compared to are measured in turn, so that a
 //! noisy machine slows both. Pools are made below `target`, or below the directory that `KINFRA_BENCH_DIR` names.
+//!
+//! The figures of stacks need a Docker engine with the tests' images: `.ci/engine cargo bench --bench speed stacks`
+//! measures these alone.
 #![expect(
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
@@ -9,6 +12,9 @@
     clippy::print_stdout,
     reason = "a benchmark sets up its own machine and prints what it measured"
 )]
+
+#[path = "speed/stacks.rs"]
+mod stacks;
 
 use std::env;
 use std::fs;
@@ -35,12 +41,16 @@ fn main() {
     }
     let place = env::var("KINFRA_BENCH_DIR").unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").to_owned());
     let machine = TempDir::new_in(place).expect("a directory to measure in");
+    if arguments.iter().any(|argument| argument == "stacks") {
+        return stacks::measure(machine.path());
+    }
     plan_of_six(machine.path());
     apply_of_six(machine.path());
     claims(machine.path());
     claims_of_many(machine.path());
     apply_of_many(machine.path());
     isolation();
+    stacks::measure(machine.path());
 }
 
 /// The isolation proof of the main stack and 100 slots of 20 services each, in this process: once with nothing

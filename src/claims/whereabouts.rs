@@ -158,7 +158,9 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     let Some((path, parent)) = absolute.and_then(|path| Some((path, path.parent()?))) else {
         return away(Doubt::Unknown);
     };
-    if host::fs::exists(path)? {
+    // Docker makes the directory of a mount anew where a worktree is gone. For git, one without `.git` is.
+    let sign = claim.claimed_gitdir.as_ref().map_or_else(|| path.to_owned(), |_| path.join(".git"));
+    if host::fs::exists(&sign)? {
         return Ok(Worktree::There);
     }
     if !host::fs::exists(parent)? {

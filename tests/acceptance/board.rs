@@ -28,9 +28,7 @@ impl Board {
         machine.set_mode("worker", 0o755);
         machine.edit_spec("base = 5432", &format!("base = {db}"));
         machine.edit_spec("\"board\"", &format!("\"{pool}\""));
-        machine.git(machine.project(), "init --quiet");
-        machine.git(machine.project(), "add .");
-        machine.git(machine.project(), "commit --quiet --message board");
+        machine.repository(machine.project());
         Self { machine, web }
     }
 
@@ -49,9 +47,7 @@ impl Board {
 
     /// A worktree with a page of its own, which holds a slot.
     pub(super) fn worktree(&self, engine: &Engine, branch: &str) {
-        let tree = self.machine.path(&format!("~/{branch}"));
-        let add = format!("worktree add --quiet -b {branch} {}", tree.display());
-        self.machine.git(self.machine.project(), &add);
+        self.machine.worktree(branch);
         self.machine.write(&format!("~/{branch}/site/index.html"), format!("board of {branch}\n"));
         self.kinfra(engine, branch, &["claim"]).exits(0);
     }

@@ -1,7 +1,7 @@
 //! What a release leaves of a stack on a real engine, and who gets a slot after it.
 
 use crate::rig::engine::{BUSYBOX, Engine};
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, shop};
 
 /// A project with a volume, an image of its own and an anonymous volume, and a pool of two slots.
 struct Shop<'a> {
@@ -14,11 +14,7 @@ impl<'a> Shop<'a> {
     fn new(pool: &'static str, slots: &str, web: u16, engine: &'a Engine) -> Self {
         let machine = Machine::new().with_real_ports();
         machine.install("docker");
-        machine.spec(&format!(
-            "version = 1\n[pool]\nname = \"{pool}\"\nroot = \"~/pool\"\n[compose]\n[ports]\n\
-             web = {{ base = {web}, publish = \"web:80\" }}\n[[profiles]]\nname = \"only\"\n\
-             [[slots]]\nids = \"{slots}\"\nprofile = \"only\"\n"
-        ));
+        machine.spec(&shop(pool, web).replace("1-2", slots));
         machine.write(
             "compose.yaml",
             format!(
@@ -28,9 +24,7 @@ impl<'a> Shop<'a> {
         );
         let of = machine.project().display().to_string();
         machine.write("Dockerfile", format!("FROM {BUSYBOX}\nRUN echo {of} >/of\nVOLUME /cache\n"));
-        machine.git(machine.project(), "init --quiet");
-        machine.git(machine.project(), "add .");
-        machine.git(machine.project(), "commit --quiet --message shop");
+        machine.repository(machine.project());
         Run::of(engine.reach(&mut machine.command("apply"))).exits(0);
         Self { machine, engine, pool }
     }

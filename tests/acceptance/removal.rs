@@ -1,7 +1,7 @@
 //! Removing slots on a real engine: whose containers they are, and which volumes and images go with a slot.
 
 use crate::rig::engine::{BUSYBOX, Engine};
-use crate::support::{Machine, Run, SMALL};
+use crate::support::{Machine, Run, SMALL, shop};
 
 /// kinfra, reaching the engine.
 fn kinfra(machine: &Machine, engine: &Engine, arguments: &str) -> Run {
@@ -46,22 +46,15 @@ fn data_goes_with_the_slots_of_a_renamed_pool_and_only_theirs() {
     let engine = Engine::for_projects(&projects);
     let machine = Machine::new().with_real_ports();
     machine.install("docker");
-    let spec = SMALL
-        .replace("small", "kinfra-data")
-        .replace("web = 8000", "web = { base = 29300, publish = \"web:80\" }");
-    let spec = spec.split("[files]").next().expect("a spec").replace("[ports]", "[compose]\n[ports]");
-    machine.spec(&spec);
+    machine.spec(&shop("kinfra-data", 29_300));
     let compose = "services:\n  web:\n    build: .\n    command: [sleep, '1000']\n    init: true\n    ports: ['29300:80']\n    \
                    volumes: ['store:/store']\nvolumes:\n  store: {}\n";
     machine.write("compose.yaml", compose);
     machine
         .write("Dockerfile", format!("FROM {BUSYBOX}\nRUN echo of {} >/of\n", machine.project().display()));
-    machine.git(machine.project(), "init --quiet");
-    machine.git(machine.project(), "add .");
-    machine.git(machine.project(), "commit --quiet --message data");
+    machine.repository(machine.project());
     kinfra(&machine, &engine, "apply").exits(0);
-    let tree = machine.path("~/tree");
-    machine.git(machine.project(), &format!("worktree add --quiet -b tree {}", tree.display()));
+    let tree = machine.worktree("tree");
     let in_tree = |arguments: &str| Run::of(engine.reach(machine.command(arguments).current_dir(&tree)));
     in_tree("claim").exits(0).prints("slot 1");
     in_tree("compose up -d --build").exits(0);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::rig::engine::{self, Engine};
-use crate::support::{Machine, Run, Running};
+use crate::support::{Machine, Run, Running, shop};
 
 const COMPOSE: &str = "services:
   db:
@@ -48,17 +48,10 @@ impl Shop {
         machine.write("compose.yaml", COMPOSE.replace("PORT", &port.to_string()));
         machine.write("Dockerfile", "FROM busybox:kinfra\nCOPY page /srv/index.html\n");
         machine.write("page", "one\n");
-        machine.spec(&format!(
-            "version = 1\n[pool]\nname = \"{pool}\"\nroot = \"~/pool\"\nenv_prefix = \"SHOP_\"\n[compose]\n[ports]\n\
-             web = {{ base = {port}, publish = \"web:80\" }}\n[[profiles]]\nname = \"only\"\n[[slots]]\nids = \"1-2\"\n\
-             profile = \"only\"\n[stack]\nshell = \"web\"\n"
-        ));
-        machine.git(machine.project(), "init --quiet");
-        machine.git(machine.project(), "add .");
-        machine.git(machine.project(), "commit --quiet -m shop");
+        machine.spec(&(shop(pool, port) + "[stack]\nshell = \"web\"\n"));
+        machine.repository(machine.project());
         Run::of(engine.reach(&mut machine.command("apply"))).exits(0);
-        let fix = machine.path("~/fix");
-        machine.git(machine.project(), &format!("worktree add --quiet -b fix {}", fix.display()));
+        machine.worktree("fix");
         Self { machine, engine, port }
     }
 

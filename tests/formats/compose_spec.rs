@@ -8,27 +8,7 @@ use kinfra::spec::Spec;
 use kinfra::spec::mistake::{Source, SourceKind};
 
 use super::spec::{each_of_is_refused, is_refused};
-use crate::support::{Machine, SMALL};
-
-/// A pool for a project's own Compose files, as small as it can be.
-const COMPOSE: &str = r#"version = 1
-
-[pool]
-name = "shop"
-root = "~/pool"
-
-[ports]
-web = { base = 8000, publish = "web:80" }
-
-[[profiles]]
-name = "only"
-
-[[slots]]
-ids = "1-2"
-profile = "only"
-
-[compose]
-"#;
+use crate::support::{Machine, SHOP, SMALL};
 
 const WEB: &str = "web = { base = 8000, publish = \"web:80\" }";
 
@@ -41,7 +21,7 @@ fn machine(spec: &str) -> Machine {
 #[test]
 fn what_a_port_publishes_wrongly_is_refused() {
     each_of_is_refused(
-        COMPOSE,
+        SHOP,
         WEB,
         r#"web = { base = 8000, publish = "web" } => `web` is not a service and a port: write `web:80` … :8:32
            web = { base = 8000, publish = "web:80/sctp" } => `web:80/sctp` is not a service and a port
@@ -65,7 +45,7 @@ fn what_a_port_publishes_wrongly_is_refused() {
 #[test]
 fn several_ports_in_a_row_need_room_and_names() {
     each_of_is_refused(
-        COMPOSE,
+        SHOP,
         WEB,
         r#"web = { base = 8000, publish = "web:80", count = 4 } => ports collide: `web_2` of the main stack (slot 0) and `web` of slot 1 are both 8001 … :8:1 … 8000 + slot, and the 3 after it … 4 ports for each slot need a stride of at least 4; the smallest that works is 4
            web = { base = 8000, publish = "web:80", count = 4 }⏎api = 8007 => are both 8001 … at least 4; the smallest that works is 10
@@ -74,15 +54,15 @@ fn several_ports_in_a_row_need_room_and_names() {
            web = { base = 8000, publish = "web:80", count = 4, stride = 4 }⏎web_3 = 9000 => `web_3` is already port 3 of the 4 of `web` … :9:1 … declared here … choose another name
            web = { base = 65530, publish = "web:80", count = 4, stride = 4 } => port `web_4` of slot 1 would be 65537, above 65535 … in range is 65524"#,
     );
-    let spec = COMPOSE
-        .replace(WEB, "web = { base = 8000, publish = \"web:80\", count = 3, stride = 3 }\nweb_4 = 9000");
+    let spec =
+        SHOP.replace(WEB, "web = { base = 8000, publish = \"web:80\", count = 3, stride = 3 }\nweb_4 = 9000");
     machine(&spec).kinfra("ports").exits(0).prints("2  only     8006   8007   8008   9002\n");
 }
 
 #[test]
 fn more_workers_than_ports_are_refused() {
     each_of_is_refused(
-        COMPOSE,
+        SHOP,
         "name = \"only\"",
         r#"name = "only"⏎workers = { web = 2 } => 2 workers of `web` need as many ports for `web:80`, and `web` has 1 … :12:19 … published here … give `web` a `count` of 2, or declare fewer workers
            name = "only"⏎workers = { "we b" = 2 } => `we b` is not a valid kind of worker: use lowercase letters, digits, `_` and `-`
@@ -95,13 +75,13 @@ fn more_workers_than_ports_are_refused() {
     );
     // A service that publishes nothing has as many as it likes, and one more.
     let workers = "name = \"only\"\nworkers = { mail-out = 9, web = 1 }";
-    machine(&COMPOSE.replace("name = \"only\"", workers)).kinfra("plan").exits(0);
+    machine(&SHOP.replace("name = \"only\"", workers)).kinfra("plan").exits(0);
 }
 
 #[test]
 fn what_compose_is_told_wrongly_is_refused() {
     each_of_is_refused(
-        COMPOSE,
+        SHOP,
         "[compose]\n",
         r#"[compose]⏎file = ["a"] => [compose] has no key `file` … :18:1 … did you mean `files`?
            [compose]⏎files = "compose.yaml" => `files` must be an array of strings, not of type string … :18:9
@@ -124,7 +104,7 @@ fn what_compose_is_told_wrongly_is_refused() {
            [compose.per_slot]⏎"mount:/x" = "volume"⏎"mount:/x/" = "volume" => `mount:/x/` stands twice in `per_slot` … :19:1"#,
     );
     each_of_is_refused(
-        COMPOSE,
+        SHOP,
         "[compose]\n",
         "[[compose]] => [compose] must be a table, not of type array … :17:1",
     );
@@ -133,7 +113,7 @@ fn what_compose_is_told_wrongly_is_refused() {
 #[test]
 fn wrong_variables_of_services_are_refused() {
     each_of_is_refused(
-        COMPOSE,
+        SHOP,
         "[compose]\n",
         r#"[compose]⏎[services.web]⏎enviroment = {} => [services.web] has no key `enviroment` … :19:1 … did you mean `environment`?
            [compose]⏎[services."a b".environment]⏎A = "a" => `a b` is not a valid service name … :18:11 … use letters, digits
@@ -149,7 +129,7 @@ fn wrong_variables_of_services_are_refused() {
         r#"[services.web.environment]⏎A = "a"⏎[files] => [services] needs [compose] … add [compose] to run
            [worktree]⏎copy = [".env"]⏎[files] => [worktree] needs [compose] … :17:1"#,
     );
-    let machine = machine(&format!("{COMPOSE}[services.web.environment]\nA = \"{{{{ x }}}} s3cret\"\n"));
+    let machine = machine(&format!("{SHOP}[services.web.environment]\nA = \"{{{{ x }}}} s3cret\"\n"));
     machine.kinfra("plan").exits(65).says("`x` is not defined").never_says("s3cret");
     machine.edit_spec("[compose]", "[compose");
     machine.kinfra("plan").exits(65).never_says("s3cret");
@@ -158,7 +138,7 @@ fn wrong_variables_of_services_are_refused() {
 #[test]
 fn files_that_kinfra_writes_itself_are_refused() {
     each_of_is_refused(
-        COMPOSE,
+        SHOP,
         "[compose]\n",
         r#"[compose]⏎[worktree]⏎copi = [] => [worktree] has no key `copi` … :19:1 … did you mean `copy`?
            [compose]⏎[worktree]⏎copy = ".env" => `copy` must be an array of strings … :19:8
@@ -174,7 +154,7 @@ fn files_that_kinfra_writes_itself_are_refused() {
 fn all_mistakes_are_shown_at_once_in_the_order_of_the_file() {
     let web =
         "web = { base = 8000, publish = \"web\", stride = 0 }\napi = { base = 8001, publish = \"api:0\" }";
-    let spec = COMPOSE.replace(WEB, web)
+    let spec = SHOP.replace(WEB, web)
         + "shared = [\"x\", \"y\"]\nfiles = 1\n[services.web]\nx = 1\n[worktree]\ncopy = 1\n";
     let machine = machine(&spec);
     is_refused(
@@ -195,8 +175,7 @@ fn all_mistakes_are_shown_at_once_in_the_order_of_the_file() {
 
 #[test]
 fn a_slot_without_templates_has_an_env_file_that_is_kept_as_it_should_be() {
-    let spec = COMPOSE
-        .replace("[pool]\n", "[pool]\nenv_prefix = \"SHOP_\"\n")
+    let spec = SHOP
         .replace(WEB, "web = { base = 8000, publish = \"web:80\", count = 2, stride = 5 }\ndns = { base = 8000, publish = \"dns:53/udp\" }")
         .replace("name = \"only\"", "name = \"only\"\nworkers = { mail-out = 2 }");
     let machine = machine(&spec);
@@ -233,7 +212,7 @@ fn a_slot_without_templates_has_an_env_file_that_is_kept_as_it_should_be() {
 
 #[test]
 fn a_port_that_becomes_udp_is_a_change() {
-    let machine = machine(COMPOSE);
+    let machine = machine(SHOP);
     machine.kinfra("apply").exits(0);
     machine.edit_spec("web:80", "web:80/udp");
     machine.kinfra("plan --update").exits(0).prints("8001/udp");
@@ -244,7 +223,7 @@ fn a_port_that_becomes_udp_is_a_change() {
 
 #[test]
 fn a_udp_port_in_use_is_no_tcp_port_in_use() {
-    let spec = COMPOSE.replace(WEB, &format!("{WEB}\ndns = {{ base = 8000, publish = \"dns:53/udp\" }}"));
+    let spec = SHOP.replace(WEB, &format!("{WEB}\ndns = {{ base = 8000, publish = \"dns:53/udp\" }}"));
     let machine = machine(&spec).with_ports_in_use("8001/udp,8002");
     let found = machine.kinfra("validate").stdout;
     for words in ["port 8001/udp, `dns` of slot 1, is in use", "port 8002, `web` of slot 2, is in use"] {
@@ -264,7 +243,7 @@ fn a_udp_port_in_use_is_no_tcp_port_in_use() {
 fn services_get_the_variables_of_their_slot() {
     let variables = "[env]\nBASE = \"~/up\"\n[services.web.environment]\n\
                      API_URL = \"http://localhost:{{ ports.web }}{{ env.BASE }}\"\nCODE = \"~/{{ worktree }}\"\n";
-    let text = format!("{COMPOSE}{variables}");
+    let text = format!("{SHOP}{variables}");
     let (spec, kind) = (Spec::parse(&text).expect("a spec"), SourceKind::Spec);
     let source = Source { name: "slots.toml".to_owned(), text, kind };
     let (templates, root) = (TemplateTexts::new(), "/pool".into());

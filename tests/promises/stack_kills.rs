@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::rig::figure;
-use crate::rig::fleet::{Fleet, UP};
+use crate::rig::fleet::Fleet;
 use crate::rig::scripted::{Call, Fault, When};
 use crate::rig::strace::{self, Injection};
 use crate::support::{Run, Running};
@@ -39,12 +39,12 @@ const WORKTREES: [&str; 5] = ["a", "b", "c", "x", "y"];
 const REAP: &[Step] = &[("b", "reap --auto-approve")];
 
 /// Removes the data of a stack and starts it anew.
-const RESET: &str = "reset --auto-approve --no-gate";
+const RESET: &str = "reset --auto-approve";
 
 /// The scenarios. A verb that is new gets one here.
 const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "up", set_up: claimed, step: ("a", UP), after: &[] },
-    Scenario { name: "up again", set_up: started, step: ("a", UP), after: &[] },
+    Scenario { name: "up", set_up: claimed, step: ("a", "up"), after: &[] },
+    Scenario { name: "up again", set_up: started, step: ("a", "up"), after: &[] },
     Scenario { name: "compose up", set_up: claimed, step: ("a", "compose up -d --build"), after: &[] },
     Scenario { name: "down", set_up: started, step: ("a", "down"), after: &[] },
     Scenario { name: "down --volumes", set_up: started, step: ("a", "down --volumes"), after: &[] },
@@ -71,7 +71,7 @@ fn claimed(fleet: &Fleet) {
 }
 
 fn started(fleet: &Fleet) {
-    run(fleet, &[("a", "claim"), ("a", UP)]);
+    run(fleet, &[("a", "claim"), ("a", "up")]);
 }
 
 /// Slot 1 keeps the data of a worktree.
@@ -83,7 +83,7 @@ fn released(fleet: &Fleet) {
 /// The same, and the other slot is held.
 fn crowded(fleet: &Fleet) {
     released(fleet);
-    run(fleet, &[("b", "claim"), ("b", UP)]);
+    run(fleet, &[("b", "claim"), ("b", "up")]);
 }
 
 /// Slot 1 has all that a stack had: the engine was gone when it was released.
@@ -97,7 +97,7 @@ fn dirty(fleet: &Fleet) {
 
 /// The same, and the other slot is held.
 fn crowded_and_dirty(fleet: &Fleet) {
-    run(fleet, &[("b", "claim --slot 2"), ("b", UP)]);
+    run(fleet, &[("b", "claim --slot 2"), ("b", "up")]);
     dirty(fleet);
 }
 
@@ -106,24 +106,6 @@ fn deserted(fleet: &Fleet) {
     started(fleet);
     std::fs::remove_dir_all(fleet.worktree("a")).expect("it is removed");
 }
-
-/// What a call that changes something meets.
-const OF_CHANGES: [Fault; 10] = [
-    Fault::KillBefore,
-    Fault::KillHalf,
-    Fault::KillAfter,
-    Fault::Fail,
-    Fault::FailHalf,
-    Fault::Gone,
-    Fault::Hang,
-    Fault::Lie,
-    Fault::Half,
-    Fault::Junk,
-];
-
-/// What a call that only asks meets. A lie is here that nothing is there.
-const OF_QUESTIONS: [Fault; 7] =
-    [Fault::KillBefore, Fault::KillAfter, Fault::Fail, Fault::Gone, Fault::Hang, Fault::Lie, Fault::Junk];
 
 /// The system calls by which kinfra changes files. The engine uses none of these.
 const CHANGES: [&str; 8] =
@@ -137,10 +119,10 @@ fn killed_or_failed_at_any_docker_call() {
         // Two calls at once have no order, and each worker's directory has another name.
         let top = fleet.machine.home().display().to_string();
         points.sort_by_key(|call| (call.shape.replace(&top, ""), call.nth));
-        let faults = |call: &Call| if call.asks() { OF_QUESTIONS.to_vec() } else { OF_CHANGES.to_vec() };
         let cases = points.into_iter().flat_map(|call| {
-            let faults = faults(&call);
-            faults.into_iter().map(move |fault| (call.clone(), fault))
+            // A lie to a question is that nothing is there.
+            let faults = Fault::ALL.into_iter().filter(|fault| !(call.asks() && fault.is_half()));
+            faults.map(|fault| (call.clone(), fault)).collect::<Vec<_>>()
         });
         cases.collect::<Vec<_>>()
     };

@@ -126,7 +126,7 @@ impl Engine {
     }
 
     /// Removes what the projects made. The error is what is there all the same.
-    fn remove_all(&self) -> Result<(), String> {
+    pub(crate) fn remove_all(&self) -> Result<(), String> {
         // By kind: a container of one project may use a volume of another.
         for (kind, remove) in [
             ("container", &["rm", "--force", "--volumes"][..]),

@@ -1,4 +1,5 @@
-//! A project whose worktrees share the slots of a pool, on a scripted engine; and what must hold of them at any time.
+//! A project whose worktrees share the slots of a pool, on a scripted engine or on a real one behind it; and what must hold
+//! of them at any time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,39 +8,38 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::engine::BUSYBOX;
+use super::real::Real;
 use super::scripted::{DIRECTORY, PROJECT, Scripted, Thing};
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, shop};
 
-/// Starts the stack of a worktree. The one place that names the verb. Nothing listens in a scripted container, so
-/// the gate, which only looks, is left out.
-pub(crate) const UP: &str = "up --no-gate";
-
-/// The seconds after which kinfra gives a docker up that hangs.
+/// The seconds after which kinfra gives a docker up that hangs, if it is scripted.
 const PATIENCE: (&str, &str) = ("KINFRA_TEST_DOCKER_SECONDS", "1");
 
-const SPEC: &str = "version = 1
-[pool]
-name = \"shop\"
-root = \"~/pool\"
-env_prefix = \"SHOP_\"
-[compose]
-[ports]
-web = { base = 8000, publish = \"web:80\" }
-[[profiles]]
-name = \"only\"
-[[slots]]
-ids = \"1-2\"
-profile = \"only\"
-";
+/// The verbs that start a stack.
+const STARTS: [&str; 2] = ["up", "reset"];
+
+const POOL: &str = "kinfra-fleet";
+
+/// Each container writes into its volumes which project and which worktree it is of: the one of `web` has that in its
+/// image.
 const COMPOSE: &str = "services:
   web:
     build: {context: .}
-    ports: ['8000:80']
+    init: true
+    stop_grace_period: 0s
+    environment: {OF: '${COMPOSE_PROJECT_NAME}'}
+    command: [sh, -c, 'echo $$OF $$(cat /worktree) >>/cache/seen; exec httpd -f -p 80']
+    ports: ['28900:80']
     volumes: ['/cache']
   db:
-    image: db:1
+    image: busybox:kinfra
+    init: true
+    stop_grace_period: 0s
     restart: always
-    volumes: ['data:/data']
+    environment: {OF: '${COMPOSE_PROJECT_NAME}'}
+    command: [sh, -c, 'echo $$OF $$(cat /worktree) >>/data/seen; exec sleep 1000']
+    volumes: ['data:/data', './worktree:/worktree:ro']
 volumes:
   data:
 ";
@@ -51,6 +51,7 @@ pub(crate) const SLOTS: [u16; 2] = [1, 2];
 pub(crate) struct Fleet {
     pub(crate) machine: Machine,
     pub(crate) engine: Scripted,
+    real: Option<Real>,
 }
 
 /// What the registry says of a slot.
@@ -67,16 +68,24 @@ pub(crate) enum Slot {
 impl Fleet {
     /// The pool is applied, and no worktree holds a slot.
     pub(crate) fn new(worktrees: &[&str]) -> Self {
-        let machine = Machine::in_memory();
-        machine.spec(SPEC);
+        Self::on(None, Machine::in_memory(), worktrees)
+    }
+
+    /// The same, on the engine of this machine. Two tests must not do that at once.
+    #[track_caller]
+    pub(crate) fn on_a_real_engine(worktrees: &[&str]) -> Self {
+        let real = Real::for_projects(&SLOTS.map(project));
+        Self::on(Some(real), Machine::in_memory().with_real_ports(), worktrees)
+    }
+
+    fn on(real: Option<Real>, machine: Machine, worktrees: &[&str]) -> Self {
+        machine.spec(&shop(POOL, 28_900));
         machine.write("compose.yaml", COMPOSE);
-        machine.write("Dockerfile", "FROM scratch\n");
-        machine.git(machine.project(), "init --quiet");
-        machine.git(machine.project(), "add .");
-        machine.git(machine.project(), "commit --quiet -m shop");
+        machine.write("Dockerfile", format!("FROM {BUSYBOX}\nCOPY worktree /\n"));
+        machine.repository(machine.project());
         let engine = Scripted::new(machine.path("~/engine"));
-        let fleet = Self { machine, engine };
-        Run::of(fleet.engine.reach(&mut fleet.machine.command("apply"))).exits(0);
+        let fleet = Self { machine, engine, real };
+        fleet.kinfra("project", "apply").exits(0);
         for worktree in worktrees {
             fleet.add(worktree);
         }
@@ -85,9 +94,8 @@ impl Fleet {
 
     /// Adds a worktree.
     pub(crate) fn add(&self, worktree: &str) {
-        let path = self.worktree(worktree);
-        let add = format!("worktree add --quiet -b {worktree} {}", path.display());
-        self.machine.git(self.machine.project(), &add);
+        let path = self.machine.worktree(worktree);
+        fs::write(path.join("worktree"), path.display().to_string()).expect("its name for its containers");
     }
 
     pub(crate) fn worktree(&self, name: &str) -> PathBuf {
@@ -99,8 +107,17 @@ impl Fleet {
         let mut command = self.machine.command(arguments);
         let path = self.worktree(worktree);
         command.current_dir(if path.is_dir() { path } else { self.machine.project() });
-        command.env(PATIENCE.0, PATIENCE.1);
+        let starts = STARTS.iter().any(|verb| arguments.split(' ').next() == Some(verb));
+        match &self.real {
+            // Nothing listens in a scripted container, so the gate, which only looks, is left out.
+            None => command.args(starts.then_some("--no-gate")).env(PATIENCE.0, PATIENCE.1),
+            Some(_) if starts => command.args(["--settle", "0s", "--timeout", "30s"]),
+            Some(_) => &mut command,
+        };
         self.engine.reach(&mut command);
+        if let Some(real) = &self.real {
+            real.reach(&mut command);
+        }
         command
     }
 
@@ -116,21 +133,27 @@ impl Fleet {
         slots.map(read).collect()
     }
 
+    /// The containers of a service crash.
+    pub(crate) fn crash(&self, service: &str) {
+        match &self.real {
+            None => drop(self.engine.crash(service)),
+            Some(real) => real.crash(service),
+        }
+    }
+
     /// What the engine has of a slot: by its project, and by kinfra's label. Without images, which no two claims share.
     pub(crate) fn things(&self, slot: u16) -> Vec<(&'static str, Thing)> {
-        let (project, slot) = (format!("shop-slot-{slot}"), slot.to_string());
+        let (project, slot) = (project(slot), slot.to_string());
         let is_its = |thing: &Thing| {
-            let labels = [thing.label(PROJECT) == project, thing.label("kinfra.slot") == slot];
-            labels.contains(&true) || thing.0["of"] == project.as_str()
+            let is_labelled = thing.label("kinfra.pool") == POOL && thing.label("kinfra.slot") == slot;
+            is_labelled || thing.label(PROJECT) == project || thing.0["of"] == project.as_str()
         };
-        let engine = &self.engine;
-        let kinds = [
-            ("container", engine.containers()),
-            ("network", engine.networks()),
-            ("volume", engine.volumes()),
-        ];
-        let things =
-            kinds.into_iter().flat_map(|(kind, things)| things.into_iter().map(move |it| (kind, it)));
+        let kinds = match &self.real {
+            None => [self.engine.containers(), self.engine.networks(), self.engine.volumes()],
+            Some(real) => ["containers", "networks", "volumes"].map(|kind| real.things(kind)),
+        };
+        let kinds = ["container", "network", "volume"].into_iter().zip(kinds);
+        let things = kinds.flat_map(|(kind, things)| things.into_iter().map(move |it| (kind, it)));
         things.filter(|(_, thing)| is_its(thing)).collect()
     }
 
@@ -208,6 +231,7 @@ impl Fleet {
             let _ = fs::remove_dir_all(self.top().join(part));
         }
         self.copy("kept", "");
+        self.real.iter().for_each(Real::empty);
     }
 
     fn top(&self) -> PathBuf {
@@ -221,6 +245,11 @@ impl Fleet {
         copy.arg("-a").args(["home", "project"].map(|part| from.join(part))).arg(to).current_dir("/");
         Run::of(&mut copy).exits(0);
     }
+}
+
+/// The Compose project of a slot.
+fn project(slot: u16) -> String {
+    format!("{POOL}-slot-{slot}")
 }
 
 impl Slot {

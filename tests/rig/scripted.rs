@@ -27,6 +27,9 @@ pub(crate) const PROJECT: &str = "com.docker.compose.project";
 /// The label with the directory of the project: which worktree's files made a container.
 pub(crate) const DIRECTORY: &str = "com.docker.compose.project.working_dir";
 
+/// The label with the service that a container is of.
+pub(crate) const SERVICE: &str = "com.docker.compose.service";
+
 /// A scripted engine.
 pub(crate) struct Scripted {
     dir: PathBuf,
@@ -58,6 +61,24 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::KillBefore,
+        Self::KillHalf,
+        Self::KillAfter,
+        Self::Fail,
+        Self::FailHalf,
+        Self::Gone,
+        Self::Hang,
+        Self::Lie,
+        Self::Half,
+        Self::Junk,
+    ];
+
+    /// Whether it stops a call in the middle. A question has none.
+    pub(crate) fn is_half(self) -> bool {
+        matches!(self, Self::KillHalf | Self::FailHalf | Self::Half)
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Fail => "fail",

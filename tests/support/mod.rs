@@ -34,6 +34,31 @@ profile = "only"
 "conf.txt" = "conf.txt"
 "#;
 
+/// A pool for a project's own Compose files: two slots, one port that a service publishes.
+pub(crate) const SHOP: &str = r#"version = 1
+[pool]
+name = "shop"
+root = "~/pool"
+env_prefix = "SHOP_"
+
+[ports]
+web = { base = 8000, publish = "web:80" }
+
+[[profiles]]
+name = "only"
+
+[[slots]]
+ids = "1-2"
+profile = "only"
+
+[compose]
+"#;
+
+/// [`SHOP`] under a name and on ports that no other test has: for a real engine.
+pub(crate) fn shop(pool: &str, port: u16) -> String {
+    SHOP.replace("shop", pool).replace("8000", &port.to_string())
+}
+
 /// The variable that tells kinfra which ports are in use.
 pub(crate) const PORTS: &str = "KINFRA_TEST_PORTS";
 
@@ -187,6 +212,21 @@ impl Machine {
         let run = Run::of(git.current_dir(dir).env("GIT_CONFIG_NOSYSTEM", "1"));
         assert_eq!(run.code, Some(0), "git {arguments}: {}", run.stderr);
         run.stdout
+    }
+
+    /// Makes a directory a git repository, with all that is in it.
+    pub(crate) fn repository(&self, dir: impl AsRef<Path>) {
+        for arguments in ["init --quiet", "add --all", "commit --quiet --allow-empty --message first"] {
+            self.git(&dir, arguments);
+        }
+    }
+
+    /// Adds a worktree of the project, `~/BRANCH`.
+    pub(crate) fn worktree(&self, branch: &str) -> PathBuf {
+        let path = self.path(&format!("~/{branch}"));
+        let add = format!("worktree add --quiet -b {branch} {}", path.display());
+        self.git(self.project(), &add);
+        path
     }
 
     /// Runs kinfra with arguments that have no spaces in them.

@@ -8,9 +8,7 @@ fn shop() -> Machine {
     let machine = Machine::new();
     let main = machine.path("~/shop");
     machine.write("~/shop/README", "shop\n");
-    machine.git(&main, "init --quiet --initial-branch main");
-    machine.git(&main, "add --all");
-    machine.git(&main, "commit --quiet --message first");
+    machine.repository(&main);
     machine.git(&main, "worktree add --quiet -b older ../older");
     machine.write("~/shop/slots.toml", SMALL);
     machine.write("~/shop/templates/conf.txt", "slot {{ slot.id }}\n");
@@ -114,9 +112,7 @@ fn the_embedded_pool_is_claimed_where_it_is_used_or_by_its_flag() {
     for dir in ["~/first", "~/second"] {
         machine.write(&format!("{dir}/README"), "x\n");
         let dir = machine.path(dir);
-        machine.git(&dir, "init --quiet");
-        machine.git(&dir, "add --all");
-        machine.git(&dir, "commit --quiet --message first");
+        machine.repository(&dir);
     }
     machine.git(machine.path("~/first"), "worktree add --quiet ../first-fix");
     machine.git(machine.path("~/second"), "worktree add --quiet ../second-fix");
@@ -146,10 +142,8 @@ fn the_embedded_pool_is_claimed_where_it_is_used_or_by_its_flag() {
 #[test]
 fn a_holder_whose_pool_an_older_kinfra_applied_keeps_the_embedded_pool() {
     let machine = Machine::new();
-    machine.git(machine.project(), "init --quiet");
     machine.write("README", "x\n");
-    machine.git(machine.project(), "add README");
-    machine.git(machine.project(), "commit --quiet --message first");
+    machine.repository(machine.project());
     machine.git(machine.project(), "worktree add --quiet ../fix");
     machine.kinfra("apply").exits(0);
     machine.kinfra("claim").exits(0).prints("Claimed slot 1");
@@ -175,9 +169,7 @@ fn a_claim_says_where_the_spec_of_its_repository_is() {
     let fresh = Machine::new();
     fresh.write("~/shop/README", "shop\n");
     let main = fresh.path("~/shop");
-    fresh.git(&main, "init --quiet");
-    fresh.git(&main, "add --all");
-    fresh.git(&main, "commit --quiet --message first");
+    fresh.repository(&main);
     fresh.git(&main, "worktree add --quiet ../older");
     fresh.write("~/shop/slots.toml", SMALL);
     run_in(&fresh, "~/older", "claim")

@@ -6,28 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 
 use serde_json::{Value, json};
 
-use crate::support::{Machine, Run};
-
-/// A pool for Compose files.
-const SPEC: &str = r#"version = 1
-
-[pool]
-name = "shop"
-root = "~/pool"
-env_prefix = "SHOP_"
-
-[ports]
-web = { base = 8080, publish = "web:80" }
-
-[[profiles]]
-name = "only"
-
-[[slots]]
-ids = "1-2"
-profile = "only"
-
-[compose]
-"#;
+use crate::support::{Machine, Run, SHOP};
 
 const COMPOSE: &str = "services:\n  web:\n    image: web\n    env_file: [web.env]\n    \
                        volumes:\n      - ./certs/dev.pem:/dev.pem:ro\n      - ./static:/static\n";
@@ -37,13 +16,11 @@ const COMPOSE: &str = "services:\n  web:\n    image: web\n    env_file: [web.env
 fn shop(copy: &str) -> Machine {
     let machine = Machine::new();
     let copy = if copy.is_empty() { String::new() } else { format!("[worktree]\ncopy = [{copy}]\n") };
-    machine.write("~/shop/slots.toml", format!("{SPEC}{copy}"));
+    machine.write("~/shop/slots.toml", format!("{SHOP}{copy}"));
     machine.write("~/shop/compose.yaml", COMPOSE);
     machine.write("~/shop/static/index.html", "hello\n");
     let main = machine.path("~/shop");
-    machine.git(&main, "init --quiet");
-    machine.git(&main, "add --all");
-    machine.git(&main, "commit --quiet --message first");
+    machine.repository(&main);
     machine.git(&main, "worktree add --quiet ../fix");
     run_in(&machine, "~/shop", "apply").exits(0);
     machine
@@ -180,7 +157,7 @@ fn a_project_below_the_top_has_its_files_there() {
         "~/shop/web/slots.toml",
         format!(
             "{}[worktree]\ncopy = [\".env\"]\n",
-            SPEC.replace("8080", "8090").replace("~/pool", "~/web").replace("shop", "web")
+            SHOP.replace("8000", "8090").replace("~/pool", "~/web").replace("shop", "web")
         ),
     );
     machine.write("~/shop/web/compose.yaml", COMPOSE);

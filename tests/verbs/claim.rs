@@ -84,8 +84,7 @@ fn the_owner_is_the_nearest_parent_that_holds_git_else_the_directory_itself() {
 fn a_real_worktree_of_git_is_an_owner_of_its_own() {
     let machine = applied();
     make_dirs(&machine, &["~/main"]);
-    git(&machine, "~/main", "init --quiet");
-    git(&machine, "~/main", "commit --quiet --allow-empty --message first");
+    machine.repository(machine.path("~/main"));
     git(&machine, "~/main", "worktree add --quiet ../feature");
     make_dirs(&machine, &["~/feature/src", "~/main/src"]);
     run_in(&machine, "~/feature/src", "claim").exits(0);
@@ -99,9 +98,8 @@ fn a_real_worktree_of_git_is_an_owner_of_its_own() {
 fn a_submodule_is_part_of_the_worktree_that_it_is_in() {
     let machine = applied();
     make_dirs(&machine, &["~/library", "~/main"]);
+    machine.repository(machine.path("~/library"));
     for (at, arguments) in [
-        ("~/library", "init --quiet"),
-        ("~/library", "commit --quiet --allow-empty --message first"),
         ("~/main", "init --quiet"),
         ("~/main", "-c protocol.file.allow=always submodule --quiet add ../library lib"),
         ("~/main", "commit --quiet --message second"),

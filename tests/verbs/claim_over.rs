@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use super::compose::{SPEC, Shop};
+use super::compose::Shop;
 use super::up::up;
 use crate::rig::fleet::{Fleet, Slot};
-use crate::support::Run;
+use crate::support::{Run, SHOP};
 
 /// Has `docker` release the slot of the worktree `a` at its first call that contains a text.
 fn releasing_at<'command>(
@@ -55,7 +55,7 @@ fn an_up_whose_claim_ended_during_its_check_does_not_say_that_all_is_well() {
     let shop = Shop::new();
     let kinfra = env!("CARGO_BIN_EXE_kinfra");
     let check = format!("{kinfra} release --lock-timeout 0s; exit 0");
-    shop.machine.spec(&format!("{SPEC}[stack]\nverify = [\"/bin/sh\", \"-c\", \"{check}\"]\n"));
+    shop.machine.spec(&format!("{SHOP}[stack]\nverify = [\"/bin/sh\", \"-c\", \"{check}\"]\n"));
     Run::of(&mut up(&shop, ""))
         .exits(3)
         .prints_exactly("")

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::rig::fleet::{Fleet, UP};
+use crate::rig::fleet::Fleet;
 use crate::rig::scripted::{Fault, Scripted, Thing, When};
 use crate::support::{Machine, Run, Running};
 
@@ -29,7 +29,7 @@ fn failed_before(fleet: &Fleet, minutes: i64) {
 #[test]
 fn what_failed_just_now_is_not_tried_again_by_a_waiter_and_counts_once() {
     let fleet = Fleet::new(&["a", "b", "c"]);
-    fleet.kinfra("a", UP).exits(0);
+    fleet.kinfra("a", "up").exits(0);
     fleet.kinfra("c", "claim").exits(0).prints("Claimed slot 2");
     fleet.engine.fails(Fault::Fail, &When::Matches("volume rm"));
     fleet.kinfra("a", "release --wipe").exits(1);
@@ -64,7 +64,7 @@ fn what_failed_just_now_is_not_tried_again_by_a_waiter_and_counts_once() {
 #[test]
 fn a_waiter_whose_last_slot_another_one_quarantined_ends() {
     let fleet = Fleet::new(&["a", "b", "c"]);
-    fleet.kinfra("a", UP).exits(0);
+    fleet.kinfra("a", "up").exits(0);
     fleet.engine.fails(Fault::Fail, &When::Matches("volume rm"));
     fleet.kinfra("a", "release --wipe").exits(1);
     let wait = Running::piped(&mut fleet.command("b", "claim --wait --slot 1"));
@@ -79,7 +79,7 @@ fn a_waiter_whose_last_slot_another_one_quarantined_ends() {
 #[test]
 fn data_that_began_to_go_is_not_kept_for_its_worktree_any_more() {
     let fleet = Fleet::new(&["a", "b"]);
-    fleet.kinfra("a", UP).exits(0);
+    fleet.kinfra("a", "up").exits(0);
     fleet.kinfra("a", "release").exits(0);
     assert_eq!(left(&fleet)["remains"], "data");
     fleet.engine.fails(Fault::Fail, &When::Matches("volume rm"));
@@ -95,7 +95,7 @@ fn data_that_began_to_go_is_not_kept_for_its_worktree_any_more() {
 #[test]
 fn a_request_that_cannot_be_served_removes_no_data_of_another() {
     let fleet = Fleet::new(&["a", "b"]);
-    fleet.kinfra("a", UP).exits(0);
+    fleet.kinfra("a", "up").exits(0);
     fleet.kinfra("a", "release").exits(0);
     // A claim writes this file, and this one is not kinfra's.
     fleet.machine.write("~/b/.env.sandbox", "MINE=1\n");
@@ -108,7 +108,7 @@ fn a_request_that_cannot_be_served_removes_no_data_of_another() {
 fn a_docker_that_does_not_answer_is_told_apart_from_a_full_pool() {
     let fleet = Fleet::new(&["a", "b", "c"]);
     for worktree in ["a", "b"] {
-        fleet.kinfra(worktree, UP).exits(0);
+        fleet.kinfra(worktree, "up").exits(0);
     }
     fleet.engine.fails(Fault::Gone, &When::Always);
     fleet.kinfra("a", "release").exits(9);
@@ -140,7 +140,7 @@ fn a_docker_that_does_not_answer_is_told_apart_from_a_full_pool() {
 #[test]
 fn a_clean_slot_is_given_without_a_question() {
     let fleet = Fleet::new(&["a", "b"]);
-    fleet.kinfra("a", UP).exits(0);
+    fleet.kinfra("a", "up").exits(0);
     fleet.engine.fails(Fault::Gone, &When::Always);
     fleet.kinfra("a", "release").exits(9);
     fleet.engine.forget_calls();
@@ -151,7 +151,7 @@ fn a_clean_slot_is_given_without_a_question() {
 #[test]
 fn a_request_that_is_not_served_cleans_nothing_for_one_ahead() {
     let fleet = Fleet::new(&["a", "b", "c", "d"]);
-    fleet.kinfra("a", UP).exits(0);
+    fleet.kinfra("a", "up").exits(0);
     fleet.kinfra("b", "claim").exits(0).prints("Claimed slot 2");
     let mut first = Running::piped(&mut fleet.command("c", "claim --wait"));
     let mut said = [0; 24];
@@ -170,7 +170,7 @@ fn a_request_that_is_not_served_cleans_nothing_for_one_ahead() {
 #[test]
 fn data_is_not_removed_from_a_slot_that_cannot_be_given() {
     let fleet = Fleet::new(&["a", "b", "c"]);
-    fleet.kinfra("a", UP).exits(0);
+    fleet.kinfra("a", "up").exits(0);
     fleet.kinfra("b", "claim").exits(0).prints("Claimed slot 2");
     // The release stops the stack, and is killed.
     fleet.engine.fails(Fault::KillAfter, &When::Matches("container rm"));
@@ -245,7 +245,7 @@ fn a_machine_without_an_engine_has_no_stack_that_was_started_by_hand() {
 #[test]
 fn a_volume_without_a_name_that_stays_is_not_forgotten() {
     let fleet = Fleet::new(&["a", "b"]);
-    fleet.kinfra("a", UP).exits(0);
+    fleet.kinfra("a", "up").exits(0);
     let is_unnamed = |volume: &Thing| volume.name().len() == 64;
     let unnamed = |fleet: &Fleet| fleet.engine.volumes().iter().filter(|volume| is_unnamed(volume)).count();
     assert_eq!(unnamed(&fleet), 1);
@@ -265,9 +265,11 @@ fn a_volume_without_a_name_that_stays_is_not_forgotten() {
 #[test]
 fn a_stop_that_fails_before_data_is_kept_is_told() {
     let fleet = Fleet::new(&["a"]);
-    fleet.kinfra("a", UP).exits(0);
+    fleet.kinfra("a", "up").exits(0);
     fleet.engine.fails(Fault::Fail, &When::Matches("container stop"));
-    let released =
-        fleet.kinfra("a", "release").exits(0).prints("Kept for this worktree: volume shop-slot-1_data");
+    let released = fleet
+        .kinfra("a", "release")
+        .exits(0)
+        .prints("Kept for this worktree: volume kinfra-fleet-slot-1_data");
     released.prints("warning: not every container was stopped before it was removed").prints("told to fail");
 }

@@ -1,6 +1,7 @@
 //! `kinfra compose`, and what `env` and `exec` set for plain `docker compose`: the worktree's own files and
 //! the overlay, and a gate before anything starts. Docker is a stand-in here; `examples` has the real one.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use kinfra::registry::Registry;
@@ -9,11 +10,8 @@ use serde_json::{Value, json};
 
 use super::doctor::fake_docker;
 use crate::rig::listed::thing;
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, SHOP};
 
-pub(super) const SPEC: &str = "version = 1\n[pool]\nname = \"shop\"\nroot = \"~/pool\"\nenv_prefix = \"SHOP_\"\n[compose]\n[ports]\n\
-                    web = { base = 8000, publish = \"web:80\" }\n[[profiles]]\nname = \"only\"\n[[slots]]\nids = \"1-2\"\n\
-                    profile = \"only\"\n";
 pub(super) const COMPOSE: &str =
     "services:\n  web:\n    image: shop:${TAG:-dev}\n    ports: ['8000:80']\n    env_file: web.env\n";
 const OVERLAY: &str = "~/pool/slot-1/kinfra-overlay.yaml";
@@ -35,15 +33,12 @@ pub(super) struct Shop {
 impl Shop {
     pub(super) fn new() -> Self {
         let machine = Machine::new();
-        machine.spec(SPEC);
+        machine.spec(SHOP);
         machine.write("compose.yaml", COMPOSE);
         machine.write("web.env", "A=1\n");
-        machine.git(machine.project(), "init --quiet");
-        machine.git(machine.project(), "add .");
-        machine.git(machine.project(), "commit --quiet -m shop");
+        machine.repository(machine.project());
         machine.kinfra("apply").exits(0);
-        let fix = machine.path("~/fix");
-        machine.git(machine.project(), &format!("worktree add --quiet -b fix {}", fix.display()));
+        machine.worktree("fix");
         let shop = Self { machine };
         Run::of(&mut shop.command("claim")).exits(0);
         shop
@@ -61,6 +56,13 @@ impl Shop {
 
     pub(super) fn kinfra(&self, arguments: &str) -> Run {
         Run::of(&mut self.command(arguments))
+    }
+
+    /// A second worktree, which holds slot 2.
+    pub(super) fn other(&self) -> PathBuf {
+        let other = self.machine.worktree("other");
+        Run::of(self.command("claim").current_dir(&other)).exits(0).prints("slot 2");
+        other
     }
 
     /// With a mount of the whole machine in every stack.
@@ -153,7 +155,7 @@ fn the_overlay_is_made_again_only_when_something_changed() {
     assert_eq!(shop.machine.read(OVERLAY), text);
     shop.machine.write("~/fix/compose.override.yaml", "services: {}\n");
     asks("an override is new", 1, Some("next"));
-    shop.machine.write("~/fix/slots.toml", SPEC.replace("[compose]", "[compose]\nshared = [\"volume:x\"]"));
+    shop.machine.write("~/fix/slots.toml", SHOP.replace("[compose]", "[compose]\nshared = [\"volume:x\"]"));
     asks("the worktree's spec changed", 1, Some("next"));
 }
 
@@ -211,17 +213,14 @@ fn what_slots_would_share_stops_a_start() {
     let mut up = shop.command("compose up");
     Run::of(up.env("SLOT_MODEL", model("shop-slot-1", 8001, &own))).exits(0).prints("ran docker compose");
     shop.machine
-        .write("~/fix/slots.toml", SPEC.replace("[compose]", "[compose]\nshared = [\"mount:/srv/pg\"]"));
+        .write("~/fix/slots.toml", SHOP.replace("[compose]", "[compose]\nshared = [\"mount:/srv/pg\"]"));
     shop.mounting("/srv/pg", "compose up").exits(0).prints("ran docker compose");
 }
 
 #[test]
 fn a_start_is_proven_against_what_other_slots_were_started_with() {
     let shop = Shop::new();
-    let other = shop.machine.path("~/other");
-    shop.machine.git(shop.machine.project(), &format!("worktree add --quiet -b other {}", other.display()));
-    let mut claim = shop.command("claim");
-    Run::of(claim.current_dir(&other)).exits(0).prints("slot 2");
+    let other = shop.other();
     // The branch of slot 2 mounts a directory of slot 1's worktree.
     let shared = json!([{"type": "bind", "source": shop.path("~/fix") + "/data", "target": "/data"}]);
     let up = |volumes: &Value, port| {
@@ -243,10 +242,7 @@ fn a_start_is_proven_against_what_other_slots_were_started_with() {
 #[test]
 fn of_two_starts_at_once_one_sees_the_other() {
     let shop = Shop::new();
-    let other = shop.machine.path("~/other");
-    shop.machine.git(shop.machine.project(), &format!("worktree add --quiet -b other {}", other.display()));
-    let mut claim = shop.command("claim");
-    Run::of(claim.current_dir(&other)).exits(0).prints("slot 2");
+    shop.other();
     let shared = json!([{"type": "bind", "source": shop.path("~/fix") + "/data", "target": "/data"}]);
     for round in 0..8 {
         let start = |tree: &str, slot: u16| {
@@ -303,11 +299,11 @@ fn things_of_another_registry_stop_a_start_and_are_named() {
 #[test]
 fn a_start_says_what_is_not_published_and_where_the_main_stack_is() {
     let shop = Shop::new();
-    shop.machine.write("~/fix/slots.toml", SPEC.replace("\"web:80\"", "\"web:81\""));
+    shop.machine.write("~/fix/slots.toml", SHOP.replace("\"web:80\"", "\"web:81\""));
     let run = shop.kinfra("compose up").exits(0);
     let run = run.says("note: not published on this machine: web:80. These lines of [ports] would:\n");
     run.says("publish = \"web:80\"");
-    shop.machine.write("~/fix/slots.toml", SPEC);
+    shop.machine.write("~/fix/slots.toml", SHOP);
     let mut up = shop.command("compose up");
     let run = Run::of(up.env("MODEL", model("project", 8500, &json!([])))).exits(0);
     run.says("note: the main stack publishes web:80 on 8500, and slots.toml has the base 8000 for `web`");

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::compose::{COMPOSE, SPEC, Shop, model};
+use super::compose::{COMPOSE, Shop, model};
 use crate::rig::listed::thing;
-use crate::support::Run;
+use crate::support::{Run, SHOP};
 
 /// Mounts of one directory, where it holds data.
 fn data(source: &str) -> Value {
@@ -26,14 +26,6 @@ fn container(shop: &Shop, slot: u16) -> String {
     let id = registry["id"].as_str().expect("an id");
     let project = format!("shop-slot-{slot}");
     thing(&format!("{project}-web-1"), &project, id, "/x")
-}
-
-/// A second worktree, which holds slot 2.
-fn other(shop: &Shop) {
-    let other = shop.machine.path("~/other");
-    shop.machine.git(shop.machine.project(), &format!("worktree add --quiet -b other {}", other.display()));
-    let mut claim = shop.command("claim");
-    Run::of(claim.current_dir(&other)).exits(0).prints("slot 2");
 }
 
 /// A start of slot 2 that mounts something.
@@ -95,7 +87,7 @@ fn a_first_start_takes_no_data_that_is_older_than_the_claim() {
 #[test]
 fn what_an_earlier_start_made_counts_while_it_has_containers() {
     let shop = Shop::new();
-    other(&shop);
+    shop.other();
     let shared = data(&shop.path("~/fix"));
     let start = |volumes: &Value, containers: &str| {
         let mut up = shop.command("compose up");
@@ -116,7 +108,7 @@ fn what_an_earlier_start_made_counts_while_it_has_containers() {
 #[test]
 fn a_stack_that_is_down_stops_no_other() {
     let shop = Shop::new();
-    other(&shop);
+    shop.other();
     let shared = data(&shop.path("~/fix"));
     let mut up = shop.command("compose up");
     Run::of(up.env("SLOT_MODEL", model("shop-slot-1", 8001, &shared))).exits(0);
@@ -138,7 +130,7 @@ fn what_is_not_known_stops_a_start() {
     let run = Run::of(up.env("MAIN_MODEL", "error:required variable TOKEN is missing a value")).exits(4);
     run.says("cannot be proven against the main stack").says("TOKEN").prints_exactly("");
     // The mistakes in the worktree's own slots.toml are not passed over for the applied one.
-    shop.machine.write("~/fix/slots.toml", SPEC.replace("[ports]", "[ports]\nx = 1"));
+    shop.machine.write("~/fix/slots.toml", SHOP.replace("[ports]", "[ports]\nx = 1"));
     shop.kinfra("compose up").exits(65).says("slots.toml:");
 }
 
@@ -196,7 +188,7 @@ fn a_link_is_what_it_leads_to_in_the_spec_too() {
     std::os::unix::fs::symlink(&real, &link).expect("a link");
     let (real, link) = (real.canonicalize().expect("a path"), link.display().to_string());
     let up = |line: &str| {
-        shop.machine.write("~/fix/slots.toml", SPEC.replace("[compose]", &format!("[compose]\n{line}")));
+        shop.machine.write("~/fix/slots.toml", SHOP.replace("[compose]", &format!("[compose]\n{line}")));
         let mut up = shop.command("compose up");
         up.env("MODEL", model("project", 8000, &data(&link)));
         Run::of(up.env("SLOT_MODEL", model("shop-slot-1", 8001, &data(&link))))

@@ -15,8 +15,7 @@ fn git(machine: &Machine, arguments: &str) -> String {
 fn with_worktrees() -> Machine {
     let machine = applied();
     make_dirs(&machine, &["~/main", "~/trees"]);
-    git(&machine, "init --quiet");
-    git(&machine, "commit --quiet --allow-empty --message first");
+    machine.repository(machine.path("~/main"));
     for tree in ["one", "two"] {
         git(&machine, &format!("worktree add --quiet ../trees/{tree}"));
         run_in(&machine, &format!("~/trees/{tree}"), "claim").exits(0);
@@ -97,6 +96,16 @@ fn a_worktree_that_git_moves_takes_its_slot_along() {
     run_in(&machine, "~/one", "status").exits(0).prints("holds no slot");
     let kept = machine.kinfra("reap --dry-run").exits(0).prints("Slot 1 is held by ");
     kept.prints("its directory is missing, and git has a worktree of its name elsewhere");
+}
+
+#[test]
+fn a_directory_that_docker_made_anew_is_no_worktree() {
+    let machine = with_worktrees();
+    git(&machine, "worktree remove --force ../trees/one");
+    // A container that is still there restarts, and what it mounts is missing.
+    make_dirs(&machine, &["~/trees/one/config"]);
+    machine.kinfra("reap --auto-approve").exits(0);
+    assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["", "~/trees/two"]);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! `kinfra down`, `logs`, `shell` and `reset`. Docker is a stand-in here; `acceptance/stack_verbs` has the
 //! real one.
 
-use super::compose::{SPEC, Shop};
+use super::compose::Shop;
 use super::up::{container, running, up};
-use crate::support::Run;
+use crate::support::{Run, SHOP};
 
 /// A container and a volume of slot 1, as Docker lists them.
 fn things(shop: &Shop) -> (String, String) {
@@ -76,7 +76,7 @@ fn a_shell_is_for_the_service_that_is_meant() {
     shell("", &["db", "web"]).exits(64).says("several services of slot 1 run: db, web\nhelp: name one");
     shell("x", &["db"]).exits(7).says("`x` does not run in slot 1: db do");
     shell("", &[]).exits(7).says("nothing runs in slot 1\nhelp: `kinfra up`");
-    shop.machine.spec(&format!("{SPEC}[stack]\nshell = \"db\"\n"));
+    shop.machine.spec(&format!("{SHOP}[stack]\nshell = \"db\"\n"));
     shell("", &["db", "web"]).exits(0).prints("id-db sh -c");
 }
 

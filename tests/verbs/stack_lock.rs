@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use super::compose::{SPEC, Shop};
+use super::compose::Shop;
 use super::up::up;
 use crate::rig::fleet::{Fleet, Slot};
 use crate::rig::scripted::{Fault, When};
-use crate::support::{Run, Running};
+use crate::support::{Run, Running, SHOP};
 
 /// A Compose that hangs while it starts something for the worktree `a`.
 fn hanging(fleet: &Fleet, arguments: &str) -> Running {
@@ -129,6 +129,6 @@ fn the_check_of_a_project_runs_beside_commands_of_compose_and_holds_no_lock() {
     let shop = Shop::new();
     let kinfra = env!("CARGO_BIN_EXE_kinfra");
     let script = format!("{kinfra} compose run web true && ! ls -l /proc/self/fd 2>&1 | grep -q stacks");
-    shop.machine.spec(&format!("{SPEC}[stack]\nverify = [\"/bin/sh\", \"-c\", \"{script}\"]\n"));
+    shop.machine.spec(&format!("{SHOP}[stack]\nverify = [\"/bin/sh\", \"-c\", \"{script}\"]\n"));
     Run::of(&mut up(&shop, "")).exits(0).says("Checking with");
 }

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::compose::{SPEC, Shop, model};
-use crate::support::Run;
+use super::compose::{Shop, model};
+use crate::support::{Run, SHOP};
 
 /// A container of slot 1 as Docker describes it.
 pub(super) fn container(service: &str, state: &Value) -> String {
@@ -173,9 +173,9 @@ fn the_check_of_the_slots_toml_that_was_applied_is_the_last_word() {
     let shop = Shop::new();
     let check = "[stack]\nverify = [\"/bin/sh\", \"-c\", \"echo $SHOP_WEB_PORT; test ! -e bad\"]\n";
     // A branch cannot change it.
-    shop.machine.write("~/fix/slots.toml", format!("{SPEC}[stack]\nverify = [\"false\"]\n"));
+    shop.machine.write("~/fix/slots.toml", format!("{SHOP}[stack]\nverify = [\"false\"]\n"));
     Run::of(&mut up(&shop, "")).exits(0).never_says("Checking");
-    shop.machine.spec(&format!("{SPEC}{check}"));
+    shop.machine.spec(&format!("{SHOP}{check}"));
     Run::of(&mut up(&shop, "")).exits(0).says("Checking with `/bin/sh -c ");
     shop.machine.write("~/fix/bad", "");
     Run::of(&mut up(&shop, ""))
@@ -187,7 +187,7 @@ fn the_check_of_the_slots_toml_that_was_applied_is_the_last_word() {
 #[test]
 fn a_service_that_runs_once_does_not_run_again() {
     let shop = Shop::new();
-    shop.machine.spec(&format!("{SPEC}[stack]\nonce = [\"migrate\"]\n"));
+    shop.machine.spec(&format!("{SHOP}[stack]\nonce = [\"migrate\"]\n"));
     let mut both: Value = serde_json::from_str(&model("shop-slot-1", 8001, &json!([]))).expect("JSON");
     both["services"]["migrate"] = json!({"image": "shop:dev", "command": ["v1"]});
     let start = |both: &Value, code: i32| {
@@ -215,7 +215,7 @@ fn a_service_that_runs_once_does_not_run_again() {
 #[test]
 fn a_service_that_runs_once_does_not_run_again_because_another_one_needs_it() {
     let shop = Shop::new();
-    shop.machine.spec(&format!("{SPEC}[stack]\nonce = [\"seed\", \"migrate\"]\n"));
+    shop.machine.spec(&format!("{SHOP}[stack]\nonce = [\"seed\", \"migrate\"]\n"));
     let mut all: Value = serde_json::from_str(&model("shop-slot-1", 8001, &json!([]))).expect("JSON");
     let done = |name: &str| json!({name: {"condition": "service_completed_successfully"}});
     all["services"]["db"] = json!({"image": "shop:dev"});

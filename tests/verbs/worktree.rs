@@ -214,8 +214,7 @@ fn git_does_not_see_the_file_in_any_worktree() {
     let machine = applied();
     let main = machine.path("~/main");
     fs::create_dir(&main).expect("a repository");
-    machine.git(&main, "init --quiet");
-    machine.git(&main, "commit --quiet --allow-empty --message first");
+    machine.repository(&main);
     machine.git(&main, "worktree add --quiet ../linked");
     machine.write("~/main/.git/info/exclude", "no newline");
     for (dir, slot) in [("~/linked", "slot 1"), ("~/main", "slot 2")] {
