@@ -171,7 +171,9 @@ fn note(
 fn in_use(error: Error, root: &Root, slot: SlotId) -> Error {
     let exit = exit_of(&error);
     match root.holder_of_stack(slot) {
-        Ok(Some(holder)) => Fault { exit, ..Fault::locked(format!("{holder} works on its stack")) }.into(),
+        Ok(Some(holder)) => {
+            Fault { exit, ..Fault::locked(format!("its stack is in the hands of {holder}")) }.into()
+        }
         Ok(None) | Err(_) => error,
     }
 }

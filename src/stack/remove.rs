@@ -112,7 +112,8 @@ pub fn remove(
     note(things::remove(on.engine, Kind::Container, &containers));
     note(things::remove(on.engine, Kind::Network, &of(Kind::Network)));
     let mut volumes = if extent.volumes { of(Kind::Volume) } else { Vec::new() };
-    volumes.extend(asked(things::volumes_there(on.engine, known))?);
+    // One that Compose handed on to a new container does not go with that.
+    volumes.extend(asked(things::volumes_there(on.engine, &anonymous))?);
     note(things::remove(on.engine, Kind::Volume, &volumes));
     let images = if extent.images { of(Kind::Image) } else { Vec::new() };
     let in_use = things::remove(on.engine, Kind::Image, &images).needed().err();
@@ -168,16 +169,23 @@ fn named(thing: &Thing) -> String {
 
 /// The error for what stays, with what uses it.
 fn stays(on: &StackOn<'_>, stuck: &[Thing], said: Option<String>) -> Error {
-    let told = |thing: &Thing| {
-        let users = match thing.kind {
-            Kind::Volume | Kind::Network => things::users_of(on.engine, thing).needed().unwrap_or_default(),
-            Kind::Container | Kind::Image => Vec::new(),
-        };
+    let users = |thing: &Thing| match thing.kind {
+        Kind::Volume | Kind::Network => things::users_of(on.engine, thing).needed().unwrap_or_default(),
+        Kind::Container | Kind::Image => Vec::new(),
+    };
+    let shown: Vec<(&Thing, Vec<String>)> =
+        stuck.iter().take(MOST_NAMED).map(|thing| (thing, users(thing))).collect();
+    let told = |(thing, users): &(&Thing, Vec<String>)| {
         let by = users.iter().map(|user| format!("`{}`", printable(user))).collect::<Vec<_>>().join(", ");
         if by.is_empty() { named(thing) } else { format!("{}, used by {by}", named(thing)) }
     };
-    let all: Vec<String> = stuck.iter().take(MOST_NAMED).map(told).collect();
+    let all: Vec<String> = shown.iter().map(told).collect();
     let more = if stuck.len() > MOST_NAMED { "; …" } else { "" };
-    let said = said.map_or_else(String::new, |said| format!(" ({})", printable(&said)));
+    // Docker names a user by an id of 64 digits, if at all.
+    let said = said.filter(|_| shown.iter().any(|(_, users)| users.is_empty()));
+    let said = said.map_or_else(String::new, |said| {
+        let said = said.strip_prefix("Error response from daemon: ").unwrap_or(&said);
+        format!(" ({})", printable(said))
+    });
     Fault::failed(format!("what the stack left cannot be removed: {}{more}{said}", all.join("; "))).into()
 }

@@ -124,8 +124,12 @@ fn a_wipe_leaves_nothing_and_a_worktree_made_anew_is_another() {
     let shop = Shop::new("kinfra-wipe", "1", 29_500, &engine);
     shop.worktree("cats");
     shop.uses("cats");
+    // The new container of a service has the volume without a name of the one before.
+    let before = shop.mounted(1);
+    shop.kinfra("cats", "compose up -d --force-recreate").exits(0);
     let mounted = shop.mounted(1);
     assert_eq!(mounted.len(), 2, "one of them has no name of its own: {mounted:?}");
+    assert_eq!(mounted, before);
     shop.kinfra("cats", "release --wipe").exits(0).prints("volume kinfra-wipe-slot-1_store (");
     for volume in &mounted {
         let inspected = engine.docker(&["volume", "inspect", volume]);
