@@ -75,7 +75,7 @@ impl<'a> Shop<'a> {
         made.iter().filter_map(|thing| thing.split(' ').next()).map(str::to_owned).collect()
     }
 
-    /// The volumes of a slot's containers, whatever their names.
+    /// The volumes of a slot's containers, whatever their names, sorted.
     fn mounted(&self, slot: u16) -> Vec<String> {
         let filter = format!("label=com.docker.compose.project={}-slot-{slot}", self.pool);
         let ids = self.engine.docker(&["ps", "--all", "--quiet", "--filter", &filter]).exits(0).stdout;
@@ -83,7 +83,10 @@ impl<'a> Shop<'a> {
         let ids = ids.lines();
         let inspect: Vec<&str> = ["inspect", "--format", format].into_iter().chain(ids).collect();
         let names = self.engine.docker(&inspect).exits(0).stdout;
-        names.lines().filter(|name| !name.is_empty()).map(str::to_owned).collect()
+        let mut names: Vec<String> =
+            names.lines().filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        names.sort();
+        names
     }
 }
 
