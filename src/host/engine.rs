@@ -42,7 +42,7 @@ const SOCKET: &str = "/var/run/docker.sock";
 /// that is one of this machine. Asks nothing.
 pub fn may_be_here() -> bool {
     let is_there = |path: &Path| path.metadata().is_ok();
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = environment().get("PATH").cloned().unwrap_or_default();
     let has_command = std::env::split_paths(&path).any(|dir| is_there(&dir.join("docker")));
     let has_socket = || match current() {
         Engine::Address(address) => {
