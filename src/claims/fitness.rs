@@ -133,7 +133,7 @@ pub fn unfit(root: &Root, slot: SlotId, entry: &Entry, claim_files: &[&RelPath])
 pub fn not_clean(root: &Root, slot: SlotId, entry: &Entry) -> Option<Unfit> {
     let (Condition::Dirty(_) | Condition::KeepsData(_)) = entry.condition() else { return None };
     if let Ok(Some(holder)) = root.holder_of_stack(slot) {
-        return Some(Unfit::BeingCleaned(format!("{} works on its stack", holder.process)));
+        return Some(Unfit::BeingCleaned(format!("its stack is in the hands of {}", holder.process)));
     }
     let Condition::Dirty(left) = entry.condition() else { return None };
     Some(Unfit::NotClean(left.and_then(|left| left.reason.clone())))

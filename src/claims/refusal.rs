@@ -150,7 +150,7 @@ pub fn why(slot: SlotId, unfit: Option<Unfit>) -> (String, Option<String>) {
             let advice = format!("take it as it is with `kinfra claim --slot {slot}`");
             (format!("its {path} was edited by hand"), Some(advice))
         }
-        Some(Unfit::BeingCleaned(by)) => (format!("it is not clean yet: {}", printable(&by)), None),
+        Some(Unfit::BeingCleaned(by)) => (format!("it is being cleaned: {}", printable(&by)), None),
         Some(Unfit::NotAsked(reason)) => {
             let why = format!("it is not clean yet: {}", printable(&reason));
             (why, Some("start Docker, and run again".to_owned()))

@@ -197,7 +197,7 @@ fn in_use(error: Error, root: &Root, slot: SlotId) -> Error {
     let exit = exit_of(&error);
     match root.holder_of_stack(slot) {
         Ok(Some(by)) => {
-            let what = format!("{} works on its stack", by.process);
+            let what = format!("its stack is in the hands of {}", by.process);
             Fault { exit, ..Fault::locked(what) }.into()
         }
         Ok(None) | Err(_) => error,

@@ -102,7 +102,7 @@ pub fn remove(
     let mut unnamed = asked(things::anonymous_volumes(on.engine, &of_kind(&own, Kind::Container)))?;
     unnamed.extend(known.iter().cloned());
     note_unnamed(&unnamed)?;
-    let said = take_away(on, &own, extent, known)?;
+    let said = take_away(on, &own, extent, &unnamed)?;
 
     let after = left_of(on, &own, extent)?;
     let mut stuck = asked(things::volumes_there(on.engine, &unnamed))?;
@@ -138,7 +138,7 @@ struct Said {
 
 /// Has Docker remove things, each by its id. What is kept must be written to the end, so then containers are
 /// stopped first.
-fn take_away(on: &StackOn<'_>, own: &[Thing], extent: Extent, known: &BTreeSet<String>) -> Result<Said> {
+fn take_away(on: &StackOn<'_>, own: &[Thing], extent: Extent, unnamed: &BTreeSet<String>) -> Result<Said> {
     let of = |kind: Kind, goes: bool| if goes { of_kind(own, kind) } else { Vec::new() };
     let mut volumes = of(Kind::Volume, extent.volumes);
     let stopped = things::stop(on.engine, &of(Kind::Container, !extent.volumes));
@@ -146,7 +146,8 @@ fn take_away(on: &StackOn<'_>, own: &[Thing], extent: Extent, known: &BTreeSet<S
     for kind in [Kind::Container, Kind::Network] {
         failures.push(things::remove(on.engine, kind, &of_kind(own, kind)));
     }
-    volumes.extend(asked(things::volumes_there(on.engine, known))?);
+    // One that Compose handed on to a new container does not go with that.
+    volumes.extend(asked(things::volumes_there(on.engine, unnamed))?);
     failures.push(things::remove(on.engine, Kind::Volume, &volumes));
     failures.push(things::remove(on.engine, Kind::Image, &of(Kind::Image, extent.images)));
     let failed = failures.into_iter().find_map(|answer| answer.needed().err());
@@ -180,16 +181,23 @@ fn named(thing: &Thing) -> String {
 
 /// The error for what stays, with what uses it.
 fn stays(on: &StackOn<'_>, stuck: &[Thing], said: Option<String>) -> Error {
-    let told = |thing: &Thing| {
-        let users = match thing.kind {
-            Kind::Volume | Kind::Network => things::users_of(on.engine, thing).needed().unwrap_or_default(),
-            Kind::Container | Kind::Image => Vec::new(),
-        };
+    let users = |thing: &Thing| match thing.kind {
+        Kind::Volume | Kind::Network => things::users_of(on.engine, thing).needed().unwrap_or_default(),
+        Kind::Container | Kind::Image => Vec::new(),
+    };
+    let shown: Vec<(&Thing, Vec<String>)> =
+        stuck.iter().take(MOST_NAMED).map(|thing| (thing, users(thing))).collect();
+    let told = |(thing, users): &(&Thing, Vec<String>)| {
         let by = users.iter().map(|user| format!("`{}`", printable(user))).collect::<Vec<_>>().join(", ");
         if by.is_empty() { named(thing) } else { format!("{}, used by {by}", named(thing)) }
     };
-    let all: Vec<String> = stuck.iter().take(MOST_NAMED).map(told).collect();
+    let all: Vec<String> = shown.iter().map(told).collect();
     let more = if stuck.len() > MOST_NAMED { "; …" } else { "" };
-    let said = said.map_or_else(String::new, |said| format!(" ({})", printable(&said)));
+    // Docker names a user by an id of 64 digits, if at all.
+    let said = said.filter(|_| shown.iter().any(|(_, users)| users.is_empty()));
+    let said = said.map_or_else(String::new, |said| {
+        let said = said.strip_prefix("Error response from daemon: ").unwrap_or(&said);
+        format!(" ({})", printable(said))
+    });
     Fault::failed(format!("what the stack left cannot be removed: {}{more}{said}", all.join("; "))).into()
 }

@@ -69,7 +69,7 @@ impl<'a> Shop<'a> {
         made.iter().filter_map(|thing| thing.split(' ').next()).map(str::to_owned).collect()
     }
 
-    /// The volumes of a slot's containers, whatever their names.
+    /// The volumes of a slot's containers, whatever their names, sorted.
     fn mounted(&self, slot: u16) -> Vec<String> {
         let filter = format!("label=com.docker.compose.project={}-slot-{slot}", self.pool);
         let ids = self.engine.docker(&["ps", "--all", "--quiet", "--filter", &filter]).exits(0).stdout;
@@ -77,7 +77,10 @@ impl<'a> Shop<'a> {
         let ids = ids.lines();
         let inspect: Vec<&str> = ["inspect", "--format", format].into_iter().chain(ids).collect();
         let names = self.engine.docker(&inspect).exits(0).stdout;
-        names.lines().filter(|name| !name.is_empty()).map(str::to_owned).collect()
+        let mut names: Vec<String> =
+            names.lines().filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        names.sort();
+        names
     }
 }
 
@@ -118,8 +121,12 @@ fn a_wipe_leaves_nothing_and_a_worktree_made_anew_is_another() {
     let shop = Shop::new("kinfra-wipe", "1", 29_500, &engine);
     shop.worktree("cats");
     shop.uses("cats");
+    // The new container of a service has the volume without a name of the one before.
+    let before = shop.mounted(1);
+    shop.kinfra("cats", "compose up -d --force-recreate").exits(0);
     let mounted = shop.mounted(1);
     assert_eq!(mounted.len(), 2, "one of them has no name of its own: {mounted:?}");
+    assert_eq!(mounted, before);
     shop.kinfra("cats", "release --wipe").exits(0).prints("volume kinfra-wipe-slot-1_store (");
     for volume in &mounted {
         let inspected = engine.docker(&["volume", "inspect", volume]);
