@@ -84,6 +84,12 @@ fn keep(
     // Containers would keep the old ports in use.
     if fields.iter().any(|change| matches!(change.field, Field::Port(_))) {
         blocked.extend(in_use(slot, containers));
+    } else if difference.unfinished.is_none() && !allowed.contains(&Flag::IncludeClaimed) {
+        // They run with the files as they were.
+        blocked.extend(in_use(slot, containers).map(|blocked| match blocked {
+            Blocked::Containers => Blocked::Running,
+            unknown => unknown,
+        }));
     }
     update_if_allowed(fields, difference, blocked, allowed)
 }

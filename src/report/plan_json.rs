@@ -131,6 +131,7 @@ fn blocked_value(blocked: &Blocked) -> Value {
         Blocked::Leftover(names) => json!({ "reason": "leftover", "names": names }),
         Blocked::Held(holder) => json!({ "reason": "held", "claimed_by": holder }),
         Blocked::Containers => json!({ "reason": "containers" }),
+        Blocked::Running => json!({ "reason": "running" }),
         Blocked::ContainersUnknown(said) => json!({ "reason": "containers_unknown", "said": said }),
         Blocked::PortTaken { name, port, holder, flags: _, kind: _ } => {
             json!({ "reason": "port_taken", "port_name": name, "port": port, "holder": holder })
