@@ -10,6 +10,13 @@ pub fn size_of_stderr() -> Option<(usize, usize)> {
     Some((usize::from(size.ws_row), usize::from(size.ws_col)))
 }
 
+/// The columns of the terminal that stdout is connected to. `None` if it is none.
+pub fn columns_of_stdout() -> Option<usize> {
+    let stdout = io::stdout();
+    let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok())??;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 /// The terminal's alternate screen, which can be redrawn. Dropping it brings back the normal screen.
 #[derive(Debug)]
 pub struct Screen {

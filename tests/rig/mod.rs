@@ -9,6 +9,7 @@ pub(crate) mod random;
 pub(crate) mod scripted;
 mod scripted_tests;
 pub(crate) mod strace;
+pub(crate) mod terminal;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
