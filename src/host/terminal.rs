@@ -3,10 +3,14 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Stdout, Write as _};
 
-/// The rows and columns of the terminal that stderr is connected to. `None` if it is none.
+use super::invocation::environment;
+
+/// The rows and columns of the terminal that stderr is connected to. `None` if it is none, or takes no
+/// commands, as its type `dumb` says.
 pub fn size_of_stderr() -> Option<(usize, usize)> {
     let stderr = io::stderr();
-    let size = stderr.is_terminal().then(|| rustix::termios::tcgetwinsize(&stderr).ok())??;
+    let is_dumb = environment().get("TERM").is_some_and(|kind| kind == "dumb");
+    let size = (stderr.is_terminal() && !is_dumb).then(|| rustix::termios::tcgetwinsize(&stderr).ok())??;
     Some((usize::from(size.ws_row), usize::from(size.ws_col)))
 }
 

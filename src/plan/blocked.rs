@@ -88,7 +88,7 @@ impl Blocked {
     }
 
     /// Whether the change was asked for: without a flag, slots are created and lost files restored, where
-    /// nothing else is in their place. A holder or containers are why a change is blocked, and none themselves.
+    /// nothing else is in their place. A holder or containers only say why another change is blocked.
     pub(super) fn is_asked_for(&self, allowed: &BTreeSet<Flag>) -> bool {
         let overwrites = allowed.contains(&Flag::Overwrite);
         let updates = overwrites || allowed.contains(&Flag::Update);
