@@ -83,13 +83,10 @@ fn keep(
     }
     // Containers would keep the old ports in use.
     if fields.iter().any(|change| matches!(change.field, Field::Port(_))) {
-        blocked.extend(in_use(slot, containers));
+        blocked.extend(in_use(slot, containers, Blocked::Containers));
     } else if difference.unfinished.is_none() && !allowed.contains(&Flag::IncludeClaimed) {
         // They run with the files as they were.
-        blocked.extend(in_use(slot, containers).map(|blocked| match blocked {
-            Blocked::Containers => Blocked::Running,
-            unknown => unknown,
-        }));
+        blocked.extend(in_use(slot, containers, Blocked::Running));
     }
     update_if_allowed(fields, difference, blocked, allowed)
 }
@@ -111,7 +108,7 @@ fn remove(
         return SlotPlan { action: None, blocked: vec![Blocked::Leftover(stays)] };
     }
     let mut blocked = vec![Blocked::Surplus { held: difference.claimed_by.is_some() }];
-    blocked.extend(in_use(slot, containers));
+    blocked.extend(in_use(slot, containers, Blocked::Containers));
     if is_allowed(&blocked, allowed) {
         return SlotPlan { action: Some(Action::Remove { files, stays }), blocked: Vec::new() };
     }
@@ -119,11 +116,11 @@ fn remove(
     SlotPlan { action: None, blocked }
 }
 
-/// The containers that keep a slot's ports in use, if there are any.
-fn in_use(slot: SlotId, containers: &Containers) -> Option<Blocked> {
+/// Why a slot is blocked that has containers, or for all that is known may have some.
+fn in_use(slot: SlotId, containers: &Containers, why: Blocked) -> Option<Blocked> {
     match containers {
         Containers::NotAsked => None,
-        Containers::Of(slots) => slots.contains(&slot).then_some(Blocked::Containers),
+        Containers::Of(slots) => slots.contains(&slot).then_some(why),
         Containers::Unknown(said) => Some(Blocked::ContainersUnknown(said.clone())),
     }
 }
