@@ -32,7 +32,7 @@ Exit codes, the same for every verb:
    1  failed
    2  differences, only with --detailed-exitcode; after `apply`, something is still blocked
    3  no free slot matches, or this worktree holds none
-   4  refused: held by another worktree, unsafe path, changed since it was planned, approval missing
+   4  refused: held by another worktree, unsafe path, changed since it was planned, approval missing, all blocked
    5  state unreadable: corrupt, vanished, a link, or written by a newer kinfra
    6  the lock was not obtained
    7  the stack does not run

@@ -5,11 +5,9 @@ use anyhow::Result;
 use super::output::{print, warn};
 use super::session::Session;
 use super::target::Target;
-use crate::apply::Outcome;
 use crate::cli::ApplyArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
-use crate::plan::Plan;
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
@@ -20,16 +18,13 @@ pub(crate) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     if let (true, Err(error)) = (args.json, &made) {
         print(&report::plan_json::refused(error))?;
     }
-    let (plan, outcome) = made?;
-    let differs = match &outcome {
-        None => !plan.is_empty(),
-        Some(outcome) => plan.is_blocked() || outcome.kept().next().is_some(),
-    };
-    let exit = outcome.map_or(Ok(Exit::Done), Outcome::into_exit)?;
+    let (exit, differs) = made?;
+    let exit = exit?;
     Ok(if exit == Exit::Done && args.detailed_exitcode && differs { Exit::Differences } else { exit })
 }
 
-fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Plan, Option<Outcome>)> {
+/// How it ends, and whether the pool still differs. What stops it before its first action is the error.
+fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool)> {
     let Target { saved, declared, choice } =
         Target::of(args.saved.as_deref(), args.pool.choice(), invocation)?;
     let pool = declared.pool(&choice, invocation)?;
@@ -37,6 +32,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Plan, Option<Outco
     warn(&neighbours.notices)?;
     neighbours.check(&declared.origin)?;
     let planning = args.planning.options();
+    let options = saved.as_ref().map_or_else(|| planning.clone(), Saved::options_to_apply);
     let session = Session {
         used: &declared.used(),
         spec: declared.path.as_deref(),
@@ -44,12 +40,17 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Plan, Option<Outco
             paths: Paths { home: invocation.home.as_deref() },
             verbose: args.verbose,
             aim: Aim::of(saved.as_ref().map_or(&planning, |saved| &saved.options)),
+            allowed: &options.allowed,
         },
         json: args.json,
         dry_run: args.dry_run,
         approved: args.auto_approve || saved.is_some(),
         lock: args.lock.policy("kinfra apply"),
     };
-    let options = saved.as_ref().map_or(planning, Saved::options_to_apply);
-    session.run(Request { pool: &pool, options, saved: saved.as_ref(), neighbours: Some(&neighbours) })
+    let options = options.clone();
+    let request = Request { pool: &pool, options, saved: saved.as_ref(), neighbours: Some(&neighbours) };
+    let (plan, outcome) = session.run(request)?;
+    let Some(outcome) = outcome else { return Ok((Ok(Exit::Done), !plan.is_empty())) };
+    let differs = plan.is_blocked() || outcome.kept().next().is_some();
+    Ok((session.exit(&plan, outcome), differs))
 }

@@ -6,6 +6,7 @@ use super::approve;
 use super::output::{print, say};
 use super::session::Session;
 use crate::apply::Outcome;
+use crate::fault::Exit;
 use crate::host::signals::Interrupt;
 use crate::plan::Plan;
 use crate::provision::{Done, Prepared, Request};
@@ -23,6 +24,16 @@ impl Session<'_> {
             print(&report::plan_json::applied(done.as_ref().unwrap_or(&Outcome::default())))?;
         }
         Ok((prepared.shown().clone(), done))
+    }
+
+    /// How a run ends: refused, where all that was asked for is blocked.
+    ///
+    /// # Errors
+    /// As [`Outcome::into_exit`].
+    pub(super) fn exit(&self, plan: &Plan, outcome: Outcome) -> Result<Exit> {
+        let exit = outcome.into_exit()?;
+        let is_refused = exit == Exit::Done && plan.is_refused(self.view.allowed);
+        Ok(if is_refused { Exit::Refused } else { exit })
     }
 
     /// Carries out the plan that was shown. Asks first if it needs approval, or if something else does.

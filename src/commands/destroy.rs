@@ -21,6 +21,8 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let pool = provision::emptied(&declared.spec, root);
+    let allowed = [Some(Flag::Prune), args.data.then_some(Flag::Data)].into_iter().flatten();
+    let options = Options { allowed: allowed.collect(), ..Options::default() };
     let session = Session {
         used: &declared.used(),
         spec: declared.path.as_deref(),
@@ -28,15 +30,15 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
             paths: Paths { home: invocation.home.as_deref() },
             verbose: args.verbose,
             aim: Aim::Destroy,
+            allowed: &options.allowed,
         },
         json: false,
         dry_run: args.dry_run,
         approved: args.auto_approve,
         lock: args.lock.policy("kinfra destroy"),
     };
-    let allowed = [Some(Flag::Prune), args.data.then_some(Flag::Data)].into_iter().flatten();
-    let options = Options { allowed: allowed.collect(), ..Options::default() };
-    let prepared = session.show(Request { pool: &pool, options, saved: None, neighbours: None })?;
+    let prepared =
+        session.show(Request { pool: &pool, options: options.clone(), saved: None, neighbours: None })?;
     let data = if args.data { data::planned(&prepared)? } else { Vec::new() };
     print(&if args.data { report::data::planned(&data) } else { String::new() })?;
     if args.dry_run {
@@ -48,7 +50,7 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     let volumes = data::volumes_left(&pool, &done);
     let volumes = volumes.as_deref().map_err(String::as_str);
     say(&report::outcome::stays(prepared.shown(), &done.outcome, prepared.desired(), volumes))?;
-    let exit = done.outcome.into_exit()?;
+    let exit = session.exit(prepared.shown(), done.outcome)?;
     let is_whole = removed.iter().all(|(_, removed)| removed.is_ok());
     Ok(if exit == Exit::Done && !is_whole { Exit::Failed } else { exit })
 }

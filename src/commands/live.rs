@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::output::say;
+use super::output::{draw, say};
 use crate::host::terminal::size_of_stderr;
 use crate::report::stack_gate::{changes, services};
 use crate::stack::gate::state::Judged;
@@ -28,12 +28,12 @@ impl Live {
     /// Shows what changed.
     pub(super) fn show(&mut self, judged: &[Judged]) -> Result<()> {
         if let Some((rows, columns)) = size_of_stderr() {
-            let lines = services(judged);
+            let lines = services(judged, columns);
             // A line that wraps, or scrolls away, cannot be redrawn.
             let fit = lines.len().min(rows.saturating_sub(1).max(1));
             let cut = |line: &String| line.chars().take(columns.max(20) - 1).collect::<String>();
             let lines = lines.iter().take(fit).map(|line| format!("\u{1b}[K{}\n", cut(line)));
-            say(&format!("{}{}\u{1b}[J", up(self.drawn), lines.collect::<String>()))?;
+            draw(&format!("{}{}\u{1b}[J", up(self.drawn), lines.collect::<String>()))?;
             self.drawn = fit;
         } else {
             let lines = changes(&self.seen, judged);

@@ -13,6 +13,11 @@ pub(super) fn say(text: &str) -> io::Result<()> {
     unless_closed(anstream::stderr().lock().write_all(text.as_bytes()))
 }
 
+/// Draws on the terminal that stderr is: without colours, too, the cursor moves.
+pub(super) fn draw(text: &str) -> io::Result<()> {
+    unless_closed(io::stderr().lock().write_all(text.as_bytes()))
+}
+
 /// Prints notices before the rest.
 pub(super) fn warn(notices: &[String]) -> io::Result<()> {
     notices.iter().try_for_each(|notice| say(&format!("warning: {notice}\n")))

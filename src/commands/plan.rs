@@ -23,7 +23,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     warn(&neighbours.notices)?;
     neighbours.check(&declared.origin)?;
     let options = args.planning.options();
-    let aim = Aim::of(&options);
+    let (aim, allowed) = (Aim::of(&options), options.allowed.clone());
     let prepared = Request { pool: &pool, options, saved: None, neighbours: None }.preview()?;
     say(&format!("Using {}\n", declared.used()))?;
     if let Some(path) = &args.out {
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
         print(&report::plan_json::plan(plan, desired, declared.path.as_deref()))?;
     } else {
         let paths = Paths { home: invocation.home.as_deref() };
-        let view = View { paths, verbose: args.verbose || args.diff, aim };
+        let view = View { paths, verbose: args.verbose || args.diff, aim, allowed: &allowed };
         print(&report::plan::render(plan, desired, view, &differences(&prepared, args.diff)?))?;
         say(report::plan::trust(prepared.takes_docker_on_trust()))?;
         say(&report::stack::last_look(last_look(&declared, &pool.root)?.as_ref()))?;

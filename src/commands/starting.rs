@@ -1,7 +1,5 @@
 //! What `up` and `reset` share: a start, with what it shows.
 
-use std::io::{self, IsTerminal as _};
-
 use anyhow::Result;
 
 use super::live::Live;
@@ -9,6 +7,7 @@ use super::output::{print, say};
 use crate::claims::held::Held;
 use crate::fault::Exit;
 use crate::host::child::Destination;
+use crate::host::terminal::size_of_stderr;
 use crate::report;
 use crate::stack::up::request::{Means, Progress, UpRequest};
 use crate::stack::up::up;
@@ -44,7 +43,13 @@ pub(super) fn start(held: Held, request: &UpRequest, json: bool, means: &Means<'
     Ok(exit)
 }
 
+/// The columns that Compose needs. On fewer it draws over and over, and never in place.
+const COMPOSES: usize = 80;
+
 /// Where Compose's output goes: on a terminal, it shows what it builds and pulls.
 pub(super) fn output() -> Destination {
-    if io::stderr().is_terminal() { Destination::Stderr } else { Destination::LastLines }
+    match size_of_stderr() {
+        Some((_, columns)) if columns >= COMPOSES => Destination::Stderr,
+        Some(_) | None => Destination::LastLines,
+    }
 }

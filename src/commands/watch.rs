@@ -9,8 +9,8 @@ use crate::fault::Exit;
 use crate::host;
 use crate::host::clock::{Stopwatch, pause};
 use crate::host::signals::Interrupt;
-use crate::host::terminal::Screen;
-use crate::report::slots;
+use crate::host::terminal::{Screen, columns_of_stdout};
+use crate::report::slots::{self, SlotsView};
 use crate::shown::Paths;
 use crate::stack::observe::following::Followed;
 use crate::stack::observe::stacks::Looked;
@@ -26,7 +26,8 @@ pub(super) fn text(looked: &Looked, pool: &FoundPool, paths: Paths<'_>) -> Strin
     if looked.slots.is_empty() {
         return slots::none(&pool.root, &pool.origin, paths);
     }
-    slots::text(looked, pool.primary_port(), host::clock::now(), paths)
+    let (primary, now) = (pool.primary_port(), host::clock::now());
+    slots::text(looked, SlotsView { primary, now, paths, columns: columns_of_stdout() })
 }
 
 /// Shows the pool until Ctrl-C: on a terminal in place, elsewhere each time that it has changed.

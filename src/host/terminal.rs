@@ -3,11 +3,22 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Stdout, Write as _};
 
-/// The rows and columns of the terminal that stderr is connected to. `None` if it is none.
+use super::invocation::environment;
+
+/// The rows and columns of the terminal that stderr is connected to. `None` if it is none, or takes no
+/// commands, as its type `dumb` says.
 pub fn size_of_stderr() -> Option<(usize, usize)> {
     let stderr = io::stderr();
-    let size = stderr.is_terminal().then(|| rustix::termios::tcgetwinsize(&stderr).ok())??;
+    let is_dumb = environment().get("TERM").is_some_and(|kind| kind == "dumb");
+    let size = (stderr.is_terminal() && !is_dumb).then(|| rustix::termios::tcgetwinsize(&stderr).ok())??;
     Some((usize::from(size.ws_row), usize::from(size.ws_col)))
+}
+
+/// The columns of the terminal that stdout is connected to. `None` if it is none.
+pub fn columns_of_stdout() -> Option<usize> {
+    let stdout = io::stdout();
+    let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok())??;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// The terminal's alternate screen, which can be redrawn. Dropping it brings back the normal screen.

@@ -47,6 +47,8 @@ pub enum Blocked {
     NotClean(SlotId, Remnant),
     /// The slot has containers. They use its ports.
     Containers,
+    /// The slot has containers, which run with its files.
+    Running,
     /// Docker did not say whether the slot has containers. This is what it said.
     ContainersUnknown(String),
     /// The entry of another slot keeps a port that this slot would take.
@@ -76,7 +78,7 @@ impl Blocked {
             | Self::Dropped(_)
             | Self::Disowned(_) => Flag::Update,
             Self::Surplus { held: false } => Flag::Prune,
-            Self::Held(_) => Flag::IncludeClaimed,
+            Self::Held(_) | Self::Running => Flag::IncludeClaimed,
             Self::Surplus { held: true }
             | Self::Obstructed(..)
             | Self::Leftover(_)
@@ -86,6 +88,30 @@ impl Blocked {
             Self::PortTaken { flags, .. } => return flags.clone(),
         };
         Some(BTreeSet::from([flag]))
+    }
+
+    /// Whether the change was asked for: without a flag, slots are created and lost files restored, where
+    /// nothing else is in their place. A holder, an earlier stack or containers only say why another change is blocked.
+    pub(super) fn is_asked_for(&self, allowed: &BTreeSet<Flag>) -> bool {
+        let overwrites = allowed.contains(&Flag::Overwrite);
+        let updates = overwrites || allowed.contains(&Flag::Update);
+        match self {
+            Self::Obstructed(..) | Self::PortTaken { kind: Kind::Add, .. } => true,
+            Self::Foreign(_) | Self::Edited(_) => overwrites,
+            Self::Field(_)
+            | Self::Outdated(_)
+            | Self::Absent(_)
+            | Self::WrongMode(..)
+            | Self::Dropped(_)
+            | Self::Disowned(_)
+            | Self::PortTaken { .. } => updates,
+            Self::Surplus { .. } | Self::Leftover(_) => allowed.contains(&Flag::Prune),
+            Self::Held(_)
+            | Self::NotClean(..)
+            | Self::Containers
+            | Self::Running
+            | Self::ContainersUnknown(_) => false,
+        }
     }
 
     /// How the totals would count the change.
@@ -103,6 +129,7 @@ impl Blocked {
             | Self::Edited(_)
             | Self::Held(_)
             | Self::Containers
+            | Self::Running
             | Self::ContainersUnknown(_)
             | Self::Obstructed(..) => Kind::Change,
         }
@@ -123,6 +150,7 @@ impl Blocked {
             | Self::Held(_)
             | Self::NotClean(..)
             | Self::Containers
+            | Self::Running
             | Self::ContainersUnknown(_)
             | Self::PortTaken { .. } => None,
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::Action;
 use super::blocked::Blocked;
-use super::options::Options;
+use super::options::{Flag, Options};
 use super::policy;
 use super::slot_plan::SlotPlan;
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,12 @@ impl Plan {
     /// Whether a difference stays.
     pub fn is_blocked(&self) -> bool {
         self.slots.values().any(|slot| !slot.blocked.is_empty())
+    }
+
+    /// Whether all that was asked for is blocked.
+    pub fn is_refused(&self, allowed: &BTreeSet<Flag>) -> bool {
+        let mut blocked = self.slots.values().flat_map(|slot| &slot.blocked);
+        !self.has_work() && blocked.any(|blocked| blocked.is_asked_for(allowed))
     }
 
     /// Whether the pool is as the spec says: nothing to do, nothing blocked.

@@ -83,7 +83,10 @@ fn keep(
     }
     // Containers would keep the old ports in use.
     if fields.iter().any(|change| matches!(change.field, Field::Port(_))) {
-        blocked.extend(in_use(slot, containers));
+        blocked.extend(in_use(slot, containers, Blocked::Containers));
+    } else if difference.unfinished.is_none() && !allowed.contains(&Flag::IncludeClaimed) {
+        // They run with the files as they were.
+        blocked.extend(in_use(slot, containers, Blocked::Running));
     }
     update_if_allowed(fields, difference, blocked, allowed)
 }
@@ -105,7 +108,7 @@ fn remove(
         return SlotPlan { action: None, blocked: vec![Blocked::Leftover(stays)] };
     }
     let mut blocked = vec![Blocked::Surplus { held: difference.claimed_by.is_some() }];
-    blocked.extend(in_use(slot, containers));
+    blocked.extend(in_use(slot, containers, Blocked::Containers));
     // What remains goes with the data, and what was begun had that choice.
     let is_free_to_go = allowed.contains(&Flag::Data) || difference.unfinished.is_some();
     let remnant = difference.remnant.clone().filter(|_| !is_free_to_go);
@@ -117,11 +120,11 @@ fn remove(
     SlotPlan { action: None, blocked }
 }
 
-/// The containers that keep a slot's ports in use, if there are any.
-fn in_use(slot: SlotId, containers: &Containers) -> Option<Blocked> {
+/// Why a slot is blocked that has containers, or for all that is known may have some.
+fn in_use(slot: SlotId, containers: &Containers, why: Blocked) -> Option<Blocked> {
     match containers.of(slot)? {
         InUse::No => None,
-        InUse::Yes => Some(Blocked::Containers),
+        InUse::Yes => Some(why),
         InUse::Unknown(said) => Some(Blocked::ContainersUnknown(said.clone())),
     }
 }

@@ -33,7 +33,7 @@ pub fn render(outcome: &Outcome, plan: &Plan, pool: &Outline, registry: &Registr
     }
     let _ = not_done(&mut text, outcome, is_long);
     let _ = counts(&mut text, outcome, plan, view.aim);
-    let _ = last_line(&mut text, outcome, view.aim);
+    let _ = last_line(&mut text, outcome, plan, view);
     text
 }
 
@@ -96,13 +96,17 @@ fn counts(text: &mut String, outcome: &Outcome, plan: &Plan, aim: Aim) -> fmt::R
     Ok(())
 }
 
-fn last_line(text: &mut String, outcome: &Outcome, aim: Aim) -> fmt::Result {
+fn last_line(text: &mut String, outcome: &Outcome, plan: &Plan, view: View<'_>) -> fmt::Result {
+    if plan.is_refused(view.allowed) && outcome.error.is_none() {
+        let verb = if view.aim == Aim::Destroy { "Destroy" } else { "Apply" };
+        return writeln!(text, "\n{verb} refused: all that was asked for is blocked. Nothing was changed.");
+    }
     let Outcome { done: _, failed, left_out, backups: _, error } = outcome;
     let is_complete = failed.is_empty() && left_out.is_empty() && error.is_none();
     let end = if is_complete { "complete" } else { "incomplete" };
     let [added, changed, destroyed] =
         [Kind::Add, Kind::Change, Kind::Destroy].map(|kind| outcome.count(kind));
-    match aim {
+    match view.aim {
         Aim::Pool | Aim::Slots => {
             writeln!(text, "\nApply {end}! {added} added, {changed} changed, {destroyed} destroyed.")
         }

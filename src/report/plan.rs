@@ -37,7 +37,7 @@ pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<Slot
     if !plan.slots.is_empty() {
         text.push('\n');
     }
-    let _ = totals(&mut text, plan, view.aim);
+    let _ = totals(&mut text, plan, view);
     text
 }
 
@@ -263,6 +263,9 @@ impl Display for Reason<'_> {
             Blocked::Containers => {
                 write!(f, "it has containers: `kinfra down` in its worktree first")
             }
+            Blocked::Running => {
+                write!(f, "it has containers that run with its files: `kinfra down` in its worktree first")
+            }
             Blocked::ContainersUnknown(said) => {
                 write!(f, "docker does not say whether it has containers ({})", printable(said))
             }
@@ -299,12 +302,12 @@ impl Totals {
     }
 }
 
-fn totals(text: &mut String, plan: &Plan, aim: Aim) -> fmt::Result {
+fn totals(text: &mut String, plan: &Plan, view: View<'_>) -> fmt::Result {
     if plan.is_empty() {
         return writeln!(
             text,
             "{}",
-            match aim {
+            match view.aim {
                 Aim::Pool => "No changes. The pool is as slots.toml says.",
                 Aim::Slots => "No changes to these slots.",
                 Aim::Destroy => "No changes. The pool has no slots.",
@@ -320,5 +323,9 @@ fn totals(text: &mut String, plan: &Plan, aim: Aim) -> fmt::Result {
         let flags = if flags.is_empty() { String::new() } else { format!(" ({})", Commas(flags.iter())) };
         format!("{slots} to {kind}{flags}")
     });
-    writeln!(text, "Blocked: {}.", Commas(parts))
+    writeln!(text, "Blocked: {}.", Commas(parts))?;
+    if plan.is_refused(view.allowed) {
+        writeln!(text, "All that was asked for is blocked.")?;
+    }
+    Ok(())
 }

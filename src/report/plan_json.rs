@@ -133,6 +133,7 @@ fn blocked_value(blocked: &Blocked) -> Value {
         Blocked::NotClean(_, Remnant::DataOf(by)) => json!({ "reason": "keeps_data", "of": by }),
         Blocked::NotClean(_, Remnant::Anything) => json!({ "reason": "not_clean" }),
         Blocked::Containers => json!({ "reason": "containers" }),
+        Blocked::Running => json!({ "reason": "running" }),
         Blocked::ContainersUnknown(said) => json!({ "reason": "containers_unknown", "said": said }),
         Blocked::PortTaken { name, port, holder, flags: _, kind: _ } => {
             json!({ "reason": "port_taken", "port_name": name, "port": port, "holder": holder })

@@ -11,7 +11,7 @@ pub fn plan(reset: &Reset) -> String {
     let volumes = reset.volumes.iter();
     let volumes = volumes.map(|(volume, size)| format!("  - {}\n", with_size(&volume.name, size.as_deref())));
     let listed: String = containers.chain(volumes).collect();
-    format!("Would remove of slot {}, and start anew:\n{listed}", reset.held().slot)
+    format!("Would remove from slot {}, and start it anew:\n{listed}", reset.held().slot)
 }
 
 /// The question.

@@ -22,19 +22,53 @@ use crate::stack::observe::sight::Sight;
 use crate::stack::observe::stacks::Looked;
 use crate::time::Time;
 
-/// The slots in numeric order. `primary` is the port to show. Without one, each slot shows its first port.
-pub fn text(slots: &Looked, primary: Option<&PortName>, now: Time, paths: Paths<'_>) -> String {
+/// The columns of the table that are left out where it is too wide, the first one first.
+const LEFT_OUT: [&str; 5] = ["Lease", "Branch", "Profile", "Port", "Since"];
+
+/// The longest name that the other lines of `status` make room for.
+const LONGEST_NAME: usize = 20;
+
+/// How the slots are shown.
+#[derive(Debug, Clone, Copy)]
+pub struct SlotsView<'a> {
+    /// The port to show. Without one, each slot shows its first port.
+    pub primary: Option<&'a PortName>,
+    /// The current time.
+    pub now: Time,
+    /// How paths are shown.
+    pub paths: Paths<'a>,
+    /// How wide a line may be, if that is limited.
+    pub columns: Option<usize>,
+}
+
+/// The slots in numeric order. Where the table would be too wide, it has fewer columns.
+pub fn text(slots: &Looked, view: SlotsView<'_>) -> String {
+    let mut without = 0;
+    loop {
+        let text = table_of(slots, view, LEFT_OUT.get(..without).unwrap_or(&LEFT_OUT));
+        let width = text.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+        if without == LEFT_OUT.len() || view.columns.is_none_or(|columns| width <= columns) {
+            return text;
+        }
+        without += 1;
+    }
+}
+
+fn table_of(slots: &Looked, view: SlotsView<'_>, without: &[&str]) -> String {
+    let SlotsView { primary, now, paths, columns: _ } = view;
     let Looked { slots, sights } = slots;
     let known = slots.iter().find_map(|listed| listed.entry.provisioned.ports.keys().next());
     let Some(primary) = primary.or(known) else { return String::new() };
     let port_title = format!("{} Port", primary.as_str().to_uppercase());
-    let header = ["Slot", "Profile", &port_title, "Claimed By", "Branch", "Since", "Lease", "Status"];
-    let mut table = table(header);
+    let header = ["Slot", "Profile", "Port", "Claimed By", "Branch", "Since", "Lease", "Status"];
+    let is_shown = |column: &&str| !without.contains(column);
+    let titles = header.into_iter().filter(is_shown);
+    let mut table = table(titles.map(|title| if title == "Port" { &port_title } else { title }));
     let names = names(slots, paths);
     let dash = || "-".to_owned();
     for Listed { slot, entry, standing, branch } in slots {
         let claim = entry.claim.as_ref();
-        table.add_row([
+        let row = [
             number(slot),
             Cell::new(entry.provisioned.profile.as_str()),
             number(entry.provisioned.ports.get(primary).map_or_else(dash, Port::to_string)),
@@ -43,7 +77,9 @@ pub fn text(slots: &Looked, primary: Option<&PortName>, now: Time, paths: Paths<
             Cell::new(claim.and_then(|claim| since(claim, now)).unwrap_or_else(dash)),
             Cell::new(claim.and_then(|claim| claim.lease).map_or_else(dash, |lease| left(lease, now))),
             Cell::new(status(entry, *standing, sight_of(sights, *slot))),
-        ]);
+        ];
+        let cells = header.iter().zip(row).filter(|(column, _)| is_shown(column));
+        table.add_row(cells.map(|(_, cell)| cell).collect::<Vec<_>>());
     }
     lines(&table)
 }
@@ -179,10 +215,15 @@ pub fn status_text(listed: &Listed, examined: &Examined, now: Time, paths: Paths
     fact("note", claim.and_then(|claim| claim.note.as_deref()).map(printable));
     fact("claim id", claim.and_then(|claim| claim.claim_id).map(|id| id.to_string()));
     fact("status", Some(status(entry, *standing, &examined.sight)));
+    if let Sight::Unknown(reason) = &examined.sight {
+        facts.push(("docker".to_owned(), printable(reason)));
+    }
     facts.extend(stack_state::services(examined));
     let urls = examined.urls.iter();
     facts.extend(urls.map(|(name, url)| (name.as_str().to_uppercase(), printable(url))));
-    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    // A long name moves its own line only.
+    let widths = facts.iter().map(|(name, _)| name.chars().count()).filter(|width| *width <= LONGEST_NAME);
+    let width = widths.max().unwrap_or_default();
     let facts = facts.iter().map(|(name, value)| format!("      {name:width$}  {value}\n"));
     let taken = stack_state::taken(examined).into_iter().map(|taken| format!("warning: {taken}\n"));
     let (facts, taken) = (facts.collect::<String>(), taken.collect::<String>());

@@ -13,15 +13,25 @@ const HEALTH_LINES: usize = 3;
 /// The most that one service prints in it.
 const SERVICE_LINES: usize = 20;
 
-/// Each service in a line: first those that are not ready. Shown again and again while the gate looks.
-pub fn services(judged: &[Judged]) -> Vec<String> {
-    let width = judged.iter().map(|judged| judged.service.len()).max().unwrap_or_default();
+/// Each service in a line: first those that are not ready. Shown again and again while the gate looks. A long
+/// name leaves half of the columns to what the service does.
+pub fn services(judged: &[Judged], columns: usize) -> Vec<String> {
+    let names = judged.iter().map(|judged| printable(&judged.service).chars().count());
+    let width = names.max().unwrap_or_default().min(columns / 2);
     let mut sorted: Vec<&Judged> = judged.iter().collect();
     sorted.sort_by_key(|judged| order(judged.prospect));
     sorted
         .into_iter()
-        .map(|judged| format!("  {:width$}  {}", printable(&judged.service), words(judged)))
+        .map(|judged| format!("  {:width$}  {}", cut(&printable(&judged.service), width), words(judged)))
         .collect()
+}
+
+/// A text that is cut where it is too long.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// The services whose state is another than before, each in a line.

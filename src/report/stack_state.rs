@@ -114,8 +114,8 @@ pub fn json(sight: &Sight) -> Value {
 /// A stack that was looked at closely, as JSON.
 pub fn examined_json(examined: &Examined) -> Value {
     let mut stack = with_services(&examined.sight, examined.services.iter().map(judged_json).collect());
-    if matches!(examined.sight, Sight::Seen(_)) {
-        stack["not_started"] = json!(examined.not_started);
+    if let (Sight::Seen(_), Value::Object(stack)) = (&examined.sight, &mut stack) {
+        stack.insert("not_started".to_owned(), json!(examined.not_started));
     }
     stack
 }

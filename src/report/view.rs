@@ -1,6 +1,8 @@
 //! How a plan and its outcome are shown: for what purpose, how long, with which paths.
 
-use crate::plan::Options;
+use std::collections::BTreeSet;
+
+use crate::plan::{Flag, Options};
 use crate::shown::Paths;
 
 /// The purpose of a plan. The wording depends on it.
@@ -30,4 +32,6 @@ pub struct View<'a> {
     pub verbose: bool,
     /// The purpose of the plan.
     pub aim: Aim,
+    /// What the plan may do beyond creating, adopting and restoring.
+    pub allowed: &'a BTreeSet<Flag>,
 }

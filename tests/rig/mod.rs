@@ -12,6 +12,7 @@ mod real;
 pub(crate) mod scripted;
 mod scripted_tests;
 pub(crate) mod strace;
+pub(crate) mod terminal;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -191,7 +191,7 @@ fn a_surplus_slot_with_files_of_others_keeps_them_and_stays_registered() {
     machine.kinfra("slots").exits(0).prints("  unfinished\n");
     let line = "  ! Slot 3: removed, but for data, which kinfra did not write: move it away\n";
     machine.kinfra("plan").exits(0).prints(line);
-    apply(&machine, "--prune").exits(0).prints(line);
+    apply(&machine, "--prune").exits(4).prints(line);
     // With any flags, an unfinished change is completed as soon as that is possible.
     machine.remove("~/pool/slot-3/data");
     machine.kinfra("plan").exits(0).prints("  - Would remove slot 3\n");
@@ -352,12 +352,14 @@ fn a_slot_with_containers_is_not_removed_and_keeps_its_ports() {
         Run::of(command.env("PATH", fake_docker()).env("CONTAINERS", projects))
     };
     machine.edit_spec("1-3", "1-2");
-    let run = with_docker("apply --prune --auto-approve", "small-slot-3").exits(0);
+    let refused = "\nApply refused: all that was asked for is blocked. Nothing was changed.\n";
+    let run = with_docker("apply --prune --auto-approve", "small-slot-3").exits(4);
+    assert!(run.stderr.ends_with(refused), "{run:#?}");
     run.prints(
         "  ! Slot 3: no longer in slots.toml, it has containers: `kinfra down` in its worktree first\n",
     );
     // No answer from Docker does not mean that there are no containers.
-    let run = with_docker("apply --prune --auto-approve", "error:permission denied").exits(0);
+    let run = with_docker("apply --prune --auto-approve", "error:permission denied").exits(4);
     run.prints("  ! Slot 3: no longer in slots.toml, docker does not say whether it has containers (permission denied)");
     assert!(machine.exists("~/pool/slot-3/conf.txt"));
     machine.edit_spec("web = 8000", "web = 8100");
@@ -367,16 +369,42 @@ fn a_slot_with_containers_is_not_removed_and_keeps_its_ports() {
     // A daemon that cannot be reached may run something, too.
     let none = "error:Cannot connect to the Docker daemon at unix:///nowhere. Is the docker daemon running?";
     let unknown = "docker does not say whether it has containers (Docker does not answer)";
-    for verb in ["apply --update --prune --auto-approve", "plan --update --prune"] {
+    for (verb, exit) in [("apply --update --prune --auto-approve", 4), ("plan --update --prune", 0)] {
         with_docker(verb, none)
-            .exits(0)
+            .exits(exit)
+            .prints("Blocked: 1 to change, 1 to destroy.\nAll that was asked for is blocked.\n")
             .prints(&format!("lot 1: ports.web 8001 → 8101, conf.txt is older than slots.toml, {unknown}"))
             .prints(&format!("  ! Slot 3: no longer in slots.toml, {unknown}"));
     }
     assert!(machine.exists("~/pool/slot-3/conf.txt"));
+    // What was not asked for is no refusal.
+    with_docker("apply", none).exits(0).says("Apply complete!");
+    with_docker("plan", none).exits(0).never_says("All that was asked for");
     // Neither a plain `plan` nor an apply without such work asks docker.
     with_docker("plan", "error:asked").exits(0).never_says("asked");
     with_docker("apply", "error:asked").exits(0).never_says("asked");
+}
+
+#[test]
+fn the_files_of_a_slot_that_runs_change_only_if_claimed_slots_are_included() {
+    let machine = applied();
+    let with_docker = |arguments: &str, projects: &str| {
+        let mut command = machine.command(arguments);
+        Run::of(command.env("PATH", fake_docker()).env("PROJECTS", projects))
+    };
+    machine.template("conf.txt", "new\n");
+    machine.kinfra("claim --slot 2").exits(0);
+    let run = with_docker("apply --update --auto-approve", "small-slot-1").exits(0);
+    run.says("Updated slot 3: conf.txt\n")
+        .prints("conf.txt is older than slots.toml, it has containers that run with its files: `kinfra down` in its worktree first (--update, --include-claimed)\n");
+    assert_eq!(machine.read("~/pool/slot-1/conf.txt"), "slot 1 on 8001\n");
+    assert_eq!(machine.read("~/pool/slot-2/conf.txt"), "slot 2 on 8002\n");
+    let unknown = with_docker("apply --update --auto-approve --only 1", "error:permission denied").exits(4);
+    unknown.says("Apply refused: all that was asked for is blocked.");
+    with_docker("apply --update --auto-approve", "small-slot-1\nsmall-slot-2").exits(4);
+    let run = with_docker("apply --update --include-claimed --auto-approve", "small-slot-1\nsmall-slot-2");
+    run.exits(0).says("Updated 2 slot(s)");
+    is_settled(&machine);
 }
 
 #[test]

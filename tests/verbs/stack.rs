@@ -92,7 +92,7 @@ fn a_reset_asks_before_it_removes_data() {
         words.env("VOLUMES", &data);
         Run::of(&mut words)
     };
-    let plan = "Would remove of slot 1, and start anew:\n  - container shop-slot-1-web-1\n  - volume shop-slot-1_data\n";
+    let plan = "Would remove from slot 1, and start it anew:\n  - container shop-slot-1-web-1\n  - volume shop-slot-1_data\n";
     reset("").exits(4).says(plan).says("this needs approval");
     assert!(!shop.machine.read("~/calls").contains(" rm "));
     // The stand-in removes nothing.

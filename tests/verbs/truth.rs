@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, test_kill_process};
 use serde_json::{Value, json};
 
+use crate::rig::terminal::Terminal;
 use crate::support::{Machine, PORTS, Run, Running};
 
 /// Says what is in files of the home, and notes each question with the engine that it is for.
@@ -257,9 +258,9 @@ fn containers_of_others_do_not_count() {
 fn a_docker_that_hangs_makes_it_unknown_in_two_seconds() {
     let stand = Stand::started();
     stand.machine.write("~/hangs", "");
-    for verb in ["slots", "status"] {
+    for (verb, reason) in [("slots", ""), ("status", "      docker    docker did not answer within 2s\n")] {
         let begun = Instant::now();
-        stand.machine.kinfra(verb).exits(0).prints("unknown: Docker did not answer");
+        stand.machine.kinfra(verb).exits(0).prints("unknown: Docker did not answer").prints(reason);
         assert!(begun.elapsed() < Duration::from_secs(6), "{verb} took {:?}", begun.elapsed());
     }
     let document: Value =
@@ -316,7 +317,7 @@ fn status_looks_at_what_listens_and_names_what_else_has_a_port() {
 fn only_what_was_asked_for_is_missing() {
     let stand = Stand::started();
     let depends = json!({"db": {"condition": "service_started"}});
-    let services = json!({"web": {"depends_on": depends}, "db": {}, "worker": {}});
+    let services = json!({"web": {"depends_on": depends}, "db": {}, "worker": {}, "a-service-with-quite-a-long-name": {}});
     let asks = |asked: &Value| {
         let uses = json!({"version": 1, "at": "2026-03-01T17:22:10Z", "project": "small-slot-1", "has_ended": false,
             "worktree": "/w", "model": {"name": "small-slot-1", "services": services}, "asked": asked});
@@ -330,8 +331,8 @@ fn only_what_was_asked_for_is_missing() {
     subset.prints("running 1/2").prints("db        missing\n").prints("worker    not started\n");
     let document: Value =
         serde_json::from_str(&stand.machine.kinfra("status --json").exits(0).stdout).expect("JSON");
-    assert_eq!(document["stack"]["not_started"], json!(["worker"]));
-    asks(&json!("all")).prints("running 1/3").prints("worker    missing\n").never_says("not started");
+    assert_eq!(document["stack"]["not_started"], json!(["a-service-with-quite-a-long-name", "worker"]));
+    asks(&json!("all")).prints("running 1/4").prints("worker    missing\n").never_says("not started");
     // By a command that makes no containers.
     asks(&json!({"only": []})).prints("running 1/1").prints("db        not started\n");
 }
@@ -360,6 +361,25 @@ fn of_an_engine_on_another_machine_only_docker_is_asked() {
     status().prints("port 80 listens on the container's loopback only");
     context("unix:///run/other.sock");
     status().prints("WEB       http://localhost:8001\n").prints("port 8001 (web) is used by");
+}
+
+#[test]
+#[ignore = "needs script, of util-linux"]
+fn a_watch_on_a_narrow_terminal_shows_what_stacks_do_in_place() {
+    let stand = Stand::started();
+    let watch = stand.machine.command("slots --watch");
+    let mut terminal = Terminal::run(&stand.machine, &watch, 10, 50);
+    terminal.until(|lines| lines.iter().any(|line| line.ends_with(" down")));
+    stand.lists(&[stand.own("a", "running", "Up 5 minutes", "web")]);
+    stand.machine.write("~/happens", "");
+    let lines = terminal.until(|lines| lines.iter().any(|line| line.ends_with(" running 1/1 · up 5m")));
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(lines[0].starts_with(" Slot  ") && lines[0].ends_with("  Status"), "{lines:#?}");
+    assert!(lines[0].contains("Claimed By") && !lines[0].contains("Lease"), "{lines:#?}");
+    terminal.types("\u{3}");
+    let (code, printed, _) = terminal.ends();
+    assert_eq!(code, Some(130));
+    assert!(printed.ends_with("\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l"), "{printed:?}");
 }
 
 #[test]

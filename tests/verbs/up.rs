@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::compose::{Shop, model};
+use crate::rig::terminal::Terminal;
 use crate::support::{Run, SHOP};
 
 /// A container of slot 1 as Docker describes it.
@@ -144,6 +145,41 @@ fn the_ports_of_this_machine_do_not_count_for_an_engine_on_another_one() {
     shop.kinfra("release").exits(0);
     far(shop.command("claim")).prints("Claimed slot 1");
     far(up(&shop, "")).prints_exactly(" Name  URL              Service\n web   http://far:8001  web\n");
+}
+
+#[test]
+#[ignore = "needs script, of util-linux"]
+fn on_a_terminal_each_service_has_one_line_which_is_redrawn() {
+    let shop = Shop::new();
+    let mut services: Value = serde_json::from_str(&model("shop-slot-1", 8001, &json!([]))).expect("JSON");
+    let plain = json!({"Status": "running", "Pid": 1, "StartedAt": "2026-01-01T10:00:01Z"});
+    let names = ["web", "db", "a-service-with-a-name-longer-than-a-line"];
+    for name in &names[1..] {
+        services["services"][name] = json!({"image": "shop:dev"});
+    }
+    let mut up = up_as(&shop, "--settle 1s");
+    up.env("SLOT_MODEL", services.to_string()).env("STATUS", "Up Less than a second");
+    up.env("IDS", names.map(|name| format!("id-{name}")).join(" "));
+    up.env("INSPECTED", names.map(|name| container(name, &plain)).join("\n"));
+    let mut terminal = Terminal::run(&shop.machine, &up, 24, 40);
+    let drawn =
+        |state: &str| ["a-service-with-a-na…", "db", "web"].map(|name| format!("  {name:20}  {state}"));
+    let shows = |lines: &[String], state: &str| {
+        let services: Vec<&String> = lines.iter().filter(|line| line.starts_with("  ")).collect();
+        services == drawn(state).iter().collect::<Vec<_>>()
+    };
+    terminal.until(|lines| shows(lines, "starting"));
+    let (code, printed, lines) = terminal.ends();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    assert!(shows(&lines, "settled"), "{lines:#?}");
+    assert!(printed.contains("\u{1b}[3A\r"), "{printed:?}");
+    let end = [
+        "The stack of slot 1 runs",
+        " Name  URL                    Service",
+        " web   http://localhost:8001  web",
+        "",
+    ];
+    assert!(lines.ends_with(&end.map(str::to_owned)), "{lines:#?}");
 }
 
 #[test]
