@@ -156,6 +156,9 @@ fn play(what: &str, workers: usize, seeds: &Range<u64>, fleet: impl Fn() -> Flee
                         return;
                     }
                     fleet.restore();
+                    if seed % 1000 == 999 {
+                        figure(&format!("{what}: at the {}th", seed + 1));
+                    }
                     if let Err(why) = history(&fleet, seed) {
                         let why = format!("KINFRA_HISTORY={seed}\n{why}");
                         failures.lock().expect("no worker panicked").push(why);
