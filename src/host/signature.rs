@@ -1,6 +1,7 @@
 //! Who holds a lock, as the lock's file says: a line per process. Advisory: only the kernel knows whether a
 //! lock is held. On a full disk other processes miss the name.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::os::unix::fs::FileExt as _;
@@ -99,7 +100,11 @@ fn text(mut file: &File) -> String {
 }
 
 fn replace(file: &File, lines: &[String]) {
-    let text: String = lines.iter().map(|line| format!("{:WIDTH$}\n", line.trim_end())).collect();
+    let mut text = String::new();
+    for line in lines {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{:WIDTH$}", line.trim_end());
+    }
     let length = text.len() as u64;
     // Making a file shorter can cost as much as a sync.
     if file.write_all_at(text.as_bytes(), 0).is_ok() && file.metadata().is_ok_and(|file| file.len() > length)

@@ -181,7 +181,7 @@ fn a_compose_in_another_terminal_ends_with_the_stack() {
     shop.up(&[]).exits(0);
     for verb in ["down", "release"] {
         let foreground = Running::piped(&mut shop.command(&["compose", "up"]));
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let running = ["compose", "ps", "--services", "--status", "running"];
         while !shop.kinfra(&running).exits(0).stdout.contains("web") && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(100));

@@ -73,7 +73,7 @@ impl LastStart {
 
     /// The same, where Compose started it, and the gate is to see whether it runs.
     pub(in crate::stack) fn as_attempt(&self) -> Self {
-        Self { key: None, attempt: self.key.clone(), ..self.clone() }
+        Self { key: None, attempt: self.key, ..self.clone() }
     }
 
     /// Keeps it for the next run.

@@ -114,8 +114,8 @@ pub fn up(
     let start = Start { place, lock: &turn.lock, stack, request, means, last };
     let profiles = start.profiles();
     let key = start.place.key(&profiles, &means.policy, means.invocation)?;
-    let earlier = match runs_already(&start, key.as_ref())? {
-        None if is_second => was_just_started(&start, key.as_ref())?,
+    let earlier = match runs_already(&start, key)? {
+        None if is_second => was_just_started(&start, key)?,
         earlier => earlier,
     };
     let done = if let Some(last) = earlier {
@@ -125,7 +125,7 @@ pub fn up(
         if let Some(last) = &start.last {
             last.without_key().keep(&held.dir()).context("could not note that the stack changes")?;
         }
-        start.start(profiles, progress)?
+        start.start(&profiles, progress)?
     };
     let up = start.finish(&done, progress)?;
     start.still_held()?;
@@ -151,16 +151,16 @@ impl Start<'_> {
     /// Admits the start, and has Compose do it.
     fn start(
         &self,
-        profiles: Vec<String>,
+        profiles: &[String],
         progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
     ) -> Result<Done> {
         let (place, means) = (&self.place, self.means);
         free_ports::check(place.held, &place.name)?;
-        let args = ComposeArgs::up(self.request.services.iter().cloned(), profiles.clone());
+        let args = ComposeArgs::up(self.request.services.iter().cloned(), profiles.to_vec());
         let engine = place.held.engine().cloned();
         let data = thread::spawn(move || data_directory(engine.as_ref()));
         let derived = place.derive_for(&args, &means.policy, means.invocation)?;
-        let key = place.key(&profiles, &means.policy, means.invocation)?;
+        let key = place.key(profiles, &means.policy, means.invocation)?;
         room::check(&place.held.pool().root, data.join().ok().flatten().as_deref())?;
         let admitted = place.admit(&derived, &args, &means.policy, means.invocation)?;
         refuse_unknown(&self.request.services, &admitted.model)?;
@@ -169,13 +169,7 @@ impl Start<'_> {
         progress(Progress::Starting(&self.request.services, &remarks))?;
         let before = self.remove_unused(&admitted.model, progress)?;
         let expected = self.expected(&admitted.model);
-        let run = Run {
-            start: self,
-            derived: &derived,
-            admitted: &admitted,
-            expected: &expected,
-            profiles: &profiles,
-        };
+        let run = Run { start: self, derived: &derived, admitted: &admitted, expected: &expected, profiles };
         let mut last = LastStart::new(key, &self.request.services, &admitted.model);
         last.builds = build_inputs::of_stack(&last.model);
         last.once = self.last.as_ref().map(|last| last.once.clone()).unwrap_or_default();

@@ -26,12 +26,12 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// [`Fault`](crate::fault::Fault) when the stack is not isolated any more, or Docker does not answer.
 pub(in crate::stack) fn runs_already<'a>(
     start: &'a Start<'_>,
-    key: Option<&Digest>,
+    key: Option<Digest>,
 ) -> Result<Option<&'a LastStart>> {
     let Start { place, request, means, .. } = start;
     let Some(last) = &start.last else { return Ok(None) };
     let has_services = last.named.is_empty() || last.named == request.services;
-    if key.is_none() || last.key.as_ref() != key || !has_services {
+    if key.is_none() || last.key != key || !has_services {
         return Ok(None);
     }
     if request.builds {
@@ -65,11 +65,11 @@ pub(in crate::stack) fn runs_already<'a>(
 /// As [`runs_already`].
 pub(in crate::stack) fn was_just_started<'a>(
     start: &'a Start<'_>,
-    key: Option<&Digest>,
+    key: Option<Digest>,
 ) -> Result<Option<&'a LastStart>> {
     let Start { place, request, means, .. } = start;
     let Some(last) = &start.last else { return Ok(None) };
-    let is_same = key.is_some() && last.attempt.as_ref() == key && last.named == request.services;
+    let is_same = key.is_some() && last.attempt == key && last.named == request.services;
     if !is_same || (request.builds && build_inputs::of_stack(&last.model) != last.builds) {
         return Ok(None);
     }
