@@ -91,7 +91,8 @@ impl Blocked {
     }
 
     /// Whether the change was asked for: without a flag, slots are created and lost files restored, where
-    /// nothing else is in their place. A holder, an earlier stack or containers only say why another change is blocked.
+    /// nothing else is in their place. A holder, an earlier stack or containers only say why another change
+    /// is blocked.
     pub(super) fn is_asked_for(&self, allowed: &BTreeSet<Flag>) -> bool {
         let overwrites = allowed.contains(&Flag::Overwrite);
         let updates = overwrites || allowed.contains(&Flag::Update);

@@ -51,13 +51,14 @@ fn turn(held: Held, lock: Result<StackLock>) -> Result<Turn> {
 }
 
 /// [`take_turn`] to end the stack: a Compose in another terminal ends, too, because its containers are
-/// stopped.
+/// stopped. Another kinfra is waited for.
 ///
 /// # Errors
 /// As [`take_turn`].
 pub fn take_last_turn(held: Held, policy: &LockPolicy<'_>) -> Result<Turn> {
     let on = held.stack_on(policy)?;
-    let lock = take_over(&held.seen().root, &on, policy, || held.is_still_held());
+    let is_compose = || other(&held).is_some_and(|other| !other.is_kinfra);
+    let lock = take_over(&held.seen().root, &on, policy, || Ok(is_compose() && held.is_still_held()?));
     turn(held, lock)
 }
 

@@ -107,7 +107,8 @@ impl Fleet {
         let mut command = self.machine.command(arguments);
         let path = self.worktree(worktree);
         command.current_dir(if path.is_dir() { path } else { self.machine.project() });
-        let starts = STARTS.iter().any(|verb| arguments.split(' ').next() == Some(verb));
+        let is_gated = ["--no-gate", "--timeout"].iter().any(|flag| arguments.contains(flag));
+        let starts = !is_gated && STARTS.iter().any(|verb| arguments.split(' ').next() == Some(verb));
         match &self.real {
             // Nothing listens in a scripted container, so the gate, which only looks, is left out.
             None => command.args(starts.then_some("--no-gate")).env(PATIENCE.0, PATIENCE.1),

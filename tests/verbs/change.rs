@@ -390,7 +390,7 @@ fn the_files_of_a_slot_that_runs_change_only_if_claimed_slots_are_included() {
     let machine = applied();
     let with_docker = |arguments: &str, projects: &str| {
         let mut command = machine.command(arguments);
-        Run::of(command.env("PATH", fake_docker()).env("PROJECTS", projects))
+        Run::of(command.env("PATH", fake_docker()).env("CONTAINERS", projects))
     };
     machine.template("conf.txt", "new\n");
     machine.kinfra("claim --slot 2").exits(0);

@@ -181,7 +181,7 @@ fn data_is_not_removed_from_a_slot_that_cannot_be_given() {
         let mut command = fleet.command("c", "claim");
         Run::of(command.env("KINFRA_TEST_PORTS", ports))
     };
-    busy(&fleet, "8001").exits(3).says("its port 8001 (WEB) is in use");
+    busy(&fleet, "28901").exits(3).says("its port 28901 (WEB) is in use");
     assert_eq!(left(&fleet)["remains"], "data");
     busy(&fleet, "").exits(0).says("Cleaned slot 1: 1 volume");
 }

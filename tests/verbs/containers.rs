@@ -45,7 +45,8 @@ fn stays(machine: &Machine, container: &str, expected: bool) {
     assert_eq!(plan.stdout.contains("it has containers"), expected, "{container}: {plan:#?}");
     let destroy = with_docker(machine, "destroy --dry-run", container).exits(0);
     assert_eq!(destroy.stdout.contains("! Slot 3: it has containers"), expected, "{container}: {destroy:#?}");
-    let apply = with_docker(machine, "apply --prune --auto-approve", container).exits(0);
+    let apply = with_docker(machine, "apply --prune --auto-approve", container);
+    let apply = apply.exits(if expected { 4 } else { 0 });
     assert_eq!(apply.stdout, plan.stdout, "{container}");
     assert_eq!(machine.exists("~/pool/slot-3"), expected, "{container}");
 }
@@ -56,11 +57,8 @@ const UNMARKED: [&str; 3] = ["", "", ""];
 fn a_slot_s_containers_are_known_by_directory_label_and_recorded_name() {
     let machine = applied();
     symlink(machine.path("~/pool"), machine.path("~/link")).expect("a link");
-    let mut registry: Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
+    let registry: Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
     let id = registry["id"].as_str().expect("an id").to_owned();
-    registry["slots"]["3"]["started_at"] = "2026-03-01T09:22:10+00:00".into();
-    registry["slots"]["3"]["started_as"] = "old-slot-3".into();
-    machine.write(REGISTRY, format!("{registry:#}\n"));
     let pool = machine.path("~/pool").canonicalize().expect("a root").display().to_string();
     let link = machine.path("~/link/slot-3").display().to_string();
     for container in [
@@ -72,12 +70,28 @@ fn a_slot_s_containers_are_known_by_directory_label_and_recorded_name() {
         container("shop3", &format!("{pool}/slot-3"), ["ffff", "/theirs", "1"]),
         // The pool was renamed.
         container("older-slot-3", "/src/shop", [&id, "/moved", "3"]),
-        container("old-slot-3", "/src/shop", UNMARKED),
         // Started by hand, with the name of the slot's project.
         container("small-slot-3", "/src/shop", UNMARKED),
     ] {
         stays(&machine, &container, true);
     }
+}
+
+#[test]
+fn a_slot_whose_stack_was_started_stays_until_it_is_clean() {
+    let machine = applied();
+    let mut registry: Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
+    registry["slots"]["3"]["started_at"] = "2026-03-01T09:22:10+00:00".into();
+    registry["slots"]["3"]["started_as"] = "old-slot-3".into();
+    machine.write(REGISTRY, format!("{registry:#}\n"));
+    let not_clean = "no longer in slots.toml, it is not clean: `kinfra clean 3` first\n";
+    with_docker(&machine, "plan --prune", "").exits(0).prints(not_clean);
+    with_docker(&machine, "apply --prune --auto-approve", "").exits(4).prints(not_clean);
+    // Its data may go along, unless it has containers, by the name of its start.
+    let theirs = container("old-slot-3", "/src/shop", UNMARKED);
+    with_docker(&machine, "destroy --data --dry-run", &theirs).prints("! Slot 3: it has containers");
+    with_docker(&machine, "destroy --data --dry-run", "").exits(0).prints("Would remove slot 3");
+    assert!(machine.exists("~/pool/slot-3/conf.txt"));
 }
 
 #[test]
@@ -143,7 +157,7 @@ fn an_answer_that_is_not_understood_keeps_every_slot() {
     let machine = applied();
     let before = machine.tree();
     for odd in ["[]", "[1,2,3,4,5,6,7]", "[\"small-slot-1\",\"\",\"\"]"] {
-        let run = with_docker(&machine, "destroy --auto-approve", odd).exits(0).says("Kept 3 slot(s)");
+        let run = with_docker(&machine, "destroy --auto-approve", odd).exits(4).says("Kept 3 slot(s)");
         run.prints("! Slot 3: docker does not say whether it has containers (docker printed what kinfra does not understand: ");
         calls(&machine);
         assert_eq!(machine.tree(), before, "{odd}");

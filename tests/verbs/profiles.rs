@@ -47,7 +47,9 @@ fn services_of_a_profile_that_is_not_in_use_any_more_are_named_and_removed() {
     fleet.machine.write("~/a/compose.yaml", &compose);
     fleet.engine.fails(Fault::Lie, &When::Matches("container rm"));
     let run = fleet.kinfra("a", UP).exits(1);
-    run.says("container `shop-slot-1-debug-1`, which the stack does not have any more, cannot be removed");
+    run.says(
+        "container `kinfra-fleet-slot-1-debug-1`, which the stack does not have any more, cannot be removed",
+    );
     fleet.engine.mend();
     fleet.kinfra("a", UP).exits(0).says("Removing debug of slot 1: ");
     assert_eq!(services(&fleet), ["db", "web"]);

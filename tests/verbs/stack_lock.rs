@@ -53,7 +53,7 @@ fn a_compose_that_outlives_its_kinfra_keeps_the_slot_from_being_clean() {
         .says("Waiting: the stack is held by process ")
         .says("the stack of slot 1 is in the hands of process");
     let released = fleet.kinfra("a", "release --lock-timeout 0s").exits(1);
-    let released = released.says("slot 1 is free, but not clean yet").says("works on its stack");
+    let released = released.says("slot 1 is free, but not clean yet").says("its stack is in the hands of");
     let released = released.says("wait for it or end it, and run `kinfra clean 1`");
     assert!(matches!(fleet.slots()[&1], Slot::Left(_)), "{:?}", fleet.slots()[&1]);
     let other = fleet.kinfra("b", "claim --slot 1 --lock-timeout 0s");
@@ -105,8 +105,11 @@ fn a_second_up_waits_as_long_as_the_first_needs_and_tells_its_result() {
         }
     };
     fleet.engine.forget_calls();
-    let first = Running::piped(&mut fleet.command("a", "up --timeout 4s --settle 0s"));
+    let first = Running::piped(&mut fleet.command("a", "up --timeout 8s --settle 0s"));
     wait_for_gate();
+    // Not even `down` disturbs the first one.
+    fleet.kinfra("a", "down --lock-timeout 0s").exits(6).says("(kinfra up) for ");
+    assert!(fleet.engine.containers().iter().all(|container| container.state() == "running"));
     let second = fleet.kinfra("a", "up --timeout 0s --settle 0s").exits(8);
     second.says("Waiting: the stack is held by process ").says("(kinfra up) for ").says("not ready in time");
     first.ends().exits(8);
