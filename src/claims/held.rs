@@ -140,22 +140,15 @@ impl Held {
         self.entry.started.as_ref()?.engine.as_ref()
     }
 
-    /// Whose things on an engine are, as the pool's registry has it.
-    ///
-    /// # Errors
-    /// When a registry without an id cannot be saved with one.
-    pub fn whose(&self, policy: &LockPolicy<'_>) -> Result<Whose<'_>> {
-        let id = self.pool.ledger().id(&self.snapshot, policy)?;
-        Ok(Whose::new(&self.pool.root, &self.snapshot.registry, Some(id)))
+    /// Whose things on an engine are. A registry that has no id yet has made none with its label.
+    pub fn whose(&self) -> Whose<'_> {
+        let registry = &self.snapshot.registry;
+        Whose::new(&self.pool.root, registry, registry.id)
     }
 
     /// Its stack on its engine.
-    ///
-    /// # Errors
-    /// As [`Held::whose`].
-    pub fn stack_on(&self, policy: &LockPolicy<'_>) -> Result<StackOn<'_>> {
-        let whose = self.whose(policy)?;
-        Ok(StackOn { engine: self.engine(), project: self.project(), slot: self.slot, whose })
+    pub fn stack_on(&self) -> StackOn<'_> {
+        StackOn { engine: self.engine(), project: self.project(), slot: self.slot, whose: self.whose() }
     }
 
     /// What declares its pool, if that is known.
@@ -181,8 +174,8 @@ impl Held {
     }
 
     /// The slot with the state of its holder.
-    pub fn listed(self, now: Time) -> Listed {
-        Listed::of(self.slot, self.entry, &self.pool.root, now)
+    pub fn listed(&self, now: Time) -> Listed {
+        Listed::of(self.slot, self.entry.clone(), &self.pool.root, now)
     }
 
     /// The variables of the slot.

@@ -1,4 +1,5 @@
 //! The flags of the verbs of a slot: who holds it, its variables, its lease.
+#![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
 
 use std::ffi::OsString;
 
@@ -16,10 +17,8 @@ use crate::time::Span;
 #[derive(Debug, Args)]
 pub struct ClaimArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub wishes: Wishes,
     /// Claim this slot
     #[arg(long, value_name = "N", value_parser = slot_id)]
@@ -31,7 +30,6 @@ pub struct ClaimArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
 }
 
@@ -59,7 +57,6 @@ pub struct Wishes {
 #[derive(Debug, Args)]
 pub struct ReleaseArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
     /// The slot [default: the slot of this worktree]
     #[arg(value_name = "SLOT", value_parser = slot_id)]
@@ -74,7 +71,6 @@ pub struct ReleaseArgs {
     #[arg(long)]
     pub wipe: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
 }
 
@@ -82,7 +78,6 @@ pub struct ReleaseArgs {
 #[derive(Debug, Args)]
 pub struct EnvArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
     /// Print the variables in this format
     #[arg(long, value_enum, default_value_t = EnvFormat::Shell)]
@@ -106,10 +101,8 @@ pub enum EnvFormat {
 #[derive(Debug, Args)]
 pub struct ExecArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
     /// The command and its arguments
     #[arg(
@@ -126,7 +119,6 @@ pub struct ExecArgs {
 #[derive(Debug, Args)]
 pub struct RenewArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
     /// Lengthen the lease to this long from now [default: the length it was given]
     #[arg(long, value_name = "DURATION", value_parser = lease)]
@@ -135,7 +127,6 @@ pub struct RenewArgs {
     #[arg(long, value_name = "ID", value_parser = ClaimId::parse)]
     pub claim_id: Option<ClaimId>,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
 }
 
@@ -143,7 +134,6 @@ pub struct RenewArgs {
 #[derive(Debug, Args)]
 pub struct ReapArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
     /// Show what would be released, and stop
     #[arg(long)]
@@ -152,7 +142,6 @@ pub struct ReapArgs {
     #[arg(long)]
     pub auto_approve: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
 }
 
@@ -160,7 +149,6 @@ pub struct ReapArgs {
 #[derive(Debug, Args)]
 pub struct CleanArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
     /// The slots
     #[arg(value_name = "SLOT", value_parser = slot_id, required = true)]
@@ -169,7 +157,6 @@ pub struct CleanArgs {
     #[arg(long)]
     pub auto_approve: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
 }
 

@@ -1,4 +1,5 @@
 //! The flags of the verbs that show, check or describe a pool.
+#![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
 
 use camino::Utf8PathBuf;
 use clap::Args;
@@ -9,7 +10,6 @@ use super::shared::{LockArgs, PoolArgs};
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
     /// Replace a registry that cannot be read, from its backup or from the slot directories
     #[arg(long)]
@@ -18,7 +18,6 @@ pub struct DoctorArgs {
     #[arg(long, requires = "repair")]
     pub auto_approve: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
 }
 
@@ -43,7 +42,6 @@ pub struct InitArgs {
 #[derive(Debug, Args)]
 pub struct SlotsArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
     /// Keep showing them until Ctrl-C: in place on a terminal, otherwise whenever they change
     #[arg(long)]
@@ -57,7 +55,6 @@ pub struct SlotsArgs {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
     /// Print one JSON document
     #[arg(long)]

@@ -1,4 +1,5 @@
 //! The flags of the verbs that provision a pool: `plan`, `apply`, `show` and `destroy`.
+#![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
 
 use std::collections::BTreeSet;
 
@@ -60,10 +61,8 @@ impl PlanningArgs {
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct PlanArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub planning: PlanningArgs,
     /// Show how the text of each file differs
     #[arg(long, conflicts_with = "json")]
@@ -93,10 +92,8 @@ pub struct ApplyArgs {
     )]
     pub saved: Option<Utf8PathBuf>,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub planning: PlanningArgs,
     /// Print the plan as `kinfra plan` does, and stop
     #[arg(long)]
@@ -114,7 +111,6 @@ pub struct ApplyArgs {
     #[arg(short, long)]
     pub verbose: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
 }
 
@@ -137,7 +133,6 @@ pub struct ShowArgs {
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct DestroyArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub pool: PoolArgs,
     /// Also remove the volumes and images of the slots that go, after listing them with their sizes
     #[arg(long)]
@@ -152,7 +147,6 @@ pub struct DestroyArgs {
     #[arg(short, long)]
     pub verbose: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
 }
 

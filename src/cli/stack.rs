@@ -1,4 +1,5 @@
 //! The flags of the verbs that run a slot's stack.
+#![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
 
 use std::ffi::OsString;
 
@@ -16,25 +17,18 @@ use crate::time::Span;
 #[derive(Debug, Args)]
 pub struct UpArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
-    pub pool: PoolArgs,
+    pub slot: SlotArgs,
     /// Start these services and those that they need [default: all]
     #[arg(value_name = "SERVICE", value_hint = ValueHint::Other)]
     pub services: Vec<String>,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
-    pub slot: SlotArgs,
     #[command(flatten, next_help_heading = "If this worktree holds no slot")]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub wishes: Wishes,
     #[command(flatten, next_help_heading = "Options")]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub start: StartArgs,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
 }
 
@@ -78,16 +72,11 @@ impl StartArgs {
 #[derive(Debug, Args)]
 pub struct DownArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
-    pub pool: PoolArgs,
+    pub slot: SlotArgs,
     /// Remove its volumes, too: its data is lost
     #[arg(short = 'v', long)]
     pub volumes: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
-    pub slot: SlotArgs,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
 }
 
@@ -95,8 +84,7 @@ pub struct DownArgs {
 #[derive(Debug, Args)]
 pub struct LogsArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
-    pub pool: PoolArgs,
+    pub slot: SlotArgs,
     /// The logs of these services [default: all]
     #[arg(value_name = "SERVICE", value_hint = ValueHint::Other)]
     pub services: Vec<String>,
@@ -112,17 +100,13 @@ pub struct LogsArgs {
     /// Only the services that do not run as they should
     #[arg(long, conflicts_with = "services")]
     pub failing: bool,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
-    pub slot: SlotArgs,
 }
 
 /// `kinfra shell`
 #[derive(Debug, Args)]
 pub struct ShellArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
-    pub pool: PoolArgs,
+    pub slot: SlotArgs,
     /// The service [default: the one that slots.toml names, or the only one that runs]
     #[arg(value_name = "SERVICE", value_hint = ValueHint::Other)]
     pub service: Option<String>,
@@ -130,10 +114,6 @@ pub struct ShellArgs {
     #[arg(value_name = "CMD", last = true)]
     pub command: Vec<OsString>,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
-    pub slot: SlotArgs,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
 }
 
@@ -141,16 +121,11 @@ pub struct ShellArgs {
 #[derive(Debug, Args)]
 pub struct ResetArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
-    pub pool: PoolArgs,
+    pub slot: SlotArgs,
     /// The service [default: all]
     #[arg(value_name = "SERVICE", value_hint = ValueHint::Other)]
     pub service: Option<String>,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
-    pub slot: SlotArgs,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub start: StartArgs,
     /// Do not ask for approval
     #[arg(long)]
@@ -159,7 +134,6 @@ pub struct ResetArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
 }
 
@@ -167,13 +141,8 @@ pub struct ResetArgs {
 #[derive(Debug, Args)]
 pub struct ComposeArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
-    pub pool: PoolArgs,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub slot: SlotArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub lock: LockArgs,
     /// What follows `docker compose`, such as `up -d` or `logs web`
     #[arg(
@@ -185,9 +154,11 @@ pub struct ComposeArgs {
     pub arguments: Vec<OsString>,
 }
 
-/// The flags that name a slot by itself or by its holder.
+/// The flags that name a slot of a pool, by itself or by its holder.
 #[derive(Debug, Args)]
 pub struct SlotArgs {
+    #[command(flatten)]
+    pub pool: PoolArgs,
     /// The slot [default: the one that this worktree holds]
     #[arg(long, value_name = "N", value_parser = slot_id, conflicts_with = "holder")]
     pub slot: Option<SlotId>,

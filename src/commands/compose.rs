@@ -17,7 +17,7 @@ use crate::stack::turn::join_turn;
 pub(super) fn run(args: &ComposeArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     let compose = compose_args::ComposeArgs::read(args.arguments.clone())?;
     let policy = args.lock.policy("kinfra compose");
-    let held = renewed(&args.pool, &args.slot, &policy, invocation)?;
+    let held = renewed(&args.slot, &policy, invocation)?;
     let (held, lock) = if compose.makes() {
         let turn = join_turn(held, &policy)?;
         (turn.held, Some(turn.lock))

@@ -11,7 +11,7 @@ use crate::report;
 use crate::stack::down::down;
 
 pub(super) fn run(args: &DownArgs, invocation: &Invocation) -> Result<Exit> {
-    let held = needed(&args.pool, &args.slot, invocation)?;
+    let held = needed(&args.slot, invocation)?;
     let slot = held.slot;
     let removed = down(held, args.volumes, &args.lock.policy("kinfra down"))?;
     say(&format!("Slot {slot} is down\n{}", report::clean::removed(&removed)))?;

@@ -8,7 +8,6 @@ use anyhow::Result;
 use super::output::say;
 use super::slot_of::needed;
 use crate::claims::held::Held;
-use crate::claims::listing::Listed;
 use crate::cli::LogsArgs;
 use crate::fault::{Exit, Fault};
 use crate::host;
@@ -22,7 +21,7 @@ use crate::stack::observe::sight::Sight;
 
 /// Returns only if Compose could not be started, or no service fails.
 pub(super) fn run(args: &LogsArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
-    let held = needed(&args.pool, &args.slot, invocation)?;
+    let held = needed(&args.slot, invocation)?;
     let mut services = args.services.clone();
     if args.failing {
         services = failing(&held)?.into_iter().collect();
@@ -43,9 +42,7 @@ pub(super) fn run(args: &LogsArgs, umask: Umask, invocation: &Invocation) -> Res
 
 /// The services that have a log and do not run as they should.
 fn failing(held: &Held) -> Result<BTreeSet<String>> {
-    let (entry, now) = (held.entry.clone(), host::clock::now());
-    let listed = Listed::of(held.slot, entry, &held.pool().root, now);
-    let examined = examine(&listed, held.seen().registry.id, held.spec());
+    let examined = examine(held, &held.listed(host::clock::now()));
     if let Sight::Unknown(why) = &examined.sight {
         return Err(
             Fault::docker(format!("Docker cannot say what fails in slot {}: {why}", held.slot)).into()

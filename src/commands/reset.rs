@@ -17,7 +17,7 @@ use crate::stack::up::request::Means;
 
 pub(super) fn run(args: &ResetArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     let policy = args.lock.policy("kinfra reset");
-    let held = renewed(&args.pool, &args.slot, &policy, invocation)?;
+    let held = renewed(&args.slot, &policy, invocation)?;
     let reset = Reset::plan(held, args.service.as_deref(), &policy)?;
     if !reset.containers.is_empty() || !reset.volumes.is_empty() {
         say(&report::reset::plan(&reset))?;

@@ -19,7 +19,7 @@ const SHELL: [&str; 3] = ["sh", "-c", "command -v bash >/dev/null 2>&1 && exec b
 /// Returns only if `docker` could not be started.
 pub(super) fn run(args: &ShellArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     let policy = args.lock.policy("kinfra shell");
-    let held = renewed(&args.pool, &args.slot, &policy, invocation)?;
+    let held = renewed(&args.slot, &policy, invocation)?;
     let container = target(&held, args.service.as_deref(), &policy)?;
     let words = if args.command.is_empty() {
         SHELL.iter().map(OsString::from).collect()

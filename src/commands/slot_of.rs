@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::claims::held::{self, Held};
 use crate::claims::refusal::{holds_none, is_held_by_none};
 use crate::claims::whereabouts::worktree_of;
-use crate::cli::{PoolArgs, SlotArgs};
+use crate::cli::SlotArgs;
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::which::by_worktree::Search;
@@ -15,9 +15,9 @@ use crate::which::choice::absolute;
 ///
 /// # Errors
 /// When the pool cannot be found or read.
-pub(super) fn find(pool: &PoolArgs, slot: &SlotArgs, invocation: &Invocation) -> Result<Option<Held>> {
+pub(super) fn find(slot: &SlotArgs, invocation: &Invocation) -> Result<Option<Held>> {
     let there = there(slot, invocation)?;
-    let search = Search { choice: &pool.choice(), invocation: &there };
+    let search = Search { choice: &slot.pool.choice(), invocation: &there };
     match slot.slot {
         Some(slot) => held::find_slot(slot, &search),
         None => held::find(&worktree_of(&there.here)?, &search),
@@ -28,8 +28,8 @@ pub(super) fn find(pool: &PoolArgs, slot: &SlotArgs, invocation: &Invocation) ->
 ///
 /// # Errors
 /// [`Fault`](crate::fault::Fault) says who holds none.
-pub(super) fn needed(pool: &PoolArgs, slot: &SlotArgs, invocation: &Invocation) -> Result<Held> {
-    if let Some(held) = find(pool, slot, invocation)? {
+pub(super) fn needed(slot: &SlotArgs, invocation: &Invocation) -> Result<Held> {
+    if let Some(held) = find(slot, invocation)? {
         return Ok(held);
     }
     Err(match slot.slot {
@@ -39,13 +39,8 @@ pub(super) fn needed(pool: &PoolArgs, slot: &SlotArgs, invocation: &Invocation) 
 }
 
 /// [`needed`], with its lease renewed.
-pub(super) fn renewed(
-    pool: &PoolArgs,
-    slot: &SlotArgs,
-    policy: &LockPolicy<'_>,
-    invocation: &Invocation,
-) -> Result<Held> {
-    let held = needed(pool, slot, invocation)?;
+pub(super) fn renewed(slot: &SlotArgs, policy: &LockPolicy<'_>, invocation: &Invocation) -> Result<Held> {
+    let held = needed(slot, invocation)?;
     let worktree = held.worktree().to_owned();
     Ok(held.renew(policy)?.ok_or_else(|| holds_none(&worktree))?)
 }

@@ -18,10 +18,8 @@ pub(super) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
     let (now, paths) = (host::clock::now(), Paths { home: invocation.home.as_deref() });
     let worktree = worktree_of(&invocation.here)?;
     let listed = held::find(&worktree, &search)?.map(|held| {
-        let id = held.seen().registry.id;
-        let spec = held.spec().cloned();
         let listed = held.listed(now);
-        let examined = examine(&listed, id, spec.as_ref());
+        let examined = examine(&held, &listed);
         (listed, examined)
     });
     print(&match &listed {

@@ -18,13 +18,13 @@ use crate::stack::up::request::Means;
 pub(super) fn run(args: &UpArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let policy = LockPolicy { interrupt: Some(&interrupt), ..args.lock.policy("kinfra up") };
-    if find(&args.pool, &args.slot, invocation)?.is_none() {
+    if find(&args.slot, invocation)?.is_none() {
         let which = (args.slot.slot, args.slot.holder.as_deref());
-        let claimed = take(&args.pool, &args.wishes, which, &policy, invocation)?;
+        let claimed = take(&args.slot.pool, &args.wishes, which, &policy, invocation)?;
         let paths = Paths { home: invocation.home.as_deref() };
         say(&report::claim::text(claimed.grant, &claimed.entry, paths))?;
     }
-    let held = renewed(&args.pool, &args.slot, &policy, invocation)?;
+    let held = renewed(&args.slot, &policy, invocation)?;
     let means = Means { policy, invocation, interrupt: &interrupt, umask, output: output() };
     start(held, &args.start.request(&args.services), args.json, &means)
 }

@@ -5,17 +5,18 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::container::{Activity, HealthVerdict};
+use crate::thing::{Kind, Labels, Thing};
 
 /// What `docker ps` is asked for: a JSON array, in the order of `Line`. Each label by itself, because
 /// Docker's list of all labels is ambiguous.
 pub const TEMPLATE: &str = "[{{json .ID}},{{json .State}},{{json .Status}},{{json .RunningFor}},\
     {{json (.Label \"com.docker.compose.project\")}},{{json (.Label \"com.docker.compose.service\")}},\
     {{json (.Label \"com.docker.compose.oneoff\")}},{{json (.Label \"kinfra.id\")}},\
-    {{json (.Label \"kinfra.slot\")}}]";
+    {{json (.Label \"kinfra.slot\")}},{{json (.Label \"com.docker.compose.project.working_dir\")}}]";
 
 /// An answer to [`TEMPLATE`].
 #[derive(Deserialize)]
-struct Line(String, Activity, String, String, String, String, String, String, String);
+struct Line(String, Activity, String, String, String, String, String, String, String, String);
 
 /// A container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,16 +25,12 @@ pub struct Row {
     pub id: String,
     /// What its process does.
     pub activity: Activity,
-    /// The Compose project that it is of.
-    pub project: String,
     /// The service that it is of.
     pub service: String,
     /// Whether `docker compose run` made it.
     pub is_one_off: bool,
-    /// The id of the registry whose slot made it. Empty without kinfra's labels.
-    pub registry: String,
-    /// The number of that slot.
-    pub slot: String,
+    /// Whose it is. The root is not asked for.
+    pub labels: Labels,
     /// How long ago it was made, by the clock of this machine, rounded down as Docker does.
     pub exists_for: Option<Duration>,
     /// How long it has run, if it does, by the clock of the engine, rounded down as Docker does.
@@ -45,12 +42,18 @@ pub struct Row {
 }
 
 impl Row {
+    /// The container, without what it does.
+    pub fn thing(&self) -> Thing {
+        let (key, name) = (self.id.clone(), self.id.clone());
+        Thing { kind: Kind::Container, key, name, labels: self.labels.clone(), bytes: None }
+    }
+
     /// Reads an answer to [`TEMPLATE`].
     ///
     /// # Errors
     /// What is not as Docker prints it.
     pub fn parse(line: &str) -> Result<Self, serde_json::Error> {
-        let Line(id, activity, status, created, project, service, one_off, registry, slot) =
+        let Line(id, activity, status, created, project, service, one_off, registry, slot, working_dir) =
             serde_json::from_str(line)?;
         let health = match status.rsplit_once('(').map(|(_, health)| health) {
             Some("healthy)") => HealthVerdict::Healthy,
@@ -61,11 +64,9 @@ impl Row {
         Ok(Self {
             id,
             activity,
-            project,
             service,
             is_one_off: one_off.eq_ignore_ascii_case("true"),
-            registry,
-            slot,
+            labels: Labels { project, working_dir, id: registry, root: String::new(), slot },
             exists_for: created.strip_suffix(" ago").and_then(duration),
             up_for: status.strip_prefix("Up ").and_then(duration),
             exit_code: exit_code(&status),
@@ -111,14 +112,15 @@ mod tests {
 
     #[test]
     fn what_docker_lists_is_read() {
-        let line = r#"["4f2a","running","Up 5 minutes (unhealthy)","2 hours ago","shop-slot-1","db","False","k1","1"]"#;
+        let line = r#"["4f2a","running","Up 5 minutes (unhealthy)","2 hours ago","shop-slot-1","db","False","k1","1","/src/shop"]"#;
         let row = Row::parse(line).unwrap();
-        assert_eq!((row.service.as_str(), row.slot.as_str(), row.is_one_off), ("db", "1", false));
+        assert_eq!((row.service.as_str(), row.labels.slot.as_str(), row.is_one_off), ("db", "1", false));
         assert_eq!((row.up_for, row.health), (Some(Duration::from_mins(5)), HealthVerdict::Unhealthy));
         assert_eq!(row.exists_for, Some(Duration::from_hours(2)));
-        let row =
-            Row::parse(r#"["4f2a","exited","Exited (137) 2 hours ago","3 hours ago","p","s","True","",""]"#)
-                .unwrap();
+        let row = Row::parse(
+            r#"["4f2a","exited","Exited (137) 2 hours ago","3 hours ago","p","s","True","","",""]"#,
+        )
+        .unwrap();
         assert_eq!((row.exit_code, row.up_for, row.is_one_off), (Some(137), None, true));
     }
 

@@ -72,8 +72,7 @@ fn images(engine: Option<&Engine>) -> Answer<Vec<Thing>> {
     let mut answer = Answer::Is(Vec::new());
     for _ in 0..ATTEMPTS {
         answer = image_ids(engine).then(|ids| inspected(engine, &ids));
-        let went = |reason: &str| reason.to_lowercase().contains("no such image");
-        if !matches!(&answer, Answer::Failed(reason) if went(reason)) {
+        if !matches!(&answer, Answer::Failed(reason) if is_of_none(reason)) {
             break;
         }
     }
@@ -127,16 +126,30 @@ pub fn anonymous_volumes(engine: Option<&Engine>, containers: &[Thing]) -> Answe
     let keys = containers.iter().map(|container| container.key.as_str());
     let arguments: Vec<&str> = ["container", "inspect", "--format", format].into_iter().chain(keys).collect();
     let is_anonymous = |name: &String| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let names = |lines: String| {
-        lines.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(is_anonymous).collect()
+    let names = |text: String| {
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        read(&lines.join("\n")).map(|names: Vec<String>| names.into_iter().filter(is_anonymous).collect())
     };
-    match ask_of(engine, &arguments, QUESTION) {
-        // One of them went meanwhile.
-        Answer::Failed(reason) if reason.contains("No such") => Answer::Is(BTreeSet::new()),
-        answer @ (Answer::Is(_) | Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_)) => {
-            answer.map(names)
+    match (ask_of(engine, &arguments, QUESTION), containers) {
+        // One of them went meanwhile: the others are asked for one by one.
+        (Answer::Failed(reason), [_]) if is_of_none(&reason) => Answer::Is(BTreeSet::new()),
+        (Answer::Failed(reason), _) if is_of_none(&reason) => {
+            containers.iter().fold(Answer::Is(BTreeSet::new()), |names, container| {
+                names.then(|mut names| {
+                    anonymous_volumes(engine, std::slice::from_ref(container)).map(|more| {
+                        names.extend(more);
+                        names
+                    })
+                })
+            })
         }
+        (answer, _) => answer.then(names),
     }
+}
+
+/// Whether Docker says that something is not there.
+fn is_of_none(reason: &str) -> bool {
+    reason.to_lowercase().contains("no such")
 }
 
 /// Which of these volumes there are.

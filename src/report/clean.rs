@@ -31,7 +31,7 @@ pub fn removed(removed: &Removed) -> String {
     let Removed { gone, volumes, others, cut_off } = removed;
     let gone = (!gone.is_empty()).then(|| format!("Removed {}\n", counted(gone)));
     let kept = (!volumes.is_empty())
-        .then(|| format!("Kept for this worktree: {}\n", Commas(volumes.iter().map(named))));
+        .then(|| format!("Kept for its worktree: {}\n", Commas(volumes.iter().map(named))));
     let others = others.iter().map(|other| format!("Left {}\n", printable(other)));
     let cut_off = cut_off.iter().map(|why| {
         let why = printable(why);

@@ -41,9 +41,10 @@ pub fn done(reaped: &Reaped, now: Time) -> String {
     let slots = slots.map(|(slot, (claim, _))| format!("Released slot {slot}, which was {}\n", held(claim)));
     let left =
         left.iter().map(|path| format!("Left {}, which was changed since\n", printable(path.as_str())));
+    let also = if cleaned.is_empty() { String::new() } else { format!(", {} cleaned", cleaned.len()) };
     let cleaned = cleaned.iter().map(|one| clean::cleaned(one, now));
     let lines: String = left.chain(slots).chain(cleaned).collect();
-    format!("{lines}\nReap complete! {} released.\n", reaping.ends.len())
+    format!("{lines}\nReap complete! {} released{also}.\n", reaping.ends.len())
 }
 
 /// Why a free slot is to be cleaned.

@@ -21,5 +21,5 @@ pub fn down(held: Held, volumes: bool, policy: &LockPolicy<'_>) -> Result<Remove
     let held = &turn.held;
     note_end(held)?;
     last_start::forget(&held.dir()).context("could not note that the stack is removed")?;
-    remove(&held.stack_on(policy)?, Extent { images: false, volumes }, &BTreeSet::new(), |_| Ok(()))
+    remove(&held.stack_on(), Extent { images: false, volumes }, &BTreeSet::new(), |_| Ok(()))
 }

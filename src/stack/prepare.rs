@@ -57,7 +57,7 @@ pub fn prepare<'a>(
             prepared.remarks.notes.extend(admitted.notes);
         }
         Some(_) | None if args.touches() => {
-            ownership::check(held, policy)?;
+            ownership::check(held)?;
             if args.ends() {
                 note_end(held)?;
             }

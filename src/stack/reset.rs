@@ -42,7 +42,7 @@ impl Reset {
     pub fn plan(held: Held, service: Option<&str>, policy: &LockPolicy<'_>) -> Result<Self> {
         let turn = take_turn(held, policy.patience, policy)?;
         let held = &turn.held;
-        let on = held.stack_on(policy)?;
+        let on = held.stack_on();
         let ours = on.look()?.own;
         let of = |kind: Kind| ours.iter().filter(|thing| thing.kind == kind).cloned().collect::<Vec<_>>();
         let (mut containers, mut volumes) = (of(Kind::Container), of(Kind::Volume));

@@ -56,7 +56,7 @@ fn turn(held: Held, lock: Result<StackLock>) -> Result<Turn> {
 /// # Errors
 /// As [`take_turn`].
 pub fn take_last_turn(held: Held, policy: &LockPolicy<'_>) -> Result<Turn> {
-    let on = held.stack_on(policy)?;
+    let on = held.stack_on();
     let is_compose = || other(&held).is_some_and(|other| !other.is_kinfra);
     let lock = take_over(&held.seen().root, &on, policy, || Ok(is_compose() && held.is_still_held()?));
     turn(held, lock)

@@ -96,7 +96,7 @@ fn data_is_kept_for_its_worktree_until_another_needs_the_slot() {
     let released = shop.kinfra("cats", "release").exits(0);
     released
         .prints("Removed 1 container, 1 network, 1 image\n")
-        .prints("Kept for this worktree: volume kinfra-kept-slot-1_store");
+        .prints("Kept for its worktree: volume kinfra-kept-slot-1_store");
     assert_eq!(shop.made(1), ["volume"]);
     // The other slot is given first, and its data comes back to the one that it is of.
     shop.kinfra("dogs", "claim").exits(0).prints("Claimed slot 2");

@@ -65,7 +65,7 @@ fn data_goes_with_the_slots_of_a_renamed_pool_and_only_theirs() {
     engine.docker(&[&theirs[..], &["--label", &label, "kinfra-data-theirs"]].concat()).exits(0);
 
     machine.edit_spec("kinfra-data", "kinfra-renamed");
-    in_tree("release").exits(0).prints("Kept for this worktree: volume kinfra-data-slot-1_store");
+    in_tree("release").exits(0).prints("Kept for its worktree: volume kinfra-data-slot-1_store");
     // A container of the slot that came since, under no project's name.
     let registry: serde_json::Value =
         serde_json::from_str(&machine.read("~/pool/registry.json")).expect("JSON");

@@ -215,7 +215,7 @@ fn a_stack_of_templates_that_was_started_by_hand_is_seen_by_its_release() {
     engine.docker(&[&up[..], &[&file, "up", "--detach"]].concat()).exits(0);
     assert_eq!(engine.made_by("shop-slot-1").len(), 3, "{:?}", engine.made_by("shop-slot-1"));
     let released = kinfra("release").exits(0).prints("Removed 1 container, 1 network\n");
-    released.prints("Kept for this worktree: volume shop-slot-1_data");
+    released.prints("Kept for its worktree: volume shop-slot-1_data");
     assert_eq!(engine.made_by("shop-slot-1").len(), 1);
     kinfra("claim").exits(0).says("has the volumes of this worktree's last claim");
     kinfra("release --wipe").exits(0);
@@ -270,6 +270,6 @@ fn a_stop_that_fails_before_data_is_kept_is_told() {
     let released = fleet
         .kinfra("a", "release")
         .exits(0)
-        .prints("Kept for this worktree: volume kinfra-fleet-slot-1_data");
+        .prints("Kept for its worktree: volume kinfra-fleet-slot-1_data");
     released.prints("warning: not every container was stopped before it was removed").prints("told to fail");
 }

@@ -30,7 +30,7 @@ esac
 /// A container as `docker ps` lists it: its id, state, status and service, and whose it is.
 fn row([id, state, status, service]: [&str; 4], registry: &str, slot: &str) -> String {
     let project = format!("small-slot-{slot}");
-    json!([id, state, status, "2 hours ago", project, service, "False", registry, slot]).to_string()
+    json!([id, state, status, "2 hours ago", project, service, "False", registry, slot, ""]).to_string()
 }
 
 /// A machine whose project holds slot 1 of two, and started its stack.

@@ -47,7 +47,7 @@ impl Place<'_> {
         self.refuse_clashes()?;
         let (model, config, main) = self.resolved(derived, args)?;
         let there = ownership::on_engine(self.held.engine())?;
-        ownership::refuse_foreign(self.held, &there, policy)?;
+        ownership::refuse_foreign(self.held, &there)?;
         ownership::refuse_earlier(self.held, &there)?;
         let start = Start {
             model: &model,
@@ -67,13 +67,8 @@ impl Place<'_> {
     ///
     /// # Errors
     /// [`Fault`] as for a start.
-    pub(in crate::stack) fn prove_again(
-        &self,
-        there: &[Thing],
-        policy: &LockPolicy<'_>,
-        invocation: &Invocation,
-    ) -> Result<()> {
-        ownership::refuse_foreign(self.held, there, policy)?;
+    pub(in crate::stack) fn prove_again(&self, there: &[Thing], invocation: &Invocation) -> Result<()> {
+        ownership::refuse_foreign(self.held, there)?;
         let Some(uses) = Uses::read(&self.held.dir())?.filter(|_| self.runs_own_files()) else {
             return Ok(());
         };

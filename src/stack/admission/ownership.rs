@@ -7,7 +7,6 @@ use anyhow::Result;
 use crate::claims::held::Held;
 use crate::fault::Fault;
 use crate::host::engine::volumes_made;
-use crate::host::lock::LockPolicy;
 use crate::host::things;
 use crate::registry::Engine;
 use crate::shown::printable;
@@ -31,14 +30,14 @@ pub(in crate::stack) fn on_engine(engine: Option<&Engine>) -> Result<Vec<Thing>>
 ///
 /// # Errors
 /// [`Fault`] names what it is and the other root; also when Docker does not answer.
-pub fn check(held: &Held, policy: &LockPolicy<'_>) -> Result<()> {
-    refuse_foreign(held, &on_engine(held.engine())?, policy)
+pub fn check(held: &Held) -> Result<()> {
+    refuse_foreign(held, &on_engine(held.engine())?)
 }
 
 /// [`check`] of what is on the engine.
-pub(in crate::stack) fn refuse_foreign(held: &Held, there: &[Thing], policy: &LockPolicy<'_>) -> Result<()> {
+pub(in crate::stack) fn refuse_foreign(held: &Held, there: &[Thing]) -> Result<()> {
     let (slot, project) = (held.slot, held.project());
-    let foreign = held.whose(policy)?.part(slot, &project, there.to_vec()).others;
+    let foreign = held.whose().part(slot, &project, there.to_vec()).others;
     let Some(first) = foreign.first() else { return Ok(()) };
     let named: Vec<String> = foreign
         .iter()

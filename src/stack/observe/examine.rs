@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::sight::{Glance, Sight};
-use super::stacks::{LONGEST, SETTLE, engine_of, is_of, may_run, unanswered};
+use super::stacks::{LONGEST, SETTLE, engine_of, may_run, of_slot, unanswered};
+use crate::claims::held::Held;
 use crate::claims::listing::Listed;
 use crate::compose::model::Model;
 use crate::host::clock::Stopwatch;
 use crate::host::container::Container;
-use crate::host::container_row::Row;
 use crate::host::containers::{inspect, list};
 use crate::host::engine::remote_host;
 use crate::host::net::{is_in_use, listener};
 use crate::identifier::PortName;
+use crate::observe::whose::Whose;
 use crate::port::HostPort;
-use crate::registry::{Engine, RegistryId};
-use crate::spec::Spec;
+use crate::registry::Engine;
 use crate::stack::admission::uses::{Asked, Uses};
 use crate::stack::gate::listening::listening;
 use crate::stack::gate::state::{Expected, Judged, Part, Seen, judge};
@@ -50,8 +50,9 @@ pub struct Taken {
     pub program: Option<(u32, String)>,
 }
 
-/// Looks at a slot's stack, for at most two seconds. `spec` is the one that was applied, if it is known.
-pub fn examine(listed: &Listed, id: Option<RegistryId>, spec: Option<&Spec>) -> Examined {
+/// Looks at a slot's stack, for at most two seconds.
+pub fn examine(held: &Held, listed: &Listed) -> Examined {
+    let (spec, whose) = (held.spec(), held.whose());
     let engine = engine_of(&listed.entry);
     let host = remote_host(Some(&engine));
     let uses = Uses::read(listed.dir()).ok().flatten().filter(|uses| !uses.has_ended);
@@ -66,7 +67,7 @@ pub fn examine(listed: &Listed, id: Option<RegistryId>, spec: Option<&Spec>) -> 
     if !may_run(&listed.entry) {
         return without_any(Sight::NeverStarted);
     }
-    let seen = match containers(&engine, listed, id) {
+    let seen = match containers(&engine, listed, whose) {
         Ok(seen) => seen,
         Err(why) => return without_any(unanswered(&listed.entry, &why)),
     };
@@ -83,12 +84,12 @@ pub fn examine(listed: &Listed, id: Option<RegistryId>, spec: Option<&Spec>) -> 
     Examined { sight, services, not_started, taken, ..without_any(Sight::NeverStarted) }
 }
 
-fn containers(engine: &Engine, listed: &Listed, id: Option<RegistryId>) -> Result<Vec<Seen>, String> {
+fn containers(engine: &Engine, listed: &Listed, whose: Whose<'_>) -> Result<Vec<Seen>, String> {
     let clock = Stopwatch::start();
     let left = || LONGEST.saturating_sub(clock.elapsed());
     let look = || {
         let rows = list(Some(engine), LONGEST).needed()?;
-        let own: Vec<&Row> = rows.iter().filter(|row| is_of(row, listed, id)).collect();
+        let own = of_slot(listed.slot, &rows, whose);
         inspect(Some(engine), &own, left()).needed()
     };
     // A container may go away between the two questions.

@@ -10,7 +10,8 @@ use super::stacks::{Looked, engines, listed, sights};
 use crate::claims::listing::Listed;
 use crate::host::clock::Stopwatch;
 use crate::host::events::Events;
-use crate::registry::{Engine, RegistryId};
+use crate::observe::whose::Whose;
+use crate::registry::Engine;
 use crate::slot::SlotId;
 use crate::which::by_worktree::FoundPool;
 
@@ -32,12 +33,12 @@ impl Followed {
     /// # Errors
     /// When the registry cannot be trusted.
     pub fn look(&mut self, pool: &mut FoundPool) -> Result<Looked> {
-        let (slots, id) = listed(pool)?;
-        let sights = self.sights(&slots, id);
+        let (slots, registry) = listed(pool)?;
+        let sights = self.sights(&slots, Whose::new(&pool.root, &registry, registry.id));
         Ok(Looked { slots, sights })
     }
 
-    fn sights(&mut self, slots: &[Listed], id: Option<RegistryId>) -> BTreeMap<SlotId, Sight> {
+    fn sights(&mut self, slots: &[Listed], whose: Whose<'_>) -> BTreeMap<SlotId, Sight> {
         // Each of them is asked: what has happened is told once.
         let happened = self.engines.values().filter(|events| events.happened()).count() > 0;
         let is_followed = self.engines.values().all(|events| !events.has_ended());
@@ -47,7 +48,7 @@ impl Followed {
             Some(_) | None => {
                 // Before the question, so that nothing happens between the two.
                 self.follow(slots);
-                let seen = sights(slots, id);
+                let seen = sights(slots, whose);
                 self.asked = Some((Stopwatch::start(), slots.to_vec(), seen.clone()));
                 seen
             }

@@ -2,6 +2,7 @@
 //! the list cannot say it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::host::container_row::Row;
 use crate::host::containers::{inspect, list};
 use crate::host::docker::Answer;
 use crate::host::engine;
-use crate::registry::{Engine, Entry, RegistryId};
+use crate::observe::whose::Whose;
+use crate::registry::{Engine, Entry, Registry};
 use crate::slot::SlotId;
 use crate::stack::gate::state::{Judged, Seen, ServiceState, judge_alone};
 use crate::which::by_worktree::FoundPool;
@@ -45,8 +47,8 @@ impl Looked {
     /// # Errors
     /// When the registry cannot be trusted.
     pub fn of(pool: &mut FoundPool) -> Result<Self> {
-        let (slots, id) = listed(pool)?;
-        let sights = sights(&slots, id);
+        let (slots, registry) = listed(pool)?;
+        let sights = sights(&slots, Whose::new(&pool.root, &registry, registry.id));
         Ok(Self { slots, sights })
     }
 
@@ -57,18 +59,18 @@ impl Looked {
     }
 }
 
-/// The slots of a pool, and the id of its registry.
+/// The slots of a pool, and its registry.
 ///
 /// # Errors
 /// When the registry cannot be trusted.
-pub(in crate::stack) fn listed(pool: &mut FoundPool) -> Result<(Vec<Listed>, Option<RegistryId>)> {
+pub(in crate::stack) fn listed(pool: &mut FoundPool) -> Result<(Vec<Listed>, Arc<Registry>)> {
     let seen = pool.look(Following::EveryHolder)?;
-    Ok(seen.map_or_else(Default::default, |seen| (list_slots(&seen, now()), seen.registry.id)))
+    Ok(seen.map_or_else(Default::default, |seen| (list_slots(&seen, now()), seen.registry)))
 }
 
 /// What the stacks of slots do. Docker is asked only if a slot is held or was started, and then at most for
 /// two seconds.
-pub(in crate::stack) fn sights(slots: &[Listed], id: Option<RegistryId>) -> BTreeMap<SlotId, Sight> {
+pub(in crate::stack) fn sights(slots: &[Listed], whose: Whose<'_>) -> BTreeMap<SlotId, Sight> {
     let mut by_engine: BTreeMap<Engine, Vec<&Listed>> = BTreeMap::new();
     for listed in slots.iter().filter(|listed| may_run(&listed.entry)) {
         by_engine.entry(engine_of(&listed.entry)).or_default().push(listed);
@@ -76,7 +78,8 @@ pub(in crate::stack) fn sights(slots: &[Listed], id: Option<RegistryId>) -> BTre
     let mut sights: BTreeMap<SlotId, Sight> =
         slots.iter().map(|listed| (listed.slot, Sight::NeverStarted)).collect();
     thread::scope(|scope| {
-        let asked = by_engine.iter().map(|(engine, slots)| scope.spawn(move || on_engine(engine, slots, id)));
+        let asked =
+            by_engine.iter().map(|(engine, slots)| scope.spawn(move || on_engine(engine, slots, whose)));
         for asked in asked.collect::<Vec<_>>() {
             sights.extend(asked.join().unwrap_or_default());
         }
@@ -105,13 +108,13 @@ pub(in crate::stack) fn unanswered(entry: &Entry, why: &str) -> Sight {
     if entry.started.is_some() { Sight::Unknown(why.to_owned()) } else { Sight::NeverStarted }
 }
 
-fn on_engine(engine: &Engine, slots: &[&Listed], id: Option<RegistryId>) -> Vec<(SlotId, Sight)> {
+fn on_engine(engine: &Engine, slots: &[&Listed], whose: Whose<'_>) -> Vec<(SlotId, Sight)> {
     let clock = Stopwatch::start();
     let rows = match list(Some(engine), LONGEST).needed() {
         Ok(rows) => rows,
         Err(why) => return slots.iter().map(|slot| (slot.slot, unanswered(&slot.entry, &why))).collect(),
     };
-    let own = |listed: &Listed| rows.iter().filter(|row| is_of(row, listed, id)).collect::<Vec<_>>();
+    let own = |listed: &Listed| of_slot(listed.slot, &rows, whose);
     let own: Vec<(&Listed, Vec<&Row>)> = slots.iter().map(|listed| (*listed, own(listed))).collect();
     let unclear = own.iter().flat_map(|(_, rows)| rows).filter(|row| is_unclear(row));
     let unclear: Vec<&Row> = unclear.copied().collect();
@@ -129,14 +132,9 @@ fn on_engine(engine: &Engine, slots: &[&Listed], id: Option<RegistryId>) -> Vec<
     own.iter().map(sight).collect()
 }
 
-/// Whether a container is of a slot's stack: by kinfra's labels, or by the project that a start was noted
-/// under. Another registry's is not.
-pub(in crate::stack) fn is_of(row: &Row, listed: &Listed, id: Option<RegistryId>) -> bool {
-    let is_ours = id.is_some_and(|id| id.to_string() == row.registry);
-    let started = listed.entry.started.as_ref();
-    let is_noted = started.is_some_and(|started| started.project == row.project);
-    let is_slots = is_ours && row.slot == listed.slot.to_string();
-    !row.is_one_off && (is_slots || (is_noted && (is_ours || row.registry.is_empty())))
+/// The containers of a slot's stack, but for those of `docker compose run`.
+pub(in crate::stack) fn of_slot<'a>(slot: SlotId, rows: &'a [Row], whose: Whose<'_>) -> Vec<&'a Row> {
+    rows.iter().filter(|row| !row.is_one_off && whose.owner(&row.thing()) == Some(slot)).collect()
 }
 
 /// Whether the list leaves open what a container does: whether it was meant to end, or was killed for its

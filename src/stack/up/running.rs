@@ -54,7 +54,7 @@ pub(in crate::stack) fn runs_already<'a>(
     if !is_same {
         return Ok(None);
     }
-    place.prove_again(&there?, &means.policy, means.invocation)?;
+    place.prove_again(&there?, means.invocation)?;
     Ok(Some(last))
 }
 
@@ -73,7 +73,7 @@ pub(in crate::stack) fn was_just_started<'a>(
     if !is_same || (request.builds && build_inputs::of_stack(&last.model) != last.builds) {
         return Ok(None);
     }
-    place.prove_again(&on_engine(place.held.engine())?, &means.policy, means.invocation)?;
+    place.prove_again(&on_engine(place.held.engine())?, means.invocation)?;
     Ok(Some(last))
 }
 
