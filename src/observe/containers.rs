@@ -58,11 +58,19 @@ pub fn ask(
     let started: BTreeSet<Engine> =
         started.filter_map(|(_, entry)| entry.started.as_ref()).map(engine_of).collect();
     let engines: BTreeSet<Engine> = started.iter().cloned().chain([engine::current()]).collect();
+    let ask = |engine: Engine| {
+        let there = things::list(Some(&engine), kinds);
+        (engine, there)
+    };
+    // Most pools have one engine.
+    if engines.len() == 1 {
+        return engines.into_iter().map(ask).collect();
+    }
     thread::scope(|scope| {
-        let ask = |engine: Engine| (engine.clone(), scope.spawn(move || things::list(Some(&engine), kinds)));
-        let asked = engines.into_iter().map(ask).collect::<Vec<_>>();
-        let silent = |_| Answer::Failed("Docker could not be asked".to_owned());
-        asked.into_iter().map(|(engine, answer)| (engine, answer.join().unwrap_or_else(silent))).collect()
+        let asked: Vec<_> =
+            engines.into_iter().map(|engine| (engine.clone(), scope.spawn(move || ask(engine)))).collect();
+        let silent = |engine| (engine, Answer::Failed("Docker could not be asked".to_owned()));
+        asked.into_iter().map(|(engine, asked)| asked.join().unwrap_or_else(|_| silent(engine))).collect()
     })
 }
 
