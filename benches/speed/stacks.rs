@@ -106,8 +106,7 @@ impl Shop {
         let project = shop.dir.join("main");
         fs::create_dir_all(&project).expect("a project");
         let service = format!("    image: {IMAGE}\n    init: true\n    stop_grace_period: 0s\n");
-        let check =
-            "    healthcheck: {test: [CMD, wget, -q, -O, /dev/null, 'http://127.0.0.1/'], interval: 500ms}\n";
+        let check = "    healthcheck: {test: [CMD, wget, -q, -O, /dev/null, 'http://127.0.0.1/etc/hostname'], interval: 500ms}\n";
         let wait = "    depends_on: {web: {condition: service_healthy}}\n";
         let [check, wait] = [check, wait].map(|text| if waits { text } else { "" });
         let compose = format!(
