@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 
 use super::build_inputs;
 use super::last_start::{LastStart, images};
+use super::request::UpRequest;
 use super::start::Start;
 use crate::digest::Digest;
 use crate::host::container::{Activity, Container};
@@ -31,14 +32,8 @@ pub(in crate::stack) fn runs_already<'a>(
     let Start { place, request, means, .. } = start;
     let Some(last) = &start.last else { return Ok(None) };
     let has_services = last.named.is_empty() || last.named == request.services;
-    if key.is_none() || last.key != key || !has_services {
+    if key.is_none() || last.key != key || !has_services || may_build_anew(request, last) {
         return Ok(None);
-    }
-    if request.builds {
-        let builds = build_inputs::of_stack(&last.model);
-        if builds.is_none() || builds != last.builds {
-            return Ok(None);
-        }
     }
     let (engine, project) = (place.held.engine(), place.name.as_str());
     let names = images(&last.model);
@@ -70,11 +65,17 @@ pub(in crate::stack) fn was_just_started<'a>(
     let Start { place, request, means, .. } = start;
     let Some(last) = &start.last else { return Ok(None) };
     let is_same = key.is_some() && last.attempt == key && last.named == request.services;
-    if !is_same || (request.builds && build_inputs::of_stack(&last.model) != last.builds) {
+    if !is_same || may_build_anew(request, last) {
         return Ok(None);
     }
     place.prove_again(&on_engine(place.held.engine())?, means.invocation)?;
     Ok(Some(last))
+}
+
+/// Whether a build may come to something else than the last one. What cannot be compared may.
+fn may_build_anew(request: &UpRequest, last: &LastStart) -> bool {
+    let builds = || build_inputs::of_stack(&last.model);
+    request.builds && builds().is_none_or(|builds| Some(builds) != last.builds)
 }
 
 /// The id of each of these images. Empty if one of them is not there.
