@@ -10,7 +10,7 @@ use super::finding::{Findings, Severity};
 use crate::desired::{Pool, Slot};
 use crate::digest::Digest;
 use crate::file::FileMode;
-use crate::host::docker;
+use crate::host::compose;
 use crate::host::docker::Answer;
 use crate::host::fs::Scratch;
 use crate::names::{COMPOSE_FILES, ENV_FILE};
@@ -89,7 +89,7 @@ fn compose_file(slot: &Slot, spec: &Spec) -> Vec<Said> {
     };
     let dir = scratch.dir().path();
     let env_file = slot.files.keys().any(|path| path.as_str() == ENV_FILE).then_some(ENV_FILE);
-    let (said, failed) = match docker::check(dir, env_file) {
+    let (said, failed) = match compose::check(dir, env_file) {
         Answer::Is(said) => (said, false),
         Answer::Failed(said) => (said, true),
         Answer::NoCommand | Answer::NoDaemon => ("docker is gone".to_owned(), true),

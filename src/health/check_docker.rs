@@ -1,8 +1,8 @@
 //! Docker: its command line, Compose and the daemon.
 
 use super::finding::Findings;
-use crate::host::docker;
 use crate::host::docker::Answer;
+use crate::host::{compose, docker};
 
 /// Checks all three, and returns whether a daemon answers. kinfra itself works without them, so nothing here
 /// is an error.
@@ -41,7 +41,7 @@ pub(super) fn check_docker(findings: &mut Findings) -> bool {
 
 /// The version of Compose, or why kinfra cannot use it.
 pub(super) fn compose_version() -> Result<String, String> {
-    match docker::compose_version() {
+    match compose::compose_version() {
         Answer::Is(version) if version.trim_start_matches('v').starts_with("1.") => {
             Err(format!("version {version} is too old"))
         }

@@ -3,6 +3,7 @@
 pub mod change_slot;
 pub mod child;
 pub mod clock;
+pub mod compose;
 pub mod container;
 pub mod container_row;
 pub mod containers;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::docker::{Answer, ask_of};
+use super::docker::{Answer, ask_each, ask_of};
 use crate::names::{ID_LABEL, PROJECT_LABEL, ROOT_LABEL, SLOT_LABEL, WORKING_DIR_LABEL};
 use crate::registry::Engine;
 use crate::thing::{Kind, Labels, Thing};
@@ -27,20 +27,19 @@ const LABELS: [&str; 5] = [PROJECT_LABEL, WORKING_DIR_LABEL, ID_LABEL, ROOT_LABE
 /// Everything of some kinds that an engine has, sorted: containers running or not, volumes and networks
 /// whatever their labels, images that were built for Compose projects.
 pub fn list(engine: Option<&Engine>, kinds: &[Kind]) -> Answer<Vec<Thing>> {
-    let mut things = Answer::Is(Vec::new());
-    for kind in kinds {
-        let more = |mut things: Vec<Thing>| {
-            let listed = if *kind == Kind::Image { images(engine) } else { listed(engine, *kind) };
-            listed.map(|listed| {
-                things.extend(listed);
-                things
-            })
-        };
-        things = things.then(more);
-    }
-    things.map(|mut things| {
-        things.sort();
-        things
+    let listed: Vec<Kind> = kinds.iter().copied().filter(|kind| *kind != Kind::Image).collect();
+    let questions: Vec<Vec<String>> = listed.iter().copied().map(question).collect();
+    let questions: Vec<Vec<&str>> =
+        questions.iter().map(|words| words.iter().map(String::as_str).collect()).collect();
+    let answers = ask_each(engine, &questions, QUESTION);
+    let images = kinds.contains(&Kind::Image).then(|| images(engine));
+    let answers = listed.into_iter().zip(answers);
+    let answers = answers.map(|(kind, answer)| answer.then(|text| things(kind, &text))).chain(images);
+    let all = answers
+        .fold(Answer::Is(Vec::new()), |all, more| all.then(|all| more.map(|more| [all, more].concat())));
+    all.map(|mut all| {
+        all.sort();
+        all
     })
 }
 
@@ -50,21 +49,24 @@ fn template(label: &str) -> String {
     format!("{{{{json (.Label \"{label}\")}}}}")
 }
 
-fn listed(engine: Option<&Engine>, kind: Kind) -> Answer<Vec<Thing>> {
+/// The question for everything of a kind, but for images.
+fn question(kind: Kind) -> Vec<String> {
     let key = if kind == Kind::Volume { "{{json .Name}}" } else { "{{json .ID}}" };
     let name = if kind == Kind::Container { "{{json .Names}}" } else { "{{json .Name}}" };
     let format = format!("[{key},{name},{}]", LABELS.map(template).join(","));
-    let mut arguments = vec![kind.word(), "ls", "--format", &format];
-    arguments.extend((kind == Kind::Container).then_some("--all"));
-    arguments.extend((kind != Kind::Volume).then_some("--no-trunc"));
-    let things = |lines: Vec<[String; 7]>| {
-        let thing = |[key, name, project, working_dir, id, root, slot]: [String; 7]| {
-            let labels = Labels { project, working_dir, id, root, slot };
-            Thing { kind, key, name, labels, bytes: None }
-        };
-        lines.into_iter().map(thing).collect()
+    let all = (kind == Kind::Container).then_some("--all");
+    let in_full = (kind != Kind::Volume).then_some("--no-trunc");
+    let words = [kind.word(), "ls", "--format", &format].into_iter().chain(all).chain(in_full);
+    words.map(str::to_owned).collect()
+}
+
+/// The answer to it.
+fn things(kind: Kind, text: &str) -> Answer<Vec<Thing>> {
+    let thing = |[key, name, project, working_dir, id, root, slot]: [String; 7]| {
+        let labels = Labels { project, working_dir, id, root, slot };
+        Thing { kind, key, name, labels, bytes: None }
     };
-    ask_of(engine, &arguments, QUESTION).then(|text| read(&text)).map(things)
+    read(text).map(|lines| lines.into_iter().map(thing).collect())
 }
 
 /// The images that were built for Compose projects, each under each of its tags or, without one, its id.

@@ -9,7 +9,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use kinfra::compose::model::Model;
 use kinfra::compose::overlay::{Slot, overlay};
 use kinfra::compose::project::Project;
-use kinfra::host::docker::{Answer, ComposeCall, config};
+use kinfra::host::compose::{ComposeCall, config};
+use kinfra::host::docker::Answer;
 use kinfra::slot::{SlotId, Workers};
 use kinfra::spec::Spec;
 

@@ -59,7 +59,7 @@ impl Place<'_> {
         self.prove_and_note(&start, policy, invocation)?;
         self.make_shared(&model, main.as_ref())?;
         let notes = main.iter().flat_map(|main| main.other_ports(&self.declared.spec)).collect();
-        Ok(Admitted { notes, model, config })
+        Ok(Admitted { notes, had_containers: start.has_containers(&self.name), model, config })
     }
 
     /// Proves anew a stack that runs, and whose files did not change: whose the things under its name are,
@@ -210,6 +210,8 @@ pub fn note_end(held: &Held) -> Result<()> {
 pub struct Admitted {
     /// What is to be said.
     pub notes: Vec<String>,
+    /// Whether something of an earlier start was there.
+    pub had_containers: bool,
     /// What its files come to.
     pub model: Model,
     /// The same as Compose prints it, with all that kinfra does not read.

@@ -12,7 +12,7 @@ use crate::compose::overlay::{Slot, overlay};
 use crate::compose::project::Project;
 use crate::desired::{self, Pool};
 use crate::file::FileMode;
-use crate::host::docker::ComposeCall;
+use crate::host::compose::ComposeCall;
 use crate::host::fs::{Scratch, real};
 use crate::host::git::top_of;
 use crate::host::invocation::{self, Invocation};

@@ -18,7 +18,7 @@ use crate::claims::held::Held;
 use crate::compose::overlay::{Slot, overlay};
 use crate::desired::Environments;
 use crate::digest::Digest;
-use crate::host::docker::{self, ComposeCall};
+use crate::host::compose::{self, ComposeCall};
 use crate::host::fs::{Umask, replace_named};
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
@@ -120,7 +120,7 @@ impl Place<'_> {
     /// Replaces the kinfra process by Compose. Returns only if it cannot be started, with the reason.
     pub fn become_compose(&self, derived: &Derived, args: &ComposeArgs, umask: Umask) -> io::Error {
         let call = self.call(Some(&self.name), &derived.files, &[]);
-        docker::become_compose(&call, args.all.iter().map(OsString::as_os_str), umask)
+        compose::become_compose(&call, args.all.iter().map(OsString::as_os_str), umask)
     }
 }
 
@@ -139,7 +139,7 @@ pub fn become_compose_by_name(held: &Held, args: &ComposeArgs, umask: Umask) -> 
         without: &none,
         engine: held.engine(),
     };
-    docker::become_compose(&call, args.all.iter().map(OsString::as_os_str), umask)
+    compose::become_compose(&call, args.all.iter().map(OsString::as_os_str), umask)
 }
 
 /// What an overlay is made from, besides the model.

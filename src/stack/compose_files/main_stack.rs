@@ -9,7 +9,7 @@ use super::place::Place;
 use crate::compose::model::Model;
 use crate::compose::project::{Project, name_of_directory};
 use crate::compose::source::Source;
-use crate::host::docker::ComposeCall;
+use crate::host::compose::ComposeCall;
 use crate::host::fs::read_named;
 use crate::host::git::{main_worktree, top_of};
 use crate::names::COMPOSE_PROJECT_NAME;

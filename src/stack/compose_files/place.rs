@@ -9,7 +9,7 @@ use crate::claims::environment::Change;
 use crate::claims::held::Held;
 use crate::compose::project::Project;
 use crate::fault::Fault;
-use crate::host::docker::ComposeCall;
+use crate::host::compose::ComposeCall;
 use crate::host::fs::exists;
 use crate::host::invocation::{self, Invocation};
 use crate::names::OVERLAY;

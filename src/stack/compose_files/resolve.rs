@@ -4,7 +4,8 @@ use anyhow::Result;
 
 use crate::compose::model::Model;
 use crate::fault::Fault;
-use crate::host::docker::{Answer, ComposeCall, config};
+use crate::host::compose::{ComposeCall, config};
+use crate::host::docker::Answer;
 
 /// What Compose takes for every profile.
 pub const EVERY_PROFILE: &str = "*";

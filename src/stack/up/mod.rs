@@ -21,7 +21,7 @@ mod start;
 mod unused;
 mod verify;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::Duration;
 
@@ -167,7 +167,7 @@ impl Start<'_> {
         let mut remarks = derived.remarks.clone();
         remarks.notes.extend(admitted.notes.iter().cloned());
         progress(Progress::Starting(&self.request.services, &remarks))?;
-        let before = self.remove_unused(&admitted.model, progress)?;
+        let before = self.remove_unused(&admitted, progress)?;
         let expected = self.expected(&admitted.model);
         let run = Run { start: self, derived: &derived, admitted: &admitted, expected: &expected, profiles };
         let mut last = LastStart::new(key, &self.request.services, &admitted.model);
@@ -210,6 +210,10 @@ impl Start<'_> {
             Some(_) => patience.timeout = patience.timeout.min(patience.settle + FAILED),
             None => {}
         }
+        // Compose has ended, so no image gets another id any more.
+        let engine = self.place.held.engine().cloned();
+        let names = done.to_keep.as_ref().map(|last| images(&last.model));
+        let images = names.map(|names| thread::spawn(move || ids_of(engine.as_ref(), &names)));
         let gated = self.gate(&done.expected, patience, progress);
         // A release stops the containers, and then the gate is about a stack that is to end.
         self.still_held()?;
@@ -221,7 +225,8 @@ impl Start<'_> {
         let mut ids = gated.services.iter().filter_map(|judged| Some(&judged.container.as_ref()?.1));
         up.is_stale = runs && failed.is_some() && ids.any(|id| done.before.contains(id));
         if runs && !up.is_stale {
-            self.keep(done, &gated)?;
+            let images = images.and_then(|images| images.join().ok()).unwrap_or_default();
+            self.keep(done, images, &gated)?;
             up.verified = self.verified(progress)?;
         }
         up.gated = Some(gated);
@@ -259,10 +264,10 @@ impl Start<'_> {
     }
 
     /// Keeps what the stack that runs was started from.
-    fn keep(&self, done: &Done, gated: &Gated) -> Result<()> {
+    fn keep(&self, done: &Done, images: BTreeMap<String, String>, gated: &Gated) -> Result<()> {
         let Some(mut last) = done.to_keep.clone() else { return Ok(()) };
         let held = self.place.held;
-        last.images = ids_of(held.engine(), &images(&last.model));
+        last.images = images;
         let containers = gated.services.iter().filter_map(|judged| {
             Some((judged.container.as_ref()?.1.clone(), judged.state != ServiceState::Done))
         });

@@ -12,6 +12,7 @@ use crate::fault::Fault;
 use crate::host::container::Container;
 use crate::host::things;
 use crate::shown::printable;
+use crate::stack::admission::admit::Admitted;
 use crate::thing::{Kind, Labels, Thing};
 
 impl Start<'_> {
@@ -22,15 +23,19 @@ impl Start<'_> {
     /// [`Fault`] when one of them stays, or Docker does not answer.
     pub(in crate::stack) fn remove_unused(
         &self,
-        model: &Model,
+        admitted: &Admitted,
         progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
     ) -> Result<Vec<Container>> {
+        if !admitted.had_containers {
+            return Ok(Vec::new());
+        }
         let (before, held) = (self.containers()?, self.place.held);
         if !self.request.services.is_empty() && self.request.profiles.is_none() {
             return Ok(before);
         }
         let registry = held.pool().ledger().id(held.seen(), &self.means.policy)?.to_string();
-        let unused: Vec<&Container> = before.iter().filter(|it| is_unused(it, model, &registry)).collect();
+        let unused: Vec<&Container> =
+            before.iter().filter(|it| is_unused(it, &admitted.model, &registry)).collect();
         if unused.is_empty() {
             return Ok(before);
         }

@@ -7,7 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use kinfra::compose::model::Model;
 use kinfra::compose::project::Project;
 use kinfra::file::RelPath;
-use kinfra::host::docker::{Answer, ComposeCall, config};
+use kinfra::host::compose::{ComposeCall, config};
+use kinfra::host::docker::Answer;
 use kinfra::spec::ComposeSpec;
 use serde_json::Value;
 
