@@ -14,6 +14,7 @@ mod release;
 mod removal;
 mod stack_verbs;
 mod stacks;
+mod subnets;
 mod wheel;
 
 use std::process::Command;
