@@ -1,11 +1,13 @@
-//! The subnets that overlays give to networks, without Docker.
+//! The subnets that overlays give to networks: as text, and as Compose reads and `validate` proves them.
 
 use kinfra::compose::model::Model;
 use kinfra::compose::overlay::Overlay;
 use kinfra::compose::resource::PerSlot;
 use serde_json::{Value, json};
 
+use super::docker_config;
 use super::overlay::Declared;
+use crate::support::{Machine, Run, SHOP};
 
 /// Networks of each kind.
 fn project() -> Value {
@@ -71,4 +73,31 @@ fn a_block_that_is_too_small_stops_with_what_would_do() {
     let what = "slot 1 cannot have the networks `back`, `default`, `proxy`: 10.213.7.0/28 is too small for 3 networks";
     assert_eq!(fault.what, what);
     assert_eq!(fault.advice.as_deref(), Some("give each slot at least a /27 in `subnet` of [stack]"));
+}
+
+#[test]
+#[ignore = "needs Docker Compose v2"]
+fn validate_proves_every_block_against_the_subnets_of_the_main_stack() {
+    let machine = Machine::new();
+    machine.install("docker");
+    machine.repository(machine.project());
+    let spec = SHOP.replace("1-2", "1-9").replace(", publish = \"web:80\"", "");
+    machine.spec(&(spec + "[stack]\nsubnet = \"10.213.{{ slot.id }}.0/24\"\n"));
+    let validate = |subnet: &str| {
+        let compose = format!(
+            "services: {{web: {{image: x, networks: [back, default]}}}}\n\
+             networks: {{back: {{ipam: {{config: [{{subnet: {subnet}}}]}}}}}}\n"
+        );
+        machine.write("compose.yaml", compose);
+        Run::of(machine.command("validate").env("DOCKER_CONFIG", docker_config()))
+    };
+    validate("10.214.0.0/16").exits(0).prints("isolation: slots share nothing but what is declared");
+    // It has the blocks of all slots, or is in that of the seventh.
+    validate("10.213.0.0/16")
+        .exits(65)
+        .prints("isolation: subnet 10.213.1.0/25 of network `shop-slot-1_back`");
+    validate("10.213.7.64/26")
+        .exits(65)
+        .prints("subnet 10.213.7.64/26 of network `project_back`: the main stack (web) and slot 7 (web) both use it")
+        .prints("give the slots other addresses by `subnet` in [stack], or remove `subnet: 10.213.7.64/26`");
 }
