@@ -21,8 +21,11 @@ impl SubnetTemplate {
         let blocks = slots.iter().map(|slot| Ok((*slot, block(&compiled, *slot)?)));
         let blocks: Vec<(SlotId, AddressBlock)> = blocks.collect::<Result<_, Invalid>>()?;
         subnets::prove(blocks).map_err(|[(one, block), (other, overlapping)]| {
-            let message =
-                format!("slots {one} and {other} have addresses in common: {block} and {overlapping}");
+            let message = if block == overlapping {
+                format!("slots {one} and {other} both have the addresses {block}")
+            } else {
+                format!("slots {one} and {other} have addresses in common: {block} and {overlapping}")
+            };
             Invalid::new(message, "use `slot.id`, such as in `10.213.{{ slot.id }}.0/24`")
         })?;
         Ok(template)

@@ -566,7 +566,7 @@ fn wrong_subnets_are_refused() {
            [stack]⏎subnet = "10.213.{{ slot.id }}.1/24"⏎[files] => `10.213.1.1/24` of slot 1 is an address in a block … the block around it is 10.213.1.0/24
            [stack]⏎subnet = "11.0.{{ slot.id }}.0/24"⏎[files] => `11.0.1.0/24` of slot 1 is not for private networks … use a block in 10.0.0.0/8
            [stack]⏎subnet = "10.0.0.{{ slot.id * 4 }}/30"⏎[files] => `10.0.0.4/30` of slot 1 has no room for a network
-           [stack]⏎subnet = "10.213.0.0/24"⏎[files] => slots 1 and 2 have addresses in common: 10.213.0.0/24 and 10.213.0.0/24 … :18:10 … use `slot.id`
+           [stack]⏎subnet = "10.213.0.0/24"⏎[files] => slots 1 and 2 both have the addresses 10.213.0.0/24 … :18:10 … use `slot.id`
            [stack]⏎subnet = "10.213.{{ (slot.id - 1) * 64 }}.0/{{ 14 + slot.id * 2 }}"⏎[files] => slots 1 and 2 have addresses in common: 10.213.0.0/16 and 10.213.64.0/18"#,
     );
 }
