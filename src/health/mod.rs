@@ -6,6 +6,7 @@ mod check_disk;
 mod check_docker;
 mod check_isolation;
 mod check_owners;
+mod check_podman;
 mod check_ports;
 mod check_root;
 mod check_slots;

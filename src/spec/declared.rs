@@ -7,6 +7,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use toml::Spanned;
 
 use super::invalid::Invalid;
+use super::subnet::SubnetTemplate;
 use crate::compose::resource::{PerSlot, Resource, Target};
 use crate::file::{FileMode, RelPath};
 use crate::identifier::PortName;
@@ -58,6 +59,8 @@ pub struct StackSpec {
     pub idle_stop: Option<Span>,
     /// The service that `kinfra shell` enters if none is named.
     pub shell: Option<String>,
+    /// The block of addresses that each slot has for its networks. Without it, Docker chooses.
+    pub subnet: Option<SubnetTemplate>,
 }
 
 /// What a port publishes.

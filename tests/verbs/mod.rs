@@ -10,6 +10,7 @@ mod clean;
 mod completions;
 mod compose;
 mod compose_gate;
+mod compose_subnets;
 mod containers;
 mod destroy;
 mod diff;
