@@ -27,6 +27,11 @@ pub fn printable(text: &str) -> String {
     text.chars().map(write).collect()
 }
 
+/// A count with its noun: `1 slot`, `3 slots`.
+pub fn count(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// Text as one word of a shell's command.
 pub fn word(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+,=~".contains(c);
@@ -55,6 +60,11 @@ pub fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|number| count(number, "slot")), ["0 slots", "1 slot", "2 slots"]);
+    }
 
     #[test]
     fn sizes_have_a_unit_and_at_most_one_decimal() {

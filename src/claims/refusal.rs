@@ -76,8 +76,7 @@ pub fn unasked(registry: &Registry, unfit: impl Fn(SlotId) -> Option<Unfit>) -> 
     let free = registry.slots.iter().filter(|(_, entry)| entry.claim.is_none());
     let silent = free.filter(|(slot, _)| matches!(unfit(**slot), Some(Unfit::NotAsked(_))));
     let silent: BTreeSet<SlotId> = silent.map(|(slot, _)| *slot).collect();
-    let noun = if silent.len() == 1 { "slot" } else { "slots" };
-    let left = || format!("Docker cannot be asked what is left in {noun} {}", SlotId::list(&silent));
+    let left = || format!("Docker cannot be asked what is left in {}", SlotId::named(&silent));
     (!silent.is_empty()).then(left)
 }
 
@@ -115,10 +114,7 @@ fn every_slot(
     }
     let mut advised: Vec<_> = advised.into_iter().collect();
     advised.sort_by_key(|(_, slots)| slots.first().copied());
-    let advised = advised.into_iter().map(|(advice, slots)| {
-        let noun = if slots.len() == 1 { "slot" } else { "slots" };
-        format!("{noun} {}: {advice}", SlotId::list(&slots))
-    });
+    let advised = advised.into_iter().map(|(advice, slots)| format!("{}: {advice}", SlotId::named(&slots)));
     (lines, advised.collect())
 }
 

@@ -13,6 +13,7 @@ pub mod fault;
 pub mod init;
 pub mod outcome;
 pub mod plan;
+mod plan_blocked;
 pub mod plan_json;
 pub mod ports;
 pub mod reap;

@@ -51,7 +51,7 @@ fn a_pool_that_is_well_has_nothing_to_do() {
             "  ✓ docker daemon"
         ]
     );
-    assert!(run.stdout.contains("pool/registry.json` has 2 slot(s)\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("pool/registry.json` has 2 slots\n"), "{}", run.stdout);
 }
 
 #[test]
