@@ -20,26 +20,24 @@ const VERBS: [(&str, &str); 10] = [
 ];
 
 /// The flags of other tools, and how kinfra spells them.
-const FLAGS: [(&str, &str); 7] = [
+const FLAGS: [(&str, &str); 4] = [
     ("--yes", "did you mean `--auto-approve`?"),
     ("-y", "did you mean `--auto-approve`?"),
-    ("--force", "did you mean `--auto-approve`?"),
     ("--detach", "`kinfra up` always leaves the stack running"),
     ("-d", "`kinfra up` always leaves the stack running"),
-    ("--target", "did you mean `--only`?"),
-    ("-o", "did you mean `--out`?"),
 ];
 
 /// The error of a command line, with a tip where it has the verb or the flag of another tool, or a duration
 /// without its `=`.
 #[must_use]
 pub fn with_tip(mut error: clap::Error) -> clap::Error {
-    let known = match error.kind() {
-        ErrorKind::InvalidSubcommand => Some((ContextKind::InvalidSubcommand, VERBS.as_slice())),
-        ErrorKind::UnknownArgument => Some((ContextKind::InvalidArg, FLAGS.as_slice())),
-        _ => None,
+    let (kind, known) = if error.kind() == ErrorKind::InvalidSubcommand {
+        (ContextKind::InvalidSubcommand, VERBS.as_slice())
+    } else if error.kind() == ErrorKind::UnknownArgument {
+        (ContextKind::InvalidArg, FLAGS.as_slice())
+    } else {
+        return error;
     };
-    let Some((kind, known)) = known else { return error };
     let Some(ContextValue::String(typed)) = error.get(kind) else { return error };
     let tip = known.iter().find(|(other, _)| other == typed).map(|(_, tip)| (*tip).to_owned());
     if let Some(tip) = tip.or_else(|| duration(typed)) {

@@ -27,8 +27,10 @@ pub mod table;
 pub mod up;
 pub mod validate;
 mod view;
+mod wrap;
 
 pub use document::document;
 pub use view::{Aim, View};
+pub use wrap::wrapped;
 
 pub use crate::shown::{Paths, word};

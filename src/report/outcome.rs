@@ -124,7 +124,12 @@ fn last_line(text: &mut String, outcome: &Outcome, plan: &Plan, view: View<'_>) 
         [Kind::Add, Kind::Change, Kind::Destroy].map(|kind| outcome.count(kind));
     match view.aim {
         Aim::Pool | Aim::Slots => {
-            writeln!(text, "\nApply {end}! {added} added, {changed} changed, {destroyed} destroyed.")
+            writeln!(text, "\nApply {end}! {added} added, {changed} changed, {destroyed} destroyed.")?;
+            if is_complete && added > 0 {
+                writeln!(text, "Next: `kinfra claim` in a worktree")
+            } else {
+                Ok(())
+            }
         }
         Aim::Destroy => writeln!(text, "\nDestroy {end}! {destroyed} destroyed."),
     }

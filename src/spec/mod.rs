@@ -13,6 +13,7 @@ mod invalid;
 mod keys;
 mod parse;
 mod ports;
+mod primary;
 mod profiles;
 mod secret;
 mod slots;
@@ -20,4 +21,5 @@ mod stack;
 mod value;
 
 pub use declared::{ComposeSpec, DeclaredPath, FileSpec, PublishSpec, Spec, StackSpec, VariableSpec};
+pub use primary::usual_scheme;
 pub use secret::redact;

@@ -120,9 +120,8 @@ fn an_apply_that_fails_as_a_whole_has_a_summary_too() {
         shell.args(["-c", "ulimit -f 8; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_kinfra")]);
         Run::of(shell.args(arguments.split(' ')))
     };
-    let run = limited("apply")
-        .exits(1)
-        .says("Failed slots 1-120: not committed: the next apply completes it\n");
+    let run =
+        limited("apply").exits(1).says("Failed slots 1-120: not committed: the next apply completes it\n");
     run.says("\n\nApply incomplete! 0 added, 0 changed, 0 destroyed.\nerror: ").says("registry.json");
     let json = limited("apply --json").exits(1);
     let events: Vec<Value> =

@@ -115,7 +115,7 @@ fn a_port_in_use_is_a_warning_unless_the_pool_s_own_slot_has_it() {
     validate(&machine, "", "")
         .exits(0)
         .prints(&format!("  ! in use: port {port}, `web` of slot 2, is in use by "))
-        .prints("      stop it before the slot is used, or change the base or stride\n")
+        .prints(", or move the base of `web` in slots.toml\n")
         .prints("\nThe pool is valid.\n");
     machine.kinfra("apply").exits(0);
     validate(&machine, "", "").exits(0).prints("✓ in use: no port of a new slot is\n");
