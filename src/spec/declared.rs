@@ -26,8 +26,10 @@ pub struct Spec {
     pub env_prefix: String,
     /// An old tool's registry to take over, once.
     pub import: Option<DeclaredPath>,
-    /// The port formulas in the order of the file, proven not to collide. The first is the primary port.
+    /// The port formulas in the order of the file, proven not to collide.
     pub ports: Vec<(PortName, PortFormula)>,
+    /// The name of the port that a slot is known by, if the file says it.
+    pub primary: Option<PortName>,
     /// The profiles in the order of the file, smallest first.
     pub profiles: Vec<Rc<Profile>>,
     /// The slots, each with its profile.

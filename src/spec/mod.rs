@@ -13,6 +13,7 @@ mod invalid;
 mod keys;
 mod parse;
 mod ports;
+mod primary;
 mod profiles;
 mod secret;
 mod slots;
@@ -21,5 +22,6 @@ mod subnet;
 mod value;
 
 pub use declared::{ComposeSpec, DeclaredPath, FileSpec, PublishSpec, Spec, StackSpec, VariableSpec};
+pub use primary::usual_scheme;
 pub use secret::redact;
 pub use subnet::SubnetTemplate;

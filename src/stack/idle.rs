@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Error, Result};
 
-use super::observe::sight::{Glance, Sight};
+use super::observe::sight::Sight;
 use super::observe::stacks::{engine_of, sights};
 use crate::claims::listing::{Listed, last_used, list};
 use crate::claims::standing::Standing;
@@ -74,8 +74,8 @@ pub fn look(pool: &mut FoundPool) -> Result<Idle> {
     for listed in candidates {
         match sights.get(&listed.slot) {
             Some(Sight::Unknown(why)) => drop(idle.unknown.insert(listed.slot, why.clone())),
-            Some(Sight::Seen(glances)) => {
-                let since = since(&listed, glances, now).filter(|since| is_over(*since));
+            Some(sight @ Sight::Seen(_)) => {
+                let since = since(&listed, sight, now).filter(|since| is_over(*since));
                 if let (Some(since), Some(claim)) = (since, listed.entry.claim.clone()) {
                     idle.stacks.insert(listed.slot, IdleStack { claim, since, listed });
                 }
@@ -86,11 +86,9 @@ pub fn look(pool: &mut FoundPool) -> Result<Idle> {
     Ok(idle)
 }
 
-/// Since when nothing happened in a slot whose containers are these. `None` if none of them runs. Docker
-/// tells how long a container is up in its largest unit, rounded.
-fn since(listed: &Listed, glances: &[Glance], now: Time) -> Option<Time> {
-    let youngest: Duration = glances.iter().filter_map(|glance| glance.up_for).min()?;
-    let started = now.before(youngest);
+/// Since when nothing happened in a slot. `None` if no container of it runs.
+fn since(listed: &Listed, sight: &Sight, now: Time) -> Option<Time> {
+    let started = now.before(sight.youngest()?);
     Some(listed.last_used.map_or(started, |used| used.max(started)))
 }
 

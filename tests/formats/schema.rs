@@ -105,6 +105,9 @@ struct Pool {
         regex(pattern = "^(~/|/).+$")
     )]
     import: Option<String>,
+    /// The port that `kinfra slots` shows: the first one that speaks HTTP, unless it is named here.
+    #[schemars(with = "String", default, skip_serializing_if = "Option::is_none", regex(pattern = NAME))]
+    primary: Option<String>,
 }
 
 #[derive(JsonSchema)]

@@ -51,7 +51,7 @@ fn a_pool_that_is_well_has_nothing_to_do() {
             "  ✓ docker daemon"
         ]
     );
-    assert!(run.stdout.contains("pool/registry.json` has 2 slot(s)\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("pool/registry.json` has 2 slots\n"), "{}", run.stdout);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_port_in_use_names_who_uses_it() {
         let run = examine(&machine, &[]).exits(0).prints(&used);
         if cfg!(target_os = "linux") {
             // The process is not certain: a child that another test is just starting inherits the socket.
-            run.prints(" (process ").prints(")\n      stop it, or use another slot\n");
+            run.prints(" (process ").prints(", or move the base of `web` in slots.toml\n");
         }
         // A claimed slot uses its own ports.
         drop(listener);

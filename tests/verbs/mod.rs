@@ -30,6 +30,7 @@ mod queue;
 mod reap;
 mod repair;
 mod saved;
+mod screens;
 mod slots;
 mod stack;
 mod stack_lock;
