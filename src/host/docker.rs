@@ -116,7 +116,8 @@ pub(super) fn ask_of(engine: Option<&Engine>, arguments: &[&str], timeout: Durat
     answer(output_of(engine, arguments, timeout))
 }
 
-/// Asks an engine several questions at once, each within a time. The answers are in the order of the questions.
+/// Asks an engine several questions at once, each within a time. The answers are in the order of the
+/// questions.
 pub(super) fn ask_each(
     engine: Option<&Engine>,
     questions: &[Vec<&str>],

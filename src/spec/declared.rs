@@ -55,6 +55,8 @@ pub struct StackSpec {
     pub once: BTreeSet<String>,
     /// How long the data of a released slot is kept for its worktree. Without it, until the slot is needed.
     pub keep_data: Option<Span>,
+    /// How long nothing may happen in a slot until `kinfra reap` stops its stack. Without it, for ever.
+    pub idle_stop: Option<Span>,
     /// The service that `kinfra shell` enters if none is named.
     pub shell: Option<String>,
     /// The block of addresses that each slot has for its networks. Without it, Docker chooses.

@@ -20,6 +20,9 @@ pub(super) fn read(file: &mut Keys<'_>, slots: &[SlotId], mistakes: &mut Vec<Mis
     let keep_data = keys
         .get("keep_data")
         .map_or(Some(None), |value| text(value, "`keep_data`", mistakes, Span::parse).map(Some));
+    let idle_stop = keys
+        .get("idle_stop")
+        .map_or(Some(None), |value| text(value, "`idle_stop`", mistakes, Span::parse).map(Some));
     let shell = keys
         .get("shell")
         .map_or(Some(None), |value| text(value, "`shell`", mistakes, service_name).map(Some));
@@ -27,7 +30,14 @@ pub(super) fn read(file: &mut Keys<'_>, slots: &[SlotId], mistakes: &mut Vec<Mis
     let subnet =
         keys.get("subnet").map_or(Some(None), |value| text(value, "`subnet`", mistakes, subnet).map(Some));
     keys.finish(mistakes);
-    Some(StackSpec { verify: verify?, once: once?, keep_data: keep_data?, shell: shell?, subnet: subnet? })
+    Some(StackSpec {
+        verify: verify?,
+        once: once?,
+        keep_data: keep_data?,
+        idle_stop: idle_stop?,
+        shell: shell?,
+        subnet: subnet?,
+    })
 }
 
 fn verify(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<String>> {

@@ -548,6 +548,7 @@ fn wrong_words_on_stacks_are_refused() {
            [stack]⏎once = ["a", "a"]⏎[files] => service `a` is listed twice
            [stack]⏎once = ["a b"]⏎[files] => `a b` is not a valid service name … use letters, digits
            [stack]⏎keep_data = "7 days"⏎[files] => write a whole number and a unit
+           [stack]⏎idle_stop = "soon"⏎[files] => write a whole number and a unit
            [stack]⏎shell = ""⏎[files] => `` is not a valid service name
            [stack]⏎shel = "web"⏎[files] => [stack] has no key `shel` … did you mean `shell`?"#,
     );
@@ -733,6 +734,7 @@ copy = [".env", "certs/dev.pem"]
 verify = ["./smoke", "--fast"]
 once = ["migrate", "my.Service-1_x"]
 keep_data = "7d"
+idle_stop = "4h"
 shell = "web"
 subnet = "10.{{ 200 + slot.id // 256 }}.{{ slot.id % 256 }}.0/24"
 "#;

@@ -17,6 +17,7 @@ mod diff;
 pub(crate) mod doctor;
 mod env;
 mod help;
+mod idle;
 mod init;
 mod init_apart;
 mod init_isolated;

@@ -46,8 +46,13 @@ impl Place<'_> {
         invocation: &Invocation,
     ) -> Result<Admitted> {
         self.refuse_clashes()?;
-        let (model, config, main) = self.resolved(derived, args)?;
-        let there = ownership::on_engine(self.held.engine())?;
+        let engine = self.held.engine();
+        let (resolved, there) = thread::scope(|scope| {
+            let there = scope.spawn(|| ownership::on_engine(engine));
+            (self.resolved(derived, args), there.join())
+        });
+        let (model, config, main) = resolved?;
+        let there = there.map_err(|_| anyhow!("what is on the engine could not be looked at"))??;
         ownership::refuse_foreign(self.held, &there)?;
         ownership::refuse_earlier(self.held, &there)?;
         subnets::refuse_changed(self.held, &model, &there)?;
