@@ -6,7 +6,7 @@ use std::path::Path;
 use camino::Utf8PathBuf;
 use serde_json::Value;
 
-use super::docker::{Answer, TIMEOUT, ask, ask_of, docker_version, server_components};
+use super::docker::{Answer, TIMEOUT, ask, ask_of, docker_version, output_of, server_components};
 use super::fs::read_named;
 use super::invocation::environment;
 use crate::digest::Digest;
@@ -164,6 +164,17 @@ pub fn exists(kind: Kind, name: &str) -> Answer<bool> {
         Answer::NoCommand => Answer::NoCommand,
         Answer::NoDaemon => Answer::NoDaemon,
     }
+}
+
+/// The subnets of networks, each with the network's name. What is not there, or does not answer, has none.
+pub fn subnets(engine: Option<&Engine>, networks: &[&str]) -> Vec<(String, String)> {
+    let format = "{{$name := .Name}}{{range .IPAM.Config}}{{$name}} {{println .Subnet}}{{end}}";
+    let arguments = [&["network", "inspect", "--format", format], networks].concat();
+    // It says what it found, and fails for what it did not.
+    let output = output_of(engine, &arguments, TIMEOUT).map(|output| output.stdout).unwrap_or_default();
+    let lines = String::from_utf8_lossy(&output).into_owned();
+    let subnet = |line: &str| line.split_once(' ').map(|(name, subnet)| (name.to_owned(), subnet.to_owned()));
+    lines.lines().filter_map(subnet).collect()
 }
 
 /// Makes a volume or network with this name, if there is none. It has no project's label, so no project's

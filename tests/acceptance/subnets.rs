@@ -65,9 +65,17 @@ fn stacks_with_subnets_run_side_by_side_where_docker_has_no_addresses_left() {
     ] {
         assert_eq!(subnet_of(&engine, &format!("kinfra-subnets-slot-{slot}_{network}")), [subnet]);
     }
+
+    // Compose leaves the addresses of networks that are there.
+    machine.edit_spec("10.213.", "10.214.");
+    let refused = kinfra(&["up", "--settle", "1s"], "one").exits(4);
+    refused.says("`kinfra-subnets-slot-1_back` has 10.213.1.0/25").says("is to have 10.214.1.0/25");
     for worktree in ["one", "two"] {
         kinfra(&["down"], worktree).exits(0);
     }
+    kinfra(&["up", "--settle", "1s"], "one").exits(0);
+    assert_eq!(subnet_of(&engine, "kinfra-subnets-slot-1_back"), ["10.214.1.0/25"]);
+    kinfra(&["down"], "one").exits(0);
 }
 
 fn subnet_of(engine: &Engine, network: &str) -> Vec<String> {

@@ -9,6 +9,7 @@ use camino::Utf8PathBuf;
 
 use super::clash::clashes;
 use super::ownership;
+use super::subnets;
 use super::uses::{Asked, Uses};
 use crate::claims::held::Held;
 use crate::compose::model::Model;
@@ -54,6 +55,7 @@ impl Place<'_> {
         let there = there.map_err(|_| anyhow!("what is on the engine could not be looked at"))??;
         ownership::refuse_foreign(self.held, &there)?;
         ownership::refuse_earlier(self.held, &there)?;
+        subnets::refuse_changed(self.held, &model, &there)?;
         let start = Start {
             model: &model,
             main: main.as_ref(),
