@@ -7,6 +7,7 @@ mod agents;
 mod board;
 pub(crate) mod examples;
 mod hooks;
+mod leftovers;
 mod lies;
 mod lies_end;
 mod provisioning;
