@@ -19,7 +19,8 @@ use crate::host::root::Root;
 use crate::stack::leftovers::Place;
 use crate::which::neighbours::Neighbours;
 
-/// Checks everything. `state` is the user's directory for state, with the index of pools. A check that fails does not stop the others.
+/// Checks everything. A check that fails does not stop the others. `state` is the user's directory for
+/// state, with the index of pools.
 pub fn examine(pool: &Pool, neighbours: &Neighbours, state: Option<&Utf8Path>) -> Vec<Finding> {
     let (mut findings, mut registry) = (Findings::default(), None);
     match Root::open(&pool.root) {

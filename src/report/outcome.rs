@@ -146,8 +146,8 @@ fn grouped(said: impl Iterator<Item = (SlotId, String)>, is_long: bool) -> Vec<(
     groups.into_iter().map(group).collect()
 }
 
-/// What is left after a pool was destroyed, and why. `volumes` has names, or what Docker said instead; `names`
-/// is what else is in the root.
+/// What is left after a pool was destroyed, and why. `volumes` has names, or what Docker said instead.
+/// `names` is what else is in the root.
 pub fn stays(
     plan: &Plan,
     outcome: &Outcome,

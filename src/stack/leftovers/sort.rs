@@ -1,5 +1,5 @@
-//! Whose something on an engine is: a slot's that a worktree holds, a free slot's, that of a slot or of a pool
-//! that is gone, or another pool's. kinfra's labels decide. Pure.
+//! Whose something on an engine is: a slot's that a worktree holds, a free slot's, that of a slot or of a
+//! pool that is gone, or another pool's. kinfra's labels decide. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;
