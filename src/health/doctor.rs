@@ -8,6 +8,7 @@ use super::check_docker::check_docker;
 use super::check_leftovers::check_leftovers;
 use super::check_networks::check_networks;
 use super::check_owners::check_owners;
+use super::check_podman::check_podman;
 use super::check_ports::check_free_slots;
 use super::check_root::{check_backup, check_lock, check_registry, check_root, check_temporary_files};
 use super::check_slots::check_slots;
@@ -52,7 +53,9 @@ pub fn examine(pool: &Pool, neighbours: &Neighbours, state: Option<&Utf8Path>) -
     for namesake in neighbours.namesakes() {
         findings.warning("pools", namesake, "");
     }
-    if check_docker(&mut findings) {
+    let answers = check_docker(&mut findings);
+    check_podman(&mut findings);
+    if answers {
         check_owners(registry.as_ref(), pool, &mut findings);
         let place = Place { root: &pool.root, pool: &pool.name, state };
         check_leftovers(place, registry.as_ref(), &mut findings);

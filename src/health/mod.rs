@@ -8,6 +8,7 @@ mod check_isolation;
 mod check_leftovers;
 mod check_networks;
 mod check_owners;
+mod check_podman;
 mod check_ports;
 mod check_root;
 mod check_slots;

@@ -6,7 +6,7 @@ use std::path::Path;
 use camino::Utf8PathBuf;
 use serde_json::Value;
 
-use super::docker::{Answer, TIMEOUT, ask, ask_of};
+use super::docker::{Answer, TIMEOUT, ask, ask_of, docker_version, server_components};
 use super::fs::read_named;
 use super::invocation::environment;
 use crate::digest::Digest;
@@ -75,6 +75,22 @@ fn host_of(address: &str) -> Option<String> {
         Some(_) | None => authority,
     };
     (!host.is_empty()).then(|| host.to_owned())
+}
+
+/// Whether Podman stands in for Docker: the socket is its own, the `docker` command is, or it says so itself
+/// among the components of the server.
+pub fn is_podman() -> bool {
+    let address = match current() {
+        Engine::Address(address) => Some(address),
+        Engine::Context(name) => address_of(&name),
+    };
+    let has_its_name = |answer: Answer<String>| match answer {
+        Answer::Is(names) => names.to_lowercase().contains("podman"),
+        Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_) => false,
+    };
+    address.is_some_and(|address| address.ends_with("podman.sock"))
+        || has_its_name(docker_version())
+        || has_its_name(server_components())
 }
 
 /// The socket of the engine that `docker` talks to if nothing is said.

@@ -213,8 +213,8 @@ pub fn with_sizes(engine: Option<&Engine>, things: Vec<Thing>) -> Vec<Thing> {
     let answer = ask_of(engine, &["system", "df", "--verbose", "--format", "{{json .}}"], SIZES);
     let Answer::Is(json) = answer else { return things };
     let all: Value = serde_json::from_str(&json).unwrap_or_default();
-    let rows = |key: &str| all[key].as_array().into_iter().flatten();
-    let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    let rows = |key: &str| all.get(key).and_then(Value::as_array).into_iter().flatten();
+    let text = |row: &Value, key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut sizes: BTreeMap<(Kind, String), String> = BTreeMap::new();
     sizes.extend(rows("Volumes").map(|row| ((Kind::Volume, text(row, "Name")), text(row, "Size"))));
     sizes.extend(rows("Containers").map(|row| ((Kind::Container, text(row, "ID")), text(row, "Size"))));

@@ -176,9 +176,8 @@ pub fn stays(
             let _ = writeln!(text, "Docker does not say which volumes stay: {}", printable(said));
         }
     }
-    let names = names.iter().map(|name| format!(", `{}`", printable(name))).collect::<String>();
-    let with =
-        if names.is_empty() { String::new() } else { format!(", with{}", names.trim_start_matches(',')) };
+    let names = Commas(names.iter().map(|name| format!("`{}`", printable(name)))).to_string();
+    let with = if names.is_empty() { names } else { format!(", with {names}") };
     let _ = writeln!(text, "The registry, its backup and the lock stay in `{}`{with}", pool.root);
     text
 }

@@ -66,7 +66,7 @@ fn table_of(slots: &Looked, view: SlotsView<'_>, without: &[&str]) -> String {
     let mut table = table(titles.map(|title| if title == "Port" { &port_title } else { title }));
     let names = names(slots, paths);
     let dash = || "-".to_owned();
-    for Listed { slot, entry, standing, branch } in slots {
+    for Listed { slot, entry, standing, branch, last_used: _ } in slots {
         let claim = entry.claim.as_ref();
         let row = [
             number(slot),
@@ -169,7 +169,7 @@ pub fn json(Looked { slots, sights }: &Looked) -> Value {
 }
 
 fn slot_json(listed: &Listed) -> Map<String, Value> {
-    let Listed { slot, entry, standing, branch } = listed;
+    let Listed { slot, entry, standing, branch, last_used } = listed;
     let Value::Object(mut object) = entry.to_json(*slot) else { return Map::new() };
     if let (Some(claim), Some(standing)) = (&entry.claim, standing) {
         let standing = match standing {
@@ -181,13 +181,14 @@ fn slot_json(listed: &Listed) -> Map<String, Value> {
             .insert("worktree".to_owned(), json!(claim.claimed_by.directory().and_then(Utf8Path::file_name)));
         object.insert("branch".to_owned(), json!(branch));
         object.insert("standing".to_owned(), json!(standing));
+        object.extend(last_used.map(|at| ("last_used".to_owned(), json!(at))));
     }
     object
 }
 
 /// The slot of a worktree, every port as a URL.
 pub fn status_text(listed: &Listed, examined: &Examined, now: Time, paths: Paths<'_>) -> String {
-    let Listed { slot, entry, standing, branch } = listed;
+    let Listed { slot, entry, standing, branch, last_used } = listed;
     let claim = entry.claim.as_ref();
     let dir = Utf8Path::new(&entry.provisioned.infrastructure_path);
     let mut facts = vec![("files".to_owned(), paths.show(dir).into_string())];
@@ -201,6 +202,7 @@ pub fn status_text(listed: &Listed, examined: &Examined, now: Time, paths: Paths
             Some(format!("{}, {}", at.to_the_minute(), ago(at, now)))
         }),
     );
+    fact("last used", last_used.map(|at| ago(at, now)));
     fact(
         "lease",
         claim.and_then(|claim| claim.lease).map(|lease| {

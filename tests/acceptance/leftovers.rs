@@ -47,6 +47,24 @@ fn is_left(engine: &Engine, kind: &str, name: &str) -> bool {
     engine.docker(&[kind, "inspect", name]).code == Some(0)
 }
 
+/// Slot 3 goes out of the registry, with its data on the engine; and more comes under names of slots: with labels,
+/// and without.
+fn lose_slot_3(own: &Machine, engine: &Engine) {
+    let registry: serde_json::Value = serde_json::from_str(&own.read("~/pool/registry.json")).expect("JSON");
+    let mut without = registry.clone();
+    without["slots"].as_object_mut().expect("slots").remove("3");
+    own.write("~/pool/registry.json", without.to_string());
+    let id = format!("kinfra.id={}", registry["id"].as_str().expect("an id"));
+    let late = ["create", "--name", "kinfra-left-late", "--label", &id, "--label", "kinfra.slot=3"];
+    let project = format!("com.docker.compose.project={PRUNED}");
+    engine.docker(&[&late[..], &["--label", &project, BUSYBOX, "true"]].concat()).exits(0);
+    for project in [FREE, PRUNED] {
+        let label = format!("com.docker.compose.project={project}");
+        let name = format!("{project}_mine");
+        engine.docker(&["volume", "create", "--label", &label, &name]).exits(0);
+    }
+}
+
 #[test]
 #[ignore = "needs a Docker engine"]
 fn clean_all_leaves_what_is_held_unlabelled_or_another_pool_s() {
@@ -71,21 +89,8 @@ fn clean_all_leaves_what_is_held_unlabelled_or_another_pool_s() {
     let lost = pool("kinfra-lost", "1", 29_730, &engine);
     starts(&lost, &engine, "lost");
     fs::remove_dir_all(lost.path("~/pool")).expect("the root is removed");
-    // A slot that the pool loses, with its data; and more under its name: with labels, and without.
     kinfra(&own, &engine, "mice", "release").exits(0);
-    let registry: serde_json::Value = serde_json::from_str(&own.read("~/pool/registry.json")).expect("JSON");
-    let mut without = registry.clone();
-    without["slots"].as_object_mut().expect("slots").remove("3");
-    own.write("~/pool/registry.json", without.to_string());
-    let id = format!("kinfra.id={}", registry["id"].as_str().expect("an id"));
-    let late = ["create", "--name", "kinfra-left-late", "--label", &id, "--label", "kinfra.slot=3"];
-    let project = format!("com.docker.compose.project={PRUNED}");
-    engine.docker(&[&late[..], &["--label", &project, BUSYBOX, "true"]].concat()).exits(0);
-    for project in [FREE, PRUNED] {
-        let label = format!("com.docker.compose.project={project}");
-        let name = format!("{project}_mine");
-        engine.docker(&["volume", "create", "--label", &label, &name]).exits(0);
-    }
+    lose_slot_3(&own, &engine);
     let before = [engine.made_by(HELD), engine.made_by(NEAR)];
 
     let doctor = kinfra(&own, &engine, "cats", "doctor");

@@ -1,7 +1,7 @@
 //! `clean --all` on an engine of the tests' own: the flags, and an engine that does not answer or fails.
 
 use crate::rig::fleet::{Fleet, SLOTS};
-use crate::rig::scripted::{Fault, When};
+use crate::rig::scripted::{Fault, Thing, When};
 
 #[test]
 fn what_a_failed_release_left_goes_and_what_is_held_stays() {
@@ -39,7 +39,7 @@ fn what_came_under_the_name_of_a_slot_without_a_label_stays() {
     plan.prints("! Stays: volume kinfra-fleet-slot-1_mine: it has the project name of slot 1, and no label");
     let done = fleet.kinfra("a", "clean --all --auto-approve").exits(0).says("Removed of slot 1: ");
     assert!(!done.stderr.contains("_mine"), "{done:?}");
-    let names: Vec<String> = fleet.engine.volumes().iter().map(|volume| volume.name()).collect();
+    let names: Vec<String> = fleet.engine.volumes().iter().map(Thing::name).collect();
     assert_eq!(names, ["kinfra-fleet-slot-1_mine"]);
     // The slot is not given out with it.
     fleet.kinfra("a", "clean 1 --dry-run").exits(0).prints("Would clean slot 1");

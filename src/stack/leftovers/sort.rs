@@ -206,23 +206,23 @@ impl Group {
 
     /// What there is with kinfra's labels, in words: how many of each kind, with sizes; volumes by name.
     pub fn labelled(&self) -> String {
-        words(self.things.iter().filter(|tied| tied.tie == Tie::Labels))
+        words(&self.things.iter().filter(|tied| tied.tie == Tie::Labels).collect::<Vec<_>>())
     }
 
     /// All there is, in words.
     pub fn all(&self) -> String {
-        words(self.things.iter())
+        words(&self.things.iter().collect::<Vec<_>>())
     }
 }
 
 /// Things in words.
-fn words<'a>(things: impl Iterator<Item = &'a Tied> + Clone) -> String {
+fn words(things: &[&Tied]) -> String {
     let sized = |word: String, things: &[&Thing]| {
         let bytes: Option<u64> = things.iter().map(|thing| thing.bytes).sum();
         bytes.map_or_else(|| word.clone(), |bytes| format!("{word} ({})", size(bytes)))
     };
     let of = |kind: Kind| {
-        things.clone().map(|tied| &tied.thing).filter(|thing| thing.kind == kind).collect::<Vec<_>>()
+        things.iter().map(|tied| &tied.thing).filter(|thing| thing.kind == kind).collect::<Vec<_>>()
     };
     let counted = |kind: Kind, what: &str, things: &[&Thing]| {
         let plural = if things.len() == 1 { "" } else { "s" };
