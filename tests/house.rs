@@ -109,6 +109,7 @@ const PURE: &[&str] = &[
     "claims/standing",
     "claims/pace",
     "claims/environment",
+    "stack/leftovers/sort",
     "stack/up/addresses",
     "stack/compose_files/compose_args",
     "stack/gate/state",

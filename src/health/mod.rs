@@ -5,6 +5,8 @@ mod check_compose_files;
 mod check_disk;
 mod check_docker;
 mod check_isolation;
+mod check_leftovers;
+mod check_networks;
 mod check_owners;
 mod check_podman;
 mod check_ports;

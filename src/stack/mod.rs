@@ -11,6 +11,7 @@ pub mod down;
 pub mod enter;
 pub mod gate;
 pub mod idle;
+pub mod leftovers;
 pub mod observe;
 pub mod prepare;
 pub mod remove;

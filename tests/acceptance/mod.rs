@@ -8,6 +8,7 @@ mod board;
 pub(crate) mod examples;
 mod hooks;
 mod ktrdr;
+mod leftovers;
 mod lies;
 mod lies_end;
 mod provisioning;

@@ -48,7 +48,8 @@ fn a_pool_that_is_well_has_nothing_to_do() {
             "  ✓ disk space",
             "  ✓ docker",
             "  ✓ compose",
-            "  ✓ docker daemon"
+            "  ✓ docker daemon",
+            "  ✓ networks"
         ]
     );
     assert!(run.stdout.contains("pool/registry.json` has 2 slots\n"), "{}", run.stdout);

@@ -7,6 +7,7 @@ mod change;
 pub(crate) mod claim;
 mod claim_over;
 mod clean;
+mod clean_all;
 mod completions;
 mod compose;
 mod compose_gate;

@@ -93,6 +93,13 @@ fn is_dir(stat: Option<Stat>) -> bool {
     stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
 }
 
+/// Whether this user may make what is missing of a path: the last directory of it that is there can be
+/// written.
+pub fn may_make(path: &Utf8Path) -> bool {
+    let there = path.ancestors().find(|above| exists(above).unwrap_or(true));
+    there.is_some_and(|dir| rustix::fs::access(dir.as_std_path(), rustix::fs::Access::WRITE_OK).is_ok())
+}
+
 /// Whether a symbolic link is at the path.
 pub fn is_link(path: &Utf8Path) -> bool {
     let stat = rustix::fs::lstat(path.as_std_path());
