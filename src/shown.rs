@@ -92,6 +92,17 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// A size in Docker's words, such as `48.2MB`, in bytes. Docker counts in thousands.
+pub fn bytes(text: &str) -> Option<u64> {
+    const UNITS: [(&str, f64); 6] =
+        [("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12), ("PB", 1e15), ("B", 1.0)];
+    let (number, unit) =
+        UNITS.into_iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)))?;
+    let bytes = number.parse::<f64>().ok()? * unit;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
+    (0.0..1e18).contains(&bytes).then(|| bytes.round() as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +133,22 @@ mod tests {
             (7_000_000_000_000_000, "7000TB"),
         ] {
             assert_eq!(size(bytes), shown);
+        }
+    }
+
+    #[test]
+    fn sizes_of_docker_are_read() {
+        for (text, expected) in [
+            ("0B", Some(0)),
+            ("512B", Some(512)),
+            ("48.2MB", Some(48_200_000)),
+            ("1.09GB", Some(1_090_000_000)),
+            ("7kB", Some(7000)),
+            ("N/A", None),
+            ("-1B", None),
+            ("MB", None),
+        ] {
+            assert_eq!(bytes(text), expected, "{text}");
         }
     }
 }

@@ -37,11 +37,19 @@ pub struct Thing {
     pub name: String,
     /// Whose it is.
     pub labels: Labels,
-    /// Its size in bytes. Known of images only.
+    /// Its size in bytes, if it was asked for. A list has it of images only.
     pub bytes: Option<u64>,
 }
 
 impl Thing {
+    /// Whether an image has a name that is the slot's, or none at all. Another one may be in use elsewhere: a
+    /// person gave it, or an image that was made from a slot's has its labels. All else has its own name.
+    pub fn has_own_name(&self) -> bool {
+        let is_named = self.kind == Kind::Image && !self.key.starts_with("sha256:");
+        let rest = self.name.strip_prefix(&self.labels.project);
+        !is_named || rest.is_some_and(|rest| rest.starts_with(['-', '_']))
+    }
+
     /// Whether it has the name of a Compose project: by Compose's label. A volume or network without it has
     /// the name that Compose would give one of the project, and is used by Compose.
     pub fn is_under(&self, project: &str) -> bool {

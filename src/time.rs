@@ -36,6 +36,13 @@ impl Time {
         Self(self.0.checked_add(seconds).unwrap_or(Timestamp::MAX)).to_the_microsecond()
     }
 
+    /// The time so much earlier.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        let duration = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+        Self(self.0.checked_sub(duration).unwrap_or(Timestamp::MIN)).to_the_microsecond()
+    }
+
     /// The duration since an earlier time. Zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::try_from(self.0.duration_since(earlier.0)).unwrap_or_default()

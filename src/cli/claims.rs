@@ -151,8 +151,14 @@ pub struct CleanArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     /// The slots
-    #[arg(value_name = "SLOT", value_parser = slot_id, required = true)]
+    #[arg(value_name = "SLOT", value_parser = slot_id, required_unless_present = "all")]
     pub slots: Vec<SlotId>,
+    /// Everything that has kinfra's labels and no holder, also of slots and pools that are gone
+    #[arg(long, conflicts_with = "slots")]
+    pub all: bool,
+    /// Show what would be removed, and stop
+    #[arg(long)]
+    pub dry_run: bool,
     /// Do not ask for approval
     #[arg(long)]
     pub auto_approve: bool,

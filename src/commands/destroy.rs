@@ -50,7 +50,8 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     say(&report::data::removed(&removed))?;
     let volumes = data::volumes_left(&pool, &done);
     let volumes = volumes.as_deref().map_err(String::as_str);
-    say(&report::outcome::stays(prepared.shown(), &done.outcome, prepared.desired(), volumes))?;
+    let names = data::names_left(&pool.root)?;
+    say(&report::outcome::stays(prepared.shown(), &done.outcome, prepared.desired(), volumes, &names))?;
     let exit = session.exit(prepared.shown(), done.outcome)?;
     let is_whole = removed.iter().all(|(_, removed)| removed.is_ok());
     Ok(if exit == Exit::Done && !is_whole { Exit::Failed } else { exit })

@@ -20,7 +20,8 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = spec_file::declared(&choice, invocation)?;
     let pool = declared.pool(&choice, invocation)?;
     if !args.repair {
-        let findings = doctor::examine(&pool, &Neighbours::look(&declared, &pool.root, &choice, invocation));
+        let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
+        let findings = doctor::examine(&pool, &neighbours, invocation.state.as_deref());
         print(&report::wrapped(&report::doctor::findings(&findings), columns_of_stdout()))?;
         return Ok(if is_well(&findings) { Exit::Done } else { Exit::Failed });
     }

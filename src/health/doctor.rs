@@ -1,9 +1,14 @@
 //! `kinfra doctor`: what is wrong with this machine and a pool's root, and what to do about it. Changes
 //! nothing.
 
+use camino::Utf8Path;
+
 use super::check_disk::check_disk;
 use super::check_docker::check_docker;
+use super::check_leftovers::check_leftovers;
+use super::check_networks::check_networks;
 use super::check_owners::check_owners;
+use super::check_podman::check_podman;
 use super::check_ports::check_free_slots;
 use super::check_root::{check_backup, check_lock, check_registry, check_root, check_temporary_files};
 use super::check_slots::check_slots;
@@ -12,10 +17,12 @@ use crate::desired::Pool;
 use crate::fault::advice_of;
 use crate::host::fs::Dir;
 use crate::host::root::Root;
+use crate::stack::leftovers::Place;
 use crate::which::neighbours::Neighbours;
 
-/// Checks everything. A check that fails does not stop the others.
-pub fn examine(pool: &Pool, neighbours: &Neighbours) -> Vec<Finding> {
+/// Checks everything. A check that fails does not stop the others. `state` is the user's directory for
+/// state, with the index of pools.
+pub fn examine(pool: &Pool, neighbours: &Neighbours, state: Option<&Utf8Path>) -> Vec<Finding> {
     let (mut findings, mut registry) = (Findings::default(), None);
     match Root::open(&pool.root) {
         Ok(Some(root)) => {
@@ -46,8 +53,13 @@ pub fn examine(pool: &Pool, neighbours: &Neighbours) -> Vec<Finding> {
     for namesake in neighbours.namesakes() {
         findings.warning("pools", namesake, "");
     }
-    if check_docker(&mut findings) {
+    let answers = check_docker(&mut findings);
+    check_podman(&mut findings);
+    if answers {
         check_owners(registry.as_ref(), pool, &mut findings);
+        let place = Place { root: &pool.root, pool: &pool.name, state };
+        check_leftovers(place, registry.as_ref(), &mut findings);
+        check_networks(&mut findings);
     }
     findings.into_vec()
 }

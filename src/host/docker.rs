@@ -83,6 +83,11 @@ pub fn daemon_version() -> Answer<String> {
     ask(&["version", "--format", "{{.Server.Version}}"])
 }
 
+/// The names of what the daemon consists of, a line each. Podman is one of them.
+pub(super) fn server_components() -> Answer<String> {
+    ask(&["version", "--format", "{{range .Server.Components}}{{println .Name}}{{end}}"])
+}
+
 /// Runs a question to its end, or to the timeout.
 pub(super) fn run(mut docker: Command) -> io::Result<Output> {
     docker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -111,7 +116,8 @@ pub(super) fn ask_of(engine: Option<&Engine>, arguments: &[&str], timeout: Durat
     answer(output_of(engine, arguments, timeout))
 }
 
-/// Asks an engine several questions at once, each within a time. The answers are in the order of the questions.
+/// Asks an engine several questions at once, each within a time. The answers are in the order of the
+/// questions.
 pub(super) fn ask_each(
     engine: Option<&Engine>,
     questions: &[Vec<&str>],

@@ -20,6 +20,7 @@ pub mod invocation;
 pub mod listening;
 pub mod lock;
 pub mod net;
+pub mod networks;
 pub mod program;
 pub mod queue;
 pub mod root;

@@ -17,6 +17,8 @@ pub struct Whose<'a> {
     root: &'a Utf8Path,
     registry: &'a Registry,
     id: Option<RegistryId>,
+    /// Whether only what has kinfra's labels is a slot's own.
+    needs_labels: bool,
 }
 
 /// What there is of a slot's stack.
@@ -31,7 +33,13 @@ pub struct Parted {
 impl<'a> Whose<'a> {
     /// The slots of a registry in this root. The id is what kinfra's label has; `None` if it has none yet.
     pub fn new(root: &'a Utf8Path, registry: &'a Registry, id: Option<RegistryId>) -> Self {
-        Self { root, registry, id }
+        Self { root, registry, id, needs_labels: false }
+    }
+
+    /// The same, but nothing without kinfra's labels is a slot's own.
+    #[must_use]
+    pub fn by_labels_only(self) -> Self {
+        Self { needs_labels: true, ..self }
     }
 
     /// The slot whose own something is beyond doubt, so that it may be removed. kinfra's labels decide. What
@@ -39,7 +47,9 @@ impl<'a> Whose<'a> {
     /// under its project's name, unless it was started outside of the slot and of its worktree.
     pub fn owner(&self, thing: &Thing) -> Option<SlotId> {
         let labels = &thing.labels;
-        let slot = if labels.id.is_empty() {
+        let slot = if labels.id.is_empty() && self.needs_labels {
+            None
+        } else if labels.id.is_empty() {
             self.slot_of_directory(labels).or_else(|| {
                 let (slot, entry) = self.recorded(thing)?;
                 (labels.working_dir.is_empty() || is_of_holder(labels, entry)).then_some(slot)
@@ -47,7 +57,7 @@ impl<'a> Whose<'a> {
         } else {
             labelled_slot(labels).filter(|_| self.is_ours(labels))
         };
-        slot.filter(|_| thing.kind != Kind::Image || has_own_name(thing))
+        slot.filter(|_| thing.has_own_name())
     }
 
     /// The slots that may be using something: its own, and those that share the name of its project with it.
@@ -116,14 +126,6 @@ fn is_of_holder(labels: &Labels, entry: &Entry) -> bool {
     let holders = entry.claim.as_ref().map(|claim| &claim.claimed_by).into_iter().chain(left);
     let dir = real(Utf8Path::new(&labels.working_dir));
     holders.filter_map(Holder::directory).any(|holder| dir.starts_with(real(holder)))
-}
-
-/// Whether an image has a name that is the slot's, or none at all. Another one may be in use elsewhere: a
-/// person gave it, or an image that was made from a slot's has its labels.
-fn has_own_name(image: &Thing) -> bool {
-    let is_named = !image.key.starts_with("sha256:");
-    let rest = image.name.strip_prefix(&image.labels.project);
-    !is_named || rest.is_some_and(|rest| rest.starts_with(['-', '_']))
 }
 
 /// The slot that kinfra's label names.

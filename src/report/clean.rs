@@ -3,7 +3,7 @@
 use super::commas::Commas;
 use crate::claims::clean_slots::{Tidied, Tidying};
 use crate::registry::Left;
-use crate::shown::{printable, size};
+use crate::shown::{bytes, printable, size};
 use crate::stack::clean::Cleaned;
 use crate::stack::remove::{Removed, Sized};
 use crate::thing::Kind;
@@ -73,17 +73,6 @@ fn summed(things: &[Sized]) -> String {
     Commas(counts.chain(sum)).to_string()
 }
 
-/// A size in Docker's words, such as `48.2MB`, in bytes. Docker counts in thousands.
-fn bytes(text: &str) -> Option<u64> {
-    const UNITS: [(&str, f64); 6] =
-        [("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12), ("PB", 1e15), ("B", 1.0)];
-    let (number, unit) =
-        UNITS.into_iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)))?;
-    let bytes = number.parse::<f64>().ok()? * unit;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
-    (0.0..1e18).contains(&bytes).then(|| bytes.round() as u64)
-}
-
 /// How many there are of each kind; volumes by name and size.
 fn counted(things: &[Sized]) -> String {
     let counts =
@@ -108,18 +97,6 @@ mod tests {
 
     #[test]
     fn sizes_of_docker_are_summed() {
-        for (text, expected) in [
-            ("0B", Some(0)),
-            ("512B", Some(512)),
-            ("48.2MB", Some(48_200_000)),
-            ("1.09GB", Some(1_090_000_000)),
-            ("7kB", Some(7000)),
-            ("N/A", None),
-            ("-1B", None),
-            ("MB", None),
-        ] {
-            assert_eq!(bytes(text), expected, "{text}");
-        }
         let volume = |name: &str, size: Option<&str>| Sized {
             kind: Kind::Volume,
             name: name.to_owned(),

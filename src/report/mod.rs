@@ -11,6 +11,7 @@ mod document;
 pub mod env;
 pub mod fault;
 pub mod init;
+pub mod leftovers;
 pub mod outcome;
 pub mod plan;
 mod plan_blocked;

@@ -167,7 +167,14 @@ fn grouped(said: impl Iterator<Item = (SlotId, String)>, is_long: bool) -> Vec<(
 }
 
 /// What is left after a pool was destroyed, and why. `volumes` has names, or what Docker said instead.
-pub fn stays(plan: &Plan, outcome: &Outcome, pool: &Outline, volumes: Result<&[String], &str>) -> String {
+/// `names` is what else is in the root.
+pub fn stays(
+    plan: &Plan,
+    outcome: &Outcome,
+    pool: &Outline,
+    volumes: Result<&[String], &str>,
+    names: &[String],
+) -> String {
     let mut text = String::new();
     let blocked = plan.slots.iter().filter(|(_, slot_plan)| !slot_plan.blocked.is_empty());
     let mut reasons: BTreeMap<SlotId, String> =
@@ -189,7 +196,9 @@ pub fn stays(plan: &Plan, outcome: &Outcome, pool: &Outline, volumes: Result<&[S
             let _ = writeln!(text, "Docker does not say which volumes stay: {}", printable(said));
         }
     }
-    let _ = writeln!(text, "The registry, its backup and the lock stay in `{}`", pool.root);
+    let names = Commas(names.iter().map(|name| format!("`{}`", printable(name)))).to_string();
+    let with = if names.is_empty() { names } else { format!(", with {names}") };
+    let _ = writeln!(text, "The registry, its backup and the lock stay in `{}`{with}", pool.root);
     text
 }
 

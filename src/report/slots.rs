@@ -23,7 +23,7 @@ use crate::stack::observe::stacks::Looked;
 use crate::time::Time;
 
 /// The columns of the table, and where their cells are shortened.
-const COLUMNS: [(&str, Shorten); 8] = [
+const COLUMNS: [(&str, Shorten); 9] = [
     ("Slot", Shorten::Never),
     ("Profile", Shorten::Never),
     ("Status", Shorten::End),
@@ -31,11 +31,12 @@ const COLUMNS: [(&str, Shorten); 8] = [
     ("Claimed By", Shorten::Middle),
     ("Branch", Shorten::Middle),
     ("Since", Shorten::Never),
+    ("Used", Shorten::Never),
     ("Lease", Shorten::Never),
 ];
 
 /// The columns that are left out where the table is too wide, the first one first.
-const LEFT_OUT: [&str; 5] = ["Lease", "Profile", "Since", "Branch", "Port"];
+const LEFT_OUT: [&str; 6] = ["Lease", "Profile", "Used", "Since", "Branch", "Port"];
 
 /// As long as this, a name that is shortened can still be told.
 const READABLE: usize = 16;
@@ -76,9 +77,9 @@ fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[
     let Looked { slots, sights } = slots;
     let names = names(slots, paths);
     let dash = || "-".to_owned();
-    let rows: Vec<[Cell; 8]> = slots
+    let rows: Vec<[Cell; 9]> = slots
         .iter()
-        .map(|Listed { slot, entry, standing, branch }| {
+        .map(|listed @ Listed { slot, entry, standing, branch, last_used: _ }| {
             let (claim, sight) = (entry.claim.as_ref(), sight_of(sights, *slot));
             [
                 number(slot),
@@ -88,6 +89,7 @@ fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[
                 Cell::new(names.get(slot).cloned().unwrap_or_else(dash)),
                 Cell::new(branch.as_deref().map_or_else(dash, printable)),
                 Cell::new(claim.and_then(|claim| since(claim, now)).unwrap_or_else(dash)),
+                Cell::new(last_used(listed, sight, now).map_or_else(dash, |at| ago(at, now))),
                 Cell::new(claim.and_then(|claim| claim.lease).map_or_else(dash, |lease| left(lease, now))),
             ]
         })
@@ -96,6 +98,7 @@ fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[
     let says_nothing = |title: &str| match title {
         "Branch" => slots.iter().all(|listed| listed.branch.is_none()),
         "Since" => !is_held,
+        "Used" => slots.iter().all(|listed| listed.last_used.is_none()),
         "Lease" => {
             slots.iter().all(|listed| listed.entry.claim.as_ref().is_none_or(|claim| claim.lease.is_none()))
         }
@@ -176,6 +179,12 @@ fn sight_of(sights: &BTreeMap<SlotId, Sight>, slot: SlotId) -> &Sight {
     sights.get(&slot).unwrap_or(&Sight::NeverStarted)
 }
 
+/// When a stack was last used: by a verb, or because a container of it started.
+fn last_used(listed: &Listed, sight: &Sight, now: Time) -> Option<Time> {
+    let started = sight.youngest().map(|up_for| now.before(up_for));
+    listed.last_used.map(|used| started.map_or(used, |started| used.max(started)))
+}
+
 /// How long ago a claim was made. A foreign value that is no time is shown as it is.
 fn since(claim: &Claim, now: Time) -> Option<String> {
     let at = claim.claimed_at.as_deref()?;
@@ -221,7 +230,7 @@ pub fn json(Looked { slots, sights }: &Looked) -> Value {
 }
 
 fn slot_json(listed: &Listed) -> Map<String, Value> {
-    let Listed { slot, entry, standing, branch } = listed;
+    let Listed { slot, entry, standing, branch, last_used } = listed;
     let Value::Object(mut object) = entry.to_json(*slot) else { return Map::new() };
     if let (Some(claim), Some(standing)) = (&entry.claim, standing) {
         let standing = match standing {
@@ -233,6 +242,7 @@ fn slot_json(listed: &Listed) -> Map<String, Value> {
             .insert("worktree".to_owned(), json!(claim.claimed_by.directory().and_then(Utf8Path::file_name)));
         object.insert("branch".to_owned(), json!(branch));
         object.insert("standing".to_owned(), json!(standing));
+        object.extend(last_used.map(|at| ("last_used".to_owned(), json!(at))));
     }
     object
 }
@@ -245,7 +255,7 @@ pub fn status_text(
     paths: Paths<'_>,
     shows_id: bool,
 ) -> String {
-    let Listed { slot, entry, standing, branch } = listed;
+    let Listed { slot, entry, standing, branch, last_used: _ } = listed;
     let claim = entry.claim.as_ref();
     let dir = Utf8Path::new(&entry.provisioned.infrastructure_path);
     let mut facts = vec![("files".to_owned(), paths.show(dir).into_string())];
@@ -259,6 +269,7 @@ pub fn status_text(
             Some(format!("{}, {}", at.to_the_minute(), ago(at, now)))
         }),
     );
+    fact("last used", last_used(listed, &examined.sight, now).map(|at| ago(at, now)));
     fact(
         "lease",
         claim.and_then(|claim| claim.lease).map(|lease| {

@@ -18,8 +18,10 @@ mod profiles;
 mod secret;
 mod slots;
 mod stack;
+mod subnet;
 mod value;
 
 pub use declared::{ComposeSpec, DeclaredPath, FileSpec, PublishSpec, Spec, StackSpec, VariableSpec};
 pub use primary::usual_scheme;
 pub use secret::redact;
+pub use subnet::SubnetTemplate;

@@ -18,6 +18,7 @@ use super::slots;
 use super::stack;
 use super::value::{TomlValue, number, text};
 use crate::identifier::PortName;
+use crate::slot::SlotId;
 
 impl Spec {
     /// Reads the text of a `slots.toml`.
@@ -71,7 +72,8 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         Some(keys) => keys.and_then(|keys| env::read(keys, mistakes)),
     };
     let compose = compose::read(&mut file, mistakes);
-    let stack = stack::read(&mut file, mistakes);
+    let ids: Vec<SlotId> = slots.iter().flat_map(BTreeMap::keys).copied().collect();
+    let stack = stack::read(&mut file, &ids, mistakes);
     file.finish(mistakes);
 
     if let (Some(ports), Some(slots)) = (&ports, &slots) {

@@ -6,7 +6,7 @@ use crate::port::{PortFormula, Protocol};
 
 /// The schemes of servers' usual ports.
 const SCHEMES: [(&[u16], &str); 9] = [
-    (&[80, 3000, 3001, 4200, 5000, 5173, 8000, 8008, 8080, 8081, 8888, 9000, 9090], "http"),
+    (&[80, 3000, 3001, 4200, 5000, 5173, 8000, 8008, 8080, 8081, 8888, 9000, 9090, 16686], "http"),
     (&[443, 8443], "https"),
     (&[5432], "postgres"),
     (&[3306], "mysql"),

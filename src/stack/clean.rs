@@ -36,6 +36,8 @@ pub enum Cleaning {
     KeepData,
     /// Everything goes.
     Everything,
+    /// Everything with kinfra's labels goes. If there is more, the slot is not clean.
+    Labelled,
 }
 
 /// Cleans a slot. `None` if a worktree holds it, or there is nothing to clean.
@@ -67,7 +69,11 @@ pub fn clean(
     if announced != *started {
         note(ledger, &seen, (slot, started), Some(announced.clone()), policy)?;
     }
-    let on = stack_on(&root, &seen, (slot, started), registry);
+    let whole = stack_on(&root, &seen, (slot, started), registry);
+    let on = match cleaning {
+        Cleaning::Labelled => StackOn { whose: whole.whose.by_labels_only(), ..whole.clone() },
+        Cleaning::KeepData | Cleaning::Everything => whole.clone(),
+    };
     let mut noted = announced;
     let known = noted.left.as_ref().map(|left| left.volumes.clone()).unwrap_or_default();
     let removed = remove(&on, Extent { images: true, volumes: !keeps }, &known, |volumes| {
@@ -78,7 +84,8 @@ pub fn clean(
         }
         Ok(())
     });
-    let after = after(&noted, &removed);
+    let is_whole = cleaning != Cleaning::Labelled || removed.is_err() || whole.look()?.own.is_empty();
+    let after = if is_whole { after(&noted, &removed) } else { Some(dirty(&noted)) };
     note(ledger, &seen, (slot, &noted), after, policy)?;
     let removed = removed.map_err(|error| stays_dirty(error, slot))?;
     Ok(Some(Cleaned { slot, left: started.left.clone(), removed }))
@@ -162,6 +169,12 @@ fn after(started: &Started, removed: &Result<Removed>) -> Option<Started> {
         Err(error) => left.failed(now, format!("{error:#}")),
     };
     Some(Started { left: Some(left), ..started.clone() })
+}
+
+/// What the registry says of a stack of which something without kinfra's labels is left.
+fn dirty(started: &Started) -> Started {
+    let left = Left { volumes: BTreeSet::new(), ..left_of(started) };
+    Started { left: Some(left), ..started.clone() }
 }
 
 /// Notes the result, if the slot is as it was.

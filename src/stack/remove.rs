@@ -102,7 +102,7 @@ pub fn remove(
     let mut unnamed = asked(things::anonymous_volumes(on.engine, &of_kind(&own, Kind::Container)))?;
     unnamed.extend(known.iter().cloned());
     note_unnamed(&unnamed)?;
-    let said = take_away(on, &own, extent, &unnamed)?;
+    let said = take_away(on.engine, &own, extent, &unnamed)?;
 
     let after = left_of(on, &own, extent)?;
     let mut stuck = asked(things::volumes_there(on.engine, &unnamed))?;
@@ -129,32 +129,37 @@ pub fn remove(
 }
 
 /// What Docker said of what it did not do.
-struct Said {
+pub(super) struct Said {
     /// Why containers did not stop.
     unstopped: Option<String>,
     /// Why something was not removed.
-    failed: Option<String>,
+    pub(super) failed: Option<String>,
 }
 
 /// Has Docker remove things, each by its id. What is kept must be written to the end, so then containers are
 /// stopped first.
-fn take_away(on: &StackOn<'_>, own: &[Thing], extent: Extent, unnamed: &BTreeSet<String>) -> Result<Said> {
+pub(super) fn take_away(
+    engine: Option<&Engine>,
+    own: &[Thing],
+    extent: Extent,
+    unnamed: &BTreeSet<String>,
+) -> Result<Said> {
     let of = |kind: Kind, goes: bool| if goes { of_kind(own, kind) } else { Vec::new() };
     let mut volumes = of(Kind::Volume, extent.volumes);
-    let stopped = things::stop(on.engine, &of(Kind::Container, !extent.volumes));
+    let stopped = things::stop(engine, &of(Kind::Container, !extent.volumes));
     let mut failures = Vec::new();
     for kind in [Kind::Container, Kind::Network] {
-        failures.push(things::remove(on.engine, kind, &of_kind(own, kind)));
+        failures.push(things::remove(engine, kind, &of_kind(own, kind)));
     }
     // One that Compose handed on to a new container does not go with that.
-    volumes.extend(asked(things::volumes_there(on.engine, unnamed))?);
-    failures.push(things::remove(on.engine, Kind::Volume, &volumes));
-    failures.push(things::remove(on.engine, Kind::Image, &of(Kind::Image, extent.images)));
+    volumes.extend(asked(things::volumes_there(engine, unnamed))?);
+    failures.push(things::remove(engine, Kind::Volume, &volumes));
+    failures.push(things::remove(engine, Kind::Image, &of(Kind::Image, extent.images)));
     let failed = failures.into_iter().find_map(|answer| answer.needed().err());
     Ok(Said { unstopped: stopped.needed().err(), failed })
 }
 
-fn of_kind(things: &[Thing], kind: Kind) -> Vec<Thing> {
+pub(super) fn of_kind(things: &[Thing], kind: Kind) -> Vec<Thing> {
     things.iter().filter(|thing| thing.kind == kind).cloned().collect()
 }
 
@@ -170,7 +175,7 @@ fn left_of(on: &StackOn<'_>, before: &[Thing], extent: Extent) -> Result<Vec<Thi
 }
 
 /// Docker's answer.
-fn asked<T>(answer: Answer<T>) -> Result<T, Fault> {
+pub(super) fn asked<T>(answer: Answer<T>) -> Result<T, Fault> {
     let cannot = |reason| Fault::docker(format!("Docker cannot say what is left of the stack: {reason}"));
     answer.needed().map_err(cannot)
 }

@@ -106,7 +106,8 @@ fn looked(has_claims: bool) -> Looked {
         let registry = Registry::parse(&registry.to_string()).expect("a registry");
         let (slot, entry) = registry.slots.into_iter().next().expect("a slot");
         let (branch, standing) = held.map(|(_, branch, standing)| (branch.to_owned(), standing)).unzip();
-        slots.push(Listed { slot, entry: entry.as_ref().clone(), standing, branch });
+        let last_used = held.and_then(|_| Time::parse("2026-03-01T18:22:10Z").ok());
+        slots.push(Listed { slot, entry: entry.as_ref().clone(), standing, branch, last_used });
         sights.insert(slot, if has_claims { sight } else { Sight::NeverStarted });
     }
     Looked { slots, sights }

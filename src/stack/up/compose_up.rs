@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::addresses_left::no_addresses;
 use super::last_start::LastStart;
 use super::once::{self, Step};
 use super::request::Progress;
@@ -133,6 +134,9 @@ impl Run<'_> {
         let watch = Watch { timeout, interrupt: means.interrupt, output: means.output, lock };
         let ended = run_compose(&call, &arguments, &watch)
             .map_err(|error| Fault::docker(format!("`docker` cannot be started: {error}")))?;
+        if let Some(fault) = no_addresses(place.held.slot, place.held.engine(), &ended) {
+            return Err(fault.into());
+        }
         match ended.how {
             How::Interrupted => Err(self.interrupted().into()),
             How::Badly(_) if self.start.containers()?.is_empty() => {

@@ -8,6 +8,7 @@
 //! Killed anywhere, the next `up` continues: only the registry and Docker say what there is.
 
 pub mod addresses;
+mod addresses_left;
 pub mod request;
 
 mod build_inputs;
