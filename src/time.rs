@@ -53,7 +53,8 @@ impl Time {
         self.0.strftime("%Y-%m-%d %H:%M UTC").to_string()
     }
 
-    /// The time for people in a time zone: `2026-03-01 18:22 (17:22 UTC)`. In UTC, as [`Time::to_the_minute`].
+    /// The time for people in a time zone, such as `2026-03-01 18:22 (17:22 UTC)`. In UTC, as
+    /// [`Time::to_the_minute`].
     pub fn to_the_minute_in(self, zone: &TimeZone) -> String {
         let there = self.0.to_zoned(zone.clone());
         if there.offset().is_zero() {

@@ -11,7 +11,7 @@ use super::pick::Denied;
 use super::standing::Standing;
 use crate::fault::{Exit, Fault};
 use crate::host::clock::local;
-use crate::registry::{Claim, Condition, Entry, Holder, Registry};
+use crate::registry::{Claim, Condition, Entry, Holder, Lease, Registry};
 use crate::shown::printable;
 use crate::slot::SlotId;
 use crate::time::Time;
@@ -207,6 +207,11 @@ pub(super) fn no_such_slot(slot: SlotId) -> Fault {
 fn held_in(registry: &Registry, slot: SlotId) -> String {
     let claim = registry.slots.get(&slot).and_then(|entry| entry.claim.as_ref());
     claim.map_or_else(|| "free".to_owned(), held)
+}
+
+/// The length and the end of a lease: "8h, until 2026-03-01 18:22 (17:22 UTC)".
+pub fn until(lease: Lease) -> String {
+    format!("{}, until {}", lease.length, local(lease.until))
 }
 
 /// The holder of a claim, and since when: "held by /home/me/tree since 2026-03-01 17:22 UTC".

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::approve;
-use super::output::{print, say};
+use super::output::{hint, print, say};
 use super::session::Session;
 use crate::apply::Outcome;
 use crate::fault::Exit;
@@ -50,6 +50,7 @@ impl Session<'_> {
         let done = ran.unwrap_or_else(|why| Done::stopped(error(why)));
         let Done { outcome, before } = &done;
         say(&format!("\n{}", report::outcome::render(outcome, shown, desired, before, self.view)))?;
+        hint(report::outcome::next(outcome))?;
         Ok(done)
     }
 }

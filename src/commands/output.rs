@@ -1,6 +1,6 @@
 //! Printing: data to stdout, messages to stderr.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 /// Prints data to stdout.
 pub(super) fn print(text: &str) -> io::Result<()> {
@@ -11,6 +11,11 @@ pub(super) fn print(text: &str) -> io::Result<()> {
 /// Prints a message to stderr.
 pub(super) fn say(text: &str) -> io::Result<()> {
     unless_closed(anstream::stderr().lock().write_all(text.as_bytes()))
+}
+
+/// Says what comes next to a person; a script knows.
+pub(super) fn hint(text: &str) -> io::Result<()> {
+    if io::stderr().is_terminal() { say(text) } else { Ok(()) }
 }
 
 /// Draws on the terminal that stderr is: without colours, too, the cursor moves.

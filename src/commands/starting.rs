@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::live::Live;
-use super::output::{print, say};
+use super::output::{hint, print, say};
 use crate::claims::held::Held;
 use crate::fault::Exit;
 use crate::host::child::Destination;
@@ -39,7 +39,7 @@ pub(super) fn start(held: Held, request: &UpRequest, json: bool, means: &Means<'
         print(&report::up::json(&done))?;
     } else if exit == Exit::Done {
         print(&report::up::text(&done))?;
-        say(report::up::next())?;
+        hint(report::up::next())?;
     }
     Ok(exit)
 }

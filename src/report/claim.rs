@@ -9,10 +9,9 @@ use crate::claims::bring::Brought;
 use crate::claims::claim::Claimed;
 use crate::claims::fitness::Unfit;
 use crate::claims::pick::Grant;
-use crate::claims::refusal::{held, why};
+use crate::claims::refusal::{held, until, why};
 use crate::claims::release::Released;
 use crate::file::RelPath;
-use crate::host::clock::local;
 use crate::names::ENV_FILE;
 use crate::registry::{Claim, Entry};
 use crate::shown::{Paths, printable};
@@ -31,9 +30,9 @@ pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {
         entry.provisioned.ports.iter().map(|(name, port)| format!("{}={port}", name.as_str().to_uppercase()));
     let dir = paths.show(entry.provisioned.infrastructure_path.as_str().into());
     let claim = entry.claim.as_ref();
-    let lease = claim.and_then(|claim| claim.lease).map_or_else(String::new, |lease| {
-        format!("      lease    {}, until {}\n", lease.length, local(lease.until))
-    });
+    let lease = claim
+        .and_then(|claim| claim.lease)
+        .map_or_else(String::new, |lease| format!("      lease    {}\n", until(lease)));
     format!("{heading}\n      files    {dir}\n      ports    {}\n{lease}", Commas(ports))
 }
 
@@ -154,7 +153,7 @@ pub fn released(released: &Released, asked: Option<SlotId>, worktree: &Utf8Path)
 pub fn renewed(slot: SlotId, claim: &Claim) -> String {
     match claim.lease {
         Some(lease) => {
-            format!("Slot {slot} is yours for {}, until {}\n", lease.length, local(lease.until))
+            format!("Slot {slot} is yours for {}\n", until(lease))
         }
         None => format!("Slot {slot} is yours until it is released: its claim has no lease\n"),
     }

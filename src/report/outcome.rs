@@ -124,15 +124,16 @@ fn last_line(text: &mut String, outcome: &Outcome, plan: &Plan, view: View<'_>) 
         [Kind::Add, Kind::Change, Kind::Destroy].map(|kind| outcome.count(kind));
     match view.aim {
         Aim::Pool | Aim::Slots => {
-            writeln!(text, "\nApply {end}! {added} added, {changed} changed, {destroyed} destroyed.")?;
-            if is_complete && added > 0 {
-                writeln!(text, "Next: `kinfra claim` in a worktree")
-            } else {
-                Ok(())
-            }
+            writeln!(text, "\nApply {end}! {added} added, {changed} changed, {destroyed} destroyed.")
         }
         Aim::Destroy => writeln!(text, "\nDestroy {end}! {destroyed} destroyed."),
     }
+}
+
+/// What comes after an apply, if it made a slot that can be claimed.
+pub fn next(outcome: &Outcome) -> &'static str {
+    let is_new = outcome.error.is_none() && outcome.count(Kind::Add) > 0;
+    if is_new { "Next: `kinfra claim` in a worktree takes a slot\n" } else { "" }
 }
 
 /// The holders of slots that changed. The files that a claim wrote still describe the old slot.

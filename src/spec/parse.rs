@@ -53,9 +53,10 @@ fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
 fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     let version = file.require("version");
     version.inspect(|value| check_version(value, mistakes));
+    let pool_keys = file.table("pool", mistakes);
     let has_compose = file.has("compose");
     let ports = file.table("ports", mistakes).and_then(|keys| ports::read(keys, has_compose, mistakes));
-    let pool = file.table("pool", mistakes).and_then(|keys| pool(keys, ports.as_ref(), mistakes));
+    let pool = pool_keys.and_then(|keys| pool(keys, ports.as_ref(), mistakes));
     let profiles =
         file.tables("profiles", mistakes).and_then(|tables| profiles::read(tables, has_compose, mistakes));
     let slots = file.tables("slots", mistakes).and_then(|tables| {

@@ -288,7 +288,7 @@ fn a_worktree_finds_its_slot_on_a_branch_without_the_spec() {
     machine.remove("slots.toml");
     machine.kinfra("claim").exits(0).prints("Slot 1 (only) is yours already");
     machine.kinfra("renew --lease 8h").exits(0).prints("Slot 1 is yours for 8h");
-    machine.kinfra("slots").exits(0).prints("1  only         8001  project ");
+    machine.kinfra("slots").exits(0).prints("1  only     never started      8001  project ");
     machine.kinfra("reap").exits(0).prints("Reap: 0 to release.\n");
     // A named pool is used, even without a slot of this worktree.
     machine.write("elsewhere.toml", spec.replace("~/pool", "~/elsewhere"));

@@ -456,8 +456,8 @@ fn applying_a_plan_shows_what_it_leaves_as_it_is() {
     machine.kinfra("plan --only 1 --update --out plan").exits(0);
     machine.kinfra("apply plan").exits(0);
     machine.kinfra("plan --only 1 --out plan").exits(0);
-    machine.kinfra("show plan").exits(0).prints("No changes to these slots.\n");
-    machine.kinfra("apply plan").exits(0).prints("No changes to these slots.\n");
+    machine.kinfra("show plan").exits(0).prints("No changes: slot 1 is as slots.toml says.\n");
+    machine.kinfra("apply plan").exits(0).prints("No changes: slot 1 is as slots.toml says.\n");
 }
 
 #[test]

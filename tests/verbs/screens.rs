@@ -23,6 +23,7 @@ use kinfra::stack::observe::stacks::Looked;
 use kinfra::time::Time;
 use serde_json::{Value, json};
 
+use crate::rig::terminal::Terminal;
 use crate::support::{Machine, Run};
 
 const WIDTHS: [usize; 4] = [60, 80, 120, 200];
@@ -226,4 +227,21 @@ fn a_slot_is_known_by_its_port_for_browsers_or_the_one_that_is_named() {
         .exits(65)
         .says("`primary` names no port of [ports]: `nope`")
         .says("cache, web, admin");
+}
+
+#[test]
+#[ignore = "needs script, of util-linux"]
+fn on_a_terminal_each_step_ends_with_the_next_command() {
+    for (before, typed, next) in [
+        ("plan", "apply", "Next: `kinfra claim` in a worktree takes a slot"),
+        ("apply", "claim", "Next: `kinfra up` starts its stack, `kinfra env` prints its variables"),
+    ] {
+        let machine = Machine::small();
+        machine.kinfra(before).exits(0);
+        let (code, printed, _) = Terminal::run(&machine, &machine.command(typed), 40, 120).ends();
+        assert_eq!(code, Some(0), "{printed}");
+        assert_eq!(printed.trim_end().lines().last(), Some(next), "{printed}");
+        // A script knows what comes next.
+        machine.kinfra("claim").exits(0).never_says("Next:");
+    }
 }

@@ -31,26 +31,26 @@ fn slots_are_listed_in_numeric_order() {
     let machine = applied();
     let before = machine.tree();
     machine.kinfra("slots").exits(0).prints_exactly(
-        " Slot  Profile  WEB Port  Claimed By  Branch  Since  Lease  Status
-    2  only         8002  -           -       -      -      stopped
-   10  only         8010  -           -       -      -      stopped
+        " Slot  Profile  Status   WEB Port  Claimed By
+    2  only     stopped      8002  -
+   10  only     stopped      8010  -
 ",
     );
     assert_eq!(machine.tree(), before);
 }
 
 #[test]
-fn the_port_that_is_listed_is_the_first_of_the_spec() {
+fn without_a_port_for_browsers_the_first_of_the_spec_is_listed() {
     let machine = Machine::small();
-    machine.edit_spec("web = 8000", "otlp_grpc = 4317\nweb = 8000");
+    machine.edit_spec("web = 8000", "otlp_grpc = 4317\notlp_http = 4400");
     machine.kinfra("apply").exits(0);
-    machine.kinfra("sandbox slots").exits(0).prints("OTLP_GRPC Port").prints("4318").never_says("8001");
+    machine.kinfra("sandbox slots").exits(0).prints("OTLP_GRPC Port").prints("4318").never_says("4401");
     // A port that the slots do not have yet is not shown.
     machine.edit_spec("otlp_grpc", "api");
     machine.kinfra("slots").exits(0).prints_exactly(
-        " Slot  Profile  API Port  Claimed By  Branch  Since  Lease  Status
-    1  only            -  -           -       -      -      stopped
-    2  only            -  -           -       -      -      stopped
+        " Slot  Profile  Status   API Port  Claimed By
+    1  only     stopped         -  -
+    2  only     stopped         -  -
 ",
     );
 }
@@ -63,9 +63,9 @@ fn a_claimed_slot_says_who_holds_it_on_which_branch_and_whether_it_runs() {
     change_entry(&machine, "10", &[("claimed_by", &worktree), ("status", "running")]);
     let before = machine.tree();
     machine.kinfra("slots").exits(0).prints_exactly(
-        " Slot  Profile  WEB Port  Claimed By  Branch     Since  Lease  Status
-    2  only         8002  -           -          -      -      stopped
-   10  only         8010  feature     fix/login  -      -      noted: running
+        " Slot  Profile  Status          WEB Port  Claimed By  Branch     Since
+    2  only     stopped             8002  -           -          -
+   10  only     noted: running      8010  feature     fix/login  -
 ",
     );
     assert_eq!(machine.tree(), before);
@@ -93,9 +93,9 @@ fn leases_and_worktrees_that_are_over_show_and_nothing_changes() {
     let gone = machine.project().with_file_name("gone").display().to_string();
     let lease = |until: i64| [("lease", "8h".to_owned()), ("lease_until", hours(until))];
     for (claimed_by, until, row, standing) in [
-        (&here, 6, "project     -       1h ago  5h59m  never started", "held"),
-        (&here, -3, "project     -       1h ago  ran out 3h ago  expired", "expired"),
-        (&gone, 6, "gone        -       1h ago  5h59m  orphaned", "orphaned"),
+        (&here, 6, "never started      8002  project     1h ago  5h59m", "held"),
+        (&here, -3, "expired      8002  project     1h ago  ran out 3h ago", "expired"),
+        (&gone, 6, "orphaned      8002  gone        1h ago  5h59m", "orphaned"),
     ] {
         let [length, until] = lease(until);
         let since = ("claimed_at", hours(-1));

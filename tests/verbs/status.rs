@@ -48,12 +48,12 @@ fn the_slot_is_shown_with_every_port_as_a_url() {
 #[test]
 fn a_port_has_the_scheme_that_slots_toml_gives_it() {
     let shop = Shop::new();
-    shop.kinfra("status").exits(0).prints("      WEB       http://localhost:8001\n");
+    shop.kinfra("status").exits(0).prints("      WEB     http://localhost:8001\n");
     shop.machine.edit_spec("publish = \"web:80\"", "publish = \"web:80\", scheme = \"ws\"");
-    shop.kinfra("status").exits(0).prints("      WEB       ws://localhost:8001\n");
+    shop.kinfra("status").exits(0).prints("      WEB     ws://localhost:8001\n");
     // What is published decides, and else the port of the main stack.
     shop.machine.edit_spec("publish = \"web:80\", scheme = \"ws\"", "publish = \"web:443\"");
-    shop.kinfra("status").exits(0).prints("      WEB       https://localhost:8001\n");
+    shop.kinfra("status").exits(0).prints("      WEB     https://localhost:8001\n");
 }
 
 #[test]
@@ -68,13 +68,13 @@ fn a_lease_and_a_note_are_shown() {
     entry["lease_until"] = json!("9999-01-01T00:00:00.000000+00:00");
     machine.write("~/pool/registry.json", format!("{registry:#}\n"));
     let run = machine.kinfra("status").exits(0);
-    run.prints("      lease     8h, ").prints("h left\n").prints("      note      agent 7\\u{1b}[31m\n");
+    run.prints("      lease  8h, ").prints("h left\n").prints("      note   agent 7\\u{1b}[31m\n");
     registry["slots"]["1"]["lease_until"] = json!("2026-01-01T00:00:00.000000+00:00");
     machine.write("~/pool/registry.json", format!("{registry:#}\n"));
     let run = machine.kinfra("status").exits(0);
-    run.prints("      lease     8h, ran out ")
+    run.prints("      lease  8h, ran out ")
         .prints("d ago: `kinfra renew`\n")
-        .prints("      stack     expired\n");
+        .prints("      stack  expired\n");
 }
 
 #[test]
