@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::admission::uses::Uses;
+use crate::compose::model::Mount;
 use crate::host::fs;
 
 /// What belongs to another user than the worktree does, in the files and directories of the worktree that the
@@ -10,7 +11,7 @@ use crate::host::fs;
 pub fn of_another_user(dir: &Utf8Path, worktree: &Utf8Path) -> Vec<Utf8PathBuf> {
     let Ok(Some(uses)) = Uses::read(dir) else { return Vec::new() };
     let mounts = uses.model.services.values().flat_map(|service| &service.volumes);
-    let written = mounts.filter(|mount| !mount.read_only).filter_map(|mount| mount.bind());
+    let written = mounts.filter(|mount| !mount.read_only).filter_map(Mount::bind);
     let mut within: Vec<Utf8PathBuf> = written.filter(|path| path.starts_with(worktree)).collect();
     within.sort();
     within.dedup_by(|path, above| path.starts_with(&*above));

@@ -1,5 +1,6 @@
 //! What containers make on the disk of this machine: a directory in the place of a worktree that is gone, and
 //! files of another user in a worktree.
+#![expect(clippy::disallowed_methods, reason = "this is where kinfra looks at what containers made")]
 
 use std::fs;
 use std::io;
@@ -52,7 +53,6 @@ pub fn of_another_user(path: &Utf8Path, worktree: &Utf8Path) -> Vec<Utf8PathBuf>
     others
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is where kinfra reads what containers made")]
 fn below(directory: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
     directory.read_dir_utf8()?.map(|entry| entry.map(|entry| entry.path().to_owned())).collect()
 }
