@@ -56,7 +56,7 @@ pub fn text(slots: &Looked, view: SlotsView<'_>) -> String {
 
 fn table_of(slots: &Looked, view: SlotsView<'_>, without: &[&str]) -> String {
     let SlotsView { primary, now, paths, columns: _ } = view;
-    let Looked { slots, sights } = slots;
+    let Looked { slots, sights, elsewhere: _ } = slots;
     let known = slots.iter().find_map(|listed| listed.entry.provisioned.ports.keys().next());
     let Some(primary) = primary.or(known) else { return String::new() };
     let port_title = format!("{} Port", primary.as_str().to_uppercase());
@@ -108,9 +108,11 @@ fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
 
 /// The status of a slot. An unfinished apply comes first, then a claim that is over, then its stack.
 fn status(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> String {
-    let over = |word: &str| match sight {
-        Sight::Seen(glances) if !glances.is_empty() => format!("{word}, {}", stack_state::of_stack(sight)),
-        Sight::Seen(_) | Sight::NeverStarted | Sight::Unknown(_) => word.to_owned(),
+    let over = |word: &str| {
+        if sight.glances().is_empty() {
+            return word.to_owned();
+        }
+        format!("{word}, {}", stack_state::of_stack(sight))
     };
     match standing {
         _ if entry.pending.is_some() => "unfinished".to_owned(),
@@ -158,7 +160,7 @@ fn parts(duration: Duration) -> Vec<String> {
 }
 
 /// The slots under the registry's own field names. A claimed slot has the state of its holder, too.
-pub fn json(Looked { slots, sights }: &Looked) -> Value {
+pub fn json(Looked { slots, sights, elsewhere: _ }: &Looked) -> Value {
     let slot = |listed: &Listed| {
         let mut slot = slot_json(listed);
         slot.insert("stack".to_owned(), stack_state::json(sight_of(sights, listed.slot)));
@@ -214,10 +216,12 @@ pub fn status_text(listed: &Listed, examined: &Examined, now: Time, paths: Paths
     );
     fact("note", claim.and_then(|claim| claim.note.as_deref()).map(printable));
     fact("claim id", claim.and_then(|claim| claim.claim_id).map(|id| id.to_string()));
-    fact("status", Some(status(entry, *standing, &examined.sight)));
+    let brings = if matches!(examined.sight, Sight::WasUp(_)) { ": `kinfra up` brings it back" } else { "" };
+    fact("status", Some(status(entry, *standing, &examined.sight) + brings));
     if let Sight::Unknown(reason) = &examined.sight {
         facts.push(("docker".to_owned(), printable(reason)));
     }
+    facts.extend(examined.elsewhere.iter().map(|elsewhere| ("engine".to_owned(), elsewhere.to_string())));
     facts.extend(stack_state::services(examined));
     let urls = examined.urls.iter();
     facts.extend(urls.map(|(name, url)| (name.as_str().to_uppercase(), printable(url))));
