@@ -145,7 +145,7 @@ fn with_services(sight: &Sight, services: Vec<Value>) -> Value {
         Sight::NeverStarted => {}
         Sight::Unknown(reason) => drop(object.insert("reason".to_owned(), json!(reason))),
         Sight::Seen(_) | Sight::WasUp(_) => {
-            drop(object.insert("services".to_owned(), Value::Array(services)))
+            drop(object.insert("services".to_owned(), Value::Array(services)));
         }
     }
     if matches!(sight, Sight::WasUp(_)) {

@@ -10,6 +10,7 @@ mod hooks;
 mod lies;
 mod lies_end;
 mod provisioning;
+mod reboot;
 mod release;
 mod removal;
 mod stack_verbs;
