@@ -73,6 +73,7 @@
 //! 4. The verb, a file in [`commands`] that [`commands::run`] calls, of at most 60 lines.
 //! 5. Its tests in `tests/verbs`, and a line in the verb table of the README.
 
+pub mod address_block;
 pub mod apply;
 pub mod claims;
 pub mod cli;

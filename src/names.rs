@@ -26,8 +26,11 @@ pub const USES_FILE: &str = ".kinfra-uses.json";
 /// The file with what the stack that runs was started from, in the slot's directory.
 pub const START_FILE: &str = ".kinfra-start.json";
 
+/// The empty file whose time says when a verb last used a slot's stack, in the slot's directory.
+pub const USED_FILE: &str = ".kinfra-used";
+
 /// The files in a slot's directory that kinfra makes for its stack, and can make again.
-pub const DERIVED: [&str; 4] = [OVERLAY, LOOK_FILE, USES_FILE, START_FILE];
+pub const DERIVED: [&str; 5] = [OVERLAY, LOOK_FILE, USES_FILE, START_FILE, USED_FILE];
 
 /// Whether kinfra makes a file in a slot's directory itself and can make it again, or such a write was cut
 /// short.

@@ -1,6 +1,7 @@
 //! Shows paths and foreign text so that no character in them can steer a terminal.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Shows paths below the home directory with `~`.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,45 @@ pub fn printable(text: &str) -> String {
     let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let write = |c: char| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() };
     text.chars().map(write).collect()
+}
+
+/// How many columns of a terminal a text takes. Wide characters take two.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// A text in so many columns, cut at its end if it is too long.
+pub fn shorten(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    within(text.chars(), columns.saturating_sub(1)).into_iter().chain(['…']).collect()
+}
+
+/// A text in so many columns, cut in its middle if it is too long: names differ at both ends.
+pub fn shorten_middle(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let room = columns.saturating_sub(1);
+    let start = within(text.chars(), room.div_ceil(2));
+    let end = within(text.chars().rev(), room / 2);
+    start.into_iter().chain(['…']).chain(end.into_iter().rev()).collect()
+}
+
+/// The first characters, as many as so many columns hold.
+fn within(chars: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
+    let mut taken = 0;
+    let fits = |c: &char| {
+        taken += c.width().unwrap_or_default();
+        taken <= columns
+    };
+    chars.take_while(fits).collect()
+}
+
+/// A count with its noun: `1 slot`, `3 slots`.
+pub fn count(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// Text as one word of a shell's command.
@@ -55,6 +95,22 @@ pub fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_by_the_columns_that_it_takes() {
+        assert_eq!([width("fix"), width("修正"), width("🚀")], [3, 4, 2]);
+        assert_eq!(shorten("fix-login", 9), "fix-login");
+        assert_eq!(shorten("fix-login", 5), "fix-…");
+        assert_eq!(shorten_middle("feature/long-name-1", 9), "feat…me-1");
+        // Half of a wide character cannot be shown.
+        assert_eq!(shorten_middle("修正修正修正", 6), "修…正");
+        assert_eq!(shorten("修正修正", 6), "修正…");
+    }
+
+    #[test]
+    fn only_one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|number| count(number, "slot")), ["0 slots", "1 slot", "2 slots"]);
+    }
 
     #[test]
     fn sizes_have_a_unit_and_at_most_one_decimal() {

@@ -62,6 +62,12 @@ impl SlotId {
         parts.join(",")
     }
 
+    /// The ids in a sentence: `slot 3`, `slots 1-4`.
+    pub fn named(ids: &BTreeSet<Self>) -> String {
+        let noun = if ids.len() == 1 { "slot" } else { "slots" };
+        format!("{noun} {}", Self::list(ids))
+    }
+
     fn parse(digits: &str, part: &str) -> Result<Self, String> {
         let digits = digits.trim();
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

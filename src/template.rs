@@ -94,6 +94,11 @@ impl Base {
     }
 }
 
+/// The value for a template that can use `slot.id` only.
+pub fn slot_id(slot: SlotId) -> Value {
+    Value::from_pairs([("slot", Value::from_pairs([("id", slot.get())]))])
+}
+
 /// A mistake in a template, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateError {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -35,6 +36,13 @@ impl Time {
         Self(self.0.checked_add(seconds).unwrap_or(Timestamp::MAX)).to_the_microsecond()
     }
 
+    /// The time so much earlier.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        let duration = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+        Self(self.0.checked_sub(duration).unwrap_or(Timestamp::MIN)).to_the_microsecond()
+    }
+
     /// The duration since an earlier time. Zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::try_from(self.0.duration_since(earlier.0)).unwrap_or_default()
@@ -43,6 +51,17 @@ impl Time {
     /// The time for people to read, such as `2026-03-01 17:22 UTC`.
     pub fn to_the_minute(self) -> String {
         self.0.strftime("%Y-%m-%d %H:%M UTC").to_string()
+    }
+
+    /// The time for people in a time zone: `2026-03-01 18:22 (17:22 UTC)`. In UTC, as [`Time::to_the_minute`].
+    pub fn to_the_minute_in(self, zone: &TimeZone) -> String {
+        let there = self.0.to_zoned(zone.clone());
+        if there.offset().is_zero() {
+            return self.to_the_minute();
+        }
+        let is_same_day = there.date() == self.0.to_zoned(TimeZone::UTC).date();
+        let format = if is_same_day { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" };
+        format!("{} ({})", there.strftime("%Y-%m-%d %H:%M"), self.0.strftime(format))
     }
 
     fn to_the_microsecond(self) -> Self {
@@ -165,6 +184,15 @@ mod tests {
         {
             assert!(Span::parse(text).is_err(), "{text:?} was accepted");
         }
+    }
+
+    #[test]
+    fn a_local_time_has_utc_beside_it() {
+        let time = Time::parse("2026-03-01T17:22:10Z").unwrap();
+        let told = |hours| time.to_the_minute_in(&TimeZone::fixed(jiff::tz::offset(hours)));
+        assert_eq!(told(0), "2026-03-01 17:22 UTC");
+        assert_eq!(told(1), "2026-03-01 18:22 (17:22 UTC)");
+        assert_eq!(told(9), "2026-03-02 02:22 (2026-03-01 17:22 UTC)");
     }
 
     #[test]

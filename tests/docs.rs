@@ -40,7 +40,7 @@ fn pages() -> Vec<String> {
 }
 
 /// The text of the blocks of code in a language.
-fn blocks<'page>(page: &'page str, language: &str) -> Vec<&'page str> {
+pub(crate) fn blocks<'page>(page: &'page str, language: &str) -> Vec<&'page str> {
     let fence = format!("\n```{language}\n");
     let after = page.split(fence.as_str()).skip(1);
     after.map(|text| text.split_once("```").expect("the end of a block").0).collect()
@@ -240,7 +240,7 @@ fn every_whole_spec_in_the_docs_is_valid() {
 }
 
 /// The commands of a transcript, and what each prints.
-fn steps(transcript: &str) -> Vec<(&str, &str)> {
+pub(crate) fn steps(transcript: &str) -> Vec<(&str, &str)> {
     let steps = transcript.strip_prefix("$ ").expect("a prompt").split("\n$ ");
     steps.map(|step| step.split_once('\n').unwrap_or((step, ""))).collect()
 }

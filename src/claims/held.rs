@@ -17,7 +17,7 @@ use crate::host::fs::Found;
 use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::ledger::Snapshot;
-use crate::names::{ENV_FILE, project};
+use crate::names::{ENV_FILE, USED_FILE, project};
 use crate::observe::whose::Whose;
 use crate::registry::{Engine, Entry};
 use crate::slot::SlotId;
@@ -116,11 +116,16 @@ impl Held {
         Ok(entry.map(|entry| (entry, snapshot)))
     }
 
-    /// Renews the lease. Leaves a claim without a lease alone. `None` if the claim ended meanwhile.
+    /// Renews the lease, and notes that the stack is in use. Leaves a claim without a lease alone. `None` if
+    /// the claim ended meanwhile.
     ///
     /// # Errors
     /// When the registry cannot be saved.
     pub fn renew(self, policy: &LockPolicy<'_>) -> Result<Option<Self>> {
+        if self.entry.started.is_some() {
+            // No verb fails for this note.
+            let _ = host::fs::touch(&self.dir().join(USED_FILE));
+        }
         if self.entry.claim.as_ref().is_none_or(|claim| claim.lease.is_none()) {
             return Ok(Some(self));
         }

@@ -6,6 +6,7 @@ use super::standing::{Standing, standing};
 use super::whereabouts::whereabouts;
 use crate::host;
 use crate::ledger::Snapshot;
+use crate::names::{USED_FILE, USES_FILE};
 use crate::registry::Entry;
 use crate::slot::SlotId;
 use crate::time::Time;
@@ -21,6 +22,8 @@ pub struct Listed {
     pub standing: Option<Standing>,
     /// The branch that its holder has checked out, if it has one.
     pub branch: Option<String>,
+    /// When a verb last used its stack, if that was started since it is claimed.
+    pub last_used: Option<Time>,
 }
 
 impl Listed {
@@ -36,8 +39,17 @@ impl Listed {
         let standing = claim.map(|claim| standing(claim, now, whereabouts(claim)));
         let holder = claim.and_then(|claim| claim.claimed_by.directory());
         let branch = holder.filter(|holder| host::fs::is_directory(holder)).and_then(host::git::branch_of);
-        Self { slot, entry, standing, branch }
+        let last_used = (entry.claim.is_some() && entry.started.is_some())
+            .then(|| last_used(Utf8Path::new(&entry.provisioned.infrastructure_path)))
+            .flatten();
+        Self { slot, entry, standing, branch, last_used }
     }
+}
+
+/// When a verb last used the stack of a slot with this directory. A start is noted in a file of its own.
+pub fn last_used(dir: &Utf8Path) -> Option<Time> {
+    let files = [USED_FILE, USES_FILE].into_iter();
+    files.filter_map(|file| host::fs::modified(&dir.join(file)).ok().flatten()).max()
 }
 
 /// The slots of a pool as it was at one moment.

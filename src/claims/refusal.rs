@@ -10,6 +10,7 @@ use super::lease::NotYours;
 use super::pick::Denied;
 use super::standing::Standing;
 use crate::fault::{Exit, Fault, Reason};
+use crate::host::clock::local;
 use crate::registry::{Claim, Condition, Entry, Holder, Registry};
 use crate::shown::printable;
 use crate::slot::SlotId;
@@ -87,8 +88,7 @@ pub fn unasked(registry: &Registry, unfit: impl Fn(SlotId) -> Option<Unfit>) -> 
     let free = registry.slots.iter().filter(|(_, entry)| entry.claim.is_none());
     let silent = free.filter(|(slot, _)| matches!(unfit(**slot), Some(Unfit::NotAsked(_))));
     let silent: BTreeSet<SlotId> = silent.map(|(slot, _)| *slot).collect();
-    let noun = if silent.len() == 1 { "slot" } else { "slots" };
-    let left = || format!("Docker cannot be asked what is left in {noun} {}", SlotId::list(&silent));
+    let left = || format!("Docker cannot be asked what is left in {}", SlotId::named(&silent));
     (!silent.is_empty()).then(left)
 }
 
@@ -126,10 +126,7 @@ fn every_slot(
     }
     let mut advised: Vec<_> = advised.into_iter().collect();
     advised.sort_by_key(|(_, slots)| slots.first().copied());
-    let advised = advised.into_iter().map(|(advice, slots)| {
-        let noun = if slots.len() == 1 { "slot" } else { "slots" };
-        format!("{noun} {}: {advice}", SlotId::list(&slots))
-    });
+    let advised = advised.into_iter().map(|(advice, slots)| format!("{}: {advice}", SlotId::named(&slots)));
     (lines, advised.collect())
 }
 
@@ -150,9 +147,10 @@ pub fn why(slot: SlotId, unfit: Option<Unfit>) -> (String, Option<String>) {
         Some(Unfit::Foreign) => ("kinfra did not write its files".to_owned(), see_plan()),
         Some(Unfit::Lacks(path)) => (format!("its {path} is not there"), see_plan()),
         Some(Unfit::Busy { name, port, by }) => {
+            let advice = port.freed_from(name.as_str(), by.as_ref());
             let by =
                 by.map_or_else(String::new, |(id, name)| format!(" by process {id} ({})", printable(&name)));
-            (format!("its port {port} ({}) is in use{by}", name.as_str().to_uppercase()), None)
+            (format!("its port {port} ({}) is in use{by}", name.as_str().to_uppercase()), Some(advice))
         }
         Some(Unfit::Obstructed(path)) => {
             (format!("its {path} is not a file"), Some("move it away".to_owned()))
@@ -229,7 +227,7 @@ fn held_in(registry: &Registry, slot: SlotId) -> String {
 /// The holder of a claim, and since when: "held by /home/me/tree since 2026-03-01 17:22 UTC".
 pub fn held(claim: &Claim) -> String {
     let since = claim.claimed_at.as_ref().map_or_else(String::new, |at| {
-        format!(" since {}", Time::parse(at).map_or_else(|_| printable(at), Time::to_the_minute))
+        format!(" since {}", Time::parse(at).map_or_else(|_| printable(at), local))
     });
     let note = claim.note.as_ref().map_or_else(String::new, |note| format!(" ({})", printable(note)));
     format!("held by {}{note}{since}", printable(&claim.claimed_by.to_string()))

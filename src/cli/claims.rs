@@ -162,6 +162,10 @@ pub struct CleanArgs {
 
 /// The id of one slot.
 pub(super) fn slot_id(text: &str) -> Result<SlotId, String> {
+    // Of a path or a name, a list would be too much said.
+    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err("a slot is a number, such as `2`: `kinfra slots` lists them".to_owned());
+    }
     let ids = SlotId::parse_list(text)?;
     ids.first().copied().filter(|_| ids.len() == 1).ok_or_else(|| "write one slot id, such as `3`".to_owned())
 }

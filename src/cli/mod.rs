@@ -12,7 +12,7 @@ mod verb;
 pub use claims::{
     ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes,
 };
-pub use pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs};
+pub use pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs, StatusArgs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
 pub use shared::{LockArgs, PoolArgs};
 pub use shell::{CompletionsArgs, ManArgs};

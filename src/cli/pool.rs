@@ -51,7 +51,20 @@ pub struct SlotsArgs {
     pub json: bool,
 }
 
-/// `kinfra status`, `kinfra ports` and `kinfra validate`
+/// `kinfra status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub pool: PoolArgs,
+    /// Show the id of the claim, too
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `kinfra ports` and `kinfra validate`
 #[derive(Debug, Args)]
 pub struct ListArgs {
     #[command(flatten)]

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
-use super::pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs};
+use super::pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs, StatusArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
 use super::shell::{CompletionsArgs, ManArgs};
 use super::stack::{ComposeArgs, DownArgs, LogsArgs, ResetArgs, ShellArgs, UpArgs};
@@ -60,7 +60,7 @@ pub enum Verb {
     /// Release the slot of this worktree
     Release(ReleaseArgs),
     /// Show the slot of this worktree
-    Status(ListArgs),
+    Status(StatusArgs),
     /// Start the stack of this worktree, and wait until it runs
     Up(UpArgs),
     /// Stop the stack of this worktree and remove it; its data stays

@@ -39,6 +39,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
         view: View {
             paths: Paths { home: invocation.home.as_deref() },
             verbose: args.verbose,
+            names_skipped: !args.dry_run || args.verbose,
             aim: Aim::of(saved.as_ref().map_or(&planning, |saved| &saved.options)),
             allowed: &options.allowed,
         },

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::output::{print, with_reason};
+use super::output::{print, say, with_reason};
 use super::take::take;
 use crate::cli::ClaimArgs;
 use crate::fault::Exit;
@@ -18,5 +18,6 @@ pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     } else {
         report::claim::text(claimed.grant, &claimed.entry, Paths { home: invocation.home.as_deref() })
     })?;
+    say(if args.json { "" } else { report::claim::next() })?;
     Ok(Exit::Done)
 }

@@ -29,6 +29,7 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         view: View {
             paths: Paths { home: invocation.home.as_deref() },
             verbose: args.verbose,
+            names_skipped: false,
             aim: Aim::Destroy,
             allowed: &options.allowed,
         },

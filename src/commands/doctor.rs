@@ -10,6 +10,7 @@ use crate::fault::Exit;
 use crate::health::repair::RepairNeed;
 use crate::health::{doctor, is_well, repair};
 use crate::host::invocation::Invocation;
+use crate::host::terminal::columns_of_stdout;
 use crate::report;
 use crate::which::neighbours::Neighbours;
 use crate::which::spec_file;
@@ -20,7 +21,7 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     let pool = declared.pool(&choice, invocation)?;
     if !args.repair {
         let findings = doctor::examine(&pool, &Neighbours::look(&declared, &pool.root, &choice, invocation));
-        print(&report::doctor::findings(&findings))?;
+        print(&report::wrapped(&report::doctor::findings(&findings), columns_of_stdout()))?;
         return Ok(if is_well(&findings) { Exit::Done } else { Exit::Failed });
     }
     let claim_files = declared.spec.claim.iter().map(|file| file.path.get_ref().as_path());

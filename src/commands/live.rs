@@ -31,8 +31,7 @@ impl Live {
             let lines = services(judged, columns);
             // A line that wraps, or scrolls away, cannot be redrawn.
             let fit = lines.len().min(rows.saturating_sub(1).max(1));
-            let cut = |line: &String| line.chars().take(columns.max(20) - 1).collect::<String>();
-            let lines = lines.iter().take(fit).map(|line| format!("\u{1b}[K{}\n", cut(line)));
+            let lines = lines.iter().take(fit).map(|line| format!("\u{1b}[K{line}\n"));
             draw(&format!("{}{}\u{1b}[J", up(self.drawn), lines.collect::<String>()))?;
             self.drawn = fit;
         } else {

@@ -36,7 +36,8 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
         print(&report::plan_json::plan(plan, desired, declared.path.as_deref()))?;
     } else {
         let paths = Paths { home: invocation.home.as_deref() };
-        let view = View { paths, verbose: args.verbose || args.diff, aim, allowed: &allowed };
+        let (verbose, names_skipped) = (args.verbose || args.diff, args.verbose);
+        let view = View { paths, verbose, names_skipped, aim, allowed: &allowed };
         print(&report::plan::render(plan, desired, view, &differences(&prepared, args.diff)?))?;
         say(report::plan::trust(prepared.takes_docker_on_trust()))?;
         say(&report::stack::last_look(last_look(&declared, &pool.root)?.as_ref()))?;

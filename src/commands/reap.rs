@@ -10,25 +10,30 @@ use crate::fault::Exit;
 use crate::host;
 use crate::host::invocation::Invocation;
 use crate::report;
+use crate::stack::idle;
 use crate::which::by_worktree::Search;
 
 pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let now = host::clock::now();
     let search = Search { choice: &args.pool.choice(), invocation };
-    let proposal = look(&mut search.here()?)?;
-    let has_work = !proposal.reaping.is_empty();
-    print(&report::reap::plan(&proposal.reaping, now))?;
+    let mut pool = search.here()?;
+    let (proposal, idle) = (look(&mut pool)?, idle::look(&mut pool)?);
+    let has_work = !proposal.reaping.is_empty() || !idle.stacks.is_empty();
+    print(&report::reap::plan(&proposal.reaping, &idle, now))?;
     // A run that takes the lock cleans up after a run that was cut short.
     if args.dry_run || (!has_work && !proposal.is_untidy()?) {
-        return proposal.end().map(|()| Exit::Done);
+        return proposal.end().and_then(|()| idle.end()).map(|()| Exit::Done);
     }
     if has_work {
         approve::ask("Do you want to perform these actions?", args.auto_approve)?;
     }
-    let reaped = proposal.carry_out(&args.lock.policy("kinfra reap"))?;
+    let policy = args.lock.policy("kinfra reap");
+    let (reaped, stopped) = (proposal.carry_out(&policy)?, idle.stop(&policy));
     if has_work {
-        say(&report::reap::done(&reaped, now))?;
+        say(&report::reap::done(&reaped, &stopped, now))?;
     }
     let failures = reaped.kept.into_values().chain(reaped.not_clean.into_values());
-    report::fault::all_of(failures).map_or_else(|| proposal.end().map(|()| Exit::Done), Err)
+    let failures = failures.chain(stopped.failed.into_values());
+    let end = || proposal.end().and_then(|()| idle.end()).map(|()| Exit::Done);
+    report::fault::all_of(failures).map_or_else(end, Err)
 }

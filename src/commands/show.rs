@@ -20,7 +20,13 @@ pub(crate) fn run(args: &ShowArgs, invocation: &Invocation) -> Result<Exit> {
         report::plan_json::plan(plan, desired, spec.as_deref())
     } else {
         let paths = Paths { home: invocation.home.as_deref() };
-        let view = View { paths, verbose: args.verbose, aim: Aim::of(options), allowed: &options.allowed };
+        let view = View {
+            paths,
+            verbose: args.verbose,
+            names_skipped: args.verbose,
+            aim: Aim::of(options),
+            allowed: &options.allowed,
+        };
         report::plan::render(plan, desired, view, &BTreeMap::new())
     })?;
     Ok(Exit::Done)

@@ -20,6 +20,7 @@ pub(super) fn start(held: Held, request: &UpRequest, json: bool, means: &Means<'
         print(&report::up::json(&done))?;
     } else if done.exit() == Exit::Done {
         print(&report::up::text(&done))?;
+        say(report::up::next())?;
     }
     Ok(done.exit())
 }

@@ -37,9 +37,9 @@ pub(super) fn check_compose_files(pool: &Pool, spec: &Spec, findings: &mut Findi
     slots.truncate(ASKED);
     let said = said_of(&slots, spec);
     if said.is_empty() {
-        let asked = SlotId::list(&slots.iter().map(|slot| slot.id).collect());
+        let asked = SlotId::named(&slots.iter().map(|slot| slot.id).collect());
         let each = if kinds > slots.len() { "the first ones" } else { "one of each kind" };
-        findings.fine("compose", format!("accepts the files of slot(s) {asked}, {each}"));
+        findings.fine("compose", format!("accepts the files of {asked}, {each}"));
     }
     for ((severity, line), slots) in said {
         let line = match slots.first() {
@@ -48,7 +48,7 @@ pub(super) fn check_compose_files(pool: &Pool, spec: &Spec, findings: &mut Findi
         };
         let advice =
             if severity == Severity::Error { "fix the template that the file is made from" } else { "" };
-        findings.add(severity, "compose", format!("slot(s) {}: {line}", SlotId::list(&slots)), advice);
+        findings.add(severity, "compose", format!("{}: {line}", SlotId::named(&slots)), advice);
     }
 }
 

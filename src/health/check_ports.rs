@@ -29,8 +29,8 @@ pub(super) fn check_free_slots(registry: Option<&Registry>, pool: &Pool, finding
         }
     };
     for (slot, name, port) in free.into_iter().filter(|(_, _, port)| net::is_in_use(*port)) {
-        let found = in_use(port, name, slot);
-        findings.warning("ports", found, "stop it, or use another slot");
+        let (found, advice) = in_use(port, name, slot);
+        findings.warning("ports", found, advice);
     }
     if findings.len() == before {
         findings.fine("ports", "no port of a free slot is in use");
@@ -48,8 +48,8 @@ pub(super) fn check_new_slots(spec: &Spec, registry: &Registry, findings: &mut F
         let ports =
             spec.ports.iter().filter_map(|(name, formula)| Some((name, formula.host_port(slot.get())?)));
         for (name, port) in ports.filter(|(_, port)| !held.contains(port) && net::is_in_use(*port)) {
-            let advice = "stop it before the slot is used, or change the base or stride";
-            findings.warning("in use", in_use(port, name, *slot), advice);
+            let (found, advice) = in_use(port, name, *slot);
+            findings.warning("in use", found, advice);
         }
     }
     if findings.len() == before {
@@ -57,11 +57,13 @@ pub(super) fn check_new_slots(spec: &Spec, registry: &Registry, findings: &mut F
     }
 }
 
-/// A sentence: which port is in use, and by which program.
-fn in_use(port: HostPort, name: &PortName, slot: SlotId) -> String {
-    let by = net::listener(port).map_or_else(
+/// Which port is in use, and by which program. Then what to do about it.
+fn in_use(port: HostPort, name: &PortName, slot: SlotId) -> (String, String) {
+    let listener = net::listener(port);
+    let advice = port.freed_from(name.as_str(), listener.as_ref());
+    let by = listener.map_or_else(
         || "another program".to_owned(),
         |(pid, program)| format!("{} (process {pid})", program.escape_debug()),
     );
-    format!("port {port}, `{name}` of slot {slot}, is in use by {by}")
+    (format!("port {port}, `{name}` of slot {slot}, is in use by {by}"), advice)
 }

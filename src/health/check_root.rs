@@ -10,6 +10,7 @@ use crate::host::fs::Found;
 use crate::host::root::{BACKUP, LOCK, REGISTRY, Root, TEMPORARY};
 use crate::observe::{ImportState, observe};
 use crate::registry::Registry;
+use crate::shown::count;
 
 /// The most that a registry's backup may be, in bytes.
 const BACKUP_LIMIT: u64 = 64 << 20;
@@ -40,7 +41,8 @@ pub(super) fn check_registry(root: Option<&Root>, pool: &Pool, findings: &mut Fi
     let path = pool.root.join(REGISTRY);
     match (&observed.registry_text, &observed.import) {
         (Some(_), _) => {
-            findings.fine("registry", format!("`{path}` has {} slot(s)", observed.registry.slots.len()));
+            findings
+                .fine("registry", format!("`{path}` has {}", count(observed.registry.slots.len(), "slot")));
         }
         (None, Some(ImportState::Pending { path, .. })) => {
             findings.fine("registry", format!("not there yet: `kinfra apply` imports `{path}`"));

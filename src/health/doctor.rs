@@ -5,6 +5,7 @@ use super::check_disk::check_disk;
 use super::check_docker::check_docker;
 use super::check_engines::check_engines;
 use super::check_owners::check_owners;
+use super::check_podman::check_podman;
 use super::check_ports::check_free_slots;
 use super::check_root::{check_backup, check_lock, check_registry, check_root, check_temporary_files};
 use super::check_slots::check_slots;
@@ -48,7 +49,9 @@ pub fn examine(pool: &Pool, neighbours: &Neighbours) -> Vec<Finding> {
         findings.warning("pools", namesake, "");
     }
     check_engines(registry.as_ref(), &mut findings);
-    if check_docker(&mut findings) {
+    let answers = check_docker(&mut findings);
+    check_podman(&mut findings);
+    if answers {
         check_owners(registry.as_ref(), pool, &mut findings);
     }
     findings.into_vec()

@@ -7,6 +7,7 @@ mod check_docker;
 mod check_engines;
 mod check_isolation;
 mod check_owners;
+mod check_podman;
 mod check_ports;
 mod check_root;
 mod check_slots;

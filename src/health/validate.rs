@@ -12,6 +12,7 @@ use crate::claims::whereabouts::Following;
 use crate::fault::{Exit, exit_of};
 use crate::host::invocation::Invocation;
 use crate::ledger::Ledger;
+use crate::shown::count;
 use crate::which::choice::PoolChoice;
 use crate::which::neighbours::Neighbours;
 use crate::which::spec_file::{self, Declared, Mistakes};
@@ -60,7 +61,8 @@ pub(crate) fn examine(
     let spec = &declared.spec;
     let (slots, ports) = (spec.slots.len(), spec.ports.len());
     let mut findings = Findings::default();
-    let found = format!("{slots} slot(s), {ports} port(s) each, no port used twice or by the main stack");
+    let (slots, ports) = (count(slots, "slot"), count(ports, "port"));
+    let found = format!("{slots}, {ports} each, no port used twice or by the main stack");
     findings.fine("spec", found);
     check_age(spec, &mut findings);
     let root = match declared.root(choice, invocation) {
@@ -74,7 +76,7 @@ pub(crate) fn examine(
     let pool = declared.pool_in(&root, invocation);
     if let Ok(pool) = &pool {
         let files = pool.slots.values().next().map_or(0, |slot| slot.files.len());
-        findings.fine("templates", format!("{files} file(s) a slot"));
+        findings.fine("templates", format!("{} a slot", count(files, "file")));
     }
     check_neighbours(&Neighbours::look(declared, &root, choice, invocation), &mut findings);
     check_ports(declared, &root, &mut findings);

@@ -15,6 +15,11 @@ pub fn now() -> Time {
     Time::from_unix_micros(jiff::Timestamp::now().as_microsecond())
 }
 
+/// A time for people of this machine's time zone: `2026-03-01 18:22 (17:22 UTC)`.
+pub fn local(time: Time) -> String {
+    time.to_the_minute_in(&jiff::tz::TimeZone::system())
+}
+
 /// The current time for use in a file name: UTC, to the second, such as `20260301T172210Z`.
 pub fn stamp() -> String {
     jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()

@@ -50,7 +50,7 @@ pub fn remote_host(engine: Option<&Engine>) -> Option<String> {
 
 /// The address that a context stands for. Docker keeps it in a file named after the hash of the context's
 /// name. It keeps none for `default`, which is a socket of this machine.
-fn address_of(context: &str) -> Option<String> {
+pub(super) fn address_of(context: &str) -> Option<String> {
     let meta = configuration(&format!("contexts/meta/{}/meta.json", Digest::of(context.as_bytes())))?;
     meta.pointer("/Endpoints/docker/Host")?.as_str().map(str::to_owned)
 }

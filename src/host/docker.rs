@@ -92,6 +92,11 @@ pub fn daemon_version_of(engine: &Engine) -> Answer<String> {
     ask_of(Some(engine), &["version", "--format", "{{.Server.Version}}"], TIMEOUT)
 }
 
+/// The names of what the daemon consists of, a line each. Podman is one of them.
+pub(super) fn server_components() -> Answer<String> {
+    ask(&["version", "--format", "{{range .Server.Components}}{{println .Name}}{{end}}"])
+}
+
 /// Runs a question to its end, or to the timeout.
 pub(super) fn run(mut docker: Command) -> io::Result<Output> {
     docker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

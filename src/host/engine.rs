@@ -6,13 +6,29 @@ use std::path::Path;
 use camino::Utf8PathBuf;
 use serde_json::Value;
 
-use super::context::{current, remote_host};
-use super::docker::{Answer, TIMEOUT, ask, ask_of};
+use super::context::{address_of, current, remote_host};
+use super::docker::{Answer, TIMEOUT, ask, ask_of, docker_version, output_of, server_components};
 use super::invocation::environment;
 use crate::memory::Memory;
 use crate::registry::Engine;
 use crate::thing::Kind;
 use crate::time::Time;
+
+/// Whether Podman stands in for Docker: the socket is its own, the `docker` command is, or it says so itself
+/// among the components of the server.
+pub fn is_podman() -> bool {
+    let address = match current() {
+        Engine::Address(address) => Some(address),
+        Engine::Context(name) => address_of(&name),
+    };
+    let has_its_name = |answer: Answer<String>| match answer {
+        Answer::Is(names) => names.to_lowercase().contains("podman"),
+        Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_) => false,
+    };
+    address.is_some_and(|address| address.ends_with("podman.sock"))
+        || has_its_name(docker_version())
+        || has_its_name(server_components())
+}
 
 /// The socket of the engine that `docker` talks to if nothing is said.
 const SOCKET: &str = "/var/run/docker.sock";
@@ -93,6 +109,17 @@ pub fn exists(kind: Kind, name: &str) -> Answer<bool> {
         Answer::NoCommand => Answer::NoCommand,
         Answer::NoDaemon => Answer::NoDaemon,
     }
+}
+
+/// The subnets of networks, each with the network's name. What is not there, or does not answer, has none.
+pub fn subnets(engine: Option<&Engine>, networks: &[&str]) -> Vec<(String, String)> {
+    let format = "{{$name := .Name}}{{range .IPAM.Config}}{{$name}} {{println .Subnet}}{{end}}";
+    let arguments = [&["network", "inspect", "--format", format], networks].concat();
+    // It says what it found, and fails for what it did not.
+    let output = output_of(engine, &arguments, TIMEOUT).map(|output| output.stdout).unwrap_or_default();
+    let lines = String::from_utf8_lossy(&output).into_owned();
+    let subnet = |line: &str| line.split_once(' ').map(|(name, subnet)| (name.to_owned(), subnet.to_owned()));
+    lines.lines().filter_map(subnet).collect()
 }
 
 /// Makes a volume or network with this name, if there is none. It has no project's label, so no project's

@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Stdout, Write as _};
 
+use anstream::adapter::strip_str;
+use anstream::{AutoStream, ColorChoice};
+
 use super::invocation::environment;
 
 /// The rows and columns of the terminal that stderr is connected to. `None` if it is none, or takes no
@@ -25,6 +28,8 @@ pub fn columns_of_stdout() -> Option<usize> {
 #[derive(Debug)]
 pub struct Screen {
     stdout: Stdout,
+    /// Whether colours are not wanted, as `NO_COLOR` says.
+    is_plain: bool,
 }
 
 impl Screen {
@@ -38,7 +43,8 @@ impl Screen {
             return Ok(None);
         }
         // Alternate screen on, cursor off, line wrap off.
-        let mut screen = Self { stdout };
+        let is_plain = AutoStream::choice(&stdout) == ColorChoice::Never;
+        let mut screen = Self { stdout, is_plain };
         screen.stdout.write_all(b"\x1b[?1049h\x1b[?25l\x1b[?7l")?;
         Ok(Some(screen))
     }
@@ -50,7 +56,8 @@ impl Screen {
     /// When stdout cannot be written.
     pub fn draw(&mut self, text: &str) -> io::Result<()> {
         let rows = rustix::termios::tcgetwinsize(&self.stdout).map_or(0, |size| usize::from(size.ws_row));
-        let lines: Vec<&str> = text.lines().collect();
+        let plain = self.is_plain.then(|| strip_str(text).to_string());
+        let lines: Vec<&str> = plain.as_deref().unwrap_or(text).lines().collect();
         let fit = if rows == 0 || lines.len() <= rows { lines.len() } else { rows.saturating_sub(1) };
         let mut frame = "\x1b[H".to_owned();
         for (row, line) in lines.iter().take(fit).enumerate() {

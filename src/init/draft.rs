@@ -227,6 +227,7 @@ fn not_as_in_the_project(model: &Model, spec: &Spec, worktree: &Utf8Path) -> Vec
         spec,
         workers: &Workers::default(),
         environment: &BTreeMap::new(),
+        subnet: None,
     };
-    overlay(model, &slot).notes
+    overlay(model, &slot).map(|overlay| overlay.notes).unwrap_or_default()
 }

@@ -2,3 +2,4 @@
 
 pub mod isolation;
 pub mod ports;
+pub mod subnets;

@@ -12,6 +12,7 @@ use crate::claims::pick::Grant;
 use crate::claims::refusal::{held, why};
 use crate::claims::release::Released;
 use crate::file::RelPath;
+use crate::host::clock::local;
 use crate::names::ENV_FILE;
 use crate::registry::{Claim, Entry};
 use crate::shown::{Paths, printable};
@@ -31,9 +32,14 @@ pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {
     let dir = paths.show(entry.provisioned.infrastructure_path.as_str().into());
     let claim = entry.claim.as_ref();
     let lease = claim.and_then(|claim| claim.lease).map_or_else(String::new, |lease| {
-        format!("      lease    {}, until {}\n", lease.length, lease.until.to_the_minute())
+        format!("      lease    {}, until {}\n", lease.length, local(lease.until))
     });
     format!("{heading}\n      files    {dir}\n      ports    {}\n{lease}", Commas(ports))
+}
+
+/// What comes after a claim.
+pub fn next() -> &'static str {
+    "Next: `kinfra up` starts its stack, `kinfra env` prints its variables\n"
 }
 
 /// Which pool a claim is for, if that may be a surprise: no `slots.toml` is here, or the pool was applied
@@ -148,7 +154,7 @@ pub fn released(released: &Released, asked: Option<SlotId>, worktree: &Utf8Path)
 pub fn renewed(slot: SlotId, claim: &Claim) -> String {
     match claim.lease {
         Some(lease) => {
-            format!("Slot {slot} is yours for {}, until {}\n", lease.length, lease.until.to_the_minute())
+            format!("Slot {slot} is yours for {}, until {}\n", lease.length, local(lease.until))
         }
         None => format!("Slot {slot} is yours until it is released: its claim has no lease\n"),
     }

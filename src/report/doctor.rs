@@ -8,7 +8,7 @@ use crate::claims::refusal::held;
 use crate::health::repair::{RepairNeed, RepairProposal};
 use crate::health::{Finding, Severity};
 use crate::registry::Holder;
-use crate::shown::printable;
+use crate::shown::{count, printable};
 
 /// One line per finding, with its advice below it.
 pub fn findings(findings: &[Finding]) -> String {
@@ -38,12 +38,12 @@ pub(crate) fn repair_need(need: &RepairNeed) -> String {
 
 fn repair(proposal: &RepairProposal) -> String {
     let registry = &proposal.repair.registry;
-    let slots = registry.slots.len();
+    let slots = count(registry.slots.len(), "slot");
     let mut text = format!("  {} {}\n", "✗".red(), printable(&proposal.why));
     let _ = if proposal.repair.from_backup {
-        writeln!(text, "  {} Would restore {slots} slot(s) from the backup", "+".green())
+        writeln!(text, "  {} Would restore {slots} from the backup", "+".green())
     } else {
-        writeln!(text, "  {} Would register {slots} slot(s) from the slot directories", "+".green())
+        writeln!(text, "  {} Would register {slots} from the slot directories", "+".green())
     };
     let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((slot, entry.claim.as_ref()?)));
     for (slot, claim) in claims {

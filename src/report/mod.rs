@@ -13,6 +13,7 @@ pub mod fault;
 pub mod init;
 pub mod outcome;
 pub mod plan;
+mod plan_blocked;
 pub mod plan_json;
 pub mod ports;
 pub mod reap;
@@ -26,8 +27,10 @@ pub mod table;
 pub mod up;
 pub mod validate;
 mod view;
+mod wrap;
 
 pub use document::document;
 pub use view::{Aim, View};
+pub use wrap::wrapped;
 
 pub use crate::shown::{Paths, word};

@@ -8,6 +8,7 @@ use owo_colors::OwoColorize as _;
 
 use super::commas::Commas;
 use super::plan::LONG;
+use super::plan_blocked::stays as stays_in;
 use super::view::{Aim, View};
 use crate::apply::Outcome;
 use crate::desired::Outline;
@@ -15,7 +16,7 @@ use crate::fault::advice_of;
 use crate::observe::ImportState;
 use crate::plan::{Action, Kind, Plan};
 use crate::registry::Registry;
-use crate::shown::printable;
+use crate::shown::{count, printable};
 use crate::slot::SlotId;
 
 /// The summary, printed in any case. `registry` is the one before the apply. The summary of a long plan
@@ -39,7 +40,9 @@ pub fn render(outcome: &Outcome, plan: &Plan, pool: &Outline, registry: &Registr
 
 fn imported(text: &mut String, outcome: &Outcome, plan: &Plan) -> fmt::Result {
     match (&plan.import, &outcome.error) {
-        (Some(ImportState::Pending { slots, .. }), None) => writeln!(text, "Imported {slots} slot(s)"),
+        (Some(ImportState::Pending { slots, .. }), None) => {
+            writeln!(text, "Imported {}", count(*slots, "slot"))
+        }
         _ => Ok(()),
     }
 }
@@ -79,19 +82,22 @@ fn not_done(text: &mut String, outcome: &Outcome, is_long: bool) -> fmt::Result 
 /// How many slots had which action, and how many stayed as they are.
 fn counts(text: &mut String, outcome: &Outcome, plan: &Plan, aim: Aim) -> fmt::Result {
     for word in ["Created", "Adopted", "Restored", "Updated", "Removed"] {
-        let count = outcome.done.values().filter(|action| verb(action) == word).count();
-        if count > 0 {
-            writeln!(text, "{word} {count} slot(s)")?;
+        let done = outcome.done.values().filter(|action| verb(action) == word).count();
+        match word {
+            _ if done == 0 => {}
+            // A script may look for this sentence.
+            "Created" => writeln!(text, "Created {done} slot(s)")?,
+            _ => writeln!(text, "{word} {}", count(done, "slot"))?,
         }
     }
     let stay = plan.slots.values().filter(|slot| slot.action.is_none()).count();
     match aim {
         _ if stay == 0 => {}
         Aim::Pool | Aim::Slots => writeln!(text, "Skipped {stay} existing slot(s)")?,
-        Aim::Destroy => writeln!(text, "Kept {stay} slot(s)")?,
+        Aim::Destroy => writeln!(text, "Kept {}", count(stay, "slot"))?,
     }
     if !outcome.failed.is_empty() {
-        writeln!(text, "Failed {} slot(s)", outcome.failed.len())?;
+        writeln!(text, "Failed {}", count(outcome.failed.len(), "slot"))?;
     }
     Ok(())
 }
@@ -101,6 +107,16 @@ fn last_line(text: &mut String, outcome: &Outcome, plan: &Plan, view: View<'_>) 
         let verb = if view.aim == Aim::Destroy { "Destroy" } else { "Apply" };
         return writeln!(text, "\n{verb} refused: all that was asked for is blocked. Nothing was changed.");
     }
+    if !plan.has_work() && outcome.error.is_none() && view.aim != Aim::Destroy {
+        let blocked = plan.slots.iter().filter(|(_, slot)| !slot.blocked.is_empty());
+        let blocked: BTreeSet<SlotId> = blocked.map(|(slot, _)| *slot).collect();
+        return match blocked.len() {
+            // The plan said so.
+            0 => Ok(()),
+            1 => writeln!(text, "\nNothing was changed: {} is blocked.", SlotId::named(&blocked)),
+            _ => writeln!(text, "\nNothing was changed: {} are blocked.", SlotId::named(&blocked)),
+        };
+    }
     let Outcome { done: _, failed, left_out, backups: _, error } = outcome;
     let is_complete = failed.is_empty() && left_out.is_empty() && error.is_none();
     let end = if is_complete { "complete" } else { "incomplete" };
@@ -108,7 +124,12 @@ fn last_line(text: &mut String, outcome: &Outcome, plan: &Plan, view: View<'_>) 
         [Kind::Add, Kind::Change, Kind::Destroy].map(|kind| outcome.count(kind));
     match view.aim {
         Aim::Pool | Aim::Slots => {
-            writeln!(text, "\nApply {end}! {added} added, {changed} changed, {destroyed} destroyed.")
+            writeln!(text, "\nApply {end}! {added} added, {changed} changed, {destroyed} destroyed.")?;
+            if is_complete && added > 0 {
+                writeln!(text, "Next: `kinfra claim` in a worktree")
+            } else {
+                Ok(())
+            }
         }
         Aim::Destroy => writeln!(text, "\nDestroy {end}! {destroyed} destroyed."),
     }
@@ -140,9 +161,7 @@ fn grouped(said: impl Iterator<Item = (SlotId, String)>, is_long: bool) -> Vec<(
     for (id, text) in said {
         groups.entry(text.replace(&format!("{}/", id.directory()), "slot-N/")).or_default().insert(id);
     }
-    let group = |(text, slots): (String, BTreeSet<SlotId>)| {
-        (format!("{} slot(s), {}", slots.len(), SlotId::list(&slots)), text)
-    };
+    let group = |(text, slots): (String, BTreeSet<SlotId>)| (SlotId::named(&slots), text);
     groups.into_iter().map(group).collect()
 }
 
@@ -151,13 +170,13 @@ pub fn stays(plan: &Plan, outcome: &Outcome, pool: &Outline, volumes: Result<&[S
     let mut text = String::new();
     let blocked = plan.slots.iter().filter(|(_, slot_plan)| !slot_plan.blocked.is_empty());
     let mut reasons: BTreeMap<SlotId, String> =
-        blocked.map(|(slot, slot_plan)| (*slot, super::plan::stays(slot_plan))).collect();
+        blocked.map(|(slot, slot_plan)| (*slot, stays_in(slot_plan))).collect();
     reasons.extend(outcome.kept().map(|(slot, names)| {
         let names = Commas(names.iter().map(|name| printable(name)));
         (slot, format!("{names} in it, which kinfra did not write"))
     }));
     for (slot, reason) in reasons {
-        let _ = writeln!(text, "Slot {slot} stays: {reason}");
+        let _ = writeln!(text, "Kept slot {slot}: {reason}");
     }
     match volumes {
         Ok([]) => {}

@@ -1,44 +1,93 @@
 //! The plan as people read it: one heading per slot, in slot order, then the totals.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Write as _};
 
 use camino::Utf8Path;
 use owo_colors::OwoColorize as _;
 
 use super::commas::Commas;
+use super::plan_blocked::{self, ShownField};
 use super::view::{Aim, View};
 use crate::desired::{Outline, SlotOutline};
-use crate::diff::{FieldChange, Remnant};
 use crate::file::RelPath;
 use crate::observe::ImportState;
 use crate::plan::{Action, Blocked, FileChange, Flag, Kind, Plan, SlotPlan};
-use crate::shown::{Paths, printable, word};
+use crate::shown::{Paths, count, printable, word};
 use crate::slot::SlotId;
 
 /// The most slots that are shown one by one without `--verbose`.
 pub(super) const LONG: usize = 100;
 
 /// The plan: a heading per slot, details below the slots to create, `diffs` below the slots to change, then
-/// the totals. A long plan has one line per action and profile instead, unless the view is verbose.
+/// the totals. Slots that are blocked alike share a heading. A long plan has one line per action and profile
+/// instead, unless the view is verbose. Where there is nothing to do, one line says so.
 pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<SlotId, String>) -> String {
     let mut text = String::new();
     if let Some(import) = &plan.import {
         let _ = write_import(&mut text, import, view.paths);
     }
+    if plan.is_empty() && !view.names_skipped {
+        let _ = totals(&mut text, plan, view);
+        return text;
+    }
     if plan.slots.len() > LONG && !view.verbose {
         let _ = summary(&mut text, plan, pool);
     } else {
-        for (&slot, slot_plan) in &plan.slots {
-            let _ = heading(&mut text, slot, slot_plan, pool, view);
-            text.push_str(diffs.get(&slot).map_or("", String::as_str));
-        }
+        let _ = headings(&mut text, plan, pool, view, diffs);
     }
     if !plan.slots.is_empty() {
         text.push('\n');
     }
     let _ = totals(&mut text, plan, view);
     text
+}
+
+/// A heading per slot, or per group of slots that are blocked alike, each with its diff. An equal diff is
+/// shown once.
+fn headings(
+    text: &mut String,
+    plan: &Plan,
+    pool: &Outline,
+    view: View<'_>,
+    diffs: &BTreeMap<SlotId, String>,
+) -> fmt::Result {
+    let diff_of = |slot| diffs.get(&slot).map_or("", String::as_str);
+    let alike = |slot: SlotId, slot_plan: &SlotPlan| {
+        let blocked = plan_blocked::text(slot_plan, view.aim).filter(|_| slot_plan.action.is_none())?;
+        Some((blocked, diff_of(slot)))
+    };
+    let mut groups: BTreeMap<(String, &str), BTreeSet<SlotId>> = BTreeMap::new();
+    for (&slot, slot_plan) in &plan.slots {
+        if let Some(alike) = alike(slot, slot_plan) {
+            groups.entry(alike).or_default().insert(slot);
+        }
+    }
+    let mut shown: BTreeMap<&str, SlotId> = BTreeMap::new();
+    for (&slot, slot_plan) in &plan.slots {
+        match alike(slot, slot_plan) {
+            None => heading(text, slot, slot_plan, pool, view)?,
+            Some(alike) => {
+                let Some(slots) = groups.remove(&alike) else { continue };
+                writeln!(text, "  {} {}: {}", "!".yellow(), capital(&SlotId::named(&slots)), alike.0)?;
+            }
+        }
+        match (diff_of(slot), shown.get(diff_of(slot))) {
+            ("", _) => {}
+            (_, Some(first)) => writeln!(text, "      (the diff of slot {first})")?,
+            (diff, None) => {
+                text.push_str(diff);
+                shown.insert(diff, slot);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A text that begins a sentence.
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
 }
 
 /// One line per action and profile, in the order of the first slot of each.
@@ -52,7 +101,7 @@ fn summary(text: &mut String, plan: &Plan, pool: &Outline) -> fmt::Result {
             (Some(Action::Restore(_)), _) => (format!("{} Would restore", "~".yellow()), ""),
             (Some(Action::Remove { .. }), _) => (format!("{} Would remove", "-".red()), ""),
             (None, []) => ("=".to_owned(), " already exist, skipping"),
-            (None, _) => (symbol(slot_plan), " differ"),
+            (None, _) => ("!".yellow().to_string(), " blocked"),
         };
         let flags = slot_plan.flags().filter(|flags| !flags.is_empty());
         let flags = flags.map_or_else(String::new, |flags| format!(" ({})", Commas(flags.iter())));
@@ -62,7 +111,7 @@ fn summary(text: &mut String, plan: &Plan, pool: &Outline) -> fmt::Result {
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(_, slots)| slots.first().copied());
     for ((before, after), slots) in groups {
-        writeln!(text, "  {before} {} slot(s){after}: {}", slots.len(), SlotId::list(&slots))?;
+        writeln!(text, "  {before} {}{after}: {}", count(slots.len(), "slot"), SlotId::list(&slots))?;
     }
     writeln!(text, "  Each slot by itself: -v")
 }
@@ -99,8 +148,9 @@ fn write_import(text: &mut String, import: &ImportState, paths: Paths<'_>) -> fm
             let path = paths.show(path);
             writeln!(
                 text,
-                "  {} Would import {slots} slot(s), {claimed} of them claimed, from {path}",
-                "+".green()
+                "  {} Would import {}, {claimed} of them claimed, from {path}",
+                "+".green(),
+                count(*slots, "slot")
             )
         }
         ImportState::Changed(path) => {
@@ -115,10 +165,7 @@ fn write_import(text: &mut String, import: &ImportState, paths: Paths<'_>) -> fm
 }
 
 fn heading(text: &mut String, id: SlotId, plan: &SlotPlan, pool: &Outline, view: View<'_>) -> fmt::Result {
-    let blocked = (!plan.blocked.is_empty()).then(|| match view.aim {
-        Aim::Destroy => stays(plan),
-        Aim::Pool | Aim::Slots => blocked_text(plan),
-    });
+    let blocked = plan_blocked::text(plan, view.aim);
     let dir = || view.paths.show(&pool.dir(id));
     match (&plan.action, pool.slots.get(&id)) {
         (Some(Action::Create(_)), Some(slot)) => {
@@ -155,10 +202,7 @@ fn heading(text: &mut String, id: SlotId, plan: &SlotPlan, pool: &Outline, view:
         }
         (_, _) => match blocked {
             None => writeln!(text, "  = Slot {id}: already exists, skipping"),
-            Some(blocked) if plan.blocked.iter().any(|blocked| matches!(blocked, Blocked::Foreign(_))) => {
-                writeln!(text, "  = Slot {id}: already exists, skipping: {blocked}")
-            }
-            Some(blocked) => writeln!(text, "  {} Slot {id}: {blocked}", symbol(plan)),
+            Some(blocked) => writeln!(text, "  {} Slot {id}: {blocked}", "!".yellow()),
         },
     }
 }
@@ -173,53 +217,6 @@ fn details(text: &mut String, slot: &SlotOutline) -> fmt::Result {
     writeln!(text, "      workers  {}", Commas(workers))
 }
 
-/// The sign of a blocked slot: `~` for a change, `-` for a removal, `!` where you must decide first.
-fn symbol(plan: &SlotPlan) -> String {
-    if plan.blocked.iter().any(|blocked| matches!(blocked, Blocked::PortTaken { .. })) {
-        return "!".yellow().to_string();
-    }
-    match plan.flags().as_ref().and_then(BTreeSet::first) {
-        Some(Flag::Update) if plan.blocked.iter().all(|blocked| blocked.kind() == Kind::Change) => {
-            "~".yellow().to_string()
-        }
-        Some(Flag::Prune) if plan.blocked.iter().all(|blocked| blocked.kind() == Kind::Destroy) => {
-            "-".red().to_string()
-        }
-        _ => "!".yellow().to_string(),
-    }
-}
-
-/// The reasons why a slot is not removed.
-pub(super) fn stays(plan: &SlotPlan) -> String {
-    let reasons = plan.blocked.iter().filter(|blocked| !matches!(blocked, Blocked::Surplus { .. }));
-    Commas(reasons.map(Reason)).to_string()
-}
-
-/// The blocked differences, with the flags that would allow them: "a.yml was edited by hand (--overwrite)".
-fn blocked_text(plan: &SlotPlan) -> String {
-    let reasons = Commas(plan.blocked.iter().map(Reason)).to_string();
-    match plan.flags().filter(|flags| !flags.is_empty()) {
-        Some(flags) => format!("{reasons} ({})", Commas(flags.iter())),
-        None => reasons,
-    }
-}
-
-/// A field of the registry's entry that changes: "ports.api 8001 → 8101".
-struct ShownField<'a>(&'a FieldChange);
-
-impl Display for ShownField<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let FieldChange { field, old, new } = self.0;
-        // Another program may have written anything into the entry.
-        let field = printable(&field.to_string());
-        match (old.as_deref().map(printable), new.as_deref().map(printable)) {
-            (Some(old), Some(new)) => write!(f, "{field} {old} → {new}"),
-            (None, Some(new)) => write!(f, "{field} {new} is new"),
-            (Some(_) | None, None) => write!(f, "{field} is no longer in slots.toml"),
-        }
-    }
-}
-
 /// What an update does to a file: "a.yml (new)".
 fn file_change(path: &RelPath, change: FileChange) -> String {
     match change {
@@ -229,51 +226,6 @@ fn file_change(path: &RelPath, change: FileChange) -> String {
         FileChange::SetMode(old) => format!("{path} (mode was {old})"),
         FileChange::Remove => format!("{path} (removed)"),
         FileChange::Disown => format!("{path} (left as it is, no longer kinfra's)"),
-    }
-}
-
-struct Reason<'a>(&'a Blocked);
-
-impl Display for Reason<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Blocked::Foreign(path) => write!(f, "{path} differs"),
-            Blocked::Field(change) => ShownField(change).fmt(f),
-            Blocked::Outdated(path) => write!(f, "{path} is older than slots.toml"),
-            Blocked::Absent(path) => write!(f, "{path} is not there yet"),
-            Blocked::WrongMode(path, mode) => write!(f, "{path} has mode {mode}"),
-            Blocked::Dropped(path) => write!(f, "{path} is no longer in slots.toml"),
-            Blocked::Disowned(path) => {
-                write!(f, "{path} is no longer in slots.toml, was edited by hand and would stay")
-            }
-            Blocked::Edited(path) => write!(f, "{path} was edited by hand"),
-            Blocked::Obstructed(Some(path), obstacle) => write!(f, "{path} is {obstacle}: move it away"),
-            Blocked::Obstructed(None, obstacle) => write!(f, "its directory is {obstacle}: move it away"),
-            Blocked::Surplus { held: _ } => write!(f, "no longer in slots.toml"),
-            Blocked::Leftover(names) => {
-                let names = Commas(names.iter().map(|name| printable(name)));
-                write!(f, "removed, but for {names}, which kinfra did not write: move it away")
-            }
-            Blocked::NotClean(slot, Remnant::DataOf(by)) => {
-                write!(f, "it keeps the volumes of {}: `kinfra clean {slot}` removes them", printable(by))
-            }
-            Blocked::NotClean(slot, Remnant::Anything) => {
-                write!(f, "it is not clean: `kinfra clean {slot}` first")
-            }
-            Blocked::Containers => {
-                write!(f, "it has containers: `kinfra down` in its worktree first")
-            }
-            Blocked::Running => {
-                write!(f, "it has containers that run with its files: `kinfra down` in its worktree first")
-            }
-            Blocked::ContainersUnknown(said) => {
-                write!(f, "docker does not say whether it has containers ({})", printable(said))
-            }
-            Blocked::Held(holder) => write!(f, "held by {}", printable(holder)),
-            Blocked::PortTaken { name, port, holder, flags: _, kind: _ } => {
-                write!(f, "{} {port} is still slot {holder}'s", name.as_str().to_uppercase())
-            }
-        }
     }
 }
 
@@ -304,15 +256,7 @@ impl Totals {
 
 fn totals(text: &mut String, plan: &Plan, view: View<'_>) -> fmt::Result {
     if plan.is_empty() {
-        return writeln!(
-            text,
-            "{}",
-            match view.aim {
-                Aim::Pool => "No changes. The pool is as slots.toml says.",
-                Aim::Slots => "No changes to these slots.",
-                Aim::Destroy => "No changes. The pool has no slots.",
-            }
-        );
+        return writeln!(text, "{}", nothing_to_do(plan, view.aim));
     }
     let Totals { add, change, destroy, blocked } = Totals::of(plan);
     writeln!(text, "Plan: {add} to add, {change} to change, {destroy} to destroy.")?;
@@ -328,4 +272,15 @@ fn totals(text: &mut String, plan: &Plan, view: View<'_>) -> fmt::Result {
         writeln!(text, "All that was asked for is blocked.")?;
     }
     Ok(())
+}
+
+/// That nothing is to be done.
+fn nothing_to_do(plan: &Plan, aim: Aim) -> String {
+    let slots: BTreeSet<SlotId> = plan.slots.keys().copied().collect();
+    match (aim, slots.len()) {
+        (Aim::Destroy, _) | (_, 0) => "No changes: the pool has no slots.".to_owned(),
+        (_, 1) => format!("No changes: {} is as slots.toml says.", SlotId::named(&slots)),
+        (Aim::Pool, all) => format!("No changes: all {all} slots are as slots.toml says."),
+        (Aim::Slots, _) => format!("No changes: {} are as slots.toml says.", SlotId::named(&slots)),
+    }
 }

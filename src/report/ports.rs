@@ -1,10 +1,9 @@
 //! Ports as a table for people and as JSON for programs.
 
-use comfy_table::Cell;
 use serde_json::{Map, Value, json};
 
 use super::document::{FORMAT_VERSION, document};
-use super::table::{lines, number, table};
+use super::table::{Cell, lines, number, table};
 use crate::port::{PortFormula, Protocol};
 use crate::spec::Spec;
 

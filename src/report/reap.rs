@@ -1,15 +1,17 @@
 //! The output of reap: which slots it releases, and why.
 
 use super::clean;
+use super::slots::ago;
 use crate::claims::reap::Reaped;
 use crate::claims::refusal::held;
 use crate::claims::standing::{Reaping, Standing, Uncleaned};
 use crate::registry::Claim;
 use crate::shown::printable;
+use crate::stack::idle::{Idle, IdleStack, Stopped};
 use crate::time::Time;
 
 /// What reaping would do, one line per slot.
-pub fn plan(reaping: &Reaping, now: Time) -> String {
+pub fn plan(reaping: &Reaping, idle: &Idle, now: Time) -> String {
     let Reaping { ends, doubts, cleans } = reaping;
     let mut lines: Vec<_> = ends
         .iter()
@@ -26,16 +28,23 @@ pub fn plan(reaping: &Reaping, now: Time) -> String {
                 .iter()
                 .map(|(slot, why)| (slot, format!("  - Would clean slot {slot}{}\n", uncleaned(why, now)))),
         )
+        .chain(idle.stacks.iter().map(|(slot, stack)| {
+            let IdleStack { claim, since, .. } = stack;
+            let (held, ago) = (held(claim), ago(*since, now));
+            (slot, format!("  ~ Would stop the stack of slot {slot}, {held}: last used {ago}\n"))
+        }))
         .collect();
     lines.sort();
     let lines: String = lines.into_iter().map(|(_, line)| line).collect();
     let space = if lines.is_empty() { "" } else { "\n" };
     let cleans = if cleans.is_empty() { String::new() } else { format!(", {} to clean", cleans.len()) };
-    format!("{lines}{space}Reap: {} to release{cleans}.\n", ends.len())
+    let stops =
+        if idle.stacks.is_empty() { String::new() } else { format!(", {} to stop", idle.stacks.len()) };
+    format!("{lines}{space}Reap: {} to release{cleans}{stops}.\n", ends.len())
 }
 
 /// What was done.
-pub fn done(reaped: &Reaped, now: Time) -> String {
+pub fn done(reaped: &Reaped, idle: &Stopped, now: Time) -> String {
     let Reaped { reaping, left, kept: _, cleaned, not_clean: _ } = reaped;
     let slots = reaping.ends.iter();
     let slots = slots.map(|(slot, (claim, _))| format!("Released slot {slot}, which was {}\n", held(claim)));
@@ -43,8 +52,14 @@ pub fn done(reaped: &Reaped, now: Time) -> String {
         left.iter().map(|path| format!("Left {}, which was changed since\n", printable(path.as_str())));
     let also = if cleaned.is_empty() { String::new() } else { format!(", {} cleaned", cleaned.len()) };
     let cleaned = cleaned.iter().map(|one| clean::cleaned(one, now));
-    let lines: String = left.chain(slots).chain(cleaned).collect();
-    format!("{lines}\nReap complete! {} released{also}.\n", reaping.ends.len())
+    let stopped = idle.stopped.iter().map(|(slot, count)| {
+        let noun = if *count == 1 { "container" } else { "containers" };
+        format!("Stopped the stack of slot {slot}: {count} {noun}; `kinfra up` starts it again\n")
+    });
+    let lines: String = left.chain(slots).chain(cleaned).chain(stopped).collect();
+    let stopped =
+        if idle.stopped.is_empty() { String::new() } else { format!(", {} stopped", idle.stopped.len()) };
+    format!("{lines}\nReap complete! {} released{also}{stopped}.\n", reaping.ends.len())
 }
 
 /// Why a free slot is to be cleaned.

@@ -4,26 +4,42 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8Path;
-use comfy_table::Cell;
+use owo_colors::AnsiColors;
 use serde_json::{Map, Value, json};
 
 use super::document::{FORMAT_VERSION, document};
 use super::stack_state;
-use super::table::{lines, number, table};
+use super::table::{Cell, Shorten, Table, lines, number};
 use crate::claims::listing::Listed;
 use crate::claims::standing::Standing;
 use crate::identifier::PortName;
 use crate::port::Port;
-use crate::registry::{Claim, Entry, Lease};
-use crate::shown::{Paths, printable};
+use crate::registry::{Claim, Condition, Entry, Lease};
+use crate::shown::{Paths, printable, width};
 use crate::slot::SlotId;
 use crate::stack::observe::examine::Examined;
-use crate::stack::observe::sight::Sight;
+use crate::stack::observe::sight::{Sight, StackState};
 use crate::stack::observe::stacks::Looked;
 use crate::time::Time;
 
-/// The columns of the table that are left out where it is too wide, the first one first.
-const LEFT_OUT: [&str; 5] = ["Lease", "Branch", "Profile", "Port", "Since"];
+/// The columns of the table, and where their cells are shortened.
+const COLUMNS: [(&str, Shorten); 9] = [
+    ("Slot", Shorten::Never),
+    ("Profile", Shorten::Never),
+    ("Status", Shorten::End),
+    ("Port", Shorten::Never),
+    ("Claimed By", Shorten::Middle),
+    ("Branch", Shorten::Middle),
+    ("Since", Shorten::Never),
+    ("Used", Shorten::Never),
+    ("Lease", Shorten::Never),
+];
+
+/// The columns that are left out where the table is too wide, the first one first.
+const LEFT_OUT: [&str; 6] = ["Lease", "Profile", "Used", "Since", "Branch", "Port"];
+
+/// As long as this, a name that is shortened can still be told.
+const READABLE: usize = 16;
 
 /// The longest name that the other lines of `status` make room for.
 const LONGEST_NAME: usize = 20;
@@ -41,47 +57,89 @@ pub struct SlotsView<'a> {
     pub columns: Option<usize>,
 }
 
-/// The slots in numeric order. Where the table would be too wide, it has fewer columns.
+/// The slots in numeric order. Columns that say nothing are left out. Where the table is too wide, names are
+/// shortened first, then it has fewer columns.
 pub fn text(slots: &Looked, view: SlotsView<'_>) -> String {
-    let mut without = 0;
-    loop {
-        let text = table_of(slots, view, LEFT_OUT.get(..without).unwrap_or(&LEFT_OUT));
-        let width = text.lines().map(|line| line.chars().count()).max().unwrap_or_default();
-        if without == LEFT_OUT.len() || view.columns.is_none_or(|columns| width <= columns) {
-            return text;
-        }
-        without += 1;
-    }
+    let known = slots.slots.iter().find_map(|listed| listed.entry.provisioned.ports.keys().next());
+    let Some(primary) = view.primary.or(known) else { return String::new() };
+    let Some(columns) = view.columns else { return lines(&table_of(slots, primary, view, &[])) };
+    let fewer = (0..=LEFT_OUT.len()).filter_map(|count| LEFT_OUT.get(..count));
+    let mut narrow = fewer.map(|without| table_of(slots, primary, view, without).within(columns, READABLE));
+    let narrowest = || table_of(slots, primary, view, &LEFT_OUT);
+    narrow
+        .find_map(|text| text)
+        .or_else(|| narrowest().within(columns, 1))
+        .unwrap_or_else(|| lines(&narrowest()))
 }
 
-fn table_of(slots: &Looked, view: SlotsView<'_>, without: &[&str]) -> String {
-    let SlotsView { primary, now, paths, columns: _ } = view;
+fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[&str]) -> Table {
+    let SlotsView { primary: _, now, paths, columns: _ } = view;
     let Looked { slots, sights, elsewhere: _ } = slots;
-    let known = slots.iter().find_map(|listed| listed.entry.provisioned.ports.keys().next());
-    let Some(primary) = primary.or(known) else { return String::new() };
-    let port_title = format!("{} Port", primary.as_str().to_uppercase());
-    let header = ["Slot", "Profile", "Port", "Claimed By", "Branch", "Since", "Lease", "Status"];
-    let is_shown = |column: &&str| !without.contains(column);
-    let titles = header.into_iter().filter(is_shown);
-    let mut table = table(titles.map(|title| if title == "Port" { &port_title } else { title }));
     let names = names(slots, paths);
     let dash = || "-".to_owned();
-    for Listed { slot, entry, standing, branch } in slots {
-        let claim = entry.claim.as_ref();
-        let row = [
-            number(slot),
-            Cell::new(entry.provisioned.profile.as_str()),
-            number(entry.provisioned.ports.get(primary).map_or_else(dash, Port::to_string)),
-            Cell::new(names.get(slot).cloned().unwrap_or_else(dash)),
-            Cell::new(branch.as_deref().map_or_else(dash, printable)),
-            Cell::new(claim.and_then(|claim| since(claim, now)).unwrap_or_else(dash)),
-            Cell::new(claim.and_then(|claim| claim.lease).map_or_else(dash, |lease| left(lease, now))),
-            Cell::new(status(entry, *standing, sight_of(sights, *slot))),
-        ];
-        let cells = header.iter().zip(row).filter(|(column, _)| is_shown(column));
-        table.add_row(cells.map(|(_, cell)| cell).collect::<Vec<_>>());
+    let rows: Vec<[Cell; 9]> = slots
+        .iter()
+        .map(|listed @ Listed { slot, entry, standing, branch, last_used: _ }| {
+            let (claim, sight) = (entry.claim.as_ref(), sight_of(sights, *slot));
+            [
+                number(slot),
+                Cell::new(entry.provisioned.profile.as_str()),
+                Cell::new(status(entry, *standing, sight)).colored(color(entry, *standing, sight)),
+                number(entry.provisioned.ports.get(primary).map_or_else(dash, Port::to_string)),
+                Cell::new(names.get(slot).cloned().unwrap_or_else(dash)),
+                Cell::new(branch.as_deref().map_or_else(dash, printable)),
+                Cell::new(claim.and_then(|claim| since(claim, now)).unwrap_or_else(dash)),
+                Cell::new(last_used(listed, sight, now).map_or_else(dash, |at| ago(at, now))),
+                Cell::new(claim.and_then(|claim| claim.lease).map_or_else(dash, |lease| left(lease, now))),
+            ]
+        })
+        .collect();
+    let is_held = slots.iter().any(|listed| listed.entry.claim.is_some());
+    let says_nothing = |title: &str| match title {
+        "Branch" => slots.iter().all(|listed| listed.branch.is_none()),
+        "Since" => !is_held,
+        "Used" => slots.iter().all(|listed| listed.last_used.is_none()),
+        "Lease" => {
+            slots.iter().all(|listed| listed.entry.claim.as_ref().is_none_or(|claim| claim.lease.is_none()))
+        }
+        _ => false,
+    };
+    let is_shown = |title: &str| !without.contains(&title) && !says_nothing(title);
+    let port_title = format!("{} Port", primary.as_str().to_uppercase());
+    let title = |title: &str| if title == "Port" { port_title.clone() } else { title.to_owned() };
+    let columns = COLUMNS.into_iter().filter(|(name, _)| is_shown(name));
+    let mut table = Table::new(columns.map(|(name, shorten)| (title(name), shorten)));
+    for row in rows {
+        let cells = COLUMNS.into_iter().zip(row).filter(|((name, _), _)| is_shown(name));
+        table.add_row(cells.map(|(_, cell)| cell));
     }
-    lines(&table)
+    table
+}
+
+/// The colour of a status that needs attention.
+fn color(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> Option<AnsiColors> {
+    let is_over = matches!(standing, Some(Standing::Orphaned | Standing::Expired));
+    if entry.pending.is_some() || is_over {
+        return Some(AnsiColors::Yellow);
+    }
+    match (entry.condition(), sight.state()) {
+        (Condition::Held, StackState::Down | StackState::Exited) if matches!(sight, Sight::WasUp(_)) => {
+            Some(AnsiColors::Yellow)
+        }
+        (Condition::Quarantined(_), _) => Some(AnsiColors::Red),
+        (_, StackState::Looping | StackState::OutOfMemory | StackState::Failed | StackState::Unhealthy) => {
+            Some(AnsiColors::Red)
+        }
+        (Condition::Dirty(_), _) | (_, StackState::Unknown) => Some(AnsiColors::Yellow),
+        (
+            Condition::Held | Condition::Clean | Condition::KeepsData(_),
+            StackState::NeverStarted
+            | StackState::Down
+            | StackState::Exited
+            | StackState::Starting
+            | StackState::Running,
+        ) => None,
+    }
 }
 
 /// The message for a root without slots.
@@ -124,6 +182,12 @@ fn status(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> String {
 
 fn sight_of(sights: &BTreeMap<SlotId, Sight>, slot: SlotId) -> &Sight {
     sights.get(&slot).unwrap_or(&Sight::NeverStarted)
+}
+
+/// When a stack was last used: by a verb, or because a container of it started.
+fn last_used(listed: &Listed, sight: &Sight, now: Time) -> Option<Time> {
+    let started = sight.youngest().map(|up_for| now.before(up_for));
+    listed.last_used.map(|used| started.map_or(used, |started| used.max(started)))
 }
 
 /// How long ago a claim was made. A foreign value that is no time is shown as it is.
@@ -171,7 +235,7 @@ pub fn json(Looked { slots, sights, elsewhere: _ }: &Looked) -> Value {
 }
 
 fn slot_json(listed: &Listed) -> Map<String, Value> {
-    let Listed { slot, entry, standing, branch } = listed;
+    let Listed { slot, entry, standing, branch, last_used } = listed;
     let Value::Object(mut object) = entry.to_json(*slot) else { return Map::new() };
     if let (Some(claim), Some(standing)) = (&entry.claim, standing) {
         let standing = match standing {
@@ -183,13 +247,20 @@ fn slot_json(listed: &Listed) -> Map<String, Value> {
             .insert("worktree".to_owned(), json!(claim.claimed_by.directory().and_then(Utf8Path::file_name)));
         object.insert("branch".to_owned(), json!(branch));
         object.insert("standing".to_owned(), json!(standing));
+        object.extend(last_used.map(|at| ("last_used".to_owned(), json!(at))));
     }
     object
 }
 
-/// The slot of a worktree, every port as a URL.
-pub fn status_text(listed: &Listed, examined: &Examined, now: Time, paths: Paths<'_>) -> String {
-    let Listed { slot, entry, standing, branch } = listed;
+/// The slot of a worktree, every port as a URL. The id of its claim is only for those who ask for it.
+pub fn status_text(
+    listed: &Listed,
+    examined: &Examined,
+    now: Time,
+    paths: Paths<'_>,
+    shows_id: bool,
+) -> String {
+    let Listed { slot, entry, standing, branch, last_used: _ } = listed;
     let claim = entry.claim.as_ref();
     let dir = Utf8Path::new(&entry.provisioned.infrastructure_path);
     let mut facts = vec![("files".to_owned(), paths.show(dir).into_string())];
@@ -203,6 +274,7 @@ pub fn status_text(listed: &Listed, examined: &Examined, now: Time, paths: Paths
             Some(format!("{}, {}", at.to_the_minute(), ago(at, now)))
         }),
     );
+    fact("last used", last_used(listed, &examined.sight, now).map(|at| ago(at, now)));
     fact(
         "lease",
         claim.and_then(|claim| claim.lease).map(|lease| {
@@ -215,9 +287,10 @@ pub fn status_text(listed: &Listed, examined: &Examined, now: Time, paths: Paths
         }),
     );
     fact("note", claim.and_then(|claim| claim.note.as_deref()).map(printable));
-    fact("claim id", claim.and_then(|claim| claim.claim_id).map(|id| id.to_string()));
+    let id = claim.filter(|_| shows_id).and_then(|claim| claim.claim_id);
+    fact("claim id", id.map(|id| id.to_string()));
     let brings = if matches!(examined.sight, Sight::WasUp(_)) { ": `kinfra up` brings it back" } else { "" };
-    fact("status", Some(status(entry, *standing, &examined.sight) + brings));
+    fact("stack", Some(status(entry, *standing, &examined.sight) + brings));
     if let Sight::Unknown(reason) = &examined.sight {
         facts.push(("docker".to_owned(), printable(reason)));
     }
@@ -226,9 +299,10 @@ pub fn status_text(listed: &Listed, examined: &Examined, now: Time, paths: Paths
     let urls = examined.urls.iter();
     facts.extend(urls.map(|(name, url)| (name.as_str().to_uppercase(), printable(url))));
     // A long name moves its own line only.
-    let widths = facts.iter().map(|(name, _)| name.chars().count()).filter(|width| *width <= LONGEST_NAME);
-    let width = widths.max().unwrap_or_default();
-    let facts = facts.iter().map(|(name, value)| format!("      {name:width$}  {value}\n"));
+    let widths = facts.iter().map(|(name, _)| width(name)).filter(|width| *width <= LONGEST_NAME);
+    let column = widths.max().unwrap_or_default();
+    let space = |name: &str| " ".repeat(column.saturating_sub(width(name)));
+    let facts = facts.iter().map(|(name, value)| format!("      {name}{}  {value}\n", space(name)));
     let taken = stack_state::taken(examined).into_iter().map(|taken| format!("warning: {taken}\n"));
     let (facts, taken) = (facts.collect::<String>(), taken.collect::<String>());
     format!("Slot {slot} ({}) is yours\n{facts}{taken}", entry.provisioned.profile)

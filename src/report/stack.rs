@@ -1,7 +1,7 @@
 //! What the verbs say that run a slot's stack.
 
 use super::env;
-use crate::shown::printable;
+use crate::shown::{count, printable};
 use crate::stack::admission::neighbours::LastLook;
 use crate::stack::compose_files::look::Remarks;
 use crate::stack::prepare::Prepared;
@@ -38,7 +38,8 @@ pub fn last_look(look: Option<&LastLook>) -> String {
         }
         Some(LastLook { started, conflicts }) if conflicts.is_empty() => {
             format!(
-                "Isolation: as last started, the stacks of {started} slot(s) share nothing but what is declared\n"
+                "Isolation: as last started, the stacks of {} share nothing but what is declared\n",
+                count(*started, "slot")
             )
         }
         Some(LastLook { started: _, conflicts }) => {

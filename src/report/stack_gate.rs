@@ -1,6 +1,6 @@
 //! What the gate saw: a line per service, and the report of a stack that does not run.
 
-use crate::shown::printable;
+use crate::shown::{printable, shorten, width};
 use crate::slot::SlotId;
 use crate::stack::gate::Gated;
 use crate::stack::gate::patience::Verdict;
@@ -16,22 +16,18 @@ const SERVICE_LINES: usize = 20;
 /// Each service in a line: first those that are not ready. Shown again and again while the gate looks. A long
 /// name leaves half of the columns to what the service does.
 pub fn services(judged: &[Judged], columns: usize) -> Vec<String> {
-    let names = judged.iter().map(|judged| printable(&judged.service).chars().count());
-    let width = names.max().unwrap_or_default().min(columns / 2);
+    let names = judged.iter().map(|judged| width(&printable(&judged.service)));
+    let name_columns = names.max().unwrap_or_default().min(columns / 2);
     let mut sorted: Vec<&Judged> = judged.iter().collect();
     sorted.sort_by_key(|judged| order(judged.prospect));
     sorted
         .into_iter()
-        .map(|judged| format!("  {:width$}  {}", cut(&printable(&judged.service), width), words(judged)))
+        .map(|judged| {
+            let name = shorten(&printable(&judged.service), name_columns);
+            let space = " ".repeat(name_columns.saturating_sub(width(&name)));
+            shorten(&format!("  {name}{space}  {}", words(judged)), columns.max(20) - 1)
+        })
         .collect()
-}
-
-/// A text that is cut where it is too long.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// The services whose state is another than before, each in a line.

@@ -91,11 +91,7 @@ fn together(mut lines: Vec<Line>) -> Vec<Line> {
 /// The owners of a value: "the pool", "slot 3", "slots 1-4".
 fn of(slots: &BTreeSet<Option<SlotId>>) -> String {
     let slots: BTreeSet<SlotId> = slots.iter().copied().flatten().collect();
-    match slots.len() {
-        0 => "the pool".to_owned(),
-        1 => format!("slot {}", SlotId::list(&slots)),
-        _ => format!("slots {}", SlotId::list(&slots)),
-    }
+    if slots.is_empty() { "the pool".to_owned() } else { SlotId::named(&slots) }
 }
 
 /// A value with its hashes shortened.

@@ -1,20 +1,112 @@
-//! Tables for people.
+//! Tables for people, as wide as the terminal allows.
 
 use std::fmt::Display;
+use std::iter::repeat_n;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, Table};
+use owo_colors::{AnsiColors, OwoColorize as _};
 
-pub(super) fn table<T: Into<Cell>>(header: impl IntoIterator<Item = T>) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(header.into_iter().collect::<Vec<_>>());
-    table
+use crate::shown::{shorten, shorten_middle, width};
+
+/// A cell of a table.
+pub(super) struct Cell {
+    text: String,
+    is_number: bool,
+    color: Option<AnsiColors>,
 }
 
-pub(super) fn lines(table: &Table) -> String {
-    table.lines().flat_map(|line| [line.trim_end().to_owned(), "\n".to_owned()]).collect()
+impl Cell {
+    pub(super) fn new(value: impl Display) -> Self {
+        Self { text: value.to_string(), is_number: false, color: None }
+    }
+
+    /// In this colour, if there is one.
+    pub(super) fn colored(self, color: Option<AnsiColors>) -> Self {
+        Self { color, ..self }
+    }
 }
 
+/// Where a column is shortened that is too wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shorten {
+    Never,
+    Middle,
+    End,
+}
+
+/// A header, and rows below it.
+pub(super) struct Table {
+    header: Vec<(String, Shorten)>,
+    rows: Vec<Vec<Cell>>,
+}
+
+/// A table whose columns are never shortened.
+pub(super) fn table<T: Into<String>>(header: impl IntoIterator<Item = T>) -> Table {
+    Table::new(header.into_iter().map(|title| (title.into(), Shorten::Never)))
+}
+
+/// A number in a cell, at its right.
 pub(super) fn number(value: impl Display) -> Cell {
-    Cell::new(value).set_alignment(CellAlignment::Right)
+    Cell { is_number: true, ..Cell::new(value) }
+}
+
+/// The table in full.
+pub(super) fn lines(table: &Table) -> String {
+    table.lines(&table.widths())
+}
+
+impl Table {
+    pub(super) fn new(header: impl IntoIterator<Item = (String, Shorten)>) -> Self {
+        Self { header: header.into_iter().collect(), rows: Vec::new() }
+    }
+
+    pub(super) fn add_row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+
+    /// The table in so many columns of a terminal. A name that is shortened keeps `least` of them, and a
+    /// sentence, which says less in them, half as many again. `None` if that is too wide still.
+    pub(super) fn within(&self, columns: usize, least: usize) -> Option<String> {
+        let mut widths = self.widths();
+        // Each column has a space before and after it; the last one ends the line.
+        while widths.iter().map(|width| width + 2).sum::<usize>() > columns + 1 {
+            let may_shrink = widths.iter_mut().zip(&self.header);
+            let may_shrink = may_shrink.filter(|(width, (title, shorten))| {
+                let least = if *shorten == Shorten::End { least + least / 2 } else { least };
+                *shorten != Shorten::Never && **width > least.max(crate::shown::width(title))
+            });
+            let (widest, _) = may_shrink.max_by_key(|(width, _)| **width)?;
+            *widest -= 1;
+        }
+        Some(self.lines(&widths))
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let of_column = |(index, (title, _)): (usize, &(String, Shorten))| {
+            let cells = self.rows.iter().filter_map(|row| row.get(index));
+            cells.map(|cell| width(&cell.text)).max().unwrap_or_default().max(width(title))
+        };
+        self.header.iter().enumerate().map(of_column).collect()
+    }
+
+    fn lines(&self, widths: &[usize]) -> String {
+        let titles: Vec<Cell> = self.header.iter().map(|(title, _)| Cell::new(title)).collect();
+        let line = |cells: &Vec<Cell>| {
+            let columns = cells.iter().zip(widths).zip(&self.header);
+            let line: String = columns.map(|((cell, width), (_, at))| padded(cell, *width, *at)).collect();
+            format!("{}\n", line.trim_end())
+        };
+        std::iter::once(&titles).chain(&self.rows).map(line).collect()
+    }
+}
+
+/// A cell in its column, with a space at each side.
+fn padded(cell: &Cell, columns: usize, at: Shorten) -> String {
+    let text = match at {
+        Shorten::Never => cell.text.clone(),
+        Shorten::Middle => shorten_middle(&cell.text, columns),
+        Shorten::End => shorten(&cell.text, columns),
+    };
+    let space: String = repeat_n(' ', columns.saturating_sub(width(&text))).collect();
+    let text = cell.color.map_or_else(|| text.clone(), |color| text.color(color).to_string());
+    if cell.is_number { format!(" {space}{text} ") } else { format!(" {text}{space} ") }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::document::{FORMAT_VERSION, document};
 use super::stack_gate::failed;
-use super::table::{lines, table};
+use super::table::{Cell, lines, table};
 use crate::claims::listing::Listed;
 use crate::ended::{Ended, How};
 use crate::fault::Exit;
@@ -73,9 +73,15 @@ pub fn text(up: &Up) -> String {
     }
     let mut rows = table(["Name", "URL", "Service"]);
     for address in &up.addresses {
-        rows.add_row([address.name.as_str(), &printable(&address.url), &printable(&address.service)]);
+        let (url, service) = (printable(&address.url), printable(&address.service));
+        rows.add_row([Cell::new(&address.name), Cell::new(url), Cell::new(service)]);
     }
     lines(&rows)
+}
+
+/// What comes after a start.
+pub fn next() -> &'static str {
+    "Next: `kinfra logs -f` follows it, `kinfra down` stops it\n"
 }
 
 /// The start as one JSON document.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::doctor;
 use super::document::{FORMAT_VERSION, document};
 use crate::health::{Finding, Severity};
+use crate::shown::count;
 use crate::spec::mistake::{Mistake, Source, render};
 
 /// Every mistake at its place, then one line per finding.
@@ -19,7 +20,7 @@ pub fn text(mistakes: &[(Source, Mistake)], findings: &[Finding]) -> String {
     let errors = errors(mistakes, findings);
     let _ = match errors {
         0 => writeln!(text, "\nThe pool is valid."),
-        _ => writeln!(text, "\nThe pool is not valid: {errors} error(s)."),
+        _ => writeln!(text, "\nThe pool is not valid: {}.", count(errors, "error")),
     };
     text
 }

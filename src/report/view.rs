@@ -30,6 +30,8 @@ pub struct View<'a> {
     pub paths: Paths<'a>,
     /// Whether each slot of a long plan is shown.
     pub verbose: bool,
+    /// Whether slots that are as they should be are named even where nothing changes at all.
+    pub names_skipped: bool,
     /// The purpose of the plan.
     pub aim: Aim,
     /// What the plan may do beyond creating, adopting and restoring.

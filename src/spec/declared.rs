@@ -7,6 +7,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use toml::Spanned;
 
 use super::invalid::Invalid;
+use super::subnet::SubnetTemplate;
 use crate::compose::resource::{PerSlot, Resource, Target};
 use crate::file::{FileMode, RelPath};
 use crate::identifier::PortName;
@@ -25,8 +26,10 @@ pub struct Spec {
     pub env_prefix: String,
     /// An old tool's registry to take over, once.
     pub import: Option<DeclaredPath>,
-    /// The port formulas in the order of the file, proven not to collide. The first is the primary port.
+    /// The port formulas in the order of the file, proven not to collide.
     pub ports: Vec<(PortName, PortFormula)>,
+    /// The name of the port that a slot is known by, if the file says it.
+    pub primary: Option<PortName>,
     /// The profiles in the order of the file, smallest first.
     pub profiles: Vec<Rc<Profile>>,
     /// The slots, each with its profile.
@@ -54,8 +57,12 @@ pub struct StackSpec {
     pub once: BTreeSet<String>,
     /// How long the data of a released slot is kept for its worktree. Without it, until the slot is needed.
     pub keep_data: Option<Span>,
+    /// How long nothing may happen in a slot until `kinfra reap` stops its stack. Without it, for ever.
+    pub idle_stop: Option<Span>,
     /// The service that `kinfra shell` enters if none is named.
     pub shell: Option<String>,
+    /// The block of addresses that each slot has for its networks. Without it, Docker chooses.
+    pub subnet: Option<SubnetTemplate>,
 }
 
 /// What a port publishes.

@@ -13,11 +13,15 @@ mod invalid;
 mod keys;
 mod parse;
 mod ports;
+mod primary;
 mod profiles;
 mod secret;
 mod slots;
 mod stack;
+mod subnet;
 mod value;
 
 pub use declared::{ComposeSpec, DeclaredPath, FileSpec, PublishSpec, Spec, StackSpec, VariableSpec};
+pub use primary::usual_scheme;
 pub use secret::redact;
+pub use subnet::SubnetTemplate;

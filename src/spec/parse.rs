@@ -12,11 +12,13 @@ use super::files;
 use super::invalid::Invalid;
 use super::keys::Keys;
 use super::mistake::Mistake;
-use super::ports;
+use super::ports::{self, Ports};
 use super::profiles;
 use super::slots;
 use super::stack;
 use super::value::{TomlValue, number, text};
+use crate::identifier::PortName;
+use crate::slot::SlotId;
 
 impl Spec {
     /// Reads the text of a `slots.toml`.
@@ -51,9 +53,9 @@ fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
 fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     let version = file.require("version");
     version.inspect(|value| check_version(value, mistakes));
-    let pool = file.table("pool", mistakes).and_then(|keys| pool(keys, mistakes));
     let has_compose = file.has("compose");
     let ports = file.table("ports", mistakes).and_then(|keys| ports::read(keys, has_compose, mistakes));
+    let pool = file.table("pool", mistakes).and_then(|keys| pool(keys, ports.as_ref(), mistakes));
     let profiles =
         file.tables("profiles", mistakes).and_then(|tables| profiles::read(tables, has_compose, mistakes));
     let slots = file.tables("slots", mistakes).and_then(|tables| {
@@ -69,7 +71,8 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         Some(keys) => keys.and_then(|keys| env::read(keys, mistakes)),
     };
     let compose = compose::read(&mut file, mistakes);
-    let stack = stack::read(&mut file, mistakes);
+    let ids: Vec<SlotId> = slots.iter().flat_map(BTreeMap::keys).copied().collect();
+    let stack = stack::read(&mut file, &ids, mistakes);
     file.finish(mistakes);
 
     if let (Some(ports), Some(slots)) = (&ports, &slots) {
@@ -115,7 +118,7 @@ fn check_version(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) {
 }
 
 /// Reads `[pool]` into a spec that declares nothing else yet.
-fn pool(mut keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
+fn pool(mut keys: Keys<'_>, ports: Option<&Ports>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     let name = keys.require("name").and_then(|value| text(value, "`name`", mistakes, pool_name));
     let root = keys.require("root").and_then(|value| text(value, "`root`", mistakes, DeclaredPath::new));
     let env_prefix = match keys.get("env_prefix") {
@@ -126,12 +129,17 @@ fn pool(mut keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         None => Some(None),
         Some(value) => text(value, "`import`", mistakes, DeclaredPath::new).map(Some),
     };
+    let primary = match keys.get("primary") {
+        None => Some(None),
+        Some(value) => text(value, "`primary`", mistakes, |name| primary_port(name, ports)).map(Some),
+    };
     keys.finish(mistakes);
     Some(Spec {
         name: name?,
         root: root?,
         env_prefix: env_prefix?,
         import: import?,
+        primary: primary?,
         ports: Vec::new(),
         profiles: Vec::new(),
         slots: BTreeMap::new(),
@@ -153,6 +161,16 @@ fn pool_name(name: &str) -> Result<String, Invalid> {
     let message = format!("`{}` is not a valid pool name", name.escape_debug());
     let help = "use lowercase letters, digits, `_` and `-`, and start with a letter or a digit";
     Err(Invalid::new(message, help))
+}
+
+/// Accepts the name of a declared port. Ports that could not be read are not held against it.
+fn primary_port(name: &str, ports: Option<&Ports>) -> Result<PortName, Invalid> {
+    let Some(ports) = ports else { return PortName::new(name).map_err(Invalid::from) };
+    ports.names().find(|port| port.as_str() == name).ok_or_else(|| {
+        let names: Vec<String> = ports.names().map(|port| port.to_string()).collect();
+        let message = format!("`primary` names no port of [ports]: `{}`", name.escape_debug());
+        Invalid::new(message, format!("write one of {}", names.join(", ")))
+    })
 }
 
 fn env_prefix(prefix: &str) -> Result<String, Invalid> {

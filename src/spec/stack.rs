@@ -6,11 +6,13 @@ use super::declared::StackSpec;
 use super::invalid::Invalid;
 use super::keys::Keys;
 use super::mistake::Mistake;
+use super::subnet::SubnetTemplate;
 use super::value::{TomlValue, list, text};
+use crate::slot::SlotId;
 use crate::time::Span;
 
-/// Reads `[stack]`. Without it, nothing is set.
-pub(super) fn read(file: &mut Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<StackSpec> {
+/// Reads `[stack]` of a pool with these slots. Without it, nothing is set.
+pub(super) fn read(file: &mut Keys<'_>, slots: &[SlotId], mistakes: &mut Vec<Mistake>) -> Option<StackSpec> {
     let Some(value) = file.get("stack") else { return Some(StackSpec::default()) };
     let mut keys = Keys::of(value, "[stack]", mistakes)?;
     let verify = keys.get("verify").map_or(Some(Vec::new()), |value| verify(value, mistakes));
@@ -18,11 +20,24 @@ pub(super) fn read(file: &mut Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<S
     let keep_data = keys
         .get("keep_data")
         .map_or(Some(None), |value| text(value, "`keep_data`", mistakes, Span::parse).map(Some));
+    let idle_stop = keys
+        .get("idle_stop")
+        .map_or(Some(None), |value| text(value, "`idle_stop`", mistakes, Span::parse).map(Some));
     let shell = keys
         .get("shell")
         .map_or(Some(None), |value| text(value, "`shell`", mistakes, service_name).map(Some));
+    let subnet = |text: &str| SubnetTemplate::new(text, slots);
+    let subnet =
+        keys.get("subnet").map_or(Some(None), |value| text(value, "`subnet`", mistakes, subnet).map(Some));
     keys.finish(mistakes);
-    Some(StackSpec { verify: verify?, once: once?, keep_data: keep_data?, shell: shell? })
+    Some(StackSpec {
+        verify: verify?,
+        once: once?,
+        keep_data: keep_data?,
+        idle_stop: idle_stop?,
+        shell: shell?,
+        subnet: subnet?,
+    })
 }
 
 fn verify(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<String>> {

@@ -10,6 +10,7 @@ pub mod compose_files;
 pub mod down;
 pub mod enter;
 pub mod gate;
+pub mod idle;
 pub mod observe;
 pub mod prepare;
 pub mod remove;

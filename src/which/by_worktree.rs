@@ -171,9 +171,9 @@ impl FoundPool {
         Ok(self.look(following)?.ok_or_else(|| self.missing())?)
     }
 
-    /// The port that the pool is known by: the first one of its spec.
+    /// The port that its slots are known by.
     pub fn primary_port(&self) -> Option<&PortName> {
-        self.declared.as_ref()?.spec.ports.first().map(|(name, _)| name)
+        self.declared.as_ref()?.spec.primary_port()
     }
 
     /// Whether the embedded spec declares it.

@@ -7,6 +7,7 @@ mod agents;
 mod board;
 pub(crate) mod examples;
 mod hooks;
+mod ktrdr;
 mod lies;
 mod lies_end;
 mod provisioning;
@@ -15,6 +16,7 @@ mod release;
 mod removal;
 mod stack_verbs;
 mod stacks;
+mod subnets;
 mod wheel;
 
 use std::process::Command;

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::acceptance;
 use crate::support::Machine;
 
-const STAND_IN_FOR_UV: &str = r#"#!/bin/sh
+pub(super) const STAND_IN_FOR_UV: &str = r#"#!/bin/sh
 if [ "$1 $2" != "run kinfra" ]; then
     echo "this stand-in for uv only knows 'uv run kinfra', not 'uv $*'" >&2
     exit 64

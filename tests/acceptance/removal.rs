@@ -32,7 +32,7 @@ fn a_stack_with_a_name_of_its_own_keeps_its_slot() {
     // One that is stopped counts, too.
     up(&["stop"]);
     let run = kinfra(&machine, &engine, "destroy --auto-approve").exits(0).says("1 destroyed.");
-    run.says("Slot 1 stays: it has containers");
+    run.says("Kept slot 1: it has containers");
     assert!(machine.exists("~/pool/slot-1/compose.yaml") && !machine.exists("~/pool/slot-2"));
     up(&["down"]);
     kinfra(&machine, &engine, "destroy --auto-approve").exits(0).says("1 destroyed.");

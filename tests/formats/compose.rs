@@ -8,6 +8,7 @@ pub(crate) mod judge;
 pub(crate) mod overlay;
 mod overlay_cases;
 mod overlay_compose;
+mod subnets;
 mod text;
 mod values;
 

@@ -193,11 +193,11 @@ fn a_slot_without_templates_has_an_env_file_that_is_kept_as_it_should_be() {
     assert_eq!(machine.mode(path), 0o600);
     machine.kinfra("plan --detailed-exitcode").exits(0);
     machine.write("compose.yaml", "services: {}\n");
-    machine.kinfra("validate").exits(0).prints("1 file(s) a slot");
+    machine.kinfra("validate").exits(0).prints("1 file a slot");
     assert!(machine.read("~/pool/registry.json").contains("\"udp\": [\n        \"dns\"\n      ]"));
 
     fs::remove_file(machine.path(path)).expect("a removed file");
-    machine.kinfra("apply").exits(0).says("Restored 1 slot(s)");
+    machine.kinfra("apply").exits(0).says("Restored 1 slot");
     assert_eq!(machine.read(path), expected);
     machine.edit_spec("mail-out = 2", "mail-out = 3");
     machine.kinfra("apply --update --auto-approve").exits(0);

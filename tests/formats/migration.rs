@@ -62,7 +62,7 @@ fn plan_shows_the_import_and_apply_does_it() {
     let machine = machine(V2);
     let source = machine.read(OLD);
     let before = machine.tree();
-    let line = "  + Would import 3 slot(s), 1 of them claimed, from ~/.ktrdr/sandbox/instances.json\n";
+    let line = "  + Would import 3 slots, 1 of them claimed, from ~/.ktrdr/sandbox/instances.json\n";
     let plan = machine.kinfra("plan").exits(0).prints(line).prints("Plan: 6 to add");
     machine.kinfra("plan --detailed-exitcode").exits(2);
     machine.kinfra("apply --dry-run").exits(0).prints_exactly(&plan.stdout);
@@ -74,7 +74,7 @@ fn plan_shows_the_import_and_apply_does_it() {
         .kinfra("apply")
         .exits(0)
         .prints(&plan.stdout)
-        .says("\nImported 3 slot(s)\nCreated slot 1 (light)\n");
+        .says("\nImported 3 slots\nCreated slot 1 (light)\n");
     let after = machine.tree();
     for (path, state) in &before {
         assert_eq!(after.get(path), Some(state), "{}", path.display());
@@ -116,7 +116,7 @@ fn slots_without_a_slot_id_go_by_their_key() {
     });
     let [with, without] = [V2, &without].map(|old| {
         let machine = machine(old);
-        machine.kinfra("apply").exits(0).says("Imported 3 slot(s)");
+        machine.kinfra("apply").exits(0).says("Imported 3 slots");
         let mut registry = registry(&machine);
         registry["imported_from"]["sha256"].take();
         registry["id"].take();
@@ -133,7 +133,7 @@ fn slots_without_a_slot_id_go_by_their_key() {
 fn an_instance_whose_directory_is_there_becomes_a_claim() {
     let machine = machine(V1);
     let path = make_worktree(&machine, "ktrdr--data-fix");
-    machine.kinfra("plan").prints("  + Would import 1 slot(s), 1 of them claimed, from ");
+    machine.kinfra("plan").prints("  + Would import 1 slot, 1 of them claimed, from ");
     let claim = ("4".to_owned(), json!(path), json!("2026-01-20T11:05:09.123456+00:00"));
     assert_eq!(claims_after_apply(&machine), [claim]);
     let registry = registry(&machine);
@@ -296,7 +296,7 @@ fn slots_of_the_old_tool_keep_their_files_and_claims() {
     let plan = machine.kinfra("plan").exits(0).stdout;
     for slot in ["1", "2"] {
         let line = plan.lines().find(|line| line.contains(&format!("Slot {slot}:"))).expect("a heading");
-        let heading = format!("  = Slot {slot}: already exists, skipping: .env.sandbox differs");
+        let heading = format!("  ! Slot {slot}: already exists, skipping: .env.sandbox differs");
         assert!(line.starts_with(&heading) && line.contains("--overwrite"), "{line}");
     }
     machine.kinfra("apply").exits(0).prints(&plan).says("Created 4 slot(s)\nSkipped 2 existing slot(s)\n");

@@ -108,6 +108,9 @@ struct Pool {
         regex(pattern = "^(~/|/).+$")
     )]
     import: Option<String>,
+    /// The port that `kinfra slots` shows: the first one that speaks HTTP, unless it is named here.
+    #[schemars(with = "String", default, skip_serializing_if = "Option::is_none", regex(pattern = NAME))]
+    primary: Option<String>,
 }
 
 #[derive(JsonSchema)]
@@ -289,9 +292,20 @@ struct Stack {
         regex(pattern = "^[0-9]+[smhd]$")
     )]
     keep_data: Option<String>,
+    /// After how long without use `kinfra reap` stops a stack, such as `4h`. Without it, never.
+    #[schemars(
+        with = "String",
+        default,
+        skip_serializing_if = "Option::is_none",
+        regex(pattern = "^[0-9]+[smhd]$")
+    )]
+    idle_stop: Option<String>,
     /// The service that `kinfra shell` enters if none is named.
     #[schemars(with = "String", default, skip_serializing_if = "Option::is_none", regex(pattern = SERVICE))]
     shell: Option<String>,
+    /// The block of IPv4 addresses that each slot has for its networks, such as `10.213.{{ slot.id }}.0/24`.
+    #[schemars(with = "String", default, skip_serializing_if = "Option::is_none")]
+    subnet: Option<String>,
 }
 
 fn generated() -> Value {

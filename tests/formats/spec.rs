@@ -548,8 +548,27 @@ fn wrong_words_on_stacks_are_refused() {
            [stack]⏎once = ["a", "a"]⏎[files] => service `a` is listed twice
            [stack]⏎once = ["a b"]⏎[files] => `a b` is not a valid service name … use letters, digits
            [stack]⏎keep_data = "7 days"⏎[files] => write a whole number and a unit
+           [stack]⏎idle_stop = "soon"⏎[files] => write a whole number and a unit
            [stack]⏎shell = ""⏎[files] => `` is not a valid service name
            [stack]⏎shel = "web"⏎[files] => [stack] has no key `shel` … did you mean `shell`?"#,
+    );
+}
+
+#[test]
+fn wrong_subnets_are_refused() {
+    each_is_refused(
+        "[files]\n",
+        r#"[stack]⏎subnet = 10⏎[files] => `subnet` must be a string … put it in quotes
+           [stack]⏎subnet = "10.213.{{ slot.id"⏎[files] => unexpected end of input … :18:10
+           [stack]⏎subnet = "10.213.{{ slot.profile }}.0/24"⏎[files] => `slot.profile` is not defined … :18:10 … `subnet` can use `slot.id`, and nothing else
+           [stack]⏎subnet = "10.213.{{ ports.web }}.0/24"⏎[files] => `ports.web` is not defined
+           [stack]⏎subnet = "10.213.{{ slot.id + 254 }}.0/24"⏎[files] => `10.213.256.0/24` of slot 2 is no block of IPv4 addresses … :18:10
+           [stack]⏎subnet = "fd00:{{ slot.id }}::/64"⏎[files] => `fd00:1::/64` of slot 1 is no block of IPv4 addresses
+           [stack]⏎subnet = "10.213.{{ slot.id }}.1/24"⏎[files] => `10.213.1.1/24` of slot 1 is an address in a block … the block around it is 10.213.1.0/24
+           [stack]⏎subnet = "11.0.{{ slot.id }}.0/24"⏎[files] => `11.0.1.0/24` of slot 1 is not for private networks … use a block in 10.0.0.0/8
+           [stack]⏎subnet = "10.0.0.{{ slot.id * 4 }}/30"⏎[files] => `10.0.0.4/30` of slot 1 has no room for a network
+           [stack]⏎subnet = "10.213.0.0/24"⏎[files] => slots 1 and 2 both have the addresses 10.213.0.0/24 … :18:10 … use `slot.id`
+           [stack]⏎subnet = "10.213.{{ (slot.id - 1) * 64 }}.0/{{ 14 + slot.id * 2 }}"⏎[files] => slots 1 and 2 have addresses in common: 10.213.0.0/16 and 10.213.64.0/18"#,
     );
 }
 
@@ -715,7 +734,9 @@ copy = [".env", "certs/dev.pem"]
 verify = ["./smoke", "--fast"]
 once = ["migrate", "my.Service-1_x"]
 keep_data = "7d"
+idle_stop = "4h"
 shell = "web"
+subnet = "10.{{ 200 + slot.id // 256 }}.{{ slot.id % 256 }}.0/24"
 "#;
 
 #[test]

@@ -64,7 +64,7 @@ fn a_slot_that_is_a_link_to_another_is_blocked_and_neither_is_touched() {
     // A file that the target lacks belongs to the target, and is restored only there.
     assert_eq!(traces(&slot_2), before);
     machine.remove(&format!("{ROOT}/slot-2/prometheus.yml"));
-    soon(&machine, "apply").exits(0).says("Restored slot 2: prometheus.yml").says("Restored 1 slot(s)");
+    soon(&machine, "apply").exits(0).says("Restored slot 2: prometheus.yml").says("Restored 1 slot");
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn a_failed_apply_has_a_summary_too() {
         Run::of(shell.args(arguments.split(' ')))
     };
     let run = limited("apply").exits(1).says("Failed slot 3: ").says("Created slot 4");
-    run.says("Failed 1 slot(s)\n\nApply incomplete! 1 added, 0 changed, 0 destroyed.");
+    run.says("Failed 1 slot\n\nApply incomplete! 1 added, 0 changed, 0 destroyed.");
     let json = limited("apply --json").exits(1);
     let last: Value = serde_json::from_str(json.stdout.lines().last().expect("a summary")).expect("JSON");
     assert_eq!((&last["event"], &last["failed"]), (&"summary".into(), &1.into()));
@@ -120,9 +120,8 @@ fn an_apply_that_fails_as_a_whole_has_a_summary_too() {
         shell.args(["-c", "ulimit -f 8; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_kinfra")]);
         Run::of(shell.args(arguments.split(' ')))
     };
-    let run = limited("apply")
-        .exits(1)
-        .says("Failed 120 slot(s), 1-120: not committed: the next apply completes it\n");
+    let run =
+        limited("apply").exits(1).says("Failed slots 1-120: not committed: the next apply completes it\n");
     run.says("\n\nApply incomplete! 0 added, 0 changed, 0 destroyed.\nerror: ").says("registry.json");
     let json = limited("apply --json").exits(1);
     let events: Vec<Value> =

@@ -85,7 +85,9 @@ impl Daemon {
         let log = File::options().create(true).append(true).open(self.path("log")).expect("a log");
         // In a network of its own: it would take the bridge and the firewall of the machine's engine.
         let mut dockerd = Command::new(tools::find("unshare").expect("unshare is there"));
-        dockerd.args(["--net", "--"]).arg(tools::find("dockerd").expect("dockerd is there"));
+        // Its loopback is where containers publish.
+        dockerd.args(["--net", "--", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]);
+        dockerd.arg(tools::find("dockerd").expect("dockerd is there"));
         dockerd.arg("--host").arg(self.address());
         for (option, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
             dockerd.arg(option).arg(self.path(name));

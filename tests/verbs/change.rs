@@ -47,7 +47,7 @@ fn is_settled(machine: &Machine) {
 fn an_outdated_file_is_updated_when_asked() {
     let machine = applied();
     machine.template("conf.txt", "slot {{ slot.id }} listens on {{ ports.web }}\n");
-    let line = "  ~ Slot 2: conf.txt is older than slots.toml (--update)\n";
+    let line = "  ! Slots 1-3: conf.txt differs from slots.toml (--update)\n";
     machine.kinfra("plan").exits(0).prints(line).prints("Blocked: 3 to change (--update).");
     let before = machine.tree();
     apply(&machine, "").exits(0).prints(line).says("0 added, 0 changed, 0 destroyed.");
@@ -71,9 +71,9 @@ fn only_some_slots_are_changed_when_some_are_named() {
     machine.template("conf.txt", "new {{ ports.web }}\n");
     let plan = machine.kinfra("plan --update --only 2-3 --exclude 3").exits(0);
     plan.prints("Would update slot 2").never_says("lot 1").never_says("lot 3");
-    apply(&machine, "--update --only 2").exits(0).says("Updated 1 slot(s)");
+    apply(&machine, "--update --only 2").exits(0).says("Updated 1 slot");
     assert_eq!(machine.read("~/pool/slot-1/conf.txt"), "slot 1 on 8001\n");
-    apply(&machine, "--update --exclude 1").exits(0).says("Updated slot 3").says("Updated 1 slot(s)");
+    apply(&machine, "--update --exclude 1").exits(0).says("Updated slot 3").says("Updated 1 slot");
     apply(&machine, "--update").exits(0).says("Updated slot 1");
     is_settled(&machine);
     machine
@@ -119,7 +119,7 @@ fn a_slot_changes_as_a_whole_or_not_at_all() {
     let plan = machine.kinfra("plan --update").exits(0);
     let plan = plan.prints("  ~ Would update slot 1: ports.web 8001 → 8101, conf.txt, etc/more.txt (new)\n");
     plan.prints("  ! Slot 2: ports.web 8002 → 8102, conf.txt was edited by hand, etc/more.txt is not there yet (--overwrite)\n");
-    apply(&machine, "--update").exits(0).says("Updated 2 slot(s)");
+    apply(&machine, "--update").exits(0).says("Updated 2 slots");
     assert_ne!(machine.read("~/pool/slot-1/conf.txt"), before);
     assert_eq!(machine.read("~/pool/slot-1/etc/more.txt"), "more of 1\n");
     assert!(!machine.exists("~/pool/slot-2/etc"));
@@ -137,8 +137,8 @@ fn dropped_files_go_and_foreign_files_stay() {
     machine.write("~/pool/slot-2/etc/app/more.txt", "mine\n");
     machine.edit_spec("\"etc/app/more.txt\" = \"conf.txt\"\n", "");
     let plan = machine.kinfra("plan").exits(0);
-    let plan = plan.prints("  ~ Slot 1: etc/app/more.txt is no longer in slots.toml (--update)\n");
-    plan.prints("  ~ Slot 2: etc/app/more.txt is no longer in slots.toml, was edited by hand and would stay (--update)\n");
+    let plan = plan.prints("  ! Slots 1,3: etc/app/more.txt is no longer in slots.toml (--update)\n");
+    plan.prints("  ! Slot 2: etc/app/more.txt is no longer in slots.toml, was edited by hand and would stay (--update)\n");
     apply(&machine, "--update").exits(0);
     assert!(!machine.exists("~/pool/slot-1/etc"), "the directories that are empty then go too");
     assert_eq!(machine.read("~/pool/slot-2/etc/app/more.txt"), "mine\n");
@@ -149,7 +149,7 @@ fn dropped_files_go_and_foreign_files_stay() {
 fn a_mode_is_set_when_asked() {
     let machine = applied();
     machine.set_mode("~/pool/slot-1/conf.txt", 0o644);
-    machine.kinfra("plan").exits(0).prints("  ~ Slot 1: conf.txt has mode 0644 (--update)\n");
+    machine.kinfra("plan").exits(0).prints("  ! Slot 1: conf.txt has mode 0644 (--update)\n");
     apply(&machine, "--update").exits(0);
     assert_eq!(machine.mode("~/pool/slot-1/conf.txt"), 0o600);
     is_settled(&machine);
@@ -160,12 +160,12 @@ fn a_surplus_slot_is_removed_when_asked() {
     let machine = applied();
     machine.edit_spec("1-3", "1");
     claim(&machine, 2);
-    let line = "  - Slot 3: no longer in slots.toml (--prune)\n";
+    let line = "  ! Slot 3: no longer in slots.toml (--prune)\n";
     machine.kinfra("plan --update --overwrite").exits(0).prints(line);
     let plan = machine.kinfra("plan --prune --include-claimed").exits(0).prints("  - Would remove slot 3\n");
     plan.prints("! Slot 2: no longer in slots.toml").prints("Plan: 0 to add, 0 to change, 1 to destroy.\n");
     let run = apply(&machine, "--prune --include-claimed").exits(0);
-    run.says("Removed slot 3\n").says("Removed 1 slot(s)").says("1 destroyed.");
+    run.says("Removed slot 3\n").says("Removed 1 slot").says("1 destroyed.");
     assert!(!machine.exists("~/pool/slot-3") && entry(&machine, "3").is_null());
     assert!(
         machine.exists("~/pool/slot-2/conf.txt") && !entry(&machine, "2").is_null(),
@@ -233,9 +233,9 @@ fn a_claimed_slot_changes_only_when_that_is_asked_too() {
     claim(&machine, 2);
     let held = entry(&machine, "2");
     machine.edit_spec("web = 8000", "web = 8100");
-    let plan = machine.kinfra("plan --update").exits(0).prints("~ Slot 2: ").prints("held by ");
+    let plan = machine.kinfra("plan --update").exits(0).prints("! Slot 2: ").prints("held by ");
     plan.prints("(--update, --include-claimed)").prints("Would update slot 1");
-    apply(&machine, "--update").exits(0).says("Updated 2 slot(s)");
+    apply(&machine, "--update").exits(0).says("Updated 2 slots");
     assert_eq!(entry(&machine, "2"), held);
     let run = apply(&machine, "--update --include-claimed").exits(0).says("Updated slot 2");
     run.says(": `kinfra claim` there brings its .env.sandbox up to date\n");
@@ -259,7 +259,7 @@ fn a_profile_moves_with_its_files() {
         .kinfra("plan --update")
         .exits(0)
         .prints("  ~ Would update slot 3: profile only → big, workers.job 4 is new, conf.txt\n");
-    apply(&machine, "--update").exits(0).says("Updated 1 slot(s)");
+    apply(&machine, "--update").exits(0).says("Updated 1 slot");
     assert_eq!(machine.read("~/pool/slot-3/conf.txt"), "slot 3 on 8003 with jobs\n");
     assert_eq!(entry(&machine, "3")["profile"], "big");
     is_settled(&machine);
@@ -270,7 +270,7 @@ fn ports_may_move_onto_each_other() {
     let machine = applied();
     // Each slot takes the port of the next.
     machine.edit_spec("web = 8000", "web = 8001");
-    apply(&machine, "--update").exits(0).says("Updated 3 slot(s)");
+    apply(&machine, "--update").exits(0).says("Updated 3 slots");
     assert_eq!(entry(&machine, "3")["ports"]["web"], 8004);
     is_settled(&machine);
     // If one slot stays, so does each slot that would take its port.
@@ -278,13 +278,13 @@ fn ports_may_move_onto_each_other() {
     machine.edit_spec("web = 8001", "web = 8002");
     let plan = machine.kinfra("plan --update").exits(0).prints("  ~ Would update slot 3: ");
     plan.prints("  ! Slot 1: WEB 8003 is still slot 2's (--update, --include-claimed)\n");
-    apply(&machine, "--update").exits(0).says("Updated 1 slot(s)");
+    apply(&machine, "--update").exits(0).says("Updated 1 slot");
     assert_eq!(entry(&machine, "1")["ports"]["web"], 8002);
     // The base moves and the pool grows in one edit.
     machine.kinfra("release 2 --force").exits(0);
     machine.edit_spec("1-3", "1-6");
     machine.edit_spec("web = 8002", "web = 8003");
-    apply(&machine, "--update").exits(0).says("Created 3 slot(s)").says("Updated 3 slot(s)");
+    apply(&machine, "--update").exits(0).says("Created 3 slot(s)").says("Updated 3 slots");
     is_settled(&machine);
 }
 
@@ -296,7 +296,7 @@ fn a_foreign_slot_directory_is_taken_over_when_asked() {
     machine
         .kinfra("apply")
         .exits(0)
-        .prints("  = Slot 1: already exists, skipping: conf.txt differs (--overwrite)\n");
+        .prints("  ! Slot 1: already exists, skipping: conf.txt differs (--overwrite)\n");
     apply(&machine, "--overwrite")
         .exits(0)
         .says("Updated slot 1: conf.txt")
@@ -315,7 +315,7 @@ fn a_foreign_slot_directory_takes_a_port_that_another_slot_gives_up() {
     machine.edit_spec("1-2", "1-3");
     machine.edit_spec("web = 8000", "web = 7998");
     machine.kinfra("plan --overwrite").exits(0).prints("Plan: 0 to add, 3 to change, 0 to destroy.");
-    apply(&machine, "--overwrite").exits(0).says("Updated 3 slot(s)");
+    apply(&machine, "--overwrite").exits(0).says("Updated 3 slots");
     assert_eq!(entry(&machine, "3")["ports"]["web"], 8001);
     is_settled(&machine);
 }
@@ -325,14 +325,14 @@ fn missing_files_come_back_with_or_without_an_update() {
     let machine = applied();
     machine.remove("~/pool/slot-1");
     machine.remove("~/pool/slot-2/conf.txt");
-    machine.kinfra("apply").exits(0).says("Restored 2 slot(s)");
+    machine.kinfra("apply").exits(0).says("Restored 2 slots");
     is_settled(&machine);
     machine.remove("~/pool/slot-1");
     machine.edit_spec("web = 8000", "web = 8100");
     machine
         .kinfra("plan")
         .exits(0)
-        .prints("  ~ Slot 1: ports.web 8001 → 8101, conf.txt is not there yet (--update)\n");
+        .prints("  ! Slot 1: ports.web 8001 → 8101, conf.txt is not there yet (--update)\n");
     apply(&machine, "--update").exits(0);
     assert_eq!(machine.read("~/pool/slot-1/conf.txt"), "slot 1 on 8101\n");
     is_settled(&machine);
@@ -363,8 +363,8 @@ fn a_slot_with_containers_is_not_removed_and_keeps_its_ports() {
     run.prints("  ! Slot 3: no longer in slots.toml, docker does not say whether it has containers (permission denied)");
     assert!(machine.exists("~/pool/slot-3/conf.txt"));
     machine.edit_spec("web = 8000", "web = 8100");
-    let run = with_docker("apply --update --auto-approve", "small-slot-1").exits(0).says("Updated 1 slot(s)");
-    run.prints("Slot 1: ports.web 8001 → 8101, conf.txt is older than slots.toml, it has containers");
+    let run = with_docker("apply --update --auto-approve", "small-slot-1").exits(0).says("Updated 1 slot");
+    run.prints("Slot 1: ports.web 8001 → 8101, conf.txt differs from slots.toml, it has containers");
     assert_eq!(entry(&machine, "1")["ports"]["web"], 8001);
     // A daemon that cannot be reached may run something, too.
     let none = "error:Cannot connect to the Docker daemon at unix:///nowhere. Is the docker daemon running?";
@@ -373,12 +373,12 @@ fn a_slot_with_containers_is_not_removed_and_keeps_its_ports() {
         with_docker(verb, none)
             .exits(exit)
             .prints("Blocked: 1 to change, 1 to destroy.\nAll that was asked for is blocked.\n")
-            .prints(&format!("lot 1: ports.web 8001 → 8101, conf.txt is older than slots.toml, {unknown}"))
+            .prints(&format!("lot 1: ports.web 8001 → 8101, conf.txt differs from slots.toml, {unknown}"))
             .prints(&format!("  ! Slot 3: no longer in slots.toml, {unknown}"));
     }
     assert!(machine.exists("~/pool/slot-3/conf.txt"));
     // What was not asked for is no refusal.
-    with_docker("apply", none).exits(0).says("Apply complete!");
+    with_docker("apply", none).exits(0).says("\nNothing was changed: slots 1,3 are blocked.\n");
     with_docker("plan", none).exits(0).never_says("All that was asked for");
     // Neither a plain `plan` nor an apply without such work asks docker.
     with_docker("plan", "error:asked").exits(0).never_says("asked");
@@ -396,14 +396,14 @@ fn the_files_of_a_slot_that_runs_change_only_if_claimed_slots_are_included() {
     machine.kinfra("claim --slot 2").exits(0);
     let run = with_docker("apply --update --auto-approve", "small-slot-1").exits(0);
     run.says("Updated slot 3: conf.txt\n")
-        .prints("conf.txt is older than slots.toml, it has containers that run with its files: `kinfra down` in its worktree first (--update, --include-claimed)\n");
+        .prints("conf.txt differs from slots.toml, it has containers that run with its files: `kinfra down` in its worktree first (--update, --include-claimed)\n");
     assert_eq!(machine.read("~/pool/slot-1/conf.txt"), "slot 1 on 8001\n");
     assert_eq!(machine.read("~/pool/slot-2/conf.txt"), "slot 2 on 8002\n");
     let unknown = with_docker("apply --update --auto-approve --only 1", "error:permission denied").exits(4);
     unknown.says("Apply refused: all that was asked for is blocked.");
     with_docker("apply --update --auto-approve", "small-slot-1\nsmall-slot-2").exits(4);
     let run = with_docker("apply --update --include-claimed --auto-approve", "small-slot-1\nsmall-slot-2");
-    run.exits(0).says("Updated 2 slot(s)");
+    run.exits(0).says("Updated 2 slots");
     is_settled(&machine);
 }
 
@@ -457,8 +457,8 @@ fn no_changes_is_said_only_of_the_slots_that_were_looked_at() {
     machine.template("conf.txt", "new\n");
     machine.edit_spec("1-3", "1-2");
     machine.kinfra("apply --update --only 1 --auto-approve").exits(0);
-    let plan = machine.kinfra("plan --only 1").exits(0).prints("No changes to these slots.\n");
-    plan.never_says("The pool is as slots.toml says");
+    let plan = machine.kinfra("plan --only 1").exits(0).prints("No changes: slot 1 is as slots.toml says.\n");
+    plan.never_says("all 2 slots");
     machine.kinfra("plan").exits(0).never_says("No changes");
     let machine = Machine::small();
     machine.kinfra("plan --only 1 --exclude 1").exits(64).says("leave no slot");

@@ -353,7 +353,7 @@ fn a_plan_asks_nothing_and_says_how_old_its_knowledge_is() {
         .says("Isolation: not checked. `kinfra validate` says what slots would share\n");
     shop.kinfra("compose up").exits(0);
     let calls = shop.machine.read("~/calls");
-    shop.kinfra("plan").exits(0).says("Isolation: as last started, the stacks of 1 slot(s) share nothing");
+    shop.kinfra("plan").exits(0).says("Isolation: as last started, the stacks of 1 slot share nothing");
     // The same stack as slot 2 was started with.
     let uses = shop.machine.read("~/pool/slot-1/.kinfra-uses.json");
     shop.machine.write("~/pool/slot-2/.kinfra-uses.json", uses);

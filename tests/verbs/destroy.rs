@@ -29,7 +29,7 @@ fn an_unused_pool_goes_but_for_its_registry() {
     machine.kinfra("destroy --dry-run").exits(0).prints("Plan: 0 to add, 0 to change, 4 to destroy.");
     assert_eq!(machine.tree(), before);
     let run = destroy(&machine, "", "small-slot-1 data\nother-slot-1 theirs\nsmall-slot-2 logs").exits(0);
-    let run = run.says("Removed 4 slot(s)").says("\n\nDestroy complete! 4 destroyed.\n");
+    let run = run.says("Removed 4 slots").says("\n\nDestroy complete! 4 destroyed.\n");
     let run = run.says("Volumes of removed slots stay, `docker volume rm` removes them: data, logs\n");
     run.says("The registry, its backup and the lock stay in `").never_says("theirs");
     let mut left: Vec<_> = fs::read_dir(machine.path("~/pool"))
@@ -40,7 +40,7 @@ fn an_unused_pool_goes_but_for_its_registry() {
     assert_eq!(left, [".lock", ".tmp", "registry.json", "registry.json.bak"]);
     machine.kinfra("slots --json").exits(0).prints("\"slots\": []");
     // A second destroy, and a new apply.
-    let again = destroy(&machine, "", "").exits(0).prints("No changes. The pool has no slots.\n");
+    let again = destroy(&machine, "", "").exits(0).prints("No changes: the pool has no slots.\n");
     again.says("0 destroyed").never_says("slots.toml says");
     machine.kinfra("apply").exits(0).says("Created 4 slot(s)");
 }
@@ -51,13 +51,12 @@ fn a_slot_in_use_stays_and_is_named() {
     machine.kinfra("claim --slot 1").exits(0);
     machine.write("~/pool/slot-3/notes.txt", "mine");
     let run = destroy(&machine, "small-slot-2", "error:no such plugin").exits(0);
-    let run = run.says("Slot 1 stays: held by ").says("2 destroyed.");
-    let run = run.says("Slot 2 stays: it has containers: `kinfra down` in its worktree first\n");
+    let run = run.says("Kept slot 1: held by ").says("2 destroyed.");
+    let run = run.says("Kept slot 2: it has containers: `kinfra down` in its worktree first\n");
     let run = run.says("Removed slot 3, but for notes.txt: it stays registered until that is moved away\n");
-    let run = run
-        .prints("  ! Slot 1: held by ")
-        .says("Slot 3 stays: notes.txt in it, which kinfra did not write\n");
-    let run = run.says("Kept 2 slot(s)\n").never_says("no longer in slots.toml").never_says("Apply complete");
+    let run =
+        run.prints("  ! Slot 1: held by ").says("Kept slot 3: notes.txt in it, which kinfra did not write\n");
+    let run = run.says("Kept 2 slots\n").never_says("no longer in slots.toml").never_says("Apply complete");
     run.says("Docker does not say which volumes stay: no such plugin\n");
     assert!(machine.exists("~/pool/slot-1/conf.txt") && machine.exists("~/pool/slot-2/conf.txt"));
     assert!(machine.exists("~/pool/slot-3/notes.txt") && !machine.exists("~/pool/slot-4"));
@@ -203,7 +202,7 @@ fn data_that_docker_does_not_tell_stops_a_destroy_before_it_begins() {
     assert_eq!(machine.tree(), before);
     // Nor does a machine without Docker tell what was started on it.
     let run = machine.kinfra("destroy --data --auto-approve").exits(0).says("2 destroyed.");
-    run.says("Slot 4 stays: docker does not say whether it has containers (there is no `docker` command)\n")
+    run.says("Kept slot 4: docker does not say whether it has containers (there is no `docker` command)\n")
         .prints("\nNo volumes and no images of these slots.\n");
 }
 
@@ -238,7 +237,7 @@ fn data_alone_needs_approval_too() {
     entry.retain(|key, _| !key.starts_with("started_"));
     machine.write("~/pool/registry.json", format!("{registry:#}\n"));
     machine.kinfra("destroy --auto-approve").exits(0).says("4 destroyed.");
-    let run = Run::of(&mut command).exits(4).prints("No changes. The pool has no slots.\n");
+    let run = Run::of(&mut command).exits(4).prints("No changes: the pool has no slots.\n");
     run.prints("  - Would remove volume pg of slot 2 (48.2MB)\n").says("give --auto-approve");
     assert_eq!(removals(&machine), [""; 0]);
     Run::of(command.arg("--auto-approve")).exits(0).says("Removed volume pg of slot 2\n");

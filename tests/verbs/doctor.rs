@@ -51,7 +51,7 @@ fn a_pool_that_is_well_has_nothing_to_do() {
             "  ✓ docker daemon"
         ]
     );
-    assert!(run.stdout.contains("pool/registry.json` has 2 slot(s)\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("pool/registry.json` has 2 slots\n"), "{}", run.stdout);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_port_in_use_names_who_uses_it() {
         let run = examine(&machine, &[]).exits(0).prints(&used);
         if cfg!(target_os = "linux") {
             // The process is not certain: a child that another test is just starting inherits the socket.
-            run.prints(" (process ").prints(")\n      stop it, or use another slot\n");
+            run.prints(" (process ").prints(", or move the base of `web` in slots.toml\n");
         }
         // A claimed slot uses its own ports.
         drop(listener);
@@ -231,6 +231,29 @@ fn a_port_in_use_names_who_uses_it() {
         drop(listener);
         machine.kinfra("release").exits(0);
         examine(&machine, &[]).exits(0).never_says(&format!("port {port}"));
+    }
+}
+
+#[test]
+fn podman_is_best_effort_and_said_once() {
+    let machine = applied();
+    let socket = ("DOCKER_HOST", "unix:///run/user/1000/podman/podman.sock");
+    let components = ("COMPONENTS", "Podman Engine\nConmon\nOCI Runtime (crun)");
+    let finding = "  ! podman: best effort: `docker` talks to Podman, and kinfra is tested with Docker\n";
+    for answers in [
+        &[socket][..],
+        &[components],
+        &[("COMMAND", "podman version 4.9.3")],
+        &[socket, components],
+        &[socket, ("DAEMON", "error:Cannot connect to the Docker daemon at unix:///x")],
+    ] {
+        let run = examine(&machine, answers).exits(0).prints(finding);
+        assert_eq!(run.stdout.matches("Podman").count(), 1, "{run:?}");
+    }
+    for answers in
+        [&[][..], &[("COMPONENTS", "Engine\ncontainerd\nrunc")], &[("COMPONENTS", "error:no Components")]]
+    {
+        assert!(!examine(&machine, answers).exits(0).stdout.contains("odman"), "{answers:?}");
     }
 }
 

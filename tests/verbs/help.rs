@@ -93,3 +93,21 @@ fn the_verb_of_another_tool_is_told_the_own_one() {
     }
     machine.kinfra("releases").exits(64).says("similar subcommand").says("'release'");
 }
+
+#[test]
+fn verbs_and_flags_of_other_tools_get_a_tip() {
+    let machine = Machine::small();
+    for (typed, tip) in [
+        ("ps", "`kinfra status` says what runs"),
+        ("ls", "`kinfra slots` lists the slots"),
+        ("apply --yes", "did you mean `--auto-approve`?"),
+        ("destroy -y", "did you mean `--auto-approve`?"),
+        ("claim --wait 10m", "write `--wait=10m`"),
+        ("release ../shop-fix-login", "a slot is a number, such as `2`: `kinfra slots` lists them"),
+        ("claim --slot main", "a slot is a number, such as `2`"),
+    ] {
+        machine.kinfra(typed).exits(64).says(tip).never_says("to pass '");
+    }
+    // What is nothing of the kind gets what clap says.
+    machine.kinfra("apply --dry").exits(64).says("--dry-run");
+}

@@ -82,8 +82,9 @@ fn assert_apart(name: &str, machine: &Machine) {
                 spec: &spec,
                 workers: &Workers::default(),
                 environment: &BTreeMap::new(),
+                subnet: None,
             };
-            let overlay = overlay(&Model::parse(&as_main).expect("a model"), &slot);
+            let overlay = overlay(&Model::parse(&as_main).expect("a model"), &slot).expect("an overlay");
             assert_eq!(overlay.unpublished, [], "{name}");
             let file = home.join(format!("overlay-{id}.yaml"));
             fs::write(&file, overlay.text).expect("an overlay");

@@ -41,10 +41,7 @@ fn an_applied_pool_has_no_differences() {
     machine.kinfra("plan --detailed-exitcode").exits(2);
     machine.kinfra("apply").exits(0);
     machine.kinfra("plan --detailed-exitcode").exits(0).prints_exactly(
-        "  = Slot 1: already exists, skipping
-  = Slot 2: already exists, skipping
-
-No changes. The pool is as slots.toml says.
+        "No changes: all 2 slots are as slots.toml says.
 ",
     );
 }
@@ -92,37 +89,37 @@ const CASES: [Case; 10] = [
     Case {
         what: "the mode of a file was changed",
         damage: |machine| machine.set_mode("~/pool/slot-1/conf.txt", 0o644),
-        first: "  ~ Slot 1: conf.txt has mode 0644 (--update)",
+        first: "  ! Slot 1: conf.txt has mode 0644 (--update)",
         last: "Blocked: 1 to change (--update).",
     },
     Case {
         what: "the template changed",
         damage: |machine| machine.template("conf.txt", "new"),
-        first: "  ~ Slot 1: conf.txt is older than slots.toml (--update)",
+        first: "  ! Slots 1-2: conf.txt differs from slots.toml (--update)",
         last: "Blocked: 2 to change (--update).",
     },
     Case {
         what: "the base of the port changed",
         damage: |machine| machine.edit_spec("web = 8000", "web = 8100"),
-        first: "  ~ Slot 1: ports.web 8001 → 8101, conf.txt is older than slots.toml (--update)",
+        first: "  ! Slot 1: ports.web 8001 → 8101, conf.txt differs from slots.toml (--update)",
         last: "Blocked: 2 to change (--update).",
     },
     Case {
         what: "the profile was renamed",
         damage: |machine| machine.edit_spec("\"only\"", "\"big\""),
-        first: "  ~ Slot 1: profile only → big (--update)",
+        first: "  ! Slots 1-2: profile only → big (--update)",
         last: "Blocked: 2 to change (--update).",
     },
     Case {
         what: "a file was added to the spec and another dropped",
         damage: |machine| machine.edit_spec("\"conf.txt\" =", "\"app.txt\" ="),
-        first: "  ~ Slot 1: app.txt is not there yet, conf.txt is no longer in slots.toml (--update)",
+        first: "  ! Slots 1-2: app.txt is not there yet, conf.txt is no longer in slots.toml (--update)",
         last: "Blocked: 2 to change (--update).",
     },
     Case {
         what: "the slot was taken out of the spec",
         damage: |machine| machine.edit_spec("ids = \"1-2\"", "ids = \"2\""),
-        first: "  - Slot 1: no longer in slots.toml (--prune)",
+        first: "  ! Slot 1: no longer in slots.toml (--prune)",
         last: "Blocked: 1 to destroy (--prune).",
     },
     Case {
@@ -158,7 +155,7 @@ fn a_claim_is_named_where_it_is_in_the_way() {
     machine.template("conf.txt", "new");
     let holder = machine.project().canonicalize().expect("a project");
     machine.kinfra("plan").prints(&format!(
-        "  ~ Slot 2: conf.txt is older than slots.toml, held by {} (--update, --include-claimed)\n",
+        "  ! Slot 2: conf.txt differs from slots.toml, held by {} (--update, --include-claimed)\n",
         holder.display()
     ));
     machine.edit_spec("ids = \"1-2\"", "ids = \"1\"");
@@ -174,7 +171,7 @@ fn a_slot_that_kinfra_did_not_write_is_skipped_and_says_what_differs() {
     machine.write("~/pool/slot-2/conf.txt", "slot 2 on 8002\n");
     machine.set_mode("~/pool/slot-2/conf.txt", 0o600);
     machine.kinfra("plan").exits(0).prints_exactly(
-        "  = Slot 1: already exists, skipping: conf.txt differs (--overwrite)
+        "  ! Slot 1: already exists, skipping: conf.txt differs (--overwrite)
   + Would adopt slot 2 (only) at ~/pool/slot-2
 
 Plan: 1 to add, 0 to change, 0 to destroy.
@@ -229,8 +226,8 @@ fn a_long_plan_is_a_line_for_each_profile_and_what_happens_to_it() {
     assert_eq!(
         lines(&machine.kinfra("plan").exits(0)),
         [
-            "  + Would create 800 slot(s) (only): 1-800",
-            "  + Would create 200 slot(s) (big): 801-1000",
+            "  + Would create 800 slots (only): 1-800",
+            "  + Would create 200 slots (big): 801-1000",
             "  Each slot by itself: -v",
             "",
             "Plan: 1000 to add, 0 to change, 0 to destroy.",
@@ -249,21 +246,23 @@ fn a_long_plan_is_a_line_for_each_profile_and_what_happens_to_it() {
     assert_eq!(
         lines(&machine.kinfra("plan --out plan").exits(0)),
         [
-            &format!("  = 788 slot(s) {rest}").replace("(only)", "(only) already exist, skipping"),
-            "  ! 1 slot(s) (only) differ (--overwrite): 7",
-            "  ~ Would restore 1 slot(s) (only): 9",
-            "  ~ 1 slot(s) (big) differ (--update): 791",
-            "  - 9 slot(s) differ (--prune): 792-800",
-            "  = 200 slot(s) (big) already exist, skipping: 801-1000",
+            &format!("  = 788 slots {rest}").replace("(only)", "(only) already exist, skipping"),
+            "  ! 1 slot (only) blocked (--overwrite): 7",
+            "  ~ Would restore 1 slot (only): 9",
+            "  ! 1 slot (big) blocked (--update): 791",
+            "  ! 9 slots blocked (--prune): 792-800",
+            "  = 200 slots (big) already exist, skipping: 801-1000",
             "  Each slot by itself: -v",
             "",
             "Plan: 0 to add, 1 to change, 0 to destroy.",
             "Blocked: 2 to change (--update, --overwrite), 9 to destroy (--prune).",
         ]
     );
-    machine.kinfra("show plan").exits(0).prints("\n  ~ Would restore 1 slot(s) (only): 9\n");
+    machine.kinfra("show plan").exits(0).prints("\n  ~ Would restore 1 slot (only): 9\n");
     machine.kinfra("show plan --verbose").exits(0).prints("\n  ~ Would restore slot 9: conf.txt\n");
-    let verbose =
-        machine.kinfra("plan --verbose").exits(0).prints("  - Slot 800: no longer in slots.toml (--prune)\n");
+    let verbose = machine
+        .kinfra("plan --verbose")
+        .exits(0)
+        .prints("  ! Slots 792-800: no longer in slots.toml (--prune)\n");
     verbose.never_says("Each slot by itself");
 }

@@ -58,7 +58,7 @@ fn without_a_terminal_it_shows_and_refuses() {
     let run = run
         .prints("registry.json` is corrupt: line 9, column 15: the text ends in the middle")
         .never_says("nothing was changed");
-    let run = run.prints("  + Would restore 2 slot(s) from the backup\n");
+    let run = run.prints("  + Would restore 2 slots from the backup\n");
     run.prints("  = Would keep the broken registry.json as registry.json.broken-20");
     assert_eq!(machine.tree(), before);
     machine.kinfra("doctor --auto-approve").exits(64);
@@ -82,7 +82,7 @@ fn the_backup_comes_back() {
     machine.kinfra("claim --slot 2").exits(0);
     let whole = machine.read(REGISTRY);
     machine.write(REGISTRY, "broken");
-    let run = repair(&machine, "").exits(0).prints("  + Would restore 2 slot(s) from the backup\n");
+    let run = repair(&machine, "").exits(0).prints("  + Would restore 2 slots from the backup\n");
     let run = run.prints("      slot 2  held by ").prints("Repaired the registry. `kinfra plan` shows ");
     // No save came after the claim.
     run.prints("/project since ");
@@ -126,8 +126,7 @@ fn without_a_backup_the_slot_directories_tell() {
     machine.remove("~/pool/slot-4");
     machine.write(REGISTRY, "");
     machine.write(BACKUP, "{");
-    let run =
-        repair(&machine, "").exits(0).prints("  + Would register 3 slot(s) from the slot directories\n");
+    let run = repair(&machine, "").exits(0).prints("  + Would register 3 slots from the slot directories\n");
     run.prints("Would keep the broken registry.json.bak as registry.json.bak.broken-20");
     let kept = kept(&machine);
     assert_eq!(
@@ -137,7 +136,7 @@ fn without_a_backup_the_slot_directories_tell() {
     assert_eq!(machine.read(BACKUP), machine.read(REGISTRY));
     // Slots that are right are kinfra's again. Those that differ are left to the user.
     let plan = machine.kinfra("plan").exits(0).prints("  = Slot 2: already exists, skipping\n");
-    plan.prints("  = Slot 3: already exists, skipping: conf.txt differs (--overwrite)\n")
+    plan.prints("  ! Slot 3: already exists, skipping: conf.txt differs (--overwrite)\n")
         .prints("create slot 4");
     machine.kinfra("claim --slot 3").exits(4);
     machine.write("~/pool/slot-3/conf.txt", "slot 3 on 8003\n");
@@ -195,7 +194,7 @@ fn claims_that_are_still_legible_come_back() {
     // The same without a backup, and with the holder cut in two.
     machine.remove(BACKUP);
     cut_after(&machine, "/proj");
-    let run = repair(&machine, "").exits(0).prints("  + Would register 2 slot(s)");
+    let run = repair(&machine, "").exits(0).prints("  + Would register 2 slots");
     run.prints("      slot 2  held by unknown: `kinfra release 2 --force` once it is no longer used\n");
     machine.kinfra("release 2").exits(4).says("slot 2 is held by unknown\nhelp: `kinfra release 2 --force`");
 }
@@ -209,7 +208,7 @@ fn a_slot_that_is_claimed_and_gone_from_disk_and_spec_comes_back() {
     machine.remove(BACKUP);
     let whole = machine.read(REGISTRY);
     machine.write(REGISTRY, whole.trim_end().trim_end_matches('}'));
-    repair(&machine, "").exits(0).prints("  + Would register 2 slot(s)").prints("slot 2  held by ");
+    repair(&machine, "").exits(0).prints("  + Would register 2 slots").prints("slot 2  held by ");
     machine.kinfra("plan").exits(0).prints("Slot 2: no longer in slots.toml");
     machine.kinfra("release").exits(0).prints("Released slot 2");
 }
@@ -276,6 +275,6 @@ fn a_port_that_moved_on_since_the_backup_does_not_stop_a_repair() {
     machine.edit_spec("web = 8000", "web = 7999");
     machine.write("~/pool/slot-3/conf.txt", "");
     machine.write(REGISTRY, "");
-    repair(&machine, "").exits(0).prints("  + Would restore 3 slot(s)");
+    repair(&machine, "").exits(0).prints("  + Would restore 3 slots");
     machine.kinfra("plan").exits(0).prints("Slot 3: ");
 }

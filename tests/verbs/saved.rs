@@ -139,7 +139,7 @@ fn table(flags: &str) {
         assert_eq!(comparable(&from_file), comparable(&directly), "{what}");
         // Afterwards nothing is left to do, except what these flags do not allow.
         let again = run(&from_file, &format!("plan {flags}")).exits(0);
-        let is_settled = again.stdout.contains("No changes.");
+        let is_settled = again.stdout.contains("No changes: ");
         let is_blocked = again.stdout.contains("Plan: 0 to add, 0 to change, 0 to destroy.\nBlocked: ");
         assert!(is_settled || is_blocked, "{what}: {again:#?}");
     }
@@ -210,7 +210,7 @@ fn a_plan_is_saved_for_its_owner_only_and_is_the_same_each_time() {
     json.prints_exactly(&machine.kinfra("plan --update --json").stdout);
     // It has the spec's path, so it can be applied from any directory.
     let mut elsewhere = machine.command("apply ../project/one");
-    Run::of(elsewhere.current_dir(machine.home())).exits(0).says("Updated 3 slot(s)");
+    Run::of(elsewhere.current_dir(machine.home())).exits(0).says("Updated 3 slots");
 }
 
 #[test]
@@ -329,12 +329,12 @@ fn a_stale_plan_does_nothing_and_lists_what_changed() {
 #[test]
 fn what_a_plan_does_not_depend_on_does_not_make_it_stale() {
     let unrelated: [(&str, &str, Edit); 4] = [
-        ("--only 2 --update", "Updated 1 slot(s)", |machine| claim(machine, 1)),
-        ("--only 2 --update", "Updated 1 slot(s)", |machine| {
+        ("--only 2 --update", "Updated 1 slot", |machine| claim(machine, 1)),
+        ("--only 2 --update", "Updated 1 slot", |machine| {
             machine.write("~/pool/slot-1/conf.txt", "mine\n");
         }),
-        ("--update --include-claimed", "Updated 3 slot(s)", |machine| claim(machine, 1)),
-        ("", "Restored 1 slot(s)", |machine| claim(machine, 3)),
+        ("--update --include-claimed", "Updated 3 slots", |machine| claim(machine, 1)),
+        ("", "Restored 1 slot", |machine| claim(machine, 3)),
     ];
     for (flags, done, edit) in unrelated {
         let machine = applied();
@@ -379,10 +379,7 @@ fn a_saved_plan_needs_no_flag_and_no_terminal() {
         .says("and --spec or KINFRA_SPEC names another\n");
     // The spelling of the paths does not matter.
     std::os::unix::fs::symlink(machine.path("~/pool"), machine.path("link")).expect("a link");
-    machine
-        .kinfra("apply plan --spec templates/../slots.toml --root link")
-        .exits(0)
-        .says("Updated 3 slot(s)");
+    machine.kinfra("apply plan --spec templates/../slots.toml --root link").exits(0).says("Updated 3 slots");
 }
 
 #[test]
@@ -449,7 +446,7 @@ fn applying_a_plan_shows_what_it_leaves_as_it_is() {
     let machine = applied();
     machine.template("conf.txt", "new {{ ports.web }}\n");
     machine.kinfra("plan --out plan").exits(0);
-    let run = machine.kinfra("apply plan").exits(0).prints("~ Slot 2: conf.txt is older than slots.toml");
+    let run = machine.kinfra("apply plan").exits(0).prints("! Slots 1-3: conf.txt differs from slots.toml");
     run.prints("Blocked: 3 to change (--update).").says("Skipped 3 existing").never_says("No changes");
     machine.kinfra("apply plan --detailed-exitcode").exits(2);
     let json = machine.kinfra("apply plan --json").exits(0).stdout;

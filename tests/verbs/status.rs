@@ -13,7 +13,7 @@ fn the_slot_is_shown_with_every_port_as_a_url() {
     machine.kinfra("apply").exits(0);
     machine.kinfra("claim").exits(0);
     let before = machine.tree();
-    let run = machine.kinfra("status").exits(0);
+    let run = machine.kinfra("status -v").exits(0);
     let id = run
         .stdout
         .lines()
@@ -29,7 +29,7 @@ fn the_slot_is_shown_with_every_port_as_a_url() {
       branch    fix-login
 {since}
       claim id  {id}
-      status    never started
+      stack     never started
       POSTGRES  postgres://localhost:5433
       WEB       http://localhost:8001
 "
@@ -74,7 +74,7 @@ fn a_lease_and_a_note_are_shown() {
     let run = machine.kinfra("status").exits(0);
     run.prints("      lease     8h, ran out ")
         .prints("d ago: `kinfra renew`\n")
-        .prints("      status    expired\n");
+        .prints("      stack     expired\n");
 }
 
 #[test]

@@ -42,8 +42,8 @@ fn composed(text: &str) -> Machine {
 fn a_valid_pool_says_what_was_looked_at() {
     let machine = Machine::small();
     validate(&machine, "", "").exits(0).says("Using ").prints_exactly(
-        "  ✓ spec: 2 slot(s), 1 port(s) each, no port used twice or by the main stack
-  ✓ templates: 1 file(s) a slot
+        "  ✓ spec: 2 slots, 1 port each, no port used twice or by the main stack
+  ✓ templates: 1 file a slot
   ✓ pools: no other pool on this machine has its name or its ports
   ✓ in use: no port of a new slot is
   ✓ compose: no slot has a Compose file
@@ -54,7 +54,7 @@ The pool is valid.
     assert!(machine.tree().is_empty());
     validate(&Machine::new(), "", "")
         .exits(0)
-        .prints("✓ compose: accepts the files of slot(s) 1,5-6, one of each kind\n");
+        .prints("✓ compose: accepts the files of slots 1,5-6, one of each kind\n");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn all_findings_come_at_once() {
         .prints("help: did you mean `ports.web`?\n")
         .prints("  ✗ pools: port 8000 is `web` of slot 1 and also `web` of the main stack (slot 0) of the pool `small` in `")
         .prints("      the smallest stride that frees `web` is 4\n")
-        .prints("\nThe pool is not valid: 2 error(s).\n");
+        .prints("\nThe pool is not valid: 2 errors.\n");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn mistakes_of_the_spec_are_all_shown() {
         .prints("error: a base must be between 1024 and 65535, not 80\n")
         .prints("slots.toml:8:7\n")
         .prints("error: profile `largest` is not defined\n")
-        .prints("\nThe pool is not valid: 2 error(s).\n");
+        .prints("\nThe pool is not valid: 2 errors.\n");
     validate(&machine, "--spec nowhere.toml", "")
         .exits(65)
         .prints("  ✗ spec: spec `nowhere.toml`, from --spec or KINFRA_SPEC, does not exist\n");
@@ -115,7 +115,7 @@ fn a_port_in_use_is_a_warning_unless_the_pool_s_own_slot_has_it() {
     validate(&machine, "", "")
         .exits(0)
         .prints(&format!("  ! in use: port {port}, `web` of slot 2, is in use by "))
-        .prints("      stop it before the slot is used, or change the base or stride\n")
+        .prints(", or move the base of `web` in slots.toml\n")
         .prints("\nThe pool is valid.\n");
     machine.kinfra("apply").exits(0);
     validate(&machine, "", "").exits(0).prints("✓ in use: no port of a new slot is\n");
@@ -137,11 +137,9 @@ fn findings_of_compose_are_told_once_without_values_and_paths_of_the_copy() {
     let wrong = "time=\"2026-01-01T00:00:00Z\" level=warning msg=\"The \\\"X\\\" variable is not set.\"\nbad: pw, 1-value, x";
     validate(&machine, "", wrong)
         .exits(65)
-        .prints("  ! compose: slot(s) 1: The \"X\" variable is not set.\n")
-        .prints(
-            "  ✗ compose: slot(s) 1: bad: ***, 1***, x\n      fix the template that the file is made from\n",
-        )
-        .prints("\nThe pool is not valid: 1 error(s).\n");
+        .prints("  ! compose: slot 1: The \"X\" variable is not set.\n")
+        .prints("  ✗ compose: slot 1: bad: ***, 1***, x\n      fix the template that the file is made from\n")
+        .prints("\nThe pool is not valid: 1 error.\n");
 }
 
 #[test]
@@ -164,7 +162,7 @@ fn a_copy_that_cannot_be_made_is_told() {
     let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fake-docker");
     Run::of(command.env("PATH", fake).env("TMPDIR", machine.path("nowhere")))
         .exits(0)
-        .prints("  ! compose: slot(s) 1: not checked: could not open `");
+        .prints("  ! compose: slot 1: not checked: could not open `");
 }
 
 #[test]
@@ -207,15 +205,11 @@ fn compose_itself_reads_the_files_as_up_would() {
         assert_eq!(left_over(machine), 0);
         run
     };
-    run(&Machine::new()).exits(0).prints("✓ compose: accepts the files of slot(s) 1,5-6, one of each kind\n");
+    run(&Machine::new()).exits(0).prints("✓ compose: accepts the files of slots 1,5-6, one of each kind\n");
     for (text, code, said) in [
         ("services:\n  a:\n    image: b\n    prots: [1]\n", 65, "Additional property prots is not allowed"),
-        ("services: [\n", 65, "✗ compose: slot(s) 1: yaml: "),
-        (
-            "services:\n  a:\n    image: b:$NOPE\n",
-            0,
-            "! compose: slot(s) 1: The \"NOPE\" variable is not set.",
-        ),
+        ("services: [\n", 65, "✗ compose: slot 1: yaml: "),
+        ("services:\n  a:\n    image: b:$NOPE\n", 0, "! compose: slot 1: The \"NOPE\" variable is not set."),
         ("services:\n  a:\n    image: b\n    env_file: missing.env\n", 65, "~/pool/slot-1/missing.env"),
     ] {
         let machine = composed(text);
@@ -245,11 +239,11 @@ esac\n",
         let mut command = machine.command("validate");
         Run::of(with_own_tmp(&machine, &mut command).env("PATH", machine.path("bin")))
     };
-    run().exits(0).prints("accepts the files of slot(s) 1");
+    run().exits(0).prints("accepts the files of slots 1-2");
     machine.template("conf.txt", "include:\n- {{ slot.dir }}/more.yml\n- {{ slot.dir }}/none.yml\n");
     let root = machine.home().canonicalize().expect("a home").join("pool");
     // Each slot has another text, and all have the same mistake.
-    run().exits(65).prints(&format!("  ✗ compose: slot(s) 1-2: no {}/slot-N/none.yml\n", root.display()));
+    run().exits(65).prints(&format!("  ✗ compose: slots 1-2: no {}/slot-N/none.yml\n", root.display()));
     machine.edit_spec("1-2", "2");
-    run().exits(65).prints(&format!("  ✗ compose: slot(s) 2: no {}/slot-2/none.yml\n", root.display()));
+    run().exits(65).prints(&format!("  ✗ compose: slot 2: no {}/slot-2/none.yml\n", root.display()));
 }

@@ -11,6 +11,7 @@ mod ports;
 mod slot;
 mod slug;
 mod storage;
+mod subnets;
 mod suggest;
 mod write;
 mod yaml;

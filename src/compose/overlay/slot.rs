@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 
 use super::yaml::Node;
+use crate::address_block::AddressBlock;
 use crate::compose::resource::{PerSlot, Resource};
 use crate::identifier::PortName;
 use crate::names::{ID_LABEL, ROOT_LABEL, SLOT_LABEL};
@@ -36,6 +37,8 @@ pub struct Slot<'a> {
     pub workers: &'a Workers,
     /// Further values of services' environments, by service; rendered.
     pub environment: &'a BTreeMap<String, BTreeMap<String, String>>,
+    /// The block of addresses that its networks have parts of. Without it, Docker chooses.
+    pub subnet: Option<AddressBlock>,
 }
 
 impl Slot<'_> {

@@ -4,6 +4,7 @@ use camino::Utf8Path;
 
 use super::slot::Slot;
 use super::yaml::Node;
+use crate::address_block::AddressBlock;
 use crate::compose::model::{Network, Volume};
 use crate::compose::resource::{PerSlot, Resource};
 
@@ -51,7 +52,12 @@ fn device(volume: &Volume, slot: &Slot<'_>) -> Option<Node> {
 }
 
 /// What the slot says of a network. `None` if it is external and stays so.
-pub(super) fn network(key: &str, network: &Network, slot: &Slot<'_>) -> Option<Node> {
+pub(super) fn network(
+    key: &str,
+    network: &Network,
+    subnet: Option<AddressBlock>,
+    slot: &Slot<'_>,
+) -> Option<Node> {
     let mut entries = match of_network(key, network, slot) {
         Standing::Stays => return None,
         Standing::Shared(node) => return Some(node),
@@ -61,9 +67,9 @@ pub(super) fn network(key: &str, network: &Network, slot: &Slot<'_>) -> Option<N
     if network.fixes_ipv6() {
         entries.push(("enable_ipv6", Node::Reset));
     }
-    if !network.ipam.config.is_empty() {
-        entries.push(("ipam", Node::Reset));
-    }
+    let is_fixed = !network.ipam.config.is_empty();
+    let ipam = subnet.map(|subnet| if is_fixed { ipam(subnet).overriding() } else { ipam(subnet) });
+    entries.extend(ipam.or(is_fixed.then_some(Node::Reset)).map(|ipam| ("ipam", ipam)));
     if interface_driver(network).is_some() {
         entries.extend([("driver", Node::Reset), ("driver_opts", Node::Reset)]);
     } else if network.driver_opts.contains_key(BRIDGE) {
@@ -71,6 +77,12 @@ pub(super) fn network(key: &str, network: &Network, slot: &Slot<'_>) -> Option<N
     }
     entries.push(("labels", slot.labels()));
     Some(Node::map(entries))
+}
+
+/// The addresses of a network.
+pub(super) fn ipam(subnet: AddressBlock) -> Node {
+    let config = Node::map([("subnet", Node::text(subnet.to_string()))]);
+    Node::map([("config", Node::List(vec![config]))])
 }
 
 /// What is to be said of a network, beside its names and addresses.

@@ -9,10 +9,12 @@ use super::mounts;
 use super::ports::{self, Range};
 use super::slot::Slot;
 use super::storage;
+use super::subnets::{self, Subnets};
 use super::suggest;
 use super::yaml::Node;
 use crate::compose::model::{Build, Model, Service};
 use crate::compose::resource::Target;
+use crate::fault::Fault;
 
 /// What kinfra adds to a project's own Compose files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +38,15 @@ struct Findings {
 
 /// The overlay of a slot. `model` is what the worktree's files come to under the name of the main stack, with
 /// every profile and without an overlay.
-pub fn overlay(model: &Model, slot: &Slot<'_>) -> Overlay {
+///
+/// # Errors
+/// [`Fault`] if the slot's block of addresses is too small for its networks.
+pub fn overlay(model: &Model, slot: &Slot<'_>) -> Result<Overlay, Fault> {
     let mut findings = Findings::default();
+    let subnets = subnets::of(model, slot)?;
     let is_own = slot.spec.compose.is_some();
-    let groups = if is_own { own(model, slot, &mut findings) } else { labels(model, slot) };
+    let groups =
+        if is_own { own(model, &subnets, slot, &mut findings) } else { labels(model, &subnets, slot) };
     let groups = groups.into_iter().filter(|(_, entries)| !entries.is_empty());
     let document = Node::map(groups.map(|(key, entries)| (key, Node::Map(entries)))).document();
     let head = format!(
@@ -47,34 +54,38 @@ pub fn overlay(model: &Model, slot: &Slot<'_>) -> Overlay {
         slot.id, slot.pool
     );
     let lines = suggest::lines(findings.unpublished, slot.spec);
-    Overlay {
+    Ok(Overlay {
         text: format!("{head}\n{document}\n"),
         unpublished: lines.into_iter().map(|line| (line.target.clone(), line.to_string())).collect(),
         notes: findings.notes,
-    }
+    })
 }
 
 /// The three groups of a Compose file.
 type Groups = [(&'static str, Vec<(String, Node)>); 3];
 
-/// A pool of templates has files of its own, which set its slots apart. It gets labels only.
-fn labels(model: &Model, slot: &Slot<'_>) -> Groups {
+/// A pool of templates has files of its own, which set its slots apart. It gets labels, and the addresses
+/// that the files leave open.
+fn labels(model: &Model, subnets: &Subnets<'_>, slot: &Slot<'_>) -> Groups {
     let labelled = |key: &String| (key.clone(), Node::map([("labels", slot.labels())]));
     let services = model.services.iter().map(|(name, service)| {
         let build = service.build.iter().map(|_| ("build", Node::map([("labels", slot.labels())])));
         (name.clone(), Node::map(build.chain([("labels", slot.labels())])))
     });
-    let networks = model.networks.iter().filter(|(_, network)| !network.external);
+    let networks = model.networks.iter().filter(|(_, network)| !network.external).map(|(key, _)| {
+        let ipam = subnets.get(key.as_str()).map(|subnet| ("ipam", storage::ipam(*subnet)));
+        (key.clone(), Node::map(ipam.into_iter().chain([("labels", slot.labels())])))
+    });
     let volumes = model.volumes.iter().filter(|(_, volume)| !volume.external);
     [
         ("services", services.collect()),
-        ("networks", networks.map(|(key, _)| labelled(key)).collect()),
+        ("networks", networks.collect()),
         ("volumes", volumes.map(|(key, _)| labelled(key)).collect()),
     ]
 }
 
 /// A project's own files are shared by its slots. What a machine has only one of is set apart.
-fn own(model: &Model, slot: &Slot<'_>, findings: &mut Findings) -> Groups {
+fn own(model: &Model, subnets: &Subnets<'_>, slot: &Slot<'_>, findings: &mut Findings) -> Groups {
     let images = Images::of(model, slot);
     let workers = workers(model, slot, findings);
     let services = model.services.iter().map(|(name, service)| {
@@ -88,9 +99,10 @@ fn own(model: &Model, slot: &Slot<'_>, findings: &mut Findings) -> Groups {
         (name.clone(), Node::map(entries))
     });
     let services: Vec<(String, Node)> = services.collect();
-    let networks = model.networks.iter();
-    let networks =
-        networks.filter_map(|(key, network)| Some((key.clone(), storage::network(key, network, slot)?)));
+    let networks = model.networks.iter().filter_map(|(key, network)| {
+        let subnet = subnets.get(key.as_str()).copied();
+        Some((key.clone(), storage::network(key, network, subnet, slot)?))
+    });
     let volumes = model.volumes.iter();
     let volumes = volumes.filter_map(|(key, volume)| {
         Some((key.clone(), storage::volume(key, volume, model.is_written(key), slot)?))

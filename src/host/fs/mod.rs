@@ -11,7 +11,7 @@ mod write;
 pub use dir::{Content, Dir, Found, Stamp, is_system_error};
 pub use named::{
     canonical, exists, free_space, is_directory, is_link, is_low, is_mount, may_be_directory, modified,
-    mount_of, read_named, real, replace_named,
+    mount_of, read_named, real, replace_named, touch,
 };
 pub use scratch::Scratch;
 pub use survey::{left_out, survey};

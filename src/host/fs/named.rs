@@ -5,7 +5,7 @@ use std::io;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 use super::dir::{Dir, obstacle_to_file, read_up_to, space_in};
@@ -117,6 +117,17 @@ pub fn modified(path: &Utf8Path) -> io::Result<Option<Time>> {
         stat.st_mtime.saturating_mul(1_000_000).saturating_add(nanoseconds / 1_000)
     };
     Ok(stat(path)?.map(|stat| Time::from_unix_micros(micros(stat))))
+}
+
+/// Sets the time of the last change of a file to now. Makes an empty file if there is none.
+///
+/// # Errors
+/// The system's.
+pub fn touch(path: &Utf8Path) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = rustix::fs::open(path.as_std_path(), flags, Mode::RUSR | Mode::WUSR)?;
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    Ok(rustix::fs::futimens(file, &Timestamps { last_access: now, last_modification: now })?)
 }
 
 /// The mount point of the file system that holds a directory.

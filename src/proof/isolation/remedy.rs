@@ -89,9 +89,7 @@ impl Conflict {
             HostThing::ContainerName(name) => {
                 format!("remove `container_name: {}`: Compose then names the container", printable(name))
             }
-            HostThing::Subnet { subnet, .. } => {
-                format!("remove `subnet: {}`: Docker then chooses a free one", printable(subnet))
-            }
+            HostThing::Subnet { .. } => self.other_subnet(),
             HostThing::Address { address, .. } => {
                 format!("remove the address {}: Docker then chooses a free one", printable(address))
             }
@@ -110,6 +108,25 @@ impl Conflict {
             }
         };
         Some(advice)
+    }
+}
+
+impl Conflict {
+    /// What settles a common subnet: the files of the one name it, or `subnet` of the other's `[stack]` does.
+    fn other_subnet(&self) -> String {
+        let parties = [&self.first, &self.second];
+        let mut choices = BTreeSet::new();
+        for party in parties {
+            if let HostThing::Subnet { subnet, .. } = &party.thing {
+                choices.insert(match party.owner {
+                    Owner::Slot(_) => "give the slots other addresses by `subnet` in [stack]".to_owned(),
+                    Owner::Main | Owner::Other { .. } => {
+                        format!("remove `subnet: {}`: Docker then chooses a free one", printable(subnet))
+                    }
+                });
+            }
+        }
+        choices.into_iter().collect::<Vec<_>>().join(", or ")
     }
 }
 

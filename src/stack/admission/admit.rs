@@ -9,6 +9,7 @@ use camino::Utf8PathBuf;
 
 use super::clash::clashes;
 use super::ownership;
+use super::subnets;
 use super::uses::{Asked, Uses};
 use crate::claims::held::Held;
 use crate::compose::model::Model;
@@ -19,7 +20,7 @@ use crate::host::context;
 use crate::host::fs::real;
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
-use crate::proof::isolation::{Conflict, Owner, Stack, prove, settlement};
+use crate::proof::isolation::{Conflict, HostThing, Owner, Stack, prove, settlement};
 use crate::registry::{Claim, Started};
 use crate::slot::SlotId;
 use crate::stack::compose_files::compose_args::ComposeArgs;
@@ -45,10 +46,16 @@ impl Place<'_> {
         invocation: &Invocation,
     ) -> Result<Admitted> {
         self.refuse_clashes()?;
-        let (model, config, main) = self.resolved(derived, args)?;
-        let there = ownership::on_engine(self.held.engine())?;
+        let engine = self.held.engine();
+        let (resolved, there) = thread::scope(|scope| {
+            let there = scope.spawn(|| ownership::on_engine(engine));
+            (self.resolved(derived, args), there.join())
+        });
+        let (model, config, main) = resolved?;
+        let there = there.map_err(|_| anyhow!("what is on the engine could not be looked at"))??;
         ownership::refuse_foreign(self.held, &there)?;
         ownership::refuse_earlier(self.held, &there)?;
+        subnets::refuse_changed(self.held, &model, &there)?;
         let start = Start {
             model: &model,
             main: main.as_ref(),
@@ -69,9 +76,7 @@ impl Place<'_> {
     /// [`Fault`] as for a start.
     pub(in crate::stack) fn prove_again(&self, there: &[Thing], invocation: &Invocation) -> Result<()> {
         ownership::refuse_foreign(self.held, there)?;
-        let Some(uses) = Uses::read(&self.held.dir())?.filter(|_| self.runs_own_files()) else {
-            return Ok(());
-        };
+        let Some(uses) = Uses::read(&self.held.dir())? else { return Ok(()) };
         let start = Start { model: &uses.model, main: None, there, profiles: None, asked: Asked::All };
         let conflicts = self.conflicts(&start, invocation)?;
         if conflicts.is_empty() {
@@ -122,8 +127,13 @@ impl Place<'_> {
         Ok((model, config, main.map(|(main, model)| MainStack { worktree: main.worktree, model })))
     }
 
-    /// What the stack shares with the main stack and with every stack that was started.
+    /// What the stack shares with the main stack and with every stack that was started. A pool of templates
+    /// sets its slots apart itself: of those, the addresses that kinfra gives are proven.
     fn conflicts(&self, start: &Start<'_>, invocation: &Invocation) -> Result<Vec<Conflict>> {
+        let is_of_templates = !self.runs_own_files();
+        if is_of_templates && self.held.stack().subnet.is_none() {
+            return Ok(Vec::new());
+        }
         let own = (Owner::Slot(self.held.slot), real_paths(start.model), real(&self.worktree));
         let main = start.main.map(|main| (Owner::Main, real_paths(&main.model), real(&main.worktree)));
         let others = self.started_stacks(invocation)?.into_iter();
@@ -140,6 +150,7 @@ impl Place<'_> {
             .conflicts
             .into_iter()
             .filter(|conflict| conflict.involves(&own))
+            .filter(|conflict| !is_of_templates || matches!(conflict.thing, HostThing::Subnet { .. }))
             .collect())
     }
 
@@ -166,8 +177,7 @@ impl Place<'_> {
                 Fault::no_slot(format!("the claim of slot {slot} ended meanwhile"))
                     .advise("`kinfra claim` takes a slot again")
             })?;
-            let conflicts =
-                if self.runs_own_files() { self.conflicts(start, invocation)? } else { Vec::new() };
+            let conflicts = self.conflicts(start, invocation)?;
             if !conflicts.is_empty() {
                 return Err(not_isolated(slot, &conflicts, self.shared()).into());
             }
@@ -201,9 +211,7 @@ impl Place<'_> {
 /// # Errors
 /// When it cannot be written.
 pub fn note_end(held: &Held) -> Result<()> {
-    let Some(mut uses) = Uses::read(&held.dir())? else { return Ok(()) };
-    uses.has_ended = true;
-    uses.keep(&held.dir())
+    Uses::note_end(&held.dir())
 }
 
 /// A start that was admitted.

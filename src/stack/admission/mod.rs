@@ -7,3 +7,4 @@ pub mod preview;
 pub mod uses;
 
 mod clash;
+mod subnets;

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::clash::clashes;
+use crate::address_block::AddressBlock;
 use crate::compose::model::Model;
 use crate::compose::overlay::{Slot, overlay};
 use crate::compose::project::Project;
@@ -62,7 +63,7 @@ pub fn preview(declared: &Declared, pool: &Pool, invocation: &Invocation) -> Res
     let here = real(&top);
     let (mut stacks, mut remarks) =
         (vec![(Owner::Main, real_paths(&main.model), here.clone())], Remarks::default());
-    for slot in pool.slots.values().take(LOOKED_AT) {
+    for slot in looked_at(declared, pool, &main.model) {
         let looked = Looked { declared, pool, slot, project: &project, worktree: &top };
         let (model, said) = look(&looked, &main, invocation)?;
         // The worktree that will hold the slot is another one.
@@ -84,6 +85,26 @@ pub fn preview(declared: &Declared, pool: &Pool, invocation: &Invocation) -> Res
     }))
 }
 
+/// The slots that are looked at: the first ones, and one more if only its block of addresses meets a subnet
+/// that the main stack fixes.
+fn looked_at<'a>(
+    declared: &'a Declared,
+    pool: &'a Pool,
+    main: &'a Model,
+) -> impl Iterator<Item = &'a desired::Slot> {
+    let fixed = main.networks.values().flat_map(|network| &network.ipam.config);
+    let fixed: Vec<AddressBlock> =
+        fixed.filter_map(|config| AddressBlock::around(config.subnet.as_deref()?)).collect();
+    let meets = move |slot: &&desired::Slot| {
+        let subnet = declared.spec.stack.subnet.as_ref().filter(|_| !fixed.is_empty());
+        let block = subnet.and_then(|subnet| subnet.block(slot.id).ok());
+        block.is_some_and(|block| fixed.iter().any(|fixed| fixed.overlaps(block)))
+    };
+    let mut slots = pool.slots.values();
+    let first: Vec<&desired::Slot> = slots.by_ref().take(LOOKED_AT).collect();
+    first.into_iter().chain(slots.filter(meets).take(1))
+}
+
 /// A slot that is looked at.
 struct Looked<'a> {
     declared: &'a Declared,
@@ -99,6 +120,7 @@ fn look(looked: &Looked<'_>, main: &MainStack, invocation: &Invocation) -> Resul
     let provisioned: Provisioned = slot.provisioned();
     let environment = declared.environments(&pool.root, (slot.id, &provisioned), worktree, invocation)?;
     let ports: BTreeMap<_, _> = slot.ports.iter().cloned().collect();
+    let subnet = declared.spec.stack.subnet.as_ref().map(|subnet| subnet.block(slot.id)).transpose()?;
     let overlay = overlay(
         &real_paths(&main.model),
         &Slot {
@@ -112,8 +134,9 @@ fn look(looked: &Looked<'_>, main: &MainStack, invocation: &Invocation) -> Resul
             spec: &declared.spec,
             workers: &slot.profile.workers,
             environment: &environment,
+            subnet,
         },
-    );
+    )?;
     let scratch = Scratch::new()?;
     let write = |name: &str, text: &str| {
         let written = scratch.dir().write_new(name, text.as_bytes(), FileMode::PRIVATE);

@@ -14,6 +14,7 @@ use super::main_stack;
 use super::place::Place;
 use super::real_paths::real_paths;
 use super::resolve::{EVERY_PROFILE, resolve};
+use crate::address_block::AddressBlock;
 use crate::claims::held::Held;
 use crate::compose::overlay::{Slot, overlay};
 use crate::desired::Environments;
@@ -101,7 +102,7 @@ impl Place<'_> {
         let profiles = [EVERY_PROFILE.to_owned()];
         let call = self.call(name.as_deref(), &self.project.files, &profiles);
         let model = real_paths(&resolve(&call, &format!("the files of `{}`", self.worktree))?);
-        let overlay = overlay(&model, &parts.slot(self));
+        let overlay = overlay(&model, &parts.slot(self))?;
         let remarks = Remarks::of(&overlay);
         let (dir, slot) = (self.held.dir(), self.held.slot);
         replace_named(&dir.join(OVERLAY), overlay.text.as_bytes())
@@ -148,6 +149,8 @@ struct Parts {
     /// The tag of the slot's images: each claim has its own, so that no holder runs another's code.
     tag: String,
     environment: Environments,
+    /// The addresses of its networks.
+    subnet: Option<AddressBlock>,
     /// The hash of what kinfra itself brings.
     key: Digest,
     /// What the model depends on.
@@ -164,7 +167,8 @@ impl Parts {
         let id = held.entry.claim.as_ref().and_then(|claim| claim.claim_id);
         let tag = id.map_or_else(|| "slot".to_owned(), |id| id.to_string().chars().take(TAG).collect());
         let inputs = Inputs::of(&place.project, &place.without, &invocation::environment())?;
-        let mut parts = Self { registry, tag, environment, key: Digest::of(b""), inputs };
+        let subnet = held.stack().subnet.map(|subnet| subnet.block(held.slot)).transpose()?;
+        let mut parts = Self { registry, tag, environment, subnet, key: Digest::of(b""), inputs };
         // The version counts, because another kinfra may write another overlay.
         let version = env!("CARGO_PKG_VERSION");
         let all = format!("{version} {} {:?} {:?}", place.name, place.project, parts.slot(place));
@@ -185,6 +189,7 @@ impl Parts {
             spec: &place.declared.spec,
             workers: &held.entry.provisioned.workers,
             environment: &self.environment,
+            subnet: self.subnet,
         }
     }
 }

@@ -112,6 +112,12 @@ impl Sight {
         }
     }
 
+    /// For how long the container is up that started last. Docker tells it in its largest unit, rounded. `None`
+    /// if none of them runs.
+    pub fn youngest(&self) -> Option<Duration> {
+        self.glances().iter().filter_map(|glance| glance.up_for).min()
+    }
+
     /// What the stack does as a whole: the worst that one of its services does.
     pub fn state(&self) -> StackState {
         let glances = match self {

@@ -3,7 +3,7 @@
 use crate::compose::model::{Model, PublishedPort};
 use crate::identifier::PortName;
 use crate::port::{HostPort, Port, Protocol};
-use crate::spec::Spec;
+use crate::spec::{Spec, usual_scheme};
 use crate::stack::gate::state::Expected;
 
 /// Where a service is reached.
@@ -30,19 +30,6 @@ pub struct Reach<'a> {
     pub model: &'a Model,
 }
 
-/// The schemes of servers' usual ports.
-const SCHEMES: [(&[u16], &str); 9] = [
-    (&[80, 3000, 3001, 4200, 5000, 5173, 8000, 8008, 8080, 8081, 8888, 9000, 9090], "http"),
-    (&[443, 8443], "https"),
-    (&[5432], "postgres"),
-    (&[3306], "mysql"),
-    (&[6379], "redis"),
-    (&[27017], "mongodb"),
-    (&[5672], "amqp"),
-    (&[4222], "nats"),
-    (&[1025], "smtp"),
-];
-
 impl Reach<'_> {
     /// The URL of a port, or the host and the port if its scheme is not known. The scheme is the one that
     /// slots.toml gives it, or that is usual for the port of the container. Where no container is known, the
@@ -58,7 +45,7 @@ impl Reach<'_> {
         let target = target.or_else(|| publish.map(|publish| publish.target.port)).or_else(base);
         let usual = || {
             let target = target.filter(|_| port.protocol == Protocol::Tcp)?;
-            SCHEMES.iter().find(|(ports, _)| ports.contains(&target)).map(|(_, scheme)| *scheme)
+            usual_scheme(target)
         };
         let host = self.host.unwrap_or("localhost");
         match publish.and_then(|publish| publish.scheme.as_deref()).or_else(usual) {

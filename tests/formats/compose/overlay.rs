@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
+use kinfra::address_block::AddressBlock;
 use kinfra::compose::model::Model;
 use kinfra::compose::overlay::{Overlay, Slot, overlay};
 use kinfra::compose::resource::{PerSlot, Resource, Target};
+use kinfra::fault::Fault;
 use kinfra::identifier::{PortName, WorkerKind};
 use kinfra::port::Port;
 use kinfra::slot::{SlotId, Workers};
@@ -24,10 +26,12 @@ pub(crate) struct Declared {
     pub(crate) tag: Option<&'static str>,
     /// Service, variable and value.
     pub(crate) environment: Vec<(&'static str, &'static str, &'static str)>,
+    /// The block of addresses that its networks have parts of.
+    pub(crate) subnet: Option<&'static str>,
 }
 
 impl Declared {
-    fn spec(&self) -> Spec {
+    pub(super) fn spec(&self) -> Spec {
         let mut toml = String::from(
             "version = 1\n[pool]\nname = 'shop'\nroot = '~/.shop'\nenv_prefix = 'SHOP_'\n\
              [[profiles]]\nname = 'light'\nworkers = {}\n[[slots]]\nids = '1-2'\nprofile = 'light'\n\
@@ -56,10 +60,16 @@ impl Declared {
 
     /// The overlay of a slot that a worktree holds.
     pub(crate) fn overlay(&self, model: &Model, id: u16, worktree: &Utf8Path) -> Overlay {
-        self.overlay_by(&self.spec(), model, id, worktree)
+        self.overlay_by(&self.spec(), model, id, worktree).expect("its networks have room")
     }
 
-    fn overlay_by(&self, spec: &Spec, model: &Model, id: u16, worktree: &Utf8Path) -> Overlay {
+    pub(super) fn overlay_by(
+        &self,
+        spec: &Spec,
+        model: &Model,
+        id: u16,
+        worktree: &Utf8Path,
+    ) -> Result<Overlay, Fault> {
         let ports =
             spec.ports.iter().map(|(name, formula)| (name.clone(), formula.port(id).expect("a port")));
         let ports: BTreeMap<PortName, Port> = ports.collect();
@@ -84,6 +94,7 @@ impl Declared {
             spec,
             workers: &workers,
             environment: &environment,
+            subnet: self.subnet.map(|subnet| AddressBlock::around(subnet).expect("a block")),
         };
         overlay(model, &slot)
     }
@@ -185,7 +196,7 @@ fn a_pool_of_templates_gets_labels_only() {
     let config = json!({"name": "main", "services": {"web": {"container_name": "web", "build": {"context": "/p"},
         "ports": [{"target": 80, "published": "8080"}, {"target": 81, "published": "8081"}]}},
         "volumes": {"e": {"name": "ext", "external": true}, "v": {"name": "fixed"}}});
-    let overlay = declared.overlay_by(&spec, &model(&config), 1, "/wt".into());
+    let overlay = declared.overlay_by(&spec, &model(&config), 1, "/wt".into()).expect("an overlay");
     assert_eq!(overlay.unpublished, []);
     let is_label = |line: &&str| line.contains("kinfra.") || line.contains("labels");
     let rest: Vec<&str> = overlay.text.lines().skip(1).filter(|line| !is_label(line)).collect();
@@ -440,7 +451,7 @@ fn a_port_that_the_slot_lacks_is_noted_with_what_gives_it() {
     let publish = spec.publish.remove(&port_name("web")).expect("a port");
     spec.publish.insert(port_name("late"), publish);
     let config = json!({"name": "main", "services": {"web": {"image": "x"}}});
-    let overlay = declared.overlay_by(&spec, &model(&config), 1, "/wt".into());
+    let overlay = declared.overlay_by(&spec, &model(&config), 1, "/wt".into()).expect("an overlay");
     assert_eq!(
         overlay.notes,
         ["`web:80` is not published: slot 1 has no port `late` yet; run `kinfra down`, then \

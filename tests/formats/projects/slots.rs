@@ -74,8 +74,9 @@ impl Slots {
             spec: &self.spec,
             workers: &desired.profile.workers,
             environment: &claimed.environment,
+            subnet: None,
         };
-        overlay::overlay(model, &slot)
+        overlay::overlay(model, &slot).expect("it needs no addresses")
     }
 }
 

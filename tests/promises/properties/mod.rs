@@ -40,6 +40,7 @@ mod overlay;
 mod pool;
 mod ports;
 mod registry;
+mod subnets;
 mod template;
 mod world;
 

@@ -171,6 +171,19 @@ fn subnets_clash_where_they_overlap_and_addresses_on_one_network() {
     assert_eq!(things("fd00::/64", "fd00:0:0:1::/64"), NONE);
     assert_eq!(things("0.0.0.0/0", "::/0"), NONE, "two families");
 
+    let (main, first) = (with("main", "10.213.0.0/16"), with("a", "10.213.5.0/25"));
+    let stacks = [(Owner::Main, &main), (slot(5), &first)].map(|(owner, model)| Stack {
+        owner,
+        model,
+        worktree: Utf8Path::new("/wt"),
+    });
+    let found = prove(&stacks, &shared(&[])).conflicts;
+    assert_eq!(found[0].thing.to_string(), "subnet 10.213.5.0/25 of network `a_n`");
+    assert_eq!(
+        found[0].remedy().to_string(),
+        "give the slots other addresses by `subnet` in [stack], or remove `subnet: 10.213.0.0/16`: Docker then chooses a free one"
+    );
+
     let fixed = |addresses: &str| format!(r#""s": {{"networks": {{"n": {{{addresses}}}}}}}"#);
     let own = r#""networks": {"n": {}},"#;
     let external = r#""networks": {"n": {"name": "lan", "external": true}},"#;

@@ -1,0 +1,230 @@
+//! What `slots`, `status`, `plan`, `up` and `doctor` look like on terminals of four widths, with long names, wide
+//! characters and colour. The screens are in `tests/fixtures/screens`.
+//!
+//! After an intended change, `KINFRA_UPDATE_EXPECTED=1 cargo test screens` writes them again. Read `git diff`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use kinfra::claims::listing::Listed;
+use kinfra::claims::standing::Standing;
+use kinfra::health::{Finding, Severity};
+use kinfra::identifier::PortName;
+use kinfra::registry::Registry;
+use kinfra::report::slots::{SlotsView, status_text, text};
+use kinfra::report::stack_gate::services;
+use kinfra::report::{Paths, doctor, wrapped};
+use kinfra::stack::gate::state::{Judged, Prospect, ServiceState};
+use kinfra::stack::observe::examine::Examined;
+use kinfra::stack::observe::sight::{Glance, Sight};
+use kinfra::stack::observe::stacks::Looked;
+use kinfra::time::Time;
+use serde_json::{Value, json};
+
+use crate::support::{Machine, Run};
+
+const WIDTHS: [usize; 4] = [60, 80, 120, 200];
+
+/// Compares a screen with the one that is kept, or writes it.
+#[track_caller]
+fn is_kept(name: &str, screen: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/screens").join(name);
+    if std::env::var_os("KINFRA_UPDATE_EXPECTED").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        std::fs::write(&path, screen).expect("a screen");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(screen, kept, "{name}: see the head of this file");
+}
+
+/// The screen at each width, one below the other. No line is wider than its terminal.
+#[track_caller]
+fn at_each_width(name: &str, screen: impl Fn(usize) -> String) {
+    let screens = WIDTHS.map(|columns| {
+        let screen = screen(columns);
+        for line in anstream::adapter::strip_str(&screen).to_string().lines() {
+            let width = unicode_width::UnicodeWidthStr::width(line);
+            // A long word stays whole, so that it can be copied.
+            let is_one_word = !line.trim().contains(' ');
+            assert!(width <= columns || is_one_word, "{name} at {columns}: {width} columns in {line:?}");
+        }
+        format!("== {columns} columns ==\n{screen}")
+    });
+    is_kept(name, &screens.join("\n"));
+}
+
+const NOW: &str = "2026-03-01T20:22:10+00:00";
+
+/// A slot in a pool: who holds it, on which branch, how its claim stands, and what its stack does.
+type Row = (Option<(&'static str, &'static str, Standing)>, Sight);
+
+fn glance(service: &str, state: ServiceState, exit_code: Option<i32>) -> Glance {
+    let up_for = exit_code.is_none().then_some(Duration::from_mins(12));
+    Glance { service: service.to_owned(), state, exit_code, is_out_of_memory: false, up_for }
+}
+
+fn rows() -> [Row; 6] {
+    let held = |tree, branch, standing| Some((tree, branch, standing));
+    let runs = Sight::Seen(vec![
+        glance("web", ServiceState::Healthy, None),
+        glance("db", ServiceState::Healthy, None),
+    ]);
+    let loops = Sight::Seen(vec![glance("worker-of-the-mail-queue", ServiceState::Looping, Some(3))]);
+    let long = "feature/4711-let-customers-pay-with-two-cards-at-once-and-split-the-bill";
+    [
+        (held("shop-fix-login", "fix-login", Standing::Held), runs.clone()),
+        (held("shop-4711-let-customers-pay-with-two-cards-at-once", long, Standing::Held), loops),
+        (
+            held(
+                "店-修正-ログイン画面の表示が崩れる問題",
+                "修正/ログイン画面の表示が崩れる問題",
+                Standing::Held,
+            ),
+            runs,
+        ),
+        (held("shop-🚀-rocket", "🚀/to-the-moon", Standing::Orphaned), Sight::Seen(Vec::new())),
+        (held("shop-quiet", "quiet", Standing::Held), Sight::Unknown("no answer".to_owned())),
+        (None, Sight::NeverStarted),
+    ]
+}
+
+/// The slots as kinfra lists them.
+fn looked(has_claims: bool) -> Looked {
+    let (mut slots, mut sights) = (Vec::new(), BTreeMap::new());
+    for (id, (held, sight)) in (1_u16..).zip(rows()) {
+        let held = held.filter(|_| has_claims);
+        let claimed_by = held.map(|(tree, ..)| format!("/home/me/src/{tree}"));
+        let entry = json!({
+            "slot_id": id, "infrastructure_path": format!("/home/me/.shop/slot-{id}"), "profile": "standard",
+            "workers": {}, "ports": { "db": 5432 + id, "web": 8080 + id }, "status": "stopped",
+            "claimed_by": claimed_by, "claimed_at": claimed_by.as_ref().map(|_| "2026-03-01T17:22:10+00:00"),
+        });
+        let registry: Value = json!({ "version": 2, "slots": { id.to_string(): entry } });
+        let registry = Registry::parse(&registry.to_string()).expect("a registry");
+        let (slot, entry) = registry.slots.into_iter().next().expect("a slot");
+        let (branch, standing) = held.map(|(_, branch, standing)| (branch.to_owned(), standing)).unzip();
+        let last_used = held.and_then(|_| Time::parse("2026-03-01T18:22:10Z").ok());
+        slots.push(Listed { slot, entry: entry.as_ref().clone(), standing, branch, last_used });
+        sights.insert(slot, if has_claims { sight } else { Sight::NeverStarted });
+    }
+    Looked { slots, sights, elsewhere: BTreeMap::new() }
+}
+
+fn slots(has_claims: bool, columns: Option<usize>) -> String {
+    let (web, now) = (PortName::new("web").expect("a name"), Time::parse(NOW).expect("a time"));
+    let paths = Paths { home: Some(Utf8Path::new("/home/me")) };
+    text(&looked(has_claims), SlotsView { primary: Some(&web), now, paths, columns })
+}
+
+#[test]
+fn slots_fit_the_terminal() {
+    at_each_width("slots.txt", |columns| slots(true, Some(columns)));
+    at_each_width("slots-free.txt", |columns| slots(false, Some(columns)));
+    // Nothing is shortened in a pipe.
+    assert!(
+        slots(true, None)
+            .contains("feature/4711-let-customers-pay-with-two-cards-at-once-and-split-the-bill")
+    );
+}
+
+fn judged(service: &str, state: ServiceState, prospect: Prospect, exit_code: Option<i32>) -> Judged {
+    Judged {
+        service: service.to_owned(),
+        container: None,
+        state,
+        prospect,
+        exit_code,
+        is_out_of_memory: false,
+        health: String::new(),
+        note: None,
+    }
+}
+
+#[test]
+fn status_fits_the_terminal() {
+    let looked = looked(true);
+    let (now, paths) = (Time::parse(NOW).expect("a time"), Paths { home: Some(Utf8Path::new("/home/me")) });
+    let url = |name: &str, url: &str| (PortName::new(name).expect("a name"), url.to_owned());
+    for (index, name) in [(1, "status-long.txt"), (2, "status-wide.txt")] {
+        let listed = &looked.slots[index];
+        let services =
+            vec![judged("worker-of-the-mail-queue", ServiceState::Looping, Prospect::Stuck, Some(3))];
+        let examined = Examined {
+            elsewhere: None,
+            sight: looked.sights[&listed.slot].clone(),
+            services,
+            not_started: vec!["mailcatcher".to_owned()],
+            taken: Vec::new(),
+            urls: [url("db", "postgres://localhost:5434"), url("web", "http://localhost:8082")].into(),
+        };
+        at_each_width(name, |columns| {
+            wrapped(&status_text(listed, &examined, now, paths, false), Some(columns))
+        });
+    }
+}
+
+#[test]
+fn up_fits_the_terminal() {
+    let services_of_a_start = [
+        judged("worker-of-the-mail-queue-for-customers", ServiceState::Looping, Prospect::Stuck, Some(3)),
+        judged("web", ServiceState::Starting, Prospect::OnItsWay, None),
+        judged("db", ServiceState::Healthy, Prospect::Ready, None),
+    ];
+    at_each_width("up.txt", |columns| services(&services_of_a_start, columns).join("\n") + "\n");
+}
+
+#[test]
+fn doctor_fits_the_terminal() {
+    let finding = |severity, subject: &str, found: &str, advice: &str| Finding {
+        severity,
+        subject: subject.to_owned(),
+        found: found.to_owned(),
+        advice: advice.to_owned(),
+    };
+    let findings = [
+        finding(Severity::Fine, "registry", "`~/.shop/registry.json` has 6 slots", ""),
+        finding(
+            Severity::Warning,
+            "ports",
+            "port 8083, `web` of slot 3, is in use by python3 (process 13996), and 修正/ログイン画面の表示 waits for it",
+            "stop python3 (process 13996), or move the base of `web` in slots.toml and run `kinfra apply --update`",
+        ),
+        finding(Severity::Error, "docker", "does not answer", "start Docker"),
+    ];
+    at_each_width("doctor.txt", |columns| wrapped(&doctor::findings(&findings), Some(columns)));
+}
+
+#[test]
+fn a_plan_groups_what_is_blocked_alike_and_shows_an_equal_diff_once() {
+    let machine = Machine::small();
+    machine.edit_spec("ids = \"1-2\"", "ids = \"1-4\"");
+    machine.template("conf.txt", "old\n");
+    machine.kinfra("apply").exits(0);
+    machine.template("conf.txt", "new\n");
+    machine.write("~/pool/slot-3/conf.txt", "mine\n");
+    let shown = |arguments: &str, no_color: &str| {
+        let mut command = machine.command(arguments);
+        Run::of(command.env("CLICOLOR_FORCE", "1").env("NO_COLOR", no_color)).exits(0).stdout
+    };
+    is_kept("plan.txt", &shown("plan --diff", "1"));
+    is_kept("plan-color.txt", &shown("plan --diff", ""));
+    is_kept("plan-update.txt", &shown("plan --diff --update --exclude 3", "1"));
+}
+
+#[test]
+fn a_slot_is_known_by_its_port_for_browsers_or_the_one_that_is_named() {
+    let machine = Machine::small();
+    machine.edit_spec("web = 8000", "cache = 6379\nweb = 8000\nadmin = 9000");
+    machine.kinfra("apply").exits(0);
+    machine.kinfra("slots").exits(0).prints("WEB Port").prints(" 8001 ").never_says("6380");
+    machine.edit_spec("[pool]", "[pool]\nprimary = \"admin\"");
+    machine.kinfra("slots").exits(0).prints("ADMIN Port").prints(" 9001 ");
+    machine.edit_spec("\"admin\"", "\"nope\"");
+    machine
+        .kinfra("plan")
+        .exits(65)
+        .says("`primary` names no port of [ports]: `nope`")
+        .says("cache, web, admin");
+}
