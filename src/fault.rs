@@ -38,6 +38,25 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+/// Why there is no slot, for programs that ask for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Every slot that would do is held, or not fit for use.
+    Full,
+    /// The memory does not suffice.
+    Memory,
+}
+
+impl Reason {
+    /// Its word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Memory => "memory",
+        }
+    }
+}
+
 /// An error that decides the exit code: what happened and, apart from it, what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -47,6 +66,8 @@ pub struct Fault {
     pub what: String,
     /// What to do next, if anything helps.
     pub advice: Option<String>,
+    /// Why there is no slot, if that is it.
+    pub reason: Option<Reason>,
     /// Whether `what` brings headings of its own, as the mistakes of a spec do.
     pub has_headings: bool,
     /// Whether the message adds that nothing was changed. `what` alone goes where that is no news, as in the
@@ -116,6 +137,12 @@ impl Fault {
         Self { advice: Some(advice.into()), ..self }
     }
 
+    /// The same fault, with why there is no slot.
+    #[must_use]
+    pub fn because(self, reason: Reason) -> Self {
+        Self { reason: Some(reason), ..self }
+    }
+
     /// The same fault, whose message adds that nothing was changed.
     #[must_use]
     pub fn unchanged(self) -> Self {
@@ -123,7 +150,7 @@ impl Fault {
     }
 
     fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), advice: None, has_headings: false, is_unchanged: false }
+        Self { exit, what: what.into(), advice: None, reason: None, has_headings: false, is_unchanged: false }
     }
 }
 
@@ -135,6 +162,11 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+/// Why there is no slot, by the error that says so.
+pub fn reason_of(error: &anyhow::Error) -> Option<Reason> {
+    error.downcast_ref::<Fault>().and_then(|fault| fault.reason)
+}
 
 /// The exit code of an error: a [`Fault`] in its chain decides, be it the cause or the context.
 pub fn exit_of(error: &anyhow::Error) -> Exit {

@@ -93,6 +93,7 @@ pub mod identifier;
 pub mod init;
 pub mod json;
 pub mod ledger;
+pub mod memory;
 pub mod names;
 pub mod observe;
 pub mod plan;

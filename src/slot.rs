@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::identifier::{ProfileName, WorkerKind};
+use crate::memory::Memory;
 use crate::port::Port;
 
 /// The id of a slot: 1 to [`SlotId::MAX`]. Slot 0 is the main stack, which no pool contains.
@@ -114,6 +115,8 @@ pub struct Profile {
     pub name: ProfileName,
     /// The workers that a slot of this profile runs.
     pub workers: Workers,
+    /// The memory that its stack needs, if that is declared.
+    pub memory: Option<Memory>,
 }
 
 #[cfg(test)]

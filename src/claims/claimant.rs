@@ -7,7 +7,7 @@ use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::files::{HolderDir, Texts, env_file};
-use super::fitness::{Unfit, unfit};
+use super::fitness::{Unfit, no_memory, unfit};
 use super::held::env_text;
 use super::held_by::held_by;
 use super::pace::Outlook;
@@ -129,6 +129,9 @@ impl<'a> Claimant<'a> {
         looked: &mut Looked,
     ) -> Result<()> {
         let unfit = unfit(root, slot, entry, &self.claim_files())?;
+        let mut profiles = self.pool.declared.iter().flat_map(|declared| &declared.spec.profiles);
+        let profile = profiles.find(|profile| profile.name == entry.provisioned.profile);
+        let unfit = unfit.or_else(|| no_memory(profile.and_then(|profile| profile.memory)));
         looked.note(slot, entry, unfit);
         Ok(())
     }

@@ -8,11 +8,13 @@ use super::pick::Wanted;
 use crate::digest::Digest;
 use crate::fault::{Exit, Fault};
 use crate::file::{Obstacle, RelPath};
-use crate::host::engine::remote_host;
+use crate::host::context::remote_host;
 use crate::host::fs::Found;
+use crate::host::memory::available;
 use crate::host::net;
 use crate::host::root::Root;
 use crate::identifier::PortName;
+use crate::memory::Memory;
 use crate::port::HostPort;
 use crate::registry::{Condition, Entry};
 use crate::slot::SlotId;
@@ -42,6 +44,8 @@ pub enum Unfit {
     Obstructed(RelPath),
     /// This file was edited by hand.
     Edited(RelPath),
+    /// The memory that its stack needs is not there: what it needs, and what is free.
+    NoMemory(Memory, Memory),
     /// Another process works on its stack.
     BeingCleaned(String),
     /// Docker cannot be asked what its last holder left in it, and why.
@@ -62,6 +66,7 @@ impl Unfit {
             | Self::Lacks(_)
             | Self::Busy { .. }
             | Self::Obstructed(_)
+            | Self::NoMemory(..)
             | Self::BeingCleaned(_)
             | Self::NotAsked(_)
             | Self::NotClean(_)
@@ -69,9 +74,9 @@ impl Unfit {
         }
     }
 
-    /// Whether a later attempt to clean the slot may change it.
+    /// Whether a later attempt to clean the slot, or a stack that ends, may change it.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::BeingCleaned(_) | Self::NotAsked(_) | Self::NotClean(_))
+        matches!(self, Self::NoMemory(..) | Self::BeingCleaned(_) | Self::NotAsked(_) | Self::NotClean(_))
     }
 
     /// Why a slot is not clean, by the error of the attempt to clean it.
@@ -137,6 +142,13 @@ pub fn not_clean(root: &Root, slot: SlotId, entry: &Entry) -> Option<Unfit> {
     }
     let Condition::Dirty(left) = entry.condition() else { return None };
     Some(Unfit::NotClean(left.and_then(|left| left.reason.clone())))
+}
+
+/// That the machine has not the memory for a stack, by what is free now. `up` looks closer.
+pub fn no_memory(need: Option<Memory>) -> Option<Unfit> {
+    // It would be another machine's.
+    let free = if remote_host(None).is_none() { available()? } else { return None };
+    need.filter(|need| *need > free).map(|need| Unfit::NoMemory(need, free))
 }
 
 /// The first port of a slot that is in use, if one is.

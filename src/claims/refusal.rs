@@ -9,7 +9,7 @@ use super::fitness::Unfit;
 use super::lease::NotYours;
 use super::pick::Denied;
 use super::standing::Standing;
-use crate::fault::{Exit, Fault};
+use crate::fault::{Exit, Fault, Reason};
 use crate::host::clock::local;
 use crate::registry::{Claim, Condition, Entry, Holder, Lease, Registry};
 use crate::shown::printable;
@@ -37,10 +37,16 @@ pub fn denied(
     match denied {
         Denied::Full => {
             let silent = unasked(registry, &unfit);
+            let is_closed =
+                registry.slots.keys().any(|slot| matches!(unfit(*slot), Some(Unfit::NoMemory(..))));
+            let reason = if is_closed { Reason::Memory } else { Reason::Full };
             let (slots, advice) = every_slot(registry, unfit, standing);
             let fault = match silent {
                 Some(silent) => Fault::docker(format!("no slot can be given: {silent}{slots}")),
-                None => Fault::no_slot(format!("no slot is free{slots}")),
+                None if is_closed => {
+                    Fault::no_slot(format!("no slot can be given for its memory{slots}")).because(reason)
+                }
+                None => Fault::no_slot(format!("no slot is free{slots}")).because(reason),
             };
             if advice.is_empty() { fault } else { fault.advise(advice.join("; ")) }
         }
@@ -50,7 +56,7 @@ pub fn denied(
             let what =
                 format!("the queue has {count} ahead of you, and the next free slot is for `{next}`{slots}");
             advice.insert(0, "wait for a slot with `kinfra claim --wait`".to_owned());
-            Fault::no_slot(what).advise(advice.join("; "))
+            Fault::no_slot(what).because(Reason::Full).advise(advice.join("; "))
         }
         Denied::NoSuchSlot(slot) => no_such_slot(*slot),
         Denied::NoSuchProfile(profile) => {
@@ -64,9 +70,14 @@ pub fn denied(
         }
         Denied::Unfit(slot) => {
             let unfit = unfit(*slot);
-            let exit = if matches!(unfit, Some(Unfit::NotAsked(_))) { Exit::Docker } else { Exit::Refused };
+            let (exit, reason) = match unfit {
+                Some(Unfit::NotAsked(_)) => (Exit::Docker, None),
+                Some(Unfit::NoMemory(..)) => (Exit::NoSlot, Some(Reason::Memory)),
+                Some(_) | None => (Exit::Refused, None),
+            };
             let (why, advice) = why(*slot, unfit);
-            let fault = Fault { exit, ..Fault::refused(format!("slot {slot} cannot be claimed: {why}")) };
+            let what = format!("slot {slot} cannot be claimed: {why}");
+            let fault = Fault { exit, reason, ..Fault::refused(what) };
             advice.map_or(fault.clone(), |advice| fault.advise(advice))
         }
     }
@@ -147,6 +158,10 @@ pub fn why(slot: SlotId, unfit: Option<Unfit>) -> (String, Option<String>) {
         Some(Unfit::Edited(path)) => {
             let advice = format!("take it as it is with `kinfra claim --slot {slot}`");
             (format!("its {path} was edited by hand"), Some(advice))
+        }
+        Some(Unfit::NoMemory(need, free)) => {
+            let advice = "stop a stack with `kinfra down --slot N`, or wait with `--wait`".to_owned();
+            (format!("memory: needs {need}, {free} free"), Some(advice))
         }
         Some(Unfit::BeingCleaned(by)) => (format!("it is being cleaned: {}", printable(&by)), None),
         Some(Unfit::NotAsked(reason)) => {

@@ -10,9 +10,9 @@ use super::whereabouts::{Following, noted_path};
 use crate::fault::{Fault, advice_of, exit_of};
 use crate::file::RelPath;
 use crate::host;
-use crate::host::engine;
 use crate::host::lock::LockPolicy;
 use crate::host::root::LockedRoot;
+use crate::host::{context, engine};
 use crate::ledger::{Snapshot, Transaction};
 use crate::names::{COMPOSE_FILES, project};
 use crate::registry::{Claim, ClaimId, Remains, Started};
@@ -123,7 +123,7 @@ pub(super) fn leave(
         let started = Started {
             at: now.to_string(),
             project: project(pool, slot),
-            engine: Some(engine::current()),
+            engine: Some(context::current()),
             profiles: Vec::new(),
             left: None,
         };

@@ -45,7 +45,7 @@ pub struct Wishes {
     /// End the claim after this time unless it is renewed, such as `8h` [default: no end]
     #[arg(long, value_name = "DURATION", value_parser = lease)]
     pub lease: Option<Span>,
-    /// Wait in the queue for a slot, at most this long [default: no limit]
+    /// Wait for a slot, and `up` for memory, at most this long [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = Span::parse, num_args = 0..=1, require_equals = true)]
     pub wait: Option<Option<Span>>,
     /// Show this text to others who look at the slot

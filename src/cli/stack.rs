@@ -2,6 +2,7 @@
 #![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueHint};
@@ -21,6 +22,9 @@ pub struct UpArgs {
     /// Start these services and those that they need [default: all]
     #[arg(value_name = "SERVICE", value_hint = ValueHint::Other)]
     pub services: Vec<String>,
+    /// Start every slot of the pool that was up and is not, one after the other
+    #[arg(long, conflicts_with_all = ["slot", "holder", "services", "compose_profile"])]
+    pub all: bool,
     #[command(flatten, next_help_heading = "If this worktree holds no slot")]
     pub wishes: Wishes,
     #[command(flatten, next_help_heading = "Options")]
@@ -30,6 +34,15 @@ pub struct UpArgs {
     pub json: bool,
     #[command(flatten)]
     pub lock: LockArgs,
+}
+
+impl UpArgs {
+    /// The flags as a request.
+    pub fn request(&self) -> UpRequest {
+        let longest = |wait: Option<Span>| wait.map_or(Duration::MAX, Span::duration);
+        let waits = self.wishes.wait.map(longest).unwrap_or_default();
+        UpRequest { waits, ..self.start.request(&self.services) }
+    }
 }
 
 /// The flags that say how a stack is started.
@@ -64,6 +77,7 @@ impl StartArgs {
             builds: !self.no_build,
             patience: Patience { timeout: self.timeout.duration(), settle: self.settle.duration() },
             is_gated: !self.no_gate,
+            waits: Duration::ZERO,
         }
     }
 }

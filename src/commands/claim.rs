@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::output::{hint, print};
+use super::output::{hint, print, with_reason};
 use super::take::take;
 use crate::cli::ClaimArgs;
 use crate::fault::Exit;
@@ -11,7 +11,8 @@ use crate::report::{self, Paths};
 
 pub(super) fn run(args: &ClaimArgs, invocation: &Invocation) -> Result<Exit> {
     let (policy, which) = (args.lock.policy("kinfra claim"), (args.slot, args.owner.as_deref()));
-    let claimed = take(&args.pool, &args.wishes, which, &policy, invocation)?;
+    let claimed = take(&args.pool, &args.wishes, which, &policy, invocation);
+    let claimed = with_reason(claimed, args.json)?;
     print(&if args.json {
         report::claim::json(&claimed)
     } else {

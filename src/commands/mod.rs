@@ -44,6 +44,7 @@ mod status;
 mod take;
 mod target;
 mod up;
+mod up_all;
 mod validate;
 mod watch;
 

@@ -2,6 +2,12 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use anyhow::Result;
+
+use crate::host::child::Destination;
+use crate::host::terminal::size_of_stderr;
+use crate::report;
+
 /// Prints data to stdout.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut stdout = anstream::stdout().lock();
@@ -18,6 +24,14 @@ pub(super) fn hint(text: &str) -> io::Result<()> {
     if io::stderr().is_terminal() { say(text) } else { Ok(()) }
 }
 
+/// Passes a result on. Where JSON was asked for, that there is no slot is printed as a document, too.
+pub(super) fn with_reason<T>(result: Result<T>, json: bool) -> Result<T> {
+    if let Some(text) = result.as_ref().err().filter(|_| json).and_then(report::fault::json) {
+        print(&text)?;
+    }
+    result
+}
+
 /// Draws on the terminal that stderr is: without colours, too, the cursor moves.
 pub(super) fn draw(text: &str) -> io::Result<()> {
     unless_closed(io::stderr().lock().write_all(text.as_bytes()))
@@ -31,4 +45,15 @@ pub(super) fn warn(notices: &[String]) -> io::Result<()> {
 /// A reader that closed its end must not stop the work.
 fn unless_closed(written: io::Result<()>) -> io::Result<()> {
     written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+}
+
+/// The columns that Compose needs. On fewer it draws over and over, and never in place.
+const COMPOSES: usize = 80;
+
+/// Where Compose's output goes: on a terminal, it shows what it builds and pulls.
+pub(super) fn of_compose() -> Destination {
+    match size_of_stderr() {
+        Some((_, columns)) if columns >= COMPOSES => Destination::Stderr,
+        Some(_) | None => Destination::LastLines,
+    }
 }

@@ -3,9 +3,9 @@
 use anyhow::Result;
 
 use super::approve;
-use super::output::say;
+use super::output::{of_compose, say};
 use super::slot_of::renewed;
-use super::starting::{output, start};
+use super::starting::start;
 use crate::cli::ResetArgs;
 use crate::fault::Exit;
 use crate::host::fs::Umask;
@@ -26,6 +26,6 @@ pub(super) fn run(args: &ResetArgs, umask: Umask, invocation: &Invocation) -> Re
     let interrupt = Interrupt::listen()?;
     let services: Vec<String> = reset.services.iter().cloned().collect();
     let held = reset.remove()?;
-    let means = Means { policy, invocation, interrupt: &interrupt, umask, output: output() };
+    let means = Means { policy, invocation, interrupt: &interrupt, umask, output: of_compose() };
     start(held, &args.start.request(&services), args.json, &means)
 }

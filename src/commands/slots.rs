@@ -29,6 +29,7 @@ pub(super) fn run(args: &SlotsArgs, invocation: &Invocation) -> Result<Exit> {
         say(&text(&looked, &pool, paths))?;
     } else {
         print(&text(&looked, &pool, paths))?;
+        say(&report::stack_state::remarks(&looked))?;
     }
     Ok(Exit::Done)
 }

@@ -6,20 +6,39 @@ use super::live::Live;
 use super::output::{hint, print, say};
 use crate::claims::held::Held;
 use crate::fault::Exit;
-use crate::host::child::Destination;
-use crate::host::terminal::size_of_stderr;
 use crate::report;
 use crate::stack::up::request::{Means, Progress, UpRequest};
-use crate::stack::up::up;
+use crate::stack::up::{Up, up};
 
 /// Starts the stack of a slot, and shows how.
 ///
 /// # Errors
 /// As [`up`].
 pub(super) fn start(held: Held, request: &UpRequest, json: bool, means: &Means<'_>) -> Result<Exit> {
-    let (slot, mut live) = (held.slot, Live::new());
+    let done = show(held, request, means)?;
+    if json {
+        print(&report::up::json(&done))?;
+    } else if done.exit() == Exit::Done {
+        print(&report::up::text(&done))?;
+        hint(report::up::next())?;
+    }
+    Ok(done.exit())
+}
+
+/// Starts the stack of a slot, and shows on stderr how that goes.
+///
+/// # Errors
+/// As [`up`].
+pub(super) fn show(held: Held, request: &UpRequest, means: &Means<'_>) -> Result<Up> {
+    let (slot, mut live, mut has_told) = (held.slot, Live::new(), false);
     let done = up(held, request, means, &mut |progress| match progress {
         Progress::Waiting(other) => Ok(say(&report::up::waiting(other))?),
+        Progress::NoMemory(_) if has_told => Ok(()),
+        Progress::NoMemory(why) => {
+            has_told = true;
+            Ok(say(&report::up::waiting_for_memory(why))?)
+        }
+        Progress::Elsewhere(elsewhere) => Ok(say(&report::up::elsewhere(slot, elsewhere))?),
         Progress::Removing(services) => Ok(say(&report::up::removing(slot, services.iter()))?),
         Progress::Starting(services, notes) => {
             let starting = report::up::starting(slot, services.iter());
@@ -32,25 +51,7 @@ pub(super) fn start(held: Held, request: &UpRequest, json: bool, means: &Means<'
         Progress::Looked(judged) => live.show(judged),
         Progress::Verifying(words) => Ok(say(&report::up::verifying(words))?),
     })?;
-    let exit = done.exit();
     say(&report::up::failure(&done))?;
-    say(&if exit == Exit::Done { report::up::done(&done) } else { String::new() })?;
-    if json {
-        print(&report::up::json(&done))?;
-    } else if exit == Exit::Done {
-        print(&report::up::text(&done))?;
-        hint(report::up::next())?;
-    }
-    Ok(exit)
-}
-
-/// The columns that Compose needs. On fewer it draws over and over, and never in place.
-const COMPOSES: usize = 80;
-
-/// Where Compose's output goes: on a terminal, it shows what it builds and pulls.
-pub(super) fn output() -> Destination {
-    match size_of_stderr() {
-        Some((_, columns)) if columns >= COMPOSES => Destination::Stderr,
-        Some(_) | None => Destination::LastLines,
-    }
+    say(&if done.exit() == Exit::Done { report::up::done(&done) } else { String::new() })?;
+    Ok(done)
 }

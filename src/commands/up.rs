@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 
-use super::output::say;
+use super::output::{of_compose, say, with_reason};
 use super::slot_of::{find, renewed};
-use super::starting::{output, start};
+use super::starting::start;
 use super::take::take;
+use super::up_all::up_all;
 use crate::cli::UpArgs;
 use crate::fault::Exit;
 use crate::host::fs::Umask;
@@ -18,13 +19,17 @@ use crate::stack::up::request::Means;
 pub(super) fn run(args: &UpArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let policy = LockPolicy { interrupt: Some(&interrupt), ..args.lock.policy("kinfra up") };
+    let means = Means { policy, invocation, interrupt: &interrupt, umask, output: of_compose() };
+    if args.all {
+        return up_all(args, &means);
+    }
     if find(&args.slot, invocation)?.is_none() {
         let which = (args.slot.slot, args.slot.holder.as_deref());
-        let claimed = take(&args.slot.pool, &args.wishes, which, &policy, invocation)?;
+        let claimed = take(&args.slot.pool, &args.wishes, which, &policy, invocation);
+        let claimed = with_reason(claimed, args.json)?;
         let paths = Paths { home: invocation.home.as_deref() };
         say(&report::claim::text(claimed.grant, &claimed.entry, paths))?;
     }
     let held = renewed(&args.slot, &policy, invocation)?;
-    let means = Means { policy, invocation, interrupt: &interrupt, umask, output: output() };
-    start(held, &args.start.request(&args.services), args.json, &means)
+    with_reason(start(held, &args.request(), args.json, &means), args.json)
 }

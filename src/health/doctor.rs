@@ -5,6 +5,7 @@ use camino::Utf8Path;
 
 use super::check_disk::check_disk;
 use super::check_docker::check_docker;
+use super::check_engines::check_engines;
 use super::check_leftovers::check_leftovers;
 use super::check_networks::check_networks;
 use super::check_owners::check_owners;
@@ -55,6 +56,7 @@ pub fn examine(pool: &Pool, neighbours: &Neighbours, state: Option<&Utf8Path>) -
     for namesake in neighbours.namesakes() {
         findings.warning("pools", namesake, "");
     }
+    check_engines(registry.as_ref(), &mut findings);
     let answers = check_docker(&mut findings);
     check_podman(&mut findings);
     if answers {

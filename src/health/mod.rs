@@ -4,6 +4,7 @@ pub(crate) mod check_age;
 mod check_compose_files;
 mod check_disk;
 mod check_docker;
+mod check_engines;
 mod check_isolation;
 mod check_leftovers;
 mod check_networks;

@@ -12,11 +12,15 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::clock::Stopwatch;
+use super::context::elsewhere;
 use super::fs::Umask;
 use crate::registry::Engine;
 
 /// The timeout of a question. Without one, a `docker` that cannot reach a remote daemon runs for minutes.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How the message of a timeout begins, after who did not answer.
+const SLOW: &str = "did not answer within";
 
 /// Docker's answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +88,11 @@ pub fn daemon_version() -> Answer<String> {
     ask(&["version", "--format", "{{.Server.Version}}"])
 }
 
+/// The version of an engine's daemon.
+pub fn daemon_version_of(engine: &Engine) -> Answer<String> {
+    ask_of(Some(engine), &["version", "--format", "{{.Server.Version}}"], TIMEOUT)
+}
+
 /// The names of what the daemon consists of, a line each. Podman is one of them.
 pub(super) fn server_components() -> Answer<String> {
     ask(&["version", "--format", "{{range .Server.Components}}{{println .Name}}{{end}}"])
@@ -114,7 +123,7 @@ pub(super) fn ask(arguments: &[&str]) -> Answer<String> {
 
 /// Asks an engine, or has it do something, within a time.
 pub(super) fn ask_of(engine: Option<&Engine>, arguments: &[&str], timeout: Duration) -> Answer<String> {
-    answer(output_of(engine, arguments, timeout))
+    located(engine, answer(output_of(engine, arguments, timeout)))
 }
 
 /// Asks an engine several questions at once, all within a time. The answers are in the order of the
@@ -127,7 +136,20 @@ pub(super) fn ask_each(
     let clock = Stopwatch::start();
     let asked: Vec<io::Result<Child>> = questions.iter().map(|question| start(engine, question)).collect();
     let wait = |docker| wait(docker, timeout.saturating_sub(clock.elapsed()));
-    asked.into_iter().map(|asked| answer(asked.and_then(wait))).collect()
+    let answered = |asked: io::Result<Child>| answer(asked.and_then(wait));
+    asked.into_iter().map(|asked| located(engine, answered(asked))).collect()
+}
+
+/// The answer. One that does not come from an engine that is not in use names it.
+fn located(engine: Option<&Engine>, answer: Answer<String>) -> Answer<String> {
+    let how = match &answer {
+        Answer::NoDaemon => Some("does not answer"),
+        Answer::Failed(why) if why.contains("context not found") => Some("is not there any more"),
+        Answer::Failed(why) => why.strip_prefix("docker ").filter(|why| why.starts_with(SLOW)),
+        Answer::Is(_) | Answer::NoCommand => None,
+    };
+    let named = how.and_then(|how| Some(format!("{} {how}", elsewhere(engine)?)));
+    named.map_or(answer, Answer::Failed)
 }
 
 fn answer(output: io::Result<Output>) -> Answer<String> {
@@ -177,7 +199,7 @@ pub(super) fn wait(program: Child, timeout: Duration) -> io::Result<Output> {
     let timeout = timeout_of_a_test().unwrap_or(timeout);
     receive.recv_timeout(timeout).unwrap_or_else(|_| {
         let _ = kill_process(pid, Signal::KILL);
-        Err(io::Error::other(format!("docker did not answer within {}s", timeout.as_secs())))
+        Err(io::Error::other(format!("docker {SLOW} {}s", timeout.as_secs())))
     })
 }
 

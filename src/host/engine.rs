@@ -1,4 +1,4 @@
-//! The Docker engine: which one it is, what it has of images and volumes, and what slots share on it.
+//! The Docker engine: what it has of images and volumes, and what slots share on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -6,76 +6,13 @@ use std::path::Path;
 use camino::Utf8PathBuf;
 use serde_json::Value;
 
+use super::context::{address_of, current, remote_host};
 use super::docker::{Answer, TIMEOUT, ask, ask_of, docker_version, output_of, server_components};
-use super::fs::read_named;
 use super::invocation::environment;
-use crate::digest::Digest;
+use crate::memory::Memory;
 use crate::registry::Engine;
 use crate::thing::Kind;
 use crate::time::Time;
-
-/// The most that is read of Docker's configuration, in bytes.
-const CONFIG_LIMIT: u64 = 4 << 20;
-
-/// The engine that `docker` talks to if nothing else is said: by `DOCKER_HOST`, by `DOCKER_CONTEXT`, or by
-/// the context in use.
-pub fn current() -> Engine {
-    let environment = environment();
-    let named = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
-    if let Some(address) = named("DOCKER_HOST") {
-        return Engine::Address(address);
-    }
-    let in_use = || {
-        let config = configuration("config.json")?;
-        config.get("currentContext")?.as_str().filter(|name| !name.is_empty()).map(str::to_owned)
-    };
-    let context = named("DOCKER_CONTEXT").or_else(in_use);
-    Engine::Context(context.unwrap_or_else(|| "default".to_owned()))
-}
-
-/// A file of Docker's configuration.
-fn configuration(file: &str) -> Option<Value> {
-    let environment = environment();
-    let named = |name: &str| environment.get(name).filter(|value| !value.is_empty());
-    let dir = named("DOCKER_CONFIG").map(Utf8PathBuf::from);
-    let dir = dir.or_else(|| Some(Utf8PathBuf::from(named("HOME")?).join(".docker")))?;
-    let text = read_named(&dir.join(file), CONFIG_LIMIT).ok()??;
-    serde_json::from_slice(&text).ok()
-}
-
-/// The host of an engine that is reached by a network, so that its processes, ports and disks need not be
-/// those of this machine. `None` is the caller's engine.
-pub fn remote_host(engine: Option<&Engine>) -> Option<String> {
-    let current = || engine.is_none().then(current);
-    let address = match engine.cloned().or_else(current)? {
-        Engine::Address(address) => address,
-        Engine::Context(name) => address_of(&name)?,
-    };
-    host_of(&address)
-}
-
-/// The address that a context stands for. Docker keeps it in a file named after the hash of the context's
-/// name. It keeps none for `default`, which is a socket of this machine.
-fn address_of(context: &str) -> Option<String> {
-    let meta = configuration(&format!("contexts/meta/{}/meta.json", Digest::of(context.as_bytes())))?;
-    meta.pointer("/Endpoints/docker/Host")?.as_str().map(str::to_owned)
-}
-
-/// The host in an address such as `ssh://me@far:22` or `tcp://[::1]:2375`. A socket has none.
-fn host_of(address: &str) -> Option<String> {
-    let (scheme, rest) = address.split_once("://")?;
-    if ["unix", "npipe", "fd"].contains(&scheme) {
-        return None;
-    }
-    let authority = rest.split('/').next().unwrap_or(rest);
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match authority.rsplit_once(':') {
-        // An address of IPv6 has brackets around its colons.
-        Some((host, port)) if !port.contains(']') => host,
-        Some(_) | None => authority,
-    };
-    (!host.is_empty()).then(|| host.to_owned())
-}
 
 /// Whether Podman stands in for Docker: the socket is its own, the `docker` command is, or it says so itself
 /// among the components of the server.
@@ -141,6 +78,14 @@ pub fn data_directory(engine: Option<&Engine>) -> Option<Utf8PathBuf> {
     }
 }
 
+/// The memory of an engine's machine.
+pub fn total_memory(engine: Option<&Engine>) -> Answer<Memory> {
+    ask_of(engine, &["info", "--format", "{{.MemTotal}}"], TIMEOUT).then(|bytes| match bytes.parse() {
+        Ok(bytes) if bytes > 0 => Answer::Is(Memory::of_bytes(bytes)),
+        Ok(_) | Err(_) => Answer::Failed("Docker does not say how much memory there is".to_owned()),
+    })
+}
+
 /// When volumes were made, to the second. Fails if one of them is not there.
 pub fn volumes_made(engine: Option<&Engine>, names: &[&str]) -> Answer<Vec<(String, Time)>> {
     if names.is_empty() {
@@ -183,26 +128,4 @@ pub fn make_shared(kind: Kind, name: &str) -> Answer<()> {
     exists(kind, name).then(|is_there| {
         if is_there { Answer::Is(()) } else { ask(&[kind.word(), "create", name]).map(drop) }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_host_of_an_engine_is_in_its_address() {
-        for (address, host) in [
-            ("unix:///var/run/docker.sock", None),
-            ("npipe:////./pipe/docker_engine", None),
-            ("tcp://10.0.0.1:2376", Some("10.0.0.1")),
-            ("tcp://[::1]:2375", Some("[::1]")),
-            ("ssh://me@far.example:22/run/docker.sock", Some("far.example")),
-            ("ssh://far", Some("far")),
-            ("tcp://", None),
-        ] {
-            assert_eq!(host_of(address).as_deref(), host, "{address}");
-            let engine = Engine::Address(address.to_owned());
-            assert_eq!(remote_host(Some(&engine)).as_deref(), host, "{address}");
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::thread;
 use super::whose::Whose;
 use crate::desired::Pool;
 use crate::host::docker::Answer;
-use crate::host::{engine, things};
+use crate::host::{context, things};
 use crate::registry::{Engine, Registry, Started};
 use crate::slot::SlotId;
 use crate::thing::{Kind, Thing};
@@ -57,7 +57,7 @@ pub fn ask(
     let started = registry.slots.iter().filter(|(slot, _)| slots(**slot));
     let started: BTreeSet<Engine> =
         started.filter_map(|(_, entry)| entry.started.as_ref()).map(engine_of).collect();
-    let engines: BTreeSet<Engine> = started.iter().cloned().chain([engine::current()]).collect();
+    let engines: BTreeSet<Engine> = started.iter().cloned().chain([context::current()]).collect();
     let ask = |engine: Engine| {
         let there = things::list(Some(&engine), kinds);
         (engine, there)
@@ -76,7 +76,7 @@ pub fn ask(
 
 /// The engine of a start. An older kinfra did not note it.
 fn engine_of(started: &Started) -> Engine {
-    started.engine.clone().unwrap_or_else(engine::current)
+    started.engine.clone().unwrap_or_else(context::current)
 }
 
 /// Asks which slots have containers. A machine without a `docker` command has none, but for slots whose start
@@ -97,7 +97,7 @@ pub fn containers(pool: &Pool, registry: &Registry) -> Containers {
             InUse::Unknown(silent.clone().needed().err().unwrap_or_default())
         }
     };
-    let others = said(&engine::current(), false);
+    let others = said(&context::current(), false);
     let noted = registry.slots.iter().map(|(slot, entry)| (*slot, entry.started.as_ref().map(engine_of)));
     let noted = noted
         .map(|(slot, engine)| (slot, engine.map_or_else(|| others.clone(), |engine| said(&engine, true))));

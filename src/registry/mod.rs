@@ -13,4 +13,4 @@ mod stack;
 pub use claim::{Claim, ClaimId, Holder, Lease};
 pub use entry::{Condition, Entry, ImportedFrom, Pending, Provisioned, Registry, Status};
 pub use id::RegistryId;
-pub use stack::{Engine, Left, MOST_FAILURES, Remains, Started};
+pub use stack::{Elsewhere, Engine, Left, MOST_FAILURES, Remains, Started};

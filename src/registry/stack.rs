@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::claim::Holder;
 use crate::json::{Corrupt, optional, required};
+use crate::shown::printable;
 use crate::time::Time;
 
 /// After so many failures, cleaning a slot waits for a person.
@@ -55,6 +56,25 @@ impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Address(name) | Self::Context(name)) = self;
         f.write_str(name)
+    }
+}
+
+/// An engine that is not the one in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The engine.
+    pub engine: Engine,
+    /// The one in use.
+    pub in_use: Engine,
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |engine: &Engine| match engine {
+            Engine::Context(name) => format!("the Docker context `{}`", printable(name)),
+            Engine::Address(address) => format!("the Docker engine at `{}`", printable(address)),
+        };
+        write!(f, "{} (in use is {})", named(&self.engine), named(&self.in_use))
     }
 }
 

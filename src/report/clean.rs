@@ -28,8 +28,9 @@ pub fn done(tidied: &Tidied, now: Time) -> String {
 
 /// What was removed of a stack, and what stays, a line each.
 pub fn removed(removed: &Removed) -> String {
-    let Removed { gone, volumes, others, cut_off } = removed;
-    let gone = (!gone.is_empty()).then(|| format!("Removed {}\n", counted(gone)));
+    let Removed { gone, volumes, others, cut_off, elsewhere } = removed;
+    let from = elsewhere.as_ref().map_or_else(String::new, |elsewhere| format!(" in {elsewhere}"));
+    let gone = (!gone.is_empty()).then(|| format!("Removed {}{from}\n", counted(gone)));
     let kept = (!volumes.is_empty())
         .then(|| format!("Kept for its worktree: {}\n", Commas(volumes.iter().map(named))));
     let others = others.iter().map(|other| format!("Left {}\n", printable(other)));
@@ -44,7 +45,9 @@ pub fn removed(removed: &Removed) -> String {
 pub fn cleaned(cleaned: &Cleaned, now: Time) -> String {
     let Cleaned { slot, left, removed } = cleaned;
     let what = if removed.gone.is_empty() { "nothing was left".to_owned() } else { summed(&removed.gone) };
-    format!("Cleaned slot {slot}: {what}{}\n", left.as_ref().map(|left| of(left, now)).unwrap_or_default())
+    let place = removed.elsewhere.as_ref().map_or_else(String::new, |elsewhere| format!(", in {elsewhere}"));
+    let of = left.as_ref().map(|left| of(left, now)).unwrap_or_default();
+    format!("Cleaned slot {slot}: {what}{of}{place}\n")
 }
 
 /// Whose a stack was, and when it was released.

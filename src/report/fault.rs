@@ -1,13 +1,27 @@
 //! An error as people read it: what happened, then what to do next.
 
 use anyhow::Error;
+use serde_json::{Value, json};
 
-use crate::fault::{Exit, Fault, advice_of, exit_of};
+use super::document::{FORMAT_VERSION, document};
+use crate::fault::{Exit, Fault, advice_of, exit_of, reason_of};
 
 /// Several errors of one run, each with its heading and its advice: the run failed.
 pub fn failed_by<'a>(errors: impl Iterator<Item = &'a Error>) -> Fault {
     let texts: String = errors.map(text).collect();
     Fault { has_headings: true, ..Fault::failed(texts.trim_end()) }
+}
+
+/// A request that got no slot as one JSON document, with the reason. `None` if the error is another one.
+pub fn json(error: &Error) -> Option<String> {
+    let reason = reason_of(error)?;
+    Some(document(&json!({
+        "format_version": FORMAT_VERSION,
+        "slot_id": Value::Null,
+        "reason": reason.word(),
+        "error": format!("{error:#}"),
+        "advice": advice_of(error),
+    })))
 }
 
 /// One error for several; `None` if there are none. They share an exit code, or it is that of a failure.

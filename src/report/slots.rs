@@ -74,7 +74,7 @@ pub fn text(slots: &Looked, view: SlotsView<'_>) -> String {
 
 fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[&str]) -> Table {
     let SlotsView { primary: _, now, paths, columns: _ } = view;
-    let Looked { slots, sights } = slots;
+    let Looked { slots, sights, elsewhere: _ } = slots;
     let names = names(slots, paths);
     let dash = || "-".to_owned();
     let rows: Vec<[Cell; 9]> = slots
@@ -123,6 +123,9 @@ fn color(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> Option<Ans
         return Some(AnsiColors::Yellow);
     }
     match (entry.condition(), sight.state()) {
+        (Condition::Held, StackState::Down | StackState::Exited) if matches!(sight, Sight::WasUp(_)) => {
+            Some(AnsiColors::Yellow)
+        }
         (Condition::Quarantined(_), _) => Some(AnsiColors::Red),
         (_, StackState::Looping | StackState::OutOfMemory | StackState::Failed | StackState::Unhealthy) => {
             Some(AnsiColors::Red)
@@ -163,9 +166,11 @@ fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
 
 /// The status of a slot. An unfinished apply comes first, then a claim that is over, then its stack.
 fn status(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> String {
-    let over = |word: &str| match sight {
-        Sight::Seen(glances) if !glances.is_empty() => format!("{word}, {}", stack_state::of_stack(sight)),
-        Sight::Seen(_) | Sight::NeverStarted | Sight::Unknown(_) => word.to_owned(),
+    let over = |word: &str| {
+        if sight.glances().is_empty() {
+            return word.to_owned();
+        }
+        format!("{word}, {}", stack_state::of_stack(sight))
     };
     match standing {
         _ if entry.pending.is_some() => "unfinished".to_owned(),
@@ -219,7 +224,7 @@ fn parts(duration: Duration) -> Vec<String> {
 }
 
 /// The slots under the registry's own field names. A claimed slot has the state of its holder, too.
-pub fn json(Looked { slots, sights }: &Looked) -> Value {
+pub fn json(Looked { slots, sights, elsewhere: _ }: &Looked) -> Value {
     let slot = |listed: &Listed| {
         let mut slot = slot_json(listed);
         slot.insert("stack".to_owned(), stack_state::json(sight_of(sights, listed.slot)));
@@ -284,10 +289,12 @@ pub fn status_text(
     fact("note", claim.and_then(|claim| claim.note.as_deref()).map(printable));
     let id = claim.filter(|_| shows_id).and_then(|claim| claim.claim_id);
     fact("claim id", id.map(|id| id.to_string()));
-    fact("stack", Some(status(entry, *standing, &examined.sight)));
+    let brings = if matches!(examined.sight, Sight::WasUp(_)) { ": `kinfra up` brings it back" } else { "" };
+    fact("stack", Some(status(entry, *standing, &examined.sight) + brings));
     if let Sight::Unknown(reason) = &examined.sight {
         facts.push(("docker".to_owned(), printable(reason)));
     }
+    facts.extend(examined.elsewhere.iter().map(|elsewhere| ("engine".to_owned(), elsewhere.to_string())));
     facts.extend(stack_state::services(examined));
     let urls = examined.urls.iter();
     facts.extend(urls.map(|(name, url)| (name.as_str().to_uppercase(), printable(url))));

@@ -1,5 +1,6 @@
 //! What a slot's stack does, in the words of `slots` and `status`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -7,9 +8,11 @@ use serde_json::{Map, Value, json};
 use super::stack_gate::words;
 use crate::registry::{Condition, Entry, Left, Status};
 use crate::shown::printable;
+use crate::slot::SlotId;
 use crate::stack::gate::state::{Judged, ServiceState};
 use crate::stack::observe::examine::{Examined, Taken};
 use crate::stack::observe::sight::{Glance, Sight, StackState};
+use crate::stack::observe::stacks::Looked;
 
 /// The most services that a line names.
 const NAMED: usize = 3;
@@ -34,14 +37,11 @@ pub fn of_slot(entry: &Entry, sight: &Sight) -> String {
 
 /// A stack in words: `running 3/3 · up 12m`.
 pub fn of_stack(sight: &Sight) -> String {
-    let state = sight.state();
-    let glances = match sight {
-        Sight::Seen(glances) => glances.as_slice(),
-        Sight::NeverStarted | Sight::Unknown(_) => &[],
-    };
+    let (state, glances) = (sight.state(), sight.glances());
     match state {
         StackState::NeverStarted => "never started".to_owned(),
         StackState::Unknown => "unknown: Docker did not answer".to_owned(),
+        StackState::Down | StackState::Exited if matches!(sight, Sight::WasUp(_)) => "was up".to_owned(),
         StackState::Down | StackState::Exited => state.word().to_owned(),
         StackState::Looping => named(state, glances, &[ServiceState::Looping]),
         StackState::OutOfMemory => out_of_memory(glances),
@@ -102,19 +102,35 @@ fn holder(left: &Left) -> String {
     directory.and_then(camino::Utf8Path::file_name).map_or_else(|| "an earlier holder".to_owned(), printable)
 }
 
+/// What the table has no room for: the engines of stacks that are not on the one in use, and what brings
+/// stacks back.
+pub fn remarks(looked: &Looked) -> String {
+    let unknown: BTreeMap<SlotId, &str> = looked.unknown().collect();
+    let elsewhere = looked.elsewhere.iter().map(|(slot, elsewhere)| match unknown.get(slot) {
+        Some(why) => format!("Slot {slot}: {}\n", printable(why)),
+        None => format!("Slot {slot} is in {elsewhere}\n"),
+    });
+    elsewhere.chain([were_up(looked)]).collect()
+}
+
+/// The slots whose stacks were up and are not, and what starts them.
+fn were_up(looked: &Looked) -> String {
+    let slots: BTreeSet<SlotId> = looked.were_up().map(|listed| listed.slot).collect();
+    let (noun, verb, them) = if slots.len() == 1 { ("Slot", "was", "it") } else { ("Slots", "were", "them") };
+    let list = SlotId::list(&slots);
+    let line = || format!("{noun} {list} {verb} up and stopped: `kinfra up --all` brings {them} back\n");
+    if slots.is_empty() { String::new() } else { line() }
+}
+
 /// A stack as JSON.
 pub fn json(sight: &Sight) -> Value {
-    let services = match sight {
-        Sight::NeverStarted | Sight::Unknown(_) => Vec::new(),
-        Sight::Seen(glances) => glances.iter().map(glance_json).collect(),
-    };
-    with_services(sight, services)
+    with_services(sight, sight.glances().iter().map(glance_json).collect())
 }
 
 /// A stack that was looked at closely, as JSON.
 pub fn examined_json(examined: &Examined) -> Value {
     let mut stack = with_services(&examined.sight, examined.services.iter().map(judged_json).collect());
-    if let (Sight::Seen(_), Value::Object(stack)) = (&examined.sight, &mut stack) {
+    if let (true, Value::Object(stack)) = (examined.sight.is_seen(), &mut stack) {
         stack.insert("not_started".to_owned(), json!(examined.not_started));
     }
     stack
@@ -128,7 +144,12 @@ fn with_services(sight: &Sight, services: Vec<Value>) -> Value {
     match sight {
         Sight::NeverStarted => {}
         Sight::Unknown(reason) => drop(object.insert("reason".to_owned(), json!(reason))),
-        Sight::Seen(_) => drop(object.insert("services".to_owned(), Value::Array(services))),
+        Sight::Seen(_) | Sight::WasUp(_) => {
+            drop(object.insert("services".to_owned(), Value::Array(services)));
+        }
+    }
+    if matches!(sight, Sight::WasUp(_)) {
+        object.insert("was_up".to_owned(), json!(true));
     }
     Value::Object(object)
 }
@@ -224,6 +245,14 @@ mod tests {
         ] {
             assert_eq!(of_stack(&Sight::Seen(glances)), told);
         }
+        assert_eq!(of_stack(&Sight::WasUp(vec![glance("web", Failed, Some(255), None)])), "was up");
+        assert_eq!(of_stack(&Sight::WasUp(vec![])), "was up");
+        assert_eq!(
+            of_stack(&Sight::WasUp(vec![glance("web", Failed, Some(1), None)])),
+            "failed: web, exit 1",
+            "one that ended by itself"
+        );
+        assert_eq!(json(&Sight::WasUp(vec![]))["was_up"], true);
         let many = (0..5).map(|number| glance(&format!("s{number}"), Unhealthy, None, Some(1))).collect();
         assert_eq!(of_stack(&Sight::Seen(many)), "unhealthy: s0; s1; s2; 2 more");
         assert_eq!(of_stack(&Sight::NeverStarted), "never started");

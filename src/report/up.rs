@@ -5,10 +5,14 @@ use serde_json::{Value, json};
 use super::document::{FORMAT_VERSION, document};
 use super::stack_gate::failed;
 use super::table::{Cell, lines, table};
+use crate::claims::listing::Listed;
 use crate::ended::{Ended, How};
+use crate::fault::Exit;
+use crate::registry::Elsewhere;
 use crate::shown::printable;
 use crate::slot::SlotId;
 use crate::stack::gate::patience::Verdict;
+use crate::stack::observe::stacks::Looked;
 use crate::stack::up::Up;
 
 /// How many last lines of Compose are shown beside the report of the gate.
@@ -114,9 +118,62 @@ pub fn json(up: &Up) -> String {
     }))
 }
 
+/// The slots of which Docker did not say whether they were up.
+pub fn unknown(looked: &Looked) -> String {
+    let line = |(slot, why)| format!("error: slot {slot} is left as it is: {}\n", printable(why));
+    looked.unknown().map(line).collect()
+}
+
+/// What became of the slots that were up, a line each.
+pub fn all(exits: &[(&Listed, Exit)]) -> String {
+    if exits.is_empty() {
+        return "No slot was up that is not\n".to_owned();
+    }
+    let line = |(listed, exit): &(&Listed, Exit)| {
+        let holder = listed.entry.claim.as_ref().and_then(|claim| claim.claimed_by.directory()?.file_name());
+        let holder = holder.map_or_else(String::new, |name| format!(" ({})", printable(name)));
+        let said = match exit {
+            Exit::Done => "is up",
+            Exit::DoesNotRun => "does not run",
+            Exit::NotInTime => "is not ready in time",
+            Exit::Failed
+            | Exit::Differences
+            | Exit::NoSlot
+            | Exit::Refused
+            | Exit::Unreadable
+            | Exit::Locked
+            | Exit::Docker
+            | Exit::Usage
+            | Exit::Spec
+            | Exit::NotExecutable
+            | Exit::NoCommand
+            | Exit::Interrupted => "was not started",
+        };
+        format!("Slot {}{holder} {said}\n", listed.slot)
+    };
+    exits.iter().map(line).collect()
+}
+
+/// The same as one JSON document.
+pub fn all_json(exits: &[(&Listed, Exit)]) -> String {
+    let slot = |(listed, exit): &(&Listed, Exit)| json!({ "slot_id": listed.slot, "exit_code": *exit as u8 });
+    let slots: Vec<Value> = exits.iter().map(slot).collect();
+    document(&json!({ "format_version": FORMAT_VERSION, "slots": slots }))
+}
+
 /// That another process has the stack.
 pub fn waiting(other: &str) -> String {
     format!("Waiting: the stack is held by {}\n", printable(other))
+}
+
+/// That the start waits for memory.
+pub fn waiting_for_memory(why: &str) -> String {
+    format!("Waiting for {why}\n")
+}
+
+/// That the stack is on an engine that is not the one in use.
+pub fn elsewhere(slot: SlotId, elsewhere: &Elsewhere) -> String {
+    format!("note: slot {slot} is in {elsewhere}, where its stack was started\n")
 }
 
 /// What is removed, because the stack does not have it any more.

@@ -10,6 +10,7 @@ use super::keys::{Keys, user_key};
 use super::mistake::Mistake;
 use super::value::{number, text};
 use crate::identifier::{ProfileName, WorkerKind};
+use crate::memory::Memory;
 use crate::names::workers_variable;
 use crate::slot::{Profile, Workers};
 
@@ -41,8 +42,12 @@ pub(super) fn read(
                 Keys::of(value, "`workers`", mistakes).and_then(|keys| workers(keys, has_compose, mistakes))
             }
         };
+        let memory = match keys.get("memory") {
+            None => Some(None),
+            Some(value) => text(value, "`memory`", mistakes, Memory::parse).map(Some),
+        };
         keys.finish(mistakes);
-        let (Some(name), Some(workers)) = (name, workers) else {
+        let (Some(name), Some(workers), Some(memory)) = (name, workers, memory) else {
             complete = false;
             continue;
         };
@@ -52,7 +57,7 @@ pub(super) fn read(
         }
         places.extend(workers.iter().cloned());
         let workers: Workers = workers.into_iter().map(Spanned::into_inner).collect();
-        profiles.push(Spanned::new(span, Rc::new(Profile { name, workers })));
+        profiles.push(Spanned::new(span, Rc::new(Profile { name, workers, memory })));
     }
     let profiles = profiles.into_iter().map(Spanned::into_inner).collect();
     complete.then_some(Profiles { profiles, workers: places })

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Error, Result};
 
+use super::admission::uses::Uses;
 use super::observe::sight::Sight;
 use super::observe::stacks::{engine_of, sights};
 use crate::claims::listing::{Listed, last_used, list};
@@ -80,7 +81,7 @@ pub fn look(pool: &mut FoundPool) -> Result<Idle> {
                     idle.stacks.insert(listed.slot, IdleStack { claim, since, listed });
                 }
             }
-            Some(Sight::NeverStarted) | None => {}
+            Some(Sight::NeverStarted | Sight::WasUp(_)) | None => {}
         }
     }
     Ok(idle)
@@ -140,6 +141,8 @@ impl Idle {
         let there = there.map_err(|why| Fault::docker(format!("Docker cannot say what runs: {why}")))?;
         let whose = Whose::new(seen.root.path(), &seen.registry, seen.registry.id);
         let own: Vec<Thing> = there.into_iter().filter(|thing| whose.owner(thing) == Some(slot)).collect();
+        // It is not to be up after a reboot.
+        Uses::note_end(stack.listed.dir())?;
         let stopped = things::stop(Some(&engine), &own).needed();
         stopped.map_err(|why| Fault::failed(format!("the stack of slot {slot} does not stop: {why}")))?;
         Ok(Some(own.len()))

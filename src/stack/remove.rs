@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Error, Result};
 
 use crate::fault::Fault;
+use crate::host::context::elsewhere;
 use crate::host::docker::Answer;
 use crate::host::things;
 use crate::observe::whose::{Parted, Whose};
-use crate::registry::Engine;
+use crate::registry::{Elsewhere, Engine};
 use crate::shown::printable;
 use crate::slot::SlotId;
 use crate::thing::{Kind, Thing};
@@ -38,6 +39,8 @@ pub struct Removed {
     pub volumes: Vec<Sized>,
     /// What stays, because it is another's, or an image that is in use.
     pub others: Vec<String>,
+    /// The engine that it was on, if that is not the one in use.
+    pub elsewhere: Option<Elsewhere>,
     /// Why containers did not stop before they were removed. What they wrote last may be missing in the
     /// volumes that stay.
     pub cut_off: Option<String>,
@@ -125,6 +128,7 @@ pub fn remove(
         cut_off: said.unstopped.filter(|_| !kept.is_empty()),
         volumes: kept,
         others: theirs.chain(in_use).collect(),
+        elsewhere: elsewhere(on.engine),
     })
 }
 

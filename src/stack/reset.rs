@@ -8,7 +8,7 @@ use anyhow::{Context as _, Error, Result};
 use super::admission::admit::note_end;
 use super::admission::uses::Uses;
 use super::turn::{Turn, take_turn};
-use super::up::last_start::{self, LastStart};
+use super::up::{last_start, named_last};
 use crate::claims::held::Held;
 use crate::claims::refusal::holds_none;
 use crate::fault::Fault;
@@ -54,7 +54,7 @@ impl Reset {
         let sizes = if volumes.is_empty() { BTreeMap::new() } else { things::volume_sizes(on.engine) };
         let volumes = volumes.into_iter().map(|volume| (sizes.get(&volume.name).cloned(), volume));
         let volumes = volumes.map(|(size, volume)| (volume, size)).collect();
-        let services = LastStart::read(&held.dir()).map(|last| last.named).unwrap_or_default();
+        let services = named_last(held);
         Ok(Self { turn, containers, volumes, services })
     }
 

@@ -12,6 +12,7 @@ mod leftovers;
 mod lies;
 mod lies_end;
 mod provisioning;
+mod reboot;
 mod release;
 mod removal;
 mod stack_verbs;

@@ -70,6 +70,9 @@ const SERVICE: &str = "^[A-Za-z0-9._-]+$";
 /// The name of a kind of worker. A service may have a `-`.
 const KIND: &str = "^[a-z][a-z0-9_-]*$";
 
+/// An amount of memory.
+const MEMORY: &str = "^ *[0-9]+([.][0-9]+)? *([bkmgBKMG][bB]?|[KMGkmg][iI][bB]) *$";
+
 /// Things that slots could share.
 const RESOURCE: &str = "^((volume|network|image):.+|(mount|device):(/|~/.).*)$";
 
@@ -165,6 +168,9 @@ struct Profile {
     /// How many workers of each kind a slot runs.
     #[schemars(default, extend("propertyNames" = { "pattern": KIND }))]
     workers: BTreeMap<String, u16>,
+    /// The memory that a slot's stack needs, such as `6g`. A start waits or is refused where less is free.
+    #[schemars(default, regex(pattern = MEMORY), skip_serializing_if = "Option::is_none")]
+    memory: Option<String>,
 }
 
 #[derive(JsonSchema)]

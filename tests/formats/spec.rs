@@ -699,7 +699,7 @@ fn a_root_that_cannot_be_written_fails_and_says_where() {
 /// A spec with everything the language has.
 pub(crate) const EVERYTHING: &str = r#"version = 1
 # Comments, inline tables and dotted keys are as good as any other TOML.
-profiles = [{ name = "small" }, { name = "big", workers = { cpu = 0, gpu = 3, mail-out = 3 } }]
+profiles = [{ name = "small" }, { name = "big", memory = "1.5 GiB", workers = { cpu = 0, gpu = 3, mail-out = 3 } }]
 slots = [{ ids = "2", profile = "big" }, { ids = " 1 , 4 - 5", profile = "small" }]
 [pool]
 name = "0-all_of-it"

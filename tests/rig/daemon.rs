@@ -1,7 +1,7 @@
 //! A Docker daemon of a test's own, which the test may kill. It wants root, as `.ci/engine` does.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,7 +24,16 @@ impl Daemon {
     /// Starts one, beside the engine of the machine and apart from it.
     #[track_caller]
     pub(crate) fn start() -> Self {
+        Self::start_with(|_| ())
+    }
+
+    /// The same. `prepare` gets the directory that its data will be in.
+    #[track_caller]
+    pub(crate) fn start_with(prepare: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
+        let data = dir.path().join("data");
+        fs::create_dir(&data).expect("a directory");
+        prepare(&data);
         let mut containerd = Command::new(tools::find("containerd").expect("containerd is there"));
         for (option, name) in [("--address", "containerd"), ("--root", "images"), ("--state", "state")] {
             containerd.arg(option).arg(dir.path().join(name));

@@ -1,7 +1,7 @@
 //! What the proofs need besides a machine: strace and other programs, file systems, and figures for the docs.
 
 pub(crate) mod daemon;
-mod disk;
+pub(crate) mod disk;
 pub(crate) mod engine;
 pub(crate) mod fleet;
 pub(crate) mod listed;

@@ -110,7 +110,7 @@ fn looked(has_claims: bool) -> Looked {
         slots.push(Listed { slot, entry: entry.as_ref().clone(), standing, branch, last_used });
         sights.insert(slot, if has_claims { sight } else { Sight::NeverStarted });
     }
-    Looked { slots, sights }
+    Looked { slots, sights, elsewhere: BTreeMap::new() }
 }
 
 fn slots(has_claims: bool, columns: Option<usize>) -> String {
@@ -153,6 +153,7 @@ fn status_fits_the_terminal() {
         let services =
             vec![judged("worker-of-the-mail-queue", ServiceState::Looping, Prospect::Stuck, Some(3))];
         let examined = Examined {
+            elsewhere: None,
             sight: looked.sights[&listed.slot].clone(),
             services,
             not_started: vec!["mailcatcher".to_owned()],

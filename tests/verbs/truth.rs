@@ -261,7 +261,10 @@ fn containers_of_others_do_not_count() {
 fn a_docker_that_hangs_makes_it_unknown_in_two_seconds() {
     let stand = Stand::started();
     stand.machine.write("~/hangs", "");
-    for (verb, reason) in [("slots", ""), ("status", "      docker  docker did not answer within 2s\n")] {
+    for (verb, reason) in [
+        ("slots", ""),
+        ("status", "/one.sock` (in use is the Docker context `default`) did not answer within 2s\n"),
+    ] {
         let begun = Instant::now();
         stand.machine.kinfra(verb).exits(0).prints("unknown: Docker did not answer").prints(reason);
         assert!(begun.elapsed() < Duration::from_secs(6), "{verb} took {:?}", begun.elapsed());
@@ -269,7 +272,8 @@ fn a_docker_that_hangs_makes_it_unknown_in_two_seconds() {
     let document: Value =
         serde_json::from_str(&stand.machine.kinfra("status --json").exits(0).stdout).expect("JSON");
     assert_eq!(document["stack"]["state"], "unknown");
-    assert_eq!(document["stack"]["reason"], "docker did not answer within 2s");
+    let reason = document["stack"]["reason"].as_str().expect("a reason");
+    assert!(reason.ends_with("did not answer within 2s"), "{reason}");
     // Without any docker, what was started is not known either.
     fs::remove_file(stand.machine.tools().join("docker")).expect("a file");
     assert_eq!(stand.word(), "unknown: Docker did not answer");

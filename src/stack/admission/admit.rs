@@ -16,7 +16,7 @@ use crate::compose::model::Model;
 use crate::compose::resource::Resource;
 use crate::fault::Fault;
 use crate::host;
-use crate::host::engine;
+use crate::host::context;
 use crate::host::fs::real;
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
@@ -184,7 +184,7 @@ impl Place<'_> {
             // A stack that may be there stays with its engine.
             let (engine, kept) =
                 entry.started.take().map_or((None, Vec::new()), |started| (started.engine, started.profiles));
-            let engine = engine.unwrap_or_else(engine::current);
+            let engine = engine.unwrap_or_else(context::current);
             // What an earlier start made may still run.
             let before = Uses::read(&dir)?.filter(|_| start.has_containers(&self.name));
             let (mut model, mut asked) = (real_paths(start.model), start.asked.clone());
@@ -211,9 +211,7 @@ impl Place<'_> {
 /// # Errors
 /// When it cannot be written.
 pub fn note_end(held: &Held) -> Result<()> {
-    let Some(mut uses) = Uses::read(&held.dir())? else { return Ok(()) };
-    uses.has_ended = true;
-    uses.keep(&held.dir())
+    Uses::note_end(&held.dir())
 }
 
 /// A start that was admitted.

@@ -116,6 +116,16 @@ impl Uses {
         }
     }
 
+    /// Notes that the stack of a slot's directory is to be up no more.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(in crate::stack) fn note_end(dir: &Utf8Path) -> Result<()> {
+        let Some(mut uses) = Self::read(dir)? else { return Ok(()) };
+        uses.has_ended = true;
+        uses.keep(dir)
+    }
+
     /// Keeps it.
     ///
     /// # Errors

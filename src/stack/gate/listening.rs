@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::state::Listening;
 use crate::host::container::{Activity, Container, Published};
-use crate::host::engine::remote_host;
+use crate::host::context::remote_host;
 use crate::host::listening::{Server, holds_connection, servers_inside, servers_of_process};
 use crate::port::Protocol;
 use crate::registry::Engine;

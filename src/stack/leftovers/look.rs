@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::sort::{Facts, Leftovers, PoolState, Tied, pool_key};
 use crate::claims::whereabouts::Following;
 use crate::fault::Fault;
-use crate::host::engine::remote_host;
+use crate::host::context::remote_host;
 use crate::host::fs::may_make;
 use crate::host::index::Index;
 use crate::host::things;

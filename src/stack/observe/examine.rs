@@ -5,19 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::sight::{Glance, Sight};
-use super::stacks::{LONGEST, SETTLE, engine_of, may_run, of_slot, unanswered};
+use super::stacks::{LONGEST, SETTLE, engine_noted, engine_of, may_run, of_slot, unanswered};
+use super::was_up;
 use crate::claims::held::Held;
 use crate::claims::listing::Listed;
 use crate::compose::model::Model;
 use crate::host::clock::Stopwatch;
 use crate::host::container::Container;
 use crate::host::containers::{inspect, list};
-use crate::host::engine::remote_host;
+use crate::host::context::{elsewhere, remote_host};
 use crate::host::net::{is_in_use, listener};
 use crate::identifier::PortName;
 use crate::observe::whose::Whose;
 use crate::port::HostPort;
-use crate::registry::Engine;
+use crate::registry::{Elsewhere, Engine};
 use crate::stack::admission::uses::{Asked, Uses};
 use crate::stack::gate::listening::listening;
 use crate::stack::gate::state::{Expected, Judged, Part, Seen, judge};
@@ -37,6 +38,8 @@ pub struct Examined {
     pub taken: Vec<Taken>,
     /// The address of each port of the slot.
     pub urls: BTreeMap<PortName, String>,
+    /// The engine that the stack is on, if that is not the one in use.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// A port of a slot that a program uses which is not of its stack.
@@ -62,8 +65,15 @@ pub fn examine(held: &Held, listed: &Listed) -> Examined {
     let reach = Reach { host: host.as_deref(), spec, model: &model };
     let ports = listed.entry.provisioned.host_ports();
     let urls = ports.map(|(name, port)| (name.clone(), reach.url(name, port))).collect();
-    let without_any =
-        |sight| Examined { sight, services: Vec::new(), not_started: Vec::new(), taken: Vec::new(), urls };
+    let elsewhere = elsewhere(engine_noted(&listed.entry));
+    let without_any = |sight| Examined {
+        sight,
+        services: Vec::new(),
+        not_started: Vec::new(),
+        taken: Vec::new(),
+        urls,
+        elsewhere,
+    };
     if !may_run(&listed.entry) {
         return without_any(Sight::NeverStarted);
     }
@@ -77,7 +87,7 @@ pub fn examine(held: &Held, listed: &Listed) -> Examined {
     let sight = if seen.is_empty() && listed.entry.started.is_none() {
         Sight::NeverStarted
     } else {
-        Sight::Seen(services.iter().map(|judged| glance(judged, &seen)).collect())
+        was_up::seen(listed, services.iter().map(|judged| glance(judged, &seen)).collect())
     };
     // The ports of another machine are not known here.
     let taken = if host.is_some() { Vec::new() } else { taken(listed, &seen) };

@@ -35,7 +35,7 @@ impl Followed {
     pub fn look(&mut self, pool: &mut FoundPool) -> Result<Looked> {
         let (slots, registry) = listed(pool)?;
         let sights = self.sights(&slots, Whose::new(&pool.root, &registry, registry.id));
-        Ok(Looked { slots, sights })
+        Ok(Looked::new(slots, sights))
     }
 
     fn sights(&mut self, slots: &[Listed], whose: Whose<'_>) -> BTreeMap<SlotId, Sight> {

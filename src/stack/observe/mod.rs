@@ -4,3 +4,5 @@ pub mod examine;
 pub mod following;
 pub mod sight;
 pub mod stacks;
+
+mod was_up;

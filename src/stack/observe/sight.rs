@@ -13,6 +13,8 @@ pub enum Sight {
     Unknown(String),
     /// The containers that Docker showed.
     Seen(Vec<Glance>),
+    /// It was started and not ended since, and nothing of it runs: the containers that Docker showed.
+    WasUp(Vec<Glance>),
 }
 
 /// A container, at a glance.
@@ -82,8 +84,23 @@ impl StackState {
 
 /// The exit codes of containers that were asked to stop: by themselves, by SIGKILL, by SIGTERM.
 const ASKED_TO_STOP: [i32; 3] = [0, 137, 143];
+/// The exit code of a container whose end the engine did not see, because it had ended itself.
+const UNSEEN: i32 = 255;
 
 impl Sight {
+    /// The containers that Docker showed.
+    pub fn glances(&self) -> &[Glance] {
+        match self {
+            Self::NeverStarted | Self::Unknown(_) => &[],
+            Self::Seen(glances) | Self::WasUp(glances) => glances,
+        }
+    }
+
+    /// Whether Docker showed what there is.
+    pub fn is_seen(&self) -> bool {
+        matches!(self, Self::Seen(_) | Self::WasUp(_))
+    }
+
     /// Whether both say the same, but for how long it has been so.
     pub fn is_as(&self, other: &Self) -> bool {
         match (self, other) {
@@ -91,17 +108,14 @@ impl Sight {
                 let timeless = |glance: &Glance| Glance { up_for: None, ..glance.clone() };
                 one.iter().map(timeless).eq(other.iter().map(timeless))
             }
-            (Self::Seen(_) | Self::NeverStarted | Self::Unknown(_), _) => self == other,
+            (Self::Seen(_) | Self::WasUp(_) | Self::NeverStarted | Self::Unknown(_), _) => self == other,
         }
     }
 
     /// For how long the container is up that started last. Docker tells it in its largest unit, rounded. `None`
     /// if none of them runs.
     pub fn youngest(&self) -> Option<Duration> {
-        match self {
-            Self::Seen(glances) => glances.iter().filter_map(|glance| glance.up_for).min(),
-            Self::NeverStarted | Self::Unknown(_) => None,
-        }
+        self.glances().iter().filter_map(|glance| glance.up_for).min()
     }
 
     /// What the stack does as a whole: the worst that one of its services does.
@@ -109,13 +123,15 @@ impl Sight {
         let glances = match self {
             Self::NeverStarted => return StackState::NeverStarted,
             Self::Unknown(_) => return StackState::Unknown,
-            Self::Seen(glances) if glances.is_empty() => return StackState::Down,
-            Self::Seen(glances) => glances,
+            Self::Seen(glances) | Self::WasUp(glances) if glances.is_empty() => return StackState::Down,
+            Self::Seen(glances) | Self::WasUp(glances) => glances,
         };
+        let was_up = matches!(self, Self::WasUp(_));
         let any = |state: ServiceState| glances.iter().any(|glance| glance.state == state);
         let is_up = glances.iter().any(|glance| glance.up_for.is_some());
         let was_stopped = |glance: &Glance| {
-            !glance.is_out_of_memory && glance.exit_code.is_none_or(|code| ASKED_TO_STOP.contains(&code))
+            let stops = |code: i32| ASKED_TO_STOP.contains(&code) || (was_up && code == UNSEEN);
+            !glance.is_out_of_memory && glance.exit_code.is_none_or(stops)
         };
         if any(ServiceState::Looping) {
             StackState::Looping
@@ -176,6 +192,11 @@ mod tests {
         ] {
             assert_eq!(Sight::Seen(glances.clone()).state(), state, "{glances:?}");
         }
+        // An engine that was killed did not see how its containers ended.
+        let unseen = vec![glance(Failed, Some(255))];
+        assert_eq!(Sight::Seen(unseen.clone()).state(), StackState::Failed);
+        assert_eq!(Sight::WasUp(unseen).state(), StackState::Exited);
+        assert_eq!(Sight::WasUp(vec![glance(Failed, Some(1))]).state(), StackState::Failed);
         assert_eq!(Sight::NeverStarted.state(), StackState::NeverStarted);
         assert_eq!(Sight::Unknown(String::new()).state(), StackState::Unknown);
     }

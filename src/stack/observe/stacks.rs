@@ -9,16 +9,18 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::sight::{Glance, Sight};
+use super::was_up::seen;
 use crate::claims::listing::{Listed, list as list_slots};
+use crate::claims::standing::Standing;
 use crate::claims::whereabouts::Following;
 use crate::host::clock::{Stopwatch, now};
 use crate::host::container::{Activity, Container, HealthVerdict};
 use crate::host::container_row::Row;
 use crate::host::containers::{inspect, list};
+use crate::host::context::{self, elsewhere};
 use crate::host::docker::Answer;
-use crate::host::engine;
 use crate::observe::whose::Whose;
-use crate::registry::{Engine, Entry, Registry};
+use crate::registry::{Elsewhere, Engine, Entry, Registry};
 use crate::slot::SlotId;
 use crate::stack::gate::state::{Judged, Seen, ServiceState, judge_alone};
 use crate::which::by_worktree::FoundPool;
@@ -39,6 +41,8 @@ pub struct Looked {
     pub slots: Vec<Listed>,
     /// What the stack of each does.
     pub sights: BTreeMap<SlotId, Sight>,
+    /// The stacks on an engine that is not the one in use.
+    pub elsewhere: BTreeMap<SlotId, Elsewhere>,
 }
 
 impl Looked {
@@ -49,7 +53,27 @@ impl Looked {
     pub fn of(pool: &mut FoundPool) -> Result<Self> {
         let (slots, registry) = listed(pool)?;
         let sights = sights(&slots, Whose::new(&pool.root, &registry, registry.id));
-        Ok(Self { slots, sights })
+        Ok(Self::new(slots, sights))
+    }
+
+    pub(in crate::stack) fn new(slots: Vec<Listed>, sights: BTreeMap<SlotId, Sight>) -> Self {
+        let stack = |listed: &Listed| Some((listed.slot, elsewhere(engine_noted(&listed.entry))?));
+        let elsewhere = slots.iter().filter_map(stack).collect();
+        Self { slots, sights, elsewhere }
+    }
+
+    /// The slots whose stacks were up and are not. Without its worktree, none can be started.
+    pub fn were_up(&self) -> impl Iterator<Item = &Listed> {
+        let was_up = |listed: &&Listed| matches!(self.sights.get(&listed.slot), Some(Sight::WasUp(_)));
+        self.slots.iter().filter(was_up).filter(|listed| listed.standing != Some(Standing::Orphaned))
+    }
+
+    /// The slots of whose stacks Docker did not say what they do, and why.
+    pub fn unknown(&self) -> impl Iterator<Item = (SlotId, &str)> {
+        self.sights.iter().filter_map(|(slot, sight)| match sight {
+            Sight::Unknown(why) => Some((*slot, why.as_str())),
+            Sight::NeverStarted | Sight::Seen(_) | Sight::WasUp(_) => None,
+        })
     }
 
     /// Whether both say the same, but for how long it has been so.
@@ -99,8 +123,12 @@ pub(in crate::stack) fn may_run(entry: &Entry) -> bool {
 
 /// The engine of a slot's stack. Where nothing was started, the caller's.
 pub(in crate::stack) fn engine_of(entry: &Entry) -> Engine {
-    let started = entry.started.as_ref().and_then(|started| started.engine.clone());
-    started.unwrap_or_else(engine::current)
+    engine_noted(entry).cloned().unwrap_or_else(context::current)
+}
+
+/// The engine that a slot's stack was started on, if one was.
+pub(in crate::stack) fn engine_noted(entry: &Entry) -> Option<&Engine> {
+    entry.started.as_ref().and_then(|started| started.engine.as_ref())
 }
 
 /// What is said of a slot when Docker does not answer.
@@ -127,7 +155,7 @@ fn on_engine(engine: &Engine, slots: &[&Listed], whose: Whose<'_>) -> Vec<(SlotI
     let glance = |row: &&Row| looked.get(row.id.as_str()).map_or_else(|| of_row(row), |one| Some(of(one)));
     let sight = |(listed, rows): &(&Listed, Vec<&Row>)| match rows.as_slice() {
         [] if listed.entry.started.is_none() => (listed.slot, Sight::NeverStarted),
-        rows => (listed.slot, Sight::Seen(rows.iter().filter_map(glance).collect())),
+        rows => (listed.slot, seen(listed, rows.iter().filter_map(glance).collect())),
     };
     own.iter().map(sight).collect()
 }

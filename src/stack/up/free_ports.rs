@@ -8,7 +8,7 @@ use crate::claims::held::Held;
 use crate::fault::Fault;
 use crate::host::container::Container;
 use crate::host::containers::{of_project, publishers};
-use crate::host::engine::remote_host;
+use crate::host::context::remote_host;
 use crate::host::net;
 use crate::identifier::PortName;
 use crate::port::HostPort;

@@ -15,6 +15,7 @@ mod build_inputs;
 mod compose_up;
 mod free_ports;
 pub(in crate::stack) mod last_start;
+mod memory;
 mod once;
 mod room;
 mod running;
@@ -33,12 +34,14 @@ use super::compose_files::place::Place;
 use super::gate::Gated;
 use super::gate::patience::Verdict;
 use super::gate::state::{Expected, ServiceState};
-use super::turn::{other, take_turn};
+use super::turn::{Turn, other, take_turn};
 use crate::claims::held::Held;
 use crate::compose::model::Model;
 use crate::ended::{Ended, How};
-use crate::fault::{Exit, Fault};
-use crate::host::engine::{data_directory, remote_host};
+use crate::fault::{Exit, Fault, Reason, reason_of};
+use crate::host::clock::Stopwatch;
+use crate::host::context::{elsewhere, remote_host};
+use crate::host::engine::data_directory;
 use crate::slot::SlotId;
 use addresses::{Address, Reach};
 use compose_up::{Run, Started};
@@ -107,8 +110,33 @@ pub fn up(
     }
     let is_second = other.is_some_and(|other| other.is_kinfra);
     let patience = if is_second { request.longest() } else { request.patience.timeout };
-    let turn = take_turn(held, patience, &means.policy)?;
+    let (waiting, mut held) = (Stopwatch::start(), held);
+    loop {
+        let turn = take_turn(held, patience, &means.policy)?;
+        match once(&turn, is_second, request, means, progress) {
+            Err(error) if reason_of(&error) == Some(Reason::Memory) && waiting.elapsed() < request.waits => {
+                progress(Progress::NoMemory(&error.to_string()))?;
+            }
+            ended => return ended,
+        }
+        // Meanwhile the stack can be released.
+        held = turn.held;
+        memory::pause(request.waits.saturating_sub(waiting.elapsed()), means.interrupt)?;
+    }
+}
+
+/// Starts it, if the memory suffices now.
+fn once(
+    turn: &Turn,
+    is_second: bool,
+    request: &UpRequest,
+    means: &Means<'_>,
+    progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
+) -> Result<Up> {
     let held = &turn.held;
+    if let Some(elsewhere) = elsewhere(held.engine()) {
+        progress(Progress::Elsewhere(&elsewhere))?;
+    }
     let stack = held.stack();
     let last = LastStart::read(&held.dir());
     let place = Place::of(held, means.invocation)?;
@@ -131,6 +159,11 @@ pub fn up(
     let up = start.finish(&done, progress)?;
     start.still_held()?;
     Ok(up)
+}
+
+/// The services that the last start of a slot's stack named. None is all of them.
+pub fn named_last(held: &Held) -> BTreeSet<String> {
+    LastStart::read(&held.dir()).map(|last| last.named).unwrap_or_default()
 }
 
 /// What was started.
@@ -163,6 +196,7 @@ impl Start<'_> {
         let derived = place.derive_for(&args, &means.policy, means.invocation)?;
         let key = place.key(profiles, &means.policy, means.invocation)?;
         room::check(&place.held.pool().root, data.join().ok().flatten().as_deref())?;
+        memory::check(place.held, &place.declared.spec)?;
         let admitted = place.admit(&derived, &args, &means.policy, means.invocation)?;
         refuse_unknown(&self.request.services, &admitted.model)?;
         let mut remarks = derived.remarks.clone();

@@ -8,6 +8,7 @@ use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::host::signals::Interrupt;
+use crate::registry::Elsewhere;
 use crate::stack::compose_files::look::Remarks;
 use crate::stack::gate::patience::Patience;
 use crate::stack::gate::state::Judged;
@@ -25,6 +26,8 @@ pub struct UpRequest {
     pub patience: Patience,
     /// Whether there is a gate.
     pub is_gated: bool,
+    /// How long it waits for memory.
+    pub waits: Duration,
 }
 
 /// What a start works with.
@@ -47,6 +50,10 @@ pub struct Means<'a> {
 pub enum Progress<'a> {
     /// It waits for another process that starts, stops or cleans the stack.
     Waiting(&'a str),
+    /// The stack is on an engine that is not the one in use.
+    Elsewhere(&'a Elsewhere),
+    /// It waits for memory, for this reason.
+    NoMemory(&'a str),
     /// It removes the containers of these services, which the stack does not have any more.
     Removing(&'a BTreeSet<String>),
     /// It starts services: these, or all.
