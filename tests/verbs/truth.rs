@@ -335,7 +335,7 @@ fn only_what_was_asked_for_is_missing() {
     let document: Value =
         serde_json::from_str(&stand.machine.kinfra("status --json").exits(0).stdout).expect("JSON");
     assert_eq!(document["stack"]["not_started"], json!(["a-service-with-quite-a-long-name", "worker"]));
-    asks(&json!("all")).prints("running 1/4").prints("worker    missing\n").never_says("not started");
+    asks(&json!("all")).prints("running 1/4").prints("worker     missing\n").never_says("not started");
     // By a command that makes no containers.
     asks(&json!({"only": []})).prints("running 1/1").prints("db        not started\n");
 }
