@@ -337,7 +337,7 @@ fn only_what_was_asked_for_is_missing() {
     assert_eq!(document["stack"]["not_started"], json!(["a-service-with-quite-a-long-name", "worker"]));
     asks(&json!("all")).prints("running 1/4").prints("worker     missing\n").never_says("not started");
     // By a command that makes no containers.
-    asks(&json!({"only": []})).prints("running 1/1").prints("db        not started\n");
+    asks(&json!({"only": []})).prints("running 1/1").prints("db         not started\n");
 }
 
 #[test]
