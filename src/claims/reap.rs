@@ -45,6 +45,17 @@ pub struct Reaped {
     pub cleaned: Vec<Cleaned>,
     /// Slots that could not be cleaned, and why.
     pub not_clean: BTreeMap<SlotId, Error>,
+    /// The directories that Docker had made in the place of worktrees that are gone.
+    pub remade: Vec<Remade>,
+}
+
+/// A directory that Docker made for a container in the place of a worktree that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remade {
+    /// The directory.
+    pub path: Utf8PathBuf,
+    /// A file in it, or why it cannot be removed. `None` if it was empty, and is removed.
+    pub left: Option<String>,
 }
 
 /// Judges every claim by the time and by the state of its holder's directory.
@@ -104,6 +115,7 @@ impl Proposal {
                 Err(error) => drop(reaped.not_clean.insert(slot, error)),
             }
         }
+        reaped.remade = remade(&reaped);
         Ok(reaped)
     }
 
@@ -128,7 +140,7 @@ impl Proposal {
                 let what = "the claims changed meanwhile: nothing was released";
                 return Err(Fault::refused(what).advise("run again").into());
             }
-            let Reaped { reaping, left, kept, cleaned: _, not_clean: _ } = &mut reaped;
+            let Reaped { reaping, left, kept, .. } = &mut reaped;
             reaping.ends.retain(|slot, (claim, _)| {
                 match give_back(transaction.locked(), *slot, claim, holders.get(slot)) {
                     Ok(files) => left.extend(files),
@@ -145,4 +157,21 @@ impl Proposal {
             Ok(reaped)
         })
     }
+}
+
+/// Removes the directories that Docker made anew where worktrees are gone, if there are no files in them. Where
+/// a stack is not clean, a container may still use its.
+fn remade(reaped: &Reaped) -> Vec<Remade> {
+    let gone = reaped.reaping.ends.iter().filter(|(slot, (_, standing))| {
+        *standing == Standing::Orphaned && !reaped.not_clean.contains_key(slot)
+    });
+    let paths = gone.filter_map(|(_, (claim, _))| claim.claimed_by.directory());
+    let remade = paths.filter(|path| host::fs::is_directory(path)).map(|path| {
+        let left = match host::fs::remove_without_files(path) {
+            Ok(file) => file.map(|file| format!("`{file}` is in it")),
+            Err(error) => Some(error.to_string()),
+        };
+        Remade { path: path.to_owned(), left }
+    });
+    remade.collect()
 }

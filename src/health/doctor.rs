@@ -12,6 +12,7 @@ use super::check_podman::check_podman;
 use super::check_ports::check_free_slots;
 use super::check_root::{check_backup, check_lock, check_registry, check_root, check_temporary_files};
 use super::check_slots::check_slots;
+use super::check_worktrees::check_worktrees;
 use super::finding::{Finding, Findings, what_of};
 use crate::desired::Pool;
 use crate::fault::advice_of;
@@ -35,6 +36,7 @@ pub fn examine(pool: &Pool, neighbours: &Neighbours, state: Option<&Utf8Path>) -
             }
             check_slots(&root, registry.as_ref(), pool, &mut findings);
             check_free_slots(registry.as_ref(), pool, &mut findings);
+            check_worktrees(registry.as_ref(), pool, &mut findings);
             check_disk(root.dir(), &mut findings);
         }
         Ok(None) => {

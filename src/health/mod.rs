@@ -12,6 +12,7 @@ mod check_podman;
 mod check_ports;
 mod check_root;
 mod check_slots;
+mod check_worktrees;
 pub mod doctor;
 mod finding;
 mod permissions;

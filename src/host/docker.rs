@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::clock::Stopwatch;
 use super::fs::Umask;
 use crate::registry::Engine;
 
@@ -116,15 +117,17 @@ pub(super) fn ask_of(engine: Option<&Engine>, arguments: &[&str], timeout: Durat
     answer(output_of(engine, arguments, timeout))
 }
 
-/// Asks an engine several questions at once, each within a time. The answers are in the order of the
+/// Asks an engine several questions at once, all within a time. The answers are in the order of the
 /// questions.
 pub(super) fn ask_each(
     engine: Option<&Engine>,
     questions: &[Vec<&str>],
     timeout: Duration,
 ) -> Vec<Answer<String>> {
+    let clock = Stopwatch::start();
     let asked: Vec<io::Result<Child>> = questions.iter().map(|question| start(engine, question)).collect();
-    asked.into_iter().map(|asked| answer(asked.and_then(|docker| wait(docker, timeout)))).collect()
+    let wait = |docker| wait(docker, timeout.saturating_sub(clock.elapsed()));
+    asked.into_iter().map(|asked| answer(asked.and_then(wait))).collect()
 }
 
 fn answer(output: io::Result<Output>) -> Answer<String> {

@@ -33,11 +33,12 @@ pub fn list(engine: Option<&Engine>, kinds: &[Kind]) -> Answer<Vec<Thing>> {
     let questions: Vec<Vec<&str>> =
         questions.iter().map(|words| words.iter().map(String::as_str).collect()).collect();
     let answers = ask_each(engine, &questions, QUESTION);
-    let images = kinds.contains(&Kind::Image).then(|| images(engine));
-    let answers = listed.into_iter().zip(answers);
-    let answers = answers.map(|(kind, answer)| answer.then(|text| things(kind, &text))).chain(images);
-    let all = answers
-        .fold(Answer::Is(Vec::new()), |all, more| all.then(|all| more.map(|more| [all, more].concat())));
+    let answers =
+        listed.into_iter().zip(answers).map(|(kind, answer)| answer.then(|text| things(kind, &text)));
+    let and = |all: Vec<Thing>, more: Answer<Vec<Thing>>| more.map(|more| [all, more].concat());
+    let all = answers.fold(Answer::Is(Vec::new()), |all, more| all.then(|all| and(all, more)));
+    let has_images = kinds.contains(&Kind::Image);
+    let all = all.then(|all| if has_images { and(all, images(engine)) } else { Answer::Is(all) });
     all.map(|mut all| {
         all.sort();
         all

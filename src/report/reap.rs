@@ -2,7 +2,7 @@
 
 use super::clean;
 use super::slots::ago;
-use crate::claims::reap::Reaped;
+use crate::claims::reap::{Reaped, Remade};
 use crate::claims::refusal::held;
 use crate::claims::standing::{Reaping, Standing, Uncleaned};
 use crate::registry::Claim;
@@ -45,7 +45,7 @@ pub fn plan(reaping: &Reaping, idle: &Idle, now: Time) -> String {
 
 /// What was done.
 pub fn done(reaped: &Reaped, idle: &Stopped, now: Time) -> String {
-    let Reaped { reaping, left, kept: _, cleaned, not_clean: _ } = reaped;
+    let Reaped { reaping, left, kept: _, cleaned, not_clean: _, remade } = reaped;
     let slots = reaping.ends.iter();
     let slots = slots.map(|(slot, (claim, _))| format!("Released slot {slot}, which was {}\n", held(claim)));
     let left =
@@ -56,7 +56,17 @@ pub fn done(reaped: &Reaped, idle: &Stopped, now: Time) -> String {
         let noun = if *count == 1 { "container" } else { "containers" };
         format!("Stopped the stack of slot {slot}: {count} {noun}; `kinfra up` starts it again\n")
     });
-    let lines: String = left.chain(slots).chain(cleaned).chain(stopped).collect();
+    let remade = remade.iter().map(|Remade { path, left }| {
+        let path = printable(path.as_str());
+        match left {
+            None => format!("Removed {path}, which Docker had made anew for a container\n"),
+            Some(left) => format!(
+                "Left {path}, which Docker had made anew for a container: {}; `sudo rm -r {path}` removes it\n",
+                printable(left)
+            ),
+        }
+    });
+    let lines: String = left.chain(slots).chain(cleaned).chain(remade).chain(stopped).collect();
     let stopped =
         if idle.stopped.is_empty() { String::new() } else { format!(", {} stopped", idle.stopped.len()) };
     format!("{lines}\nReap complete! {} released{also}{stopped}.\n", reaping.ends.len())

@@ -19,3 +19,4 @@ pub mod reset;
 pub mod take_over;
 pub mod turn;
 pub mod up;
+pub mod written;

@@ -17,6 +17,7 @@ mod destroy;
 mod diff;
 pub(crate) mod doctor;
 mod env;
+mod gone_worktree;
 mod help;
 mod idle;
 mod init;

@@ -194,7 +194,7 @@ fn the_gate_decides_and_compose_is_quoted() {
         .prints_exactly("")
         .says("error: the stack of slot 1 does not run: web failed\n  web: failed, exit 3\n      boom\n");
     // What ran before runs on, and is not what was to be started.
-    Run::of(up(&shop, "").env("UP_FAILS", "failed to solve")).exits(7).says(
+    Run::of(up(&shop, "").env("UP_FAILS", "failed to solve").env("CONTAINERS", "shop-slot-1 web")).exits(7).says(
         "what runs in it is of an earlier start\nnote: Compose failed: exit code 1\n      failed to solve\n",
     );
     let starting = json!({"Status": "running", "Pid": 1, "Health": {"Status": "starting"}});

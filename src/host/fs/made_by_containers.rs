@@ -1,0 +1,58 @@
+//! What containers make on the disk of this machine: a directory in the place of a worktree that is gone, and
+//! files of another user in a worktree.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// The most files and directories that are looked at.
+const MOST: usize = 10_000;
+
+/// Removes a directory in which there are only directories. Returns what is in it otherwise: the first of its
+/// files. A link is not followed. Nothing at the path is as good as nothing in it.
+///
+/// # Errors
+/// When it cannot be read, or an empty directory in it cannot be removed.
+pub fn remove_without_files(path: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
+    let mut directories = Vec::new();
+    let mut next = vec![path.to_owned()];
+    while let Some(path) = next.pop() {
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => next.extend(below(&path)?),
+            Ok(_) => return Ok(Some(path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        }
+        if directories.len() == MOST {
+            return Ok(Some(path));
+        }
+        directories.push(path);
+    }
+    directories.iter().rev().try_for_each(fs::remove_dir).map(|()| None)
+}
+
+/// What at a path, or below it, belongs to another user than the worktree does, without what is in one of
+/// these, in the order of their names. Looks at the first few thousand files.
+pub fn of_another_user(path: &Utf8Path, worktree: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let Ok(owner) = fs::symlink_metadata(worktree).map(|found| found.uid()) else { return Vec::new() };
+    let (mut others, mut left) = (Vec::new(), MOST);
+    let mut next = vec![path.to_owned()];
+    while let Some(path) = next.pop() {
+        let Some(fewer) = left.checked_sub(1) else { break };
+        left = fewer;
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.uid() != owner => others.push(path),
+            Ok(found) if found.is_dir() => next.extend(below(&path).unwrap_or_default()),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    others.sort();
+    others
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where kinfra reads what containers made")]
+fn below(directory: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
+    directory.read_dir_utf8()?.map(|entry| entry.map(|entry| entry.path().to_owned())).collect()
+}
