@@ -22,7 +22,9 @@ fn broken(line: &str, columns: usize) -> String {
     let indent = line.chars().take_while(|c| *c == ' ').count();
     let (mut text, mut at) = (String::new(), 0);
     for word in line.split_inclusive(' ') {
-        if at > indent + HANG && at + taken(word.trim_end()) > columns {
+        let needed = taken(word.trim_end());
+        // A word that is longer than any line stays where it is.
+        if at > indent + HANG && at + needed > columns && indent + HANG + needed <= columns {
             text.truncate(text.trim_end().len());
             text.push('\n');
             text.extend(std::iter::repeat_n(' ', indent + HANG));

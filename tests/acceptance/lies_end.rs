@@ -174,7 +174,7 @@ fn an_interrupt_while_it_starts() {
     thread::sleep(Duration::from_secs(2));
     up.signal(Signal::INT);
     up.ends().exits(130).says("runs on").says("kinfra status");
-    project.kinfra("status").exits(0).prints("      slow      starting\n");
+    project.kinfra("status").exits(0).prints("      slow       starting\n");
     project.kinfra("release --wipe").exits(0);
     assert_eq!(project.engine.made_by(&project.project()), Vec::<String>::new());
 }

@@ -42,6 +42,7 @@ fn slots_are_listed_in_numeric_order() {
 #[test]
 fn without_a_port_for_browsers_the_first_of_the_spec_is_listed() {
     let machine = Machine::small();
+    machine.template("conf.txt", "slot {{ slot.id }}\n");
     machine.edit_spec("web = 8000", "otlp_grpc = 4317\notlp_http = 4400");
     machine.kinfra("apply").exits(0);
     machine.kinfra("sandbox slots").exits(0).prints("OTLP_GRPC Port").prints("4318").never_says("4401");

@@ -335,13 +335,13 @@ fn only_what_was_asked_for_is_missing() {
     let up = json!({"Status": "running", "StartedAt": "2026-03-01T10:00:00Z"});
     stand.inspects(&[stand.inspected(["a", "web"], 0, &up, &json!(null))]);
     let subset = asks(&json!({"only": ["web"]}));
-    subset.prints("running 1/2").prints("db      missing\n").prints("worker  not started\n");
+    subset.prints("running 1/2").prints("db         missing\n").prints("worker     not started\n");
     let document: Value =
         serde_json::from_str(&stand.machine.kinfra("status --json").exits(0).stdout).expect("JSON");
     assert_eq!(document["stack"]["not_started"], json!(["a-service-with-quite-a-long-name", "worker"]));
-    asks(&json!("all")).prints("running 1/4").prints("worker    missing\n").never_says("not started");
+    asks(&json!("all")).prints("running 1/4").prints("worker     missing\n").never_says("not started");
     // By a command that makes no containers.
-    asks(&json!({"only": []})).prints("running 1/1").prints("db        not started\n");
+    asks(&json!({"only": []})).prints("running 1/1").prints("db         not started\n");
 }
 
 #[test]
