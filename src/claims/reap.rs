@@ -159,8 +159,8 @@ impl Proposal {
     }
 }
 
-/// Removes the directories that Docker made anew where worktrees are gone, if there are no files in them. Where
-/// a stack is not clean, a container may still use its.
+/// Removes the directories that Docker made anew where worktrees are gone, if there are no files in them.
+/// Where a stack is not clean, a container may still use its.
 fn remade(reaped: &Reaped) -> Vec<Remade> {
     let gone = reaped.reaping.ends.iter().filter(|(slot, (_, standing))| {
         *standing == Standing::Orphaned && !reaped.not_clean.contains_key(slot)

@@ -36,7 +36,7 @@ fn an_up_whose_claim_ended_during_the_gate_does_not_say_that_all_is_well() {
     fleet.kinfra("a", "claim").exits(0);
     // Nothing listens in a scripted container: the gate looks until its time is over.
     let mut up = fleet.command("a", "up --timeout 5s --settle 0s");
-    let run = Run::of(releasing_at(&fleet, "inspect", &mut up)).exits(3).prints_exactly("");
+    let run = Run::of(releasing_at(&fleet, "container inspect", &mut up)).exits(3).prints_exactly("");
     run.says(
         "error: the claim of slot 1 ended while its stack was started\nhelp: `kinfra up` claims a slot again",
     );

@@ -380,7 +380,7 @@ fn the_doctor_names_what_has_a_slots_name_and_is_another_pools() {
         &String::new(),
     ] {
         let run = doctor(own);
-        assert!(!run.stdout.contains("stacks"), "{}", run.stdout);
+        assert!(!run.stdout.contains("✗ stacks"), "{}", run.stdout);
     }
 }
 

@@ -360,14 +360,14 @@ fn of_an_engine_on_another_machine_only_docker_is_asked() {
     for (engine, address) in [("tcp://far:2375", ""), ("away", "ssh://me@far:22")] {
         stand.note("1", engine);
         context(address);
-        let run = status().prints("running 1/1").prints("WEB    http://far:8001\n");
-        run.prints("web    settled, listening not checked\n").never_says("is used by");
+        let run = status().prints("running 1/1").prints("WEB     http://far:8001\n");
+        run.prints("web     settled, listening not checked\n").never_says("is used by");
     }
     // What the container itself says counts there, too.
     stand.machine.write("~/net", " 0: 0100007F:0050 00000000:0000 0A 0\n");
     status().prints("port 80 listens on the container's loopback only");
     context("unix:///run/other.sock");
-    status().prints("WEB    http://localhost:8001\n").prints("port 8001 (web) is used by");
+    status().prints("WEB     http://localhost:8001\n").prints("port 8001 (web) is used by");
 }
 
 #[test]

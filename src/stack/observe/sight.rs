@@ -112,8 +112,8 @@ impl Sight {
         }
     }
 
-    /// For how long the container is up that started last. Docker tells it in its largest unit, rounded. `None`
-    /// if none of them runs.
+    /// For how long the container is up that started last. Docker tells it in its largest unit, rounded.
+    /// `None` if none of them runs.
     pub fn youngest(&self) -> Option<Duration> {
         self.glances().iter().filter_map(|glance| glance.up_for).min()
     }
