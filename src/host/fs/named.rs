@@ -93,11 +93,18 @@ fn is_dir(stat: Option<Stat>) -> bool {
     stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
 }
 
-/// Whether this user may make what is missing of a path: the last directory of it that is there can be
-/// written.
-pub fn may_make(path: &Utf8Path) -> bool {
-    let there = path.ancestors().find(|above| exists(above).unwrap_or(true));
-    there.is_some_and(|dir| rustix::fs::access(dir.as_std_path(), rustix::fs::Access::WRITE_OK).is_ok())
+/// Whether what was at a path was removed, as far as this machine can tell. Only it and the directory above
+/// it are missing: where more is, it was never here. What is there can be written by this user, and is not
+/// empty, as the place of a disk that is not mounted is.
+pub fn was_removed(path: &Utf8Path) -> bool {
+    let near = path.ancestors().skip(1).take(2);
+    let there = near.map(|above| (above, exists(above).unwrap_or(false))).find(|(_, is_there)| *is_there);
+    let Some((there, _)) = there.filter(|_| exists(path).is_ok_and(|is_there| !is_there)) else {
+        return false;
+    };
+    let is_empty = there.read_dir_utf8().map_or(true, |mut entries| entries.next().is_none());
+    let is_writable = rustix::fs::access(there.as_std_path(), rustix::fs::Access::WRITE_OK).is_ok();
+    is_writable && !is_empty
 }
 
 /// Whether a symbolic link is at the path.
@@ -165,5 +172,23 @@ fn stat(path: &Utf8Path) -> io::Result<Option<Stat>> {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::INVAL) => Ok(None),
         Err(errno) => Err(errno.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test writes what it looks at")]
+    fn what_was_never_here_was_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = Utf8Path::from_path(dir.path()).unwrap();
+        let removed = |below: &str| was_removed(&top.join(below));
+        assert!(!removed("pool"), "the place of a disk that is not mounted is empty");
+        std::fs::write(top.join("file"), "").unwrap();
+        assert!(removed("pool") && removed(".shop/pool"));
+        assert!(!removed("home/.shop/pool"), "a home directory that this machine does not have");
+        assert!(!removed("file"));
     }
 }

@@ -9,7 +9,7 @@ use super::sort::{Facts, Leftovers, PoolState, Tied, pool_key};
 use crate::claims::whereabouts::Following;
 use crate::fault::Fault;
 use crate::host::context::remote_host;
-use crate::host::fs::may_make;
+use crate::host::fs::was_removed;
 use crate::host::index::Index;
 use crate::host::things;
 use crate::ledger::{Ledger, Snapshot};
@@ -100,8 +100,11 @@ fn state_of(
             PoolState::Gone
         }
         Ok(Some(_)) => PoolState::There(root.to_owned()),
-        Ok(None) if may_make(root) => PoolState::Gone,
-        Ok(None) => PoolState::Unknown("it is not there, and may be another user's".to_owned()),
+        Ok(None) if was_removed(root) => PoolState::Gone,
+        Ok(None) => PoolState::Unknown(
+            "it is not there, and may be another user's, another machine's, or on a disk that is not mounted"
+                .to_owned(),
+        ),
         Err(error) => PoolState::Unknown(format!("{error:#}")),
     }
 }
