@@ -3,7 +3,19 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use camino::Utf8Path;
+use jiff::tz::TimeZone;
+
+use super::fs::read_named;
+use super::invocation::environment;
 use crate::time::Time;
+
+/// The time zone of the machine.
+const MACHINE: &str = "/etc/localtime";
+/// The directory of the zones that there are.
+const ZONES: &str = "/usr/share/zoneinfo";
+/// The largest file of a zone that is read, in bytes.
+const LIMIT: u64 = 1 << 20;
 
 /// Seconds since 1970, UTC.
 pub fn unix_seconds() -> u64 {
@@ -15,9 +27,26 @@ pub fn now() -> Time {
     Time::from_unix_micros(jiff::Timestamp::now().as_microsecond())
 }
 
-/// A time for people of this machine's time zone: `2026-03-01 18:22 (17:22 UTC)`.
+/// A time for people of the user's time zone: `2026-03-01 18:22 (17:22 UTC)`. In UTC if that is not known.
 pub fn local(time: Time) -> String {
-    time.to_the_minute_in(&jiff::tz::TimeZone::system())
+    time.to_the_minute_in(&zone().unwrap_or(TimeZone::UTC))
+}
+
+/// The time zone that `TZ` names, or else that of the machine. One file is read: to find a zone by its name,
+/// jiff would read the whole directory of zones.
+fn zone() -> Option<TimeZone> {
+    let named = environment().get("TZ").cloned();
+    let named = named.as_deref().map(|name| name.strip_prefix(':').unwrap_or(name));
+    let file = match named {
+        None => MACHINE.into(),
+        Some("") => return None,
+        // An absolute name is that of a file.
+        Some(name) => Utf8Path::new(ZONES).join(name),
+    };
+    match read_named(&file, LIMIT).ok().flatten() {
+        Some(zone) => TimeZone::tzif("", &zone).ok(),
+        None => TimeZone::posix(named?).ok(),
+    }
 }
 
 /// The current time for use in a file name: UTC, to the second, such as `20260301T172210Z`.

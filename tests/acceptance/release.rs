@@ -219,3 +219,34 @@ fn an_engine_that_does_not_answer_leaves_the_slot_dirty() {
     claimed.says("Cleaned slot 1: 1 container, 1 network, 1 image, 1 volume");
     assert_eq!(shop.made(1), [""; 0]);
 }
+
+#[test]
+#[ignore = "needs a Docker engine"]
+fn what_docker_makes_anew_where_a_running_stacks_worktree_was_goes_if_it_is_empty() {
+    let engine = Engine::for_projects(&["kinfra-anew-slot-1", "kinfra-anew-slot-2"]);
+    let shop = Shop::new("kinfra-anew", "1-2", 29_640, &engine);
+    shop.machine.write("~/beside", "keeps the directory above from being empty");
+    for (slot, tree, written) in [(1, "cats", ""), (2, "dogs", "touch /data/log")] {
+        shop.worktree(tree);
+        let mounted = shop.machine.read(&format!("~/{tree}/compose.yaml"));
+        let mounted = mounted.replace("['store:/store']", "['store:/store', './data:/data']");
+        shop.machine.write(&format!("~/{tree}/compose.yaml"), mounted);
+        shop.kinfra(tree, "claim").exits(0);
+        shop.kinfra(tree, "compose up -d --build").exits(0);
+        let path = shop.machine.path(&format!("~/{tree}"));
+        shop.machine.git(shop.machine.project(), &format!("worktree remove --force {}", path.display()));
+        assert!(!path.exists());
+        let container = format!("kinfra-anew-slot-{slot}-web-1");
+        engine.docker(&["restart", "--time", "0", &container]).exits(0);
+        assert!(path.join("data").is_dir(), "Docker makes it anew");
+        if !written.is_empty() {
+            engine.docker(&["exec", &container, "sh", "-c", written]).exits(0);
+        }
+    }
+    let reap = Run::of(engine.reach(&mut shop.machine.command("reap --auto-approve"))).exits(0);
+    reap.says("/cats, which Docker had made anew for a container\n")
+        .says("/dogs, which Docker had made anew for a container: ")
+        .says("/dogs/data/log` is in it; `sudo rm -r ");
+    assert!(!shop.machine.path("~/cats").exists() && shop.machine.path("~/dogs/data/log").is_file());
+    assert_eq!((shop.made(1), shop.made(2)), (Vec::new(), Vec::new()));
+}

@@ -388,3 +388,12 @@ fn a_registry_replaced_by_an_older_one_fences_the_claims_that_it_lacks() {
     machine.write(REGISTRY, &both);
     machine.kinfra("claim").exits(0).prints("Slot 2 (only) is yours already");
 }
+
+#[test]
+fn the_end_of_a_lease_is_told_in_the_user_s_time_zone_and_in_utc() {
+    let machine = applied();
+    for (zone, is_told) in [("<+09>-9", true), ("", false), ("No/Such_Place", false), ("UTC0", false)] {
+        let claim = Run::of(machine.command("claim --lease 8h").env("TZ", zone)).exits(0);
+        assert_eq!(claim.stdout.contains(" UTC)"), is_told, "{zone}: {}", claim.stdout);
+    }
+}
