@@ -6,7 +6,7 @@ use crate::claims::reap::{Reaped, Remade};
 use crate::claims::refusal::held;
 use crate::claims::standing::{Reaping, Standing, Uncleaned};
 use crate::registry::Claim;
-use crate::shown::printable;
+use crate::shown::{count, printable};
 use crate::stack::idle::{Idle, IdleStack, Stopped};
 use crate::time::Time;
 
@@ -52,9 +52,9 @@ pub fn done(reaped: &Reaped, idle: &Stopped, now: Time) -> String {
         left.iter().map(|path| format!("Left {}, which was changed since\n", printable(path.as_str())));
     let also = if cleaned.is_empty() { String::new() } else { format!(", {} cleaned", cleaned.len()) };
     let cleaned = cleaned.iter().map(|one| clean::cleaned(one, now));
-    let stopped = idle.stopped.iter().map(|(slot, count)| {
-        let noun = if *count == 1 { "container" } else { "containers" };
-        format!("Stopped the stack of slot {slot}: {count} {noun}; `kinfra up` starts it again\n")
+    let stopped = idle.stopped.iter().map(|(slot, stopped)| {
+        let containers = count(*stopped, "container");
+        format!("Stopped the stack of slot {slot}: {containers}; `kinfra up` starts it again\n")
     });
     let remade = remade.iter().map(|Remade { path, left }| {
         let path = printable(path.as_str());

@@ -53,8 +53,8 @@ pub struct Stopped {
     pub failed: BTreeMap<SlotId, Error>,
 }
 
-/// Finds the stacks that idle for as long as `idle_stop` of the slots.toml that was applied. Asks Docker only
-/// of slots that no verb has used for so long.
+/// Finds the stacks that idle for as long as `idle_stop` of the slots.toml that declares the pool here. Asks
+/// Docker only of slots that no verb has used for so long.
 ///
 /// # Errors
 /// When the pool's registry cannot be read.
@@ -101,9 +101,8 @@ impl Idle {
     pub fn end(&self) -> Result<()> {
         let Some(why) = self.unknown.values().next() else { return Ok(()) };
         let slots: BTreeSet<SlotId> = self.unknown.keys().copied().collect();
-        let noun = if slots.len() == 1 { "slot" } else { "slots" };
-        let slots = SlotId::list(&slots);
-        let what = format!("Docker cannot say whether the stack of {noun} {slots} idles: {why}");
+        let slots = SlotId::named(&slots);
+        let what = format!("Docker cannot say whether the stack of {slots} idles: {why}");
         Err(Fault::docker(what).advise("start Docker, and run again").into())
     }
 
