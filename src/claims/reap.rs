@@ -17,6 +17,7 @@ use crate::host::lock::LockPolicy;
 use crate::ledger::{Ledger, Snapshot};
 use crate::registry::Remains;
 use crate::slot::SlotId;
+use crate::spec::StackSpec;
 use crate::stack::clean::{Cleaned, Cleaning, clean};
 use crate::time::Span;
 use crate::which::by_worktree::FoundPool;
@@ -58,13 +59,14 @@ pub struct Remade {
     pub left: Option<String>,
 }
 
-/// Judges every claim by the time and by the state of its holder's directory.
+/// Judges every claim by the time and by the state of its holder's directory, and data that is kept for a
+/// worktree by the slots.toml that was applied.
 ///
 /// # Errors
 /// [`Fault`] when there is no pool, or its registry cannot be read.
-pub fn look(pool: &mut FoundPool) -> Result<Proposal> {
+pub fn look(pool: &mut FoundPool, applied: &StackSpec) -> Result<Proposal> {
     let seen = pool.applied(Following::EveryHolder)?;
-    let keep_data = pool.declared.as_ref().and_then(|declared| declared.spec.stack.keep_data);
+    let keep_data = applied.keep_data;
     let reaping = Reaping::of(&seen.registry, host::clock::now(), keep_data, whereabouts);
     Ok(Proposal { reaping, seen, ledger: pool.ledger(), pool: pool.name.clone(), keep_data })
 }
