@@ -51,6 +51,7 @@ const ORDER: &[&str] = &[
     "claims/whereabouts",
     "ledger",
     "observe/whose",
+    "stack/peak",
     "stack/remove",
     "stack/take_over",
     "stack/clean",

@@ -70,7 +70,10 @@ pub(in crate::stack) fn check(held: &Held, spec: &Spec) -> Result<()> {
         let advice = "stop one with `kinfra down --slot N`, or wait with `kinfra up --wait`".to_owned();
         (format!("; held by {}", by.join(", ")), advice)
     };
-    let fault = Fault::no_slot(format!("memory: needs {need}, {free} free{by}")).because(Reason::Memory);
+    let used = held.entry.peak_memory.map(|peak| peak.rounded_up());
+    let used = used.map_or_else(String::new, |peak| format!(" (its earlier runs used at most {peak})"));
+    let fault = Fault::no_slot(format!("memory: needs {need}{used}, {free} free{by}"));
+    let fault = fault.because(Reason::Memory);
     Err(fault.advise(advice).into())
 }
 

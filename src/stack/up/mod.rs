@@ -15,7 +15,7 @@ mod build_inputs;
 mod compose_up;
 mod free_ports;
 pub(in crate::stack) mod last_start;
-mod memory;
+pub(in crate::stack) mod memory;
 mod once;
 mod room;
 mod running;
