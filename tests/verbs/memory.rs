@@ -2,8 +2,9 @@
 
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::rig::fleet::Fleet;
@@ -135,6 +136,46 @@ fn what_earlier_runs_used_is_shown_beside_what_is_declared() {
     );
     assert!(!fleet.engine.calls().iter().any(|call| call.contains("stats")));
     fleet.check().expect("nothing of another");
+}
+
+/// One is stopped after it has looked at the memory, and before its start is noted.
+#[test]
+fn of_two_starts_at_once_the_second_sees_the_first() {
+    let fleet = fleet();
+    for (worktree, slot) in [("a", 1), ("b", 2)] {
+        run(&fleet, "64g", worktree, &format!("claim --slot {slot}")).exits(0);
+    }
+    let up = |worktree: &str| {
+        let mut up = with(&fleet, "8g", worktree, "up");
+        // The engine does not seem to hang.
+        Running::piped(up.env("KINFRA_TEST_DOCKER_SECONDS", "60"))
+    };
+    for (first, second) in [("b", "a"), ("a", "b")] {
+        fleet.engine.forget_calls();
+        let stopped = up(first);
+        let begun = Instant::now();
+        while !fleet.engine.calls().iter().any(|call| call.starts_with("ps --all ")) {
+            assert!(begun.elapsed() < Duration::from_mins(1), "it does not look at what runs");
+            thread::sleep(Duration::from_millis(1));
+        }
+        stopped.signal(Signal::STOP);
+        let mut other = up(second);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(2) && other.try_wait().expect("a program").is_none() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        stopped.signal(Signal::CONT);
+        let (stopped, other) = (stopped.ends(), other.ends());
+        let refusal = "error: memory: needs 6 GiB, 2 GiB free; held by slot ";
+        match (stopped.code, other.code) {
+            (Some(0), Some(3)) => drop(other.says(refusal)),
+            (Some(3), Some(0)) => drop(stopped.says(refusal)),
+            codes => panic!("{codes:?}: {stopped:?} {other:?}"),
+        }
+        for worktree in ["a", "b"] {
+            fleet.kinfra(worktree, "down").exits(0);
+        }
+    }
 }
 
 #[test]

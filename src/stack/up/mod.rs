@@ -42,6 +42,7 @@ use crate::fault::{Exit, Fault, Reason, reason_of};
 use crate::host::clock::Stopwatch;
 use crate::host::context::{elsewhere, remote_host};
 use crate::host::engine::data_directory;
+use crate::host::lock::LockPolicy;
 use crate::slot::SlotId;
 use addresses::{Address, Reach};
 use compose_up::{Run, Started};
@@ -120,6 +121,7 @@ pub fn up(
             ended => return ended,
         }
         // Meanwhile the stack can be released.
+        drop(turn.lock);
         held = turn.held;
         memory::pause(request.waits.saturating_sub(waiting.elapsed()), means.interrupt)?;
     }
@@ -196,8 +198,10 @@ impl Start<'_> {
         let derived = place.derive_for(&args, &means.policy, means.invocation)?;
         let key = place.key(profiles, &means.policy, means.invocation)?;
         room::check(&place.held.pool().root, data.join().ok().flatten().as_deref())?;
-        memory::check(place.held, &place.declared.spec)?;
+        let starts = LockPolicy { patience: self.request.patience.timeout, ..means.policy };
+        let starts = memory::check(place.held, &place.declared.spec, &starts)?;
         let admitted = place.admit(&derived, &args, &means.policy, means.invocation)?;
+        drop(starts);
         refuse_unknown(&self.request.services, &admitted.model)?;
         let mut remarks = derived.remarks.clone();
         remarks.notes.extend(admitted.notes.iter().cloned());
