@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 
 use super::files::HolderDir;
 use super::lease;
-use super::release::{give_back, leave};
+use super::release::{give_back, leave, writable};
 use super::standing::{Reaping, Standing, Uncleaned};
 use super::whereabouts::{Following, whereabouts};
 use crate::fault::Fault;
@@ -19,6 +19,7 @@ use crate::registry::Remains;
 use crate::slot::SlotId;
 use crate::spec::StackSpec;
 use crate::stack::clean::{Cleaned, Cleaning, clean};
+use crate::stack::written::{OfAnotherUser, Writable};
 use crate::time::Span;
 use crate::which::by_worktree::FoundPool;
 
@@ -46,6 +47,8 @@ pub struct Reaped {
     pub cleaned: Vec<Cleaned>,
     /// Slots that could not be cleaned, and why.
     pub not_clean: BTreeMap<SlotId, Error>,
+    /// What containers wrote into worktrees of claims that ended, as another user.
+    pub of_another_user: Vec<OfAnotherUser>,
     /// The directories that Docker had made in the place of worktrees that are gone.
     pub remade: Vec<Remade>,
 }
@@ -111,6 +114,10 @@ impl Proposal {
             Uncleaned::OfNone(_) | Uncleaned::TooOld(_) => (*slot, Cleaning::Everything),
         });
         let slots: BTreeMap<SlotId, Cleaning> = ended.chain(shown).collect();
+        let root = self.seen.root.path();
+        let ends = reaped.reaping.ends.iter();
+        let writable: Vec<Writable> =
+            ends.filter_map(|(slot, (claim, _))| writable(root, *slot, claim)).collect();
         for (slot, cleaning) in slots {
             match clean(&self.ledger, slot, cleaning, policy) {
                 Ok(cleaned) => reaped.cleaned.extend(cleaned),
@@ -118,6 +125,7 @@ impl Proposal {
             }
         }
         reaped.remade = remade(&reaped);
+        reaped.of_another_user.extend(writable.into_iter().filter_map(Writable::of_another_user));
         Ok(reaped)
     }
 
