@@ -107,7 +107,8 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
     Ok(released)
 }
 
-/// What of its worktree the containers of a claim may have written to. To be asked before its slot is cleaned.
+/// What of its worktree the containers of a claim may have written to. To be asked before its slot is
+/// cleaned.
 pub(super) fn writable(root: &Utf8Path, slot: SlotId, claim: &Claim) -> Option<Writable> {
     Some(Writable::of(&root.join(slot.directory()), claim.claimed_by.directory()?))
 }
