@@ -93,6 +93,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test writes what it looks at")]
 mod tests {
     use std::fs;
 

@@ -93,7 +93,7 @@ fn suffices(held: &Held, seen: &Snapshot, spec: &Spec, need: Memory) -> Result<(
         let advice = "stop one with `kinfra down --slot N`, or wait with `kinfra up --wait`".to_owned();
         (format!("; held by {}", by.join(", ")), advice)
     };
-    let used = held.entry.peak_memory.map(|peak| peak.rounded_up());
+    let used = held.entry.peak_memory.map(Memory::rounded_up);
     let used = used.map_or_else(String::new, |peak| format!(" (its earlier runs used at most {peak})"));
     let fault = Fault::no_slot(format!("memory: needs {need}{used}, {free} free{by}"));
     let fault = fault.because(Reason::Memory);
