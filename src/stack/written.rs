@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::admission::uses::Uses;
 use crate::compose::model::Mount;
 use crate::host::fs;
-use crate::shown::printable;
+use crate::shown::{printable, word};
 
 /// The most files and directories that a message names.
 const MOST_NAMED: usize = 3;
@@ -59,7 +59,7 @@ impl OfAnotherUser {
 
     /// The command that mends it.
     pub fn advice(&self) -> String {
-        let worktree = printable(self.worktree.as_str());
+        let worktree = word(self.worktree.as_str());
         format!("`sudo chown -R --reference={worktree} {worktree}` makes them yours")
     }
 }
