@@ -42,6 +42,7 @@ pub(super) fn take(
     let other = other_than_applied(&pool.root, &worktree, &choice, invocation)?;
     say(&report::claim::which(&pool, other.as_deref(), paths))?;
     let seen = seen.ok_or_else(|| pool.missing())?;
+    pool.trusted()?;
     let (wanted, note) = (Wanted::of(wishes.profile.clone(), slot), wishes.note.clone());
     let request = ClaimRequest { worktree, wanted, lease: wishes.lease, note, waits: wishes.wait.is_some() };
     let claimant = Claimant::new(&request, &pool, invocation, *policy);
