@@ -175,6 +175,15 @@ impl FoundPool {
         Ok(self.look(following)?.ok_or_else(|| self.missing())?)
     }
 
+    /// The registry of a pool that was applied, and that this user trusts.
+    ///
+    /// # Errors
+    /// [`Fault`] says that it was not, or how to trust it.
+    pub fn usable(&self, seen: Option<Snapshot>) -> Result<Snapshot, Fault> {
+        let seen = seen.ok_or_else(|| self.missing())?;
+        self.trusted().map(|()| seen)
+    }
+
     /// Refuses a pool that this user does not trust. One that is not there yet is another matter.
     ///
     /// # Errors

@@ -279,7 +279,7 @@ fn a_stale_plan_does_nothing_and_lists_what_changed() {
         ),
         (
             |machine| edit_entry(machine, "2", |entry| entry["infrastructure_path"] = "/x".into()),
-            "\n  slot 2: infrastructure_path in the registry: ~/",
+            "\n  slot 2: infrastructure_path in the registry: ",
         ),
         (
             |machine| {

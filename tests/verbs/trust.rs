@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, SMALL};
 
 /// A pool that was applied and claimed, and the commands of a user whose index of pools does not know it.
 struct Cloned {
@@ -69,4 +69,34 @@ fn a_root_that_is_named_is_trusted() {
     let root = cloned.machine.path("~/pool").display().to_string();
     cloned.kinfra(&format!("env --root {root}")).exits(0).prints("export");
     Run::of(cloned.command("env").env("KINFRA_ROOT", &root)).exits(0).prints("export");
+}
+
+#[test]
+fn a_root_that_is_in_use_and_not_as_a_pool_is_left_alone() {
+    for name in ["thesis.txt", ".tmp/drafts/thesis.txt", ".queue/1", "backups/a", ".env"] {
+        let machine = Machine::small();
+        machine.write(&format!("~/pool/{name}"), "three weeks of work");
+        for verb in ["plan", "apply", "apply --dry-run"] {
+            machine.kinfra(verb).exits(4).says("is in use, and not as a pool: `");
+        }
+        assert_eq!(machine.read(&format!("~/pool/{name}")), "three weeks of work");
+        machine.remove("~/pool");
+        machine.write("~/pool/slot-1/conf.txt", "x");
+        machine.kinfra("plan").exits(0).prints("Would create slot 2");
+    }
+}
+
+#[test]
+fn no_spelling_of_a_home_or_of_the_whole_file_system_is_a_root() {
+    let machine = Machine::small();
+    let home = machine.home().display().to_string();
+    let (slash, dot) = (format!("{home}/"), format!("{home}/."));
+    for root in ["~/.", "~/./", "~//", "/.", "//", slash.as_str(), dot.as_str()] {
+        machine.spec(&SMALL.replace("~/pool", root));
+        assert_ne!(machine.kinfra("plan").code, Some(0), "{root}");
+    }
+    machine.spec(SMALL);
+    machine.kinfra("plan --root ~").exits(4).says("not a directory of the pool's own");
+    machine.spec(&SMALL.replace("~/pool", "~//pool"));
+    machine.kinfra("plan").exits(0).prints("~/pool/slot-1");
 }
