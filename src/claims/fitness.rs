@@ -78,9 +78,10 @@ impl Unfit {
     /// The same, with the stack or the container that has the port.
     #[must_use]
     pub fn with_user(self, users: &PortUsers<'_>) -> Self {
-        match self {
-            Self::Busy { name, port, by: _ } => Self::Busy { name, port, by: users.of(port) },
-            other => other,
+        if let Self::Busy { name, port, by: _ } = self {
+            Self::Busy { name, port, by: users.of(port) }
+        } else {
+            self
         }
     }
 

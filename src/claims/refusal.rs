@@ -41,15 +41,12 @@ impl Obstacles {
     pub fn of(registry: &Registry, unfit: impl Fn(SlotId) -> Option<Unfit>) -> Self {
         let mut obstacles = Self::default();
         for (slot, entry) in &registry.slots {
-            match &entry.claim {
-                Some(claim) => {
-                    let since = claim.claimed_at.as_deref().and_then(|at| Time::parse(at).ok());
-                    obstacles.held.push((*slot, claim.claimed_by.clone(), since));
-                }
-                None => {
-                    let why = unfit(*slot).map(|unfit| why(*slot, Some(unfit)).0);
-                    obstacles.blocked.extend(why.map(|why| (*slot, why)));
-                }
+            if let Some(claim) = &entry.claim {
+                let since = claim.claimed_at.as_deref().and_then(|at| Time::parse(at).ok());
+                obstacles.held.push((*slot, claim.claimed_by.clone(), since));
+            } else {
+                let why = unfit(*slot).map(|unfit| why(*slot, Some(unfit)).0);
+                obstacles.blocked.extend(why.map(|why| (*slot, why)));
             }
         }
         obstacles

@@ -28,6 +28,7 @@ impl Invocation {
     ///
     /// # Errors
     /// When the current directory is gone or its path is not UTF-8.
+    #[expect(clippy::disallowed_methods, reason = "this is where the rest of kinfra gets these facts from")]
     pub fn gather() -> Result<Self> {
         let here = env::current_dir().context("the current directory cannot be used")?;
         let here = Utf8PathBuf::from_path_buf(here).map_err(|path| {

@@ -66,10 +66,12 @@ impl<'a> PortUsers<'a> {
     /// Who has a port that is in use.
     pub fn of(&self, port: HostPort) -> PortUser {
         let by_the_system = PortUser::by_the_system(port);
-        match &by_the_system {
-            PortUser::Program(_, name) if !OF_DOCKER.contains(&name.as_str()) => by_the_system,
-            _ => self.container(port).unwrap_or(by_the_system),
-        }
+        let may_be_docker = match &by_the_system {
+            PortUser::Program(_, name) => OF_DOCKER.contains(&name.as_str()),
+            PortUser::Stack(_) | PortUser::Container(_) | PortUser::Unknown => true,
+        };
+        let container = if may_be_docker { self.container(port) } else { None };
+        container.unwrap_or(by_the_system)
     }
 
     fn container(&self, port: HostPort) -> Option<PortUser> {
@@ -145,12 +147,11 @@ impl fmt::Display for PortUser {
         match self {
             Self::Stack(stack) => {
                 let containers = count(stack.containers, "container");
-                match stack.slot {
-                    Some(slot) => write!(f, "the stack of slot {slot} ({containers})"),
-                    None => {
-                        let project = printable(&stack.project);
-                        write!(f, "the Compose project `{project}`{} ({containers})", stack.of())
-                    }
+                if let Some(slot) = stack.slot {
+                    write!(f, "the stack of slot {slot} ({containers})")
+                } else {
+                    let project = printable(&stack.project);
+                    write!(f, "the Compose project `{project}`{} ({containers})", stack.of())
                 }
             }
             Self::Container(name) => write!(f, "container `{}`", printable(name)),

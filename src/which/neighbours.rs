@@ -145,7 +145,9 @@ impl Neighbours {
         {
             let held: BTreeSet<SlotId> = ports.into_keys().collect();
             let surplus: BTreeSet<SlotId> = held.difference(&self.entry.slots).copied().collect();
-            if !surplus.is_empty() {
+            if surplus.is_empty() {
+                self.applied_from = Some(noted.origin.clone());
+            } else {
                 self.notices.push(format!(
                     "the pool was last applied from {}: {} {} not in {}",
                     noted.origin,
@@ -155,8 +157,6 @@ impl Neighbours {
                 ));
                 // While the pool has slots of another spec or branch, the index names that one.
                 self.note.origin = noted.origin.clone();
-            } else {
-                self.applied_from = Some(noted.origin.clone());
             }
         }
         if noted.origin.is_same_spec(&self.note.origin) {
