@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// An amount of memory, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Memory(u64);
 
 /// The units, the largest first. Each is a name in words, its letter for Compose, and its bytes.
@@ -57,12 +59,27 @@ impl Memory {
     pub fn and(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
+
+    /// The next amount that is shown as it is, for what was not more than what is said.
+    #[must_use]
+    pub fn rounded_up(self) -> Self {
+        let (_, size) = unit(self);
+        let tenths = u128::from(self.0) * 10;
+        let bytes = tenths.div_ceil(u128::from(size)) * u128::from(size);
+        // A tenth of a unit is no whole number of bytes, and is shown rounded down.
+        Self(u64::try_from(bytes.div_ceil(10)).unwrap_or(u64::MAX))
+    }
+}
+
+/// The largest unit of which an amount has one.
+fn unit(memory: Memory) -> (&'static str, u64) {
+    let unit = UNITS.iter().find(|(_, _, size)| memory.0 >= *size);
+    unit.map_or(("B", 1), |(name, _, size)| (*name, *size))
 }
 
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = UNITS.iter().find(|(_, _, size)| self.0 >= *size);
-        let (name, size) = unit.map_or(("B", 1), |(name, _, size)| (*name, *size));
+        let (name, size) = unit(*self);
         // Rounded down: what is free is never less than what is said.
         match (self.0 / size, self.0 % size * 10 / size) {
             (whole, 0) => write!(f, "{whole} {name}"),
@@ -89,6 +106,16 @@ mod tests {
             assert_eq!(Memory::of_bytes(bytes).to_string(), shown);
         }
         assert_eq!(Memory::of_bytes((2 << 30) + (200 << 20)).to_string(), "2.1 GiB");
+        for (bytes, shown) in [
+            ((2 << 30) + (200 << 20), "2.2 GiB"),
+            (2 << 30, "2 GiB"),
+            ((2 << 30) + 1, "2.1 GiB"),
+            ((1 << 30) - 1, "1 GiB"),
+            (7, "7 B"),
+            (0, "0 B"),
+        ] {
+            assert_eq!(Memory::of_bytes(bytes).rounded_up().to_string(), shown);
+        }
         for text in ["", "6", "g", "0g", "-1g", "6t", "6gg", "1.g", ".5g", "99999999999g", "1.1.1g"] {
             assert!(Memory::parse(text).unwrap_err().contains("write `6g`"), "{text:?}");
         }

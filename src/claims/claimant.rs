@@ -334,7 +334,8 @@ impl Looked {
     /// The look at a slot; `None` where its entry changed since.
     pub(super) fn of(&self, slot: SlotId, entry: &Entry) -> Option<&Look> {
         let is_same = |then: &Entry| {
-            let Entry { provisioned, pending, started, claim: _, status: _, unknown: _ } = then;
+            let Entry { provisioned, pending, started, claim: _, status: _, peak_memory: _, unknown: _ } =
+                then;
             (provisioned, pending, started) == (&entry.provisioned, &entry.pending, &entry.started)
         };
         self.0.get(&slot).filter(|look| is_same(&look.entry))

@@ -37,6 +37,7 @@ pub struct Held {
     pub entry: Entry,
     /// The prefix of the pool's variables.
     pub prefix: String,
+    stack: StackSpec,
     pool: FoundPool,
     snapshot: Snapshot,
     /// The path under which the worktree holds the slot.
@@ -54,7 +55,8 @@ pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<Option<Held>> {
     let slot = held_by(&snapshot.registry, &path);
     let entry = slot.and_then(|slot| Some((slot, Entry::clone(snapshot.registry.slots.get(&slot)?))));
     let prefix = pool.env_prefix.clone().unwrap_or_default();
-    Ok(entry.map(|(slot, entry)| Held { slot, entry, prefix, pool, snapshot, path }))
+    let stack = search.stack_as_applied(&pool);
+    Ok(entry.map(|(slot, entry)| Held { slot, entry, prefix, stack, pool, snapshot, path }))
 }
 
 /// The slot with this id, for the worktree that holds it. `None` when no worktree does.
@@ -69,7 +71,8 @@ pub fn find_slot(slot: SlotId, search: &Search<'_>) -> Result<Option<Held>> {
     let holder = entry.claim.as_ref().and_then(|claim| claim.claimed_by.directory());
     let Some(path) = holder.map(Utf8Path::to_owned) else { return Ok(None) };
     let prefix = pool.env_prefix.clone().unwrap_or_default();
-    Ok(Some(Held { slot, entry, prefix, pool, snapshot, path }))
+    let stack = search.stack_as_applied(&pool);
+    Ok(Some(Held { slot, entry, prefix, stack, pool, snapshot, path }))
 }
 
 impl Held {
@@ -171,7 +174,7 @@ impl Held {
 
     /// How its stack is started, checked and kept, by the slots.toml that was applied.
     pub fn stack(&self) -> StackSpec {
-        self.spec().map(|spec| spec.stack.clone()).unwrap_or_default()
+        self.stack.clone()
     }
 
     /// The name of its Compose project. It stays the one of the last start for as long as there may be

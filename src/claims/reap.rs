@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 
 use super::files::HolderDir;
 use super::lease;
-use super::release::{give_back, leave};
+use super::release::{give_back, leave, writable};
 use super::standing::{Reaping, Standing, Uncleaned};
 use super::whereabouts::{Following, whereabouts};
 use crate::fault::Fault;
@@ -17,7 +17,9 @@ use crate::host::lock::LockPolicy;
 use crate::ledger::{Ledger, Snapshot};
 use crate::registry::Remains;
 use crate::slot::SlotId;
+use crate::spec::StackSpec;
 use crate::stack::clean::{Cleaned, Cleaning, clean};
+use crate::stack::written::{OfAnotherUser, Writable};
 use crate::time::Span;
 use crate::which::by_worktree::FoundPool;
 
@@ -45,6 +47,8 @@ pub struct Reaped {
     pub cleaned: Vec<Cleaned>,
     /// Slots that could not be cleaned, and why.
     pub not_clean: BTreeMap<SlotId, Error>,
+    /// What containers wrote into worktrees of claims that ended, as another user.
+    pub of_another_user: Vec<OfAnotherUser>,
     /// The directories that Docker had made in the place of worktrees that are gone.
     pub remade: Vec<Remade>,
 }
@@ -58,13 +62,14 @@ pub struct Remade {
     pub left: Option<String>,
 }
 
-/// Judges every claim by the time and by the state of its holder's directory.
+/// Judges every claim by the time and by the state of its holder's directory, and data that is kept for a
+/// worktree by the slots.toml that was applied.
 ///
 /// # Errors
 /// [`Fault`] when there is no pool, or its registry cannot be read.
-pub fn look(pool: &mut FoundPool) -> Result<Proposal> {
+pub fn look(pool: &mut FoundPool, applied: &StackSpec) -> Result<Proposal> {
     let seen = pool.applied(Following::EveryHolder)?;
-    let keep_data = pool.declared.as_ref().and_then(|declared| declared.spec.stack.keep_data);
+    let keep_data = applied.keep_data;
     let reaping = Reaping::of(&seen.registry, host::clock::now(), keep_data, whereabouts);
     Ok(Proposal { reaping, seen, ledger: pool.ledger(), pool: pool.name.clone(), keep_data })
 }
@@ -109,6 +114,10 @@ impl Proposal {
             Uncleaned::OfNone(_) | Uncleaned::TooOld(_) => (*slot, Cleaning::Everything),
         });
         let slots: BTreeMap<SlotId, Cleaning> = ended.chain(shown).collect();
+        let root = self.seen.root.path();
+        let ends = reaped.reaping.ends.iter();
+        let writable: Vec<Writable> =
+            ends.filter_map(|(slot, (claim, _))| writable(root, *slot, claim)).collect();
         for (slot, cleaning) in slots {
             match clean(&self.ledger, slot, cleaning, policy) {
                 Ok(cleaned) => reaped.cleaned.extend(cleaned),
@@ -116,6 +125,7 @@ impl Proposal {
             }
         }
         reaped.remade = remade(&reaped);
+        reaped.of_another_user.extend(writable.into_iter().filter_map(Writable::of_another_user));
         Ok(reaped)
     }
 

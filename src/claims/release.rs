@@ -18,6 +18,7 @@ use crate::names::{COMPOSE_FILES, project};
 use crate::registry::{Claim, ClaimId, Remains, Started};
 use crate::slot::SlotId;
 use crate::stack::clean::{Cleaned, Cleaning, clean};
+use crate::stack::written::{OfAnotherUser, Writable};
 use crate::which::by_worktree::FoundPool;
 
 /// What to release.
@@ -50,6 +51,8 @@ pub struct Released {
     pub stack: Option<Cleaned>,
     /// Why its stack is not clean. The claim is over all the same.
     pub not_clean: Option<Error>,
+    /// What its containers wrote into its worktree as another user.
+    pub of_another_user: Option<OfAnotherUser>,
     /// The note that there is no pool. Without a named slot or id that is no error.
     pub no_pool: Option<Fault>,
 }
@@ -94,13 +97,21 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         }
         Ok(released)
     })?;
-    if let Some((slot, _)) = released.claim.as_ref().filter(|_| released.was_started) {
+    if let Some((slot, claim)) = released.claim.as_ref().filter(|_| released.was_started) {
+        let writable = writable(&pool.root, *slot, claim);
         match clean(&ledger, *slot, Cleaning::KeepData, policy) {
             Ok(cleaned) => released.stack = cleaned,
             Err(error) => released.not_clean = Some(error),
         }
+        released.of_another_user = writable.and_then(Writable::of_another_user);
     }
     Ok(released)
+}
+
+/// What of its worktree the containers of a claim may have written to. To be asked before its slot is
+/// cleaned.
+pub(super) fn writable(root: &Utf8Path, slot: SlotId, claim: &Claim) -> Option<Writable> {
+    Some(Writable::of(&root.join(slot.directory()), claim.claimed_by.directory()?))
 }
 
 /// Notes what a slot's stack may have left, when its claim ended. A stack may have been started without

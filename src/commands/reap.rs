@@ -17,7 +17,8 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let now = host::clock::now();
     let search = Search { choice: &args.pool.choice(), invocation };
     let mut pool = search.here()?;
-    let (proposal, idle) = (look(&mut pool)?, idle::look(&mut pool)?);
+    let applied = search.stack_as_applied(&pool);
+    let (proposal, idle) = (look(&mut pool, &applied)?, idle::look(&mut pool, &applied)?);
     let has_work = !proposal.reaping.is_empty() || !idle.stacks.is_empty();
     show(&report::reap::plan(&proposal.reaping, &idle, now))?;
     // A run that takes the lock cleans up after a run that was cut short.

@@ -9,7 +9,7 @@ use crate::fault::Exit;
 use crate::host;
 use crate::host::clock::{Stopwatch, pause};
 use crate::host::signals::Interrupt;
-use crate::host::terminal::{Screen, columns_of_stdout};
+use crate::host::terminal::{Screen, columns_of_stdout, has_reader};
 use crate::report::slots::{self, SlotsView};
 use crate::shown::Paths;
 use crate::stack::observe::following::Followed;
@@ -30,12 +30,16 @@ pub(super) fn text(looked: &Looked, pool: &FoundPool, paths: Paths<'_>) -> Strin
     slots::text(looked, SlotsView { primary, now, paths, columns: columns_of_stdout() })
 }
 
-/// Shows the pool until Ctrl-C: on a terminal in place, elsewhere each time that it has changed.
+/// Shows the pool until Ctrl-C, or until nothing reads it any more: on a terminal in place, elsewhere each
+/// time that it has changed.
 pub(super) fn watch(pool: &mut FoundPool, paths: Paths<'_>, json: bool) -> Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let (mut screen, mut followed) = (if json { None } else { Screen::open()? }, Followed::default());
     let mut last: Option<Looked> = None;
     while !interrupt.is_requested() {
+        if !has_reader() {
+            return Ok(Exit::Done);
+        }
         let looked = followed.look(pool)?;
         let text = text(&looked, pool, paths);
         if let Some(screen) = &mut screen {

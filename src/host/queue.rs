@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::clock;
-use super::fs::{Dir, Found};
+use super::fs::{Dir, Found, Missing};
 use super::lock::Waiting;
 use super::root::{LockedRoot, Root};
 use crate::fault::Fault;
@@ -193,10 +193,10 @@ fn ahead(
 /// Calls the next waiter, unless it was called already.
 pub fn call(root: &LockedRoot, waiter: &Waiter) -> Result<()> {
     let Found::This(queue) = root.root().dir().dir(Utf8Path::new(QUEUE))? else { return Ok(()) };
-    match waiter.called {
-        Some(_) => Ok(()),
-        None => queue.append(&waiter.number.to_string(), &format!("{CALLED}{}\n", clock::unix_seconds())),
+    if waiter.called.is_some() {
+        return Ok(());
     }
+    queue.append(&waiter.number.to_string(), &format!("{CALLED}{}\n", clock::unix_seconds()), Missing::Fail)
 }
 
 /// The numbers of all tickets, in their order.

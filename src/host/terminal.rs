@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Stdout, Write as _};
 
 use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::invocation::environment;
 
@@ -15,6 +16,15 @@ pub fn size_of_stderr() -> Option<(usize, usize)> {
     let is_dumb = environment().get("TERM").is_some_and(|kind| kind == "dumb");
     let size = (stderr.is_terminal() && !is_dumb).then(|| rustix::termios::tcgetwinsize(&stderr).ok())??;
     Some((usize::from(size.ws_row), usize::from(size.ws_col)))
+}
+
+/// Whether what is printed to stdout may still be read: it is no pipe whose reader is gone.
+pub fn has_reader() -> bool {
+    let stdout = io::stdout();
+    let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let gone = PollFlags::ERR | PollFlags::HUP;
+    !poll(&mut polled, Some(&now)).is_ok_and(|count| count > 0 && polled[0].revents().intersects(gone))
 }
 
 /// The columns of the terminal that stdout is connected to. `None` if it is none.

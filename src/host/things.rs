@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -121,34 +122,61 @@ fn inspected(engine: Option<&Engine>, ids: &BTreeSet<String>) -> Answer<Vec<Thin
     lines.map(|lines: Vec<Line>| lines.into_iter().flat_map(things).collect())
 }
 
-/// The volumes of containers that have no name of their own, and so no label. They go with their container.
-pub fn anonymous_volumes(engine: Option<&Engine>, containers: &[Thing]) -> Answer<BTreeSet<String>> {
+/// What only containers lead to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Behind {
+    /// Their volumes that have no name of their own, and so no label. They go with their container.
+    pub unnamed: BTreeSet<String>,
+    /// The process of each that runs, by its id, on the machine of the engine.
+    pub processes: BTreeMap<String, u32>,
+}
+
+/// What is behind containers.
+pub fn behind(engine: Option<&Engine>, containers: &[Thing]) -> Answer<Behind> {
     if containers.is_empty() {
-        return Answer::Is(BTreeSet::new());
+        return Answer::Is(Behind::default());
     }
-    let format = "{{range .Mounts}}{{if eq .Type \"volume\"}}{{json .Name}}\n{{end}}{{end}}";
+    let format = "[{{json .Id}},{{json .State.Pid}},{{json .Mounts}}]";
     let keys = containers.iter().map(|container| container.key.as_str());
     let arguments: Vec<&str> = ["container", "inspect", "--format", format].into_iter().chain(keys).collect();
-    let is_anonymous = |name: &String| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let names = |text: String| {
-        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
-        read(&lines.join("\n")).map(|names: Vec<String>| names.into_iter().filter(is_anonymous).collect())
-    };
     match (ask_of(engine, &arguments, QUESTION), containers) {
         // One of them went meanwhile: the others are asked for one by one.
-        (Answer::Failed(reason), [_]) if is_of_none(&reason) => Answer::Is(BTreeSet::new()),
+        (Answer::Failed(reason), [_]) if is_of_none(&reason) => Answer::Is(Behind::default()),
         (Answer::Failed(reason), _) if is_of_none(&reason) => {
-            containers.iter().fold(Answer::Is(BTreeSet::new()), |names, container| {
-                names.then(|mut names| {
-                    anonymous_volumes(engine, std::slice::from_ref(container)).map(|more| {
-                        names.extend(more);
-                        names
-                    })
-                })
+            let one = |container| behind(engine, std::slice::from_ref(container));
+            let and = |all: Behind, more: Behind| Behind {
+                unnamed: all.unnamed.into_iter().chain(more.unnamed).collect(),
+                processes: all.processes.into_iter().chain(more.processes).collect(),
+            };
+            containers.iter().fold(Answer::Is(Behind::default()), |all, container| {
+                all.then(|all| one(container).map(|more| and(all, more)))
             })
         }
-        (answer, _) => answer.then(names),
+        (answer, _) => answer.then(|text| read(&text).map(Behind::of)),
     }
+}
+
+impl Behind {
+    fn of(containers: Vec<(String, Option<u32>, Option<Vec<Mount>>)>) -> Self {
+        let is_anonymous =
+            |name: &String| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let mut behind = Self::default();
+        for (id, process, mounts) in containers {
+            let volumes = mounts.unwrap_or_default().into_iter().filter(|mount| mount.kind == "volume");
+            behind.unnamed.extend(volumes.filter_map(|volume| volume.name).filter(is_anonymous));
+            behind.processes.extend(process.filter(|process| *process != 0).map(|process| (id, process)));
+        }
+        behind
+    }
+}
+
+/// What a container mounts.
+#[derive(Deserialize)]
+struct Mount {
+    #[serde(rename = "Type", default)]
+    kind: String,
+    #[serde(rename = "Name")]
+    name: Option<String>,
 }
 
 /// Whether Docker says that something is not there.

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use anyhow::{Context as _, Result, bail};
 use camino::Utf8Path;
 
-use super::fs::{Dir, Found};
+use super::fs::{Dir, Found, Missing};
 use super::git;
 use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle};
@@ -102,7 +102,7 @@ impl WorktreeDir {
     }
 
     /// Hides files of this name from git in all worktrees of the repository, by `info/exclude`, which is
-    /// never committed.
+    /// never committed. Leaves a list alone that is no plain file.
     ///
     /// # Errors
     /// When that file cannot be written.
@@ -111,7 +111,9 @@ impl WorktreeDir {
         let info = Dir::make(&info)?;
         let text = match info.read(Utf8Path::new(EXCLUDE), LIMIT)? {
             Found::This(content) => String::from_utf8_lossy(&content.bytes).into_owned(),
-            Found::Nothing | Found::Other(_) => String::new(),
+            Found::Nothing => String::new(),
+            // A link leads to a file that other repositories may share.
+            Found::Other(_) => return Ok(()),
         };
         let names = [name.to_owned(), format!("{name}{TEMPORARY}")];
         let missing = names.iter().filter(|name| !text.lines().any(|line| line.trim_end() == *name));
@@ -122,7 +124,7 @@ impl WorktreeDir {
         if !text.is_empty() && !text.ends_with('\n') {
             lines.insert(0, '\n');
         }
-        info.append(EXCLUDE, &lines)
+        info.append(EXCLUDE, &lines, Missing::Make)
     }
 
     /// The temporary name of a file. Removes what a run that was cut short left there.

@@ -21,6 +21,7 @@ use crate::digest::Digest;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName};
 use crate::json::{self, Corrupt, at_line, corrupt, file_hashes, optional, optional_object, required};
+use crate::memory::Memory;
 use crate::port::Port;
 use crate::slot::{SlotId, Workers};
 
@@ -142,7 +143,7 @@ impl Entry {
     }
 
     fn document(&self, id: SlotId) -> EntryDocument<'_> {
-        let Self { provisioned, pending, claim, status, started, unknown } = self;
+        let Self { provisioned, pending, claim, status, started, peak_memory, unknown } = self;
         let Provisioned { infrastructure_path, profile, workers, ports, udp, files } = provisioned;
         let (claimed_by, claimed_at, claim) =
             claim.as_ref().map(Claim::keys).map_or((None, None, None), |(claimed_by, claimed_at, own)| {
@@ -164,6 +165,7 @@ impl Entry {
             started_in: started.as_ref().and_then(|started| started.engine.as_ref()),
             started_profiles: started.as_ref().map_or(&[], |started| started.profiles.as_slice()),
             left: started.as_ref().and_then(|started| started.left.as_ref()),
+            peak_memory: *peak_memory,
             files,
             pending,
             unknown,
@@ -175,7 +177,7 @@ impl Entry {
 const DOCUMENT_KEYS: [&str; 4] = ["version", "id", "slots", "imported_from"];
 
 /// The keys of an entry that kinfra writes.
-const ENTRY_KEYS: [&str; 25] = [
+const ENTRY_KEYS: [&str; 26] = [
     "slot_id",
     "infrastructure_path",
     "profile",
@@ -199,6 +201,7 @@ const ENTRY_KEYS: [&str; 25] = [
     "started_in",
     "started_profiles",
     "left",
+    "peak_memory",
     "files",
     "pending",
 ];
@@ -250,6 +253,8 @@ struct EntryDocument<'a> {
     started_profiles: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     left: Option<&'a Left>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_memory: Option<Memory>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     files: &'a BTreeMap<RelPath, Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -297,9 +302,10 @@ fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
     let claim = Claim::take(&mut entry, &path)?;
     let status = required(&mut entry, &path, "status")?;
     let started = read_started(&mut entry, &path)?;
+    let peak_memory = optional(&mut entry, &path, "peak_memory")?;
     // Into a map of its own, which is as small as what is left.
     let unknown = entry.into_iter().collect();
-    Ok((id, Entry { provisioned, pending, claim, status, started, unknown }))
+    Ok((id, Entry { provisioned, pending, claim, status, started, peak_memory, unknown }))
 }
 
 /// Takes the last start. Time and project are there, or none of its keys.
@@ -340,7 +346,7 @@ mod tests {
             "claimed_host": "h", "claimed_user": "u", "claimed_gitdir": "/g", "claimed_mount": "/",
             "claim_files": {"a": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
             "started_at": "2026-03-01T09:22:10+00:00", "started_as": "shop-slot-1", "started_in": "default", "started_profiles": ["debug"],
-            "left": {"by": "/v", "at": "2026-03-01T09:22:10+00:00", "remains": "data", "failures": 1, "failed_at": "2026-03-01T09:25:10+00:00", "reason": "busy", "volumes": ["f00d"], "other": 1.0},
+            "left": {"by": "/v", "at": "2026-03-01T09:22:10+00:00", "remains": "data", "failures": 1, "failed_at": "2026-03-01T09:25:10+00:00", "reason": "busy", "volumes": ["f00d"], "other": 1.0}, "peak_memory": 3221225472,
             "files": {"b": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}, "pending": "remove"}},
             "imported_from": {"path": "/o", "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}"#;
         let registry = Registry::parse(text).unwrap();

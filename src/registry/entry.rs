@@ -13,6 +13,7 @@ use super::stack::{Left, MOST_FAILURES, Remains, Started};
 use crate::digest::Digest;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName};
+use crate::memory::Memory;
 use crate::port::{HostPort, Port, Protocol};
 use crate::slot::{SlotId, Workers};
 
@@ -62,6 +63,8 @@ pub struct Entry {
     pub status: Status,
     /// The last start of its stack.
     pub started: Option<Started>,
+    /// The most memory that the containers of its stack used in a run, if that is known.
+    pub peak_memory: Option<Memory>,
     /// Keys of others.
     pub unknown: Map<String, Value>,
 }
@@ -175,6 +178,7 @@ impl Entry {
             claim: None,
             status: Status::Stopped,
             started: None,
+            peak_memory: None,
             unknown: Map::new(),
         }
     }

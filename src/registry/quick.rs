@@ -19,6 +19,7 @@ use crate::digest::Digest;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName, WorkerKind};
 use crate::json::{Distinct, Once, Unique};
+use crate::memory::Memory;
 use crate::port::Port;
 use crate::slot::SlotId;
 use crate::time::{Span, Time};
@@ -123,6 +124,7 @@ struct Keys {
     started_profiles: Once<Vec<String>>,
     /// Not yet in its type: it is rare.
     left: Once<Unique>,
+    peak_memory: Once<Memory>,
     claim: ClaimKeys,
     unknown: Map<String, Value>,
 }
@@ -185,6 +187,7 @@ impl Keys {
             "started_in" => self.started_in.read(from),
             "started_profiles" => self.started_profiles.read(from),
             "left" => self.left.read(from),
+            "peak_memory" => self.peak_memory.read(from),
             "claimed_by" => self.claim.claimed_by.read(from),
             "claimed_at" => self.claim.claimed_at.read(from),
             "claim_id" => self.claim.claim_id.read(from),
@@ -236,6 +239,7 @@ impl Keys {
             claim: self.claim.claim()?,
             status: self.status.required()?,
             started,
+            peak_memory: self.peak_memory.value(),
             unknown: self.unknown,
         };
         Ok((id, entry))

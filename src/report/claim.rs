@@ -17,6 +17,7 @@ use crate::names::ENV_FILE;
 use crate::registry::{Claim, Entry};
 use crate::shown::{Paths, printable};
 use crate::slot::SlotId;
+use crate::stack::written::OfAnotherUser;
 use crate::time::Time;
 use crate::which::by_worktree::FoundPool;
 
@@ -154,14 +155,20 @@ fn left(paths: &[Utf8PathBuf]) -> String {
 
 /// Remarks on a release.
 pub fn release_remarks(released: &Released) -> String {
-    let Released { claim, left: changed, stuck, was_started: _, stack: _, not_clean: _, no_pool } = released;
+    let Released { claim, left: changed, stuck, of_another_user, no_pool, .. } = released;
     let slot = claim.as_ref().map_or_else(String::new, |(slot, _)| slot.to_string());
     let stuck = stuck.iter().map(|error| format!("warning: files of slot {slot}'s claim stay: {error:#}\n"));
     let no_pool = no_pool.iter().map(|fault| match &fault.advice {
         Some(advice) => format!("note: {fault}: {advice}\n"),
         None => format!("note: {fault}\n"),
     });
-    no_pool.chain([left(changed)]).chain(stuck).collect()
+    let others = of_another_user.iter().map(written);
+    no_pool.chain([left(changed)]).chain(stuck).chain(others).collect()
+}
+
+/// What containers wrote into a worktree as another user, and what to do.
+pub(super) fn written(others: &OfAnotherUser) -> String {
+    format!("note: {}\nhelp: {}\n", others.told(), others.advice())
 }
 
 /// The slot that was released, named or of the worktree, or that there was none.

@@ -1,5 +1,6 @@
 //! The output of reap: which slots it releases, and why.
 
+use super::claim::written;
 use super::clean;
 use super::slots::ago;
 use crate::claims::reap::{Reaped, Remade};
@@ -45,7 +46,7 @@ pub fn plan(reaping: &Reaping, idle: &Idle, now: Time) -> String {
 
 /// What was done.
 pub fn done(reaped: &Reaped, idle: &Stopped, now: Time) -> String {
-    let Reaped { reaping, left, kept: _, cleaned, not_clean: _, remade } = reaped;
+    let Reaped { reaping, left, kept: _, cleaned, not_clean: _, of_another_user, remade } = reaped;
     let slots = reaping.ends.iter();
     let slots = slots.map(|(slot, (claim, _))| format!("Released slot {slot}, which was {}\n", held(claim)));
     let left =
@@ -66,7 +67,8 @@ pub fn done(reaped: &Reaped, idle: &Stopped, now: Time) -> String {
             ),
         }
     });
-    let lines: String = left.chain(slots).chain(cleaned).chain(remade).chain(stopped).collect();
+    let others = of_another_user.iter().map(written);
+    let lines: String = left.chain(slots).chain(cleaned).chain(others).chain(remade).chain(stopped).collect();
     let stopped =
         if idle.stopped.is_empty() { String::new() } else { format!(", {} stopped", idle.stopped.len()) };
     format!("{lines}\nReap complete! {} released{also}{stopped}.\n", reaping.ends.len())

@@ -13,6 +13,7 @@ use super::table::{Cell, Shorten, Table, lines, number};
 use crate::claims::listing::Listed;
 use crate::claims::standing::Standing;
 use crate::identifier::PortName;
+use crate::memory::Memory;
 use crate::port::Port;
 use crate::registry::{Claim, Condition, Entry, Lease};
 use crate::shown::{Paths, printable, width};
@@ -303,6 +304,7 @@ pub fn status_text(listed: &Listed, examined: &Examined, view: StatusView<'_>) -
         facts.push(("docker".to_owned(), printable(reason)));
     }
     facts.extend(examined.elsewhere.iter().map(|elsewhere| ("engine".to_owned(), elsewhere.to_string())));
+    facts.extend(memory(examined.declared_memory, entry.peak_memory).map(|it| ("memory".to_owned(), it)));
     facts.extend(stack_state::services(examined));
     let urls = examined.urls.iter();
     facts.extend(urls.map(|(name, url)| (name.as_str().to_uppercase(), printable(url))));
@@ -314,6 +316,14 @@ pub fn status_text(listed: &Listed, examined: &Examined, view: StatusView<'_>) -
     let taken = stack_state::taken(examined).into_iter().map(|taken| format!("warning: {taken}\n"));
     let (facts, taken) = (facts.collect::<String>(), taken.collect::<String>());
     format!("Slot {slot} ({}) is yours\n{facts}{taken}", entry.provisioned.profile)
+}
+
+/// What a stack may use by its profile, and what its earlier runs used.
+fn memory(declared: Option<Memory>, peak: Option<Memory>) -> Option<String> {
+    let declared = declared.map(|declared| format!("{declared} declared"));
+    let peak = peak.map(|peak| format!("earlier runs used at most {}", peak.rounded_up()));
+    let known: Vec<String> = declared.into_iter().chain(peak).collect();
+    (!known.is_empty()).then(|| known.join(", "))
 }
 
 /// The message for a worktree that holds no slot.
@@ -330,6 +340,8 @@ pub fn status_json(listed: Option<&(Listed, Examined)>) -> String {
             object.extend(slot_json(listed));
             object.insert("stack".to_owned(), stack_state::examined_json(examined));
             object.insert("taken_ports".to_owned(), stack_state::taken_json(examined));
+            let declared = examined.declared_memory.map(|memory| json!(memory));
+            object.extend(declared.map(|memory| ("declared_memory".to_owned(), memory)));
             let urls = examined.urls.iter().map(|(name, url)| (name.to_string(), json!(url)));
             object.insert("urls".to_owned(), Value::Object(urls.collect()));
         }

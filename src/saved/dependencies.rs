@@ -83,7 +83,8 @@ pub(super) fn found(plan: &Plan, options: &Options, observed: &Observed) -> BTre
 fn registered(slot: SlotId, action: &Action, options: &Options, observed: &Observed) -> Dependencies {
     let mut found = Dependencies::new();
     if let Some(entry) = observed.registry.slots.get(&slot) {
-        let Entry { provisioned, pending, claim, status: _, started: _, unknown: _ } = &**entry;
+        let Entry { provisioned, pending, claim, status: _, started: _, peak_memory: _, unknown: _ } =
+            &**entry;
         let fields = entry_fields(provisioned).into_iter().map(|(field, value)| (field.to_string(), value));
         let files = provisioned.files.iter();
         let files = files.map(|(path, digest)| (path.to_string(), format!("sha256 {digest}")));

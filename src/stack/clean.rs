@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Error, Result};
 
+use super::peak;
 use super::remove::{Extent, Removed, StackOn, remove};
 use super::take_over::take_over;
 use crate::claims::whereabouts::Following;
@@ -76,8 +77,9 @@ pub fn clean(
     };
     let mut noted = announced;
     let known = noted.left.as_ref().map(|left| left.volumes.clone()).unwrap_or_default();
-    let removed = remove(&on, Extent { images: true, volumes: !keeps }, &known, |volumes| {
-        let with = with_volumes(&noted, volumes);
+    let removed = remove(&on, Extent { images: true, volumes: !keeps }, &known, |before| {
+        peak::note(ledger, &seen, slot, before.peak, policy);
+        let with = with_volumes(&noted, &before.unnamed);
         if with != noted {
             note(ledger, &seen, (slot, &noted), Some(with.clone()), policy)?;
             noted = with;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 
 use super::admission::admit::note_end;
+use super::peak;
 use super::remove::{Extent, Removed, remove};
 use super::turn::take_last_turn;
 use super::up::last_start;
@@ -21,5 +22,8 @@ pub fn down(held: Held, volumes: bool, policy: &LockPolicy<'_>) -> Result<Remove
     let held = &turn.held;
     note_end(held)?;
     last_start::forget(&held.dir()).context("could not note that the stack is removed")?;
-    remove(&held.stack_on(), Extent { images: false, volumes }, &BTreeSet::new(), |_| Ok(()))
+    remove(&held.stack_on(), Extent { images: false, volumes }, &BTreeSet::new(), |before| {
+        peak::note(&held.pool().ledger(), held.seen(), held.slot, before.peak, policy);
+        Ok(())
+    })
 }

@@ -20,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::observe::whose::Whose;
 use crate::registry::Claim;
 use crate::slot::SlotId;
+use crate::spec::StackSpec;
 use crate::thing::{Kind, Thing};
 use crate::time::Time;
 use crate::which::by_worktree::FoundPool;
@@ -53,16 +54,14 @@ pub struct Stopped {
     pub failed: BTreeMap<SlotId, Error>,
 }
 
-/// Finds the stacks that idle for as long as `idle_stop` of the slots.toml that declares the pool here. Asks
-/// Docker only of slots that no verb has used for so long.
+/// Finds the stacks that idle for as long as `idle_stop` of the slots.toml that was applied. Asks Docker only
+/// of slots that no verb has used for so long.
 ///
 /// # Errors
 /// When the pool's registry cannot be read.
-pub fn look(pool: &mut FoundPool) -> Result<Idle> {
+pub fn look(pool: &mut FoundPool, applied: &StackSpec) -> Result<Idle> {
     let mut idle = Idle { stacks: BTreeMap::new(), unknown: BTreeMap::new(), ledger: pool.ledger() };
-    let Some(length) = pool.declared.as_ref().and_then(|declared| declared.spec.stack.idle_stop) else {
-        return Ok(idle);
-    };
+    let Some(length) = applied.idle_stop else { return Ok(idle) };
     let Some(seen) = pool.look(Following::EveryHolder)? else { return Ok(idle) };
     let now = now();
     let is_over = |since: Time| since.after(length) <= now;

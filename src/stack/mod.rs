@@ -13,6 +13,7 @@ pub mod gate;
 pub mod idle;
 pub mod leftovers;
 pub mod observe;
+mod peak;
 pub mod prepare;
 pub mod remove;
 pub mod reset;

@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Error, Result};
 
+use super::peak;
 use crate::fault::Fault;
 use crate::host::context::elsewhere;
 use crate::host::docker::Answer;
 use crate::host::things;
+use crate::memory::Memory;
 use crate::observe::whose::{Parted, Whose};
 use crate::registry::{Elsewhere, Engine};
 use crate::shown::printable;
@@ -44,6 +46,15 @@ pub struct Removed {
     /// Why containers did not stop before they were removed. What they wrote last may be missing in the
     /// volumes that stay.
     pub cut_off: Option<String>,
+}
+
+/// What is known of a stack before its containers go, and not afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// The volumes that only its containers lead to.
+    pub unnamed: BTreeSet<String>,
+    /// The most memory that those of its containers used which run on this machine.
+    pub peak: Option<Memory>,
 }
 
 /// A thing and its size, if Docker says it.
@@ -84,7 +95,7 @@ impl StackOn<'_> {
 /// Removes a stack's containers and networks, and what else `extent` says.
 ///
 /// Its volumes without a name of their own go with their containers. `known` are those whose containers are
-/// gone already; `note_unnamed` gets all of them before a container goes.
+/// gone already; `note` gets all of them before a container goes.
 ///
 /// # Errors
 /// [`Fault`] when Docker cannot be asked, or something stays that should have gone.
@@ -92,7 +103,7 @@ pub fn remove(
     on: &StackOn<'_>,
     extent: Extent,
     known: &BTreeSet<String>,
-    note_unnamed: impl FnOnce(&BTreeSet<String>) -> Result<()>,
+    note: impl FnOnce(&Before) -> Result<()>,
 ) -> Result<Removed> {
     let Parted { own, others: foreign } = on.look()?;
     let has_volumes = own.iter().any(|thing| thing.kind == Kind::Volume);
@@ -102,9 +113,11 @@ pub fn remove(
         name: thing.name.clone(),
         size: sizes.get(&thing.name).cloned(),
     };
-    let mut unnamed = asked(things::anonymous_volumes(on.engine, &of_kind(&own, Kind::Container)))?;
-    unnamed.extend(known.iter().cloned());
-    note_unnamed(&unnamed)?;
+    let behind = asked(things::behind(on.engine, &of_kind(&own, Kind::Container)))?;
+    let unnamed = behind.unnamed.union(known).cloned().collect();
+    let before = Before { unnamed, peak: peak::of_all(&behind.processes) };
+    note(&before)?;
+    let Before { unnamed, .. } = before;
     let said = take_away(on.engine, &own, extent, &unnamed)?;
 
     let after = left_of(on, &own, extent)?;

@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::choice::PoolChoice;
 use super::index::IndexEntry;
+use super::repository::entries;
 use super::spec_file::{self, Declared};
 use super::trust::Trust;
 use crate::claims::held_by::{held_by, with_id};
@@ -15,6 +16,7 @@ use crate::host::invocation::Invocation;
 use crate::identifier::PortName;
 use crate::ledger::{Ledger, Snapshot};
 use crate::registry::{ClaimId, Registry};
+use crate::spec::StackSpec;
 
 /// A pool, for the verbs of a worktree.
 #[derive(Debug)]
@@ -103,6 +105,22 @@ impl Search<'_> {
             return FoundPool::declared(declared, self);
         }
         self.holding(&worktree_of(&self.invocation.here)?).or_declared(|| Ok(declared), self)
+    }
+
+    /// How the stacks of a pool are started, checked and kept: by the slots.toml that it was last applied
+    /// from, and not by the one of the branch here. A spec that was named is meant as it is. By nothing if
+    /// the applied one cannot be read any more.
+    pub fn stack_as_applied(&self, pool: &FoundPool) -> StackSpec {
+        let of = |declared: Option<&Declared>| declared.map(|it| it.spec.stack.clone()).unwrap_or_default();
+        let is_chosen = self.choice.spec().is_some() || self.choice.is_embedded();
+        let mut entries = entries(self.invocation).into_iter();
+        match entries.find(|entry| entry.root() == pool.root).filter(|_| !is_chosen) {
+            Some(IndexEntry { origin, .. }) => {
+                let applied = origin.spec.as_deref().map(Utf8Path::new);
+                of(spec_file::read_again(applied, self.invocation).ok().as_ref())
+            }
+            None => of(pool.declared.as_ref()),
+        }
     }
 
     fn holding(&self, worktree: &Utf8Path) -> Hit {

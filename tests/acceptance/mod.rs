@@ -11,6 +11,7 @@ mod ktrdr;
 mod leftovers;
 mod lies;
 mod lies_end;
+mod memory;
 mod provisioning;
 mod reboot;
 mod release;

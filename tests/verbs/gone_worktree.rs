@@ -1,10 +1,13 @@
 //! A worktree that is removed while its stack runs: Docker makes the directories of its bind mounts anew.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::thread;
+use std::time::Duration;
 
 use crate::rig::fleet::Fleet;
 use crate::rig::scripted::{Fault, When};
+use crate::support::Run;
 
 /// Worktree `a` was removed while its stack ran, and is there again with what Docker made in it.
 fn remade(data: &str) -> Fleet {
@@ -64,4 +67,18 @@ fn files_of_another_user_in_a_worktree_are_named_with_what_mends_them() {
         .prints("containers wrote files of another user into `")
         .prints("/a`: worktree\n")
         .prints("`sudo chown -R --reference=");
+    // The end of a claim is the last time to say so. Cleaning forgets what containers could write to.
+    let named = |run: Run| {
+        run.says("note: containers wrote files of another user into `")
+            .says("/a`: worktree\nhelp: `sudo chown -R --reference=")
+    };
+    named(fleet.kinfra("a", "release").exits(0));
+    fleet.kinfra("a", "claim --lease 1s").exits(0);
+    fleet.kinfra("a", "up").exits(0);
+    thread::sleep(Duration::from_millis(1100));
+    named(fleet.kinfra("project", "reap --auto-approve").exits(0));
+    // Of one whose containers wrote nothing, nothing is said.
+    chown(&file, Some(fs::metadata(fleet.worktree("a")).expect("a worktree").uid()), None).expect("root");
+    fleet.kinfra("a", "up").exits(0);
+    fleet.kinfra("a", "release").exits(0).never_says("another user");
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -92,6 +93,45 @@ fn what_idles_is_stopped_and_keeps_its_slot_and_its_data() {
     fleet.kinfra("a", "up").exits(0);
     assert_eq!((words(&states(&fleet)), fleet.engine.volumes().len()), (RUNNING.to_vec(), volumes));
     fleet.check().expect("nothing of another");
+}
+
+/// The worktrees are on branches that do not know `idle_stop`, and another length is written on one of them.
+#[test]
+fn the_slots_toml_that_was_applied_counts_and_not_the_one_of_the_branch() {
+    let fleet = fleet();
+    age(&fleet, 5);
+    let plan = "Reap: 0 to release, 1 to stop.\n";
+    fleet.kinfra("a", "reap --dry-run").exits(0).prints(plan);
+    let applied = fleet.machine.read("slots.toml");
+    fleet.machine.write("~/b/slots.toml", applied.replace("\"4h\"", "\"9h\""));
+    fleet.kinfra("b", "reap --dry-run").exits(0).prints(plan);
+    fleet.machine.write("~/b/slots.toml", applied.replace("\"4h\"", "\"1h\""));
+    age(&fleet, 3);
+    fleet.kinfra("b", "reap --dry-run").exits(0).prints_exactly("Reap: 0 to release.\n");
+    // One that is named is meant. Of one that cannot be read, nothing is known.
+    fleet.kinfra("b", "reap --dry-run --spec slots.toml").exits(0).prints(plan);
+    age(&fleet, 5);
+    fleet.machine.remove("slots.toml");
+    fleet.kinfra("a", "reap --dry-run").exits(0).prints_exactly("Reap: 0 to release.\n");
+}
+
+#[test]
+fn data_is_kept_for_as_long_as_the_slots_toml_that_was_applied_says() {
+    let fleet = fleet();
+    fleet.kinfra("b", "release").exits(0).prints("Kept for its worktree: ");
+    let volumes = fleet.engine.volumes().len();
+    let project = fleet.machine.read("slots.toml");
+    let soon = project.clone() + "keep_data = \"1s\"\n";
+    fleet.machine.write("~/a/slots.toml", &soon);
+    thread::sleep(Duration::from_millis(1100));
+    let none = "Reap: 0 to release.\n";
+    fleet.kinfra("a", "reap --auto-approve").exits(0).prints_exactly(none);
+    assert_eq!(fleet.engine.volumes().len(), volumes);
+    fleet.machine.write("~/a/slots.toml", project);
+    fleet.machine.spec(&soon);
+    fleet.kinfra("project", "apply").exits(0);
+    fleet.kinfra("a", "reap --auto-approve").exits(0).says("Cleaned slot 2: ");
+    assert_ne!(fleet.engine.volumes().len(), volumes);
 }
 
 #[test]

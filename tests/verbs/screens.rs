@@ -155,6 +155,7 @@ fn status_fits_the_terminal() {
             vec![judged("worker-of-the-mail-queue", ServiceState::Looping, Prospect::Stuck, Some(3))];
         let examined = Examined {
             elsewhere: None,
+            declared_memory: None,
             sight: looked.sights[&listed.slot].clone(),
             services,
             not_started: vec!["mailcatcher".to_owned()],

@@ -245,6 +245,18 @@ fn a_watch_in_a_pipe_prints_what_changes() {
 }
 
 #[test]
+fn a_watch_ends_when_nothing_reads_it_any_more() {
+    let machine = applied();
+    for verb in ["slots --watch", "slots --watch --json"] {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let watch = Running::start(machine.command(verb).stdout(writer).stderr(Stdio::null()));
+        reader.read_exact(&mut [0]).expect("its first output");
+        drop(reader);
+        watch.ends().exits(0);
+    }
+}
+
+#[test]
 #[ignore = "needs script, of util-linux"]
 fn a_watch_on_a_terminal_draws_in_place_and_puts_everything_back() {
     let machine = applied();

@@ -2,6 +2,7 @@
 //! files of another user in a worktree.
 #![expect(clippy::disallowed_methods, reason = "this is where kinfra looks at what containers made")]
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -34,13 +35,14 @@ pub fn remove_without_files(path: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> 
     directories.iter().rev().try_for_each(fs::remove_dir).map(|()| None)
 }
 
-/// What at a path, or below it, belongs to another user than the worktree does, without what is in one of
-/// these, in the order of their names. Looks at the first few thousand files.
-pub fn of_another_user(path: &Utf8Path, worktree: &Utf8Path) -> Vec<Utf8PathBuf> {
+/// What at these paths, or below them, belongs to another user than the worktree does, without what is in one
+/// of these, in the order of their names. Looks at a few thousand files in all, those nearest to the paths
+/// first.
+pub fn of_another_user(paths: &[Utf8PathBuf], worktree: &Utf8Path) -> Vec<Utf8PathBuf> {
     let Ok(owner) = fs::symlink_metadata(worktree).map(|found| found.uid()) else { return Vec::new() };
     let (mut others, mut left) = (Vec::new(), MOST);
-    let mut next = vec![path.to_owned()];
-    while let Some(path) = next.pop() {
+    let mut next = VecDeque::from(paths.to_vec());
+    while let Some(path) = next.pop_front() {
         let Some(fewer) = left.checked_sub(1) else { break };
         left = fewer;
         match fs::symlink_metadata(&path) {

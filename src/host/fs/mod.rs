@@ -18,3 +18,4 @@ pub use named::{
 pub use scratch::Scratch;
 pub use survey::{left_out, survey};
 pub use umask::{Umask, set_umask};
+pub use write::Missing;

@@ -15,6 +15,15 @@ use crate::file::FileMode;
 /// The mode of every directory that kinfra makes: for its owner only.
 pub(super) const PRIVATE_DIR: Mode = Mode::RWXU;
 
+/// What to do about a file that is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Make it, with mode 0644.
+    Make,
+    /// Fail.
+    Fail,
+}
+
 impl Dir {
     /// Opens the directory at an absolute path. Makes it and its parents if they are missing, durably: a
     /// power cut cannot lose a new directory once files in it are durable.
@@ -240,9 +249,11 @@ impl Dir {
         Ok(file)
     }
 
-    /// Adds lines to the end of a file that is not kinfra's own. Makes it, with mode 0644, if it is missing.
-    pub fn append(&self, name: &str, lines: &str) -> Result<()> {
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    /// Adds lines to the end of a file, which may be another program's. Never follows a link.
+    pub fn append(&self, name: &str, lines: &str, missing: Missing) -> Result<()> {
+        let make = if missing == Missing::Make { OFlags::CREATE } else { OFlags::empty() };
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let flags = flags | make;
         let opened = rustix::fs::openat(&self.handle, name, flags, Mode::from_raw_mode(0o644));
         let mut file = self.open_regular(name, opened)?;
         file.write_all(lines.as_bytes())
@@ -282,5 +293,32 @@ impl Dir {
         }
         #[cfg(not(target_os = "linux"))]
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_go_to_a_file_and_never_through_a_link() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(scratch.path()).unwrap();
+        let dir = Dir::open(path).unwrap();
+        dir.append("list", "a\n", Missing::Fail).unwrap_err();
+        dir.append("list", "a\n", Missing::Make).unwrap();
+        dir.append("list", "b\n", Missing::Fail).unwrap();
+        let holds_both = || match dir.read(Utf8Path::new("list"), 100).unwrap() {
+            Found::This(content) => content.bytes == b"a\nb\n",
+            Found::Nothing | Found::Other(_) => false,
+        };
+        assert!(holds_both());
+        std::os::unix::fs::symlink(path.join("list"), path.join("link")).unwrap();
+        std::os::unix::fs::symlink(path.join("nothing"), path.join("dangling")).unwrap();
+        for name in ["link", "dangling"] {
+            dir.append(name, "c\n", Missing::Make).unwrap_err();
+        }
+        assert!(holds_both());
+        assert!(!path.join("nothing").exists());
     }
 }

@@ -10,4 +10,4 @@ mod stack_lock;
 pub use locked::LockedRoot;
 pub use open::{BACKUP, LOCK, REGISTRY, RegistryText, Root, TEMPORARY, unreadable};
 pub use resolve::resolve;
-pub use stack_lock::StackLock;
+pub use stack_lock::{StackLock, StartsLock};

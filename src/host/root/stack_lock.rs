@@ -21,6 +21,15 @@ use crate::slot::SlotId;
 /// The directory of these locks in the root.
 const DIRECTORY: &str = ".stacks";
 
+/// The name of the lock of starts among them.
+const STARTS: &str = "starts";
+
+/// The lock of the starts of a root that need memory. It is held until it is dropped.
+#[derive(Debug)]
+pub struct StartsLock {
+    _lock: Lock,
+}
+
 /// The lock of a slot's stack. It is held until it is dropped.
 #[derive(Debug)]
 pub struct StackLock {
@@ -63,6 +72,15 @@ impl Root {
     pub fn lock_stack(&self, slot: SlotId, hold: Hold, policy: &LockPolicy<'_>) -> Result<StackLock> {
         let locks = self.dir.make_dir(Utf8Path::new(DIRECTORY))?;
         Ok(StackLock { lock: Lock::acquire(&locks, &slot.directory(), hold, policy)? })
+    }
+
+    /// Takes the lock of starts that need memory.
+    ///
+    /// # Errors
+    /// [`Fault`](crate::fault::Fault) when another process holds it.
+    pub fn lock_starts(&self, policy: &LockPolicy<'_>) -> Result<StartsLock> {
+        let locks = self.dir.make_dir(Utf8Path::new(DIRECTORY))?;
+        Ok(StartsLock { _lock: Lock::acquire(&locks, STARTS, Hold::Alone, policy)? })
     }
 
     /// Whether kinfra wrote an overlay for a slot's stack, so that one may have been started.

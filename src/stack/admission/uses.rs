@@ -19,27 +19,27 @@ const VERSION: u64 = 1;
 
 /// What a start used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(in crate::stack) struct Uses {
+pub struct Uses {
     version: u64,
     /// When, in ISO 8601 with an offset.
-    pub(in crate::stack) at: String,
+    pub at: String,
     /// The name of the Compose project.
-    pub(in crate::stack) project: String,
+    pub project: String,
     /// Whether `down` was asked for since. Then it counts only while it has containers.
-    pub(in crate::stack) has_ended: bool,
+    pub has_ended: bool,
     /// The worktree that it ran from.
-    pub(in crate::stack) worktree: Utf8PathBuf,
+    pub worktree: Utf8PathBuf,
     /// What its files came to, without values of variables.
-    pub(in crate::stack) model: Model,
+    pub model: Model,
     /// What was asked for since the stack had no containers. An older kinfra did not note it.
     #[serde(default)]
-    pub(in crate::stack) asked: Asked,
+    pub asked: Asked,
 }
 
 /// The services that starts ask for, without those that they depend on.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::stack) enum Asked {
+pub enum Asked {
     /// All of them.
     #[default]
     All,
@@ -49,7 +49,7 @@ pub(in crate::stack) enum Asked {
 
 impl Asked {
     /// What a command of Compose asks for, of the services that there are.
-    pub(in crate::stack) fn by(args: &ComposeArgs, model: &Model) -> Self {
+    pub fn by(args: &ComposeArgs, model: &Model) -> Self {
         let words = args.operands().map(|word| word.split('=').next().unwrap_or(word));
         let mut named = words.filter(|word| model.services.contains_key(*word)).map(str::to_owned);
         match args.command.as_deref() {
@@ -70,7 +70,7 @@ impl Asked {
 
     /// What both ask for.
     #[must_use]
-    pub(in crate::stack) fn and(self, other: Self) -> Self {
+    pub fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Only(own), Self::Only(other)) => Self::Only(&own | &other),
             (Self::All, _) | (_, Self::All) => Self::All,
@@ -80,13 +80,7 @@ impl Asked {
 
 impl Uses {
     /// What a start of a project uses. Values of variables can be secret, and share nothing.
-    pub(in crate::stack) fn new(
-        at: String,
-        project: &str,
-        worktree: &Utf8Path,
-        mut model: Model,
-        asked: Asked,
-    ) -> Self {
+    pub fn new(at: String, project: &str, worktree: &Utf8Path, mut model: Model, asked: Asked) -> Self {
         for service in model.services.values_mut() {
             service.environment.clear();
             service.build.iter_mut().for_each(|build| build.args.clear());
@@ -99,7 +93,7 @@ impl Uses {
     ///
     /// # Errors
     /// When it cannot be read: then nothing can be proven against it.
-    pub(in crate::stack) fn read(dir: &Utf8Path) -> Result<Option<Self>> {
+    pub fn read(dir: &Utf8Path) -> Result<Option<Self>> {
         let path = dir.join(USES_FILE);
         let unknown = |why: String| {
             let fault = Fault::refused(format!("what a slot was started with is not known: `{path}` {why}"));
@@ -120,7 +114,7 @@ impl Uses {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(in crate::stack) fn note_end(dir: &Utf8Path) -> Result<()> {
+    pub fn note_end(dir: &Utf8Path) -> Result<()> {
         let Some(mut uses) = Self::read(dir)? else { return Ok(()) };
         uses.has_ended = true;
         uses.keep(dir)
@@ -130,7 +124,7 @@ impl Uses {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(in crate::stack) fn keep(&self, dir: &Utf8Path) -> Result<()> {
+    pub fn keep(&self, dir: &Utf8Path) -> Result<()> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
         replace_named(&dir.join(USES_FILE), text.as_bytes())

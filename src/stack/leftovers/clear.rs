@@ -87,8 +87,9 @@ fn remove_of(
         _ => None,
     };
     for (engine, things) in engines {
-        let unnamed = asked(things::anonymous_volumes(Some(engine), &of_kind(things, Kind::Container)))?;
-        let said = take_away(Some(engine), things, Extent { images: true, volumes: true }, &unnamed)?;
+        let behind = asked(things::behind(Some(engine), &of_kind(things, Kind::Container)))?;
+        let extent = Extent { images: true, volumes: true };
+        let said = take_away(Some(engine), things, extent, &behind.unnamed)?;
         if let Some(said) = said.failed {
             return Err(Fault::failed(format!("not all of {owner} can be removed: {said}")).into());
         }

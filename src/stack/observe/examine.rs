@@ -16,6 +16,7 @@ use crate::host::containers::{inspect, list};
 use crate::host::context::{elsewhere, remote_host};
 use crate::host::net::{is_in_use, listener};
 use crate::identifier::PortName;
+use crate::memory::Memory;
 use crate::observe::whose::Whose;
 use crate::port::HostPort;
 use crate::registry::{Elsewhere, Engine};
@@ -24,6 +25,7 @@ use crate::stack::gate::listening::listening;
 use crate::stack::gate::state::{Expected, Judged, Part, Seen, judge};
 use crate::stack::up::addresses::Reach;
 use crate::stack::up::last_start::LastStart;
+use crate::stack::up::memory::declared;
 
 /// A slot's stack, looked at closely.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct Examined {
     pub urls: BTreeMap<PortName, String>,
     /// The engine that the stack is on, if that is not the one in use.
     pub elsewhere: Option<Elsewhere>,
+    /// The memory that its profile declares.
+    pub declared_memory: Option<Memory>,
 }
 
 /// A port of a slot that a program uses which is not of its stack.
@@ -73,6 +77,7 @@ pub fn examine(held: &Held, listed: &Listed) -> Examined {
         taken: Vec::new(),
         urls,
         elsewhere,
+        declared_memory: spec.and_then(|spec| declared(spec, &listed.entry)),
     };
     if !may_run(&listed.entry) {
         return without_any(Sight::NeverStarted);

@@ -1,10 +1,12 @@
 //! Whether the machine has the memory for a start.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::claims::held::Held;
+use crate::claims::whereabouts::Following;
 use crate::fault::{Fault, Reason};
 use crate::host::clock::{self, Stopwatch};
 use crate::host::container::Activity;
@@ -12,14 +14,18 @@ use crate::host::container_row::Row;
 use crate::host::containers::{inspect, list};
 use crate::host::context::remote_host;
 use crate::host::engine::total_memory;
+use crate::host::lock::LockPolicy;
 use crate::host::memory::{available, used};
+use crate::host::root::StartsLock;
 use crate::host::signals::Interrupt;
+use crate::ledger::Snapshot;
 use crate::memory::Memory;
 use crate::observe::whose::Whose;
 use crate::registry::Entry;
 use crate::shown::printable;
 use crate::slot::SlotId;
 use crate::spec::Spec;
+use crate::stack::admission::uses::Uses;
 
 /// The longest that Docker may take for one answer.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -39,12 +45,29 @@ struct Running<'a> {
 /// Refuses a start for which the memory of the engine's machine does not suffice. What other slots declared
 /// and do not use yet is not free: a stack that was just started has not grown yet.
 ///
+/// The lock is to be held until the start is noted, so that of two starts at once the second sees the first.
+///
 /// # Errors
-/// [`Fault`] names the slots that run. Where Docker does not say what runs, nothing is refused.
-pub(in crate::stack) fn check(held: &Held, spec: &Spec) -> Result<()> {
-    let Some(need) = declared(spec, &held.entry) else { return Ok(()) };
+/// [`Fault`] names the slots that run, or who has the lock. Where Docker does not say what runs, nothing is
+/// refused.
+pub(in crate::stack) fn check(
+    held: &Held,
+    spec: &Spec,
+    policy: &LockPolicy<'_>,
+) -> Result<Option<StartsLock>> {
+    let Some(need) = declared(spec, &held.entry) else { return Ok(None) };
+    let lock = held.seen().root.lock_starts(policy)?;
+    let ledger = held.pool().ledger();
+    let seen = ledger.read_since(held.seen(), Following::EveryHolder)?.ok_or_else(|| ledger.missing())?;
+    suffices(held, &seen, spec, need)?;
+    Ok(Some(lock))
+}
+
+fn suffices(held: &Held, seen: &Snapshot, spec: &Spec, need: Memory) -> Result<()> {
+    // One that ends its start meanwhile has containers then.
+    let starting = starting(held, seen);
     let rows = list(held.engine(), LONGEST).needed().unwrap_or_default();
-    let running = running(held, spec, &rows);
+    let running = running(held, seen, spec, (&starting, &rows));
     let here = if remote_host(held.engine()).is_none() { available() } else { None };
     let Some(all) = here.or_else(|| total_memory(held.engine()).needed().ok()) else { return Ok(()) };
     let sum =
@@ -70,7 +93,10 @@ pub(in crate::stack) fn check(held: &Held, spec: &Spec) -> Result<()> {
         let advice = "stop one with `kinfra down --slot N`, or wait with `kinfra up --wait`".to_owned();
         (format!("; held by {}", by.join(", ")), advice)
     };
-    let fault = Fault::no_slot(format!("memory: needs {need}, {free} free{by}")).because(Reason::Memory);
+    let used = held.entry.peak_memory.map(Memory::rounded_up);
+    let used = used.map_or_else(String::new, |peak| format!(" (its earlier runs used at most {peak})"));
+    let fault = Fault::no_slot(format!("memory: needs {need}{used}, {free} free{by}"));
+    let fault = fault.because(Reason::Memory);
     Err(fault.advise(advice).into())
 }
 
@@ -96,14 +122,19 @@ pub(in crate::stack) fn declared(spec: &Spec, entry: &Entry) -> Option<Memory> {
 }
 
 /// The other slots on the engine that declare memory, and have a container that runs or are being started.
-fn running<'a>(held: &'a Held, spec: &Spec, rows: &'a [Row]) -> Vec<Running<'a>> {
-    let whose: Whose<'_> = held.whose();
-    let others = held.seen().registry.slots.iter().filter(|(slot, _)| **slot != held.slot);
+fn running<'a>(
+    held: &Held,
+    seen: &'a Snapshot,
+    spec: &Spec,
+    (starting, rows): (&BTreeSet<SlotId>, &'a [Row]),
+) -> Vec<Running<'a>> {
+    let whose = Whose::new(seen.root.path(), &seen.registry, seen.registry.id);
+    let others = seen.registry.slots.iter().filter(|(slot, _)| **slot != held.slot);
     let running = others.filter_map(|(slot, entry)| {
         let declared = declared(spec, entry)?;
         let runs = |row: &&Row| row.activity == Activity::Running && whose.owner(&row.thing()) == Some(*slot);
         let rows: Vec<&Row> = rows.iter().filter(runs).collect();
-        (!rows.is_empty() || is_started(held, *slot, entry)).then_some(Running {
+        (!rows.is_empty() || starting.contains(slot)).then_some(Running {
             slot: *slot,
             entry,
             declared,
@@ -113,11 +144,17 @@ fn running<'a>(held: &'a Held, spec: &Spec, rows: &'a [Row]) -> Vec<Running<'a>>
     running.collect()
 }
 
-/// Whether another kinfra starts a slot's stack now. Of two that begin at once, the lower slot is first.
-fn is_started(held: &Held, slot: SlotId, entry: &Entry) -> bool {
-    let by = held.seen().root.holder_of_stack(slot).ok().flatten();
-    let is_noted = entry.started.as_ref().is_some_and(|started| started.left.is_none());
-    entry.claim.is_some() && by.is_some_and(|by| by.is_kinfra) && (is_noted || slot < held.slot)
+/// The other slots whose start is noted, and goes on now in another kinfra. One that is not noted has not
+/// looked at the memory yet, or did not suffice.
+fn starting(held: &Held, seen: &Snapshot) -> BTreeSet<SlotId> {
+    let is_noted = |slot: SlotId, entry: &Entry| {
+        let is_started = entry.started.as_ref().is_some_and(|started| started.left.is_none());
+        let uses = || Uses::read(&seen.root.path().join(slot.directory())).ok().flatten();
+        entry.claim.is_some() && is_started && uses().is_some_and(|uses| !uses.has_ended)
+    };
+    let is_held = |slot| seen.root.holder_of_stack(slot).ok().flatten().is_some_and(|by| by.is_kinfra);
+    let others = seen.registry.slots.iter().filter(|(slot, _)| **slot != held.slot);
+    others.filter(|(slot, entry)| is_noted(**slot, entry) && is_held(**slot)).map(|(slot, _)| *slot).collect()
 }
 
 /// What the containers of a slot use now.

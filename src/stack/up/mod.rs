@@ -15,7 +15,7 @@ mod build_inputs;
 mod compose_up;
 mod free_ports;
 pub(in crate::stack) mod last_start;
-mod memory;
+pub(in crate::stack) mod memory;
 mod once;
 mod room;
 mod running;
@@ -42,6 +42,7 @@ use crate::fault::{Exit, Fault, Reason, reason_of};
 use crate::host::clock::Stopwatch;
 use crate::host::context::{elsewhere, remote_host};
 use crate::host::engine::data_directory;
+use crate::host::lock::LockPolicy;
 use crate::slot::SlotId;
 use addresses::{Address, Reach};
 use compose_up::{Run, Started};
@@ -120,6 +121,7 @@ pub fn up(
             ended => return ended,
         }
         // Meanwhile the stack can be released.
+        drop(turn.lock);
         held = turn.held;
         memory::pause(request.waits.saturating_sub(waiting.elapsed()), means.interrupt)?;
     }
@@ -197,8 +199,10 @@ impl Start<'_> {
         let key = place.key(profiles, &means.policy, means.invocation)?;
         let sought = place.sought(&derived, &args)?;
         room::check(&place.held.pool().root, data.join().ok().flatten().as_deref())?;
-        memory::check(place.held, &place.declared.spec)?;
+        let starts = LockPolicy { patience: self.request.patience.timeout, ..means.policy };
+        let starts = memory::check(place.held, &place.declared.spec, &starts)?;
         let admitted = place.admit(sought, &args, &means.policy, means.invocation)?;
+        drop(starts);
         refuse_unknown(&self.request.services, &admitted.model)?;
         let mut remarks = derived.remarks.clone();
         remarks.notes.extend(admitted.notes.iter().cloned());

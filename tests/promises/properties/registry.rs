@@ -221,6 +221,7 @@ fn started() -> impl Strategy<Value = Vec<(&'static str, Json)>> {
         let profiles = || Json::List(vec![Json::text(&at), Json::text(&project)]);
         keys.extend(has_profiles.then(|| ("started_profiles", profiles())));
         keys.extend(left.map(|left| ("left", left_json(left))));
+        keys.extend(has_profiles.then(|| ("peak_memory", Json::Scalar(u64::MAX.to_string()))));
         keys
     })
 }
@@ -327,7 +328,7 @@ fn harm() -> impl Strategy<Value = Harm> {
         ["imported_from", "path", "sha256", "claim", "./conf.txt"],
         ["conf.txt", "1", "01", "remove", "$serde_json::private::Number"],
         ["id", "udp", "started_at", "started_as", "web"],
-        ["started_in", "started_profiles", "left", "remains", "failures"],
+        ["started_in", "started_profiles", "left", "peak_memory", "failures"],
     ];
     let hash = "0f".repeat(32);
     let values = [
