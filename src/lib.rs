@@ -36,8 +36,9 @@
 //! 5. Every change of the registry is one transaction of the [`ledger`]. Under the lock: read, decide, write.
 //!    Rendering, git, other holders' directories, Docker and printing come before or after. Only the doctor's
 //!    repair goes past the ledger, which cannot read a broken registry.
-//! 6. Verbs that read never write. Plain `plan`, `ports` and `claim` start no process. `slots` and `status`
-//!    ask Docker once, for at most two seconds.
+//! 6. Verbs that read never write. Plain `plan`, `ports` and `claim` start no process, but that a claim asks
+//!    Docker whose container has a free slot's port. `slots` and `status` ask Docker once, for at most two
+//!    seconds.
 //! 7. [`plan::Action`] is a closed enum. No trait has a single implementation. There are no mocks, no
 //!    `utils`, and no `dyn` where an enum serves. A domain value is a type, not a string that is split again
 //!    later.

@@ -1,22 +1,20 @@
 //! `kinfra`: parses the command line, runs the verb, prints the error chain, exits with its code.
 
 use std::env;
-use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use clap::Parser as _;
 use kinfra::cli::{Cli, with_tip};
 use kinfra::commands;
-use kinfra::fault::{Exit, exit_of};
+use kinfra::fault::Exit;
 use kinfra::host::invocation::Invocation;
-use kinfra::report;
 
 fn main() -> ExitCode {
     let exit = match commands::answer(env::args_os()) {
         Ok(true) => Exit::Done,
         Ok(false) => match Cli::try_parse() {
-            Ok(cli) => run(cli).unwrap_or_else(|error| tell(&error)),
+            Ok(cli) => run(cli).unwrap_or_else(|error| commands::tell(&error)),
             Err(shown) => show(&with_tip(shown)),
         },
         Err(shown) => show(&shown),
@@ -36,10 +34,4 @@ fn run(cli: Cli) -> Result<Exit> {
         Ok(invocation) => commands::run(cli.verb, &invocation),
         Err(error) => commands::stop(&cli.verb).and(Err(error)),
     }
-}
-
-/// Prints an error.
-fn tell(error: &Error) -> Exit {
-    let _ = anstream::stderr().write_all(report::fault::text(error).as_bytes());
-    exit_of(error)
 }

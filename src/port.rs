@@ -100,23 +100,6 @@ impl fmt::Display for HostPort {
     }
 }
 
-impl HostPort {
-    /// What to do about a program that has the port, which is called `name` in slots.toml.
-    pub fn freed_from(self, name: &str, by: Option<&(u32, String)>) -> String {
-        match by {
-            Some((_, program)) if program == "docker-proxy" => {
-                let number = self.port;
-                format!("stop the container that `docker ps --filter publish={number}` names")
-            }
-            Some((process, program)) => {
-                let program = program.escape_debug();
-                format!("stop {program} ({process}), or move the base of `{name}` in slots.toml")
-            }
-            None => format!("stop that program, or move the base of `{name}` in slots.toml"),
-        }
-    }
-}
-
 /// The formula for a service's host port in a slot: `base + stride × slot id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortFormula {
@@ -152,19 +135,5 @@ impl fmt::Display for PortFormula {
             1 => write!(f, "{} + slot", self.base),
             stride => write!(f, "{} + {stride} × slot", self.base),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_that_has_a_port_is_named_and_a_container_is_found() {
-        let port = HostPort { port: Port::new(8081).unwrap(), protocol: Protocol::Tcp };
-        let freed = |program: &str| port.freed_from("web", Some(&(13996, program.to_owned())));
-        assert_eq!(freed("python3"), "stop python3 (13996), or move the base of `web` in slots.toml");
-        let container = "stop the container that `docker ps --filter publish=8081` names";
-        assert_eq!(freed("docker-proxy"), container);
     }
 }

@@ -17,6 +17,27 @@ impl Paths<'_> {
         let path = below.map_or_else(|| path.to_owned(), |below| Utf8Path::new("~").join(below));
         printable(path.as_str()).into()
     }
+
+    /// A text for people, with every path below the home directory as they write it. Where quotes keep a
+    /// shell from reading `~`, the path stays.
+    pub fn in_text(&self, text: &str) -> String {
+        let Some(home) = self.home.map(Utf8Path::as_str).filter(|home| home.len() > 1) else {
+            return text.to_owned();
+        };
+        let is_of_path = |c: char| c.is_alphanumeric() || "/._-~@+'\"".contains(c);
+        let (mut shown, mut done) = (String::new(), 0);
+        for (at, _) in text.match_indices(home) {
+            let end = at + home.len();
+            let begins = !text[..at].chars().next_back().is_some_and(is_of_path);
+            let ends = !text[end..].chars().next().is_some_and(|c| c != '/' && is_of_path(c));
+            if begins && ends {
+                shown.push_str(&text[done..at]);
+                shown.push('~');
+                done = end;
+            }
+        }
+        shown + &text[done..]
+    }
 }
 
 /// Foreign text, with every character that could steer a terminal escaped.
@@ -116,6 +137,21 @@ mod tests {
         // Half of a wide character cannot be shown.
         assert_eq!(shorten_middle("修正修正修正", 6), "修…正");
         assert_eq!(shorten("修正修正", 6), "修正…");
+    }
+
+    #[test]
+    fn paths_in_a_text_begin_with_the_home_directory() {
+        let paths = Paths { home: Some(Utf8Path::new("/home/me")) };
+        for (text, shown) in [
+            ("`/home/me/pool` is not there", "`~/pool` is not there"),
+            ("in /home/me: /home/me/a, /home/me/b", "in ~: ~/a, ~/b"),
+            ("/home/men /home/me.old /backup/home/me/a", "/home/men /home/me.old /backup/home/me/a"),
+            ("kinfra apply '/home/me/my pool'", "kinfra apply '/home/me/my pool'"),
+        ] {
+            assert_eq!(paths.in_text(text), shown);
+        }
+        assert_eq!(Paths { home: None }.in_text("/home/me/a"), "/home/me/a");
+        assert_eq!(Paths { home: Some(Utf8Path::new("/")) }.in_text("/a"), "/a");
     }
 
     #[test]

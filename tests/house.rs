@@ -150,6 +150,7 @@ const FRONT_ONLY: &[&str] = &[
 const BESIDE_VERBS: &[&str] = &[
     "mod",
     "output",
+    "failure",
     "approve",
     "session",
     "carry_out",

@@ -14,15 +14,18 @@ use super::files::{HolderDir, Site};
 use super::fitness::{Unfit, not_clean, unfit};
 use super::lease;
 use super::pick::{Denied, Grant, may_come};
-use super::refusal::{self, Scene};
+use super::refusal::{self, Obstacles, Scene};
 use super::standing::standing;
 use super::whereabouts::{Following, Moves, noted_path, whereabouts};
 use crate::fault::{Fault, exit_of};
 use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::host::queue::{self, Ticket};
+use crate::host::root::Root;
 use crate::host::signals::Interrupt;
 use crate::ledger::{Snapshot, Transaction};
+use crate::observe::port_user::PortUsers;
+use crate::observe::whose::Whose;
 use crate::registry::{Claim, Engine, Entry, Registry};
 use crate::slot::SlotId;
 use crate::stack::clean::{Cleaned, Cleaning, clean};
@@ -59,6 +62,8 @@ pub struct Refusal {
     pub may_pass: bool,
     /// That Docker cannot be asked what is left in free slots, if that is so.
     pub unasked: Option<String>,
+    /// What the request waits for, if it waits.
+    pub obstacles: Obstacles,
 }
 
 /// A place in the queue, and how long its waiter still waits.
@@ -134,7 +139,10 @@ impl Claimant<'_> {
                 Decision::Claimed(mut claimed) => {
                     let holder = preparation.ready.as_ref().map(|ready| &ready.holder);
                     claimed.shown_by_git = holder.and_then(|holder| holder.exclude_from_git().err());
-                    claimed.passed_over = preparation.looked.unfit();
+                    let users = users(&seen.root, &seen.registry);
+                    let unfit = preparation.looked.unfit().into_iter();
+                    claimed.passed_over =
+                        unfit.map(|(slot, unfit)| (slot, unfit.with_user(&users))).collect();
                     claimed.cleaned = preparation.cleaned;
                     claimed.brought = self.bring();
                     return Ok(Ok(*claimed));
@@ -347,16 +355,19 @@ impl Claimant<'_> {
         let now = host::clock::now();
         let mut registry = registry.clone();
         Moves::find(&registry, Following::EveryHolder).note_in(&mut registry);
+        let users = users(&seen.root, &registry);
         let look = |slot| {
             let entry = registry.slots.get(&slot)?;
             let afresh = || unfit(&seen.root, slot, entry, &self.claim_files()).ok().flatten();
             let unfit = looked.of(slot, entry).map_or_else(afresh, |look| look.unfit.clone());
-            unfit.or_else(|| not_clean(&seen.root, slot, entry))
+            unfit.or_else(|| not_clean(&seen.root, slot, entry)).map(|unfit| unfit.with_user(&users))
         };
         let scene = Scene { worktree: &self.request.worktree, registry: &registry, next: next.clone() };
         let unasked = refusal::unasked(&registry, look);
+        let obstacles = Obstacles::of(&registry, look);
         let fault = refusal::denied(denied, &scene, look, |claim| standing(claim, now, whereabouts(claim)));
-        Refusal { error: fault.into(), may_pass: self.may_pass(denied, &registry, looked), unasked }
+        let may_pass = self.may_pass(denied, &registry, looked);
+        Refusal { error: fault.into(), may_pass, unasked, obstacles }
     }
 }
 
@@ -371,6 +382,11 @@ impl Preparation {
             None => self.cleaned.push(cleaned),
         }
     }
+}
+
+/// Who has the ports of a pool's slots, by the engine in use.
+fn users<'a>(root: &'a Root, registry: &'a Registry) -> PortUsers<'a> {
+    PortUsers::new(None, Some(Whose::new(root.path(), registry, registry.id)))
 }
 
 /// Whether a process works on the stack of a free slot.

@@ -15,6 +15,7 @@ use crate::host::net;
 use crate::host::root::Root;
 use crate::identifier::PortName;
 use crate::memory::Memory;
+use crate::observe::port_user::{PortUser, PortUsers};
 use crate::port::HostPort;
 use crate::registry::{Condition, Entry};
 use crate::slot::SlotId;
@@ -37,8 +38,8 @@ pub enum Unfit {
         name: PortName,
         /// The port.
         port: HostPort,
-        /// The id and the name of the process, if the system tells.
-        by: Option<(u32, String)>,
+        /// Who has it.
+        by: PortUser,
     },
     /// Something else has the place of this file, which a claim would write.
     Obstructed(RelPath),
@@ -71,6 +72,16 @@ impl Unfit {
             | Self::NotAsked(_)
             | Self::NotClean(_)
             | Self::Quarantined(_) => false,
+        }
+    }
+
+    /// The same, with the stack or the container that has the port.
+    #[must_use]
+    pub fn with_user(self, users: &PortUsers<'_>) -> Self {
+        if let Self::Busy { name, port, by: _ } = self {
+            Self::Busy { name, port, by: users.of(port) }
+        } else {
+            self
         }
     }
 
@@ -159,5 +170,5 @@ fn busy(entry: &Entry) -> Option<Unfit> {
     if remote_host(None).is_some() {
         return None;
     }
-    Some(Unfit::Busy { name: name.clone(), port, by: net::listener(port) })
+    Some(Unfit::Busy { name: name.clone(), port, by: PortUser::by_the_system(port) })
 }

@@ -26,6 +26,33 @@ pub struct Scene<'a> {
     pub next: Option<(usize, String)>,
 }
 
+/// What a waiter waits for: which slots are held by which worktree since when, and why free ones cannot be
+/// given.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Obstacles {
+    /// The slots that are held.
+    pub held: Vec<(SlotId, Holder, Option<Time>)>,
+    /// The free ones.
+    pub blocked: Vec<(SlotId, String)>,
+}
+
+impl Obstacles {
+    /// The obstacles in a pool. `unfit` says what is wrong with a free slot.
+    pub fn of(registry: &Registry, unfit: impl Fn(SlotId) -> Option<Unfit>) -> Self {
+        let mut obstacles = Self::default();
+        for (slot, entry) in &registry.slots {
+            if let Some(claim) = &entry.claim {
+                let since = claim.claimed_at.as_deref().and_then(|at| Time::parse(at).ok());
+                obstacles.held.push((*slot, claim.claimed_by.clone(), since));
+            } else {
+                let why = unfit(*slot).map(|unfit| why(*slot, Some(unfit)).0);
+                obstacles.blocked.extend(why.map(|why| (*slot, why)));
+            }
+        }
+        obstacles
+    }
+}
+
 /// Why a worktree gets no slot. `unfit` says what is wrong with a free slot, `standing` how a claim stands.
 pub fn denied(
     denied: &Denied,
@@ -40,7 +67,10 @@ pub fn denied(
             let is_closed =
                 registry.slots.keys().any(|slot| matches!(unfit(*slot), Some(Unfit::NoMemory(..))));
             let reason = if is_closed { Reason::Memory } else { Reason::Full };
-            let (slots, advice) = every_slot(registry, unfit, standing);
+            let (slots, mut advice) = every_slot(registry, unfit, standing);
+            if advice.is_empty() && registry.slots.values().all(|entry| entry.claim.is_some()) {
+                advice.push("wait for a slot with `kinfra claim --wait`".to_owned());
+            }
             let fault = match silent {
                 Some(silent) => Fault::docker(format!("no slot can be given: {silent}{slots}")),
                 None if is_closed => {
@@ -146,12 +176,7 @@ pub fn why(slot: SlotId, unfit: Option<Unfit>) -> (String, Option<String>) {
         }
         Some(Unfit::Foreign) => ("kinfra did not write its files".to_owned(), see_plan()),
         Some(Unfit::Lacks(path)) => (format!("its {path} is not there"), see_plan()),
-        Some(Unfit::Busy { name, port, by }) => {
-            let advice = port.freed_from(name.as_str(), by.as_ref());
-            let by =
-                by.map_or_else(String::new, |(id, name)| format!(" by process {id} ({})", printable(&name)));
-            (format!("its port {port} ({}) is in use{by}", name.as_str().to_uppercase()), Some(advice))
-        }
+        Some(Unfit::Busy { name, port, by }) => (by.in_the_way(slot, &name, port), Some(by.advice(&name))),
         Some(Unfit::Obstructed(path)) => {
             (format!("its {path} is not a file"), Some("move it away".to_owned()))
         }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use super::claim::{Claimed, Turn};
 use super::claimant::Claimant;
 use super::pace::{Pace, Step};
+use super::refusal::Obstacles;
 use super::whereabouts::Following;
 use crate::fault::Fault;
 use crate::host::clock::{Stopwatch, pause};
@@ -21,6 +22,8 @@ const HEARD: Duration = Duration::from_millis(100);
 /// What a waiter reports while it waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
+    /// No slot can be given now, and why.
+    Refused(Obstacles),
     /// It waits behind this many others.
     Waiting(usize),
     /// Docker cannot be asked what is left in free slots.
@@ -63,6 +66,7 @@ pub fn wait(
                         let Some(ticket) = &ticket else { return Err(refusal.error) };
                         pace.refused(waiting.elapsed());
                         refusal.unasked.map_or(Ok(()), |unasked| progress(Progress::Unasked(unasked)))?;
+                        progress(Progress::Refused(refusal.obstacles))?;
                         progress(Progress::Waiting(ticket.place()?))?;
                     }
                     asked => {

@@ -7,9 +7,10 @@ use camino::Utf8PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::shared::{LockArgs, PoolArgs};
+use super::shared::{HolderArgs, LockArgs, PoolArgs};
 use crate::identifier::ProfileName;
 use crate::registry::ClaimId;
+use crate::shown::word;
 use crate::slot::SlotId;
 use crate::time::Span;
 
@@ -48,7 +49,7 @@ pub struct Wishes {
     /// Wait for a slot, and `up` for memory, at most this long [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = Span::parse, num_args = 0..=1, require_equals = true)]
     pub wait: Option<Option<Span>>,
-    /// Show this text to others who look at the slot
+    /// A note for others, shown in errors and status
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub note: Option<String>,
 }
@@ -59,10 +60,12 @@ pub struct ReleaseArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     /// The slot [default: the slot of this worktree]
-    #[arg(value_name = "SLOT", value_parser = slot_id)]
+    #[arg(value_name = "SLOT", value_parser = slot_or_path, conflicts_with = "holder")]
     pub slot: Option<SlotId>,
+    #[command(flatten)]
+    pub of: HolderArgs,
     /// Release the claim with this id, from any directory
-    #[arg(long, value_name = "ID", value_parser = ClaimId::parse, conflicts_with = "force")]
+    #[arg(long, value_name = "ID", value_parser = ClaimId::parse, conflicts_with_all = ["force", "holder"])]
     pub claim_id: Option<ClaimId>,
     /// Release it even if another worktree holds it
     #[arg(long)]
@@ -79,6 +82,8 @@ pub struct ReleaseArgs {
 pub struct EnvArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
+    #[command(flatten)]
+    pub of: HolderArgs,
     /// Print the variables in this format
     #[arg(long, value_enum, default_value_t = EnvFormat::Shell)]
     pub format: EnvFormat,
@@ -103,6 +108,8 @@ pub struct ExecArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     #[command(flatten)]
+    pub of: HolderArgs,
+    #[command(flatten)]
     pub lock: LockArgs,
     /// The command and its arguments
     #[arg(
@@ -123,8 +130,10 @@ pub struct RenewArgs {
     /// Lengthen the lease to this long from now [default: the length it was given]
     #[arg(long, value_name = "DURATION", value_parser = lease)]
     pub lease: Option<Span>,
+    #[command(flatten)]
+    pub of: HolderArgs,
     /// Renew the claim with this id, from any directory [default: the claim of this worktree]
-    #[arg(long, value_name = "ID", value_parser = ClaimId::parse)]
+    #[arg(long, value_name = "ID", value_parser = ClaimId::parse, conflicts_with = "holder")]
     pub claim_id: Option<ClaimId>,
     #[command(flatten)]
     pub lock: LockArgs,
@@ -174,6 +183,15 @@ pub(super) fn slot_id(text: &str) -> Result<SlotId, String> {
     }
     let ids = SlotId::parse_list(text)?;
     ids.first().copied().filter(|_| ids.len() == 1).ok_or_else(|| "write one slot id, such as `3`".to_owned())
+}
+
+/// [`slot_id`], for a verb that takes a worktree with `--for`, too.
+pub(super) fn slot_or_path(text: &str) -> Result<SlotId, String> {
+    if !text.contains('/') && text != "." && text != ".." {
+        return slot_id(text);
+    }
+    let path = word(text);
+    Err(format!("a slot is a number, such as `2`; for another worktree's, write `--for {path}`"))
 }
 
 /// The length of a lease.

@@ -14,7 +14,7 @@ pub use claims::{
 };
 pub use pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs, StatusArgs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
-pub use shared::{LockArgs, PoolArgs};
+pub use shared::{HolderArgs, LockArgs, PoolArgs};
 pub use shell::{CompletionsArgs, ManArgs};
 pub use stack::{ComposeArgs, DownArgs, LogsArgs, ResetArgs, ShellArgs, SlotArgs, StartArgs, UpArgs};
 pub use tips::with_tip;

@@ -4,7 +4,7 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::shared::{LockArgs, PoolArgs};
+use super::shared::{HolderArgs, LockArgs, PoolArgs};
 
 /// `kinfra doctor`
 #[derive(Debug, Args)]
@@ -56,6 +56,8 @@ pub struct SlotsArgs {
 pub struct StatusArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
+    #[command(flatten)]
+    pub of: HolderArgs,
     /// Show the id of the claim, too
     #[arg(short, long)]
     pub verbose: bool,

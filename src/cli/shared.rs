@@ -33,6 +33,14 @@ impl PoolArgs {
     }
 }
 
+/// The flag that names a slot by its holder.
+#[derive(Debug, Clone, Args)]
+pub struct HolderArgs {
+    /// The slot of this worktree instead of the one here
+    #[arg(long = "for", value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub holder: Option<Utf8PathBuf>,
+}
+
 /// The flags that say how to take the root's lock.
 #[derive(Debug, Args)]
 pub struct LockArgs {

@@ -4,11 +4,10 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
 use clap::{Args, ValueHint};
 
-use super::claims::{Wishes, slot_id};
-use super::shared::{LockArgs, PoolArgs};
+use super::claims::{Wishes, slot_or_path};
+use super::shared::{HolderArgs, LockArgs, PoolArgs};
 use crate::slot::SlotId;
 use crate::stack::gate::patience::Patience;
 use crate::stack::up::request::UpRequest;
@@ -174,9 +173,8 @@ pub struct SlotArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     /// The slot [default: the one that this worktree holds]
-    #[arg(long, value_name = "N", value_parser = slot_id, conflicts_with = "holder")]
+    #[arg(long, value_name = "N", value_parser = slot_or_path, conflicts_with = "holder")]
     pub slot: Option<SlotId>,
-    /// The slot of this worktree instead of the one here
-    #[arg(long = "for", value_name = "PATH", value_hint = ValueHint::DirPath)]
-    pub holder: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub of: HolderArgs,
 }

@@ -8,6 +8,7 @@ use super::target::Target;
 use crate::cli::ApplyArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
+use crate::host::terminal::columns_of_stdout;
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
@@ -33,14 +34,17 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
     neighbours.check(&declared.origin)?;
     let planning = args.planning.options();
     let options = saved.as_ref().map_or_else(|| planning.clone(), Saved::options_to_apply);
+    let applied_from = neighbours.applied_from();
     let session = Session {
         used: &declared.used(),
         spec: declared.path.as_deref(),
         view: View {
             paths: Paths { home: invocation.home.as_deref() },
+            columns: columns_of_stdout(),
             verbose: args.verbose,
             names_skipped: !args.dry_run || args.verbose,
             aim: Aim::of(saved.as_ref().map_or(&planning, |saved| &saved.options)),
+            applied_from: applied_from.as_deref(),
             allowed: &options.allowed,
         },
         json: args.json,
@@ -48,9 +52,8 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
         approved: args.auto_approve || saved.is_some(),
         lock: args.lock.policy("kinfra apply"),
     };
-    let options = options.clone();
-    let request = Request { pool: &pool, options, saved: saved.as_ref(), neighbours: Some(&neighbours) };
-    let (plan, outcome) = session.run(request)?;
+    let (options, neighbours) = (options.clone(), Some(&neighbours));
+    let (plan, outcome) = session.run(Request { pool: &pool, options, saved: saved.as_ref(), neighbours })?;
     let Some(outcome) = outcome else { return Ok((Ok(Exit::Done), !plan.is_empty())) };
     let differs = plan.is_blocked() || outcome.kept().next().is_some();
     Ok((session.exit(&plan, outcome), differs))

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::output::{hint, print, with_reason};
+use super::failure::with_reason;
+use super::output::{hint, print};
 use super::take::take;
 use crate::cli::ClaimArgs;
 use crate::fault::Exit;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Error, Result};
 
 use super::approve;
-use super::output::{print, say};
+use super::output::{say, show};
 use crate::claims::clean_slots;
 use crate::claims::whereabouts::Following;
 use crate::cli::CleanArgs;
@@ -25,7 +25,7 @@ fn of_slots(args: &CleanArgs, invocation: &Invocation) -> Result<Exit> {
     let slots: BTreeSet<_> = args.slots.iter().copied().collect();
     let proposal = clean_slots::look(&slots, &mut search.here()?)?;
     let now = host::clock::now();
-    print(&report::clean::plan(&proposal, now))?;
+    show(&report::clean::plan(&proposal, now))?;
     if args.dry_run || proposal.slots.is_empty() {
         return Ok(Exit::Done);
     }
@@ -40,7 +40,7 @@ fn all(args: &CleanArgs, invocation: &Invocation) -> Result<Exit> {
     let seen = pool.look(Following::NoHolder)?;
     let place = Place { root: &pool.root, pool: &pool.name, state: invocation.state.as_deref() };
     let leftovers = look(place, seen.as_ref().map(|seen| &*seen.registry))?;
-    print(&report::leftovers::plan(&leftovers, host::clock::now()))?;
+    show(&report::leftovers::plan(&leftovers, host::clock::now()))?;
     if args.dry_run || leftovers.is_clean() {
         return end(leftovers.unanswered().map(Error::from).into_iter());
     }

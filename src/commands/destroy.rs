@@ -7,6 +7,7 @@ use super::session::Session;
 use crate::cli::DestroyArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
+use crate::host::terminal::columns_of_stdout;
 use crate::plan::{Flag, Options};
 use crate::provision::{self, Request, data};
 use crate::report::{self, Aim, Paths, View};
@@ -27,11 +28,9 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         used: &declared.used(),
         spec: declared.path.as_deref(),
         view: View {
-            paths: Paths { home: invocation.home.as_deref() },
+            columns: columns_of_stdout(),
             verbose: args.verbose,
-            names_skipped: false,
-            aim: Aim::Destroy,
-            allowed: &options.allowed,
+            ..View::new(Paths { home: invocation.home.as_deref() }, Aim::Destroy, &options.allowed)
         },
         json: false,
         dry_run: args.dry_run,

@@ -4,7 +4,7 @@ use anyhow::Result;
 use camino::Utf8Path;
 
 use super::approve;
-use super::output::print;
+use super::output::{for_people, print, show};
 use crate::cli::DoctorArgs;
 use crate::fault::Exit;
 use crate::health::repair::RepairNeed;
@@ -22,12 +22,12 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     if !args.repair {
         let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
         let findings = doctor::examine(&pool, &neighbours, invocation.state.as_deref());
-        print(&report::wrapped(&report::doctor::findings(&findings), columns_of_stdout()))?;
+        print(&report::wrapped(&for_people(&report::doctor::findings(&findings)), columns_of_stdout()))?;
         return Ok(if is_well(&findings) { Exit::Done } else { Exit::Failed });
     }
     let claim_files = declared.spec.claim.iter().map(|file| file.path.get_ref().as_path());
     let need = repair::look(&pool, &claim_files.collect::<Vec<&Utf8Path>>())?;
-    print(&report::doctor::repair_need(&need))?;
+    show(&report::doctor::repair_need(&need))?;
     if let RepairNeed::Broken(proposal) = need {
         approve::ask("Do you want to replace the registry?", args.auto_approve)?;
         proposal.carry_out(&pool, &args.lock.policy("kinfra doctor --repair"))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Error, Result};
 
 use super::output::{print, say};
+use super::slot_of::there;
 use crate::claims::environment::{Change, dotenv};
 use crate::claims::held::{self, Held};
 use crate::claims::refusal::holds_none;
@@ -22,10 +23,8 @@ use crate::which::by_worktree::Search;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(args: &EnvArgs, invocation: &Invocation) -> Result<Exit> {
-    let (variables, held) = match find(args, invocation) {
-        Ok(found) => found,
-        Err(error) => return stop(args.format).and(Err(error)),
-    };
+    let found = find(args, invocation);
+    let (variables, held) = found.or_else(|error| stop(args.format).and(Err(error)))?;
     let to_slot = |variables| {
         let change = Change::to_slot(variables, &invocation::environment());
         say(&report::env::dropped(&change)).map(|()| change)
@@ -51,9 +50,10 @@ pub(super) fn stop(format: EnvFormat) -> Result<()> {
 }
 
 fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
+    let invocation = &there(&args.of, invocation)?;
     let search = Search { choice: &args.pool.choice(), invocation };
-    let worktree = worktree_of(&invocation.here)?;
-    let held = held::find(&worktree, &search)?.ok_or_else(|| Error::from(holds_none(&worktree)))?;
+    let tree = worktree_of(&invocation.here)?;
+    let held = held::find(&tree, &search)?.ok_or_else(|| Error::from(holds_none(&tree)))?;
     let held = held.trusted()?;
     let policy = LockPolicy { patience: PATIENCE, command: "kinfra env", network: false, interrupt: None };
     Ok((of_slot(&held, &policy, invocation)?, held))

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use anyhow::{Context as _, Result};
 
 use super::output::say;
+use super::slot_of::there;
 use crate::claims::environment::Change;
 use crate::claims::held::{self, Held};
 use crate::claims::refusal::holds_none;
@@ -21,13 +22,14 @@ use crate::which::by_worktree::Search;
 
 /// Returns only if the command could not be started.
 pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
-    let search = Search { choice: &args.pool.choice(), invocation };
-    let worktree = worktree_of(&invocation.here)?;
+    let there = there(&args.of, invocation)?;
+    let search = Search { choice: &args.pool.choice(), invocation: &there };
+    let worktree = worktree_of(&there.here)?;
     let policy = args.lock.policy("kinfra exec");
     let held = held::find(&worktree, &search)?.map(Held::trusted).transpose()?;
     let held = held.map_or(Ok(None), |held| held.renew(&policy))?;
     let held = held.ok_or_else(|| holds_none(&worktree))?;
-    let change = Change::to_slot(of_slot(&held, &policy, invocation)?, &invocation::environment());
+    let change = Change::to_slot(of_slot(&held, &policy, &there)?, &invocation::environment());
     say(&report::env::dropped(&change))?;
     let (program, arguments) = args.command.split_first().context("no command was given")?;
     let unset = change.unset.iter().map(String::as_str);

@@ -22,6 +22,7 @@ mod doctor;
 mod down;
 mod env;
 mod exec;
+mod failure;
 mod init;
 mod live;
 mod logs;
@@ -49,6 +50,7 @@ mod validate;
 mod watch;
 
 pub use complete::answer;
+pub use failure::tell;
 
 /// Stops a verb that has no place to run in.
 pub fn stop(verb: &Verb) -> Result<()> {

@@ -2,11 +2,10 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use anyhow::Result;
-
 use crate::host::child::Destination;
+use crate::host::invocation::home;
 use crate::host::terminal::size_of_stderr;
-use crate::report;
+use crate::shown::Paths;
 
 /// Prints data to stdout.
 pub(super) fn print(text: &str) -> io::Result<()> {
@@ -14,22 +13,24 @@ pub(super) fn print(text: &str) -> io::Result<()> {
     unless_closed(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
+/// Prints data that only people read to stdout.
+pub(super) fn show(text: &str) -> io::Result<()> {
+    print(&for_people(text))
+}
+
 /// Prints a message to stderr.
 pub(super) fn say(text: &str) -> io::Result<()> {
-    unless_closed(anstream::stderr().lock().write_all(text.as_bytes()))
+    unless_closed(anstream::stderr().lock().write_all(for_people(text).as_bytes()))
+}
+
+/// A text with its paths as people write them.
+pub(super) fn for_people(text: &str) -> String {
+    Paths { home: home().as_deref() }.in_text(text)
 }
 
 /// Says what comes next to a person; a script knows.
 pub(super) fn hint(text: &str) -> io::Result<()> {
     if io::stderr().is_terminal() { say(text) } else { Ok(()) }
-}
-
-/// Passes a result on. Where JSON was asked for, that there is no slot is printed as a document, too.
-pub(super) fn with_reason<T>(result: Result<T>, json: bool) -> Result<T> {
-    if let Some(text) = result.as_ref().err().filter(|_| json).and_then(report::fault::json) {
-        print(&text)?;
-    }
-    result
 }
 
 /// Draws on the terminal that stderr is: without colours, too, the cursor moves.

@@ -4,20 +4,21 @@ use anyhow::Result;
 
 use super::differences::differences;
 use super::output::{print, say, warn};
+use super::target::Target;
 use crate::cli::PlanArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
+use crate::host::terminal::columns_of_stdout;
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::{self, Named};
 use crate::stack::admission::neighbours::last_look;
 use crate::which::choice::absolute;
 use crate::which::neighbours::Neighbours;
-use crate::which::spec_file;
 
 pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let choice = args.pool.choice();
-    let declared = spec_file::declared(&choice, invocation)?;
+    let Target { declared, .. } = Target::of(None, choice.clone(), invocation)?;
     let pool = declared.pool(&choice, invocation)?;
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
     warn(&neighbours.notices)?;
@@ -37,7 +38,10 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     } else {
         let paths = Paths { home: invocation.home.as_deref() };
         let (verbose, names_skipped) = (args.verbose || args.diff, args.verbose);
-        let view = View { paths, verbose, names_skipped, aim, allowed: &allowed };
+        let applied_from = neighbours.applied_from();
+        let applied_from = applied_from.as_deref();
+        let columns = columns_of_stdout();
+        let view = View { paths, columns, verbose, names_skipped, aim, applied_from, allowed: &allowed };
         print(&report::plan::render(plan, desired, view, &differences(&prepared, args.diff)?))?;
         say(report::plan::trust(prepared.takes_docker_on_trust()))?;
         say(&report::stack::last_look(last_look(&declared, &pool.root)?.as_ref()))?;

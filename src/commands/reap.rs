@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::approve;
-use super::output::{print, say};
+use super::output::{say, show};
 use crate::claims::reap::look;
 use crate::cli::ReapArgs;
 use crate::fault::Exit;
@@ -20,7 +20,7 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let applied = search.stack_as_applied(&pool);
     let (proposal, idle) = (look(&mut pool, &applied)?, idle::look(&mut pool, &applied)?);
     let has_work = !proposal.reaping.is_empty() || !idle.stacks.is_empty();
-    print(&report::reap::plan(&proposal.reaping, &idle, now))?;
+    show(&report::reap::plan(&proposal.reaping, &idle, now))?;
     // A run that takes the lock cleans up after a run that was cut short.
     if args.dry_run || (!has_work && !proposal.is_untidy()?) {
         return proposal.end().and_then(|()| idle.end()).map(|()| Exit::Done);

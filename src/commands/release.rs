@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::output::{print, say};
+use super::output::{say, show};
+use super::slot_of::there;
 use crate::claims::release::{ReleaseRequest, release};
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::ReleaseArgs;
@@ -12,6 +13,7 @@ use crate::report;
 use crate::which::by_worktree::Search;
 
 pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
+    let invocation = &there(&args.of, invocation)?;
     let search = Search { choice: &args.pool.choice(), invocation };
     let worktree = worktree_of(&invocation.here)?;
     let mut pool = search.with_claim(args.claim_id, &worktree)?;
@@ -24,6 +26,6 @@ pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
     };
     let released = release(&request, &mut pool, &args.lock.policy("kinfra release"))?;
     say(&report::claim::release_remarks(&released))?;
-    print(&report::claim::released(&released, request.slot, &request.worktree))?;
+    show(&report::claim::released(&released, request.slot, &request.worktree))?;
     released.not_clean.map_or(Ok(Exit::Done), Err)
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::output::print;
+use super::slot_of::there;
 use crate::claims::renew::renew;
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::RenewArgs;
@@ -12,6 +13,7 @@ use crate::report;
 use crate::which::by_worktree::Search;
 
 pub(super) fn run(args: &RenewArgs, invocation: &Invocation) -> Result<Exit> {
+    let invocation = &there(&args.of, invocation)?;
     let search = Search { choice: &args.pool.choice(), invocation };
     let worktree = worktree_of(&invocation.here)?;
     let mut pool = search.with_claim(args.claim_id, &worktree)?;

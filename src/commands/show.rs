@@ -9,6 +9,7 @@ use super::target;
 use crate::cli::ShowArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
+use crate::host::terminal::columns_of_stdout;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
 use crate::which::spec_file;
@@ -22,9 +23,11 @@ pub(crate) fn run(args: &ShowArgs, invocation: &Invocation) -> Result<Exit> {
         let paths = Paths { home: invocation.home.as_deref() };
         let view = View {
             paths,
+            columns: columns_of_stdout(),
             verbose: args.verbose,
             names_skipped: args.verbose,
             aim: Aim::of(options),
+            applied_from: None,
             allowed: &options.allowed,
         };
         report::plan::render(plan, desired, view, &BTreeMap::new())

@@ -1,43 +1,59 @@
 //! The place in the queue, shown while `kinfra claim --wait` waits.
 
-use std::io::{self, IsTerminal as _};
-
 use anyhow::Result;
 
-use super::output::say;
+use super::output::{draw, say};
+use crate::claims::refusal::Obstacles;
 use crate::claims::wait::Progress;
-use crate::report::claim::waiting;
+use crate::host::clock::now;
+use crate::host::terminal::size_of_stderr;
+use crate::report::claim::{obstacles, waiting};
+use crate::report::wrapped;
+
+/// What begins a line anew on a terminal.
+const ANEW: &str = "\r\u{1b}[K";
 
 /// Shows the place in the queue: redrawn on a terminal, printed once elsewhere.
 pub(super) struct Sign {
     shown: Option<usize>,
-    is_redrawn: bool,
+    /// How wide the terminal is, if there is one.
+    columns: Option<usize>,
     has_told: bool,
+    /// What stands in the way, until it is told.
+    obstacles: Option<Obstacles>,
 }
 
 impl Sign {
     /// Nothing is shown yet.
     pub(super) fn new() -> Self {
-        Self { shown: None, is_redrawn: io::stderr().is_terminal(), has_told: false }
+        let columns = size_of_stderr().map(|(_, columns)| columns);
+        Self { shown: None, columns, has_told: false, obstacles: None }
     }
 
     /// Shows it, if it changed.
     pub(super) fn show(&mut self, progress: Progress) -> Result<()> {
+        let is_redrawn = self.columns.is_some();
         match progress {
-            Progress::Waiting(ahead)
-                if self.shown.is_none() || (self.is_redrawn && self.shown != Some(ahead)) =>
-            {
+            Progress::Refused(obstacles) if self.shown.is_none() => self.obstacles = Some(obstacles),
+            Progress::Waiting(ahead) if self.shown.is_none() || (is_redrawn && self.shown != Some(ahead)) => {
                 self.shown = Some(ahead);
+                let told = self.obstacles.take().map(|them| obstacles(&them, now())).unwrap_or_default();
                 let line = waiting(ahead);
-                say(&if self.is_redrawn { format!("\r\u{1b}[K{line}") } else { format!("{line}\n") })?;
+                if is_redrawn {
+                    let told = if told.is_empty() { told } else { wrapped(&told, self.columns) };
+                    draw(&format!("{ANEW}{told}{line}"))?;
+                } else {
+                    let rest = if told.is_empty() { told } else { format!(". {told}") };
+                    say(&format!("{line}{rest}\n"))?;
+                }
             }
             Progress::Unasked(why) if !self.has_told => {
-                (self.has_told, self.shown) = (true, self.shown.filter(|_| !self.is_redrawn));
-                let before = if self.is_redrawn { "\r\u{1b}[K" } else { "" };
-                say(&format!("{before}Waiting: {why}\n"))?;
+                (self.has_told, self.shown) = (true, self.shown.filter(|_| !is_redrawn));
+                let before = if is_redrawn { ANEW } else { "" };
+                draw(&format!("{before}Waiting: {why}\n"))?;
             }
-            Progress::Over if self.shown.take().is_some() && self.is_redrawn => say("\r\u{1b}[K")?,
-            Progress::Waiting(_) | Progress::Unasked(_) | Progress::Over => {}
+            Progress::Over if self.shown.take().is_some() && is_redrawn => draw(ANEW)?,
+            Progress::Refused(_) | Progress::Waiting(_) | Progress::Unasked(_) | Progress::Over => {}
         }
         Ok(())
     }

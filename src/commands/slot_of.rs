@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use crate::claims::held::{self, Held};
 use crate::claims::refusal::{holds_none, is_held_by_none};
-use crate::claims::whereabouts::worktree_of;
-use crate::cli::SlotArgs;
+use crate::claims::whereabouts::{worktree_named, worktree_of};
+use crate::cli::{HolderArgs, SlotArgs};
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::which::by_worktree::Search;
@@ -16,7 +16,7 @@ use crate::which::choice::absolute;
 /// # Errors
 /// When the pool cannot be found or read.
 pub(super) fn find(slot: &SlotArgs, invocation: &Invocation) -> Result<Option<Held>> {
-    let there = there(slot, invocation)?;
+    let there = there(&slot.of, invocation)?;
     let search = Search { choice: &slot.pool.choice(), invocation: &there };
     match slot.slot {
         Some(slot) => held::find_slot(slot, &search),
@@ -34,7 +34,7 @@ pub(super) fn needed(slot: &SlotArgs, invocation: &Invocation) -> Result<Held> {
     }
     Err(match slot.slot {
         Some(slot) => is_held_by_none(slot).into(),
-        None => holds_none(&worktree_of(&there(slot, invocation)?.here)?).into(),
+        None => holds_none(&worktree_of(&there(&slot.of, invocation)?.here)?).into(),
     })
 }
 
@@ -45,9 +45,13 @@ pub(super) fn renewed(slot: &SlotArgs, policy: &LockPolicy<'_>, invocation: &Inv
     Ok(held.renew(policy)?.ok_or_else(|| holds_none(&worktree))?)
 }
 
-fn there(slot: &SlotArgs, invocation: &Invocation) -> Result<Invocation> {
-    Ok(match &slot.holder {
-        Some(path) => Invocation { here: absolute(path, invocation)?, ..invocation.clone() },
-        None => invocation.clone(),
-    })
+/// The run as if it were in the worktree whose slot is meant.
+///
+/// # Errors
+/// [`Fault`](crate::fault::Fault) when a directory is named that is none.
+pub(super) fn there(of: &HolderArgs, invocation: &Invocation) -> Result<Invocation> {
+    let Some(path) = &of.holder else { return Ok(invocation.clone()) };
+    let here = absolute(path, invocation)?;
+    worktree_named(path, &invocation.here)?;
+    Ok(Invocation { here, ..invocation.clone() })
 }

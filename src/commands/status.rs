@@ -3,18 +3,22 @@
 use anyhow::Result;
 
 use super::output::{print, say};
+use super::slot_of::there;
 use crate::claims::held;
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::StatusArgs;
 use crate::fault::Exit;
 use crate::host;
+use crate::host::clock::local;
 use crate::host::invocation::Invocation;
 use crate::host::terminal::columns_of_stdout;
+use crate::report::slots::StatusView;
 use crate::report::{self, Paths};
 use crate::stack::observe::examine::examine;
 use crate::which::by_worktree::Search;
 
 pub(super) fn run(args: &StatusArgs, invocation: &Invocation) -> Result<Exit> {
+    let invocation = &there(&args.of, invocation)?;
     let search = Search { choice: &args.pool.choice(), invocation };
     let (now, paths) = (host::clock::now(), Paths { home: invocation.home.as_deref() });
     let worktree = worktree_of(&invocation.here)?;
@@ -29,7 +33,11 @@ pub(super) fn run(args: &StatusArgs, invocation: &Invocation) -> Result<Exit> {
     print(&match &listed {
         _ if args.json => report::slots::status_json(listed.as_ref()),
         Some((listed, examined)) => report::wrapped(
-            &report::slots::status_text(listed, examined, now, paths, args.verbose),
+            &report::slots::status_text(
+                listed,
+                examined,
+                StatusView { now, paths, local, shows_id: args.verbose },
+            ),
             columns_of_stdout(),
         ),
         None => report::slots::status_none(&worktree, paths),

@@ -7,6 +7,7 @@ use crate::host::invocation::Invocation;
 use crate::provision::check_named;
 use crate::saved::{self, Saved};
 use crate::which::choice::{PoolChoice, absolute};
+use crate::which::embedded_pool::check_applied;
 use crate::which::spec_file::{self, Declared};
 
 /// The pool that `apply` works on.
@@ -24,6 +25,7 @@ impl Target {
     pub(super) fn of(plan: Option<&Utf8Path>, choice: PoolChoice, invocation: &Invocation) -> Result<Self> {
         let Some(plan) = plan else {
             let declared = spec_file::declared(&choice, invocation)?;
+            check_applied(&declared, &choice, invocation)?;
             return Ok(Self { saved: None, declared, choice });
         };
         let saved = read(plan, invocation)?;

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::output::{of_compose, say, with_reason};
+use super::failure::with_reason;
+use super::output::{of_compose, say};
 use super::slot_of::{find, renewed};
 use super::starting::start;
 use super::take::take;
@@ -24,7 +25,7 @@ pub(super) fn run(args: &UpArgs, umask: Umask, invocation: &Invocation) -> Resul
         return up_all(args, &means);
     }
     if find(&args.slot, invocation)?.is_none() {
-        let which = (args.slot.slot, args.slot.holder.as_deref());
+        let which = (args.slot.slot, args.slot.of.holder.as_deref());
         let claimed = take(&args.slot.pool, &args.wishes, which, &policy, invocation);
         let claimed = with_reason(claimed, args.json)?;
         let paths = Paths { home: invocation.home.as_deref() };

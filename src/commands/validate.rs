@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::output::{print, say};
+use super::output::{print, say, show};
 use crate::cli::ListArgs;
 use crate::fault::Exit;
 use crate::health::validate::{examine, read};
@@ -18,7 +18,10 @@ pub(crate) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
         }
         Err(unusable) => unusable,
     };
-    let report = if args.json { report::validate::json } else { report::validate::text };
-    print(&report(&validation.mistakes, &validation.findings))?;
+    if args.json {
+        print(&report::validate::json(&validation.mistakes, &validation.findings))?;
+    } else {
+        show(&report::validate::text(&validation.mistakes, &validation.findings))?;
+    }
     Ok(if validation.is_valid() { Exit::Done } else { Exit::Spec })
 }

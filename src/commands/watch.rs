@@ -6,8 +6,7 @@ use anyhow::Result;
 
 use super::output::print;
 use crate::fault::Exit;
-use crate::host;
-use crate::host::clock::{Stopwatch, pause};
+use crate::host::clock::{Stopwatch, now, pause};
 use crate::host::signals::Interrupt;
 use crate::host::terminal::{Screen, columns_of_stdout, has_reader};
 use crate::report::slots::{self, SlotsView};
@@ -26,7 +25,7 @@ pub(super) fn text(looked: &Looked, pool: &FoundPool, paths: Paths<'_>) -> Strin
     if looked.slots.is_empty() {
         return slots::none(&pool.root, &pool.origin, paths);
     }
-    let (primary, now) = (pool.primary_port(), host::clock::now());
+    let (primary, now) = (pool.primary_port(), now());
     slots::text(looked, SlotsView { primary, now, paths, columns: columns_of_stdout() })
 }
 

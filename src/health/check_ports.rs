@@ -1,11 +1,13 @@
 //! Ports of the slots that other programs use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::Findings;
 use crate::desired::Pool;
 use crate::host::net;
 use crate::identifier::PortName;
+use crate::observe::port_user::{PortUser, PortUsers};
+use crate::observe::whose::Whose;
 use crate::port::HostPort;
 use crate::registry::Registry;
 use crate::slot::SlotId;
@@ -28,10 +30,9 @@ pub(super) fn check_free_slots(registry: Option<&Registry>, pool: &Pool, finding
             slots.flat_map(|slot| slot.host_ports().map(|(name, port)| (slot.id, name, port))).collect()
         }
     };
-    for (slot, name, port) in free.into_iter().filter(|(_, _, port)| net::is_in_use(*port)) {
-        let (found, advice) = in_use(port, name, slot);
-        findings.warning("ports", found, advice);
-    }
+    let whose = registry.map(|registry| Whose::new(&pool.root, registry, registry.id));
+    let used = free.into_iter().filter(|(_, _, port)| net::is_in_use(*port));
+    warn("ports", used, &PortUsers::new(None, whose), findings);
     if findings.len() == before {
         findings.fine("ports", "no port of a free slot is in use");
     }
@@ -43,27 +44,40 @@ pub(super) fn check_new_slots(spec: &Spec, registry: &Registry, findings: &mut F
     let entries = registry.slots.values();
     let held: BTreeSet<HostPort> =
         entries.flat_map(|entry| entry.provisioned.host_ports()).map(|(_, port)| port).collect();
-    let before = findings.len();
+    let (before, users) = (findings.len(), PortUsers::new(None, None));
     for slot in spec.slots.keys() {
         let ports =
             spec.ports.iter().filter_map(|(name, formula)| Some((name, formula.host_port(slot.get())?)));
-        for (name, port) in ports.filter(|(_, port)| !held.contains(port) && net::is_in_use(*port)) {
-            let (found, advice) = in_use(port, name, *slot);
-            findings.warning("in use", found, advice);
-        }
+        let used = ports.filter(|(_, port)| !held.contains(port) && net::is_in_use(*port));
+        warn("in use", used.map(|(name, port)| (*slot, name, port)), &users, findings);
     }
     if findings.len() == before {
         findings.fine("in use", "no port of a new slot is");
     }
 }
 
-/// Which port is in use, and by which program. Then what to do about it.
-fn in_use(port: HostPort, name: &PortName, slot: SlotId) -> (String, String) {
-    let listener = net::listener(port);
-    let advice = port.freed_from(name.as_str(), listener.as_ref());
-    let by = listener.map_or_else(
-        || "another program".to_owned(),
-        |(pid, program)| format!("{} (process {pid})", program.escape_debug()),
-    );
-    (format!("port {port}, `{name}` of slot {slot}, is in use by {by}"), advice)
+/// Warns of the ports that are in use: one warning for a slot and who has ports of it.
+fn warn<'a>(
+    subject: &str,
+    used: impl Iterator<Item = (SlotId, &'a PortName, HostPort)>,
+    users: &PortUsers<'_>,
+    findings: &mut Findings,
+) {
+    let mut by_user: BTreeMap<(SlotId, PortUser), Vec<(&PortName, HostPort)>> = BTreeMap::new();
+    for (slot, name, port) in used {
+        by_user.entry((slot, users.of(port))).or_default().push((name, port));
+    }
+    for ((slot, user), ports) in by_user {
+        let Some((name, _)) = ports.first() else { continue };
+        let found = match (user.still_in(slot), ports.as_slice()) {
+            (Some(still), _) => format!("no worktree holds slot {slot}, but {still}"),
+            (None, [(name, port)]) => format!("port {port}, `{name}` of slot {slot}, is used by {user}"),
+            (None, ports) => {
+                let ports = ports.iter().map(|(name, port)| format!("{port} (`{name}`)"));
+                let ports = ports.collect::<Vec<_>>().join(", ");
+                format!("ports {ports} of slot {slot} are used by {user}")
+            }
+        };
+        findings.warning(subject, found, user.advice(name));
+    }
 }

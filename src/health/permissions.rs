@@ -5,6 +5,7 @@ use camino::Utf8Path;
 use super::finding::Findings;
 use crate::file::Obstacle;
 use crate::host::fs::Dir;
+use crate::shown::word;
 
 /// Warns if other users may open a file or directory in `dir`. The name `.` stands for the directory itself.
 pub(super) fn check_mode(dir: &Dir, name: &str, findings: &mut Findings) {
@@ -15,7 +16,7 @@ pub(super) fn check_mode(dir: &Dir, name: &str, findings: &mut Findings) {
 }
 
 pub(super) fn warn_open_to_others(path: &Utf8Path, findings: &mut Findings) {
-    let advice = format!("chmod go= '{path}'");
+    let advice = format!("chmod go= {}", word(path.as_str()));
     findings.warning("permissions", format!("`{path}` is open to other users"), advice);
 }
 

@@ -9,8 +9,9 @@ use super::container::{Container, TEMPLATE};
 use super::container_row::{self, Row};
 use super::docker::{Answer, ask_of, output_of};
 use crate::names::{PROJECT_LABEL, SERVICE_LABEL};
-use crate::port::HostPort;
+use crate::port::{HostPort, Port, Protocol};
 use crate::registry::Engine;
+use crate::thing::{Kind, Labels, Thing};
 
 /// How often a look begins anew, because a container went away in the middle of it.
 const ATTEMPTS: usize = 5;
@@ -85,11 +86,55 @@ pub fn last_lines(engine: Option<&Engine>, id: &str, count: usize, timeout: Dura
     text.map(|line| line.trim_end().chars().take(WIDEST).collect()).collect()
 }
 
-/// The names of the containers that publish a port of the machine.
-pub fn publishers(engine: Option<&Engine>, port: HostPort, timeout: Duration) -> Answer<Vec<String>> {
-    let filter = format!("publish={}/{}", port.port, port.protocol);
-    let answer = ask_of(engine, &["ps", "--filter", &filter, "--format", "{{.Names}}"], timeout);
-    answer.map(|names| names.lines().map(str::to_owned).collect())
+/// A container that runs, and the ports of the machine that it publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publisher {
+    /// Its name.
+    pub name: String,
+    /// Whose it is. The root is not asked for.
+    pub labels: Labels,
+    /// The ports.
+    pub ports: BTreeSet<HostPort>,
+}
+
+impl Publisher {
+    /// What is asked for: a JSON array.
+    const TEMPLATE: &str = "[{{json .Names}},{{json .Ports}},{{json (.Label \"com.docker.compose.project\")}},\
+        {{json (.Label \"com.docker.compose.project.working_dir\")}},{{json (.Label \"kinfra.id\")}},\
+        {{json (.Label \"kinfra.slot\")}}]";
+
+    /// Reads an answer to the template.
+    fn parse(line: &str) -> serde_json::Result<Self> {
+        let (name, ports, project, working_dir, id, slot): (String, String, String, String, String, String) =
+            serde_json::from_str(line)?;
+        let labels = Labels { project, working_dir, id, root: String::new(), slot };
+        Ok(Self { name, labels, ports: published(&ports) })
+    }
+
+    /// The container.
+    pub fn thing(&self) -> Thing {
+        let (key, name) = (self.name.clone(), self.name.clone());
+        Thing { kind: Kind::Container, key, name, labels: self.labels.clone(), bytes: None }
+    }
+}
+
+/// The containers that run, and what they publish.
+pub fn publishers(engine: Option<&Engine>, timeout: Duration) -> Answer<Vec<Publisher>> {
+    let answer = ask_of(engine, &["ps", "--format", Publisher::TEMPLATE], timeout);
+    answer.then(|lines| read(&lines, Publisher::parse))
+}
+
+/// The ports of the machine in a list such as `0.0.0.0:8001->80/tcp, [::]:9000-9002->9000-9002/udp, 70/tcp`.
+fn published(list: &str) -> BTreeSet<HostPort> {
+    let ports = |part: &str| {
+        let (host, container) = part.trim().split_once("->")?;
+        let protocol = Protocol::udp_if(container.ends_with("/udp"));
+        let (_, numbers) = host.rsplit_once(':')?;
+        let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+        let numbers = first.parse::<u16>().ok()?..=last.parse().ok()?;
+        Some(numbers.filter_map(Port::new).map(move |port| HostPort { port, protocol }))
+    };
+    list.split(',').filter_map(ports).flatten().collect()
 }
 
 /// What files say inside a container, as far as they and `cat` are there.
@@ -127,4 +172,18 @@ pub fn volumes_of(engine: Option<&Engine>, ids: &[&str], timeout: Duration) -> A
         Some(Mounts { container, service: service.unwrap_or_default(), volumes })
     };
     ask_of(engine, &arguments, timeout).map(|lines| lines.lines().filter_map(mounts).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ports_that_docker_lists_are_read() {
+        let of = |list: &str| published(list).iter().map(HostPort::to_string).collect::<Vec<_>>().join(" ");
+        assert_eq!(of("0.0.0.0:8001->80/tcp, [::]:8001->80/tcp, 5432/tcp"), "8001");
+        assert_eq!(of("127.0.0.1:9000-9001->9000-9001/udp, :::7001->70/tcp"), "7001 9000/udp 9001/udp");
+        assert_eq!(of(""), "");
+        assert_eq!(of("x->y, 1:99999->1/tcp"), "");
+    }
 }

@@ -3,12 +3,13 @@
 //! A linked worktree has a git directory of its own, below `worktrees` in that of the repository. Its `.git`
 //! is a file that names this directory (gitrepository-layout(5)).
 
+use std::collections::BTreeSet;
 use std::io;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::fs::{canonical, exists, is_directory, modified, read_named};
+use super::fs::{Dir, canonical, exists, is_directory, modified, read_named};
 use crate::file::normal;
 use crate::time::Time;
 
@@ -149,6 +150,16 @@ pub fn main_worktree(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let Some(linked) = linked_git_dir(top).ok()? else { return Some(top.to_owned()) };
     let repo = common_dir(&linked)?;
     (repo.file_name() == Some(".git")).then(|| repo.parent().map(Utf8Path::to_owned))?
+}
+
+/// The worktrees of the repository that holds a directory, the main one first. Those that git cannot name are
+/// left out.
+pub fn worktrees_of(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let linked = repository_of(dir).map(|repo| repo.join("worktrees"));
+    let names = linked.as_ref().and_then(|linked| Dir::open(linked).ok()?.names().ok()).unwrap_or_default();
+    let place = |name: &str| Some(worktree_named_by(&linked.as_ref()?.join(name)).ok()??.0);
+    let linked: BTreeSet<Utf8PathBuf> = names.iter().filter_map(|name| place(name.to_str()?)).collect();
+    main_worktree_of(dir).into_iter().chain(linked).collect()
 }
 
 /// The state of a linked worktree in git's files, as `git worktree list` shows it.

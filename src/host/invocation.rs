@@ -34,15 +34,27 @@ impl Invocation {
         let here = Utf8PathBuf::from_path_buf(here).map_err(|path| {
             Fault::usage(format!("the path of the current directory is not UTF-8: {}", path.display()))
         })?;
-        let directory =
-            |name| env::var(name).ok().map(Utf8PathBuf::from).filter(|directory| directory.is_absolute());
-        let home = directory("HOME");
+        let home = home();
         let state = directory("XDG_STATE_HOME").or_else(|| Some(home.as_ref()?.join(".local/state")));
-        let name = |name| env::var(name).ok().filter(|name| !name.is_empty());
+        let name = |name| variable(name).filter(|name| !name.is_empty());
         let number = || format!("uid {}", host::identity::user_id());
         let user = name("USER").or_else(|| name("LOGNAME")).unwrap_or_else(number);
         Ok(Self { here, home, state, user })
     }
+}
+
+/// The user's home directory: HOME, if it is set to an absolute path.
+pub fn home() -> Option<Utf8PathBuf> {
+    directory("HOME")
+}
+
+fn directory(name: &str) -> Option<Utf8PathBuf> {
+    variable(name).map(Utf8PathBuf::from).filter(|directory| directory.is_absolute())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where the rest of kinfra gets these facts from")]
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok()
 }
 
 /// The environment that kinfra was called with, as far as it is text.

@@ -3,6 +3,7 @@
 
 mod containers;
 mod pool;
+pub mod port_user;
 pub mod whose;
 
 pub use containers::{Containers, InUse, ask, containers};

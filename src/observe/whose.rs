@@ -42,6 +42,11 @@ impl<'a> Whose<'a> {
         Self { needs_labels: true, ..self }
     }
 
+    /// Whether a worktree holds a slot.
+    pub fn is_held(&self, slot: SlotId) -> bool {
+        self.registry.slots.get(&slot).is_some_and(|entry| entry.claim.is_some())
+    }
+
     /// The slot whose own something is beyond doubt, so that it may be removed. kinfra's labels decide. What
     /// has none is of the slot in whose directory it was started; else of the slot whose stack was started
     /// under its project's name, unless it was started outside of the slot and of its worktree.

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use super::clean::{self, removed};
 use super::commas::Commas;
+use super::slots::ago;
 use crate::claims::bring::Brought;
 use crate::claims::claim::Claimed;
 use crate::claims::fitness::Unfit;
 use crate::claims::pick::Grant;
-use crate::claims::refusal::{held, until, why};
+use crate::claims::refusal::{Obstacles, held, until, why};
 use crate::claims::release::Released;
 use crate::file::RelPath;
 use crate::names::ENV_FILE;
@@ -19,6 +20,9 @@ use crate::slot::SlotId;
 use crate::stack::written::OfAnotherUser;
 use crate::time::Time;
 use crate::which::by_worktree::FoundPool;
+
+/// The most slots that a waiter is told of.
+const NAMED: usize = 5;
 
 /// The slot that a worktree got, and where it is.
 pub fn text(grant: Grant, entry: &Entry, paths: Paths<'_>) -> String {
@@ -115,9 +119,32 @@ pub fn json(claimed: &Claimed) -> String {
 /// The place of a waiter.
 pub fn waiting(ahead: usize) -> String {
     match ahead {
-        0 => "Waiting for a free slot: you are next".to_owned(),
-        ahead => format!("Waiting for a free slot: {ahead} ahead of you"),
+        0 => "Waiting for a slot: you are next".to_owned(),
+        ahead => format!("Waiting for a slot: {ahead} ahead of you"),
     }
+}
+
+/// What a waiter waits for, as sentences: who holds which slots, and why free ones cannot be given.
+pub fn obstacles(obstacles: &Obstacles, now: Time) -> String {
+    let Obstacles { held, blocked } = obstacles;
+    let held = held.iter().map(|(slot, by, since)| {
+        let name = by.directory().and_then(Utf8Path::file_name).unwrap_or("an unknown worktree");
+        let since = since.map_or_else(String::new, |since| format!(" ({})", ago(since, now)));
+        format!("{slot} by {}{since}", printable(name))
+    });
+    let blocked = blocked.iter().map(|(slot, why)| format!("{slot} ({why})"));
+    let parts = [("Held", list(held)), ("Free but blocked", list(blocked))];
+    let told = parts.into_iter().filter(|(_, list)| !list.is_empty());
+    told.map(|(what, list)| format!("{what}: {list}.")).collect::<Vec<_>>().join(" ")
+}
+
+/// The first of several, and how many more there are.
+fn list(all: impl Iterator<Item = String>) -> String {
+    let mut all: Vec<String> = all.collect();
+    let more = all.len().saturating_sub(NAMED);
+    all.truncate(NAMED);
+    let more = if more == 0 { String::new() } else { format!(", and {more} more") };
+    all.join(", ") + &more
 }
 
 /// The files of a claim that stay because they were changed.

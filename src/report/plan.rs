@@ -9,6 +9,7 @@ use owo_colors::OwoColorize as _;
 use super::commas::Commas;
 use super::plan_blocked::{self, ShownField};
 use super::view::{Aim, View};
+use super::wrap::wrapped;
 use crate::desired::{Outline, SlotOutline};
 use crate::file::RelPath;
 use crate::observe::ImportState;
@@ -63,25 +64,34 @@ fn headings(
             groups.entry(alike).or_default().insert(slot);
         }
     }
-    let mut shown: BTreeMap<&str, SlotId> = BTreeMap::new();
+    let mut diffs_shown: BTreeMap<&str, SlotId> = BTreeMap::new();
     for (&slot, slot_plan) in &plan.slots {
         match alike(slot, slot_plan) {
-            None => heading(text, slot, slot_plan, pool, view)?,
+            None => text.push_str(&shown(|text| heading(text, slot, slot_plan, pool, view), view)),
             Some(alike) => {
                 let Some(slots) = groups.remove(&alike) else { continue };
-                writeln!(text, "  {} {}: {}", "!".yellow(), capital(&SlotId::named(&slots)), alike.0)?;
+                let slots = capital(&SlotId::named(&slots));
+                let line = |text: &mut String| writeln!(text, "  {} {slots}: {}", "!".yellow(), alike.0);
+                text.push_str(&shown(line, view));
             }
         }
-        match (diff_of(slot), shown.get(diff_of(slot))) {
+        match (diff_of(slot), diffs_shown.get(diff_of(slot))) {
             ("", _) => {}
             (_, Some(first)) => writeln!(text, "      (the diff of slot {first})")?,
             (diff, None) => {
                 text.push_str(diff);
-                shown.insert(diff, slot);
+                diffs_shown.insert(diff, slot);
             }
         }
     }
     Ok(())
+}
+
+/// The lines of a slot, as people read them: paths with `~`, and broken where the terminal ends.
+fn shown(lines: impl FnOnce(&mut String) -> fmt::Result, view: View<'_>) -> String {
+    let mut text = String::new();
+    let _ = lines(&mut text);
+    wrapped(&view.paths.in_text(&text), view.columns)
 }
 
 /// A text that begins a sentence.
@@ -268,6 +278,10 @@ fn totals(text: &mut String, plan: &Plan, view: View<'_>) -> fmt::Result {
         format!("{slots} to {kind}{flags}")
     });
     writeln!(text, "Blocked: {}.", Commas(parts))?;
+    let is_outdated = |slot: &SlotPlan| slot.blocked.iter().any(|what| matches!(what, Blocked::Outdated(_)));
+    if let Some(before) = view.applied_from.filter(|_| plan.slots.values().any(is_outdated)) {
+        writeln!(text, "The pool was last applied from {before}.")?;
+    }
     if plan.is_refused(view.allowed) {
         writeln!(text, "All that was asked for is blocked.")?;
     }

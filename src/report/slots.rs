@@ -58,6 +58,19 @@ pub struct SlotsView<'a> {
     pub columns: Option<usize>,
 }
 
+/// How the slot of a worktree is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct StatusView<'a> {
+    /// The current time.
+    pub now: Time,
+    /// How paths are shown.
+    pub paths: Paths<'a>,
+    /// A time as the user's clock shows it.
+    pub local: fn(Time) -> String,
+    /// Whether the id of the claim is shown.
+    pub shows_id: bool,
+}
+
 /// The slots in numeric order. Columns that say nothing are left out. Where the table is too wide, names are
 /// shortened first, then it has fewer columns.
 pub fn text(slots: &Looked, view: SlotsView<'_>) -> String {
@@ -254,13 +267,8 @@ fn slot_json(listed: &Listed) -> Map<String, Value> {
 }
 
 /// The slot of a worktree, every port as a URL. The id of its claim is only for those who ask for it.
-pub fn status_text(
-    listed: &Listed,
-    examined: &Examined,
-    now: Time,
-    paths: Paths<'_>,
-    shows_id: bool,
-) -> String {
+pub fn status_text(listed: &Listed, examined: &Examined, view: StatusView<'_>) -> String {
+    let StatusView { now, paths, local, shows_id } = view;
     let Listed { slot, entry, standing, branch, last_used: _ } = listed;
     let claim = entry.claim.as_ref();
     let dir = Utf8Path::new(&entry.provisioned.infrastructure_path);
@@ -272,7 +280,7 @@ pub fn status_text(
         "since",
         claim.and_then(|claim| {
             let at = Time::parse(claim.claimed_at.as_deref()?).ok()?;
-            Some(format!("{}, {}", at.to_the_minute(), ago(at, now)))
+            Some(format!("{}, {}", local(at), ago(at, now)))
         }),
     );
     fact("last used", last_used(listed, &examined.sight, now).map(|at| ago(at, now)));

@@ -28,12 +28,23 @@ impl Aim {
 pub struct View<'a> {
     /// How paths are shown.
     pub paths: Paths<'a>,
+    /// How wide a line of a plan may be, if that is limited.
+    pub columns: Option<usize>,
     /// Whether each slot of a long plan is shown.
     pub verbose: bool,
     /// Whether slots that are as they should be are named even where nothing changes at all.
     pub names_skipped: bool,
     /// The purpose of the plan.
     pub aim: Aim,
+    /// What the pool was last applied from, if that is not what declares it now.
+    pub applied_from: Option<&'a str>,
     /// What the plan may do beyond creating, adopting and restoring.
     pub allowed: &'a BTreeSet<Flag>,
+}
+
+impl<'a> View<'a> {
+    /// What is shown everywhere: no line is broken, and what is as it should be is left out.
+    pub fn new(paths: Paths<'a>, aim: Aim, allowed: &'a BTreeSet<Flag>) -> Self {
+        Self { paths, columns: None, verbose: false, names_skipped: false, aim, applied_from: None, allowed }
+    }
 }

@@ -153,9 +153,14 @@ fn within(span: &Range<usize>, text: &str) -> Range<usize> {
     start..end.max(start)
 }
 
-/// The known name most similar to a misspelt one, if any is similar enough.
+/// The known name most similar to a misspelt one, if any is similar enough. Of `slot.foo` and `slot.id`, the
+/// last parts have to be alike.
 pub fn closest<'a>(misspelt: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let known: Vec<&str> = known.into_iter().collect();
+    let is_alike = |name: &str| {
+        let [misspelt, name] = [misspelt, name].map(|name| name.rsplit('.').next().unwrap_or(name));
+        !similar::get_close_matches(misspelt, &[name], 1, 0.5).is_empty()
+    };
+    let known: Vec<&str> = known.into_iter().filter(|name| is_alike(name)).collect();
     similar::get_close_matches(misspelt, &known, 1, 0.6).first().copied()
 }
 

@@ -24,7 +24,8 @@ const OTHER_TABLES: [&str; 9] = [
     "[worktree]",
 ];
 
-/// Replaces every value of `[env]` and `[services]` with stars. Bytes and lines keep their positions.
+/// Replaces every value of `[env]` and `[services]` with stars, but for expressions without text of their
+/// own, such as `{{ ports.web }}`. Bytes and lines keep their positions.
 pub(super) fn mask(text: &str) -> String {
     let spans = DeTable::parse(text).map_or_else(
         |_| spans_by_line(text),
@@ -41,8 +42,9 @@ pub(super) fn mask(text: &str) -> String {
     for span in spans {
         let span = span.start.max(done)..span.end.max(done);
         masked.push_str(&text[done..span.start]);
-        for c in text[span.clone()].chars() {
-            if matches!(c, '\n' | '\r') {
+        let named = expressions(&text[span.clone()]);
+        for (at, c) in text[span.clone()].char_indices() {
+            if matches!(c, '\n' | '\r') || named.iter().any(|expression| expression.contains(&at)) {
                 masked.push(c);
             } else {
                 masked.extend(std::iter::repeat_n('*', c.len_utf8()));
@@ -52,6 +54,16 @@ pub(super) fn mask(text: &str) -> String {
     }
     masked.push_str(&text[done..]);
     masked
+}
+
+/// The places of the expressions in a value, but for those with quotes: what is in them may be secret.
+fn expressions(value: &str) -> Vec<Range<usize>> {
+    let ends = |(start, _): (usize, &str)| {
+        let end = start + value[start..].find("}}")? + "}}".len();
+        let is_plain = !value[start..end].contains(['"', '\'']) && !value[start + 2..end].contains("{{");
+        is_plain.then_some(start..end)
+    };
+    value.match_indices("{{").filter_map(ends).collect()
 }
 
 /// Replaces the values of `[env]` in another program's output with `***`.

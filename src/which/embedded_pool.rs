@@ -7,8 +7,10 @@ use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::by_worktree::{FoundPool, Search};
+use super::choice::PoolChoice;
 use super::index::IndexEntry;
 use super::repository::{elsewhere, entries, repository};
+use super::spec_file::Declared;
 use crate::claims::held_by::held_by;
 use crate::claims::whereabouts::noted_path;
 use crate::fault::Fault;
@@ -45,7 +47,7 @@ pub fn check(
     }
     let unused = "no slots.toml is here, and this repository has not used the embedded pool";
     match (elsewhere(worktree, invocation), registry) {
-        (Some((what, advice)), _) => Err(Fault::refused(format!("no slots.toml is here, and {what}")).advise(advice)),
+        (Some(fault), _) => Err(fault),
         (None, None) => Err(pool.missing().advise(
             "`kinfra init` writes a slots.toml for this project; `kinfra apply` creates the embedded pool",
         )),
@@ -54,6 +56,22 @@ pub fn check(
              --embedded",
         )),
     }
+}
+
+/// Checks that what declares a pool is to be applied here. Only the embedded one may be refused: where a
+/// worktree of this repository has a spec, and the repository has not used the embedded pool.
+///
+/// # Errors
+/// [`Fault`] says where the spec is.
+pub fn check_applied(declared: &Declared, choice: &PoolChoice, invocation: &Invocation) -> Result<(), Fault> {
+    if declared.path.is_some() || choice.is_named() {
+        return Ok(());
+    }
+    let user = repository(&invocation.here);
+    if entries(invocation).iter().any(|entry| entry.repositories.contains(user.as_str())) {
+        return Ok(());
+    }
+    elsewhere(&invocation.here, invocation).map_or(Ok(()), Err)
 }
 
 /// The repositories of the holders of slots, by what the registry says of them.

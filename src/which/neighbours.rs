@@ -20,6 +20,7 @@ use crate::identifier::PortName;
 use crate::ledger::Ledger;
 use crate::port::HostPort;
 use crate::registry::Entry;
+use crate::shown::printable;
 use crate::slot::SlotId;
 
 /// A pool and its neighbours, as the index has them.
@@ -35,6 +36,8 @@ pub struct Neighbours {
     others: Vec<Neighbour>,
     /// Files of the index whose pools are gone, each with the pool's root.
     gone: Vec<(String, Utf8PathBuf)>,
+    /// What the pool was last applied from, if that is not what declares it now.
+    applied_from: Option<Origin>,
     /// Notices for the user.
     pub notices: Vec<String>,
 }
@@ -52,6 +55,7 @@ impl Neighbours {
             is_noted: false,
             others: Vec::new(),
             gone: Vec::new(),
+            applied_from: None,
             notices: Vec::new(),
         };
         match neighbours.index.as_ref().map(Index::files) {
@@ -127,6 +131,13 @@ impl Neighbours {
         .advise("give it these strides and bases, or change the other pool"))
     }
 
+    /// What the pool was last applied from, if that is not what declares it now: "branch `next`".
+    pub fn applied_from(&self) -> Option<String> {
+        let before = self.applied_from.as_ref()?;
+        let of_same = before.branch.as_ref().filter(|_| before.is_same_spec(&self.entry.origin));
+        Some(of_same.map_or_else(|| before.to_string(), |branch| format!("branch `{}`", printable(branch))))
+    }
+
     /// Compares the pool with its entry from the last apply.
     fn compare(&mut self, noted: &IndexEntry) {
         if noted.origin != self.entry.origin
@@ -134,11 +145,14 @@ impl Neighbours {
         {
             let held: BTreeSet<SlotId> = ports.into_keys().collect();
             let surplus: BTreeSet<SlotId> = held.difference(&self.entry.slots).copied().collect();
-            if !surplus.is_empty() {
+            if surplus.is_empty() {
+                self.applied_from = Some(noted.origin.clone());
+            } else {
                 self.notices.push(format!(
-                    "the pool was last applied from {}: slots {} are not in {}",
+                    "the pool was last applied from {}: {} {} not in {}",
                     noted.origin,
-                    SlotId::list(&surplus),
+                    SlotId::named(&surplus),
+                    if surplus.len() == 1 { "is" } else { "are" },
                     self.entry.origin
                 ));
                 // While the pool has slots of another spec or branch, the index names that one.

@@ -10,9 +10,11 @@ use super::index::IndexEntry;
 use crate::fault::Fault;
 use crate::host::fs::{canonical, exists};
 use crate::host::git;
+use crate::host::git_index;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
 use crate::names::SPEC;
+use crate::shown::{Paths, printable};
 
 /// The repository that holds a directory, by its git directory. Outside of git a directory stands for itself.
 pub(super) fn repository(dir: &Utf8Path) -> Utf8PathBuf {
@@ -55,27 +57,69 @@ pub(super) fn spec_of(here: &Utf8Path, invocation: &Invocation) -> Result<Option
 
 /// Where the spec of a directory would be in the main worktree, the nearest place first.
 fn in_main_worktree(here: &Utf8Path) -> Result<impl Iterator<Item = Utf8PathBuf>> {
-    let top = git::top_of(here)?.unwrap_or(here);
-    let below = here.strip_prefix(top).unwrap_or(Utf8Path::new("")).to_owned();
-    let places = git::main_worktree_of(here).map(|main| {
-        let dirs = below.ancestors().map(|dir| main.join(dir).join(SPEC));
-        dirs.collect::<Vec<_>>()
-    });
-    Ok(places.into_iter().flatten())
+    let below = below_top(here)?;
+    Ok(git::main_worktree_of(here).into_iter().flat_map(move |main| places(&main, &below)))
 }
 
-/// Where this repository's spec is or was, if it cannot be used from here, and what to do about it.
-pub(super) fn elsewhere(here: &Utf8Path, invocation: &Invocation) -> Option<(String, String)> {
-    let main = git::main_worktree_of(here)?;
-    let spec = in_main_worktree(here).ok()?.find(|spec| exists(spec).unwrap_or(false));
-    if let Some(spec) = spec {
-        let what = format!("`{spec}` was not applied yet");
-        return Some((what, format!("run `kinfra apply` in `{main}`, and claim again")));
+/// Where the spec of a directory would be in each worktree of its repository, the main one first.
+fn in_worktrees(here: &Utf8Path) -> Option<impl Iterator<Item = (Utf8PathBuf, Utf8PathBuf)>> {
+    let below = below_top(here).ok()?;
+    let place = move |tree: Utf8PathBuf| {
+        let places = places(&tree, &below);
+        places.into_iter().map(move |spec| (tree.clone(), spec))
+    };
+    Some(git::worktrees_of(here).into_iter().flat_map(place))
+}
+
+fn below_top(here: &Utf8Path) -> Result<Utf8PathBuf> {
+    let top = git::top_of(here)?.unwrap_or(here);
+    Ok(here.strip_prefix(top).unwrap_or(Utf8Path::new("")).to_owned())
+}
+
+fn places(tree: &Utf8Path, below: &Utf8Path) -> Vec<Utf8PathBuf> {
+    below.ancestors().map(|dir| tree.join(dir).join(SPEC)).collect()
+}
+
+/// That a branch has no spec, where this repository's is or was, and what to do about it. `None` if the
+/// repository has none.
+pub(super) fn elsewhere(here: &Utf8Path, invocation: &Invocation) -> Option<Fault> {
+    let paths = Paths { home: invocation.home.as_deref() };
+    let branch = git::branch_of(here);
+    let lacks = branch.map_or_else(
+        || format!("no {SPEC} is here"),
+        |branch| format!("branch `{}` has no {SPEC}", printable(&branch)),
+    );
+    let main = git::main_worktree_of(here);
+    let is_main = |tree: &Utf8Path| main.as_deref() == Some(tree);
+    let there = in_worktrees(here)?.find(|(_, spec)| exists(spec).unwrap_or(false));
+    if let Some(gone) = applied_and_gone(main.as_deref(), invocation)
+        && !there.as_ref().is_some_and(|(tree, _)| is_main(tree))
+    {
+        let what = format!(
+            "{lacks}. `{}`, which this repository applied, is not there now",
+            paths.show(Utf8Path::new(&gone))
+        );
+        let main = paths.show(main.as_deref().unwrap_or(here));
+        let advice = format!("check out a branch that has it in `{main}`, or name another with --spec");
+        return Some(Fault::refused(what).advise(advice));
     }
+    let (tree, spec) = there?;
+    let is_tracked =
+        !is_main(&tree) || spec.strip_prefix(&tree).is_ok_and(|path| git_index::is_tracked(&tree, path));
+    let (state, more) = if is_tracked {
+        ("", "")
+    } else {
+        ("is not committed, and ", "; commit it, and other branches can have it")
+    };
+    let what = format!("{lacks}. `{}` {state}was not applied yet", paths.show(&spec));
+    let advice = format!("run `kinfra apply` in `{}`, then again here{more}", paths.show(&tree));
+    Some(Fault::refused(what).advise(advice))
+}
+
+/// A spec of a main worktree that was applied, and is not there now.
+fn applied_and_gone(main: Option<&Utf8Path>, invocation: &Invocation) -> Option<String> {
+    let main = main?;
     let mut applied = entries(invocation).into_iter().filter_map(|entry| entry.origin.spec);
-    let gone = applied.find(|spec| {
-        Utf8Path::new(spec).starts_with(&main) && !exists(spec.as_str().into()).unwrap_or(true)
-    })?;
-    let what = format!("`{gone}`, which this repository applied, is not there now");
-    Some((what, format!("check out a branch that has it in `{main}`, or name another with --spec")))
+    applied
+        .find(|spec| Utf8Path::new(spec).starts_with(main) && !exists(spec.as_str().into()).unwrap_or(true))
 }

@@ -180,7 +180,7 @@ esac
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a new mode");
     let mut script = machine.program(Path::new(SOURCES).join("examples/day-in-the-life.sh"));
     let run = Run::of(script.env("HOME", "/nowhere").env("TMPDIR", machine.home())).exits(0);
-    run.prints("== 18:00  Nothing is left but the branches.\n").says("Waiting for a free slot");
+    run.prints("== 18:00  Nothing is left but the branches.\n").says("Waiting for a slot");
     assert!(machine.tree().is_empty());
 }
 

@@ -137,7 +137,7 @@ fn what_does_not_run_is_said_with_its_code() {
     // Another program has the port.
     let other = TcpListener::bind(("127.0.0.1", shop.port + 1)).expect("a free port");
     let pid = format!("(pid {})", std::process::id());
-    shop.up(&[]).exits(4).says("port 26201 (web) is taken by").says(&pid);
+    shop.up(&[]).exits(4).says("port 26201 (web) is used by").says(&pid);
     drop(other);
     // The check of the project.
     shop.stack("verify = [\"sh\", \"-c\", \"echo $SHOP_WEB_PORT; test ! -e bad\"]");

@@ -226,17 +226,17 @@ fn a_udp_port_in_use_is_no_tcp_port_in_use() {
     let spec = SHOP.replace(WEB, &format!("{WEB}\ndns = {{ base = 8000, publish = \"dns:53/udp\" }}"));
     let machine = machine(&spec).with_ports_in_use("8001/udp,8002");
     let found = machine.kinfra("validate").stdout;
-    for words in ["port 8001/udp, `dns` of slot 1, is in use", "port 8002, `web` of slot 2, is in use"] {
+    for words in ["port 8001/udp, `dns` of slot 1, is used", "port 8002, `web` of slot 2, is used"] {
         assert!(found.contains(words), "no {words:?} in:\n{found}");
     }
-    assert_eq!(found.matches("is in use by").count(), 2, "{found}");
+    assert_eq!(found.matches("is used by").count(), 2, "{found}");
     machine.kinfra("apply").exits(0);
-    machine.kinfra("doctor").prints("port 8001/udp, `dns` of slot 1, is in use");
+    machine.kinfra("doctor").prints("port 8001/udp, `dns` of slot 1, is used");
     machine
         .kinfra("claim")
         .exits(3)
-        .says("its port 8001/udp (DNS) is in use")
-        .says("its port 8002 (WEB) is in use");
+        .says("its port 8001/udp (DNS) is used")
+        .says("its port 8002 (WEB) is used");
 }
 
 #[test]

@@ -480,6 +480,7 @@ fn templates_that_do_not_render_are_refused() {
     let table = "
         {{ port.web }} => `port.web` is not defined … conf.txt:1:4 … did you mean `ports.web`?
         a⏎b {{ slot.it }} => `slot.it` is not defined … conf.txt:2:6 … did you mean `slot.id`?
+        {{ slot.foo }} => `slot.foo` is not defined … conf.txt:1:4 … a template can use `slot.id`, `slot.profile`
         {{ host }} => `host` is not defined … a template can use `slot.id`, `slot.profile` … `ports.web`
         {{ workers.cpu }} => `workers.cpu` is not defined … a template can use
         {{ env.TOKEN }} => `env.TOKEN` is not defined
@@ -649,8 +650,8 @@ fn a_tilde_is_the_home_where_no_shell_has_seen_it() {
 #[test]
 fn a_root_that_is_no_directory_is_refused() {
     for (root, words) in [
-        ("~/file", "home/file` is a file, not a directory"),
-        ("~/file/below", "home/file` is a file, not a directory"),
+        ("~/file", "`~/file` is a file, not a directory"),
+        ("~/file/below", "`~/file` is a file, not a directory"),
         ("/dev/null", "root `/dev/null` cannot be used: `/dev` is the system's"),
         ("/proc/kinfra/pool", "cannot be used: `/proc` is the system's"),
     ] {

@@ -145,6 +145,10 @@ fn text_that_is_no_value_is_shown_as_it_is() {
     let machine = secretive("[env]\nPASSWORD = { value = \"größe\", sensitve = true } # why");
     let stars = "PASSWORD = { value = *********, sensitve = **** } # why";
     machine.kinfra("plan").exits(65).says(stars).says("did you mean `sensitive`?");
+    // The expression that a mistake is in names no text of its own.
+    let machine = secretive("[env]\nURL = \"http://me:hunter2@x:{{ ports.wob }}/{{ 'hunter2' }}\"");
+    let run = machine.kinfra("plan").exits(65).says("*{{ ports.wob }}*").says("did you mean `ports.web`?");
+    run.never_says("hunter2");
     let machine = secretive("[env]\nPASSWORD = \"secret\n[pool]\nname = \"again\"");
     machine.kinfra("plan").exits(65).says("PASSWORD =*");
 }

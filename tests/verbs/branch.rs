@@ -165,7 +165,7 @@ fn a_claim_says_where_the_spec_of_its_repository_is() {
     let machine = shop();
     machine.remove("~/shop/slots.toml");
     run_in(&machine, "~/older", "claim").exits(4)
-        .says("/shop/slots.toml`, which this repository applied, is not there now\nhelp: check out a branch that has it in `");
+        .says("error: branch `older` has no slots.toml. `~/shop/slots.toml`, which this repository applied, is not there now\nhelp: check out a branch that has it in `~/shop`, or name another with --spec");
     let fresh = Machine::new();
     fresh.write("~/shop/README", "shop\n");
     let main = fresh.path("~/shop");
@@ -174,6 +174,17 @@ fn a_claim_says_where_the_spec_of_its_repository_is() {
     fresh.write("~/shop/slots.toml", SMALL);
     run_in(&fresh, "~/older", "claim")
         .exits(4)
-        .says("error: no slots.toml is here, and `")
-        .says("/shop/slots.toml` was not applied yet\nhelp: run `kinfra apply` in `");
+        .says(
+            "error: branch `older` has no slots.toml. `~/shop/slots.toml` is not committed, and was not applied yet\n\
+             help: run `kinfra apply` in `~/shop`, then again here; commit it, and other branches can have it\n",
+        );
+    // Nor is the embedded pool created there by mistake, unless that is said.
+    for verb in ["plan", "apply"] {
+        run_in(&fresh, "~/older", verb).exits(4).says("error: branch `older` has no slots.toml. `~/shop/");
+    }
+    fresh.git(&main, "add slots.toml");
+    run_in(&fresh, "~/older", "claim").exits(4).says("`~/shop/slots.toml` was not applied yet\n");
+    // A linked worktree may have it alone.
+    std::fs::rename(main.join("slots.toml"), fresh.path("~/older/slots.toml")).expect("a move");
+    run_in(&fresh, "~/shop", "claim").exits(4).says("`~/older/slots.toml` was not applied yet\n");
 }

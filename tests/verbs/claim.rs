@@ -204,11 +204,9 @@ fn a_full_pool_says_who_holds_what() {
     let refused = machine.kinfra("claim").exits(3).prints_exactly("");
     let lines: Vec<&str> = refused.stderr.lines().collect();
     assert_eq!(lines[0], "error: no slot is free");
-    assert!(
-        lines[1].starts_with("  slot 1 is held by /") && lines[1].contains("/home/a since 20"),
-        "{lines:?}"
-    );
-    assert!(lines[2].starts_with("  slot 2 is held by /") && lines[2].ends_with(" UTC"), "{lines:?}");
+    assert!(lines[1].starts_with("  slot 1 is held by ~/a since 20"), "{lines:?}");
+    assert!(lines[2].starts_with("  slot 2 is held by ~/b ") && lines[2].ends_with(" UTC"), "{lines:?}");
+    assert_eq!(lines[3..], ["help: wait for a slot with `kinfra claim --wait`"]);
     assert_eq!(machine.tree(), before);
 }
 
@@ -235,12 +233,38 @@ fn the_slot_of_another_is_released_only_by_force() {
     run_in(&machine, "~/other", "claim").exits(0);
     let before = machine.tree();
     let refused = machine.kinfra("release 1").exits(4);
-    refused.says("slot 1 is held by ").says("/home/other since ").says("`kinfra release 1 --force`");
+    refused.says("slot 1 is held by ").says("~/other since ").says("`kinfra release 1 --force`");
     machine.kinfra("release").exits(0).prints("holds no slot\n");
     assert_eq!(machine.tree(), before);
     // Its directory may be gone by then.
     machine.remove("~/other");
-    machine.kinfra("release 1 --force").exits(0).prints("which was held by ").prints("/home/other since ");
+    machine.kinfra("release 1 --force").exits(0).prints("which was held by ").prints("~/other since ");
+    assert_eq!(holder(&machine, "1"), "");
+}
+
+#[test]
+fn a_verb_of_a_slot_takes_the_worktree_of_another_directory() {
+    let machine = applied();
+    make_dirs(&machine, &["~/other"]);
+    run_in(&machine, "~/other", "claim --lease 8h").exits(0);
+    machine.kinfra("status --for ../home/other").exits(0).prints("Slot 1 (only) is yours");
+    machine.kinfra("env --for ../home/other").exits(0).prints("'small-slot-1'");
+    machine.kinfra("exec --for ../home/other /usr/bin/env").exits(0).prints("SLOT_ID=1\n");
+    machine.kinfra("renew --for ../home/other --lease 2h").exits(0).prints("Slot 1 is yours for 2h, until ");
+    for arguments in [
+        "release 1",
+        "release --claim-id 00000000000000000000000000000001",
+        "renew --claim-id \
+        00000000000000000000000000000001",
+    ] {
+        machine.kinfra(&format!("{arguments} --for ../home/other")).exits(64).says("cannot be used with");
+    }
+    machine.kinfra("release --for ../home/none").exits(64).says("`../home/none`, from --for, cannot hold");
+    machine.kinfra("release").exits(0).prints("holds no slot");
+    machine
+        .kinfra("release --for ../home/other")
+        .exits(0)
+        .prints("Released slot 1, which was held by ~/other");
     assert_eq!(holder(&machine, "1"), "");
 }
 

@@ -39,7 +39,7 @@ fn what_failed_just_now_is_not_tried_again_by_a_waiter_and_counts_once() {
     for claim in ["claim --wait=1s", "claim --wait=1s --slot 1"] {
         let late = fleet.kinfra("b", claim);
         assert!(late.code == Some(3) || claim.contains("slot") && late.code == Some(4), "{late:?}");
-        late.says("Waiting for a free slot: you are next").says("it is not clean yet");
+        late.says("Waiting for a slot: you are next.").says(" Free but blocked: 1 (it is not clean yet");
     }
     assert_eq!(fleet.engine.calls(), [""; 0]);
     // Without waiting it is tried, and not counted.
@@ -130,8 +130,7 @@ fn a_docker_that_does_not_answer_is_told_apart_from_a_full_pool() {
     assert_eq!(left(&fleet)["failures"], Value::Null);
     // A waiter says so once, and goes on.
     let mut wait = Running::piped(&mut fleet.command("c", "claim --wait"));
-    let told =
-        "Waiting: Docker cannot be asked what is left in slots 1-2\nWaiting for a free slot: you are next\n";
+    let told = "Waiting: Docker cannot be asked what is left in slots 1-2\nWaiting for a slot: you are next. Free but blocked: ";
     let mut said = vec![0; told.len()];
     wait.stderr.as_mut().expect("stderr").read_exact(&mut said).expect("what it says");
     assert_eq!(String::from_utf8_lossy(&said), told);
@@ -185,7 +184,7 @@ fn data_is_not_removed_from_a_slot_that_cannot_be_given() {
         let mut command = fleet.command("c", "claim");
         Run::of(command.env("KINFRA_TEST_PORTS", ports))
     };
-    busy(&fleet, "28901").exits(3).says("its port 28901 (WEB) is in use");
+    busy(&fleet, "28901").exits(3).says("its port 28901 (WEB) is used by another program");
     assert_eq!(left(&fleet)["remains"], "data");
     busy(&fleet, "").exits(0).says("Cleaned slot 1: 1 volume");
 }

@@ -73,8 +73,7 @@ fn files_that_others_could_read_are_to_be_closed() {
         ("~/pool/slot-2/conf.txt", 0o644, 0o600),
     ] {
         machine.set_mode(path, mode);
-        let shown = machine.path(path).canonicalize().expect("a path").display().to_string();
-        let what = format!("  ! permissions: `{shown}` is open to other users\n      chmod go= '{shown}'\n");
+        let what = format!("  ! permissions: `{path}` is open to other users\n      chmod go= {path}\n");
         examine(&machine, &[]).exits(0).prints(&what);
         machine.set_mode(path, private);
     }
@@ -100,7 +99,7 @@ fn whatever_is_broken_the_rest_is_looked_at() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     machine.edit_spec("web = 8000", &format!("web = {}", port - 1));
-    let busy = format!("port {port}, `web` of slot 1, is in use by ");
+    let busy = format!("port {port}, `web` of slot 1, is used by ");
     machine.write("~/pool/registry.json", "{");
     machine.remove("~/pool/slot-2");
     symlink("/etc", machine.path("~/pool/slot-2")).expect("a link");
@@ -218,7 +217,7 @@ fn a_port_in_use_names_who_uses_it() {
         let machine = Machine::small().with_real_ports();
         machine.edit_spec("web = 8000", &format!("web = {}", port - 1));
         machine.kinfra("apply").exits(0);
-        let used = format!("  ! ports: port {port}, `web` of slot 1, is in use by ");
+        let used = format!("  ! ports: port {port}, `web` of slot 1, is used by ");
         let run = examine(&machine, &[]).exits(0).prints(&used);
         if cfg!(target_os = "linux") {
             // The process is not certain: a child that another test is just starting inherits the socket.

@@ -77,37 +77,38 @@ fn every_verb_says_what_its_flags_do() {
 }
 
 #[test]
-fn the_verb_of_another_tool_is_told_the_own_one() {
-    let machine = Machine::new();
-    for (verb, own) in [
-        ("ps", "`kinfra status`"),
-        ("ls", "`kinfra slots`"),
+fn verbs_and_flags_of_other_tools_get_one_tip() {
+    let machine = Machine::small();
+    for (typed, tip) in [
+        ("ps", "`kinfra status` says what runs"),
+        ("ls", "`kinfra slots` lists the slots"),
         ("start", "`kinfra up`"),
         ("stop", "`kinfra down`"),
         ("restart", "`kinfra up`"),
         ("psql", "`kinfra shell SERVICE -- psql`"),
         ("rm", "`kinfra down`"),
+        ("apply --yes", "did you mean `--auto-approve`?"),
+        ("destroy -y", "did you mean `--auto-approve`?"),
+        ("claim --wait 10m", "write `--wait=10m`"),
     ] {
-        let run = machine.kinfra(verb).exits(64).says(own);
+        let run = machine.kinfra(typed).exits(64).says(tip).never_says("to pass '");
         assert_eq!(run.stderr.matches("tip:").count(), 1, "{}", run.stderr);
     }
+    // What is nothing of the kind gets what clap says.
+    machine.kinfra("apply --dry").exits(64).says("--dry-run");
     machine.kinfra("releases").exits(64).says("similar subcommand").says("'release'");
 }
 
 #[test]
-fn verbs_and_flags_of_other_tools_get_a_tip() {
+fn a_name_or_a_path_in_the_place_of_a_slot_is_told_what_to_write() {
     let machine = Machine::small();
+    let path = "a slot is a number, such as `2`; for another worktree's, write `--for ../shop-fix-login`";
     for (typed, tip) in [
-        ("ps", "`kinfra status` says what runs"),
-        ("ls", "`kinfra slots` lists the slots"),
-        ("apply --yes", "did you mean `--auto-approve`?"),
-        ("destroy -y", "did you mean `--auto-approve`?"),
-        ("claim --wait 10m", "write `--wait=10m`"),
-        ("release ../shop-fix-login", "a slot is a number, such as `2`: `kinfra slots` lists them"),
-        ("claim --slot main", "a slot is a number, such as `2`"),
+        ("release ../shop-fix-login", path),
+        ("down --slot ../shop-fix-login", path),
+        ("claim --slot main", "a slot is a number, such as `2`: `kinfra slots` lists them"),
+        ("clean ../shop-fix-login", "a slot is a number, such as `2`: `kinfra slots` lists them"),
     ] {
-        machine.kinfra(typed).exits(64).says(tip).never_says("to pass '");
+        machine.kinfra(typed).exits(64).says(tip);
     }
-    // What is nothing of the kind gets what clap says.
-    machine.kinfra("apply --dry").exits(64).says("--dry-run");
 }

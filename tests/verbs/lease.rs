@@ -47,9 +47,7 @@ fn the_smallest_profile_that_suffices_comes_first_then_the_lowest_id() {
     claim("~/b", "--profile light").exits(0).prints("Claimed slot 3 (light)");
     claim("~/c", "--profile light").exits(0).prints("Claimed slot 1 (heavy)");
     // A slot that is held already must match the request, too.
-    claim("~/a", "--profile heavy")
-        .exits(4)
-        .says("/home/a` holds slot 2 already\nhelp: run `kinfra release`");
+    claim("~/a", "--profile heavy").exits(4).says("`~/a` holds slot 2 already\nhelp: run `kinfra release`");
     claim("~/c", "--profile light").exits(0).prints("Slot 1 (heavy) is yours already");
     run_in(&machine, "~/c", "release").exits(0);
     claim("~/c", "--profile heavy").exits(0).prints("Claimed slot 1 (heavy)");
@@ -80,7 +78,7 @@ fn a_slot_with_a_busy_port_is_passed_over_and_holders_keep_theirs() {
         machine.edit_spec("web = 8000", &format!("web = {}", port - 1));
         machine.edit_spec("ids = \"1-2\"", "ids = \"1\"");
         machine.kinfra("apply").exits(0);
-        let busy = format!("its port {port} (WEB) is in use by process ");
+        let busy = format!("its port {port} (WEB) is used by ");
         machine.kinfra("claim --slot 1").exits(4).says(&format!("slot 1 cannot be claimed: {busy}"));
         machine.kinfra("claim").exits(3).says("no slot is free").says(&format!("slot 1 is free, but {busy}"));
         machine.kinfra("claim --wait=0s").exits(3).says(&busy);
@@ -237,7 +235,7 @@ fn a_late_release_never_frees_the_slot_of_another_claim() {
         .says(&over)
         .says("no slot is held under it");
     let held = machine.kinfra(&format!("release 1 --claim-id {old}")).exits(4);
-    held.says(&over).says("slot 1 is held by ").says("/home/other since ");
+    held.says(&over).says("slot 1 is held by ").says("~/other since ");
     // The same holds for a later claim of the same worktree.
     run_in(&machine, "~/other", &format!("release 1 --claim-id {old}")).exits(4).says(&over);
     machine.kinfra(&format!("release 1 --claim-id {new} --force")).exits(64).says("cannot be used with");
@@ -330,9 +328,9 @@ fn a_worktree_that_moves_leaves_its_slot_behind_and_one_at_the_same_path_finds_i
     make_dirs(&machine, &["~/tree", "~/stays"]);
     let claimed = id(&run_in(&machine, "~/tree", "claim --json").exits(0));
     fs::rename(machine.path("~/tree"), machine.path("~/moved")).expect("a moved worktree");
-    run_in(&machine, "~/moved", "release").exits(0).prints("/home/moved` holds no slot\n");
+    run_in(&machine, "~/moved", "release").exits(0).prints("`~/moved` holds no slot\n");
     run_in(&machine, "~/moved", "claim").exits(0).prints("Claimed slot 2");
-    machine.kinfra("reap --dry-run").exits(0).prints("/home/tree since ").prints(": its directory is gone\n");
+    machine.kinfra("reap --dry-run").exits(0).prints("~/tree since ").prints(": its directory is gone\n");
     // A worktree made again at the same path has the same slot under the same id: no slot is lost.
     make_dirs(&machine, &["~/tree"]);
     let again = run_in(&machine, "~/tree", "claim --json").exits(0);

@@ -3,6 +3,7 @@
 mod apply;
 mod branch;
 mod bring;
+mod busy_ports;
 mod change;
 pub(crate) mod claim;
 mod claim_over;

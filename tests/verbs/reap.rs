@@ -173,7 +173,7 @@ fn a_lease_that_has_run_out_is_reaped_unless_it_was_renewed() {
     registry["slots"]["1"]["lease_until"] = json!("2026-03-01T17:22:10.000000+00:00");
     machine.write(REGISTRY, format!("{registry:#}\n"));
     let shown = machine.kinfra("reap --dry-run").exits(0);
-    shown.prints("/home/a since ").prints(": its lease of 8h ran out 2026-03-01 17:22 UTC\n");
+    shown.prints("~/a since ").prints(": its lease of 8h ran out 2026-03-01 17:22 UTC\n");
     run_in(&machine, "~/a", "renew").exits(0);
     machine.kinfra("reap --auto-approve").exits(0).prints_exactly(NOTHING);
 }

@@ -244,7 +244,7 @@ fn edit_entry(machine: &Machine, slot: &str, edit: impl FnOnce(&mut Value)) {
 #[test]
 fn a_removal_depends_on_who_holds_the_slot_and_on_all_that_is_in_it() {
     let rows: [(Edit, &str); 3] = [
-        (|machine| claim(machine, 3), "\n  slot 3: held by: nothing → /"),
+        (|machine| claim(machine, 3), "\n  slot 3: held by: nothing → "),
         (
             |machine| machine.write("~/pool/slot-3/notes.txt", "mine\n"),
             "\n  slot 3: notes.txt on disk: nothing → not kinfra's\n",
@@ -279,7 +279,7 @@ fn a_stale_plan_does_nothing_and_lists_what_changed() {
         ),
         (
             |machine| edit_entry(machine, "2", |entry| entry["infrastructure_path"] = "/x".into()),
-            "\n  slot 2: infrastructure_path in the registry: /",
+            "\n  slot 2: infrastructure_path in the registry: ",
         ),
         (
             |machine| {
@@ -307,7 +307,7 @@ fn a_stale_plan_does_nothing_and_lists_what_changed() {
             |machine| machine.write("~/pool/slot-4/conf.txt", "mine\n"),
             "\n  slot 4: conf.txt on disk: nothing → ",
         ),
-        (|machine| claim(machine, 3), "\n  slot 3: held by: nothing → /"),
+        (|machine| claim(machine, 3), "\n  slot 3: held by: nothing → "),
     ];
     for (edit, line) in rows {
         let machine = planned();

@@ -13,7 +13,7 @@ use kinfra::claims::standing::Standing;
 use kinfra::health::{Finding, Severity};
 use kinfra::identifier::PortName;
 use kinfra::registry::Registry;
-use kinfra::report::slots::{SlotsView, status_text, text};
+use kinfra::report::slots::{SlotsView, StatusView, status_text, text};
 use kinfra::report::stack_gate::services;
 use kinfra::report::{Paths, doctor, wrapped};
 use kinfra::stack::gate::state::{Judged, Prospect, ServiceState};
@@ -163,7 +163,8 @@ fn status_fits_the_terminal() {
             urls: [url("db", "postgres://localhost:5434"), url("web", "http://localhost:8082")].into(),
         };
         at_each_width(name, |columns| {
-            wrapped(&status_text(listed, &examined, now, paths, false), Some(columns))
+            let view = StatusView { now, paths, local: Time::to_the_minute, shows_id: false };
+            wrapped(&status_text(listed, &examined, view), Some(columns))
         });
     }
 }
@@ -191,7 +192,7 @@ fn doctor_fits_the_terminal() {
         finding(
             Severity::Warning,
             "ports",
-            "port 8083, `web` of slot 3, is in use by python3 (process 13996), and 修正/ログイン画面の表示 waits for it",
+            "port 8083, `web` of slot 3, is used by python3 (process 13996), and 修正/ログイン画面の表示 waits for it",
             "stop python3 (process 13996), or move the base of `web` in slots.toml and run `kinfra apply --update`",
         ),
         finding(Severity::Error, "docker", "does not answer", "start Docker"),
@@ -214,6 +215,31 @@ fn a_plan_groups_what_is_blocked_alike_and_shows_an_equal_diff_once() {
     is_kept("plan.txt", &shown("plan --diff", "1"));
     is_kept("plan-color.txt", &shown("plan --diff", ""));
     is_kept("plan-update.txt", &shown("plan --diff --update --exclude 3", "1"));
+}
+
+#[test]
+#[ignore = "needs script, of util-linux"]
+fn what_people_read_is_broken_where_their_terminal_ends_and_has_short_paths() {
+    for typed in ["plan", "doctor", "status --for .."] {
+        let machine = Machine::small();
+        machine.kinfra("apply").exits(0);
+        machine.kinfra("claim --for ..").exits(0);
+        machine.template("conf.txt", "new\n");
+        machine.edit_spec("web = 8000", "web = 9000\nadministration = 9100");
+        machine.set_mode("~/pool/slot-2", 0o755);
+        let home = machine.home().canonicalize().expect("a home").display().to_string();
+        let mut command = machine.command(typed);
+        command.env("NO_COLOR", "1");
+        let (_, printed, _) = Terminal::run(&machine, &command, 80, 60).ends();
+        for line in printed.lines() {
+            let is_one_word = line.split(' ').any(|word| word.len() > 30);
+            let is_remark = line.starts_with("Isolation: ") || line.starts_with("Using ");
+            let width = unicode_width::UnicodeWidthStr::width(line);
+            assert!(width <= 60 || is_one_word || is_remark, "{typed}: {line:?}");
+        }
+        assert!(!printed.contains(&home), "{printed}");
+        assert!(!printed.contains('\u{1b}'), "{printed:?}");
+    }
 }
 
 #[test]

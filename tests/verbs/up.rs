@@ -142,9 +142,11 @@ fn how_long_a_service_is_up_is_said_by_the_engine_whose_clock_may_be_another() {
 fn a_port_that_another_program_has_stops_a_start() {
     let shop = Shop::new();
     let mut busy = up(&shop, "");
-    Run::of(busy.env("KINFRA_TEST_PORTS", "8001").env("PUBLISHERS", "other-web-1"))
+    let other = r#"["other-web-1","0.0.0.0:8001->80/tcp","","","",""]"#;
+    Run::of(busy.env("KINFRA_TEST_PORTS", "8001").env("PUBLISHERS", other))
         .exits(4)
-        .says("slot 1 does not start: port 8001 (web) is taken by container `other-web-1`");
+        .says("slot 1 does not start: port 8001 (web) is used by container `other-web-1`")
+        .says("help: stop it with `docker stop other-web-1`; or release the slot and claim another");
     assert!(starts(&shop).is_empty());
     assert!(!shop.machine.read("~/pool/registry.json").contains("started_as"));
     // Its own container is no other program.

@@ -1,5 +1,6 @@
 //! Whether the ports of a slot are free, or taken by its own containers.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -7,13 +8,12 @@ use anyhow::Result;
 use crate::claims::held::Held;
 use crate::fault::Fault;
 use crate::host::container::Container;
-use crate::host::containers::{of_project, publishers};
+use crate::host::containers::of_project;
 use crate::host::context::remote_host;
 use crate::host::net;
 use crate::identifier::PortName;
+use crate::observe::port_user::PortUsers;
 use crate::port::HostPort;
-use crate::registry::Engine;
-use crate::shown::printable;
 
 /// The longest that Docker may take for one answer.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -36,12 +36,16 @@ pub(in crate::stack) fn check(held: &Held, project: &str) -> Result<()> {
     let containers = containers
         .map_err(|why| Fault::docker(format!("Docker cannot say whose the ports in use are: {why}")))?;
     let foreign = taken.into_iter().filter(|(_, port)| !containers.iter().any(|own| has(own, *port)));
-    let foreign: Vec<String> = foreign.map(|(name, port)| told(held.engine(), name, port)).collect();
+    let users = PortUsers::new(held.engine(), Some(held.whose()));
+    let (foreign, advice): (Vec<String>, Vec<String>) =
+        foreign.map(|(name, port)| told(&users, name, port)).unzip();
     if foreign.is_empty() {
         return Ok(());
     }
     let what = format!("slot {} does not start: {}", held.slot, foreign.join(", and "));
-    Err(Fault::refused(what).advise("end what uses it, or release the slot and claim another").into())
+    let advice: BTreeSet<String> = advice.into_iter().collect();
+    let advice = advice.into_iter().collect::<Vec<_>>().join("; ");
+    Err(Fault::refused(what).advise(format!("{advice}; or release the slot and claim another")).into())
 }
 
 /// Whether a container that runs publishes a port.
@@ -50,12 +54,8 @@ fn has(container: &Container, port: HostPort) -> bool {
     container.is_up() && published.any(|published| published.host == Some(port.port.get()))
 }
 
-fn told(engine: Option<&Engine>, name: &PortName, port: HostPort) -> String {
-    let by = publishers(engine, port, LONGEST).needed().unwrap_or_default();
-    let by = match (by.first(), net::listener(port)) {
-        (Some(container), _) => format!("container `{}`", printable(container)),
-        (None, Some((pid, program))) => format!("`{}` (pid {pid})", printable(&program)),
-        (None, None) => "another program".to_owned(),
-    };
-    format!("port {port} ({name}) is taken by {by}")
+/// Who has a port, and what to do about it.
+fn told(users: &PortUsers<'_>, name: &PortName, port: HostPort) -> (String, String) {
+    let user = users.of(port);
+    (format!("port {port} ({name}) is used by {user}"), user.advice(name))
 }

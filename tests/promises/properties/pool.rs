@@ -83,7 +83,7 @@ fn planning_is_deterministic(cases: u32) {
     check(cases, values, |(old, new, shuffled, choices)| {
         let root = camino::Utf8Path::new("/home/dev/pool");
         let (paths, allowed) = (Paths { home: None }, BTreeSet::new());
-        let view = View { paths, verbose: true, names_skipped: true, aim: Aim::Pool, allowed: &allowed };
+        let view = View { verbose: true, names_skipped: true, ..View::new(paths, Aim::Pool, &allowed) };
         let rendered = |entries: &[(String, usize)]| {
             let pool = new.pool_from(entries, root);
             let observed = imagined(&old.pool(root), &pool, &choices);
