@@ -73,6 +73,14 @@ pub fn find_slot(slot: SlotId, search: &Search<'_>) -> Result<Option<Held>> {
 }
 
 impl Held {
+    /// The same, if this user trusts the pool.
+    ///
+    /// # Errors
+    /// [`Fault`] says how to trust it.
+    pub fn trusted(self) -> Result<Self, Fault> {
+        self.pool.trusted().map(|()| self)
+    }
+
     /// The pool.
     pub fn pool(&self) -> &FoundPool {
         &self.pool

@@ -27,6 +27,7 @@ pub fn renew(
     policy: &LockPolicy<'_>,
 ) -> Result<(SlotId, Claim)> {
     let seen = pool.applied(Following::Of(worktree))?;
+    pool.trusted()?;
     let path = noted_path(&seen.registry, worktree);
     pool.ledger().transact(&seen, policy, |transaction| {
         let registry = transaction.registry_mut();

@@ -54,6 +54,7 @@ fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
     let search = Search { choice: &args.pool.choice(), invocation };
     let worktree = worktree_of(&invocation.here)?;
     let held = held::find(&worktree, &search)?.ok_or_else(|| Error::from(holds_none(&worktree)))?;
+    let held = held.trusted()?;
     let policy = LockPolicy { patience: PATIENCE, command: "kinfra env", network: false, interrupt: None };
     Ok((of_slot(&held, &policy, invocation)?, held))
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::output::say;
 use crate::claims::environment::Change;
-use crate::claims::held;
+use crate::claims::held::{self, Held};
 use crate::claims::refusal::holds_none;
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::ExecArgs;
@@ -24,7 +24,8 @@ pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Res
     let search = Search { choice: &args.pool.choice(), invocation };
     let worktree = worktree_of(&invocation.here)?;
     let policy = args.lock.policy("kinfra exec");
-    let held = held::find(&worktree, &search)?.map_or(Ok(None), |held| held.renew(&policy))?;
+    let held = held::find(&worktree, &search)?.map(Held::trusted).transpose()?;
+    let held = held.map_or(Ok(None), |held| held.renew(&policy))?;
     let held = held.ok_or_else(|| holds_none(&worktree))?;
     let change = Change::to_slot(of_slot(&held, &policy, invocation)?, &invocation::environment());
     say(&report::env::dropped(&change))?;

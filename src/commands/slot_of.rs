@@ -24,13 +24,13 @@ pub(super) fn find(slot: &SlotArgs, invocation: &Invocation) -> Result<Option<He
     }
 }
 
-/// [`find`], where having none is an error.
+/// [`find`], where having none is an error, and so is a pool that this user does not trust.
 ///
 /// # Errors
 /// [`Fault`](crate::fault::Fault) says who holds none.
 pub(super) fn needed(slot: &SlotArgs, invocation: &Invocation) -> Result<Held> {
     if let Some(held) = find(slot, invocation)? {
-        return Ok(held);
+        return Ok(held.trusted()?);
     }
     Err(match slot.slot {
         Some(slot) => is_held_by_none(slot).into(),

@@ -23,6 +23,9 @@ pub(super) fn run(args: &SlotsArgs, invocation: &Invocation) -> Result<Exit> {
         say(&format!("Using {used}\n"))?;
     }
     let looked = Looked::of(&mut pool)?;
+    if !looked.slots.is_empty() {
+        say(&pool.doubt().unwrap_or_default())?;
+    }
     if args.json {
         print(&report::document(&json(&looked)))?;
     } else if looked.slots.is_empty() {

@@ -41,7 +41,7 @@ pub(super) fn take(
     embedded_pool::check(&pool, seen.as_ref().map(|seen| &*seen.registry), &worktree, &search)?;
     let other = other_than_applied(&pool.root, &worktree, &choice, invocation)?;
     say(&report::claim::which(&pool, other.as_deref(), paths))?;
-    let seen = seen.ok_or_else(|| pool.missing())?;
+    let seen = pool.usable(seen)?;
     let (wanted, note) = (Wanted::of(wishes.profile.clone(), slot), wishes.note.clone());
     let request = ClaimRequest { worktree, wanted, lease: wishes.lease, note, waits: wishes.wait.is_some() };
     let claimant = Claimant::new(&request, &pool, invocation, *policy);

@@ -17,7 +17,8 @@ pub struct Source {
     pub variables: BTreeSet<String>,
     /// The project's name as written, if the file has one.
     pub project: Option<String>,
-    /// Whether it names a file in a way that its text alone does not tell: by a variable or an alias.
+    /// Whether it names a file in a way that its text alone does not tell: by a variable or an alias, or on
+    /// another machine.
     pub is_open: bool,
 }
 
@@ -69,7 +70,7 @@ impl Source {
             self.variables.insert(name.to_owned());
         }
         if names_a_file(places) {
-            self.is_open |= value.contains('$');
+            self.is_open |= value.contains('$') || may_be_remote(value);
             self.files.insert(value.to_owned());
         }
     }
@@ -103,6 +104,11 @@ fn names_a_file(places: &[Place]) -> bool {
     });
     let first = keys.clone().next();
     first == Some("include") || keys.any(|key| matches!(key, "env_file" | "label_file" | "extends"))
+}
+
+/// Whether Compose may fetch it: `oci://host/it`, `https://host/it.git`, `git@host:it`, `github.com/a/it`.
+fn may_be_remote(value: &str) -> bool {
+    value.contains(':') || value.starts_with("github.com/")
 }
 
 /// The names after each `$`. `$$` is none.
@@ -152,6 +158,9 @@ mod tests {
             "x-env: &env [a.env]\nservices: {web: {env_file: *env}}",
             "include: ['${DIR}/a.yaml']",
             "services: {web: {extends: {file: '${BASE}', service: x}}}",
+            "include: [oci://elsewhere/shop]",
+            "include: [{path: git@elsewhere:shop.git}]",
+            "services: {web: {extends: {file: github.com/me/shop, service: x}}}",
         ] {
             assert!(Source::read(text).unwrap().is_open, "{text}");
         }

@@ -98,20 +98,17 @@ pub fn config(call: &ComposeCall<'_>) -> Answer<String> {
 }
 
 /// The version of Compose, if kinfra can use it. It is asked for once a run.
-pub fn supported_compose() -> Answer<String> {
-    static SUPPORTED: OnceLock<String> = OnceLock::new();
-    if let Some(version) = SUPPORTED.get() {
-        return Answer::Is(version.clone());
-    }
-    match compose_version() {
+fn supported_compose() -> Answer<String> {
+    static ANSWER: OnceLock<Answer<String>> = OnceLock::new();
+    let ask = || match compose_version() {
         Answer::Is(version) if is_older(&version) => {
             let [major, minor, patch] = NEEDED_COMPOSE;
             let needed = format!("{major}.{minor}.{patch}");
             Answer::Failed(format!("Docker Compose {version} is too old: {needed} or newer is needed"))
         }
-        Answer::Is(version) => Answer::Is(SUPPORTED.get_or_init(|| version).clone()),
-        refused @ (Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_)) => refused,
-    }
+        answer @ (Answer::Is(_) | Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_)) => answer,
+    };
+    ANSWER.get_or_init(ask).clone()
 }
 
 /// Whether a version such as `v2.24.4-desktop.1` is older than what is needed. One without a number is not.

@@ -15,6 +15,9 @@ use crate::time::Time;
 /// The largest of git's files that is read, in bytes.
 const LIMIT: u64 = 64 << 10;
 
+/// What `HEAD` names where git keeps references in the reftable format, which only git itself reads.
+const REFTABLE: &str = ".invalid";
+
 /// The top directory of the worktree that holds a directory: the nearest one with a `.git`. A submodule
 /// belongs to the worktree around it.
 ///
@@ -65,7 +68,9 @@ pub fn branch_of(dir: &Utf8Path) -> Option<String> {
     let top = top_of(dir).ok()??;
     let git_dir = named_git_dir(top).ok()?.unwrap_or_else(|| top.join(".git"));
     let head = line_of(&git_dir.join("HEAD")).ok()??;
-    Some(head.strip_prefix("ref: refs/heads/")?.to_owned())
+    let branch = head.strip_prefix("ref: refs/heads/")?;
+    // Where references are in one table, the file only keeps its place (gitrepository-layout(5)).
+    (branch != REFTABLE).then(|| branch.to_owned())
 }
 
 /// The git directory of a linked worktree, as the worktree names it. `None` for any other directory.

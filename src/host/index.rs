@@ -49,6 +49,11 @@ impl Index {
         Ok(read.collect())
     }
 
+    /// Whether there is a file of this name.
+    pub fn has(&self, name: &str) -> bool {
+        fs::exists(&self.path.join(name)).unwrap_or(false)
+    }
+
     /// Writes a file, atomically and durably, also while others write it.
     ///
     /// # Errors

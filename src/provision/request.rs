@@ -109,6 +109,7 @@ impl<'a> Request<'a> {
     /// Looks at the pool and plans. Docker is not asked.
     fn look(self) -> Result<Prepared<'a>> {
         let root = Root::open(&self.pool.root)?;
+        check_own(root.as_ref(), &self.pool.root)?;
         let observed = observe(root.as_ref(), self.pool)?;
         let plan = self.plan(&observed);
         if self.saved.is_none() {
@@ -144,6 +145,13 @@ impl<'a> Request<'a> {
     fn plan(&self, observed: &Observed) -> Plan {
         plan(self.pool, observed, &diff(self.pool, observed), &self.options)
     }
+}
+
+/// Refuses a root that is in use, and not as a pool.
+fn check_own(root: Option<&Root>, path: &Utf8Path) -> Result<()> {
+    let Some(foreign) = root.map(Root::foreign).transpose()?.flatten() else { return Ok(()) };
+    let what = format!("root `{path}` is in use, and not as a pool: `{}` is in it", foreign.escape_debug());
+    Err(Fault::refused(what).advise("choose a root that is empty or not there yet").into())
 }
 
 impl Prepared<'_> {

@@ -156,7 +156,10 @@ impl DeclaredPath {
         if path.chars().any(char::is_control) {
             return Err(format!("`{shown}` has a control character").into());
         }
-        let mut components = Utf8Path::new(below).components().peekable();
+        let named = |component: &Utf8Component<'_>| {
+            matches!(component, Utf8Component::Normal(_) | Utf8Component::ParentDir)
+        };
+        let mut components = Utf8Path::new(below).components().filter(named).peekable();
         if components.peek().is_none() {
             let whole = if path.starts_with('~') { "your home directory" } else { "the whole file system" };
             return Err(Invalid::new(format!("`{shown}` is {whole}"), "name a directory below it"));
@@ -170,7 +173,7 @@ impl DeclaredPath {
     /// The absolute path. `None` if the path starts with `~/` and `home` is `None`.
     pub fn resolve(&self, home: Option<&Utf8Path>) -> Option<Utf8PathBuf> {
         match self.0.strip_prefix("~/") {
-            Some(below) => home.map(|home| home.join(below)),
+            Some(below) => home.map(|home| home.join(below.trim_start_matches('/'))),
             None => Some(Utf8PathBuf::from(&self.0)),
         }
     }

@@ -42,7 +42,7 @@ pub fn prepare<'a>(
     invocation: &Invocation,
 ) -> Result<Prepared<'a>> {
     let place = Place::of(held, invocation);
-    let stack = place.and_then(|place| Ok((place.derive_for(args, policy, invocation)?, place)));
+    let stack = place.and_then(|place| Ok((place.derive(policy, invocation)?, place)));
     let (stack, broken) = match stack {
         Ok((derived, place)) => (Some((place, derived)), None),
         Err(error) if args.goes_by_name() => (None, Some(error)),
@@ -52,7 +52,8 @@ pub fn prepare<'a>(
     let mut prepared = Prepared { held, stack, change, remarks: Remarks::default(), broken };
     match &prepared.stack {
         Some((place, derived)) if args.starts() => {
-            let admitted = place.admit(derived, args, policy, invocation)?;
+            let sought = place.sought(derived, args)?;
+            let admitted = place.admit(sought, args, policy, invocation)?;
             prepared.remarks = derived.remarks.clone();
             prepared.remarks.notes.extend(admitted.notes);
         }

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::choice::PoolChoice;
 use super::index::IndexEntry;
 use super::spec_file::{self, Declared};
+use super::trust::Trust;
 use crate::claims::held_by::{held_by, with_id};
 use crate::claims::whereabouts::{Following, noted_path, worktree_of};
 use crate::fault::Fault;
@@ -29,6 +30,8 @@ pub struct FoundPool {
     pub declared: Option<Declared>,
     /// How the output names the spec.
     pub origin: String,
+    /// Whether this user trusts it.
+    pub trust: Trust,
     /// The registry, if the search has read it already.
     seen: Option<Snapshot>,
 }
@@ -135,7 +138,8 @@ impl FoundPool {
         let root = declared.root(search.choice, search.invocation)?;
         let (name, env_prefix) = (declared.spec.name.clone(), Some(declared.spec.env_prefix.clone()));
         let origin = declared.origin.clone();
-        Ok(Self { root, name, env_prefix, declared: Some(declared), origin, seen: None })
+        let trust = Trust::of(&root, search.choice, search.invocation);
+        Ok(Self { root, name, env_prefix, declared: Some(declared), origin, trust, seen: None })
     }
 
     fn indexed(entry: IndexEntry, seen: Snapshot, invocation: &Invocation) -> Self {
@@ -144,7 +148,7 @@ impl FoundPool {
         let spec = origin.spec.as_deref().map(Utf8Path::new);
         let declared = spec_file::read_again(spec, invocation).ok();
         let origin = spec_file::origin(spec, invocation);
-        Self { root, name, env_prefix, declared, origin, seen: Some(seen) }
+        Self { root, name, env_prefix, declared, origin, trust: Trust::Given, seen: Some(seen) }
     }
 
     /// Where its registry is kept.
@@ -169,6 +173,28 @@ impl FoundPool {
     /// [`Fault`] when it was not.
     pub fn applied(&mut self, following: Following<'_>) -> Result<Snapshot> {
         Ok(self.look(following)?.ok_or_else(|| self.missing())?)
+    }
+
+    /// The registry of a pool that was applied, and that this user trusts.
+    ///
+    /// # Errors
+    /// [`Fault`] says that it was not, or how to trust it.
+    pub fn usable(&self, seen: Option<Snapshot>) -> Result<Snapshot, Fault> {
+        let seen = seen.ok_or_else(|| self.missing())?;
+        self.trusted().map(|()| seen)
+    }
+
+    /// Refuses a pool that this user does not trust. One that is not there yet is another matter.
+    ///
+    /// # Errors
+    /// [`Fault`] says how to trust it.
+    pub fn trusted(&self) -> Result<(), Fault> {
+        self.trust.needed(&self.root, &self.origin)
+    }
+
+    /// What is to be said of a pool that this user does not trust, where it is only shown.
+    pub fn doubt(&self) -> Option<String> {
+        self.trust.note(&self.root, &self.origin)
     }
 
     /// The port that its slots are known by.

@@ -9,3 +9,4 @@ pub mod index;
 pub mod neighbours;
 pub mod repository;
 pub mod spec_file;
+pub mod trust;

@@ -161,7 +161,13 @@ impl Declared {
                     .advise("set HOME, or give an absolute --root")
             })?,
         };
-        host::root::resolve(&root)
+        let resolved = host::root::resolve(&root)?;
+        let home = invocation.home.as_deref().map(host::fs::real);
+        if resolved == "/" || home.is_some_and(|home| home == resolved) {
+            let what = format!("root `{root}` cannot be used: it is not a directory of the pool's own");
+            return Err(Fault::refused(what).advise("name a directory below it").into());
+        }
+        Ok(resolved)
     }
 
     /// The pool that the spec and its templates describe.

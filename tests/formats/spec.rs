@@ -651,7 +651,8 @@ fn a_root_that_is_no_directory_is_refused() {
     for (root, words) in [
         ("~/file", "home/file` is a file, not a directory"),
         ("~/file/below", "home/file` is a file, not a directory"),
-        ("/dev/null", "root `/dev/null` is a file, not a directory"),
+        ("/dev/null", "root `/dev/null` cannot be used: `/dev` is the system's"),
+        ("/proc/kinfra/pool", "cannot be used: `/proc` is the system's"),
     ] {
         let machine = Machine::small();
         machine.write("~/file", "mine");
@@ -675,18 +676,18 @@ fn a_root_in_a_slot_of_another_pool_is_refused() {
             &["is inside a slot of the pool in `", "/pool`\nhelp: choose a root outside it"],
         );
     }
-    // A root beside the slots is fine, and so is a slot's name without a pool around it.
-    machine.kinfra("apply --root ~/pool/other").exits(0);
+    for root in ["~/pool/other", "~/pool/.tmp/b", "~/pool/.queue", "~/pool/backups/x"] {
+        machine.spec(&SMALL.replace("~/pool", root));
+        is_refused(&machine, 4, &["is inside the pool in `", "/pool`\nhelp: choose a root outside it"]);
+    }
+    // A slot's name without a pool around it is fine.
     machine.kinfra("apply --root ~/slot-1").exits(0);
 }
 
 #[test]
 fn a_root_that_cannot_be_written_fails_and_says_where() {
     let machine = Machine::small();
-    // Not even root can make a directory there.
-    machine.edit_spec("~/pool", "/proc/kinfra/pool");
-    machine.kinfra("apply").exits(1).says("could not make directory `/proc/kinfra`");
-    machine.edit_spec("/proc/kinfra", "~/read-only");
+    machine.edit_spec("~/pool", "~/read-only/pool");
     make_dir(&machine, "~/read-only");
     machine.set_mode("~/read-only", 0o500);
     if fs::write(machine.path("~/read-only/probe"), "").is_err() {

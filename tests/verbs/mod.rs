@@ -38,6 +38,7 @@ mod slots;
 mod stack;
 mod stack_lock;
 mod status;
+mod trust;
 mod truth;
 mod up;
 mod up_all;

@@ -105,6 +105,24 @@ fn a_stack_that_runs_as_it_would_be_started_is_not_started() {
 }
 
 #[test]
+fn a_start_resolves_the_worktrees_files_by_themselves_only_when_they_changed() {
+    let shop = Shop::new();
+    let resolutions = || {
+        let before = if shop.machine.exists("~/calls") { shop.machine.read("~/calls").len() } else { 0 };
+        Run::of(&mut up(&shop, "")).exits(0);
+        let calls = shop.machine.read("~/calls")[before..].to_owned();
+        shop.kinfra("down").exits(0);
+        calls.lines().filter(|call| call.ends_with(" config --format json")).count()
+    };
+    // By themselves, with the overlay, and those of the main stack.
+    assert_eq!((resolutions(), resolutions()), (3, 2));
+    shop.machine.write("~/fix/compose.yaml", shop.machine.read("~/fix/compose.yaml") + "# a remark\n");
+    assert_eq!((resolutions(), resolutions()), (3, 2), "a file changed");
+    shop.machine.write("~/fix/compose.yaml", "include: [oci://elsewhere/shop]\n");
+    assert_eq!((resolutions(), resolutions()), (3, 3), "the files do not tell all");
+}
+
+#[test]
 fn how_long_a_service_is_up_is_said_by_the_engine_whose_clock_may_be_another() {
     let shop = Shop::new();
     let plain = |started: &str| json!({"Status": "running", "Pid": 1, "StartedAt": started});

@@ -65,6 +65,20 @@ impl Root {
         Ok(Self { dir: Dir::make(path)? })
     }
 
+    /// Something in a directory that kinfra did not make, and that has no pool: a first apply would take over
+    /// what is another program's. What a first apply leaves that was cut short is its own.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn foreign(&self) -> Result<Option<String>> {
+        let is_begun = self.dir.has(REGISTRY)? || self.dir.has(BACKUP)? || self.dir.has(LOCK)?;
+        if is_begun {
+            return Ok(None);
+        }
+        let names = self.dir.names()?.into_iter().map(|name| name.to_string_lossy().into_owned());
+        Ok(names.filter(|name| SlotId::of_directory(name).is_none()).min())
+    }
+
     /// The registry as it is now; `None` if this root never had one.
     ///
     /// # Errors

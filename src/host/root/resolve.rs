@@ -1,11 +1,11 @@
-//! The path of a root: without links, and not inside another pool's slot.
+//! The path of a root: without links, and no place that is another pool's, the system's or a whole home.
 
 use std::io;
 
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::open::REGISTRY;
+use super::open::{LOCK, REGISTRY};
 use crate::fault::Fault;
 use crate::host::fs;
 use crate::slot::SlotId;
@@ -13,7 +13,7 @@ use crate::slot::SlotId;
 /// The path of a root without links, as far as it exists.
 ///
 /// # Errors
-/// [`Fault`] when the path, or a part of it, is no directory, or is inside a slot of another pool.
+/// [`Fault`] when the path, or a part of it, is no directory, is inside another pool, or is the system's.
 pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
     let refuse = |why: String| Err(Fault::refused(format!("root `{path}` cannot be used: {why}")).into());
     let mut missing = Vec::new();
@@ -21,7 +21,8 @@ pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
         match fs::canonical(ancestor) {
             Ok(mut resolved) => {
                 resolved.extend(missing.iter().rev());
-                refuse_inside_slot(path, &resolved)?;
+                refuse_inside_pool(path, &resolved)?;
+                refuse_system(path, &resolved)?;
                 return Ok(resolved);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -50,16 +51,35 @@ pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
     Err(anyhow!("could not resolve root `{path}`"))
 }
 
-/// A pool inside a slot of another pool would count as that slot's files.
-fn refuse_inside_slot(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
-    for ancestor in resolved.ancestors() {
-        let is_slot = ancestor.file_name().and_then(SlotId::of_directory).is_some();
-        let Some(owner) = ancestor.parent().filter(|_| is_slot) else { continue };
-        let registry = owner.join(REGISTRY);
-        if fs::exists(&registry).with_context(|| format!("could not examine `{registry}`"))? {
-            let what = format!("root `{path}` is inside a slot of the pool in `{owner}`");
+/// A pool inside a slot of another pool would count as that slot's files; elsewhere in its root, kinfra may
+/// empty the directory.
+fn refuse_inside_pool(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
+    let has = |dir: &Utf8Path, name: &str| {
+        let file = dir.join(name);
+        fs::exists(&file).with_context(|| format!("could not examine `{file}`"))
+    };
+    let mut below = resolved;
+    for ancestor in resolved.ancestors().skip(1) {
+        let is_slot = below.file_name().and_then(SlotId::of_directory).is_some();
+        below = ancestor;
+        // Another program may have a file of the registry's name, but not the lock beside it.
+        if has(ancestor, REGISTRY)? && (is_slot || has(ancestor, LOCK)?) {
+            let inside = if is_slot { "a slot of " } else { "" };
+            let what = format!("root `{path}` is inside {inside}the pool in `{ancestor}`");
             return Err(Fault::refused(what).advise("choose a root outside it").into());
         }
     }
     Ok(())
+}
+
+/// The directories that the system fills itself, or empties at each start.
+const OF_SYSTEM: [&str; 5] = ["/proc", "/dev", "/sys", "/run", "/etc"];
+/// The one of them that is there for any program's files.
+const FOR_ALL: &str = "/dev/shm";
+
+fn refuse_system(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
+    let system = OF_SYSTEM.into_iter().find(|system| resolved.starts_with(system));
+    let Some(system) = system.filter(|_| !resolved.starts_with(FOR_ALL)) else { return Ok(()) };
+    let what = format!("root `{path}` cannot be used: `{system}` is the system's");
+    Err(Fault::refused(what).advise("choose a root below your home directory").into())
 }

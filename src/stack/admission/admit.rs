@@ -33,18 +33,11 @@ use crate::stack::compose_files::resolve::{EVERY_PROFILE, parsed, resolve, resol
 use crate::thing::{Kind, Thing};
 
 impl Place<'_> {
-    /// Admits a start: checks whose the things under its name are, proves that it shares nothing that is not
-    /// declared, notes it, and makes what is shared.
+    /// What a start would come to, and what there is on the engine. All is asked at once.
     ///
     /// # Errors
-    /// [`Fault`] when the slot is not isolated, its name is another's, or Docker does not answer.
-    pub fn admit(
-        &self,
-        derived: &Derived,
-        args: &ComposeArgs,
-        policy: &LockPolicy<'_>,
-        invocation: &Invocation,
-    ) -> Result<Admitted> {
+    /// [`Fault`] when Compose does not take the files, or Docker does not answer.
+    pub fn sought(&self, derived: &Derived, args: &ComposeArgs) -> Result<Sought> {
         self.refuse_clashes()?;
         let engine = self.held.engine();
         let (resolved, there) = thread::scope(|scope| {
@@ -53,6 +46,22 @@ impl Place<'_> {
         });
         let (model, config, main) = resolved?;
         let there = there.map_err(|_| anyhow!("what is on the engine could not be looked at"))??;
+        Ok(Sought { model, config, main, there })
+    }
+
+    /// Admits a start: checks whose the things under its name are, proves that it shares nothing that is not
+    /// declared, notes it, and makes what is shared.
+    ///
+    /// # Errors
+    /// [`Fault`] when the slot is not isolated, its name is another's, or Docker does not answer.
+    pub fn admit(
+        &self,
+        sought: Sought,
+        args: &ComposeArgs,
+        policy: &LockPolicy<'_>,
+        invocation: &Invocation,
+    ) -> Result<Admitted> {
+        let Sought { model, config, main, there } = sought;
         ownership::refuse_foreign(self.held, &there)?;
         ownership::refuse_earlier(self.held, &there)?;
         subnets::refuse_changed(self.held, &model, &there)?;
@@ -212,6 +221,16 @@ impl Place<'_> {
 /// When it cannot be written.
 pub fn note_end(held: &Held) -> Result<()> {
     Uses::note_end(&held.dir())
+}
+
+/// What a start would come to, before it is admitted.
+pub struct Sought {
+    model: Model,
+    /// The same as Compose prints it.
+    config: String,
+    main: Option<MainStack>,
+    /// What is on the engine.
+    there: Vec<Thing>,
 }
 
 /// A start that was admitted.

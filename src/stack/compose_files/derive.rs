@@ -38,7 +38,8 @@ pub struct Derived {
 }
 
 impl Place<'_> {
-    /// The files of the stack, with an overlay that is as it should be. Asks Compose only if it is not.
+    /// The files of the stack, with an overlay that is as it should be. Asks Compose only if it is not: a
+    /// start proves what Compose makes of all of them together, the overlay included.
     ///
     /// # Errors
     /// [`Fault`](crate::fault::Fault) when Compose does not take the files, or the overlay cannot be written.
@@ -48,24 +49,6 @@ impl Place<'_> {
             return Ok(self.derived(look.remarks));
         }
         self.write(parts)
-    }
-
-    /// [`Place::derive`] for a command. For a start Compose is asked in any case: it must not trust what was
-    /// kept.
-    ///
-    /// # Errors
-    /// As [`Place::derive`].
-    pub fn derive_for(
-        &self,
-        args: &ComposeArgs,
-        policy: &LockPolicy<'_>,
-        invocation: &Invocation,
-    ) -> Result<Derived> {
-        if args.starts() {
-            self.write(Parts::of(self, policy, invocation)?)
-        } else {
-            self.derive(policy, invocation)
-        }
     }
 
     /// The hash of all that decides what Compose would start with these profiles. `None` if the overlay is

@@ -193,11 +193,12 @@ impl Start<'_> {
         let args = ComposeArgs::up(self.request.services.iter().cloned(), profiles.to_vec());
         let engine = place.held.engine().cloned();
         let data = thread::spawn(move || data_directory(engine.as_ref()));
-        let derived = place.derive_for(&args, &means.policy, means.invocation)?;
+        let derived = place.derive(&means.policy, means.invocation)?;
         let key = place.key(profiles, &means.policy, means.invocation)?;
+        let sought = place.sought(&derived, &args)?;
         room::check(&place.held.pool().root, data.join().ok().flatten().as_deref())?;
         memory::check(place.held, &place.declared.spec)?;
-        let admitted = place.admit(&derived, &args, &means.policy, means.invocation)?;
+        let admitted = place.admit(sought, &args, &means.policy, means.invocation)?;
         refuse_unknown(&self.request.services, &admitted.model)?;
         let mut remarks = derived.remarks.clone();
         remarks.notes.extend(admitted.notes.iter().cloned());
