@@ -1,18 +1,19 @@
-//! A week of twelve agents on eight slots, in seconds: claims with leases, stacks, data, waiting, and a reap by cron each
-//! hour, while the machine reboots, Docker is upgraded or gone, disks are full, worktrees vanish under their stacks and kinfra
-//! is killed. The clock of kinfra and of the engine is the test's own (`KINFRA_TEST_CLOCK`).
+//! A week of twelve agents on eight slots: claims with leases, stacks, data, waiting, and a reap by cron each hour, while
+//! the machine reboots, Docker is upgraded or gone, disks are full, worktrees vanish under their stacks, and kinfra is
+//! killed. The clock of kinfra and of the scripted engine is the test's own.
 //!
-//! The judge has its own account of who holds what and wrote what. After each step no holder lost a line of its data or
-//! sees another's, and no slot changed hands but by a step that does that. After each reap that went well nothing is left,
-//! on the engine or in the root, that no worktree holds.
+//! The judge has its own account of who holds what and wrote what. After each step no holder has lost a line of its data
+//! or sees another's, and no slot changed hands but by a step that does that. After each reap that went well nothing is
+//! left, on the engine or in the root, that no worktree holds.
 //!
 //! ```text
-//! cargo test --profile ci -- --ignored stack_week                       # weeks 0 and 1
-//! KINFRA_WEEKS=20 cargo test --profile ci -- --ignored stack_week       # more of them
-//! KINFRA_WEEK=17 cargo test --profile ci -- --ignored stack_week        # this one
+//! cargo test --profile ci -- --ignored stack_week                     # weeks 0 and 1
+//! KINFRA_WEEKS=20 cargo test --profile ci -- --ignored stack_week     # the first 20
+//! KINFRA_WEEK=17 cargo test --profile ci -- --ignored stack_week      # this one
 //! ```
 
 mod agent;
+mod chores;
 mod judge;
 mod steps;
 mod week;
