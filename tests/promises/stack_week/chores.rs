@@ -43,6 +43,12 @@ impl Week {
             self.fleet.engine.reboot();
             self.tell("the machine reboots");
         }
+        let up =
+            self.fleet.engine.containers().into_iter().filter(|container| container.state() == "running");
+        assert!(
+            up.into_iter().all(|container| container.0["restart"] == "always"),
+            "a reboot ends the others"
+        );
         let now = self.minute;
         for agent in &mut self.agents {
             agent.holds.iter_mut().for_each(|hold| hold.used.1 = now);
