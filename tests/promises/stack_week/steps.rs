@@ -173,11 +173,10 @@ impl Week {
         let is_alone = self.waiters.is_empty();
         self.settles(may)?;
         let agent = &self.agents[at];
-        let is_clean = |data: &super::agent::Data| data.lines.is_empty();
-        if let Some(hold) = agent.holds.as_ref().filter(|_| ran.is_done() && ran.is_well) {
-            if word == "release" || (verb.contains("--volumes") || word == "reset") && !is_clean(&hold.data) {
-                return Err(format!("{} ran {verb}, and it did nothing: {:#?}", agent.name, ran.run));
-            }
+        let done = agent.holds.as_ref().filter(|_| ran.is_done() && ran.is_well);
+        let wipes = verb.contains("--volumes") || word == "reset";
+        if done.is_some_and(|hold| word == "release" || (wipes && !hold.data.lines.is_empty())) {
+            return Err(format!("{} ran {verb}, and it did nothing: {:#?}", agent.name, ran.run));
         }
         if ran.is_well && is_alone && !ran.is_done() && word != "logs" {
             return Err(format!("{verb} of {} fails: {:#?}", agent.name, ran.run));
