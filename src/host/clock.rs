@@ -29,8 +29,8 @@ pub fn now() -> Time {
     Time::from_unix_micros(jiff::Timestamp::now().as_microsecond().saturating_add(ahead))
 }
 
-/// How far the clock of a test is ahead: `KINFRA_TEST_CLOCK` names the file with the seconds. It is a file, so
-/// that time also passes for what runs. A release build ignores the variable.
+/// How far the clock of a test is ahead: `KINFRA_TEST_CLOCK` names the file with the seconds. It is a file,
+/// so that time also passes for what runs. A release build ignores the variable.
 fn seconds_ahead_in_a_test() -> u64 {
     if !cfg!(debug_assertions) {
         return 0;
