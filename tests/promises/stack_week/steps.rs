@@ -162,7 +162,7 @@ impl Week {
                 hold.data.is_doubtful = true;
             }
             if matches!(word, "down" | "release" | "reset") {
-                hold.is_up = false;
+                (hold.is_up, hold.used.1) = (false, now);
             }
         }
         match verb {
