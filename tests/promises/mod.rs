@@ -12,5 +12,6 @@ mod races;
 mod secrets;
 mod stack_histories;
 mod stack_kills;
+mod stack_week;
 mod stress;
 mod terraform;

@@ -31,6 +31,13 @@ impl Mount {
         must(Command::new("mount").args(["-o", &options]).arg(&self.at));
     }
 
+    /// Lets nothing more be written to one in memory. [`Mount::remount`] with a size ends it.
+    pub(crate) fn fill(&self) {
+        let stat = rustix::fs::statvfs(&self.at).expect("its space");
+        let used = (stat.f_blocks - stat.f_bfree) * stat.f_frsize / 1024;
+        self.remount(&format!("size={}k", used.max(4)));
+    }
+
     /// Unmounts it now.
     pub(crate) fn end(self) {
         drop(self);

@@ -52,6 +52,8 @@ pub(crate) struct Fleet {
     pub(crate) machine: Machine,
     pub(crate) engine: Scripted,
     real: Option<Real>,
+    /// The slots that the pool has.
+    slots: BTreeSet<u16>,
 }
 
 /// What the registry says of a slot.
@@ -78,14 +80,25 @@ impl Fleet {
         Self::on(Some(real), Machine::in_memory().with_real_ports(), worktrees)
     }
 
+    /// The same, on a machine of the caller's, with other slots and further tables in slots.toml.
+    pub(crate) fn of_slots(machine: Machine, slots: u16, tables: &str, worktrees: &[&str]) -> Self {
+        let spec = shop(POOL, 28_900).replace("1-2", &format!("1-{slots}")) + tables;
+        Self::with(None, machine, &spec, worktrees)
+    }
+
     fn on(real: Option<Real>, machine: Machine, worktrees: &[&str]) -> Self {
-        machine.spec(&shop(POOL, 28_900));
+        Self::with(real, machine, &shop(POOL, 28_900), worktrees)
+    }
+
+    fn with(real: Option<Real>, machine: Machine, spec: &str, worktrees: &[&str]) -> Self {
+        machine.spec(spec);
         machine.write("compose.yaml", COMPOSE);
         machine.write("Dockerfile", format!("FROM {BUSYBOX}\nCOPY worktree /\n"));
         machine.repository(machine.project());
         let engine = Scripted::new(machine.path("~/engine"));
-        let fleet = Self { machine, engine, real };
+        let mut fleet = Self { machine, engine, real, slots: BTreeSet::new() };
         fleet.kinfra("project", "apply").exits(0);
+        fleet.slots = fleet.slots().into_keys().collect();
         for worktree in worktrees {
             fleet.add(worktree);
         }
@@ -161,8 +174,7 @@ impl Fleet {
     /// What must hold at any time, whatever went wrong. The error says what does not.
     pub(crate) fn check(&self) -> Result<(), String> {
         let slots = self.slots();
-        let expected: BTreeSet<u16> = SLOTS.into();
-        if slots.keys().copied().collect::<BTreeSet<_>>() != expected {
+        if slots.keys().copied().collect::<BTreeSet<_>>() != self.slots {
             return Err(format!("a slot is lost: {slots:?}"));
         }
         for (id, slot) in slots {
@@ -210,7 +222,7 @@ impl Fleet {
             Slot::Clean => format!("slot {id}: clean"),
             Slot::Left(left) => format!("slot {id}: left {}", left["left"]["remains"]),
         });
-        let things = SLOTS.into_iter().flat_map(|slot| self.things(slot));
+        let things = self.slots.iter().flat_map(|slot| self.things(*slot));
         let is_id = |name: &str| name.len() == 64;
         let things = things.map(|(kind, thing)| {
             let name = if is_id(&thing.name()) { "without a name".to_owned() } else { thing.name() };

@@ -14,6 +14,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -149,7 +150,7 @@ impl Scripted {
         let mut dirs = vec![program().parent().expect("its directory").to_owned()];
         dirs.extend(path.iter().flat_map(std::env::split_paths));
         let path = std::env::join_paths(dirs).expect("a PATH");
-        command.env("PATH", path).env("ENGINE_STATE", &self.dir)
+        command.env("PATH", path).env("ENGINE_STATE", &self.dir).env("KINFRA_TEST_CLOCK", self.clock())
     }
 
     /// Runs `docker`. It counts as a call.
@@ -162,6 +163,38 @@ impl Scripted {
     /// Ends the containers of a service, or the one with this name, as if their program ended.
     pub(crate) fn crash(&self, word: &str) -> Run {
         self.docker(&["engine-crash", word])
+    }
+
+    /// Time passes, for the engine and for kinfra: also for those that run.
+    pub(crate) fn passes(&self, time: Duration) {
+        let new = self.dir.join("clock.new");
+        fs::write(&new, (self.ahead() + time).as_secs().to_string()).expect("a written file");
+        fs::rename(new, self.clock()).expect("the clock");
+    }
+
+    /// How far its clock is ahead of the machine's.
+    pub(crate) fn ahead(&self) -> Duration {
+        let seconds = fs::read_to_string(self.clock()).ok().map(|text| text.parse().expect("seconds"));
+        Duration::from_secs(seconds.unwrap_or_default())
+    }
+
+    fn clock(&self) -> PathBuf {
+        self.dir.join("clock")
+    }
+
+    /// Ends all containers, and starts those with a restart policy, as the machine or Docker started anew.
+    pub(crate) fn reboot(&self) {
+        self.docker(&["engine-reboot"]).exits(0);
+    }
+
+    /// The same, with a later version of Docker and Compose, or again with the earlier one.
+    pub(crate) fn upgrade(&self) {
+        self.docker(&["engine-upgrade"]).exits(0);
+    }
+
+    /// A program in a container that runs adds a line to the data of its volume.
+    pub(crate) fn write(&self, volume: &str, line: &str) -> Run {
+        self.docker(&["engine-write", volume, line])
     }
 
     /// Sets a field of a thing. `value` is JSON.
@@ -268,7 +301,16 @@ impl Thing {
 
     /// The directories of the projects whose containers a volume was in.
     pub(crate) fn used_by(&self) -> Vec<&str> {
-        self.0["used_by"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+        self.texts("used_by")
+    }
+
+    /// The lines that were written into a volume.
+    pub(crate) fn data(&self) -> Vec<&str> {
+        self.texts("data")
+    }
+
+    fn texts(&self, field: &str) -> Vec<&str> {
+        self.0[field].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
     }
 }
 
