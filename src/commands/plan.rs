@@ -8,7 +8,7 @@ use super::target::Target;
 use crate::cli::PlanArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
-use crate::host::terminal::columns_of_stdout;
+use crate::host::terminal::{columns_of_stdout, size_of_stderr};
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::{self, Named};
@@ -44,7 +44,8 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
         let view = View { paths, columns, verbose, names_skipped, aim, applied_from, allowed: &allowed };
         print(&report::plan::render(plan, desired, view, &differences(&prepared, args.diff)?))?;
         say(report::plan::trust(prepared.takes_docker_on_trust()))?;
-        say(&report::stack::last_look(last_look(&declared, &pool.root)?.as_ref()))?;
+        let isolation = report::stack::last_look(last_look(&declared, &pool.root)?.as_ref());
+        say(&report::wrapped(&isolation, size_of_stderr().map(|(_, columns)| columns)))?;
     }
     if let Some(path) = &args.out {
         say(&report::plan::saved(path))?;

@@ -139,10 +139,10 @@ impl Idle {
         let there = there.map_err(|why| Fault::docker(format!("Docker cannot say what runs: {why}")))?;
         let whose = Whose::new(seen.root.path(), &seen.registry, seen.registry.id);
         let own: Vec<Thing> = there.into_iter().filter(|thing| whose.owner(thing) == Some(slot)).collect();
-        // It is not to be up after a reboot.
-        Uses::note_end(stack.listed.dir())?;
         let stopped = things::stop(Some(&engine), &own).needed();
         stopped.map_err(|why| Fault::failed(format!("the stack of slot {slot} does not stop: {why}")))?;
+        // It is not to be up after a reboot. The note counts as a use, so a stop that failed gets none.
+        Uses::note_end(stack.listed.dir())?;
         Ok(Some(own.len()))
     }
 }

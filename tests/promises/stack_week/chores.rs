@@ -114,11 +114,6 @@ impl Week {
                 .is_some_and(|hold| !agent.is_there || hold.lease.as_ref().is_some_and(is_over))
         });
         if !ran.is_well {
-            // A stop that failed is noted as an end, whose file counts as a use.
-            self.agents
-                .iter_mut()
-                .filter_map(|agent| agent.holds.as_mut())
-                .for_each(|hold| hold.used.1 = now);
             return Ok(());
         }
         if let Some(late) = late {
