@@ -18,7 +18,10 @@ fn hanging(fleet: &Fleet, arguments: &str) -> Running {
     fleet.engine.fails(Fault::Hang, &When::Matches(" up -"));
     let running = Running::piped(&mut fleet.command("a", arguments));
     let begun = Instant::now();
-    while !fleet.engine.calls().iter().any(|call| call.contains(" up -")) {
+    let is_called = || fleet.engine.calls().iter().any(|call| call.contains(" up -"));
+    // Its kinfra notes it in the lock once it runs.
+    let is_noted = || fleet.machine.read("~/pool/.stacks/slot-1").contains("docker compose");
+    while !is_called() || !is_noted() {
         assert!(begun.elapsed() < Duration::from_mins(1), "Compose was not called");
         thread::sleep(Duration::from_millis(5));
     }
