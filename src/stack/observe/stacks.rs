@@ -31,8 +31,9 @@ pub(in crate::stack) const LONGEST: Duration = Duration::from_secs(2);
 pub(in crate::stack) const SETTLE: Duration = Duration::from_secs(5);
 /// A service that is up for longer than this, by the list, is in no crash loop.
 const YOUNG: Duration = Duration::from_mins(1);
-/// How long it may take from the making of a container to its first start.
-const TO_START: Duration = Duration::from_secs(1);
+/// How long it may take from the making of a container to its first start. One that ended and was started
+/// again so early is judged by how long it is up since.
+const TO_START: Duration = Duration::from_secs(3);
 
 /// The slots of a pool, with what their stacks do.
 #[derive(Debug, Clone, PartialEq)]
