@@ -18,13 +18,14 @@ impl Paths<'_> {
         printable(path.as_str()).into()
     }
 
-    /// A text for people, with every path below the home directory as they write it. Where quotes keep a
-    /// shell from reading `~`, the path stays.
+    /// A text for people, with every path below the home directory as they write it. Where quotes or a `=`
+    /// keep a shell from reading `~`, the path stays.
     pub fn in_text(&self, text: &str) -> String {
-        let Some(home) = self.home.map(Utf8Path::as_str).filter(|home| home.len() > 1) else {
+        let home = self.home.map(|home| home.as_str().trim_end_matches('/'));
+        let Some(home) = home.filter(|home| !home.is_empty()) else {
             return text.to_owned();
         };
-        let is_of_path = |c: char| c.is_alphanumeric() || "/._-~@+'\"".contains(c);
+        let is_of_path = |c: char| c.is_alphanumeric() || "/._-~@+='\"".contains(c);
         let (mut shown, mut done) = (String::new(), 0);
         for (at, _) in text.match_indices(home) {
             let end = at + home.len();

@@ -23,7 +23,7 @@ pub(super) fn run(args: &CleanArgs, invocation: &Invocation) -> Result<Exit> {
 fn of_slots(args: &CleanArgs, invocation: &Invocation) -> Result<Exit> {
     let search = Search { choice: &args.pool.choice(), invocation };
     let slots: BTreeSet<_> = args.slots.iter().copied().collect();
-    let proposal = clean_slots::look(&slots, &mut search.here()?)?;
+    let proposal = clean_slots::look(&slots, &mut search.here()?.known()?)?;
     let now = host::clock::now();
     show(&report::clean::plan(&proposal, now))?;
     if args.dry_run || proposal.slots.is_empty() {
@@ -36,7 +36,7 @@ fn of_slots(args: &CleanArgs, invocation: &Invocation) -> Result<Exit> {
 }
 
 fn all(args: &CleanArgs, invocation: &Invocation) -> Result<Exit> {
-    let mut pool = Search { choice: &args.pool.choice(), invocation }.here()?;
+    let mut pool = Search { choice: &args.pool.choice(), invocation }.here()?.known()?;
     let seen = pool.look(Following::NoHolder)?;
     let place = Place { root: &pool.root, pool: &pool.name, state: invocation.state.as_deref() };
     let leftovers = look(place, seen.as_ref().map(|seen| &*seen.registry))?;

@@ -12,6 +12,7 @@ use crate::plan::{Flag, Options};
 use crate::provision::{self, Request, data};
 use crate::report::{self, Aim, Paths, View};
 use crate::which::spec_file;
+use crate::which::trust::Trust;
 
 pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     let choice = args.pool.choice();
@@ -21,6 +22,7 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         say(&format!("There is no pool in `{root}`: nothing to destroy\n"))?;
         return Ok(Exit::Done);
     }
+    Trust::of(&root, &choice, invocation).needed(&root, &declared.origin)?;
     let pool = provision::emptied(&declared.spec, root);
     let allowed = [Some(Flag::Prune), args.data.then_some(Flag::Data)].into_iter().flatten();
     let options = Options { allowed: allowed.collect(), ..Options::default() };

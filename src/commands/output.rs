@@ -20,7 +20,12 @@ pub(super) fn show(text: &str) -> io::Result<()> {
 
 /// Prints a message to stderr.
 pub(super) fn say(text: &str) -> io::Result<()> {
-    unless_closed(anstream::stderr().lock().write_all(for_people(text).as_bytes()))
+    pass_on(&for_people(text))
+}
+
+/// Prints a message to stderr that has the words of other programs in it, such as lines of a log.
+pub(super) fn pass_on(text: &str) -> io::Result<()> {
+    unless_closed(anstream::stderr().lock().write_all(text.as_bytes()))
 }
 
 /// A text with its paths as people write them.

@@ -16,7 +16,7 @@ use crate::which::by_worktree::Search;
 pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let now = host::clock::now();
     let search = Search { choice: &args.pool.choice(), invocation };
-    let mut pool = search.here()?;
+    let mut pool = search.here()?.known()?;
     let applied = search.stack_as_applied(&pool);
     let (proposal, idle) = (look(&mut pool, &applied)?, idle::look(&mut pool, &applied)?);
     let has_work = !proposal.reaping.is_empty() || !idle.stacks.is_empty();

@@ -22,7 +22,7 @@ use crate::which::by_worktree::Search;
 /// When the pool cannot be read.
 pub(super) fn up_all(args: &UpArgs, means: &Means<'_>) -> Result<Exit> {
     let search = Search { choice: &args.slot.pool.choice(), invocation: means.invocation };
-    let looked = Looked::of(&mut search.here()?)?;
+    let looked = Looked::of(&mut search.here()?.known()?)?;
     say(&report::up::unknown(&looked))?;
     let mut exits = Vec::new();
     for listed in looked.were_up() {
@@ -44,7 +44,6 @@ pub(super) fn up_all(args: &UpArgs, means: &Means<'_>) -> Result<Exit> {
 
 fn bring_back(listed: &Listed, args: &UpArgs, search: &Search<'_>, means: &Means<'_>) -> Result<Exit> {
     let held = held::find_slot(listed.slot, search)?.ok_or_else(|| is_held_by_none(listed.slot))?;
-    let held = held.trusted()?;
     let held = held.renew(&means.policy)?.ok_or_else(|| is_held_by_none(listed.slot))?;
     let request = UpRequest { services: named_last(&held), ..args.request() };
     Ok(show(held, &request, means)?.exit())

@@ -17,8 +17,9 @@ use crate::slot::SlotId;
 
 /// The longest that Docker is waited for.
 const LONGEST: Duration = Duration::from_secs(2);
-/// The programs that listen for a container. On macOS, none is told.
-const OF_DOCKER: [&str; 4] = ["docker-proxy", "rootlesskit", "rootlessport", "com.docker.backend"];
+/// How the names of programs begin that listen for a container. The system tells 15 bytes of a name; macOS
+/// tells none.
+const OF_DOCKER: [&str; 4] = ["docker-proxy", "rootlesskit", "rootlessport", "com.docker."];
 
 /// What has a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +68,7 @@ impl<'a> PortUsers<'a> {
     pub fn of(&self, port: HostPort) -> PortUser {
         let by_the_system = PortUser::by_the_system(port);
         let may_be_docker = match &by_the_system {
-            PortUser::Program(_, name) => OF_DOCKER.contains(&name.as_str()),
+            PortUser::Program(_, name) => OF_DOCKER.iter().any(|of_docker| name.starts_with(of_docker)),
             PortUser::Stack(_) | PortUser::Container(_) | PortUser::Unknown => true,
         };
         let container = if may_be_docker { self.container(port) } else { None };

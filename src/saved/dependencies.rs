@@ -7,6 +7,7 @@ use crate::diff::{entry_fields, fields};
 use crate::observe::{FileState, ImportState, Observed, SlotDir};
 use crate::plan::{Action, Flag, Options, Plan};
 use crate::registry::{Entry, Pending};
+use crate::shown::count;
 use crate::slot::SlotId;
 
 /// Values by name.
@@ -29,7 +30,7 @@ pub struct Changed {
 pub(super) fn import(plan: &Plan) -> Dependencies {
     let import = plan.import.as_ref().and_then(|import| match import {
         ImportState::Pending { path, sha256, slots, claimed } => {
-            let value = format!("{slots} slot(s), {claimed} of them claimed, sha256 {sha256}");
+            let value = format!("{}, {claimed} of them claimed, sha256 {sha256}", count(*slots, "slot"));
             Some((format!("{path} to import"), value))
         }
         // An apply does not read it again.

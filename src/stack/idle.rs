@@ -9,6 +9,7 @@ use anyhow::{Error, Result};
 use super::admission::uses::Uses;
 use super::observe::sight::Sight;
 use super::observe::stacks::{engine_of, sights};
+use super::peak;
 use crate::claims::listing::{Listed, last_used, list};
 use crate::claims::standing::Standing;
 use crate::claims::whereabouts::Following;
@@ -139,6 +140,8 @@ impl Idle {
         let there = there.map_err(|why| Fault::docker(format!("Docker cannot say what runs: {why}")))?;
         let whose = Whose::new(seen.root.path(), &seen.registry, seen.registry.id);
         let own: Vec<Thing> = there.into_iter().filter(|thing| whose.owner(thing) == Some(slot)).collect();
+        let behind = things::behind(Some(&engine), &own).needed().unwrap_or_default();
+        peak::note(&self.ledger, &seen, slot, peak::of_all(&behind.processes), policy);
         let stopped = things::stop(Some(&engine), &own).needed();
         stopped.map_err(|why| Fault::failed(format!("the stack of slot {slot} does not stop: {why}")))?;
         // It is not to be up after a reboot. The note counts as a use, so a stop that failed gets none.

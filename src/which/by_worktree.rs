@@ -210,6 +210,18 @@ impl FoundPool {
         self.trust.needed(&self.root, &self.origin)
     }
 
+    /// The pool, if this user trusts it or there is none in its root.
+    ///
+    /// # Errors
+    /// [`Fault`] says how to trust it, or when the registry cannot be read.
+    pub fn known(mut self) -> Result<Self> {
+        if self.trust == Trust::NotGiven {
+            let seen = self.look(Following::NoHolder)?;
+            seen.map_or(Ok(()), |_| self.trusted())?;
+        }
+        Ok(self)
+    }
+
     /// What is to be said of a pool that this user does not trust, where it is only shown.
     pub fn doubt(&self) -> Option<String> {
         self.trust.note(&self.root, &self.origin)

@@ -33,5 +33,9 @@ fn a_peak_of_a_real_stack_is_noted_and_shown() {
     let status: Value = serde_json::from_str(&kinfra("status --json").stdout).expect("JSON");
     let peak = status["peak_memory"].as_u64().expect("a peak") >> 20;
     assert!((TAKEN..8 * TAKEN).contains(&peak), "{peak} MiB");
+    // A start for which no machine has the memory is refused, and says what the last one used.
+    machine.edit_spec("name = \"only\"", "name = \"only\"\nmemory = \"900000g\"");
+    kinfra("apply").exits(0);
+    kinfra("up").exits(3).says("memory: needs 900000 GiB (its earlier runs used at most ").says(" free");
     kinfra("release").exits(0);
 }

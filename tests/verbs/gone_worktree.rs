@@ -66,7 +66,10 @@ fn files_of_another_user_in_a_worktree_are_named_with_what_mends_them() {
         .kinfra("a", "doctor")
         .prints("containers wrote files of another user into `")
         .prints("/a`: worktree\n")
-        .prints("`sudo chown -R --reference=");
+        .prints(&format!(
+            "`sudo chown -R --reference={} ~/a` makes them yours",
+            fleet.worktree("a").display()
+        ));
     // The end of a claim is the last time to say so. Cleaning forgets what containers could write to.
     let named = |run: Run| {
         run.says("note: containers wrote files of another user into `")

@@ -3,6 +3,8 @@
 
 use std::process::Command;
 
+use super::compose::Shop;
+use super::up::up;
 use crate::support::{Machine, Run, SMALL};
 
 /// A pool that was applied and claimed, and the commands of a user whose index of pools does not know it.
@@ -33,7 +35,25 @@ impl Cloned {
 fn nothing_of_a_pool_is_used_that_this_user_has_not_applied() {
     let cloned = Cloned::new();
     let before = cloned.machine.read("~/pool/registry.json");
-    for verb in ["claim", "env", "exec -- true", "up", "compose ps", "shell", "release", "renew", "reset"] {
+    let verbs = [
+        "claim",
+        "env",
+        "exec -- true",
+        "up",
+        "up --all",
+        "compose ps",
+        "shell",
+        "logs",
+        "down",
+        "release",
+        "renew",
+        "reset",
+        "reap --auto-approve",
+        "clean 1",
+        "clean --all",
+        "destroy --auto-approve",
+    ];
+    for verb in verbs {
         let run = cloned.kinfra(verb).exits(4);
         let run = run.says("you have not applied").says("kinfra apply");
         assert!(!run.stdout.contains("export"), "{verb}: {}", run.stdout);
@@ -51,6 +71,19 @@ fn it_is_shown_with_a_note() {
     for verb in ["plan", "doctor"] {
         assert_ne!(cloned.kinfra(verb).code, Some(4), "{verb}");
     }
+}
+
+#[test]
+fn the_registry_of_such_a_pool_chooses_no_engine_that_is_asked() {
+    let shop = Shop::new();
+    Run::of(&mut up(&shop, "")).exits(0);
+    let calls = shop.machine.read("~/calls");
+    for verb in ["slots", "status", "slots --json"] {
+        let mut shown = shop.command(verb);
+        shown.env("XDG_STATE_HOME", shop.machine.path("~/other/state"));
+        Run::of(&mut shown).exits(0).prints("unknown");
+    }
+    assert_eq!(shop.machine.read("~/calls"), calls);
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub const BACKUP: &str = "registry.json.bak";
 pub const LOCK: &str = lock::NAME;
 /// Where everything in the root is written before it is moved into place.
 pub const TEMPORARY: &str = ".tmp";
+/// What systems put into a directory by themselves: at the top of a disk, and where one was looked at.
+const OF_DISK: [&str; 2] = ["lost+found", ".DS_Store"];
 /// The most that a registry may be, in bytes.
 pub(super) const REGISTRY_LIMIT: u64 = 64 << 20;
 
@@ -76,7 +78,8 @@ impl Root {
             return Ok(None);
         }
         let names = self.dir.names()?.into_iter().map(|name| name.to_string_lossy().into_owned());
-        Ok(names.filter(|name| SlotId::of_directory(name).is_none()).min())
+        let is_ours = |name: &str| OF_DISK.contains(&name) || SlotId::of_directory(name).is_some();
+        Ok(names.filter(|name| !is_ours(name)).min())
     }
 
     /// The registry as it is now; `None` if this root never had one.

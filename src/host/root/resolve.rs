@@ -58,12 +58,14 @@ fn refuse_inside_pool(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
         let file = dir.join(name);
         fs::exists(&file).with_context(|| format!("could not examine `{file}`"))
     };
+    // A pool that is there already can be emptied, at least.
+    let is_pool = has(resolved, REGISTRY)?;
     let mut below = resolved;
     for ancestor in resolved.ancestors().skip(1) {
         let is_slot = below.file_name().and_then(SlotId::of_directory).is_some();
         below = ancestor;
         // Another program may have a file of the registry's name, but not the lock beside it.
-        if has(ancestor, REGISTRY)? && (is_slot || has(ancestor, LOCK)?) {
+        if has(ancestor, REGISTRY)? && (is_slot || (!is_pool && has(ancestor, LOCK)?)) {
             let inside = if is_slot { "a slot of " } else { "" };
             let what = format!("root `{path}` is inside {inside}the pool in `{ancestor}`");
             return Err(Fault::refused(what).advise("choose a root outside it").into());
@@ -74,12 +76,14 @@ fn refuse_inside_pool(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
 
 /// The directories that the system fills itself, or empties at each start.
 const OF_SYSTEM: [&str; 5] = ["/proc", "/dev", "/sys", "/run", "/etc"];
-/// The one of them that is there for any program's files.
-const FOR_ALL: &str = "/dev/shm";
+/// What in them is there for any program's files.
+const FOR_ALL: [&str; 2] = ["/dev/shm", "/run/media"];
 
 fn refuse_system(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
     let system = OF_SYSTEM.into_iter().find(|system| resolved.starts_with(system));
-    let Some(system) = system.filter(|_| !resolved.starts_with(FOR_ALL)) else { return Ok(()) };
+    let Some(system) = system.filter(|_| !FOR_ALL.iter().any(|all| resolved.starts_with(all))) else {
+        return Ok(());
+    };
     let what = format!("root `{path}` cannot be used: `{system}` is the system's");
     Err(Fault::refused(what).advise("choose a root below your home directory").into())
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::sight::{Glance, Sight};
-use super::stacks::{LONGEST, SETTLE, engine_noted, engine_of, may_run, of_slot, unanswered};
+use super::stacks::{LONGEST, SETTLE, UNTRUSTED, engine_noted, engine_of, may_run, of_slot, unanswered};
 use super::was_up;
 use crate::claims::held::Held;
 use crate::claims::listing::Listed;
@@ -26,6 +26,7 @@ use crate::stack::gate::state::{Expected, Judged, Part, Seen, judge};
 use crate::stack::up::addresses::Reach;
 use crate::stack::up::last_start::LastStart;
 use crate::stack::up::memory::declared;
+use crate::which::trust::Trust;
 
 /// A slot's stack, looked at closely.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +82,9 @@ pub fn examine(held: &Held, listed: &Listed) -> Examined {
     };
     if !may_run(&listed.entry) {
         return without_any(Sight::NeverStarted);
+    }
+    if held.pool().trust == Trust::NotGiven {
+        return without_any(unanswered(&listed.entry, UNTRUSTED));
     }
     let seen = match containers(&engine, listed, whose) {
         Ok(seen) => seen,

@@ -14,6 +14,7 @@ use crate::observe::whose::Whose;
 use crate::registry::Engine;
 use crate::slot::SlotId;
 use crate::which::by_worktree::FoundPool;
+use crate::which::trust::Trust;
 
 /// How often Docker is asked though nothing happened: times go on, and a crash loop comes to rest.
 const FOLLOWED: Duration = Duration::from_secs(10);
@@ -33,6 +34,9 @@ impl Followed {
     /// # Errors
     /// When the registry cannot be trusted.
     pub fn look(&mut self, pool: &mut FoundPool) -> Result<Looked> {
+        if pool.trust == Trust::NotGiven {
+            return Looked::of(pool);
+        }
         let (slots, registry) = listed(pool)?;
         let sights = self.sights(&slots, Whose::new(&pool.root, &registry, registry.id));
         Ok(Looked::new(slots, sights))

@@ -24,6 +24,10 @@ use crate::registry::{Elsewhere, Engine, Entry, Registry};
 use crate::slot::SlotId;
 use crate::stack::gate::state::{Judged, Seen, ServiceState, judge_alone};
 use crate::which::by_worktree::FoundPool;
+use crate::which::trust::Trust;
+
+/// Why no engine is asked: which one, the registry would say.
+pub(in crate::stack) const UNTRUSTED: &str = "the pool is not applied by you, so Docker is not asked";
 
 /// The longest that Docker is waited for.
 pub(in crate::stack) const LONGEST: Duration = Duration::from_secs(2);
@@ -53,7 +57,11 @@ impl Looked {
     /// When the registry cannot be trusted.
     pub fn of(pool: &mut FoundPool) -> Result<Self> {
         let (slots, registry) = listed(pool)?;
-        let sights = sights(&slots, Whose::new(&pool.root, &registry, registry.id));
+        let sights = if pool.trust == Trust::Given {
+            sights(&slots, Whose::new(&pool.root, &registry, registry.id))
+        } else {
+            slots.iter().map(|slot| (slot.slot, unanswered(&slot.entry, UNTRUSTED))).collect()
+        };
         Ok(Self::new(slots, sights))
     }
 

@@ -200,7 +200,8 @@ impl Start<'_> {
         let sought = place.sought(&derived, &args)?;
         room::check(&place.held.pool().root, data.join().ok().flatten().as_deref())?;
         let starts = LockPolicy { patience: self.request.patience.timeout, ..means.policy };
-        let starts = memory::check(place.held, &place.declared.spec, &starts)?;
+        let applied = place.held.spec().unwrap_or(&place.declared.spec);
+        let starts = memory::check(place.held, applied, &starts)?;
         let admitted = place.admit(sought, &args, &means.policy, means.invocation)?;
         drop(starts);
         refuse_unknown(&self.request.services, &admitted.model)?;
