@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::live::Live;
-use super::output::{hint, print, say};
+use super::output::{hint, pass_on, print, say};
 use crate::claims::held::Held;
 use crate::fault::Exit;
 use crate::report;
@@ -51,7 +51,7 @@ pub(super) fn show(held: Held, request: &UpRequest, means: &Means<'_>) -> Result
         Progress::Looked(judged) => live.show(judged),
         Progress::Verifying(words) => Ok(say(&report::up::verifying(words))?),
     })?;
-    say(&report::up::failure(&done))?;
+    pass_on(&report::up::failure(&done))?;
     say(&if done.exit() == Exit::Done { report::up::done(&done) } else { String::new() })?;
     Ok(done)
 }

@@ -35,7 +35,9 @@ pub(super) fn up(shop: &Shop, arguments: &str) -> Command {
 fn up_as(shop: &Shop, arguments: &str) -> Command {
     let mut up = shop.command(&format!("up {arguments}"));
     up.env("UP", shop.machine.path("~/is-up")).env("IDS", "id-web").env("IMAGE_IDS", "sha256:1");
-    up.env("INSPECTED", container("web", &running())).env("LAST_LINES", "2026-01-01T10:00:02Z boom");
+    up.env("INSPECTED", container("web", &running()));
+    // Another program's words stay as they are, paths included.
+    up.env("LAST_LINES", format!("2026-01-01T10:00:02Z boom in {}", shop.machine.home().display()));
     up
 }
 
@@ -213,7 +215,8 @@ fn the_gate_decides_and_compose_is_quoted() {
     Run::of(up(&shop, "").env("INSPECTED", container("web", &ended(3))))
         .exits(7)
         .prints_exactly("")
-        .says("error: the stack of slot 1 does not run: web failed\n  web: failed, exit 3\n      boom\n");
+        .says("error: the stack of slot 1 does not run: web failed\n  web: failed, exit 3\n      boom in ")
+        .says(&format!("      boom in {}\n", shop.machine.home().display()));
     // What ran before runs on, and is not what was to be started.
     Run::of(up(&shop, "").env("UP_FAILS", "failed to solve").env("CONTAINERS", "shop-slot-1 web")).exits(7).says(
         "what runs in it is of an earlier start\nnote: Compose failed: exit code 1\n      failed to solve\n",
