@@ -1,8 +1,9 @@
-//! The services of a stack while the gate looks: redrawn on a terminal, a line per change elsewhere.
+//! What a start shows meanwhile: Compose's output, and the services, in place on a terminal.
 
 use anyhow::Result;
 
 use super::output::{draw, say};
+use crate::host::child::Destination;
 use crate::host::terminal::size_of_stderr;
 use crate::report::stack_gate::{changes, services};
 use crate::stack::gate::state::Judged;
@@ -46,4 +47,13 @@ impl Live {
 /// Back to the first line that was drawn.
 fn up(lines: usize) -> String {
     if lines == 0 { String::new() } else { format!("\u{1b}[{lines}A\r") }
+}
+
+/// Where Compose's output goes: on a terminal, it shows what it builds and pulls. On less than 80 columns it
+/// draws over and over, and never in place.
+pub(super) fn of_compose() -> Destination {
+    match size_of_stderr() {
+        Some((_, columns)) if columns >= 80 => Destination::Stderr,
+        Some(_) | None => Destination::LastLines,
+    }
 }

@@ -2,9 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use crate::host::child::Destination;
 use crate::host::invocation::home;
-use crate::host::terminal::size_of_stderr;
 use crate::shown::Paths;
 
 /// Prints data to stdout.
@@ -51,15 +49,4 @@ pub(super) fn warn(notices: &[String]) -> io::Result<()> {
 /// A reader that closed its end must not stop the work.
 fn unless_closed(written: io::Result<()>) -> io::Result<()> {
     written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
-}
-
-/// The columns that Compose needs. On fewer it draws over and over, and never in place.
-const COMPOSES: usize = 80;
-
-/// Where Compose's output goes: on a terminal, it shows what it builds and pulls.
-pub(super) fn of_compose() -> Destination {
-    match size_of_stderr() {
-        Some((_, columns)) if columns >= COMPOSES => Destination::Stderr,
-        Some(_) | None => Destination::LastLines,
-    }
 }

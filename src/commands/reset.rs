@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use super::approve;
-use super::output::{of_compose, say};
+use super::live::of_compose;
+use super::output::say;
 use super::slot_of::renewed;
 use super::starting::start;
 use crate::cli::ResetArgs;

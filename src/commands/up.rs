@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use super::failure::with_reason;
-use super::output::{of_compose, say};
+use super::live::of_compose;
+use super::output::say;
 use super::slot_of::{find, renewed};
 use super::starting::start;
 use super::take::take;
