@@ -136,8 +136,8 @@ fn what_does_not_run_is_said_with_its_code() {
     shop.kinfra(&["claim"]).exits(0);
     // Another program has the port.
     let other = TcpListener::bind(("127.0.0.1", shop.port + 1)).expect("a free port");
-    let pid = format!("(pid {})", std::process::id());
-    shop.up(&[]).exits(4).says("port 26201 (web) is used by").says(&pid);
+    let process = format!("(process {})", std::process::id());
+    shop.up(&[]).exits(4).says("port 26201 (web) is used by").says(&process);
     drop(other);
     // The check of the project.
     shop.stack("verify = [\"sh\", \"-c\", \"echo $SHOP_WEB_PORT; test ! -e bad\"]");
