@@ -73,13 +73,12 @@ impl Root {
     /// # Errors
     /// When the directory cannot be read.
     pub fn foreign(&self) -> Result<Option<String>> {
-        let is_begun = self.dir.has(REGISTRY)? || self.dir.has(BACKUP)? || self.dir.has(LOCK)?;
-        if is_begun {
-            return Ok(None);
-        }
         let names = self.dir.names()?.into_iter().map(|name| name.to_string_lossy().into_owned());
         let is_ours = |name: &str| OF_DISK.contains(&name) || SlotId::of_directory(name).is_some();
-        Ok(names.filter(|name| !is_ours(name)).min())
+        let foreign = names.filter(|name| !is_ours(name)).min();
+        // Looked for after the names: a first apply that begins meanwhile makes its lock before all else.
+        let is_begun = self.dir.has(REGISTRY)? || self.dir.has(BACKUP)? || self.dir.has(LOCK)?;
+        Ok(foreign.filter(|_| !is_begun))
     }
 
     /// The registry as it is now; `None` if this root never had one.
