@@ -190,13 +190,13 @@ fn ahead(
     }))
 }
 
-/// Calls the next waiter, unless it was called already.
+/// Calls the next waiter, unless it was called already or has just left the queue.
 pub fn call(root: &LockedRoot, waiter: &Waiter) -> Result<()> {
     let Found::This(queue) = root.root().dir().dir(Utf8Path::new(QUEUE))? else { return Ok(()) };
     if waiter.called.is_some() {
         return Ok(());
     }
-    queue.append(&waiter.number.to_string(), &format!("{CALLED}{}\n", clock::unix_seconds()), Missing::Fail)
+    queue.append(&waiter.number.to_string(), &format!("{CALLED}{}\n", clock::unix_seconds()), Missing::Skip)
 }
 
 /// The numbers of all tickets, in their order.

@@ -20,8 +20,8 @@ pub(super) const PRIVATE_DIR: Mode = Mode::RWXU;
 pub enum Missing {
     /// Make it, with mode 0644.
     Make,
-    /// Fail.
-    Fail,
+    /// Add nothing: its owner removed it.
+    Skip,
 }
 
 impl Dir {
@@ -255,6 +255,9 @@ impl Dir {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let flags = flags | make;
         let opened = rustix::fs::openat(&self.handle, name, flags, Mode::from_raw_mode(0o644));
+        if missing == Missing::Skip && matches!(opened, Err(Errno::NOENT)) {
+            return Ok(());
+        }
         let mut file = self.open_regular(name, opened)?;
         file.write_all(lines.as_bytes())
             .with_context(|| format!("could not write `{}`", self.path.join(name)))
@@ -305,9 +308,9 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(scratch.path()).unwrap();
         let dir = Dir::open(path).unwrap();
-        dir.append("list", "a\n", Missing::Fail).unwrap_err();
+        dir.append("list", "lost\n", Missing::Skip).unwrap();
         dir.append("list", "a\n", Missing::Make).unwrap();
-        dir.append("list", "b\n", Missing::Fail).unwrap();
+        dir.append("list", "b\n", Missing::Skip).unwrap();
         let holds_both = || match dir.read(Utf8Path::new("list"), 100).unwrap() {
             Found::This(content) => content.bytes == b"a\nb\n",
             Found::Nothing | Found::Other(_) => false,
