@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::output::{draw, say};
 use crate::host::child::Destination;
-use crate::host::terminal::size_of_stderr;
+use crate::host::terminal::{in_colors_of_stderr, size_of_stderr};
 use crate::report::stack_gate::{changes, services};
 use crate::stack::gate::state::Judged;
 
@@ -32,7 +32,7 @@ impl Live {
             let lines = services(judged, columns);
             // A line that wraps, or scrolls away, cannot be redrawn.
             let fit = lines.len().min(rows.saturating_sub(1).max(1));
-            let lines = lines.iter().take(fit).map(|line| format!("\u{1b}[K{line}\n"));
+            let lines = lines.iter().take(fit).map(|line| format!("\u{1b}[K{}\n", in_colors_of_stderr(line)));
             draw(&format!("{}{}\u{1b}[J", up(self.drawn), lines.collect::<String>()))?;
             self.drawn = fit;
         } else {

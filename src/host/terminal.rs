@@ -1,5 +1,6 @@
 //! The terminal that stdout or stderr is connected to.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Stdout, Write as _};
 
@@ -16,6 +17,12 @@ pub fn size_of_stderr() -> Option<(usize, usize)> {
     let is_dumb = environment().get("TERM").is_some_and(|kind| kind == "dumb");
     let size = (stderr.is_terminal() && !is_dumb).then(|| rustix::termios::tcgetwinsize(&stderr).ok())??;
     Some((usize::from(size.ws_row), usize::from(size.ws_col)))
+}
+
+/// A text in the colours that stderr is to have: none where `NO_COLOR` says so.
+pub fn in_colors_of_stderr(text: &str) -> Cow<'_, str> {
+    let is_plain = AutoStream::choice(&io::stderr()) == ColorChoice::Never;
+    if is_plain { Cow::Owned(strip_str(text).to_string()) } else { Cow::Borrowed(text) }
 }
 
 /// Whether what is printed to stdout may still be read: it is no pipe whose reader is gone.
