@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::approve;
-use super::output::{hint, print, say};
+use super::output::{after, hint, print, say};
 use super::session::Session;
 use crate::apply::Outcome;
 use crate::fault::Exit;
@@ -21,7 +21,13 @@ impl Session<'_> {
         let prepared = self.show(request)?;
         let done = if self.dry_run { None } else { Some(self.carry_out(&prepared, false)?.outcome) };
         if self.json {
-            print(&report::plan_json::applied(done.as_ref().unwrap_or(&Outcome::default())))?;
+            let printed = print(&report::plan_json::applied(done.as_ref().unwrap_or(&Outcome::default())));
+            match &done {
+                None => printed?,
+                Some(outcome) if outcome.is_whole() => after("carried out the plan", printed)?,
+                // What it failed in says more than that it could not be printed.
+                Some(_) => {}
+            }
         }
         Ok((prepared.shown().clone(), done))
     }
@@ -49,8 +55,8 @@ impl Session<'_> {
         let error = |why| report::stale::error(why, shown, desired, self.view);
         let done = ran.unwrap_or_else(|why| Done::stopped(error(why)));
         let Done { outcome, before } = &done;
-        say(&format!("\n{}", report::outcome::render(outcome, shown, desired, before, self.view)))?;
-        hint(report::outcome::next(outcome))?;
+        say(&format!("\n{}", report::outcome::render(outcome, shown, desired, before, self.view)));
+        hint(report::outcome::next(outcome));
         Ok(done)
     }
 }

@@ -46,19 +46,28 @@ mod take;
 mod target;
 mod up;
 mod up_all;
+mod usage;
 mod validate;
 mod watch;
 
 pub use complete::answer;
 pub use failure::tell;
+pub use usage::explain;
 
-/// Stops a verb that has no place to run in.
-pub fn stop(verb: &Verb) -> Result<()> {
-    if let Verb::Env(args) = verb { env::stop(args.format) } else { Ok(()) }
+/// Runs a verb. A shell that evaluates what `env` prints hears of each failure.
+///
+/// # Errors
+/// What stopped it.
+pub fn run(verb: Verb) -> Result<Exit> {
+    let evaluated = if let Verb::Env(args) = &verb { Some(args.format) } else { None };
+    let ran = Invocation::gather().and_then(|invocation| run_in(verb, &invocation));
+    if ran.is_err() {
+        evaluated.into_iter().for_each(env::stop);
+    }
+    ran
 }
 
-/// Runs a verb.
-pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
+fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
     host::signals::survive_file_size_limit()?;
     let umask = host::fs::set_umask();
     match verb {
@@ -88,7 +97,8 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),
         Verb::ExitCodes => {
-            output::print(&format!("{}\n", crate::cli::EXIT_CODES)).map(|()| Exit::Done).map_err(Into::into)
+            output::show(&format!("{}\n", crate::cli::EXIT_CODES))?;
+            Ok(Exit::Done)
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod queue;
 pub mod root;
 pub mod signals;
 pub mod signature;
+pub mod streams;
 pub mod terminal;
 pub mod things;
 pub mod worktree_copy;

@@ -101,7 +101,7 @@ fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[
                 Cell::new(status(entry, *standing, sight)).colored(color(entry, *standing, sight)),
                 number(entry.provisioned.ports.get(primary).map_or_else(dash, Port::to_string)),
                 Cell::new(names.get(slot).cloned().unwrap_or_else(dash)),
-                Cell::new(branch.as_deref().map_or_else(dash, printable)),
+                Cell::new(branch.clone().unwrap_or_else(dash)),
                 Cell::new(claim.and_then(|claim| since(claim, now)).unwrap_or_else(dash)),
                 Cell::new(last_used(listed, sight, now).map_or_else(dash, |at| ago(at, now))),
                 Cell::new(claim.and_then(|claim| claim.lease).map_or_else(dash, |lease| left(lease, now))),
