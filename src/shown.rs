@@ -52,8 +52,8 @@ pub fn printable_lines(text: &str) -> String {
     escaped(&text.replace("\r\n", "\n"), |c| matches!(c, '\n' | '\t'))
 }
 
-/// A whole output: the same, but the colours that kinfra itself uses stay. It is the last look at a text. What
-/// went through [`printable`] already does not change.
+/// A whole output: the same, but the colours that kinfra itself uses stay. It is the last look at a text.
+/// What went through [`printable`] already does not change.
 pub fn printable_output(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;

@@ -20,8 +20,7 @@ pub(crate) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
         // What stopped it says more than that a document about that could not be printed.
         let _ = print(&report::plan_json::refused(error));
     }
-    let (exit, differs) = made?;
-    let exit = exit?;
+    let (exit, differs) = made.and_then(|(exit, differs)| Ok((exit?, differs)))?;
     Ok(if exit == Exit::Done && args.detailed_exitcode && differs { Exit::Differences } else { exit })
 }
 

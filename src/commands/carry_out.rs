@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use super::approve;
-use super::output::{after, hint, print, say};
+use super::failure::after;
+use super::output::{hint, print, say};
 use super::session::Session;
 use crate::apply::Outcome;
 use crate::fault::Exit;
@@ -33,9 +34,6 @@ impl Session<'_> {
     }
 
     /// How a run ends: refused, where all that was asked for is blocked.
-    ///
-    /// # Errors
-    /// As [`Outcome::into_exit`].
     pub(super) fn exit(&self, plan: &Plan, outcome: Outcome) -> Result<Exit> {
         let exit = outcome.into_exit()?;
         let is_refused = exit == Exit::Done && plan.is_refused(self.view.allowed);

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::failure::with_reason;
-use super::output::{after, hint, print, show_as_laid_out};
+use super::failure::{after, with_reason};
+use super::output::{hint, print, show_as_laid_out};
 use super::take::take;
 use crate::cli::ClaimArgs;
 use crate::fault::Exit;

@@ -4,7 +4,8 @@ use anyhow::Result;
 use camino::Utf8Path;
 
 use super::approve;
-use super::output::{after, show};
+use super::failure::after;
+use super::output::show;
 use crate::cli::DoctorArgs;
 use crate::fault::Exit;
 use crate::health::repair::RepairNeed;

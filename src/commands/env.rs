@@ -19,9 +19,6 @@ use crate::report;
 use crate::stack::compose_files::variables::of_slot;
 use crate::which::by_worktree::Search;
 
-/// How long it waits for the lock, which it takes only to give an old registry an id.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 pub(super) fn run(args: &EnvArgs, invocation: &Invocation) -> Result<Exit> {
     let (variables, held) = find(args, invocation)?;
     let to_slot = |variables| {
@@ -56,6 +53,8 @@ fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
     let tree = worktree_of(&invocation.here)?;
     let held = held::find(&tree, &search)?.ok_or_else(|| Error::from(holds_none(&tree)))?;
     let held = held.trusted()?;
-    let policy = LockPolicy { patience: PATIENCE, command: "kinfra env", network: false, interrupt: None };
+    // It takes the lock only to give an old registry an id.
+    let (patience, flag, interrupt) = (Duration::from_secs(10), None, None);
+    let policy = LockPolicy { patience, flag, command: "kinfra env", network: false, interrupt };
     Ok((of_slot(&held, &policy, invocation)?, held))
 }

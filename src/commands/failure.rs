@@ -1,15 +1,32 @@
 //! What ends a verb.
 
+use std::fmt::Display;
+
 use anyhow::{Error, Result};
 
-use super::output::{print, say};
-use crate::fault::{Exit, exit_of};
+use super::output::{pass_on, print, say, show_as_laid_out};
+use crate::fault::{Exit, Fault, exit_of};
 use crate::report;
 
 /// Prints an error.
 pub fn tell(error: &Error) -> Exit {
     say(&report::fault::text(error));
     exit_of(error)
+}
+
+/// Prints what clap says: help, or what is wrong with the command line.
+pub(super) fn explain(error: &clap::Error) -> Exit {
+    let text = error.render().ansi().to_string();
+    if error.use_stderr() {
+        pass_on(&text);
+        return Exit::Usage;
+    }
+    show_as_laid_out(&text).map_or_else(|why| tell(&why.into()), |()| Exit::Done)
+}
+
+/// What was printed after something was done: where that failed, the error says what was `done`.
+pub(super) fn after(done: impl Display, printed: Result<(), Fault>) -> Result<(), Fault> {
+    printed.map_err(|why| Fault::unprinted(format!("{done}, but {why}")))
 }
 
 /// Passes a result on. Where JSON was asked for, that there is no slot is printed as a document, too.

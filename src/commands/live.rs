@@ -1,6 +1,7 @@
 //! What a start shows meanwhile: Compose's output, and the services, in place on a terminal.
 
-use super::output::{draw, say};
+use super::draw::draw;
+use super::output::say;
 use crate::host::child::Destination;
 use crate::host::terminal::size_of_stderr;
 use crate::report::stack_gate::{changes, services};

@@ -1,8 +1,10 @@
 //! The verbs, one file each: wiring only.
 
+use std::ffi::OsString;
+
 use anyhow::Result;
 
-use crate::cli::{SandboxVerb, Verb};
+use crate::cli::{SandboxVerb, Verb, evaluated};
 use crate::fault::Exit;
 use crate::host;
 use crate::host::invocation::Invocation;
@@ -20,6 +22,7 @@ mod destroy;
 mod differences;
 mod doctor;
 mod down;
+mod draw;
 mod env;
 mod exec;
 mod failure;
@@ -46,13 +49,20 @@ mod take;
 mod target;
 mod up;
 mod up_all;
-mod usage;
 mod validate;
 mod watch;
 
 pub use complete::answer;
 pub use failure::tell;
-pub use usage::explain;
+
+/// Shows what clap says of the arguments, which are no verb to run. A shell that evaluates what `env` prints
+/// hears of it, too.
+pub fn explain(error: &clap::Error, arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    if error.use_stderr() {
+        evaluated(arguments).into_iter().for_each(env::stop);
+    }
+    failure::explain(error)
+}
 
 /// Runs a verb. A shell that evaluates what `env` prints hears of each failure.
 ///
@@ -69,6 +79,7 @@ pub fn run(verb: Verb) -> Result<Exit> {
 
 fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
     host::signals::survive_file_size_limit()?;
+    host::clock::check()?;
     let umask = host::fs::set_umask();
     match verb {
         Verb::Plan(args) => plan::run(&args, invocation),

@@ -1,7 +1,6 @@
 //! Printing: data to stdout, messages to stderr. Every text for people is escaped here: no word in it steers
 //! the terminal.
 
-use std::fmt::Display;
 use std::io::{self, IsTerminal as _};
 
 use crate::fault::Fault;
@@ -11,10 +10,7 @@ use crate::host::terminal::{columns_of_stdout, size_of_stderr};
 use crate::report::wrapped;
 use crate::shown::{Paths, printable_output};
 
-/// Prints data for programs to stdout, exactly.
-///
-/// # Errors
-/// Every function that prints to stdout fails where that cannot be written, as on a full disk.
+/// Prints data for programs to stdout, exactly. Fails where that cannot be written, as on a full disk.
 pub(super) fn print(text: &str) -> Result<(), Fault> {
     Stream::Stdout.write(text).map_err(cannot_print)
 }
@@ -28,11 +24,6 @@ pub(super) fn show(text: &str) -> Result<(), Fault> {
 /// differences.
 pub(super) fn show_as_laid_out(text: &str) -> Result<(), Fault> {
     Stream::Stdout.write_colored(&printable_output(text)).map_err(cannot_print)
-}
-
-/// What was printed after something was done: where that failed, the error says what was `done`.
-pub(super) fn after(done: impl Display, printed: Result<(), Fault>) -> Result<(), Fault> {
-    printed.map_err(|why| Fault::unprinted(format!("{done}, but {why}")))
 }
 
 /// Prints a message to stderr. One that cannot be printed stops no verb.
@@ -50,13 +41,6 @@ pub(super) fn hint(text: &str) {
     if io::stderr().is_terminal() {
         say(text);
     }
-}
-
-/// Draws on the terminal that stderr is, from where `start` moves the cursor to. What was below goes.
-pub(super) fn draw(start: &str, text: &str) {
-    let lines = printable_output(text);
-    let lines: String = lines.split_inclusive('\n').map(|line| format!("\u{1b}[K{line}")).collect();
-    let _ = Stream::Stderr.write(&format!("{start}{lines}\u{1b}[J"));
 }
 
 /// Prints notices before the rest.

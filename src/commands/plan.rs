@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use super::differences::differences;
-use super::output::{after, print, say, show_as_laid_out, warn};
+use super::failure::after;
+use super::output::{print, say, show_as_laid_out, warn};
 use super::target::Target;
 use crate::cli::PlanArgs;
 use crate::fault::Exit;

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::output::{after, say, show};
+use super::failure::after;
+use super::output::{say, show};
 use super::slot_of::there;
 use crate::claims::release::{ReleaseRequest, release};
 use crate::claims::whereabouts::worktree_of;

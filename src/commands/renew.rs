@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::output::{after, show};
+use super::failure::after;
+use super::output::show;
 use super::slot_of::there;
 use crate::claims::renew::renew;
 use crate::claims::whereabouts::worktree_of;

@@ -1,6 +1,7 @@
 //! The place in the queue, shown while `kinfra claim --wait` waits.
 
-use super::output::{draw, say};
+use super::draw::draw;
+use super::output::say;
 use crate::claims::refusal::Obstacles;
 use crate::claims::wait::Progress;
 use crate::host::clock::now;

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
+use super::failure::after;
 use super::live::Live;
-use super::output::{after, hint, pass_on, print, say, show_as_laid_out};
+use super::output::{hint, pass_on, print, say, show_as_laid_out};
 use crate::claims::held::Held;
 use crate::fault::{Exit, Fault};
 use crate::report;
@@ -11,9 +12,6 @@ use crate::stack::up::request::{Means, Progress, UpRequest};
 use crate::stack::up::{Up, up};
 
 /// Starts the stack of a slot, and shows how.
-///
-/// # Errors
-/// As [`up`].
 pub(super) fn start(held: Held, request: &UpRequest, json: bool, means: &Means<'_>) -> Result<Exit> {
     let done = show(held, request, means)?;
     if json {
@@ -36,9 +34,6 @@ fn end(done: &Up, printed: Result<(), Fault>) -> Result<Exit> {
 }
 
 /// Starts the stack of a slot, and shows on stderr how that goes.
-///
-/// # Errors
-/// As [`up`].
 pub(super) fn show(held: Held, request: &UpRequest, means: &Means<'_>) -> Result<Up> {
     let (slot, mut live, mut has_told) = (held.slot, Live::new(), false);
     let done = up(held, request, means, &mut |progress| match progress {

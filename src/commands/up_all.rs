@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::output::{after, print, say, show_as_laid_out};
+use super::failure::after;
+use super::output::{print, say, show_as_laid_out};
 use super::starting::show;
 use crate::claims::held;
 use crate::claims::listing::Listed;

@@ -392,6 +392,22 @@ fn a_plan_with_a_root_or_the_embedded_spec_remembers_that() {
 }
 
 #[test]
+fn a_plan_of_a_directory_with_control_characters_can_be_applied() {
+    let machine = planned();
+    let dir = machine.path("~/a\nb\u{1b}[2Jc\u{202e}");
+    std::fs::create_dir_all(dir.join("templates")).expect("directories");
+    for file in ["slots.toml", "templates/conf.txt"] {
+        std::fs::copy(machine.path(file), dir.join(file)).expect("a copy");
+    }
+    let there = |arguments: &str| Run::of(machine.command(arguments).current_dir(&dir));
+    let escaped = "a\\u{a}b\\u{1b}[2Jc\\u{202e}/slots.toml";
+    there("plan --out p --root ~/mine").exits(0).says(escaped);
+    there("show p").exits(0).says(escaped).never_says("\u{1b}");
+    there("apply p").exits(0).says(escaped);
+    there("apply p").exits(4).says("was applied").never_says("\u{1b}");
+}
+
+#[test]
 fn only_a_plan_is_read_as_one_or_replaced() {
     let machine = planned();
     let mistaken = |arguments: &str, code, text: &str| {
@@ -425,6 +441,8 @@ fn only_a_plan_is_read_as_one_or_replaced() {
     forged("\"spec\": \"/", "\"spec\": \"./");
     mistaken("show forged", 5, "plan `forged` cannot be read: spec: expected an absolute path");
     forged("\"root\": \"/", "\"root\": \"/\\u001b[2J/");
+    machine.kinfra("show forged").exits(0).prints("at /\\u{1b}[2J/").never_says("\u{1b}");
+    forged("\"root\": \"/", "\"root\": \"");
     mistaken("show forged", 5, "plan `forged` cannot be read: root: expected an absolute path");
     forged("\"4\": {\n        \"profile\"", "\"5\": {\n        \"profile\"");
     mistaken("apply forged", 5, "plan `forged` cannot be read: slot 4: its action does not fit what it says");

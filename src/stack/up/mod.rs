@@ -195,7 +195,8 @@ impl Start<'_> {
         let key = place.key(profiles, &means.policy, means.invocation)?;
         let sought = place.sought(&derived, &args)?;
         room::check(&place.held.pool().root, data.join().ok().flatten().as_deref())?;
-        let starts = LockPolicy { patience: self.request.patience.timeout, ..means.policy };
+        let patience = self.request.patience.timeout;
+        let starts = LockPolicy { patience, flag: Some("--timeout"), ..means.policy };
         let applied = place.held.spec().unwrap_or(&place.declared.spec);
         let starts = memory::check(place.held, applied, &starts)?;
         let admitted = place.admit(sought, &args, &means.policy, means.invocation)?;
