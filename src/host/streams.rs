@@ -1,5 +1,6 @@
 //! Stdout and stderr, to which a text goes whole or with an error.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::fd::AsFd;
 
@@ -30,16 +31,13 @@ impl Stream {
         written.or_else(|error| if error == Errno::PIPE { Ok(()) } else { Err(error.into()) })
     }
 
-    /// The same, without the colours where they are not wanted: in a file, or as `NO_COLOR` says.
-    ///
-    /// # Errors
-    /// As [`Stream::write`].
-    pub fn write_colored(self, text: &str) -> io::Result<()> {
+    /// A text in the colours that the stream is to have: none in a file, or where `NO_COLOR` says so.
+    pub fn colors(self, text: &str) -> Cow<'_, str> {
         let choice = match self {
             Self::Stdout => AutoStream::choice(&io::stdout()),
             Self::Stderr => AutoStream::choice(&io::stderr()),
         };
-        if choice == ColorChoice::Never { self.write(&strip_str(text).to_string()) } else { self.write(text) }
+        if choice == ColorChoice::Never { strip_str(text).to_string().into() } else { text.into() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::stack_gate::words;
+use super::stack_gate::colored_words;
 use crate::observe::port_user::PortUser;
 use crate::registry::{Condition, Entry, Left, Status};
 use crate::shown::printable;
@@ -184,7 +184,7 @@ pub fn judged_json(judged: &Judged) -> Value {
 /// a line.
 pub fn services(examined: &Examined) -> Vec<(String, String)> {
     let told = examined.services.iter().filter(|judged| !judged.is_ready() || judged.note.is_some());
-    let told = told.map(|judged| (printable(&judged.service), words(judged)));
+    let told = told.map(|judged| (printable(&judged.service), colored_words(judged)));
     let not_started = examined.not_started.iter();
     told.chain(not_started.map(|service| (printable(service), "not started".to_owned()))).collect()
 }

@@ -107,6 +107,11 @@ fn padded(cell: &Cell, columns: usize, at: Shorten) -> String {
         Shorten::End => shorten(&cell.text, columns),
     };
     let space: String = repeat_n(' ', columns.saturating_sub(width(&text))).collect();
-    let text = cell.color.map_or_else(|| text.clone(), |color| text.color(color).to_string());
+    let text = colored(&text, cell.color);
     if cell.is_number { format!(" {space}{text} ") } else { format!(" {text}{space} ") }
+}
+
+/// A text in this colour, if there is one.
+pub(super) fn colored(text: &str, color: Option<AnsiColors>) -> String {
+    color.map_or_else(|| text.to_owned(), |color| text.color(color).to_string())
 }

@@ -207,6 +207,22 @@ fn on_a_terminal_each_service_has_one_line_which_is_redrawn() {
 }
 
 #[test]
+#[ignore = "needs script, of util-linux"]
+fn on_a_terminal_what_does_not_run_is_red_unless_colours_are_not_wanted() {
+    for (no_color, shown) in
+        [("", "  web  \u{1b}[31mfailed, exit 3\u{1b}[39m"), ("1", "  web  failed, exit 3")]
+    {
+        let shop = Shop::new();
+        let mut up = up_as(&shop, "");
+        up.env("INSPECTED", container("web", &ended(3))).env("NO_COLOR", no_color).env("TERM", "xterm");
+        let (code, printed, _) = Terminal::run(&shop.machine, &up, 24, 80).ends();
+        assert_eq!(code, Some(7), "{printed}");
+        assert!(printed.contains(shown), "{printed:?}");
+        assert_eq!(printed.contains("[31m"), no_color.is_empty(), "{printed:?}");
+    }
+}
+
+#[test]
 fn the_gate_decides_and_compose_is_quoted() {
     let shop = Shop::new();
     Run::of(up(&shop, "").env("UP_FAILS", "no such image: shop:dev"))
