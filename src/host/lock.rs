@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use rustix::io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd};
 
 use super::clock;
-use super::fs::Dir;
+use super::fs::{Dir, SharedFileSystem};
 use super::signals::Interrupt;
 use super::signature::{self, HeldBy};
 use crate::fault::Fault;
@@ -61,11 +61,11 @@ impl Lock {
     /// Waits for the lock that is the file with this name.
     pub(super) fn acquire(dir: &Dir, name: &str, hold: Hold, policy: &LockPolicy<'_>) -> Result<Self> {
         let LockPolicy { patience, flag, command, network, interrupt } = *policy;
-        if let Some(kind) = dir.network_file_system()?.filter(|_| !network) {
+        let shared = dir.shared_file_system()?.filter(SharedFileSystem::refuses_locks);
+        if let Some(kind) = shared.filter(|_| !network) {
             let advice =
                 "put the root on a local one, or give --unsafe-no-lock if only this machine writes to it";
-            let what =
-                format!("`{}` is on a network file system ({kind}), where locks may not hold", dir.path());
+            let what = format!("`{}` is on {kind}, where locks may not hold", dir.path());
             return Err(Fault::locked(what).advise(advice).into());
         }
         let path = dir.path().join(name);

@@ -3,6 +3,7 @@
 pub mod change_slot;
 pub mod child;
 pub mod clock;
+pub mod closed;
 pub mod compose;
 pub mod container;
 pub mod container_row;

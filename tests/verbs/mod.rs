@@ -9,6 +9,8 @@ pub(crate) mod claim;
 mod claim_over;
 mod clean;
 mod clean_all;
+mod clock;
+mod closed;
 mod completions;
 mod compose;
 mod compose_gate;

