@@ -67,6 +67,35 @@ pub fn printable_output(text: &str) -> String {
     shown + &printable_lines(rest)
 }
 
+/// JSON whose values are the same, with every such character written by its number.
+pub fn printable_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        if misleads(c) && c != '\n' {
+            let units =
+                c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            shown.push_str(&units);
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Text as a string of TOML, in one line whatever is in it.
+pub fn toml_string(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if misleads(c) => quoted += &format!("\\U{:08x}", u32::from(c)),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
 /// The colour that a text begins with, if it is one that kinfra uses: none hides a text, or moves the cursor.
 fn color(text: &str) -> Option<&str> {
     let parameters = text.strip_prefix("\u{1b}[")?;
@@ -206,6 +235,18 @@ mod tests {
         // What people write stays: accents that are combined, and signs of an emoji.
         for text in ["fix-修正", "e\u{301}", "❤\u{fe0f}", "🚀"] {
             assert_eq!(printable(text), text);
+        }
+    }
+
+    #[test]
+    fn json_and_toml_have_the_text_itself() {
+        let text = "a\"b\\c\n'\t\u{7f}\u{9b}\u{202e}\u{e0041}修";
+        let json = printable_json(&serde_json::json!(text).to_string());
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        let toml = toml_string(text);
+        assert_eq!(toml::from_str::<toml::Table>(&format!("a = {toml}")).unwrap()["a"].as_str(), Some(text));
+        for shown in [json, toml] {
+            assert!(!shown.chars().any(misleads), "{shown:?}");
         }
     }
 

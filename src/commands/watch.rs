@@ -45,7 +45,7 @@ pub(super) fn watch(pool: &mut FoundPool, paths: Paths<'_>, json: bool) -> Resul
             screen.draw(&text)?;
         } else if !last.as_ref().is_some_and(|last| last.is_as(&looked)) {
             match (json, &last) {
-                (true, _) => print(&format!("{}\n", slots::json(&looked))),
+                (true, _) => print(&slots::json_line(&looked)),
                 (false, None) => show_as_laid_out(&text),
                 (false, Some(_)) => show_as_laid_out(&format!("\n{text}")),
             }?;

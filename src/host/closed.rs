@@ -55,11 +55,8 @@ impl Closed {
         };
         match self.path.ancestors().take_while(is_to_give).last() {
             Some(path) => {
-                let path = word(path.as_str());
-                format!(
-                    "make it yours with `sudo chown -R {} {path}`, and run kinfra without sudo",
-                    name_of(me)
-                )
+                let (me, path) = (name(me).unwrap_or_else(|| me.to_string()), word(path.as_str()));
+                format!("make it yours with `sudo chown -R {me} {path}`, and run kinfra without sudo")
             }
             None => format!("run kinfra as {}, or name another root with --root", name_of(self.owner)),
         }
@@ -83,11 +80,15 @@ impl From<Closed> for Fault {
     }
 }
 
-/// The name of a user; `user 1000` if there is none.
+/// A user in words: the name, or `user 1000` if there is none.
 fn name_of(user: u32) -> String {
+    name(user).unwrap_or_else(|| format!("user {user}"))
+}
+
+fn name(user: u32) -> Option<String> {
     let (users, limit) = USERS;
-    let users = read_named(users.into(), limit).ok().flatten().unwrap_or_default();
-    named(&String::from_utf8_lossy(&users), user).unwrap_or_else(|| format!("user {user}"))
+    let users = read_named(users.into(), limit).ok().flatten()?;
+    named(&String::from_utf8_lossy(&users), user)
 }
 
 fn named(users: &str, user: u32) -> Option<String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::Utf8Path;
 use serde_json::{Map, Value, json};
 
-use super::document::{FORMAT_VERSION, document};
+use super::document::{FORMAT_VERSION, document, line};
 use super::table::{Cell, Shorten, Table, colored, lines, number};
 use super::{attention, stack_state};
 use crate::claims::listing::Listed;
@@ -220,6 +220,11 @@ pub fn json(Looked { slots, sights, elsewhere: _ }: &Looked) -> Value {
     };
     let slots: Vec<Map<String, Value>> = slots.iter().map(slot).collect();
     json!({ "format_version": FORMAT_VERSION, "slots": slots })
+}
+
+/// The same in one line.
+pub fn json_line(looked: &Looked) -> String {
+    line(&json(looked))
 }
 
 fn slot_json(listed: &Listed) -> Map<String, Value> {

@@ -112,6 +112,20 @@ fn messages_that_cannot_be_printed_stop_nothing() {
 }
 
 #[test]
+fn a_stream_that_can_only_be_read_is_as_a_full_one() {
+    let machine = Machine::small();
+    machine.kinfra("apply").exits(0);
+    let script = |text: &str| Run::of(machine.program("sh").args(["-c", text]));
+    script("kinfra claim 1< slots.toml").exits(74).says("claimed slot 1, but could not print to stdout: ");
+    script("kinfra status 2< slots.toml").exits(0).prints("Slot 1 (only) is yours");
+    script("eval \"$(kinfra env 1< slots.toml)\"; kinfra release 1< slots.toml")
+        .exits(74)
+        .says("released slot 1, but ");
+    let spec = machine.read("slots.toml");
+    assert_eq!(spec, crate::support::SMALL);
+}
+
+#[test]
 fn a_reader_that_is_gone_is_no_error() {
     let machine = Machine::small();
     let script = |text: &str| Run::of(machine.program("bash").args(["-c", text]));

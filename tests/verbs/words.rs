@@ -4,9 +4,13 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::compose::Shop;
+use super::up::{container, running, up};
 use crate::rig::terminal::Terminal;
 use crate::support::{Machine, Run, SMALL};
 
@@ -33,14 +37,22 @@ fn steers_nothing(what: &str, shown: &str) {
     assert!(shown.contains("\\u{1b}]0;TITLE\\u{7}"), "{what}: the words are not there: {shown:?}");
 }
 
-/// A run, in a pipe and on a terminal.
+/// A run, with and without colours.
 #[track_caller]
-fn shows(machine: &Machine, command: &mut Command, what: &str) {
-    let Run { stdout, stderr, .. } = Run::of(command);
-    steers_nothing(what, &(stdout + &stderr));
-    let (_, printed, _) = Terminal::run(machine, command, 50, 4000).ends();
-    // What `script` and the terminal itself add.
-    steers_nothing(what, &printed.replace("\r\n", "\n"));
+fn shows(command: &mut Command, what: &str) {
+    for colors in ["0", "1"] {
+        let Run { stdout, stderr, .. } = Run::of(command.env("CLICOLOR_FORCE", colors));
+        steers_nothing(what, &(stdout + &stderr));
+    }
+}
+
+/// The screen of a terminal that a command ran on, without the moves of the cursor that are kinfra's own.
+fn on_a_terminal(machine: &Machine, command: &Command, typed: &str) -> String {
+    let mut terminal = Terminal::run(machine, command, 40, 4000);
+    terminal.types(typed);
+    let (_, printed, _) = terminal.ends();
+    let own = ["\r\n", "\u{1b}[K", "\u{1b}[J", "\u{1b}[1A\r", "\u{1b}[2A\r", "\r"];
+    own.iter().fold(printed, |text, own| text.replace(own, if *own == "\r\n" { "\n" } else { "" }))
 }
 
 /// A program in place of another, which writes a text.
@@ -69,14 +81,14 @@ fn what_docker_says_steers_nothing() {
         ),
     );
     machine.edit_spec("\"conf.txt\" = ", "\"docker-compose.yml\" = ");
-    shows(&machine, &mut machine.command("validate"), "validate");
+    shows(&mut machine.command("validate"), "validate");
     machine.kinfra("apply").exits(0);
     for verb in ["doctor", "clean --all --dry-run"] {
-        shows(&machine, &mut machine.command(verb), verb);
+        shows(&mut machine.command(verb), verb);
     }
     machine.write("~/shop/compose.yaml", "services:\n  a: {image: x, ports: [\"80:80\"]}\n");
     let mut init = machine.command("init --dry-run");
-    shows(&machine, init.current_dir(machine.path("~/shop")), "init");
+    shows(init.current_dir(machine.path("~/shop")), "init");
 }
 
 #[test]
@@ -93,12 +105,16 @@ fn what_a_registry_a_plan_and_a_note_say_steers_nothing() {
         let mut command = machine.command(verb);
         command.env("KINFRA_SPEC", machine.path("slots.toml"));
         let there = if verb == "status" { machine.project() } else { other.clone() };
-        shows(&machine, command.current_dir(there), verb);
+        shows(command.current_dir(there), verb);
     }
-    // JSON has the very note.
-    let json = machine.kinfra("slots --json").exits(0).stdout;
-    let json: Value = serde_json::from_str(&json).expect("JSON");
-    assert!(json.to_string().contains(&json!(WORDS).to_string()), "{json}");
+    // JSON has the very note, and a terminal that it is printed on is not steered, either.
+    for verb in ["slots --json", "status --json", "claim --json"] {
+        let json = machine.kinfra(verb).exits(0).stdout;
+        let strange = |c: char| c.is_control() && c != '\n' || WORDS.contains(c) && !c.is_ascii();
+        assert!(!json.contains(strange), "{verb}: {json:?}");
+        let json: Value = serde_json::from_str(&json).expect("JSON");
+        assert!(json.to_string().contains(&json!(WORDS).to_string()), "{verb}: {json}");
+    }
 
     let change = |key: &str, value: Value| {
         let mut registry: Value = serde_json::from_str(&registry).expect("JSON");
@@ -114,7 +130,7 @@ fn what_a_registry_a_plan_and_a_note_say_steers_nothing() {
     ] {
         change(key, value);
         for verb in verbs.split('|') {
-            shows(&machine, &mut machine.command(verb), &format!("{key}: {verb}"));
+            shows(&mut machine.command(verb), &format!("{key}: {verb}"));
         }
     }
     machine.write("~/pool/registry.json", format!("{{{WORDS}"));
@@ -126,7 +142,7 @@ fn what_a_registry_a_plan_and_a_note_say_steers_nothing() {
         plan[key] = value;
         machine.write("b.plan", plan.to_string());
         for verb in ["show b.plan", "apply b.plan"] {
-            shows(&machine, &mut machine.command(verb), &format!("{key}: {verb}"));
+            shows(&mut machine.command(verb), &format!("{key}: {verb}"));
         }
     }
 }
@@ -139,13 +155,13 @@ fn what_a_path_and_an_argument_say_steers_nothing() {
     fs::create_dir(&dir).expect("a directory");
     symlink("nowhere", dir.join("slots.toml")).expect("a link");
     for verb in ["plan", "validate", "doctor", "slots", "claim"] {
-        shows(&machine, machine.command(verb).current_dir(&dir), verb);
+        shows(machine.command(verb).current_dir(&dir), verb);
     }
     fs::remove_file(dir.join("slots.toml")).expect("it is there");
     fs::write(dir.join("slots.toml"), "version = 2\n").expect("a spec");
-    shows(&machine, machine.command("validate").current_dir(&dir), "a spec");
+    shows(machine.command("validate").current_dir(&dir), "a spec");
     fs::write(dir.join("slots.toml"), format!("# {WORDS}\nversion = x{WORDS}\n")).expect("a spec");
-    shows(&machine, machine.command("plan").current_dir(&dir), "a mistake");
+    shows(machine.command("plan").current_dir(&dir), "a mistake");
     fs::write(dir.join("slots.toml"), SMALL).expect("a spec");
     fs::create_dir(dir.join("templates")).expect("a directory");
     fs::write(dir.join("templates/conf.txt"), "text\n").expect("a template");
@@ -180,10 +196,10 @@ fn a_difference_shows_what_a_file_says_and_steers_nothing() {
     machine.template("conf.txt", "one\n");
     machine.kinfra("apply").exits(0);
     machine.template("conf.txt", &format!("two {WORDS}\n"));
-    shows(&machine, &mut machine.command("plan --diff --update"), "a template's output");
+    shows(&mut machine.command("plan --diff --update"), "a template's output");
     machine.template("conf.txt", "one\n");
     machine.write("~/pool/slot-1/conf.txt", format!("mine {WORDS}\n"));
-    shows(&machine, &mut machine.command("plan --diff --overwrite"), "a file");
+    shows(&mut machine.command("plan --diff --overwrite"), "a file");
 }
 
 #[test]
@@ -205,6 +221,24 @@ fn what_git_says_steers_nothing() {
         let Run { stdout, stderr, .. } = Run::of(&mut machine.command(verb));
         steers_nothing(verb, &format!("{stdout}{stderr}\\u{{1b}}]0;TITLE\\u{{7}}"));
     }
+}
+
+#[test]
+fn names_of_a_compose_file_are_only_strings_in_the_slots_toml_that_is_written() {
+    let machine = Machine::new();
+    let service = json!("web:80\" }\n[stack]\nverify = [\"sh\", \"-c\", \"id\"]\n#\u{202e}");
+    let value = json!("http://localhost:8080/\n[stack]\nverify = [\"id\"]");
+    let file = format!(
+        "services:\n  {service}: {{image: x, ports: [\"8080:80\"], environment: {{URL: {value}}}}}\n  db: \
+         {{image: y, ports: [\"5432:5432\"], environment: {{OTHER: {value}}}, volumes: [\"/srv/a:/data\"]}}\n"
+    );
+    machine.write("compose.yaml", file);
+    let written = machine.kinfra("init --dry-run").exits(0).stdout;
+    assert!(written.contains("publish = \"web:80\\\" }"), "{written}");
+    let tables: toml_edit::DocumentMut = written.parse().expect("TOML");
+    assert!(!tables.contains_key("stack"), "{written}");
+    let is_strange = |line: &str| line.starts_with("[stack]") || line.starts_with("verify");
+    assert!(!written.lines().any(is_strange) && !written.contains('\u{202e}'), "{written}");
 }
 
 #[test]
@@ -234,6 +268,29 @@ fn a_table_is_as_wide_as_what_it_shows() {
 }
 
 #[test]
+#[ignore = "needs script, of util-linux"]
+fn questions_and_what_is_drawn_in_place_steer_nothing() {
+    let shop = Shop::new();
+    let mut start = up(&shop, "");
+    start.env("INSPECTED", container(WORDS, &running())).env("IDS", format!("id-{WORDS}"));
+    let drawn = on_a_terminal(&shop.machine, &start, "");
+    steers_nothing("up", &drawn);
+    let machine = Machine::small();
+    machine.edit_spec("ids = \"1-2\"", "ids = \"1\"");
+    machine.kinfra("apply").exits(0);
+    let holder = machine.path(&format!("~/{}", WORDS.replace('\r', "")));
+    fs::create_dir(&holder).expect("a directory");
+    let spec = machine.path("slots.toml");
+    let mut claim = machine.command("claim --lease 1s");
+    Run::of(claim.current_dir(&holder).env("KINFRA_SPEC", &spec)).exits(0);
+    sleep(Duration::from_millis(1100));
+    for (verb, typed) in [("claim --wait=1s", ""), ("reap", "no\n"), ("slots", "")] {
+        steers_nothing(verb, &on_a_terminal(&machine, &machine.command(verb), typed));
+    }
+}
+
+#[test]
+#[ignore = "needs script, of util-linux"]
 fn a_message_breaks_between_words_and_its_commands_stay_whole() {
     let machine = Machine::small();
     machine.kinfra("apply").exits(0);

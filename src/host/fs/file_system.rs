@@ -25,6 +25,7 @@ pub enum SharedFileSystem {
 
 impl SharedFileSystem {
     /// The kind by the magic number of the file system and the type of its mount. `None` if it is a disk.
+    #[cfg(target_os = "linux")]
     fn of(magic: u32, mount: impl FnOnce() -> Option<String>) -> Option<Self> {
         // From linux/magic.h, and the drivers of virtual machines.
         const NETWORK: [(u32, &str); 10] = [
@@ -68,6 +69,7 @@ impl SharedFileSystem {
 }
 
 /// Whether a type of mount is a virtual machine's share that FUSE brings.
+#[cfg(target_os = "linux")]
 fn is_of_a_machine(kind: &str) -> bool {
     kind == "virtiofs"
         || ["vmhgfs", "grpcfuse", "osxfs", "vboxsf", "prl"].iter().any(|name| kind.contains(name))
@@ -119,7 +121,8 @@ fn mount_type(mounts: &str, device: &str) -> Option<String> {
     described.split(' ').next().map(str::to_owned)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 
