@@ -124,7 +124,7 @@ fn what_a_registry_a_plan_and_a_note_say_steers_nothing() {
     for (key, value, verbs) in [
         ("pending", json!({ WORDS: 1 }), "slots|plan|status|claim|doctor"),
         ("claimed_at", json!(WORDS), "slots"),
-        ("claimed_by", json!(format!("/nowhere/{WORDS}")), "slots|reap --dry-run|doctor"),
+        ("claimed_by", json!(format!("/nowhere/{WORDS}")), "slots|reap --dry-run"),
         ("profile", json!(WORDS), "slots|plan"),
         ("infrastructure_path", json!(format!("/{WORDS}")), "slots|doctor"),
     ] {
@@ -228,13 +228,18 @@ fn names_of_a_compose_file_are_only_strings_in_the_slots_toml_that_is_written() 
     let machine = Machine::new();
     let service = json!("web:80\" }\n[stack]\nverify = [\"sh\", \"-c\", \"id\"]\n#\u{202e}");
     let value = json!("http://localhost:8080/\n[stack]\nverify = [\"id\"]");
-    let file = format!(
-        "services:\n  {service}: {{image: x, ports: [\"8080:80\"], environment: {{URL: {value}}}}}\n  db: \
-         {{image: y, ports: [\"5432:5432\"], environment: {{OTHER: {value}}}, volumes: [\"/srv/a:/data\"]}}\n"
-    );
-    machine.write("compose.yaml", file);
+    let compose = |name: &Value| {
+        format!(
+            "services:\n  {name}: {{image: x, ports: [\"8080:80\"], environment: {{URL: {value}, \"{{}}\": \
+             {value}}}}}\n  db: {{image: y, ports: [\"5432:5432\"], volumes: [\"/srv/a:/data\"]}}\n"
+        )
+    };
+    machine.write("compose.yaml", compose(&service));
+    machine.kinfra("init").exits(1).prints_exactly("").says("is not a service and a port");
+    assert!(!machine.exists("slots.toml"));
+    machine.write("compose.yaml", compose(&json!("web")));
     let written = machine.kinfra("init --dry-run").exits(0).stdout;
-    assert!(written.contains("publish = \"web:80\\\" }"), "{written}");
+    assert!(written.contains("URL = \"http://localhost:"), "{written}");
     let tables: toml_edit::DocumentMut = written.parse().expect("TOML");
     assert!(!tables.contains_key("stack"), "{written}");
     let is_strange = |line: &str| line.starts_with("[stack]") || line.starts_with("verify");
