@@ -126,7 +126,7 @@ fn what_a_registry_a_plan_and_a_note_say_steers_nothing() {
         ("claimed_at", json!(WORDS), "slots"),
         ("claimed_by", json!(format!("/nowhere/{WORDS}")), "slots|reap --dry-run"),
         ("profile", json!(WORDS), "slots|plan"),
-        ("infrastructure_path", json!(format!("/{WORDS}")), "slots|doctor"),
+        ("infrastructure_path", json!(format!("/{WORDS}")), "status"),
     ] {
         change(key, value);
         for verb in verbs.split('|') {
