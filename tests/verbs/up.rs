@@ -204,7 +204,8 @@ fn on_a_terminal_each_service_has_one_line_which_is_redrawn() {
     // The last line is wider than the terminal.
     let (lines, next) = lines.split_at(lines.len() - 3);
     assert!(lines.ends_with(&end.map(str::to_owned)), "{lines:#?}");
-    assert_eq!(next.concat(), "Next: `kinfra logs -f` follows it, `kinfra down` stops it");
+    let next: Vec<&str> = next.iter().flat_map(|line| line.split_whitespace()).collect();
+    assert_eq!(next.join(" "), "Next: `kinfra logs -f` follows it, `kinfra down` stops it");
 }
 
 #[test]
