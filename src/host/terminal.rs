@@ -1,6 +1,5 @@
 //! The terminal that stdout or stderr is connected to.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Stdout, Write as _};
 
@@ -9,6 +8,7 @@ use anstream::{AutoStream, ColorChoice};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::invocation::environment;
+use crate::shown::printable_output;
 
 /// The rows and columns of the terminal that stderr is connected to. `None` if it is none, or takes no
 /// commands, as its type `dumb` says.
@@ -17,12 +17,6 @@ pub fn size_of_stderr() -> Option<(usize, usize)> {
     let is_dumb = environment().get("TERM").is_some_and(|kind| kind == "dumb");
     let size = (stderr.is_terminal() && !is_dumb).then(|| rustix::termios::tcgetwinsize(&stderr).ok())??;
     Some((usize::from(size.ws_row), usize::from(size.ws_col)))
-}
-
-/// A text in the colours that stderr is to have: none where `NO_COLOR` says so.
-pub fn in_colors_of_stderr(text: &str) -> Cow<'_, str> {
-    let is_plain = AutoStream::choice(&io::stderr()) == ColorChoice::Never;
-    if is_plain { Cow::Owned(strip_str(text).to_string()) } else { Cow::Borrowed(text) }
 }
 
 /// Whether what is printed to stdout may still be read: it is no pipe whose reader is gone.
@@ -73,8 +67,9 @@ impl Screen {
     /// When stdout cannot be written.
     pub fn draw(&mut self, text: &str) -> io::Result<()> {
         let rows = rustix::termios::tcgetwinsize(&self.stdout).map_or(0, |size| usize::from(size.ws_row));
-        let plain = self.is_plain.then(|| strip_str(text).to_string());
-        let lines: Vec<&str> = plain.as_deref().unwrap_or(text).lines().collect();
+        let shown = printable_output(text);
+        let plain = self.is_plain.then(|| strip_str(&shown).to_string());
+        let lines: Vec<&str> = plain.as_deref().unwrap_or(&shown).lines().collect();
         let fit = if rows == 0 || lines.len() <= rows { lines.len() } else { rows.saturating_sub(1) };
         let mut frame = "\x1b[H".to_owned();
         for (row, line) in lines.iter().take(fit).enumerate() {

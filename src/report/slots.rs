@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::Utf8Path;
 use serde_json::{Map, Value, json};
 
-use super::document::{FORMAT_VERSION, document};
+use super::document::{FORMAT_VERSION, document, line};
 use super::table::{Cell, Shorten, Table, colored, lines, number};
 use super::{attention, stack_state};
 use crate::claims::listing::Listed;
@@ -101,7 +101,7 @@ fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[
                     .colored(attention::of_slot(entry, *standing, sight)),
                 number(entry.provisioned.ports.get(primary).map_or_else(dash, Port::to_string)),
                 Cell::new(names.get(slot).cloned().unwrap_or_else(dash)),
-                Cell::new(branch.as_deref().map_or_else(dash, printable)),
+                Cell::new(branch.clone().unwrap_or_else(dash)),
                 Cell::new(claim.and_then(|claim| since(claim, now)).unwrap_or_else(dash)),
                 Cell::new(last_used(listed, sight, now).map_or_else(dash, |at| ago(at, now))),
                 Cell::new(claim.and_then(|claim| claim.lease).map_or_else(dash, |lease| left(lease, now))),
@@ -220,6 +220,11 @@ pub fn json(Looked { slots, sights, elsewhere: _ }: &Looked) -> Value {
     };
     let slots: Vec<Map<String, Value>> = slots.iter().map(slot).collect();
     json!({ "format_version": FORMAT_VERSION, "slots": slots })
+}
+
+/// The same in one line.
+pub fn json_line(looked: &Looked) -> String {
+    line(&json(looked))
 }
 
 fn slot_json(listed: &Listed) -> Map<String, Value> {

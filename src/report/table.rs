@@ -5,9 +5,9 @@ use std::iter::repeat_n;
 
 use owo_colors::{AnsiColors, OwoColorize as _};
 
-use crate::shown::{shorten, shorten_middle, width};
+use crate::shown::{printable, shorten, shorten_middle, width};
 
-/// A cell of a table.
+/// A cell of a table. No word in it steers a terminal, and its width is that of what is shown.
 pub(super) struct Cell {
     text: String,
     is_number: bool,
@@ -16,7 +16,7 @@ pub(super) struct Cell {
 
 impl Cell {
     pub(super) fn new(value: impl Display) -> Self {
-        Self { text: value.to_string(), is_number: false, color: None }
+        Self { text: printable(&value.to_string()), is_number: false, color: None }
     }
 
     /// In this colour, if there is one.
