@@ -27,6 +27,8 @@ pub struct Pool {
     pub formulas: Vec<(PortName, PortFormula)>,
     /// Its slots.
     pub slots: BTreeMap<SlotId, Slot>,
+    /// What is said of each variable that is left out of its env files, because no slot may set it.
+    pub left_out: Vec<String>,
     /// The values of its sensitive variables.
     pub secrets: BTreeSet<String>,
 }
@@ -65,7 +67,7 @@ pub struct File {
 impl Pool {
     /// The pool without the texts of its files.
     pub fn outline(&self) -> Outline {
-        let Self { name, root, import: _, formulas: _, slots, secrets: _ } = self;
+        let Self { name, root, import: _, formulas: _, slots, left_out: _, secrets: _ } = self;
         let slots = slots.iter().map(|(id, slot)| (*id, slot.outline())).collect();
         Outline { name: name.clone(), root: root.clone(), slots }
     }

@@ -26,7 +26,8 @@ pub fn render_pool(inputs: RenderInputs<'_>) -> Result<Pool, Vec<(Source, Mistak
     if renderer.mistakes.is_empty() {
         let (name, root, formulas) = (spec.name.clone(), root.to_owned(), spec.ports.clone());
         let import = spec.import.as_ref().and_then(|import| import.resolve(home));
-        return Ok(Pool { name, root, import, formulas, slots, secrets: renderer.secrets });
+        let left_out = renderer.left_out.into_values().collect();
+        return Ok(Pool { name, root, import, formulas, slots, left_out, secrets: renderer.secrets });
     }
     Err(renderer.mistakes.into_values().collect())
 }

@@ -316,6 +316,7 @@ pub fn emptied(spec: &Spec, root: Utf8PathBuf) -> Pool {
         import: None,
         formulas: spec.ports.clone(),
         slots: BTreeMap::new(),
+        left_out: Vec::new(),
         secrets: BTreeSet::new(),
     }
 }

@@ -19,6 +19,7 @@ mod diff;
 pub(crate) mod doctor;
 mod env;
 mod gone_worktree;
+mod guarded;
 mod help;
 mod idle;
 mod init;
