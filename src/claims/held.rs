@@ -221,13 +221,17 @@ pub fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &s
         return Err(unknown(slot, "an apply was cut short in it").advise("run `kinfra apply`").into());
     }
     let found = match root.slot(slot)? {
-        Found::This(dir) => dir.read(Utf8Path::new(ENV_FILE), LIMIT)?,
+        Found::This(dir) => {
+            dir.check_owner("the slot's directory")?;
+            dir.read(Utf8Path::new(ENV_FILE), LIMIT)?
+        }
         Found::Nothing => Found::Nothing,
         Found::Other(obstacle) => Found::Other(obstacle),
     };
     let is_env_file = |file: &RelPath| file.as_str() == ENV_FILE;
     match found {
         Found::This(content) => {
+            content.check_owner("the slot's file", &path)?;
             let text = String::from_utf8(content.bytes)
                 .map_err(|_| unknown(slot, &format!("`{path}` is not UTF-8 text")))?;
             refuse_guarded(slot, &path, &text).map(|()| text).map_err(Error::from)

@@ -139,7 +139,9 @@ fn what_a_shell_had_before_a_slot_is_there_again_after_it() {
     machine.kinfra("apply").exits(0);
     machine.kinfra("claim").exits(0);
     let (other, none) = (machine.path("~/other"), machine.path("~/none"));
-    [&other, &none].map(|dir| fs::create_dir(dir).expect("a directory"));
+    for dir in [&other, &none] {
+        fs::create_dir(dir).expect("a directory");
+    }
     let posix = "export KINFRA_SPEC=\"$PWD/slots.toml\" DB_URL=\"it's {mine}\" COMPOSE_PROFILES=debug
         eval \"$(kinfra env)\" 2>/dev/null; echo \"in 1: $DB_URL $NEW ${COMPOSE_PROFILES-unset}\"
         cd ~/other && kinfra claim >/dev/null && eval \"$(kinfra env)\"; echo \"in 2: $DB_URL $NEW\"

@@ -28,6 +28,7 @@ mod init_isolated;
 mod lease;
 mod meanwhile;
 mod memory;
+mod owners;
 mod plan;
 mod ports;
 mod profiles;
