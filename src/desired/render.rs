@@ -27,7 +27,9 @@ pub fn render_pool(inputs: RenderInputs<'_>) -> Result<Pool, Vec<(Source, Mistak
         let (name, root, formulas) = (spec.name.clone(), root.to_owned(), spec.ports.clone());
         let import = spec.import.as_ref().and_then(|import| import.resolve(home));
         let left_out = renderer.left_out.into_values().collect();
-        return Ok(Pool { name, root, import, formulas, slots, left_out, secrets: renderer.secrets });
+        let on_claim = spec.claim.iter().map(|file| file.path.get_ref().clone()).collect();
+        let (project, secrets) = (None, renderer.secrets);
+        return Ok(Pool { name, root, project, import, formulas, slots, on_claim, left_out, secrets });
     }
     Err(renderer.mistakes.into_values().collect())
 }

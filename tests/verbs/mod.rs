@@ -21,6 +21,7 @@ mod env;
 mod gone_worktree;
 mod guarded;
 mod help;
+mod hostile;
 mod idle;
 mod init;
 mod init_apart;
