@@ -1,6 +1,6 @@
 //! The registered slots, and the slot of one worktree: holder, claim time, lease.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -167,12 +167,13 @@ fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
     let unknown = Utf8Path::new("unknown");
     let held: Vec<(SlotId, &Utf8Path)> =
         claims.map(|(slot, claim)| (slot, claim.claimed_by.directory().unwrap_or(unknown))).collect();
+    let mut alike: HashMap<Option<&str>, usize> = HashMap::with_capacity(held.len());
+    for (_, path) in &held {
+        *alike.entry(path.file_name()).or_default() += 1;
+    }
     let shown = |(slot, path): &(SlotId, &Utf8Path)| {
-        let alike = held.iter().filter(|(_, other)| other.file_name() == path.file_name()).count();
-        let name = path
-            .file_name()
-            .filter(|_| alike == 1)
-            .map_or_else(|| paths.show(path).into_string(), str::to_owned);
+        let name = path.file_name().filter(|name| alike.get(&Some(*name)) == Some(&1));
+        let name = name.map_or_else(|| paths.show(path).into_string(), str::to_owned);
         (*slot, printable(&name))
     };
     held.iter().map(shown).collect()
