@@ -1,6 +1,6 @@
 //! The registered slots, and the slot of one worktree: holder, claim time, lease.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -8,6 +8,7 @@ use owo_colors::AnsiColors;
 use serde_json::{Map, Value, json};
 
 use super::document::{FORMAT_VERSION, document};
+use super::holder_names::names;
 use super::stack_state;
 use super::table::{Cell, Shorten, Table, lines, number};
 use crate::claims::listing::Listed;
@@ -159,24 +160,6 @@ fn color(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> Option<Ans
 /// The message for a root without slots.
 pub fn none(root: &Utf8Path, origin: &str, paths: Paths<'_>) -> String {
     format!("No slots in {} yet: `kinfra apply` creates those of {origin}\n", paths.show(root))
-}
-
-/// The holders' names by slot: the last component, or the path if two holders share a name.
-fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
-    let claims = slots.iter().filter_map(|listed| Some((listed.slot, listed.entry.claim.as_ref()?)));
-    let unknown = Utf8Path::new("unknown");
-    let held: Vec<(SlotId, &Utf8Path)> =
-        claims.map(|(slot, claim)| (slot, claim.claimed_by.directory().unwrap_or(unknown))).collect();
-    let mut alike: HashMap<Option<&str>, usize> = HashMap::with_capacity(held.len());
-    for (_, path) in &held {
-        *alike.entry(path.file_name()).or_default() += 1;
-    }
-    let shown = |(slot, path): &(SlotId, &Utf8Path)| {
-        let name = path.file_name().filter(|name| alike.get(&Some(*name)) == Some(&1));
-        let name = name.map_or_else(|| paths.show(path).into_string(), str::to_owned);
-        (*slot, printable(&name))
-    };
-    held.iter().map(shown).collect()
 }
 
 /// The status of a slot. An unfinished apply comes first, then a claim that is over, then its stack.
