@@ -1,6 +1,7 @@
 //! What people and programs read: plans, tables, summaries, JSON. Colour codes are in the text; the printer
 //! strips them where they do not belong.
 
+mod attention;
 pub mod claim;
 pub mod clean;
 mod commas;

@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::invalid::Invalid;
 use super::secret;
+use crate::shown::{printable, printable_lines};
 
 /// A file that a mistake can be in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,19 +138,19 @@ pub fn render<'a>(mistakes: impl IntoIterator<Item = (&'a Source, &'a Mistake)>)
         lines += lines_around(text, &mistake.span).len();
         let Mistake { span, message, label, related, help, note } = mistake;
         let place = |kind: AnnotationKind, span: &Range<usize>, label: &str| {
-            let label = (!label.is_empty()).then(|| label.to_owned());
+            let label = (!label.is_empty()).then(|| printable(label));
             kind.span(within(span, text)).label(label)
         };
         let snippet = Snippet::source(text)
-            .path(&source.name)
+            .path(printable(&source.name))
             .annotation(place(AnnotationKind::Primary, span, label))
             .annotations(related.iter().map(|(span, label)| place(AnnotationKind::Context, span, label)));
-        let mut group = Level::ERROR.primary_title(message).element(snippet);
+        let mut group = Level::ERROR.primary_title(printable_lines(message)).element(snippet);
         if let Some(help) = help {
-            group = group.element(Level::HELP.message(help));
+            group = group.element(Level::HELP.message(printable_lines(help)));
         }
         if let Some(note) = note {
-            group = group.element(Level::NOTE.message(note));
+            group = group.element(Level::NOTE.message(printable_lines(note)));
         }
         // The renderer replaces C0 control characters itself, but some terminals also obey C1.
         shown.push(renderer.render(&[group]).replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "\u{fffd}"));
