@@ -160,3 +160,55 @@ fn a_docker_that_hangs_is_asked_once_and_says_nothing_of_the_files() {
     said.prints("The pool is valid.");
     assert_eq!(machine.read("~/asked"), "x\n", "of two slots, the second one is not asked about");
 }
+
+#[test]
+fn a_registry_that_is_nested_too_deep_or_too_large_is_unreadable_and_stays() {
+    for text in ["[".repeat(200_000), "{\"a\":".repeat(200_000), " ".repeat(65 << 20)] {
+        let machine = Machine::small();
+        machine.kinfra("apply").exits(0);
+        machine.write("~/pool/registry.json", &text);
+        for verb in ["slots", "claim", "plan"] {
+            machine.kinfra(verb).exits(5).says("registry.json");
+        }
+        assert!(machine.read("~/pool/registry.json") == text, "it was changed");
+    }
+}
+
+#[test]
+fn twenty_thousand_tickets_of_dead_waiters_hold_no_claim_up() {
+    let machine = Machine::small();
+    machine.kinfra("apply").exits(0);
+    for number in 1..=20_000 {
+        machine.write(&format!("~/pool/.queue/{number}"), "any\n/gone\n");
+    }
+    machine.kinfra("claim").exits(0);
+    assert_eq!(fs::read_dir(machine.path("~/pool/.queue")).expect("a directory").count(), 0);
+}
+
+#[test]
+fn a_compose_file_that_repeats_itself_or_is_nested_too_deep_is_not_read() {
+    let mut repeats = "x-0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for number in 1..12 {
+        let _ = writeln!(
+            repeats,
+            "x-{number}: &a{number} [{}]",
+            vec![format!("*a{}", number - 1); 10].join(", ")
+        );
+    }
+    for (text, refused) in [
+        (format!("{repeats}services: {{a: {{image: x}}}}\n"), "the file repeats too many values"),
+        (format!("services: {{a: {{ports: {}", "[".repeat(200_000)), "recursion limit exceeded"),
+        (format!("services: {{a: {{ports: {}", "{a: ".repeat(200_000)), "recursion limit exceeded"),
+    ] {
+        let machine = Machine::new();
+        machine.write("compose.yaml", &text);
+        machine.kinfra("init").exits(1).says(refused);
+    }
+}
+
+#[test]
+fn a_saved_plan_that_is_nested_too_deep_is_no_plan() {
+    let machine = Machine::small();
+    machine.write("deep", "[".repeat(200_000));
+    machine.kinfra("show deep").exits(64).says("is not a plan");
+}
