@@ -45,7 +45,9 @@ pub(super) fn hint(text: &str) {
 
 /// Prints notices before the rest.
 pub(super) fn warn(notices: &[String]) {
-    notices.iter().for_each(|notice| say(&format!("warning: {notice}\n")));
+    for notice in notices {
+        say(&format!("warning: {notice}\n"));
+    }
 }
 
 /// A text with its paths as people write them, and without what could steer a terminal.
@@ -53,6 +55,7 @@ fn for_people(text: &str) -> String {
     Paths { home: home().as_deref() }.in_text(&printable_output(text))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it")]
 fn cannot_print(error: io::Error) -> Fault {
     Fault::failed(format!("could not print to stdout: {error}"))
 }
