@@ -163,8 +163,8 @@ fn check_holders(registry: &Registry, holders: &mut BTreeMap<String, Vec<String>
 fn check_migration(text: &str, pool: &Pool) {
     const SOURCE: &str = "/old/instances.json";
     let is_directory = |path: &str| path.starts_with('/');
-    let registry = match migrate::import(text, SOURCE, pool, is_directory) {
-        Ok(registry) => registry,
+    let registry = match migrate::import(text, SOURCE, pool, is_directory, |_| true) {
+        Ok((registry, _)) => registry,
         Err(corrupt) => return check_reason(&corrupt),
     };
     let saved = registry.to_text().expect("what was imported can be saved");

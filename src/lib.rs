@@ -88,6 +88,7 @@ pub mod embedded;
 pub mod ended;
 pub mod fault;
 pub mod file;
+pub mod guarded_variables;
 pub mod health;
 pub mod host;
 pub mod identifier;

@@ -30,7 +30,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
         Target::of(args.saved.as_deref(), args.pool.choice(), invocation)?;
     let pool = declared.pool(&choice, invocation)?;
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
-    warn(&neighbours.notices);
+    warn(&[pool.left_out.as_slice(), &neighbours.notices].concat());
     neighbours.check(&declared.origin)?;
     let planning = args.planning.options();
     let options = saved.as_ref().map_or_else(|| planning.clone(), Saved::options_to_apply);

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let Target { declared, .. } = Target::of(None, choice.clone(), invocation)?;
     let pool = declared.pool(&choice, invocation)?;
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
-    warn(&neighbours.notices);
+    warn(&[pool.left_out.as_slice(), &neighbours.notices].concat());
     neighbours.check(&declared.origin)?;
     let options = args.planning.options();
     let (aim, allowed) = (Aim::of(&options), options.allowed.clone());

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use minijinja::Value;
 
 use super::env_file::{self, SlotValues};
+use super::guarded;
 use super::pool::{File, Slot};
 use crate::digest::Digest;
 use crate::file::{FileMode, RelPath};
 use crate::identifier::{PortName, WorkerKind};
-use crate::names::ENV_FILE;
+use crate::names::{ENV_FILE, TEMPLATES};
 use crate::port::Port;
 use crate::slot::{Profile, SlotId};
 use crate::spec::mistake::{Mistake, Source, SourceKind, suggestion};
@@ -69,6 +70,8 @@ pub(super) struct Renderer<'a> {
     pub(super) mistakes: BTreeMap<String, (Source, Mistake)>,
     /// The texts rendered so far. Equal texts are stored and hashed once.
     texts: BTreeMap<Rc<str>, Digest>,
+    /// What is said of each variable that is left out of env files, by template and name.
+    pub(super) left_out: BTreeMap<(String, String), String>,
     /// The values of sensitive variables rendered so far.
     pub(super) secrets: BTreeSet<String>,
 }
@@ -81,6 +84,7 @@ impl<'a> Renderer<'a> {
             templates: Templates::new(),
             mistakes: BTreeMap::new(),
             texts: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             secrets: BTreeSet::new(),
         };
         for file in files {
@@ -287,6 +291,12 @@ impl<'a> Renderer<'a> {
                     if file.mode.is_open_to_others() && masked.is_some() {
                         self.note_open_secret(file);
                     }
+                    let (text, masked) = if file.path.get_ref().as_str() == ENV_FILE {
+                        let masked = masked.map(|masked| Rc::from(guarded::left(&masked)));
+                        (self.without_guarded(file, &text, context.slot), masked)
+                    } else {
+                        (text, masked)
+                    };
                     let (text, digest) = self.interned(text);
                     let file_of_slot = File { text, digest, mode: file.mode, masked };
                     files.insert(file.path.get_ref().clone(), file_of_slot);
@@ -331,6 +341,22 @@ impl<'a> Renderer<'a> {
             .or_insert_with(|| (self.inputs.source.clone(), mistake));
     }
 
+    /// Leaves out of a slot's env file what no slot may set, and notes it.
+    fn without_guarded(&mut self, file: &FileSpec, text: &str, slot: SlotId) -> String {
+        let name = file.template.get_ref();
+        let template = self.inputs.templates.get(name).and_then(|text| text.as_deref().ok());
+        let path = self.path_of(name.as_str());
+        for (variable, notice) in guarded::notices((path.as_str(), template.unwrap_or_default()), text, slot)
+        {
+            self.left_out.entry((name.to_string(), variable)).or_insert(notice);
+        }
+        guarded::left(text)
+    }
+
+    fn path_of(&self, template: &str) -> Utf8PathBuf {
+        Utf8Path::new(&self.inputs.source.name).with_file_name(TEMPLATES).join(template)
+    }
+
     fn interned(&mut self, text: String) -> (Rc<str>, Digest) {
         if let Some((text, digest)) = self.texts.get_key_value(text.as_str()) {
             return (Rc::clone(text), *digest);
@@ -347,8 +373,7 @@ impl<'a> Renderer<'a> {
         let slot = context.map_or_else(String::new, |context| format!(" of slot {}", context.slot));
         let note =
             format!("{} uses this template for `{}`{slot}", self.inputs.source.name, file.path.get_ref());
-        let path = Utf8Path::new(&self.inputs.source.name).with_file_name("templates").join(&name);
-        let source = Source { name: path.into_string(), text, kind: SourceKind::Template };
+        let source = Source { name: self.path_of(&name).into_string(), text, kind: SourceKind::Template };
         let mistake = Mistake::new(span, message).help(help).note(note);
         self.mistakes.entry(name).or_insert_with(|| (source, mistake));
     }

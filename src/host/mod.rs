@@ -24,6 +24,7 @@ pub mod lock;
 pub mod memory;
 pub mod net;
 pub mod networks;
+pub mod owner;
 pub mod program;
 pub mod queue;
 pub mod root;

@@ -22,11 +22,11 @@ pub fn plan(plan: &Plan, pool: &Outline, spec: Option<&Utf8Path>) -> String {
 
 fn plan_value(plan: &Plan, pool: &Outline, spec: Option<&Utf8Path>) -> Value {
     let import = plan.import.as_ref().map(|import| match import {
-        ImportState::Pending { path, sha256, slots, claimed } => {
-            json!({ "state": "pending", "path": path, "sha256": sha256, "slots": slots, "claimed": claimed })
-        }
+        ImportState::Pending { path, sha256, slots, claimed, outside } => json!({
+            "state": "pending", "path": path, "sha256": sha256, "slots": slots, "claimed": claimed, "outside": outside
+        }),
         ImportState::Changed(path) => {
-            json!({ "state": "changed", "path": path, "sha256": null, "slots": null, "claimed": null })
+            json!({ "state": "changed", "path": path, "sha256": null, "slots": null, "claimed": null, "outside": [] })
         }
     });
     let slots: Vec<Value> = plan.slots.iter().map(|(id, slot)| slot_value(*id, slot, pool)).collect();

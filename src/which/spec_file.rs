@@ -184,7 +184,8 @@ impl Declared {
     /// Every mistake in the templates.
     pub fn pool_in(&self, root: &Utf8Path, invocation: &Invocation) -> Result<Pool, Mistakes> {
         let texts = self.template_texts(self.spec.files.iter().chain(&self.spec.claim));
-        render_pool(self.inputs(&texts, root, invocation))
+        let project = self.path.as_deref().and_then(Utf8Path::parent).map(Utf8Path::to_owned);
+        render_pool(self.inputs(&texts, root, invocation)).map(|pool| Pool { project, ..pool })
     }
 
     /// The files that a claim adds to the directory of a slot.

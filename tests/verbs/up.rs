@@ -255,6 +255,8 @@ fn the_check_of_the_slots_toml_that_was_applied_is_the_last_word() {
     shop.machine.write("~/fix/slots.toml", format!("{SHOP}[stack]\nverify = [\"false\"]\n"));
     Run::of(&mut up(&shop, "")).exits(0).never_says("Checking");
     shop.machine.spec(&format!("{SHOP}{check}"));
+    Run::of(&mut up(&shop, "")).exits(0).never_says("Checking");
+    shop.machine.kinfra("apply").exits(0);
     Run::of(&mut up(&shop, "")).exits(0).says("Checking with `/bin/sh -c ");
     shop.machine.write("~/fix/bad", "");
     Run::of(&mut up(&shop, ""))

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle};
+use crate::host::owner;
 
 /// An open directory.
 #[derive(Debug)]
@@ -49,11 +50,24 @@ pub struct Content {
     pub bytes: Vec<u8>,
     /// Its permissions.
     pub mode: FileMode,
+    /// What the system says of it.
+    pub(in crate::host) stat: Stat,
 }
 
 /// Systems give these numbers different types.
 fn number(number: impl TryInto<u64>) -> u64 {
     number.try_into().unwrap_or_default()
+}
+
+impl Content {
+    /// Refuses the file if it belongs to another user, or others can change it. `what` is what it is, and
+    /// `path` where it was read.
+    ///
+    /// # Errors
+    /// [`Fault`] names the owner, and says what to do.
+    pub fn check_owner(&self, what: &str, path: &Utf8Path) -> Result<(), Fault> {
+        owner::check(&self.stat, what, path)
+    }
 }
 
 impl Dir {
@@ -64,6 +78,16 @@ impl Dir {
     pub fn open(path: &Utf8Path) -> io::Result<Self> {
         let handle = rustix::fs::open(path.as_std_path(), dir_flags(), Mode::empty())?;
         Ok(Self { handle, path: path.to_owned() })
+    }
+
+    /// Refuses the directory if it belongs to another user, or others can change it. `what` is what it is.
+    ///
+    /// # Errors
+    /// [`Fault`] names the owner, and says what to do.
+    pub fn check_owner(&self, what: &str) -> Result<()> {
+        let stat =
+            rustix::fs::fstat(&self.handle).with_context(|| format!("could not examine `{}`", self.path))?;
+        Ok(owner::check(&stat, what, &self.path)?)
     }
 
     /// The path at the time of opening, for messages only.
@@ -124,7 +148,7 @@ impl Dir {
         }
         let bytes = read_up_to(File::from(handle), stat.st_size, limit)
             .with_context(|| format!("could not read `{full}`"))?;
-        Ok(Found::This(Content { bytes, mode: FileMode::from_bits(stat.st_mode) }))
+        Ok(Found::This(Content { bytes, mode: FileMode::from_bits(stat.st_mode), stat }))
     }
 
     /// The names in the directory, sorted.

@@ -1,6 +1,7 @@
 //! A pool's root for reading. It takes no lock and writes nothing.
 
 use std::io;
+use std::string::FromUtf8Error;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -48,10 +49,10 @@ impl Root {
     /// Opens a root; `None` if there is none.
     ///
     /// # Errors
-    /// [`Fault`] when it is no directory.
+    /// [`Fault`] when it is no directory, belongs to another user, or others can change it.
     pub fn open(path: &Utf8Path) -> Result<Option<Self>> {
         match Dir::open(path) {
-            Ok(dir) => Ok(Some(Self { dir })),
+            Ok(dir) => dir.check_owner("root").map(|()| Some(Self { dir })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
                 Err(Fault::refused(format!("root `{path}` is a file, not a directory")).into())
@@ -120,12 +121,13 @@ impl Root {
     fn state(&self, name: &str) -> Result<Option<String>> {
         let path = self.path().join(name);
         match self.dir.read(Utf8Path::new(name), REGISTRY_LIMIT) {
-            Ok(Found::This(content)) => match String::from_utf8(content.bytes) {
-                Ok(text) => Ok(Some(text)),
-                Err(error) => {
-                    Err(unreadable(&format!("`{path}` is not text: {}", error.utf8_error())).into())
-                }
-            },
+            Ok(Found::This(content)) => {
+                content.check_owner("registry", &path)?;
+                let not_text = |error: FromUtf8Error| {
+                    unreadable(&format!("`{path}` is not text: {}", error.utf8_error()))
+                };
+                Ok(Some(String::from_utf8(content.bytes).map_err(not_text)?))
+            }
             Ok(Found::Nothing) => Ok(None),
             // A repair would not help.
             Ok(Found::Other(Obstacle::Forbidden)) => {
