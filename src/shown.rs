@@ -90,7 +90,9 @@ pub fn toml_string(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
-            c if misleads(c) => drop(write!(quoted, "\\U{:08x}", u32::from(c))),
+            c if misleads(c) => {
+                let _ = write!(quoted, "\\U{:08x}", u32::from(c));
+            }
             c => quoted.push(c),
         }
     }
