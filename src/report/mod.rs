@@ -11,6 +11,7 @@ pub mod doctor;
 mod document;
 pub mod env;
 pub mod fault;
+mod holder_names;
 pub mod init;
 pub mod leftovers;
 pub mod outcome;

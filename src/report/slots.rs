@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use serde_json::{Map, Value, json};
 
 use super::document::{FORMAT_VERSION, document, line};
+use super::holder_names::names;
 use super::table::{Cell, Shorten, Table, colored, lines, number};
 use super::{attention, stack_state};
 use crate::claims::listing::Listed;
@@ -133,23 +134,6 @@ fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[
 /// The message for a root without slots.
 pub fn none(root: &Utf8Path, origin: &str, paths: Paths<'_>) -> String {
     format!("No slots in {} yet: `kinfra apply` creates those of {origin}\n", paths.show(root))
-}
-
-/// The holders' names by slot: the last component, or the path if two holders share a name.
-fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
-    let claims = slots.iter().filter_map(|listed| Some((listed.slot, listed.entry.claim.as_ref()?)));
-    let unknown = Utf8Path::new("unknown");
-    let held: Vec<(SlotId, &Utf8Path)> =
-        claims.map(|(slot, claim)| (slot, claim.claimed_by.directory().unwrap_or(unknown))).collect();
-    let shown = |(slot, path): &(SlotId, &Utf8Path)| {
-        let alike = held.iter().filter(|(_, other)| other.file_name() == path.file_name()).count();
-        let name = path
-            .file_name()
-            .filter(|_| alike == 1)
-            .map_or_else(|| paths.show(path).into_string(), str::to_owned);
-        (*slot, printable(&name))
-    };
-    held.iter().map(shown).collect()
 }
 
 /// The status of a slot. An unfinished apply comes first, then a claim that is over, then its stack.

@@ -200,7 +200,7 @@ fn a_file_that_is_no_toml_is_refused() {
         (b"version = 1\nversion = 1\n", &["duplicate key", ":2:1"]),
         (b"version = 1\n\x7fELF\xff\x00", &["is not text: line 2 has a byte that is not UTF-8"]),
         (b"v\0e\0r\0", &["invalid unquoted key", "\u{2400}"]),
-        (garbage.as_bytes(), &["key with no value", ":1:2", ":50:2", "and 450 more\n"]),
+        (garbage.as_bytes(), &["key with no value", ":1:2", ":50:2", "… and 450 more\n"]),
     ] {
         let machine = Machine::small();
         machine.write("slots.toml", text);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::sight::{Glance, Sight};
-use super::stacks::{LONGEST, SETTLE, UNTRUSTED, engine_noted, engine_of, may_run, of_slot, unanswered};
+use super::stacks::{LONGEST, SETTLE, UNTRUSTED, by_slot, engine_noted, engine_of, may_run, unanswered};
 use super::was_up;
 use crate::claims::held::Held;
 use crate::claims::listing::Listed;
@@ -87,7 +87,7 @@ pub fn examine(held: &Held, listed: &Listed) -> Examined {
     if held.pool().trust == Trust::NotGiven {
         return without_any(unanswered(&listed.entry, UNTRUSTED));
     }
-    let seen = match containers(&engine, listed, whose) {
+    let seen = match containers(&engine, listed, &whose) {
         Ok(seen) => seen,
         Err(why) => return without_any(unanswered(&listed.entry, &why)),
     };
@@ -105,12 +105,12 @@ pub fn examine(held: &Held, listed: &Listed) -> Examined {
     Examined { sight, services, not_started, taken, ..without_any(Sight::NeverStarted) }
 }
 
-fn containers(engine: &Engine, listed: &Listed, whose: Whose<'_>) -> Result<Vec<Seen>, String> {
+fn containers(engine: &Engine, listed: &Listed, whose: &Whose<'_>) -> Result<Vec<Seen>, String> {
     let clock = Stopwatch::start();
     let left = || LONGEST.saturating_sub(clock.elapsed());
     let look = || {
         let rows = list(Some(engine), LONGEST).needed()?;
-        let own = of_slot(listed.slot, &rows, whose);
+        let own = by_slot(&rows, whose).remove(&listed.slot).unwrap_or_default();
         inspect(Some(engine), &own, left()).needed()
     };
     // A container may go away between the two questions.
