@@ -48,12 +48,15 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
     let home = Home::new();
     let remedy = "`sudo chown -R 54321 ~/.small`";
     for (opened, closed) in [
-        (None, "`~/.small` belongs to root, and is closed to user 54321"),
-        (Some("~/.small"), "`~/.small/pool` belongs to root, and is closed to user 54321"),
-        (Some("~/.small/pool"), "`~/.small/pool/registry.json` belongs to root, and is closed to user 54321"),
+        (None, "`~/.small` belongs to root (user 0), and is closed to user 54321"),
+        (Some("~/.small"), "`~/.small/pool` belongs to root (user 0), and is closed to user 54321"),
+        (
+            Some("~/.small/pool"),
+            "`~/.small/pool/registry.json` belongs to root (user 0), and is closed to user 54321",
+        ),
         (
             Some("~/.small/pool/registry.json"),
-            "`~/.small/pool/.lock` belongs to root, and is closed to user 54321",
+            "`~/.small/pool/.lock` belongs to root (user 0), and is closed to user 54321",
         ),
     ] {
         if let Some(path) = opened {
@@ -70,7 +73,7 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
     for verb in ["slots", "claim", "status", "plan", "apply", "release", "env"] {
         let run = home.kinfra(verb);
         assert!(run.code == Some(5) || run.code == Some(4), "{verb}: {run:?}");
-        run.says("belongs to root, and is closed to user 54321").says(remedy);
+        run.says("belongs to root (user 0), and is closed to user 54321").says(remedy);
     }
     // What the user has closed is opened by its mode, and another user's home is given to none.
     Run::of(home.machine.program("chown").args(["-R", "54321"]).arg(home.machine.path("~/.small"))).exits(0);
