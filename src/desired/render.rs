@@ -10,7 +10,7 @@ use super::renderer::{Environments, RenderInputs, Renderer};
 use crate::file::RelPath;
 use crate::identifier::PortName;
 use crate::port::Port;
-use crate::registry::Provisioned;
+use crate::registry::{AppliedFrom, Provisioned};
 use crate::slot::SlotId;
 use crate::spec::mistake::{Mistake, Source};
 
@@ -26,7 +26,8 @@ pub fn render_pool(inputs: RenderInputs<'_>) -> Result<Pool, Vec<(Source, Mistak
     if renderer.mistakes.is_empty() {
         let (name, root, formulas) = (spec.name.clone(), root.to_owned(), spec.ports.clone());
         let import = spec.import.as_ref().and_then(|import| import.resolve(home));
-        return Ok(Pool { name, root, import, formulas, slots, secrets: renderer.secrets });
+        let applied_from = AppliedFrom::embedded(&name);
+        return Ok(Pool { name, root, applied_from, import, formulas, slots, secrets: renderer.secrets });
     }
     Err(renderer.mistakes.into_values().collect())
 }
