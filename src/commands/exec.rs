@@ -26,7 +26,7 @@ pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Res
     let search = Search { choice: &args.pool.choice(), invocation: &there };
     let worktree = worktree_of(&there.here)?;
     let policy = args.lock.policy("kinfra exec");
-    let held = held::find(&worktree, &search)?.map(Held::trusted).transpose()?;
+    let held = held::find(&worktree, &search)?.held.map(Held::trusted).transpose()?;
     let held = held.map_or(Ok(None), |held| held.renew(&policy))?;
     let held = held.ok_or_else(|| holds_none(&worktree))?;
     let change = Change::to_slot(of_slot(&held, &policy, &there)?, &invocation::environment());

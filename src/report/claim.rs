@@ -46,8 +46,15 @@ pub fn next() -> &'static str {
     "Next: `kinfra up` starts its stack, `kinfra env` prints its variables\n"
 }
 
-/// Which pool a claim is for, if that may be a surprise: no `slots.toml` is here, or the pool was applied
-/// from another one.
+/// The pools that did not answer, by their roots.
+pub fn passed_over(silent: &[Utf8PathBuf]) -> String {
+    let note =
+        |root: &Utf8PathBuf| format!("note: the pool in `{root}` does not answer, and is passed over\n");
+    silent.iter().map(note).collect()
+}
+
+/// Which pool a claim is for, if that may be a surprise: no `slots.toml` is here, the pool was applied from
+/// another one, or a pool did not answer.
 pub fn which(pool: &FoundPool, other: Option<&Utf8Path>, paths: Paths<'_>) -> String {
     let of_repository = pool.of_repository().map(|used| format!("Using {used}\n"));
     let other = other.map(|applied| {
@@ -57,7 +64,7 @@ pub fn which(pool: &FoundPool, other: Option<&Utf8Path>, paths: Paths<'_>) -> St
             paths.show(applied)
         )
     });
-    of_repository.into_iter().chain(other).collect()
+    of_repository.into_iter().chain(other).chain([passed_over(pool.silent())]).collect()
 }
 
 /// Remarks on a claim: slots that were passed over, and files that were kept or left.

@@ -48,4 +48,5 @@ mod up;
 mod up_all;
 mod up_beside;
 mod validate;
+mod whose;
 mod worktree;
