@@ -53,6 +53,7 @@ fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
     let search = Search { choice: &args.pool.choice(), invocation };
     let tree = worktree_of(&invocation.here)?;
     let held = held::find(&tree, &search)?.needed(&tree)?.trusted()?;
+    say(&report::claim::rivals(held.pool()))?;
     let policy = LockPolicy { patience: PATIENCE, command: "kinfra env", network: false, interrupt: None };
     Ok((of_slot(&held, &policy, invocation)?, held))
 }

@@ -8,6 +8,7 @@ use crate::claims::whereabouts::{worktree_named, worktree_of};
 use crate::cli::{HolderArgs, SlotArgs};
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
+use crate::report;
 use crate::which::by_worktree::Search;
 use crate::which::choice::absolute;
 
@@ -36,6 +37,7 @@ pub(super) fn needed(slot: &SlotArgs, invocation: &Invocation) -> Result<Held> {
         Some(slot) => held::find_slot(slot, &search)?.ok_or_else(|| is_held_by_none(slot))?,
         None => held::find(&worktree, &search)?.needed(&worktree)?,
     };
+    super::output::say(&report::claim::rivals(held.pool()))?;
     Ok(held.trusted()?)
 }
 

@@ -24,13 +24,14 @@ pub(super) fn run(args: &StatusArgs, invocation: &Invocation) -> Result<Exit> {
     let worktree = worktree_of(&invocation.here)?;
     let SoughtSlot { held, silent } = held::find(&worktree, &search)?;
     let doubt = held.as_ref().and_then(|held| held.pool().doubt());
+    let rivals = held.as_ref().map(|held| report::claim::rivals(held.pool()));
     let listed = held.map(|held| {
         let listed = held.listed(now);
         let examined = examine(&held, &listed);
         (listed, examined)
     });
     say(&report::claim::passed_over(&silent))?;
-    say(&doubt.unwrap_or_default())?;
+    say(&(doubt.unwrap_or_default() + &rivals.unwrap_or_default()))?;
     print(&match &listed {
         _ if args.json => report::slots::status_json(listed.as_ref()),
         Some((listed, examined)) => report::wrapped(

@@ -21,6 +21,18 @@ use crate::stack::written::OfAnotherUser;
 use crate::time::Time;
 use crate::which::by_worktree::FoundPool;
 
+/// That other pools say that they have a worktree's claim, too. Empty if none does.
+pub fn rivals(pool: &FoundPool) -> String {
+    let rivals: Vec<String> = pool.rivals().iter().map(|root| format!("`{root}`")).collect();
+    if rivals.is_empty() {
+        return String::new();
+    }
+    let (root, rivals) = (&pool.root, rivals.join(", "));
+    format!(
+        "note: the pool in `{root}` has the older claim of this worktree; so has {rivals}: release it there\n"
+    )
+}
+
 /// The most slots that a waiter is told of.
 const NAMED: usize = 5;
 

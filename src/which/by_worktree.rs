@@ -18,6 +18,7 @@ use crate::host::side_by_side::side_by_side;
 use crate::identifier::PortName;
 use crate::ledger::{Ledger, Snapshot, followed, glance};
 use crate::registry::{ClaimId, Registry};
+use crate::slot::SlotId;
 use crate::spec::StackSpec;
 
 /// A pool, for the verbs of a worktree.
@@ -38,6 +39,8 @@ pub struct FoundPool {
     pub trust: Trust,
     /// The registry, if the search has read it already.
     seen: Option<Snapshot>,
+    /// The roots of other pools that have the worktree's claim, too, and a younger one.
+    rivals: Vec<Utf8PathBuf>,
     /// Roots that did not answer. The worktree may hold a slot there.
     silent: Vec<Utf8PathBuf>,
     /// Whether the spec of this run declares it, and no search found it in the index.
@@ -83,7 +86,7 @@ impl Search<'_> {
     /// As [`Search::of`]; or that a pool which may have the claim cannot be read.
     pub fn with_claim(&self, id: Option<ClaimId>, worktree: &Utf8Path) -> Result<FoundPool> {
         let Some(id) = id else { return self.of(worktree) };
-        let has = |registry: &Registry| with_id(registry, id).is_some();
+        let has = |registry: &Registry| with_id(registry, id);
         let Hit { found, seen: _, unreadable, silent } = self.through_index(Following::Of(worktree), has);
         if let Some(found) = found {
             return Ok(found);
@@ -92,7 +95,7 @@ impl Search<'_> {
         let unreadable = unreadable.or_else(|| silent.first().map(|root| no_answer(root).into()));
         let Some(error) = unreadable else { return Ok(pool) };
         match pool.look(Following::Of(worktree)) {
-            Ok(Some(snapshot)) if has(&snapshot.registry) => {
+            Ok(Some(snapshot)) if has(&snapshot.registry).is_some() => {
                 pool.seen = Some(snapshot);
                 Ok(pool)
             }
@@ -133,13 +136,13 @@ impl Search<'_> {
     }
 
     fn holding(&self, worktree: &Utf8Path) -> Hit {
-        let holds = |registry: &Registry| held_by(registry, &noted_path(registry, worktree)).is_some();
+        let holds = |registry: &Registry| held_by(registry, &noted_path(registry, worktree));
         self.through_index(Following::Of(worktree), holds)
     }
 
     /// Searches the registries of all pools in the index: first those that this project applied, then the
     /// others, side by side. A named spec or root needs no search.
-    fn through_index(&self, following: Following<'_>, has: impl Fn(&Registry) -> bool) -> Hit {
+    fn through_index(&self, following: Following<'_>, has: impl Fn(&Registry) -> Option<SlotId>) -> Hit {
         let mut hit = Hit::default();
         if self.choice.is_named() {
             return hit;
@@ -149,7 +152,7 @@ impl Search<'_> {
             entries(self.invocation).into_iter().partition(|entry| project.has(entry));
         for entry in own {
             match Ledger::of(entry.root()).read(following) {
-                Ok(Some(snapshot)) if has(&snapshot.registry) => {
+                Ok(Some(snapshot)) if has(&snapshot.registry).is_some() => {
                     hit.found = Some(FoundPool::indexed(entry, snapshot, self.invocation));
                     return hit;
                 }
@@ -158,22 +161,42 @@ impl Search<'_> {
                 Err(error) => hit.unreadable = Some(error),
             }
         }
+        let mut having = Vec::new();
         for (entry, seen) in side_by_side(others, |entry| glance(entry.root())) {
-            let has = |registry: &Arc<Registry>| has(&followed(registry, following).0);
+            let since = |registry: &Arc<Registry>| {
+                let registry = followed(registry, following).0;
+                let slot = has(&registry)?;
+                Some(registry.slots.get(&slot)?.claim.as_ref()?.claimed_at.clone())
+            };
             match seen {
                 None => hit.silent.push(entry.root().to_owned()),
-                Some(Ok(Some(registry))) if hit.found.is_none() && has(&registry) => {
-                    match Ledger::of(entry.root()).read(following) {
-                        Ok(Some(snapshot)) => {
-                            hit.found = Some(FoundPool::indexed(entry, snapshot, self.invocation));
-                        }
-                        Ok(None) => {}
-                        Err(error) => hit.unreadable = Some(error),
-                    }
+                Some(Ok(registry)) => {
+                    having.extend(registry.as_ref().and_then(since).map(|since| (since, entry)));
                 }
-                Some(Ok(_)) => {}
                 Some(Err(error)) => hit.unreadable = Some(error),
             }
+        }
+        self.oldest(having, following, hit)
+    }
+
+    /// The pool with the oldest of several claims, since none is of the project here. It knows of the others.
+    fn oldest(
+        &self,
+        mut having: Vec<(Option<String>, IndexEntry)>,
+        following: Following<'_>,
+        mut hit: Hit,
+    ) -> Hit {
+        having.sort_by(|(one, _), (other, _)| (one.is_none(), one).cmp(&(other.is_none(), other)));
+        let mut having = having.into_iter().map(|(_, entry)| entry);
+        let Some(entry) = having.next() else { return hit };
+        match Ledger::of(entry.root()).read(following) {
+            Ok(Some(snapshot)) => {
+                let pool = FoundPool::indexed(entry, snapshot, self.invocation);
+                let rivals = having.map(|entry| entry.root().to_owned()).collect();
+                hit.found = Some(FoundPool { rivals, ..pool });
+            }
+            Ok(None) => {}
+            Err(error) => hit.unreadable = Some(error),
         }
         hit
     }
@@ -193,6 +216,7 @@ impl FoundPool {
             origin,
             trust,
             seen: None,
+            rivals: Vec::new(),
             silent: Vec::new(),
             is_declared_here: true,
         })
@@ -206,7 +230,18 @@ impl FoundPool {
         let origin = spec_file::origin(spec, invocation);
         let (trust, seen, silent) = (Trust::Given, Some(seen), Vec::new());
         let is_declared_here = false;
-        Self { root, name, env_prefix, declared, origin, trust, seen, silent, is_declared_here }
+        Self {
+            root,
+            name,
+            env_prefix,
+            declared,
+            origin,
+            trust,
+            seen,
+            rivals: Vec::new(),
+            silent,
+            is_declared_here,
+        }
     }
 
     /// Where its registry is kept.
@@ -278,6 +313,11 @@ impl FoundPool {
     /// What is to be said of a pool that this user does not trust, where it is only shown.
     pub fn doubt(&self) -> Option<String> {
         self.trust.note(&self.root, &self.origin)
+    }
+
+    /// The roots of other pools that have this worktree's claim, too, and a younger one.
+    pub fn rivals(&self) -> &[Utf8PathBuf] {
+        &self.rivals
     }
 
     /// The roots of other pools that did not answer, so that this one was taken.
