@@ -110,6 +110,7 @@ pub mod slot;
 pub mod spec;
 pub mod stack;
 pub mod template;
+mod template_shape;
 pub mod thing;
 pub mod time;
 pub mod which;

@@ -37,7 +37,7 @@ pub(super) fn needed(slot: &SlotArgs, invocation: &Invocation) -> Result<Held> {
         Some(slot) => held::find_slot(slot, &search)?.ok_or_else(|| is_held_by_none(slot))?,
         None => held::find(&worktree, &search)?.needed(&worktree)?,
     };
-    super::output::say(&report::claim::rivals(held.pool()))?;
+    super::output::say(&report::claim::rivals(held.pool()));
     Ok(held.trusted()?)
 }
 

@@ -10,7 +10,7 @@ use super::env_file::{self, SlotValues};
 use super::guarded;
 use super::pool::{File, Slot};
 use crate::digest::Digest;
-use crate::file::{FileMode, RelPath};
+use crate::file::{FileMode, RelPath, refuse_long};
 use crate::identifier::{PortName, WorkerKind};
 use crate::names::{ENV_FILE, TEMPLATES};
 use crate::port::Port;
@@ -285,6 +285,12 @@ impl<'a> Renderer<'a> {
             if self.mistakes.contains_key(name.as_str()) {
                 continue;
             }
+            let path = context.dir.join(file.path.get_ref().as_path());
+            if let Err(reason) = refuse_long(path.as_str()) {
+                let mistake = (self.inputs.source.clone(), Mistake::new(file.path.span(), reason));
+                self.mistakes.entry(name.to_string()).or_insert(mistake);
+                continue;
+            }
             match self.templates.render(name.as_str(), &values) {
                 Ok(text) => {
                     let masked = self.masked(&text, file, base, context);
@@ -314,8 +320,10 @@ impl<'a> Renderer<'a> {
         if self.secrets.is_empty() || !self.templates.may_use_env(name) {
             return None;
         }
+        let sensitive = self.inputs.spec.env.iter().filter(|variable| variable.sensitive);
+        let sensitive: BTreeSet<&String> = sensitive.map(|variable| variable.name.get_ref()).collect();
         let mask = |(name, value): &(String, String)| {
-            let shown = if self.is_sensitive(name) { MASK } else { value };
+            let shown = if sensitive.contains(name) { MASK } else { value };
             (name.clone(), shown.to_owned())
         };
         let env: Vec<(String, String)> = context.env.unwrap_or_default().iter().map(mask).collect();
@@ -324,10 +332,6 @@ impl<'a> Renderer<'a> {
         // A template may fail on the mask, in a calculation for example. Then nothing of the file is shown.
         let masked = masked.unwrap_or_else(|_| MASK.to_owned());
         (masked != text).then(|| Rc::from(masked))
-    }
-
-    fn is_sensitive(&self, name: &str) -> bool {
-        self.inputs.spec.env.iter().any(|variable| variable.sensitive && variable.name.get_ref() == name)
     }
 
     fn note_open_secret(&mut self, file: &FileSpec) {
@@ -373,7 +377,8 @@ impl<'a> Renderer<'a> {
         let slot = context.map_or_else(String::new, |context| format!(" of slot {}", context.slot));
         let note =
             format!("{} uses this template for `{}`{slot}", self.inputs.source.name, file.path.get_ref());
-        let source = Source { name: self.path_of(&name).into_string(), text, kind: SourceKind::Template };
+        let source =
+            Source { name: self.path_of(&name).into_string(), text: text.into(), kind: SourceKind::Template };
         let mistake = Mistake::new(span, message).help(help).note(note);
         self.mistakes.entry(name).or_insert_with(|| (source, mistake));
     }

@@ -3,6 +3,7 @@
 pub mod change_slot;
 pub mod child;
 pub mod clock;
+pub mod closed;
 pub mod compose;
 pub mod container;
 pub mod container_row;
@@ -30,6 +31,7 @@ pub mod root;
 pub mod side_by_side;
 pub mod signals;
 pub mod signature;
+pub mod streams;
 pub mod terminal;
 pub mod things;
 pub mod worktree_copy;

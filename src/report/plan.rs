@@ -26,14 +26,13 @@ pub(super) const LONG: usize = 100;
 pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<SlotId, String>) -> String {
     let mut text = String::new();
     if let Some(import) = &plan.import {
-        let _ = write_import(&mut text, import, view.paths);
+        text.push_str(&shown(|text| write_import(text, import, view.paths), view));
     }
     if plan.is_empty() && !view.names_skipped {
-        let _ = totals(&mut text, plan, view);
-        return text;
+        return text + &shown(|text| totals(text, plan, view), view);
     }
     if plan.slots.len() > LONG && !view.verbose {
-        let _ = summary(&mut text, plan, pool);
+        text.push_str(&shown(|text| summary(text, plan, pool), view));
     } else {
         let _ = headings(&mut text, plan, pool, view, diffs);
     }
@@ -41,8 +40,7 @@ pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<Slot
     if !plan.slots.is_empty() {
         text.push('\n');
     }
-    let _ = totals(&mut text, plan, view);
-    text
+    text + &shown(|text| totals(text, plan, view), view)
 }
 
 /// Where a first apply writes: the root, and each file by its path.

@@ -1,12 +1,10 @@
 //! A plan as one JSON document, and an apply as one JSON document per event.
 
-use std::fmt::Write as _;
-
 use anyhow::Error;
 use camino::Utf8Path;
 use serde_json::{Map, Value, json};
 
-use super::document::{FORMAT_VERSION, document};
+use super::document::{FORMAT_VERSION, document, line};
 use super::plan::Totals;
 use crate::apply::Outcome;
 use crate::desired::{Outline, SlotOutline};
@@ -147,7 +145,7 @@ pub fn planned(plan: &Plan, pool: &Outline, spec: Option<&Utf8Path>) -> String {
     if let (Value::Object(event), Value::Object(plan)) = (&mut event, plan_value(plan, pool, spec)) {
         event.extend(plan);
     }
-    format!("{event}\n")
+    line(&event)
 }
 
 /// One event per slot, and the summary, which always comes last.
@@ -170,7 +168,7 @@ pub fn applied(outcome: &Outcome) -> String {
         if let Value::Object(event) = &mut event {
             event.extend(result);
         }
-        let _ = writeln!(text, "{event}");
+        text.push_str(&line(&event));
     }
     let [added, changed, destroyed] =
         [Kind::Add, Kind::Change, Kind::Destroy].map(|kind| outcome.count(kind));
@@ -213,5 +211,5 @@ fn summary(counts: Value) -> String {
     if let (Value::Object(event), Value::Object(counts)) = (&mut event, counts) {
         event.extend(counts);
     }
-    format!("{event}\n")
+    line(&event)
 }

@@ -105,7 +105,7 @@ pub fn parse(found: Option<(Utf8PathBuf, String)>, invocation: &Invocation) -> R
     let origin = origin(path.as_deref(), invocation);
     let templates = path.as_ref().map(|path| path.with_file_name(TEMPLATES));
     let text = text.unwrap_or_else(|| embedded::SPEC.to_owned());
-    let source = Source { name: origin.clone(), text, kind: SourceKind::Spec };
+    let source = Source { name: origin.clone(), text: text.into(), kind: SourceKind::Spec };
     match Spec::parse(&source.text) {
         Ok(mut spec) => {
             if let Some(home) = &invocation.home {

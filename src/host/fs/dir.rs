@@ -293,34 +293,6 @@ impl Dir {
         }
     }
 
-    /// The kind of network file system that holds the directory, such as `NFS`. `None` on a local one.
-    pub fn network_file_system(&self) -> Result<Option<&'static str>> {
-        #[cfg(target_os = "linux")]
-        {
-            // From linux/magic.h.
-            const NETWORK: [(u32, &str); 11] = [
-                (0x6969, "NFS"),
-                (0x517B, "SMB"),
-                (0xFF53_4D42, "CIFS"),
-                (0xFE53_4D42, "SMB2"),
-                (0x0102_1997, "9p"),
-                (0x5346_414F, "AFS"),
-                (0x00C3_6400, "Ceph"),
-                (0x0BD0_0BD0, "Lustre"),
-                (0x7375_7245, "Coda"),
-                (0x7461_636F, "OCFS2"),
-                (0x0116_1970, "GFS2"),
-            ];
-            let stat = rustix::fs::fstatfs(&self.handle)
-                .with_context(|| format!("could not examine the file system of `{}`", self.path))?;
-            let found = u32::try_from(stat.f_type).ok();
-            let network = NETWORK.iter().find(|(magic, _)| found == Some(*magic));
-            Ok(network.map(|(_, name)| *name))
-        }
-        #[cfg(not(target_os = "linux"))]
-        Ok(None)
-    }
-
     /// The directory that holds a relative path, and the path's last component. The directory is `None` if it
     /// is this one.
     pub fn parent_of<'a>(&self, path: &'a Utf8Path) -> Result<Found<(Option<Self>, &'a str)>> {

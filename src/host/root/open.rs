@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::fault::Fault;
+use crate::fault::{Exit, Fault};
 use crate::file::Obstacle;
 use crate::host::clock::pause;
+use crate::host::closed::Closed;
 use crate::host::fs::{self, Dir, Found, Stamp};
 use crate::host::lock::{self, Lock};
 use crate::slot::SlotId;
@@ -156,9 +157,9 @@ impl Root {
             Ok(Found::Nothing) => Ok(None),
             // A repair would not help.
             Ok(Found::Other(Obstacle::Forbidden)) => {
-                let message =
-                    format!("`{path}` is not readable: allow its owner, and only its owner, to read it");
-                Err(Fault::unreadable(message).into())
+                let unknown = || Fault::unreadable(format!("`{path}` is not readable"));
+                let closed = |closed| Fault { exit: Exit::Unreadable, ..Fault::from(closed) };
+                Err(Closed::on_the_way_to(&path).map_or_else(unknown, closed).into())
             }
             Ok(Found::Other(obstacle)) => Err(unreadable(&format!("`{path}` is {obstacle}")).into()),
             Err(error) if fs::is_system_error(&error) => Err(error),
