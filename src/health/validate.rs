@@ -100,6 +100,9 @@ fn check_neighbours(neighbours: &Neighbours, findings: &mut Findings) {
     for notice in &neighbours.notices {
         findings.warning("pools", notice, "");
     }
+    if let Some(why) = neighbours.another_pool() {
+        findings.failure(Severity::Error, "root", &why.into());
+    }
     if let Some(why) = neighbours.second_root() {
         findings.failure(Severity::Error, "root", &why.into());
     }

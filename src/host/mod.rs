@@ -30,6 +30,7 @@ pub mod owner;
 pub mod program;
 pub mod queue;
 pub mod root;
+pub mod side_by_side;
 pub mod signals;
 pub mod signature;
 pub mod streams;
