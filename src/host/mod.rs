@@ -24,6 +24,7 @@ pub mod memory;
 pub mod net;
 pub mod networks;
 pub mod program;
+pub mod project_staging;
 pub mod queue;
 pub mod root;
 pub mod side_by_side;
