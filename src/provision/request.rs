@@ -324,9 +324,12 @@ pub fn emptied(spec: &Spec, applied_from: AppliedFrom, root: Utf8PathBuf) -> Poo
         name: spec.name.clone(),
         root,
         applied_from,
+        project: None,
         import: None,
         formulas: spec.ports.clone(),
         slots: BTreeMap::new(),
+        on_claim: BTreeSet::new(),
+        left_out: Vec::new(),
         secrets: BTreeSet::new(),
     }
 }

@@ -39,6 +39,9 @@ pub struct IndexEntry {
     /// What declared it.
     #[serde(flatten)]
     pub origin: Origin,
+    /// The project's own check of a stack, as it was applied. An older kinfra did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Vec<String>>,
     /// The repositories that use it. Recorded for the embedded pool alone.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub repositories: BTreeSet<String>,
@@ -112,6 +115,7 @@ impl IndexEntry {
             pool: spec.name.clone(),
             env_prefix: Some(spec.env_prefix.clone()),
             origin,
+            verify: Some(spec.stack.verify.clone()),
             repositories: BTreeSet::new(),
             ports: spec.ports.iter().cloned().collect(),
             slots: spec.slots.keys().copied().collect(),
@@ -194,6 +198,7 @@ pub(super) mod fixture {
             pool: spec.to_owned(),
             env_prefix: None,
             origin,
+            verify: None,
             repositories: BTreeSet::new(),
             ports,
             slots,
