@@ -28,6 +28,7 @@ pub mod net;
 pub mod networks;
 pub mod owner;
 pub mod program;
+pub mod project_staging;
 pub mod queue;
 pub mod root;
 pub mod side_by_side;
