@@ -47,6 +47,7 @@ impl Index {
     /// [`Fault`](crate::fault::Fault) when another process holds it; or why it cannot be made.
     pub fn lock(&self, policy: &LockPolicy<'_>) -> Result<IndexLock> {
         let dir = Dir::make(&self.path)?;
+        dir.check_owner(INDEX)?;
         let policy = LockPolicy { network: true, ..*policy };
         Ok(IndexLock { _lock: Lock::acquire(&dir, LOCK, Hold::Alone, &policy)? })
     }
