@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::compose::Shop;
+use super::compose::{Shop, model};
 use super::up::{container, running, up};
 use crate::rig::terminal::Terminal;
 use crate::support::{Machine, Run, SMALL};
@@ -278,7 +278,11 @@ fn questions_and_what_is_drawn_in_place_steer_nothing() {
     let shop = Shop::new();
     let mut start = up(&shop, "");
     // The stand-in for Docker prints with `echo`, which reads some escapes of JSON itself.
-    start.env("INSPECTED", container(&WORDS.replace(['\r', '\u{8}'], ""), &running()));
+    let service = WORDS.replace(['\r', '\u{8}'], "");
+    let mut services: Value = serde_json::from_str(&model("shop-slot-1", 8001, &json!([]))).expect("JSON");
+    services["services"][&service] = json!({"image": "shop:dev"});
+    start.env("SLOT_MODEL", services.to_string());
+    start.env("INSPECTED", [&service, "web"].map(|name| container(name, &running())).join("\n"));
     let drawn = on_a_terminal(&shop.machine, &start, "");
     steers_nothing("up", &drawn);
     let machine = Machine::small();
