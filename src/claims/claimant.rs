@@ -182,6 +182,10 @@ impl<'a> Claimant<'a> {
         };
         let wanted = &self.request.wanted;
         let mut left = FreeSlots::new(registry, &self.profiles, fitness);
+        // Where no slot is free, no request counts, and the queue is not read.
+        if left.first(wanted, None) == Ok(None) {
+            return Ok(Outlook::Full);
+        }
         let waiters = queue::ahead_of(Some(ticket), &seen.root)?;
         let waiters =
             waiters.map(|waiter| waiter.map(|waiter| (Wanted::parse(&waiter.wanted), waiter.number)));

@@ -7,8 +7,10 @@ use std::time::Duration;
 const SHORTEST: Duration = Duration::from_millis(3);
 /// The longest interval between two looks while the turn is near, after a long wait.
 const LONGEST: Duration = Duration::from_millis(250);
-/// The interval between two looks of a waiter far back in the queue.
-const FAR_BACK: Duration = Duration::from_millis(500);
+/// The interval between two looks of a waiter far back in the queue. It grows with the wait.
+const FAR_BACK: Duration = Duration::from_secs(1);
+/// The longest such interval. A waiter that is called has to answer within ten seconds.
+const LONGEST_FAR_BACK: Duration = Duration::from_secs(4);
 /// The longest backoff after a free slot turned out to be unfit for use.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// How long the next waiter has before the waiters behind it call it.
@@ -90,7 +92,8 @@ impl Pace {
         if self.should_ask || self.is_late(waited) {
             return Step::Ask;
         }
-        let pace = if is_near { self.rest } else { FAR_BACK };
+        let far_back = (waited / 10).clamp(FAR_BACK, LONGEST_FAR_BACK);
+        let pace = if is_near { self.rest } else { far_back };
         match pace.saturating_sub(waited.saturating_sub(self.looked)) {
             left if came_near || left.is_zero() => Step::Look,
             left => Step::Rest(left.min(self.left(waited))),
@@ -150,8 +153,22 @@ mod tests {
         assert_eq!(pace.step(ms(103), true), Step::Look);
         pace.saw(ms(60_000), Outlook::Full);
         assert_eq!(pace.step(ms(60_000), true), Step::Rest(LONGEST));
-        assert_eq!(pace.step(ms(60_000), false), Step::Rest(FAR_BACK));
-        assert_eq!(pace.step(ms(60_500), false), Step::Look);
+        assert_eq!(pace.step(ms(60_000), false), Step::Rest(LONGEST_FAR_BACK));
+        assert_eq!(pace.step(ms(64_500), false), Step::Look);
+    }
+
+    #[test]
+    fn a_waiter_far_back_looks_less_and_less_often() {
+        let mut pace = refused(None);
+        let looks = (0..600_000).step_by(100).filter(|now| {
+            let looks = pace.step(ms(*now), false) == Step::Look;
+            if looks {
+                pace.saw(ms(*now), Outlook::Full);
+            }
+            looks
+        });
+        let looks = looks.count();
+        assert!((150..250).contains(&looks), "{looks} looks in ten minutes");
     }
 
     #[test]

@@ -16,8 +16,11 @@ use crate::host::signals::Interrupt;
 use crate::ledger::Snapshot;
 use crate::time::Span;
 
-/// How soon Ctrl-C is heard.
+/// How soon Ctrl-C is heard by a waiter whose turn is near.
 const HEARD: Duration = Duration::from_millis(100);
+
+/// How soon it is heard by one that is far back. There may be a thousand of them.
+const HEARD_FAR_BACK: Duration = Duration::from_millis(500);
 
 /// What a waiter reports while it waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +55,7 @@ pub fn wait(
             return Err(Fault::interrupted("stopped waiting: nothing was claimed").into());
         }
         let is_near = match &mut ticket {
-            Some(ticket) if !pace.is_asking() => ticket.is_near_within(HEARD)?,
+            Some(ticket) if !pace.is_asking() => ticket.is_near_within(HEARD_FAR_BACK)?,
             Some(_) | None => true,
         };
         let waited = waiting.elapsed();
@@ -80,8 +83,12 @@ pub fn wait(
                 ticket.answer()?;
                 let now = look(claimant, seen.as_ref())?;
                 pace.saw(waiting.elapsed(), claimant.outlook(ticket, &now)?);
+                let is_same = seen.as_ref().is_some_and(|seen| seen.is_same(&now));
                 seen = Some(now);
-                progress(Progress::Waiting(ticket.place()?));
+                // To count the waiters ahead, each ticket is looked at.
+                if is_near || !is_same {
+                    progress(Progress::Waiting(ticket.place()?));
+                }
             }
             Step::Rest(rest) if is_near => pause(rest.min(HEARD)),
             // The sleep until the turn was near counts as the pause.

@@ -64,7 +64,15 @@ fn fix(spec: &Spec) -> String {
 fn said_of(slots: &[&Slot], spec: &Spec) -> Vec<(Said, BTreeSet<SlotId>)> {
     let mut said: Vec<(Said, BTreeSet<SlotId>)> = Vec::new();
     for slot in slots {
-        for line in compose_file(slot, spec) {
+        let lines = match compose_file(slot, spec) {
+            Ok(lines) => lines,
+            // It would say nothing of the next one either.
+            Err(why) => {
+                said.push(((Severity::Warning, format!("not checked: {why}")), BTreeSet::from([slot.id])));
+                break;
+            }
+        };
+        for line in lines {
             match said.iter_mut().find(|(other, _)| *other == line) {
                 Some((_, slots)) => drop(slots.insert(slot.id)),
                 None => said.push((line, BTreeSet::from([slot.id]))),
@@ -89,17 +97,22 @@ fn one_of_each_kind(pool: &Pool) -> Vec<&Slot> {
 type Said = (Severity, String);
 
 /// What Compose says of a slot's files, without the values of `[env]`.
-fn compose_file(slot: &Slot, spec: &Spec) -> Vec<Said> {
+///
+/// # Errors
+/// Why it says nothing.
+fn compose_file(slot: &Slot, spec: &Spec) -> Result<Vec<Said>, String> {
     let scratch = match copy_of(slot) {
         Ok(scratch) => scratch,
-        Err(error) => return vec![(Severity::Warning, format!("not checked: {error:#}"))],
+        Err(error) => return Ok(vec![(Severity::Warning, format!("not checked: {error:#}"))]),
     };
     let dir = scratch.dir().path();
     let env_file = slot.files.keys().any(|path| path.as_str() == ENV_FILE).then_some(ENV_FILE);
     let (said, failed) = match compose::check(dir, env_file) {
         Answer::Is(said) => (said, false),
         Answer::Failed(said) => (said, true),
-        Answer::NoCommand | Answer::NoDaemon => ("docker is gone".to_owned(), true),
+        silent @ (Answer::NoCommand | Answer::NoDaemon | Answer::Silent(_)) => {
+            return Err(silent.needed().err().unwrap_or_default());
+        }
     };
     // The copy's path means nothing to the user. Without the slot's number, equal lines of several slots are
     // equal.
@@ -112,7 +125,7 @@ fn compose_file(slot: &Slot, spec: &Spec) -> Vec<Said> {
         let error = if errors.is_empty() { "it failed without a word".to_owned() } else { errors.join(" ") };
         said.push((Severity::Error, error));
     }
-    said
+    Ok(said)
 }
 
 /// The message of a line of Compose's log.

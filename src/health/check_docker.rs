@@ -14,7 +14,7 @@ pub(super) fn check_docker(findings: &mut Findings) -> bool {
             findings.warning("docker", "there is no docker command", install);
             return false;
         }
-        Answer::Failed(said) => {
+        Answer::Silent(said) | Answer::Failed(said) => {
             findings.warning("docker", said, install);
             return false;
         }
@@ -34,7 +34,9 @@ pub(super) fn check_docker(findings: &mut Findings) -> bool {
         Answer::NoCommand | Answer::NoDaemon => {
             findings.warning("docker daemon", "none answers", "start Docker before you start a slot's stack");
         }
-        Answer::Failed(said) => findings.warning("docker daemon", said, "check whether Docker runs"),
+        Answer::Silent(said) | Answer::Failed(said) => {
+            findings.warning("docker daemon", said, "check whether Docker runs")
+        }
     }
     false
 }
@@ -47,6 +49,6 @@ pub(super) fn compose_version() -> Result<String, String> {
         }
         Answer::Is(version) => Ok(version),
         Answer::NoCommand | Answer::NoDaemon => Err("there is no `docker compose`".to_owned()),
-        Answer::Failed(said) => Err(format!("`docker compose version` fails: {said}")),
+        Answer::Silent(said) | Answer::Failed(said) => Err(format!("`docker compose version` fails: {said}")),
     }
 }

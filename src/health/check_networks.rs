@@ -26,6 +26,8 @@ pub(super) fn check_networks(findings: &mut Findings) {
             );
         }
         Answer::NoCommand | Answer::NoDaemon => {}
-        Answer::Failed(said) => findings.warning("networks", said, "check whether Docker runs"),
+        Answer::Silent(said) | Answer::Failed(said) => {
+            findings.warning("networks", said, "check whether Docker runs")
+        }
     }
 }

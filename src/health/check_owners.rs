@@ -18,7 +18,7 @@ pub(super) fn check_owners(registry: Option<&Registry>, pool: &Pool, findings: &
     let there = match things::list(None, &[Kind::Container, Kind::Volume, Kind::Network]) {
         Answer::Is(there) => there,
         Answer::NoCommand | Answer::NoDaemon => return,
-        Answer::Failed(said) => {
+        Answer::Silent(said) | Answer::Failed(said) => {
             return findings.warning("stacks", said, "check whether Docker runs");
         }
     };

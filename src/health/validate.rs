@@ -103,7 +103,7 @@ fn check_neighbours(neighbours: &Neighbours, findings: &mut Findings) {
     if let Some(why) = neighbours.another_pool() {
         findings.failure(Severity::Error, "root", &why.into());
     }
-    if let Some(why) = neighbours.second_root() {
+    for why in [neighbours.disk_away(), neighbours.second_root()].into_iter().flatten() {
         findings.failure(Severity::Error, "root", &why.into());
     }
     if let Some(why) = neighbours.taken_name() {

@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "kinfra starts a program here")]
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead as _, BufReader, PipeReader};
+use std::io::{self, BufRead, BufReader, PipeReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -13,6 +13,7 @@ use camino::Utf8Path;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::clock::{Stopwatch, pause};
+use super::family::Family;
 use super::fs::Umask;
 use super::root::StackLock;
 use super::signals::Interrupt;
@@ -100,6 +101,7 @@ pub(super) fn run(mut command: Command, umask: Option<Umask>, watch: &Watch<'_>)
             Some(reader)
         }
     };
+    let family = Family::mark(&mut command);
     let mut spawn = || match umask {
         Some(umask) => umask.during(|| command.spawn()),
         None => command.spawn(),
@@ -111,18 +113,21 @@ pub(super) fn run(mut command: Command, umask: Option<Umask>, watch: &Watch<'_>)
     // It has the ends of the pipe that it writes to, and must be the only one.
     drop(command);
     let lines = reader.map(Lines::read);
-    let how = wait(&mut child, watch)?;
+    let how = wait(&mut child, &family, watch)?;
     Ok(Ended { how, last_lines: lines.map(Lines::last).unwrap_or_default() })
 }
 
-fn wait(child: &mut Child, watch: &Watch<'_>) -> io::Result<How> {
+fn wait(child: &mut Child, family: &Family, watch: &Watch<'_>) -> io::Result<How> {
     let running = Stopwatch::start();
     let (mut heard, mut asked) = (None::<Stopwatch>, None::<Stopwatch>);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(match status {
                 _ if watch.interrupt.is_requested() => How::Interrupted,
-                _ if asked.is_some() => How::NotInTime,
+                _ if asked.is_some() => {
+                    family.kill();
+                    How::NotInTime
+                }
                 status if status.success() => How::Well,
                 status => How::Badly(told(status)),
             });
@@ -158,7 +163,8 @@ impl Lines {
         let kept = Arc::new(Mutex::new(VecDeque::new()));
         let to = Arc::clone(&kept);
         let reading = thread::spawn(move || {
-            for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+            let mut reader = BufReader::new(reader);
+            while let Some(line) = line_of(&mut reader) {
                 let line: String = String::from_utf8_lossy(&line).trim_end().chars().take(WIDEST).collect();
                 let mut kept = to.lock().unwrap_or_else(PoisonError::into_inner);
                 if !line.is_empty() {
@@ -181,6 +187,29 @@ impl Lines {
     }
 }
 
+/// The beginning of the next line. The rest of a line that is too long is read and dropped.
+fn line_of(reader: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut is_there = false;
+    loop {
+        let some = reader.fill_buf().ok()?;
+        if some.is_empty() {
+            return is_there.then_some(line);
+        }
+        is_there = true;
+        let end = some.iter().position(|byte| *byte == b'\n');
+        let part = some.get(..end.unwrap_or(some.len())).unwrap_or_default();
+        // A character has at most four bytes.
+        let kept = part.len().min((WIDEST * 4).saturating_sub(line.len()));
+        line.extend_from_slice(part.get(..kept).unwrap_or_default());
+        let read = part.len() + usize::from(end.is_some());
+        reader.consume(read);
+        if end.is_some() {
+            return Some(line);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +229,16 @@ mod tests {
         assert_eq!(ended.last_lines.len(), MOST_LINES);
         assert_eq!(ended.last_lines.first().map(String::as_str), Some("12"));
         assert_eq!(ended.last_lines.last().map(String::as_str), Some("bad"));
+    }
+
+    #[test]
+    fn of_a_line_without_an_end_only_its_beginning_is_kept() {
+        let flood = vec![b'x'; 3_000_000];
+        let text = [flood.as_slice(), b"\nlast"].concat();
+        let mut reader = BufReader::new(text.as_slice());
+        assert_eq!(line_of(&mut reader).map(|line| line.len()), Some(WIDEST * 4));
+        assert_eq!(line_of(&mut reader), Some(b"last".to_vec()));
+        assert_eq!(line_of(&mut reader), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, FileType, RawMode, accessat, stat};
 use rustix::io::Errno;
 
-use super::identity::{name_of_user, user_id};
+use super::identity::{user_id, user_name};
 use super::invocation::home;
 use crate::fault::Fault;
 use crate::shown::word;
@@ -51,10 +51,10 @@ impl Closed {
         };
         match self.path.ancestors().take_while(is_to_give).last() {
             Some(path) => {
-                let (me, path) = (name_of_user(me).unwrap_or_else(|| me.to_string()), word(path.as_str()));
+                let path = word(path.as_str());
                 format!("make it yours with `sudo chown -R {me} {path}`, and run kinfra without sudo")
             }
-            None => format!("run kinfra as {}, or name another root with --root", name_of(self.owner)),
+            None => format!("run kinfra as {}, or name another root with --root", user_name(self.owner)),
         }
     }
 }
@@ -65,7 +65,7 @@ impl fmt::Display for Closed {
         if *owner == user_id() {
             write!(f, "`{path}` is closed to its owner by its mode, {mode:04o}")
         } else {
-            write!(f, "`{path}` belongs to {}, and is closed to {}", name_of(*owner), name_of(user_id()))
+            write!(f, "`{path}` belongs to {}, and is closed to {}", user_name(*owner), user_name(user_id()))
         }
     }
 }
@@ -74,9 +74,4 @@ impl From<Closed> for Fault {
     fn from(closed: Closed) -> Self {
         Self::refused(closed.to_string()).advise(closed.advice())
     }
-}
-
-/// A user in words: the name, or `user 1000` if there is none.
-fn name_of(user: u32) -> String {
-    name_of_user(user).unwrap_or_else(|| format!("user {user}"))
 }

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::asked::{Asked, NoAnswer};
 use super::child::{Watch, run as run_child};
-use super::docker::{Answer, TIMEOUT, ask, docker, run, wait};
+use super::docker::{Answer, TIMEOUT, ask, docker, unanswered};
 use super::fs::Umask;
 use crate::ended::Ended;
 use crate::names::COMPOSE_VARIABLES;
@@ -77,23 +78,24 @@ pub const NEEDED_COMPOSE: [u32; 3] = [2, 24, 4];
 pub fn config(call: &ComposeCall<'_>) -> Answer<String> {
     let mut docker = call.command();
     docker.args(["config", "--format", "json"]);
-    docker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let config = match docker.spawn() {
+    let config = match Asked::start(docker) {
         Ok(config) => config,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Answer::NoCommand,
-        Err(error) => return Answer::Failed(error.to_string()),
+        Err(error) => return unanswered(error.into()),
     };
     // Waiting reads what the other one prints meanwhile: it must not fill its pipe.
-    let config = thread::spawn(move || wait(config, TIMEOUT));
+    let config = thread::spawn(move || config.answer(TIMEOUT));
     let version = supported_compose();
-    let config = config.join().unwrap_or_else(|_| Err(io::Error::other("docker could not be waited for")));
+    let lost = |_| Err(io::Error::other("docker could not be waited for").into());
+    let config = config.join().unwrap_or_else(lost);
     match (version, config) {
         (Answer::Is(_), Ok(output)) if output.status.success() => {
             Answer::Is(String::from_utf8_lossy(&output.stdout).into_owned())
         }
         (Answer::Is(_), Ok(output)) => Answer::Failed(told(&String::from_utf8_lossy(&output.stderr))),
-        (Answer::Is(_), Err(error)) => Answer::Failed(error.to_string()),
-        (refused @ (Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_)), _) => refused,
+        (Answer::Is(_), Err(why)) => unanswered(why),
+        (refused @ (Answer::NoCommand | Answer::NoDaemon | Answer::Silent(_) | Answer::Failed(_)), _) => {
+            refused
+        }
     }
 }
 
@@ -106,7 +108,11 @@ fn supported_compose() -> Answer<String> {
             let needed = format!("{major}.{minor}.{patch}");
             Answer::Failed(format!("Docker Compose {version} is too old: {needed} or newer is needed"))
         }
-        answer @ (Answer::Is(_) | Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_)) => answer,
+        answer @ (Answer::Is(_)
+        | Answer::NoCommand
+        | Answer::NoDaemon
+        | Answer::Silent(_)
+        | Answer::Failed(_)) => answer,
     };
     ANSWER.get_or_init(ask).clone()
 }
@@ -122,11 +128,14 @@ fn is_older(version: &str) -> bool {
 /// The most lines of Compose's own that are passed on.
 const MOST_LINES: usize = 5;
 
+/// The most that is passed on of one of them, in characters.
+const WIDEST: usize = 2000;
+
 /// What Compose says went wrong, without its warnings.
 fn told(messages: &str) -> String {
     let lines = messages.lines().map(str::trim_end);
-    let lines: Vec<&str> =
-        lines.filter(|line| !line.trim().is_empty() && !line.contains("level=warning")).collect();
+    let lines = lines.filter(|line| !line.trim().is_empty() && !line.contains("level=warning"));
+    let lines: Vec<String> = lines.map(|line| line.chars().take(WIDEST).collect()).collect();
     match lines.get(..MOST_LINES) {
         Some(first) if lines.len() > MOST_LINES => format!("{}\n…", first.join("\n")),
         _ if lines.is_empty() => "it failed without a message".to_owned(),
@@ -163,7 +172,11 @@ fn ask_compose(arguments: &[&str]) -> Answer<String> {
     let no_plugin = ["unknown flag", "unknown shorthand flag", "unknown command", "is not a docker command"];
     match ask(&[&["compose"], arguments].concat()) {
         Answer::Failed(reason) if no_plugin.iter().any(|words| reason.contains(words)) => Answer::NoCommand,
-        answer @ (Answer::Is(_) | Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_)) => answer,
+        answer @ (Answer::Is(_)
+        | Answer::NoCommand
+        | Answer::NoDaemon
+        | Answer::Silent(_)
+        | Answer::Failed(_)) => answer,
     }
 }
 
@@ -176,13 +189,12 @@ pub fn check(dir: &Utf8Path, env_file: Option<&str>) -> Answer<String> {
     for variable in COMPOSE_VARIABLES {
         docker.env_remove(variable);
     }
-    match run(docker) {
+    match Asked::start(docker).map_err(NoAnswer::Failed).and_then(|asked| asked.answer(TIMEOUT)) {
         Ok(output) => {
             let messages = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             if output.status.success() { Answer::Is(messages) } else { Answer::Failed(messages) }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::NoCommand,
-        Err(error) => Answer::Failed(error.to_string()),
+        Err(why) => unanswered(why),
     }
 }
 

@@ -4,14 +4,10 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
-use std::thread;
+use std::process::{Command, Output};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use super::clock::Stopwatch;
+use super::asked::{Asked, NoAnswer};
 use super::context::elsewhere;
 use super::fs::Umask;
 use crate::registry::Engine;
@@ -19,8 +15,8 @@ use crate::registry::Engine;
 /// The timeout of a question. Without one, a `docker` that cannot reach a remote daemon runs for minutes.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How the message of a timeout begins, after who did not answer.
-const SLOW: &str = "did not answer within";
+/// The most that is shown of a line of `docker`'s, in characters.
+const WIDEST: usize = 400;
 
 /// Docker's answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +27,8 @@ pub enum Answer<T> {
     NoCommand,
     /// There is a `docker` command, but it reaches no daemon.
     NoDaemon,
+    /// It did not answer in time. Says so.
+    Silent(String),
     /// It failed in another way. Holds its message.
     Failed(String),
 }
@@ -45,7 +43,7 @@ impl<T> Answer<T> {
             Self::Is(answer) => Ok(answer),
             Self::NoCommand => Err("there is no `docker` command".to_owned()),
             Self::NoDaemon => Err("Docker does not answer".to_owned()),
-            Self::Failed(reason) => Err(reason),
+            Self::Silent(reason) | Self::Failed(reason) => Err(reason),
         }
     }
 
@@ -55,6 +53,7 @@ impl<T> Answer<T> {
             Self::Is(answer) => ask(answer),
             Self::NoCommand => Answer::NoCommand,
             Self::NoDaemon => Answer::NoDaemon,
+            Self::Silent(reason) => Answer::Silent(reason),
             Self::Failed(reason) => Answer::Failed(reason),
         }
     }
@@ -98,12 +97,6 @@ pub(super) fn server_components() -> Answer<String> {
     ask(&["version", "--format", "{{range .Server.Components}}{{println .Name}}{{end}}"])
 }
 
-/// Runs a question to its end, or to the timeout.
-pub(super) fn run(mut docker: Command) -> io::Result<Output> {
-    docker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    docker.spawn().and_then(|program| wait(program, TIMEOUT))
-}
-
 /// The `docker` command for an engine, or for the caller's.
 pub(super) fn docker(engine: Option<&Engine>) -> Command {
     let mut docker = Command::new("docker");
@@ -133,10 +126,10 @@ pub(super) fn ask_each(
     questions: &[Vec<&str>],
     timeout: Duration,
 ) -> Vec<Answer<String>> {
-    let clock = Stopwatch::start();
-    let asked: Vec<io::Result<Child>> = questions.iter().map(|question| start(engine, question)).collect();
-    let wait = |docker| wait(docker, timeout.saturating_sub(clock.elapsed()));
-    let answered = |asked: io::Result<Child>| answer(asked.and_then(wait));
+    let asked: Vec<io::Result<Asked>> = questions.iter().map(|question| start(engine, question)).collect();
+    let answered = |asked: io::Result<Asked>| {
+        answer(asked.map_err(NoAnswer::Failed).and_then(|asked| asked.answer(timeout)))
+    };
     asked.into_iter().map(|asked| located(engine, answered(asked))).collect()
 }
 
@@ -145,14 +138,18 @@ fn located(engine: Option<&Engine>, answer: Answer<String>) -> Answer<String> {
     let how = match &answer {
         Answer::NoDaemon => Some("does not answer"),
         Answer::Failed(why) if why.contains("context not found") => Some("is not there any more"),
-        Answer::Failed(why) => why.strip_prefix("docker ").filter(|why| why.starts_with(SLOW)),
-        Answer::Is(_) | Answer::NoCommand => None,
+        Answer::Silent(why) => why.strip_prefix("docker "),
+        Answer::Is(_) | Answer::NoCommand | Answer::Failed(_) => None,
     };
     let named = how.and_then(|how| Some(format!("{} {how}", elsewhere(engine)?)));
-    named.map_or(answer, Answer::Failed)
+    match (&answer, named) {
+        (_, None) => answer,
+        (Answer::Silent(_), Some(named)) => Answer::Silent(named),
+        (_, Some(named)) => Answer::Failed(named),
+    }
 }
 
-fn answer(output: io::Result<Output>) -> Answer<String> {
+fn answer(output: Result<Output, NoAnswer>) -> Answer<String> {
     match output {
         Ok(output) if output.status.success() => {
             Answer::Is(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -169,10 +166,24 @@ fn answer(output: io::Result<Output>) -> Answer<String> {
             }
             let mut lines = messages.lines().map(str::trim);
             let line = lines.find(|line| !line.is_empty() && !line.contains("level=warning"));
-            Answer::Failed(line.unwrap_or("it failed without a message").to_owned())
+            let line = line.unwrap_or("it failed without a message");
+            Answer::Failed(line.chars().take(WIDEST).collect())
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::NoCommand,
-        Err(error) => Answer::Failed(error.to_string()),
+        Err(why) => unanswered(why),
+    }
+}
+
+/// Why `docker` gave no answer.
+pub(super) fn unanswered<T>(why: NoAnswer) -> Answer<T> {
+    match why {
+        NoAnswer::Late(timeout) => {
+            Answer::Silent(format!("docker did not answer within {}s", timeout.as_secs().max(1)))
+        }
+        NoAnswer::TooLong(most) => {
+            Answer::Failed(format!("docker printed more than {} MiB and was ended", most >> 20))
+        }
+        NoAnswer::Failed(error) if error.kind() == io::ErrorKind::NotFound => Answer::NoCommand,
+        NoAnswer::Failed(error) => Answer::Failed(error.to_string()),
     }
 }
 
@@ -181,35 +192,14 @@ pub(super) fn output_of(
     engine: Option<&Engine>,
     arguments: &[&str],
     timeout: Duration,
-) -> io::Result<Output> {
-    start(engine, arguments).and_then(|docker| wait(docker, timeout))
+) -> Result<Output, NoAnswer> {
+    start(engine, arguments)?.answer(timeout)
 }
 
-fn start(engine: Option<&Engine>, arguments: &[&str]) -> io::Result<Child> {
+fn start(engine: Option<&Engine>, arguments: &[&str]) -> io::Result<Asked> {
     let mut docker = docker(engine);
     docker.args(arguments);
     // A question is too short for threads to help: with them, it takes longer.
     docker.env("GOMAXPROCS", "1");
-    docker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
-}
-
-/// Waits for a program to end. Kills it at the timeout.
-pub(super) fn wait(program: Child, timeout: Duration) -> io::Result<Output> {
-    let pid = Pid::from_child(&program);
-    let (send, receive) = mpsc::channel();
-    thread::spawn(move || send.send(program.wait_with_output()));
-    let timeout = timeout_of_a_test().unwrap_or(timeout);
-    receive.recv_timeout(timeout).unwrap_or_else(|_| {
-        let _ = kill_process(pid, Signal::KILL);
-        Err(io::Error::other(format!("docker {SLOW} {}s", timeout.as_secs())))
-    })
-}
-
-/// The timeout according to a test, such as `KINFRA_TEST_DOCKER_SECONDS=1`: a test of an engine that hangs
-/// does not wait as long as a user would. A release build ignores the variable.
-fn timeout_of_a_test() -> Option<Duration> {
-    if !cfg!(debug_assertions) {
-        return None;
-    }
-    std::env::var("KINFRA_TEST_DOCKER_SECONDS").ok()?.parse().map(Duration::from_secs).ok()
+    Asked::start(docker)
 }

@@ -23,7 +23,7 @@ pub fn is_podman() -> bool {
     };
     let has_its_name = |answer: Answer<String>| match answer {
         Answer::Is(names) => names.to_lowercase().contains("podman"),
-        Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_) => false,
+        Answer::NoCommand | Answer::NoDaemon | Answer::Silent(_) | Answer::Failed(_) => false,
     };
     address.is_some_and(|address| address.ends_with("podman.sock"))
         || has_its_name(docker_version())
@@ -74,7 +74,7 @@ pub fn data_directory(engine: Option<&Engine>) -> Option<Utf8PathBuf> {
     }
     match ask_of(engine, &["info", "--format", "{{.DockerRootDir}}"], TIMEOUT) {
         Answer::Is(path) => Some(Utf8PathBuf::from(path)).filter(|path| path.is_absolute()),
-        Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_) => None,
+        Answer::NoCommand | Answer::NoDaemon | Answer::Silent(_) | Answer::Failed(_) => None,
     }
 }
 
@@ -105,6 +105,7 @@ pub fn volumes_made(engine: Option<&Engine>, names: &[&str]) -> Answer<Vec<(Stri
 pub fn exists(kind: Kind, name: &str) -> Answer<bool> {
     match ask(&[kind.word(), "inspect", "--format", "{{.Name}}", name]) {
         Answer::Is(_) => Answer::Is(true),
+        Answer::Silent(said) => Answer::Silent(said),
         Answer::Failed(_) => Answer::Is(false),
         Answer::NoCommand => Answer::NoCommand,
         Answer::NoDaemon => Answer::NoDaemon,

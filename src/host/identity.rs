@@ -47,7 +47,7 @@ pub fn user_name(id: u32) -> String {
 }
 
 /// The name of a user on this machine's list.
-pub fn name_of_user(id: u32) -> Option<String> {
+fn name_of_user(id: u32) -> Option<String> {
     named(&String::from_utf8_lossy(&users()), id)
 }
 

@@ -1,5 +1,6 @@
 //! The machine. Only this code opens files, takes locks, starts programs and reads the clock.
 
+mod asked;
 pub mod change_slot;
 pub mod child;
 pub mod clock;
@@ -13,6 +14,7 @@ pub mod create_slot;
 pub mod docker;
 pub mod engine;
 pub mod events;
+mod family;
 pub mod fs;
 pub mod git;
 pub mod git_index;
@@ -26,6 +28,7 @@ pub mod net;
 pub mod networks;
 pub mod owner;
 pub mod program;
+pub mod project_staging;
 pub mod queue;
 pub mod root;
 pub mod side_by_side;

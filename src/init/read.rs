@@ -76,7 +76,7 @@ fn ask_compose(name: Option<&str>, project: &Project) -> Result<Model, String> {
         }
         Answer::NoCommand => Err("it is not there".to_owned()),
         Answer::NoDaemon => Err("it has no daemon".to_owned()),
-        Answer::Failed(said) => Err(said),
+        Answer::Silent(said) | Answer::Failed(said) => Err(said),
     }
 }
 
@@ -92,7 +92,7 @@ fn image_volumes(model: &Model, project: &Project) -> ImageVolumes {
         let Some(image) = &service.image else { continue };
         match image_volumes_of(image) {
             Answer::Is(declared) => drop(volumes.insert(name.clone(), declared)),
-            Answer::Failed(_) => {}
+            Answer::Silent(_) | Answer::Failed(_) => {}
             Answer::NoCommand | Answer::NoDaemon => break,
         }
     }

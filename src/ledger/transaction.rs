@@ -38,6 +38,13 @@ pub struct Snapshot {
     moves: Moves,
 }
 
+impl Snapshot {
+    /// Whether nothing was saved between this and another look, as far as the text tells.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.stored.registry, &other.stored.registry)
+    }
+}
+
 /// A change in progress: the lock is held, so the registry that was read is the present one.
 #[derive(Debug)]
 pub struct Transaction {

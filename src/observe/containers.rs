@@ -86,14 +86,14 @@ pub fn containers(pool: &Pool, registry: &Registry) -> Containers {
     let whose = Whose::new(&pool.root, registry, registry.id);
     let there = asked.values().filter_map(|answer| match answer {
         Answer::Is(there) => Some(there),
-        Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_) => None,
+        Answer::NoCommand | Answer::NoDaemon | Answer::Silent(_) | Answer::Failed(_) => None,
     });
     let there = there.flatten();
     let with: BTreeSet<SlotId> = there.flat_map(|thing| whose.users(thing, &pool.name)).collect();
     let said = |engine: &Engine, is_noted: bool| match asked.get(engine) {
         Some(Answer::Is(_)) | None => InUse::No,
         Some(Answer::NoCommand) if !is_noted => InUse::No,
-        Some(silent @ (Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_))) => {
+        Some(silent @ (Answer::NoCommand | Answer::NoDaemon | Answer::Silent(_) | Answer::Failed(_))) => {
             InUse::Unknown(silent.clone().needed().err().unwrap_or_default())
         }
     };

@@ -80,7 +80,9 @@ fn find(pool: &Pool, registry: &Registry, stay: &BTreeSet<SlotId>) -> Result<Vec
 fn known(answer: Answer<Vec<Thing>>) -> Result<Option<Vec<Thing>>, String> {
     match answer {
         Answer::NoCommand => Ok(None),
-        answer @ (Answer::Is(_) | Answer::NoDaemon | Answer::Failed(_)) => answer.needed().map(Some),
+        answer @ (Answer::Is(_) | Answer::NoDaemon | Answer::Silent(_) | Answer::Failed(_)) => {
+            answer.needed().map(Some)
+        }
     }
 }
 

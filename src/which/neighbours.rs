@@ -9,7 +9,7 @@ use super::choice::PoolChoice;
 use super::collisions::{self, Collision, Neighbour, Presence};
 use super::embedded_pool::users;
 use super::index::{IndexEntry, Origin};
-use super::others::{Held, Seen, held_in, look, mount_of};
+use super::others::{Held, Seen, held_in, is_mounted, look, mount_of};
 use super::spec_file::Declared;
 use super::whose::check_noted;
 use crate::claims::whereabouts::Following;
@@ -160,6 +160,9 @@ impl Neighbours {
         if let Some(another) = self.another_pool() {
             return Err(another);
         }
+        if let Some(disk_away) = self.disk_away() {
+            return Err(disk_away);
+        }
         if let Some(second_root) = self.second_root() {
             return Err(second_root);
         }
@@ -183,6 +186,19 @@ impl Neighbours {
             away.concat()
         ))
         .advise("give it these strides and bases, or change the other pool"))
+    }
+
+    /// The error for a pool whose disk is not mounted: an apply would make it a second time, where the disk
+    /// belongs.
+    pub fn disk_away(&self) -> Option<Fault> {
+        let mount = self.noted.as_ref()?.mount.as_deref()?;
+        if is_mounted(mount) || self.has_registry() {
+            return None;
+        }
+        let (root, mount) = (self.entry.root.escape_debug(), mount.escape_debug());
+        let what = format!("the pool in `{root}` is on the disk of `{mount}`, which is not mounted now");
+        let file = self.index.as_ref()?.path().join(IndexEntry::file_name(self.entry.root()));
+        Some(Fault::refused(what).advise(format!("mount it; or, if it is gone for good, remove `{file}`")))
     }
 
     /// The error for a root that was applied as another pool.

@@ -82,15 +82,20 @@ fn is_away(entry: &IndexEntry) -> bool {
     let root = entry.root();
     let is_there = |path: &Utf8Path| fs::exists(path).unwrap_or(false);
     let Some(above) = root.parent() else { return false };
-    let is_mounted = match &entry.mount {
-        Some(mount) => fs::is_mount(Utf8Path::new(mount)).unwrap_or(false),
+    let has_disk = match &entry.mount {
+        Some(mount) => is_mounted(mount),
         // An older kinfra did not record the mount point. An empty directory may be that of a disk which is
         // not mounted now.
         None => {
             is_there(root) || Dir::open(above).is_ok_and(|dir| dir.names().is_ok_and(|it| !it.is_empty()))
         }
     };
-    !is_there(above) || !is_mounted
+    !is_there(above) || !has_disk
+}
+
+/// Whether a disk is mounted at a path.
+pub(super) fn is_mounted(mount: &str) -> bool {
+    fs::is_mount(Utf8Path::new(mount)).unwrap_or(false)
 }
 
 /// The mount point of the disk that a root is on, or will be.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::fs::File;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -130,6 +131,61 @@ fn a_pool_whose_directory_or_disk_is_away_keeps_its_ports() {
 
 fn file_name(path: &Path) -> String {
     path.file_name().expect("a name").display().to_string()
+}
+
+#[test]
+fn a_pool_whose_own_disk_is_away_is_not_made_a_second_time() {
+    let machine = Machine::new();
+    project(&machine, "own", "~/pool", 8000);
+    kinfra(&machine, "own", "apply").exits(0);
+    kinfra(&machine, "own", "claim").exits(0);
+    let (file, text) = entry(&machine, "own");
+    let (before, after) = text.split_once("\"mount\": \"").expect("a mount point");
+    let after = after.split_once('"').expect("its end").1;
+    let root = machine.path("~/pool").canonicalize().expect("a path");
+    fs::write(&file, format!("{before}\"mount\": \"{}\"{after}", root.display())).expect("a written file");
+    // With its registry, it is there, wherever its disk was mounted.
+    kinfra(&machine, "own", "plan").exits(0);
+    fs::rename(&root, machine.path("~/unplugged")).expect("a move");
+    fs::create_dir(&root).expect("the place of the disk");
+    for verb in ["plan", "apply", "apply --dry-run"] {
+        kinfra(&machine, "own", verb).exits(4).says("which is not mounted now").says("remove `~/.local/");
+    }
+    assert_eq!(fs::read_dir(&root).expect("a directory").count(), 0);
+    fs::remove_file(&file).expect("a removed file");
+    kinfra(&machine, "own", "apply").exits(0);
+}
+
+#[test]
+fn a_first_apply_that_was_cut_short_keeps_no_port_and_is_compared_again() {
+    let machine = Machine::new();
+    project(&machine, "one", "~/pool-1", 8000);
+    project(&machine, "two", "~/pool-2", 8000);
+    kinfra(&machine, "one", "apply").exits(0);
+    // What is left of it is its note, and a lock that no process holds.
+    for gone in ["registry.json", "registry.json.bak", "slot-1", "slot-2"] {
+        machine.remove(&format!("~/pool-1/{gone}"));
+    }
+    let lock = File::open(machine.path("~/pool-1/.lock")).expect("a lock");
+    lock.lock().expect("it is free");
+    kinfra(&machine, "two", "plan").exits(4).says("port 8001 is `web` of slot 1 and also");
+    drop(lock);
+    kinfra(&machine, "two", "apply").exits(0);
+    kinfra(&machine, "one", "apply").exits(4).says("port 8001 is `web` of slot 1 and also");
+    assert!(!machine.exists("~/pool-1/registry.json"));
+}
+
+#[test]
+fn the_lock_of_the_index_is_not_written_through_a_link() {
+    let machine = Machine::new();
+    project(&machine, "own", "~/pool", 8000);
+    machine.write("~/victim", "three weeks of work");
+    fs::create_dir_all(machine.path(INDEX)).expect("an index");
+    symlink(machine.path("~/victim"), machine.path(&format!("{INDEX}/.lock"))).expect("a link");
+    let run = kinfra(&machine, "own", "apply");
+    assert_ne!(run.code, Some(0));
+    assert_eq!(machine.read("~/victim"), "three weeks of work");
+    assert!(!machine.exists("~/pool/registry.json"));
 }
 
 #[test]

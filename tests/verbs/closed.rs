@@ -60,12 +60,12 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
         );
         assert!(!said.contains("Permission denied") && !said.contains("not readable"), "{said}");
     };
-    is_said(4, "`~/.small` belongs to root, and is closed to user 54321", "~/.small");
+    is_said(4, "`~/.small` belongs to root (user 0), and is closed to user 54321", "~/.small");
     open(&home.machine.path("~/.small"), "755");
-    is_said(4, "`~/.small/pool` belongs to root, and is closed to user 54321", "~/.small");
+    is_said(4, "`~/.small/pool` belongs to root (user 0), and is closed to user 54321", "~/.small");
     open(&home.machine.path("~/.small/pool"), "755");
     let (file, lock) = ("~/.small/pool/registry.json", "~/.small/pool/.lock");
-    let closed = format!("`{file}` belongs to root, and is closed to user 54321");
+    let closed = format!("`{file}` belongs to root (user 0), and is closed to user 54321");
     is_said(1, &closed, "~/.small");
     // What can be looked at is not used either, as long as another user can change it.
     let of_root = "root `~/.small/pool` belongs to root (user 0), and you are user 54321";
@@ -75,14 +75,14 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
     for verb in ["slots", "claim", "status", "plan", "apply", "release", "env"] {
         let run = home.kinfra(verb);
         assert!(run.code == Some(5) || run.code == Some(4), "{verb}: {run:?}");
-        run.says("belongs to root, and is closed to user 54321")
+        run.says("belongs to root (user 0), and is closed to user 54321")
             .says(&format!("`sudo chown -R 54321 {file}`"));
     }
     open(&home.machine.path(file), "644");
     home.kinfra("slots").exits(4).says(&format!("registry `{file}` belongs to root (user 0), and you are "));
     own(file);
     own("~/.small/pool/registry.json.bak");
-    is_said(1, &format!("`{lock}` belongs to root, and is closed to user 54321"), lock);
+    is_said(1, &format!("`{lock}` belongs to root (user 0), and is closed to user 54321"), lock);
     // What the user has closed is opened by its mode, and another user's home is given to none.
     Run::of(home.machine.program("chown").args(["-R", "54321"]).arg(home.machine.path("~/.small"))).exits(0);
     open(&home.machine.path("~/.small"), "0");

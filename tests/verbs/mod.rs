@@ -29,6 +29,7 @@ mod init;
 mod init_apart;
 mod init_isolated;
 mod lease;
+mod limits;
 mod meanwhile;
 mod memory;
 mod output;

@@ -1,6 +1,7 @@
 //! Whose a root is: another project's spec with the same root changes nothing of it.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -204,4 +205,56 @@ fn of_two_first_applies_on_one_root_the_second_is_refused() {
     machine.kinfra("apply").exits(0);
     within(&machine, "~/other", "apply").exits(4).says(REFUSED);
     assert_eq!(machine.read("~/pool/slot-1/conf.txt"), "slot 1 on 8001\n");
+}
+
+#[test]
+fn however_a_root_is_spelled_it_is_one() {
+    let machine = two_projects();
+    let root = canonical(&machine, "~/pool");
+    symlink(&root, machine.path("~/link")).expect("a link");
+    let spec = machine.read("~/other/slots.toml");
+    let whole = root.display().to_string();
+    for spelled in ["~/link", "~/pool/", "~//pool", "~/./pool", &format!("{whole}/."), &format!("/{whole}")] {
+        machine.write("~/other/slots.toml", spec.replace("~/pool", spelled));
+        for verb in ["plan", "apply", "claim", "destroy --auto-approve"] {
+            within(&machine, "~/other", verb).exits(4).says(REFUSED);
+        }
+    }
+    machine.write("~/other/slots.toml", spec.replace("~/pool", "~/elsewhere"));
+    for named in ["../pool", "../other/../link", "../pool/"] {
+        within(&machine, "~/other", &format!("plan --root {named}")).exits(4).says(REFUSED);
+    }
+    // The home itself by another name.
+    symlink(machine.home(), machine.path("../by-link")).expect("a link");
+    let by_link = |verb: &str| Run::of(machine.command(verb).env("HOME", machine.path("../by-link")));
+    by_link("plan --detailed-exitcode").exits(0);
+    by_link("claim").exits(0).prints("Claimed slot 1");
+    machine.kinfra("claim").exits(0).prints("Slot 1 (only) is yours already");
+    by_link("release --for ./").exits(0).prints("Released slot 1");
+    machine.kinfra("apply").exits(0).says("Skipped 2 existing slot(s)");
+}
+
+#[test]
+fn an_import_takes_over_claims_and_not_which_pool_it_was() {
+    let machine = two_projects();
+    let own = "root = \"~/new\"\nimport = \"~/pool/registry.json\"";
+    let spec = machine.read("~/other/slots.toml").replace("root = \"~/pool\"", own);
+    machine.write("~/other/slots.toml", spec);
+    within(&machine, "~/other", "apply").exits(0);
+    let registry: Value = serde_json::from_str(&machine.read("~/new/registry.json")).expect("JSON");
+    let before: Value = serde_json::from_str(&machine.read("~/pool/registry.json")).expect("JSON");
+    assert_eq!(registry["applied_from"]["pool"], "other");
+    assert_ne!(registry["id"], before["id"]);
+    within(&machine, "~/other", "plan").exits(0);
+}
+
+#[test]
+fn a_broken_registry_is_repaired_as_the_pool_that_it_was_of() {
+    let machine = two_projects();
+    machine.write("~/pool/registry.json", "{");
+    let before = machine.tree();
+    within(&machine, "~/other", "doctor --repair --auto-approve").exits(4).says(REFUSED);
+    assert_eq!(machine.tree(), before);
+    machine.kinfra("doctor --repair --auto-approve").exits(0);
+    assert_eq!(applied_from(&machine)["pool"], "small");
 }

@@ -41,6 +41,9 @@ pub(in crate::stack) fn resolve_text(call: &ComposeCall<'_>, what: &str) -> Resu
             return Err(missing.advise("install Docker with the Compose plugin").into());
         }
         Answer::NoDaemon => return Err(Fault::docker("Docker does not answer").into()),
+        Answer::Silent(said) => {
+            return Err(Fault::docker(format!("{what} is not known: {said}")).into());
+        }
         Answer::Failed(said) => said,
     };
     let fault = Fault::refused(format!("Compose does not take {what}: {said}"));

@@ -159,7 +159,7 @@ fn on_engine(engine: &Engine, slots: &[&Listed], whose: &Whose<'_>) -> Vec<(Slot
     // One that went away meanwhile is shown as it was listed.
     let looked = match inspect(Some(engine), &unclear, LONGEST.saturating_sub(clock.elapsed())) {
         Answer::Is(containers) => containers,
-        Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_) => Vec::new(),
+        Answer::NoCommand | Answer::NoDaemon | Answer::Silent(_) | Answer::Failed(_) => Vec::new(),
     };
     let looked: BTreeMap<&str, &Container> = looked.iter().map(|one| (one.id.as_str(), one)).collect();
     let glance = |row: &&Row| looked.get(row.id.as_str()).map_or_else(|| of_row(row), |one| Some(of(one)));

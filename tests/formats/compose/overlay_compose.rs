@@ -55,7 +55,7 @@ impl Trial {
         };
         match config(&call) {
             Answer::Is(json) => json,
-            other @ (Answer::NoCommand | Answer::NoDaemon | Answer::Failed(_)) => {
+            other @ (Answer::NoCommand | Answer::NoDaemon | Answer::Silent(_) | Answer::Failed(_)) => {
                 panic!("{name}: {other:?}\n{}", overlay.unwrap_or_default())
             }
         }
