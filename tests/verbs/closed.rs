@@ -63,12 +63,15 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
     is_said(4, "`~/.small` belongs to root (user 0), and is closed to user 54321", "~/.small");
     open(&home.machine.path("~/.small"), "755");
     is_said(4, "`~/.small/pool` belongs to root (user 0), and is closed to user 54321", "~/.small");
-    // What can be looked at is not used either, as long as another user can change it.
     open(&home.machine.path("~/.small/pool"), "755");
-    is_said(1, "root `~/.small/pool` belongs to root (user 0), and you are user 54321", "~/.small/pool");
-    own("~/.small/pool");
     let (file, lock) = ("~/.small/pool/registry.json", "~/.small/pool/.lock");
-    is_said(1, &format!("`{file}` belongs to root (user 0), and is closed to user 54321"), file);
+    let closed = format!("`{file}` belongs to root (user 0), and is closed to user 54321");
+    is_said(1, &closed, "~/.small");
+    // What can be looked at is not used either, as long as another user can change it.
+    let of_root = "root `~/.small/pool` belongs to root (user 0), and you are user 54321";
+    home.kinfra("slots").exits(4).says(of_root).says("`sudo chown -R 54321 ~/.small/pool`");
+    own("~/.small/pool");
+    is_said(1, &closed, file);
     for verb in ["slots", "claim", "status", "plan", "apply", "release", "env"] {
         let run = home.kinfra(verb);
         assert!(run.code == Some(5) || run.code == Some(4), "{verb}: {run:?}");
@@ -76,7 +79,7 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
             .says(&format!("`sudo chown -R 54321 {file}`"));
     }
     open(&home.machine.path(file), "644");
-    is_said(1, &format!("registry `{file}` belongs to root (user 0), and you are user 54321"), file);
+    home.kinfra("slots").exits(4).says(&format!("registry `{file}` belongs to root (user 0), and you are "));
     own(file);
     own("~/.small/pool/registry.json.bak");
     is_said(1, &format!("`{lock}` belongs to root (user 0), and is closed to user 54321"), lock);
