@@ -9,13 +9,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::files::{HolderDir, Texts, env_file};
 use super::fitness::{Unfit, no_memory, unfit};
 use super::held::env_text;
-use super::held_by::held_by;
+use super::held_by::{Directory, held_by};
 use super::pace::Outlook;
 use super::pick::{
     Application, Denied, Fitness, Grant, NotPicked, ProfileOrder, Wanted, choose, may_come, would_get,
 };
+use super::signs::Sign;
 use super::turn::Ahead;
-use super::whereabouts::{is_of, noted_path};
+use super::whereabouts::{ensure_mark, is_of, look_at, noted};
 use crate::file::RelPath;
 use crate::host;
 use crate::host::invocation::Invocation;
@@ -52,6 +53,8 @@ pub struct Claimant<'a> {
     pub(super) invocation: &'a Invocation,
     pub(super) policy: LockPolicy<'a>,
     pub(super) profiles: ProfileOrder,
+    /// The slot that the worktree's env file is of, also where the registry forgot that claim.
+    env_slot: Option<SlotId>,
 }
 
 /// The free slots that were looked at.
@@ -84,14 +87,15 @@ impl<'a> Claimant<'a> {
     ) -> Self {
         let profiles = pool.declared.iter().flat_map(|declared| &declared.spec.profiles);
         let profiles = ProfileOrder(profiles.map(|profile| profile.name.clone()).collect());
-        Self { request, pool, invocation, policy, profiles }
+        let env_slot = HolderDir::open(&request.worktree).env_slot(&pool.root);
+        Self { request, pool, invocation, policy, profiles, env_slot }
     }
 
     /// Looks at the slots that decide the request, and renders what comes with the one that it would get.
     pub(super) fn prepare(
         &self,
         seen: &Snapshot,
-        directory: &Utf8Path,
+        directory: &Directory,
         own: Option<&Ticket>,
         looked: &mut Looked,
     ) -> Result<Prepared> {
@@ -128,12 +132,22 @@ impl<'a> Claimant<'a> {
         root: &Root,
         looked: &mut Looked,
     ) -> Result<()> {
-        let unfit = unfit(root, slot, entry, &self.claim_files())?;
+        let unfit = self.unfit(root, slot, entry)?;
         let mut profiles = self.pool.declared.iter().flat_map(|declared| &declared.spec.profiles);
         let profile = profiles.find(|profile| profile.name == entry.provisioned.profile);
         let unfit = unfit.or_else(|| no_memory(profile.and_then(|profile| profile.memory)));
         looked.note(slot, entry, unfit);
         Ok(())
+    }
+
+    /// What is wrong with a free slot but for its memory.
+    pub(super) fn unfit(&self, root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Unfit>> {
+        let sign = Sign::unknown_to(root, slot, entry)?;
+        let foreign = sign.filter(|sign| !sign.is_by(&look_at(&self.request.worktree)));
+        match foreign {
+            Some(sign) => Ok(Some(Unfit::InUse(sign.by()))),
+            None => unfit(root, slot, entry, &self.claim_files()),
+        }
     }
 
     /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is. Data that
@@ -151,7 +165,7 @@ impl<'a> Claimant<'a> {
         is_of(left, &self.request.worktree)
     }
 
-    /// The free slot that keeps this worktree's data.
+    /// The free slot that keeps this worktree's data, or that it used under a claim which is forgotten.
     fn kept(&self, registry: &Registry) -> Option<SlotId> {
         let keeps = |entry: &Entry| match entry.condition() {
             Condition::KeepsData(left) | Condition::Dirty(Some(left)) => {
@@ -159,7 +173,9 @@ impl<'a> Claimant<'a> {
             }
             Condition::Held | Condition::Clean | Condition::Dirty(None) | Condition::Quarantined(_) => false,
         };
-        registry.slots.iter().find(|(_, entry)| keeps(entry)).map(|(slot, _)| *slot)
+        let kept = registry.slots.iter().find(|(_, entry)| keeps(entry)).map(|(slot, _)| *slot);
+        let is_free = |slot: &SlotId| registry.slots.get(slot).is_some_and(|entry| entry.claim.is_none());
+        kept.or_else(|| self.env_slot.filter(is_free))
     }
 
     /// How the pool looks to the holder of a ticket. Takes no lock.
@@ -168,10 +184,11 @@ impl<'a> Claimant<'a> {
     /// When the pool cannot be read.
     pub fn outlook(&self, ticket: &Ticket, seen: &Snapshot) -> Result<Outlook> {
         let registry = &seen.registry;
-        if held_by(registry, &noted_path(registry, &self.request.worktree)).is_some() {
+        let directory = &noted(registry, &look_at(&self.request.worktree));
+        if held_by(registry, directory).is_some() {
             return Ok(Outlook::Served);
         }
-        let (directory, profiles) = (self.request.worktree.as_path(), &self.profiles);
+        let profiles = &self.profiles;
         if !may_come(registry, &self.request.wanted, profiles) {
             return Ok(Outlook::Hopeless);
         }
@@ -211,7 +228,7 @@ impl<'a> Claimant<'a> {
         &self,
         waiters: impl Iterator<Item = Result<Waiter>>,
         registry: &Registry,
-        directory: &Utf8Path,
+        directory: &Directory,
         looked: &Looked,
     ) -> Result<Verdict> {
         let (wanted, profiles) = (&self.request.wanted, &self.profiles);
@@ -271,25 +288,27 @@ impl<'a> Claimant<'a> {
         Ok(Texts { env: env_file(slot, root.path(), &env), slot: slot_files })
     }
 
-    /// The claim as it would be, held under this path.
-    pub(super) fn new_claim(&self, directory: &Utf8Path) -> Result<Claim> {
+    /// The claim as it would be, held by this directory. Only one that is granted needs a token.
+    pub(super) fn new_claim(&self, directory: &Directory, is_ready: bool) -> Result<Claim> {
         let ClaimRequest { worktree, wanted: _, lease: _, note, waits: _ } = self.request;
         let no_git_dir = || format!("could not find the git directory of `{worktree}`");
         let entry = host::git::confirmed_git_dir(worktree).with_context(no_git_dir)?;
         let no_mount = || format!("could not find the mount point of `{worktree}`");
         let mount = host::fs::mount_of(worktree).with_context(no_mount)?;
+        let mark = if is_ready { ensure_mark(worktree) } else { directory.mark.unwrap_or_default() };
         let bits = host::identity::random_bits().context("could not read a random id from /dev/urandom")?;
         Ok(Claim {
-            claimed_by: Holder::Directory(directory.to_owned()),
+            claimed_by: Holder::Directory(directory.path.clone()),
             // The time and the lease begin with the grant.
             claimed_at: None,
             claim_id: Some(ClaimId::from_random(bits)),
             lease: None,
             note: note.clone(),
-            claimed_host: Some(host::identity::host_name()),
+            claimed_host: Some(directory.host.clone()),
             claimed_user: Some(self.invocation.user.clone()),
             claimed_gitdir: entry.map(Utf8PathBuf::into_string),
             claimed_mount: Some(mount.to_string()),
+            mark,
             files: BTreeMap::new(),
         })
     }

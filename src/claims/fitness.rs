@@ -28,6 +28,8 @@ const LIMIT: u64 = 256 << 20;
 pub enum Unfit {
     /// An apply was cut short in it.
     Unfinished,
+    /// It shows a claim of this holder, of which the registry does not know.
+    InUse(String),
     /// The entry is an old tool's, so its files are not kinfra's.
     Foreign,
     /// This file is missing, or something else has its place.
@@ -63,6 +65,7 @@ impl Unfit {
         match self {
             Self::Edited(_) => *wanted == Wanted::Slot(slot),
             Self::Unfinished
+            | Self::InUse(_)
             | Self::Foreign
             | Self::Lacks(_)
             | Self::Busy { .. }

@@ -4,9 +4,11 @@ use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::files::{HolderDir, Site};
+use super::held_by::Directory;
 use super::lease;
 use super::refusal::not_yours;
-use super::whereabouts::{Following, noted_path};
+use super::signs::Sign;
+use super::whereabouts::{Following, look_at, noted};
 use crate::fault::{Fault, advice_of, exit_of};
 use crate::file::RelPath;
 use crate::host;
@@ -72,13 +74,16 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         };
     };
     pool.trusted()?;
-    let path = noted_path(&seen.registry, worktree);
-    let holder = open_holder(&seen, request, &path);
+    let directory = noted(&seen.registry, &look_at(worktree));
+    let holder = open_holder(&seen, request, &directory);
     let (ledger, name) = (pool.ledger(), pool.name.clone());
     let mut released = ledger.transact(&seen, policy, |transaction| {
         let registry = transaction.registry_mut();
-        let claim = lease::release(registry, &path, *slot, *claim_id, *force);
+        let claim = lease::release(registry, &directory, *slot, *claim_id, *force);
         let claim = claim.map_err(|why| not_yours(&why, registry))?;
+        let sign = slot.filter(|_| claim.is_none() && *force);
+        let sign = sign.map_or(Ok(None), |slot| Sign::in_slot(transaction.locked().root(), slot))?;
+        let claim = claim.or(slot.zip(sign).map(|(slot, sign)| (slot, sign.claim())));
         let mut released = Released { claim, ..Released::default() };
         match &released.claim {
             Some((slot, claim)) => match give_back(transaction.locked(), *slot, claim, holder.as_ref()) {
@@ -87,7 +92,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
                 Err(error) => return Err(error),
             },
             None if slot.is_none() && claim_id.is_none() => {
-                HolderDir::open(worktree).tidy(transaction.locked().root().path())?;
+                forget(transaction.locked(), &directory)?;
             }
             None => {}
         }
@@ -106,6 +111,17 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         released.of_another_user = writable.and_then(Writable::of_another_user);
     }
     Ok(released)
+}
+
+/// Removes what a worktree still has of a claim that the registry does not know.
+fn forget(locked: &LockedRoot, own: &Directory) -> Result<()> {
+    let (holder, root) = (HolderDir::open(&own.path), locked.root());
+    if let Some(slot) = holder.env_slot(root.path())
+        && Sign::in_slot(root, slot)?.is_some_and(|sign| sign.is_by(own))
+    {
+        locked.remove_claim_note(slot)?;
+    }
+    holder.tidy(root.path())
 }
 
 /// What of its worktree the containers of a claim may have written to. To be asked before its slot is
@@ -148,9 +164,9 @@ pub(super) fn leave(
 }
 
 /// The directory of the holder whose claim is going to end, opened before the lock is taken.
-fn open_holder(seen: &Snapshot, request: &ReleaseRequest, path: &Utf8Path) -> Option<HolderDir> {
+fn open_holder(seen: &Snapshot, request: &ReleaseRequest, own: &Directory) -> Option<HolderDir> {
     let ReleaseRequest { slot, claim_id, force, .. } = request;
-    let slot = lease::to_release(&seen.registry, path, *slot, *claim_id, *force).ok().flatten()?;
+    let slot = lease::to_release(&seen.registry, own, *slot, *claim_id, *force).ok().flatten()?;
     seen.registry.slots.get(&slot)?.claim.as_ref().map(HolderDir::of)
 }
 
@@ -169,7 +185,9 @@ pub fn give_back(
     // It is opened here only if the claim changed since it was looked at.
     let opened = holder.is_none_or(|holder| !holder.is_of(claim)).then(|| HolderDir::of(claim));
     let holder = opened.as_ref().or(holder).context("a claim that ends has a holder")?;
-    Site { root: locked, slot, holder }.take_back(claim).map_err(|error| stays_claimed(error, slot))
+    let left = Site { root: locked, slot, holder }.take_back(claim);
+    let left = left.and_then(|left| Sign::remove(locked, slot, claim).map(|()| left));
+    left.map_err(|error| stays_claimed(error, slot))
 }
 
 fn stays_claimed(error: Error, slot: SlotId) -> Error {

@@ -42,6 +42,8 @@ pub enum Doubt {
     Unknown,
     /// Its parent directory is missing too.
     ParentMissing,
+    /// Another directory has its path.
+    Another,
     /// Its disk seems not to be mounted.
     Unmounted,
     /// The repository whose worktree it was is missing.
@@ -59,6 +61,7 @@ impl fmt::Display for Doubt {
             Self::Unreadable => "its directory cannot be examined",
             Self::Unknown => "its directory is not known",
             Self::ParentMissing => "its directory is missing, and so is the directory above it",
+            Self::Another => "another directory is at its path",
             Self::Unmounted => "the disk of its directory may not be mounted",
             Self::RepoMissing => "its directory is missing, and so is the repository it was a worktree of",
             Self::Moved => "its directory is missing, and git has a worktree of its name elsewhere",
@@ -170,6 +173,7 @@ fn uncleaned(
         Condition::KeepsData(left) => {
             let holder = Claim {
                 claimed_gitdir: left.gitdir.clone(),
+                mark: left.mark(),
                 ..Claim::of(left.by.clone(), Some(left.at.clone()))
             };
             let is_too_old = |length| Time::parse(&left.at).is_ok_and(|at| at.after(length) <= now);

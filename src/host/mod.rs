@@ -15,6 +15,7 @@ pub mod events;
 pub mod fs;
 pub mod git;
 pub mod git_index;
+pub mod holder_mark;
 pub mod identity;
 pub mod index;
 pub mod invocation;

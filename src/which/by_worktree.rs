@@ -9,7 +9,7 @@ use super::repository::entries;
 use super::spec_file::{self, Declared};
 use super::trust::Trust;
 use crate::claims::held_by::{held_by, with_id};
-use crate::claims::whereabouts::{Following, noted_path, worktree_of};
+use crate::claims::whereabouts::{Following, look_at, noted, worktree_of};
 use crate::fault::Fault;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
@@ -124,7 +124,8 @@ impl Search<'_> {
     }
 
     fn holding(&self, worktree: &Utf8Path) -> Hit {
-        let holds = |registry: &Registry| held_by(registry, &noted_path(registry, worktree)).is_some();
+        let own = look_at(worktree);
+        let holds = |registry: &Registry| held_by(registry, &noted(registry, &own)).is_some();
         self.through_index(Following::Of(worktree), holds)
     }
 
