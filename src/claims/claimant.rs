@@ -144,10 +144,8 @@ impl<'a> Claimant<'a> {
     pub(super) fn unfit(&self, root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Unfit>> {
         let sign = Sign::unknown_to(root, slot, entry)?;
         let foreign = sign.filter(|sign| !sign.is_by(&look_at(&self.request.worktree)));
-        match foreign {
-            Some(sign) => Ok(Some(Unfit::InUse(sign.by()))),
-            None => unfit(root, slot, entry, &self.claim_files()),
-        }
+        let in_use = foreign.map(|sign| Unfit::InUse(sign.by()));
+        Ok(in_use.into_iter().chain(unfit(root, slot, entry, &self.claim_files())?).min())
     }
 
     /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is. Data that
@@ -304,7 +302,7 @@ impl<'a> Claimant<'a> {
             claim_id: Some(ClaimId::from_random(bits)),
             lease: None,
             note: note.clone(),
-            claimed_host: Some(directory.host.clone()),
+            claimed_host: directory.host.clone(),
             claimed_user: Some(self.invocation.user.clone()),
             claimed_gitdir: entry.map(Utf8PathBuf::into_string),
             claimed_mount: Some(mount.to_string()),

@@ -28,8 +28,6 @@ const LIMIT: u64 = 256 << 20;
 pub enum Unfit {
     /// An apply was cut short in it.
     Unfinished,
-    /// It shows a claim of this holder, of which the registry does not know.
-    InUse(String),
     /// The entry is an old tool's, so its files are not kinfra's.
     Foreign,
     /// This file is missing, or something else has its place.
@@ -43,6 +41,8 @@ pub enum Unfit {
         /// Who has it.
         by: PortUser,
     },
+    /// It shows a claim of this holder, of which the registry does not know.
+    InUse(String),
     /// Something else has the place of this file, which a claim would write.
     Obstructed(RelPath),
     /// This file was edited by hand.

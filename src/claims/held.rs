@@ -142,7 +142,8 @@ impl Held {
             // No verb fails for this note.
             let _ = host::fs::touch(&self.dir().join(USED_FILE));
         }
-        let mark = self.entry.claim.as_ref().and_then(mark_for);
+        let claim = self.entry.claim.as_ref().filter(|_| self.directory.mark.is_some());
+        let mark = claim.and_then(mark_for);
         let has_lease = self.entry.claim.as_ref().is_some_and(|claim| claim.lease.is_some());
         if !has_lease && mark.is_none() {
             return Ok(Some(self));

@@ -10,23 +10,26 @@ use crate::slot::SlotId;
 pub struct Directory {
     /// The path under which it holds a slot.
     pub path: Utf8PathBuf,
-    /// What it is known by. `None` if it is not there: then its path alone decides.
+    /// What it is known by. `None` if it is not there: then its path and the machine decide.
     pub mark: Option<Mark>,
-    /// The name of this machine.
-    pub host: String,
+    /// The name of this machine. `None` if the holder is meant, wherever it is.
+    pub host: Option<String>,
 }
 
 impl Directory {
-    /// A directory that is not there, or not looked at.
+    /// The holder under a path, whatever is there now.
     pub fn unseen(path: &Utf8Path) -> Self {
-        Self { path: path.to_owned(), mark: None, host: String::new() }
+        Self { path: path.to_owned(), mark: None, host: None }
     }
 
     /// Whether it is the holder of a claim: it has the path, and what it is known by.
     pub fn holds(&self, claim: &Claim) -> bool {
-        let is_same_machine = claim.claimed_host.as_ref().is_none_or(|host| *host == self.host);
+        let is_same_machine = match (&claim.claimed_host, &self.host) {
+            (Some(claimed), Some(own)) => claimed == own,
+            (None, _) | (_, None) => true,
+        };
         let is_it = |mark: Mark| mark.is_of(&claim.mark, is_same_machine);
-        claim.claimed_by.is(&self.path) && self.mark.is_none_or(is_it)
+        claim.claimed_by.is(&self.path) && self.mark.map_or(is_same_machine, is_it)
     }
 }
 

@@ -136,6 +136,7 @@ fn every_slot(
             Some(claim) => {
                 let (over, advice) = match standing(claim) {
                     Standing::Held => ("", None),
+                    Standing::Missing => (", which is not where it was", Some("see `kinfra reap --dry-run`")),
                     Standing::Expired => (", and its lease has run out", Some("run `kinfra reap`")),
                     Standing::Orphaned => (", which is gone", Some("run `kinfra reap`")),
                 };

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::files::{HolderDir, Site};
-use super::held_by::Directory;
+use super::held_by::{Directory, held_at_its_path};
 use super::lease;
 use super::refusal::not_yours;
 use super::signs::Sign;
@@ -55,6 +55,8 @@ pub struct Released {
     pub not_clean: Option<Error>,
     /// What its containers wrote into its worktree as another user.
     pub of_another_user: Option<OfAnotherUser>,
+    /// The slot that another directory holds under the same path.
+    pub of_another: Option<SlotId>,
     /// The note that there is no pool. Without a named slot or id that is no error.
     pub no_pool: Option<Fault>,
 }
@@ -93,6 +95,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
             },
             None if slot.is_none() && claim_id.is_none() => {
                 forget(transaction.locked(), &directory)?;
+                released.of_another = held_at_its_path(transaction.registry(), &directory);
             }
             None => {}
         }

@@ -16,6 +16,8 @@ pub enum Standing {
     Held,
     /// The lease has run out.
     Expired,
+    /// The holder's directory is not where it was, and may come back.
+    Missing,
     /// The holder's directory is gone.
     Orphaned,
 }
@@ -75,7 +77,18 @@ pub fn standing(claim: &Claim, now: Time, worktree: Worktree) -> Standing {
     match worktree {
         Worktree::Gone => Standing::Orphaned,
         Worktree::There | Worktree::Away(_) if has_expired(claim, now) => Standing::Expired,
+        Worktree::Away(doubt) if doubt.is_missing() => Standing::Missing,
         Worktree::There | Worktree::Away(_) => Standing::Held,
+    }
+}
+
+impl Doubt {
+    /// Whether a person has to look: the directory is missing, for no reason that is meant to pass.
+    fn is_missing(self) -> bool {
+        match self {
+            Self::ParentMissing | Self::RepoMissing | Self::Moved | Self::Another => true,
+            Self::OtherHost | Self::Unreadable | Self::Unknown | Self::Unmounted | Self::Locked => false,
+        }
     }
 }
 
@@ -117,10 +130,10 @@ impl Reaping {
             };
             let worktree = worktree(claim);
             match (standing(claim, now, worktree), worktree) {
-                (Standing::Held, Worktree::Away(doubt)) => {
+                (Standing::Held | Standing::Missing, Worktree::Away(doubt)) => {
                     reaping.doubts.insert(*slot, (claim.clone(), doubt));
                 }
-                (Standing::Held, Worktree::There | Worktree::Gone) => {}
+                (Standing::Held | Standing::Missing, Worktree::There | Worktree::Gone) => {}
                 (over @ (Standing::Expired | Standing::Orphaned), _) => {
                     reaping.ends.insert(*slot, (claim.clone(), over));
                 }

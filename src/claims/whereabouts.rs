@@ -12,6 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::held_by::Directory;
 use super::standing::{Doubt, Worktree};
 use crate::fault::Fault;
+use crate::file::normal;
 use crate::host;
 use crate::host::fs::Dir;
 use crate::host::git;
@@ -20,11 +21,15 @@ use crate::registry::{Claim, ClaimId, Holder, Left, Mark, Registry};
 use crate::slot::SlotId;
 use crate::time::Time;
 
-/// The canonical path of the worktree that `directory` is in, or of `directory` itself outside a worktree.
+/// The canonical path of the worktree that `directory` is in, or of `directory` itself outside a worktree. One
+/// that is not there any more was a worktree itself, and is in none.
 ///
 /// # Errors
 /// When it cannot be resolved.
 pub fn worktree_of(directory: &Utf8Path) -> Result<Utf8PathBuf> {
+    if host::fs::exists(directory).is_ok_and(|is_there| !is_there) {
+        return Ok(normal(&host::fs::real(directory)));
+    }
     let top = git::top_of(directory)?.unwrap_or(directory);
     host::fs::canonical(top).with_context(|| format!("`{top}` cannot be resolved"))
 }
@@ -49,10 +54,10 @@ pub fn worktree_named(named: &Utf8Path, here: &Utf8Path) -> Result<Utf8PathBuf> 
     }
 }
 
-/// A directory as it is now. One that is not there is known by its path alone.
+/// A directory as it is now. One that is not there is known by its path.
 pub fn look_at(directory: &Utf8Path) -> Directory {
     let mark = host::fs::may_be_directory(directory).then(|| mark_of(directory));
-    Directory { path: directory.to_owned(), mark, host: host::identity::host_name() }
+    Directory { path: directory.to_owned(), mark, host: Some(host::identity::host_name()) }
 }
 
 /// A directory under the path by which it holds a slot: its own path, or a path with links that an old tool

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::output::{print, say};
-use super::slot_of::there;
+use super::slot_of::{none, there};
 use crate::claims::held;
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::StatusArgs;
@@ -23,6 +23,9 @@ pub(super) fn run(args: &StatusArgs, invocation: &Invocation) -> Result<Exit> {
     let (now, paths) = (host::clock::now(), Paths { home: invocation.home.as_deref() });
     let worktree = worktree_of(&invocation.here)?;
     let held = held::find(&worktree, &search)?;
+    if held.is_none() && args.of.holder.is_some() && !host::fs::exists(&worktree).unwrap_or(true) {
+        return Err(none(&args.of, &worktree));
+    }
     let doubt = held.as_ref().and_then(|held| held.pool().doubt());
     let listed = held.map(|held| {
         let listed = held.listed(now);

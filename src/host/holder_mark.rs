@@ -50,7 +50,6 @@ fn make(own: &Dir) -> Result<Option<Token>> {
     let temporary = format!("{TOKEN}.{}.tmp", std::process::id());
     own.remove_file(&temporary)?;
     let file = own.write_new(&temporary, format!("{token}\n").as_bytes(), FileMode::from_bits(READABLE))?;
-    rustix::fs::fsync(&file).map_err(io::Error::from)?;
     if !own.rename_new(&temporary, own, TOKEN)? {
         if read(own).is_some() {
             own.remove_file(&temporary)?;
@@ -59,5 +58,7 @@ fn make(own: &Dir) -> Result<Option<Token>> {
         // A power cut left an empty file.
         own.rename_over(&temporary, own, TOKEN)?;
     }
+    // After it has its name: journals then keep that, too.
+    rustix::fs::fsync(&file).map_err(io::Error::from)?;
     Ok(Some(token))
 }

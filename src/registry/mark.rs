@@ -40,15 +40,21 @@ impl Mark {
     }
 
     /// Whether the directory that has this mark now is the one that was noted with another mark, on a machine
-    /// of the same name or not. A copy has the token, too: on the same machine it is a backup that was put
-    /// back, and on another one it is another directory.
+    /// of the same name or not.
+    ///
+    /// A copy has the token, too: on the same machine it is a backup that was put back, and on another one it
+    /// is another directory. Where only the token is lost, the directory is still known by its birth.
     pub fn is_of(&self, noted: &Self, is_same_machine: bool) -> bool {
         match (noted.token, noted.place) {
             (None, None) => true,
             (None, Some(noted)) => self.place.is_some_and(|place| place.is(noted)),
             (Some(token), place) => {
                 let is_there = |noted: Place| self.place.is_some_and(|place| place.inode == noted.inode);
-                self.token == Some(token) && (is_same_machine || place.is_none_or(is_there))
+                let is_born = |noted: Place| noted.born.is_some() && self.place == Some(noted);
+                match self.token {
+                    Some(own) => own == token && (is_same_machine || place.is_none_or(is_there)),
+                    None => place.is_some_and(is_born),
+                }
             }
         }
     }
@@ -141,7 +147,14 @@ mod tests {
             (mark(7, place(9, 20, None)), true, true, "after a restart that numbers disks anew"),
             (mark(7, place(1, 21, Some(6))), true, false, "a backup that was put back, or a copy elsewhere"),
             (mark(8, place(1, 20, Some(5))), false, false, "another clone"),
-            (mark(0, place(1, 20, Some(5))), false, false, "a worktree that was made anew"),
+            (mark(0, place(1, 20, Some(6))), false, false, "a worktree that was made anew"),
+            (
+                mark(0, place(1, 20, None)),
+                false,
+                false,
+                "one of which the disk does not tell when it was made",
+            ),
+            (mark(0, place(1, 20, Some(5))), true, true, "itself, after a power cut took the token"),
         ] {
             assert_eq!(now.is_of(&noted, true), same_machine, "{case}");
             assert_eq!(now.is_of(&noted, false), other_machine, "{case}");

@@ -132,7 +132,7 @@ fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[
 
 /// The colour of a status that needs attention.
 fn color(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> Option<AnsiColors> {
-    let is_over = matches!(standing, Some(Standing::Orphaned | Standing::Expired));
+    let is_over = matches!(standing, Some(Standing::Orphaned | Standing::Missing | Standing::Expired));
     if entry.pending.is_some() || is_over {
         return Some(AnsiColors::Yellow);
     }
@@ -189,6 +189,7 @@ fn status(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> String {
     match standing {
         _ if entry.pending.is_some() => "unfinished".to_owned(),
         Some(Standing::Orphaned) => over("orphaned"),
+        Some(Standing::Missing) => over("missing"),
         Some(Standing::Expired) => over("expired"),
         Some(Standing::Held) | None => stack_state::of_slot(entry, sight),
     }
@@ -255,6 +256,7 @@ fn slot_json(listed: &Listed) -> Map<String, Value> {
         let standing = match standing {
             Standing::Held => "held",
             Standing::Expired => "expired",
+            Standing::Missing => "missing",
             Standing::Orphaned => "orphaned",
         };
         object
