@@ -308,18 +308,13 @@ impl Claimant<'_> {
             claim.files.clone_from(&files);
         }
         transaction.save()?;
-        let claim = transaction.registry().slots.get(&slot).and_then(|entry| entry.claim.as_ref());
-        let left = claim
-            .map_or(Ok(()), |claim| Sign::leave(transaction.locked(), slot, claim))
-            .and_then(|()| {
-                let site = Site { root: transaction.locked(), slot, holder: &ready.holder };
-                site.write(&files, &ready.texts)
-            })
-            .map_err(|error| {
-                let what = format!("slot {slot} is claimed, but not all of its files are written");
-                let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
-                error.context(fault.advise("run again"))
-            })?;
+        let signed = Sign::leave(transaction.locked(), slot, transaction.registry());
+        let site = Site { root: transaction.locked(), slot, holder: &ready.holder };
+        let left = signed.and_then(|()| site.write(&files, &ready.texts)).map_err(|error| {
+            let what = format!("slot {slot} is claimed, but not all of its files are written");
+            let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
+            error.context(fault.advise("run again"))
+        })?;
         let entry = transaction.registry().slots.get(&slot).context("the slot vanished")?;
         let mut entry = Entry::clone(entry);
         // The root may have moved since the entry was written.

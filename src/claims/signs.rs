@@ -1,5 +1,5 @@
-//! Signs of use: what a claim leaves in the slot's directory for as long as it stands. A registry that was put
-//! back from a backup may not know the claim. The slot is then used, whatever that registry says.
+//! Signs of use: what a claim leaves in the slot's directory for as long as it stands. A registry that was
+//! put back from a backup may not know the claim. The slot is then used, whatever that registry says.
 
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::held_by::Directory;
 use crate::fault::Fault;
 use crate::host::root::{LockedRoot, Root};
-use crate::registry::{Claim, ClaimId, Entry, Holder, Mark, Token};
+use crate::registry::{Claim, ClaimId, Entry, Holder, Mark, Registry, Token};
 use crate::shown::printable;
 use crate::slot::SlotId;
 
@@ -49,12 +49,13 @@ impl Sign {
             .filter(|sign| known.is_none() || (sign.id.is_some() && sign.id != known)))
     }
 
-    /// Leaves the sign of a claim, whose registry is saved.
+    /// Leaves the sign of a slot's claim, after the registry with it is saved.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn leave(locked: &LockedRoot, slot: SlotId, claim: &Claim) -> Result<()> {
-        let Some(id) = claim.claim_id else { return Ok(()) };
+    pub fn leave(locked: &LockedRoot, slot: SlotId, saved: &Registry) -> Result<()> {
+        let claim = saved.slots.get(&slot).and_then(|entry| entry.claim.as_ref());
+        let Some((id, claim)) = claim.and_then(|claim| Some((claim.claim_id?, claim))) else { return Ok(()) };
         let token = claim.mark.token.map_or_else(|| "-".to_owned(), |token| token.to_string());
         locked.write_claim_note(slot, &format!("{id}\n{token}\n{}\n", claim.claimed_by))
     }

@@ -21,8 +21,8 @@ use crate::registry::{Claim, ClaimId, Holder, Left, Mark, Registry};
 use crate::slot::SlotId;
 use crate::time::Time;
 
-/// The canonical path of the worktree that `directory` is in, or of `directory` itself outside a worktree. One
-/// that is not there any more was a worktree itself, and is in none.
+/// The canonical path of the worktree that `directory` is in, or of `directory` itself outside a worktree.
+/// One that is not there any more was a worktree itself, and is in none.
 ///
 /// # Errors
 /// When it cannot be resolved.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::output::{print, say};
-use super::slot_of::{none, there};
+use super::there::{none, there};
 use crate::claims::environment::{Change, dotenv};
 use crate::claims::held::{self, Held};
 use crate::claims::whereabouts::worktree_of;

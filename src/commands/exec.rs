@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use anyhow::{Context as _, Result};
 
 use super::output::say;
-use super::slot_of::{none, there};
+use super::there::{none, there};
 use crate::claims::environment::Change;
 use crate::claims::held::{self, Held};
 use crate::claims::whereabouts::worktree_of;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::output::print;
-use super::slot_of::there;
+use super::there::there;
 use crate::claims::renew::renew;
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::RenewArgs;

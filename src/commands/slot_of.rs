@@ -1,18 +1,15 @@
 //! Which slot a verb is for: the one of this worktree, of another one, or by its number.
 
-use anyhow::{Error, Result};
-use camino::Utf8Path;
+use anyhow::Result;
 
+use super::there::{none, there};
 use crate::claims::held::{self, Held};
 use crate::claims::refusal::{holds_none, is_held_by_none};
-use crate::claims::whereabouts::{worktree_named, worktree_of};
-use crate::cli::{HolderArgs, SlotArgs};
-use crate::fault::Fault;
-use crate::host::fs::exists;
+use crate::claims::whereabouts::worktree_of;
+use crate::cli::SlotArgs;
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::which::by_worktree::Search;
-use crate::which::choice::absolute;
 
 /// The slot that is meant. `None` if no worktree holds it, or the worktree holds none.
 ///
@@ -46,27 +43,4 @@ pub(super) fn renewed(slot: &SlotArgs, policy: &LockPolicy<'_>, invocation: &Inv
     let held = needed(slot, invocation)?;
     let worktree = held.worktree().to_owned();
     Ok(held.renew(policy)?.ok_or_else(|| holds_none(&worktree))?)
-}
-
-/// The run as if it were in the worktree whose slot is meant. It may be gone.
-///
-/// # Errors
-/// [`Fault`](crate::fault::Fault) when a path is named that is no directory's.
-pub(super) fn there(of: &HolderArgs, invocation: &Invocation) -> Result<Invocation> {
-    let Some(path) = &of.holder else { return Ok(invocation.clone()) };
-    let here = absolute(path, invocation)?;
-    if path.as_str().is_empty() || exists(&here).unwrap_or(true) {
-        worktree_named(path, &invocation.here)?;
-    }
-    Ok(Invocation { here, ..invocation.clone() })
-}
-
-/// That the worktree whose slot is meant holds none: it is not there, or it needs to claim one.
-pub(super) fn none(of: &HolderArgs, worktree: &Utf8Path) -> Error {
-    match &of.holder {
-        Some(path) if !exists(worktree).unwrap_or(true) => {
-            Fault::usage(format!("`{path}`, from --for, does not exist, and no claim has it")).into()
-        }
-        Some(_) | None => holds_none(worktree).into(),
-    }
 }

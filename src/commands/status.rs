@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::output::{print, say};
-use super::slot_of::{none, there};
+use super::there::{none, there};
 use crate::claims::held;
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::StatusArgs;
