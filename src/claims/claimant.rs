@@ -1,6 +1,7 @@
 //! A worktree that asks for a slot. Before the lock it examines the slot that it would get, and renders the
 //! files of the claim.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Error, Result};
@@ -54,7 +55,7 @@ pub struct Claimant<'a> {
     pub(super) policy: LockPolicy<'a>,
     pub(super) profiles: ProfileOrder,
     /// The slot that the worktree's env file is of, also where the registry forgot that claim.
-    env_slot: Option<SlotId>,
+    env_slot: OnceCell<Option<SlotId>>,
 }
 
 /// The free slots that were looked at.
@@ -87,8 +88,7 @@ impl<'a> Claimant<'a> {
     ) -> Self {
         let profiles = pool.declared.iter().flat_map(|declared| &declared.spec.profiles);
         let profiles = ProfileOrder(profiles.map(|profile| profile.name.clone()).collect());
-        let env_slot = HolderDir::open(&request.worktree).env_slot(&pool.root);
-        Self { request, pool, invocation, policy, profiles, env_slot }
+        Self { request, pool, invocation, policy, profiles, env_slot: OnceCell::new() }
     }
 
     /// Looks at the slots that decide the request, and renders what comes with the one that it would get.
@@ -173,7 +173,8 @@ impl<'a> Claimant<'a> {
         };
         let kept = registry.slots.iter().find(|(_, entry)| keeps(entry)).map(|(slot, _)| *slot);
         let is_free = |slot: &SlotId| registry.slots.get(slot).is_some_and(|entry| entry.claim.is_none());
-        kept.or_else(|| self.env_slot.filter(is_free))
+        let env_slot = || HolderDir::open(&self.request.worktree).env_slot(&self.pool.root);
+        kept.or_else(|| self.env_slot.get_or_init(env_slot).filter(is_free))
     }
 
     /// How the pool looks to the holder of a ticket. Takes no lock.
@@ -239,7 +240,7 @@ impl<'a> Claimant<'a> {
             None => Fitness::Unfit,
         };
         let holds = held_by(registry, directory).is_some();
-        let kept = self.kept(registry);
+        let kept = if holds { None } else { self.kept(registry) };
         let is_free = |wanted: &Wanted, ahead: &[Wanted]| match choose(
             registry,
             &Application { directory, wanted, profiles, ahead, kept },
@@ -293,7 +294,10 @@ impl<'a> Claimant<'a> {
         let entry = host::git::confirmed_git_dir(worktree).with_context(no_git_dir)?;
         let no_mount = || format!("could not find the mount point of `{worktree}`");
         let mount = host::fs::mount_of(worktree).with_context(no_mount)?;
-        let mark = if is_ready { ensure_mark(worktree) } else { directory.mark.unwrap_or_default() };
+        let mark = match directory.mark.unwrap_or_default() {
+            known if !is_ready || (known.token.is_some() && entry.is_some()) => known,
+            _ => ensure_mark(worktree),
+        };
         let bits = host::identity::random_bits().context("could not read a random id from /dev/urandom")?;
         Ok(Claim {
             claimed_by: Holder::Directory(directory.path.clone()),

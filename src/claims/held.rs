@@ -7,7 +7,7 @@ use super::environment;
 use super::held_by::{Directory, held_by};
 use super::lease;
 use super::listing::Listed;
-use super::refusal::no_such_slot;
+use super::refusal::{is_elsewhere, no_such_slot};
 use super::signs::Sign;
 use super::whereabouts::{Following, look_at, mark_for, noted};
 use crate::dotenv::{self, Variables};
@@ -63,14 +63,19 @@ pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<Option<Held>> {
 /// The slot with this id, for the worktree that holds it. `None` when no worktree does.
 ///
 /// # Errors
-/// When the pool cannot be found or read, or has no such slot.
+/// When the pool cannot be found or read, or has no such slot, or another directory is where its holder was.
 pub fn find_slot(slot: SlotId, search: &Search<'_>) -> Result<Option<Held>> {
     let mut pool = search.here()?;
     let snapshot = pool.applied(Following::EveryHolder)?;
     let entry = snapshot.registry.slots.get(&slot).ok_or_else(|| no_such_slot(slot))?;
     let entry = Entry::clone(entry);
-    let holder = entry.claim.as_ref().and_then(|claim| claim.claimed_by.directory());
-    let Some(directory) = holder.map(Directory::unseen) else { return Ok(None) };
+    let claim = entry.claim.as_ref().and_then(|claim| Some((claim, claim.claimed_by.directory()?)));
+    let Some((claim, path)) = claim else { return Ok(None) };
+    let there = look_at(path);
+    if there.mark.is_some() && !there.holds(claim) {
+        return Err(is_elsewhere(slot, path).into());
+    }
+    let directory = Directory::unseen(path);
     let prefix = pool.env_prefix.clone().unwrap_or_default();
     let stack = search.stack_as_applied(&pool);
     Ok(Some(Held { slot, entry, prefix, stack, pool, snapshot, directory }))

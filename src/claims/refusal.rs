@@ -247,6 +247,15 @@ pub fn is_held_by_none(slot: SlotId) -> Fault {
         .advise(format!("`kinfra claim --slot {slot}` takes it"))
 }
 
+/// That another directory is at the path of a slot's holder.
+pub(super) fn is_elsewhere(slot: SlotId, path: &Utf8Path) -> Fault {
+    let path = printable(path.as_str());
+    Fault::refused(format!(
+        "the worktree that holds slot {slot} is not here: another directory is at `{path}`"
+    ))
+    .advise(format!("run it where that worktree is, or `kinfra release {slot} --force` if it is gone"))
+}
+
 pub(super) fn no_such_slot(slot: SlotId) -> Fault {
     Fault::no_slot(format!("the pool has no slot {slot}")).advise("`kinfra slots` lists them")
 }

@@ -130,7 +130,8 @@ fn forget(locked: &LockedRoot, own: &Directory) -> Result<()> {
 /// What of its worktree the containers of a claim may have written to. To be asked before its slot is
 /// cleaned.
 pub(super) fn writable(root: &Utf8Path, slot: SlotId, claim: &Claim) -> Option<Writable> {
-    Some(Writable::of(&root.join(slot.directory()), claim.claimed_by.directory()?))
+    let worktree = claim.claimed_by.directory().filter(|path| look_at(path).holds(claim))?;
+    Some(Writable::of(&root.join(slot.directory()), worktree))
 }
 
 /// Notes what a slot's stack may have left, when its claim ended. A stack may have been started without

@@ -84,8 +84,8 @@ pub fn mark_for(claim: &Claim) -> Option<Mark> {
 /// The mark of a worktree, with a token if it can have one. A copy of a linked worktree has the git directory
 /// of the original.
 pub fn ensure_mark(worktree: &Utf8Path) -> Mark {
-    let is_copy = git::linked_git_dir(worktree).is_ok_and(|linked| linked.is_some())
-        && !git::confirmed_git_dir(worktree).is_ok_and(|confirmed| confirmed.is_some());
+    let is_linked = git::linked_git_dir(worktree).is_ok_and(|linked| linked.is_some());
+    let is_copy = is_linked && !git::confirmed_git_dir(worktree).is_ok_and(|confirmed| confirmed.is_some());
     let token = if is_copy { None } else { ensure_token(worktree) };
     Mark { token, place: host::fs::place_of(worktree).ok() }
 }

@@ -73,6 +73,12 @@ fn two_clones_at_one_path_are_two_holders() {
     run_in(&machine, &workspace, "claim --slot 1").exits(4);
     run_in(&machine, &workspace, "claim").exits(0).prints("Claimed slot 2");
     machine.kinfra("slots").exits(0).prints("missing");
+    for verb in ["down --slot 1", "logs --slot 1", "compose --slot 1 ps"] {
+        machine
+            .kinfra(verb)
+            .exits(4)
+            .says("the worktree that holds slot 1 is not here: another directory is at `");
+    }
     machine.kinfra("reap --auto-approve").exits(0).prints("another directory is at its path");
     // An end by force leaves the other's files alone.
     machine.kinfra("release 1 --force").exits(0);
