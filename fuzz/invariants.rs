@@ -53,7 +53,7 @@ pub fn spec(bytes: &[u8], mistakes_are_shown: bool) {
 
 /// Shown text is safe to print: line breaks and colours are its only control sequences.
 fn show(text: &str, mistakes: &[Mistake]) {
-    let source = Source { name: "slots.toml".to_owned(), text: text.to_owned(), kind: SourceKind::Spec };
+    let source = Source { name: "slots.toml".to_owned(), text: text.into(), kind: SourceKind::Spec };
     let shown = mistake::render(mistakes.iter().map(|mistake| (&source, mistake)));
     assert!(shown.contains("slots.toml"), "no place in {shown:?}");
     let mut styled = shown.split("\x1b[");
@@ -132,7 +132,7 @@ thread_local! {
 fn pool() -> Pool {
     let spec = Spec::parse(embedded::SPEC).expect("the embedded spec");
     let source =
-        Source { name: "slots.toml".to_owned(), text: embedded::SPEC.to_owned(), kind: SourceKind::Spec };
+        Source { name: "slots.toml".to_owned(), text: embedded::SPEC.into(), kind: SourceKind::Spec };
     let template = |(name, text): (&str, &str)| (RelPath::new(name).expect("a path"), Ok(text.to_owned()));
     let texts = embedded::TEMPLATES.into_iter().map(template).collect();
     let (root, home) = (Utf8Path::new("/pool"), Some(Utf8Path::new("/home")));
@@ -163,8 +163,8 @@ fn check_holders(registry: &Registry, holders: &mut BTreeMap<String, Vec<String>
 fn check_migration(text: &str, pool: &Pool) {
     const SOURCE: &str = "/old/instances.json";
     let is_directory = |path: &str| path.starts_with('/');
-    let registry = match migrate::import(text, SOURCE, pool, is_directory) {
-        Ok(registry) => registry,
+    let registry = match migrate::import(text, SOURCE, pool, is_directory, |_| true) {
+        Ok((registry, _)) => registry,
         Err(corrupt) => return check_reason(&corrupt),
     };
     let saved = registry.to_text().expect("what was imported can be saved");

@@ -112,6 +112,60 @@ pub fn read(text: &str) -> Result<Variables, BadLine> {
     Ok(variables)
 }
 
+/// A variable, comment or empty line of an env file, or a line that cannot be read.
+struct Statement<'a> {
+    /// The number of its first line, from 1.
+    line: usize,
+    /// The name that it gives a value.
+    name: Option<String>,
+    text: &'a str,
+}
+
+/// Each statement of an env file, also where [`read`] would stop: other programs read more than it does.
+fn statements(text: &str) -> impl Iterator<Item = Statement<'_>> {
+    let (mut rest, mut line) = (text.strip_prefix('\u{feff}').unwrap_or(text), 1);
+    std::iter::from_fn(move || {
+        let next = rest.split_once('\n').map_or("", |(_, after)| after);
+        let (name, after) = match statement(rest) {
+            Ok((variable, after)) => (variable.map(|(name, _)| name), after),
+            Err(_) => (name_of(rest), next),
+        };
+        let (text, after) = rest.split_at_checked(rest.len().checked_sub(after.len())?)?;
+        let found = Statement { line, name, text };
+        line += newlines(text);
+        rest = after;
+        (!text.is_empty()).then_some(found)
+    })
+}
+
+/// The names that an env file gives a value, each with the number of its line, also those beside lines that
+/// [`read`] refuses.
+pub fn assigned(text: &str) -> impl Iterator<Item = (usize, String)> {
+    statements(text).filter_map(|statement| Some((statement.line, statement.name?)))
+}
+
+/// An env file without the variables whose name `goes`. A comment stands for each.
+pub fn without(text: &str, goes: impl Fn(&str) -> bool) -> String {
+    let kept = |Statement { name, text, .. }: Statement<'_>| match name.filter(|name| goes(name)) {
+        Some(name) => format!("# {name} is left out: no slot may set it\n"),
+        None => text.to_owned(),
+    };
+    if assigned(text).any(|(_, name)| goes(&name)) {
+        statements(text).map(kept).collect()
+    } else {
+        text.to_owned()
+    }
+}
+
+/// What has the place of the name in a line that cannot be read.
+fn name_of(text: &str) -> Option<String> {
+    let line = text.lines().next()?.trim();
+    let line =
+        line.strip_prefix("export").filter(|rest| rest.starts_with(char::is_whitespace)).unwrap_or(line);
+    let name = line.split(['=', ':']).next()?.trim();
+    is_name(name).then(|| name.to_owned())
+}
+
 fn newlines(text: &str) -> usize {
     text.matches('\n').count()
 }
@@ -261,6 +315,14 @@ mod tests {
         let expected: Variables =
             expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn each_name_is_found_also_beside_lines_that_cannot_be_read() {
+        let text = "\u{feff}A=1\n# PATH=1\nexport B='x\nPATH=2\ny'\nPATH=$OLD:/x\nHOME\n\nexport  LD_X = $Y\n?=1\nC: 2\nD='";
+        let found: Vec<(usize, String)> = assigned(text).collect();
+        let found: Vec<(usize, &str)> = found.iter().map(|(line, name)| (*line, name.as_str())).collect();
+        assert_eq!(found, [(1, "A"), (3, "B"), (6, "PATH"), (7, "HOME"), (9, "LD_X"), (11, "C"), (12, "D")]);
     }
 
     #[test]

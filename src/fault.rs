@@ -30,6 +30,8 @@ pub enum Exit {
     Usage = 64,
     /// `slots.toml` or a template is invalid.
     Spec = 65,
+    /// Done, but stdout could not be written.
+    Unprinted = 74,
     /// `exec`: the command is there and cannot be executed, as shells say it.
     NotExecutable = 126,
     /// `exec`: there is no such command, as shells say it.
@@ -119,6 +121,11 @@ impl Fault {
     /// `slots.toml` or its templates have mistakes. `rendered` shows each with its place and a heading.
     pub fn mistakes(rendered: impl Into<String>) -> Self {
         Self { has_headings: true, ..Self::new(Exit::Spec, rendered) }
+    }
+
+    /// Something was done, and stdout could not be written afterwards.
+    pub fn unprinted(what: impl Into<String>) -> Self {
+        Self::new(Exit::Unprinted, what)
     }
 
     /// The command that kinfra was to become could not be started.

@@ -24,6 +24,29 @@ pub fn normal(path: &Utf8Path) -> Utf8PathBuf {
     normal
 }
 
+/// The longest name that a file system takes, in bytes.
+const LONGEST_NAME: usize = 255;
+
+/// The longest path that an operating system takes, in bytes.
+const LONGEST_PATH: usize = 4095;
+
+/// Refuses a path that no file system takes.
+///
+/// # Errors
+/// What is too long.
+pub fn refuse_long(path: &str) -> Result<(), String> {
+    let shown = |text: &str| text.chars().take(40).flat_map(char::escape_debug).collect::<String>();
+    if let Some(name) = path.split('/').find(|name| name.len() > LONGEST_NAME) {
+        let (name, length) = (shown(name), name.len());
+        return Err(format!("the name `{name}…` has {length} bytes: a file system takes {LONGEST_NAME}"));
+    }
+    if path.len() > LONGEST_PATH {
+        let (path, length) = (shown(path), path.len());
+        return Err(format!("the path `{path}…` has {length} bytes: a system takes {LONGEST_PATH}"));
+    }
+    Ok(())
+}
+
 /// The path of a file below a directory: relative, and without `.` and `..`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct RelPath(String);
@@ -34,6 +57,7 @@ impl RelPath {
     /// # Errors
     /// The reason why it does not name a file below its directory.
     pub fn new(path: &str) -> Result<Self, String> {
+        refuse_long(path)?;
         let shown = path.escape_debug();
         if path.chars().any(char::is_control) {
             return Err(format!("`{shown}` has a control character"));

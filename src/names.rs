@@ -60,6 +60,12 @@ pub const KINFRA_SLOT_DIR: &str = "KINFRA_SLOT_DIR";
 /// The variable that lists what `kinfra env` set, so that leaving the slot can take it back.
 pub const KINFRA_ENV: &str = "KINFRA_ENV";
 
+/// The variable with the values that the variables of `kinfra env` had before, as JSON, for the way out.
+pub const KINFRA_ENV_BEFORE: &str = "KINFRA_ENV_BEFORE";
+
+/// The variable with the id of another user whose pools may be used.
+pub const KINFRA_TRUST_OWNER: &str = "KINFRA_TRUST_OWNER";
+
 /// The variable of Compose that names the project.
 pub const COMPOSE_PROJECT_NAME: &str = "COMPOSE_PROJECT_NAME";
 

@@ -41,13 +41,92 @@ impl Paths<'_> {
     }
 }
 
-/// Foreign text, with every character that could steer a terminal escaped.
+/// Foreign text as part of a line: every character that could steer a terminal, or mislead its reader, is
+/// escaped.
 pub fn printable(text: &str) -> String {
-    // Also the characters that change the direction of the following text (Unicode's bidirectional algorithm,
-    // UAX #9).
-    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let write = |c: char| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    text.chars().map(write).collect()
+    escaped(text, |_| false)
+}
+
+/// Foreign text of several lines: the same, but its lines and columns stay.
+pub fn printable_lines(text: &str) -> String {
+    escaped(&text.replace("\r\n", "\n"), |c| matches!(c, '\n' | '\t'))
+}
+
+/// A whole output: the same, but the colours that kinfra itself uses stay. It is the last look at a text.
+/// What went through [`printable`] already does not change.
+pub fn printable_output(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('\u{1b}') {
+        let (before, sequence) = rest.split_at(at);
+        let colour = color(sequence).unwrap_or("\u{1b}");
+        shown += &printable_lines(before);
+        shown += &if colour.len() > 1 { colour.to_owned() } else { printable(colour) };
+        rest = &sequence[colour.len()..];
+    }
+    shown + &printable_lines(rest)
+}
+
+/// JSON whose values are the same, with every such character written by its number.
+pub fn printable_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        if misleads(c) && c != '\n' {
+            let units =
+                c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            shown.push_str(&units);
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Text as a string of TOML, in one line whatever is in it.
+pub fn toml_string(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if misleads(c) => quoted += &format!("\\U{:08x}", u32::from(c)),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// The colour that a text begins with, if it is one that kinfra uses: none hides a text, or moves the cursor.
+fn color(text: &str) -> Option<&str> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let parameters = &parameters[..parameters.find('m')?];
+    let is_ours = |code: &str| {
+        matches!(code, "" | "0" | "1" | "2" | "4" | "22" | "24" | "39")
+            || matches!(code.as_bytes(), [b'3' | b'9', b'1'..=b'6'])
+    };
+    parameters.split(';').all(is_ours).then(|| &text[..parameters.len() + "\u{1b}[m".len()])
+}
+
+fn escaped(text: &str, stays: impl Fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if misleads(c) && !stays(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// Whether a character steers a terminal, changes the direction of the text after it, or cannot be seen.
+fn misleads(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            // Directions: Unicode's bidirectional algorithm, UAX #9.
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            // Lines and paragraphs that only some programs end.
+            | '\u{2028}' | '\u{2029}'
+            // No width: joiners, fillers, marks and tags that nothing shows.
+            | '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// How many columns of a terminal a text takes. Wide characters take two.
@@ -138,6 +217,50 @@ mod tests {
         // Half of a wide character cannot be shown.
         assert_eq!(shorten_middle("修正修正修正", 6), "修…正");
         assert_eq!(shorten("修正修正", 6), "修正…");
+    }
+
+    #[test]
+    fn what_steers_a_terminal_or_cannot_be_seen_is_escaped() {
+        for c in [
+            '\u{0}', '\u{7}', '\r', '\u{1b}', '\u{7f}', '\u{9b}', '\u{202e}', '\u{2066}', '\u{200b}',
+            '\u{feff}',
+        ] {
+            let escaped = c.escape_unicode().to_string();
+            for shown in [printable, printable_lines, printable_output].map(|show| show(&format!("a{c}b"))) {
+                assert_eq!(shown, format!("a{escaped}b"));
+            }
+        }
+        assert_eq!(printable("a\n\tb"), r"a\u{a}\u{9}b");
+        assert_eq!(printable_lines("a\r\n\tb\n"), "a\n\tb\n");
+        // What people write stays: accents that are combined, and signs of an emoji.
+        for text in ["fix-修正", "e\u{301}", "❤\u{fe0f}", "🚀"] {
+            assert_eq!(printable(text), text);
+        }
+    }
+
+    #[test]
+    fn json_and_toml_have_the_text_itself() {
+        let text = "a\"b\\c\n'\t\u{7f}\u{9b}\u{202e}\u{e0041}修";
+        let json = printable_json(&serde_json::json!(text).to_string());
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        let toml = toml_string(text);
+        assert_eq!(toml::from_str::<toml::Table>(&format!("a = {toml}")).unwrap()["a"].as_str(), Some(text));
+        for shown in [json, toml] {
+            assert!(!shown.chars().any(misleads), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_colours_of_kinfra_get_through() {
+        for text in ["\u{1b}[31mred\u{1b}[39m", "\u{1b}[1m\u{1b}[91merror\u{1b}[0m", "\u{1b}[1;94m|\u{1b}[m"]
+        {
+            assert_eq!(printable_output(text), text);
+            assert!(!printable_lines(text).contains('\u{1b}'));
+        }
+        for steers in ["[8m", "[30m", "[40m", "[38;5;1m", "[2J", "[1A", "]0;title\u{7}", "[31", "c", ""] {
+            let shown = printable_output(&format!("a\u{1b}{steers}b"));
+            assert!(shown.starts_with(r"a\u{1b}") && !shown.contains(['\u{1b}', '\u{7}']), "{shown}");
+        }
     }
 
     #[test]

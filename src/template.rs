@@ -1,16 +1,18 @@
 //! Templates → text. Templates have Jinja's syntax. An undefined name is an error that says where it is.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use camino::Utf8Path;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
+use minijinja::value::ValueKind;
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, escape_formatter};
 
 use crate::dotenv;
 use crate::identifier::{PortName, ProfileName};
 use crate::port::Port;
 use crate::slot::{SlotId, Workers};
+use crate::template_shape::excess;
 
 /// The names that a template can use, and their values.
 #[derive(Debug)]
@@ -112,6 +114,16 @@ pub struct TemplateError {
     pub text: String,
 }
 
+/// The work that one rendering of a template may take, as minijinja counts it: an instruction, or 64 bytes of
+/// what it makes.
+const FUEL: u64 = 20_000;
+
+/// The longest list or map that is made a text, in bytes.
+const LONGEST: usize = 64 << 10;
+
+/// What a template does not get: names whose values can hold themselves, or each other over and over.
+const WITHHELD: [&str; 2] = ["namespace", "debug"];
+
 /// Compiled templates, by name.
 #[derive(Debug)]
 pub struct Templates<'a> {
@@ -127,9 +139,23 @@ impl<'a> Templates<'a> {
         if let Ok(syntax) = syntax.build() {
             environment.set_syntax(syntax);
         }
+        for name in WITHHELD {
+            environment.remove_global(name);
+        }
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_debug(true);
+        environment.set_fuel(Some(FUEL));
+        environment.set_formatter(|out, state, value| {
+            if !is_container(value) {
+                return escape_formatter(out, state, value);
+            }
+            out.write_str(&bounded(value)?).map_err(minijinja::Error::from)
+        });
+        environment.add_filter("string", |value: &Value| match value.kind() {
+            ValueKind::String => Ok(value.clone()),
+            _ => bounded(value).map(Value::from),
+        });
         environment.add_filter("dotenv", |value: String| {
             dotenv::quote(&value).map_err(|reason| minijinja::Error::new(ErrorKind::InvalidOperation, reason))
         });
@@ -142,6 +168,9 @@ impl<'a> Templates<'a> {
     /// # Errors
     /// The first mistake in its syntax.
     pub fn add(&mut self, name: &str, source: &'a str) -> Result<(), TemplateError> {
+        if let Some((span, message)) = excess(source, self.environment.syntax().clone()) {
+            return Err(TemplateError { span, message, undefined: None, text: source.to_owned() });
+        }
         let added = self.environment.add_template_owned(name.to_owned(), source);
         added.map_err(|error| error_in(source, &error))
     }
@@ -159,6 +188,31 @@ impl<'a> Templates<'a> {
     pub fn may_use_env(&self, name: &str) -> bool {
         self.environment.get_template(name).is_ok_and(|template| names_env(template.source()))
     }
+}
+
+fn is_container(value: &Value) -> bool {
+    matches!(
+        value.kind(),
+        ValueKind::Seq | ValueKind::Map | ValueKind::Iterable | ValueKind::Plain | ValueKind::Invalid
+    )
+}
+
+/// A value as a text. One that holds the same list over and over can be small and its text endless.
+fn bounded(value: &Value) -> Result<String, minijinja::Error> {
+    struct Bounded(String);
+    impl fmt::Write for Bounded {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            if self.0.len() + text.len() > LONGEST {
+                return Err(fmt::Error);
+            }
+            self.0.push_str(text);
+            Ok(())
+        }
+    }
+    let mut text = Bounded(String::new());
+    let what = || format!("the text of a list or a map is longer than {} KiB", LONGEST >> 10);
+    write!(text, "{value}").map_err(|_| minijinja::Error::new(ErrorKind::InvalidOperation, what()))?;
+    Ok(text.0)
 }
 
 /// Whether a text has the word `env` as a name of its own. `.env` is another value's field or a file's name.
@@ -194,6 +248,9 @@ fn error_in(source: &str, error: &minijinja::Error) -> TemplateError {
     let undefined = (error.kind() == ErrorKind::UndefinedError).then(|| expression.to_owned());
     let message = match (&undefined, error.detail()) {
         (Some(name), _) => format!("`{name}` is not defined"),
+        (None, _) if error.kind() == ErrorKind::OutOfFuel => {
+            "it takes too much work: a loop, a filter or a text is too long".to_owned()
+        }
         (None, Some(detail)) => detail.to_owned(),
         (None, None) => error.kind().to_string(),
     };

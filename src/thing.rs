@@ -53,13 +53,16 @@ impl Thing {
     /// Whether it has the name of a Compose project: by Compose's label. A volume or network without it has
     /// the name that Compose would give one of the project, and is used by Compose.
     pub fn is_under(&self, project: &str) -> bool {
-        match (self.labels.project.as_str(), self.kind) {
-            ("", Kind::Volume | Kind::Network) => {
-                self.name.strip_prefix(project).is_some_and(|rest| rest.starts_with('_'))
-            }
-            ("", Kind::Container | Kind::Image) => false,
-            (labelled, _) => labelled == project,
-        }
+        self.projects().any(|name| name == project)
+    }
+
+    /// The Compose projects whose name it may have: more than one only without Compose's label.
+    pub fn projects(&self) -> impl Iterator<Item = &str> {
+        let (labelled, name) = (self.labels.project.as_str(), self.name.as_str());
+        let may_be_named = labelled.is_empty() && matches!(self.kind, Kind::Volume | Kind::Network);
+        let ends = name.match_indices('_').filter(move |_| may_be_named);
+        let named = ends.filter_map(move |(end, _)| name.get(..end));
+        Some(labelled).filter(|labelled| !labelled.is_empty()).into_iter().chain(named)
     }
 }
 

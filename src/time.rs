@@ -12,10 +12,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Time(Timestamp);
 
 impl Time {
-    /// The time so many microseconds after the start of 1970, UTC. The latest possible time if that is too
-    /// large.
+    /// The time so many microseconds after the start of 1970, UTC, or before it. The first or the latest
+    /// possible time if that is too far.
     pub fn from_unix_micros(micros: i64) -> Self {
-        Self(Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)).to_the_microsecond()
+        let end = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        Self(Timestamp::from_microsecond(micros).unwrap_or(end)).to_the_microsecond()
+    }
+
+    /// Whether a clock that shows it can be used: it can be written in ISO 8601 and read again, and there is
+    /// room for a lease after it.
+    pub fn is_usable(self) -> bool {
+        let year = self.0.to_zoned(TimeZone::UTC).year();
+        (1..=9998).contains(&year)
     }
 
     /// Reads ISO 8601 with an offset or `Z`.
@@ -63,6 +71,11 @@ impl Time {
         let is_same_day = there.date() == self.0.to_zoned(TimeZone::UTC).date();
         let format = if is_same_day { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" };
         format!("{} ({})", there.strftime("%Y-%m-%d %H:%M"), self.0.strftime(format))
+    }
+
+    /// The time in the name of a file: to the second, such as `20260301T172210Z`.
+    pub fn in_file_name(self) -> String {
+        self.0.strftime("%Y%m%dT%H%M%SZ").to_string()
     }
 
     fn to_the_microsecond(self) -> Self {
@@ -207,6 +220,19 @@ mod tests {
         let last = time.after(Span::parse("200000000000000d").unwrap());
         assert_eq!(Time::parse(&last.to_string()), Ok(last));
         assert!(last > later);
+        for (micros, text) in [
+            (i64::MAX, "9999-12-30T22:00:00.999999+00:00"),
+            (-62_135_596_800_000_000, "0001-01-01T00:00:00.000000+00:00"),
+            (-1, "1969-12-31T23:59:59.999999+00:00"),
+        ] {
+            let time = Time::from_unix_micros(micros);
+            assert_eq!((time.to_string(), Time::parse(text)), (text.to_owned(), Ok(time)));
+        }
+        let usable = [i64::MIN, -62_135_596_800_000_001, -62_135_596_800_000_000, 0, i64::MAX];
+        assert_eq!(
+            usable.map(|micros| Time::from_unix_micros(micros).is_usable()),
+            [false, false, true, true, false]
+        );
         for text in ["", "yesterday", "2026-03-01", "2026-03-01T17:22:10"] {
             assert!(Time::parse(text).is_err(), "{text:?} was accepted");
         }

@@ -30,6 +30,11 @@ impl Outcome {
         Self { error: Some(error), ..Self::default() }
     }
 
+    /// Whether all was done that was to be done.
+    pub fn is_whole(&self) -> bool {
+        self.error.is_none() && self.failed.is_empty() && self.left_out.is_empty()
+    }
+
     /// How many actions of a kind were done.
     pub fn count(&self, kind: Kind) -> usize {
         self.done.values().filter(|action| action.kind() == kind).count()

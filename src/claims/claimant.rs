@@ -4,7 +4,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::files::{HolderDir, Texts, env_file};
@@ -13,10 +13,10 @@ use super::held::env_text;
 use super::held_by::{Directory, held_by};
 use super::pace::Outlook;
 use super::pick::{
-    Application, Denied, Fitness, Grant, NotPicked, ProfileOrder, Wanted, choose, may_come, would_get,
+    Application, Denied, Fitness, FreeSlots, Grant, NotPicked, ProfileOrder, Wanted, may_come, would_get,
 };
 use super::signs::Sign;
-use super::turn::Ahead;
+use super::turn::{Ahead, Stop};
 use super::whereabouts::{ensure_mark, is_of, look_at, noted};
 use crate::file::RelPath;
 use crate::host;
@@ -187,8 +187,7 @@ impl<'a> Claimant<'a> {
         if held_by(registry, directory).is_some() {
             return Ok(Outlook::Served);
         }
-        let profiles = &self.profiles;
-        if !may_come(registry, &self.request.wanted, profiles) {
+        if !may_come(registry, &self.request.wanted, &self.profiles) {
             return Ok(Outlook::Hopeless);
         }
         // Whether a slot is fit for use is looked at when the waiter asks.
@@ -197,18 +196,21 @@ impl<'a> Claimant<'a> {
             Some(entry) if is_out(entry) => Fitness::Unfit,
             Some(_) | None => Fitness::Fit,
         };
-        let is_free = |wanted: &Wanted, ahead: &[Wanted]| {
-            let application = Application { directory, wanted, profiles, ahead, kept: None };
-            choose(registry, &application, fitness).is_ok()
-        };
+        let wanted = &self.request.wanted;
+        let mut left = FreeSlots::new(registry, &self.profiles, fitness);
         let waiters = queue::ahead_of(Some(ticket), &seen.root)?;
         let waiters =
             waiters.map(|waiter| waiter.map(|waiter| (Wanted::parse(&waiter.wanted), waiter.number)));
-        let ahead = Ahead::of(&self.request.wanted, waiters, |wanted, ahead| Ok(is_free(wanted, ahead)))?;
-        Ok(match ahead.next {
-            _ if is_free(&self.request.wanted, &ahead.wanted) => Outlook::Served,
-            Some(next) => Outlook::Behind(next),
-            None => Outlook::Full,
+        let ahead = match Ahead::of((wanted, None), waiters, &mut left) {
+            Ok(ahead) => ahead,
+            Err(Stop::Failed(error)) => return Err(error),
+            // Asking looks at it.
+            Err(Stop::LookAt(_)) => return Ok(Outlook::Served),
+        };
+        Ok(match (ahead.next, left.first(wanted, None)) {
+            (_, Ok(Some(_)) | Err(_)) => Outlook::Served,
+            (Some(next), Ok(None)) => Outlook::Behind(next),
+            (None, Ok(None)) => Outlook::Full,
         })
     }
 
@@ -241,24 +243,15 @@ impl<'a> Claimant<'a> {
         };
         let holds = held_by(registry, directory).is_some();
         let kept = if holds { None } else { self.kept(registry) };
-        let is_free = |wanted: &Wanted, ahead: &[Wanted]| match choose(
-            registry,
-            &Application { directory, wanted, profiles, ahead, kept },
-            fitness,
-        ) {
-            Ok(_) => Ok(!holds),
-            Err(NotPicked::Denied(_)) => Ok(false),
-            Err(NotPicked::LookAt(slot)) => Err(Pause::LookAt(slot)),
-        };
-        let waiters = waiters.map(|waiter| {
-            let waiter = waiter.map_err(Pause::Failed)?;
-            Ok((Wanted::parse(&waiter.wanted), waiter))
-        });
-        let ahead = match Ahead::of(wanted, waiters, is_free) {
+        let waiters = waiters.map(|waiter| waiter.map(|waiter| (Wanted::parse(&waiter.wanted), waiter)));
+        // The queue is nothing to a worktree that has its slot.
+        let waiters = waiters.take_while(|_| !holds);
+        let mut left = FreeSlots::new(registry, profiles, fitness);
+        let ahead = match Ahead::of((wanted, kept), waiters, &mut left) {
             Ok(ahead) => ahead,
-            Err(Pause::LookAt(slot)) if !holds => return Ok(Verdict::LookAt(slot)),
-            Err(Pause::LookAt(_)) => Ahead { wanted: Vec::new(), next: None },
-            Err(Pause::Failed(error)) => return Err(error),
+            Err(Stop::LookAt(slot)) if !holds => return Ok(Verdict::LookAt(slot)),
+            Err(Stop::LookAt(_)) => Ahead { wanted: Vec::new(), next: None },
+            Err(Stop::Failed(error)) => return Err(error),
         };
         let application = Application { directory, wanted, profiles, ahead: &ahead.wanted, kept };
         Ok(match would_get(registry, &application, fitness) {
@@ -338,12 +331,6 @@ pub(super) enum Verdict {
     Denied(Denied, Option<Waiter>),
     /// This slot must be looked at first.
     LookAt(SlotId),
-}
-
-/// Why reading the queue stops early.
-enum Pause {
-    LookAt(SlotId),
-    Failed(Error),
 }
 
 impl Looked {

@@ -6,11 +6,13 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
+use serde_json::json;
 
 use crate::dotenv::{self, Variables, is_name};
+use crate::guarded_variables::{readers_in_file, readers_of};
 use crate::names::{
-    COMPOSE_PROJECT_NAME, COMPOSE_VARIABLES, KINFRA_ENV, KINFRA_SLOT, KINFRA_SLOT_DIR, SLOT_ID,
-    port_variable, project, workers_variable,
+    COMPOSE_PROJECT_NAME, COMPOSE_VARIABLES, KINFRA_ENV, KINFRA_ENV_BEFORE, KINFRA_SLOT, KINFRA_SLOT_DIR,
+    SLOT_ID, port_variable, project, workers_variable,
 };
 use crate::registry::Entry;
 use crate::slot::SlotId;
@@ -29,7 +31,6 @@ pub fn of_entry(slot: SlotId, entry: &Entry, pool: &str, prefix: &str) -> Variab
 
 /// Adds the variables that say which slot it is.
 pub fn with_slot(mut variables: Variables, slot: SlotId, dir: &Utf8Path) -> Variables {
-    variables.remove(KINFRA_ENV);
     variables.insert(KINFRA_SLOT.to_owned(), slot.to_string());
     variables.insert(KINFRA_SLOT_DIR.to_owned(), dir.to_string());
     variables
@@ -52,7 +53,7 @@ pub fn dotenv(variables: &Variables) -> Result<String, String> {
 pub struct Change {
     /// The variables to remove.
     pub unset: BTreeSet<String>,
-    /// The variables to set, their list included.
+    /// The variables to set, their list and what they were before included.
     pub set: Variables,
     /// Compose's variables that the caller has set on purpose, and that do not get through: with the value
     /// that each had. No earlier change set them.
@@ -60,32 +61,71 @@ pub struct Change {
 }
 
 impl Change {
-    /// Enters a slot: from the environment of the `caller` to the `variables` of a slot.
+    /// Enters a slot: from the environment of the `caller` to the `variables` of a slot. What the caller had
+    /// under their names is kept for the way out.
     pub fn to_slot(mut variables: Variables, caller: &Variables) -> Self {
-        let of_others: BTreeSet<String> = listed(caller).collect();
+        let Entered { names: of_others, before } = Entered::of(caller);
         let of_compose = caller.iter().filter(|(name, _)| COMPOSE_VARIABLES.contains(&name.as_str()));
         let of_caller = of_compose.filter(|(name, _)| !of_others.contains(*name));
         let changed = of_caller.filter(|(name, value)| variables.get(*name) != Some(*value));
         let dropped: Variables = changed.map(|(name, value)| (name.clone(), value.clone())).collect();
+
+        // The value of an earlier slot is none that the caller had.
+        let is_kept = |name: &str| variables.contains_key(name) || COMPOSE_VARIABLES.contains(&name);
+        let own = caller.iter().filter(|(name, _)| is_kept(name) && !of_others.contains(*name));
+        let own = own.filter(|(name, _)| readers_of(name).is_none());
+        let own: Variables = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let (kept, back): (Variables, Variables) =
+            before.into_iter().chain(own).partition(|(name, _)| is_kept(name));
+
         let names: Vec<&str> = variables.keys().map(String::as_str).collect();
-        variables.insert(KINFRA_ENV.to_owned(), names.join(" "));
-        let mut unset: BTreeSet<String> = of_others.into_iter().chain(dropped.keys().cloned()).collect();
-        unset.retain(|name| !variables.contains_key(name));
+        let list = names.join(" ");
+        variables.extend(back);
+        variables.insert(KINFRA_ENV.to_owned(), list);
+        if !kept.is_empty() {
+            variables.insert(KINFRA_ENV_BEFORE.to_owned(), json!(kept).to_string());
+        }
+        let unset = of_others.into_iter().chain(dropped.keys().cloned()).chain(marks(caller));
+        let unset = unset.filter(|name| !variables.contains_key(name)).collect();
         Self { unset, set: variables, dropped }
     }
 
-    /// Leaves every slot: removes the variables that an earlier change set.
+    /// Leaves every slot: removes the variables that an earlier change set, and puts back what was there.
     pub fn to_none(caller: &Variables) -> Self {
-        let list = caller.contains_key(KINFRA_ENV).then(|| KINFRA_ENV.to_owned());
-        let (set, dropped) = (Variables::new(), Variables::new());
-        Self { unset: listed(caller).chain(list).collect(), set, dropped }
+        let Entered { names, before } = Entered::of(caller);
+        let unset = names.into_iter().chain(marks(caller));
+        let unset = unset.filter(|name| !before.contains_key(name)).collect();
+        Self { unset, set: before, dropped: Variables::new() }
     }
 }
 
-/// The variables of the caller that an earlier change set.
-fn listed(caller: &Variables) -> impl Iterator<Item = String> {
-    let list = caller.get(KINFRA_ENV).map(String::as_str).unwrap_or_default();
-    list.split_whitespace().filter(|name| is_name(name) && caller.contains_key(*name)).map(str::to_owned)
+/// What an earlier change made of the caller's environment.
+struct Entered {
+    /// The variables that it set, as far as they are still there.
+    names: BTreeSet<String>,
+    /// What the caller had before, under these names and those that it dropped.
+    before: Variables,
+}
+
+impl Entered {
+    /// An older kinfra, or a slot of one, may have listed what no slot may set.
+    fn of(caller: &Variables) -> Self {
+        let list = caller.get(KINFRA_ENV).map(String::as_str).unwrap_or_default();
+        let is_listed = |name: &&str| caller.contains_key(*name) && readers_in_file(name).is_none();
+        let names = list.split_whitespace().filter(|name| is_name(name)).filter(is_listed);
+        let names = names.map(str::to_owned).collect();
+        let before = caller.get(KINFRA_ENV_BEFORE).and_then(|text| serde_json::from_str(text).ok());
+        let before: Variables = before.unwrap_or_default();
+        let is_sound = |name: &str| is_name(name) && readers_of(name).is_none();
+        let before = before.into_iter().filter(|(name, value)| is_sound(name) && !value.contains('\0'));
+        Self { names, before: before.collect() }
+    }
+}
+
+/// kinfra's own notes of an earlier change.
+fn marks(caller: &Variables) -> impl Iterator<Item = String> {
+    let own = [KINFRA_ENV, KINFRA_ENV_BEFORE].into_iter();
+    own.filter(|name| caller.contains_key(*name)).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -116,6 +156,7 @@ mod tests {
         let set = [
             ("COMPOSE_PROJECT_NAME", "shop-slot-2"),
             ("KINFRA_ENV", "COMPOSE_PROJECT_NAME KINFRA_SLOT KINFRA_SLOT_DIR SHOP_WEB_PORT"),
+            ("KINFRA_ENV_BEFORE", r#"{"COMPOSE_PROFILES":"debug","COMPOSE_PROJECT_NAME":"mine"}"#),
             ("KINFRA_SLOT", "2"),
             ("KINFRA_SLOT_DIR", "/p/slot-2"),
             ("SHOP_WEB_PORT", "8002"),
@@ -131,5 +172,50 @@ mod tests {
         let unset: Vec<&str> = change.unset.iter().map(String::as_str).collect();
         assert_eq!(unset, ["COMPOSE_FILE", "DB_URL", "KINFRA_ENV", "KINFRA_SLOT", "SHOP_WEB_PORT"]);
         assert!(change.set.is_empty());
+    }
+    /// The environment after a change.
+    fn after(mut caller: Variables, change: &Change) -> Variables {
+        caller.retain(|name, _| !change.unset.contains(name));
+        caller.extend(change.set.clone());
+        caller
+    }
+
+    #[test]
+    fn leaving_a_slot_puts_back_what_was_there_before_the_first_one() {
+        let home = variables(&[
+            ("COMPOSE_PROFILES", "debug"),
+            ("DB_URL", "mine {\"'$"),
+            ("OTHER", "stays"),
+            ("WEB_URL", "mine too"),
+        ]);
+        let slot = |number: u16, own: &[(&str, &str)]| {
+            with_slot(variables(own), SlotId::new(number).unwrap(), "/p/slot".into())
+        };
+        let one = slot(1, &[("DB_URL", "1"), ("WEB_URL", "1"), ("NEW", "1")]);
+        let in_one = after(home.clone(), &Change::to_slot(one.clone(), &home));
+        assert_eq!(in_one["DB_URL"], "1");
+        assert_eq!(after(in_one.clone(), &Change::to_none(&in_one)), home);
+        assert_eq!(after(in_one.clone(), &Change::to_slot(one, &in_one)), in_one);
+        // The second slot has no WEB_URL and no NEW: the caller's own are back, and Compose's are not.
+        let two = slot(2, &[("DB_URL", "2"), ("LATER", "2")]);
+        let in_two = after(in_one.clone(), &Change::to_slot(two, &in_one));
+        assert_eq!((in_two["DB_URL"].as_str(), in_two["WEB_URL"].as_str()), ("2", "mine too"));
+        assert!(!in_two.contains_key("NEW") && !in_two.contains_key("COMPOSE_PROFILES"));
+        assert_eq!(after(in_two.clone(), &Change::to_none(&in_two)), home);
+    }
+
+    #[test]
+    fn notes_of_an_earlier_slot_take_nothing_that_a_shell_needs() {
+        let caller = variables(&[
+            ("DB_URL", "1"),
+            ("HOME", "/home/me"),
+            ("KINFRA_ENV", "PATH HOME DB_URL"),
+            ("KINFRA_ENV_BEFORE", r#"{"BASH_ENV": "/evil", "A B": "x", "DB_URL": "mine"}"#),
+            ("PATH", "/bin"),
+        ]);
+        let left = after(caller.clone(), &Change::to_none(&caller));
+        assert_eq!(left, variables(&[("DB_URL", "mine"), ("HOME", "/home/me"), ("PATH", "/bin")]));
+        let spoilt = variables(&[("KINFRA_ENV", "DB_URL"), ("KINFRA_ENV_BEFORE", "{"), ("DB_URL", "1")]);
+        assert_eq!(after(spoilt.clone(), &Change::to_none(&spoilt)), Variables::new());
     }
 }

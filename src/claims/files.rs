@@ -105,7 +105,7 @@ impl HolderDir {
         let refused = |why: String| Fault::refused(format!("nothing was claimed: {why}"));
         let fault = match self.dir()? {
             None => refused(format!("`{dir}` is not there any more")),
-            Some(worktree) => match worktree.read(ENV_FILE)? {
+            Some(worktree) => match worktree.check_sudo().and_then(|()| worktree.read(ENV_FILE))? {
                 Found::Nothing if worktree.is_writable() => return Ok(()),
                 Found::This(content) if is_env_file(root, &content) => return Ok(()),
                 Found::Nothing => refused(format!("`{dir}` may not be written to")),

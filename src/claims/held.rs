@@ -1,6 +1,6 @@
 //! The slot that a worktree holds, for the verbs that use it.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::environment;
@@ -13,6 +13,7 @@ use super::whereabouts::{Following, look_at, mark_for, noted};
 use crate::dotenv::{self, Variables};
 use crate::fault::Fault;
 use crate::file::RelPath;
+use crate::guarded_variables::{readers_in_file, refusal};
 use crate::host;
 use crate::host::fs::Found;
 use crate::host::lock::LockPolicy;
@@ -235,14 +236,21 @@ pub fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &s
         return Err(sign.fault(slot).into());
     }
     let found = match root.slot(slot)? {
-        Found::This(dir) => dir.read(Utf8Path::new(ENV_FILE), LIMIT)?,
+        Found::This(dir) => {
+            dir.check_owner("the slot's directory")?;
+            dir.read(Utf8Path::new(ENV_FILE), LIMIT)?
+        }
         Found::Nothing => Found::Nothing,
         Found::Other(obstacle) => Found::Other(obstacle),
     };
     let is_env_file = |file: &RelPath| file.as_str() == ENV_FILE;
     match found {
-        Found::This(content) => String::from_utf8(content.bytes)
-            .map_err(|_| unknown(slot, &format!("`{path}` is not UTF-8 text")).into()),
+        Found::This(content) => {
+            content.check_owner("the slot's file", &path)?;
+            let text = String::from_utf8(content.bytes)
+                .map_err(|_| unknown(slot, &format!("`{path}` is not UTF-8 text")))?;
+            refuse_guarded(slot, &path, &text).map(|()| text).map_err(Error::from)
+        }
         Found::Nothing if entry.files().any(is_env_file) => {
             let fault = unknown(slot, &format!("`{path}` is not there"));
             Err(fault.advise("`kinfra plan` says how it comes back").into())
@@ -253,6 +261,22 @@ pub fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &s
         }
         Found::Other(obstacle) => Err(unknown(slot, &format!("`{path}` is {obstacle}")).into()),
     }
+}
+
+/// Refuses an env file that sets what no slot may set: it is older than that rule, or changed by hand.
+fn refuse_guarded(slot: SlotId, path: &Utf8Path, text: &str) -> Result<(), Fault> {
+    let refused = |(line, name): (usize, String)| {
+        Some(format!("line {line}: {}", refusal(&name, readers_in_file(&name)?)))
+    };
+    let refused: Vec<String> = dotenv::assigned(text).filter_map(refused).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let fault =
+        Fault::refused(format!("the variables of slot {slot} are not used: `{path}` {}", refused.join("; ")));
+    Err(fault.advise(
+        "take it out of slots.toml and its template, then run `kinfra apply --update --include-claimed`",
+    ))
 }
 
 fn unknown(slot: SlotId, why: &str) -> Fault {

@@ -1,7 +1,7 @@
 //! Picking a slot for a request: the one that is held already, else the smallest free one, after the waiters
 //! ahead. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::held_by::{Directory, held_by};
@@ -137,6 +137,16 @@ pub enum Fitness {
     Unknown,
 }
 
+/// This slot must be looked at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LookAt(pub SlotId);
+
+impl From<LookAt> for NotPicked {
+    fn from(LookAt(slot): LookAt) -> Self {
+        Self::LookAt(slot)
+    }
+}
+
 /// Why no slot is picked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotPicked {
@@ -219,6 +229,59 @@ impl Rank {
     }
 }
 
+/// The free slots that are left, in the order in which they are given, while one request after the other takes
+/// its own. `fitness` says whether a slot is fit for use.
+#[derive(Debug)]
+pub struct FreeSlots<'a, F> {
+    free: BTreeMap<(Rank, usize, SlotId), &'a Entry>,
+    profiles: &'a ProfileOrder,
+    fitness: F,
+}
+
+impl<'a, F: Fn(SlotId) -> Fitness> FreeSlots<'a, F> {
+    /// All free slots of a registry.
+    pub fn new(registry: &'a Registry, profiles: &'a ProfileOrder, fitness: F) -> Self {
+        let free = registry.slots.iter().filter(|(_, entry)| entry.claim.is_none());
+        let place =
+            |slot: SlotId, entry: &Entry| (Rank::of(entry), profiles.rank(&entry.provisioned.profile), slot);
+        let free = free.map(|(slot, entry)| (place(*slot, entry), &**entry)).collect();
+        Self { free, profiles, fitness }
+    }
+
+    /// The slot that a request gets. `kept` is the one that keeps the data of its worktree.
+    ///
+    /// # Errors
+    /// A slot that must be looked at first.
+    pub fn first(&self, wanted: &Wanted, kept: Option<SlotId>) -> Result<Option<SlotId>, LookAt> {
+        Ok(self.place(wanted, kept)?.map(|(_, _, slot)| slot))
+    }
+
+    /// Takes the slot that a request gets. Returns whether it gets one.
+    ///
+    /// # Errors
+    /// A slot that must be looked at first.
+    pub fn take(&mut self, wanted: &Wanted) -> Result<bool, LookAt> {
+        let place = self.place(wanted, None)?;
+        Ok(place.is_some_and(|place| self.free.remove(&place).is_some()))
+    }
+
+    fn place(&self, wanted: &Wanted, kept: Option<SlotId>) -> Result<Option<(Rank, usize, SlotId)>, LookAt> {
+        let own = self.free.iter().filter(|((_, _, slot), _)| kept.is_some() && kept == Some(*slot));
+        for (place, entry) in own.chain(&self.free) {
+            let (_, _, slot) = *place;
+            if !wanted.accepts(self.profiles, slot, entry) {
+                continue;
+            }
+            match (self.fitness)(slot) {
+                Fitness::Fit => return Ok(Some(*place)),
+                Fitness::Unfit => {}
+                Fitness::Unknown => return Err(LookAt(slot)),
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// The free slot for a request, after the waiters ahead have chosen theirs.
 ///
 /// # Errors
@@ -229,32 +292,14 @@ pub fn choose(
     fitness: impl Fn(SlotId) -> Fitness,
 ) -> Result<SlotId, NotPicked> {
     let Application { directory: _, wanted, profiles, ahead, kept } = application;
-    let mut free: Vec<(SlotId, &Entry)> = registry
-        .slots
-        .iter()
-        .filter(|(_, entry)| entry.claim.is_none())
-        .map(|(slot, entry)| (*slot, &**entry))
-        .collect();
-    free.sort_by_key(|(slot, entry)| (Rank::of(entry), profiles.rank(&entry.provisioned.profile), *slot));
-    let own: Vec<(SlotId, &Entry)> = free.iter().filter(|(slot, _)| Some(*slot) == *kept).copied().collect();
-    let first = |wanted: &Wanted, first: &[(SlotId, &Entry)], taken: &BTreeSet<SlotId>| {
-        let left = first.iter().chain(&free).filter(|(slot, _)| !taken.contains(slot));
-        for (slot, _) in left.filter(|(slot, entry)| wanted.accepts(profiles, *slot, entry)) {
-            match fitness(*slot) {
-                Fitness::Fit => return Ok(Some(*slot)),
-                Fitness::Unfit => {}
-                Fitness::Unknown => return Err(NotPicked::LookAt(*slot)),
-            }
-        }
-        Ok(None)
-    };
-    let mut taken = BTreeSet::new();
+    let mut left = FreeSlots::new(registry, profiles, fitness);
+    let is_free = |left: &FreeSlots<'_, _>| left.first(wanted, *kept);
+    if ahead.is_empty() {
+        return is_free(&left)?.ok_or_else(|| Denied::Full.into());
+    }
+    let was_free = is_free(&left)?.is_some();
     for before in *ahead {
-        taken.extend(first(before, &[], &taken)?);
+        left.take(before)?;
     }
-    match first(wanted, &own, &taken)? {
-        Some(slot) => Ok(slot),
-        None if first(wanted, &own, &BTreeSet::new())?.is_some() => Err(Denied::Queued.into()),
-        None => Err(Denied::Full.into()),
-    }
+    is_free(&left)?.ok_or_else(|| if was_free { Denied::Queued } else { Denied::Full }.into())
 }

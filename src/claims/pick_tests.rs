@@ -1,8 +1,9 @@
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
-use crate::claims::turn::Ahead;
+use crate::claims::turn::{Ahead, Stop};
 use crate::registry::{Claim, ClaimId, Left, MOST_FAILURES, Provisioned, Remains, Started};
 use crate::slot::Workers;
 use crate::time::Time;
@@ -91,12 +92,9 @@ fn a_queue_is_read_as_far_as_it_matters_and_says_whose_turn_it_is() {
     // How far it is read, and the place of the waiter whose turn it is.
     let read = |slots: &str, wanted: &str, queue: &[&str]| {
         let queue = requests(queue).into_iter().zip(1..).map(Ok::<_, ()>);
-        let is_free = |wanted: &Wanted, ahead: &[Wanted]| {
-            let application =
-                Application { directory: &me(), wanted, profiles: &profiles(), ahead, kept: None };
-            Ok(choose(&pool(slots), &application, |_| Fitness::Fit).is_ok())
-        };
-        let ahead = Ahead::of(&Wanted::parse(wanted), queue, is_free).unwrap();
+        let (registry, profiles) = (pool(slots), profiles());
+        let mut left = FreeSlots::new(&registry, &profiles, |_| Fitness::Fit);
+        let ahead = Ahead::of((&Wanted::parse(wanted), None), queue, &mut left).unwrap();
         (ahead.wanted.len(), ahead.next)
     };
     assert_eq!(read("LL", "any", &["any", "any"]), (0, None), "nothing is free");
@@ -109,10 +107,40 @@ fn a_queue_is_read_as_far_as_it_matters_and_says_whose_turn_it_is() {
     );
     assert_eq!(read("Hl", "slot 1", &["any"]), (0, None));
     assert_eq!(read("hl", "profile heavy", &["any", "any", "any"]), (2, Some(1)));
-    let unreadable = Ahead::of(&Wanted::Any, [Err::<(Wanted, ()), _>("broken")], |_, _| Ok(true));
-    assert_eq!(unreadable.unwrap_err(), "broken");
-    let unseen = Ahead::of(&Wanted::Any, [Ok((Wanted::Any, ()))], |_, _| Err("not looked at"));
-    assert_eq!(unseen.unwrap_err(), "not looked at");
+    let (registry, profiles) = (pool("l"), profiles());
+    let read = |queue: Result<(Wanted, ()), &'static str>, fitness: Fitness| {
+        let mut left = FreeSlots::new(&registry, &profiles, |_| fitness);
+        Ahead::of((&Wanted::Any, None), [queue], &mut left)
+    };
+    assert!(matches!(read(Err("broken"), Fitness::Fit), Err(Stop::Failed("broken"))));
+    let unseen = read(Ok((Wanted::Any, ())), Fitness::Unknown);
+    assert!(matches!(unseen, Err(Stop::LookAt(slot)) if slot.get() == 1));
+}
+
+#[test]
+fn a_slot_is_looked_at_for_a_waiter_not_for_each_that_waits_before_it() {
+    let (registry, profiles) = (pool(&"l".repeat(1000)), profiles());
+    let asked = Cell::new(0);
+    let fitness = |_| {
+        asked.set(asked.get() + 1);
+        Fitness::Fit
+    };
+    let queue = (0..999).map(|waiter| Ok::<_, ()>((Wanted::Any, waiter)));
+    let mut left = FreeSlots::new(&registry, &profiles, fitness);
+    let ahead = Ahead::of((&Wanted::Any, None), queue, &mut left).unwrap();
+    assert_eq!((ahead.wanted.len(), ahead.next), (999, Some(0)));
+    assert!(asked.get() <= 2 * 1000, "{} looks for 1,000 requests", asked.get());
+    asked.set(0);
+    let wanted = Wanted::Any;
+    let application = Application {
+        directory: &me(),
+        wanted: &wanted,
+        profiles: &profiles,
+        ahead: &ahead.wanted,
+        kept: None,
+    };
+    assert_eq!(choose(&registry, &application, fitness).map(SlotId::get), Ok(1000));
+    assert!(asked.get() <= 2 * 1000, "{} looks for 1,000 requests", asked.get());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Which waiter is next: reads the requests of the waiters ahead, only as far as they matter. Pure.
 
-use super::pick::Wanted;
+use super::pick::{Fitness, FreeSlots, LookAt, Wanted};
+use crate::slot::SlotId;
 
 /// The waiters ahead of a request.
 #[derive(Debug)]
@@ -11,24 +12,39 @@ pub struct Ahead<T> {
     pub next: Option<T>,
 }
 
+/// Why reading the queue stops early.
+#[derive(Debug)]
+pub enum Stop<E> {
+    /// A slot must be looked at first.
+    LookAt(SlotId),
+    /// The queue cannot be read.
+    Failed(E),
+}
+
+impl<E> From<LookAt> for Stop<E> {
+    fn from(LookAt(slot): LookAt) -> Self {
+        Self::LookAt(slot)
+    }
+}
+
 impl<T> Ahead<T> {
-    /// Reads the queue until no slot is left for `wanted`. `is_free` says whether a slot is free for a
-    /// request after the given requests have got theirs.
+    /// Reads the queue until no slot is left for `wanted`. Each waiter takes its slot of those that are left.
+    /// `kept` is the slot that keeps the data of the worktree that asks.
     ///
     /// # Errors
-    /// What keeps the queue from being read, or `is_free` from being answered.
+    /// Why it stops before that.
     pub fn of<E>(
-        wanted: &Wanted,
+        (wanted, kept): (&Wanted, Option<SlotId>),
         queue: impl IntoIterator<Item = Result<(Wanted, T), E>>,
-        is_free: impl Fn(&Wanted, &[Wanted]) -> Result<bool, E>,
-    ) -> Result<Self, E> {
+        left: &mut FreeSlots<'_, impl Fn(SlotId) -> Fitness>,
+    ) -> Result<Self, Stop<E>> {
         let mut ahead = Self { wanted: Vec::new(), next: None };
         let mut queue = queue.into_iter();
-        while is_free(wanted, &ahead.wanted)?
+        while left.first(wanted, kept)?.is_some()
             && let Some(waiter) = queue.next()
         {
-            let (wanted, waiter) = waiter?;
-            if ahead.next.is_none() && is_free(&wanted, &ahead.wanted)? {
+            let (wanted, waiter) = waiter.map_err(Stop::Failed)?;
+            if left.take(&wanted)? && ahead.next.is_none() {
                 ahead.next = Some(waiter);
             }
             ahead.wanted.push(wanted);

@@ -41,14 +41,14 @@ pub fn wait(
     seen: Snapshot,
     timeout: Option<Span>,
     interrupt: &Interrupt,
-    progress: &mut impl FnMut(Progress) -> Result<()>,
+    progress: &mut impl FnMut(Progress),
 ) -> Result<Claimed> {
     let waiting = Stopwatch::start();
     let mut pace = Pace::new(timeout.map(Span::duration));
     let (mut ticket, mut seen) = (None::<Ticket>, Some(seen));
     loop {
         if interrupt.is_requested() {
-            progress(Progress::Over)?;
+            progress(Progress::Over);
             return Err(Fault::interrupted("stopped waiting: nothing was claimed").into());
         }
         let is_near = match &mut ticket {
@@ -65,12 +65,12 @@ pub fn wait(
                     Ok(Err(refusal)) if refusal.may_pass && !pace.is_late(waiting.elapsed()) => {
                         let Some(ticket) = &ticket else { return Err(refusal.error) };
                         pace.refused(waiting.elapsed());
-                        refusal.unasked.map_or(Ok(()), |unasked| progress(Progress::Unasked(unasked)))?;
-                        progress(Progress::Refused(refusal.obstacles))?;
-                        progress(Progress::Waiting(ticket.place()?))?;
+                        refusal.unasked.into_iter().for_each(|why| progress(Progress::Unasked(why)));
+                        progress(Progress::Refused(refusal.obstacles));
+                        progress(Progress::Waiting(ticket.place()?));
                     }
                     asked => {
-                        progress(Progress::Over)?;
+                        progress(Progress::Over);
                         return asked?.map_err(|refusal| refusal.error);
                     }
                 }
@@ -81,7 +81,7 @@ pub fn wait(
                 let now = look(claimant, seen.as_ref())?;
                 pace.saw(waiting.elapsed(), claimant.outlook(ticket, &now)?);
                 seen = Some(now);
-                progress(Progress::Waiting(ticket.place()?))?;
+                progress(Progress::Waiting(ticket.place()?));
             }
             Step::Rest(rest) if is_near => pause(rest.min(HEARD)),
             // The sleep until the turn was near counts as the pause.

@@ -102,6 +102,20 @@ pub enum EnvFormat {
     Json,
 }
 
+/// The format that `env` was to print, as far as arguments can be read that are wrong.
+pub fn evaluated(arguments: impl IntoIterator<Item = OsString>) -> Option<EnvFormat> {
+    let arguments: Vec<OsString> = arguments.into_iter().skip(1).collect();
+    let is_env = arguments.first().is_some_and(|verb| verb == "env");
+    let is_named = |format: &str| {
+        arguments.iter().any(|argument| argument == format || *argument == *format!("--format={format}"))
+    };
+    match () {
+        () if !is_env || is_named("dotenv") || is_named("json") => None,
+        () if is_named("fish") => Some(EnvFormat::Fish),
+        () => Some(EnvFormat::Shell),
+    }
+}
+
 /// `kinfra exec`
 #[derive(Debug, Args)]
 pub struct ExecArgs {

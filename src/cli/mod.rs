@@ -10,7 +10,7 @@ mod tips;
 mod verb;
 
 pub use claims::{
-    ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes,
+    ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes, evaluated,
 };
 pub use pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs, StatusArgs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};

@@ -55,7 +55,13 @@ pub struct LockArgs {
 impl LockArgs {
     /// The flags as a policy. Others see `command` as the holder of the lock.
     pub fn policy<'a>(&self, command: &'a str) -> LockPolicy<'a> {
-        LockPolicy { patience: self.lock_timeout, command, network: self.unsafe_no_lock, interrupt: None }
+        LockPolicy {
+            patience: self.lock_timeout,
+            flag: Some("--lock-timeout"),
+            command,
+            network: self.unsafe_no_lock,
+            interrupt: None,
+        }
     }
 }
 

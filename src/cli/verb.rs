@@ -40,6 +40,7 @@ Exit codes, the same for every verb:
    9  Docker failed, or does not answer
   64  the command line is wrong
   65  slots.toml or a template is invalid
+  74  done, but stdout cannot be written; if that stopped it before, the code is 1
  126  exec: the command cannot be executed
  127  exec: there is no such command; any other code of exec, shell or compose is the command's own
  130  interrupted: the action in progress is completed and saved";

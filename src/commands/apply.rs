@@ -17,10 +17,10 @@ use crate::which::neighbours::Neighbours;
 pub(crate) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let made = make(args, invocation);
     if let (true, Err(error)) = (args.json, &made) {
-        print(&report::plan_json::refused(error))?;
+        // What stopped it says more than that a document about that could not be printed.
+        let _ = print(&report::plan_json::refused(error));
     }
-    let (exit, differs) = made?;
-    let exit = exit?;
+    let (exit, differs) = made.and_then(|(exit, differs)| Ok((exit?, differs)))?;
     Ok(if exit == Exit::Done && args.detailed_exitcode && differs { Exit::Differences } else { exit })
 }
 
@@ -30,7 +30,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
         Target::of(args.saved.as_deref(), args.pool.choice(), invocation)?;
     let pool = declared.pool(&choice, invocation)?;
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
-    warn(&neighbours.notices)?;
+    warn(&[pool.left_out.as_slice(), &neighbours.notices].concat());
     neighbours.check(&declared.origin)?;
     let planning = args.planning.options();
     let options = saved.as_ref().map_or_else(|| planning.clone(), Saved::options_to_apply);

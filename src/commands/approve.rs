@@ -19,10 +19,10 @@ pub(crate) fn ask(question: &str, auto_approve: bool) -> Result<()> {
         let message = "this needs approval, and there is no terminal to ask on";
         return Err(Fault::refused(message).advise("run it on a terminal, or give --auto-approve").into());
     }
-    say(&format!("\n{question}\n  Only 'yes' will be accepted: "))?;
+    say(&format!("\n{question}\n  Only 'yes' will be accepted: "));
     let mut answer = String::new();
     if io::stdin().read_line(&mut answer)? == 0 {
-        say("\n")?;
+        say("\n");
     }
     if answer.trim() == "yes" {
         return Ok(());

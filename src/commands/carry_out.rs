@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::approve;
+use super::failure::after;
 use super::output::{hint, print, say};
 use super::session::Session;
 use crate::apply::Outcome;
@@ -21,15 +22,18 @@ impl Session<'_> {
         let prepared = self.show(request)?;
         let done = if self.dry_run { None } else { Some(self.carry_out(&prepared, false)?.outcome) };
         if self.json {
-            print(&report::plan_json::applied(done.as_ref().unwrap_or(&Outcome::default())))?;
+            let printed = print(&report::plan_json::applied(done.as_ref().unwrap_or(&Outcome::default())));
+            match &done {
+                None => printed?,
+                Some(outcome) if outcome.is_whole() => after("carried out the plan", printed)?,
+                // What it failed in says more than that it could not be printed.
+                Some(_) => {}
+            }
         }
         Ok((prepared.shown().clone(), done))
     }
 
     /// How a run ends: refused, where all that was asked for is blocked.
-    ///
-    /// # Errors
-    /// As [`Outcome::into_exit`].
     pub(super) fn exit(&self, plan: &Plan, outcome: Outcome) -> Result<Exit> {
         let exit = outcome.into_exit()?;
         let is_refused = exit == Exit::Done && plan.is_refused(self.view.allowed);
@@ -49,8 +53,8 @@ impl Session<'_> {
         let error = |why| report::stale::error(why, shown, desired, self.view);
         let done = ran.unwrap_or_else(|why| Done::stopped(error(why)));
         let Done { outcome, before } = &done;
-        say(&format!("\n{}", report::outcome::render(outcome, shown, desired, before, self.view)))?;
-        hint(report::outcome::next(outcome))?;
+        say(&format!("\n{}", report::outcome::render(outcome, shown, desired, before, self.view)));
+        hint(report::outcome::next(outcome));
         Ok(done)
     }
 }

@@ -31,7 +31,7 @@ fn of_slots(args: &CleanArgs, invocation: &Invocation) -> Result<Exit> {
     }
     approve::ask("Do you want to remove what is in these slots?", args.auto_approve)?;
     let tidied = proposal.carry_out(&args.lock.policy("kinfra clean"));
-    say(&report::clean::done(&tidied, now))?;
+    say(&report::clean::done(&tidied, now));
     end(tidied.not_clean.into_values())
 }
 
@@ -46,7 +46,7 @@ fn all(args: &CleanArgs, invocation: &Invocation) -> Result<Exit> {
     }
     approve::ask("Do you want to remove what no worktree holds?", args.auto_approve)?;
     let cleared = clear(place, &leftovers, &args.lock.policy("kinfra clean --all"))?;
-    say(&report::leftovers::done(&cleared))?;
+    say(&report::leftovers::done(&cleared));
     let unanswered = cleared.gone.unanswered().map(Error::from);
     let is_whole = cleared.stays.is_empty();
     let exit = end(cleared.errors.into_iter().chain(unanswered))?;

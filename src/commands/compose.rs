@@ -25,7 +25,7 @@ pub(super) fn run(args: &ComposeArgs, umask: Umask, invocation: &Invocation) -> 
         (held, None)
     };
     let prepared = prepare(&held, &compose, &policy, invocation)?;
-    say(&report::stack::prepared(&prepared))?;
+    say(&report::stack::prepared(&prepared));
     let error = prepared.become_compose(&compose, lock.as_ref(), umask);
     Err(Fault::docker(format!("`docker` cannot be started: {error}")).into())
 }

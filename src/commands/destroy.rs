@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::output::{print, say};
+use super::output::{say, show_as_laid_out};
 use super::session::Session;
 use crate::cli::DestroyArgs;
 use crate::fault::Exit;
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     let declared = spec_file::declared(&choice, invocation)?;
     let root = declared.root(&choice, invocation)?;
     if !provision::exists(&root)? {
-        say(&format!("There is no pool in `{root}`: nothing to destroy\n"))?;
+        say(&format!("There is no pool in `{root}`: nothing to destroy\n"));
         return Ok(Exit::Done);
     }
     Trust::of(&root, &choice, invocation).needed(&root, &declared.origin)?;
@@ -42,17 +42,17 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     let prepared =
         session.show(Request { pool: &pool, options: options.clone(), saved: None, neighbours: None })?;
     let data = if args.data { data::planned(&prepared)? } else { Vec::new() };
-    print(&if args.data { report::data::planned(&data) } else { String::new() })?;
+    show_as_laid_out(&if args.data { report::data::planned(&data) } else { String::new() })?;
     if args.dry_run {
         return Ok(Exit::Done);
     }
     let done = session.carry_out(&prepared, !data.is_empty())?;
     let removed = data::remove(&pool, &done, &data);
-    say(&report::data::removed(&removed))?;
+    say(&report::data::removed(&removed));
     let volumes = data::volumes_left(&pool, &done);
     let volumes = volumes.as_deref().map_err(String::as_str);
     let names = data::names_left(&pool.root)?;
-    say(&report::outcome::stays(prepared.shown(), &done.outcome, prepared.desired(), volumes, &names))?;
+    say(&report::outcome::stays(prepared.shown(), &done.outcome, prepared.desired(), volumes, &names));
     let exit = session.exit(prepared.shown(), done.outcome)?;
     let is_whole = removed.iter().all(|(_, removed)| removed.is_ok());
     Ok(if exit == Exit::Done && !is_whole { Exit::Failed } else { exit })

@@ -4,13 +4,13 @@ use anyhow::Result;
 use camino::Utf8Path;
 
 use super::approve;
-use super::output::{for_people, print, show};
+use super::failure::after;
+use super::output::show;
 use crate::cli::DoctorArgs;
 use crate::fault::Exit;
 use crate::health::repair::RepairNeed;
 use crate::health::{doctor, is_well, repair};
 use crate::host::invocation::Invocation;
-use crate::host::terminal::columns_of_stdout;
 use crate::report;
 use crate::which::neighbours::Neighbours;
 use crate::which::spec_file;
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     if !args.repair {
         let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
         let findings = doctor::examine(&pool, &neighbours, invocation.state.as_deref());
-        print(&report::wrapped(&for_people(&report::doctor::findings(&findings)), columns_of_stdout()))?;
+        show(&report::doctor::findings(&findings))?;
         return Ok(if is_well(&findings) { Exit::Done } else { Exit::Failed });
     }
     let claim_files = declared.spec.claim.iter().map(|file| file.path.get_ref().as_path());
@@ -31,7 +31,8 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     if let RepairNeed::Broken(proposal) = need {
         approve::ask("Do you want to replace the registry?", args.auto_approve)?;
         proposal.carry_out(&pool, &args.lock.policy("kinfra doctor --repair"))?;
-        print("Repaired the registry. `kinfra plan` shows how the pool is now.\n")?;
+        let repaired = "Repaired the registry. `kinfra plan` shows how the pool is now.\n";
+        after("repaired the registry", show(repaired))?;
     }
     Ok(Exit::Done)
 }

@@ -18,34 +18,32 @@ use crate::report;
 use crate::stack::compose_files::variables::of_slot;
 use crate::which::by_worktree::Search;
 
-/// How long it waits for the lock, which it takes only to give an old registry an id.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 pub(super) fn run(args: &EnvArgs, invocation: &Invocation) -> Result<Exit> {
-    let found = find(args, invocation);
-    let (variables, held) = found.or_else(|error| stop(args.format).and(Err(error)))?;
+    let (variables, held) = find(args, invocation)?;
     let to_slot = |variables| {
         let change = Change::to_slot(variables, &invocation::environment());
-        say(&report::env::dropped(&change)).map(|()| change)
+        say(&report::env::dropped(&change));
+        change
     };
     print(&match args.format {
-        EnvFormat::Shell => report::env::shell(&to_slot(variables)?),
-        EnvFormat::Fish => report::env::fish(&to_slot(variables)?),
+        EnvFormat::Shell => report::env::shell(&to_slot(variables)),
+        EnvFormat::Fish => report::env::fish(&to_slot(variables)),
         EnvFormat::Dotenv => dotenv(&variables).map_err(Fault::refused)?,
         EnvFormat::Json => report::env::json(held.slot, &variables),
     })?;
     Ok(Exit::Done)
 }
 
-/// Prints what a shell needs where there is no slot: it must not go on with another worktree's slot.
-pub(super) fn stop(format: EnvFormat) -> Result<()> {
+/// Prints what a shell needs where `env` fails: it must not go on with the slot of another worktree.
+pub(super) fn stop(format: EnvFormat) {
     let change = Change::to_none(&invocation::environment());
     let text = match format {
         EnvFormat::Shell => report::env::shell(&change),
         EnvFormat::Fish => report::env::fish(&change),
-        EnvFormat::Dotenv | EnvFormat::Json => return Ok(()),
+        EnvFormat::Dotenv | EnvFormat::Json => return,
     };
-    Ok(print(&report::env::without_slot(&text))?)
+    // What stopped it says more than that this could not be printed.
+    let _ = print(&report::env::without_slot(&text));
 }
 
 fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
@@ -54,6 +52,8 @@ fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
     let tree = worktree_of(&invocation.here)?;
     let held = held::find(&tree, &search)?.ok_or_else(|| none(&args.of, &tree))?;
     let held = held.trusted()?;
-    let policy = LockPolicy { patience: PATIENCE, command: "kinfra env", network: false, interrupt: None };
+    // It takes the lock only to give an old registry an id.
+    let (patience, flag, interrupt) = (Duration::from_secs(10), None, None);
+    let policy = LockPolicy { patience, flag, command: "kinfra env", network: false, interrupt };
     Ok((of_slot(&held, &policy, invocation)?, held))
 }

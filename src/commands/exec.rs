@@ -29,7 +29,7 @@ pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Res
     let held = held.map_or(Ok(None), |held| held.renew(&policy))?;
     let held = held.ok_or_else(|| none(&args.of, &worktree))?;
     let change = Change::to_slot(of_slot(&held, &policy, &there)?, &invocation::environment());
-    say(&report::env::dropped(&change))?;
+    say(&report::env::dropped(&change));
     let (program, arguments) = args.command.split_first().context("no command was given")?;
     let unset = change.unset.iter().map(String::as_str);
     let set = change.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));

@@ -1,21 +1,39 @@
 //! What ends a verb.
 
+use std::fmt::Display;
+
 use anyhow::{Error, Result};
 
-use super::output::{print, say};
-use crate::fault::{Exit, exit_of};
+use super::output::{pass_on, print, say, show_as_laid_out};
+use crate::fault::{Exit, Fault, exit_of};
 use crate::report;
 
 /// Prints an error.
 pub fn tell(error: &Error) -> Exit {
-    let _ = say(&report::fault::text(error));
+    say(&report::fault::text(error));
     exit_of(error)
+}
+
+/// Prints what clap says: help, or what is wrong with the command line.
+pub(super) fn explain(error: &clap::Error) -> Exit {
+    let text = error.render().ansi().to_string();
+    if error.use_stderr() {
+        pass_on(&text);
+        return Exit::Usage;
+    }
+    show_as_laid_out(&text).map_or_else(|why| tell(&why.into()), |()| Exit::Done)
+}
+
+/// What was printed after something was done: where that failed, the error says what was `done`.
+pub(super) fn after(done: impl Display, printed: Result<(), Fault>) -> Result<(), Fault> {
+    printed.map_err(|why| Fault::unprinted(format!("{done}, but {why}")))
 }
 
 /// Passes a result on. Where JSON was asked for, that there is no slot is printed as a document, too.
 pub(super) fn with_reason<T>(result: Result<T>, json: bool) -> Result<T> {
     if let Some(text) = result.as_ref().err().filter(|_| json).and_then(report::fault::json) {
-        print(&text)?;
+        // The error says more than that its document could not be printed.
+        let _ = print(&text);
     }
     result
 }

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::output::{print, say};
+use super::output::{say, show_as_laid_out};
 use crate::cli::InitArgs;
-use crate::fault::Exit;
+use crate::fault::{Exit, Fault};
 use crate::host::invocation::Invocation;
 use crate::init::{self, Wanted};
 use crate::report;
@@ -15,27 +15,27 @@ pub(crate) fn run(args: &InitArgs, invocation: &Invocation) -> Result<Exit> {
     }
     let wanted = if args.embedded { Wanted::Embedded } else { Wanted::Compose(&args.file) };
     let draft = init::prepare(wanted, invocation)?;
-    say(&report::init::basis(&draft.basis))?;
-    print(&report::init::files(&draft))?;
-    say(&report::init::notes(&draft.notes))?;
+    say(&report::init::basis(&draft.basis));
+    show_as_laid_out(&report::init::files(&draft)).map_err(Fault::unchanged)?;
+    say(&report::init::notes(&draft.notes));
     if args.dry_run {
         return Ok(Exit::Done);
     }
     init::write(&invocation.here, &draft)?;
-    say(&report::init::written(&draft))?;
+    say(&report::init::written(&draft));
     Ok(Exit::Done)
 }
 
 fn update(is_dry: bool, invocation: &Invocation) -> Result<Exit> {
     let update = init::prepare_update(invocation)?;
-    say(&report::init::read(&update.files, update.unasked.as_deref()))?;
-    print(&report::init::changes(&update))?;
-    say(&report::init::notes(&update.notes))?;
+    say(&report::init::read(&update.files, update.unasked.as_deref()));
+    show_as_laid_out(&report::init::changes(&update)).map_err(Fault::unchanged)?;
+    say(&report::init::notes(&update.notes));
     if update.old == update.new {
-        say("Nothing to add: slots.toml knows every published port\n")?;
+        say("Nothing to add: slots.toml knows every published port\n");
     } else if !is_dry {
         init::write_update(&update)?;
-        say("Changed slots.toml. Next: `kinfra plan --update`\n")?;
+        say("Changed slots.toml. Next: `kinfra plan --update`\n");
     }
     Ok(Exit::Done)
 }

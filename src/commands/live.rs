@@ -1,8 +1,7 @@
 //! What a start shows meanwhile: Compose's output, and the services, in place on a terminal.
 
-use anyhow::Result;
-
-use super::output::{draw, say};
+use super::draw::draw;
+use super::output::say;
 use crate::host::child::Destination;
 use crate::host::terminal::size_of_stderr;
 use crate::report::stack_gate::{changes, services};
@@ -27,20 +26,19 @@ impl Live {
     }
 
     /// Shows what changed.
-    pub(super) fn show(&mut self, judged: &[Judged]) -> Result<()> {
+    pub(super) fn show(&mut self, judged: &[Judged]) {
         if let Some((rows, columns)) = size_of_stderr() {
             let lines = services(judged, columns);
             // A line that wraps, or scrolls away, cannot be redrawn.
             let fit = lines.len().min(rows.saturating_sub(1).max(1));
-            let lines = lines.iter().take(fit).map(|line| format!("\u{1b}[K{line}\n"));
-            draw(&format!("{}{}\u{1b}[J", up(self.drawn), lines.collect::<String>()))?;
+            let lines = lines.into_iter().take(fit).map(|line| line + "\n");
+            draw(&up(self.drawn), &lines.collect::<String>());
             self.drawn = fit;
         } else {
             let lines = changes(&self.seen, judged);
-            say(&lines.into_iter().map(|line| line + "\n").collect::<String>())?;
+            say(&lines.into_iter().map(|line| line + "\n").collect::<String>());
         }
         self.seen = judged.to_vec();
-        Ok(())
     }
 }
 

@@ -1,8 +1,10 @@
 //! The verbs, one file each: wiring only.
 
+use std::ffi::OsString;
+
 use anyhow::Result;
 
-use crate::cli::{SandboxVerb, Verb};
+use crate::cli::{SandboxVerb, Verb, evaluated};
 use crate::fault::Exit;
 use crate::host;
 use crate::host::invocation::Invocation;
@@ -20,6 +22,7 @@ mod destroy;
 mod differences;
 mod doctor;
 mod down;
+mod draw;
 mod env;
 mod exec;
 mod failure;
@@ -53,14 +56,31 @@ mod watch;
 pub use complete::answer;
 pub use failure::tell;
 
-/// Stops a verb that has no place to run in.
-pub fn stop(verb: &Verb) -> Result<()> {
-    if let Verb::Env(args) = verb { env::stop(args.format) } else { Ok(()) }
+/// Shows what clap says of the arguments, which are no verb to run. A shell that evaluates what `env` prints
+/// hears of it, too.
+pub fn explain(error: &clap::Error, arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    if error.use_stderr() {
+        evaluated(arguments).into_iter().for_each(env::stop);
+    }
+    failure::explain(error)
 }
 
-/// Runs a verb.
-pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
+/// Runs a verb. A shell that evaluates what `env` prints hears of each failure.
+///
+/// # Errors
+/// What stopped it.
+pub fn run(verb: Verb) -> Result<Exit> {
+    let evaluated = if let Verb::Env(args) = &verb { Some(args.format) } else { None };
+    let ran = Invocation::gather().and_then(|invocation| run_in(verb, &invocation));
+    if ran.is_err() {
+        evaluated.into_iter().for_each(env::stop);
+    }
+    ran
+}
+
+fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
     host::signals::survive_file_size_limit()?;
+    host::clock::check()?;
     let umask = host::fs::set_umask();
     match verb {
         Verb::Plan(args) => plan::run(&args, invocation),
@@ -89,7 +109,8 @@ pub fn run(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),
         Verb::ExitCodes => {
-            output::print(&format!("{}\n", crate::cli::EXIT_CODES)).map(|()| Exit::Done).map_err(Into::into)
+            output::show(&format!("{}\n", crate::cli::EXIT_CODES))?;
+            Ok(Exit::Done)
         }
     }
 }

@@ -1,52 +1,58 @@
-//! Printing: data to stdout, messages to stderr.
+//! Printing: data to stdout, messages to stderr. Every text for people is escaped here: no word in it steers
+//! the terminal.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
+use crate::fault::Fault;
 use crate::host::invocation::home;
-use crate::shown::Paths;
+use crate::host::streams::Stream;
+use crate::host::terminal::{columns_of_stdout, size_of_stderr};
+use crate::report::wrapped;
+use crate::shown::{Paths, printable_output};
 
-/// Prints data to stdout.
-pub(super) fn print(text: &str) -> io::Result<()> {
-    let mut stdout = anstream::stdout().lock();
-    unless_closed(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
+/// Prints data for programs to stdout, exactly. Fails where that cannot be written, as on a full disk.
+pub(super) fn print(text: &str) -> Result<(), Fault> {
+    Stream::Stdout.write(text).map_err(cannot_print)
 }
 
-/// Prints data that only people read to stdout.
-pub(super) fn show(text: &str) -> io::Result<()> {
-    print(&for_people(text))
+/// Prints to stdout what people read: with paths as they write them, and in lines as wide as the terminal.
+pub(super) fn show(text: &str) -> Result<(), Fault> {
+    show_as_laid_out(&wrapped(&for_people(text), columns_of_stdout()))
 }
 
-/// Prints a message to stderr.
-pub(super) fn say(text: &str) -> io::Result<()> {
-    pass_on(&for_people(text))
+/// Prints to stdout what people read, with the lines and the paths that the report chose: tables and
+/// differences.
+pub(super) fn show_as_laid_out(text: &str) -> Result<(), Fault> {
+    Stream::Stdout.write(&Stream::Stdout.colors(&printable_output(text))).map_err(cannot_print)
 }
 
-/// Prints a message to stderr that has the words of other programs in it, such as lines of a log.
-pub(super) fn pass_on(text: &str) -> io::Result<()> {
-    unless_closed(anstream::stderr().lock().write_all(text.as_bytes()))
+/// Prints a message to stderr. One that cannot be printed stops no verb.
+pub(super) fn say(text: &str) {
+    pass_on(&wrapped(&for_people(text), size_of_stderr().map(|(_, columns)| columns)));
 }
 
-/// A text with its paths as people write them.
-pub(super) fn for_people(text: &str) -> String {
-    Paths { home: home().as_deref() }.in_text(text)
+/// Prints a message to stderr that has the lines of other programs in it, such as those of a log.
+pub(super) fn pass_on(text: &str) {
+    let _ = Stream::Stderr.write(&Stream::Stderr.colors(&printable_output(text)));
 }
 
 /// Says what comes next to a person; a script knows.
-pub(super) fn hint(text: &str) -> io::Result<()> {
-    if io::stderr().is_terminal() { say(text) } else { Ok(()) }
-}
-
-/// Draws on the terminal that stderr is: without colours, too, the cursor moves.
-pub(super) fn draw(text: &str) -> io::Result<()> {
-    unless_closed(io::stderr().lock().write_all(text.as_bytes()))
+pub(super) fn hint(text: &str) {
+    if io::stderr().is_terminal() {
+        say(text);
+    }
 }
 
 /// Prints notices before the rest.
-pub(super) fn warn(notices: &[String]) -> io::Result<()> {
-    notices.iter().try_for_each(|notice| say(&format!("warning: {notice}\n")))
+pub(super) fn warn(notices: &[String]) {
+    notices.iter().for_each(|notice| say(&format!("warning: {notice}\n")));
 }
 
-/// A reader that closed its end must not stop the work.
-fn unless_closed(written: io::Result<()>) -> io::Result<()> {
-    written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+/// A text with its paths as people write them, and without what could steer a terminal.
+fn for_people(text: &str) -> String {
+    Paths { home: home().as_deref() }.in_text(&printable_output(text))
+}
+
+fn cannot_print(error: io::Error) -> Fault {
+    Fault::failed(format!("could not print to stdout: {error}"))
 }

@@ -3,12 +3,13 @@
 use anyhow::Result;
 
 use super::differences::differences;
-use super::output::{print, say, warn};
+use super::failure::after;
+use super::output::{print, say, show_as_laid_out, warn};
 use super::target::Target;
 use crate::cli::PlanArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
-use crate::host::terminal::{columns_of_stdout, size_of_stderr};
+use crate::host::terminal::columns_of_stdout;
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::{self, Named};
@@ -21,20 +22,24 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let Target { declared, .. } = Target::of(None, choice.clone(), invocation)?;
     let pool = declared.pool(&choice, invocation)?;
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
-    warn(&neighbours.notices)?;
+    warn(&[pool.left_out.as_slice(), &neighbours.notices].concat());
     neighbours.check(&declared.origin)?;
     let options = args.planning.options();
     let (aim, allowed) = (Aim::of(&options), options.allowed.clone());
     let prepared = Request { pool: &pool, options, saved: None, neighbours: None }.preview()?;
-    say(&format!("Using {}\n", declared.used()))?;
+    say(&format!("Using {}\n", declared.used()));
     if let Some(path) = &args.out {
         let root_is_named = choice.root().is_some();
         let plan = prepared.to_saved(Named { spec: declared.path.clone(), root_is_named });
         saved::write(path, &absolute(path, invocation)?, &plan)?;
     }
     let (plan, desired) = (prepared.shown(), prepared.desired());
+    let after = |printed| match &args.out {
+        Some(path) => after(format!("saved the plan in `{path}`"), printed),
+        None => printed,
+    };
     if args.json {
-        print(&report::plan_json::plan(plan, desired, declared.path.as_deref()))?;
+        after(print(&report::plan_json::plan(plan, desired, declared.path.as_deref())))?;
     } else {
         let paths = Paths { home: invocation.home.as_deref() };
         let (verbose, names_skipped) = (args.verbose || args.diff, args.verbose);
@@ -42,13 +47,13 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
         let applied_from = applied_from.as_deref();
         let columns = columns_of_stdout();
         let view = View { paths, columns, verbose, names_skipped, aim, applied_from, allowed: &allowed };
-        print(&report::plan::render(plan, desired, view, &differences(&prepared, args.diff)?))?;
-        say(report::plan::trust(prepared.takes_docker_on_trust()))?;
-        let isolation = report::stack::last_look(last_look(&declared, &pool.root)?.as_ref());
-        say(&report::wrapped(&isolation, size_of_stderr().map(|(_, columns)| columns)))?;
+        let differences = differences(&prepared, args.diff)?;
+        after(show_as_laid_out(&report::plan::render(plan, desired, view, &differences)))?;
+        say(report::plan::trust(prepared.takes_docker_on_trust()));
+        say(&report::stack::last_look(last_look(&declared, &pool.root)?.as_ref()));
     }
     if let Some(path) = &args.out {
-        say(&report::plan::saved(path))?;
+        say(&report::plan::saved(path));
     }
     Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done })
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::output::print;
+use super::output::{print, show_as_laid_out};
 use crate::cli::ListArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
@@ -11,6 +11,10 @@ use crate::which::spec_file::declared;
 
 pub(super) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
     let spec = declared(&args.pool.choice(), invocation)?.spec;
-    print(&if args.json { ports::ports_json(&spec) } else { ports::ports(&spec) })?;
+    if args.json {
+        print(&ports::ports_json(&spec))?;
+    } else {
+        show_as_laid_out(&ports::ports(&spec))?;
+    }
     Ok(Exit::Done)
 }

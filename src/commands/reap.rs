@@ -31,7 +31,7 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let policy = args.lock.policy("kinfra reap");
     let (reaped, stopped) = (proposal.carry_out(&policy)?, idle.stop(&policy));
     if has_work {
-        say(&report::reap::done(&reaped, &stopped, now))?;
+        say(&report::reap::done(&reaped, &stopped, now));
     }
     let failures = reaped.kept.into_values().chain(reaped.not_clean.into_values());
     let failures = failures.chain(stopped.failed.into_values());

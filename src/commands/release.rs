@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::failure::after;
 use super::output::{say, show};
 use super::there::there;
 use crate::claims::release::{ReleaseRequest, release};
@@ -25,7 +26,13 @@ pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
         wipe: args.wipe,
     };
     let released = release(&request, &mut pool, &args.lock.policy("kinfra release"))?;
-    say(&report::claim::release_remarks(&released))?;
-    show(&report::claim::released(&released, request.slot, &request.worktree))?;
-    released.not_clean.map_or(Ok(Exit::Done), Err)
+    say(&report::claim::release_remarks(&released));
+    let printed = show(&report::claim::released(&released, request.slot, &request.worktree));
+    // That the slot is not clean says already that it is released.
+    released.not_clean.map_or(Ok(()), Err)?;
+    match &released.claim {
+        Some((slot, _)) => after(format!("released slot {slot}"), printed)?,
+        None => printed?,
+    }
+    Ok(Exit::Done)
 }

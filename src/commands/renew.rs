@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::output::print;
+use super::failure::after;
+use super::output::show;
 use super::there::there;
 use crate::claims::renew::renew;
 use crate::claims::whereabouts::worktree_of;
@@ -19,6 +20,6 @@ pub(super) fn run(args: &RenewArgs, invocation: &Invocation) -> Result<Exit> {
     let mut pool = search.with_claim(args.claim_id, &worktree)?;
     let policy = args.lock.policy("kinfra renew");
     let (slot, claim) = renew(&mut pool, &worktree, args.claim_id, args.lease, &policy)?;
-    print(&report::claim::renewed(slot, &claim))?;
+    after(format!("renewed the lease of slot {slot}"), show(&report::claim::renewed(slot, &claim)))?;
     Ok(Exit::Done)
 }

@@ -21,7 +21,7 @@ pub(super) fn run(args: &ResetArgs, umask: Umask, invocation: &Invocation) -> Re
     let held = renewed(&args.slot, &policy, invocation)?;
     let reset = Reset::plan(held, args.service.as_deref(), &policy)?;
     if !reset.containers.is_empty() || !reset.volumes.is_empty() {
-        say(&report::reset::plan(&reset))?;
+        say(&report::reset::plan(&reset));
         approve::ask(&report::reset::question(&reset), args.auto_approve || reset.volumes.is_empty())?;
     }
     let interrupt = Interrupt::listen()?;

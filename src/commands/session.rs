@@ -4,7 +4,8 @@ use anyhow::Result;
 use camino::Utf8Path;
 
 use super::differences::differences;
-use super::output::{print, say};
+use super::output::{print, say, show_as_laid_out};
+use crate::fault::Fault;
 use crate::host::lock::LockPolicy;
 use crate::provision::{NotRun, Prepared, Request};
 use crate::report::{self, View};
@@ -32,13 +33,15 @@ impl Session<'_> {
         let (shown, desired) = (prepared.shown(), prepared.desired());
         let error = |why| report::stale::error(why, shown, desired, self.view);
         prepared.check_saved().map_err(|stale| error(NotRun::from(stale)))?;
-        say(&format!("Using {}\n", self.used))?;
-        print(&if self.json {
-            report::plan_json::planned(shown, desired, self.spec)
+        say(&format!("Using {}\n", self.used));
+        let printed = if self.json {
+            print(&report::plan_json::planned(shown, desired, self.spec))
         } else {
-            report::plan::render(shown, desired, self.view, &differences(&prepared, false)?)
-        })?;
-        say(report::plan::trust(prepared.takes_docker_on_trust()))?;
+            let differences = differences(&prepared, false)?;
+            show_as_laid_out(&report::plan::render(shown, desired, self.view, &differences))
+        };
+        printed.map_err(Fault::unchanged)?;
+        say(report::plan::trust(prepared.takes_docker_on_trust()));
         Ok(prepared)
     }
 }

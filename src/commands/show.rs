@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::output::{print, say};
+use super::output::{print, say, show_as_laid_out};
 use super::target;
 use crate::cli::ShowArgs;
 use crate::fault::Exit;
@@ -16,9 +16,9 @@ use crate::which::spec_file;
 
 pub(crate) fn run(args: &ShowArgs, invocation: &Invocation) -> Result<Exit> {
     let Saved { spec, options, plan, desired, .. } = &target::read(&args.saved, invocation)?;
-    say(&format!("Using {}\n", spec_file::origin(spec.as_deref(), invocation)))?;
-    print(&if args.json {
-        report::plan_json::plan(plan, desired, spec.as_deref())
+    say(&format!("Using {}\n", spec_file::origin(spec.as_deref(), invocation)));
+    if args.json {
+        print(&report::plan_json::plan(plan, desired, spec.as_deref()))?;
     } else {
         let paths = Paths { home: invocation.home.as_deref() };
         let view = View {
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &ShowArgs, invocation: &Invocation) -> Result<Exit> {
             applied_from: None,
             allowed: &options.allowed,
         };
-        report::plan::render(plan, desired, view, &BTreeMap::new())
-    })?;
+        show_as_laid_out(&report::plan::render(plan, desired, view, &BTreeMap::new()))?;
+    }
     Ok(Exit::Done)
 }

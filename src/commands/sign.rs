@@ -1,8 +1,7 @@
 //! The place in the queue, shown while `kinfra claim --wait` waits.
 
-use anyhow::Result;
-
-use super::output::{draw, say};
+use super::draw::draw;
+use super::output::say;
 use crate::claims::refusal::Obstacles;
 use crate::claims::wait::Progress;
 use crate::host::clock::now;
@@ -11,7 +10,7 @@ use crate::report::claim::{obstacles, waiting};
 use crate::report::wrapped;
 
 /// What begins a line anew on a terminal.
-const ANEW: &str = "\r\u{1b}[K";
+const ANEW: &str = "\r";
 
 /// Shows the place in the queue: redrawn on a terminal, printed once elsewhere.
 pub(super) struct Sign {
@@ -31,7 +30,7 @@ impl Sign {
     }
 
     /// Shows it, if it changed.
-    pub(super) fn show(&mut self, progress: Progress) -> Result<()> {
+    pub(super) fn show(&mut self, progress: Progress) {
         let is_redrawn = self.columns.is_some();
         match progress {
             Progress::Refused(obstacles) if self.shown.is_none() => self.obstacles = Some(obstacles),
@@ -40,21 +39,20 @@ impl Sign {
                 let told = self.obstacles.take().map(|them| obstacles(&them, now())).unwrap_or_default();
                 let line = waiting(ahead);
                 if is_redrawn {
-                    let told = if told.is_empty() { told } else { wrapped(&told, self.columns) };
-                    draw(&format!("{ANEW}{told}{line}"))?;
+                    let told = if told.is_empty() { told } else { wrapped(&(told + "\n"), self.columns) };
+                    draw(ANEW, &format!("{told}{line}"));
                 } else {
                     let rest = if told.is_empty() { told } else { format!(". {told}") };
-                    say(&format!("{line}{rest}\n"))?;
+                    say(&format!("{line}{rest}\n"));
                 }
             }
             Progress::Unasked(why) if !self.has_told => {
                 (self.has_told, self.shown) = (true, self.shown.filter(|_| !is_redrawn));
-                let before = if is_redrawn { ANEW } else { "" };
-                draw(&format!("{before}Waiting: {why}\n"))?;
+                let text = format!("Waiting: {why}\n");
+                if is_redrawn { draw(ANEW, &text) } else { say(&text) }
             }
-            Progress::Over if self.shown.take().is_some() && is_redrawn => draw(ANEW)?,
+            Progress::Over if self.shown.take().is_some() && is_redrawn => draw(ANEW, ""),
             Progress::Refused(_) | Progress::Waiting(_) | Progress::Unasked(_) | Progress::Over => {}
         }
-        Ok(())
     }
 }

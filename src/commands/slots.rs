@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::output::{print, say};
+use super::output::{print, say, show_as_laid_out};
 use super::watch::{text, watch};
 use crate::cli::SlotsArgs;
 use crate::fault::Exit;
@@ -20,19 +20,19 @@ pub(super) fn run(args: &SlotsArgs, invocation: &Invocation) -> Result<Exit> {
         return watch(&mut pool, paths, args.json);
     }
     if let Some(used) = pool.of_repository() {
-        say(&format!("Using {used}\n"))?;
+        say(&format!("Using {used}\n"));
     }
     let looked = Looked::of(&mut pool)?;
     if !looked.slots.is_empty() {
-        say(&pool.doubt().unwrap_or_default())?;
+        say(&pool.doubt().unwrap_or_default());
     }
     if args.json {
         print(&report::document(&json(&looked)))?;
     } else if looked.slots.is_empty() {
-        say(&text(&looked, &pool, paths))?;
+        say(&text(&looked, &pool, paths));
     } else {
-        print(&text(&looked, &pool, paths))?;
-        say(&report::stack_state::remarks(&looked))?;
+        show_as_laid_out(&text(&looked, &pool, paths))?;
+        say(&report::stack_state::remarks(&looked));
     }
     Ok(Exit::Done)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::output::{print, say};
+use super::output::{print, say, show};
 use super::there::{none, there};
 use crate::claims::held;
 use crate::claims::whereabouts::worktree_of;
@@ -11,7 +11,6 @@ use crate::fault::Exit;
 use crate::host;
 use crate::host::clock::local;
 use crate::host::invocation::Invocation;
-use crate::host::terminal::columns_of_stdout;
 use crate::report::slots::StatusView;
 use crate::report::{self, Paths};
 use crate::stack::observe::examine::examine;
@@ -32,18 +31,14 @@ pub(super) fn run(args: &StatusArgs, invocation: &Invocation) -> Result<Exit> {
         let examined = examine(&held, &listed);
         (listed, examined)
     });
-    say(&doubt.unwrap_or_default())?;
-    print(&match &listed {
-        _ if args.json => report::slots::status_json(listed.as_ref()),
-        Some((listed, examined)) => report::wrapped(
-            &report::slots::status_text(
-                listed,
-                examined,
-                StatusView { now, paths, local, shows_id: args.verbose },
-            ),
-            columns_of_stdout(),
-        ),
-        None => report::slots::status_none(&worktree, paths),
-    })?;
+    say(&doubt.unwrap_or_default());
+    match &listed {
+        _ if args.json => print(&report::slots::status_json(listed.as_ref())),
+        Some((listed, examined)) => {
+            let view = StatusView { now, paths, local, shows_id: args.verbose };
+            show(&report::slots::status_text(listed, examined, view))
+        }
+        None => show(&report::slots::status_none(&worktree, paths)),
+    }?;
     Ok(Exit::Done)
 }

@@ -40,7 +40,7 @@ pub(super) fn take(
     let seen = pool.look(Following::Of(&worktree))?;
     embedded_pool::check(&pool, seen.as_ref().map(|seen| &*seen.registry), &worktree, &search)?;
     let other = other_than_applied(&pool.root, &worktree, &choice, invocation)?;
-    say(&report::claim::which(&pool, other.as_deref(), paths))?;
+    say(&report::claim::which(&pool, other.as_deref(), paths));
     let seen = pool.usable(seen)?;
     let (wanted, note) = (Wanted::of(wishes.profile.clone(), slot), wishes.note.clone());
     let request = ClaimRequest { worktree, wanted, lease: wishes.lease, note, waits: wishes.wait.is_some() };
@@ -55,6 +55,6 @@ pub(super) fn take(
     };
     // Without the note, the next claim needs the flag again.
     let _ = embedded_pool::note(&pool, &request.worktree, &search);
-    say(&report::claim::remarks(&claimed, host::clock::now(), paths))?;
+    say(&report::claim::remarks(&claimed, host::clock::now(), paths));
     Ok(claimed)
 }

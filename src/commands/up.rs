@@ -30,7 +30,7 @@ pub(super) fn run(args: &UpArgs, umask: Umask, invocation: &Invocation) -> Resul
         let claimed = take(&args.slot.pool, &args.wishes, which, &policy, invocation);
         let claimed = with_reason(claimed, args.json)?;
         let paths = Paths { home: invocation.home.as_deref() };
-        say(&report::claim::text(claimed.grant, &claimed.entry, paths))?;
+        say(&report::claim::text(claimed.grant, &claimed.entry, paths));
     }
     let held = renewed(&args.slot, &policy, invocation)?;
     with_reason(start(held, &args.request(), args.json, &means), args.json)

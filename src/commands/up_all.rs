@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::output::{print, say};
+use super::failure::after;
+use super::output::{print, say, show_as_laid_out};
 use super::starting::show;
 use crate::claims::held;
 use crate::claims::listing::Listed;
@@ -10,6 +11,7 @@ use crate::claims::refusal::is_held_by_none;
 use crate::cli::UpArgs;
 use crate::fault::{Exit, exit_of};
 use crate::report;
+use crate::shown::count;
 use crate::stack::observe::stacks::Looked;
 use crate::stack::up::named_last;
 use crate::stack::up::request::{Means, UpRequest};
@@ -23,23 +25,31 @@ use crate::which::by_worktree::Search;
 pub(super) fn up_all(args: &UpArgs, means: &Means<'_>) -> Result<Exit> {
     let search = Search { choice: &args.slot.pool.choice(), invocation: means.invocation };
     let looked = Looked::of(&mut search.here()?.known()?)?;
-    say(&report::up::unknown(&looked))?;
+    say(&report::up::unknown(&looked));
     let mut exits = Vec::new();
     for listed in looked.were_up() {
-        let exit = bring_back(listed, args, &search, means).or_else(|error| {
-            say(&report::fault::text(&error))?;
-            Ok::<_, std::io::Error>(exit_of(&error))
-        })?;
+        let exit = bring_back(listed, args, &search, means).unwrap_or_else(|error| {
+            say(&report::fault::text(&error));
+            exit_of(&error)
+        });
         exits.push((listed, exit));
         if means.interrupt.is_requested() {
             break;
         }
     }
-    let report = if args.json { report::up::all_json } else { report::up::all };
-    print(&report(&exits))?;
+    let printed = if args.json {
+        print(&report::up::all_json(&exits))
+    } else {
+        show_as_laid_out(&report::up::all(&exits))
+    };
+    let brought = exits.len();
     let silent = looked.unknown().next().map(|_| Exit::Docker);
     let worst = exits.into_iter().map(|(_, exit)| exit).chain(silent).max_by_key(|exit| *exit as u8);
-    Ok(worst.unwrap_or(Exit::Done))
+    let worst = worst.unwrap_or(Exit::Done);
+    if worst == Exit::Done {
+        after(format!("started {}", count(brought, "stack")), printed)?;
+    }
+    Ok(worst)
 }
 
 fn bring_back(listed: &Listed, args: &UpArgs, search: &Search<'_>, means: &Means<'_>) -> Result<Exit> {

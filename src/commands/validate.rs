@@ -13,7 +13,7 @@ pub(crate) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
     let choice = args.pool.choice();
     let validation = match read(&choice, invocation)? {
         Ok(declared) => {
-            say(&format!("Using {}\n", declared.used()))?;
+            say(&format!("Using {}\n", declared.used()));
             examine(&declared, &choice, invocation)?
         }
         Err(unusable) => unusable,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::output::print;
+use super::output::{print, show_as_laid_out};
 use crate::fault::Exit;
 use crate::host::clock::{Stopwatch, now, pause};
 use crate::host::signals::Interrupt;
@@ -44,11 +44,11 @@ pub(super) fn watch(pool: &mut FoundPool, paths: Paths<'_>, json: bool) -> Resul
         if let Some(screen) = &mut screen {
             screen.draw(&text)?;
         } else if !last.as_ref().is_some_and(|last| last.is_as(&looked)) {
-            print(&match (json, &last) {
-                (true, _) => format!("{}\n", slots::json(&looked)),
-                (false, None) => text,
-                (false, Some(_)) => format!("\n{text}"),
-            })?;
+            match (json, &last) {
+                (true, _) => print(&slots::json_line(&looked)),
+                (false, None) => show_as_laid_out(&text),
+                (false, Some(_)) => show_as_laid_out(&format!("\n{text}")),
+            }?;
         }
         last = Some(looked);
         let waited = Stopwatch::start();

@@ -1,6 +1,7 @@
 //! Spec and templates → the [`Pool`] as it should be: every slot with its ports and the text of its files.
 
 mod env_file;
+mod guarded;
 mod outline;
 mod pool;
 mod render;

@@ -21,6 +21,9 @@ pub struct Outline {
     pub root: Utf8PathBuf,
     /// Its slots.
     pub slots: BTreeMap<SlotId, SlotOutline>,
+    /// The files that a claim adds to a slot.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub on_claim: BTreeSet<RelPath>,
 }
 
 /// A slot as it should be, without the texts of its files.

@@ -21,12 +21,18 @@ pub struct Pool {
     pub name: String,
     /// Its directory, absolute.
     pub root: Utf8PathBuf,
+    /// The directory of the spec. `None` for the embedded one.
+    pub project: Option<Utf8PathBuf>,
     /// An old tool's registry, absolute. It is taken over if the pool has no registry yet.
     pub import: Option<Utf8PathBuf>,
     /// The formulas of the ports, in the order of the spec.
     pub formulas: Vec<(PortName, PortFormula)>,
     /// Its slots.
     pub slots: BTreeMap<SlotId, Slot>,
+    /// The files that a claim adds to a slot.
+    pub on_claim: BTreeSet<RelPath>,
+    /// What is said of each variable that is left out of its env files, because no slot may set it.
+    pub left_out: Vec<String>,
     /// The values of its sensitive variables.
     pub secrets: BTreeSet<String>,
 }
@@ -65,9 +71,10 @@ pub struct File {
 impl Pool {
     /// The pool without the texts of its files.
     pub fn outline(&self) -> Outline {
-        let Self { name, root, import: _, formulas: _, slots, secrets: _ } = self;
+        let Self { name, root, project: _, import: _, formulas: _, slots, on_claim, left_out: _, secrets: _ } =
+            self;
         let slots = slots.iter().map(|(id, slot)| (*id, slot.outline())).collect();
-        Outline { name: name.clone(), root: root.clone(), slots }
+        Outline { name: name.clone(), root: root.clone(), slots, on_claim: on_claim.clone() }
     }
 
     /// The name of a slot's Compose project.

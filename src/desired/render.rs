@@ -26,7 +26,10 @@ pub fn render_pool(inputs: RenderInputs<'_>) -> Result<Pool, Vec<(Source, Mistak
     if renderer.mistakes.is_empty() {
         let (name, root, formulas) = (spec.name.clone(), root.to_owned(), spec.ports.clone());
         let import = spec.import.as_ref().and_then(|import| import.resolve(home));
-        return Ok(Pool { name, root, import, formulas, slots, secrets: renderer.secrets });
+        let left_out = renderer.left_out.into_values().collect();
+        let on_claim = spec.claim.iter().map(|file| file.path.get_ref().clone()).collect();
+        let (project, secrets) = (None, renderer.secrets);
+        return Ok(Pool { name, root, project, import, formulas, slots, on_claim, left_out, secrets });
     }
     Err(renderer.mistakes.into_values().collect())
 }

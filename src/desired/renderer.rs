@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use minijinja::Value;
 
 use super::env_file::{self, SlotValues};
+use super::guarded;
 use super::pool::{File, Slot};
 use crate::digest::Digest;
-use crate::file::{FileMode, RelPath};
+use crate::file::{FileMode, RelPath, refuse_long};
 use crate::identifier::{PortName, WorkerKind};
-use crate::names::ENV_FILE;
+use crate::names::{ENV_FILE, TEMPLATES};
 use crate::port::Port;
 use crate::slot::{Profile, SlotId};
 use crate::spec::mistake::{Mistake, Source, SourceKind, suggestion};
@@ -69,6 +70,8 @@ pub(super) struct Renderer<'a> {
     pub(super) mistakes: BTreeMap<String, (Source, Mistake)>,
     /// The texts rendered so far. Equal texts are stored and hashed once.
     texts: BTreeMap<Rc<str>, Digest>,
+    /// What is said of each variable that is left out of env files, by template and name.
+    pub(super) left_out: BTreeMap<(String, String), String>,
     /// The values of sensitive variables rendered so far.
     pub(super) secrets: BTreeSet<String>,
 }
@@ -81,6 +84,7 @@ impl<'a> Renderer<'a> {
             templates: Templates::new(),
             mistakes: BTreeMap::new(),
             texts: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             secrets: BTreeSet::new(),
         };
         for file in files {
@@ -281,12 +285,24 @@ impl<'a> Renderer<'a> {
             if self.mistakes.contains_key(name.as_str()) {
                 continue;
             }
+            let path = context.dir.join(file.path.get_ref().as_path());
+            if let Err(reason) = refuse_long(path.as_str()) {
+                let mistake = (self.inputs.source.clone(), Mistake::new(file.path.span(), reason));
+                self.mistakes.entry(name.to_string()).or_insert(mistake);
+                continue;
+            }
             match self.templates.render(name.as_str(), &values) {
                 Ok(text) => {
                     let masked = self.masked(&text, file, base, context);
                     if file.mode.is_open_to_others() && masked.is_some() {
                         self.note_open_secret(file);
                     }
+                    let (text, masked) = if file.path.get_ref().as_str() == ENV_FILE {
+                        let masked = masked.map(|masked| Rc::from(guarded::left(&masked)));
+                        (self.without_guarded(file, &text, context.slot), masked)
+                    } else {
+                        (text, masked)
+                    };
                     let (text, digest) = self.interned(text);
                     let file_of_slot = File { text, digest, mode: file.mode, masked };
                     files.insert(file.path.get_ref().clone(), file_of_slot);
@@ -304,8 +320,10 @@ impl<'a> Renderer<'a> {
         if self.secrets.is_empty() || !self.templates.may_use_env(name) {
             return None;
         }
+        let sensitive = self.inputs.spec.env.iter().filter(|variable| variable.sensitive);
+        let sensitive: BTreeSet<&String> = sensitive.map(|variable| variable.name.get_ref()).collect();
         let mask = |(name, value): &(String, String)| {
-            let shown = if self.is_sensitive(name) { MASK } else { value };
+            let shown = if sensitive.contains(name) { MASK } else { value };
             (name.clone(), shown.to_owned())
         };
         let env: Vec<(String, String)> = context.env.unwrap_or_default().iter().map(mask).collect();
@@ -314,10 +332,6 @@ impl<'a> Renderer<'a> {
         // A template may fail on the mask, in a calculation for example. Then nothing of the file is shown.
         let masked = masked.unwrap_or_else(|_| MASK.to_owned());
         (masked != text).then(|| Rc::from(masked))
-    }
-
-    fn is_sensitive(&self, name: &str) -> bool {
-        self.inputs.spec.env.iter().any(|variable| variable.sensitive && variable.name.get_ref() == name)
     }
 
     fn note_open_secret(&mut self, file: &FileSpec) {
@@ -329,6 +343,22 @@ impl<'a> Renderer<'a> {
         self.mistakes
             .entry(file.template.get_ref().to_string())
             .or_insert_with(|| (self.inputs.source.clone(), mistake));
+    }
+
+    /// Leaves out of a slot's env file what no slot may set, and notes it.
+    fn without_guarded(&mut self, file: &FileSpec, text: &str, slot: SlotId) -> String {
+        let name = file.template.get_ref();
+        let template = self.inputs.templates.get(name).and_then(|text| text.as_deref().ok());
+        let path = self.path_of(name.as_str());
+        for (variable, notice) in guarded::notices((path.as_str(), template.unwrap_or_default()), text, slot)
+        {
+            self.left_out.entry((name.to_string(), variable)).or_insert(notice);
+        }
+        guarded::left(text)
+    }
+
+    fn path_of(&self, template: &str) -> Utf8PathBuf {
+        Utf8Path::new(&self.inputs.source.name).with_file_name(TEMPLATES).join(template)
     }
 
     fn interned(&mut self, text: String) -> (Rc<str>, Digest) {
@@ -347,8 +377,8 @@ impl<'a> Renderer<'a> {
         let slot = context.map_or_else(String::new, |context| format!(" of slot {}", context.slot));
         let note =
             format!("{} uses this template for `{}`{slot}", self.inputs.source.name, file.path.get_ref());
-        let path = Utf8Path::new(&self.inputs.source.name).with_file_name("templates").join(&name);
-        let source = Source { name: path.into_string(), text, kind: SourceKind::Template };
+        let source =
+            Source { name: self.path_of(&name).into_string(), text: text.into(), kind: SourceKind::Template };
         let mistake = Mistake::new(span, message).help(help).note(note);
         self.mistakes.entry(name).or_insert_with(|| (source, mistake));
     }

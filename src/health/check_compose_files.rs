@@ -13,7 +13,7 @@ use crate::file::FileMode;
 use crate::host::compose;
 use crate::host::docker::Answer;
 use crate::host::fs::Scratch;
-use crate::names::{COMPOSE_FILES, ENV_FILE};
+use crate::names::{COMPOSE_FILES, ENV_FILE, TEMPLATES};
 use crate::slot::SlotId;
 use crate::spec::{Spec, redact};
 
@@ -46,10 +46,17 @@ pub(super) fn check_compose_files(pool: &Pool, spec: &Spec, findings: &mut Findi
             Some(slot) if slots.len() == 1 => line.replace(ANY_SLOT, &slot.directory()),
             Some(_) | None => line,
         };
-        let advice =
-            if severity == Severity::Error { "fix the template that the file is made from" } else { "" };
+        let advice = if severity == Severity::Error { fix(spec) } else { String::new() };
         findings.add(severity, "compose", format!("{}: {line}", SlotId::named(&slots)), advice);
     }
+}
+
+/// The templates that the slots' Compose files are made from, to be fixed.
+fn fix(spec: &Spec) -> String {
+    let composed = spec.files.iter().filter(|file| COMPOSE_FILES.contains(&file.path.get_ref().as_str()));
+    let templates: BTreeSet<String> =
+        composed.map(|file| format!("`{TEMPLATES}/{}`", file.template.get_ref())).collect();
+    format!("fix {}", templates.into_iter().collect::<Vec<_>>().join(" or "))
 }
 
 /// What Compose says, each line once, with the slots that it is said of. Most mistakes are the same in all

@@ -4,8 +4,8 @@ use super::finding::Findings;
 use crate::desired::Pool;
 use crate::host::docker::Answer;
 use crate::host::things;
+use crate::observe::projects::Projects;
 use crate::registry::Registry;
-use crate::slot::SlotId;
 use crate::thing::{Kind, Thing};
 
 /// Names what has the name of a slot's project and another registry's label: another user's, or another home
@@ -14,9 +14,7 @@ pub(super) fn check_owners(registry: Option<&Registry>, pool: &Pool, findings: &
     let Some(registry) = registry else { return };
     let id = registry.id.map(|id| id.to_string());
     let is_foreign = |thing: &Thing| !thing.labels.id.is_empty() && id.as_ref() != Some(&thing.labels.id);
-    let slot_of = |thing: &Thing| -> Option<SlotId> {
-        registry.slots.keys().copied().find(|slot| thing.is_under(&pool.project(*slot)))
-    };
+    let projects = Projects::new(registry.slots.keys().map(|slot| (*slot, pool.project(*slot))));
     let there = match things::list(None, &[Kind::Container, Kind::Volume, Kind::Network]) {
         Answer::Is(there) => there,
         Answer::NoCommand | Answer::NoDaemon => return,
@@ -25,7 +23,7 @@ pub(super) fn check_owners(registry: Option<&Registry>, pool: &Pool, findings: &
         }
     };
     for thing in there.into_iter().filter(is_foreign) {
-        let Some(slot) = slot_of(&thing) else { continue };
+        let Some(slot) = projects.slot(&thing) else { continue };
         let found = format!(
             "{} `{}` has the name of the project of slot {slot} and belongs to another pool, in `{}`",
             thing.kind.word(),

@@ -18,11 +18,15 @@ const BACKUP_LIMIT: u64 = 64 << 20;
 /// Whether locks hold on the root's file system, and who may open it.
 pub(super) fn check_root(root: &Root, findings: &mut Findings) {
     let path = root.path();
-    match root.dir().network_file_system() {
+    match root.dir().shared_file_system() {
         Ok(None) => findings.fine("root", format!("`{path}`")),
         Ok(Some(kind)) => {
-            let advice = "locks may not hold there: move the pool to a local file system";
-            findings.warning("root", format!("`{path}` is on a network file system ({kind})"), advice);
+            let advice = if kind.refuses_locks() {
+                "locks may not hold there: move the pool to a local file system"
+            } else {
+                "locks hold on this machine only: let no other one use the pool, or move it to a local file system"
+            };
+            findings.warning("root", format!("`{path}` is on {kind}"), advice);
         }
         Err(error) => findings.failure(Severity::Error, "root", &error),
     }

@@ -16,9 +16,10 @@ use super::check_slots::check_slots;
 use super::check_worktrees::check_worktrees;
 use super::finding::{Finding, Findings, what_of};
 use crate::desired::Pool;
-use crate::fault::advice_of;
+use crate::fault::{Fault, advice_of};
+use crate::host::closed::Closed;
 use crate::host::fs::Dir;
-use crate::host::root::Root;
+use crate::host::root::{LOCK, REGISTRY, Root};
 use crate::stack::leftovers::Place;
 use crate::which::neighbours::Neighbours;
 
@@ -26,7 +27,9 @@ use crate::which::neighbours::Neighbours;
 /// state, with the index of pools.
 pub fn examine(pool: &Pool, neighbours: &Neighbours, state: Option<&Utf8Path>) -> Vec<Finding> {
     let (mut findings, mut registry) = (Findings::default(), None);
-    match Root::open(&pool.root) {
+    // Of what is closed to this user, nothing more can be said.
+    let closed = [REGISTRY, LOCK].iter().find_map(|name| Closed::on_the_way_to(&pool.root.join(name)));
+    match closed.map_or_else(|| Root::open(&pool.root), |closed| Err(Fault::from(closed).into())) {
         Ok(Some(root)) => {
             check_root(&root, &mut findings);
             registry = check_registry(Some(&root), pool, &mut findings);

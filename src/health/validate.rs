@@ -77,6 +77,7 @@ pub(crate) fn examine(
     if let Ok(pool) = &pool {
         let files = pool.slots.values().next().map_or(0, |slot| slot.files.len());
         findings.fine("templates", format!("{} a slot", count(files, "file")));
+        pool.left_out.iter().for_each(|notice| findings.error("templates", notice, "choose another name"));
     }
     check_neighbours(&Neighbours::look(declared, &root, choice, invocation), &mut findings);
     check_ports(declared, &root, &mut findings);

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::fs::read_named;
 use super::invocation::environment;
+use crate::fault::Fault;
 use crate::time::Time;
 
 /// The time zone of the machine.
@@ -17,21 +18,41 @@ const ZONES: &str = "/usr/share/zoneinfo";
 /// The largest file of a zone that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
 
-/// Seconds since 1970, UTC.
-pub fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
-        + seconds_ahead_in_a_test()
+/// Seconds since 1970, UTC. Before that, less than zero.
+pub fn unix_seconds() -> i64 {
+    unix_micros().div_euclid(1_000_000)
 }
 
-/// The current time, to the microsecond.
+/// The current time, to the microsecond. A clock that is beyond all times that can be written is at the end
+/// of them.
 pub fn now() -> Time {
-    let ahead = i64::try_from(seconds_ahead_in_a_test()).unwrap_or_default().saturating_mul(1_000_000);
-    Time::from_unix_micros(jiff::Timestamp::now().as_microsecond().saturating_add(ahead))
+    Time::from_unix_micros(unix_micros())
+}
+
+/// Refuses a clock that shows a time which no registry can hold, or hardly any lease could follow.
+///
+/// # Errors
+/// [`Fault`] says what it shows.
+pub fn check() -> Result<(), Fault> {
+    let now = now();
+    if now.is_usable() {
+        return Ok(());
+    }
+    let what = format!("the clock of this machine cannot be right: it says {}", now.to_the_minute());
+    Err(Fault::failed(what).unchanged().advise("set it, as with `date`, and try again"))
+}
+
+fn unix_micros() -> i64 {
+    let micros = match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros),
+    };
+    micros.saturating_add(seconds_ahead_in_a_test().saturating_mul(1_000_000))
 }
 
 /// How far the clock of a test is ahead: `KINFRA_TEST_CLOCK` names the file with the seconds. It is a file,
 /// so that time also passes for what runs. A release build ignores the variable.
-fn seconds_ahead_in_a_test() -> u64 {
+fn seconds_ahead_in_a_test() -> i64 {
     if !cfg!(debug_assertions) {
         return 0;
     }
@@ -65,7 +86,7 @@ fn zone() -> Option<TimeZone> {
 
 /// The current time for use in a file name: UTC, to the second, such as `20260301T172210Z`.
 pub fn stamp() -> String {
-    jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
+    now().in_file_name()
 }
 
 /// Measures elapsed time, independent of changes to the system's clock.

@@ -5,6 +5,10 @@ use std::io::{self, Read as _};
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::fault::Fault;
+use crate::names::KINFRA_TRUST_OWNER;
+use crate::shown::printable;
+
 /// The machine's host name.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
@@ -13,6 +17,50 @@ pub fn host_name() -> String {
 /// The effective user id of this process.
 pub fn user_id() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// The user who called kinfra through `sudo`, if another one did.
+#[expect(clippy::disallowed_methods, reason = "this is where the rest of kinfra learns who runs it")]
+pub fn sudo_user() -> Option<u32> {
+    let caller = std::env::var("SUDO_UID").ok()?.parse().ok()?;
+    (user_id() == 0 && caller != 0).then_some(caller)
+}
+
+/// The user whose pools may be used as if they were this one's own.
+///
+/// # Errors
+/// [`Fault`] when the variable names no user id.
+#[expect(clippy::disallowed_methods, reason = "this is where the rest of kinfra learns who runs it")]
+pub fn trusted_owner() -> Result<Option<u32>, Fault> {
+    let Some(named) = std::env::var_os(KINFRA_TRUST_OWNER).filter(|named| !named.is_empty()) else {
+        return Ok(None);
+    };
+    let named = named.to_string_lossy();
+    let unknown =
+        || Fault::usage(format!("{KINFRA_TRUST_OWNER} is `{}`, which is no user id", named.escape_debug()));
+    Ok(Some(named.parse().map_err(|_| unknown().advise("write a number, such as `id -u` prints"))?))
+}
+
+/// A user, for messages: the name if this machine's list has it, and the id.
+pub fn user_name(id: u32) -> String {
+    let list = users();
+    let list = String::from_utf8_lossy(&list);
+    let name = list.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
+    });
+    name.map_or_else(|| format!("user {id}"), |name| format!("{} (user {id})", printable(&name)))
+}
+
+/// This machine's list of users, as far as it can be read.
+fn users() -> Vec<u8> {
+    const LIMIT: u64 = 16 << 20;
+    let list = rustix::fs::open("/etc/passwd", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    let mut text = Vec::new();
+    // What was read before an error is part of the list, too.
+    let _ = list.map(|list| File::from(list).take(LIMIT).read_to_end(&mut text));
+    text
 }
 
 /// 128 random bits from the system: unique, and impossible to guess.

@@ -8,6 +8,9 @@ use super::fs::{self, Dir};
 /// The largest entry that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
 
+/// What the directory is, for messages.
+const INDEX: &str = "the index of pools";
+
 /// The directory of the index.
 #[derive(Debug, Clone)]
 pub struct Index {
@@ -31,12 +34,13 @@ impl Index {
     /// The files, sorted by name. Empty if the index does not exist.
     ///
     /// # Errors
-    /// When the directory cannot be listed.
+    /// When the directory cannot be listed, or is not this user's alone.
     pub fn files(&self) -> Result<Vec<IndexFile>> {
         if !fs::exists(&self.path).with_context(|| format!("could not examine `{}`", self.path))? {
             return Ok(Vec::new());
         }
         let dir = Dir::open(&self.path).with_context(|| format!("could not open `{}`", self.path))?;
+        dir.check_owner(INDEX)?;
         let names = dir.names()?.into_iter().filter_map(|name| name.into_string().ok());
         let names = names.filter(|name| Utf8Path::new(name).extension() == Some("json"));
         let read = names.filter_map(|name| {
@@ -49,9 +53,10 @@ impl Index {
         Ok(read.collect())
     }
 
-    /// Whether there is a file of this name.
+    /// Whether there is a file of this name, and no other user may have put it there.
     pub fn has(&self, name: &str) -> bool {
-        fs::exists(&self.path.join(name)).unwrap_or(false)
+        let dir = Dir::open(&self.path).ok().filter(|dir| dir.check_owner(INDEX).is_ok());
+        dir.is_some_and(|dir| dir.has(name).unwrap_or(false))
     }
 
     /// Writes a file, atomically and durably, also while others write it.
@@ -68,6 +73,7 @@ impl Index {
     /// When the file cannot be written. A file that cannot be removed stays for the next save.
     pub fn save(&self, name: &str, text: &str, gone: &[&str]) -> Result<()> {
         let dir = Dir::make(&self.path)?;
+        dir.check_owner(INDEX)?;
         let temporary = format!("{name}.tmp");
         dir.remove_file(&temporary)?;
         dir.replace_file(name, text.as_bytes(), &temporary)?;

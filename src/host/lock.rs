@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use rustix::io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd};
 
 use super::clock;
-use super::fs::Dir;
+use super::fs::{Dir, SharedFileSystem};
 use super::signals::Interrupt;
 use super::signature::{self, HeldBy};
 use crate::fault::Fault;
@@ -40,6 +40,8 @@ pub enum Hold {
 pub struct LockPolicy<'a> {
     /// How long to wait for it.
     pub patience: Duration,
+    /// The flag that says how long to wait, if the command has one.
+    pub flag: Option<&'a str>,
     /// The command that other processes are told as the holder.
     pub command: &'a str,
     /// Whether a network file system is accepted.
@@ -58,12 +60,12 @@ pub(super) struct Lock {
 impl Lock {
     /// Waits for the lock that is the file with this name.
     pub(super) fn acquire(dir: &Dir, name: &str, hold: Hold, policy: &LockPolicy<'_>) -> Result<Self> {
-        let LockPolicy { patience, command, network, interrupt } = *policy;
-        if let Some(kind) = dir.network_file_system()?.filter(|_| !network) {
+        let LockPolicy { patience, flag, command, network, interrupt } = *policy;
+        let shared = dir.shared_file_system()?.filter(SharedFileSystem::refuses_locks);
+        if let Some(kind) = shared.filter(|_| !network) {
             let advice =
                 "put the root on a local one, or give --unsafe-no-lock if only this machine writes to it";
-            let what =
-                format!("`{}` is on a network file system ({kind}), where locks may not hold", dir.path());
+            let what = format!("`{}` is on {kind}, where locks may not hold", dir.path());
             return Err(Fault::locked(what).advise(advice).into());
         }
         let path = dir.path().join(name);
@@ -86,7 +88,8 @@ impl Lock {
                 Ok(Taking::TooLate) => {
                     let holder = held_by().process;
                     let fault = Fault::locked(format!("`{path}` is held by {holder}"));
-                    return Err(fault.advise("wait for it, or give --lock-timeout more").into());
+                    let or_longer = flag.map_or_else(String::new, |flag| format!(", or give {flag} more"));
+                    return Err(fault.advise(format!("wait for it{or_longer}")).into());
                 }
                 Ok(Taking::Stopped) => {
                     let holder = held_by().process;

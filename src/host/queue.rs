@@ -113,7 +113,7 @@ pub struct Waiter {
     /// The worktree that is to hold the slot, for messages.
     pub owner: String,
     /// When it was called, if it has not answered.
-    called: Option<u64>,
+    called: Option<i64>,
 }
 
 impl Waiter {

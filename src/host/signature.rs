@@ -61,7 +61,7 @@ pub(super) fn read(file: &File) -> HeldBy {
 /// A line of the file.
 struct Signature<'a> {
     process: &'a str,
-    since: u64,
+    since: i64,
     command: &'a str,
 }
 
@@ -83,7 +83,7 @@ impl<'a> Signature<'a> {
     }
 
     fn told(&self) -> String {
-        let age = clock::unix_seconds().saturating_sub(self.since);
+        let age = clock::unix_seconds().saturating_sub(self.since).max(0);
         format!("process {} ({}) for {age}s", self.process.escape_debug(), self.command.escape_debug())
     }
 }

@@ -8,6 +8,7 @@ use anstream::{AutoStream, ColorChoice};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::invocation::environment;
+use crate::shown::printable_output;
 
 /// The rows and columns of the terminal that stderr is connected to. `None` if it is none, or takes no
 /// commands, as its type `dumb` says.
@@ -66,8 +67,9 @@ impl Screen {
     /// When stdout cannot be written.
     pub fn draw(&mut self, text: &str) -> io::Result<()> {
         let rows = rustix::termios::tcgetwinsize(&self.stdout).map_or(0, |size| usize::from(size.ws_row));
-        let plain = self.is_plain.then(|| strip_str(text).to_string());
-        let lines: Vec<&str> = plain.as_deref().unwrap_or(text).lines().collect();
+        let shown = printable_output(text);
+        let plain = self.is_plain.then(|| strip_str(&shown).to_string());
+        let lines: Vec<&str> = plain.as_deref().unwrap_or(&shown).lines().collect();
         let fit = if rows == 0 || lines.len() <= rows { lines.len() } else { rows.saturating_sub(1) };
         let mut frame = "\x1b[H".to_owned();
         for (row, line) in lines.iter().take(fit).enumerate() {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use camino::Utf8Path;
 
 use super::fs::{Dir, Found, Missing};
-use super::git;
+use super::{git, owner};
 use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle};
 
@@ -54,6 +54,14 @@ impl WorktreeDir {
     /// Whether files can be made in the directory.
     pub fn is_writable(&self) -> bool {
         self.dir.is_writable()
+    }
+
+    /// Refuses to write here under `sudo`, if the directory is another user's.
+    ///
+    /// # Errors
+    /// [`Fault`] names the owner.
+    pub fn check_sudo(&self) -> Result<()> {
+        Ok(owner::check_sudo(self.dir.path())?)
     }
 
     /// Writes a complete file if nothing has its name. Returns whether it did.

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use toml_edit::{Key, Value};
+use toml_edit::Key;
 
 use super::addresses::Addresses;
 use super::isolation::{Apart, PerSlotLine};
 use crate::compose::overlay::PortLine;
 use crate::identifier::PortName;
 use crate::proof::ports::Remedy;
-use crate::shown::printable;
+use crate::shown::{printable, toml_string as quoted};
 
 /// How many slots a new pool has.
 pub(super) const SLOTS: u16 = 4;
@@ -140,11 +140,6 @@ fn aligned(lines: &[(&str, String, String)]) -> String {
 
 fn list(texts: &[String]) -> String {
     format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
-}
-
-/// Text as a string of TOML.
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
 }
 
 fn key(name: &str) -> String {

@@ -4,6 +4,7 @@
 mod containers;
 mod pool;
 pub mod port_user;
+pub mod projects;
 pub mod whose;
 
 pub use containers::{Containers, InUse, ask, containers};

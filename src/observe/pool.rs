@@ -19,8 +19,8 @@ use crate::host::fs::{Dir, Found};
 use crate::host::root::{RegistryText, Root};
 use crate::ledger::{self, Stored};
 use crate::names::is_derived;
-use crate::registry::Registry;
 use crate::registry::migrate;
+use crate::registry::{Claim, Registry};
 use crate::slot::SlotId;
 
 /// The most that is read of a file in a slot directory, in bytes.
@@ -58,6 +58,9 @@ pub enum ImportState {
         slots: usize,
         /// How many of them are claimed.
         claimed: usize,
+        /// The holders outside the pool's repository, whose claims are not taken over.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        outside: Vec<String>,
     },
     /// It changed after it was taken over.
     Changed(Utf8PathBuf),
@@ -128,8 +131,9 @@ pub fn observe_from(stored: Stored, root: Option<&Root>, pool: &Pool) -> Result<
             match old {
                 None => None,
                 Some(old) => {
-                    registry = take_over(&old, path, pool)?;
-                    Some(pending(&registry, path, &old))
+                    let (taken_over, outside) = take_over(&old, path, pool)?;
+                    registry = taken_over;
+                    Some(pending(&registry, path, &old, outside))
                 }
             }
         }
@@ -146,10 +150,10 @@ fn changed_since(registry: &Registry, path: &Utf8Path) -> Option<ImportState> {
     (then.sha256 != Digest::of(&now)).then(|| ImportState::Changed(path.to_owned()))
 }
 
-fn pending(registry: &Registry, path: &Utf8Path, old: &[u8]) -> ImportState {
+fn pending(registry: &Registry, path: &Utf8Path, old: &[u8], outside: Vec<String>) -> ImportState {
     let claimed = registry.slots.values().filter(|entry| entry.claim.is_some()).count();
     let (path, sha256, slots) = (path.to_owned(), Digest::of(old), registry.slots.len());
-    ImportState::Pending { path, sha256, slots, claimed }
+    ImportState::Pending { path, sha256, slots, claimed, outside }
 }
 
 /// The text of a slot's file, for people to read; `None` if there is no such file.
@@ -178,8 +182,9 @@ fn slot_dirs(root: &Root, pool: &Pool, registry: &Registry) -> Result<BTreeMap<S
     slots.into_iter().map(|slot| Ok((slot, slot_dir(root, slot, pool, registry)?))).collect()
 }
 
-/// The registry that an old tool's becomes.
-fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<Registry> {
+/// The registry that an old tool's becomes, and the holders whose claims it does not have. A project's import
+/// gives no slot to what is outside its repository: such a worktree would get that project's variables.
+fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<(Registry, Vec<String>)> {
     let corrupt = |what: &dyn Display| {
         Fault::unreadable(format!("`{path}`, named by `import` of slots.toml, is corrupt: {what}"))
             .advise("fix it, or take `import` out of slots.toml to begin without it")
@@ -187,7 +192,25 @@ fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<Registry> {
     let text = std::str::from_utf8(old).map_err(|error| corrupt(&error))?;
     // A directory that cannot be examined keeps its claim.
     let is_directory = |path: &str| host::fs::may_be_directory(Utf8Path::new(path));
-    Ok(migrate::import(text, path.as_str(), pool, is_directory).map_err(|error| corrupt(&error))?)
+    let own = pool.project.as_deref().map(|project| (project, host::git::repository_of(project)));
+    let may_hold =
+        |claim: &Claim| own.as_ref().is_none_or(|(project, own)| is_within(claim, project, own.as_deref()));
+    let imported = migrate::import(text, path.as_str(), pool, is_directory, may_hold);
+    let (registry, outside) = imported.map_err(|error| corrupt(&error))?;
+    Ok((registry, outside.into_values().map(|claim| claim.claimed_by.to_string()).collect()))
+}
+
+/// Whether the holder of a claim is in a project, or is a worktree of its repository.
+fn is_within(claim: &Claim, project: &Utf8Path, own: Option<&Utf8Path>) -> bool {
+    let gitdir = claim.claimed_gitdir.as_deref().map(Utf8Path::new);
+    let is_of_own = |gitdir| own.is_some() && host::git::repository_of_linked(gitdir) == own;
+    let Some(directory) = claim.claimed_by.directory() else { return gitdir.is_none() };
+    let directory = host::fs::real(directory);
+    let is_there = match own {
+        Some(own) => host::git::repository_of(&directory).as_deref() == Some(own),
+        None => directory.starts_with(host::fs::real(project)),
+    };
+    is_there && gitdir.is_none_or(is_of_own)
 }
 
 fn slot_dir(root: &Root, slot: SlotId, pool: &Pool, registry: &Registry) -> Result<SlotDir> {

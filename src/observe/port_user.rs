@@ -83,10 +83,10 @@ impl<'a> PortUsers<'a> {
         if project.is_empty() {
             return Some(PortUser::Container(one.name.clone()));
         }
-        let slot = self.whose.and_then(|whose| whose.owner(&one.thing()));
+        let slot = self.whose.as_ref().and_then(|whose| whose.owner(&one.thing()));
         Some(PortUser::Stack(StackUser {
             slot,
-            is_held: slot.is_some_and(|slot| self.whose.is_some_and(|whose| whose.is_held(slot))),
+            is_held: slot.is_some_and(|slot| self.whose.as_ref().is_some_and(|whose| whose.is_held(slot))),
             is_of_another_pool: slot.is_none() && !one.labels.id.is_empty(),
             project: project.clone(),
             dir: one.labels.working_dir.clone().into(),

@@ -1,10 +1,12 @@
 //! Whose something on an engine is, by its labels. The one rule of it: for what a slot uses, for what is
 //! removed with it, and for what stands in the way of its start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use camino::Utf8Path;
 
+use super::projects::Projects;
 use crate::host::fs::{is_directory, real};
 use crate::names::slot_of_project;
 use crate::registry::{Entry, Holder, Registry, RegistryId};
@@ -12,10 +14,12 @@ use crate::slot::SlotId;
 use crate::thing::{Kind, Labels, Thing};
 
 /// A pool's slots, as labels name them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Whose<'a> {
     root: &'a Utf8Path,
     registry: &'a Registry,
+    /// What their stacks were started as.
+    started: Arc<Projects<'a>>,
     id: Option<RegistryId>,
     /// Whether only what has kinfra's labels is a slot's own.
     needs_labels: bool,
@@ -30,10 +34,23 @@ pub struct Parted {
     pub others: Vec<Thing>,
 }
 
+impl Parted {
+    /// What does not say whose it is goes with the containers of its name: if they are another's, so is it.
+    fn without_doubt(mut self) -> Self {
+        let is_labelled = |thing: &Thing| !thing.labels.id.is_empty();
+        let is_taken = self.others.iter().any(|thing| thing.kind == Kind::Container && !is_labelled(thing));
+        let is_certain = |thing: &Thing| !is_taken || thing.kind == Kind::Container || is_labelled(thing);
+        let (own, doubtful): (Vec<Thing>, Vec<Thing>) = self.own.into_iter().partition(is_certain);
+        self.others.extend(doubtful);
+        Self { own, others: self.others }
+    }
+}
+
 impl<'a> Whose<'a> {
     /// The slots of a registry in this root. The id is what kinfra's label has; `None` if it has none yet.
     pub fn new(root: &'a Utf8Path, registry: &'a Registry, id: Option<RegistryId>) -> Self {
-        Self { root, registry, id, needs_labels: false }
+        let started = Arc::new(Projects::started(registry));
+        Self { root, registry, started, id, needs_labels: false }
     }
 
     /// The same, but nothing without kinfra's labels is a slot's own.
@@ -87,13 +104,28 @@ impl<'a> Whose<'a> {
     pub fn part(&self, slot: SlotId, project: &str, things: Vec<Thing>) -> Parted {
         let is_own = |thing: &Thing| self.owner(thing) == Some(slot);
         let ours = things.into_iter().filter(|thing| is_own(thing) || thing.is_under(project));
-        let (own, mut others): (Vec<Thing>, Vec<Thing>) = ours.partition(is_own);
-        let is_labelled = |thing: &Thing| !thing.labels.id.is_empty();
-        let is_taken = others.iter().any(|thing| thing.kind == Kind::Container && !is_labelled(thing));
-        let is_certain = |thing: &Thing| !is_taken || thing.kind == Kind::Container || is_labelled(thing);
-        let (own, doubtful): (Vec<Thing>, Vec<Thing>) = own.into_iter().partition(is_certain);
-        others.extend(doubtful);
-        Parted { own, others }
+        let (own, others) = ours.partition(is_own);
+        Parted { own, others }.without_doubt()
+    }
+
+    /// Of these things, those of each slot's stack, as [`Self::part`] has them of one. Slots without any are
+    /// left out. Each thing is looked at once, however many slots there are.
+    pub fn parts(&self, things: &[Thing], project: impl Fn(SlotId) -> String) -> BTreeMap<SlotId, Parted> {
+        let mut parts: BTreeMap<SlotId, Parted> = BTreeMap::new();
+        let owners: Vec<Option<SlotId>> = things.iter().map(|thing| self.owner(thing)).collect();
+        for (thing, owner) in things.iter().zip(&owners) {
+            if let Some(owner) = owner {
+                parts.entry(*owner).or_default().own.push(thing.clone());
+            }
+        }
+        let projects = Projects::new(parts.keys().map(|slot| (*slot, project(*slot))));
+        for (thing, owner) in things.iter().zip(owners) {
+            let named = projects.slot(thing).filter(|named| Some(*named) != owner);
+            if let Some(part) = named.and_then(|named| parts.get_mut(&named)) {
+                part.others.push(thing.clone());
+            }
+        }
+        parts.into_iter().map(|(slot, parted)| (slot, parted.without_doubt())).collect()
     }
 
     fn is_ours(&self, labels: &Labels) -> bool {
@@ -107,10 +139,8 @@ impl<'a> Whose<'a> {
 
     /// The slot whose stack was started under the name of something's project.
     fn recorded(&self, thing: &Thing) -> Option<(SlotId, &Entry)> {
-        let mut slots = self.registry.slots.iter();
-        let is_its =
-            |entry: &Entry| entry.started.as_ref().is_some_and(|started| thing.is_under(&started.project));
-        slots.find(|(_, entry)| is_its(entry)).map(|(slot, entry)| (*slot, entry.as_ref()))
+        let slot = self.started.slot(thing)?;
+        Some((slot, self.registry.slots.get(&slot)?.as_ref()))
     }
 
     /// The slot in whose directory, or below it, something was started.

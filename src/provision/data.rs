@@ -58,13 +58,14 @@ fn find(pool: &Pool, registry: &Registry, stay: &BTreeSet<SlotId>) -> Result<Vec
     for (engine, there) in ask(registry, |slot| !stay.contains(&slot), &kinds) {
         // Without a `docker` command, no slot goes whose start is noted.
         let Some(there) = known(there)? else { continue };
-        let owners: BTreeSet<SlotId> =
-            there.iter().filter_map(|thing| whose.owner(thing)).filter(|slot| !stay.contains(slot)).collect();
-        for slot in owners {
+        let project = |slot| {
             let started = registry.slots.get(&slot).and_then(|entry| entry.started.as_ref());
-            let project = started.map_or_else(|| names::project(&pool.name, slot), |it| it.project.clone());
-            let own = whose.part(slot, &project, there.clone()).own;
-            let kept = own.into_iter().filter(|thing| matches!(thing.kind, Kind::Volume | Kind::Image));
+            started.map_or_else(|| names::project(&pool.name, slot), |it| it.project.clone())
+        };
+        let parts = whose.parts(&there, project);
+        for (slot, parted) in parts.into_iter().filter(|(slot, _)| !stay.contains(slot)) {
+            let kept =
+                parted.own.into_iter().filter(|thing| matches!(thing.kind, Kind::Volume | Kind::Image));
             data.extend(kept.map(|thing| {
                 let size = thing.bytes.map(size);
                 Datum { slot, thing, engine: engine.clone(), size }

@@ -313,9 +313,12 @@ pub fn emptied(spec: &Spec, root: Utf8PathBuf) -> Pool {
     Pool {
         name: spec.name.clone(),
         root,
+        project: None,
         import: None,
         formulas: spec.ports.clone(),
         slots: BTreeMap::new(),
+        on_claim: BTreeSet::new(),
+        left_out: Vec::new(),
         secrets: BTreeSet::new(),
     }
 }

@@ -21,7 +21,7 @@ use crate::json::{Corrupt, corrupt, optional, optional_object, required};
 use crate::slot::{SlotId, Workers};
 
 /// Reads an old tool's registry. An instance holds its slot only if `is_directory` says that its path is a
-/// directory.
+/// directory. Only the claims that `may_hold` accepts are taken over; the others are given beside it.
 ///
 /// # Errors
 /// The first difference from what the old tool writes.
@@ -30,7 +30,8 @@ pub fn import(
     path: &str,
     pool: &Pool,
     is_directory: impl Fn(&str) -> bool,
-) -> Result<Registry, Corrupt> {
+    may_hold: impl Fn(&Claim) -> bool,
+) -> Result<(Registry, BTreeMap<SlotId, Claim>), Corrupt> {
     let mut document = json::object(text)?;
     let version: u64 = required(&mut document, "", "version")?;
     if !(1..=2).contains(&version) {
@@ -46,12 +47,16 @@ pub fn import(
         let entry = slots.entry(slot).or_insert_with(|| Entry::new(provisioned(slot, pool)));
         entry.claim.get_or_insert(claim);
     }
+    let refused = slots
+        .iter_mut()
+        .filter_map(|(slot, entry)| Some((*slot, entry.claim.take_if(|claim| !may_hold(claim))?)));
+    let refused = refused.collect();
     let sha256 = Digest::of(text.as_bytes());
     // If the old registry was itself imported, keep where from.
     let unknown = document.shift_remove_entry("imported_from").into_iter().collect();
     let imported_from = Some(ImportedFrom { path: path.to_owned(), sha256, unknown });
     let slots = slots.into_iter().map(|(slot, entry)| (slot, Arc::new(entry))).collect();
-    Ok(Registry { id: None, slots, imported_from, unknown: document })
+    Ok((Registry { id: None, slots, imported_from, unknown: document }, refused))
 }
 
 fn read_slot(key: &str, value: Value, pool: &Pool) -> Result<(SlotId, Entry), Corrupt> {

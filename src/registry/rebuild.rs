@@ -44,10 +44,14 @@ pub fn repair(
     for slot in used {
         claims.entry(*slot).or_insert_with(|| Claim::of(Holder::Unknown, None));
     }
+    let entries = registry.slots.values();
+    let mut held: BTreeSet<HostPort> =
+        entries.flat_map(|entry| entry.provisioned.host_ports()).map(|(_, port)| port).collect();
     let present = observed.dirs.iter().filter(|(_, dir)| matches!(dir, SlotDir::Present { .. }));
     for slot in present.map(|(slot, _)| slot).chain(claims.keys()) {
         if !registry.slots.contains_key(slot) {
-            let entry = Entry::new(provisioned(*slot, pool, observed, &registry));
+            let entry = Entry::new(provisioned(*slot, pool, observed, &held));
+            held.extend(entry.provisioned.host_ports().map(|(_, port)| port));
             registry.slots.insert(*slot, Arc::new(entry));
         }
     }
@@ -66,16 +70,13 @@ pub fn repair(
 
 /// The provisioned part of a slot that is in no registry. If all its files are as the spec wants them, they
 /// count as kinfra's. Otherwise nothing is known of them, and `plan` shows what differs.
-fn provisioned(slot: SlotId, pool: &Pool, observed: &Observed, registry: &Registry) -> Provisioned {
+fn provisioned(slot: SlotId, pool: &Pool, observed: &Observed, held: &BTreeSet<HostPort>) -> Provisioned {
     let provisioned = match (pool.slots.get(&slot), observed.dir(slot)) {
         (Some(slot), SlotDir::Present { files, others: _ }) if are_as_desired(files, slot) => {
             slot.provisioned()
         }
         _ => migrate::provisioned(slot, pool),
     };
-    let entries = registry.slots.values();
-    let held: BTreeSet<HostPort> =
-        entries.flat_map(|entry| entry.provisioned.host_ports()).map(|(_, port)| port).collect();
     if provisioned.host_ports().any(|(_, port)| held.contains(&port)) {
         // The port formulas changed after the backup was made.
         return Provisioned {

@@ -113,7 +113,7 @@ pub fn json(claimed: &Claimed) -> String {
             }
         }
     }
-    format!("{document:#}\n")
+    super::document::document(&document)
 }
 
 /// The place of a waiter.

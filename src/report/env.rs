@@ -26,8 +26,8 @@ fn lines(change: &Change, unset: &str, set: impl Fn(&str, &str) -> String) -> St
     unset.chain(change.set.iter().map(|(name, value)| set(name, value))).collect()
 }
 
-/// What a shell does in a worktree without a slot: forget the last one, and fail, so that a command after
-/// `eval "$(kinfra env)" &&` does not run.
+/// What a shell does where there are no variables for it: forget the last slot, and fail, so that a command
+/// after `eval "$(kinfra env)" &&` does not run.
 pub fn without_slot(change: &str) -> String {
     format!("{change}false\n")
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::document::{FORMAT_VERSION, document};
 use crate::fault::{Exit, Fault, advice_of, exit_of, reason_of};
+use crate::shown::printable_lines;
 
 /// Several errors of one run, each with its heading and its advice: the run failed.
 pub fn failed_by<'a>(errors: impl Iterator<Item = &'a Error>) -> Fault {
@@ -32,10 +33,24 @@ pub fn all_of(errors: impl Iterator<Item = Error>) -> Option<Error> {
     Some(Fault { exit, ..failed_by(errors.iter()) }.into())
 }
 
-/// The error with its heading, and its advice in a line of its own.
+/// The error with its heading, and its advice in a line of its own. The words of other programs in it have
+/// no colours, and no line of them begins as one of kinfra's does.
 pub fn text(error: &Error) -> String {
     let has_headings = error.downcast_ref::<Fault>().is_some_and(|fault| fault.has_headings);
     let heading = if has_headings { "" } else { "error: " };
-    let advice = advice_of(error).map_or_else(String::new, |advice| format!("help: {advice}\n"));
-    format!("{heading}{error:#}\n{advice}")
+    let advice = advice_of(error).map_or_else(String::new, |advice| format!("help: {}\n", foreign(advice)));
+    let what = format!("{error:#}");
+    let what = if has_headings { what } else { foreign(&what) };
+    format!("{heading}{what}\n{advice}")
+}
+
+/// The lines of a message, all but the first one further to the right.
+fn foreign(text: &str) -> String {
+    let lines = printable_lines(text);
+    let mut lines = lines.lines();
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |text, line| {
+        let hang = if line.is_empty() || line.starts_with(' ') { "" } else { "  " };
+        format!("{text}\n{hang}{line}")
+    })
 }

@@ -1,6 +1,7 @@
 //! What people and programs read: plans, tables, summaries, JSON. Colour codes are in the text; the printer
 //! strips them where they do not belong.
 
+mod attention;
 pub mod claim;
 pub mod clean;
 mod commas;
@@ -10,6 +11,7 @@ pub mod doctor;
 mod document;
 pub mod env;
 pub mod fault;
+mod holder_names;
 pub mod init;
 pub mod leftovers;
 pub mod outcome;

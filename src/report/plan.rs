@@ -26,22 +26,35 @@ pub(super) const LONG: usize = 100;
 pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<SlotId, String>) -> String {
     let mut text = String::new();
     if let Some(import) = &plan.import {
-        let _ = write_import(&mut text, import, view.paths);
+        text.push_str(&shown(|text| write_import(text, import, view.paths), view));
     }
     if plan.is_empty() && !view.names_skipped {
-        let _ = totals(&mut text, plan, view);
-        return text;
+        return text + &shown(|text| totals(text, plan, view), view);
     }
     if plan.slots.len() > LONG && !view.verbose {
-        let _ = summary(&mut text, plan, pool);
+        text.push_str(&shown(|text| summary(text, plan, pool), view));
     } else {
         let _ = headings(&mut text, plan, pool, view, diffs);
     }
+    text.push_str(&shown(|text| files(text, plan, pool), view));
     if !plan.slots.is_empty() {
         text.push('\n');
     }
-    let _ = totals(&mut text, plan, view);
-    text
+    text + &shown(|text| totals(text, plan, view), view)
+}
+
+/// Where a first apply writes: the root, and each file by its path.
+fn files(text: &mut String, plan: &Plan, pool: &Outline) -> fmt::Result {
+    let is_new = |slot: &SlotPlan| matches!(slot.action, Some(Action::Create(_)));
+    if plan.slots.is_empty() || !plan.slots.values().all(is_new) {
+        return Ok(());
+    }
+    let files: BTreeSet<&RelPath> = pool.slots.values().flat_map(|slot| slot.files.keys()).collect();
+    write!(text, "  Files of each slot in {}: {}", pool.root, Commas(files.iter()))?;
+    if !pool.on_claim.is_empty() {
+        write!(text, "; once it is claimed: {}", Commas(pool.on_claim.iter()))?;
+    }
+    writeln!(text)
 }
 
 /// A heading per slot, or per group of slots that are blocked alike, each with its diff. An equal diff is
@@ -154,14 +167,18 @@ pub(super) fn changed(shown: &Plan, now: &Plan, pool: &Outline, view: View<'_>) 
 
 fn write_import(text: &mut String, import: &ImportState, paths: Paths<'_>) -> fmt::Result {
     match import {
-        ImportState::Pending { path, sha256: _, slots, claimed } => {
+        ImportState::Pending { path, sha256: _, slots, claimed, outside } => {
             let path = paths.show(path);
             writeln!(
                 text,
                 "  {} Would import {}, {claimed} of them claimed, from {path}",
                 "+".green(),
                 count(*slots, "slot")
-            )
+            )?;
+            outside.iter().try_for_each(|holder| {
+                let holder = printable(holder);
+                writeln!(text, "  {} no claim of `{holder}`, which is outside this repository", "!".yellow())
+            })
         }
         ImportState::Changed(path) => {
             let path = paths.show(path);

@@ -1,12 +1,10 @@
 //! A plan as one JSON document, and an apply as one JSON document per event.
 
-use std::fmt::Write as _;
-
 use anyhow::Error;
 use camino::Utf8Path;
 use serde_json::{Map, Value, json};
 
-use super::document::{FORMAT_VERSION, document};
+use super::document::{FORMAT_VERSION, document, line};
 use super::plan::Totals;
 use crate::apply::Outcome;
 use crate::desired::{Outline, SlotOutline};
@@ -24,11 +22,11 @@ pub fn plan(plan: &Plan, pool: &Outline, spec: Option<&Utf8Path>) -> String {
 
 fn plan_value(plan: &Plan, pool: &Outline, spec: Option<&Utf8Path>) -> Value {
     let import = plan.import.as_ref().map(|import| match import {
-        ImportState::Pending { path, sha256, slots, claimed } => {
-            json!({ "state": "pending", "path": path, "sha256": sha256, "slots": slots, "claimed": claimed })
-        }
+        ImportState::Pending { path, sha256, slots, claimed, outside } => json!({
+            "state": "pending", "path": path, "sha256": sha256, "slots": slots, "claimed": claimed, "outside": outside
+        }),
         ImportState::Changed(path) => {
-            json!({ "state": "changed", "path": path, "sha256": null, "slots": null, "claimed": null })
+            json!({ "state": "changed", "path": path, "sha256": null, "slots": null, "claimed": null, "outside": [] })
         }
     });
     let slots: Vec<Value> = plan.slots.iter().map(|(id, slot)| slot_value(*id, slot, pool)).collect();
@@ -147,7 +145,7 @@ pub fn planned(plan: &Plan, pool: &Outline, spec: Option<&Utf8Path>) -> String {
     if let (Value::Object(event), Value::Object(plan)) = (&mut event, plan_value(plan, pool, spec)) {
         event.extend(plan);
     }
-    format!("{event}\n")
+    line(&event)
 }
 
 /// One event per slot, and the summary, which always comes last.
@@ -170,7 +168,7 @@ pub fn applied(outcome: &Outcome) -> String {
         if let Value::Object(event) = &mut event {
             event.extend(result);
         }
-        let _ = writeln!(text, "{event}");
+        text.push_str(&line(&event));
     }
     let [added, changed, destroyed] =
         [Kind::Add, Kind::Change, Kind::Destroy].map(|kind| outcome.count(kind));
@@ -213,5 +211,5 @@ fn summary(counts: Value) -> String {
     if let (Value::Object(event), Value::Object(counts)) = (&mut event, counts) {
         event.extend(counts);
     }
-    format!("{event}\n")
+    line(&event)
 }

@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8Path;
-use owo_colors::AnsiColors;
 use serde_json::{Map, Value, json};
 
-use super::document::{FORMAT_VERSION, document};
-use super::stack_state;
-use super::table::{Cell, Shorten, Table, lines, number};
+use super::document::{FORMAT_VERSION, document, line};
+use super::holder_names::names;
+use super::table::{Cell, Shorten, Table, colored, lines, number};
+use super::{attention, stack_state};
 use crate::claims::listing::Listed;
 use crate::claims::standing::Standing;
 use crate::identifier::PortName;
 use crate::memory::Memory;
 use crate::port::Port;
-use crate::registry::{Claim, Condition, Entry, Lease};
+use crate::registry::{Claim, Entry, Lease};
 use crate::shown::{Paths, printable, width};
 use crate::slot::SlotId;
 use crate::stack::observe::examine::Examined;
-use crate::stack::observe::sight::{Sight, StackState};
+use crate::stack::observe::sight::Sight;
 use crate::stack::observe::stacks::Looked;
 use crate::time::Time;
 
@@ -98,10 +98,11 @@ fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[
             [
                 number(slot),
                 Cell::new(entry.provisioned.profile.as_str()),
-                Cell::new(status(entry, *standing, sight)).colored(color(entry, *standing, sight)),
+                Cell::new(status(entry, *standing, sight))
+                    .colored(attention::of_slot(entry, *standing, sight)),
                 number(entry.provisioned.ports.get(primary).map_or_else(dash, Port::to_string)),
                 Cell::new(names.get(slot).cloned().unwrap_or_else(dash)),
-                Cell::new(branch.as_deref().map_or_else(dash, printable)),
+                Cell::new(branch.clone().unwrap_or_else(dash)),
                 Cell::new(claim.and_then(|claim| since(claim, now)).unwrap_or_else(dash)),
                 Cell::new(last_used(listed, sight, now).map_or_else(dash, |at| ago(at, now))),
                 Cell::new(claim.and_then(|claim| claim.lease).map_or_else(dash, |lease| left(lease, now))),
@@ -130,52 +131,9 @@ fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[
     table
 }
 
-/// The colour of a status that needs attention.
-fn color(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> Option<AnsiColors> {
-    let is_over = matches!(standing, Some(Standing::Orphaned | Standing::Missing | Standing::Expired));
-    if entry.pending.is_some() || is_over {
-        return Some(AnsiColors::Yellow);
-    }
-    match (entry.condition(), sight.state()) {
-        (Condition::Held, StackState::Down | StackState::Exited) if matches!(sight, Sight::WasUp(_)) => {
-            Some(AnsiColors::Yellow)
-        }
-        (Condition::Quarantined(_), _) => Some(AnsiColors::Red),
-        (_, StackState::Looping | StackState::OutOfMemory | StackState::Failed | StackState::Unhealthy) => {
-            Some(AnsiColors::Red)
-        }
-        (Condition::Dirty(_), _) | (_, StackState::Unknown) => Some(AnsiColors::Yellow),
-        (
-            Condition::Held | Condition::Clean | Condition::KeepsData(_),
-            StackState::NeverStarted
-            | StackState::Down
-            | StackState::Exited
-            | StackState::Starting
-            | StackState::Running,
-        ) => None,
-    }
-}
-
 /// The message for a root without slots.
 pub fn none(root: &Utf8Path, origin: &str, paths: Paths<'_>) -> String {
     format!("No slots in {} yet: `kinfra apply` creates those of {origin}\n", paths.show(root))
-}
-
-/// The holders' names by slot: the last component, or the path if two holders share a name.
-fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
-    let claims = slots.iter().filter_map(|listed| Some((listed.slot, listed.entry.claim.as_ref()?)));
-    let unknown = Utf8Path::new("unknown");
-    let held: Vec<(SlotId, &Utf8Path)> =
-        claims.map(|(slot, claim)| (slot, claim.claimed_by.directory().unwrap_or(unknown))).collect();
-    let shown = |(slot, path): &(SlotId, &Utf8Path)| {
-        let alike = held.iter().filter(|(_, other)| other.file_name() == path.file_name()).count();
-        let name = path
-            .file_name()
-            .filter(|_| alike == 1)
-            .map_or_else(|| paths.show(path).into_string(), str::to_owned);
-        (*slot, printable(&name))
-    };
-    held.iter().map(shown).collect()
 }
 
 /// The status of a slot. An unfinished apply comes first, then a claim that is over, then its stack.
@@ -249,6 +207,11 @@ pub fn json(Looked { slots, sights, elsewhere: _ }: &Looked) -> Value {
     json!({ "format_version": FORMAT_VERSION, "slots": slots })
 }
 
+/// The same in one line.
+pub fn json_line(looked: &Looked) -> String {
+    line(&json(looked))
+}
+
 fn slot_json(listed: &Listed) -> Map<String, Value> {
     let Listed { slot, entry, standing, branch, last_used } = listed;
     let Value::Object(mut object) = entry.to_json(*slot) else { return Map::new() };
@@ -301,7 +264,9 @@ pub fn status_text(listed: &Listed, examined: &Examined, view: StatusView<'_>) -
     let id = claim.filter(|_| shows_id).and_then(|claim| claim.claim_id);
     fact("claim id", id.map(|id| id.to_string()));
     let brings = if matches!(examined.sight, Sight::WasUp(_)) { ": `kinfra up` brings it back" } else { "" };
-    fact("stack", Some(status(entry, *standing, &examined.sight) + brings));
+    let stack = status(entry, *standing, &examined.sight);
+    let stack = colored(&stack, attention::of_slot(entry, *standing, &examined.sight));
+    fact("stack", Some(stack + brings));
     if let Sight::Unknown(reason) = &examined.sight {
         facts.push(("docker".to_owned(), printable(reason)));
     }

@@ -1,5 +1,7 @@
 //! What the gate saw: a line per service, and the report of a stack that does not run.
 
+use super::attention::of_service;
+use super::table::colored;
 use crate::shown::{printable, shorten, width};
 use crate::slot::SlotId;
 use crate::stack::gate::Gated;
@@ -25,7 +27,11 @@ pub fn services(judged: &[Judged], columns: usize) -> Vec<String> {
         .map(|judged| {
             let name = shorten(&printable(&judged.service), name_columns);
             let space = " ".repeat(name_columns.saturating_sub(width(&name)));
-            shorten(&format!("  {name}{space}  {}", words(judged)), columns.max(20) - 1)
+            let room = (columns.max(20) - 1).saturating_sub(name_columns + 4);
+            format!(
+                "  {name}{space}  {}",
+                colored(&shorten(&words(judged), room), of_service(judged.prospect))
+            )
         })
         .collect()
 }
@@ -35,7 +41,7 @@ pub fn changes(before: &[Judged], now: &[Judged]) -> Vec<String> {
     let was = |judged: &&Judged| !before.iter().any(|before| is_as(before, judged));
     now.iter()
         .filter(was)
-        .map(|judged| format!("{}: {}", printable(&judged.service), words(judged)))
+        .map(|judged| format!("{}: {}", printable(&judged.service), colored_words(judged)))
         .collect()
 }
 
@@ -48,8 +54,13 @@ fn is_as(one: &Judged, other: &Judged) -> bool {
         && note(one) == note(other)
 }
 
+/// A state in words, in its colour.
+pub(super) fn colored_words(judged: &Judged) -> String {
+    colored(&words(judged), of_service(judged.prospect))
+}
+
 /// A state in words: `looping, exit 3, restarted 4 times`.
-pub fn words(judged: &Judged) -> String {
+fn words(judged: &Judged) -> String {
     let Judged { service: _, container: _, state, prospect: _, exit_code, is_out_of_memory, health: _, note } =
         judged;
     let mut words = vec![state.to_string()];
@@ -80,7 +91,7 @@ pub fn failed(gated: &Gated, slot: SlotId) -> String {
     let share = (room / shown).saturating_sub(1).min(SERVICE_LINES + HEALTH_LINES);
     let mut lines = vec![headline];
     for judged in failing.iter().take(shown) {
-        lines.push(format!("  {}: {}", printable(&judged.service), words(judged)));
+        lines.push(format!("  {}: {}", printable(&judged.service), colored_words(judged)));
         let details = details(judged, gated);
         let last = details.iter().skip(details.len().saturating_sub(share));
         lines.extend(last.map(|line| format!("      {line}")));
@@ -157,8 +168,11 @@ mod tests {
         );
         let lines: Vec<&str> = report.lines().collect();
         assert_eq!(lines[0], "error: the stack of slot 1 does not run: web failed, db unhealthy");
-        assert_eq!(lines[1], "  web: failed, exit 137, out of memory");
-        assert!(lines.contains(&"  db: unhealthy") && lines.contains(&"      line 20"), "{report}");
+        assert_eq!(lines[1], "  web: \u{1b}[31mfailed, exit 137, out of memory\u{1b}[39m");
+        assert!(
+            lines.contains(&"  db: \u{1b}[31munhealthy\u{1b}[39m") && lines.contains(&"      line 20"),
+            "{report}"
+        );
         assert!(report.contains("      health check: no response\\u{1b}[31m\n"), "{report}");
         assert!(
             report.ends_with("help: `kinfra logs web` shows all of it, and `kinfra status` looks again\n")
@@ -184,8 +198,8 @@ mod tests {
             (vec![failing("db", Prospect::Stuck)], vec![failing("db", Prospect::Stuck)]);
         assert_eq!(changes(&before, &after), Vec::<String>::new());
         after[0].note = Some(Note::ListeningNotChecked);
-        assert_eq!(changes(&before, &after), ["db: unhealthy, listening not checked"]);
-        assert_eq!(changes(&[], &before), ["db: unhealthy"]);
+        assert_eq!(changes(&before, &after), ["db: \u{1b}[31munhealthy, listening not checked\u{1b}[39m"]);
+        assert_eq!(changes(&[], &before), ["db: \u{1b}[31munhealthy\u{1b}[39m"]);
         let restarted = |times| vec![Judged { note: Some(Note::Restarted(times)), ..before[0].clone() }];
         assert_eq!(changes(&restarted(1), &restarted(2)), Vec::<String>::new());
     }

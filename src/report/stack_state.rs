@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::stack_gate::words;
+use super::stack_gate::colored_words;
+use crate::observe::port_user::PortUser;
 use crate::registry::{Condition, Entry, Left, Status};
 use crate::shown::printable;
 use crate::slot::SlotId;
@@ -183,31 +184,29 @@ pub fn judged_json(judged: &Judged) -> Value {
 /// a line.
 pub fn services(examined: &Examined) -> Vec<(String, String)> {
     let told = examined.services.iter().filter(|judged| !judged.is_ready() || judged.note.is_some());
-    let told = told.map(|judged| (printable(&judged.service), words(judged)));
+    let told = told.map(|judged| (printable(&judged.service), colored_words(judged)));
     let not_started = examined.not_started.iter();
     told.chain(not_started.map(|service| (printable(service), "not started".to_owned()))).collect()
 }
 
 /// The ports that something else uses, each in a sentence.
 pub fn taken(examined: &Examined) -> Vec<String> {
-    let sentence = |Taken { name, port, program }: &Taken| {
-        let program = program.as_ref().map_or_else(
-            || "a program".to_owned(),
-            |(pid, program)| format!("`{}` (pid {pid})", printable(program)),
-        );
-        format!("port {port} ({name}) is used by {program} that is not of the slot's stack")
+    let sentence = |Taken { name, port, by }: &Taken| {
+        format!("port {port} ({name}) is used by {by}, and not by the slot's stack")
     };
     examined.taken.iter().map(sentence).collect()
 }
 
 /// The ports that something else uses, as JSON.
 pub fn taken_json(examined: &Examined) -> Value {
-    let port = |Taken { name, port, program }: &Taken| {
+    let port = |Taken { name, port, by }: &Taken| {
+        let program = if let PortUser::Program(pid, program) = by { Some((pid, program)) } else { None };
         json!({
             "name": name.to_string(),
             "port": port.to_string(),
-            "pid": program.as_ref().map(|(pid, _)| pid),
-            "program": program.as_ref().map(|(_, program)| program),
+            "used_by": by.to_string(),
+            "pid": program.map(|(pid, _)| pid),
+            "program": program.map(|(_, program)| program),
         })
     };
     examined.taken.iter().map(port).collect::<Vec<_>>().into()

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anstream::adapter::strip_str;
 use anyhow::Error;
 
 use super::plan::{LONG, changed};
@@ -30,9 +31,11 @@ pub fn error(why: NotRun, shown: &Plan, pool: &Outline, view: View<'_>) -> Error
 
 fn fault(stale: &Stale, shown: &Plan, pool: &Outline, view: View<'_>) -> Fault {
     let nothing = "nothing was done";
+    // Errors have no colours.
+    let changed = |now| strip_str(&changed(shown, now, pool, view)).to_string();
     match stale {
         Stale::Shown(now) => {
-            let (root, changed) = (&pool.root, changed(shown, now, pool, view));
+            let (root, changed) = (&pool.root, changed(now));
             let message = format!("the pool in `{root}` changed since the plan was made: {nothing}{changed}");
             Fault::refused(message).advise("run again")
         }
@@ -42,13 +45,13 @@ fn fault(stale: &Stale, shown: &Plan, pool: &Outline, view: View<'_>) -> Fault {
             Fault::refused(format!("the saved plan is stale: {nothing}{changes}")).advise("plan again")
         }
         Stale::Actions(now) => {
-            let changed = changed(shown, now, pool, view);
+            let changed = changed(now);
             Fault::refused(format!("the saved plan is stale: {nothing}{changed}")).advise("plan again")
         }
         Stale::Blocked(now) => {
             let blocked = now.slots.iter().filter(|(_, slot)| !slot.blocked.is_empty());
             let blocked = SlotId::list(&blocked.map(|(slot, _)| *slot).collect());
-            let changed = changed(shown, now, pool, view);
+            let changed = changed(now);
             Fault::refused(format!("the saved plan is blocked: {nothing}{changed}"))
                 .advise(format!("do what these lines say, or plan with --exclude {blocked}"))
         }

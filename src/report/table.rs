@@ -5,9 +5,9 @@ use std::iter::repeat_n;
 
 use owo_colors::{AnsiColors, OwoColorize as _};
 
-use crate::shown::{shorten, shorten_middle, width};
+use crate::shown::{printable, shorten, shorten_middle, width};
 
-/// A cell of a table.
+/// A cell of a table. No word in it steers a terminal, and its width is that of what is shown.
 pub(super) struct Cell {
     text: String,
     is_number: bool,
@@ -16,7 +16,7 @@ pub(super) struct Cell {
 
 impl Cell {
     pub(super) fn new(value: impl Display) -> Self {
-        Self { text: value.to_string(), is_number: false, color: None }
+        Self { text: printable(&value.to_string()), is_number: false, color: None }
     }
 
     /// In this colour, if there is one.
@@ -107,6 +107,11 @@ fn padded(cell: &Cell, columns: usize, at: Shorten) -> String {
         Shorten::End => shorten(&cell.text, columns),
     };
     let space: String = repeat_n(' ', columns.saturating_sub(width(&text))).collect();
-    let text = cell.color.map_or_else(|| text.clone(), |color| text.color(color).to_string());
+    let text = colored(&text, cell.color);
     if cell.is_number { format!(" {space}{text} ") } else { format!(" {text}{space} ") }
+}
+
+/// A text in this colour, if there is one.
+pub(super) fn colored(text: &str, color: Option<AnsiColors>) -> String {
+    color.map_or_else(|| text.to_owned(), |color| text.color(color).to_string())
 }

@@ -73,8 +73,7 @@ pub fn text(up: &Up) -> String {
     }
     let mut rows = table(["Name", "URL", "Service"]);
     for address in &up.addresses {
-        let (url, service) = (printable(&address.url), printable(&address.service));
-        rows.add_row([Cell::new(&address.name), Cell::new(url), Cell::new(service)]);
+        rows.add_row([Cell::new(&address.name), Cell::new(&address.url), Cell::new(&address.service)]);
     }
     lines(&rows)
 }
@@ -145,6 +144,7 @@ pub fn all(exits: &[(&Listed, Exit)]) -> String {
             | Exit::Docker
             | Exit::Usage
             | Exit::Spec
+            | Exit::Unprinted
             | Exit::NotExecutable
             | Exit::NoCommand
             | Exit::Interrupted => "was not started",

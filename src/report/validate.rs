@@ -8,7 +8,7 @@ use super::doctor;
 use super::document::{FORMAT_VERSION, document};
 use crate::health::{Finding, Severity};
 use crate::shown::count;
-use crate::spec::mistake::{Mistake, Source, render};
+use crate::spec::mistake::{LISTED, Mistake, Source, render};
 
 /// Every mistake at its place, then one line per finding.
 pub fn text(mistakes: &[(Source, Mistake)], findings: &[Finding]) -> String {
@@ -28,7 +28,8 @@ pub fn text(mistakes: &[(Source, Mistake)], findings: &[Finding]) -> String {
 /// The same as JSON.
 pub fn json(mistakes: &[(Source, Mistake)], findings: &[Finding]) -> String {
     let valid = errors(mistakes, findings) == 0;
-    let mistakes = mistakes.iter().map(|(source, mistake)| {
+    let more = mistakes.len().saturating_sub(LISTED);
+    let mistakes = mistakes.iter().take(LISTED).map(|(source, mistake)| {
         let Mistake { span, message, label: _, related: _, help, note } = mistake;
         let (line, column) = source.line_and_column(span.start);
         json!({
@@ -48,6 +49,7 @@ pub fn json(mistakes: &[(Source, Mistake)], findings: &[Finding]) -> String {
         "format_version": FORMAT_VERSION,
         "valid": valid,
         "mistakes": mistakes.collect::<Vec<Value>>(),
+        "more_mistakes": more,
         "findings": findings.collect::<Vec<Value>>(),
     }))
 }

@@ -29,7 +29,7 @@ pub struct Changed {
 /// The old tool's registry that a plan takes over.
 pub(super) fn import(plan: &Plan) -> Dependencies {
     let import = plan.import.as_ref().and_then(|import| match import {
-        ImportState::Pending { path, sha256, slots, claimed } => {
+        ImportState::Pending { path, sha256, slots, claimed, outside: _ } => {
             let value = format!("{}, {claimed} of them claimed, sha256 {sha256}", count(*slots, "slot"));
             Some((format!("{path} to import"), value))
         }
@@ -55,7 +55,7 @@ pub(super) fn compare(
 
 /// What slots.toml says of the pool.
 pub(super) fn pool(desired: &Outline) -> Dependencies {
-    let Outline { name, root, slots: _ } = desired;
+    let Outline { name, root, slots: _, on_claim: _ } = desired;
     [("name", name.clone()), ("root", root.to_string())].map(|(name, value)| (name.to_owned(), value)).into()
 }
 

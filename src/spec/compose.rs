@@ -165,7 +165,8 @@ fn environment(
             None => Some(Vec::new()),
             Some(value) => {
                 let title = format!("[services.{}.environment]", name.get_ref().escape_debug());
-                Keys::of(value, title, mistakes).and_then(|keys| env::read(keys, mistakes))
+                Keys::of(value, title, mistakes)
+                    .and_then(|keys| env::read(keys, env::variable_name, mistakes))
             }
         };
         keys.finish(mistakes);

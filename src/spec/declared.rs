@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::invalid::Invalid;
 use super::subnet::SubnetTemplate;
 use crate::compose::resource::{PerSlot, Resource, Target};
-use crate::file::{FileMode, RelPath};
+use crate::file::{FileMode, RelPath, refuse_long};
 use crate::identifier::PortName;
 use crate::port::PortFormula;
 use crate::slot::{Profile, SlotId};
@@ -148,6 +148,7 @@ pub struct DeclaredPath(String);
 impl DeclaredPath {
     /// Refuses a path whose meaning depends on the current directory, and one with nothing below `~/` or `/`.
     pub(super) fn new(path: &str) -> Result<Self, Invalid> {
+        refuse_long(path)?;
         let shown = path.escape_debug();
         let below = path.strip_prefix("~/").or_else(|| path.strip_prefix('/'));
         let Some(below) = below else {

@@ -11,14 +11,20 @@ use super::invalid::Invalid;
 use super::keys::{Keys, user_key};
 use super::mistake::Mistake;
 use super::value::{flag, text};
+use crate::guarded_variables;
 use crate::identifier::PortName;
 use crate::names::{COMPOSE_PROJECT_NAME, SLOT_ID, port_variable, workers_variable};
 use crate::slot::Profile;
 
-pub(super) fn read(keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<VariableSpec>> {
+/// Reads variables whose names `valid` accepts.
+pub(super) fn read(
+    keys: Keys<'_>,
+    valid: impl Fn(&str) -> Result<String, Invalid>,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Vec<VariableSpec>> {
     let read = keys.entries().map(|(name, value)| {
         let span = name.span();
-        let name = user_key(&name, variable_name, mistakes);
+        let name = user_key(&name, &valid, mistakes);
         let (value, sensitive) = if let DeValue::Table(_) = value.get_ref() {
             let mut keys = Keys::of(value, "a variable", mistakes)?;
             let inner = keys.require("value");
@@ -38,7 +44,16 @@ pub(super) fn read(keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<Va
     read.collect::<Vec<_>>().into_iter().collect()
 }
 
-fn variable_name(name: &str) -> Result<String, Invalid> {
+/// Accepts a variable that a slot may set.
+pub(super) fn slot_variable(name: &str) -> Result<String, Invalid> {
+    match guarded_variables::readers_of(name) {
+        Some(readers) => Err(Invalid::new(guarded_variables::refusal(name, readers), "choose another name")),
+        None => variable_name(name),
+    }
+}
+
+/// Accepts any variable: what a service is told in its container is its own.
+pub(super) fn variable_name(name: &str) -> Result<String, Invalid> {
     let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     if starts_well && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Ok(name.to_owned());

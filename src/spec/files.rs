@@ -1,5 +1,8 @@
 //! `[files]` and `[claim]`: the files of a slot directory and their templates.
 
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -36,11 +39,15 @@ pub(super) fn read(keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<Fi
 pub(super) fn refuse_clashes<'a>(files: impl Iterator<Item = &'a FileSpec>, mistakes: &mut Vec<Mistake>) {
     let mut sorted: Vec<&Spanned<RelPath>> = files.map(|file| &file.path).collect();
     sorted.sort_by_key(|path| path.span().start);
-    for (index, path) in sorted.iter().enumerate() {
-        let clash = sorted.iter().take(index).find(|earlier| {
-            let (path, earlier) = (path.get_ref().as_path(), earlier.get_ref().as_path());
-            path.starts_with(earlier) || earlier.starts_with(path)
-        });
+    // Paths in their order: what is below a path comes right after it.
+    let mut earlier: BTreeMap<&Utf8Path, &Spanned<RelPath>> = BTreeMap::new();
+    for path in sorted {
+        let own = path.get_ref().as_path();
+        let above = own.ancestors().find_map(|above| earlier.get(above));
+        let below =
+            || Some(earlier.range(own..).next()?.1).filter(|next| next.get_ref().as_path().starts_with(own));
+        let clash = above.or_else(below).copied();
+        earlier.entry(own).or_insert(path);
         if let Some(earlier) = clash {
             let message = if path.get_ref() == earlier.get_ref() {
                 format!("file `{}` is declared twice", path.get_ref())

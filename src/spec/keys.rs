@@ -9,6 +9,9 @@ use super::invalid::Invalid;
 use super::mistake::{Mistake, closest, suggestion};
 use super::value::{TomlValue, wrong_type};
 
+/// For so many unknown keys of a table, the known one is looked for that was meant.
+pub(super) const GUESSED: usize = 50;
+
 /// The keys of one table. Each key that is read counts as known. [`Keys::finish`] reports the unknown and
 /// missing ones, so one mistake does not hide the next.
 pub(super) struct Keys<'a> {
@@ -100,12 +103,19 @@ impl<'a> Keys<'a> {
     /// Reports every unknown key and every missing one. A missing key that an unknown one likely means is not
     /// reported.
     pub(super) fn finish(mut self, mistakes: &mut Vec<Mistake>) {
-        for key in self.entries.keys().filter(|key| !self.known.contains(&key.get_ref().as_ref())) {
+        let known = |key: &str| self.known.contains(&key);
+        let unknown = self.entries.keys().filter(|key| !known(key.get_ref().as_ref()));
+        for (count, key) in unknown.enumerate() {
             let name = key.get_ref().escape_debug().to_string();
+            let unknown = Mistake::new(key.span(), format!("{} has no key `{name}`", self.title));
+            if count >= GUESSED {
+                mistakes.push(unknown);
+                continue;
+            }
             let meant = closest(&name, self.known.iter().copied());
             self.missing.retain(|(missing, _)| Some(*missing) != meant);
             let help = suggestion(&name, self.known.iter().copied(), &format!("{} takes", self.title));
-            mistakes.push(Mistake::new(key.span(), format!("{} has no key `{name}`", self.title)).help(help));
+            mistakes.push(unknown.help(help));
         }
         for (_, shown) in self.missing {
             mistakes.push(Mistake::new(self.span.clone(), format!("{} has no {shown}", self.title)));

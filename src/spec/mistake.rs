@@ -1,19 +1,21 @@
 //! A mistake in `slots.toml` or a template, and how it is shown at its place.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::invalid::Invalid;
 use super::secret;
+use crate::shown::{printable, printable_lines};
 
 /// A file that a mistake can be in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// The name that messages show.
     pub name: String,
-    /// Its whole text.
-    pub text: String,
+    /// Its whole text. All mistakes in it share it.
+    pub text: Arc<str>,
     /// Decides what messages may show of the text.
     pub kind: SourceKind,
 }
@@ -39,7 +41,7 @@ impl Source {
     fn shown(&self) -> String {
         match self.kind {
             SourceKind::Spec => secret::mask(&self.text),
-            SourceKind::Template => self.text.clone(),
+            SourceKind::Template => self.text.to_string(),
         }
     }
 }
@@ -112,38 +114,60 @@ impl Mistake {
 /// The most mistakes that are shown. A file with more is probably not a `slots.toml` at all.
 const SHOWN: usize = 50;
 
+/// The most mistakes that are listed as JSON.
+pub const LISTED: usize = 200;
+
+/// The most text around mistakes that is shown, in bytes. Only lines that no person wrote are that long.
+const MOST_TEXT: usize = 256 << 10;
+
 /// Shows mistakes in their source, as compilers do. The text has colour codes, which the printer keeps or
 /// strips.
 pub fn render<'a>(mistakes: impl IntoIterator<Item = (&'a Source, &'a Mistake)>) -> String {
     let renderer = Renderer::styled();
     let mut mistakes = mistakes.into_iter();
-    let shown = mistakes.by_ref().take(SHOWN).map(|(source, mistake)| {
-        let text = &*source.shown();
+    let mut last: Option<(&Source, String)> = None;
+    let (mut shown, mut lines) = (Vec::new(), 0);
+    while shown.len() < SHOWN
+        && lines < MOST_TEXT
+        && let Some((source, mistake)) = mistakes.next()
+    {
+        if last.as_ref().is_none_or(|(shown, _)| *shown != source) {
+            last = Some((source, source.shown()));
+        }
+        let text = last.as_ref().map_or("", |(_, text)| text.as_str());
+        lines += lines_around(text, &mistake.span).len();
         let Mistake { span, message, label, related, help, note } = mistake;
         let place = |kind: AnnotationKind, span: &Range<usize>, label: &str| {
-            let label = (!label.is_empty()).then(|| label.to_owned());
+            let label = (!label.is_empty()).then(|| printable(label));
             kind.span(within(span, text)).label(label)
         };
         let snippet = Snippet::source(text)
-            .path(&source.name)
+            .path(printable(&source.name))
             .annotation(place(AnnotationKind::Primary, span, label))
             .annotations(related.iter().map(|(span, label)| place(AnnotationKind::Context, span, label)));
-        let mut group = Level::ERROR.primary_title(message).element(snippet);
+        let mut group = Level::ERROR.primary_title(printable_lines(message)).element(snippet);
         if let Some(help) = help {
-            group = group.element(Level::HELP.message(help));
+            group = group.element(Level::HELP.message(printable_lines(help)));
         }
         if let Some(note) = note {
-            group = group.element(Level::NOTE.message(note));
+            group = group.element(Level::NOTE.message(printable_lines(note)));
         }
         // The renderer replaces C0 control characters itself, but some terminals also obey C1.
-        renderer.render(&[group]).replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "\u{fffd}")
-    });
-    let mut shown: Vec<String> = shown.collect();
+        shown.push(renderer.render(&[group]).replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "\u{fffd}"));
+    }
     let more = mistakes.count();
     if more > 0 {
-        shown.push(format!("and {more} more"));
+        shown.push(format!("… and {more} more"));
     }
     shown.join("\n\n")
+}
+
+/// The lines that a span is in.
+fn lines_around<'a>(text: &'a str, span: &Range<usize>) -> &'a str {
+    let Range { start, end } = within(span, text);
+    let (before, after) = (text.get(..start).unwrap_or_default(), text.get(end..).unwrap_or_default());
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    text.get(start..end + after.find('\n').unwrap_or(after.len())).unwrap_or_default()
 }
 
 /// Clamps a span to the text and to character boundaries.

@@ -69,7 +69,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     };
     let env = match file.get("env").map(|value| Keys::of(value, "[env]", mistakes)) {
         None => Some(Vec::new()),
-        Some(keys) => keys.and_then(|keys| env::read(keys, mistakes)),
+        Some(keys) => keys.and_then(|keys| env::read(keys, env::slot_variable, mistakes)),
     };
     let compose = compose::read(&mut file, mistakes);
     let ids: Vec<SlotId> = slots.iter().flat_map(BTreeMap::keys).copied().collect();

@@ -30,7 +30,8 @@ pub(super) fn read(
     mistakes: &mut Vec<Mistake>,
 ) -> Option<Profiles> {
     let mut places = Vec::new();
-    let mut profiles: Vec<Spanned<Rc<Profile>>> = Vec::new();
+    let mut profiles: Vec<Rc<Profile>> = Vec::new();
+    let mut names: BTreeMap<ProfileName, Range<usize>> = BTreeMap::new();
     let mut complete = true;
     for mut keys in tables {
         let name = keys.require("name");
@@ -51,15 +52,16 @@ pub(super) fn read(
             complete = false;
             continue;
         };
-        if let Some(earlier) = profiles.iter().find(|earlier| earlier.get_ref().name == name) {
-            let mistake = Mistake::new(span.clone(), format!("profile `{name}` is declared twice"));
-            mistakes.push(mistake.related(earlier.span(), "first declared here"));
+        if let Some(earlier) = names.get(&name) {
+            let mistake = Mistake::new(span, format!("profile `{name}` is declared twice"));
+            mistakes.push(mistake.related(earlier.clone(), "first declared here"));
+        } else {
+            names.insert(name.clone(), span);
         }
         places.extend(workers.iter().cloned());
         let workers: Workers = workers.into_iter().map(Spanned::into_inner).collect();
-        profiles.push(Spanned::new(span, Rc::new(Profile { name, workers, memory })));
+        profiles.push(Rc::new(Profile { name, workers, memory }));
     }
-    let profiles = profiles.into_iter().map(Spanned::into_inner).collect();
     complete.then_some(Profiles { profiles, workers: places })
 }
 

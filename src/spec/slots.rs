@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use toml::Spanned;
 
-use super::keys::Keys;
+use super::keys::{GUESSED, Keys};
 use super::mistake::{Mistake, suggestion};
 use super::value::{TomlValue, text};
 use crate::slot::{Profile, SlotId};
@@ -21,10 +21,18 @@ pub(super) fn read(
     let mut slots = BTreeMap::new();
     let mut places: BTreeMap<SlotId, Range<usize>> = BTreeMap::new();
     let mut complete = true;
+    // The smallest of a name counts: it stands first.
+    let profiles = profiles.map(|all| {
+        let by_name = all.iter().rev().map(|profile| (profile.name.as_str(), profile));
+        (all, by_name.collect::<BTreeMap<_, _>>())
+    });
+    let mut unknown = 0;
     for mut keys in tables {
         let ids_value = keys.require("ids");
         let ids = ids_value.and_then(|value| text(value, "`ids`", mistakes, SlotId::parse_list));
-        let profile = keys.require("profile").and_then(|value| profile(value, profiles?, mistakes));
+        let profile = keys
+            .require("profile")
+            .and_then(|value| profile(value, profiles.as_ref()?, &mut unknown, mistakes));
         keys.finish(mistakes);
         let (Some(ids), Some(span)) = (ids, ids_value.map(Spanned::span)) else {
             complete = false;
@@ -44,14 +52,16 @@ pub(super) fn read(
 
 fn profile(
     value: TomlValue<'_>,
-    profiles: &[Rc<Profile>],
+    (all, by_name): &(&[Rc<Profile>], BTreeMap<&str, &Rc<Profile>>),
+    unknown: &mut usize,
     mistakes: &mut Vec<Mistake>,
 ) -> Option<Rc<Profile>> {
     let name = text(value, "`profile`", mistakes, |name| Ok::<_, String>(name.to_owned()))?;
-    let found = profiles.iter().find(|profile| profile.name.as_str() == name);
+    let found = by_name.get(name.as_str()).copied();
     if found.is_none() {
-        let defined = profiles.iter().map(|profile| profile.name.as_str());
-        let help = suggestion(&name, defined, "the profiles are");
+        *unknown += 1;
+        let guess = || suggestion(&name, all.iter().map(|profile| profile.name.as_str()), "the profiles are");
+        let help = (*unknown <= GUESSED).then(guess).flatten();
         let name = name.escape_debug();
         mistakes.push(Mistake::new(value.span(), format!("profile `{name}` is not defined")).help(help));
     }

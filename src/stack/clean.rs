@@ -72,7 +72,7 @@ pub fn clean(
     }
     let whole = stack_on(&root, &seen, (slot, started), registry);
     let on = match cleaning {
-        Cleaning::Labelled => StackOn { whose: whole.whose.by_labels_only(), ..whole.clone() },
+        Cleaning::Labelled => StackOn { whose: whole.whose.clone().by_labels_only(), ..whole.clone() },
         Cleaning::KeepData | Cleaning::Everything => whole.clone(),
     };
     let mut noted = announced;

@@ -71,7 +71,7 @@ pub fn look(pool: &mut FoundPool, applied: &StackSpec) -> Result<Idle> {
         .filter(|slot| slot.standing == Some(Standing::Held) && slot.last_used.is_some_and(is_over))
         .collect();
     let whose = Whose::new(seen.root.path(), &seen.registry, seen.registry.id);
-    let sights = sights(&candidates, whose);
+    let sights = sights(&candidates, &whose);
     for listed in candidates {
         match sights.get(&listed.slot) {
             Some(Sight::Unknown(why)) => drop(idle.unknown.insert(listed.slot, why.clone())),

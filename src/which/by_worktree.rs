@@ -115,9 +115,11 @@ impl Search<'_> {
         let is_chosen = self.choice.spec().is_some() || self.choice.is_embedded();
         let mut entries = entries(self.invocation).into_iter();
         match entries.find(|entry| entry.root() == pool.root).filter(|_| !is_chosen) {
-            Some(IndexEntry { origin, .. }) => {
+            Some(IndexEntry { origin, verify, .. }) => {
                 let applied = origin.spec.as_deref().map(Utf8Path::new);
-                of(spec_file::read_again(applied, self.invocation).ok().as_ref())
+                let now = of(spec_file::read_again(applied, self.invocation).ok().as_ref());
+                // What runs on this machine is what was applied: the file may have changed since.
+                StackSpec { verify: verify.unwrap_or_else(|| now.verify.clone()), ..now }
             }
             None => of(pool.declared.as_ref()),
         }

@@ -36,6 +36,9 @@ pub struct IndexEntry {
     /// What declared it.
     #[serde(flatten)]
     pub origin: Origin,
+    /// The project's own check of a stack, as it was applied. An older kinfra did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Vec<String>>,
     /// The repositories that use it. Recorded for the embedded pool alone.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub repositories: BTreeSet<String>,
@@ -108,6 +111,7 @@ impl IndexEntry {
             pool: spec.name.clone(),
             env_prefix: Some(spec.env_prefix.clone()),
             origin,
+            verify: Some(spec.stack.verify.clone()),
             repositories: BTreeSet::new(),
             ports: spec.ports.iter().cloned().collect(),
             slots: spec.slots.keys().copied().collect(),
@@ -189,6 +193,7 @@ pub(super) mod fixture {
             pool: spec.to_owned(),
             env_prefix: None,
             origin,
+            verify: None,
             repositories: BTreeSet::new(),
             ports,
             slots,

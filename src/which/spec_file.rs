@@ -105,7 +105,7 @@ pub fn parse(found: Option<(Utf8PathBuf, String)>, invocation: &Invocation) -> R
     let origin = origin(path.as_deref(), invocation);
     let templates = path.as_ref().map(|path| path.with_file_name(TEMPLATES));
     let text = text.unwrap_or_else(|| embedded::SPEC.to_owned());
-    let source = Source { name: origin.clone(), text, kind: SourceKind::Spec };
+    let source = Source { name: origin.clone(), text: text.into(), kind: SourceKind::Spec };
     match Spec::parse(&source.text) {
         Ok(mut spec) => {
             if let Some(home) = &invocation.home {
@@ -184,7 +184,8 @@ impl Declared {
     /// Every mistake in the templates.
     pub fn pool_in(&self, root: &Utf8Path, invocation: &Invocation) -> Result<Pool, Mistakes> {
         let texts = self.template_texts(self.spec.files.iter().chain(&self.spec.claim));
-        render_pool(self.inputs(&texts, root, invocation))
+        let project = self.path.as_deref().and_then(Utf8Path::parent).map(Utf8Path::to_owned);
+        render_pool(self.inputs(&texts, root, invocation)).map(|pool| Pool { project, ..pool })
     }
 
     /// The files that a claim adds to the directory of a slot.

@@ -71,7 +71,6 @@ impl Stack {
         };
         let gated = gate(&watched, patience, &Interrupt::default(), &mut |judged| {
             looks.push(judged.to_vec());
-            Ok(())
         });
         (gated.expect("Docker answers"), looks)
     }
@@ -312,6 +311,6 @@ fn the_engine_is_gone() {
         expected: &expected,
     };
     let patience = Patience { timeout: Duration::from_secs(3), settle: SETTLE };
-    let error = gate(&watched, patience, &Interrupt::default(), &mut |_| Ok(())).expect_err("no engine");
+    let error = gate(&watched, patience, &Interrupt::default(), &mut |_| ()).expect_err("no engine");
     assert_eq!(exit_of(&error), Exit::Docker, "{error:#}");
 }

@@ -245,7 +245,7 @@ fn services_get_the_variables_of_their_slot() {
                      API_URL = \"http://localhost:{{ ports.web }}{{ env.BASE }}\"\nCODE = \"~/{{ worktree }}\"\n";
     let text = format!("{SHOP}{variables}");
     let (spec, kind) = (Spec::parse(&text).expect("a spec"), SourceKind::Spec);
-    let source = Source { name: "slots.toml".to_owned(), text, kind };
+    let source = Source { name: "slots.toml".to_owned(), text: text.into(), kind };
     let (templates, root) = (TemplateTexts::new(), "/pool".into());
     let inputs = RenderInputs {
         spec: &spec,

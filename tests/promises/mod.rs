@@ -1,5 +1,6 @@
 //! What kinfra guarantees under crashes, power cuts, full disks, links, races and other pools.
 
+mod between_looks;
 mod crash;
 mod disk;
 mod interrupt;

@@ -69,6 +69,7 @@ fn apply_notes_the_pool_for_this_user_alone() {
   "env_prefix": "",
   "spec": "{spec}",
   "branch": "topic/one",
+  "verify": [],
   "ports": {{
     "web": {{
       "base": 8000,

@@ -43,6 +43,9 @@ const CHANGES: [&str; 14] = [
     "symlinkat",
 ];
 
+/// What a user wrote into a file of a slot.
+const BY_HAND: &str = "written by hand\n";
+
 /// A verb on a machine whose home is a disk of its own.
 struct Lab {
     machine: Machine,
@@ -180,8 +183,67 @@ impl Lab {
         }
     }
 
+    /// After a power cut during a change of what is there: what was written by hand is there, each file is
+    /// whole, and kinfra completes the work.
+    fn recover_change(&self, disk: &Image, acknowledged: bool) -> Result<(), String> {
+        let _home = self.mount(disk);
+        let judge = |is_done: bool| {
+            let tree = timeless(self.machine.tree());
+            if !tree.values().any(|state| state.ends_with(BY_HAND)) {
+                return Err("what was written by hand is lost".to_owned());
+            }
+            for (path, state) in tree.iter().filter(|(path, _)| self.is_slot_s(path)) {
+                if ![self.old.get(path), self.new.get(path)].contains(&Some(state)) {
+                    return Err(format!("{} is {}", path.display(), brief(Some(state))));
+                }
+            }
+            // The name of a kept copy has the time in it.
+            let is_own = |path: &PathBuf| {
+                !["backups", ".tmp"].iter().any(|name| path.starts_with(self.root.join(name)))
+            };
+            match changes(&tree, &self.new).iter().find(|path| is_own(path)) {
+                Some(path) if is_done => Err(format!("{} is {}", path.display(), brief(tree.get(path)))),
+                Some(_) | None => Ok(()),
+            }
+        };
+        judge(acknowledged)?;
+        let run = Run::of(&mut self.command());
+        if run.code != Some(0) {
+            return Err(format!("the next run failed: {run:#?}"));
+        }
+        judge(true).map_err(|why| format!("after the next run, {why}"))
+    }
+
+    /// After a power cut during a repair: the next one repairs what is left to repair.
+    fn recover_repair(&self, disk: &Image, acknowledged: bool) -> Result<(), String> {
+        let _home = self.mount(disk);
+        let is_right = || {
+            let path = self.root.join("registry.json");
+            let [now, new] =
+                [timeless(self.machine.tree()), self.new.clone()].map(|tree| tree.get(&path).cloned());
+            if now == new { Ok(()) } else { Err(format!("the registry is {}", brief(now.as_ref()))) }
+        };
+        if acknowledged {
+            is_right()?;
+        }
+        let run = Run::of(&mut self.command());
+        if !matches!(run.code, Some(0)) {
+            return Err(format!("the next repair failed: {run:#?}"));
+        }
+        is_right()
+    }
+
     /// Cuts the power at every point that is picked, and after the end.
     fn survive(&self, what: &str, pick: impl Fn(&Call) -> bool) {
+        self.survive_by(what, pick, Self::recover);
+    }
+
+    fn survive_by(
+        &self,
+        what: &str,
+        pick: impl Fn(&Call) -> bool,
+        recover: fn(&Self, &Image, bool) -> Result<(), String>,
+    ) {
         let (mut cuts, mut failures) = (0, Vec::new());
         let kills = self.points.iter().filter(|call| pick(call)).map(Some);
         for point in kills.chain([None]) {
@@ -189,7 +251,7 @@ impl Lab {
             assert_eq!(run.code, if point.is_some() { None } else { Some(0) }, "{run:#?}");
             for disk in disks {
                 cuts += 1;
-                if let Err(why) = self.recover(&disk, point.is_none()) {
+                if let Err(why) = recover(self, &disk, point.is_none()) {
                     let when = point.map_or_else(|| "after the end".to_owned(), Call::to_string);
                     failures.push(format!("{when}: {why}"));
                 }
@@ -279,6 +341,46 @@ fn the_power_may_go_at_any_moment_of_a_claim_or_a_release() {
         assert!(lab.points.len() > 5, "only {} points", lab.points.len());
         lab.survive(lab.verb, |_| true);
     }
+}
+
+#[test]
+#[ignore = "needs root, strace and minutes"]
+fn the_power_may_go_at_any_moment_of_a_change() {
+    let machine = Machine::small();
+    machine.edit_spec("ids = \"1-2\"", "ids = \"1-3\"");
+    let verb = "apply --update --overwrite --prune --auto-approve";
+    let lab = Lab::new(machine, "~/pool", verb, |machine| {
+        machine.kinfra("apply").exits(0);
+        machine.write("~/pool/slot-2/conf.txt", BY_HAND);
+        machine.edit_spec("ids = \"1-3\"", "ids = \"1-2\"");
+        machine.template("conf.txt", "slot {{ slot.id }}, newer\n");
+    });
+    assert!(lab.points.len() > 20, "only {} points", lab.points.len());
+    lab.survive_by("update, overwrite and prune", |_| true, Lab::recover_change);
+}
+
+#[test]
+#[ignore = "needs root, strace and minutes"]
+fn the_power_may_go_at_any_moment_of_a_reap() {
+    let lab = Lab::new(Machine::new(), ROOT, "reap --auto-approve", |machine| {
+        machine.kinfra("apply").exits(0);
+        fs::create_dir(machine.path("~/tree")).expect("a worktree");
+        machine.kinfra("claim --for ../home/tree").exits(0);
+        machine.remove("~/tree");
+    });
+    assert!(lab.points.len() > 5, "only {} points", lab.points.len());
+    lab.survive("reap", |_| true);
+}
+
+#[test]
+#[ignore = "needs root, strace and minutes"]
+fn the_power_may_go_at_any_moment_of_a_repair() {
+    let lab = Lab::new(Machine::small(), "~/pool", "doctor --repair --auto-approve", |machine| {
+        machine.kinfra("apply").exits(0);
+        machine.write("~/pool/registry.json", "{");
+    });
+    assert!(lab.points.len() > 5, "only {} points", lab.points.len());
+    lab.survive_by("repair", |_| true, Lab::recover_repair);
 }
 
 #[test]

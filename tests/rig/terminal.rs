@@ -17,7 +17,9 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Runs a command on a terminal of this size. Its arguments have no spaces in them.
     pub(crate) fn run(machine: &Machine, command: &Command, rows: usize, columns: usize) -> Self {
-        machine.install("script");
+        if !machine.tools().join("script").exists() {
+            machine.install("script");
+        }
         let stty = machine.tools().join("stty");
         let words = [command.get_program()].into_iter().chain(command.get_args());
         let words: Vec<&str> = words.map(|word| word.to_str().expect("UTF-8")).collect();

@@ -231,11 +231,49 @@ fn a_command_after_eval_does_not_run_without_a_slot() {
     all_print(&machine, "");
     machine.write("slots.toml", "broken\n");
     all_print(&machine, "");
-    // The directory is gone.
-    let text = "mkdir ~/gone; cd ~/gone; rmdir ~/gone; eval \"$(kinfra env)\" && echo ran";
-    let run = script(&machine, "sh", text);
-    assert_eq!(run.stdout, "");
-    run.says("the current directory cannot be used");
+}
+
+#[test]
+fn whatever_fails_the_last_slot_is_left_and_eval_fails() {
+    let machine = claimed();
+    let last = "export KINFRA_ENV='DB_URL KINFRA_SLOT' DB_URL=1 KINFRA_SLOT=7; ";
+    let after = "&& echo ran; echo \"${DB_URL-unset} ${KINFRA_SLOT-unset} ${KINFRA_ENV-unset}\"";
+    let fails = |before: &str, arguments: &str, says: &str| {
+        for shell in ["sh", "bash", "zsh"] {
+            if machine.tools().join(shell).exists() {
+                let text = format!("{last}{before} eval \"$(kinfra env{arguments})\" {after}");
+                let run = script(&machine, shell, &text);
+                assert_eq!(run.stdout, "unset unset unset\n", "{shell}: {text}: {run:?}");
+                run.says(says);
+            }
+        }
+        let before = before.replace("unset HOME;", "set -e HOME;");
+        if machine.tools().join("fish").exists() && !before.contains(['$', '(']) {
+            let set = "set -gx KINFRA_ENV 'DB_URL KINFRA_SLOT'; set -gx DB_URL 1; set -gx KINFRA_SLOT 7; ";
+            let text = format!(
+                "{set}{before} kinfra env --format fish{arguments} | source; and echo ran; set -q DB_URL; or \
+                 set -q KINFRA_ENV; or echo unset"
+            );
+            assert_eq!(script(&machine, "fish", &text).stdout, "unset\n", "{text}");
+        }
+    };
+    fails("mkdir ~/gone; cd ~/gone; rmdir ~/gone;", "", "the current directory cannot be used");
+    fails("", " --bogus", "unexpected argument");
+    fails("", " more", "unexpected argument");
+    fails("", " --for ~/nowhere", "nowhere");
+    fails("", " --root ~/nowhere", "holds no slot");
+    fails("export KINFRA_SPEC=nowhere.toml;", "", "nowhere.toml");
+    fails("unset HOME;", "", "HOME");
+    fails("ulimit -f 0;", " --bogus", "unexpected argument");
+    // A program that reads a file or a document gets no command of a shell.
+    for format in ["dotenv", "json"] {
+        machine.kinfra(&format!("env --bogus --format {format}")).exits(64).prints_exactly("");
+        machine.kinfra(&format!("env --format={format} --bogus")).exits(64).prints_exactly("");
+    }
+    machine.kinfra("env --format=fish --bogus").exits(64).prints_exactly("false\n");
+    machine.kinfra("status --bogus env").exits(64).prints_exactly("");
+    // What is written to nothing stops nothing.
+    machine.kinfra("env --help").exits(0).prints("Usage: kinfra env");
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn every_exit_code_is_listed() {
         Exit::Docker,
         Exit::Usage,
         Exit::Spec,
+        Exit::Unprinted,
         Exit::NotExecutable,
         Exit::NoCommand,
         Exit::Interrupted,

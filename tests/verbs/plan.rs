@@ -11,6 +11,7 @@ fn a_clean_machine_would_get_every_slot() {
       ports    WEB=8001
   + Would create slot 2 (only) at ~/pool/slot-2
       ports    WEB=8002
+  Files of each slot in ~/pool: conf.txt
 
 Plan: 2 to add, 0 to change, 0 to destroy.
 ",
@@ -229,11 +230,12 @@ fn a_long_plan_is_a_line_for_each_profile_and_what_happens_to_it() {
             "  + Would create 800 slots (only): 1-800",
             "  + Would create 200 slots (big): 801-1000",
             "  Each slot by itself: -v",
+            "  Files of each slot in ~/pool: conf.txt",
             "",
             "Plan: 1000 to add, 0 to change, 0 to destroy.",
         ]
     );
-    assert_eq!(lines(&machine.kinfra("plan -v").exits(0)).len(), 2000 + 2);
+    assert_eq!(lines(&machine.kinfra("plan -v").exits(0)).len(), 2000 + 3);
     machine.kinfra("apply --only 1-100").exits(0).says("Created slot 100").prints("Would create slot 100 ");
     let apply =
         machine.kinfra("apply").exits(0).says("Created 900 slot(s)\n").never_says("Created slot 101 ");

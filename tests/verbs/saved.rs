@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, SMALL};
 use crate::verbs::doctor::fake_docker;
 
 /// An applied pool of slots 1 to 3, each with its port in a file.
@@ -401,6 +401,20 @@ fn a_plan_with_a_root_or_the_embedded_spec_remembers_that() {
 }
 
 #[test]
+fn a_plan_of_a_directory_with_control_characters_can_be_applied() {
+    let machine = Machine::new();
+    let dir = machine.path("~/a\nb\u{1b}[2Jc\u{202e}");
+    fs::create_dir_all(dir.join("templates")).expect("directories");
+    fs::write(dir.join("slots.toml"), SMALL).expect("a spec");
+    fs::write(dir.join("templates/conf.txt"), "text\n").expect("a template");
+    let there = |arguments: &str| Run::of(machine.command(arguments).current_dir(&dir));
+    let escaped = "a\\u{a}b\\u{1b}[2Jc\\u{202e}/slots.toml";
+    there("plan --out p --root ~/mine").exits(0).says(escaped);
+    there("show p").exits(0).says(escaped).never_says("\u{1b}");
+    there("apply p").exits(0).says(escaped).never_says("\u{1b}");
+}
+
+#[test]
 fn only_a_plan_is_read_as_one_or_replaced() {
     let machine = planned();
     let mistaken = |arguments: &str, code, text: &str| {
@@ -434,6 +448,8 @@ fn only_a_plan_is_read_as_one_or_replaced() {
     forged("\"spec\": \"/", "\"spec\": \"./");
     mistaken("show forged", 5, "plan `forged` cannot be read: spec: expected an absolute path");
     forged("\"root\": \"/", "\"root\": \"/\\u001b[2J/");
+    machine.kinfra("show forged").exits(0).prints("at /\\u{1b}[2J/").never_says("\u{1b}");
+    forged("\"root\": \"/", "\"root\": \"");
     mistaken("show forged", 5, "plan `forged` cannot be read: root: expected an absolute path");
     forged("\"4\": {\n        \"profile\"", "\"5\": {\n        \"profile\"");
     mistaken("apply forged", 5, "plan `forged` cannot be read: slot 4: its action does not fit what it says");

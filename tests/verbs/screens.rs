@@ -12,10 +12,12 @@ use kinfra::claims::listing::Listed;
 use kinfra::claims::standing::Standing;
 use kinfra::health::{Finding, Severity};
 use kinfra::identifier::PortName;
-use kinfra::registry::Registry;
+use kinfra::registry::{MOST_FAILURES, Registry};
+use kinfra::report::plan::render;
 use kinfra::report::slots::{SlotsView, StatusView, status_text, text};
 use kinfra::report::stack_gate::services;
-use kinfra::report::{Paths, doctor, wrapped};
+use kinfra::report::{Aim, Paths, View, doctor, wrapped};
+use kinfra::saved::Saved;
 use kinfra::stack::gate::state::{Judged, Prospect, ServiceState};
 use kinfra::stack::observe::examine::Examined;
 use kinfra::stack::observe::sight::{Glance, Sight};
@@ -59,7 +61,8 @@ fn at_each_width(name: &str, screen: impl Fn(usize) -> String) {
 
 const NOW: &str = "2026-03-01T20:22:10+00:00";
 
-/// A slot in a pool: who holds it, on which branch, how its claim stands, and what its stack does.
+/// A slot in a pool: who holds it, on which branch, how its claim stands, and what its stack does. The last two
+/// are free; cleaning the last one failed too often.
 type Row = (Option<(&'static str, &'static str, Standing)>, Sight);
 
 fn glance(service: &str, state: ServiceState, exit_code: Option<i32>) -> Glance {
@@ -67,7 +70,7 @@ fn glance(service: &str, state: ServiceState, exit_code: Option<i32>) -> Glance 
     Glance { service: service.to_owned(), state, exit_code, is_out_of_memory: false, up_for }
 }
 
-fn rows() -> [Row; 6] {
+fn rows() -> [Row; 7] {
     let held = |tree, branch, standing| Some((tree, branch, standing));
     let runs = Sight::Seen(vec![
         glance("web", ServiceState::Healthy, None),
@@ -89,6 +92,7 @@ fn rows() -> [Row; 6] {
         (held("shop-🚀-rocket", "🚀/to-the-moon", Standing::Orphaned), Sight::Seen(Vec::new())),
         (held("shop-quiet", "quiet", Standing::Held), Sight::Unknown("no answer".to_owned())),
         (None, Sight::NeverStarted),
+        (None, Sight::NeverStarted),
     ]
 }
 
@@ -98,10 +102,16 @@ fn looked(has_claims: bool) -> Looked {
     for (id, (held, sight)) in (1_u16..).zip(rows()) {
         let held = held.filter(|_| has_claims);
         let claimed_by = held.map(|(tree, ..)| format!("/home/me/src/{tree}"));
+        let left = (id == 7).then(|| {
+            json!({
+                "by": "/home/me/src/shop-old", "at": NOW, "remains": "everything", "failures": MOST_FAILURES,
+                "reason": "Docker says: the volume `shop-slot-7_data` is in use by a container of another project",
+            })
+        });
         let entry = json!({
             "slot_id": id, "infrastructure_path": format!("/home/me/.shop/slot-{id}"), "profile": "standard",
             "workers": {}, "ports": { "db": 5432 + id, "web": 8080 + id }, "status": "stopped",
-            "claimed_by": claimed_by, "claimed_at": claimed_by.as_ref().map(|_| "2026-03-01T17:22:10+00:00"),
+            "claimed_by": claimed_by, "claimed_at": claimed_by.as_ref().map(|_| "2026-03-01T17:22:10+00:00"), "left": left, "started_at": left.as_ref().map(|_| NOW), "started_as": left.as_ref().map(|_| "shop-slot-7"),
         });
         let registry: Value = json!({ "version": 2, "slots": { id.to_string(): entry } });
         let registry = Registry::parse(&registry.to_string()).expect("a registry");
@@ -215,6 +225,37 @@ fn a_plan_groups_what_is_blocked_alike_and_shows_an_equal_diff_once() {
     is_kept("plan.txt", &shown("plan --diff", "1"));
     is_kept("plan-color.txt", &shown("plan --diff", ""));
     is_kept("plan-update.txt", &shown("plan --diff --update --exclude 3", "1"));
+}
+
+/// A plan that creates, changes, removes and is blocked, with a long branch and wide characters.
+#[test]
+fn a_plan_fits_the_terminal() {
+    let machine = Machine::small();
+    machine.edit_spec("ids = \"1-2\"", "ids = \"1-6\"");
+    machine.edit_spec("[files]\n", "[files]\n\"設定/ログイン画面の表示.txt\" = \"conf.txt\"\n");
+    machine.kinfra("apply").exits(0);
+    let home = machine.home().canonicalize().expect("a home");
+    std::fs::create_dir(home.join("shop-修正-ログイン画面の表示")).expect("a directory");
+    let typed = ["claim", "--for", &format!("{}/shop-修正-ログイン画面の表示", home.display())];
+    Run::of(machine.command("").args(typed)).exits(0);
+    machine.write("~/pool/slot-3/conf.txt", "mine\n");
+    machine
+        .template("conf.txt", "new, and so long that it does not fit a narrow terminal in one line at all\n");
+    machine.edit_spec("web = 8000", "web = 9000\nadministration_of_the_shop = 9100");
+    machine.edit_spec("ids = \"1-6\"", "ids = \"1-4,7-8\"");
+    machine.kinfra("plan --update --prune --out the.plan").exits(0);
+    let saved = Saved::parse(&machine.read("the.plan")).expect("a plan").expect("one of this version");
+    let paths = Paths { home: Utf8Path::from_path(&home) };
+    let from = "feature/4711-let-customers-pay-with-two-cards-at-once, at 2026-03-01 17:22";
+    at_each_width("plan-wide.txt", |columns| {
+        let view = View {
+            columns: Some(columns),
+            verbose: true,
+            applied_from: Some(from),
+            ..View::new(paths, Aim::Pool, &saved.options.allowed)
+        };
+        render(&saved.plan, &saved.desired, view, &BTreeMap::new())
+    });
 }
 
 #[test]

@@ -311,10 +311,11 @@ fn status_looks_at_what_listens_and_names_what_else_has_a_port() {
         run.never_says("is used by");
     }
     stand.inspects(&[web("9999")]);
-    let taken = "warning: port 8001 (web) is used by a program that is not of the slot's stack\n";
+    let taken = "warning: port 8001 (web) is used by another program, and not by the slot's stack\n";
     status("status").exits(0).prints(taken);
     let document: Value = serde_json::from_str(&status("status --json").exits(0).stdout).expect("JSON");
-    let port = json!({"name": "web", "port": "8001", "pid": null, "program": null});
+    let port =
+        json!({"name": "web", "port": "8001", "used_by": "another program", "pid": null, "program": null});
     assert_eq!(document["taken_ports"], json!([port]));
     let service = &document["stack"]["services"][0];
     assert_eq!((&service["container"], &service["ready"]), (&json!("small-slot-1-web-1"), &json!(true)));

@@ -187,7 +187,8 @@ fn on_a_terminal_each_service_has_one_line_which_is_redrawn() {
     let drawn =
         |state: &str| ["a-service-with-a-na…", "db", "web"].map(|name| format!("  {name:20}  {state}"));
     let shows = |lines: &[String], state: &str| {
-        let services: Vec<&String> = lines.iter().filter(|line| line.starts_with("  ")).collect();
+        let is_service = |line: &&String| line.starts_with("  ") && !line.starts_with("   ");
+        let services: Vec<&String> = lines.iter().filter(is_service).collect();
         services == drawn(state).iter().collect::<Vec<_>>()
     };
     terminal.until(|lines| shows(lines, "starting"));
@@ -203,7 +204,24 @@ fn on_a_terminal_each_service_has_one_line_which_is_redrawn() {
     // The last line is wider than the terminal.
     let (lines, next) = lines.split_at(lines.len() - 3);
     assert!(lines.ends_with(&end.map(str::to_owned)), "{lines:#?}");
-    assert_eq!(next.concat(), "Next: `kinfra logs -f` follows it, `kinfra down` stops it");
+    let next: Vec<&str> = next.iter().flat_map(|line| line.split_whitespace()).collect();
+    assert_eq!(next.join(" "), "Next: `kinfra logs -f` follows it, `kinfra down` stops it");
+}
+
+#[test]
+#[ignore = "needs script, of util-linux"]
+fn on_a_terminal_what_does_not_run_is_red_unless_colours_are_not_wanted() {
+    for (no_color, shown) in
+        [("", "  web  \u{1b}[31mfailed, exit 3\u{1b}[39m"), ("1", "  web  failed, exit 3")]
+    {
+        let shop = Shop::new();
+        let mut up = up_as(&shop, "");
+        up.env("INSPECTED", container("web", &ended(3))).env("NO_COLOR", no_color).env("TERM", "xterm");
+        let (code, printed, _) = Terminal::run(&shop.machine, &up, 24, 80).ends();
+        assert_eq!(code, Some(7), "{printed}");
+        assert!(printed.contains(shown), "{printed:?}");
+        assert_eq!(printed.contains("[31m"), no_color.is_empty(), "{printed:?}");
+    }
 }
 
 #[test]
@@ -237,6 +255,8 @@ fn the_check_of_the_slots_toml_that_was_applied_is_the_last_word() {
     shop.machine.write("~/fix/slots.toml", format!("{SHOP}[stack]\nverify = [\"false\"]\n"));
     Run::of(&mut up(&shop, "")).exits(0).never_says("Checking");
     shop.machine.spec(&format!("{SHOP}{check}"));
+    Run::of(&mut up(&shop, "")).exits(0).never_says("Checking");
+    shop.machine.kinfra("apply").exits(0);
     Run::of(&mut up(&shop, "")).exits(0).says("Checking with `/bin/sh -c ");
     shop.machine.write("~/fix/bad", "");
     Run::of(&mut up(&shop, ""))

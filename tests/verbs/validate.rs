@@ -138,7 +138,7 @@ fn findings_of_compose_are_told_once_without_values_and_paths_of_the_copy() {
     validate(&machine, "", wrong)
         .exits(65)
         .prints("  ! compose: slot 1: The \"X\" variable is not set.\n")
-        .prints("  ✗ compose: slot 1: bad: ***, 1***, x\n      fix the template that the file is made from\n")
+        .prints("  ✗ compose: slot 1: bad: ***, 1***, x\n      fix `templates/conf.txt`\n")
         .prints("\nThe pool is not valid: 1 error.\n");
 }
 

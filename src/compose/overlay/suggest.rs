@@ -9,6 +9,7 @@ use crate::compose::model::Model;
 use crate::compose::resource::Target;
 use crate::port::{Port, PortFormula};
 use crate::proof::ports::{PortRange, TakenPorts, smallest_strides};
+use crate::shown::toml_string;
 use crate::slot::SlotId;
 use crate::spec::Spec;
 
@@ -46,7 +47,7 @@ impl fmt::Display for PortLine {
         if first.stride > NonZeroU16::MIN {
             write!(f, ", stride = {}", first.stride)?;
         }
-        write!(f, ", publish = \"{target}\"")?;
+        write!(f, ", publish = {}", toml_string(&target.to_string()))?;
         if *count > 1 {
             write!(f, ", count = {count}")?;
         }

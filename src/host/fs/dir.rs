@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle};
+use crate::host::owner;
 
 /// An open directory.
 #[derive(Debug)]
@@ -49,11 +50,24 @@ pub struct Content {
     pub bytes: Vec<u8>,
     /// Its permissions.
     pub mode: FileMode,
+    /// What the system says of it.
+    pub(in crate::host) stat: Stat,
 }
 
 /// Systems give these numbers different types.
 fn number(number: impl TryInto<u64>) -> u64 {
     number.try_into().unwrap_or_default()
+}
+
+impl Content {
+    /// Refuses the file if it belongs to another user, or others can change it. `what` is what it is, and
+    /// `path` where it was read.
+    ///
+    /// # Errors
+    /// [`Fault`] names the owner, and says what to do.
+    pub fn check_owner(&self, what: &str, path: &Utf8Path) -> Result<(), Fault> {
+        owner::check(&self.stat, what, path)
+    }
 }
 
 impl Dir {
@@ -64,6 +78,16 @@ impl Dir {
     pub fn open(path: &Utf8Path) -> io::Result<Self> {
         let handle = rustix::fs::open(path.as_std_path(), dir_flags(), Mode::empty())?;
         Ok(Self { handle, path: path.to_owned() })
+    }
+
+    /// Refuses the directory if it belongs to another user, or others can change it. `what` is what it is.
+    ///
+    /// # Errors
+    /// [`Fault`] names the owner, and says what to do.
+    pub fn check_owner(&self, what: &str) -> Result<()> {
+        let stat =
+            rustix::fs::fstat(&self.handle).with_context(|| format!("could not examine `{}`", self.path))?;
+        Ok(owner::check(&stat, what, &self.path)?)
     }
 
     /// The path at the time of opening, for messages only.
@@ -124,7 +148,7 @@ impl Dir {
         }
         let bytes = read_up_to(File::from(handle), stat.st_size, limit)
             .with_context(|| format!("could not read `{full}`"))?;
-        Ok(Found::This(Content { bytes, mode: FileMode::from_bits(stat.st_mode) }))
+        Ok(Found::This(Content { bytes, mode: FileMode::from_bits(stat.st_mode), stat }))
     }
 
     /// The names in the directory, sorted.
@@ -281,34 +305,6 @@ impl Dir {
             Err(Errno::NOENT) => Ok(false),
             Err(errno) => Err(errno).with_context(|| format!("could not examine `{}`", self.path.join(name))),
         }
-    }
-
-    /// The kind of network file system that holds the directory, such as `NFS`. `None` on a local one.
-    pub fn network_file_system(&self) -> Result<Option<&'static str>> {
-        #[cfg(target_os = "linux")]
-        {
-            // From linux/magic.h.
-            const NETWORK: [(u32, &str); 11] = [
-                (0x6969, "NFS"),
-                (0x517B, "SMB"),
-                (0xFF53_4D42, "CIFS"),
-                (0xFE53_4D42, "SMB2"),
-                (0x0102_1997, "9p"),
-                (0x5346_414F, "AFS"),
-                (0x00C3_6400, "Ceph"),
-                (0x0BD0_0BD0, "Lustre"),
-                (0x7375_7245, "Coda"),
-                (0x7461_636F, "OCFS2"),
-                (0x0116_1970, "GFS2"),
-            ];
-            let stat = rustix::fs::fstatfs(&self.handle)
-                .with_context(|| format!("could not examine the file system of `{}`", self.path))?;
-            let found = u32::try_from(stat.f_type).ok();
-            let network = NETWORK.iter().find(|(magic, _)| found == Some(*magic));
-            Ok(network.map(|(_, name)| *name))
-        }
-        #[cfg(not(target_os = "linux"))]
-        Ok(None)
     }
 
     /// The directory that holds a relative path, and the path's last component. The directory is `None` if it

@@ -2,6 +2,7 @@
 //! followed.
 
 mod dir;
+mod file_system;
 mod made_by_containers;
 mod named;
 mod scratch;
@@ -10,6 +11,7 @@ mod umask;
 mod write;
 
 pub use dir::{Content, Dir, Found, Stamp, is_system_error};
+pub use file_system::SharedFileSystem;
 pub use made_by_containers::{of_another_user, remove_without_files};
 pub use named::{
     canonical, exists, free_space, is_directory, is_link, is_low, is_mount, may_be_directory, modified,

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use super::dir::{Dir, Found, dir_flags};
 use crate::fault::Fault;
 use crate::file::FileMode;
+use crate::host::owner;
 
 /// The mode of every directory that kinfra makes: for its owner only.
 pub(super) const PRIVATE_DIR: Mode = Mode::RWXU;
@@ -32,7 +33,8 @@ impl Dir {
             .ancestors()
             .find_map(|above| Some((Self::open(above).ok()?, path.strip_prefix(above).ok()?)))
             .with_context(|| format!("no directory above `{path}` can be opened"))?;
-        let dir = above.make_dir(below)?;
+        // Not given to the owner of what is above it: it is this user's.
+        let dir = above.make_below(below, |_, _| Ok(()))?;
         let mut parent = above;
         for name in below {
             parent.sync()?;
@@ -48,18 +50,31 @@ impl Dir {
     /// # Errors
     /// [`Fault`] when something else has the name of a component.
     pub fn make_dir(&self, path: &Utf8Path) -> Result<Self> {
+        self.make_below(path, |made, above| owner::give(&made.handle, &above.handle))
+    }
+
+    /// [`Dir::make_dir`], where `give` is done to what is new, and what is above it.
+    fn make_below(&self, path: &Utf8Path, give: impl Fn(&Self, &Self) -> io::Result<()>) -> Result<Self> {
         let mut made = None;
         for name in path {
             let above = made.as_ref().unwrap_or(self);
             let child = above.path.join(name);
-            match rustix::fs::mkdirat(&above.handle, name, PRIVATE_DIR) {
-                Ok(()) | Err(Errno::EXIST) => {}
+            owner::check_sudo(&above.path)?;
+            let is_new = match rustix::fs::mkdirat(&above.handle, name, PRIVATE_DIR) {
+                Ok(()) => true,
+                Err(Errno::EXIST) => false,
                 Err(errno) => {
                     return Err(errno).with_context(|| format!("could not make directory `{child}`"));
                 }
-            }
+            };
             made = match above.child(name)? {
-                Found::This(dir) => Some(dir),
+                Found::This(dir) => {
+                    if is_new {
+                        give(&dir, above)
+                            .with_context(|| format!("could not give `{child}` to its owner"))?;
+                    }
+                    Some(dir)
+                }
                 Found::Nothing => bail!("`{child}` vanished while it was made"),
                 Found::Other(obstacle) => {
                     let blocked =
@@ -77,6 +92,7 @@ impl Dir {
     /// [`Fault`] when something else has the name.
     pub fn make_child(&self, name: &str, mode: FileMode) -> Result<Self> {
         let path = self.path.join(name);
+        owner::check_sudo(&self.path)?;
         let is_new = match rustix::fs::mkdirat(&self.handle, name, PRIVATE_DIR) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
@@ -84,17 +100,23 @@ impl Dir {
         };
         let child = self.make_dir(Utf8Path::new(name))?;
         if is_new {
-            rustix::fs::fchmod(&child.handle, Mode::from_raw_mode(mode.bits().into()))
-                .with_context(|| format!("could not set the mode of `{path}`"))?;
+            owner::give(&child.handle, &self.handle)
+                .and_then(|()| {
+                    let mode = Mode::from_raw_mode(mode.bits().into());
+                    Ok(rustix::fs::fchmod(&child.handle, mode)?)
+                })
+                .with_context(|| format!("could not set the owner and the mode of `{path}`"))?;
         }
         Ok(child)
     }
 
     /// Writes a file that must not exist yet. Sets its mode before its content.
     pub fn write_new(&self, name: &str, bytes: &[u8], mode: FileMode) -> Result<File> {
+        owner::check_sudo(&self.path)?;
         let write = || -> io::Result<File> {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
             let handle = rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)?;
+            owner::give(&handle, &self.handle)?;
             if mode != FileMode::PRIVATE {
                 rustix::fs::fchmod(&handle, Mode::from_raw_mode(mode.bits().into()))?;
             }
@@ -239,6 +261,7 @@ impl Dir {
     pub fn open_or_make(&self, name: &str) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let private = Mode::RUSR | Mode::WUSR;
+        owner::check_sudo(&self.path)?;
         let file = self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, private))?;
         // Opening a file that was there does not change its mode.
         let made_private = rustix::fs::fstat(&file).and_then(|stat| {
@@ -246,6 +269,8 @@ impl Dir {
             if mode.intersects(Mode::RWXG | Mode::RWXO) { rustix::fs::fchmod(&file, private) } else { Ok(()) }
         });
         made_private.with_context(|| format!("could not set the mode of `{}`", self.path.join(name)))?;
+        owner::give(&file, &self.handle)
+            .with_context(|| format!("could not give `{}` to its owner", self.path.join(name)))?;
         Ok(file)
     }
 
@@ -254,6 +279,7 @@ impl Dir {
         let make = if missing == Missing::Make { OFlags::CREATE } else { OFlags::empty() };
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let flags = flags | make;
+        owner::check_sudo(&self.path)?;
         let opened = rustix::fs::openat(&self.handle, name, flags, Mode::from_raw_mode(0o644));
         if missing == Missing::Skip && matches!(opened, Err(Errno::NOENT)) {
             return Ok(());

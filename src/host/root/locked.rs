@@ -32,10 +32,11 @@ enum Left {
 }
 
 impl Drop for LockedRoot {
-    /// Removes the staged files of a failed run, unless they are needed to complete a save. The next writer
-    /// completes the save, and removes what could not be removed now.
+    /// Removes the staged files of a failed run, unless they are needed to complete a save, or may be another
+    /// writer's because the lock was replaced. The next writer completes the save, and removes what could not
+    /// be removed now.
     fn drop(&mut self) {
-        if matches!(self.left(), Ok(Left::Temps)) {
+        if matches!(self.left(), Ok(Left::Temps)) && self.check_lock().is_ok() {
             let _ = self.temporary.empty();
         }
     }

@@ -1,12 +1,14 @@
 //! A pool's root for reading. It takes no lock and writes nothing.
 
 use std::io;
+use std::string::FromUtf8Error;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::fault::Fault;
+use crate::fault::{Exit, Fault};
 use crate::file::Obstacle;
+use crate::host::closed::Closed;
 use crate::host::fs::{self, Dir, Found, Stamp};
 use crate::host::lock::{self, Lock};
 use crate::slot::SlotId;
@@ -47,10 +49,10 @@ impl Root {
     /// Opens a root; `None` if there is none.
     ///
     /// # Errors
-    /// [`Fault`] when it is no directory.
+    /// [`Fault`] when it is no directory, belongs to another user, or others can change it.
     pub fn open(path: &Utf8Path) -> Result<Option<Self>> {
         match Dir::open(path) {
-            Ok(dir) => Ok(Some(Self { dir })),
+            Ok(dir) => dir.check_owner("root").map(|()| Some(Self { dir })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
                 Err(Fault::refused(format!("root `{path}` is a file, not a directory")).into())
@@ -119,18 +121,19 @@ impl Root {
     fn state(&self, name: &str) -> Result<Option<String>> {
         let path = self.path().join(name);
         match self.dir.read(Utf8Path::new(name), REGISTRY_LIMIT) {
-            Ok(Found::This(content)) => match String::from_utf8(content.bytes) {
-                Ok(text) => Ok(Some(text)),
-                Err(error) => {
-                    Err(unreadable(&format!("`{path}` is not text: {}", error.utf8_error())).into())
-                }
-            },
+            Ok(Found::This(content)) => {
+                content.check_owner("registry", &path)?;
+                let not_text = |error: FromUtf8Error| {
+                    unreadable(&format!("`{path}` is not text: {}", error.utf8_error()))
+                };
+                Ok(Some(String::from_utf8(content.bytes).map_err(not_text)?))
+            }
             Ok(Found::Nothing) => Ok(None),
             // A repair would not help.
             Ok(Found::Other(Obstacle::Forbidden)) => {
-                let message =
-                    format!("`{path}` is not readable: allow its owner, and only its owner, to read it");
-                Err(Fault::unreadable(message).into())
+                let unknown = || Fault::unreadable(format!("`{path}` is not readable"));
+                let closed = |closed| Fault { exit: Exit::Unreadable, ..Fault::from(closed) };
+                Err(Closed::on_the_way_to(&path).map_or_else(unknown, closed).into())
             }
             Ok(Found::Other(obstacle)) => Err(unreadable(&format!("`{path}` is {obstacle}")).into()),
             Err(error) if fs::is_system_error(&error) => Err(error),

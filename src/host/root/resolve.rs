@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::open::{LOCK, REGISTRY};
 use crate::fault::Fault;
+use crate::host::closed::Closed;
 use crate::host::fs;
 use crate::slot::SlotId;
 
@@ -45,7 +46,11 @@ pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
                 return refuse(format!("`{on_the_way}` is a file, not a directory"));
             }
             Err(error) if fs::is_link(ancestor) => return refuse(format!("`{ancestor}`: {error}")),
-            Err(error) => return Err(error).with_context(|| format!("could not resolve root `{path}`")),
+            Err(error) => {
+                let failed = || Err(error).with_context(|| format!("could not resolve root `{path}`"));
+                return Closed::on_the_way_to(ancestor)
+                    .map_or_else(failed, |closed| Err(Fault::from(closed).into()));
+            }
         }
     }
     Err(anyhow!("could not resolve root `{path}`"))
@@ -56,7 +61,10 @@ pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
 fn refuse_inside_pool(path: &Utf8Path, resolved: &Utf8Path) -> Result<()> {
     let has = |dir: &Utf8Path, name: &str| {
         let file = dir.join(name);
-        fs::exists(&file).with_context(|| format!("could not examine `{file}`"))
+        fs::exists(&file).or_else(|error| {
+            let failed = || Err(error).with_context(|| format!("could not examine `{file}`"));
+            Closed::on_the_way_to(dir).map_or_else(failed, |closed| Err(Fault::from(closed).into()))
+        })
     };
     // A pool that is there already can be emptied, at least.
     let is_pool = has(resolved, REGISTRY)?;

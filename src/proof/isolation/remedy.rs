@@ -7,7 +7,7 @@ use super::conflict::{Conflict, Party};
 use super::stack::Owner;
 use super::thing::HostThing;
 use crate::compose::resource::Resource;
-use crate::shown::printable;
+use crate::shown::{printable, toml_string as quoted};
 
 /// How to settle a conflict. Isolation comes first, then sharing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,9 +154,4 @@ fn per_slot(party: &Party) -> Option<String> {
         | HostThing::Namespace(_) => return None,
     };
     Some(format!("{} = {}", quoted(&resource.to_string()), quoted(&value)))
-}
-
-/// Text as a basic string of TOML. It has no control characters: a resource cannot have them.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""))
 }

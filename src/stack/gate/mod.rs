@@ -80,7 +80,7 @@ pub fn gate(
     watched: &Watched<'_>,
     patience: Patience,
     interrupt: &Interrupt,
-    progress: &mut impl FnMut(&[Judged]) -> Result<()>,
+    progress: &mut impl FnMut(&[Judged]),
 ) -> Result<Gated> {
     let clock = Stopwatch::start();
     let (mut observed, mut way) = (Observed::default(), Stopwatch::start());
@@ -90,7 +90,7 @@ pub fn gate(
         match look(watched, patience.settle, &mut observed, left) {
             Ok(judged) => {
                 answered = Stopwatch::start();
-                progress(&judged)?;
+                progress(&judged);
                 if judged.iter().any(|judged| judged.prospect == Prospect::OnItsWay) {
                     way = Stopwatch::start();
                 }

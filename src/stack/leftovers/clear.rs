@@ -1,6 +1,6 @@
 //! Removing what has kinfra's labels and no holder, each thing by its id, and looking again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Error, Result};
 
@@ -44,23 +44,24 @@ pub fn clear(place: Place<'_>, shown: &Leftovers, policy: &LockPolicy<'_>) -> Re
         errors.extend(clean(&ledger, slot, Cleaning::Labelled, policy).err());
     }
     let left = again()?;
-    let is_shown = |thing: &Tied| shown.removable().any(|(_, other)| other.is(thing));
+    let may_go: BTreeSet<_> = shown.removable().map(|(_, tied)| tied.key()).collect();
     let mut by_owner: BTreeMap<&Owner, BTreeMap<&Engine, Vec<Thing>>> = BTreeMap::new();
-    for (owner, tied) in left.removable().filter(|(_, thing)| is_shown(thing)) {
+    for (owner, tied) in left.removable().filter(|(_, thing)| may_go.contains(&thing.key())) {
         by_owner.entry(owner).or_default().entry(&tied.engine).or_default().push(tied.thing.clone());
     }
     for (owner, engines) in by_owner {
         errors.extend(remove_of(&ledger, owner, &engines, policy).err());
     }
     let now = again()?;
-    let stays = |tied: &Tied| now.removable().any(|(_, other)| other.is(tied));
-    let kept: Vec<_> = shown.removable().filter(|(_, thing)| stays(thing)).collect();
+    let stay: BTreeSet<_> = now.removable().map(|(_, tied)| tied.key()).collect();
+    let kept: Vec<_> = shown.removable().filter(|(_, thing)| stay.contains(&thing.key())).collect();
     let kept = kept.into_iter().map(|(owner, tied)| (owner.clone(), tied.clone())).collect();
     let mut gone = shown.clone();
     gone.silent = now.silent.clone();
-    let is_there = |tied: &Tied| now.groups.values().flat_map(|group| &group.things).any(|it| it.is(tied));
+    let there = now.groups.values().flat_map(|group| &group.things);
+    let there: BTreeSet<_> = there.map(Tied::key).collect();
     for group in gone.groups.values_mut() {
-        group.things.retain(|tied| !is_there(tied));
+        group.things.retain(|tied| !there.contains(&tied.key()));
     }
     gone.groups.retain(|owner, group| owner.has_no_holder() && !group.things.is_empty());
     Ok(Cleared { gone, stays: kept, errors })

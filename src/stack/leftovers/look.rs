@@ -14,6 +14,7 @@ use crate::host::index::Index;
 use crate::host::things;
 use crate::ledger::{Ledger, Snapshot};
 use crate::observe::ask;
+use crate::observe::projects::Projects;
 use crate::registry::{Engine, Registry};
 use crate::thing::{Kind, Labels, Thing};
 use crate::which::index::IndexEntry;
@@ -54,7 +55,8 @@ pub fn look(place: Place<'_>, registry: Option<&Registry>) -> Result<Leftovers> 
         let state = || state_of(place.root, &known, engine, labels);
         pools.entry(pool_key(engine, labels)).or_insert_with(state);
     }
-    let facts = Facts { root: place.root, pool: place.pool, registry, pools: &pools };
+    let started = registry.map(Projects::started).unwrap_or_default();
+    let facts = Facts { root: place.root, pool: place.pool, registry, started, pools: &pools };
     let mut leftovers = Leftovers { silent, ..Leftovers::sort(&there, &facts) };
     add_sizes(&mut leftovers);
     Ok(leftovers)

@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::fault::Fault;
 use crate::names::slot_of_project;
+use crate::observe::projects::Projects;
 use crate::registry::{Condition, Engine, Holder, Left, Registry, Remains};
 use crate::shown::{printable, size};
 use crate::slot::SlotId;
@@ -99,6 +100,8 @@ pub(super) struct Facts<'a> {
     pub(super) pool: &'a str,
     /// Its registry, if it has one.
     pub(super) registry: Option<&'a Registry>,
+    /// What its slots were last started as.
+    pub(super) started: Projects<'a>,
     /// What became of the other pools that labels name.
     pub(super) pools: &'a BTreeMap<PoolKey, PoolState>,
 }
@@ -130,10 +133,9 @@ impl fmt::Display for Owner {
 }
 
 impl Tied {
-    /// Whether both are the same thing, whatever is known of it.
-    pub fn is(&self, other: &Self) -> bool {
-        let key = |tied: &Self| (tied.engine.clone(), tied.thing.kind, tied.thing.key.clone());
-        key(self) == key(other)
+    /// What tells it from every other thing, whatever else is known of it.
+    pub(super) fn key(&self) -> (&Engine, Kind, &str) {
+        (&self.engine, self.thing.kind, &self.thing.key)
     }
 }
 
@@ -283,16 +285,12 @@ impl Facts<'_> {
 
     /// The slot under the name of whose project something is.
     fn slot_by_name(&self, thing: &Thing) -> Option<SlotId> {
-        let mut slots = self.registry.iter().flat_map(|registry| &registry.slots);
-        let noted = slots.find(|(_, entry)| {
-            entry.started.as_ref().is_some_and(|started| thing.is_under(&started.project))
-        });
         let of_volume = || thing.name.split_once('_').map_or("", |(project, _)| project);
         let project = match (thing.labels.project.as_str(), thing.kind) {
             ("", Kind::Volume | Kind::Network) => of_volume(),
             (labelled, _) => labelled,
         };
-        noted.map(|(slot, _)| *slot).or_else(|| slot_of_project(self.pool, project))
+        self.started.slot(thing).or_else(|| slot_of_project(self.pool, project))
     }
 
     fn holder(&self, slot: SlotId) -> Option<&Holder> {
@@ -332,7 +330,8 @@ mod tests {
         let pools = pools.into_iter().map(|(root, state)| (key(root), state)).collect();
         let registry = Registry::parse(REGISTRY).unwrap();
         let root = Utf8Path::new("/pool");
-        Facts { root, pool: "shop", registry: Some(&registry), pools: &pools }.owner(&engine, &thing)
+        let started = Projects::started(&registry);
+        Facts { root, pool: "shop", registry: Some(&registry), started, pools: &pools }.owner(&engine, &thing)
     }
 
     #[test]

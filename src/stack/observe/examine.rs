@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::sight::{Glance, Sight};
-use super::stacks::{LONGEST, SETTLE, UNTRUSTED, engine_noted, engine_of, may_run, of_slot, unanswered};
+use super::stacks::{LONGEST, SETTLE, UNTRUSTED, by_slot, engine_noted, engine_of, may_run, unanswered};
 use super::was_up;
 use crate::claims::held::Held;
 use crate::claims::listing::Listed;
@@ -14,9 +14,10 @@ use crate::host::clock::Stopwatch;
 use crate::host::container::Container;
 use crate::host::containers::{inspect, list};
 use crate::host::context::{elsewhere, remote_host};
-use crate::host::net::{is_in_use, listener};
+use crate::host::net::is_in_use;
 use crate::identifier::PortName;
 use crate::memory::Memory;
+use crate::observe::port_user::{PortUser, PortUsers};
 use crate::observe::whose::Whose;
 use crate::port::HostPort;
 use crate::registry::{Elsewhere, Engine};
@@ -47,15 +48,15 @@ pub struct Examined {
     pub declared_memory: Option<Memory>,
 }
 
-/// A port of a slot that a program uses which is not of its stack.
+/// A port of a slot that something uses which is not of its stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
     /// The port's name.
     pub name: PortName,
     /// The port.
     pub port: HostPort,
-    /// The program's process and name, if the system tells.
-    pub program: Option<(u32, String)>,
+    /// What uses it.
+    pub by: PortUser,
 }
 
 /// Looks at a slot's stack, for at most two seconds.
@@ -86,7 +87,7 @@ pub fn examine(held: &Held, listed: &Listed) -> Examined {
     if held.pool().trust == Trust::NotGiven {
         return without_any(unanswered(&listed.entry, UNTRUSTED));
     }
-    let seen = match containers(&engine, listed, whose) {
+    let seen = match containers(&engine, listed, &whose) {
         Ok(seen) => seen,
         Err(why) => return without_any(unanswered(&listed.entry, &why)),
     };
@@ -99,16 +100,17 @@ pub fn examine(held: &Held, listed: &Listed) -> Examined {
         was_up::seen(listed, services.iter().map(|judged| glance(judged, &seen)).collect())
     };
     // The ports of another machine are not known here.
-    let taken = if host.is_some() { Vec::new() } else { taken(listed, &seen) };
+    let users = PortUsers::new(Some(&engine), Some(whose));
+    let taken = if host.is_some() { Vec::new() } else { taken(listed, &seen, &users) };
     Examined { sight, services, not_started, taken, ..without_any(Sight::NeverStarted) }
 }
 
-fn containers(engine: &Engine, listed: &Listed, whose: Whose<'_>) -> Result<Vec<Seen>, String> {
+fn containers(engine: &Engine, listed: &Listed, whose: &Whose<'_>) -> Result<Vec<Seen>, String> {
     let clock = Stopwatch::start();
     let left = || LONGEST.saturating_sub(clock.elapsed());
     let look = || {
         let rows = list(Some(engine), LONGEST).needed()?;
-        let own = of_slot(listed.slot, &rows, whose);
+        let own = by_slot(&rows, whose).remove(&listed.slot).unwrap_or_default();
         inspect(Some(engine), &own, left()).needed()
     };
     // A container may go away between the two questions.
@@ -157,7 +159,7 @@ fn glance(judged: &Judged, seen: &[Seen]) -> Glance {
 }
 
 /// The slot's ports that something else uses.
-fn taken(listed: &Listed, seen: &[Seen]) -> Vec<Taken> {
+fn taken(listed: &Listed, seen: &[Seen], users: &PortUsers<'_>) -> Vec<Taken> {
     let up = seen.iter().filter(|seen| seen.container.is_up());
     let own: BTreeSet<_> = up
         .flat_map(|seen| &seen.container.ports)
@@ -167,5 +169,5 @@ fn taken(listed: &Listed, seen: &[Seen]) -> Vec<Taken> {
         let is_own = own.contains(&(port.port.get(), port.protocol));
         !is_own && is_in_use(*port)
     });
-    others.map(|(name, port)| Taken { name: name.clone(), port, program: listener(port) }).collect()
+    others.map(|(name, port)| Taken { name: name.clone(), port, by: users.of(port) }).collect()
 }

@@ -38,11 +38,11 @@ impl Followed {
             return Looked::of(pool);
         }
         let (slots, registry) = listed(pool)?;
-        let sights = self.sights(&slots, Whose::new(&pool.root, &registry, registry.id));
+        let sights = self.sights(&slots, &Whose::new(&pool.root, &registry, registry.id));
         Ok(Looked::new(slots, sights))
     }
 
-    fn sights(&mut self, slots: &[Listed], whose: Whose<'_>) -> BTreeMap<SlotId, Sight> {
+    fn sights(&mut self, slots: &[Listed], whose: &Whose<'_>) -> BTreeMap<SlotId, Sight> {
         // Each of them is asked: what has happened is told once.
         let happened = self.engines.values().filter(|events| events.happened()).count() > 0;
         let is_followed = self.engines.values().all(|events| !events.has_ended());

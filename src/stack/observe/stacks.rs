@@ -58,7 +58,7 @@ impl Looked {
     pub fn of(pool: &mut FoundPool) -> Result<Self> {
         let (slots, registry) = listed(pool)?;
         let sights = if pool.trust == Trust::Given {
-            sights(&slots, Whose::new(&pool.root, &registry, registry.id))
+            sights(&slots, &Whose::new(&pool.root, &registry, registry.id))
         } else {
             slots.iter().map(|slot| (slot.slot, unanswered(&slot.entry, UNTRUSTED))).collect()
         };
@@ -103,7 +103,7 @@ pub(in crate::stack) fn listed(pool: &mut FoundPool) -> Result<(Vec<Listed>, Arc
 
 /// What the stacks of slots do. Docker is asked only if a slot is held or was started, and then at most for
 /// two seconds.
-pub(in crate::stack) fn sights(slots: &[Listed], whose: Whose<'_>) -> BTreeMap<SlotId, Sight> {
+pub(in crate::stack) fn sights(slots: &[Listed], whose: &Whose<'_>) -> BTreeMap<SlotId, Sight> {
     let mut by_engine: BTreeMap<Engine, Vec<&Listed>> = BTreeMap::new();
     for listed in slots.iter().filter(|listed| may_run(&listed.entry)) {
         by_engine.entry(engine_of(&listed.entry)).or_default().push(listed);
@@ -145,13 +145,14 @@ pub(in crate::stack) fn unanswered(entry: &Entry, why: &str) -> Sight {
     if entry.started.is_some() { Sight::Unknown(why.to_owned()) } else { Sight::NeverStarted }
 }
 
-fn on_engine(engine: &Engine, slots: &[&Listed], whose: Whose<'_>) -> Vec<(SlotId, Sight)> {
+fn on_engine(engine: &Engine, slots: &[&Listed], whose: &Whose<'_>) -> Vec<(SlotId, Sight)> {
     let clock = Stopwatch::start();
     let rows = match list(Some(engine), LONGEST).needed() {
         Ok(rows) => rows,
         Err(why) => return slots.iter().map(|slot| (slot.slot, unanswered(&slot.entry, &why))).collect(),
     };
-    let own = |listed: &Listed| of_slot(listed.slot, &rows, whose);
+    let mut by_slot = by_slot(&rows, whose);
+    let mut own = |listed: &Listed| by_slot.remove(&listed.slot).unwrap_or_default();
     let own: Vec<(&Listed, Vec<&Row>)> = slots.iter().map(|listed| (*listed, own(listed))).collect();
     let unclear = own.iter().flat_map(|(_, rows)| rows).filter(|row| is_unclear(row));
     let unclear: Vec<&Row> = unclear.copied().collect();
@@ -169,9 +170,15 @@ fn on_engine(engine: &Engine, slots: &[&Listed], whose: Whose<'_>) -> Vec<(SlotI
     own.iter().map(sight).collect()
 }
 
-/// The containers of a slot's stack, but for those of `docker compose run`.
-pub(in crate::stack) fn of_slot<'a>(slot: SlotId, rows: &'a [Row], whose: Whose<'_>) -> Vec<&'a Row> {
-    rows.iter().filter(|row| !row.is_one_off && whose.owner(&row.thing()) == Some(slot)).collect()
+/// The containers of each slot's stack, but for those of `docker compose run`.
+pub(in crate::stack) fn by_slot<'a>(rows: &'a [Row], whose: &Whose<'_>) -> BTreeMap<SlotId, Vec<&'a Row>> {
+    let mut by_slot: BTreeMap<SlotId, Vec<&Row>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !row.is_one_off) {
+        if let Some(slot) = whose.owner(&row.thing()) {
+            by_slot.entry(slot).or_default().push(row);
+        }
+    }
+    by_slot
 }
 
 /// Whether the list leaves open what a container does: whether it was meant to end, or was killed for its

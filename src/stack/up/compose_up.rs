@@ -54,7 +54,7 @@ impl Run<'_> {
     pub(in crate::stack) fn compose(
         &self,
         last: &mut LastStart,
-        progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
+        progress: &mut impl FnMut(Progress<'_>),
     ) -> Result<Started> {
         let once = self.start.once(self.expected);
         if once.is_empty() {
@@ -82,7 +82,7 @@ impl Run<'_> {
         step: &Step,
         last: &mut LastStart,
         brought: &mut BTreeSet<String>,
-        progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
+        progress: &mut impl FnMut(Progress<'_>),
     ) -> Result<Option<Started>> {
         let mut due = self.due(step, last)?;
         if due.len() < step.services.len() && !step.needed.is_subset(brought) {
@@ -95,7 +95,7 @@ impl Run<'_> {
             return Ok(None);
         }
         let ended = self.up(&(&due | &step.needed), ALONE)?;
-        progress(Progress::Started)?;
+        progress(Progress::Started);
         let patience = Patience { settle: Duration::ZERO, ..self.start.request.patience };
         let gated = self.start.gate(&self.expected.clone().only(&due), patience, progress)?;
         if gated.verdict != Verdict::Runs {

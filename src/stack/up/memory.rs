@@ -1,6 +1,6 @@
 //! Whether the machine has the memory for a start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -129,11 +129,16 @@ fn running<'a>(
     (starting, rows): (&BTreeSet<SlotId>, &'a [Row]),
 ) -> Vec<Running<'a>> {
     let whose = Whose::new(seen.root.path(), &seen.registry, seen.registry.id);
+    let mut of_slots: BTreeMap<SlotId, Vec<&Row>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.activity == Activity::Running) {
+        if let Some(slot) = whose.owner(&row.thing()) {
+            of_slots.entry(slot).or_default().push(row);
+        }
+    }
     let others = seen.registry.slots.iter().filter(|(slot, _)| **slot != held.slot);
     let running = others.filter_map(|(slot, entry)| {
         let declared = declared(spec, entry)?;
-        let runs = |row: &&Row| row.activity == Activity::Running && whose.owner(&row.thing()) == Some(*slot);
-        let rows: Vec<&Row> = rows.iter().filter(runs).collect();
+        let rows = of_slots.remove(slot).unwrap_or_default();
         (!rows.is_empty() || starting.contains(slot)).then_some(Running {
             slot: *slot,
             entry,

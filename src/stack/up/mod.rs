@@ -103,11 +103,11 @@ pub fn up(
     held: Held,
     request: &UpRequest,
     means: &Means<'_>,
-    progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
+    progress: &mut impl FnMut(Progress<'_>),
 ) -> Result<Up> {
     let other = other(&held);
     if let Some(other) = &other {
-        progress(Progress::Waiting(&other.process))?;
+        progress(Progress::Waiting(&other.process));
     }
     let is_second = other.is_some_and(|other| other.is_kinfra);
     let patience = if is_second { request.longest() } else { request.patience.timeout };
@@ -116,7 +116,7 @@ pub fn up(
         let turn = take_turn(held, patience, &means.policy)?;
         match once(&turn, is_second, request, means, progress) {
             Err(error) if reason_of(&error) == Some(Reason::Memory) && waiting.elapsed() < request.waits => {
-                progress(Progress::NoMemory(&error.to_string()))?;
+                progress(Progress::NoMemory(&error.to_string()));
             }
             ended => return ended,
         }
@@ -133,11 +133,11 @@ fn once(
     is_second: bool,
     request: &UpRequest,
     means: &Means<'_>,
-    progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
+    progress: &mut impl FnMut(Progress<'_>),
 ) -> Result<Up> {
     let held = &turn.held;
     if let Some(elsewhere) = elsewhere(held.engine()) {
-        progress(Progress::Elsewhere(&elsewhere))?;
+        progress(Progress::Elsewhere(&elsewhere));
     }
     let stack = held.stack();
     let last = LastStart::read(&held.dir());
@@ -185,11 +185,7 @@ struct Done {
 
 impl Start<'_> {
     /// Admits the start, and has Compose do it.
-    fn start(
-        &self,
-        profiles: &[String],
-        progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
-    ) -> Result<Done> {
+    fn start(&self, profiles: &[String], progress: &mut impl FnMut(Progress<'_>)) -> Result<Done> {
         let (place, means) = (&self.place, self.means);
         free_ports::check(place.held, &place.name)?;
         let args = ComposeArgs::up(self.request.services.iter().cloned(), profiles.to_vec());
@@ -199,7 +195,8 @@ impl Start<'_> {
         let key = place.key(profiles, &means.policy, means.invocation)?;
         let sought = place.sought(&derived, &args)?;
         room::check(&place.held.pool().root, data.join().ok().flatten().as_deref())?;
-        let starts = LockPolicy { patience: self.request.patience.timeout, ..means.policy };
+        let patience = self.request.patience.timeout;
+        let starts = LockPolicy { patience, flag: Some("--timeout"), ..means.policy };
         let applied = place.held.spec().unwrap_or(&place.declared.spec);
         let starts = memory::check(place.held, applied, &starts)?;
         let admitted = place.admit(sought, &args, &means.policy, means.invocation)?;
@@ -207,7 +204,7 @@ impl Start<'_> {
         refuse_unknown(&self.request.services, &admitted.model)?;
         let mut remarks = derived.remarks.clone();
         remarks.notes.extend(admitted.notes.iter().cloned());
-        progress(Progress::Starting(&self.request.services, &remarks))?;
+        progress(Progress::Starting(&self.request.services, &remarks));
         let before = self.remove_unused(&admitted, progress)?;
         let expected = self.expected(&admitted.model);
         let run = Run { start: self, derived: &derived, admitted: &admitted, expected: &expected, profiles };
@@ -221,7 +218,7 @@ impl Start<'_> {
         if ended.how == How::Well {
             last.as_attempt().keep(&place.held.dir()).context("could not note what was started")?;
         }
-        progress(Progress::Started)?;
+        progress(Progress::Started);
         Ok(Done {
             expected,
             model: admitted.model,
@@ -233,7 +230,7 @@ impl Start<'_> {
     }
 
     /// Gates and checks what was started, and keeps what it was started from.
-    fn finish(&self, done: &Done, progress: &mut impl FnMut(Progress<'_>) -> Result<()>) -> Result<Up> {
+    fn finish(&self, done: &Done, progress: &mut impl FnMut(Progress<'_>)) -> Result<Up> {
         let failed = done.ended.as_ref().filter(|ended| ended.how != How::Well);
         let mut up = self.outcome(done);
         if let Some(gated) = &done.stopped_by {
@@ -289,15 +286,12 @@ impl Start<'_> {
         }
     }
 
-    fn verified(
-        &self,
-        progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
-    ) -> Result<Option<(Vec<String>, Ended)>> {
+    fn verified(&self, progress: &mut impl FnMut(Progress<'_>)) -> Result<Option<(Vec<String>, Ended)>> {
         let words = &self.stack.verify;
         if words.is_empty() {
             return Ok(None);
         }
-        progress(Progress::Verifying(words))?;
+        progress(Progress::Verifying(words));
         // The check may run a command of Compose.
         self.lock.share();
         let ended = verify(&self.place, words, self.request.patience.timeout, self.means)?;

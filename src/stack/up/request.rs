@@ -73,7 +73,7 @@ impl UpRequest {
     /// How long a whole start may take: Compose, the gate and the project's own check. As long is another one
     /// waited for.
     pub(in crate::stack) fn longest(&self) -> Duration {
-        self.longest_start(true) + 2 * self.patience.timeout
+        self.longest_start(true).saturating_add(self.patience.timeout.saturating_mul(2))
     }
 
     /// How long Compose may take.

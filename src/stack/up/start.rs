@@ -86,7 +86,7 @@ impl Start<'_> {
         &self,
         expected: &Expected,
         patience: Patience,
-        progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
+        progress: &mut impl FnMut(Progress<'_>),
     ) -> Result<Gated> {
         let held = self.place.held;
         let id = held.pool().ledger().id(held.seen(), &self.means.policy)?;

@@ -24,7 +24,7 @@ impl Start<'_> {
     pub(in crate::stack) fn remove_unused(
         &self,
         admitted: &Admitted,
-        progress: &mut impl FnMut(Progress<'_>) -> Result<()>,
+        progress: &mut impl FnMut(Progress<'_>),
     ) -> Result<Vec<Container>> {
         if !admitted.had_containers {
             return Ok(Vec::new());
@@ -40,7 +40,7 @@ impl Start<'_> {
             return Ok(before);
         }
         let services: BTreeSet<String> = unused.iter().map(|container| container.service.clone()).collect();
-        progress(Progress::Removing(&services))?;
+        progress(Progress::Removing(&services));
         let gone: Vec<Thing> = unused.into_iter().map(thing).collect();
         let stopped = things::stop(held.engine(), &gone).needed();
         let failure = things::remove(held.engine(), Kind::Container, &gone).needed().err().or(stopped.err());

@@ -81,7 +81,7 @@ impl Slots {
 }
 
 fn with_inputs<T>(spec: &Spec, root: &camino::Utf8Path, render: impl FnOnce(RenderInputs<'_>) -> T) -> T {
-    let source = Source { name: "slots.toml".to_owned(), text: String::new(), kind: SourceKind::Spec };
+    let source = Source { name: "slots.toml".to_owned(), text: "".into(), kind: SourceKind::Spec };
     let templates = TemplateTexts::new();
     render(RenderInputs { spec, source: &source, templates: &templates, root, home: Some(HOME.into()) })
 }

@@ -187,7 +187,7 @@ impl Model {
 
     fn pool_from(&self, entries: &[(String, usize)], root: &Utf8Path) -> Pool {
         let source =
-            Source { name: "slots.toml".to_owned(), text: self.toml(entries), kind: SourceKind::Spec };
+            Source { name: "slots.toml".to_owned(), text: self.toml(entries).into(), kind: SourceKind::Spec };
         let spec = Spec::parse(&source.text).expect("a valid spec");
         let path = |path| RelPath::new(path).expect("a relative path");
         let texts: TemplateTexts =

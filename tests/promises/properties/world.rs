@@ -96,7 +96,7 @@ impl World {
     pub(super) fn run(&self, plan: &Plan, pool: &Pool, observed: &Observed) -> anyhow::Result<Outcome> {
         // A child that another test is just starting inherits the lock for a moment.
         let patience = Duration::from_secs(10);
-        let policy = LockPolicy { patience, command: "a test", network: false, interrupt: None };
+        let policy = LockPolicy { patience, flag: None, command: "a test", network: false, interrupt: None };
         let mut outcome = Ledger::of(&self.root()).create(&policy, |transaction| {
             Ok(apply(plan, pool, observed, transaction, &Interrupt::default()))
         })?;

@@ -1,0 +1,82 @@
+//! A pool that is closed to this user: each verb says whose it is and what to do, once.
+
+use std::fs;
+use std::process::Command;
+
+use crate::support::{Machine, Run};
+
+/// A pool of root's in the home of another user, who has no name here.
+struct Home {
+    machine: Machine,
+}
+
+impl Home {
+    fn new() -> Self {
+        let machine = Machine::small();
+        machine.edit_spec("root = \"~/pool\"", "root = \"~/.small/pool\"");
+        for dir in [machine.home(), machine.project(), machine.tools()] {
+            open(&dir, "755");
+        }
+        open(machine.home().parent().expect("a parent"), "755");
+        fs::copy(env!("CARGO_BIN_EXE_kinfra"), machine.path("~/kinfra")).expect("a copy");
+        machine.install("setpriv");
+        machine.install("chown");
+        machine.kinfra("apply").exits(0);
+        Self { machine }
+    }
+
+    fn command(&self, arguments: &str) -> Command {
+        let mut command = self.machine.program("setpriv");
+        command.args(["--reuid=54321", "--clear-groups"]).arg(self.machine.path("~/kinfra"));
+        command.args(arguments.split_whitespace());
+        command
+    }
+
+    fn kinfra(&self, arguments: &str) -> Run {
+        Run::of(&mut self.command(arguments))
+    }
+}
+
+fn open(path: &std::path::Path, mode: &str) {
+    let mode = u32::from_str_radix(mode, 8).expect("a mode");
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("a new mode");
+}
+
+#[test]
+#[ignore = "needs root, to be another user"]
+fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
+    let home = Home::new();
+    let remedy = "`sudo chown -R 54321 ~/.small`";
+    for (opened, closed) in [
+        (None, "`~/.small` belongs to root, and is closed to user 54321"),
+        (Some("~/.small"), "`~/.small/pool` belongs to root, and is closed to user 54321"),
+        (Some("~/.small/pool"), "`~/.small/pool/registry.json` belongs to root, and is closed to user 54321"),
+        (
+            Some("~/.small/pool/registry.json"),
+            "`~/.small/pool/.lock` belongs to root, and is closed to user 54321",
+        ),
+    ] {
+        if let Some(path) = opened {
+            open(&home.machine.path(path), if path.ends_with("json") { "644" } else { "755" });
+        }
+        let run =
+            home.kinfra("doctor").exits(if opened.is_none() || opened == Some("~/.small") { 4 } else { 1 });
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert_eq!(said.matches("belongs to root").count(), 1, "{said}");
+        assert!(said.contains(closed) && said.contains(remedy), "{said}");
+        assert!(!said.contains("Permission denied") && !said.contains("not readable"), "{said}");
+    }
+    open(&home.machine.path("~/.small/pool/registry.json"), "600");
+    for verb in ["slots", "claim", "status", "plan", "apply", "release", "env"] {
+        let run = home.kinfra(verb);
+        assert!(run.code == Some(5) || run.code == Some(4), "{verb}: {run:?}");
+        run.says("belongs to root, and is closed to user 54321").says(remedy);
+    }
+    // What the user has closed is opened by its mode, and another user's home is given to none.
+    Run::of(home.machine.program("chown").args(["-R", "54321"]).arg(home.machine.path("~/.small"))).exits(0);
+    open(&home.machine.path("~/.small"), "0");
+    home.kinfra("doctor").exits(4).says(
+        "`~/.small` is closed to its owner by its mode, 0000\nhelp: open it with `chmod u+rwX ~/.small`",
+    );
+    Run::of(home.command("doctor").env("HOME", "/root")).never_says("chown");
+}
