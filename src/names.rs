@@ -29,6 +29,9 @@ pub const START_FILE: &str = ".kinfra-start.json";
 /// The empty file whose time says when a verb last used a slot's stack, in the slot's directory.
 pub const USED_FILE: &str = ".kinfra-used";
 
+/// The file that says which claim a slot is used under, in the slot's directory.
+pub const CLAIM_FILE: &str = ".kinfra-claim";
+
 /// The files in a slot's directory that kinfra makes for its stack, and can make again.
 pub const DERIVED: [&str; 5] = [OVERLAY, LOOK_FILE, USES_FILE, START_FILE, USED_FILE];
 
@@ -39,7 +42,7 @@ pub fn is_derived(name: &str) -> bool {
         let rest = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(derived));
         rest.is_some_and(|rest| rest.starts_with('.') && Utf8Path::new(rest).extension() == Some("tmp"))
     };
-    DERIVED.into_iter().any(|derived| name == derived || is_cut_short(derived))
+    DERIVED.into_iter().chain([CLAIM_FILE]).any(|derived| name == derived || is_cut_short(derived))
 }
 
 /// The file that Compose reads variables from, beside its own file.

@@ -171,6 +171,7 @@ const BESIDE_VERBS: &[&str] = &[
     "slot_of",
     "starting",
     "take",
+    "there",
     "up_all",
     "watch",
     "complete",

@@ -11,12 +11,14 @@ use camino::Utf8PathBuf;
 use super::bring::{Brought, bring};
 use super::claimant::{Claimant, Looked, Prepared, Ready, Verdict};
 use super::files::{HolderDir, Site};
-use super::fitness::{Unfit, not_clean, unfit};
+use super::fitness::{Unfit, not_clean};
+use super::held_by::Directory;
 use super::lease;
 use super::pick::{Denied, Grant, may_come};
 use super::refusal::{self, Obstacles, Scene};
+use super::signs::Sign;
 use super::standing::standing;
-use super::whereabouts::{Following, Moves, noted_path, whereabouts};
+use super::whereabouts::{Following, Moves, look_at, noted, whereabouts};
 use crate::fault::{Fault, exit_of};
 use crate::host;
 use crate::host::lock::LockPolicy;
@@ -121,7 +123,7 @@ impl Claimant<'_> {
         };
         let (mut seen, mut preparation) = (seen, Preparation::default());
         loop {
-            let directory = noted_path(&seen.registry, &self.request.worktree);
+            let directory = noted(&seen.registry, &look_at(&self.request.worktree));
             let own = turn.as_ref().and_then(|turn| turn.ticket.as_ref());
             let prepared = self.prepare(&seen, &directory, own, &mut preparation.looked)?;
             if let Prepared::ToClean(slot, cleaning) = prepared {
@@ -131,9 +133,9 @@ impl Claimant<'_> {
                 continue;
             }
             preparation.ready = self.make_ready(prepared, &seen, turn.as_ref(), &preparation.looked)?;
-            let claim = self.new_claim(&directory)?;
+            let claim = self.new_claim(&directory, preparation.ready.is_some())?;
             let decision = self.pool.ledger().transact(&seen, &policy, |transaction| {
-                self.decide(transaction, claim, &mut preparation, turn.as_mut())
+                self.decide(transaction, (&directory, claim), &mut preparation, turn.as_mut())
             })?;
             match decision {
                 Decision::Claimed(mut claimed) => {
@@ -224,14 +226,13 @@ impl Claimant<'_> {
     fn decide(
         &self,
         transaction: &mut Transaction,
-        claim: Claim,
+        (directory, claim): (&Directory, Claim),
         preparation: &mut Preparation,
         turn: Option<&mut Turn<'_>>,
     ) -> Result<Decision> {
         let Preparation { looked, ready, cleaned: _, silent: _ } = preparation;
         let own = turn.as_ref().and_then(|turn| turn.ticket.as_ref());
         own.map_or(Ok(()), Ticket::answer)?;
-        let directory = claim.claimed_by.directory().context("a new claim has a directory")?;
         let waiters = queue::sweep_ahead_of(own, transaction.locked())?;
         let (denied, waiter) = match self.judge(waiters, transaction.registry(), directory, looked)? {
             Verdict::LookAt(_) => return Ok(Decision::NotPrepared),
@@ -307,13 +308,13 @@ impl Claimant<'_> {
             claim.files.clone_from(&files);
         }
         transaction.save()?;
-        let left = Site { root: transaction.locked(), slot, holder: &ready.holder }
-            .write(&files, &ready.texts)
-            .map_err(|error| {
-                let what = format!("slot {slot} is claimed, but not all of its files are written");
-                let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
-                error.context(fault.advise("run again"))
-            })?;
+        let signed = Sign::leave(transaction.locked(), slot, transaction.registry());
+        let site = Site { root: transaction.locked(), slot, holder: &ready.holder };
+        let left = signed.and_then(|()| site.write(&files, &ready.texts)).map_err(|error| {
+            let what = format!("slot {slot} is claimed, but not all of its files are written");
+            let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
+            error.context(fault.advise("run again"))
+        })?;
         let entry = transaction.registry().slots.get(&slot).context("the slot vanished")?;
         let mut entry = Entry::clone(entry);
         // The root may have moved since the entry was written.
@@ -358,7 +359,7 @@ impl Claimant<'_> {
         let users = users(&seen.root, &registry);
         let look = |slot| {
             let entry = registry.slots.get(&slot)?;
-            let afresh = || unfit(&seen.root, slot, entry, &self.claim_files()).ok().flatten();
+            let afresh = || self.unfit(&seen.root, slot, entry).ok().flatten();
             let unfit = looked.of(slot, entry).map_or_else(afresh, |look| look.unfit.clone());
             unfit.or_else(|| not_clean(&seen.root, slot, entry)).map(|unfit| unfit.with_user(&users))
         };

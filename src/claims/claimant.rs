@@ -1,6 +1,7 @@
 //! A worktree that asks for a slot. Before the lock it examines the slot that it would get, and renders the
 //! files of the claim.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
@@ -9,13 +10,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::files::{HolderDir, Texts, env_file};
 use super::fitness::{Unfit, no_memory, unfit};
 use super::held::env_text;
-use super::held_by::held_by;
+use super::held_by::{Directory, held_by};
 use super::pace::Outlook;
 use super::pick::{
     Application, Denied, Fitness, FreeSlots, Grant, NotPicked, ProfileOrder, Wanted, may_come, would_get,
 };
+use super::signs::Sign;
 use super::turn::{Ahead, Stop};
-use super::whereabouts::{is_of, noted_path};
+use super::whereabouts::{ensure_mark, is_of, look_at, noted};
 use crate::file::RelPath;
 use crate::host;
 use crate::host::invocation::Invocation;
@@ -52,6 +54,8 @@ pub struct Claimant<'a> {
     pub(super) invocation: &'a Invocation,
     pub(super) policy: LockPolicy<'a>,
     pub(super) profiles: ProfileOrder,
+    /// The slot that the worktree's env file is of, also where the registry forgot that claim.
+    env_slot: OnceCell<Option<SlotId>>,
 }
 
 /// The free slots that were looked at.
@@ -84,14 +88,14 @@ impl<'a> Claimant<'a> {
     ) -> Self {
         let profiles = pool.declared.iter().flat_map(|declared| &declared.spec.profiles);
         let profiles = ProfileOrder(profiles.map(|profile| profile.name.clone()).collect());
-        Self { request, pool, invocation, policy, profiles }
+        Self { request, pool, invocation, policy, profiles, env_slot: OnceCell::new() }
     }
 
     /// Looks at the slots that decide the request, and renders what comes with the one that it would get.
     pub(super) fn prepare(
         &self,
         seen: &Snapshot,
-        directory: &Utf8Path,
+        directory: &Directory,
         own: Option<&Ticket>,
         looked: &mut Looked,
     ) -> Result<Prepared> {
@@ -128,12 +132,20 @@ impl<'a> Claimant<'a> {
         root: &Root,
         looked: &mut Looked,
     ) -> Result<()> {
-        let unfit = unfit(root, slot, entry, &self.claim_files())?;
+        let unfit = self.unfit(root, slot, entry)?;
         let mut profiles = self.pool.declared.iter().flat_map(|declared| &declared.spec.profiles);
         let profile = profiles.find(|profile| profile.name == entry.provisioned.profile);
         let unfit = unfit.or_else(|| no_memory(profile.and_then(|profile| profile.memory)));
         looked.note(slot, entry, unfit);
         Ok(())
+    }
+
+    /// What is wrong with a free slot but for its memory.
+    pub(super) fn unfit(&self, root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Unfit>> {
+        let sign = Sign::unknown_to(root, slot, entry)?;
+        let foreign = sign.filter(|sign| !sign.is_by(&look_at(&self.request.worktree)));
+        let in_use = foreign.map(|sign| Unfit::InUse(sign.by()));
+        Ok(in_use.into_iter().chain(unfit(root, slot, entry, &self.claim_files())?).min())
     }
 
     /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is. Data that
@@ -151,7 +163,7 @@ impl<'a> Claimant<'a> {
         is_of(left, &self.request.worktree)
     }
 
-    /// The free slot that keeps this worktree's data.
+    /// The free slot that keeps this worktree's data, or that it used under a claim which is forgotten.
     fn kept(&self, registry: &Registry) -> Option<SlotId> {
         let keeps = |entry: &Entry| match entry.condition() {
             Condition::KeepsData(left) | Condition::Dirty(Some(left)) => {
@@ -159,7 +171,10 @@ impl<'a> Claimant<'a> {
             }
             Condition::Held | Condition::Clean | Condition::Dirty(None) | Condition::Quarantined(_) => false,
         };
-        registry.slots.iter().find(|(_, entry)| keeps(entry)).map(|(slot, _)| *slot)
+        let kept = registry.slots.iter().find(|(_, entry)| keeps(entry)).map(|(slot, _)| *slot);
+        let is_free = |slot: &SlotId| registry.slots.get(slot).is_some_and(|entry| entry.claim.is_none());
+        let env_slot = || HolderDir::open(&self.request.worktree).env_slot(&self.pool.root);
+        kept.or_else(|| self.env_slot.get_or_init(env_slot).filter(is_free))
     }
 
     /// How the pool looks to the holder of a ticket. Takes no lock.
@@ -168,7 +183,8 @@ impl<'a> Claimant<'a> {
     /// When the pool cannot be read.
     pub fn outlook(&self, ticket: &Ticket, seen: &Snapshot) -> Result<Outlook> {
         let registry = &seen.registry;
-        if held_by(registry, &noted_path(registry, &self.request.worktree)).is_some() {
+        let directory = &noted(registry, &look_at(&self.request.worktree));
+        if held_by(registry, directory).is_some() {
             return Ok(Outlook::Served);
         }
         if !may_come(registry, &self.request.wanted, &self.profiles) {
@@ -217,7 +233,7 @@ impl<'a> Claimant<'a> {
         &self,
         waiters: impl Iterator<Item = Result<Waiter>>,
         registry: &Registry,
-        directory: &Utf8Path,
+        directory: &Directory,
         looked: &Looked,
     ) -> Result<Verdict> {
         let (wanted, profiles) = (&self.request.wanted, &self.profiles);
@@ -230,7 +246,7 @@ impl<'a> Claimant<'a> {
             None => Fitness::Unfit,
         };
         let holds = held_by(registry, directory).is_some();
-        let kept = self.kept(registry);
+        let kept = if holds { None } else { self.kept(registry) };
         let waiters = waiters.map(|waiter| waiter.map(|waiter| (Wanted::parse(&waiter.wanted), waiter)));
         // The queue is nothing to a worktree that has its slot.
         let waiters = waiters.take_while(|_| !holds);
@@ -268,25 +284,30 @@ impl<'a> Claimant<'a> {
         Ok(Texts { env: env_file(slot, root.path(), &env), slot: slot_files })
     }
 
-    /// The claim as it would be, held under this path.
-    pub(super) fn new_claim(&self, directory: &Utf8Path) -> Result<Claim> {
+    /// The claim as it would be, held by this directory. Only one that is granted needs a token.
+    pub(super) fn new_claim(&self, directory: &Directory, is_ready: bool) -> Result<Claim> {
         let ClaimRequest { worktree, wanted: _, lease: _, note, waits: _ } = self.request;
         let no_git_dir = || format!("could not find the git directory of `{worktree}`");
         let entry = host::git::confirmed_git_dir(worktree).with_context(no_git_dir)?;
         let no_mount = || format!("could not find the mount point of `{worktree}`");
         let mount = host::fs::mount_of(worktree).with_context(no_mount)?;
+        let mark = match directory.mark.unwrap_or_default() {
+            known if !is_ready || (known.token.is_some() && entry.is_some()) => known,
+            _ => ensure_mark(worktree),
+        };
         let bits = host::identity::random_bits().context("could not read a random id from /dev/urandom")?;
         Ok(Claim {
-            claimed_by: Holder::Directory(directory.to_owned()),
+            claimed_by: Holder::Directory(directory.path.clone()),
             // The time and the lease begin with the grant.
             claimed_at: None,
             claim_id: Some(ClaimId::from_random(bits)),
             lease: None,
             note: note.clone(),
-            claimed_host: Some(host::identity::host_name()),
+            claimed_host: directory.host.clone(),
             claimed_user: Some(self.invocation.user.clone()),
             claimed_gitdir: entry.map(Utf8PathBuf::into_string),
             claimed_mount: Some(mount.to_string()),
+            mark,
             files: BTreeMap::new(),
         })
     }

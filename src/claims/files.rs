@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use anyhow::{Error, Result, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::whereabouts::look_at;
 use crate::desired::File;
 use crate::digest::Digest;
 use crate::fault::Fault;
@@ -65,9 +66,15 @@ impl HolderDir {
         Self { path: path.to_owned(), dir: WorktreeDir::open(path) }
     }
 
-    /// The holder of a claim; one that is not known has no directory.
+    /// The holder of a claim. One that is not known has no directory, and one whose path another directory
+    /// has.
     pub fn of(claim: &Claim) -> Self {
-        Self::open(claim.claimed_by.directory().unwrap_or(Utf8Path::new("")))
+        let path = claim.claimed_by.directory().unwrap_or(Utf8Path::new(""));
+        if look_at(path).holds(claim) {
+            Self::open(path)
+        } else {
+            Self { path: path.to_owned(), dir: Ok(None) }
+        }
     }
 
     /// Whether this is the directory of a claim's holder.
@@ -112,6 +119,13 @@ impl HolderDir {
             },
         };
         Err(fault.into())
+    }
+
+    /// The slot of a root that the env file here is of, if this pool wrote it and it is unchanged.
+    pub fn env_slot(&self, root: &Utf8Path) -> Option<SlotId> {
+        let Ok(Found::This(content)) = self.dir().ok()??.read(ENV_FILE) else { return None };
+        let (slot, dir) = parts(&content)?;
+        is_of_root(root, slot, dir).then_some(slot)
     }
 
     /// Removes the env file of a worktree that holds no slot, if this pool wrote it and it is unchanged.
@@ -277,15 +291,8 @@ fn env_file_from(slot: SlotId, dir: &str, variables: &str) -> String {
 /// Whether a text is an unchanged env file of a slot in a root. A root that is gone counts, too: it was moved
 /// here, or its pool was destroyed.
 fn is_env_file(root: &Utf8Path, content: &[u8]) -> bool {
-    let parse = || {
-        let (first, variables) = std::str::from_utf8(content).ok()?.split_once('\n')?;
-        let (slot, rest) = first.strip_prefix("# Slot ")?.split_once(", from ")?;
-        let (dir, _) = rest.rsplit_once(END)?;
-        let slot = SlotId::new(slot.parse().ok()?)?;
-        (env_file_from(slot, dir, variables).as_bytes() == content).then_some((slot, dir))
-    };
-    let Some((slot, dir)) = parse() else { return false };
-    if *dir == *root.join(slot.directory()).as_str().escape_debug().to_string() {
+    let Some((slot, dir)) = parts(content) else { return false };
+    if is_of_root(root, slot, dir) {
         return true;
     }
     // A path that was written with escapes cannot be looked up.
@@ -293,6 +300,19 @@ fn is_env_file(root: &Utf8Path, content: &[u8]) -> bool {
     from.is_some_and(|from| {
         matches!(Root::open(from).map(|root| root.map(|root| root.registry())), Ok(None | Some(Ok(None))))
     })
+}
+
+/// The slot of an unchanged env file, and the directory that it is from.
+fn parts(content: &[u8]) -> Option<(SlotId, &str)> {
+    let (first, variables) = std::str::from_utf8(content).ok()?.split_once('\n')?;
+    let (slot, rest) = first.strip_prefix("# Slot ")?.split_once(", from ")?;
+    let (dir, _) = rest.rsplit_once(END)?;
+    let slot = SlotId::new(slot.parse().ok()?)?;
+    (env_file_from(slot, dir, variables).as_bytes() == content).then_some((slot, dir))
+}
+
+fn is_of_root(root: &Utf8Path, slot: SlotId, dir: &str) -> bool {
+    *dir == *root.join(slot.directory()).as_str().escape_debug().to_string()
 }
 
 /// The first of a claim's files whose place is taken by something that is no file.

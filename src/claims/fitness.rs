@@ -41,6 +41,8 @@ pub enum Unfit {
         /// Who has it.
         by: PortUser,
     },
+    /// It shows a claim of this holder, of which the registry does not know.
+    InUse(String),
     /// Something else has the place of this file, which a claim would write.
     Obstructed(RelPath),
     /// This file was edited by hand.
@@ -63,6 +65,7 @@ impl Unfit {
         match self {
             Self::Edited(_) => *wanted == Wanted::Slot(slot),
             Self::Unfinished
+            | Self::InUse(_)
             | Self::Foreign
             | Self::Lacks(_)
             | Self::Busy { .. }

@@ -4,11 +4,12 @@ use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::environment;
-use super::held_by::held_by;
+use super::held_by::{Directory, held_by};
 use super::lease;
 use super::listing::Listed;
-use super::refusal::{holds_none, no_such_slot, not_yours};
-use super::whereabouts::{Following, noted_path};
+use super::refusal::{is_elsewhere, no_such_slot};
+use super::signs::Sign;
+use super::whereabouts::{Following, look_at, mark_for, noted};
 use crate::dotenv::{self, Variables};
 use crate::fault::Fault;
 use crate::file::RelPath;
@@ -20,7 +21,7 @@ use crate::host::root::Root;
 use crate::ledger::Snapshot;
 use crate::names::{ENV_FILE, USED_FILE, project};
 use crate::observe::whose::Whose;
-use crate::registry::{Engine, Entry};
+use crate::registry::{Engine, Entry, Registry};
 use crate::slot::SlotId;
 use crate::spec::{Spec, StackSpec};
 use crate::stack::remove::StackOn;
@@ -41,8 +42,8 @@ pub struct Held {
     stack: StackSpec,
     pool: FoundPool,
     snapshot: Snapshot,
-    /// The path under which the worktree holds the slot.
-    path: Utf8PathBuf,
+    /// The worktree, by the path under which it holds the slot.
+    directory: Directory,
 }
 
 /// What a search for the slot of a worktree came to.
@@ -54,14 +55,14 @@ pub struct SoughtSlot {
 }
 
 impl SoughtSlot {
-    /// The slot, where having none is an error.
+    /// The slot, where having `none` is an error.
     ///
     /// # Errors
     /// [`Fault`] says that it holds none, and which pools did not answer.
-    pub fn needed(self, worktree: &Utf8Path) -> Result<Held, Fault> {
+    pub fn needed(self, none: impl FnOnce() -> Fault) -> Result<Held, Fault> {
         let silent = self.silent.iter().map(|root| format!("; the pool in `{root}` does not answer"));
         self.held.ok_or_else(|| {
-            let none = holds_none(worktree);
+            let none = none();
             Fault { what: silent.fold(none.what.clone(), |what, more| what + &more), ..none }
         })
     }
@@ -77,29 +78,34 @@ pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<SoughtSlot> {
     let Some(snapshot) = pool.look(Following::Of(worktree))? else {
         return Ok(SoughtSlot { held: None, silent });
     };
-    let path = noted_path(&snapshot.registry, worktree);
-    let slot = held_by(&snapshot.registry, &path);
+    let directory = noted(&snapshot.registry, &look_at(worktree));
+    let slot = held_by(&snapshot.registry, &directory);
     let entry = slot.and_then(|slot| Some((slot, Entry::clone(snapshot.registry.slots.get(&slot)?))));
     let prefix = pool.env_prefix.clone().unwrap_or_default();
     let stack = search.stack_as_applied(&pool);
-    let held = entry.map(|(slot, entry)| Held { slot, entry, prefix, stack, pool, snapshot, path });
+    let held = entry.map(|(slot, entry)| Held { slot, entry, prefix, stack, pool, snapshot, directory });
     Ok(SoughtSlot { held, silent })
 }
 
 /// The slot with this id, for the worktree that holds it. `None` when no worktree does.
 ///
 /// # Errors
-/// When the pool cannot be found or read, or has no such slot.
+/// When the pool cannot be found or read, or has no such slot, or another directory is where its holder was.
 pub fn find_slot(slot: SlotId, search: &Search<'_>) -> Result<Option<Held>> {
     let mut pool = search.here()?;
     let snapshot = pool.applied(Following::EveryHolder)?;
     let entry = snapshot.registry.slots.get(&slot).ok_or_else(|| no_such_slot(slot))?;
     let entry = Entry::clone(entry);
-    let holder = entry.claim.as_ref().and_then(|claim| claim.claimed_by.directory());
-    let Some(path) = holder.map(Utf8Path::to_owned) else { return Ok(None) };
+    let claim = entry.claim.as_ref().and_then(|claim| Some((claim, claim.claimed_by.directory()?)));
+    let Some((claim, path)) = claim else { return Ok(None) };
+    let there = look_at(path);
+    if there.mark.is_some() && !there.holds(claim) {
+        return Err(is_elsewhere(slot, path).into());
+    }
+    let directory = Directory::unseen(path);
     let prefix = pool.env_prefix.clone().unwrap_or_default();
     let stack = search.stack_as_applied(&pool);
-    Ok(Some(Held { slot, entry, prefix, stack, pool, snapshot, path }))
+    Ok(Some(Held { slot, entry, prefix, stack, pool, snapshot, directory }))
 }
 
 impl Held {
@@ -118,7 +124,7 @@ impl Held {
 
     /// The worktree, by the path under which it holds the slot.
     pub fn worktree(&self) -> &Utf8Path {
-        &self.path
+        &self.directory.path
     }
 
     /// The pool's registry, as it was read for the search.
@@ -143,19 +149,23 @@ impl Held {
     }
 
     fn now(&self) -> Result<Option<(Entry, Snapshot)>> {
-        let seen = self.pool.ledger().read_since(&self.snapshot, Following::Of(&self.path))?;
+        let seen = self.pool.ledger().read_since(&self.snapshot, Following::Of(self.worktree()))?;
         let Some(snapshot) = seen else { return Ok(None) };
+        Ok(self.still(&snapshot.registry).map(|entry| (entry, snapshot)))
+    }
+
+    /// The slot's entry in a registry that was read later. `None` if the claim ended meanwhile.
+    fn still(&self, registry: &Registry) -> Option<Entry> {
         let identity = |entry: &Entry| {
             let claim = entry.claim.as_ref()?;
             Some((claim.claim_id, claim.claimed_by.clone(), claim.claimed_at.clone()))
         };
-        let entry = snapshot.registry.slots.get(&self.slot).map(|entry| Entry::clone(entry));
-        let entry = entry.filter(|entry| identity(entry) == identity(&self.entry));
-        Ok(entry.map(|entry| (entry, snapshot)))
+        let entry = registry.slots.get(&self.slot).filter(|entry| identity(entry) == identity(&self.entry));
+        entry.map(|entry| Entry::clone(entry))
     }
 
-    /// Renews the lease, and notes that the stack is in use. Leaves a claim without a lease alone. `None` if
-    /// the claim ended meanwhile.
+    /// Renews the lease, and notes that the stack is in use. Of a claim without a lease, only one of an older
+    /// kinfra changes: it gets a mark. `None` if the claim ended meanwhile.
     ///
     /// # Errors
     /// When the registry cannot be saved.
@@ -164,16 +174,18 @@ impl Held {
             // No verb fails for this note.
             let _ = host::fs::touch(&self.dir().join(USED_FILE));
         }
-        if self.entry.claim.as_ref().is_none_or(|claim| claim.lease.is_none()) {
+        let claim = self.entry.claim.as_ref().filter(|_| self.directory.mark.is_some());
+        let mark = claim.and_then(mark_for);
+        let has_lease = self.entry.claim.as_ref().is_some_and(|claim| claim.lease.is_some());
+        if !has_lease && mark.is_none() {
             return Ok(Some(self));
         }
         let entry = self.pool.ledger().transact(&self.snapshot, policy, |transaction| {
-            let registry = transaction.registry_mut();
-            let renewed = lease::renew(registry, &self.path, None, None, host::clock::now());
-            let renewed = renewed.map_err(|why| not_yours(&why, registry))?;
-            Ok(renewed
-                .filter(|renewed| *renewed == self.slot)
-                .and_then(|slot| registry.slots.get(&slot).map(|entry| Entry::clone(entry))))
+            if self.still(transaction.registry()).is_none() {
+                return Ok(None);
+            }
+            lease::renew(transaction.registry_mut(), self.slot, None, mark, host::clock::now());
+            Ok(self.still(transaction.registry()))
         })?;
         Ok(entry.map(|entry| Self { entry, ..self }))
     }
@@ -245,6 +257,9 @@ pub fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &s
     let path = root.path().join(slot.directory()).join(ENV_FILE);
     if entry.pending.is_some() {
         return Err(unknown(slot, "an apply was cut short in it").advise("run `kinfra apply`").into());
+    }
+    if let Some(sign) = Sign::unknown_to(root, slot, entry)?.filter(|_| entry.claim.is_some()) {
+        return Err(sign.fault(slot).into());
     }
     let found = match root.slot(slot)? {
         Found::This(dir) => {

@@ -1,13 +1,46 @@
 //! Finding a claim in a registry. Pure.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::registry::{Claim, ClaimId, Registry};
+use crate::registry::{Claim, ClaimId, Mark, Registry};
 use crate::slot::SlotId;
 
-/// The slot that a directory holds, under the path it claimed with.
-pub fn held_by(registry: &Registry, directory: &Utf8Path) -> Option<SlotId> {
-    find(registry, |claim| claim.claimed_by.is(directory))
+/// A directory, as it is compared with the holders of claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// The path under which it holds a slot.
+    pub path: Utf8PathBuf,
+    /// What it is known by. `None` if it is not there: then its path and the machine decide.
+    pub mark: Option<Mark>,
+    /// The name of this machine. `None` if the holder is meant, wherever it is.
+    pub host: Option<String>,
+}
+
+impl Directory {
+    /// The holder under a path, whatever is there now.
+    pub fn unseen(path: &Utf8Path) -> Self {
+        Self { path: path.to_owned(), mark: None, host: None }
+    }
+
+    /// Whether it is the holder of a claim: it has the path, and what it is known by.
+    pub fn holds(&self, claim: &Claim) -> bool {
+        let is_same_machine = match (&claim.claimed_host, &self.host) {
+            (Some(claimed), Some(own)) => claimed == own,
+            (None, _) | (_, None) => true,
+        };
+        let is_it = |mark: Mark| mark.is_of(&claim.mark, is_same_machine);
+        claim.claimed_by.is(&self.path) && self.mark.map_or(is_same_machine, is_it)
+    }
+}
+
+/// The slot that a directory holds.
+pub fn held_by(registry: &Registry, directory: &Directory) -> Option<SlotId> {
+    find(registry, |claim| directory.holds(claim))
+}
+
+/// The slot whose holder has the path of a directory and is another: in another container, or before.
+pub fn held_at_its_path(registry: &Registry, directory: &Directory) -> Option<SlotId> {
+    find(registry, |claim| claim.claimed_by.is(&directory.path) && !directory.holds(claim))
 }
 
 /// The slot whose claim has this id.

@@ -1,11 +1,9 @@
 //! Holding a slot, and for how long: granting, renewing, releasing, expiry. Pure: the registry before and
 //! after, or why not.
 
-use camino::Utf8Path;
-
-use super::held_by::{held_by, with_id};
+use super::held_by::{Directory, held_by, with_id};
 use super::pick::Grant;
-use crate::registry::{Claim, ClaimId, Lease, Left, Registry, Remains};
+use crate::registry::{Claim, ClaimId, Lease, Left, Mark, Registry, Remains};
 use crate::slot::SlotId;
 use crate::time::{Span, Time};
 
@@ -62,14 +60,16 @@ fn refresh(held: &mut Claim, again: Claim) {
         claimed_user,
         claimed_gitdir,
         claimed_mount,
+        mark,
         files: _,
     } = again;
     held.claim_id = held.claim_id.or(claim_id);
-    // The machine may have a new name, and the worktree may be a new one at the same path.
+    // The machine may have a new name, and a backup may have been put back elsewhere on the disk.
     held.claimed_host = claimed_host;
     held.claimed_user = claimed_user;
     held.claimed_gitdir = claimed_gitdir;
     held.claimed_mount = claimed_mount;
+    held.mark = Mark { token: mark.token.or(held.mark.token), place: mark.place };
     held.note = note.or_else(|| held.note.take());
 }
 
@@ -80,28 +80,31 @@ fn renew_lease(claim: &mut Claim, length: Option<Span>, now: Time) {
     claim.lease = length.map(|length| Lease::starting(now, length));
 }
 
-/// Renews the claim with this id, or without an id the claim of `directory`. The new lease has the length
-/// `length`, or the old length. An expired claim that was not reaped is renewed, too. `None` if there is no
+/// Renews the claim of a slot. The new lease has the length `length`, or the old length. An expired claim
+/// that was not reaped is renewed, too. `mark` is for a claim of an older kinfra, which has none.
+pub fn renew(registry: &mut Registry, slot: SlotId, length: Option<Span>, mark: Option<Mark>, now: Time) {
+    if let Some(claim) = registry.slot_mut(slot).and_then(|entry| entry.claim.as_mut()) {
+        renew_lease(claim, length, now);
+        if let Some(mark) = mark.filter(|_| claim.mark.is_empty()) {
+            claim.mark = mark;
+        }
+    }
+}
+
+/// The slot whose claim has this id, or without an id the one that `directory` holds. `None` if there is no
 /// claim.
 ///
 /// # Errors
-/// [`NotYours`]; the registry is then unchanged.
-pub fn renew(
-    registry: &mut Registry,
-    directory: &Utf8Path,
+/// [`NotYours`] when the claim with the id is over.
+pub fn to_renew(
+    registry: &Registry,
+    directory: &Directory,
     id: Option<ClaimId>,
-    length: Option<Span>,
-    now: Time,
 ) -> Result<Option<SlotId>, NotYours> {
-    let slot = match id {
-        Some(id) => Some(with_id(registry, id).ok_or(NotYours::Over(id, None))?),
-        None => held_by(registry, directory),
-    };
-    let claim = slot.and_then(|slot| registry.slot_mut(slot)).and_then(|entry| entry.claim.as_mut());
-    if let Some(claim) = claim {
-        renew_lease(claim, length, now);
+    match id {
+        Some(id) => with_id(registry, id).map(Some).ok_or(NotYours::Over(id, None)),
+        None => Ok(held_by(registry, directory)),
     }
-    Ok(slot)
 }
 
 /// Releases `slot`, or the slot whose claim has this id, or the slot that `directory` holds. `None` if there
@@ -112,7 +115,7 @@ pub fn renew(
 /// over. The registry is then unchanged.
 pub fn release(
     registry: &mut Registry,
-    directory: &Utf8Path,
+    directory: &Directory,
     slot: Option<SlotId>,
     id: Option<ClaimId>,
     force: bool,
@@ -128,7 +131,7 @@ pub fn release(
 /// As [`release`].
 pub fn to_release(
     registry: &Registry,
-    directory: &Utf8Path,
+    directory: &Directory,
     slot: Option<SlotId>,
     id: Option<ClaimId>,
     force: bool,
@@ -145,7 +148,7 @@ pub fn to_release(
     let Some(claim) = &entry.claim else { return Ok(None) };
     match id {
         Some(id) if claim.claim_id != Some(id) => return Err(NotYours::Over(id, Some(slot))),
-        None if !claim.claimed_by.is(directory) && !force => return Err(NotYours::HeldBy(slot)),
+        None if !directory.holds(claim) && !force => return Err(NotYours::HeldBy(slot)),
         Some(_) | None => {}
     }
     Ok(Some(slot))
@@ -156,8 +159,7 @@ pub fn to_release(
 pub fn leave(registry: &mut Registry, slot: SlotId, claim: &Claim, remains: Remains, now: Time) {
     let started = registry.slot_mut(slot).and_then(|entry| entry.started.as_mut());
     if let Some(started) = started {
-        let (by, gitdir) = (claim.claimed_by.clone(), claim.claimed_gitdir.clone());
-        started.left = Some(Left::new(by, gitdir, now, remains));
+        started.left = Some(Left::new(claim, now, remains));
     }
 }
 

@@ -20,7 +20,7 @@ fn leased(owner: &str, id: u16, length: &str, now: i64) -> Claim {
 fn a_denied_claim_changes_nothing_and_a_second_one_of_the_owner_renews() {
     let profiles = profiles();
     let ask = |registry: &mut Registry, wanted: &Wanted, claim: Claim, length: Option<&str>, now: i64| {
-        let directory = claim.claimed_by.directory().unwrap().to_owned();
+        let directory = Directory::unseen(claim.claimed_by.directory().unwrap());
         let application =
             Application { directory: &directory, wanted, profiles: &profiles, ahead: &[], kept: None };
         let granted = would_get(registry, &application, |_| Fitness::Fit)?;
@@ -57,7 +57,7 @@ fn a_release_is_fenced_by_the_id() {
     let id = |number| of("", number).claim_id.unwrap();
     let freed = |owner: &str, slot: Option<SlotId>, id: Option<ClaimId>, force: bool| {
         let mut registry = pool("Ll");
-        let released = release(&mut registry, owner.into(), slot, id, force);
+        let released = release(&mut registry, &Directory::unseen(owner.into()), slot, id, force);
         let is_free = registry.slots[&SlotId::new(1).unwrap()].claim.is_none();
         released.map(|released| (released.is_some(), is_free))
     };
@@ -100,7 +100,8 @@ fn a_claim_stands_by_its_lease_and_its_directory_however_the_clock_jumps() {
     for (now, length, expected) in
         [(3 * YEARS, Some(span("8h")), "8h"), (YEARS, None, "8h"), (0, Some(span("2d")), "2d")]
     {
-        assert_eq!(renew(&mut registry, "/held".into(), None, length, at(now)), Ok(Some(slot)));
+        assert_eq!(to_renew(&registry, &Directory::unseen("/held".into()), None), Ok(Some(slot)));
+        renew(&mut registry, slot, length, None, at(now));
         let lease = registry.slots[&slot].claim.as_ref().unwrap().lease;
         assert_eq!(lease, Some(Lease::starting(at(now), span(expected))));
     }

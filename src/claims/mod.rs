@@ -20,6 +20,7 @@ pub mod reap;
 pub mod refusal;
 pub mod release;
 pub mod renew;
+pub mod signs;
 pub mod standing;
 pub mod turn;
 pub mod wait;

@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use camino::Utf8Path;
-
-use super::held_by::held_by;
+use super::held_by::{Directory, held_by};
 use crate::identifier::ProfileName;
 use crate::registry::{Condition, Entry, Registry};
 use crate::slot::SlotId;
@@ -79,8 +77,8 @@ impl ProfileOrder {
 /// A request for a slot, with all that decides it.
 #[derive(Debug)]
 pub struct Application<'a> {
-    /// The path that the slot would be held under.
-    pub directory: &'a Utf8Path,
+    /// The directory that would hold the slot.
+    pub directory: &'a Directory,
     /// Which slots satisfy it.
     pub wanted: &'a Wanted,
     /// The profiles of the pool.

@@ -8,6 +8,11 @@ use crate::registry::{Claim, ClaimId, Left, MOST_FAILURES, Provisioned, Remains,
 use crate::slot::Workers;
 use crate::time::Time;
 
+/// The directory that asks.
+fn me() -> Directory {
+    Directory::unseen("/me".into())
+}
+
 /// Slots by their profiles, `Lmh` for a light, a middle and a heavy one; held where the letter is a capital.
 pub(in crate::claims) fn pool(slots: &str) -> Registry {
     let entry = |(number, letter): (u16, char)| {
@@ -49,7 +54,7 @@ fn the_smallest_that_would_do_is_chosen_and_those_before_choose_first() {
     let chosen = |slots: &str, wanted: &Wanted, ahead: &[&Wanted]| {
         let ahead: Vec<Wanted> = ahead.iter().map(|wanted| (*wanted).clone()).collect();
         let application =
-            Application { directory: "/me".into(), wanted, profiles: &profiles(), ahead: &ahead, kept: None };
+            Application { directory: &me(), wanted, profiles: &profiles(), ahead: &ahead, kept: None };
         choose(&pool(slots), &application, |_| Fitness::Fit).map(SlotId::get)
     };
     assert_eq!(chosen("hmloL", &any, &[]), Ok(3));
@@ -68,13 +73,8 @@ fn the_smallest_that_would_do_is_chosen_and_those_before_choose_first() {
     assert_eq!(chosen("HMl", &any, &[&third]), Err(Denied::Queued.into()));
     assert_eq!(chosen("HML", &any, &[&third]), Err(Denied::Full.into()));
     let as_seen = |slots: &str, fitness: fn(u16) -> Fitness| {
-        let application = Application {
-            directory: "/me".into(),
-            wanted: &any,
-            profiles: &profiles(),
-            ahead: &[],
-            kept: None,
-        };
+        let application =
+            Application { directory: &me(), wanted: &any, profiles: &profiles(), ahead: &[], kept: None };
         choose(&pool(slots), &application, |slot| fitness(slot.get())).map(SlotId::get)
     };
     let only_second = |slot| if slot == 2 { Fitness::Fit } else { Fitness::Unfit };
@@ -133,7 +133,7 @@ fn a_slot_is_looked_at_for_a_waiter_not_for_each_that_waits_before_it() {
     asked.set(0);
     let wanted = Wanted::Any;
     let application = Application {
-        directory: "/me".into(),
+        directory: &me(),
         wanted: &wanted,
         profiles: &profiles,
         ahead: &ahead.wanted,
@@ -162,7 +162,7 @@ fn clean_slots_are_given_first_and_what_keeps_data_last() {
     let at = Time::parse("2026-03-01T17:22:10Z").unwrap();
     let left = |remains: Remains, failures: u32| Left {
         failures,
-        ..Left::new("/other".to_owned().into(), None, at, remains)
+        ..Left::new(&Claim::of("/other".to_owned().into(), None), at, remains)
     };
     let with = |slots: &[Option<Left>]| {
         let mut registry = pool(&"l".repeat(slots.len()));
@@ -184,7 +184,7 @@ fn clean_slots_are_given_first_and_what_keeps_data_last() {
     let chosen = |ahead: &[Wanted], kept: Option<u16>| {
         let kept = kept.and_then(SlotId::new);
         let (wanted, profiles) = (&Wanted::Any, &profiles());
-        let application = Application { directory: "/me".into(), wanted, profiles, ahead, kept };
+        let application = Application { directory: &me(), wanted, profiles, ahead, kept };
         choose(&registry, &application, fit).map(SlotId::get)
     };
     assert_eq!(chosen(&[], None), Ok(3), "the clean one");

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Error, Result, anyhow};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::files::HolderDir;
 use super::lease;
@@ -170,13 +170,14 @@ impl Proposal {
 }
 
 /// Removes the directories that Docker made anew where worktrees are gone, if there are no files in them.
-/// Where a stack is not clean, a container may still use its.
+/// Where a stack is not clean, a container may still use its. A worktree that git made anew is another one.
 fn remade(reaped: &Reaped) -> Vec<Remade> {
     let gone = reaped.reaping.ends.iter().filter(|(slot, (_, standing))| {
         *standing == Standing::Orphaned && !reaped.not_clean.contains_key(slot)
     });
     let paths = gone.filter_map(|(_, (claim, _))| claim.claimed_by.directory());
-    let remade = paths.filter(|path| host::fs::is_directory(path)).map(|path| {
+    let is_worktree = |path: &Utf8Path| host::fs::exists(&path.join(".git")).unwrap_or(true);
+    let remade = paths.filter(|path| host::fs::is_directory(path) && !is_worktree(path)).map(|path| {
         let left = match host::fs::remove_without_files(path) {
             Ok(file) => file.map(|file| format!("`{file}` is in it")),
             Err(error) => Some(error.to_string()),

@@ -136,6 +136,7 @@ fn every_slot(
             Some(claim) => {
                 let (over, advice) = match standing(claim) {
                     Standing::Held => ("", None),
+                    Standing::Missing => (", which is not where it was", Some("see `kinfra reap --dry-run`")),
                     Standing::Expired => (", and its lease has run out", Some("run `kinfra reap`")),
                     Standing::Orphaned => (", which is gone", Some("run `kinfra reap`")),
                 };
@@ -173,6 +174,13 @@ pub fn why(slot: SlotId, unfit: Option<Unfit>) -> (String, Option<String>) {
     match unfit {
         Some(Unfit::Unfinished) => {
             ("an apply was cut short in it".to_owned(), Some("run `kinfra apply`".to_owned()))
+        }
+        Some(Unfit::InUse(by)) => {
+            let why = format!("it shows a claim of `{by}`, of which the registry does not know");
+            let advice = format!(
+                "run `kinfra claim` there, or `kinfra release {slot} --force` once it is no longer used"
+            );
+            (why, Some(advice))
         }
         Some(Unfit::Foreign) => ("kinfra did not write its files".to_owned(), see_plan()),
         Some(Unfit::Lacks(path)) => (format!("its {path} is not there"), see_plan()),
@@ -237,6 +245,15 @@ pub fn holds_none(worktree: &Utf8Path) -> Fault {
 pub fn is_held_by_none(slot: SlotId) -> Fault {
     Fault::no_slot(format!("no worktree holds slot {slot}"))
         .advise(format!("`kinfra claim --slot {slot}` takes it"))
+}
+
+/// That another directory is at the path of a slot's holder.
+pub(super) fn is_elsewhere(slot: SlotId, path: &Utf8Path) -> Fault {
+    let path = printable(path.as_str());
+    Fault::refused(format!(
+        "the worktree that holds slot {slot} is not here: another directory is at `{path}`"
+    ))
+    .advise(format!("run it where that worktree is, or `kinfra release {slot} --force` if it is gone"))
 }
 
 pub(super) fn no_such_slot(slot: SlotId) -> Fault {

@@ -4,9 +4,11 @@ use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::files::{HolderDir, Site};
+use super::held_by::{Directory, held_at_its_path};
 use super::lease;
 use super::refusal::not_yours;
-use super::whereabouts::{Following, noted_path};
+use super::signs::Sign;
+use super::whereabouts::{Following, look_at, noted};
 use crate::fault::{Fault, advice_of, exit_of};
 use crate::file::RelPath;
 use crate::host;
@@ -53,6 +55,8 @@ pub struct Released {
     pub not_clean: Option<Error>,
     /// What its containers wrote into its worktree as another user.
     pub of_another_user: Option<OfAnotherUser>,
+    /// The slot that another directory holds under the same path.
+    pub of_another: Option<SlotId>,
     /// The note that there is no pool. Without a named slot or id that is no error.
     pub no_pool: Option<Fault>,
 }
@@ -72,13 +76,16 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         };
     };
     let seen = pool.usable(Some(seen))?;
-    let path = noted_path(&seen.registry, worktree);
-    let holder = open_holder(&seen, request, &path);
+    let directory = noted(&seen.registry, &look_at(worktree));
+    let holder = open_holder(&seen, request, &directory);
     let (ledger, name) = (pool.ledger(), pool.name.clone());
     let mut released = ledger.transact(&seen, policy, |transaction| {
         let registry = transaction.registry_mut();
-        let claim = lease::release(registry, &path, *slot, *claim_id, *force);
+        let claim = lease::release(registry, &directory, *slot, *claim_id, *force);
         let claim = claim.map_err(|why| not_yours(&why, registry))?;
+        let sign = slot.filter(|_| claim.is_none() && *force);
+        let sign = sign.map_or(Ok(None), |slot| Sign::in_slot(transaction.locked().root(), slot))?;
+        let claim = claim.or(slot.zip(sign).map(|(slot, sign)| (slot, sign.claim())));
         let mut released = Released { claim, ..Released::default() };
         match &released.claim {
             Some((slot, claim)) => match give_back(transaction.locked(), *slot, claim, holder.as_ref()) {
@@ -87,7 +94,8 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
                 Err(error) => return Err(error),
             },
             None if slot.is_none() && claim_id.is_none() => {
-                HolderDir::open(worktree).tidy(transaction.locked().root().path())?;
+                forget(transaction.locked(), &directory)?;
+                released.of_another = held_at_its_path(transaction.registry(), &directory);
             }
             None => {}
         }
@@ -108,10 +116,22 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
     Ok(released)
 }
 
+/// Removes what a worktree still has of a claim that the registry does not know.
+fn forget(locked: &LockedRoot, own: &Directory) -> Result<()> {
+    let (holder, root) = (HolderDir::open(&own.path), locked.root());
+    if let Some(slot) = holder.env_slot(root.path())
+        && Sign::in_slot(root, slot)?.is_some_and(|sign| sign.is_by(own))
+    {
+        locked.remove_claim_note(slot)?;
+    }
+    holder.tidy(root.path())
+}
+
 /// What of its worktree the containers of a claim may have written to. To be asked before its slot is
 /// cleaned.
 pub(super) fn writable(root: &Utf8Path, slot: SlotId, claim: &Claim) -> Option<Writable> {
-    Some(Writable::of(&root.join(slot.directory()), claim.claimed_by.directory()?))
+    let worktree = claim.claimed_by.directory().filter(|path| look_at(path).holds(claim))?;
+    Some(Writable::of(&root.join(slot.directory()), worktree))
 }
 
 /// Notes what a slot's stack may have left, when its claim ended. A stack may have been started without
@@ -148,9 +168,9 @@ pub(super) fn leave(
 }
 
 /// The directory of the holder whose claim is going to end, opened before the lock is taken.
-fn open_holder(seen: &Snapshot, request: &ReleaseRequest, path: &Utf8Path) -> Option<HolderDir> {
+fn open_holder(seen: &Snapshot, request: &ReleaseRequest, own: &Directory) -> Option<HolderDir> {
     let ReleaseRequest { slot, claim_id, force, .. } = request;
-    let slot = lease::to_release(&seen.registry, path, *slot, *claim_id, *force).ok().flatten()?;
+    let slot = lease::to_release(&seen.registry, own, *slot, *claim_id, *force).ok().flatten()?;
     seen.registry.slots.get(&slot)?.claim.as_ref().map(HolderDir::of)
 }
 
@@ -169,7 +189,9 @@ pub fn give_back(
     // It is opened here only if the claim changed since it was looked at.
     let opened = holder.is_none_or(|holder| !holder.is_of(claim)).then(|| HolderDir::of(claim));
     let holder = opened.as_ref().or(holder).context("a claim that ends has a holder")?;
-    Site { root: locked, slot, holder }.take_back(claim).map_err(|error| stays_claimed(error, slot))
+    let left = Site { root: locked, slot, holder }.take_back(claim);
+    let left = left.and_then(|left| Sign::remove(locked, slot, claim).map(|()| left));
+    left.map_err(|error| stays_claimed(error, slot))
 }
 
 fn stays_claimed(error: Error, slot: SlotId) -> Error {

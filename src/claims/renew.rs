@@ -3,9 +3,10 @@
 use anyhow::Result;
 use camino::Utf8Path;
 
+use super::held_by::held_by;
 use super::lease;
 use super::refusal::{holds_none, not_yours};
-use super::whereabouts::{Following, noted_path};
+use super::whereabouts::{Following, look_at, mark_for, noted};
 use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::registry::{Claim, ClaimId};
@@ -28,12 +29,16 @@ pub fn renew(
 ) -> Result<(SlotId, Claim)> {
     let seen = pool.applied(Following::Of(worktree))?;
     pool.trusted()?;
-    let path = noted_path(&seen.registry, worktree);
+    let directory = noted(&seen.registry, &look_at(worktree));
+    let own = held_by(&seen.registry, &directory);
+    let mark = own.and_then(|slot| mark_for(seen.registry.slots.get(&slot)?.claim.as_ref()?));
     pool.ledger().transact(&seen, policy, |transaction| {
         let registry = transaction.registry_mut();
-        let renewed = lease::renew(registry, &path, id, length, host::clock::now());
-        let slot = renewed.map_err(|why| not_yours(&why, registry))?;
-        let claim = slot.and_then(|slot| Some((slot, registry.slots.get(&slot)?.claim.clone()?)));
-        Ok(claim.ok_or_else(|| holds_none(worktree))?)
+        let slot = lease::to_renew(registry, &directory, id).map_err(|why| not_yours(&why, registry))?;
+        let slot = slot.ok_or_else(|| holds_none(worktree))?;
+        let mark = mark.filter(|_| held_by(registry, &directory) == Some(slot));
+        lease::renew(registry, slot, length, mark, host::clock::now());
+        let claim = registry.slots.get(&slot).and_then(|entry| entry.claim.clone());
+        Ok(claim.map(|claim| (slot, claim)).ok_or_else(|| holds_none(worktree))?)
     })
 }

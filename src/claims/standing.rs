@@ -16,6 +16,8 @@ pub enum Standing {
     Held,
     /// The lease has run out.
     Expired,
+    /// The holder's directory is not where it was, and may come back.
+    Missing,
     /// The holder's directory is gone.
     Orphaned,
 }
@@ -42,6 +44,8 @@ pub enum Doubt {
     Unknown,
     /// Its parent directory is missing too.
     ParentMissing,
+    /// Another directory has its path.
+    Another,
     /// Its disk seems not to be mounted.
     Unmounted,
     /// The repository whose worktree it was is missing.
@@ -59,6 +63,7 @@ impl fmt::Display for Doubt {
             Self::Unreadable => "its directory cannot be examined",
             Self::Unknown => "its directory is not known",
             Self::ParentMissing => "its directory is missing, and so is the directory above it",
+            Self::Another => "another directory is at its path",
             Self::Unmounted => "the disk of its directory may not be mounted",
             Self::RepoMissing => "its directory is missing, and so is the repository it was a worktree of",
             Self::Moved => "its directory is missing, and git has a worktree of its name elsewhere",
@@ -72,7 +77,18 @@ pub fn standing(claim: &Claim, now: Time, worktree: Worktree) -> Standing {
     match worktree {
         Worktree::Gone => Standing::Orphaned,
         Worktree::There | Worktree::Away(_) if has_expired(claim, now) => Standing::Expired,
+        Worktree::Away(doubt) if doubt.is_missing() => Standing::Missing,
         Worktree::There | Worktree::Away(_) => Standing::Held,
+    }
+}
+
+impl Doubt {
+    /// Whether a person has to look: the directory is missing, for no reason that is meant to pass.
+    fn is_missing(self) -> bool {
+        match self {
+            Self::ParentMissing | Self::RepoMissing | Self::Moved | Self::Another => true,
+            Self::OtherHost | Self::Unreadable | Self::Unknown | Self::Unmounted | Self::Locked => false,
+        }
     }
 }
 
@@ -114,10 +130,10 @@ impl Reaping {
             };
             let worktree = worktree(claim);
             match (standing(claim, now, worktree), worktree) {
-                (Standing::Held, Worktree::Away(doubt)) => {
+                (Standing::Held | Standing::Missing, Worktree::Away(doubt)) => {
                     reaping.doubts.insert(*slot, (claim.clone(), doubt));
                 }
-                (Standing::Held, Worktree::There | Worktree::Gone) => {}
+                (Standing::Held | Standing::Missing, Worktree::There | Worktree::Gone) => {}
                 (over @ (Standing::Expired | Standing::Orphaned), _) => {
                     reaping.ends.insert(*slot, (claim.clone(), over));
                 }
@@ -170,6 +186,7 @@ fn uncleaned(
         Condition::KeepsData(left) => {
             let holder = Claim {
                 claimed_gitdir: left.gitdir.clone(),
+                mark: left.mark(),
                 ..Claim::of(left.by.clone(), Some(left.at.clone()))
             };
             let is_too_old = |length| Time::parse(&left.at).is_ok_and(|at| at.after(length) <= now);

@@ -9,20 +9,27 @@ use std::io::ErrorKind;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::held_by::Directory;
 use super::standing::{Doubt, Worktree};
 use crate::fault::Fault;
+use crate::file::normal;
 use crate::host;
 use crate::host::fs::Dir;
 use crate::host::git;
-use crate::registry::{Claim, ClaimId, Holder, Left, Registry};
+use crate::host::holder_mark::{ensure_token, mark_of, token_in};
+use crate::registry::{Claim, ClaimId, Holder, Left, Mark, Registry};
 use crate::slot::SlotId;
 use crate::time::Time;
 
 /// The canonical path of the worktree that `directory` is in, or of `directory` itself outside a worktree.
+/// One that is not there any more was a worktree itself, and is in none.
 ///
 /// # Errors
 /// When it cannot be resolved.
 pub fn worktree_of(directory: &Utf8Path) -> Result<Utf8PathBuf> {
+    if host::fs::exists(directory).is_ok_and(|is_there| !is_there) {
+        return Ok(normal(&host::fs::real(directory)));
+    }
     let top = git::top_of(directory)?.unwrap_or(directory);
     host::fs::canonical(top).with_context(|| format!("`{top}` cannot be resolved"))
 }
@@ -47,16 +54,40 @@ pub fn worktree_named(named: &Utf8Path, here: &Utf8Path) -> Result<Utf8PathBuf> 
     }
 }
 
-/// The path under which a directory holds a slot: its own path, or a path with links that an old tool
+/// A directory as it is now. One that is not there is known by its path.
+pub fn look_at(directory: &Utf8Path) -> Directory {
+    let mark = host::fs::may_be_directory(directory).then(|| mark_of(directory));
+    Directory { path: directory.to_owned(), mark, host: Some(host::identity::host_name()) }
+}
+
+/// A directory under the path by which it holds a slot: its own path, or a path with links that an old tool
 /// recorded.
-pub fn noted_path(registry: &Registry, directory: &Utf8Path) -> Utf8PathBuf {
+pub fn noted(registry: &Registry, directory: &Directory) -> Directory {
     if registry.imported_from.is_none() {
-        return directory.to_owned();
+        return directory.clone();
     }
     let claims = registry.slots.values().filter_map(|entry| entry.claim.as_ref());
     let mut paths = claims.filter_map(|claim| claim.claimed_by.directory());
-    let is_it = |path: &&Utf8Path| host::fs::canonical(path).is_ok_and(|path| path == directory);
-    paths.find(is_it).unwrap_or(directory).to_owned()
+    let is_it = |path: &&Utf8Path| host::fs::canonical(path).is_ok_and(|path| path == directory.path);
+    let path = paths.find(is_it).unwrap_or(&directory.path).to_owned();
+    Directory { path, ..directory.clone() }
+}
+
+/// What a claim that an older kinfra made is to be known by from now on. `None` if it is known by something,
+/// or its holder is not there. Writes the token of the worktree.
+pub fn mark_for(claim: &Claim) -> Option<Mark> {
+    let directory =
+        claim.claimed_by.directory().filter(|path| path.is_absolute() && claim.mark.is_empty())?;
+    host::fs::is_directory(directory).then(|| ensure_mark(directory))
+}
+
+/// The mark of a worktree, with a token if it can have one. A copy of a linked worktree has the git directory
+/// of the original.
+pub fn ensure_mark(worktree: &Utf8Path) -> Mark {
+    let is_linked = git::linked_git_dir(worktree).is_ok_and(|linked| linked.is_some());
+    let is_copy = is_linked && !git::confirmed_git_dir(worktree).is_ok_and(|confirmed| confirmed.is_some());
+    let token = if is_copy { None } else { ensure_token(worktree) };
+    Mark { token, place: host::fs::place_of(worktree).ok() }
 }
 
 /// The holders whose worktrees are followed to where git has moved them.
@@ -161,7 +192,11 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     // Docker makes the directory of a mount anew where a worktree is gone. For git, one without `.git` is.
     let sign = claim.claimed_gitdir.as_ref().map_or_else(|| path.to_owned(), |_| path.join(".git"));
     if host::fs::exists(&sign)? {
-        return Ok(Worktree::There);
+        return Ok(if is_as_claimed(claim, path) { Worktree::There } else { instead(claim) });
+    }
+    // Git has the last word on its own worktrees, whatever else is missing.
+    if matches!(git_knows(claim), Some(Ok(git::LinkedWorktree::Removed))) {
+        return Ok(Worktree::Gone);
     }
     if !host::fs::exists(parent)? {
         return away(Doubt::ParentMissing);
@@ -184,15 +219,38 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     }
 }
 
-/// Whether a stack that was left was this worktree's. A worktree that git made since, at the same place, is
+/// Whether the directory at the path of a claim is the one that made it.
+fn is_as_claimed(claim: &Claim, path: &Utf8Path) -> bool {
+    match (claim.mark.token, &claim.claimed_gitdir) {
+        (None, _) if claim.mark.is_empty() => true,
+        (Some(token), Some(git_dir)) if token_in(Utf8Path::new(git_dir)) == Some(token) => true,
+        (_, _) => look_at(path).holds(claim),
+    }
+}
+
+/// What became of a worktree whose path another directory has. Only of one that git made since then is it
+/// certain that the first is gone: a container may have another disk at the path.
+fn instead(claim: &Claim) -> Worktree {
+    let made = || {
+        let git_dir = claim.claimed_gitdir.as_deref().map(Utf8Path::new)?;
+        let claimed = Time::parse(claim.claimed_at.as_ref()?).ok()?;
+        git::made(git_dir).ok()?.map(|made| claimed < made)
+    };
+    let is_pruned = || matches!(git_knows(claim), Some(Ok(git::LinkedWorktree::Removed)));
+    if made().unwrap_or(false) || is_pruned() { Worktree::Gone } else { Worktree::Away(Doubt::Another) }
+}
+
+/// Whether a stack that was left was this worktree's. A worktree that was made since, at the same place, is
 /// another.
 pub fn is_of(left: &Left, worktree: &Utf8Path) -> bool {
+    let is_marked = || look_at(worktree).mark.is_some_and(|mark| mark.is_of(&left.mark(), true));
     match git::linked_git_dir(worktree).ok().flatten() {
         Some(own) => {
             let made = || Some((git::made(&own).ok()??, Time::parse(&left.at).ok()?));
-            left.gitdir.as_deref() == Some(own.as_str()) && made().is_some_and(|(made, left)| made <= left)
+            let is_older = || left.token.is_some() || made().is_some_and(|(made, left)| made <= left);
+            left.gitdir.as_deref() == Some(own.as_str()) && is_older() && is_marked()
         }
-        None => left.gitdir.is_none() && left.by.is(worktree),
+        None => left.gitdir.is_none() && left.by.is(worktree) && is_marked(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::output::{print, say};
-use super::slot_of::there;
+use super::there::{none, there};
 use crate::claims::environment::{Change, dotenv};
 use crate::claims::held::{self, Held};
 use crate::claims::whereabouts::worktree_of;
@@ -50,7 +50,7 @@ fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
     let invocation = &there(&args.of, invocation)?;
     let search = Search { choice: &args.pool.choice(), invocation };
     let tree = worktree_of(&invocation.here)?;
-    let held = held::find(&tree, &search)?.needed(&tree)?.trusted()?;
+    let held = held::find(&tree, &search)?.needed(|| none(&args.of, &tree))?.trusted()?;
     say(&report::claim::rivals(held.pool()));
     // It takes the lock only to give an old registry an id.
     let (patience, flag, interrupt) = (Duration::from_secs(10), None, None);

@@ -6,10 +6,9 @@ use std::io::ErrorKind;
 use anyhow::{Context as _, Result};
 
 use super::output::say;
-use super::slot_of::there;
+use super::there::{none, there};
 use crate::claims::environment::Change;
 use crate::claims::held::{self, Held};
-use crate::claims::refusal::holds_none;
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::ExecArgs;
 use crate::fault::{Exit, Fault};
@@ -28,7 +27,7 @@ pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Res
     let policy = args.lock.policy("kinfra exec");
     let held = held::find(&worktree, &search)?.held.map(Held::trusted).transpose()?;
     let held = held.map_or(Ok(None), |held| held.renew(&policy))?;
-    let held = held.ok_or_else(|| holds_none(&worktree))?;
+    let held = held.ok_or_else(|| none(&args.of, &worktree))?;
     let change = Change::to_slot(of_slot(&held, &policy, &there)?, &invocation::environment());
     say(&(report::claim::rivals(held.pool()) + &report::env::dropped(&change)));
     let (program, arguments) = args.command.split_first().context("no command was given")?;

@@ -47,6 +47,7 @@ mod starting;
 mod status;
 mod take;
 mod target;
+mod there;
 mod up;
 mod up_all;
 mod validate;

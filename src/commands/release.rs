@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::failure::after;
 use super::output::{say, show};
-use super::slot_of::there;
+use super::there::there;
 use crate::claims::release::{ReleaseRequest, release};
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::ReleaseArgs;

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::failure::after;
 use super::output::show;
-use super::slot_of::there;
+use super::there::there;
 use crate::claims::renew::renew;
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::RenewArgs;

@@ -2,15 +2,15 @@
 
 use anyhow::Result;
 
+use super::there::{none, there};
 use crate::claims::held::{self, Held};
 use crate::claims::refusal::{holds_none, is_held_by_none};
-use crate::claims::whereabouts::{worktree_named, worktree_of};
-use crate::cli::{HolderArgs, SlotArgs};
+use crate::claims::whereabouts::worktree_of;
+use crate::cli::SlotArgs;
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::report;
 use crate::which::by_worktree::Search;
-use crate::which::choice::absolute;
 
 /// The slot that is meant. `None` if no worktree holds it, or the worktree holds none.
 ///
@@ -35,7 +35,7 @@ pub(super) fn needed(slot: &SlotArgs, invocation: &Invocation) -> Result<Held> {
     let worktree = worktree_of(&there.here)?;
     let held = match slot.slot {
         Some(slot) => held::find_slot(slot, &search)?.ok_or_else(|| is_held_by_none(slot))?,
-        None => held::find(&worktree, &search)?.needed(&worktree)?,
+        None => held::find(&worktree, &search)?.needed(|| none(&slot.of, &worktree))?,
     };
     super::output::say(&report::claim::rivals(held.pool()));
     Ok(held.trusted()?)
@@ -46,15 +46,4 @@ pub(super) fn renewed(slot: &SlotArgs, policy: &LockPolicy<'_>, invocation: &Inv
     let held = needed(slot, invocation)?;
     let worktree = held.worktree().to_owned();
     Ok(held.renew(policy)?.ok_or_else(|| holds_none(&worktree))?)
-}
-
-/// The run as if it were in the worktree whose slot is meant.
-///
-/// # Errors
-/// [`Fault`](crate::fault::Fault) when a directory is named that is none.
-pub(super) fn there(of: &HolderArgs, invocation: &Invocation) -> Result<Invocation> {
-    let Some(path) = &of.holder else { return Ok(invocation.clone()) };
-    let here = absolute(path, invocation)?;
-    worktree_named(path, &invocation.here)?;
-    Ok(Invocation { here, ..invocation.clone() })
 }

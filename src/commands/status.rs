@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::output::{print, say, show};
-use super::slot_of::there;
+use super::there::{none, there};
 use crate::claims::held::{self, SoughtSlot};
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::StatusArgs;
@@ -22,6 +22,9 @@ pub(super) fn run(args: &StatusArgs, invocation: &Invocation) -> Result<Exit> {
     let (now, paths) = (host::clock::now(), Paths { home: invocation.home.as_deref() });
     let worktree = worktree_of(&invocation.here)?;
     let SoughtSlot { held, silent } = held::find(&worktree, &search)?;
+    if held.is_none() && args.of.holder.is_some() && !host::fs::exists(&worktree).unwrap_or(true) {
+        return Err(none(&args.of, &worktree).into());
+    }
     let doubt = held.as_ref().and_then(|held| held.pool().doubt());
     let rivals = held.as_ref().map(|held| report::claim::rivals(held.pool()));
     let listed = held.map(|held| {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Findings, Severity};
 use super::permissions::{check_mode, warn_open_to_others, way_out};
+use crate::claims::signs::Sign;
 use crate::desired::Pool;
 use crate::file::FileMode;
 use crate::host::fs::{Dir, Found};
@@ -32,6 +33,7 @@ pub(super) fn check_slots(root: &Root, registry: Option<&Registry>, pool: &Pool,
             Ok(Found::This(dir)) => {
                 check_mode(root.dir(), &slot.directory(), findings);
                 if let Some(entry) = entry(slot) {
+                    check_sign(root, slot, entry, findings);
                     check_files(slot, (&dir, entry), pool, findings);
                 } else if registry.is_some() {
                     let advice = "`kinfra plan` says whether it would be adopted";
@@ -48,6 +50,16 @@ pub(super) fn check_slots(root: &Root, registry: Option<&Registry>, pool: &Pool,
     if findings.len() == before && registry.is_some() {
         findings.fine("slots", "every slot has its directory and its files");
     }
+}
+
+/// Warns of a slot that shows a claim of which the registry does not know: it may be older than the claim.
+fn check_sign(root: &Root, slot: SlotId, entry: &Entry, findings: &mut Findings) {
+    let Ok(Some(sign)) = Sign::unknown_to(root, slot, entry) else { return };
+    let by = sign.by();
+    let found =
+        format!("it shows a claim of `{by}`, of which the registry does not know: is that an older one?");
+    let advice = format!("`kinfra claim` there takes it back; `kinfra release {slot} --force` ends it");
+    findings.warning(&format!("slot {slot}"), found, advice);
 }
 
 fn check_files(slot: SlotId, (dir, entry): (&Dir, &Entry), pool: &Pool, findings: &mut Findings) {

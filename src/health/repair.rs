@@ -15,6 +15,7 @@ use crate::host::fs::Found;
 use crate::host::lock::LockPolicy;
 use crate::host::root::{BACKUP, REGISTRY, Root};
 use crate::ledger;
+use crate::names::CLAIM_FILE;
 use crate::observe::{InUse, containers, look_at_slots};
 use crate::registry::Registry;
 use crate::registry::rebuild::{Repair, repair};
@@ -103,7 +104,8 @@ impl RepairProposal {
     /// [`Fault`] when the root changed since it was looked at, or the lock is held; else what failed.
     pub(crate) fn carry_out(self, pool: &Pool, policy: &LockPolicy<'_>) -> Result<()> {
         let Self { why: _, repair, kept, suffix, root, used } = self;
-        let locked = root.lock(policy)?;
+        let moved = root.was_moved();
+        let locked = root.lock(policy)?.ok_or(moved)?;
         let legible = locked.root().broken_registry();
         let is_stale = ledger::read(locked.root(), None).is_ok()
             || propose(locked.root(), pool, &legible, &used)? != repair;
@@ -146,7 +148,9 @@ fn slots_in_use(root: &Root, pool: &Pool, claim_files: &[&Utf8Path]) -> Result<B
     for slot in root.slots()?.into_iter().chain(pool.slots.keys().copied()) {
         let has_claim_file = match root.slot(slot)? {
             Found::This(dir) => {
-                claim_files.iter().any(|path| !matches!(dir.read(path, 0), Ok(Found::Nothing)))
+                let note = Utf8Path::new(CLAIM_FILE);
+                let mut files = claim_files.iter().copied().chain([note]);
+                files.any(|path| !matches!(dir.read(path, 0), Ok(Found::Nothing)))
             }
             Found::Nothing | Found::Other(_) => false,
         };

@@ -19,16 +19,25 @@ const LIMIT: u64 = 64 << 10;
 /// What `HEAD` names where git keeps references in the reftable format, which only git itself reads.
 const REFTABLE: &str = ".invalid";
 
-/// The top directory of the worktree that holds a directory: the nearest one with a `.git`. A submodule
-/// belongs to the worktree around it.
+/// What jj keeps in the top directory of each of its workspaces. Only the first one has a `.git` beside it.
+const JJ: &str = ".jj";
+
+/// The top directory of the worktree that holds a directory: the nearest one with a `.git`, or with the `.jj`
+/// of a workspace. A submodule belongs to the worktree around it.
 ///
 /// # Errors
-/// When the system cannot tell whether there is a `.git`.
+/// When the system cannot tell whether there is one.
 pub fn top_of(dir: &Utf8Path) -> Result<Option<&Utf8Path>> {
     let mut submodule = None;
+    let has = |parent: &Utf8Path, name: &str| {
+        let path = parent.join(name);
+        exists(&path).with_context(|| format!("could not examine `{path}`"))
+    };
     for parent in dir.ancestors() {
-        let path = parent.join(".git");
-        if !exists(&path).with_context(|| format!("could not examine `{path}`"))? {
+        if !has(parent, ".git")? {
+            if is_directory(&parent.join(JJ)) {
+                return Ok(Some(parent));
+            }
             continue;
         }
         if !is_submodule(parent) {
@@ -37,6 +46,19 @@ pub fn top_of(dir: &Utf8Path) -> Result<Option<&Utf8Path>> {
         submodule = submodule.or(Some(parent));
     }
     Ok(submodule)
+}
+
+/// The directory that a worktree has for itself: its own git directory, or the `.jj` of a workspace. `None`
+/// outside of both.
+///
+/// # Errors
+/// When git's files cannot be read.
+pub fn own_dir(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
+    if let Some(named) = named_git_dir(worktree)? {
+        return Ok(Some(named));
+    }
+    let beside = [".git", JJ].map(|name| worktree.join(name));
+    Ok(beside.into_iter().find(|dir| is_directory(dir)))
 }
 
 /// Whether this is a submodule: its git directory is below `modules` in another one (gitsubmodules(7)).

@@ -18,6 +18,7 @@ mod family;
 pub mod fs;
 pub mod git;
 pub mod git_index;
+pub mod holder_mark;
 pub mod identity;
 pub mod index;
 pub mod invocation;

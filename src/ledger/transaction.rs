@@ -127,8 +127,8 @@ impl Ledger {
         work: impl FnOnce(&mut Transaction) -> Result<T>,
     ) -> Result<T> {
         let Self::File { root } = self;
-        let root = Root::open(root)?.ok_or_else(|| self.missing())?;
-        let mut transaction = Transaction::begin(root, policy, Some(&seen.stored))?;
+        let open = || Ok(Root::open(root)?.ok_or_else(|| self.missing())?);
+        let mut transaction = Transaction::begin(open, policy, Some(&seen.stored))?;
         if !seen.moves.is_empty() {
             seen.moves.note_in(transaction.registry_mut());
         }
@@ -145,7 +145,7 @@ impl Ledger {
         work: impl FnOnce(&mut Transaction) -> Result<T>,
     ) -> Result<T> {
         let Self::File { root } = self;
-        Transaction::begin(Root::make(root)?, policy, None)?.end(work)
+        Transaction::begin(|| Root::make(root), policy, None)?.end(work)
     }
 }
 
@@ -174,8 +174,18 @@ impl Snapshot {
 }
 
 impl Transaction {
-    fn begin(root: Root, policy: &LockPolicy<'_>, known: Option<&Stored>) -> Result<Self> {
-        let locked = root.lock(policy)?;
+    /// Takes the lock of what is at the root's path. A root that is moved away during the wait for its lock
+    /// is let go of.
+    fn begin(
+        open: impl Fn() -> Result<Root>,
+        policy: &LockPolicy<'_>,
+        known: Option<&Stored>,
+    ) -> Result<Self> {
+        let locked = loop {
+            if let Some(locked) = open()?.lock(policy)? {
+                break locked;
+            }
+        };
         let stored = read(locked.root(), known)?;
         Ok(Self { registry: Arc::clone(&stored.registry), stored, locked })
     }

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
+use super::mark::{Mark, Place, Token};
 use crate::digest::Digest;
 use crate::file::RelPath;
 use crate::json::{Corrupt, corrupt, file_hashes, optional};
@@ -33,6 +34,8 @@ pub struct Claim {
     pub claimed_gitdir: Option<String>,
     /// The mount point of the holder's disk.
     pub claimed_mount: Option<String>,
+    /// What the holder is known by beside its path. Empty where an older kinfra made the claim.
+    pub mark: Mark,
     /// The files that it added to the slot's directory, each with its hash. A release removes the unchanged
     /// ones.
     pub files: BTreeMap<RelPath, Digest>,
@@ -51,6 +54,7 @@ impl Claim {
             claimed_user: None,
             claimed_gitdir: None,
             claimed_mount: None,
+            mark: Mark::default(),
             files: BTreeMap::new(),
         }
     }
@@ -184,6 +188,10 @@ pub(super) struct OwnKeys<'a> {
     claimed_gitdir: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     claimed_mount: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_token: Option<Token>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_place: Option<Place>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     claim_files: &'a BTreeMap<RelPath, Digest>,
 }
@@ -201,6 +209,7 @@ impl Claim {
             claimed_user,
             claimed_gitdir,
             claimed_mount,
+            mark: Mark { token, place },
             files,
         } = self;
         let own = OwnKeys {
@@ -212,6 +221,8 @@ impl Claim {
             claimed_user: claimed_user.as_deref(),
             claimed_gitdir: claimed_gitdir.as_deref(),
             claimed_mount: claimed_mount.as_deref(),
+            claimed_token: *token,
+            claimed_place: *place,
             claim_files: files,
         };
         (claimed_by, claimed_at.as_deref(), own)
@@ -242,6 +253,10 @@ impl Claim {
             claimed_user: optional(entry, path, "claimed_user")?,
             claimed_gitdir: optional(entry, path, "claimed_gitdir")?,
             claimed_mount: optional(entry, path, "claimed_mount")?,
+            mark: Mark {
+                token: optional(entry, path, "claimed_token")?,
+                place: optional(entry, path, "claimed_place")?,
+            },
             files: file_hashes(entry, path, "claim_files")?,
         };
         Ok(claimed_by.map(|_| claim))

@@ -184,7 +184,7 @@ impl Entry {
 const DOCUMENT_KEYS: [&str; 5] = ["version", "id", "slots", "applied_from", "imported_from"];
 
 /// The keys of an entry that kinfra writes.
-const ENTRY_KEYS: [&str; 26] = [
+const ENTRY_KEYS: [&str; 28] = [
     "slot_id",
     "infrastructure_path",
     "profile",
@@ -202,6 +202,8 @@ const ENTRY_KEYS: [&str; 26] = [
     "claimed_user",
     "claimed_gitdir",
     "claimed_mount",
+    "claimed_token",
+    "claimed_place",
     "claim_files",
     "started_at",
     "started_as",
@@ -348,9 +350,10 @@ mod tests {
             "workers": {}, "ports": {"dns": 5301}, "udp": ["dns"], "claimed_by": "/w", "claimed_at": null, "status": "stopped", "claim_id":
             "00000000000000000000000000000001", "lease": "8h", "lease_until": "2026-03-01T17:22:10+00:00", "note": "n",
             "claimed_host": "h", "claimed_user": "u", "claimed_gitdir": "/g", "claimed_mount": "/",
+            "claimed_token": "00000000000000000000000000000009", "claimed_place": "1:2:3",
             "claim_files": {"a": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
             "started_at": "2026-03-01T09:22:10+00:00", "started_as": "shop-slot-1", "started_in": "default", "started_profiles": ["debug"],
-            "left": {"by": "/v", "at": "2026-03-01T09:22:10+00:00", "remains": "data", "failures": 1, "failed_at": "2026-03-01T09:25:10+00:00", "reason": "busy", "volumes": ["f00d"], "other": 1.0}, "peak_memory": 3221225472,
+            "left": {"by": "/v", "token": "00000000000000000000000000000009", "place": "1:2", "at": "2026-03-01T09:22:10+00:00", "remains": "data", "failures": 1, "failed_at": "2026-03-01T09:25:10+00:00", "reason": "busy", "volumes": ["f00d"], "other": 1.0}, "peak_memory": 3221225472,
             "files": {"b": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}, "pending": "remove"}},
             "imported_from": {"path": "/o", "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}"#;
         let registry = Registry::parse(text).unwrap();

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::claim::{Claim, ClaimId, Lease};
 use super::entry::{Entry, Provisioned, Status};
+use super::mark::{Mark, Place, Token};
 use super::stack::{Engine, Left, Started};
 use crate::digest::Digest;
 use crate::file::RelPath;
@@ -142,6 +143,8 @@ struct ClaimKeys {
     claimed_user: Once<String>,
     claimed_gitdir: Once<String>,
     claimed_mount: Once<String>,
+    claimed_token: Once<Token>,
+    claimed_place: Once<Place>,
     claim_files: Once<Distinct<RelPath, Digest>>,
 }
 
@@ -198,6 +201,8 @@ impl Keys {
             "claimed_user" => self.claim.claimed_user.read(from),
             "claimed_gitdir" => self.claim.claimed_gitdir.read(from),
             "claimed_mount" => self.claim.claimed_mount.read(from),
+            "claimed_token" => self.claim.claimed_token.read(from),
+            "claimed_place" => self.claim.claimed_place.read(from),
             "claim_files" => self.claim.claim_files.read(from),
             _ => {
                 let Unique(value) = from.next_value()?;
@@ -278,6 +283,7 @@ impl ClaimKeys {
             claimed_user: self.claimed_user.value(),
             claimed_gitdir: self.claimed_gitdir.value(),
             claimed_mount: self.claimed_mount.value(),
+            mark: Mark { token: self.claimed_token.value(), place: self.claimed_place.value() },
             files: self.claim_files.value().unwrap_or_default().0,
         }))
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::claim::Holder;
+use super::claim::{Claim, Holder};
+use super::mark::{Mark, Place, Token};
 use crate::json::{Corrupt, optional, required};
 use crate::shown::printable;
 use crate::time::Time;
@@ -98,6 +99,12 @@ pub struct Left {
     /// The git directory of that worktree, if it is a linked one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gitdir: Option<String>,
+    /// The token of that worktree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<Token>,
+    /// Where on the disk that worktree is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// When its claim ended, in ISO 8601 with an offset.
     pub at: String,
     /// What there may be.
@@ -121,14 +128,18 @@ pub struct Left {
 }
 
 /// The keys of [`Left`] that kinfra writes.
-const LEFT_KEYS: [&str; 8] = ["by", "gitdir", "at", "remains", "failures", "failed_at", "reason", "volumes"];
+const LEFT_KEYS: [&str; 10] =
+    ["by", "gitdir", "token", "place", "at", "remains", "failures", "failed_at", "reason", "volumes"];
 
 impl Left {
     /// What a stack left behind. Cleaning was not tried yet.
-    pub fn new(by: Holder, gitdir: Option<String>, at: Time, remains: Remains) -> Self {
+    pub fn new(claim: &Claim, at: Time, remains: Remains) -> Self {
+        let Mark { token, place } = claim.mark;
         Self {
-            by,
-            gitdir,
+            by: claim.claimed_by.clone(),
+            gitdir: claim.claimed_gitdir.clone(),
+            token,
+            place,
             at: at.to_string(),
             remains,
             failures: 0,
@@ -137,6 +148,11 @@ impl Left {
             volumes: BTreeSet::new(),
             unknown: Map::new(),
         }
+    }
+
+    /// What the worktree is known by.
+    pub fn mark(&self) -> Mark {
+        Mark { token: self.token, place: self.place }
     }
 
     /// Whether the pause after the last failure is over. A clock that went back ends it, too.
@@ -163,6 +179,8 @@ impl Left {
         Ok(Self {
             by: by.into(),
             gitdir: optional(&mut object, &path, "gitdir")?,
+            token: optional(&mut object, &path, "token")?,
+            place: optional(&mut object, &path, "place")?,
             at: required(&mut object, &path, "at")?,
             remains: required(&mut object, &path, "remains")?,
             failures: optional(&mut object, &path, "failures")?.unwrap_or_default(),
@@ -203,7 +221,7 @@ mod tests {
     #[test]
     fn failures_count_only_if_minutes_lie_between_them() {
         let at = |minutes: i64| Time::from_unix_micros((1_000_000 + minutes * 60) * 1_000_000);
-        let mut left = Left::new(Holder::Unknown, None, at(0), Remains::Everything);
+        let mut left = Left::new(&Claim::of(Holder::Unknown, None), at(0), Remains::Everything);
         let mut counted = Vec::new();
         for minute in 0..5 {
             left = left.failed(at(minute), format!("at {minute}"));

@@ -9,7 +9,7 @@ use crate::stack::observe::sight::{Sight, StackState};
 
 /// The colour of a slot's status.
 pub(super) fn of_slot(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> Option<AnsiColors> {
-    let is_over = matches!(standing, Some(Standing::Orphaned | Standing::Expired));
+    let is_over = matches!(standing, Some(Standing::Orphaned | Standing::Missing | Standing::Expired));
     if entry.pending.is_some() || is_over {
         return Some(AnsiColors::Yellow);
     }

@@ -83,9 +83,9 @@ pub fn which(pool: &FoundPool, other: Option<&Utf8Path>, paths: Paths<'_>) -> St
 pub fn remarks(claimed: &Claimed, now: Time, paths: Paths<'_>) -> String {
     let Claimed { grant, entry: _, passed_over, backups, left: changed, shown_by_git, .. } = claimed;
     let Claimed { brought, cleaned, has_data, .. } = claimed;
-    let busy = passed_over.iter().filter(|(_, unfit)| matches!(unfit, Unfit::Busy { .. }));
+    let told = passed_over.iter().filter(|(_, unfit)| matches!(unfit, Unfit::Busy { .. } | Unfit::InUse(_)));
     let passed_over =
-        busy.map(|(slot, unfit)| format!("Passed over slot {slot}: {}\n", why(*slot, Some(unfit.clone())).0));
+        told.map(|(slot, unfit)| format!("Passed over slot {slot}: {}\n", why(*slot, Some(unfit.clone())).0));
     let backups = backups.iter().map(|path| format!("Kept what was there as {}\n", printable(path.as_str())));
     let shown = shown_by_git.iter().map(|error| format!("warning: git will show `{ENV_FILE}`: {error:#}\n"));
     let cleaned = cleaned.iter().map(|one| clean::cleaned(one, now));
@@ -174,7 +174,7 @@ fn left(paths: &[Utf8PathBuf]) -> String {
 
 /// Remarks on a release.
 pub fn release_remarks(released: &Released) -> String {
-    let Released { claim, left: changed, stuck, of_another_user, no_pool, .. } = released;
+    let Released { claim, left: changed, stuck, of_another_user, of_another, no_pool, .. } = released;
     let slot = claim.as_ref().map_or_else(String::new, |(slot, _)| slot.to_string());
     let stuck = stuck.iter().map(|error| format!("warning: files of slot {slot}'s claim stay: {error:#}\n"));
     let no_pool = no_pool.iter().map(|fault| match &fault.advice {
@@ -182,7 +182,11 @@ pub fn release_remarks(released: &Released) -> String {
         None => format!("note: {fault}\n"),
     });
     let others = of_another_user.iter().map(written);
-    no_pool.chain([left(changed)]).chain(stuck).chain(others).collect()
+    let another = of_another.iter().map(|slot| {
+        let what = format!("another directory, which has or had this path, holds slot {slot}");
+        format!("note: {what}\nhelp: `kinfra release {slot} --force` once it is no longer used\n")
+    });
+    no_pool.chain(another).chain([left(changed)]).chain(stuck).chain(others).collect()
 }
 
 /// What containers wrote into a worktree as another user, and what to do.

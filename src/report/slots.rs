@@ -147,6 +147,7 @@ fn status(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> String {
     match standing {
         _ if entry.pending.is_some() => "unfinished".to_owned(),
         Some(Standing::Orphaned) => over("orphaned"),
+        Some(Standing::Missing) => over("missing"),
         Some(Standing::Expired) => over("expired"),
         Some(Standing::Held) | None => stack_state::of_slot(entry, sight),
     }
@@ -218,6 +219,7 @@ fn slot_json(listed: &Listed) -> Map<String, Value> {
         let standing = match standing {
             Standing::Held => "held",
             Standing::Expired => "expired",
+            Standing::Missing => "missing",
             Standing::Orphaned => "orphaned",
         };
         object

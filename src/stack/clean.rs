@@ -16,7 +16,7 @@ use crate::host::lock::LockPolicy;
 use crate::host::root::{Root, StackLock};
 use crate::ledger::{Ledger, Snapshot};
 use crate::observe::whose::Whose;
-use crate::registry::{Condition, Entry, Holder, Left, RegistryId, Remains, Started};
+use crate::registry::{Claim, Condition, Entry, Holder, Left, RegistryId, Remains, Started};
 use crate::slot::SlotId;
 
 /// A slot that was cleaned.
@@ -143,7 +143,7 @@ fn announced(started: &Started, keeps: bool) -> Started {
 
 /// What is known of a stack that was left. An older kinfra or another program did not note it.
 fn left_of(started: &Started) -> Left {
-    let unknown = || Left::new(Holder::Unknown, None, host::clock::now(), Remains::Everything);
+    let unknown = || Left::new(&Claim::of(Holder::Unknown, None), host::clock::now(), Remains::Everything);
     started.left.clone().unwrap_or_else(unknown)
 }
 

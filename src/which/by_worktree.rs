@@ -11,7 +11,7 @@ use super::repository::{Project, entries};
 use super::spec_file::{self, Declared};
 use super::trust::Trust;
 use crate::claims::held_by::{held_by, with_id};
-use crate::claims::whereabouts::{Following, noted_path, worktree_of};
+use crate::claims::whereabouts::{Following, look_at, noted, worktree_of};
 use crate::fault::Fault;
 use crate::host::invocation::Invocation;
 use crate::host::side_by_side::side_by_side;
@@ -136,7 +136,8 @@ impl Search<'_> {
     }
 
     fn holding(&self, worktree: &Utf8Path) -> Hit {
-        let holds = |registry: &Registry| held_by(registry, &noted_path(registry, worktree));
+        let own = look_at(worktree);
+        let holds = |registry: &Registry| held_by(registry, &noted(registry, &own));
         self.through_index(Following::Of(worktree), holds)
     }
 

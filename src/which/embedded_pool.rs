@@ -12,7 +12,7 @@ use super::index::IndexEntry;
 use super::repository::{elsewhere, entries, repository};
 use super::spec_file::Declared;
 use crate::claims::held_by::held_by;
-use crate::claims::whereabouts::noted_path;
+use crate::claims::whereabouts::{look_at, noted};
 use crate::fault::Fault;
 use crate::host::git;
 use crate::host::index::Index;
@@ -36,11 +36,11 @@ pub fn check(
     }
     let Search { invocation, .. } = search;
     let users = [repository(worktree), repository(&invocation.here)];
-    let noted = entries(invocation).into_iter().find(|entry| entry.root() == pool.root);
+    let applied = entries(invocation).into_iter().find(|entry| entry.root() == pool.root);
     let is_noted =
-        noted.is_some_and(|entry| users.iter().any(|user| entry.repositories.contains(user.as_str())));
+        applied.is_some_and(|entry| users.iter().any(|user| entry.repositories.contains(user.as_str())));
     let is_used = |registry: &Registry| {
-        held_by(registry, &noted_path(registry, worktree)).is_some()
+        held_by(registry, &noted(registry, &look_at(worktree))).is_some()
             || holders(registry).any(|holder| users.contains(&holder))
     };
     if is_noted || registry.is_some_and(is_used) {

@@ -154,6 +154,12 @@ fn claude_code_s_hooks_make_a_worktree_with_a_slot_and_remove_both() {
     let created = call(&repository, "WorktreeCreate", json!({ "name": "fix-login" }));
     assert!(created.code == Some(0), "{created:?}");
     assert_eq!(repository.holders(), ["fix-login", "fix-search"]);
+    // Another program was faster: the directory is gone, and its slot is released all the same.
+    let dir = repository.project().join(".claude/worktrees/fix-search");
+    fs::remove_dir_all(&dir).expect("it is removed");
+    let removed = call(&repository, "WorktreeRemove", json!({ "worktree_path": dir }));
+    assert!(removed.code == Some(0), "{removed:?}");
+    assert_eq!(repository.holders(), ["fix-login"]);
     let again = call(&repository, "WorktreeCreate", json!({ "name": "fix-login" }));
     assert!(again.code != Some(0) && again.stdout.is_empty(), "{again:?}");
 }

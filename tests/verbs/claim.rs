@@ -259,7 +259,13 @@ fn a_verb_of_a_slot_takes_the_worktree_of_another_directory() {
     ] {
         machine.kinfra(&format!("{arguments} --for ../home/other")).exits(64).says("cannot be used with");
     }
-    machine.kinfra("release --for ../home/none").exits(64).says("`../home/none`, from --for, cannot hold");
+    machine.kinfra("release --for ../home/none").exits(0).prints("`~/none` holds no slot\n");
+    machine.kinfra("release --for slots.toml").exits(64).says("`slots.toml`, from --for, cannot hold");
+    for verb in ["status", "env", "exec", "down", "logs", "compose"] {
+        let rest = if verb == "exec" { "-- true" } else { "" };
+        let run = machine.kinfra(&format!("{verb} --for ../home/none {rest}")).exits(64);
+        run.says("`../home/none`, from --for, does not exist, and no claim has it");
+    }
     machine.kinfra("release").exits(0).prints("holds no slot");
     machine
         .kinfra("release --for ../home/other")

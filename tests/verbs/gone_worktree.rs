@@ -31,6 +31,51 @@ fn an_empty_directory_that_docker_made_anew_goes_with_the_stack() {
 }
 
 #[test]
+fn a_worktree_that_is_made_anew_at_once_has_nothing_of_the_one_before() {
+    let fleet = Fleet::new(&["a", "b"]);
+    fleet.kinfra("a", "up").exits(0).says("Claimed slot 1");
+    assert_eq!(fleet.engine.write("kinfra-fleet-slot-1_data", "of the first").code, Some(0));
+    let project = fleet.machine.project();
+    let path = fleet.worktree("a").display().to_string();
+    fleet.machine.git(&project, &format!("worktree remove --force {path}"));
+    fleet.machine.git(&project, &format!("worktree add --quiet {path} a"));
+    // Not the slot, which its stack still runs in, and not its data.
+    fleet.kinfra("a", "up").exits(0).says("Claimed slot 2");
+    let data = |slot: u16| {
+        let name = format!("kinfra-fleet-slot-{slot}_data");
+        let volumes = fleet.engine.volumes();
+        volumes.iter().find(|volume| volume.name() == name).map(|volume| volume.data().len())
+    };
+    assert_eq!((data(1), data(2)), (Some(1), Some(0)));
+    fleet.kinfra("a", "status").exits(0).prints("Slot 2 ");
+    // The data of a worktree that is gone for certain goes, and that of the new one stays.
+    fleet.kinfra("project", "reap --auto-approve").exits(0).says("Released slot 1");
+    assert_eq!((data(1), data(2)), (None, Some(0)));
+    assert!(fleet.worktree("a").join(".env.sandbox").exists());
+    fleet.kinfra("a", "status").exits(0).prints("Slot 2 ").prints("starting");
+}
+
+#[test]
+fn what_is_kept_is_not_for_a_clone_that_is_made_anew() {
+    let fleet = Fleet::new(&["a"]);
+    // Without the repository around them, both are clones of their own.
+    let (path, clone) = (fleet.worktree("a"), fleet.worktree("clone"));
+    let make = || {
+        fleet.machine.git(fleet.machine.project(), &format!("clone --quiet . {}", clone.display()));
+        fs::copy(path.join("compose.yaml"), clone.join("compose.yaml")).expect("a copy");
+    };
+    make();
+    fleet.kinfra("clone", "up").exits(0).says("Claimed slot 1");
+    assert_eq!(fleet.engine.write("kinfra-fleet-slot-1_data", "of the first").code, Some(0));
+    fleet.kinfra("clone", "release").exits(0).prints("Kept for its worktree");
+    fleet.kinfra("clone", "claim --slot 1").exits(0).says("has the volumes of this worktree's last claim");
+    fleet.kinfra("clone", "release").exits(0);
+    fs::remove_dir_all(&clone).expect("it is removed");
+    make();
+    fleet.kinfra("clone", "claim --slot 1").exits(0).says("Cleaned slot 1").never_says("has the volumes");
+}
+
+#[test]
 fn a_directory_with_a_file_in_it_stays_and_is_named() {
     let fleet = remade("data");
     let file = fleet.worktree("a").join("data/log");

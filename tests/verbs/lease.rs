@@ -323,19 +323,21 @@ fn an_unreadable_pool_does_not_count_as_no_pool() {
 }
 
 #[test]
-fn a_worktree_that_moves_leaves_its_slot_behind_and_one_at_the_same_path_finds_it() {
+fn a_worktree_that_moves_leaves_its_slot_behind_and_one_at_the_same_path_does_not_get_it() {
     let machine = applied();
     make_dirs(&machine, &["~/tree", "~/stays"]);
-    let claimed = id(&run_in(&machine, "~/tree", "claim --json").exits(0));
+    run_in(&machine, "~/tree", "claim").exits(0);
     fs::rename(machine.path("~/tree"), machine.path("~/moved")).expect("a moved worktree");
     run_in(&machine, "~/moved", "release").exits(0).prints("`~/moved` holds no slot\n");
     run_in(&machine, "~/moved", "claim").exits(0).prints("Claimed slot 2");
     machine.kinfra("reap --dry-run").exits(0).prints("~/tree since ").prints(": its directory is gone\n");
-    // A worktree made again at the same path has the same slot under the same id: no slot is lost.
+    // A directory made again at the same path is another one. It may also be another disk, or a backup.
     make_dirs(&machine, &["~/tree"]);
-    let again = run_in(&machine, "~/tree", "claim --json").exits(0);
-    assert_eq!(id(&again), claimed);
-    machine.kinfra("reap --dry-run").exits(0).prints_exactly("Reap: 0 to release.\n");
+    run_in(&machine, "~/tree", "claim").exits(3).says("slot 1 is held by ~/tree since ");
+    run_in(&machine, "~/tree", "release 1").exits(4);
+    machine.kinfra("reap --dry-run").exits(0).prints("another directory is at its path");
+    run_in(&machine, "~/tree", "release 1 --force").exits(0);
+    run_in(&machine, "~/tree", "claim").exits(0).prints("Claimed slot 1");
 }
 
 #[test]
@@ -375,16 +377,16 @@ fn a_registry_replaced_by_an_older_one_fences_the_claims_that_it_lacks() {
     let free = machine.read(REGISTRY);
     let lost = id(&machine.kinfra("claim --json").exits(0));
     machine.write(REGISTRY, &free);
-    // The lost claim is unknown, but its id does not free the slot of the next claim.
-    run_in(&machine, "~/other", "claim").exits(0).prints("Claimed slot 1");
+    // The lost claim is unknown, and its slot is not given to another.
+    run_in(&machine, "~/other", "claim").exits(0).prints("Claimed slot 2").says("Passed over slot 1: ");
     machine.kinfra(&format!("release --claim-id {lost}")).exits(4).says(&format!("the claim {lost} is over"));
     machine.kinfra(&format!("renew --claim-id {lost}")).exits(4);
-    machine.kinfra("claim").exits(0).prints("Claimed slot 2");
+    machine.kinfra("claim").exits(0).prints("Claimed slot 1");
     // An older registry that has the claim brings it back.
     let both = machine.read(REGISTRY);
     machine.kinfra("release").exits(0);
     machine.write(REGISTRY, &both);
-    machine.kinfra("claim").exits(0).prints("Slot 2 (only) is yours already");
+    machine.kinfra("claim").exits(0).prints("Slot 1 (only) is yours already");
 }
 
 #[test]

@@ -98,14 +98,23 @@ fn comparable(machine: &Machine) -> Vec<(String, String)> {
     };
     let text = |text: &str| {
         let is_own = |line: &&str| {
-            ["\"claimed_at\"", "\"claim_id\"", "\".env.sandbox\""].iter().any(|key| line.contains(key))
+            let own = [
+                "\"claimed_at\"",
+                "\"claimed_place\"",
+                "\"claimed_token\"",
+                "\"claim_id\"",
+                "\".env.sandbox\"",
+            ];
+            own.iter().any(|key| line.contains(key))
         };
         let lines = text.lines().filter(|line| !is_own(line));
         lines.map(|line| line.replace(&home, "~").replace(&project, ".") + "\n").collect::<String>()
     };
     let tree = machine.tree();
     // The index names pools by the hash of their root, which lies elsewhere on each machine.
-    let tree = tree.iter().filter(|(path, _)| !path.starts_with(machine.path("~/.local")));
+    let tree = tree
+        .iter()
+        .filter(|(path, _)| !path.starts_with(machine.path("~/.local")) && !path.ends_with(".kinfra-claim"));
     tree.map(|(path, state)| (name(&path.display().to_string()), text(state))).collect()
 }
 

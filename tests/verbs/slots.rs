@@ -114,7 +114,11 @@ fn leases_and_worktrees_that_are_over_show_and_nothing_changes() {
 #[test]
 fn foreign_text_cannot_steer_the_terminal() {
     let machine = applied();
-    change_entry(&machine, "2", &[("claimed_by", "/nowhere/a\u{1b}[31m\nb"), ("status", "\u{7}")]);
+    change_entry(
+        &machine,
+        "2",
+        &[("claimed_by", "/nowhere/a\u{1b}[31m\nb"), ("claimed_host", "another"), ("status", "\u{7}")],
+    );
     machine
         .kinfra("slots")
         .exits(0)
@@ -138,7 +142,7 @@ fn slots_as_json_have_the_registry_s_own_fields() {
     // And the state of the worktree: its parent directory is missing, too, so it may come back.
     claimed["worktree"] = json!("feature");
     claimed["branch"] = Value::Null;
-    claimed["standing"] = json!("held");
+    claimed["standing"] = json!("missing");
     // And what is known of the stack: there is no docker to ask.
     let (mut free, stack) =
         (entries["10"].clone(), json!({ "state": "never_started", "text": "never started" }));

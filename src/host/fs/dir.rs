@@ -260,6 +260,20 @@ impl Dir {
         }
     }
 
+    /// Whether the path that the directory was opened by still leads to it.
+    pub fn is_at_its_path(&self) -> Result<bool> {
+        let path = &self.path;
+        let examined = || -> rustix::io::Result<bool> {
+            let ours = rustix::fs::fstat(&self.handle)?;
+            match rustix::fs::stat(path.as_std_path()) {
+                Ok(theirs) => Ok((ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)),
+                Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+                Err(errno) => Err(errno),
+            }
+        };
+        examined().with_context(|| format!("could not examine `{path}`"))
+    }
+
     /// What tells this version of a file from the next; `None` if nothing has this name.
     pub fn stamp(&self, name: &str) -> Option<Stamp> {
         let stat = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;

@@ -15,7 +15,7 @@ pub use file_system::SharedFileSystem;
 pub use made_by_containers::{of_another_user, remove_without_files};
 pub use named::{
     canonical, exists, free_space, is_directory, is_link, is_low, is_mount, may_be_directory, modified,
-    mount_of, read_named, real, replace_named, touch, was_removed,
+    mount_of, place_of, read_named, real, replace_named, touch, was_removed,
 };
 pub use scratch::Scratch;
 pub use survey::{left_out, survey};

@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -9,6 +11,7 @@ use rustix::fs::{FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 use super::dir::{Dir, obstacle_to_file, read_up_to, space_in};
+use crate::registry::Place;
 use crate::time::Time;
 
 /// Below how many MiB a disk counts as nearly full.
@@ -142,6 +145,17 @@ pub fn touch(path: &Utf8Path) -> io::Result<()> {
     let file = rustix::fs::open(path.as_std_path(), flags, Mode::RUSR | Mode::WUSR)?;
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     Ok(rustix::fs::futimens(file, &Timestamps { last_access: now, last_modification: now })?)
+}
+
+/// Where on the disk a directory is.
+///
+/// # Errors
+/// The system's.
+pub fn place_of(directory: &Utf8Path) -> io::Result<Place> {
+    let meta = directory.as_std_path().metadata()?;
+    let born = meta.created().ok().and_then(|born| born.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let born = born.and_then(|born| i64::try_from(born.as_nanos()).ok());
+    Ok(Place { device: meta.dev(), inode: meta.ino(), born })
 }
 
 /// The mount point of the file system that holds a directory.

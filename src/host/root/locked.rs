@@ -43,17 +43,28 @@ impl Drop for LockedRoot {
 }
 
 impl Root {
-    /// Takes the lock.
+    /// Takes the lock. `None` if the root's path leads elsewhere by then: the root was moved away, and what
+    /// is at its path now has a lock of its own.
     ///
     /// # Errors
     /// [`Fault`] when another process holds it.
-    pub fn lock(self, policy: &LockPolicy<'_>) -> Result<LockedRoot> {
+    pub fn lock(self, policy: &LockPolicy<'_>) -> Result<Option<LockedRoot>> {
         let lock = Lock::acquire(&self.dir, LOCK, Hold::Alone, policy)?;
+        if !self.dir.is_at_its_path()? {
+            return Ok(None);
+        }
         let temporary = self.dir.make_dir(Utf8Path::new(TEMPORARY))?;
         self.check_backup()?;
         let locked = LockedRoot { root: self, lock, temporary };
         locked.sweep()?;
-        Ok(locked)
+        Ok(Some(locked))
+    }
+
+    /// The error for a root that was moved away meanwhile.
+    pub fn was_moved(&self) -> Fault {
+        let path = self.path();
+        Fault::locked(format!("root `{path}` was moved or replaced meanwhile: nothing was saved"))
+            .advise("run again")
     }
 }
 
@@ -125,6 +136,9 @@ impl LockedRoot {
     }
 
     pub(super) fn check_lock(&self) -> Result<()> {
+        if !self.dir().is_at_its_path()? {
+            return Err(self.root.was_moved().into());
+        }
         if self.lock.is_held(self.dir())? {
             return Ok(());
         }

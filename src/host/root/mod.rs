@@ -1,6 +1,7 @@
 //! A pool's root: reading it in `open`, which takes no lock and writes nothing; writing it in `locked`, under
 //! the lock. `stack_lock` has the locks of the slots' stacks.
 
+mod claim_note;
 mod locked;
 mod open;
 mod resolve;

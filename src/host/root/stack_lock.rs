@@ -71,7 +71,9 @@ impl Root {
     /// [`Fault`](crate::fault::Fault) when another process holds it.
     pub fn lock_stack(&self, slot: SlotId, hold: Hold, policy: &LockPolicy<'_>) -> Result<StackLock> {
         let locks = self.dir.make_dir(Utf8Path::new(DIRECTORY))?;
-        Ok(StackLock { lock: Lock::acquire(&locks, &slot.directory(), hold, policy)? })
+        let lock = Lock::acquire(&locks, &slot.directory(), hold, policy)?;
+        self.needs_its_path()?;
+        Ok(StackLock { lock })
     }
 
     /// Takes the lock of starts that need memory.
@@ -80,7 +82,14 @@ impl Root {
     /// [`Fault`](crate::fault::Fault) when another process holds it.
     pub fn lock_starts(&self, policy: &LockPolicy<'_>) -> Result<StartsLock> {
         let locks = self.dir.make_dir(Utf8Path::new(DIRECTORY))?;
-        Ok(StartsLock { _lock: Lock::acquire(&locks, STARTS, Hold::Alone, policy)? })
+        let lock = Lock::acquire(&locks, STARTS, Hold::Alone, policy)?;
+        self.needs_its_path()?;
+        Ok(StartsLock { _lock: lock })
+    }
+
+    /// Refuses a lock in a root that was moved away: at its path, others take another one.
+    fn needs_its_path(&self) -> Result<()> {
+        if self.dir.is_at_its_path()? { Ok(()) } else { Err(self.was_moved().into()) }
     }
 
     /// Whether kinfra wrote an overlay for a slot's stack, so that one may have been started.

@@ -63,7 +63,8 @@ impl Week {
             return Ok(());
         }
         if !agent.is_there {
-            // Its old claim is to be reaped first: for kinfra, the worktree at that place would be the holder.
+            // Its old claim is to be reaped first: the judge tells holders by their paths. What becomes of a worktree that is
+            // made anew before is in `verbs/gone_worktree.rs`.
             if agent.holds.is_none() {
                 (agent.life, agent.is_there) = (agent.life + 1, true);
                 self.make_worktree(at);

@@ -1,0 +1,97 @@
+//! Signs of use: what a claim leaves in the slot's directory for as long as it stands. A registry that was
+//! put back from a backup may not know the claim. The slot is then used, whatever that registry says.
+
+use anyhow::Result;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::held_by::Directory;
+use crate::fault::Fault;
+use crate::host::root::{LockedRoot, Root};
+use crate::registry::{Claim, ClaimId, Entry, Holder, Mark, Registry, Token};
+use crate::shown::printable;
+use crate::slot::SlotId;
+
+/// The claim that a slot's directory shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sign {
+    id: Option<ClaimId>,
+    by: Holder,
+    token: Option<Token>,
+}
+
+impl Sign {
+    /// The sign in a slot's directory, if there is one.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn in_slot(root: &Root, slot: SlotId) -> Result<Option<Self>> {
+        let Some(text) = root.claim_note(slot)? else { return Ok(None) };
+        let mut lines = text.lines();
+        let id = lines.next().and_then(|id| ClaimId::parse(id).ok());
+        let token = lines.next().and_then(Token::parse);
+        let by = text.splitn(3, '\n').nth(2).and_then(|by| by.strip_suffix('\n')).filter(|by| !by.is_empty());
+        let by = by.map_or(Holder::Unknown, |by| Holder::Directory(Utf8PathBuf::from(by)));
+        Ok(Some(Self { id, by, token }))
+    }
+
+    /// The sign in a slot's directory of a claim that its entry does not have.
+    ///
+    /// # Errors
+    /// As [`Sign::in_slot`].
+    pub fn unknown_to(root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Self>> {
+        let known = match &entry.claim {
+            // An older kinfra or another program made the claim, and no sign of it.
+            Some(Claim { claim_id: None, .. }) => return Ok(None),
+            Some(claim) => claim.claim_id,
+            None => None,
+        };
+        Ok(Self::in_slot(root, slot)?
+            .filter(|sign| known.is_none() || (sign.id.is_some() && sign.id != known)))
+    }
+
+    /// Leaves the sign of a slot's claim, after the registry with it is saved.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn leave(locked: &LockedRoot, slot: SlotId, saved: &Registry) -> Result<()> {
+        let claim = saved.slots.get(&slot).and_then(|entry| entry.claim.as_ref());
+        let Some((id, claim)) = claim.and_then(|claim| Some((claim.claim_id?, claim))) else { return Ok(()) };
+        let token = claim.mark.token.map_or_else(|| "-".to_owned(), |token| token.to_string());
+        locked.write_claim_note(slot, &format!("{id}\n{token}\n{}\n", claim.claimed_by))
+    }
+
+    /// Removes the sign of a claim that ends, before the registry is saved. That of another claim stays.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(locked: &LockedRoot, slot: SlotId, claim: &Claim) -> Result<()> {
+        let sign = Self::in_slot(locked.root(), slot)?;
+        let is_of_another = sign.is_some_and(|sign| sign.id.is_some() && sign.id != claim.claim_id);
+        if is_of_another { Ok(()) } else { locked.remove_claim_note(slot) }
+    }
+
+    /// Whether a directory left it.
+    pub fn is_by(&self, directory: &Directory) -> bool {
+        let token = directory.mark.and_then(|mark| mark.token);
+        self.by.is(&directory.path) && (self.token.is_none() || self.token == token)
+    }
+
+    /// The directory that left it, for messages.
+    pub fn by(&self) -> String {
+        printable(self.by.directory().map_or("another claim", Utf8Path::as_str))
+    }
+
+    /// The claim, as far as it is known.
+    pub fn claim(self) -> Claim {
+        let mark = Mark { token: self.token, place: None };
+        Claim { claim_id: self.id, mark, ..Claim::of(self.by, None) }
+    }
+
+    /// The error for a holder whose slot shows another's claim.
+    pub fn fault(&self, slot: SlotId) -> Fault {
+        let what = format!("slot {slot} is used by `{}`, of which the registry does not know", self.by());
+        Fault::refused(what).advise(format!(
+            "release and claim again for another slot; `kinfra release {slot} --force` once it is no longer used"
+        ))
+    }
+}

@@ -1,0 +1,37 @@
+//! The worktree that `--for` names, which may be gone.
+
+use anyhow::Result;
+use camino::Utf8Path;
+
+use crate::claims::refusal::holds_none;
+use crate::claims::whereabouts::worktree_named;
+use crate::cli::HolderArgs;
+use crate::fault::Fault;
+use crate::host::fs::{exists, real};
+use crate::host::invocation::Invocation;
+use crate::which::choice::absolute;
+
+/// The run as if it were in the worktree whose slot is meant. It may be gone.
+///
+/// # Errors
+/// [`Fault`](crate::fault::Fault) when a path is named that is no directory's.
+pub(super) fn there(of: &HolderArgs, invocation: &Invocation) -> Result<Invocation> {
+    let Some(path) = &of.holder else { return Ok(invocation.clone()) };
+    let here = absolute(path, invocation)?;
+    if path.as_str().is_empty() || exists(&here).unwrap_or(true) {
+        worktree_named(path, &invocation.here)?;
+    }
+    // The directory above `..` is not above what it leads to.
+    let here = real(&here);
+    Ok(Invocation { here, ..invocation.clone() })
+}
+
+/// That the worktree whose slot is meant holds none: it is not there, or it needs to claim one.
+pub(super) fn none(of: &HolderArgs, worktree: &Utf8Path) -> Fault {
+    match &of.holder {
+        Some(path) if !exists(worktree).unwrap_or(true) => {
+            Fault::usage(format!("`{path}`, from --for, does not exist, and no claim has it"))
+        }
+        Some(_) | None => holds_none(worktree),
+    }
+}

@@ -1,0 +1,115 @@
+//! A registry that is older than what stands on the disk: a slot that shows a claim is not given to another.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::support::{Machine, Run};
+
+const REGISTRY: &str = "~/pool/registry.json";
+const SIGN: &str = "~/pool/slot-1/.kinfra-claim";
+
+/// An applied pool of two slots and two worktrees, with the registry from before `a` claimed slot 1.
+struct Restored {
+    machine: Machine,
+    a: PathBuf,
+    b: PathBuf,
+}
+
+impl Restored {
+    fn new() -> Self {
+        let machine = Machine::small();
+        machine.repository(machine.project());
+        machine.kinfra("apply").exits(0);
+        let (a, b) = (machine.worktree("a"), machine.worktree("b"));
+        let older = machine.read(REGISTRY);
+        let restored = Self { machine, a, b };
+        restored.run(&restored.a, "claim").exits(0).prints("Claimed slot 1");
+        restored.machine.write(REGISTRY, older);
+        restored
+    }
+
+    fn run(&self, dir: &PathBuf, arguments: &str) -> Run {
+        Run::of(self.machine.command(arguments).current_dir(dir)).never_says("panicked")
+    }
+}
+
+#[test]
+fn a_slot_that_shows_a_claim_is_passed_over_and_named() {
+    let restored = Restored::new();
+    let (machine, b) = (&restored.machine, &restored.b);
+    let why = "it shows a claim of `";
+    machine.kinfra("doctor").prints("! slot 1: it shows a claim of `").prints("/a`, of which the registry");
+    restored.run(b, "claim --slot 1").exits(4).says("slot 1 cannot be claimed: ").says(why);
+    restored.run(b, "claim").exits(0).prints("Claimed slot 2").says("Passed over slot 1: ").says(why);
+    restored.run(&machine.project(), "claim").exits(3).says("slot 1 is free, but it shows a claim of `");
+    restored.run(&machine.project(), "claim --wait=1s").exits(3);
+    // Neither an apply nor a reap takes the sign away.
+    machine.kinfra("apply").exits(0);
+    machine.kinfra("reap --auto-approve").exits(0);
+    assert!(machine.exists(SIGN));
+    machine.kinfra("release 1").exits(0).prints("Slot 1 is free already");
+    restored.run(&machine.project(), "claim").exits(3);
+    // A person says that it is not used any more.
+    machine.kinfra("release 1 --force").exits(0).prints("Released slot 1, which was held by ").prints("/a\n");
+    assert!(!restored.a.join(".env.sandbox").exists());
+    restored.run(&machine.project(), "claim").exits(0).prints("Claimed slot 1");
+}
+
+#[test]
+fn the_worktree_itself_gets_its_slot_back_and_gives_it_back() {
+    let restored = Restored::new();
+    let (machine, a, b) = (&restored.machine, &restored.a, &restored.b);
+    restored.run(b, "claim").exits(0).prints("Claimed slot 2");
+    restored.run(a, "claim").exits(0).prints("Claimed slot 1").never_says("Passed over");
+    restored.run(a, "release").exits(0);
+    assert!(!machine.exists(SIGN));
+    // Its own slot comes before a smaller one.
+    restored.run(b, "release").exits(0);
+    let free = machine.read(REGISTRY);
+    restored.run(a, "claim --slot 2").exits(0);
+    machine.write(REGISTRY, &free);
+    restored.run(a, "claim").exits(0).prints("Claimed slot 2");
+    machine.write(REGISTRY, &free);
+    restored.run(a, "release").exits(0).prints("holds no slot");
+    restored.run(b, "claim --slot 2").exits(0).prints("Claimed slot 2");
+}
+
+#[test]
+fn a_claim_that_was_over_does_not_use_what_a_later_one_holds() {
+    let restored = Restored::new();
+    let (machine, a, b) = (&restored.machine, &restored.a, &restored.b);
+    restored.run(a, "claim").exits(0).prints("Claimed slot 1");
+    let older = machine.read(REGISTRY);
+    restored.run(a, "release").exits(0);
+    restored.run(b, "claim").exits(0).prints("Claimed slot 1");
+    machine.write(REGISTRY, older);
+    for verb in ["env", "exec -- true", "claim"] {
+        restored
+            .run(a, verb)
+            .exits(4)
+            .says("slot 1 is used by `")
+            .says("/b`, of which the registry does not know");
+    }
+    restored.run(a, "release").exits(0).prints("Released slot 1");
+    assert!(machine.exists(SIGN), "it is the sign of the other claim");
+    restored.run(a, "claim").exits(0).prints("Claimed slot 2");
+    restored.run(b, "claim").exits(0).prints("Claimed slot 1");
+}
+
+#[test]
+fn a_lost_registry_that_is_made_again_does_not_free_a_slot_that_is_used() {
+    let restored = Restored::new();
+    let machine = &restored.machine;
+    for file in [REGISTRY, "~/pool/registry.json.bak"] {
+        machine.remove(file);
+    }
+    machine.kinfra("apply").exits(0);
+    restored.run(&restored.b, "claim").exits(0).prints("Claimed slot 2");
+    // A sign that says nothing is one all the same.
+    fs::write(machine.path(SIGN), "").expect("a file");
+    restored.run(&machine.project(), "claim").exits(3).says("it shows a claim of `another claim`");
+    machine.write(REGISTRY, "{");
+    machine.remove("~/pool/registry.json.bak");
+    machine.kinfra("doctor --repair --auto-approve").exits(0);
+    machine.kinfra("slots --json").exits(0).prints("\"claimed_by\": \"unknown\"");
+}
