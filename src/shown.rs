@@ -1,5 +1,7 @@
 //! Shows paths and foreign text so that no character in them can steer a terminal.
 
+use std::fmt::Write as _;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -72,9 +74,9 @@ pub fn printable_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
         if misleads(c) && c != '\n' {
-            let units =
-                c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
-            shown.push_str(&units);
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
         } else {
             shown.push(c);
         }
@@ -88,7 +90,9 @@ pub fn toml_string(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
-            c if misleads(c) => quoted += &format!("\\U{:08x}", u32::from(c)),
+            c if misleads(c) => {
+                let _ = write!(quoted, "\\U{:08x}", u32::from(c));
+            }
             c => quoted.push(c),
         }
     }

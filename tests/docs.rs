@@ -217,6 +217,18 @@ fn every_source_that_the_architecture_names_exists() {
 }
 
 #[test]
+fn every_break_on_the_list_can_be_made() {
+    let list: toml::Table = read(".ci/breaks.toml").parse().expect("TOML");
+    let breaks = list["break"].as_array().expect("a list");
+    for one in breaks {
+        let of = |key: &str| one[key].as_str().expect("a text");
+        assert_eq!(read(of("file")).matches(of("from")).count(), 1, "{}", of("name"));
+        assert_ne!(of("from"), of("to"), "{}", of("name"));
+    }
+    assert!(breaks.len() > 15, "only {}", breaks.len());
+}
+
+#[test]
 fn every_whole_spec_in_the_docs_is_valid() {
     let page = read("docs/slots-toml.md");
     let specs = blocks(&page, "toml").into_iter().filter(|block| block.contains("version = "));

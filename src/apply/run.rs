@@ -242,6 +242,10 @@ impl Run<'_> {
                 None => drop(registry.slots.remove(slot)),
             }
         }
+        if !registry.slots.is_empty() {
+            let before = registry.applied_from.as_ref();
+            registry.applied_from = Some(self.pool.applied_from.clone().with_keys_of(before));
+        }
         if registry == *saver.saved() { saver.ensure_backup() } else { saver.save(registry) }
     }
 

@@ -7,7 +7,7 @@ use super::environment;
 use super::held_by::held_by;
 use super::lease;
 use super::listing::Listed;
-use super::refusal::{no_such_slot, not_yours};
+use super::refusal::{holds_none, no_such_slot, not_yours};
 use super::whereabouts::{Following, noted_path};
 use crate::dotenv::{self, Variables};
 use crate::fault::Fault;
@@ -45,19 +45,45 @@ pub struct Held {
     path: Utf8PathBuf,
 }
 
-/// Finds the slot that a worktree holds. `None` when it holds none.
+/// What a search for the slot of a worktree came to.
+pub struct SoughtSlot {
+    /// The slot, if the worktree holds one.
+    pub held: Option<Held>,
+    /// The roots of pools that did not answer. It may hold one there.
+    pub silent: Vec<Utf8PathBuf>,
+}
+
+impl SoughtSlot {
+    /// The slot, where having none is an error.
+    ///
+    /// # Errors
+    /// [`Fault`] says that it holds none, and which pools did not answer.
+    pub fn needed(self, worktree: &Utf8Path) -> Result<Held, Fault> {
+        let silent = self.silent.iter().map(|root| format!("; the pool in `{root}` does not answer"));
+        self.held.ok_or_else(|| {
+            let none = holds_none(worktree);
+            Fault { what: silent.fold(none.what.clone(), |what, more| what + &more), ..none }
+        })
+    }
+}
+
+/// Finds the slot that a worktree holds.
 ///
 /// # Errors
 /// When the pool cannot be found or read.
-pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<Option<Held>> {
+pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<SoughtSlot> {
     let mut pool = search.of(worktree)?;
-    let Some(snapshot) = pool.look(Following::Of(worktree))? else { return Ok(None) };
+    let silent = pool.silent().to_vec();
+    let Some(snapshot) = pool.look(Following::Of(worktree))? else {
+        return Ok(SoughtSlot { held: None, silent });
+    };
     let path = noted_path(&snapshot.registry, worktree);
     let slot = held_by(&snapshot.registry, &path);
     let entry = slot.and_then(|slot| Some((slot, Entry::clone(snapshot.registry.slots.get(&slot)?))));
     let prefix = pool.env_prefix.clone().unwrap_or_default();
     let stack = search.stack_as_applied(&pool);
-    Ok(entry.map(|(slot, entry)| Held { slot, entry, prefix, stack, pool, snapshot, path }))
+    let held = entry.map(|(slot, entry)| Held { slot, entry, prefix, stack, pool, snapshot, path });
+    Ok(SoughtSlot { held, silent })
 }
 
 /// The slot with this id, for the worktree that holds it. `None` when no worktree does.

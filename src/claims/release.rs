@@ -71,7 +71,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
             Ok(Released { no_pool: Some(pool.missing()), ..Released::default() })
         };
     };
-    pool.trusted()?;
+    let seen = pool.usable(Some(seen))?;
     let path = noted_path(&seen.registry, worktree);
     let holder = open_holder(&seen, request, &path);
     let (ledger, name) = (pool.ledger(), pool.name.clone());

@@ -31,7 +31,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
     let pool = declared.pool(&choice, invocation)?;
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
     warn(&[pool.left_out.as_slice(), &neighbours.notices].concat());
-    neighbours.check(&declared.origin)?;
+    neighbours.check()?;
     let planning = args.planning.options();
     let options = saved.as_ref().map_or_else(|| planning.clone(), Saved::options_to_apply);
     let applied_from = neighbours.applied_from();

@@ -11,8 +11,8 @@ use crate::host::terminal::columns_of_stdout;
 use crate::plan::{Flag, Options};
 use crate::provision::{self, Request, data};
 use crate::report::{self, Aim, Paths, View};
-use crate::which::spec_file;
 use crate::which::trust::Trust;
+use crate::which::{spec_file, whose};
 
 pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     let choice = args.pool.choice();
@@ -23,7 +23,8 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     Trust::of(&root, &choice, invocation).needed(&root, &declared.origin)?;
-    let pool = provision::emptied(&declared.spec, root);
+    whose::check(&declared, &root, invocation)?;
+    let pool = provision::emptied(&declared.spec, declared.applied_from(), root);
     let allowed = [Some(Flag::Prune), args.data.then_some(Flag::Data)].into_iter().flatten();
     let options = Options { allowed: allowed.collect(), ..Options::default() };
     let session = Session {

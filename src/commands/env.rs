@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 
 use super::output::{print, say};
 use super::slot_of::there;
 use crate::claims::environment::{Change, dotenv};
 use crate::claims::held::{self, Held};
-use crate::claims::refusal::holds_none;
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::{EnvArgs, EnvFormat};
 use crate::dotenv::Variables;
@@ -51,8 +50,8 @@ fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
     let invocation = &there(&args.of, invocation)?;
     let search = Search { choice: &args.pool.choice(), invocation };
     let tree = worktree_of(&invocation.here)?;
-    let held = held::find(&tree, &search)?.ok_or_else(|| Error::from(holds_none(&tree)))?;
-    let held = held.trusted()?;
+    let held = held::find(&tree, &search)?.needed(&tree)?.trusted()?;
+    say(&report::claim::rivals(held.pool()));
     // It takes the lock only to give an old registry an id.
     let (patience, flag, interrupt) = (Duration::from_secs(10), None, None);
     let policy = LockPolicy { patience, flag, command: "kinfra env", network: false, interrupt };

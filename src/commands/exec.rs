@@ -26,11 +26,11 @@ pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Res
     let search = Search { choice: &args.pool.choice(), invocation: &there };
     let worktree = worktree_of(&there.here)?;
     let policy = args.lock.policy("kinfra exec");
-    let held = held::find(&worktree, &search)?.map(Held::trusted).transpose()?;
+    let held = held::find(&worktree, &search)?.held.map(Held::trusted).transpose()?;
     let held = held.map_or(Ok(None), |held| held.renew(&policy))?;
     let held = held.ok_or_else(|| holds_none(&worktree))?;
     let change = Change::to_slot(of_slot(&held, &policy, &there)?, &invocation::environment());
-    say(&report::env::dropped(&change));
+    say(&(report::claim::rivals(held.pool()) + &report::env::dropped(&change)));
     let (program, arguments) = args.command.split_first().context("no command was given")?;
     let unset = change.unset.iter().map(String::as_str);
     let set = change.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));

@@ -21,8 +21,8 @@ pub(crate) fn run(args: &InitArgs, invocation: &Invocation) -> Result<Exit> {
     if args.dry_run {
         return Ok(Exit::Done);
     }
-    init::write(&invocation.here, &draft)?;
-    say(&report::init::written(&draft));
+    let was_missing = init::write(&invocation.here, &draft)?;
+    say(&report::init::written(&draft, was_missing));
     Ok(Exit::Done)
 }
 

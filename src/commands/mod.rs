@@ -58,6 +58,8 @@ pub use failure::tell;
 /// Shows what clap says of the arguments, which are no verb to run. A shell that evaluates what `env` prints
 /// hears of it, too.
 pub fn explain(error: &clap::Error, arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    // Where that cannot be done, a text that does not fit ends the process.
+    let _ = host::signals::survive_file_size_limit();
     if error.use_stderr() {
         evaluated(arguments).into_iter().for_each(env::stop);
     }

@@ -12,7 +12,7 @@ use crate::shown::{Paths, printable_output};
 
 /// Prints data for programs to stdout, exactly. Fails where that cannot be written, as on a full disk.
 pub(super) fn print(text: &str) -> Result<(), Fault> {
-    Stream::Stdout.write(text).map_err(cannot_print)
+    Stream::Stdout.write(text).map_err(|why| cannot_print(&why))
 }
 
 /// Prints to stdout what people read: with paths as they write them, and in lines as wide as the terminal.
@@ -23,7 +23,7 @@ pub(super) fn show(text: &str) -> Result<(), Fault> {
 /// Prints to stdout what people read, with the lines and the paths that the report chose: tables and
 /// differences.
 pub(super) fn show_as_laid_out(text: &str) -> Result<(), Fault> {
-    Stream::Stdout.write(&Stream::Stdout.colors(&printable_output(text))).map_err(cannot_print)
+    Stream::Stdout.write(&Stream::Stdout.colors(&printable_output(text))).map_err(|why| cannot_print(&why))
 }
 
 /// Prints a message to stderr. One that cannot be printed stops no verb.
@@ -45,7 +45,9 @@ pub(super) fn hint(text: &str) {
 
 /// Prints notices before the rest.
 pub(super) fn warn(notices: &[String]) {
-    notices.iter().for_each(|notice| say(&format!("warning: {notice}\n")));
+    for notice in notices {
+        say(&format!("warning: {notice}\n"));
+    }
 }
 
 /// A text with its paths as people write them, and without what could steer a terminal.
@@ -53,6 +55,6 @@ fn for_people(text: &str) -> String {
     Paths { home: home().as_deref() }.in_text(&printable_output(text))
 }
 
-fn cannot_print(error: io::Error) -> Fault {
+fn cannot_print(error: &io::Error) -> Fault {
     Fault::failed(format!("could not print to stdout: {error}"))
 }

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let pool = declared.pool(&choice, invocation)?;
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
     warn(&[pool.left_out.as_slice(), &neighbours.notices].concat());
-    neighbours.check(&declared.origin)?;
+    neighbours.check()?;
     let options = args.planning.options();
     let (aim, allowed) = (Aim::of(&options), options.allowed.clone());
     let prepared = Request { pool: &pool, options, saved: None, neighbours: None }.preview()?;

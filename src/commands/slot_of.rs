@@ -8,6 +8,7 @@ use crate::claims::whereabouts::{worktree_named, worktree_of};
 use crate::cli::{HolderArgs, SlotArgs};
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
+use crate::report;
 use crate::which::by_worktree::Search;
 use crate::which::choice::absolute;
 
@@ -20,7 +21,7 @@ pub(super) fn find(slot: &SlotArgs, invocation: &Invocation) -> Result<Option<He
     let search = Search { choice: &slot.pool.choice(), invocation: &there };
     match slot.slot {
         Some(slot) => held::find_slot(slot, &search),
-        None => held::find(&worktree_of(&there.here)?, &search),
+        None => Ok(held::find(&worktree_of(&there.here)?, &search)?.held),
     }
 }
 
@@ -29,13 +30,15 @@ pub(super) fn find(slot: &SlotArgs, invocation: &Invocation) -> Result<Option<He
 /// # Errors
 /// [`Fault`](crate::fault::Fault) says who holds none.
 pub(super) fn needed(slot: &SlotArgs, invocation: &Invocation) -> Result<Held> {
-    if let Some(held) = find(slot, invocation)? {
-        return Ok(held.trusted()?);
-    }
-    Err(match slot.slot {
-        Some(slot) => is_held_by_none(slot).into(),
-        None => holds_none(&worktree_of(&there(&slot.of, invocation)?.here)?).into(),
-    })
+    let there = there(&slot.of, invocation)?;
+    let search = Search { choice: &slot.pool.choice(), invocation: &there };
+    let worktree = worktree_of(&there.here)?;
+    let held = match slot.slot {
+        Some(slot) => held::find_slot(slot, &search)?.ok_or_else(|| is_held_by_none(slot))?,
+        None => held::find(&worktree, &search)?.needed(&worktree)?,
+    };
+    super::output::say(&report::claim::rivals(held.pool()));
+    Ok(held.trusted()?)
 }
 
 /// [`needed`], with its lease renewed.

@@ -22,6 +22,7 @@ pub(super) fn run(args: &SlotsArgs, invocation: &Invocation) -> Result<Exit> {
     if let Some(used) = pool.of_repository() {
         say(&format!("Using {used}\n"));
     }
+    say(&report::claim::passed_over(pool.silent()));
     let looked = Looked::of(&mut pool)?;
     if !looked.slots.is_empty() {
         say(&pool.doubt().unwrap_or_default());

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::output::{print, say, show};
 use super::slot_of::there;
-use crate::claims::held;
+use crate::claims::held::{self, SoughtSlot};
 use crate::claims::whereabouts::worktree_of;
 use crate::cli::StatusArgs;
 use crate::fault::Exit;
@@ -21,14 +21,16 @@ pub(super) fn run(args: &StatusArgs, invocation: &Invocation) -> Result<Exit> {
     let search = Search { choice: &args.pool.choice(), invocation };
     let (now, paths) = (host::clock::now(), Paths { home: invocation.home.as_deref() });
     let worktree = worktree_of(&invocation.here)?;
-    let held = held::find(&worktree, &search)?;
+    let SoughtSlot { held, silent } = held::find(&worktree, &search)?;
     let doubt = held.as_ref().and_then(|held| held.pool().doubt());
+    let rivals = held.as_ref().map(|held| report::claim::rivals(held.pool()));
     let listed = held.map(|held| {
         let listed = held.listed(now);
         let examined = examine(&held, &listed);
         (listed, examined)
     });
-    say(&doubt.unwrap_or_default());
+    say(&report::claim::passed_over(&silent));
+    say(&(doubt.unwrap_or_default() + &rivals.unwrap_or_default()));
     match &listed {
         _ if args.json => print(&report::slots::status_json(listed.as_ref())),
         Some((listed, examined)) => {

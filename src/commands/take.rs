@@ -54,7 +54,7 @@ pub(super) fn take(
         }
     };
     // Without the note, the next claim needs the flag again.
-    let _ = embedded_pool::note(&pool, &request.worktree, &search);
+    let _ = embedded_pool::note(&pool, &request.worktree, &search, policy);
     say(&report::claim::remarks(&claimed, host::clock::now(), paths));
     Ok(claimed)
 }

@@ -11,7 +11,7 @@ use crate::file::{FileMode, RelPath};
 use crate::identifier::PortName;
 use crate::names;
 use crate::port::{HostPort, Port, PortFormula, Protocol};
-use crate::registry::Provisioned;
+use crate::registry::{AppliedFrom, Provisioned};
 use crate::slot::{Profile, SlotId};
 
 /// A pool as it should be.
@@ -23,6 +23,8 @@ pub struct Pool {
     pub root: Utf8PathBuf,
     /// The directory of the spec. `None` for the embedded one.
     pub project: Option<Utf8PathBuf>,
+    /// What the registry will say that it was applied from.
+    pub applied_from: AppliedFrom,
     /// An old tool's registry, absolute. It is taken over if the pool has no registry yet.
     pub import: Option<Utf8PathBuf>,
     /// The formulas of the ports, in the order of the spec.
@@ -71,8 +73,18 @@ pub struct File {
 impl Pool {
     /// The pool without the texts of its files.
     pub fn outline(&self) -> Outline {
-        let Self { name, root, project: _, import: _, formulas: _, slots, on_claim, left_out: _, secrets: _ } =
-            self;
+        let Self {
+            name,
+            root,
+            applied_from: _,
+            project: _,
+            import: _,
+            formulas: _,
+            slots,
+            on_claim,
+            left_out: _,
+            secrets: _,
+        } = self;
         let slots = slots.iter().map(|(id, slot)| (*id, slot.outline())).collect();
         Outline { name: name.clone(), root: root.clone(), slots, on_claim: on_claim.clone() }
     }

@@ -10,7 +10,7 @@ use super::renderer::{Environments, RenderInputs, Renderer};
 use crate::file::RelPath;
 use crate::identifier::PortName;
 use crate::port::Port;
-use crate::registry::Provisioned;
+use crate::registry::{AppliedFrom, Provisioned};
 use crate::slot::SlotId;
 use crate::spec::mistake::{Mistake, Source};
 
@@ -26,10 +26,22 @@ pub fn render_pool(inputs: RenderInputs<'_>) -> Result<Pool, Vec<(Source, Mistak
     if renderer.mistakes.is_empty() {
         let (name, root, formulas) = (spec.name.clone(), root.to_owned(), spec.ports.clone());
         let import = spec.import.as_ref().and_then(|import| import.resolve(home));
+        let applied_from = AppliedFrom::embedded(&name);
         let left_out = renderer.left_out.into_values().collect();
         let on_claim = spec.claim.iter().map(|file| file.path.get_ref().clone()).collect();
         let (project, secrets) = (None, renderer.secrets);
-        return Ok(Pool { name, root, project, import, formulas, slots, on_claim, left_out, secrets });
+        return Ok(Pool {
+            name,
+            root,
+            applied_from,
+            project,
+            import,
+            formulas,
+            slots,
+            on_claim,
+            left_out,
+            secrets,
+        });
     }
     Err(renderer.mistakes.into_values().collect())
 }

@@ -14,7 +14,7 @@ use super::check_ports::check_free_slots;
 use super::check_root::{check_backup, check_lock, check_registry, check_root, check_temporary_files};
 use super::check_slots::check_slots;
 use super::check_worktrees::check_worktrees;
-use super::finding::{Finding, Findings, what_of};
+use super::finding::{Finding, Findings, Severity, what_of};
 use crate::desired::Pool;
 use crate::fault::{Fault, advice_of};
 use crate::host::closed::Closed;
@@ -55,6 +55,9 @@ pub fn examine(pool: &Pool, neighbours: &Neighbours, state: Option<&Utf8Path>) -
             let advice = advice_of(&error).unwrap_or("choose another with --root");
             findings.error("root", what_of(&error), advice);
         }
+    }
+    if let Some(why) = neighbours.another_pool() {
+        findings.failure(Severity::Error, "root", &why.into());
     }
     for namesake in neighbours.namesakes() {
         findings.warning("pools", namesake, "");

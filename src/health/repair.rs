@@ -66,6 +66,10 @@ pub(crate) fn look(pool: &Pool, claim_files: &[&Utf8Path]) -> Result<RepairNeed>
         return Err(broken);
     }
     root.check_backup()?;
+    // A registry is repaired as the pool that it was of.
+    if let Ok(backup) = Registry::parse(&root.backup().ok().flatten().unwrap_or_default()) {
+        backup.check_pool(&pool.applied_from, &pool.root)?;
+    }
     // Docker comes before the lock, which is never held while another program runs.
     let used = slots_in_use(&root, pool, claim_files)?;
     let repair = propose(&root, pool, &root.broken_registry(), &used)?;

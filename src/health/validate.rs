@@ -100,7 +100,10 @@ fn check_neighbours(neighbours: &Neighbours, findings: &mut Findings) {
     for notice in &neighbours.notices {
         findings.warning("pools", notice, "");
     }
-    if let Some(why) = neighbours.second_root() {
+    if let Some(why) = neighbours.another_pool() {
+        findings.failure(Severity::Error, "root", &why.into());
+    }
+    for why in [neighbours.disk_away(), neighbours.second_root()].into_iter().flatten() {
         findings.failure(Severity::Error, "root", &why.into());
     }
     if let Some(why) = neighbours.taken_name() {

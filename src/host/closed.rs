@@ -6,14 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, FileType, RawMode, accessat, stat};
 use rustix::io::Errno;
 
-use super::fs::read_named;
-use super::identity::user_id;
+use super::identity::{user_id, user_name};
 use super::invocation::home;
 use crate::fault::Fault;
 use crate::shown::word;
-
-/// The list of users, and the largest that is read, in bytes.
-const USERS: (&str, u64) = ("/etc/passwd", 1 << 20);
 
 /// What is closed to this user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,10 +51,10 @@ impl Closed {
         };
         match self.path.ancestors().take_while(is_to_give).last() {
             Some(path) => {
-                let (me, path) = (name(me).unwrap_or_else(|| me.to_string()), word(path.as_str()));
+                let path = word(path.as_str());
                 format!("make it yours with `sudo chown -R {me} {path}`, and run kinfra without sudo")
             }
-            None => format!("run kinfra as {}, or name another root with --root", name_of(self.owner)),
+            None => format!("run kinfra as {}, or name another root with --root", user_name(self.owner)),
         }
     }
 }
@@ -69,7 +65,7 @@ impl fmt::Display for Closed {
         if *owner == user_id() {
             write!(f, "`{path}` is closed to its owner by its mode, {mode:04o}")
         } else {
-            write!(f, "`{path}` belongs to {}, and is closed to {}", name_of(*owner), name_of(user_id()))
+            write!(f, "`{path}` belongs to {}, and is closed to {}", user_name(*owner), user_name(user_id()))
         }
     }
 }
@@ -77,35 +73,5 @@ impl fmt::Display for Closed {
 impl From<Closed> for Fault {
     fn from(closed: Closed) -> Self {
         Self::refused(closed.to_string()).advise(closed.advice())
-    }
-}
-
-/// A user in words: the name, or `user 1000` if there is none.
-fn name_of(user: u32) -> String {
-    name(user).unwrap_or_else(|| format!("user {user}"))
-}
-
-fn name(user: u32) -> Option<String> {
-    let (users, limit) = USERS;
-    let users = read_named(users.into(), limit).ok().flatten()?;
-    named(&String::from_utf8_lossy(&users), user)
-}
-
-fn named(users: &str, user: u32) -> Option<String> {
-    let is_user = |line: &&str| line.split(':').nth(2).is_some_and(|number| number.parse() == Ok(user));
-    let name = users.lines().find(is_user)?.split(':').next()?;
-    (!name.is_empty()).then(|| name.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_has_the_name_of_the_list() {
-        let users =
-            "root:x:0:0:root:/root:/bin/sh\n# a comment\nme:x:1000:1000::/home/me:/bin/sh\n::7:7:::\n";
-        assert_eq!(named(users, 1000).as_deref(), Some("me"));
-        assert_eq!((named(users, 7), named(users, 100)), (None, None));
     }
 }

@@ -122,6 +122,17 @@ pub fn repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     is_directory(&repo.join("objects")).then(|| canonical(&repo).ok()).flatten()
 }
 
+/// [`repository_of`], if the repository knows of it: anyone can write a `.git` that leads into another one.
+pub fn confirmed_repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
+    let top = canonical(top_of(dir).ok()??).ok()?;
+    let repository = repository_of(&top)?;
+    let is_confirmed = match named_git_dir(&top).ok()? {
+        None => repository == top.join(".git"),
+        Some(_) => confirmed_git_dir(&top).ok()?.is_some(),
+    };
+    is_confirmed.then_some(repository)
+}
+
 /// The directory `info` of the repository that holds a directory. All its worktrees share it.
 pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     repository_of(dir).map(|repo| repo.join("info"))

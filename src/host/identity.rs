@@ -43,14 +43,18 @@ pub fn trusted_owner() -> Result<Option<u32>, Fault> {
 
 /// A user, for messages: the name if this machine's list has it, and the id.
 pub fn user_name(id: u32) -> String {
-    let list = users();
-    let list = String::from_utf8_lossy(&list);
-    let name = list.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
-    });
-    name.map_or_else(|| format!("user {id}"), |name| format!("{} (user {id})", printable(&name)))
+    name_of_user(id).map_or_else(|| format!("user {id}"), |name| format!("{} (user {id})", printable(&name)))
+}
+
+/// The name of a user on this machine's list.
+fn name_of_user(id: u32) -> Option<String> {
+    named(&String::from_utf8_lossy(&users()), id)
+}
+
+fn named(users: &str, user: u32) -> Option<String> {
+    let is_user = |line: &&str| line.split(':').nth(2).is_some_and(|number| number.parse() == Ok(user));
+    let name = users.lines().find(is_user)?.split(':').next()?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// This machine's list of users, as far as it can be read.
@@ -72,4 +76,17 @@ pub fn random_bits() -> io::Result<[u8; 16]> {
     let mut bits = [0; 16];
     File::from(source).read_exact(&mut bits)?;
     Ok(bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_the_name_of_the_list() {
+        let users =
+            "root:x:0:0:root:/root:/bin/sh\n# a comment\nme:x:1000:1000::/home/me:/bin/sh\n::7:7:::\n";
+        assert_eq!(named(users, 1000).as_deref(), Some("me"));
+        assert_eq!((named(users, 7), named(users, 100)), (None, None));
+    }
 }

@@ -4,17 +4,26 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs::{self, Dir};
+use super::lock::{Hold, Lock, LockPolicy};
 
 /// The largest entry that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
 
 /// What the directory is, for messages.
 const INDEX: &str = "the index of pools";
+/// The name of its lock: made once, never renamed or removed.
+const LOCK: &str = ".lock";
 
 /// The directory of the index.
 #[derive(Debug, Clone)]
 pub struct Index {
     path: Utf8PathBuf,
+}
+
+/// The lock of the index, held until it is dropped. Other pools can be read meanwhile, and none be noted.
+#[derive(Debug)]
+pub struct IndexLock {
+    _lock: Lock,
 }
 
 /// A file of the index: its name, and its text or the reason why it cannot be read.
@@ -29,6 +38,17 @@ impl Index {
     /// The path of its directory, for messages.
     pub fn path(&self) -> &Utf8Path {
         &self.path
+    }
+
+    /// Takes the lock. A process that holds that of a root may wait for this one, never the other way round.
+    /// Homes are on network file systems more often than roots, so one is accepted.
+    ///
+    /// # Errors
+    /// [`Fault`](crate::fault::Fault) when another process holds it; or why it cannot be made.
+    pub fn lock(&self, policy: &LockPolicy<'_>) -> Result<IndexLock> {
+        let dir = Dir::make(&self.path)?;
+        let policy = LockPolicy { network: true, ..*policy };
+        Ok(IndexLock { _lock: Lock::acquire(&dir, LOCK, Hold::Alone, &policy)? })
     }
 
     /// The files, sorted by name. Empty if the index does not exist.

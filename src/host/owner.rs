@@ -1,7 +1,6 @@
 //! Whose a directory or file is. What another user can change can make this user run anything, so it is not
 //! used; and what root makes for another user must not lock that user out.
 
-use std::io;
 use std::os::fd::AsFd;
 
 use camino::Utf8Path;
@@ -81,7 +80,7 @@ pub fn check_sudo(directory: &Utf8Path) -> Result<(), Fault> {
 ///
 /// # Errors
 /// The system's.
-pub fn give(made: impl AsFd, directory: impl AsFd) -> io::Result<()> {
+pub fn give(made: impl AsFd, directory: impl AsFd) -> rustix::io::Result<()> {
     const ROOT: u32 = 0;
     if user_id() != ROOT {
         return Ok(());

@@ -9,7 +9,7 @@ use super::isolation::Place;
 use super::pool_name::{candidates, pool_name};
 use super::read::read;
 use super::slots_toml::Remedies;
-use super::write_draft::refuse_existing;
+use super::write_draft::missing;
 use crate::compose::project::Project;
 use crate::embedded;
 use crate::fault::Fault;
@@ -50,7 +50,7 @@ pub(crate) fn prepare(wanted: Wanted<'_>, invocation: &Invocation) -> Result<Dra
     };
     let here = &invocation.here;
     let directory = Dir::open(here).with_context(|| format!("could not open `{here}`"))?;
-    refuse_existing(&directory, &draft.files)?;
+    missing(&directory, &draft.files)?;
     Ok(draft)
 }
 

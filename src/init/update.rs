@@ -13,14 +13,19 @@ use crate::compose::overlay::{PortLine, port_lines};
 use crate::compose::project::Project;
 use crate::compose::resource::{Protocol, Target};
 use crate::fault::Fault;
-use crate::host::fs::{read_named, replace_named};
+use crate::file::FileMode;
+use crate::host::fs::{Dir, read_named};
 use crate::host::invocation::Invocation;
+use crate::host::project_staging::ProjectStaging;
 use crate::spec::Spec;
 use crate::which::choice::PoolChoice;
 use crate::which::spec_file;
 
 /// The most that slots.toml may be, in bytes.
 const LIMIT: u64 = 16 << 20;
+
+/// The staged file's name.
+const STAGED: &str = "0";
 
 /// What would change in slots.toml.
 #[derive(Debug)]
@@ -75,7 +80,15 @@ pub(crate) fn write_update(update: &Update) -> Result<()> {
         let what = format!("`{path}` changed meanwhile");
         return Err(Fault::refused(what).advise("run it again").into());
     }
-    replace_named(path, update.new.as_bytes())
+    let (parent, name) = path.parent().zip(path.file_name()).context("it names no file")?;
+    let project = Dir::open(parent).with_context(|| format!("could not open `{parent}`"))?;
+    let staging = ProjectStaging::begin(project)?;
+    let staged = staging.dir().write_new(STAGED, update.new.as_bytes(), FileMode::SHARED);
+    let replaced = staged
+        .and_then(|file| Ok(file.sync_all()?))
+        .and_then(|()| staging.dir().rename_over(STAGED, staging.project(), name));
+    staging.end()?;
+    replaced
 }
 
 /// The text with further lines at the end of `[ports]`, and all else as it was.

@@ -3,5 +3,5 @@
 mod stored;
 mod transaction;
 
-pub use stored::{Stored, read};
-pub use transaction::{Ledger, Saver, Snapshot, Transaction};
+pub use stored::{Stored, glance, read};
+pub use transaction::{Ledger, Saver, Snapshot, Transaction, followed};

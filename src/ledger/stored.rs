@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use camino::Utf8Path;
 
 use crate::fault::Fault;
-use crate::host::root::{RegistryText, Root, unreadable};
+use crate::host::root::{self, REGISTRY, RegistryText, Root, unreadable};
 use crate::registry::Registry;
 
 /// A registry, with the text that it was read from.
@@ -24,13 +25,23 @@ pub struct Stored {
 pub fn read(root: &Root, known: Option<&Stored>) -> Result<Stored> {
     let Some(text) = root.read_registry()? else { return Ok(Stored::default()) };
     let known = known.filter(|known| known.text.as_ref().is_some_and(|known| known.text == text.text));
-    let registry = known
-        .map_or_else(|| parse(root, &text.text).map(Arc::new), |known| Ok(Arc::clone(&known.registry)))?;
+    let registry = known.map_or_else(
+        || parse(&root.registry_path(), &text.text).map(Arc::new),
+        |known| Ok(Arc::clone(&known.registry)),
+    )?;
     Ok(Stored { registry, text: Some(text) })
 }
 
-fn parse(root: &Root, text: &str) -> Result<Registry, Fault> {
-    let path = root.registry_path();
+/// The registry of a pool that the run is not about. `None` if there is none.
+///
+/// # Errors
+/// As [`read`].
+pub fn glance(root: &Utf8Path) -> Result<Option<Arc<Registry>>> {
+    let text = root::glance(root)?;
+    Ok(text.map(|text| parse(&root.join(REGISTRY), &text).map(Arc::new)).transpose()?)
+}
+
+fn parse(path: &Utf8Path, text: &str) -> Result<Registry, Fault> {
     Registry::parse(text).map_err(|corrupt| {
         if corrupt.is_newer {
             let newer = Fault::unreadable(format!("`{path}` cannot be read: {corrupt}")).unchanged();

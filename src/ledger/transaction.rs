@@ -149,13 +149,19 @@ impl Ledger {
     }
 }
 
+/// A registry with each worktree under the path that git moved it to, and these moves.
+pub fn followed(stored: &Arc<Registry>, following: Following<'_>) -> (Arc<Registry>, Moves) {
+    let moves = Moves::find(stored, following);
+    let mut registry = Arc::clone(stored);
+    if !moves.is_empty() {
+        moves.note_in(Arc::make_mut(&mut registry));
+    }
+    (registry, moves)
+}
+
 impl Snapshot {
     fn new(root: Root, stored: Stored, following: Following<'_>) -> Self {
-        let moves = Moves::find(&stored.registry, following);
-        let mut registry = Arc::clone(&stored.registry);
-        if !moves.is_empty() {
-            moves.note_in(Arc::make_mut(&mut registry));
-        }
+        let (registry, moves) = followed(&stored.registry, following);
         Self { registry, root, stored, moves }
     }
 

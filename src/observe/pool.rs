@@ -192,7 +192,7 @@ fn take_over(old: &[u8], path: &Utf8Path, pool: &Pool) -> Result<(Registry, Vec<
     let text = std::str::from_utf8(old).map_err(|error| corrupt(&error))?;
     // A directory that cannot be examined keeps its claim.
     let is_directory = |path: &str| host::fs::may_be_directory(Utf8Path::new(path));
-    let own = pool.project.as_deref().map(|project| (project, host::git::repository_of(project)));
+    let own = pool.project.as_deref().map(|project| (project, host::git::confirmed_repository_of(project)));
     let may_hold =
         |claim: &Claim| own.as_ref().is_none_or(|(project, own)| is_within(claim, project, own.as_deref()));
     let imported = migrate::import(text, path.as_str(), pool, is_directory, may_hold);

@@ -17,7 +17,7 @@ use crate::host::signals::Interrupt;
 use crate::ledger::Ledger;
 use crate::observe::{Containers, Observed, containers, observe, observe_from, text};
 use crate::plan::{Options, Plan, plan};
-use crate::registry::Registry;
+use crate::registry::{AppliedFrom, Registry};
 use crate::saved::{Changed, Named, Saved};
 use crate::slot::SlotId;
 use crate::spec::Spec;
@@ -111,6 +111,7 @@ impl<'a> Request<'a> {
         let root = Root::open(&self.pool.root)?;
         check_own(root.as_ref(), &self.pool.root)?;
         let observed = observe(root.as_ref(), self.pool)?;
+        observed.registry.check_pool(&self.pool.applied_from, &self.pool.root)?;
         let plan = self.plan(&observed);
         if self.saved.is_none() {
             check_selection(&self.options, &plan, self.pool, &observed)?;
@@ -217,11 +218,19 @@ impl Prepared<'_> {
         let is_there = self.observed.registry_text.is_some();
         let is_untidy = self.root.as_ref().map_or(Ok(false), Root::is_untidy)?;
         let is_unnoted = self.request.neighbours.is_some_and(|neighbours| neighbours.is_stale(is_there));
-        if self.plan.has_work() || is_untidy || is_unnoted {
+        if self.plan.has_work() || is_untidy || is_unnoted || self.is_unsigned() {
             let lock = LockPolicy { interrupt: Some(interrupt), ..*lock };
             return self.transact(&lock, interrupt);
         }
         Ok(Done { outcome: Outcome::default(), before: self.observed.registry.clone() })
+    }
+
+    /// Whether the registry is to say anew which pool it is of. A pool that goes needs no such note.
+    fn is_unsigned(&self) -> bool {
+        let Observed { registry, .. } = &self.observed;
+        let wanted = self.request.pool.applied_from.clone().with_keys_of(registry.applied_from.as_ref());
+        let is_declared = self.request.neighbours.is_some();
+        is_declared && !registry.slots.is_empty() && registry.applied_from.as_ref() != Some(&wanted)
     }
 
     /// Takes the lock, reads, compares, writes.
@@ -231,6 +240,7 @@ impl Prepared<'_> {
             let containers = self.observed.containers.clone();
             let stored = transaction.stored().clone();
             let observed = observe_from(stored, Some(transaction.locked().root()), pool)?;
+            observed.registry.check_pool(&pool.applied_from, &pool.root)?;
             let observed = Observed { containers, ..observed };
             let plan = self.request.plan(&observed);
             let is_as_shown = match saved {
@@ -242,7 +252,7 @@ impl Prepared<'_> {
                 return Ok(Err(stale.into()));
             }
             if let Some(neighbours) = neighbours {
-                neighbours.save()?;
+                neighbours.note(observed.registry.slots.is_empty(), lock)?;
             }
             let outcome = apply(&plan, pool, &observed, transaction, interrupt);
             Ok(Ok(Done { outcome, before: observed.registry }))
@@ -309,11 +319,12 @@ fn another(own: &str, option: &str) -> Fault {
 }
 
 /// The pool of a spec without its slots. A plan for it removes every slot.
-pub fn emptied(spec: &Spec, root: Utf8PathBuf) -> Pool {
+pub fn emptied(spec: &Spec, applied_from: AppliedFrom, root: Utf8PathBuf) -> Pool {
     Pool {
         name: spec.name.clone(),
         root,
         project: None,
+        applied_from,
         import: None,
         formulas: spec.ports.clone(),
         slots: BTreeMap::new(),

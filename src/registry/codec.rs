@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::applied_from::AppliedFrom;
 use super::claim::{Claim, Holder, OwnKeys};
 use super::entry::{Entry, ImportedFrom, Pending, Provisioned, Registry, Status};
 use super::id::RegistryId;
@@ -61,9 +62,11 @@ impl Registry {
     /// The registry of these slots and the rest of its document.
     fn of(slots: BTreeMap<SlotId, Arc<Entry>>, mut document: Map<String, Value>) -> Result<Self, Corrupt> {
         let imported_from =
-            optional_object(&mut document, "", "imported_from")?.map(read_imported_from).transpose()?;
+            optional_object(&mut document, "", "imported_from")?.map(ImportedFrom::take).transpose()?;
         let id = optional(&mut document, "", "id")?;
-        let registry = Self { id, slots, imported_from, unknown: document };
+        let applied_from =
+            optional_object(&mut document, "", "applied_from")?.map(AppliedFrom::take).transpose()?;
+        let registry = Self { id, applied_from, slots, imported_from, unknown: document };
         registry.check_ports()?;
         Ok(registry)
     }
@@ -73,8 +76,9 @@ impl Registry {
     /// # Errors
     /// What [`Registry::parse`] would refuse. Such a registry must not be written.
     pub fn to_text(&self) -> Result<String, Corrupt> {
-        let Self { id, slots, imported_from, unknown } = self;
-        let document = RegistryDocument { version: VERSION, id, slots: Slots(slots), imported_from, unknown };
+        let Self { id, applied_from, slots, imported_from, unknown } = self;
+        let slots = Slots(slots);
+        let document = RegistryDocument { version: VERSION, id, applied_from, slots, imported_from, unknown };
         self.check_ports()?;
         self.check_unknown_keys()?;
         let mut text = serde_json::to_string_pretty(&document).map_err(|error| at_line(&error))?;
@@ -99,6 +103,9 @@ impl Registry {
         let imported = self.imported_from.as_ref().and_then(|from| known(&from.unknown, &["path", "sha256"]));
         if let Some(key) = imported {
             return Err(twice("imported_from.".to_owned(), key));
+        }
+        if let Some(key) = self.applied_from.as_ref().and_then(AppliedFrom::key_that_stands_twice) {
+            return Err(twice("applied_from.".to_owned(), key.clone()));
         }
         for (id, entry) in &self.slots {
             if let Some(key) = known(&entry.unknown, &ENTRY_KEYS) {
@@ -174,7 +181,7 @@ impl Entry {
 }
 
 /// The top-level keys that kinfra writes.
-const DOCUMENT_KEYS: [&str; 4] = ["version", "id", "slots", "imported_from"];
+const DOCUMENT_KEYS: [&str; 5] = ["version", "id", "slots", "applied_from", "imported_from"];
 
 /// The keys of an entry that kinfra writes.
 const ENTRY_KEYS: [&str; 26] = [
@@ -213,6 +220,8 @@ struct RegistryDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: &'a Option<RegistryId>,
     slots: Slots<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applied_from: &'a Option<AppliedFrom>,
     #[serde(skip_serializing_if = "Option::is_none")]
     imported_from: &'a Option<ImportedFrom>,
     #[serde(flatten)]
@@ -275,12 +284,6 @@ fn check_version(document: &mut Map<String, Value>) -> Result<(), Corrupt> {
     Err(corrupt("version", reason))
 }
 
-fn read_imported_from(mut object: Map<String, Value>) -> Result<ImportedFrom, Corrupt> {
-    let path = required(&mut object, "imported_from", "path")?;
-    let sha256 = required(&mut object, "imported_from", "sha256")?;
-    Ok(ImportedFrom { path, sha256, unknown: object })
-}
-
 fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {
     let path = format!("slots.{}", key.escape_debug());
     let Value::Object(mut entry) = value else {
@@ -340,7 +343,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_never_stands_twice() {
-        let text = r#"{"version": 2, "id": "00000000000000000000000000000007", "slots": {"1": {"slot_id": 1, "infrastructure_path": "/p", "profile": "only",
+        let text = r#"{"version": 2, "id": "00000000000000000000000000000007", "applied_from":
+            {"pool": "shop", "repository": "/src/.git", "spec": "slots.toml", "other": 1.0}, "slots": {"1": {"slot_id": 1, "infrastructure_path": "/p", "profile": "only",
             "workers": {}, "ports": {"dns": 5301}, "udp": ["dns"], "claimed_by": "/w", "claimed_at": null, "status": "stopped", "claim_id":
             "00000000000000000000000000000001", "lease": "8h", "lease_until": "2026-03-01T17:22:10+00:00", "note": "n",
             "claimed_host": "h", "claimed_user": "u", "claimed_gitdir": "/g", "claimed_mount": "/",

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use camino::Utf8Path;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::applied_from::AppliedFrom;
 use super::claim::Claim;
 use super::id::RegistryId;
 use super::stack::{Left, MOST_FAILURES, Remains, Started};
 use crate::digest::Digest;
+use crate::fault::Fault;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName};
+use crate::json::{Corrupt, required};
 use crate::memory::Memory;
 use crate::port::{HostPort, Port, Protocol};
 use crate::slot::{SlotId, Workers};
@@ -22,6 +26,8 @@ use crate::slot::{SlotId, Workers};
 pub struct Registry {
     /// Its id. `None` before the first save, and if an older kinfra saved it last.
     pub id: Option<RegistryId>,
+    /// The pool that it is of. `None` before the first save, and if an older kinfra saved it last.
+    pub applied_from: Option<AppliedFrom>,
     /// Its slots. A copy of a registry shares them until one of the two changes one.
     pub slots: BTreeMap<SlotId, Arc<Entry>>,
     /// The old tool's registry that it began with, if it did.
@@ -35,6 +41,18 @@ impl Registry {
     pub fn slot_mut(&mut self, slot: SlotId) -> Option<&mut Entry> {
         self.slots.get_mut(&slot).map(Arc::make_mut)
     }
+
+    /// Refuses a pool that is another than the one which the root was applied as. A registry without slots is
+    /// free for any.
+    ///
+    /// # Errors
+    /// [`Fault`] names both, and how to take the pool over.
+    pub fn check_pool(&self, wanted: &AppliedFrom, root: &Utf8Path) -> Result<(), Fault> {
+        match &self.applied_from {
+            Some(was) if !self.slots.is_empty() => was.check_pool(wanted, root),
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// An old tool's registry that was taken over.
@@ -47,6 +65,18 @@ pub struct ImportedFrom {
     /// Keys of others.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+impl ImportedFrom {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// The first difference from what kinfra writes.
+    pub(super) fn take(mut object: Map<String, Value>) -> Result<Self, Corrupt> {
+        let path = required(&mut object, "imported_from", "path")?;
+        let sha256 = required(&mut object, "imported_from", "sha256")?;
+        Ok(Self { path, sha256, unknown: object })
+    }
 }
 
 /// A slot that kinfra owns.

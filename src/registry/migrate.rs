@@ -55,8 +55,12 @@ pub fn import(
     // If the old registry was itself imported, keep where from.
     let unknown = document.shift_remove_entry("imported_from").into_iter().collect();
     let imported_from = Some(ImportedFrom { path: path.to_owned(), sha256, unknown });
+    // Of another root's registry, neither its id nor which pool it is.
+    for own in ["id", "applied_from"] {
+        document.shift_remove(own);
+    }
     let slots = slots.into_iter().map(|(slot, entry)| (slot, Arc::new(entry))).collect();
-    Ok((Registry { id: None, slots, imported_from, unknown: document }, refused))
+    Ok((Registry { id: None, applied_from: None, slots, imported_from, unknown: document }, refused))
 }
 
 fn read_slot(key: &str, value: Value, pool: &Pool) -> Result<(SlotId, Entry), Corrupt> {

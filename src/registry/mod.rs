@@ -1,6 +1,7 @@
 //! The registry: what kinfra owns and who holds it. Its format, importing an old tool's, and repairing a
 //! broken one. Pure.
 
+mod applied_from;
 mod claim;
 mod codec;
 mod entry;
@@ -10,6 +11,7 @@ mod quick;
 pub mod rebuild;
 mod stack;
 
+pub use applied_from::AppliedFrom;
 pub use claim::{Claim, ClaimId, Holder, Lease};
 pub use entry::{Condition, Entry, ImportedFrom, Pending, Provisioned, Registry, Status};
 pub use id::RegistryId;

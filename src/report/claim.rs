@@ -21,6 +21,18 @@ use crate::stack::written::OfAnotherUser;
 use crate::time::Time;
 use crate::which::by_worktree::FoundPool;
 
+/// That other pools say that they have a worktree's claim, too. Empty if none does.
+pub fn rivals(pool: &FoundPool) -> String {
+    let rivals: Vec<String> = pool.rivals().iter().map(|root| format!("`{root}`")).collect();
+    if rivals.is_empty() {
+        return String::new();
+    }
+    let (root, rivals) = (&pool.root, rivals.join(", "));
+    format!(
+        "note: the pool in `{root}` has the older claim of this worktree; so has {rivals}: release it there\n"
+    )
+}
+
 /// The most slots that a waiter is told of.
 const NAMED: usize = 5;
 
@@ -46,8 +58,15 @@ pub fn next() -> &'static str {
     "Next: `kinfra up` starts its stack, `kinfra env` prints its variables\n"
 }
 
-/// Which pool a claim is for, if that may be a surprise: no `slots.toml` is here, or the pool was applied
-/// from another one.
+/// The pools that did not answer, by their roots.
+pub fn passed_over(silent: &[Utf8PathBuf]) -> String {
+    let note =
+        |root: &Utf8PathBuf| format!("note: the pool in `{root}` does not answer, and is passed over\n");
+    silent.iter().map(note).collect()
+}
+
+/// Which pool a claim is for, if that may be a surprise: no `slots.toml` is here, the pool was applied from
+/// another one, or a pool did not answer.
 pub fn which(pool: &FoundPool, other: Option<&Utf8Path>, paths: Paths<'_>) -> String {
     let of_repository = pool.of_repository().map(|used| format!("Using {used}\n"));
     let other = other.map(|applied| {
@@ -57,7 +76,7 @@ pub fn which(pool: &FoundPool, other: Option<&Utf8Path>, paths: Paths<'_>) -> St
             paths.show(applied)
         )
     });
-    of_repository.into_iter().chain(other).collect()
+    of_repository.into_iter().chain(other).chain([passed_over(pool.silent())]).collect()
 }
 
 /// Remarks on a claim: slots that were passed over, and files that were kept or left.

@@ -47,10 +47,11 @@ pub fn notes(notes: &[String]) -> String {
     })
 }
 
-/// What was written.
-pub fn written(draft: &Draft) -> String {
+/// What was written, if a file `was_missing`.
+pub fn written(draft: &Draft, was_missing: bool) -> String {
     let what = if draft.files.len() > 1 { "slots.toml and its templates" } else { "slots.toml" };
-    format!("Wrote {what}. Next: `kinfra plan`\n")
+    let wrote = if was_missing { "Wrote" } else { "Nothing to write: there is already" };
+    format!("{wrote} {what}. Next: `kinfra plan`\n")
 }
 
 /// What would change in slots.toml.

@@ -45,3 +45,26 @@ fn broken(line: &str, columns: usize) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_between_words_and_commands_stay_whole() {
+        for (text, shown) in [
+            (
+                "note: to go on, run `kinfra claim --slot 2` again\n",
+                "note: to go on, run\n    `kinfra claim --slot 2`\n    again\n",
+            ),
+            ("  a list of words that is too long", "  a list of words that is too\n      long"),
+            ("a-word-that-is-longer-than-any-line is", "a-word-that-is-longer-than-any-line\n    is"),
+            // A question ends where the answer begins.
+            ("Only 'yes' will be accepted: ", "Only 'yes' will be accepted: "),
+            ("", ""),
+        ] {
+            assert_eq!(wrapped(text, Some(30)), shown);
+            assert_eq!([None, Some(0)].map(|columns| wrapped(text, columns)), [text, text]);
+        }
+    }
+}

@@ -1,21 +1,24 @@
 //! The pool of a worktree: the one in which it holds a slot, or else the one that the spec declares.
 
+use std::sync::Arc;
+
 use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::choice::PoolChoice;
 use super::index::IndexEntry;
-use super::repository::entries;
+use super::repository::{Project, entries};
 use super::spec_file::{self, Declared};
 use super::trust::Trust;
 use crate::claims::held_by::{held_by, with_id};
 use crate::claims::whereabouts::{Following, noted_path, worktree_of};
 use crate::fault::Fault;
-use crate::host::index::Index;
 use crate::host::invocation::Invocation;
+use crate::host::side_by_side::side_by_side;
 use crate::identifier::PortName;
-use crate::ledger::{Ledger, Snapshot};
+use crate::ledger::{Ledger, Snapshot, followed, glance};
 use crate::registry::{ClaimId, Registry};
+use crate::slot::SlotId;
 use crate::spec::StackSpec;
 
 /// A pool, for the verbs of a worktree.
@@ -36,6 +39,12 @@ pub struct FoundPool {
     pub trust: Trust,
     /// The registry, if the search has read it already.
     seen: Option<Snapshot>,
+    /// The roots of other pools that have the worktree's claim, too, and a younger one.
+    rivals: Vec<Utf8PathBuf>,
+    /// Roots that did not answer. The worktree may hold a slot there.
+    silent: Vec<Utf8PathBuf>,
+    /// Whether the spec of this run declares it, and no search found it in the index.
+    is_declared_here: bool,
 }
 
 /// How a run finds its pool.
@@ -77,15 +86,16 @@ impl Search<'_> {
     /// As [`Search::of`]; or that a pool which may have the claim cannot be read.
     pub fn with_claim(&self, id: Option<ClaimId>, worktree: &Utf8Path) -> Result<FoundPool> {
         let Some(id) = id else { return self.of(worktree) };
-        let has = |registry: &Registry| with_id(registry, id).is_some();
-        let Hit { found, seen: _, unreadable } = self.through_index(Following::Of(worktree), has);
+        let has = |registry: &Registry| with_id(registry, id);
+        let Hit { found, seen: _, unreadable, silent } = self.through_index(Following::Of(worktree), has);
         if let Some(found) = found {
             return Ok(found);
         }
         let mut pool = self.of(worktree)?;
+        let unreadable = unreadable.or_else(|| silent.first().map(|root| no_answer(root).into()));
         let Some(error) = unreadable else { return Ok(pool) };
         match pool.look(Following::Of(worktree)) {
-            Ok(Some(snapshot)) if has(&snapshot.registry) => {
+            Ok(Some(snapshot)) if has(&snapshot.registry).is_some() => {
                 pool.seen = Some(snapshot);
                 Ok(pool)
             }
@@ -126,21 +136,23 @@ impl Search<'_> {
     }
 
     fn holding(&self, worktree: &Utf8Path) -> Hit {
-        let holds = |registry: &Registry| held_by(registry, &noted_path(registry, worktree)).is_some();
+        let holds = |registry: &Registry| held_by(registry, &noted_path(registry, worktree));
         self.through_index(Following::Of(worktree), holds)
     }
 
-    /// Searches the registries of all pools in the index. A named spec or root needs no search.
-    fn through_index(&self, following: Following<'_>, has: impl Fn(&Registry) -> bool) -> Hit {
-        let state = self.invocation.state.as_deref().filter(|_| !self.choice.is_named());
+    /// Searches the registries of all pools in the index: first those that this project applied, then the
+    /// others, side by side. A named spec or root needs no search.
+    fn through_index(&self, following: Following<'_>, has: impl Fn(&Registry) -> Option<SlotId>) -> Hit {
         let mut hit = Hit::default();
-        for (name, text) in state.and_then(|state| Index::below(state).files().ok()).into_iter().flatten() {
-            // `plan` names an entry that cannot be read.
-            let Some(entry) = text.ok().and_then(|text| IndexEntry::parse(&name, &text).ok()) else {
-                continue;
-            };
+        if self.choice.is_named() {
+            return hit;
+        }
+        let project = Project::of(&self.invocation.here);
+        let (own, others): (Vec<_>, Vec<_>) =
+            entries(self.invocation).into_iter().partition(|entry| project.has(entry));
+        for entry in own {
             match Ledger::of(entry.root()).read(following) {
-                Ok(Some(snapshot)) if has(&snapshot.registry) => {
+                Ok(Some(snapshot)) if has(&snapshot.registry).is_some() => {
                     hit.found = Some(FoundPool::indexed(entry, snapshot, self.invocation));
                     return hit;
                 }
@@ -148,6 +160,43 @@ impl Search<'_> {
                 Ok(None) => {}
                 Err(error) => hit.unreadable = Some(error),
             }
+        }
+        let mut having = Vec::new();
+        for (entry, seen) in side_by_side(others, |entry| glance(entry.root())) {
+            let since = |registry: &Arc<Registry>| {
+                let registry = followed(registry, following).0;
+                let slot = has(&registry)?;
+                Some(registry.slots.get(&slot)?.claim.as_ref()?.claimed_at.clone())
+            };
+            match seen {
+                None => hit.silent.push(entry.root().to_owned()),
+                Some(Ok(registry)) => {
+                    having.extend(registry.as_ref().and_then(since).map(|since| (since, entry)));
+                }
+                Some(Err(error)) => hit.unreadable = Some(error),
+            }
+        }
+        self.oldest(having, following, hit)
+    }
+
+    /// The pool with the oldest of several claims, since none is of the project here. It knows of the others.
+    fn oldest(
+        &self,
+        mut having: Vec<(Option<String>, IndexEntry)>,
+        following: Following<'_>,
+        mut hit: Hit,
+    ) -> Hit {
+        having.sort_by(|(one, _), (other, _)| (one.is_none(), one).cmp(&(other.is_none(), other)));
+        let mut having = having.into_iter().map(|(_, entry)| entry);
+        let Some(entry) = having.next() else { return hit };
+        match Ledger::of(entry.root()).read(following) {
+            Ok(Some(snapshot)) => {
+                let pool = FoundPool::indexed(entry, snapshot, self.invocation);
+                let rivals = having.map(|entry| entry.root().to_owned()).collect();
+                hit.found = Some(FoundPool { rivals, ..pool });
+            }
+            Ok(None) => {}
+            Err(error) => hit.unreadable = Some(error),
         }
         hit
     }
@@ -159,7 +208,18 @@ impl FoundPool {
         let (name, env_prefix) = (declared.spec.name.clone(), Some(declared.spec.env_prefix.clone()));
         let origin = declared.origin.clone();
         let trust = Trust::of(&root, search.choice, search.invocation);
-        Ok(Self { root, name, env_prefix, declared: Some(declared), origin, trust, seen: None })
+        Ok(Self {
+            root,
+            name,
+            env_prefix,
+            declared: Some(declared),
+            origin,
+            trust,
+            seen: None,
+            rivals: Vec::new(),
+            silent: Vec::new(),
+            is_declared_here: true,
+        })
     }
 
     fn indexed(entry: IndexEntry, seen: Snapshot, invocation: &Invocation) -> Self {
@@ -168,7 +228,20 @@ impl FoundPool {
         let spec = origin.spec.as_deref().map(Utf8Path::new);
         let declared = spec_file::read_again(spec, invocation).ok();
         let origin = spec_file::origin(spec, invocation);
-        Self { root, name, env_prefix, declared, origin, trust: Trust::Given, seen: Some(seen) }
+        let (trust, seen, silent) = (Trust::Given, Some(seen), Vec::new());
+        let is_declared_here = false;
+        Self {
+            root,
+            name,
+            env_prefix,
+            declared,
+            origin,
+            trust,
+            seen,
+            rivals: Vec::new(),
+            silent,
+            is_declared_here,
+        }
     }
 
     /// Where its registry is kept.
@@ -192,7 +265,19 @@ impl FoundPool {
     /// # Errors
     /// [`Fault`] when it was not.
     pub fn applied(&mut self, following: Following<'_>) -> Result<Snapshot> {
-        Ok(self.look(following)?.ok_or_else(|| self.missing())?)
+        let seen = self.look(following)?.ok_or_else(|| self.missing())?;
+        self.refuse_another(&seen.registry)?;
+        Ok(seen)
+    }
+
+    /// Refuses a root that was applied as another pool than the one that the spec here declares.
+    fn refuse_another(&self, registry: &Registry) -> Result<(), Fault> {
+        let declared = self.declared.as_ref().filter(|_| self.is_declared_here);
+        let is_named_so = |declared: &&Declared| {
+            registry.applied_from.as_ref().is_none_or(|was| was.pool == declared.spec.name)
+        };
+        let declared = declared.filter(|declared| !is_named_so(declared));
+        declared.map_or(Ok(()), |declared| registry.check_pool(&declared.applied_from(), &self.root))
     }
 
     /// The registry of a pool that was applied, and that this user trusts.
@@ -201,7 +286,9 @@ impl FoundPool {
     /// [`Fault`] says that it was not, or how to trust it.
     pub fn usable(&self, seen: Option<Snapshot>) -> Result<Snapshot, Fault> {
         let seen = seen.ok_or_else(|| self.missing())?;
-        self.trusted().map(|()| seen)
+        self.trusted()?;
+        self.refuse_another(&seen.registry)?;
+        Ok(seen)
     }
 
     /// Refuses a pool that this user does not trust. One that is not there yet is another matter.
@@ -217,9 +304,8 @@ impl FoundPool {
     /// # Errors
     /// [`Fault`] says how to trust it, or when the registry cannot be read.
     pub fn known(mut self) -> Result<Self> {
-        if self.trust == Trust::NotGiven {
-            let seen = self.look(Following::NoHolder)?;
-            seen.map_or(Ok(()), |_| self.trusted())?;
+        if let Some(seen) = self.look(Following::NoHolder)? {
+            self.seen = Some(self.usable(Some(seen))?);
         }
         Ok(self)
     }
@@ -227,6 +313,16 @@ impl FoundPool {
     /// What is to be said of a pool that this user does not trust, where it is only shown.
     pub fn doubt(&self) -> Option<String> {
         self.trust.note(&self.root, &self.origin)
+    }
+
+    /// The roots of other pools that have this worktree's claim, too, and a younger one.
+    pub fn rivals(&self) -> &[Utf8PathBuf] {
+        &self.rivals
+    }
+
+    /// The roots of other pools that did not answer, so that this one was taken.
+    pub fn silent(&self) -> &[Utf8PathBuf] {
+        &self.silent
     }
 
     /// The port that its slots are known by.
@@ -261,6 +357,8 @@ struct Hit {
     seen: Vec<Snapshot>,
     /// Why a pool cannot be read. It may be the one.
     unreadable: Option<Error>,
+    /// The roots that did not answer. One may be that of the pool.
+    silent: Vec<Utf8PathBuf>,
 }
 
 impl Hit {
@@ -271,7 +369,8 @@ impl Hit {
         declared: impl FnOnce() -> Result<Declared>,
         search: &Search<'_>,
     ) -> Result<FoundPool> {
-        let Self { found, seen, unreadable } = self;
+        let Self { found, seen, unreadable, silent } = self;
+        let unreadable = unreadable.or_else(|| silent.first().map(|root| no_answer(root).into()));
         if let Some(found) = found {
             return Ok(found);
         }
@@ -283,8 +382,13 @@ impl Hit {
             _ => {
                 let pool = FoundPool::declared(declared, search)?;
                 let seen = seen.into_iter().find(|snapshot| snapshot.root.path() == pool.root);
-                Ok(FoundPool { seen, ..pool })
+                Ok(FoundPool { seen, silent, ..pool })
             }
         }
     }
+}
+
+fn no_answer(root: &Utf8Path) -> Fault {
+    Fault::unreadable(format!("the pool in `{root}` does not answer"))
+        .advise("is its disk there? If not, name the pool that you mean with --root")
 }

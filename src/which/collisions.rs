@@ -19,6 +19,19 @@ pub struct Neighbour {
     pub entry: IndexEntry,
     /// The ports that its registry holds. Slots that are no longer declared keep theirs.
     pub held: Vec<(PortName, SlotId, HostPort)>,
+    /// Whether it is there.
+    pub presence: Presence,
+}
+
+/// Whether another pool is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It is.
+    There,
+    /// Its disk or the directory of its root is away. It keeps the ports that it declared.
+    Away,
+    /// Its disk does not answer. The same is true of it.
+    Silent,
 }
 
 /// A port that two pools would use.
@@ -86,7 +99,7 @@ pub fn collisions<'a>(pool: &'a IndexEntry, others: &'a [Neighbour]) -> Vec<Coll
     let mut taken = TakenPorts::none();
     // A port may belong to a slot of one pool and the main stack of another. It counts as the slot's, so
     // slots come last.
-    for Neighbour { entry, held } in &others {
+    for Neighbour { entry, held, presence: _ } in &others {
         let uses = entry.numbers().flat_map(|slot| {
             entry.ports.iter().filter_map(move |(name, formula)| Some((formula.host_port(slot)?, name, slot)))
         });
@@ -180,7 +193,7 @@ mod tests {
     use crate::which::index::fixture::pool;
 
     fn beside(entry: IndexEntry) -> Vec<Neighbour> {
-        vec![Neighbour { entry, held: Vec::new() }]
+        vec![Neighbour { entry, held: Vec::new(), presence: Presence::There }]
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use crate::host::git;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
+use crate::host::lock::LockPolicy;
 use crate::registry::Registry;
 
 /// Checks that a worktree may claim a slot of this pool. Only the embedded one may be refused: where this
@@ -90,20 +91,30 @@ fn holders(registry: &Registry) -> impl Iterator<Item = Utf8PathBuf> {
 ///
 /// # Errors
 /// When the index cannot be written.
-pub fn note(pool: &FoundPool, worktree: &Utf8Path, search: &Search<'_>) -> Result<()> {
+pub fn note(
+    pool: &FoundPool,
+    worktree: &Utf8Path,
+    search: &Search<'_>,
+    policy: &LockPolicy<'_>,
+) -> Result<()> {
     if !pool.is_embedded() {
         return Ok(());
     }
     let is_asked_for = search.choice.is_embedded();
     let user = git::repository_of(worktree).or_else(|| is_asked_for.then(|| repository(worktree)));
-    let entry = entries(search.invocation).into_iter().find(|entry| entry.root() == pool.root);
-    let entry = entry.filter(|entry| entry.origin.spec.is_none());
+    let entry = || {
+        let entry = entries(search.invocation).into_iter().find(|entry| entry.root() == pool.root);
+        entry.filter(|entry| entry.origin.spec.is_none())
+    };
     let index = search.invocation.state.as_deref().map(Index::below);
-    let (Some(user), Some(mut entry), Some(index)) = (user, entry, index) else { return Ok(()) };
-    if entry.repositories.insert(user.into_string()) {
-        index.replace(&IndexEntry::file_name(entry.root()), &entry.to_text()?)?;
+    let (Some(user), Some(seen), Some(index)) = (user, entry(), index) else { return Ok(()) };
+    if seen.repositories.contains(user.as_str()) {
+        return Ok(());
     }
-    Ok(())
+    let _lock = index.lock(policy)?;
+    let Some(mut entry) = entry() else { return Ok(()) };
+    entry.repositories.insert(user.into_string());
+    index.replace(&IndexEntry::file_name(entry.root()), &entry.to_text()?)
 }
 
 /// The repository that applies the embedded pool; none for another pool.

@@ -26,6 +26,9 @@ pub struct IndexEntry {
     version: u64,
     /// Its root, canonical.
     pub root: String,
+    /// The mount point of the disk that the root is on. An older kinfra did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<String>,
     /// Whether the spec declares this root, and no flag or environment variable replaced it.
     pub root_is_declared: bool,
     /// Its name.
@@ -107,6 +110,7 @@ impl IndexEntry {
         Self {
             version: VERSION,
             root: root.to_string(),
+            mount: None,
             root_is_declared,
             pool: spec.name.clone(),
             env_prefix: Some(spec.env_prefix.clone()),
@@ -189,6 +193,7 @@ pub(super) mod fixture {
         IndexEntry {
             version: VERSION,
             root: format!("/roots/{spec}"),
+            mount: Some("/".to_owned()),
             root_is_declared: true,
             pool: spec.to_owned(),
             env_prefix: None,

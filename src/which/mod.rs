@@ -7,6 +7,8 @@ pub mod collisions;
 pub mod embedded_pool;
 pub mod index;
 pub mod neighbours;
+mod others;
 pub mod repository;
 pub mod spec_file;
 pub mod trust;
+pub mod whose;

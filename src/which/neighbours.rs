@@ -2,75 +2,62 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
-use camino::{Utf8Path, Utf8PathBuf};
+use anyhow::{Error, Result};
+use camino::Utf8Path;
 
 use super::choice::PoolChoice;
-use super::collisions::{self, Collision, Neighbour};
+use super::collisions::{self, Collision, Neighbour, Presence};
 use super::embedded_pool::users;
 use super::index::{IndexEntry, Origin};
+use super::others::{Held, Seen, held_in, is_mounted, look, mount_of};
 use super::spec_file::Declared;
+use super::whose::check_noted;
 use crate::claims::whereabouts::Following;
-use crate::fault::{Fault, exit_of};
+use crate::fault::{Exit, Fault, exit_of};
 use crate::host;
-use crate::host::index::Index;
+use crate::host::index::{Index, IndexFile};
 use crate::host::invocation::Invocation;
-use crate::host::root::Root;
-use crate::identifier::PortName;
+use crate::host::lock::LockPolicy;
+use crate::host::side_by_side::side_by_side;
 use crate::ledger::Ledger;
-use crate::port::HostPort;
-use crate::registry::Entry;
 use crate::shown::printable;
 use crate::slot::SlotId;
 
 /// A pool and its neighbours, as the index has them.
 pub struct Neighbours {
     index: Option<Index>,
+    /// How the output names the spec.
+    spec: String,
     /// The pool's own entry, as the spec declares it.
     entry: IndexEntry,
     /// The entry that the index must have.
     note: IndexEntry,
-    /// Whether the index has it.
-    is_noted: bool,
+    /// The entry that the index has.
+    noted: Option<IndexEntry>,
     /// The other pools that exist.
     others: Vec<Neighbour>,
-    /// Files of the index whose pools are gone, each with the pool's root.
-    gone: Vec<(String, Utf8PathBuf)>,
+    /// Files of the index whose pools are gone.
+    gone: Vec<String>,
     /// What the pool was last applied from, if that is not what declares it now.
     applied_from: Option<Origin>,
+    /// That the root is another pool's.
+    another: Option<Fault>,
     /// Notices for the user.
     pub notices: Vec<String>,
 }
 
 impl Neighbours {
-    /// Looks up a pool and its neighbours. An unreadable entry is a notice and stops nothing.
+    /// Looks up a pool and its neighbours. What cannot be read is a notice and stops nothing.
     pub fn look(declared: &Declared, root: &Utf8Path, choice: &PoolChoice, invocation: &Invocation) -> Self {
         let root_is_declared = choice.root().is_none();
         let mut entry = IndexEntry::new(root, root_is_declared, origin_of(declared), &declared.spec);
         entry.repositories = users(declared.path.is_none(), invocation);
-        let mut neighbours = Self {
-            index: invocation.state.as_deref().map(Index::below),
-            note: entry.clone(),
-            entry,
-            is_noted: false,
-            others: Vec::new(),
-            gone: Vec::new(),
-            applied_from: None,
-            notices: Vec::new(),
-        };
-        match neighbours.index.as_ref().map(Index::files) {
-            Some(Ok(files)) => {
-                for (name, text) in files {
-                    let entry = text.and_then(|text| {
-                        IndexEntry::parse(&name, &text).map_err(|corrupt| corrupt.to_string())
-                    });
-                    neighbours.take(name, entry);
-                }
-            }
-            Some(Err(error)) => neighbours.notices.push(format!("other pools are not known: {error:#}")),
-            None => neighbours.notices.push(
-                "other pools are not known: neither HOME nor XDG_STATE_HOME is an absolute path".to_owned(),
-            ),
+        entry.mount = mount_of(root);
+        let index = invocation.state.as_deref().map(Index::below);
+        let mut neighbours = Self::of(index, declared.origin.clone(), entry);
+        let noted = neighbours.noted.as_ref();
+        if noted.is_none_or(|noted| noted.pool != neighbours.entry.pool) {
+            neighbours.another = check_noted(noted, &declared.applied_from(), root).err();
         }
         if neighbours.taken_name().is_none() {
             let namesakes = neighbours.namesakes();
@@ -79,29 +66,89 @@ impl Neighbours {
         neighbours
     }
 
-    fn take(&mut self, name: String, entry: Result<IndexEntry, String>) {
-        let is_own = name == IndexEntry::file_name(self.entry.root());
-        match entry {
-            Ok(entry) if is_own => self.compare(&entry),
-            Ok(entry) => match registry_of(entry.root()) {
-                Seen::Gone => self.gone.push((name, entry.root().to_owned())),
-                Seen::Empty => {}
-                Seen::Slots(ports) => {
-                    let held = ports.into_iter().flat_map(|(slot, ports)| {
-                        ports.into_iter().map(move |(name, port)| (name, slot, port))
-                    });
-                    self.others.push(Neighbour { entry, held: held.collect() });
+    fn of(index: Option<Index>, spec: String, entry: IndexEntry) -> Self {
+        let mut neighbours = Self {
+            index,
+            spec,
+            note: entry.clone(),
+            entry,
+            noted: None,
+            others: Vec::new(),
+            gone: Vec::new(),
+            applied_from: None,
+            another: None,
+            notices: Vec::new(),
+        };
+        match neighbours.index.as_ref().map(Index::files) {
+            Some(Ok(files)) => neighbours.read(files),
+            Some(Err(error)) => neighbours.notices.push(format!("other pools are not known: {error:#}")),
+            None => neighbours.notices.push(
+                "other pools are not known: neither HOME nor XDG_STATE_HOME is an absolute path".to_owned(),
+            ),
+        }
+        neighbours
+    }
+
+    /// Reads the files of the index, and looks at each of the other pools.
+    fn read(&mut self, files: Vec<IndexFile>) {
+        let mut others = Vec::new();
+        for (name, text) in files {
+            let entry =
+                text.and_then(|text| IndexEntry::parse(&name, &text).map_err(|corrupt| corrupt.to_string()));
+            let is_own = name == IndexEntry::file_name(self.entry.root());
+            match entry {
+                Ok(entry) if is_own => {
+                    self.compare(&entry);
+                    self.noted = Some(entry);
                 }
-            },
-            // The next apply writes it again.
-            Err(_) if is_own => {}
-            Err(why) => {
-                let path = self.index.as_ref().map(|index| index.path().join(&name)).unwrap_or_default();
-                self.notices.push(format!(
-                    "`{path}` is ignored ({why}): to record its pool again, remove the file and apply that pool"
-                ));
+                Ok(entry) => others.push(entry),
+                // The next apply writes it again.
+                Err(_) if is_own => {}
+                Err(why) => {
+                    let path = self.index.as_ref().map(|index| index.path().join(&name)).unwrap_or_default();
+                    self.notices.push(format!(
+                        "`{path}` is ignored ({why}): to record its pool again, remove the file and apply that pool"
+                    ));
+                }
             }
         }
+        for (entry, seen) in side_by_side(others, look) {
+            self.take(entry, seen);
+        }
+    }
+
+    /// Takes in another pool. One that did not answer was not `seen`.
+    fn take(&mut self, entry: IndexEntry, seen: Option<Seen>) {
+        let (presence, ports) = match seen {
+            Some(Seen::Unused) => return,
+            Some(Seen::Gone) => return self.gone.push(IndexEntry::file_name(entry.root())),
+            Some(Seen::Away) if self.was_in(entry.root()) => {
+                return self.gone.push(IndexEntry::file_name(entry.root()));
+            }
+            Some(Seen::Away) => (Presence::Away, BTreeMap::new()),
+            Some(Seen::Slots(ports)) => (Presence::There, ports),
+            None => {
+                let root = entry.root.escape_debug();
+                self.notices.push(format!(
+                    "the pool in `{root}` does not answer: it counts as {} declared it",
+                    entry.origin
+                ));
+                (Presence::Silent, BTreeMap::new())
+            }
+        };
+        let held = ports
+            .into_iter()
+            .flat_map(|(slot, ports)| ports.into_iter().map(move |(name, port)| (name, slot, port)));
+        self.others.push(Neighbour { entry, held: held.collect(), presence });
+    }
+
+    /// Whether this pool was in another root before, with its disk or with the home that it is in.
+    fn was_in(&self, root: &Utf8Path) -> bool {
+        let seen = Ledger::of(self.entry.root()).read(Following::NoHolder).ok().flatten();
+        seen.is_some_and(|seen| {
+            let mut slots = seen.registry.slots.values();
+            slots.any(|slot| Utf8Path::new(&slot.provisioned.infrastructure_path).starts_with(root))
+        })
     }
 
     /// Refuses a pool that conflicts with its neighbours.
@@ -109,7 +156,13 @@ impl Neighbours {
     /// # Errors
     /// [`Fault`] when the pool would use ports of others or begin with the name of one, or its spec declared
     /// another root before.
-    pub fn check(&self, origin: &str) -> Result<(), Fault> {
+    pub fn check(&self) -> Result<(), Fault> {
+        if let Some(another) = self.another_pool() {
+            return Err(another);
+        }
+        if let Some(disk_away) = self.disk_away() {
+            return Err(disk_away);
+        }
         if let Some(second_root) = self.second_root() {
             return Err(second_root);
         }
@@ -124,11 +177,49 @@ impl Neighbours {
             .iter()
             .map(|collision| format!("\n  {}\n      {}", collision.message(), collision.help()))
             .collect();
+        let away: BTreeSet<String> = collisions.iter().filter_map(|met| self.absence(met.other)).collect();
+        let away: Vec<String> = away.into_iter().map(|away| format!("\n  {away}")).collect();
         Err(Fault::refused(format!(
-            "{origin} declares ports of other pools on this machine{}",
-            shown.concat()
+            "{} declares ports of other pools on this machine{}{}",
+            self.spec,
+            shown.concat(),
+            away.concat()
         ))
         .advise("give it these strides and bases, or change the other pool"))
+    }
+
+    /// The error for a pool whose disk is not mounted: an apply would make it a second time, where the disk
+    /// belongs.
+    pub fn disk_away(&self) -> Option<Fault> {
+        let mount = self.noted.as_ref()?.mount.as_deref()?;
+        if is_mounted(mount) || self.has_registry() {
+            return None;
+        }
+        let (root, mount) = (self.entry.root.escape_debug(), mount.escape_debug());
+        let what = format!("the pool in `{root}` is on the disk of `{mount}`, which is not mounted now");
+        let file = self.index.as_ref()?.path().join(IndexEntry::file_name(self.entry.root()));
+        Some(Fault::refused(what).advise(format!("mount it; or, if it is gone for good, remove `{file}`")))
+    }
+
+    /// The error for a root that was applied as another pool.
+    pub fn another_pool(&self) -> Option<Fault> {
+        self.another.clone()
+    }
+
+    /// That another pool is not there, and how to forget it if it is gone for good.
+    fn absence(&self, other: &IndexEntry) -> Option<String> {
+        let neighbour = self.others.iter().find(|neighbour| neighbour.entry.root == other.root)?;
+        let root = other.root.escape_debug();
+        match neighbour.presence {
+            Presence::There => None,
+            Presence::Silent => Some(format!("the pool in `{root}` does not answer")),
+            Presence::Away => {
+                let file = self.index.as_ref()?.path().join(IndexEntry::file_name(other.root()));
+                Some(format!(
+                    "`{root}` is not there now, and keeps its ports: if it is gone for good, remove `{file}`"
+                ))
+            }
+        }
     }
 
     /// What the pool was last applied from, if that is not what declares it now: "branch `next`".
@@ -141,7 +232,7 @@ impl Neighbours {
     /// Compares the pool with its entry from the last apply.
     fn compare(&mut self, noted: &IndexEntry) {
         if noted.origin != self.entry.origin
-            && let Seen::Slots(ports) = registry_of(noted.root())
+            && let Held::Slots(ports) = held_in(noted.root())
         {
             let held: BTreeSet<SlotId> = ports.into_keys().collect();
             let surplus: BTreeSet<SlotId> = held.difference(&self.entry.slots).copied().collect();
@@ -162,7 +253,6 @@ impl Neighbours {
         if noted.origin.is_same_spec(&self.note.origin) {
             self.note.repositories.extend(noted.repositories.iter().cloned());
         }
-        self.is_noted = *noted == self.note;
     }
 
     /// The ports that other pools have, too.
@@ -173,6 +263,10 @@ impl Neighbours {
     /// The error for a spec that changed the pool's root. An apply would make the pool a second time.
     pub fn second_root(&self) -> Option<Fault> {
         let old = collisions::moved_from(&self.entry, &self.others).filter(|_| !self.has_registry())?;
+        if let Some(absence) = self.absence(old) {
+            let what = format!("{} changed the pool's root: {absence}", old.origin);
+            return Some(Fault::refused(what).advise("bring it back, or stay with its root"));
+        }
         let (origin, old, new) = (&old.origin, old.root.escape_debug(), self.entry.root.escape_debug());
         let what = format!("{origin} changed the pool's root, and the pool is still in `{old}`");
         Some(Fault::refused(what).advise(format!(
@@ -186,7 +280,7 @@ impl Neighbours {
     pub fn taken_name(&self) -> Option<Fault> {
         let namesakes = collisions::namesakes(&self.entry, &self.others);
         let other = namesakes.into_iter().find(|other| !other.origin.is_same_spec(&self.entry.origin))?;
-        if matches!(registry_of(self.entry.root()), Seen::Slots(_)) {
+        if matches!(held_in(self.entry.root()), Held::Slots(_)) {
             return None;
         }
         let (name, root) = (self.entry.pool.escape_debug(), other.root.escape_debug());
@@ -213,29 +307,48 @@ impl Neighbours {
     }
 
     fn has_registry(&self) -> bool {
-        !matches!(registry_of(self.entry.root()), Seen::Gone)
+        !matches!(held_in(self.entry.root()), Held::Nothing)
+    }
+
+    fn is_noted(&self) -> bool {
+        self.noted.as_ref() == Some(&self.note)
     }
 
     /// Whether the index lacks the right entry of a pool that exists (`is_there`).
     pub fn is_stale(&self, is_there: bool) -> bool {
-        self.index.is_some() && !self.is_noted && is_there
+        self.index.is_some() && !self.is_noted() && is_there
     }
 
-    /// Records the pool in the index, if it is not recorded yet, and drops pools that are gone.
+    /// Records the pool in the index, if it is not recorded yet, and drops pools that are gone. A pool that
+    /// begins, or that is recorded anew, is compared with its neighbours once more, under the index's lock:
+    /// of two that begin at the same moment, one is refused.
     ///
     /// # Errors
-    /// When it cannot be written. Other projects could then take the pool's ports.
-    pub fn save(&self) -> Result<()> {
-        let Some(index) = self.index.as_ref().filter(|_| !self.is_noted) else { return Ok(()) };
-        let gone = self.gone.iter().filter(|(_, root)| is_gone(root)).map(|(name, _)| name.as_str());
-        let gone: Vec<&str> = gone.collect();
-        let name = IndexEntry::file_name(self.entry.root());
-        index.save(&name, &self.note.to_text()?, &gone).map_err(|error| {
-            let what = "the pool cannot be noted for the others on this machine, so nothing was applied";
-            let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
-            error.context(fault.advise("fix that, or set XDG_STATE_HOME to a directory of yours"))
-        })
+    /// [`Fault`] as of [`Neighbours::check`], or when another process holds the lock. Also when it cannot be
+    /// written: other projects could then take the pool's ports.
+    pub fn note(&self, begins: bool, policy: &LockPolicy<'_>) -> Result<()> {
+        let Some(index) = self.index.as_ref().filter(|_| begins || !self.is_noted()) else { return Ok(()) };
+        let _lock = index.lock(policy).map_err(not_noted)?;
+        let now = Self::of(self.index.clone(), self.spec.clone(), self.entry.clone());
+        now.check()?;
+        if now.is_noted() && now.gone.is_empty() {
+            return Ok(());
+        }
+        let gone: Vec<&str> = now.gone.iter().map(String::as_str).collect();
+        let name = IndexEntry::file_name(now.entry.root());
+        index.save(&name, &now.note.to_text()?, &gone).map_err(not_noted)
     }
+}
+
+/// The error for a pool that cannot be recorded. One whose lock is held says enough.
+fn not_noted(error: Error) -> Error {
+    let exit = exit_of(&error);
+    if matches!(exit, Exit::Locked | Exit::Interrupted) {
+        return error;
+    }
+    let what = "the pool cannot be noted for the others on this machine, so nothing was applied";
+    let fault = Fault { exit, ..Fault::failed(what) };
+    error.context(fault.advise("fix that, or set XDG_STATE_HOME to a directory of yours"))
 }
 
 /// What declares the pool, as the index records it.
@@ -244,39 +357,4 @@ fn origin_of(declared: &Declared) -> Origin {
     let branch = path.and_then(Utf8Path::parent).and_then(host::git::branch_of);
     let spec = path.map(|path| host::fs::canonical(path).unwrap_or_else(|_| path.to_owned()).into_string());
     Origin { spec, branch }
-}
-
-/// What the registry of a pool in the index holds.
-enum Seen {
-    /// There is none.
-    Gone,
-    /// It has no slots, so the pool uses no port.
-    Empty,
-    /// It has these slots and ports. Empty if it cannot be read.
-    Slots(BTreeMap<SlotId, Vec<(PortName, HostPort)>>),
-}
-
-fn registry_of(root: &Utf8Path) -> Seen {
-    match Ledger::of(root).read(Following::NoHolder) {
-        Ok(None) => Seen::Gone,
-        Ok(Some(snapshot)) if snapshot.registry.slots.is_empty() => Seen::Empty,
-        Ok(Some(snapshot)) => {
-            let ports = |entry: &Entry| {
-                entry.provisioned.host_ports().map(|(name, port)| (name.clone(), port)).collect()
-            };
-            let slots = snapshot.registry.slots.iter();
-            Seen::Slots(slots.map(|(slot, entry)| (*slot, ports(entry))).collect())
-        }
-        Err(_) => Seen::Slots(BTreeMap::new()),
-    }
-}
-
-/// Whether a pool without a registry is gone. An apply records its pool before it saves the first registry,
-/// and holds the lock meanwhile.
-fn is_gone(root: &Utf8Path) -> bool {
-    match Root::open(root) {
-        Ok(Some(root)) => matches!(root.lock_holder(), Ok(None)),
-        Ok(None) => true,
-        Err(_) => false,
-    }
 }

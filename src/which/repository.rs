@@ -13,6 +13,7 @@ use crate::host::git;
 use crate::host::git_index;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
+use crate::host::side_by_side::side_by_side;
 use crate::names::SPEC;
 use crate::shown::{Paths, printable};
 
@@ -22,10 +23,37 @@ pub(super) fn repository(dir: &Utf8Path) -> Utf8PathBuf {
 }
 
 /// The entries of the index that can be read.
-pub(super) fn entries(invocation: &Invocation) -> Vec<IndexEntry> {
+pub fn entries(invocation: &Invocation) -> Vec<IndexEntry> {
     let files = invocation.state.as_deref().and_then(|state| Index::below(state).files().ok());
     let entry = |(name, text): (String, Result<String, String>)| IndexEntry::parse(&name, &text.ok()?).ok();
     files.into_iter().flatten().filter_map(entry).collect()
+}
+
+/// A project, by the places of its `slots.toml`: what of the index is its own can be told without a look at
+/// another project's disk.
+pub(super) struct Project {
+    specs: Vec<Utf8PathBuf>,
+    repository: Utf8PathBuf,
+}
+
+impl Project {
+    /// The project of a directory.
+    pub(super) fn of(here: &Utf8Path) -> Self {
+        let here = canonical(here).unwrap_or_else(|_| here.to_owned());
+        let below = below_top(&here).unwrap_or_default();
+        let main = git::main_worktree_of(&here).map(|main| places(&main, &below));
+        let top = git::top_of(&here).ok().flatten().unwrap_or(&here);
+        let specs = places(top, &below).into_iter().chain(main.into_iter().flatten()).collect();
+        Self { specs, repository: repository(&here) }
+    }
+
+    /// Whether it has applied this pool.
+    pub(super) fn has(&self, entry: &IndexEntry) -> bool {
+        match &entry.origin.spec {
+            Some(spec) => self.specs.iter().any(|own| own == spec),
+            None => entry.repositories.contains(self.repository.as_str()),
+        }
+    }
 }
 
 /// The spec that the repository of a directory applied before, if it is still there. The one that would be
@@ -35,12 +63,15 @@ pub(super) fn entries(invocation: &Invocation) -> Vec<IndexEntry> {
 /// [`Fault`] when there are several others.
 pub(super) fn spec_of(here: &Utf8Path, invocation: &Invocation) -> Result<Option<Utf8PathBuf>> {
     let Some(own) = git::repository_of(here) else { return Ok(None) };
-    let is_own = |spec: &Utf8PathBuf| {
-        let of_spec = || spec.parent().and_then(git::repository_of);
-        exists(spec).unwrap_or(false) && of_spec().as_ref() == Some(&own)
+    let repository_of_spec = |spec: &Utf8PathBuf| {
+        let is_there = exists(spec).unwrap_or(false);
+        spec.parent().filter(|_| is_there).and_then(git::repository_of)
     };
     let specs = entries(invocation).into_iter().filter_map(|entry| entry.origin.spec);
-    let specs: BTreeSet<Utf8PathBuf> = specs.map(Utf8PathBuf::from).filter(is_own).collect();
+    let specs = side_by_side(specs.map(Utf8PathBuf::from).collect(), repository_of_spec).into_iter();
+    let is_own = |repository: Option<Option<Utf8PathBuf>>| repository.flatten().as_ref() == Some(&own);
+    let specs: BTreeSet<Utf8PathBuf> =
+        specs.filter_map(|(spec, repository)| is_own(repository).then_some(spec)).collect();
     if let Some(nearest) = in_main_worktree(here)?.find(|spec| specs.contains(spec)) {
         return Ok(Some(nearest));
     }

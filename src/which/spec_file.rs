@@ -18,7 +18,7 @@ use crate::host;
 use crate::host::fs::Dir;
 use crate::host::invocation::Invocation;
 use crate::names::{SPEC, TEMPLATES};
-use crate::registry::Provisioned;
+use crate::registry::{AppliedFrom, Provisioned};
 use crate::shown::Paths;
 use crate::slot::SlotId;
 use crate::spec::mistake::{self, Mistake, Source, SourceKind};
@@ -118,6 +118,20 @@ pub fn parse(found: Option<(Utf8PathBuf, String)>, invocation: &Invocation) -> R
     }
 }
 
+/// What a registry says of a pool that the spec at this path declares. `None` is the embedded one.
+pub(super) fn applied_from(pool: &str, path: Option<&Utf8Path>) -> AppliedFrom {
+    let embedded = AppliedFrom::embedded(pool);
+    let Some(path) = path.map(host::fs::real) else { return embedded };
+    let in_repository = || {
+        let dir = path.parent()?;
+        let repository = host::git::repository_of(dir)?.into_string();
+        let below = path.strip_prefix(host::git::top_of(dir).ok()??).ok()?;
+        Some((repository, below.to_string()))
+    };
+    let (repository, spec) = in_repository().unzip();
+    AppliedFrom { repository, spec: spec.or_else(|| Some(path.to_string())), ..embedded }
+}
+
 fn fault(mistakes: &Mistakes) -> Fault {
     Fault::mistakes(mistake::render(mistakes.iter().map(|(source, mistake)| (source, mistake))))
 }
@@ -185,7 +199,13 @@ impl Declared {
     pub fn pool_in(&self, root: &Utf8Path, invocation: &Invocation) -> Result<Pool, Mistakes> {
         let texts = self.template_texts(self.spec.files.iter().chain(&self.spec.claim));
         let project = self.path.as_deref().and_then(Utf8Path::parent).map(Utf8Path::to_owned);
-        render_pool(self.inputs(&texts, root, invocation)).map(|pool| Pool { project, ..pool })
+        let pool = render_pool(self.inputs(&texts, root, invocation))?;
+        Ok(Pool { applied_from: self.applied_from(), project, ..pool })
+    }
+
+    /// What the registry of its pool says that it was applied from.
+    pub fn applied_from(&self) -> AppliedFrom {
+        applied_from(&self.spec.name, self.path.as_deref())
     }
 
     /// The files that a claim adds to the directory of a slot.

@@ -57,6 +57,7 @@ impl Shop {
 
     fn stack(&self, lines: &str) {
         self.machine.edit_spec("[stack]\n", &format!("[stack]\n{lines}\n"));
+        self.machine.kinfra("apply").exits(0);
     }
 
     fn command(&self, words: &[&str]) -> Command {

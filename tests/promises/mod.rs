@@ -5,6 +5,7 @@ mod crash;
 mod disk;
 mod interrupt;
 mod links;
+mod neighbours;
 mod opens;
 mod pools;
 mod power;

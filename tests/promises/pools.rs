@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::support::{Machine, Run, SMALL};
 
@@ -31,7 +31,8 @@ fn there(machine: &Machine, verb: &str) -> Run {
 /// The files of the index.
 fn index(machine: &Machine) -> Vec<PathBuf> {
     let Ok(files) = fs::read_dir(machine.path(INDEX)) else { return Vec::new() };
-    let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    let files = files.map(|file| file.expect("a file").path());
+    let mut files: Vec<_> = files.filter(|file| file.extension().is_some()).collect();
     files.sort();
     files
 }
@@ -58,17 +59,23 @@ fn apply_notes_the_pool_for_this_user_alone() {
     machine.kinfra("apply").exits(0);
     let canonical = |path: PathBuf| path.canonicalize().expect("a path").display().to_string();
     let (root, spec) = (canonical(machine.path("~/pool")), canonical(machine.path("slots.toml")));
+    let mount = machine.path("~/pool");
+    let device = |path: &Path| path.metadata().expect("metadata").dev();
+    let mount = mount.ancestors().take_while(|path| device(path) == device(&mount)).last().expect("a path");
+    let mount = mount.display();
     assert_eq!(
         fs::read_to_string(entry(&machine)).expect("text"),
         format!(
             r#"{{
   "version": 1,
   "root": "{root}",
+  "mount": "{mount}",
   "root_is_declared": true,
   "pool": "small",
   "env_prefix": "",
   "spec": "{spec}",
   "branch": "topic/one",
+  "verify": [],
   "ports": {{
     "web": {{
       "base": 8000,

@@ -51,10 +51,15 @@ fn the_registry_says_what_was_written() {
         "conf.txt": "b6dc4de87afc00eab9e4b96ef6b5d56847499a798d48d79e9dbee2530879b12b"
       }}
     }}
+  }},
+  "applied_from": {{
+    "pool": "small",
+    "spec": "{}/slots.toml"
   }}
 }}
 "#,
-        machine.path("~/pool").canonicalize().expect("a root").display()
+        machine.path("~/pool").canonicalize().expect("a root").display(),
+        machine.project().canonicalize().expect("a project").display()
     );
     let registry = machine.read("~/pool/registry.json");
     assert_eq!(without_id(&registry), expected);

@@ -60,3 +60,31 @@ fn another_project_and_the_stack_of_another_slot_are_named() {
         .says("port 28902 (web) is used by the stack of slot 1 (2 containers)")
         .says("help: stop it with `kinfra down --slot 1`; or release the slot and claim another");
 }
+
+#[test]
+fn status_names_the_stack_or_the_container_that_has_a_port_of_the_slot() {
+    let fleet = Fleet::new(&["search", "login"]);
+    fleet.kinfra("search", "up").exits(0);
+    fleet.kinfra("login", "up").exits(0);
+    let publishes = |slot: u16, port: &str| {
+        let container = format!("kinfra-fleet-slot-{slot}-web-1");
+        let ports = serde_json::json!({"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": port}]});
+        fleet.engine.set("containers", &container, "ports", &ports);
+    };
+    publishes(2, "28999");
+    let status = |arguments: &str| {
+        let mut command = fleet.command("login", arguments);
+        Run::of(command.env("KINFRA_TEST_PORTS", "28902")).exits(0)
+    };
+    status("status").prints("port 28902 (web) is used by another program, and not by the slot's stack");
+    publishes(1, "28902");
+    status("status").prints(
+        "port 28902 (web) is used by the stack of slot 1 (2 containers), and not by the slot's stack",
+    );
+    let json: Value = serde_json::from_str(&status("status --json").stdout).expect("JSON");
+    let taken = &json["taken_ports"][0];
+    assert_eq!(
+        (&taken["used_by"], &taken["program"]),
+        (&"the stack of slot 1 (2 containers)".into(), &Value::Null)
+    );
+}

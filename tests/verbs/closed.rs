@@ -46,32 +46,40 @@ fn open(path: &std::path::Path, mode: &str) {
 #[ignore = "needs root, to be another user"]
 fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
     let home = Home::new();
-    let remedy = "`sudo chown -R 54321 ~/.small`";
-    for (opened, closed) in [
-        (None, "`~/.small` belongs to root, and is closed to user 54321"),
-        (Some("~/.small"), "`~/.small/pool` belongs to root, and is closed to user 54321"),
-        (Some("~/.small/pool"), "`~/.small/pool/registry.json` belongs to root, and is closed to user 54321"),
-        (
-            Some("~/.small/pool/registry.json"),
-            "`~/.small/pool/.lock` belongs to root, and is closed to user 54321",
-        ),
-    ] {
-        if let Some(path) = opened {
-            open(&home.machine.path(path), if path.ends_with("json") { "644" } else { "755" });
-        }
-        let run =
-            home.kinfra("doctor").exits(if opened.is_none() || opened == Some("~/.small") { 4 } else { 1 });
+    let own = |path: &str| {
+        let chown = Run::of(home.machine.program("chown").arg("54321").arg(home.machine.path(path)));
+        chown.exits(0);
+    };
+    let is_said = |exit: i32, belongs: &str, remedy: &str| {
+        let run = home.kinfra("doctor").exits(exit);
         let said = format!("{}{}", run.stdout, run.stderr);
         assert_eq!(said.matches("belongs to root").count(), 1, "{said}");
-        assert!(said.contains(closed) && said.contains(remedy), "{said}");
+        assert!(
+            said.contains(belongs) && said.contains(&format!("`sudo chown -R 54321 {remedy}`")),
+            "{said}"
+        );
         assert!(!said.contains("Permission denied") && !said.contains("not readable"), "{said}");
-    }
-    open(&home.machine.path("~/.small/pool/registry.json"), "600");
+    };
+    is_said(4, "`~/.small` belongs to root (user 0), and is closed to user 54321", "~/.small");
+    open(&home.machine.path("~/.small"), "755");
+    is_said(4, "`~/.small/pool` belongs to root (user 0), and is closed to user 54321", "~/.small");
+    // What can be looked at is not used either, as long as another user can change it.
+    open(&home.machine.path("~/.small/pool"), "755");
+    is_said(1, "root `~/.small/pool` belongs to root (user 0), and you are user 54321", "~/.small/pool");
+    own("~/.small/pool");
+    let (file, lock) = ("~/.small/pool/registry.json", "~/.small/pool/.lock");
+    is_said(1, &format!("`{file}` belongs to root (user 0), and is closed to user 54321"), file);
     for verb in ["slots", "claim", "status", "plan", "apply", "release", "env"] {
         let run = home.kinfra(verb);
         assert!(run.code == Some(5) || run.code == Some(4), "{verb}: {run:?}");
-        run.says("belongs to root, and is closed to user 54321").says(remedy);
+        run.says("belongs to root (user 0), and is closed to user 54321")
+            .says(&format!("`sudo chown -R 54321 {file}`"));
     }
+    open(&home.machine.path(file), "644");
+    is_said(1, &format!("registry `{file}` belongs to root (user 0), and you are user 54321"), file);
+    own(file);
+    own("~/.small/pool/registry.json.bak");
+    is_said(1, &format!("`{lock}` belongs to root (user 0), and is closed to user 54321"), lock);
     // What the user has closed is opened by its mode, and another user's home is given to none.
     Run::of(home.machine.program("chown").args(["-R", "54321"]).arg(home.machine.path("~/.small"))).exits(0);
     open(&home.machine.path("~/.small"), "0");

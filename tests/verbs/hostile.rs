@@ -75,6 +75,37 @@ fn an_import_gives_no_slot_to_a_worktree_of_another_repository() {
 }
 
 #[test]
+fn a_git_file_that_leads_into_another_repository_makes_none_of_its_worktrees_its_own() {
+    let machine = Machine::small();
+    machine.repository(machine.project());
+    let linked = machine.worktree("feature");
+    let git = real(&machine.project().join(".git"));
+    for (forged, is_link) in [(git.clone(), false), (format!("{git}/worktrees/feature"), false), (git, true)]
+    {
+        let (evil, registry) = ("~/evil", "~/evil-pool/registry.json");
+        machine.write("~/evil/templates/conf.txt", "x\n");
+        let slots = json!({"version": 2, "instances": {}, "slots": {
+            "1": old_slot(1, &real(&machine.project()), &json!({})), "2": old_slot(2, &real(&linked), &json!({}))}});
+        machine.write("~/evil/old.json", slots.to_string());
+        let spec = SMALL.replace("small", "evil").replace("~/pool", "~/evil-pool").replace("8000", "9000");
+        let import = format!("import = \"{}/old.json\"\n[ports]", real(&machine.path(evil)));
+        machine.write("~/evil/slots.toml", spec.replace("[ports]", &import));
+        if is_link {
+            std::os::unix::fs::symlink(&forged, machine.path("~/evil/.git")).expect("a link");
+        } else {
+            machine.write("~/evil/.git", format!("gitdir: {forged}\n"));
+        }
+        kinfra_in(&machine, &machine.path(evil), "apply").exits(0);
+        let registry: Value = serde_json::from_str(&machine.read(registry)).expect("JSON");
+        for slot in ["1", "2"] {
+            assert_eq!(registry["slots"][slot]["claimed_by"], Value::Null, "{forged}");
+        }
+        machine.remove("~/evil-pool");
+        machine.remove(evil);
+    }
+}
+
+#[test]
 fn a_registry_of_another_pool_that_names_a_worktree_does_not_win() {
     // Whatever the names of the roots, by whose hash the index is sorted.
     for name in ["evil", "mallory", "eve", "zed", "abc", "other"] {
@@ -91,6 +122,29 @@ fn a_registry_of_another_pool_that_names_a_worktree_does_not_win() {
         registry["slots"]["1"]["claimed_at"] = json!("1999-01-01T00:00:00.000000+00:00");
         machine.write(&file, registry.to_string());
         machine.kinfra("env --format json").exits(0).prints("home/pool/slot-1\"");
+    }
+}
+
+#[test]
+fn of_two_pools_that_have_a_worktree_the_older_claim_counts_and_the_other_is_named() {
+    for (first, second) in [("one", "two"), ("two", "one"), ("abc", "xyz"), ("xyz", "abc")] {
+        let machine = Machine::new();
+        for (name, port) in [(first, 8000), (second, 9000)] {
+            project(&machine, name, port);
+            kinfra_in(&machine, &machine.path(&format!("~/{name}")), "apply").exits(0);
+        }
+        machine.repository(machine.project());
+        for name in [first, second] {
+            let spec = machine.path(&format!("~/{name}/slots.toml")).display().to_string();
+            machine.kinfra(&format!("claim --spec {spec}")).exits(0);
+            // What the first claim wrote would stop the second.
+            machine.remove(".env.sandbox");
+        }
+        for verb in ["env", "exec true", "status"] {
+            let run = machine.kinfra(verb).exits(0);
+            run.says(&format!("~/{first}-pool` has the older claim")).says(&format!("~/{second}-pool`"));
+        }
+        machine.kinfra("env").prints(&format!("{first}-slot-1"));
     }
 }
 

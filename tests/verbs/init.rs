@@ -197,11 +197,49 @@ fn files_that_cannot_all_be_written_are_not_written_at_all() {
     assert!(!machine.exists(".kinfra-init") && !machine.exists("templates"));
 
     machine.write(".kinfra-init/3", "of an init that was killed");
-    init(&machine, "").exits(4).says("`.kinfra-init` is there").says("remove `.kinfra-init` when none runs");
-    assert!(!machine.exists("slots.toml"));
-    machine.remove(".kinfra-init");
     init(&machine, "").exits(0);
-    assert!(!machine.exists(".kinfra-init"));
+    assert!(machine.exists("slots.toml") && !machine.exists(".kinfra-init"));
+}
+
+#[test]
+fn an_init_completes_what_a_killed_one_began_and_can_be_repeated() {
+    let machine = Machine::new();
+    init(&machine, "--embedded").exits(0).says("Wrote slots.toml and its templates");
+    let whole = files_below(&machine.project());
+    init(&machine, "--embedded").exits(0).says("Nothing to write: there is already slots.toml");
+    for gone in ["slots.toml", "templates/prometheus.yml"] {
+        machine.remove(gone);
+        machine.write(".kinfra-init/0", "half a fi");
+        init(&machine, "--embedded").exits(0).says("Wrote");
+        assert_eq!(files_below(&machine.project()), whole);
+        assert!(!machine.exists(".kinfra-init"));
+    }
+    machine.write("templates/prometheus.yml", "edited\n");
+    init(&machine, "--embedded").exits(4).says("`templates/prometheus.yml` exists already");
+    assert_eq!(machine.read("templates/prometheus.yml"), "edited\n");
+}
+
+#[test]
+fn a_directory_that_is_not_init_s_is_left_alone_and_two_inits_do_not_meet() {
+    let machine = machine_with("services: {web: {ports: ['8000:80']}}");
+    for name in [".kinfra-init/thesis.txt", ".kinfra-init/3/thesis.txt"] {
+        machine.write(name, "three weeks of work");
+        init(&machine, "").exits(4).says("`.kinfra-init` is there, and not kinfra's: `");
+        assert_eq!(machine.read(name), "three weeks of work");
+        machine.remove(".kinfra-init");
+    }
+    fs::create_dir(machine.path("~/elsewhere")).expect("a directory");
+    machine.write("~/elsewhere/3", "three weeks of work");
+    symlink(machine.path("~/elsewhere"), machine.path(".kinfra-init")).expect("a link");
+    init(&machine, "").exits(4);
+    assert_eq!(machine.read("~/elsewhere/3"), "three weeks of work");
+    machine.remove(".kinfra-init");
+    fs::create_dir(machine.path(".kinfra-init")).expect("a directory");
+    let lock = fs::File::open(machine.path(".kinfra-init")).expect("a handle");
+    lock.lock().expect("a lock");
+    init(&machine, "").exits(4).says("another `kinfra init` runs here");
+    drop(lock);
+    init(&machine, "").exits(0);
 }
 
 #[test]
@@ -214,7 +252,7 @@ fn the_embedded_spec_is_written_as_it_is() {
         assert_eq!(machine.read(&format!("templates/{name}")), text);
     }
     machine.kinfra("plan").exits(0).says("/slots.toml").prints_exactly(&plan);
-    machine.kinfra("init --embedded").exits(4);
+    machine.kinfra("init --embedded").exits(0);
 }
 
 #[test]

@@ -52,5 +52,6 @@ mod up;
 mod up_all;
 mod up_beside;
 mod validate;
+mod whose;
 mod words;
 mod worktree;

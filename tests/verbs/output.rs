@@ -126,6 +126,17 @@ fn a_stream_that_can_only_be_read_is_as_a_full_one() {
 }
 
 #[test]
+fn a_file_that_may_not_grow_is_as_a_full_disk() {
+    let machine = Machine::small();
+    machine.kinfra("apply").exits(0);
+    for verb in ["--help", "status", "env --help", "completions bash"] {
+        let text = format!("ulimit -f 0; exec kinfra {verb} > ~/file");
+        let run = Run::of(machine.program("bash").args(["-c", &text])).exits(1);
+        run.says("error: could not print to stdout: File too large");
+    }
+}
+
+#[test]
 fn a_reader_that_is_gone_is_no_error() {
     let machine = Machine::small();
     let script = |text: &str| Run::of(machine.program("bash").args(["-c", text]));

@@ -201,6 +201,37 @@ fn what_root_makes_in_a_pool_that_it_may_use_is_the_owners() {
 
 #[test]
 #[ignore = "needs root"]
+fn a_second_name_of_a_file_of_roots_stays_roots() {
+    let shared = Shared::new();
+    shared.of_other("apply").exits(0);
+    let secret = shared.machine.home().parent().expect("a parent").join("secret");
+    fs::write(&secret, "root's").expect("a file");
+    for name in ["~/pool/.lock", "~/.local/state/kinfra/pools/.lock"] {
+        let _ = fs::remove_file(shared.machine.path(name));
+        fs::hard_link(&secret, shared.machine.path(name)).expect("a link");
+    }
+    Run::of(shared.of_root("claim").env("KINFRA_TRUST_OWNER", "65534"));
+    assert_eq!(fs::metadata(&secret).expect("metadata").uid(), 0);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_root_that_was_emptied_and_made_by_another_user_is_not_the_one_that_was_applied() {
+    // As a root in /tmp after the next start of the machine.
+    let shared = Shared::new();
+    Run::of(&mut shared.of_root("apply")).exits(0);
+    Run::of(&mut shared.of_root("claim")).exits(0);
+    let text = shared.machine.read("~/pool/registry.json");
+    shared.machine.remove("~/pool");
+    shared.machine.write("~/pool/registry.json", text);
+    shared.give(&shared.machine.path("~/pool"));
+    for verb in VERBS {
+        Run::of(&mut shared.of_root(verb)).exits(4).says("pool` belongs to ");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
 fn under_sudo_nothing_is_written_below_another_users_home() {
     let shared = Shared::new();
     let sudo = |arguments: &str| {

@@ -91,7 +91,7 @@ fn run(machine: &Machine, arguments: &str) -> Run {
 
 /// Everything in a home, without paths and times, which differ between two machines.
 fn comparable(machine: &Machine) -> Vec<(String, String)> {
-    let home = machine.home().display().to_string();
+    let (home, project) = (machine.home().display().to_string(), machine.project().display().to_string());
     let name = |path: &str| match path.split_once("/backups/") {
         Some((_, copy)) => format!("~/backups/{}", copy.split(".20").next().unwrap_or(copy)),
         None => path.replace(&home, "~"),
@@ -101,7 +101,7 @@ fn comparable(machine: &Machine) -> Vec<(String, String)> {
             ["\"claimed_at\"", "\"claim_id\"", "\".env.sandbox\""].iter().any(|key| line.contains(key))
         };
         let lines = text.lines().filter(|line| !is_own(line));
-        lines.map(|line| line.replace(&home, "~") + "\n").collect::<String>()
+        lines.map(|line| line.replace(&home, "~").replace(&project, ".") + "\n").collect::<String>()
     };
     let tree = machine.tree();
     // The index names pools by the hash of their root, which lies elsewhere on each machine.

@@ -316,6 +316,11 @@ impl Dir {
         }
     }
 
+    /// Its handle as a file, to be locked.
+    pub(in crate::host) fn as_file(&self) -> Result<File> {
+        Ok(File::from(self.duplicate()?.handle))
+    }
+
     pub(super) fn duplicate(&self) -> Result<Self> {
         let handle = self.handle.try_clone();
         let handle = handle.with_context(|| format!("could not open `{}` again", self.path))?;

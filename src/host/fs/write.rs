@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 
 use anyhow::{Context as _, Result, bail};
 use camino::Utf8Path;
@@ -54,7 +55,11 @@ impl Dir {
     }
 
     /// [`Dir::make_dir`], where `give` is done to what is new, and what is above it.
-    fn make_below(&self, path: &Utf8Path, give: impl Fn(&Self, &Self) -> io::Result<()>) -> Result<Self> {
+    fn make_below(
+        &self,
+        path: &Utf8Path,
+        give: impl Fn(&Self, &Self) -> rustix::io::Result<()>,
+    ) -> Result<Self> {
         let mut made = None;
         for name in path {
             let above = made.as_ref().unwrap_or(self);
@@ -101,10 +106,7 @@ impl Dir {
         let child = self.make_dir(Utf8Path::new(name))?;
         if is_new {
             owner::give(&child.handle, &self.handle)
-                .and_then(|()| {
-                    let mode = Mode::from_raw_mode(mode.bits().into());
-                    Ok(rustix::fs::fchmod(&child.handle, mode)?)
-                })
+                .and_then(|()| rustix::fs::fchmod(&child.handle, Mode::from_raw_mode(mode.bits().into())))
                 .with_context(|| format!("could not set the owner and the mode of `{path}`"))?;
         }
         Ok(child)
@@ -259,28 +261,37 @@ impl Dir {
     /// # Errors
     /// [`Fault`] when it is not a regular file.
     pub fn open_or_make(&self, name: &str) -> Result<File> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let private = Mode::RUSR | Mode::WUSR;
         owner::check_sudo(&self.path)?;
-        let file = self.open_regular(name, rustix::fs::openat(&self.handle, name, flags, private))?;
+        let file = self.open_regular(name, self.make_or_open(name, flags, private))?;
         // Opening a file that was there does not change its mode.
         let made_private = rustix::fs::fstat(&file).and_then(|stat| {
             let mode = Mode::from_raw_mode(stat.st_mode);
             if mode.intersects(Mode::RWXG | Mode::RWXO) { rustix::fs::fchmod(&file, private) } else { Ok(()) }
         });
         made_private.with_context(|| format!("could not set the mode of `{}`", self.path.join(name)))?;
-        owner::give(&file, &self.handle)
-            .with_context(|| format!("could not give `{}` to its owner", self.path.join(name)))?;
         Ok(file)
+    }
+
+    /// Opens a file, and makes it if it is missing. What is there already keeps its owner: it may be a second
+    /// name of another file.
+    fn make_or_open(&self, name: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+        match rustix::fs::openat(&self.handle, name, flags | OFlags::CREATE | OFlags::EXCL, mode) {
+            Ok(file) => owner::give(&file, &self.handle).map(|()| file),
+            Err(Errno::EXIST) => rustix::fs::openat(&self.handle, name, flags | OFlags::CREATE, mode),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Adds lines to the end of a file, which may be another program's. Never follows a link.
     pub fn append(&self, name: &str, lines: &str, missing: Missing) -> Result<()> {
-        let make = if missing == Missing::Make { OFlags::CREATE } else { OFlags::empty() };
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let flags = flags | make;
         owner::check_sudo(&self.path)?;
-        let opened = rustix::fs::openat(&self.handle, name, flags, Mode::from_raw_mode(0o644));
+        let opened = match missing {
+            Missing::Make => self.make_or_open(name, flags, Mode::from_raw_mode(0o644)),
+            Missing::Skip => rustix::fs::openat(&self.handle, name, flags, Mode::empty()),
+        };
         if missing == Missing::Skip && matches!(opened, Err(Errno::NOENT)) {
             return Ok(());
         }

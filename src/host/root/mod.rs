@@ -8,6 +8,6 @@ mod save_registry;
 mod stack_lock;
 
 pub use locked::LockedRoot;
-pub use open::{BACKUP, LOCK, REGISTRY, RegistryText, Root, TEMPORARY, unreadable};
+pub use open::{BACKUP, LOCK, REGISTRY, RegistryText, Root, TEMPORARY, glance, unreadable};
 pub use resolve::resolve;
 pub use stack_lock::{StackLock, StartsLock};

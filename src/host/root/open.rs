@@ -2,12 +2,14 @@
 
 use std::io;
 use std::string::FromUtf8Error;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::fault::{Exit, Fault};
 use crate::file::Obstacle;
+use crate::host::clock::pause;
 use crate::host::closed::Closed;
 use crate::host::fs::{self, Dir, Found, Stamp};
 use crate::host::lock::{self, Lock};
@@ -43,6 +45,30 @@ pub struct Root {
 /// The error for a registry that cannot be trusted.
 pub fn unreadable(what: &str) -> Fault {
     Fault::unreadable(what).unchanged().advise("`kinfra doctor --repair` shows what can be restored")
+}
+
+/// The text of the registry in a root, for a look at a pool that the run is not about: the root itself is not
+/// opened. `None` if there is none.
+///
+/// # Errors
+/// [`Fault`] when it cannot be read, or is not text.
+pub fn glance(root: &Utf8Path) -> Result<Option<String>> {
+    let path = root.join(REGISTRY);
+    hang_in_a_test(root);
+    let refuse = |why: String| unreadable(&format!("`{path}` cannot be read: {why}"));
+    let bytes = fs::read_named(&path, REGISTRY_LIMIT).map_err(|error| refuse(error.to_string()))?;
+    let text = bytes.map(|bytes| String::from_utf8(bytes).map_err(|error| refuse(error.to_string())));
+    Ok(text.transpose()?)
+}
+
+/// A test hangs no disk: it says which root is on one that does not answer. Only debug builds hear it.
+#[expect(clippy::disallowed_methods, reason = "a release reads no variable here")]
+fn hang_in_a_test(root: &Utf8Path) {
+    if cfg!(debug_assertions)
+        && std::env::var("KINFRA_TEST_HUNG_ROOT").is_ok_and(|hung| hung == root.as_str())
+    {
+        pause(Duration::from_hours(1));
+    }
 }
 
 impl Root {

@@ -72,9 +72,15 @@ impl Place<'_> {
             profiles: args.keeps_profiles(),
             asked: Asked::by(args, &model),
         };
-        self.prove_and_note(&start, policy, invocation)?;
+        let silent = self.prove_and_note(&start, policy, invocation)?;
         self.make_shared(&model, main.as_ref())?;
-        let notes = main.iter().flat_map(|main| main.other_ports(&self.declared.spec)).collect();
+        let silent = silent.iter().map(|root| {
+            format!(
+                "the pool in `{root}` does not answer, so it was not proven that its stacks share nothing"
+            )
+        });
+        let ports = main.iter().flat_map(|main| main.other_ports(&self.declared.spec));
+        let notes = ports.chain(silent).collect();
         Ok(Admitted { notes, had_containers: start.has_containers(&self.name), model, config })
     }
 
@@ -87,7 +93,7 @@ impl Place<'_> {
         ownership::refuse_foreign(self.held, there)?;
         let Some(uses) = Uses::read(&self.held.dir())? else { return Ok(()) };
         let start = Start { model: &uses.model, main: None, there, profiles: None, asked: Asked::All };
-        let conflicts = self.conflicts(&start, invocation)?;
+        let (conflicts, _) = self.conflicts(&start, invocation)?;
         if conflicts.is_empty() {
             return Ok(());
         }
@@ -138,14 +144,20 @@ impl Place<'_> {
 
     /// What the stack shares with the main stack and with every stack that was started. A pool of templates
     /// sets its slots apart itself: of those, the addresses that kinfra gives are proven.
-    fn conflicts(&self, start: &Start<'_>, invocation: &Invocation) -> Result<Vec<Conflict>> {
+    /// Also the roots of the pools that did not answer.
+    fn conflicts(
+        &self,
+        start: &Start<'_>,
+        invocation: &Invocation,
+    ) -> Result<(Vec<Conflict>, Vec<Utf8PathBuf>)> {
         let is_of_templates = !self.runs_own_files();
         if is_of_templates && self.held.stack().subnet.is_none() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
         let own = (Owner::Slot(self.held.slot), real_paths(start.model), real(&self.worktree));
         let main = start.main.map(|main| (Owner::Main, real_paths(&main.model), real(&main.worktree)));
-        let others = self.started_stacks(invocation)?.into_iter();
+        let (others, silent) = self.started_stacks(invocation)?;
+        let others = others.into_iter();
         // A stack that ended counts only while there is something of it.
         let others = others.filter(|other| !other.has_ended || start.has_containers(&other.project));
         let others = others.map(|other| (other.owner, other.model, other.worktree));
@@ -155,12 +167,13 @@ impl Place<'_> {
             .map(|(owner, model, worktree)| Stack { owner: owner.clone(), model, worktree })
             .collect();
         let own = Owner::Slot(self.held.slot);
-        Ok(prove(&stacks, self.shared())
+        let conflicts = prove(&stacks, self.shared())
             .conflicts
             .into_iter()
             .filter(|conflict| conflict.involves(&own))
             .filter(|conflict| !is_of_templates || matches!(conflict.thing, HostThing::Subnet { .. }))
-            .collect())
+            .collect();
+        Ok((conflicts, silent))
     }
 
     /// What slots may use together.
@@ -170,13 +183,13 @@ impl Place<'_> {
     }
 
     /// Proves the start and notes it, before Compose makes anything. Under the lock, so that of two starts at
-    /// once one sees the other.
+    /// once one sees the other. Gives the roots of the pools that did not answer.
     fn prove_and_note(
         &self,
         start: &Start<'_>,
         policy: &LockPolicy<'_>,
         invocation: &Invocation,
-    ) -> Result<()> {
+    ) -> Result<Vec<Utf8PathBuf>> {
         let held = self.held;
         let (at, slot, dir) = (host::clock::now().to_string(), held.slot, held.dir());
         held.pool().ledger().transact(held.seen(), policy, |transaction| {
@@ -186,7 +199,7 @@ impl Place<'_> {
                 Fault::no_slot(format!("the claim of slot {slot} ended meanwhile"))
                     .advise("`kinfra claim` takes a slot again")
             })?;
-            let conflicts = self.conflicts(start, invocation)?;
+            let (conflicts, silent) = self.conflicts(start, invocation)?;
             if !conflicts.is_empty() {
                 return Err(not_isolated(slot, &conflicts, self.shared()).into());
             }
@@ -210,7 +223,7 @@ impl Place<'_> {
                 profiles: start.profiles.map_or(kept, <[String]>::to_vec),
                 left: None,
             });
-            Ok(())
+            Ok(silent)
         })
     }
 }

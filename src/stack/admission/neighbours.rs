@@ -5,13 +5,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::uses::Uses;
 use crate::compose::model::Model;
-use crate::host::index::Index;
 use crate::host::invocation::Invocation;
 use crate::host::root::Root;
+use crate::host::side_by_side::side_by_side;
 use crate::proof::isolation::{Conflict, Owner, Stack, prove};
 use crate::slot::SlotId;
 use crate::stack::compose_files::place::Place;
-use crate::which::index::IndexEntry;
+use crate::which::repository::entries;
 use crate::which::spec_file::Declared;
 
 /// A stack that was started.
@@ -30,27 +30,27 @@ pub struct StartedStack {
 }
 
 impl Place<'_> {
-    /// The stacks of every other slot of this pool, and of every other pool of this user.
+    /// The stacks of every other slot of this pool, and of every other pool of this user; and the roots of
+    /// pools that did not answer.
     ///
     /// # Errors
     /// [`Fault`](crate::fault::Fault) when it cannot be read what one of them was started with.
-    pub fn started_stacks(&self, invocation: &Invocation) -> Result<Vec<StartedStack>> {
+    pub fn started_stacks(&self, invocation: &Invocation) -> Result<(Vec<StartedStack>, Vec<Utf8PathBuf>)> {
         let own = self.held.pool().root.as_path();
         let here = slots(own)?.into_iter().filter(|(slot, _)| *slot != self.held.slot);
         let mut started: Vec<StartedStack> =
             here.map(|(slot, uses)| stack(Owner::Slot(slot), uses)).collect();
-        let files = invocation.state.as_deref().and_then(|state| Index::below(state).files().ok());
-        for (name, text) in files.into_iter().flatten() {
-            // `plan` names an entry that cannot be read.
-            let Some(entry) = text.ok().and_then(|text| IndexEntry::parse(&name, &text).ok()) else {
+        let others = entries(invocation).into_iter().filter(|entry| entry.root() != own).collect();
+        let mut silent = Vec::new();
+        for (entry, seen) in side_by_side(others, |entry| slots(entry.root())) {
+            let Some(slots) = seen else {
+                silent.push(entry.root().to_owned());
                 continue;
             };
-            if entry.root() != own {
-                let owner = |slot| Owner::Other { pool: entry.pool.clone(), slot: Some(slot) };
-                started.extend(slots(entry.root())?.into_iter().map(|(slot, uses)| stack(owner(slot), uses)));
-            }
+            let owner = |slot| Owner::Other { pool: entry.pool.clone(), slot: Some(slot) };
+            started.extend(slots?.into_iter().map(|(slot, uses)| stack(owner(slot), uses)));
         }
-        Ok(started)
+        Ok((started, silent))
     }
 }
 

@@ -1,18 +1,19 @@
 //! Asking the engines what there is, and the machine which pools are there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::sort::{Facts, Leftovers, PoolState, Tied, pool_key};
-use crate::claims::whereabouts::Following;
 use crate::fault::Fault;
 use crate::host::context::remote_host;
 use crate::host::fs::was_removed;
 use crate::host::index::Index;
+use crate::host::side_by_side::side_by_side;
 use crate::host::things;
-use crate::ledger::{Ledger, Snapshot};
+use crate::ledger::glance;
 use crate::observe::ask;
 use crate::observe::projects::Projects;
 use crate::registry::{Engine, Registry};
@@ -66,17 +67,24 @@ pub fn look(place: Place<'_>, registry: Option<&Registry>) -> Result<Leftovers> 
 fn known_pools(state: Option<&Utf8Path>) -> BTreeMap<String, Utf8PathBuf> {
     let files = state.and_then(|state| Index::below(state).files().ok()).into_iter().flatten();
     let entries = files.filter_map(|(name, text)| IndexEntry::parse(&name, &text.ok()?).ok());
-    let ids =
-        entries.filter_map(|entry| Some((id_in(&registry_in(entry.root()).ok()??)?, entry.root().into())));
-    ids.collect()
+    let seen = side_by_side(entries.collect(), |entry| glance(entry.root())).into_iter();
+    seen.filter_map(|(entry, seen)| Some((id_in(&*seen?.ok()??)?, entry.root().into()))).collect()
 }
 
-fn registry_in(root: &Utf8Path) -> Result<Option<Snapshot>> {
-    Ledger::of(root).read(Following::NoHolder)
+fn id_in(registry: &Registry) -> Option<String> {
+    registry.id.map(|id| id.to_string())
 }
 
-fn id_in(snapshot: &Snapshot) -> Option<String> {
-    snapshot.registry.id.map(|id| id.to_string())
+/// What is to be seen of a root: its registry, or whether it was removed.
+struct Sight {
+    registry: Result<Option<Arc<Registry>>>,
+    was_removed: bool,
+}
+
+/// Looks at a root, which may be on a disk that does not answer.
+fn sight(root: &Utf8Path) -> Option<Sight> {
+    let look = |root: &Utf8PathBuf| Sight { registry: glance(root), was_removed: was_removed(root) };
+    side_by_side(vec![root.to_owned()], look).pop()?.1
 }
 
 /// What became of the pool that labels name. It is gone only if this user could see it: an engine may serve
@@ -97,12 +105,15 @@ fn state_of(
     if !root.is_absolute() {
         return PoolState::Unknown("its label does not say where".to_owned());
     }
-    match registry_in(root) {
-        Ok(Some(snapshot)) if root == own && id_in(&snapshot).is_some_and(|id| id != labels.id) => {
+    let Some(Sight { registry, was_removed }) = sight(root) else {
+        return PoolState::Unknown("its disk does not answer".to_owned());
+    };
+    match registry {
+        Ok(Some(registry)) if root == own && id_in(&registry).is_some_and(|id| id != labels.id) => {
             PoolState::Gone
         }
         Ok(Some(_)) => PoolState::There(root.to_owned()),
-        Ok(None) if was_removed(root) => PoolState::Gone,
+        Ok(None) if was_removed => PoolState::Gone,
         Ok(None) => PoolState::Unknown(
             "it is not there, and may be another user's, another machine's, or on a disk that is not mounted"
                 .to_owned(),

@@ -81,3 +81,19 @@ impl UpRequest {
         if is_built && self.builds { self.patience.timeout.max(BUILDING) } else { self.patience.timeout }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_may_take_for_ever_may_take_for_ever() {
+        let longest = |timeout| {
+            let patience = Patience { timeout, settle: Duration::ZERO };
+            let (services, waits) = (BTreeSet::new(), Duration::ZERO);
+            UpRequest { services, profiles: None, builds: true, patience, is_gated: true, waits }.longest()
+        };
+        assert_eq!(longest(Duration::from_mins(1)), Duration::from_mins(32));
+        assert_eq!(longest(Duration::MAX), Duration::MAX);
+    }
+}
