@@ -95,13 +95,13 @@ fn is_operator(token: &Token<'_>) -> bool {
 
 /// Whether a bracket after this token looks something up, and does not begin a list.
 fn ends_an_operand(token: &Token<'_>) -> bool {
-    match token {
-        Token::Ident(word) => !WORDS.contains(word),
-        other => matches!(
-            other,
-            Token::Str(_) | Token::String(_) | Token::BracketClose | Token::BraceClose | Token::ParenClose
-        ),
+    if let Token::Ident(word) = token {
+        return !WORDS.contains(word);
     }
+    matches!(
+        token,
+        Token::Str(_) | Token::String(_) | Token::BracketClose | Token::BraceClose | Token::ParenClose
+    )
 }
 
 #[cfg(test)]

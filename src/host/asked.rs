@@ -211,7 +211,7 @@ mod tests {
         Asked::start(sh).unwrap().answer(timeout)
     }
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_flood_of_messages_is_dropped_and_one_of_answers_ends_the_program() {
