@@ -152,9 +152,12 @@ impl<'a> Templates<'a> {
             }
             out.write_str(&bounded(value)?).map_err(minijinja::Error::from)
         });
-        environment.add_filter("string", |value: &Value| match value.kind() {
-            ValueKind::String => Ok(value.clone()),
-            _ => bounded(value).map(Value::from),
+        environment.add_filter("string", |value: &Value| {
+            if value.kind() == ValueKind::String {
+                Ok(value.clone())
+            } else {
+                bounded(value).map(Value::from)
+            }
         });
         environment.add_filter("dotenv", |value: String| {
             dotenv::quote(&value).map_err(|reason| minijinja::Error::new(ErrorKind::InvalidOperation, reason))

@@ -1,5 +1,5 @@
-//! What a template may look like. The engine parses, compiles and drops an expression with a call for each of its
-//! parts, so one with very many of them would overflow the stack. Pure.
+//! What a template may look like. The engine parses, compiles and drops an expression with a call for each of
+//! its parts, so one with very many of them would overflow the stack. Pure.
 
 use std::ops::Range;
 
@@ -18,8 +18,8 @@ const MOST_CONTAINERS: usize = 100;
 /// The words that join expressions.
 const WORDS: [&str; 7] = ["not", "and", "or", "in", "is", "if", "else"];
 
-/// The first place where a template has too much of something, and what it has too much of. What is no template
-/// at all is left to the engine.
+/// The first place where a template has too much of something, and what it has too much of. What is no
+/// template at all is left to the engine.
 pub(crate) fn excess(source: &str, syntax: SyntaxConfig) -> Option<(Range<usize>, String)> {
     let (mut operators, mut branches, mut containers) = (0, 0, 0);
     let mut is_operand = false;
@@ -95,13 +95,13 @@ fn is_operator(token: &Token<'_>) -> bool {
 
 /// Whether a bracket after this token looks something up, and does not begin a list.
 fn ends_an_operand(token: &Token<'_>) -> bool {
-    match token {
-        Token::Ident(word) => !WORDS.contains(word),
-        other => matches!(
-            other,
-            Token::Str(_) | Token::String(_) | Token::BracketClose | Token::BraceClose | Token::ParenClose
-        ),
+    if let Token::Ident(word) = token {
+        return !WORDS.contains(word);
     }
+    matches!(
+        token,
+        Token::Str(_) | Token::String(_) | Token::BracketClose | Token::BraceClose | Token::ParenClose
+    )
 }
 
 #[cfg(test)]

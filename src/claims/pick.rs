@@ -229,8 +229,8 @@ impl Rank {
     }
 }
 
-/// The free slots that are left, in the order in which they are given, while one request after the other takes
-/// its own. `fitness` says whether a slot is fit for use.
+/// The free slots that are left, in the order in which they are given, while one request after the other
+/// takes its own. `fitness` says whether a slot is fit for use.
 #[derive(Debug)]
 pub struct FreeSlots<'a, F> {
     free: BTreeMap<(Rank, usize, SlotId), &'a Entry>,

@@ -67,8 +67,8 @@ impl Asked {
         Ok(Self { child, family, output, messages, clock: Stopwatch::start() })
     }
 
-    /// Its answer, `timeout` after its start at the latest. Otherwise it is ended, with all that it started. What
-    /// other programs took that did not answer counts, too.
+    /// Its answer, `timeout` after its start at the latest. Otherwise it is ended, with all that it started.
+    /// What other programs took that did not answer counts, too.
     pub(super) fn answer(mut self, timeout: Duration) -> Result<Output, NoAnswer> {
         let timeout = timeout_of_a_test().unwrap_or_else(|| left_of(timeout));
         let answered = self.read(timeout).and_then(|()| self.end(timeout));
@@ -211,7 +211,7 @@ mod tests {
         Asked::start(sh).unwrap().answer(timeout)
     }
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_flood_of_messages_is_dropped_and_one_of_answers_ends_the_program() {

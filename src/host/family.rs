@@ -1,5 +1,5 @@
-//! A program that kinfra started, and all that it started itself, also what was left to another parent. They are
-//! told by a variable in their environment.
+//! A program that kinfra started, and all that it started itself, also what was left to another parent. They
+//! are told by a variable in their environment.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
