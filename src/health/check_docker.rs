@@ -35,7 +35,7 @@ pub(super) fn check_docker(findings: &mut Findings) -> bool {
             findings.warning("docker daemon", "none answers", "start Docker before you start a slot's stack");
         }
         Answer::Silent(said) | Answer::Failed(said) => {
-            findings.warning("docker daemon", said, "check whether Docker runs")
+            findings.warning("docker daemon", said, "check whether Docker runs");
         }
     }
     false

@@ -27,7 +27,7 @@ pub(super) fn check_networks(findings: &mut Findings) {
         }
         Answer::NoCommand | Answer::NoDaemon => {}
         Answer::Silent(said) | Answer::Failed(said) => {
-            findings.warning("networks", said, "check whether Docker runs")
+            findings.warning("networks", said, "check whether Docker runs");
         }
     }
 }
