@@ -33,8 +33,8 @@ pub fn render_pool(inputs: RenderInputs<'_>) -> Result<Pool, Vec<(Source, Mistak
         return Ok(Pool {
             name,
             root,
-            applied_from,
             project,
+            applied_from,
             import,
             formulas,
             slots,

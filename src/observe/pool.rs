@@ -59,8 +59,8 @@ pub enum ImportState {
         /// How many of them are claimed.
         claimed: usize,
         /// The holders outside the pool's repository, whose claims are not taken over.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        outside: Vec<String>,
+        #[serde(default, skip_serializing_if = "<[String]>::is_empty")]
+        outside: Box<[String]>,
     },
     /// It changed after it was taken over.
     Changed(Utf8PathBuf),
@@ -153,7 +153,7 @@ fn changed_since(registry: &Registry, path: &Utf8Path) -> Option<ImportState> {
 fn pending(registry: &Registry, path: &Utf8Path, old: &[u8], outside: Vec<String>) -> ImportState {
     let claimed = registry.slots.values().filter(|entry| entry.claim.is_some()).count();
     let (path, sha256, slots) = (path.to_owned(), Digest::of(old), registry.slots.len());
-    ImportState::Pending { path, sha256, slots, claimed, outside }
+    ImportState::Pending { path, sha256, slots, claimed, outside: outside.into() }
 }
 
 /// The text of a slot's file, for people to read; `None` if there is no such file.

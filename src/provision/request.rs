@@ -63,15 +63,15 @@ pub enum NotRun {
 /// How a pool differs from the one that a plan was made for.
 pub enum Stale {
     /// The pool changed after the plan was shown. This is the plan now.
-    Shown(Plan),
+    Shown(Box<Plan>),
     /// Nothing is left of the saved plan to do.
     Applied,
     /// Values that the saved plan depends on changed.
     Values(Vec<Changed>),
     /// The saved plan would do something else now, although no value changed that it depends on.
-    Actions(Plan),
+    Actions(Box<Plan>),
     /// Something blocks the saved plan now.
-    Blocked(Plan),
+    Blocked(Box<Plan>),
 }
 
 /// A file whose text changes.
@@ -246,7 +246,7 @@ impl Prepared<'_> {
             let is_as_shown = match saved {
                 Some(saved) => self.compare(saved, &plan, &observed),
                 None if plan.is_within(&self.plan) => Ok(()),
-                None => Err(Stale::Shown(plan.clone())),
+                None => Err(Stale::Shown(Box::new(plan.clone()))),
             };
             if let Err(stale) = is_as_shown {
                 return Ok(Err(stale.into()));
@@ -269,9 +269,9 @@ impl Prepared<'_> {
         } else if !changes.is_empty() {
             Stale::Values(changes)
         } else if plan.is_blocked() {
-            Stale::Blocked(plan.clone())
+            Stale::Blocked(Box::new(plan.clone()))
         } else {
-            Stale::Actions(plan.clone())
+            Stale::Actions(Box::new(plan.clone()))
         })
     }
 }
