@@ -65,7 +65,8 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
     is_said(4, "`~/.small/pool` belongs to root (user 0), and is closed to user 54321", "~/.small");
     // What can be looked at is not used either, as long as another user can change it.
     open(&home.machine.path("~/.small/pool"), "755");
-    is_said(1, "root `~/.small/pool` belongs to root (user 0), and you are user 54321", "~/.small/pool");
+    let registry = "`~/.small/pool/registry.json` belongs to root (user 0), and is closed to user 54321";
+    is_said(1, registry, "~/.small");
     own("~/.small/pool");
     let (file, lock) = ("~/.small/pool/registry.json", "~/.small/pool/.lock");
     is_said(1, &format!("`{file}` belongs to root (user 0), and is closed to user 54321"), file);
@@ -76,7 +77,7 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
             .says(&format!("`sudo chown -R 54321 {file}`"));
     }
     open(&home.machine.path(file), "644");
-    is_said(1, &format!("registry `{file}` belongs to root (user 0), and you are user 54321"), file);
+    is_said(1, &format!("`{lock}` belongs to root (user 0), and is closed to user 54321"), lock);
     own(file);
     own("~/.small/pool/registry.json.bak");
     is_said(1, &format!("`{lock}` belongs to root (user 0), and is closed to user 54321"), lock);
