@@ -64,6 +64,9 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
     open(&home.machine.path("~/.small"), "755");
     is_said(4, "`~/.small/pool` belongs to root (user 0), and is closed to user 54321", "~/.small");
     open(&home.machine.path("~/.small/pool"), "755");
+    let registry = "`~/.small/pool/registry.json` belongs to root (user 0), and is closed to user 54321";
+    is_said(1, registry, "~/.small");
+    own("~/.small/pool");
     let (file, lock) = ("~/.small/pool/registry.json", "~/.small/pool/.lock");
     let closed = format!("`{file}` belongs to root (user 0), and is closed to user 54321");
     is_said(1, &closed, "~/.small");
@@ -79,7 +82,7 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
             .says(&format!("`sudo chown -R 54321 {file}`"));
     }
     open(&home.machine.path(file), "644");
-    home.kinfra("slots").exits(4).says(&format!("registry `{file}` belongs to root (user 0), and you are "));
+    is_said(1, &format!("`{lock}` belongs to root (user 0), and is closed to user 54321"), lock);
     own(file);
     own("~/.small/pool/registry.json.bak");
     is_said(1, &format!("`{lock}` belongs to root (user 0), and is closed to user 54321"), lock);
