@@ -118,29 +118,6 @@ impl Registry {
         }
         Ok(())
     }
-
-    /// Refuses a port that two slots hold.
-    fn check_ports(&self) -> Result<(), Corrupt> {
-        let each = self.slots.values().flat_map(|entry| entry.provisioned.ports.values());
-        let mut held: Vec<Port> = each.copied().collect();
-        let all = held.len();
-        held.sort_unstable();
-        held.dedup();
-        if held.len() == all {
-            return Ok(());
-        }
-        // Only now are the holders of each port of interest.
-        let mut holders = BTreeMap::new();
-        for (id, entry) in &self.slots {
-            for (name, port) in entry.provisioned.host_ports() {
-                if let Some((other, other_name)) = holders.insert(port, (*id, name)) {
-                    let reason = format!("{port} is also `{other_name}` of slot {other}");
-                    return Err(corrupt(format!("slots.{id}.ports.{name}"), reason));
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Entry {

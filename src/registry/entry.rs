@@ -16,7 +16,7 @@ use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::file::RelPath;
 use crate::identifier::{PortName, ProfileName};
-use crate::json::{Corrupt, required};
+use crate::json::{Corrupt, corrupt, required};
 use crate::memory::Memory;
 use crate::port::{HostPort, Port, Protocol};
 use crate::slot::{SlotId, Workers};
@@ -37,6 +37,29 @@ pub struct Registry {
 }
 
 impl Registry {
+    /// Refuses a port that two slots hold.
+    pub(super) fn check_ports(&self) -> Result<(), Corrupt> {
+        let each = self.slots.values().flat_map(|entry| entry.provisioned.ports.values());
+        let mut held: Vec<Port> = each.copied().collect();
+        let all = held.len();
+        held.sort_unstable();
+        held.dedup();
+        if held.len() == all {
+            return Ok(());
+        }
+        // Only now are the holders of each port of interest.
+        let mut holders = BTreeMap::new();
+        for (id, entry) in &self.slots {
+            for (name, port) in entry.provisioned.host_ports() {
+                if let Some((other, other_name)) = holders.insert(port, (*id, name)) {
+                    let reason = format!("{port} is also `{other_name}` of slot {other}");
+                    return Err(corrupt(format!("slots.{id}.ports.{name}"), reason));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The entry of a slot, to be changed.
     pub fn slot_mut(&mut self, slot: SlotId) -> Option<&mut Entry> {
         self.slots.get_mut(&slot).map(Arc::make_mut)

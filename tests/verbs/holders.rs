@@ -157,11 +157,13 @@ fn a_claim_of_an_older_kinfra_gets_its_marks_when_its_holder_acts() {
     assert_eq!(machine.git(machine.project(), "status --porcelain"), "");
 }
 
+/// What happens to a token, by its path.
+type Spoil = fn(&Machine, &str);
+
 #[test]
 fn a_token_that_is_lost_or_in_the_way_does_not_take_the_slot() {
     let machine = applied();
     let token = ".git/kinfra-holder";
-    type Spoil = fn(&Machine, &str);
     let spoil: [(&str, Spoil); 4] = [
         ("a power cut left it empty", |machine, token| machine.write(token, "")),
         ("it is gone", |machine, token| machine.remove(token)),

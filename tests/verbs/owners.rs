@@ -120,16 +120,16 @@ impl Shared {
         fs::remove_file(&program).expect("a link");
         fs::copy(env!("CARGO_BIN_EXE_kinfra"), &program).expect("a program");
         let shared = Self { machine };
-        shared.give(&shared.machine.home());
-        shared.give(&shared.machine.project());
+        Self::give(&shared.machine.home());
+        Self::give(&shared.machine.project());
         shared
     }
 
     /// Gives a directory, and all that is in it, to the other user.
-    fn give(&self, path: &Path) {
+    fn give(path: &Path) {
         chown(path, Some(OTHER), Some(OTHER)).expect("this test needs root");
         for entry in fs::read_dir(path).into_iter().flatten() {
-            self.give(&entry.expect("an entry").path());
+            Self::give(&entry.expect("an entry").path());
         }
     }
 
@@ -224,7 +224,7 @@ fn a_root_that_was_emptied_and_made_by_another_user_is_not_the_one_that_was_appl
     let text = shared.machine.read("~/pool/registry.json");
     shared.machine.remove("~/pool");
     shared.machine.write("~/pool/registry.json", text);
-    shared.give(&shared.machine.path("~/pool"));
+    Shared::give(&shared.machine.path("~/pool"));
     for verb in VERBS {
         Run::of(&mut shared.of_root(verb)).exits(4).says("pool` belongs to ");
     }
