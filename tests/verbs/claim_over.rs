@@ -56,7 +56,7 @@ fn an_up_whose_claim_ended_during_its_check_does_not_say_that_all_is_well() {
     let kinfra = env!("CARGO_BIN_EXE_kinfra");
     let check = format!("{kinfra} release --lock-timeout 0s; exit 0");
     shop.machine.spec(&format!("{SHOP}[stack]\nverify = [\"/bin/sh\", \"-c\", \"{check}\"]\n"));
-    shop.kinfra("apply").exits(0);
+    shop.machine.kinfra("apply").exits(0);
     Run::of(&mut up(&shop, ""))
         .exits(3)
         .prints_exactly("")

@@ -136,6 +136,6 @@ fn the_check_of_a_project_runs_beside_commands_of_compose_and_holds_no_lock() {
     let kinfra = env!("CARGO_BIN_EXE_kinfra");
     let script = format!("{kinfra} compose run web true && ! ls -l /proc/self/fd 2>&1 | grep -q stacks");
     shop.machine.spec(&format!("{SHOP}[stack]\nverify = [\"/bin/sh\", \"-c\", \"{script}\"]\n"));
-    shop.kinfra("apply").exits(0);
+    shop.machine.kinfra("apply").exits(0);
     Run::of(&mut up(&shop, "")).exits(0).says("Checking with");
 }
