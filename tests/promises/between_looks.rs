@@ -118,12 +118,19 @@ impl Stage {
         Self { machine, command, verb: situation.verb, kept, outside, untouched }
     }
 
-    /// Brings the home and the project back.
+    /// Brings back what is in the home and the project. The directories of the holders stay the same ones.
     fn rebuild(&self) {
         for (dir, name) in [(self.machine.home(), "home"), (self.machine.project(), "project")] {
-            fs::remove_dir_all(&dir).expect("a directory to remove");
-            let mut copy = self.machine.program("cp");
-            must(copy.arg("-a").arg(self.kept.join(name)).arg(dir).current_dir(&self.kept));
+            for entry in fs::read_dir(&dir).expect("a directory to list") {
+                let path = entry.expect("an entry").path();
+                if path.is_symlink() || !path.is_dir() {
+                    fs::remove_file(&path).expect("a file to remove");
+                } else if !path.ends_with("other") {
+                    fs::remove_dir_all(&path).expect("a directory to remove");
+                }
+            }
+            let whole = self.kept.join(name).join(".");
+            must(self.machine.program("cp").arg("-a").arg(whole).arg(dir));
         }
     }
 
@@ -342,7 +349,9 @@ fn a_lock_whose_name_went_to_another_file_is_no_right_to_write() {
     for situation in &SITUATIONS {
         let stage = Stage::new(situation);
         let calls = stage.calls();
-        let position = |is_it: &dyn Fn(&Call) -> bool| calls.iter().position(is_it).expect("a call");
+        let position = |is_it: &dyn Fn(&Call) -> bool| {
+            calls.iter().position(is_it).unwrap_or_else(|| panic!("`{}` makes no such call", stage.verb))
+        };
         let opened = position(&|call| call.name == "openat" && call.shown.contains("\".lock\""));
         let locked = position(&|call| call.name == "flock" && call.shown.contains("/.lock>"));
         let swept = position(&|call| call.shown.contains("/.tmp/registry.json"));

@@ -185,7 +185,9 @@ fn replace_registry(machine: &Machine, text: &str) {
 /// Removes the files of claims that the registry no longer has, so that each run makes the same calls.
 fn forget_files_of_claims(machine: &Machine) {
     for slot in 1..=6 {
-        let _ = fs::remove_file(machine.path(&format!("{ROOT}/slot-{slot}/docker-compose.override.yml")));
+        for name in ["docker-compose.override.yml", ".kinfra-claim"] {
+            let _ = fs::remove_file(machine.path(&format!("{ROOT}/slot-{slot}/{name}")));
+        }
     }
     for name in [".env.sandbox", ".env.sandbox.kinfra-tmp"] {
         let _ = fs::remove_file(machine.path(name));
