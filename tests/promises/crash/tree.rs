@@ -25,17 +25,32 @@ pub(super) fn look(top: &Path) -> Tree {
     tree
 }
 
-/// Removes what is below a directory, and puts a tree there.
+/// Removes what is below a directory, and puts a tree there. A directory that stays is the same one: a holder
+/// is known by it.
 pub(super) fn rebuild(top: &Path, tree: &Tree) {
-    let _ = fs::remove_dir_all(top);
     fs::create_dir_all(top).expect("a directory");
+    clear(top, top, tree);
     for (path, Node { mode, text }) in tree {
         let path = top.join(path);
         match text {
             Some(text) => fs::write(&path, text).expect("a written file"),
+            None if path.is_dir() => {}
             None => fs::create_dir(&path).expect("a directory"),
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(*mode)).expect("a mode");
+    }
+}
+
+fn clear(dir: &Path, top: &Path, tree: &Tree) {
+    for entry in fs::read_dir(dir).expect("a directory to list") {
+        let entry = entry.expect("an entry");
+        let (path, is_dir) = (entry.path(), entry.file_type().expect("its type").is_dir());
+        let stays = tree.get(&below(&path, top)).is_some_and(|node| node.text.is_none());
+        match (is_dir, stays) {
+            (true, true) => clear(&path, top, tree),
+            (true, false) => fs::remove_dir_all(&path).expect("a directory to remove"),
+            (false, _) => fs::remove_file(&path).expect("a file to remove"),
+        }
     }
 }
 

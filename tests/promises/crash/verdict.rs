@@ -185,6 +185,7 @@ fn entries_are_old_or_new(
         for file in now["claim_files"].as_object().into_iter().flat_map(Map::keys) {
             wanted.remove(&slot.join(file));
         }
+        wanted.remove(&slot.join(".kinfra-claim"));
         is_complete(tree, &wanted, &slot)?;
     }
     let mut ids = old.iter().filter_map(|old| old["slots"].as_object()).flat_map(Map::keys);
@@ -222,6 +223,10 @@ fn comparable(path: &Path, node: &Node) -> Node {
             let of_one_run = ["\"id\": ", "\"claimed_at\": \"", "\"claim_id\": ", "\"lease_until\": "];
             let is_of_one_run = |line: &&str| of_one_run.iter().any(|key| line.trim_start().starts_with(key));
             node.text = Some(text.lines().filter(|line| !is_of_one_run(line)).collect::<Vec<_>>().join("\n"));
+        }
+        Some(".kinfra-claim") => {
+            let text = node.text.as_deref().unwrap_or_default();
+            node.text = Some(text.lines().skip(1).collect::<Vec<_>>().join("\n"));
         }
         _ => {}
     }
