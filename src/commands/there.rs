@@ -14,7 +14,7 @@ use crate::which::choice::absolute;
 /// The run as if it were in the worktree whose slot is meant. It may be gone.
 ///
 /// # Errors
-/// [`Fault`](crate::fault::Fault) when a path is named that is no directory's.
+/// [`Fault`] when a path is named that is no directory's.
 pub(super) fn there(of: &HolderArgs, invocation: &Invocation) -> Result<Invocation> {
     let Some(path) = &of.holder else { return Ok(invocation.clone()) };
     let here = absolute(path, invocation)?;
