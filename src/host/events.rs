@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::docker::docker;
-use super::family::Family;
 use crate::registry::Engine;
 
 /// What changes what is said of a container. A health check of its own makes many other events.
@@ -25,7 +24,6 @@ const KINDS: [&str; 8] = [
 /// Follows an engine. Dropped, it ends the program that it follows with.
 pub struct Events {
     docker: Child,
-    family: Family,
     happened: Arc<AtomicBool>,
     has_ended: Arc<AtomicBool>,
 }
@@ -37,7 +35,6 @@ impl Events {
         docker.args(["events", "--filter", "type=container", "--format", "{{.ID}}"]);
         docker.args(KINDS.iter().flat_map(|kind| ["--filter", kind]));
         docker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let family = Family::mark(&mut docker);
         let mut docker = docker.spawn().ok()?;
         let mut stdout = docker.stdout.take()?;
         let (happened, has_ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -49,7 +46,7 @@ impl Events {
             }
             ends.store(true, Ordering::Relaxed);
         });
-        Some(Self { docker, family, happened, has_ended })
+        Some(Self { docker, happened, has_ended })
     }
 
     /// Whether something happened since this was asked last.
@@ -67,7 +64,6 @@ impl Drop for Events {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.docker.kill();
-        self.family.kill();
         let _ = self.docker.wait();
     }
 }

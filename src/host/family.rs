@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use camino::Utf8Path;
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::clock;
 use super::fs::{Dir, read_named};
 
 /// The variable that they have.
@@ -29,7 +30,9 @@ impl Family {
     /// Marks a program that is to be started.
     pub(super) fn mark(command: &mut Command) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let mark = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        // The number of a process is given again, and in a container it is small.
+        let mark = format!("{}-{count}-{}", std::process::id(), clock::now());
         command.env(MARK, &mark);
         Self(mark)
     }

@@ -83,12 +83,13 @@ pub(crate) fn write_update(update: &Update) -> Result<()> {
     let (parent, name) = path.parent().zip(path.file_name()).context("it names no file")?;
     let project = Dir::open(parent).with_context(|| format!("could not open `{parent}`"))?;
     let staging = ProjectStaging::begin(project)?;
-    let staged = staging.dir().write_new(STAGED, update.new.as_bytes(), FileMode::SHARED);
+    let mode = staging.project().mode_of(name).map(|bits| FileMode::parse(&format!("{:04o}", bits & 0o777)));
+    let mode = mode.and_then(Result::ok).unwrap_or(FileMode::SHARED);
+    let staged = staging.dir().write_new(STAGED, update.new.as_bytes(), mode);
     let replaced = staged
         .and_then(|file| Ok(file.sync_all()?))
         .and_then(|()| staging.dir().rename_over(STAGED, staging.project(), name));
-    staging.end()?;
-    replaced
+    replaced.and(staging.end())
 }
 
 /// The text with further lines at the end of `[ports]`, and all else as it was.
