@@ -281,7 +281,7 @@ impl Claimant<'_> {
         let root = transaction.locked().root();
         self.look_at(slot, entry, root, looked)?;
         let worktree = HolderDir::open(&self.request.worktree);
-        let is_clean = self.cleaning(entry).is_none();
+        let is_clean = self.cleaning(root, slot, entry)?.is_none();
         Ok(is_clean
             && looked.accepts(slot, entry, &self.request.wanted)
             && worktree.check(root.path()).is_ok())

@@ -116,7 +116,7 @@ impl<'a> Claimant<'a> {
         if let Grant::New(_) = grant {
             holder.check(root.path())?;
             // Only now: what is kept for another must not go for a request that is not served.
-            if let Some(cleaning) = self.cleaning(entry) {
+            if let Some(cleaning) = self.cleaning(root, slot, entry)? {
                 return Ok(Prepared::ToClean(slot, cleaning));
             }
         }
@@ -142,20 +142,35 @@ impl<'a> Claimant<'a> {
 
     /// What is wrong with a free slot but for its memory.
     pub(super) fn unfit(&self, root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Unfit>> {
-        let sign = Sign::unknown_to(root, slot, entry)?;
-        let foreign = sign.filter(|sign| !sign.is_by(&look_at(&self.request.worktree)));
-        let in_use = foreign.map(|sign| Unfit::InUse(sign.by()));
-        Ok(in_use.into_iter().chain(unfit(root, slot, entry, &self.claim_files())?).min())
+        let unfit = unfit(root, slot, entry, &self.claim_files())?;
+        Ok(match Sign::unknown_to(root, slot, entry)? {
+            None => unfit,
+            // What is on its ports is its own stack.
+            Some(sign) if self.is_by_this(&sign) => unfit.filter(|it| !matches!(it, Unfit::Busy { .. })),
+            Some(sign) => std::iter::once(Unfit::InUse(sign.by())).chain(unfit).min(),
+        })
+    }
+
+    /// Whether this worktree left a sign of use.
+    fn is_by_this(&self, sign: &Sign) -> bool {
+        sign.is_by(&look_at(&self.request.worktree))
     }
 
     /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is. Data that
     /// is kept for another worktree goes only once nothing runs any more, and the ports are seen to be free.
-    pub(super) fn cleaning(&self, entry: &Entry) -> Option<Cleaning> {
-        match entry.condition() {
-            Condition::Held | Condition::Clean | Condition::Quarantined(_) => None,
-            Condition::KeepsData(left) => (!self.is_own(left)).then_some(Cleaning::Everything),
-            Condition::Dirty(_) => Some(Cleaning::KeepData),
-        }
+    /// A slot that shows a claim of this worktree has its stack and its data, whatever an older registry says.
+    ///
+    /// # Errors
+    /// When the slot's directory cannot be read.
+    pub(super) fn cleaning(&self, root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Cleaning>> {
+        let cleaning = match entry.condition() {
+            Condition::Held | Condition::Clean | Condition::Quarantined(_) => return Ok(None),
+            Condition::KeepsData(left) if self.is_own(left) => return Ok(None),
+            Condition::KeepsData(_) => Cleaning::Everything,
+            Condition::Dirty(_) => Cleaning::KeepData,
+        };
+        let sign = Sign::unknown_to(root, slot, entry)?;
+        Ok((!sign.is_some_and(|sign| self.is_by_this(&sign))).then_some(cleaning))
     }
 
     /// Whether a stack that was left was this worktree's.

@@ -87,6 +87,15 @@ impl Sign {
         Claim { claim_id: self.id, mark, ..Claim::of(self.by, None) }
     }
 
+    /// The error for a slot that is free by the registry, and not cleaned.
+    pub fn keeps_from_cleaning(&self, slot: SlotId) -> Fault {
+        let of = self.by();
+        Fault::refused(format!(
+            "slot {slot} was not cleaned: it shows a claim of `{of}`, of which the registry does not know"
+        ))
+        .advise(format!("`kinfra release {slot} --force` once it is no longer used"))
+    }
+
     /// The error for a holder whose slot shows another's claim.
     pub fn fault(&self, slot: SlotId) -> Fault {
         let what = format!("slot {slot} is used by `{}`, of which the registry does not know", self.by());

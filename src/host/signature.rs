@@ -58,6 +58,12 @@ pub(super) fn read(file: &File) -> HeldBy {
     HeldBy { process, is_kinfra: false }
 }
 
+/// Whether kinfra made the file: it names a kinfra or a Compose, or nothing yet.
+pub(super) fn is_of_kinfra(file: &File) -> bool {
+    let is_ours = |command: &str| command == COMPOSE || command.starts_with("kinfra");
+    text(file).lines().all(|line| Signature::read(line).is_some_and(|read| is_ours(read.command.trim_end())))
+}
+
 /// A line of the file.
 struct Signature<'a> {
     process: &'a str,

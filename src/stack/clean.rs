@@ -9,6 +9,7 @@ use anyhow::{Error, Result};
 use super::peak;
 use super::remove::{Extent, Removed, StackOn, remove};
 use super::take_over::take_over;
+use crate::claims::signs::Sign;
 use crate::claims::whereabouts::Following;
 use crate::fault::{Exit, Fault, exit_of};
 use crate::host;
@@ -46,7 +47,8 @@ pub enum Cleaning {
 /// A failure is counted, unless Docker could not be asked or another one is only minutes ago.
 ///
 /// # Errors
-/// As [`remove`]; also when the lock of the stack is not obtained.
+/// As [`remove`]; also when the lock of the stack is not obtained, and when the slot shows a claim that the
+/// registry does not know.
 pub fn clean(
     ledger: &Ledger,
     slot: SlotId,
@@ -65,6 +67,9 @@ pub fn clean(
     let Some(seen) = ledger.read(Following::NoHolder)? else { return Ok(None) };
     let Some(entry) = seen.registry.slots.get(&slot) else { return Ok(None) };
     let Some((started, keeps)) = to_clean(entry, cleaning) else { return Ok(None) };
+    if let Some(sign) = Sign::in_slot(&root, slot)? {
+        return Err(sign.keeps_from_cleaning(slot).into());
+    }
     let registry = ledger.id(&seen, policy)?;
     let announced = announced(started, keeps);
     if announced != *started {

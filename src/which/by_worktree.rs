@@ -128,8 +128,9 @@ impl Search<'_> {
             Some(IndexEntry { origin, verify, .. }) => {
                 let applied = origin.spec.as_deref().map(Utf8Path::new);
                 let now = of(spec_file::read_again(applied, self.invocation).ok().as_ref());
-                // What runs on this machine is what was applied: the file may have changed since.
-                StackSpec { verify: verify.unwrap_or_else(|| now.verify.clone()), ..now }
+                // What runs on this machine is what was applied: the file may have changed since. An older
+                // kinfra did not note it, so there is none until the next apply.
+                StackSpec { verify: verify.unwrap_or_default(), ..now }
             }
             None => of(pool.declared.as_ref()),
         }

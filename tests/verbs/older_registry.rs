@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::rig::fleet::Fleet;
 use crate::support::{Machine, Run};
 
 const REGISTRY: &str = "~/pool/registry.json";
@@ -112,4 +113,30 @@ fn a_lost_registry_that_is_made_again_does_not_free_a_slot_that_is_used() {
     machine.remove("~/pool/registry.json.bak");
     machine.kinfra("doctor --repair --auto-approve").exits(0);
     machine.kinfra("slots --json").exits(0).prints("\"claimed_by\": \"unknown\"");
+}
+
+#[test]
+fn no_cleaning_takes_the_stack_of_a_claim_that_an_older_registry_does_not_know() {
+    let fleet = Fleet::new(&["a", "b"]);
+    let registry = "~/pool/registry.json";
+    fleet.kinfra("a", "claim --slot 1").exits(0);
+    fleet.kinfra("a", "up").exits(0);
+    let older = fleet.machine.read(registry);
+    fleet.kinfra("a", "release --wipe").exits(0);
+    fleet.kinfra("b", "claim --slot 1").exits(0);
+    fleet.kinfra("b", "up").exits(0);
+    let there = || format!("{:?}", fleet.things(1));
+    let before = there();
+    assert!(before.contains("container"), "{before}");
+    fleet.machine.write(registry, older);
+    fleet
+        .kinfra("a", "release")
+        .says("slot 1 was not cleaned: it shows a claim of `")
+        .says("release 1 --force");
+    fleet.kinfra("project", "reap --auto-approve").says("slot 1 was not cleaned");
+    fleet.kinfra("project", "clean 1 --auto-approve").says("slot 1 was not cleaned");
+    assert_eq!(there(), before);
+    // Its own worktree gets it back, with its data.
+    fleet.kinfra("b", "claim").exits(0).prints("Claimed slot 1");
+    assert_eq!(there(), before);
 }

@@ -113,6 +113,11 @@ fn a_root_that_is_in_use_and_not_as_a_pool_is_left_alone() {
             machine.kinfra(verb).exits(4).says("is in use, and not as a pool: `");
         }
         assert_eq!(machine.read(&format!("~/pool/{name}")), "three weeks of work");
+        // A lock has the name that every program gives it.
+        machine.write("~/pool/.lock", "another program's\n");
+        machine.kinfra("apply").exits(4).says("is in use, and not as a pool: `");
+        assert_eq!(machine.read("~/pool/.lock"), "another program's\n");
+        assert_eq!(machine.read(&format!("~/pool/{name}")), "three weeks of work");
         machine.remove("~/pool");
         machine.write("~/pool/slot-1/conf.txt", "x");
         machine.kinfra("plan").exits(0).prints("Would create slot 2");

@@ -13,6 +13,7 @@ use crate::host::clock::pause;
 use crate::host::closed::Closed;
 use crate::host::fs::{self, Dir, Found, Stamp};
 use crate::host::lock::{self, Lock};
+use crate::host::signature;
 use crate::slot::SlotId;
 
 /// The registry's name in the root.
@@ -25,6 +26,8 @@ pub const LOCK: &str = lock::NAME;
 pub const TEMPORARY: &str = ".tmp";
 /// What systems put into a directory by themselves: at the top of a disk, and where one was looked at.
 const OF_DISK: [&str; 2] = ["lost+found", ".DS_Store"];
+/// What there may be beside slots once a first apply has taken its lock.
+const BEGUN: [&str; 4] = [LOCK, TEMPORARY, ".queue", ".stacks"];
 /// The most that a registry may be, in bytes.
 pub(super) const REGISTRY_LIMIT: u64 = 64 << 20;
 
@@ -103,10 +106,16 @@ impl Root {
     pub fn foreign(&self) -> Result<Option<String>> {
         let names = self.dir.names()?.into_iter().map(|name| name.to_string_lossy().into_owned());
         let is_ours = |name: &str| OF_DISK.contains(&name) || SlotId::of_directory(name).is_some();
-        let foreign = names.filter(|name| !is_ours(name)).min();
+        let foreign: Vec<String> = names.filter(|name| !is_ours(name)).collect();
         // Looked for after the names: a first apply that begins meanwhile makes its lock before all else.
-        let is_begun = self.dir.has(REGISTRY)? || self.dir.has(BACKUP)? || self.dir.has(LOCK)?;
-        Ok(foreign.filter(|_| !is_begun))
+        if self.dir.has(REGISTRY)? || self.dir.has(BACKUP)? {
+            return Ok(None);
+        }
+        // A lock alone is also another program's.
+        let lock = self.dir.open_file(LOCK).ok().flatten();
+        let begun: &[&str] =
+            if lock.is_some_and(|lock| signature::is_of_kinfra(&lock)) { &BEGUN } else { &[] };
+        Ok(foreign.into_iter().filter(|name| !begun.contains(&name.as_str())).min())
     }
 
     /// The registry as it is now; `None` if this root never had one.
