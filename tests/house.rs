@@ -57,6 +57,7 @@ const ORDER: &[&str] = &[
     "stack/peak",
     "stack/remove",
     "stack/take_over",
+    "claims/signs",
     "stack/clean",
     "observe",
     "registry/rebuild",

@@ -158,7 +158,8 @@ impl<'a> Claimant<'a> {
 
     /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is. Data that
     /// is kept for another worktree goes only once nothing runs any more, and the ports are seen to be free.
-    /// A slot that shows a claim of this worktree has its stack and its data, whatever an older registry says.
+    /// A slot that shows a claim of this worktree has its stack and its data. An older registry may say
+    /// otherwise.
     ///
     /// # Errors
     /// When the slot's directory cannot be read.

@@ -46,10 +46,8 @@ pub(super) fn up_all(args: &UpArgs, means: &Means<'_>) -> Result<Exit> {
     let silent = looked.unknown().next().map(|_| Exit::Docker);
     let worst = exits.into_iter().map(|(_, exit)| exit).chain(silent).max_by_key(|exit| *exit as u8);
     let worst = worst.unwrap_or(Exit::Done);
-    match (worst, brought) {
-        (Exit::Done, 0) => printed?,
-        (Exit::Done, brought) => after(format!("started {}", count(brought, "stack")), printed)?,
-        _ => {}
+    if worst == Exit::Done {
+        if brought == 0 { printed? } else { after(format!("started {}", count(brought, "stack")), printed)? }
     }
     Ok(worst)
 }
