@@ -210,6 +210,11 @@ fn replaces(machine: &Machine, path: &str) -> bool {
     put(machine, path, |new| fs::write(new, THEIRS).expect("a file"))
 }
 
+/// Whether more is tried than CI has the time for.
+fn tries_all() -> bool {
+    std::env::var_os("KINFRA_BETWEEN_LOOKS_ALL").is_some()
+}
+
 fn links(machine: &Machine, path: &str) -> bool {
     let outside = machine.tools().join("outside").join(Path::new(path).file_name().expect("a name"));
     put(machine, path, |new| symlink(outside, new).expect("a link"))
@@ -219,7 +224,7 @@ fn links(machine: &Machine, path: &str) -> bool {
 #[ignore = "needs strace and minutes"]
 fn nothing_that_another_program_writes_meanwhile_is_lost() {
     let acts: [fn(&Machine, &str) -> bool; 3] = [edits, replaces, links];
-    let tries_all = std::env::var_os("KINFRA_BETWEEN_LOOKS_ALL").is_some();
+    let tries_all = tries_all();
     let mut tried = 0;
     for situation in &SITUATIONS {
         let stage = Stage::new(situation);
@@ -270,7 +275,7 @@ fn a_claim_that_is_made_meanwhile_is_kept() {
     for situation in &SITUATIONS[..6] {
         let stage = Stage::new(situation);
         let calls = stage.calls();
-        for call in calls.iter().step_by(5) {
+        for call in calls.iter().step_by(if tries_all() { 3 } else { 5 }) {
             let mut claim = None;
             let claims = |machine: &Machine| {
                 fs::create_dir_all(machine.path("~/third")).expect("a directory");

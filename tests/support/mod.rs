@@ -108,6 +108,14 @@ impl Machine {
         machine
     }
 
+    /// The same, applied, with its first slot held by the project.
+    pub(crate) fn claimed() -> Self {
+        let machine = Self::small();
+        machine.kinfra("apply").exits(0);
+        machine.kinfra("claim").exits(0);
+        machine
+    }
+
     pub(crate) fn home(&self) -> PathBuf {
         self.dir.path().join("home")
     }

@@ -2,14 +2,6 @@
 
 use crate::support::{Machine, Run};
 
-/// A pool of two slots, the first of which the project holds.
-fn claimed() -> Machine {
-    let machine = Machine::small();
-    machine.kinfra("apply").exits(0);
-    machine.kinfra("claim").exits(0);
-    machine
-}
-
 /// What bash offers for the last of these words.
 #[track_caller]
 fn offers(machine: &Machine, words: &[&str]) -> Vec<String> {
@@ -24,7 +16,7 @@ fn offers(machine: &Machine, words: &[&str]) -> Vec<String> {
 
 #[test]
 fn bash_completes_verbs_flags_and_live_slots() {
-    let machine = claimed();
+    let machine = Machine::claimed();
     let before = machine.tree();
     assert_eq!(offers(&machine, &["kinfra", "cla"]), ["claim"]);
     assert_eq!(offers(&machine, &["kinfra", "claim", "--sl"]), ["--slot"]);
@@ -47,7 +39,7 @@ fn bash_completes_verbs_flags_and_live_slots() {
 
 #[test]
 fn other_shells_are_told_who_holds_a_slot() {
-    let machine = claimed();
+    let machine = Machine::claimed();
     let mut fish = machine.command("-- kinfra claim --slot");
     let run = Run::of(fish.arg("").env("KINFRA_COMPLETE", "fish")).exits(0);
     run.prints_exactly("1\tonly, project\n2\tonly, free\n");

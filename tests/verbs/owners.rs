@@ -25,13 +25,6 @@ const VERBS: [&str; 12] = [
     "destroy --auto-approve",
 ];
 
-fn claimed() -> Machine {
-    let machine = Machine::small();
-    machine.kinfra("apply").exits(0);
-    machine.kinfra("claim").exits(0);
-    machine
-}
-
 #[track_caller]
 fn is_refused(machine: &Machine, says: &str) {
     let before = machine.tree();
@@ -50,7 +43,7 @@ fn a_root_or_registry_that_others_can_write_is_refused() {
         ("~/pool/registry.json", 0o660, "its group"),
         ("~/pool/registry.json", 0o602, "every user"),
     ] {
-        let machine = claimed();
+        let machine = Machine::claimed();
         let kept = machine.mode(path);
         machine.set_mode(path, mode);
         is_refused(&machine, &format!("can be changed by {by}: its mode is {mode:04o}\nhelp: `chmod go-w "));
@@ -84,7 +77,7 @@ fn a_slot_that_others_can_write_hands_out_no_variables() {
 
 #[test]
 fn an_index_that_others_can_write_trusts_nothing() {
-    let machine = claimed();
+    let machine = Machine::claimed();
     machine.set_mode("~/.local/state/kinfra/pools", 0o777);
     machine.kinfra("env").exits(4);
     machine.kinfra("apply").says("the index of pools `").says("can be changed by every user");
