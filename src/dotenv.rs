@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::iter::Peekable;
 use std::str::Chars;
 
 /// The values of variables, by name.
@@ -54,7 +53,12 @@ impl Problem {
 pub fn is_name(name: &str) -> bool {
     !name.starts_with(|first: char| first.is_ascii_digit())
         && !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name.chars().all(is_part_of_name)
+}
+
+/// Whether a variable's name can have this character.
+pub fn is_part_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
 }
 
 /// Quotes a value, on one line, so that Compose reads the same value back.
@@ -100,13 +104,13 @@ pub fn quote(value: &str) -> Result<String, String> {
 pub fn read(text: &str) -> Result<Variables, BadLine> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut variables = Variables::new();
-    let mut rest = text;
+    let (mut rest, mut line) = (text, 1);
     while !rest.is_empty() {
-        let line =
-            1 + text.len().checked_sub(rest.len()).and_then(|read| text.get(..read)).map_or(0, newlines);
         let (variable, after) =
             statement(rest).map_err(|Problem { reason, advice }| BadLine { line, reason, advice })?;
         variables.extend(variable);
+        let read = rest.len().saturating_sub(after.len());
+        line += rest.get(..read).map_or(0, newlines);
         rest = after;
     }
     Ok(variables)
@@ -209,7 +213,7 @@ fn statement(text: &str) -> Result<(Option<NamedValue>, &str), Problem> {
 fn unquoted(text: &str) -> Result<String, Problem> {
     let line = text.split('\n').next().unwrap_or_default();
     let line = line.split(" #").next().unwrap_or_default().trim_end();
-    let (mut value, mut chars) = (String::new(), line.chars().peekable());
+    let (mut value, mut chars) = (String::new(), line.chars());
     while let Some(c) = chars.next() {
         value.push(if c == '$' { dollar(&mut chars)? } else { c });
     }
@@ -219,18 +223,16 @@ fn unquoted(text: &str) -> Result<String, Problem> {
 /// Reads a value up to its closing quote, and the rest of that line, which may hold a comment only.
 fn quoted(text: &str, quote: char) -> Result<(String, &str), Problem> {
     let mut value = String::new();
-    let mut chars = text.chars().peekable();
+    let mut chars = text.chars();
     chars.next();
     while let Some(c) = chars.next() {
         match c {
             c if c == quote => {
-                let rest: String = chars.clone().take_while(|c| *c != '\n').collect();
+                let (rest, after) = chars.as_str().split_once('\n').unwrap_or((chars.as_str(), ""));
                 if !rest.trim().is_empty() && !rest.trim_start().starts_with('#') {
                     return Err(Problem::new(format!("`{}` follows the value", rest.trim().escape_debug())));
                 }
-                let after =
-                    text.len().saturating_sub(chars.map(char::len_utf8).sum::<usize>()) + rest.len() + 1;
-                return Ok((value, text.get(after..).unwrap_or_default()));
+                return Ok((value, after));
             }
             '\\' if quote == '"' => value.extend(escape(&mut chars)?),
             '\\' => value.extend(backslash(&mut chars, quote)),
@@ -241,9 +243,17 @@ fn quoted(text: &str, quote: char) -> Result<(String, &str), Problem> {
     Err(Problem::new(format!("the quote `{quote}` is never closed")))
 }
 
+/// Takes the next character if it is such a one.
+fn next_if(chars: &mut Chars<'_>, is_it: impl FnOnce(char) -> bool) -> Option<char> {
+    let mut after = chars.clone();
+    let next = after.next().filter(|next| is_it(*next))?;
+    *chars = after;
+    Some(next)
+}
+
 /// What a backslash means in single quotes: it only escapes a quote.
-fn backslash(chars: &mut Peekable<Chars<'_>>, quote: char) -> Vec<char> {
-    match chars.next_if(|next| *next == quote || *next == '\\') {
+fn backslash(chars: &mut Chars<'_>, quote: char) -> Vec<char> {
+    match next_if(chars, |next| next == quote || next == '\\') {
         Some('\\') => vec!['\\', '\\'],
         Some(quote) => vec![quote],
         None => vec!['\\'],
@@ -251,7 +261,7 @@ fn backslash(chars: &mut Peekable<Chars<'_>>, quote: char) -> Vec<char> {
 }
 
 /// What a backslash means in double quotes.
-fn escape(chars: &mut Peekable<Chars<'_>>) -> Result<Vec<char>, Problem> {
+fn escape(chars: &mut Chars<'_>) -> Result<Vec<char>, Problem> {
     Ok(match chars.next() {
         Some('n') => vec!['\n'],
         Some('r') => vec!['\r'],
@@ -266,8 +276,8 @@ fn escape(chars: &mut Peekable<Chars<'_>>) -> Result<Vec<char>, Problem> {
 }
 
 /// What a dollar means where Compose expands variables: two of them stand for one.
-fn dollar(chars: &mut Peekable<Chars<'_>>) -> Result<char, Problem> {
-    chars.next_if_eq(&'$').ok_or_else(|| {
+fn dollar(chars: &mut Chars<'_>) -> Result<char, Problem> {
+    next_if(chars, |next| next == '$').ok_or_else(|| {
         let name: String = chars.clone().take_while(|c| !c.is_whitespace() && *c != '"').collect();
         let name = name.escape_debug();
         let problem = Problem::new(format!("`${name}` would depend on the caller's environment"));

@@ -111,6 +111,7 @@ pub mod spec;
 pub mod stack;
 pub mod template;
 mod template_shape;
+mod template_values;
 pub mod thing;
 pub mod time;
 pub mod which;

@@ -1,18 +1,21 @@
 //! Templates → text. Templates have Jinja's syntax. An undefined name is an error that says where it is.
 
-use std::fmt::{self, Write as _};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use camino::Utf8Path;
+use minijinja::machinery::{CodeGenerator, Instructions, eval, make_string_output, parse};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::ValueKind;
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, escape_formatter};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
 use crate::dotenv;
 use crate::identifier::{PortName, ProfileName};
 use crate::port::Port;
 use crate::slot::{SlotId, Workers};
 use crate::template_shape::excess;
+use crate::template_values::{MEASURED, measured, measuring};
 
 /// The names that a template can use, and their values.
 #[derive(Debug)]
@@ -118,8 +121,14 @@ pub struct TemplateError {
 /// what it makes.
 const FUEL: u64 = 20_000;
 
-/// The longest list or map that is made a text, in bytes.
-const LONGEST: usize = 64 << 10;
+/// The work that all renderings together may take: those of a pool's files and variables.
+const FUEL_OF_ALL: u64 = 20_000_000;
+
+/// How many renderings may each take too much work before the others are not tried.
+const MOST_TOO_LONG: u64 = 50;
+
+/// What is said where that is not enough.
+pub const SPENT: &str = "all slots together take too much work: make the pool or its templates smaller";
 
 /// What a template does not get: names whose values can hold themselves, or each other over and over.
 const WITHHELD: [&str; 2] = ["namespace", "debug"];
@@ -128,6 +137,9 @@ const WITHHELD: [&str; 2] = ["namespace", "debug"];
 #[derive(Debug)]
 pub struct Templates<'a> {
     environment: Environment<'a>,
+    programs: BTreeMap<String, Instructions<'a>>,
+    /// The work that was done so far.
+    spent: Cell<u64>,
 }
 
 impl<'a> Templates<'a> {
@@ -143,27 +155,14 @@ impl<'a> Templates<'a> {
             environment.remove_global(name);
         }
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_debug(true);
         environment.set_fuel(Some(FUEL));
-        environment.set_formatter(|out, state, value| {
-            if !is_container(value) {
-                return escape_formatter(out, state, value);
-            }
-            out.write_str(&bounded(value)?).map_err(minijinja::Error::from)
-        });
-        environment.add_filter("string", |value: &Value| {
-            if value.kind() == ValueKind::String {
-                Ok(value.clone())
-            } else {
-                bounded(value).map(Value::from)
-            }
-        });
+        environment.add_filter(MEASURED, measured);
         environment.add_filter("dotenv", |value: String| {
             dotenv::quote(&value).map_err(|reason| minijinja::Error::new(ErrorKind::InvalidOperation, reason))
         });
         environment.add_filter("compose", |value: String| compose(&value));
-        Self { environment }
+        Self { environment, programs: BTreeMap::new(), spent: Cell::new(0) }
     }
 
     /// Compiles a template.
@@ -174,8 +173,13 @@ impl<'a> Templates<'a> {
         if let Some((span, message)) = excess(source, self.environment.syntax().clone()) {
             return Err(TemplateError { span, message, undefined: None, text: source.to_owned() });
         }
-        let added = self.environment.add_template_owned(name.to_owned(), source);
-        added.map_err(|error| error_in(source, &error))
+        let parsed = parse(source, "", self.environment.syntax().clone());
+        let parsed = parsed.map_err(|error| error_in(source, &error))?;
+        let mut generator = CodeGenerator::new("", source);
+        generator.compile_stmt(&parsed);
+        let (program, _) = generator.finish();
+        self.programs.insert(name.to_owned(), measuring(&program));
+        Ok(())
     }
 
     /// Renders a template that was added before.
@@ -183,39 +187,36 @@ impl<'a> Templates<'a> {
     /// # Errors
     /// The first undefined name, or another failure.
     pub fn render(&self, name: &str, context: &Value) -> Result<String, TemplateError> {
-        let template = self.environment.get_template(name).map_err(|error| error_in("", &error))?;
-        template.render(context).map_err(|error| error_in(template.source(), &error))
+        let Some(program) = self.programs.get(name) else {
+            return Err(error_in("", &ErrorKind::TemplateNotFound.into()));
+        };
+        if self.is_spent() {
+            let (span, text) = (0..0, program.source().to_owned());
+            return Err(TemplateError { span, message: SPENT.to_owned(), undefined: None, text });
+        }
+        let (mut text, blocks) = (String::new(), BTreeMap::new());
+        let output = &mut make_string_output(&mut text);
+        let done = eval(&self.environment, program, context.clone(), &blocks, output, AutoEscape::None);
+        let spent = match &done {
+            Ok((_, state)) => state.fuel_levels().map_or(FUEL, |(consumed, _)| consumed),
+            // What ran out may have done much more than was counted.
+            Err(error) if error.kind() == ErrorKind::OutOfFuel => FUEL_OF_ALL / MOST_TOO_LONG,
+            Err(_) => FUEL,
+        };
+        self.spent.set(self.spent.get() + spent);
+        done.map_err(|error| error_in(program.source(), &error))?;
+        Ok(text)
+    }
+
+    /// Whether all renderings together took as much work as they may. Nothing more is rendered then.
+    fn is_spent(&self) -> bool {
+        self.spent.get() >= FUEL_OF_ALL
     }
 
     /// Whether a template may use `env`. Judges by its text, so `true` can be wrong, and `false` cannot.
     pub fn may_use_env(&self, name: &str) -> bool {
-        self.environment.get_template(name).is_ok_and(|template| names_env(template.source()))
+        self.programs.get(name).is_some_and(|program| names_env(program.source()))
     }
-}
-
-fn is_container(value: &Value) -> bool {
-    matches!(
-        value.kind(),
-        ValueKind::Seq | ValueKind::Map | ValueKind::Iterable | ValueKind::Plain | ValueKind::Invalid
-    )
-}
-
-/// A value as a text. One that holds the same list over and over can be small and its text endless.
-fn bounded(value: &Value) -> Result<String, minijinja::Error> {
-    struct Bounded(String);
-    impl fmt::Write for Bounded {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            if self.0.len() + text.len() > LONGEST {
-                return Err(fmt::Error);
-            }
-            self.0.push_str(text);
-            Ok(())
-        }
-    }
-    let mut text = Bounded(String::new());
-    let what = || format!("the text of a list or a map is longer than {} KiB", LONGEST >> 10);
-    write!(text, "{value}").map_err(|_| minijinja::Error::new(ErrorKind::InvalidOperation, what()))?;
-    Ok(text.0)
 }
 
 /// Whether a text has the word `env` as a name of its own. `.env` is another value's field or a file's name.

@@ -147,7 +147,10 @@ impl<'a> Claimant<'a> {
             None => unfit,
             // What is on its ports is its own stack.
             Some(sign) if self.is_by_this(&sign) => unfit.filter(|it| !matches!(it, Unfit::Busy { .. })),
-            Some(sign) => std::iter::once(Unfit::InUse(sign.by())).chain(unfit).min(),
+            Some(sign) => {
+                let in_use = Unfit::InUse { shown: sign.shown(), advice: sign.advice(slot) };
+                std::iter::once(in_use).chain(unfit).min()
+            }
         })
     }
 

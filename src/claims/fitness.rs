@@ -41,8 +41,13 @@ pub enum Unfit {
         /// Who has it.
         by: PortUser,
     },
-    /// It shows a claim of this holder, of which the registry does not know.
-    InUse(String),
+    /// It shows a claim of which the registry does not know.
+    InUse {
+        /// What it shows.
+        shown: String,
+        /// What to do about it.
+        advice: String,
+    },
     /// Something else has the place of this file, which a claim would write.
     Obstructed(RelPath),
     /// This file was edited by hand.
@@ -65,7 +70,7 @@ impl Unfit {
         match self {
             Self::Edited(_) => *wanted == Wanted::Slot(slot),
             Self::Unfinished
-            | Self::InUse(_)
+            | Self::InUse { .. }
             | Self::Foreign
             | Self::Lacks(_)
             | Self::Busy { .. }

@@ -175,13 +175,7 @@ pub fn why(slot: SlotId, unfit: Option<Unfit>) -> (String, Option<String>) {
         Some(Unfit::Unfinished) => {
             ("an apply was cut short in it".to_owned(), Some("run `kinfra apply`".to_owned()))
         }
-        Some(Unfit::InUse(by)) => {
-            let why = format!("it shows a claim of `{by}`, of which the registry does not know");
-            let advice = format!(
-                "run `kinfra claim` there, or `kinfra release {slot} --force` once it is no longer used"
-            );
-            (why, Some(advice))
-        }
+        Some(Unfit::InUse { shown, advice }) => (format!("it shows {shown}"), Some(advice)),
         Some(Unfit::Foreign) => ("kinfra did not write its files".to_owned(), see_plan()),
         Some(Unfit::Lacks(path)) => (format!("its {path} is not there"), see_plan()),
         Some(Unfit::Busy { name, port, by }) => (by.in_the_way(slot, &name, port), Some(by.advice(&name))),

@@ -2,11 +2,12 @@
 //! put back from a backup may not know the claim. The slot is then used, whatever that registry says.
 
 use anyhow::Result;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::held_by::Directory;
 use crate::fault::Fault;
 use crate::host::root::{LockedRoot, Root};
+use crate::names::CLAIM_FILE;
 use crate::registry::{Claim, ClaimId, Entry, Holder, Mark, Registry, Token};
 use crate::shown::printable;
 use crate::slot::SlotId;
@@ -17,6 +18,8 @@ pub struct Sign {
     id: Option<ClaimId>,
     by: Holder,
     token: Option<Token>,
+    /// The file that it is.
+    file: Utf8PathBuf,
 }
 
 impl Sign {
@@ -31,7 +34,8 @@ impl Sign {
         let token = lines.next().and_then(Token::parse);
         let by = text.splitn(3, '\n').nth(2).and_then(|by| by.strip_suffix('\n')).filter(|by| !by.is_empty());
         let by = by.map_or(Holder::Unknown, |by| Holder::Directory(Utf8PathBuf::from(by)));
-        Ok(Some(Self { id, by, token }))
+        let file = root.path().join(slot.directory()).join(CLAIM_FILE);
+        Ok(Some(Self { id, by, token, file }))
     }
 
     /// The sign in a slot's directory of a claim that its entry does not have.
@@ -76,9 +80,20 @@ impl Sign {
         self.by.is(&directory.path) && (self.token.is_none() || self.token == token)
     }
 
-    /// The directory that left it, for messages.
-    pub fn by(&self) -> String {
-        printable(self.by.directory().map_or("another claim", Utf8Path::as_str))
+    /// What the slot shows, as a sentence ends.
+    pub fn shown(&self) -> String {
+        match self.by.directory() {
+            Some(directory) => {
+                format!("a claim of `{}`, of which the registry does not know", printable(directory.as_str()))
+            }
+            None => format!("a claim, and `{}` does not say whose it is", self.file),
+        }
+    }
+
+    /// What to do about it.
+    pub fn advice(&self, slot: SlotId) -> String {
+        let end = format!("`kinfra release {slot} --force` once the slot is no longer used");
+        if self.by.directory().is_some() { format!("`kinfra claim` there takes it back, {end}") } else { end }
     }
 
     /// The claim, as far as it is known.
@@ -89,17 +104,13 @@ impl Sign {
 
     /// The error for a slot that is free by the registry, and not cleaned.
     pub fn keeps_from_cleaning(&self, slot: SlotId) -> Fault {
-        let of = self.by();
-        Fault::refused(format!(
-            "slot {slot} was not cleaned: it shows a claim of `{of}`, of which the registry does not know"
-        ))
-        .advise(format!("`kinfra release {slot} --force` once it is no longer used"))
+        Fault::refused(format!("slot {slot} was not cleaned: it shows {}", self.shown()))
+            .advise(format!("`kinfra release {slot} --force` once it is no longer used"))
     }
 
     /// The error for a holder whose slot shows another's claim.
     pub fn fault(&self, slot: SlotId) -> Fault {
-        let what = format!("slot {slot} is used by `{}`, of which the registry does not know", self.by());
-        Fault::refused(what).advise(format!(
+        Fault::refused(format!("slot {slot} shows {}", self.shown())).advise(format!(
             "release and claim again for another slot; `kinfra release {slot} --force` once it is no longer used"
         ))
     }

@@ -3,7 +3,7 @@
 //! Only what concerns kinfra is read: everything that is one per machine, and what makes a stack run. Compose
 //! adds keys with its versions, so unknown keys are ignored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -274,12 +274,11 @@ impl Model {
         serde_json::from_str(&json.replace("$$", "$"))
     }
 
-    /// Whether a service can write to a volume, by its key.
-    pub fn is_written(&self, volume: &str) -> bool {
+    /// The keys of the volumes that a service can write to.
+    pub fn written(&self) -> BTreeSet<&str> {
         let mounts = self.services.values().flat_map(|service| &service.volumes);
-        let mut mounts =
-            mounts.filter(|mount| mount.kind == "volume" && mount.source.as_deref() == Some(volume));
-        mounts.any(|mount| !mount.read_only)
+        let written = mounts.filter(|mount| mount.kind == "volume" && !mount.read_only);
+        written.filter_map(|mount| mount.source.as_deref()).collect()
     }
 
     /// The model with what another has besides.

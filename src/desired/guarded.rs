@@ -1,6 +1,8 @@
 //! The variables that a template for an env file sets and no slot may set: they are left out, and named.
 
-use crate::dotenv::{assigned, is_name, without};
+use std::collections::HashMap;
+
+use crate::dotenv::{assigned, is_part_of_name, without};
 use crate::guarded_variables::{readers_in_file, refusal};
 use crate::names::ENV_FILE;
 use crate::slot::SlotId;
@@ -17,9 +19,10 @@ pub(super) fn notices(
     text: &str,
     slot: SlotId,
 ) -> impl Iterator<Item = (String, String)> {
+    let mut lines = None;
     assigned(text).filter_map(move |(line, name)| {
         let refusal = refusal(&name, readers_in_file(&name)?);
-        let place = match line_of(template, &name) {
+        let place = match lines.get_or_insert_with(|| lines_of_words(template)).get(name.as_str()) {
             Some(line) => format!("`{path}` line {line}"),
             None => format!("`{path}` makes line {line} of `{ENV_FILE}` of slot {slot}"),
         };
@@ -27,10 +30,15 @@ pub(super) fn notices(
     })
 }
 
-/// The first line of a template where a whole word is this name.
-fn line_of(template: &str, name: &str) -> Option<usize> {
-    let has = |line: &str| line.split(|part: char| !is_name(&format!("_{part}"))).any(|word| word == name);
-    template.lines().position(has).map(|before| before + 1)
+/// The words of a template that can be names, each with its first line.
+fn lines_of_words(template: &str) -> HashMap<&str, usize> {
+    let mut lines = HashMap::new();
+    for (line, text) in (1..).zip(template.lines()) {
+        for word in text.split(|c| !is_part_of_name(c)) {
+            lines.entry(word).or_insert(line);
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -40,7 +48,7 @@ mod tests {
     #[test]
     fn the_line_is_the_one_with_the_whole_word() {
         let template = "SHOP_PATH={{ env.PATH_OF }}\nPATHS=1\nexport PATH=/x\n";
-        assert_eq!(line_of(template, "PATH"), Some(3));
-        assert_eq!(line_of("{{ a }}", "PATH"), None);
+        assert_eq!(lines_of_words(template).get("PATH"), Some(&3));
+        assert_eq!(lines_of_words("{{ a }}").get("PATH"), None);
     }
 }

@@ -6,6 +6,7 @@ mod outline;
 mod pool;
 mod render;
 mod renderer;
+mod tables;
 
 pub use outline::{FileOutline, Outline, SlotOutline};
 pub use pool::{File, Pool, Slot};

@@ -21,7 +21,13 @@ use crate::spec::mistake::{Mistake, Source};
 pub fn render_pool(inputs: RenderInputs<'_>) -> Result<Pool, Vec<(Source, Mistake)>> {
     let RenderInputs { spec, root, home, .. } = inputs;
     let mut renderer = Renderer::new(inputs, spec.files.iter().chain(&spec.claim));
-    let slots = spec.slots.iter().map(|(&id, profile)| (id, renderer.slot(id, profile))).collect();
+    let mut slots = BTreeMap::new();
+    for (&id, profile) in &spec.slots {
+        slots.insert(id, renderer.slot(id, profile));
+        if renderer.has_had_enough() {
+            break;
+        }
+    }
     renderer.check_what_claims_render();
     if renderer.mistakes.is_empty() {
         let (name, root, formulas) = (spec.name.clone(), root.to_owned(), spec.ports.clone());

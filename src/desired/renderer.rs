@@ -9,6 +9,7 @@ use minijinja::Value;
 use super::env_file::{self, SlotValues};
 use super::guarded;
 use super::pool::{File, Slot};
+use super::tables::{ENV_TABLE, environment_table, tables, template_name};
 use crate::digest::Digest;
 use crate::file::{FileMode, RelPath, refuse_long};
 use crate::identifier::{PortName, WorkerKind};
@@ -17,10 +18,13 @@ use crate::port::Port;
 use crate::slot::{Profile, SlotId};
 use crate::spec::mistake::{Mistake, Source, SourceKind, suggestion};
 use crate::spec::{FileSpec, Spec, VariableSpec};
-use crate::template::{Base, Context, TemplateError, Templates};
+use crate::template::{Base, Context, SPENT, TemplateError, Templates};
 
 /// Stands for the value of a sensitive variable.
 pub const MASK: &str = "(sensitive)";
+
+/// The name under which a mistake of all templates together is noted. It comes after their own.
+const OF_ALL: &str = "~";
 
 /// Templates by name: the text, or the reason why there is none, such as "does not exist".
 pub type TemplateTexts = BTreeMap<RelPath, Result<String, String>>;
@@ -41,24 +45,6 @@ pub struct RenderInputs<'a> {
     pub root: &'a Utf8Path,
     /// The home directory, for values that start with `~/`.
     pub home: Option<&'a Utf8Path>,
-}
-
-/// The template name of a variable's value, in a table such as `env`.
-fn template_name(table: &str, variable: &VariableSpec) -> String {
-    format!("[{table}] {}", variable.name.get_ref())
-}
-
-/// The tables of variables whose values are templates, `[env]` first.
-fn tables(spec: &Spec) -> impl Iterator<Item = (String, &Vec<VariableSpec>)> {
-    let services = spec.compose.iter().flat_map(|compose| &compose.environment);
-    let services = services.map(|(service, variables)| (environment_table(service), variables));
-    std::iter::once((ENV_TABLE.to_owned(), &spec.env)).chain(services)
-}
-
-const ENV_TABLE: &str = "env";
-
-fn environment_table(service: &str) -> String {
-    format!("services.{service}.environment")
 }
 
 /// Renders one slot after the other. A template that fails for one slot is skipped for the others, because
@@ -111,9 +97,7 @@ impl<'a> Renderer<'a> {
             Err(reason) => {
                 let mistake =
                     Mistake::new(file.template.span(), format!("template `templates/{name}` {reason}"));
-                self.mistakes
-                    .entry(name.to_string())
-                    .or_insert_with(|| (self.inputs.source.clone(), mistake));
+                self.note(name.to_string(), self.inputs.source.clone(), mistake);
             }
         }
     }
@@ -143,7 +127,7 @@ impl<'a> Renderer<'a> {
             }
             Err(reason) => {
                 let mistake = Mistake::new(0..0, format!("`{ENV_FILE}` cannot be written: {reason}"));
-                self.mistakes.entry(path.to_string()).or_insert((self.inputs.source.clone(), mistake));
+                self.note(path.to_string(), self.inputs.source.clone(), mistake);
                 None
             }
         }
@@ -238,6 +222,9 @@ impl<'a> Renderer<'a> {
         context: &Context<'_>,
     ) -> Option<String> {
         let name = template_name(table, variable);
+        if self.mistakes.contains_key(&name) {
+            return None;
+        }
         let value = match self.templates.render(&name, values) {
             // What a service is told is a path in its container, if it is a path at all.
             Ok(value) if table == ENV_TABLE => self.absolute(variable, value),
@@ -287,8 +274,8 @@ impl<'a> Renderer<'a> {
             }
             let path = context.dir.join(file.path.get_ref().as_path());
             if let Err(reason) = refuse_long(path.as_str()) {
-                let mistake = (self.inputs.source.clone(), Mistake::new(file.path.span(), reason));
-                self.mistakes.entry(name.to_string()).or_insert(mistake);
+                let mistake = Mistake::new(file.path.span(), reason);
+                self.note(name.to_string(), self.inputs.source.clone(), mistake);
                 continue;
             }
             match self.templates.render(name.as_str(), &values) {
@@ -340,9 +327,7 @@ impl<'a> Renderer<'a> {
             format!("`{path}` contains a sensitive value, and its mode {mode} lets other users read it");
         let help = "remove `mode` from the file, or `sensitive` from a variable that is no secret".to_owned();
         let mistake = Mistake::new(file.path.span(), message).help(help);
-        self.mistakes
-            .entry(file.template.get_ref().to_string())
-            .or_insert_with(|| (self.inputs.source.clone(), mistake));
+        self.note(file.template.get_ref().to_string(), self.inputs.source.clone(), mistake);
     }
 
     /// Leaves out of a slot's env file what no slot may set, and notes it.
@@ -370,6 +355,17 @@ impl<'a> Renderer<'a> {
         (text, digest)
     }
 
+    /// Whether all templates together took too much work: what is left of the pool is not tried.
+    pub(super) fn has_had_enough(&self) -> bool {
+        self.mistakes.contains_key(OF_ALL)
+    }
+
+    /// Notes a mistake, if it is the first one of its template. That all together take too much is said once.
+    fn note(&mut self, template: String, source: Source, mistake: Mistake) {
+        let template = if mistake.message == SPENT { OF_ALL.to_owned() } else { template };
+        self.mistakes.entry(template).or_insert((source, mistake));
+    }
+
     fn note_template(&mut self, file: &FileSpec, error: TemplateError, context: Option<&Context<'_>>) {
         let name = file.template.get_ref().to_string();
         let TemplateError { span, message, undefined, text } = error;
@@ -380,12 +376,12 @@ impl<'a> Renderer<'a> {
         let source =
             Source { name: self.path_of(&name).into_string(), text: text.into(), kind: SourceKind::Template };
         let mistake = Mistake::new(span, message).help(help).note(note);
-        self.mistakes.entry(name).or_insert_with(|| (source, mistake));
+        self.note(name, source, mistake);
     }
 
     fn note_value(&mut self, name: String, variable: &VariableSpec, message: String, help: Option<String>) {
         let mistake = Mistake::new(variable.value.span(), message).help(help);
-        self.mistakes.entry(name).or_insert_with(|| (self.inputs.source.clone(), mistake));
+        self.note(name, self.inputs.source.clone(), mistake);
     }
 }
 

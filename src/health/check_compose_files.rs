@@ -11,7 +11,7 @@ use crate::desired::{Pool, Slot};
 use crate::digest::Digest;
 use crate::file::FileMode;
 use crate::host::compose;
-use crate::host::docker::Answer;
+use crate::host::docker::{Answer, is_warning};
 use crate::host::fs::Scratch;
 use crate::names::{COMPOSE_FILES, ENV_FILE, TEMPLATES};
 use crate::slot::SlotId;
@@ -117,8 +117,7 @@ fn compose_file(slot: &Slot, spec: &Spec) -> Result<Vec<Said>, String> {
     // The copy's path means nothing to the user. Without the slot's number, equal lines of several slots are
     // equal.
     let said = redact(&replaced(&said, dir, &slot.dir.with_file_name(ANY_SLOT)), &spec.env);
-    let (warnings, errors): (Vec<&str>, Vec<&str>) =
-        said.lines().partition(|line| line.contains("level=warning"));
+    let (warnings, errors): (Vec<&str>, Vec<&str>) = said.lines().partition(|line| is_warning(line));
     let mut said: Vec<Said> =
         warnings.into_iter().map(|line| (Severity::Warning, without_time(line))).collect();
     if failed {

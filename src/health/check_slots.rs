@@ -55,11 +55,8 @@ pub(super) fn check_slots(root: &Root, registry: Option<&Registry>, pool: &Pool,
 /// Warns of a slot that shows a claim of which the registry does not know: it may be older than the claim.
 fn check_sign(root: &Root, slot: SlotId, entry: &Entry, findings: &mut Findings) {
     let Ok(Some(sign)) = Sign::unknown_to(root, slot, entry) else { return };
-    let by = sign.by();
-    let found =
-        format!("it shows a claim of `{by}`, of which the registry does not know: is that an older one?");
-    let advice = format!("`kinfra claim` there takes it back; `kinfra release {slot} --force` ends it");
-    findings.warning(&format!("slot {slot}"), found, advice);
+    let found = format!("it shows {}: is the registry an older one?", sign.shown());
+    findings.warning(&format!("slot {slot}"), found, sign.advice(slot));
 }
 
 fn check_files(slot: SlotId, (dir, entry): (&Dir, &Entry), pool: &Pool, findings: &mut Findings) {

@@ -18,11 +18,11 @@ const MESSAGES: usize = 64 << 10;
 /// The longest answer, in bytes.
 pub(super) const LONGEST_ANSWER: usize = 32 << 20;
 
-/// How soon it is noticed that a program ended and left its pipes to another.
-const NOTICED: Duration = Duration::from_millis(100);
+/// How soon it is noticed that a program ended. It may have left its pipes to another.
+pub(super) const NOTICED: Duration = Duration::from_millis(20);
 
-/// How long the rest of an answer is waited for then.
-const REST: Duration = Duration::from_millis(500);
+/// How long the rest of what it prints is waited for then.
+pub(super) const REST: Duration = Duration::from_millis(500);
 
 /// How long a question may take at least, however long others took.
 const LEAST: Duration = Duration::from_secs(1);
@@ -47,6 +47,8 @@ pub(super) enum NoAnswer {
     Late(Duration),
     /// It printed more than this many bytes.
     TooLong(usize),
+    /// It failed, and its messages are longer than this many bytes: what went wrong is not to be found there.
+    Flooded(usize),
     /// The operating system's error.
     Failed(io::Error),
 }
@@ -69,18 +71,29 @@ impl Asked {
 
     /// Its answer, `timeout` after its start at the latest. Otherwise it is ended, with all that it started.
     /// What other programs took that did not answer counts, too.
-    pub(super) fn answer(mut self, timeout: Duration) -> Result<Output, NoAnswer> {
-        let timeout = timeout_of_a_test().unwrap_or_else(|| left_of(timeout));
+    pub(super) fn answer(self, timeout: Duration) -> Result<Output, NoAnswer> {
+        let clock = self.clock;
+        let answer = self.outcome(left_of(timeout));
+        if let Err(NoAnswer::Late(_)) = answer {
+            note_late(clock.elapsed());
+        }
+        answer
+    }
+
+    /// The same of a program that was told to do something. It has its time, whatever others took, and what
+    /// it takes says nothing of how soon a question is answered.
+    pub(super) fn outcome(mut self, timeout: Duration) -> Result<Output, NoAnswer> {
+        let timeout = timeout_of_a_test().unwrap_or(timeout);
         let answered = self.read(timeout).and_then(|()| self.end(timeout));
-        let status = answered.inspect_err(|why| {
-            if let NoAnswer::Late(_) = why {
-                note_late(self.clock.elapsed());
-            }
+        let status = answered.inspect_err(|_| {
             self.family.kill();
             // What cannot be killed now is not waited for.
             let _ = self.child.kill();
             let _ = self.child.try_wait();
         })?;
+        if !status.success() && self.messages.dropped > 0 {
+            return Err(NoAnswer::Flooded(MESSAGES));
+        }
         Ok(Output { status, stdout: self.output.bytes, stderr: self.messages.bytes })
     }
 
@@ -180,16 +193,25 @@ static LATE: Mutex<Option<(Duration, Stopwatch)>> = Mutex::new(None);
 
 fn note_late(took: Duration) {
     let mut late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = late.as_ref().map_or(Duration::ZERO, |(before, _)| *before);
-    *late = Some((before + took, Stopwatch::start()));
+    let before = late.as_ref().map(|(before, since)| (*before, since.elapsed()));
+    *late = Some((late_in_all(before, took), Stopwatch::start()));
 }
 
 /// What is left of a timeout. All questions of a verb to programs that do not answer have one.
 fn left_of(timeout: Duration) -> Duration {
     let late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
-    let late = late.as_ref().filter(|(_, since)| since.elapsed() < REMEMBERED);
-    let taken = late.map_or(Duration::ZERO, |(taken, _)| *taken);
+    let before = late.as_ref().map(|(before, since)| (*before, since.elapsed()));
+    let taken = late_in_all(before, Duration::ZERO);
     timeout.saturating_sub(taken).max(LEAST.min(timeout))
+}
+
+/// How long programs took that did not answer: what is known of that, and for how long it is, with what one
+/// more took. Of programs that were asked at the same time, the time counts once.
+fn late_in_all(before: Option<(Duration, Duration)>, took: Duration) -> Duration {
+    match before.filter(|(_, ago)| *ago < REMEMBERED) {
+        Some((before, ago)) => before + took.min(ago),
+        None => took,
+    }
 }
 
 /// The timeout according to a test, such as `KINFRA_TEST_DOCKER_SECONDS=1`: a test of an engine that hangs
@@ -226,6 +248,22 @@ mod tests {
     fn a_program_that_ended_is_not_waited_for_where_another_has_its_pipes() {
         let output = sh("sleep 50 & echo on; exit 3", LONG).unwrap();
         assert_eq!((output.stdout.as_slice(), output.status.code()), (b"on\n".as_slice(), Some(3)));
+    }
+
+    #[test]
+    fn a_failure_with_a_flood_of_messages_is_no_answer() {
+        let failed = sh("head -c 65537 /dev/zero >&2; exit 1", LONG);
+        assert!(matches!(failed, Err(NoAnswer::Flooded(MESSAGES))), "{failed:?}");
+        assert_eq!(sh("head -c 65536 /dev/zero >&2; exit 1", LONG).unwrap().stderr.len(), MESSAGES);
+    }
+
+    #[test]
+    fn what_late_programs_took_counts_once_and_is_forgotten_after_a_while() {
+        let seconds = Duration::from_secs;
+        assert_eq!(late_in_all(None, seconds(20)), seconds(20));
+        assert_eq!(late_in_all(Some((seconds(20), seconds(30))), seconds(5)), seconds(25));
+        assert_eq!(late_in_all(Some((seconds(20), seconds(0))), seconds(20)), seconds(20), "side by side");
+        assert_eq!(late_in_all(Some((seconds(20), REMEMBERED)), seconds(5)), seconds(5));
     }
 
     #[cfg(target_os = "linux")]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use camino::Utf8Path;
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::asked::{NOTICED, REST};
 use super::clock::{Stopwatch, pause};
 use super::family::Family;
 use super::fs::Umask;
@@ -19,17 +20,11 @@ use super::root::StackLock;
 use super::signals::Interrupt;
 use crate::ended::{Ended, How};
 
-/// How soon its end is noticed.
-const NOTICED: Duration = Duration::from_millis(20);
-
 /// How long a program that was asked to end may take, before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Ctrl-C reaches the whole foreground of a terminal. A program that lives on after so long did not hear it.
 const HEARD: Duration = Duration::from_secs(2);
-
-/// How long the rest of its output is waited for: a program that it left behind may hold the pipe.
-const REST: Duration = Duration::from_millis(500);
 
 /// The most lines that are kept.
 const MOST_LINES: usize = 20;

@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::asked::{Asked, NoAnswer};
 use super::child::{Watch, run as run_child};
-use super::docker::{Answer, TIMEOUT, ask, docker, unanswered};
+use super::docker::{Answer, TIMEOUT, ask, docker, is_warning, unanswered};
 use super::fs::Umask;
 use crate::ended::Ended;
 use crate::names::COMPOSE_VARIABLES;
@@ -134,7 +134,7 @@ const WIDEST: usize = 2000;
 /// What Compose says went wrong, without its warnings.
 fn told(messages: &str) -> String {
     let lines = messages.lines().map(str::trim_end);
-    let lines = lines.filter(|line| !line.trim().is_empty() && !line.contains("level=warning"));
+    let lines = lines.filter(|line| !line.trim().is_empty() && !is_warning(line));
     let lines: Vec<String> = lines.map(|line| line.chars().take(WIDEST).collect()).collect();
     match lines.get(..MOST_LINES) {
         Some(first) if lines.len() > MOST_LINES => format!("{}\n…", first.join("\n")),

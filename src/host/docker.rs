@@ -27,7 +27,7 @@ pub enum Answer<T> {
     NoCommand,
     /// There is a `docker` command, but it reaches no daemon.
     NoDaemon,
-    /// It did not answer in time. Says so.
+    /// It did not answer in time, or with a flood of words. Says so.
     Silent(String),
     /// It failed in another way. Holds its message.
     Failed(String),
@@ -114,9 +114,15 @@ pub(super) fn ask(arguments: &[&str]) -> Answer<String> {
     ask_of(None, arguments, TIMEOUT)
 }
 
-/// Asks an engine, or has it do something, within a time.
+/// Asks an engine within a time.
 pub(super) fn ask_of(engine: Option<&Engine>, arguments: &[&str], timeout: Duration) -> Answer<String> {
-    located(engine, answer(output_of(engine, arguments, timeout)))
+    located(engine, output_of(engine, arguments, timeout))
+}
+
+/// Has an engine do something, which may take its time.
+pub(super) fn tell(engine: Option<&Engine>, arguments: &[&str], timeout: Duration) -> Answer<String> {
+    let outcome = start(engine, arguments).map_err(NoAnswer::Failed).and_then(|it| it.outcome(timeout));
+    located(engine, outcome)
 }
 
 /// Asks an engine several questions at once, all within a time. The answers are in the order of the
@@ -127,60 +133,68 @@ pub(super) fn ask_each(
     timeout: Duration,
 ) -> Vec<Answer<String>> {
     let asked: Vec<io::Result<Asked>> = questions.iter().map(|question| start(engine, question)).collect();
-    let answered = |asked: io::Result<Asked>| {
-        answer(asked.map_err(NoAnswer::Failed).and_then(|asked| asked.answer(timeout)))
-    };
+    let answered =
+        |asked: io::Result<Asked>| asked.map_err(NoAnswer::Failed).and_then(|asked| asked.answer(timeout));
     asked.into_iter().map(|asked| located(engine, answered(asked))).collect()
 }
 
 /// The answer. One that does not come from an engine that is not in use names it.
-fn located(engine: Option<&Engine>, answer: Answer<String>) -> Answer<String> {
+fn located(engine: Option<&Engine>, output: Result<Output, NoAnswer>) -> Answer<String> {
+    let elsewhere = || elsewhere(engine).map(|it| it.to_string());
+    let answer = match output {
+        Err(why) => return unanswered_by(elsewhere, why),
+        Ok(output) => answer(output),
+    };
     let how = match &answer {
         Answer::NoDaemon => Some("does not answer"),
         Answer::Failed(why) if why.contains("context not found") => Some("is not there any more"),
-        Answer::Silent(why) => why.strip_prefix("docker "),
-        Answer::Is(_) | Answer::NoCommand | Answer::Failed(_) => None,
+        Answer::Is(_) | Answer::NoCommand | Answer::Silent(_) | Answer::Failed(_) => None,
     };
-    let named = how.and_then(|how| Some(format!("{} {how}", elsewhere(engine)?)));
-    match (&answer, named) {
-        (_, None) => answer,
-        (Answer::Silent(_), Some(named)) => Answer::Silent(named),
-        (_, Some(named)) => Answer::Failed(named),
-    }
+    let named = how.and_then(|how| Some(format!("{} {how}", elsewhere()?)));
+    named.map_or(answer, Answer::Failed)
 }
 
-fn answer(output: Result<Output, NoAnswer>) -> Answer<String> {
-    match output {
-        Ok(output) if output.status.success() => {
-            Answer::Is(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        }
-        Ok(output) => {
-            let messages = String::from_utf8_lossy(&output.stderr);
-            let unreachable = [
-                "Cannot connect to the Docker daemon",
-                "failed to connect to the docker API",
-                "Is the docker daemon running",
-            ];
-            if unreachable.iter().any(|words| messages.contains(words)) {
-                return Answer::NoDaemon;
-            }
-            let mut lines = messages.lines().map(str::trim);
-            let line = lines.find(|line| !line.is_empty() && !line.contains("level=warning"));
-            let line = line.unwrap_or("it failed without a message");
-            Answer::Failed(line.chars().take(WIDEST).collect())
-        }
-        Err(why) => unanswered(why),
+fn answer(output: Output) -> Answer<String> {
+    if output.status.success() {
+        return Answer::Is(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
+    let messages = String::from_utf8_lossy(&output.stderr);
+    let unreachable = [
+        "Cannot connect to the Docker daemon",
+        "failed to connect to the docker API",
+        "Is the docker daemon running",
+    ];
+    if unreachable.iter().any(|words| messages.contains(words)) {
+        return Answer::NoDaemon;
+    }
+    let mut lines = messages.lines().map(str::trim);
+    let line = lines.find(|line| !line.is_empty() && !is_warning(line));
+    let line = line.unwrap_or("it failed without a message");
+    Answer::Failed(line.chars().take(WIDEST).collect())
+}
+
+/// Whether a line of `docker`'s messages is a warning.
+pub fn is_warning(line: &str) -> bool {
+    line.contains("level=warning")
 }
 
 /// Why `docker` gave no answer.
 pub(super) fn unanswered<T>(why: NoAnswer) -> Answer<T> {
+    unanswered_by(|| None, why)
+}
+
+/// The same of an engine that may be elsewhere.
+fn unanswered_by<T>(elsewhere: impl FnOnce() -> Option<String>, why: NoAnswer) -> Answer<T> {
+    let docker = || elsewhere().unwrap_or_else(|| "docker".to_owned());
     match why {
         NoAnswer::Late(timeout) => {
-            Answer::Silent(format!("docker did not answer within {}s", timeout.as_secs().max(1)))
+            Answer::Silent(format!("{} did not answer within {}s", docker(), timeout.as_secs().max(1)))
         }
         NoAnswer::TooLong(most) => {
-            Answer::Failed(format!("docker printed more than {} MiB and was ended", most >> 20))
+            Answer::Silent(format!("{} printed more than {} MiB and was ended", docker(), most >> 20))
+        }
+        NoAnswer::Flooded(most) => {
+            Answer::Silent(format!("{} failed with more than {} KiB of messages", docker(), most >> 10))
         }
         NoAnswer::Failed(error) if error.kind() == io::ErrorKind::NotFound => Answer::NoCommand,
         NoAnswer::Failed(error) => Answer::Failed(error.to_string()),

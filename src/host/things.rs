@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::docker::{Answer, ask_each, ask_of};
+use super::docker::{Answer, ask_each, ask_of, tell};
 use crate::names::{ID_LABEL, PROJECT_LABEL, ROOT_LABEL, SLOT_LABEL, WORKING_DIR_LABEL};
 use crate::registry::Engine;
 use crate::shown::bytes;
@@ -216,7 +216,7 @@ fn each(engine: Option<&Engine>, command: &[&str], things: &[Thing]) -> Answer<(
     }
     let keys = things.iter().map(|thing| thing.key.as_str());
     let arguments: Vec<&str> = command.iter().copied().chain(keys).collect();
-    ask_of(engine, &arguments, REMOVAL).map(drop)
+    tell(engine, &arguments, REMOVAL).map(drop)
 }
 
 /// The containers that use a volume or a network, by name.

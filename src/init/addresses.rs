@@ -35,11 +35,12 @@ pub(super) struct EnvironmentLine {
 /// Finds the addresses of ports that slots have elsewhere.
 pub(super) fn addresses(model: &Model, lines: &[PortLine], sources: &[ComposeFile]) -> Addresses {
     let ports = main_ports(model, lines);
+    let texts: Vec<ServiceTexts<'_>> = sources.iter().map(ServiceTexts::of).collect();
     let mut addresses = Addresses::default();
     for (service, of) in &model.services {
         for (name, value) in of.environment.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
             let Some((template, shown)) = moved(value, &ports) else { continue };
-            let place = place(service, "environment", name, sources).or_else(|| anywhere(value, sources));
+            let place = place(service, &["environment"], name, &texts).or_else(|| anywhere(value, sources));
             let at = place.clone().unwrap_or_else(|| "an env file".to_owned());
             let in_force = is_whole_url(value);
             // A value that only an env file has may be a secret.
@@ -59,7 +60,7 @@ pub(super) fn addresses(model: &Model, lines: &[PortLine], sources: &[ComposeFil
         let args = of.build.iter().flat_map(|build| &build.args);
         for (name, value) in args.filter_map(|(name, value)| Some((name, value.as_ref()?))) {
             let Some((_, shown)) = moved(value, &ports) else { continue };
-            let place = argument(service, name, sources).or_else(|| anywhere(value, sources));
+            let place = place(service, &["build", "args"], name, &texts).or_else(|| anywhere(value, sources));
             let at = place.map(|at| format!(" ({at})")).unwrap_or_default();
             addresses.notes.push(format!(
                 "the build argument `{name}` of {service}{at} has {shown}, in slots too: it means the main stack"
@@ -71,11 +72,12 @@ pub(super) fn addresses(model: &Model, lines: &[PortLine], sources: &[ComposeFil
 
 /// The names of the ports that the main stack has, by number.
 fn main_ports(model: &Model, lines: &[PortLine]) -> BTreeMap<u16, String> {
+    let lines: BTreeMap<&Target, &PortLine> = lines.iter().map(|line| (&line.target, line)).collect();
     let mut ports = BTreeMap::new();
     for (service, of) in &model.services {
         for port in of.ports.iter().filter(|port| port.protocol != "udp") {
             let target = Target { service: service.clone(), port: port.target, protocol: Protocol::Tcp };
-            let Some(line) = lines.iter().find(|line| line.target == target) else { continue };
+            let Some(line) = lines.get(&target) else { continue };
             let Some(published) = &port.published else { continue };
             let first = published.split('-').next().and_then(|first| first.parse::<u16>().ok());
             let Some(first) = first else { continue };
@@ -140,18 +142,23 @@ fn is_literal(value: &str, sources: &[ComposeFile]) -> bool {
     scalars.any(|(_, text)| text == value || text.split_once('=').is_some_and(|(_, text)| text == value))
 }
 
-/// Where a service's variable stands.
-fn place(service: &str, group: &str, name: &str, sources: &[ComposeFile]) -> Option<String> {
-    sources.iter().rev().find_map(|source| {
-        let node = source.root.get("services")?.get(service)?.get(group)?;
-        Some(source.at(line_of(node, name)?))
-    })
+/// What a file says of each service, by its name.
+struct ServiceTexts<'a> {
+    source: &'a ComposeFile,
+    services: BTreeMap<&'a str, &'a YamlNode>,
 }
 
-/// Where a build argument of a service stands.
-fn argument(service: &str, name: &str, sources: &[ComposeFile]) -> Option<String> {
-    sources.iter().rev().find_map(|source| {
-        let node = source.root.get("services")?.get(service)?.get("build")?.get("args")?;
+impl<'a> ServiceTexts<'a> {
+    fn of(source: &'a ComposeFile) -> Self {
+        let services = source.root.get("services").map(YamlNode::entries).unwrap_or_default();
+        Self { source, services: services.iter().map(|(name, node)| (name.as_str(), node)).collect() }
+    }
+}
+
+/// Where a variable or a build argument of a service stands.
+fn place(service: &str, keys: &[&str], name: &str, texts: &[ServiceTexts<'_>]) -> Option<String> {
+    texts.iter().rev().find_map(|ServiceTexts { source, services }| {
+        let node = keys.iter().try_fold(*services.get(service)?, |node, key| node.get(key))?;
         Some(source.at(line_of(node, name)?))
     })
 }

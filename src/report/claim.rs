@@ -83,7 +83,8 @@ pub fn which(pool: &FoundPool, other: Option<&Utf8Path>, paths: Paths<'_>) -> St
 pub fn remarks(claimed: &Claimed, now: Time, paths: Paths<'_>) -> String {
     let Claimed { grant, entry: _, passed_over, backups, left: changed, shown_by_git, .. } = claimed;
     let Claimed { brought, cleaned, has_data, .. } = claimed;
-    let told = passed_over.iter().filter(|(_, unfit)| matches!(unfit, Unfit::Busy { .. } | Unfit::InUse(_)));
+    let told =
+        passed_over.iter().filter(|(_, unfit)| matches!(unfit, Unfit::Busy { .. } | Unfit::InUse { .. }));
     let passed_over =
         told.map(|(slot, unfit)| format!("Passed over slot {slot}: {}\n", why(*slot, Some(unfit.clone())).0));
     let backups = backups.iter().map(|path| format!("Kept what was there as {}\n", printable(path.as_str())));

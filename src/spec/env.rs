@@ -11,6 +11,7 @@ use super::invalid::Invalid;
 use super::keys::{Keys, user_key};
 use super::mistake::Mistake;
 use super::value::{flag, text};
+use crate::dotenv::is_name;
 use crate::guarded_variables;
 use crate::identifier::PortName;
 use crate::names::{COMPOSE_PROJECT_NAME, SLOT_ID, port_variable, workers_variable};
@@ -54,8 +55,7 @@ pub(super) fn slot_variable(name: &str) -> Result<String, Invalid> {
 
 /// Accepts any variable: what a service is told in its container is its own.
 pub(super) fn variable_name(name: &str) -> Result<String, Invalid> {
-    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-    if starts_well && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+    if is_name(name) {
         return Ok(name.to_owned());
     }
     let message = format!("`{}` is not a valid variable name", name.escape_debug());

@@ -30,15 +30,32 @@ fn a_template_that_takes_too_much_is_a_mistake_at_its_line() {
     let work = "it takes too much work";
     let parts = "more than 200 operators, filters and brackets in one tag";
     let lists = "more than 100 lists and maps";
+    let large = "a list or a map is larger than 64 KiB";
+    let doubled = |part: &str| format!("{{% set a = range(10)|list %}}{}{{{{ a }}}}", part.repeat(60));
     for (template, mistake) in [
-        ("{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}".to_owned(), work),
+        ("{% for i in range(9000) %}{% for j in range(9000) %}{% endfor %}{% endfor %}".to_owned(), work),
         ("{{ \"x\" * 10 ** 10 }}".to_owned(), work),
         ("{{ \"a\\nb\" | indent(4000000000) }}".to_owned(), work),
         ("{{ \"%9999999999d\" | format(1) }}".to_owned(), work),
-        ("{{ range(90000) | join(\"x\" * 90000) }}".to_owned(), work),
+        ("{{ range(9000) | join(\"x\" * 90000) }}".to_owned(), work),
+        ("{{ (\"%(a)s\" * 5000) | format(a=\"x\" * 600000) }}".to_owned(), work),
         ("{{ (\"a\" * 100000) | replace(\"a\", \"b\" * 100000) | length }}".to_owned(), work),
-        ("{{ [range(1000)] * 1000 }}".to_owned(), "the text of a list or a map is longer than 64 KiB"),
-        ("{{ ([range(1000)] * 1000) | string }}".to_owned(), "the text of a list or a map is longer"),
+        ("{{ range(90000) }}".to_owned(), large),
+        ("{{ [range(1000)] * 1000 }}".to_owned(), large),
+        ("{{ ([range(1000)] * 1000) | string }}".to_owned(), large),
+        ("{{ ([range(1000)] * 1000000) ~ 1 }}".to_owned(), large),
+        ("{{ ([range(1000)] * 1000000) == ([range(1000)] * 1000000) }}".to_owned(), large),
+        ("{{ ([['x' * 1000]] * 1000000) | upper }}".to_owned(), large),
+        ("{{ {'a': ['x' * 1000] * 1000000} in [1] }}".to_owned(), large),
+        ("{{ dict(a=range(9000), b=range(9000)) | pprint }}".to_owned(), large),
+        (doubled("{% set a = [a, a] %}"), large),
+        (doubled("{% set a = (a, a) %}"), large),
+        (doubled("{% set a = a + a %}"), large),
+        (doubled("{% set a = a | zip(a) | list %}"), large),
+        (
+            doubled(&"{% set a = a | batch(1) | list %}".repeat(2)),
+            "more than 100 lists and maps are in each other",
+        ),
         ("{{ range(10 ** 9) }}".to_owned(), "range has too many elements"),
         (chained("|string"), parts),
         (chained("~1"), parts),
@@ -64,6 +81,23 @@ fn values_and_subnets_have_the_limits_of_templates() {
     let machine = Machine::small();
     machine.edit_spec("[files]", "[env]\nA = \"{{ 'x' * 10 ** 10 }}\"\n[files]");
     machine.kinfra("plan").exits(65).says("it takes too much work").says("slots.toml:");
+}
+
+#[test]
+fn what_all_slots_render_together_is_limited_too() {
+    let machine = Machine::small();
+    machine.edit_spec("ids = \"1-2\"", "ids = \"1-4000\"");
+    machine.edit_spec("[files]", "[env]\nA = \"{{ 'x' * 200000 }}\"\n[files]");
+    let refused = machine.kinfra("plan").exits(65).says("all slots together take too much work");
+    assert_eq!(refused.stderr.matches("error: ").count(), 1, "{}", refused.stderr);
+    // Each of very many variables takes too much work.
+    let machine = Machine::small();
+    let mut variables = "[env]\n".to_owned();
+    for number in 0..5000 {
+        let _ = writeln!(variables, "V{number} = \"{{{{ 'x' * 10 ** 10 }}}}\"");
+    }
+    machine.edit_spec("[files]", &format!("{variables}[files]"));
+    machine.kinfra("plan").exits(65).says("it takes too much work").says("\n… and 1 more\n");
 }
 
 #[test]
@@ -143,10 +177,58 @@ fn a_docker_that_floods_is_ended_and_its_messages_are_cut() {
     let doctor = machine.kinfra("doctor");
     let said = doctor.prints("docker printed more than 32 MiB and was ended");
     assert!(said.stdout.len() < 50_000, "{} bytes", said.stdout.len());
-    let machine = with_docker(Machine::small(), "head -c 5000000 /dev/zero | tr '\\0' x >&2; exit 1");
-    machine.kinfra("apply").exits(0);
-    let said = machine.kinfra("doctor").prints(&"x".repeat(400));
-    assert!(said.stdout.len() < 50_000, "{} bytes", said.stdout.len());
+    let flood = |bytes: u32| format!("head -c {bytes} /dev/zero | tr '\\0' x >&2; exit 1");
+    for (bytes, said) in [(60_000, "x".repeat(400)), (5_000_000, FLOODED.to_owned())] {
+        let machine = with_docker(Machine::small(), &flood(bytes));
+        machine.kinfra("apply").exits(0);
+        let said = machine.kinfra("doctor").prints(&said);
+        assert!(said.stdout.len() < 50_000, "{} bytes", said.stdout.len());
+    }
+}
+
+/// What is said of a `docker` with too many messages.
+const FLOODED: &str = "docker failed with more than 64 KiB of messages";
+
+#[test]
+fn a_docker_that_floods_says_nothing_of_the_files() {
+    for (flood, said) in [
+        ("exec cat /dev/zero", "docker printed more than 32 MiB and was ended"),
+        ("head -c 70000 /dev/zero >&2; exit 1", FLOODED),
+    ] {
+        let machine =
+            with_docker(composed(), &format!("case \"$*\" in *version*) echo 2.30.0 ;; *) {flood} ;; esac"));
+        let valid = machine.kinfra("validate").exits(0).prints("The pool is valid.");
+        valid.prints(&format!("compose: slot 1: not checked: {said}"));
+    }
+}
+
+#[test]
+fn env_files_of_very_many_lines_are_read_in_linear_time() {
+    let machine = Machine::small();
+    machine.edit_spec("\"conf.txt\" = ", "\".env.sandbox\" = ");
+    let mut template = String::new();
+    for number in 0..20_000 {
+        let _ = writeln!(template, "A{number}='x'\nLD_{number}=\"{number}\"");
+    }
+    machine.template("conf.txt", &template);
+    machine.kinfra("apply").exits(0).says("no slot may set `LD_19999`");
+    machine.kinfra("claim").exits(0);
+    machine.kinfra("env").exits(0).prints("A19999=");
+}
+
+#[test]
+fn init_takes_twenty_thousand_services() {
+    let machine = Machine::new();
+    let mut compose = "services:\n".to_owned();
+    for number in 0..20_000 {
+        let _ = writeln!(compose, "  s{number}: {{image: x, volumes: ['v{number}:/v']}}");
+    }
+    compose.push_str("volumes:\n");
+    for number in 0..20_000 {
+        let _ = writeln!(compose, "  v{number}:");
+    }
+    machine.write("compose.yaml", &compose);
+    machine.kinfra("init").exits(0);
 }
 
 #[test]

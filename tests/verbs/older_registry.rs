@@ -88,7 +88,7 @@ fn a_claim_that_was_over_does_not_use_what_a_later_one_holds() {
         restored
             .run(a, verb)
             .exits(4)
-            .says("slot 1 is used by `")
+            .says("slot 1 shows a claim of `")
             .says("/b`, of which the registry does not know");
     }
     restored.run(a, "release").exits(0).prints("Released slot 1");
@@ -108,7 +108,12 @@ fn a_lost_registry_that_is_made_again_does_not_free_a_slot_that_is_used() {
     restored.run(&restored.b, "claim").exits(0).prints("Claimed slot 2");
     // A sign that says nothing is one all the same.
     fs::write(machine.path(SIGN), "").expect("a file");
-    restored.run(&machine.project(), "claim").exits(3).says("it shows a claim of `another claim`");
+    restored
+        .run(&machine.project(), "claim")
+        .exits(3)
+        .says("it shows a claim, and `")
+        .says("/pool/slot-1/.kinfra-claim` does not say whose it is")
+        .says("`kinfra release 1 --force` once the slot is no longer used");
     machine.write(REGISTRY, "{");
     machine.remove("~/pool/registry.json.bak");
     machine.kinfra("doctor --repair --auto-approve").exits(0);

@@ -103,9 +103,9 @@ fn own(model: &Model, subnets: &Subnets<'_>, slot: &Slot<'_>, findings: &mut Fin
         let subnet = subnets.get(key.as_str()).copied();
         Some((key.clone(), storage::network(key, network, subnet, slot)?))
     });
-    let volumes = model.volumes.iter();
+    let (volumes, written) = (model.volumes.iter(), model.written());
     let volumes = volumes.filter_map(|(key, volume)| {
-        Some((key.clone(), storage::volume(key, volume, model.is_written(key), slot)?))
+        Some((key.clone(), storage::volume(key, volume, written.contains(key.as_str()), slot)?))
     });
     let added = findings.volumes.iter();
     let added = added.map(|name| (name.clone(), Node::map([("labels", slot.labels())])));

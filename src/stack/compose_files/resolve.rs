@@ -42,7 +42,7 @@ pub(in crate::stack) fn resolve_text(call: &ComposeCall<'_>, what: &str) -> Resu
         }
         Answer::NoDaemon => return Err(Fault::docker("Docker does not answer").into()),
         Answer::Silent(said) => {
-            return Err(Fault::docker(format!("{what} is not known: {said}")).into());
+            return Err(Fault::docker(format!("Compose cannot be asked about {what}: {said}")).into());
         }
         Answer::Failed(said) => said,
     };

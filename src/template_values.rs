@@ -1,0 +1,124 @@
+//! How large the values are that a template makes. A list that holds another one over and over is small
+//! itself, and its text, a comparison or a search in it would take endless memory or time. So each value is
+//! measured where it is made, and what comes after works on small ones only. Pure.
+
+use minijinja::machinery::{Instruction, Instructions};
+use minijinja::value::ValueKind;
+use minijinja::{Error, ErrorKind, State, Value};
+
+/// The largest list or map, in bytes: each item counts as its text and one more.
+const LARGEST: usize = 64 << 10;
+
+/// The most lists and maps in each other.
+const DEEPEST: usize = 100;
+
+/// How many bytes are measured for one step of work.
+const BYTES_PER_STEP: usize = 64;
+
+/// The filter that measures a value and hands it on.
+pub(crate) const MEASURED: &str = "measured";
+
+/// A program that measures what it makes: after each instruction that can make a list or a map, the value
+/// goes through [`MEASURED`].
+pub(crate) fn measuring<'a>(program: &Instructions<'a>) -> Instructions<'a> {
+    let all = || (0..).map_while(|at| Some((at, program.get(at)?)));
+    let places = all().scan(0_u32, |next, (_, instruction)| {
+        let place = *next;
+        *next += 1 + u32::from(makes_a_value(instruction));
+        Some(place)
+    });
+    let mut places: Vec<u32> = places.collect();
+    // A jump may lead behind the last one.
+    places.push(
+        places.last().zip(all().last()).map_or(0, |(at, (_, it))| at + 1 + u32::from(makes_a_value(it))),
+    );
+    let mut measuring = Instructions::new(program.name(), program.source());
+    for (at, instruction) in all() {
+        let is_measured = makes_a_value(instruction);
+        let measured = is_measured.then_some(Instruction::ApplyFilter(MEASURED, Some(1), u8::MAX));
+        for instruction in [moved(instruction, &places)].into_iter().chain(measured) {
+            match (program.get_span(at), program.get_line(at)) {
+                (Some(span), _) => measuring.add_with_span(instruction, span),
+                (None, Some(line)) => {
+                    measuring.add_with_line(instruction, u16::try_from(line).unwrap_or(u16::MAX))
+                }
+                (None, None) => measuring.add(instruction),
+            };
+        }
+    }
+    measuring
+}
+
+/// Whether an instruction can leave a list or a map that is larger than what it is made of.
+fn makes_a_value(instruction: &Instruction<'_>) -> bool {
+    if let Instruction::LoadConst(value) = instruction {
+        return is_container(value);
+    }
+    matches!(
+        instruction,
+        Instruction::BuildMap(_)
+            | Instruction::BuildList(_)
+            | Instruction::BuildTuple(_)
+            | Instruction::Add
+            | Instruction::Mul
+            | Instruction::ApplyFilter(..)
+            | Instruction::CallFunction(..)
+            | Instruction::CallMethod(..)
+            | Instruction::CallObject(_)
+    )
+}
+
+/// An instruction that jumps to where its target is now.
+fn moved<'a>(instruction: &Instruction<'a>, places: &[u32]) -> Instruction<'a> {
+    let mut moved = instruction.clone();
+    if let Instruction::Iterate(target)
+    | Instruction::Jump(target)
+    | Instruction::JumpIfFalse(target)
+    | Instruction::JumpIfFalseOrPop(target)
+    | Instruction::JumpIfTrueOrPop(target) = &mut moved
+        && let Some(place) = usize::try_from(*target).ok().and_then(|target| places.get(target))
+    {
+        *target = *place;
+    }
+    moved
+}
+
+/// The filter [`MEASURED`].
+pub(crate) fn measured(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
+    if is_container(&value) {
+        let mut left = LARGEST;
+        measure(&value, DEEPEST, &mut left)?;
+        state.consume_fuel(u64::try_from((LARGEST - left) / BYTES_PER_STEP).unwrap_or(u64::MAX))?;
+    }
+    Ok(value)
+}
+
+/// Whether a value holds others.
+fn is_container(value: &Value) -> bool {
+    matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable)
+}
+
+fn measure(value: &Value, depth: usize, left: &mut usize) -> Result<(), Error> {
+    let invalid = |what: String| Error::new(ErrorKind::InvalidOperation, what);
+    let text = match value.as_str() {
+        Some(text) => text.len(),
+        None if is_container(value) => 1,
+        None => value.to_string().len(),
+    };
+    *left = left
+        .checked_sub(text + 1)
+        .ok_or_else(|| invalid(format!("a list or a map is larger than {} KiB", LARGEST >> 10)))?;
+    if !is_container(value) {
+        return Ok(());
+    }
+    let deeper = depth
+        .checked_sub(1)
+        .ok_or_else(|| invalid(format!("more than {DEEPEST} lists and maps are in each other")))?;
+    for item in value.try_iter()? {
+        measure(&item, deeper, left)?;
+        if value.kind() == ValueKind::Map {
+            measure(&value.get_item(&item)?, deeper, left)?;
+        }
+    }
+    Ok(())
+}
