@@ -63,7 +63,7 @@ impl Search<'_> {
     /// # Errors
     /// When the spec cannot be read, or its root cannot be used.
     pub fn of(&self, worktree: &Utf8Path) -> Result<FoundPool> {
-        self.holding(worktree).or_declared(|| spec_file::declared(self.choice, self.invocation), self)
+        self.holding(worktree)?.or_declared(|| spec_file::declared(self.choice, self.invocation), self)
     }
 
     /// [`Search::of`] a named worktree. The spec there comes before the one here.
@@ -77,7 +77,7 @@ impl Search<'_> {
             let is_there = !is_chosen && spec_file::is_on_disk(self.choice, &there)?;
             spec_file::declared(self.choice, if is_there { &there } else { self.invocation })
         };
-        self.holding(worktree).or_declared(declared, self)
+        self.holding(worktree)?.or_declared(declared, self)
     }
 
     /// The pool that has the claim with this id, or else the pool of the worktree.
@@ -114,7 +114,7 @@ impl Search<'_> {
         if declared.path.is_some() && !declared.is_of_repository {
             return FoundPool::declared(declared, self);
         }
-        self.holding(&worktree_of(&self.invocation.here)?).or_declared(|| Ok(declared), self)
+        self.holding(&worktree_of(&self.invocation.here)?)?.or_declared(|| Ok(declared), self)
     }
 
     /// How the stacks of a pool are started, checked and kept: by the slots.toml that it was last applied
@@ -136,10 +136,10 @@ impl Search<'_> {
         }
     }
 
-    fn holding(&self, worktree: &Utf8Path) -> Hit {
-        let own = look_at(worktree);
+    fn holding(&self, worktree: &Utf8Path) -> Result<Hit> {
+        let own = look_at(worktree)?;
         let holds = |registry: &Registry| held_by(registry, &noted(registry, &own));
-        self.through_index(Following::Of(worktree), holds)
+        Ok(self.through_index(Following::Of(worktree), holds))
     }
 
     /// Searches the registries of all pools in the index: first those that this project applied, then the
