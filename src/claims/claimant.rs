@@ -146,17 +146,14 @@ impl<'a> Claimant<'a> {
         Ok(match Sign::unknown_to(root, slot, entry)? {
             None => unfit,
             // What is on its ports is its own stack.
-            Some(sign) if self.is_by_this(&sign) => unfit.filter(|it| !matches!(it, Unfit::Busy { .. })),
-            Some(sign) => {
-                let in_use = Unfit::InUse { shown: sign.shown(), advice: sign.advice(slot) };
-                std::iter::once(in_use).chain(unfit).min()
-            }
+            Some(sign) if self.is_by_this(&sign)? => unfit.filter(|it| !matches!(it, Unfit::Busy { .. })),
+            Some(sign) => std::iter::once(Unfit::in_use(&sign, slot)).chain(unfit).min(),
         })
     }
 
     /// Whether this worktree left a sign of use.
-    fn is_by_this(&self, sign: &Sign) -> bool {
-        sign.is_by(&look_at(&self.request.worktree))
+    fn is_by_this(&self, sign: &Sign) -> Result<bool> {
+        Ok(sign.is_by(&look_at(&self.request.worktree)?))
     }
 
     /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is. Data that
@@ -173,8 +170,11 @@ impl<'a> Claimant<'a> {
             Condition::KeepsData(_) => Cleaning::Everything,
             Condition::Dirty(_) => Cleaning::KeepData,
         };
-        let sign = Sign::unknown_to(root, slot, entry)?;
-        Ok((!sign.is_some_and(|sign| self.is_by_this(&sign))).then_some(cleaning))
+        let is_own = match Sign::unknown_to(root, slot, entry)? {
+            Some(sign) => self.is_by_this(&sign)?,
+            None => false,
+        };
+        Ok((!is_own).then_some(cleaning))
     }
 
     /// Whether a stack that was left was this worktree's.
@@ -202,7 +202,7 @@ impl<'a> Claimant<'a> {
     /// When the pool cannot be read.
     pub fn outlook(&self, ticket: &Ticket, seen: &Snapshot) -> Result<Outlook> {
         let registry = &seen.registry;
-        let directory = &noted(registry, &look_at(&self.request.worktree));
+        let directory = &noted(registry, &look_at(&self.request.worktree)?);
         if held_by(registry, directory).is_some() {
             return Ok(Outlook::Served);
         }

@@ -70,10 +70,10 @@ impl HolderDir {
     /// has.
     pub fn of(claim: &Claim) -> Self {
         let path = claim.claimed_by.directory().unwrap_or(Utf8Path::new(""));
-        if look_at(path).holds(claim) {
-            Self::open(path)
-        } else {
-            Self { path: path.to_owned(), dir: Ok(None) }
+        match look_at(path) {
+            Ok(directory) if directory.holds(claim) => Self::open(path),
+            Ok(_) => Self { path: path.to_owned(), dir: Ok(None) },
+            Err(error) => Self { path: path.to_owned(), dir: Err(error) },
         }
     }
 

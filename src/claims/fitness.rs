@@ -5,6 +5,7 @@ use anyhow::{Error, Result};
 
 use super::files;
 use super::pick::Wanted;
+use super::signs::Sign;
 use crate::digest::Digest;
 use crate::fault::{Exit, Fault};
 use crate::file::{Obstacle, RelPath};
@@ -65,6 +66,11 @@ pub enum Unfit {
 }
 
 impl Unfit {
+    /// Of a slot that shows a claim.
+    pub fn in_use(sign: &Sign, slot: SlotId) -> Self {
+        Self::InUse { shown: sign.shown(), advice: sign.advice(slot) }
+    }
+
     /// Whether a request takes the slot in spite of this. A request that names a slot accepts edited files.
     pub fn is_accepted_by(&self, slot: SlotId, wanted: &Wanted) -> bool {
         match self {

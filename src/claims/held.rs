@@ -27,6 +27,7 @@ use crate::spec::{Spec, StackSpec};
 use crate::stack::remove::StackOn;
 use crate::time::Time;
 use crate::which::by_worktree::{FoundPool, Search};
+use crate::which::stack_as_applied::AppliedStack;
 
 /// The most that an env file may be, in bytes.
 const LIMIT: u64 = 16 << 20;
@@ -39,7 +40,7 @@ pub struct Held {
     pub entry: Entry,
     /// The prefix of the pool's variables.
     pub prefix: String,
-    stack: StackSpec,
+    stack: AppliedStack,
     pool: FoundPool,
     snapshot: Snapshot,
     /// The worktree, by the path under which it holds the slot.
@@ -78,7 +79,7 @@ pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<SoughtSlot> {
     let Some(snapshot) = pool.look(Following::Of(worktree))? else {
         return Ok(SoughtSlot { held: None, silent });
     };
-    let directory = noted(&snapshot.registry, &look_at(worktree));
+    let directory = noted(&snapshot.registry, &look_at(worktree)?);
     let slot = held_by(&snapshot.registry, &directory);
     let entry = slot.and_then(|slot| Some((slot, Entry::clone(snapshot.registry.slots.get(&slot)?))));
     let prefix = pool.env_prefix.clone().unwrap_or_default();
@@ -98,7 +99,7 @@ pub fn find_slot(slot: SlotId, search: &Search<'_>) -> Result<Option<Held>> {
     let entry = Entry::clone(entry);
     let claim = entry.claim.as_ref().and_then(|claim| Some((claim, claim.claimed_by.directory()?)));
     let Some((claim, path)) = claim else { return Ok(None) };
-    let there = look_at(path);
+    let there = look_at(path)?;
     if there.mark.is_some() && !there.holds(claim) {
         return Err(is_elsewhere(slot, path).into());
     }
@@ -213,7 +214,12 @@ impl Held {
 
     /// How its stack is started, checked and kept, by the slots.toml that was applied.
     pub fn stack(&self) -> StackSpec {
-        self.stack.clone()
+        self.stack.spec.clone()
+    }
+
+    /// Why that is not what this slots.toml says now. A sentence.
+    pub fn stack_note(&self) -> Option<&str> {
+        self.stack.note.as_deref()
     }
 
     /// The name of its Compose project. It stays the one of the last start for as long as there may be

@@ -55,9 +55,17 @@ pub fn worktree_named(named: &Utf8Path, here: &Utf8Path) -> Result<Utf8PathBuf> 
 }
 
 /// A directory as it is now. One that is not there is known by its path.
-pub fn look_at(directory: &Utf8Path) -> Directory {
-    let mark = host::fs::may_be_directory(directory).then(|| mark_of(directory));
-    Directory { path: directory.to_owned(), mark, host: Some(host::identity::host_name()) }
+///
+/// # Errors
+/// When it cannot be examined.
+pub fn look_at(directory: &Utf8Path) -> Result<Directory> {
+    let mark = host::fs::may_be_directory(directory).then(|| mark_of(directory)).transpose()?;
+    Ok(Directory { path: directory.to_owned(), mark, host: Some(host::identity::host_name()) })
+}
+
+/// Whether a directory is seen to hold a slot by a claim.
+pub fn is_holder(directory: &Utf8Path, claim: &Claim) -> bool {
+    look_at(directory).is_ok_and(|directory| directory.holds(claim))
 }
 
 /// A directory under the path by which it holds a slot: its own path, or a path with links that an old tool
@@ -224,7 +232,7 @@ fn is_as_claimed(claim: &Claim, path: &Utf8Path) -> bool {
     match (claim.mark.token, &claim.claimed_gitdir) {
         (None, _) if claim.mark.is_empty() => true,
         (Some(token), Some(git_dir)) if token_in(Utf8Path::new(git_dir)) == Some(token) => true,
-        (_, _) => look_at(path).holds(claim),
+        (_, _) => is_holder(path, claim),
     }
 }
 
@@ -243,7 +251,7 @@ fn instead(claim: &Claim) -> Worktree {
 /// Whether a stack that was left was this worktree's. A worktree that was made since, at the same place, is
 /// another.
 pub fn is_of(left: &Left, worktree: &Utf8Path) -> bool {
-    let is_marked = || look_at(worktree).mark.is_some_and(|mark| mark.is_of(&left.mark(), true));
+    let is_marked = || mark_of(worktree).is_ok_and(|mark| mark.is_of(&left.mark(), true));
     match git::linked_git_dir(worktree).ok().flatten() {
         Some(own) => {
             let made = || Some((git::made(&own).ok()??, Time::parse(&left.at).ok()?));

@@ -12,12 +12,14 @@ use crate::host::invocation::Invocation;
 use crate::report;
 use crate::stack::idle;
 use crate::which::by_worktree::Search;
+use crate::which::stack_as_applied::AppliedStack;
 
 pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let now = host::clock::now();
     let search = Search { choice: &args.pool.choice(), invocation };
     let mut pool = search.here()?.known()?;
-    let applied = search.stack_as_applied(&pool);
+    let AppliedStack { spec: applied, note } = search.stack_as_applied(&pool);
+    say(&report::up::of_stack(note.as_deref()));
     let (proposal, idle) = (look(&mut pool, &applied)?, idle::look(&mut pool, &applied)?);
     let has_work = !proposal.reaping.is_empty() || !idle.stacks.is_empty();
     show(&report::reap::plan(&proposal.reaping, &idle, now))?;

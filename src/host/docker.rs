@@ -143,7 +143,7 @@ fn located(engine: Option<&Engine>, output: Result<Output, NoAnswer>) -> Answer<
     let elsewhere = || elsewhere(engine).map(|it| it.to_string());
     let answer = match output {
         Err(why) => return unanswered_by(elsewhere, why),
-        Ok(output) => answer(output),
+        Ok(output) => answer(&output),
     };
     let how = match &answer {
         Answer::NoDaemon => Some("does not answer"),
@@ -154,7 +154,7 @@ fn located(engine: Option<&Engine>, output: Result<Output, NoAnswer>) -> Answer<
     named.map_or(answer, Answer::Failed)
 }
 
-fn answer(output: Output) -> Answer<String> {
+fn answer(output: &Output) -> Answer<String> {
     if output.status.success() {
         return Answer::Is(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }

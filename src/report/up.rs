@@ -190,6 +190,11 @@ pub fn starting<'a>(slot: SlotId, services: impl Iterator<Item = &'a String>) ->
     format!("Starting {what} of slot {slot}\n")
 }
 
+/// What is to be said of the `[stack]` in force.
+pub fn of_stack(note: Option<&str>) -> String {
+    note.map(|note| format!("note: {note}\n")).unwrap_or_default()
+}
+
 /// That the project's own check runs.
 pub fn verifying(words: &[String]) -> String {
     format!("Checking with `{}`\n", printable(&words.join(" ")))

@@ -19,7 +19,6 @@ use crate::identifier::PortName;
 use crate::ledger::{Ledger, Snapshot, followed, glance};
 use crate::registry::{ClaimId, Registry};
 use crate::slot::SlotId;
-use crate::spec::StackSpec;
 
 /// A pool, for the verbs of a worktree.
 #[derive(Debug)]
@@ -63,7 +62,7 @@ impl Search<'_> {
     /// # Errors
     /// When the spec cannot be read, or its root cannot be used.
     pub fn of(&self, worktree: &Utf8Path) -> Result<FoundPool> {
-        self.holding(worktree).or_declared(|| spec_file::declared(self.choice, self.invocation), self)
+        self.holding(worktree)?.or_declared(|| spec_file::declared(self.choice, self.invocation), self)
     }
 
     /// [`Search::of`] a named worktree. The spec there comes before the one here.
@@ -77,7 +76,7 @@ impl Search<'_> {
             let is_there = !is_chosen && spec_file::is_on_disk(self.choice, &there)?;
             spec_file::declared(self.choice, if is_there { &there } else { self.invocation })
         };
-        self.holding(worktree).or_declared(declared, self)
+        self.holding(worktree)?.or_declared(declared, self)
     }
 
     /// The pool that has the claim with this id, or else the pool of the worktree.
@@ -114,32 +113,13 @@ impl Search<'_> {
         if declared.path.is_some() && !declared.is_of_repository {
             return FoundPool::declared(declared, self);
         }
-        self.holding(&worktree_of(&self.invocation.here)?).or_declared(|| Ok(declared), self)
+        self.holding(&worktree_of(&self.invocation.here)?)?.or_declared(|| Ok(declared), self)
     }
 
-    /// How the stacks of a pool are started, checked and kept: by the slots.toml that it was last applied
-    /// from, and not by the one of the branch here. A spec that was named is meant as it is. By nothing if
-    /// the applied one cannot be read any more.
-    pub fn stack_as_applied(&self, pool: &FoundPool) -> StackSpec {
-        let of = |declared: Option<&Declared>| declared.map(|it| it.spec.stack.clone()).unwrap_or_default();
-        let is_chosen = self.choice.spec().is_some() || self.choice.is_embedded();
-        let mut entries = entries(self.invocation).into_iter();
-        match entries.find(|entry| entry.root() == pool.root).filter(|_| !is_chosen) {
-            Some(IndexEntry { origin, verify, .. }) => {
-                let applied = origin.spec.as_deref().map(Utf8Path::new);
-                let now = of(spec_file::read_again(applied, self.invocation).ok().as_ref());
-                // What runs on this machine is what was applied: the file may have changed since. An older
-                // kinfra did not note it, so there is none until the next apply.
-                StackSpec { verify: verify.unwrap_or_default(), ..now }
-            }
-            None => of(pool.declared.as_ref()),
-        }
-    }
-
-    fn holding(&self, worktree: &Utf8Path) -> Hit {
-        let own = look_at(worktree);
+    fn holding(&self, worktree: &Utf8Path) -> Result<Hit> {
+        let own = look_at(worktree)?;
         let holds = |registry: &Registry| held_by(registry, &noted(registry, &own));
-        self.through_index(Following::Of(worktree), holds)
+        Ok(self.through_index(Following::Of(worktree), holds))
     }
 
     /// Searches the registries of all pools in the index: first those that this project applied, then the

@@ -10,5 +10,6 @@ pub mod neighbours;
 mod others;
 pub mod repository;
 pub mod spec_file;
+pub mod stack_as_applied;
 pub mod trust;
 pub mod whose;

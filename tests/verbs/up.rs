@@ -255,9 +255,16 @@ fn the_check_of_the_slots_toml_that_was_applied_is_the_last_word() {
     shop.machine.write("~/fix/slots.toml", format!("{SHOP}[stack]\nverify = [\"false\"]\n"));
     Run::of(&mut up(&shop, "")).exits(0).never_says("Checking");
     shop.machine.spec(&format!("{SHOP}{check}"));
-    Run::of(&mut up(&shop, "")).exits(0).never_says("Checking");
+    let note = "slots.toml` changed since it was applied: the applied one is used";
+    Run::of(&mut up(&shop, "")).exits(0).never_says("Checking").says(note);
     shop.machine.kinfra("apply").exits(0);
-    Run::of(&mut up(&shop, "")).exits(0).says("Checking with `/bin/sh -c ");
+    Run::of(&mut up(&shop, "")).exits(0).says("Checking with `/bin/sh -c ").never_says(note);
+    shop.machine.remove("slots.toml");
+    Run::of(&mut up(&shop, ""))
+        .exits(0)
+        .says("Checking with `/bin/sh -c ")
+        .says("slots.toml`, which the pool was applied from, cannot be read: its `[stack]` counts as empty");
+    shop.machine.spec(&format!("{SHOP}{check}"));
     shop.machine.write("~/fix/bad", "");
     Run::of(&mut up(&shop, ""))
         .exits(7)

@@ -1,0 +1,53 @@
+//! How the stacks of a pool are started, checked and kept: as the pool was applied, and not as the branch
+//! here would have it.
+
+use camino::Utf8Path;
+
+use super::by_worktree::{FoundPool, Search};
+use super::index::IndexEntry;
+use super::repository::entries;
+use super::spec_file;
+use crate::shown::printable;
+use crate::spec::StackSpec;
+
+/// The `[stack]` in force, and what is to be said of it.
+pub struct AppliedStack {
+    /// It.
+    pub spec: StackSpec,
+    /// Why it is not what the applied slots.toml says now. A sentence.
+    pub note: Option<String>,
+}
+
+impl Search<'_> {
+    /// By the slots.toml that the pool was last applied from. A spec that was named is meant as it is. By
+    /// nothing if the applied one cannot be read any more.
+    pub fn stack_as_applied(&self, pool: &FoundPool) -> AppliedStack {
+        let is_chosen = self.choice.spec().is_some() || self.choice.is_embedded();
+        let mut entries = entries(self.invocation).into_iter();
+        let Some(entry) = entries.find(|entry| entry.root() == pool.root).filter(|_| !is_chosen) else {
+            let declared = pool.declared.as_ref().map(|declared| declared.spec.stack.clone());
+            return AppliedStack { spec: declared.unwrap_or_default(), note: None };
+        };
+        let IndexEntry { origin, verify, .. } = entry;
+        let path = origin.spec.as_deref().map(Utf8Path::new);
+        let named = || printable(path.map_or("the embedded spec", Utf8Path::as_str));
+        let now = spec_file::read_again(path, self.invocation).map(|declared| declared.spec.stack);
+        // What runs on this machine is what was applied: the file may have changed since. An older kinfra did
+        // not note it, so there is none until the next apply.
+        let verify = verify.unwrap_or_default();
+        let note = match &now {
+            Ok(now) if now.verify == verify => None,
+            Ok(_) => Some(format!(
+                "`[stack] verify` of `{}` changed since it was applied: the applied one is used, and `kinfra apply` \
+                 takes the new one",
+                named()
+            )),
+            Err(_) => Some(format!(
+                "`{}`, which the pool was applied from, cannot be read: its `[stack]` counts as empty but for \
+                 `verify`, and `kinfra apply` takes the one of a slots.toml that is there",
+                named()
+            )),
+        };
+        AppliedStack { spec: StackSpec { verify, ..now.unwrap_or_default() }, note }
+    }
+}
