@@ -192,10 +192,9 @@ fn a_program_ends_with_its_test_and_so_does_what_it_started() {
 #[should_panic(expected = "it did not end in time")]
 fn a_program_that_left_another_with_its_output_fails_its_test() {
     let machine = super::Machine::new();
-    let mut shell = machine.program("sh");
+    let mut shell = machine.program("bash");
     // In a group of its own: killing the group of the shell does not end it.
-    machine.install("setsid");
-    shell.args(["-c", "setsid sleep 20 & exit 0"]);
+    shell.args(["-c", "set -m; sleep 20 & exit 0"]);
     let begun = Instant::now();
     let piped = shell.stdout(Stdio::piped()).stderr(Stdio::piped());
     let shell = Running::start_within(Duration::from_secs(2), piped);
