@@ -51,6 +51,7 @@ const ORDER: &[&str] = &[
     "claims/pace",
     "claims/environment",
     "claims/whereabouts",
+    "claims/files",
     "ledger",
     "observe/projects",
     "observe/whose",

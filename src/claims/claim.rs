@@ -123,7 +123,7 @@ impl Claimant<'_> {
         };
         let (mut seen, mut preparation) = (seen, Preparation::default());
         loop {
-            let directory = noted(&seen.registry, &look_at(&self.request.worktree));
+            let directory = noted(&seen.registry, &look_at(&self.request.worktree)?);
             let own = turn.as_ref().and_then(|turn| turn.ticket.as_ref());
             let prepared = self.prepare(&seen, &directory, own, &mut preparation.looked)?;
             if let Prepared::ToClean(slot, cleaning) = prepared {

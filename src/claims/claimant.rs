@@ -15,11 +15,12 @@ use super::pace::Outlook;
 use super::pick::{
     Application, Denied, Fitness, FreeSlots, Grant, NotPicked, ProfileOrder, Wanted, may_come, would_get,
 };
-use super::signs::Sign;
+use super::signs::{Sign, slot_shown_to};
 use super::turn::{Ahead, Stop};
-use super::whereabouts::{ensure_mark, is_of, look_at, noted};
+use super::whereabouts::{is_of, look_at, noted};
 use crate::file::RelPath;
 use crate::host;
+use crate::host::holder_mark::ensure_mark;
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::host::queue::{self, Ticket, Waiter};
@@ -54,8 +55,8 @@ pub struct Claimant<'a> {
     pub(super) invocation: &'a Invocation,
     pub(super) policy: LockPolicy<'a>,
     pub(super) profiles: ProfileOrder,
-    /// The slot that the worktree's env file is of, also where the registry forgot that claim.
-    env_slot: OnceCell<Option<SlotId>>,
+    /// The slot that shows a claim of the worktree, also where the registry forgot that claim.
+    shown_slot: OnceCell<Option<SlotId>>,
 }
 
 /// The free slots that were looked at.
@@ -88,7 +89,7 @@ impl<'a> Claimant<'a> {
     ) -> Self {
         let profiles = pool.declared.iter().flat_map(|declared| &declared.spec.profiles);
         let profiles = ProfileOrder(profiles.map(|profile| profile.name.clone()).collect());
-        Self { request, pool, invocation, policy, profiles, env_slot: OnceCell::new() }
+        Self { request, pool, invocation, policy, profiles, shown_slot: OnceCell::new() }
     }
 
     /// Looks at the slots that decide the request, and renders what comes with the one that it would get.
@@ -146,14 +147,14 @@ impl<'a> Claimant<'a> {
         Ok(match Sign::unknown_to(root, slot, entry)? {
             None => unfit,
             // What is on its ports is its own stack.
-            Some(sign) if self.is_by_this(&sign) => unfit.filter(|it| !matches!(it, Unfit::Busy { .. })),
+            Some(sign) if self.is_by_this(&sign)? => unfit.filter(|it| !matches!(it, Unfit::Busy { .. })),
             Some(sign) => std::iter::once(Unfit::InUse(sign.by())).chain(unfit).min(),
         })
     }
 
     /// Whether this worktree left a sign of use.
-    fn is_by_this(&self, sign: &Sign) -> bool {
-        sign.is_by(&look_at(&self.request.worktree))
+    fn is_by_this(&self, sign: &Sign) -> Result<bool> {
+        Ok(sign.is_by(&look_at(&self.request.worktree)?))
     }
 
     /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is. Data that
@@ -170,8 +171,11 @@ impl<'a> Claimant<'a> {
             Condition::KeepsData(_) => Cleaning::Everything,
             Condition::Dirty(_) => Cleaning::KeepData,
         };
-        let sign = Sign::unknown_to(root, slot, entry)?;
-        Ok((!sign.is_some_and(|sign| self.is_by_this(&sign))).then_some(cleaning))
+        let is_own = match Sign::unknown_to(root, slot, entry)? {
+            Some(sign) => self.is_by_this(&sign)?,
+            None => false,
+        };
+        Ok((!is_own).then_some(cleaning))
     }
 
     /// Whether a stack that was left was this worktree's.
@@ -189,8 +193,8 @@ impl<'a> Claimant<'a> {
         };
         let kept = registry.slots.iter().find(|(_, entry)| keeps(entry)).map(|(slot, _)| *slot);
         let is_free = |slot: &SlotId| registry.slots.get(slot).is_some_and(|entry| entry.claim.is_none());
-        let env_slot = || HolderDir::open(&self.request.worktree).env_slot(&self.pool.root);
-        kept.or_else(|| self.env_slot.get_or_init(env_slot).filter(is_free))
+        let shown = || slot_shown_to(&look_at(&self.request.worktree).ok()?, &self.pool.root);
+        kept.or_else(|| self.shown_slot.get_or_init(shown).filter(is_free))
     }
 
     /// How the pool looks to the holder of a ticket. Takes no lock.
@@ -199,7 +203,7 @@ impl<'a> Claimant<'a> {
     /// When the pool cannot be read.
     pub fn outlook(&self, ticket: &Ticket, seen: &Snapshot) -> Result<Outlook> {
         let registry = &seen.registry;
-        let directory = &noted(registry, &look_at(&self.request.worktree));
+        let directory = &noted(registry, &look_at(&self.request.worktree)?);
         if held_by(registry, directory).is_some() {
             return Ok(Outlook::Served);
         }
@@ -307,10 +311,7 @@ impl<'a> Claimant<'a> {
         let entry = host::git::confirmed_git_dir(worktree).with_context(no_git_dir)?;
         let no_mount = || format!("could not find the mount point of `{worktree}`");
         let mount = host::fs::mount_of(worktree).with_context(no_mount)?;
-        let mark = match directory.mark.unwrap_or_default() {
-            known if !is_ready || (known.token.is_some() && entry.is_some()) => known,
-            _ => ensure_mark(worktree),
-        };
+        let mark = if is_ready { ensure_mark(worktree) } else { directory.mark.unwrap_or_default() };
         let bits = host::identity::random_bits().context("could not read a random id from /dev/urandom")?;
         Ok(Claim {
             claimed_by: Holder::Directory(directory.path.clone()),

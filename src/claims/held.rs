@@ -78,7 +78,7 @@ pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<SoughtSlot> {
     let Some(snapshot) = pool.look(Following::Of(worktree))? else {
         return Ok(SoughtSlot { held: None, silent });
     };
-    let directory = noted(&snapshot.registry, &look_at(worktree));
+    let directory = noted(&snapshot.registry, &look_at(worktree)?);
     let slot = held_by(&snapshot.registry, &directory);
     let entry = slot.and_then(|slot| Some((slot, Entry::clone(snapshot.registry.slots.get(&slot)?))));
     let prefix = pool.env_prefix.clone().unwrap_or_default();
@@ -98,7 +98,7 @@ pub fn find_slot(slot: SlotId, search: &Search<'_>) -> Result<Option<Held>> {
     let entry = Entry::clone(entry);
     let claim = entry.claim.as_ref().and_then(|claim| Some((claim, claim.claimed_by.directory()?)));
     let Some((claim, path)) = claim else { return Ok(None) };
-    let there = look_at(path);
+    let there = look_at(path)?;
     if there.mark.is_some() && !there.holds(claim) {
         return Err(is_elsewhere(slot, path).into());
     }

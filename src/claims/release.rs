@@ -8,7 +8,7 @@ use super::held_by::{Directory, held_at_its_path};
 use super::lease;
 use super::refusal::not_yours;
 use super::signs::Sign;
-use super::whereabouts::{Following, look_at, noted};
+use super::whereabouts::{Following, is_holder, look_at, noted};
 use crate::fault::{Fault, advice_of, exit_of};
 use crate::file::RelPath;
 use crate::host;
@@ -76,7 +76,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         };
     };
     let seen = pool.usable(Some(seen))?;
-    let directory = noted(&seen.registry, &look_at(worktree));
+    let directory = noted(&seen.registry, &look_at(worktree)?);
     let holder = open_holder(&seen, request, &directory);
     let (ledger, name) = (pool.ledger(), pool.name.clone());
     let mut released = ledger.transact(&seen, policy, |transaction| {
@@ -130,7 +130,7 @@ fn forget(locked: &LockedRoot, own: &Directory) -> Result<()> {
 /// What of its worktree the containers of a claim may have written to. To be asked before its slot is
 /// cleaned.
 pub(super) fn writable(root: &Utf8Path, slot: SlotId, claim: &Claim) -> Option<Writable> {
-    let worktree = claim.claimed_by.directory().filter(|path| look_at(path).holds(claim))?;
+    let worktree = claim.claimed_by.directory().filter(|path| is_holder(path, claim))?;
     Some(Writable::of(&root.join(slot.directory()), worktree))
 }
 

@@ -29,7 +29,7 @@ pub fn renew(
 ) -> Result<(SlotId, Claim)> {
     let seen = pool.applied(Following::Of(worktree))?;
     pool.trusted()?;
-    let directory = noted(&seen.registry, &look_at(worktree));
+    let directory = noted(&seen.registry, &look_at(worktree)?);
     let own = held_by(&seen.registry, &directory);
     let mark = own.and_then(|slot| mark_for(seen.registry.slots.get(&slot)?.claim.as_ref()?));
     pool.ledger().transact(&seen, policy, |transaction| {

@@ -10,6 +10,7 @@ use super::index::IndexEntry;
 use super::repository::{Project, entries};
 use super::spec_file::{self, Declared};
 use super::trust::Trust;
+use crate::claims::files::held_visibly;
 use crate::claims::held_by::{held_by, with_id};
 use crate::claims::whereabouts::{Following, look_at, noted, worktree_of};
 use crate::fault::Fault;
@@ -63,7 +64,7 @@ impl Search<'_> {
     /// # Errors
     /// When the spec cannot be read, or its root cannot be used.
     pub fn of(&self, worktree: &Utf8Path) -> Result<FoundPool> {
-        self.holding(worktree).or_declared(|| spec_file::declared(self.choice, self.invocation), self)
+        self.holding(worktree)?.or_declared(|| spec_file::declared(self.choice, self.invocation), self)
     }
 
     /// [`Search::of`] a named worktree. The spec there comes before the one here.
@@ -77,7 +78,7 @@ impl Search<'_> {
             let is_there = !is_chosen && spec_file::is_on_disk(self.choice, &there)?;
             spec_file::declared(self.choice, if is_there { &there } else { self.invocation })
         };
-        self.holding(worktree).or_declared(declared, self)
+        self.holding(worktree)?.or_declared(declared, self)
     }
 
     /// The pool that has the claim with this id, or else the pool of the worktree.
@@ -87,7 +88,8 @@ impl Search<'_> {
     pub fn with_claim(&self, id: Option<ClaimId>, worktree: &Utf8Path) -> Result<FoundPool> {
         let Some(id) = id else { return self.of(worktree) };
         let has = |registry: &Registry| with_id(registry, id);
-        let Hit { found, seen: _, unreadable, silent } = self.through_index(Following::Of(worktree), has);
+        let Hit { found, seen: _, unreadable, silent } =
+            self.through_index(Following::Of(worktree), has, |registry, _| has(registry));
         if let Some(found) = found {
             return Ok(found);
         }
@@ -114,7 +116,7 @@ impl Search<'_> {
         if declared.path.is_some() && !declared.is_of_repository {
             return FoundPool::declared(declared, self);
         }
-        self.holding(&worktree_of(&self.invocation.here)?).or_declared(|| Ok(declared), self)
+        self.holding(&worktree_of(&self.invocation.here)?)?.or_declared(|| Ok(declared), self)
     }
 
     /// How the stacks of a pool are started, checked and kept: by the slots.toml that it was last applied
@@ -136,15 +138,22 @@ impl Search<'_> {
         }
     }
 
-    fn holding(&self, worktree: &Utf8Path) -> Hit {
-        let own = look_at(worktree);
+    fn holding(&self, worktree: &Utf8Path) -> Result<Hit> {
+        let own = look_at(worktree)?;
         let holds = |registry: &Registry| held_by(registry, &noted(registry, &own));
-        self.through_index(Following::Of(worktree), holds)
+        let shows =
+            |registry: &Registry, root: &Utf8Path| held_visibly(registry, &noted(registry, &own), root);
+        Ok(self.through_index(Following::Of(worktree), holds, shows))
     }
 
     /// Searches the registries of all pools in the index: first those that this project applied, then the
-    /// others, side by side. A named spec or root needs no search.
-    fn through_index(&self, following: Following<'_>, has: impl Fn(&Registry) -> Option<SlotId>) -> Hit {
+    /// others, side by side, of which `shows` wants more. A named spec or root needs no search.
+    fn through_index(
+        &self,
+        following: Following<'_>,
+        has: impl Fn(&Registry) -> Option<SlotId>,
+        shows: impl Fn(&Registry, &Utf8Path) -> Option<SlotId>,
+    ) -> Hit {
         let mut hit = Hit::default();
         if self.choice.is_named() {
             return hit;
@@ -167,7 +176,7 @@ impl Search<'_> {
         for (entry, seen) in side_by_side(others, |entry| glance(entry.root())) {
             let since = |registry: &Arc<Registry>| {
                 let registry = followed(registry, following).0;
-                let slot = has(&registry)?;
+                let slot = shows(&registry, entry.root())?;
                 Some(registry.slots.get(&slot)?.claim.as_ref()?.claimed_at.clone())
             };
             match seen {
@@ -209,41 +218,24 @@ impl FoundPool {
         let root = declared.root(search.choice, search.invocation)?;
         let (name, env_prefix) = (declared.spec.name.clone(), Some(declared.spec.env_prefix.clone()));
         let origin = declared.origin.clone();
-        let trust = Trust::of(&root, search.choice, search.invocation);
-        Ok(Self {
-            root,
-            name,
-            env_prefix,
-            declared: Some(declared),
-            origin,
-            trust,
-            seen: None,
-            rivals: Vec::new(),
-            silent: Vec::new(),
-            is_declared_here: true,
-        })
+        let trust = Trust::of(&root, declared.path.as_deref(), search.choice, search.invocation);
+        let (declared, seen, is_declared_here) = (Some(declared), None, true);
+        let (rivals, silent) = (Vec::new(), Vec::new());
+        Ok(Self { root, name, env_prefix, declared, origin, trust, seen, rivals, silent, is_declared_here })
     }
 
     fn indexed(entry: IndexEntry, seen: Snapshot, invocation: &Invocation) -> Self {
         let root = entry.root().to_owned();
-        let IndexEntry { pool: name, env_prefix, origin, .. } = entry;
-        let spec = origin.spec.as_deref().map(Utf8Path::new);
+        let spec = entry.origin.spec.as_deref().map(Utf8Path::new);
         let declared = spec_file::read_again(spec, invocation).ok();
+        // Another repository may be at its path now, as in another container. A spec that is gone says
+        // nothing.
+        let trust = Trust::by(&entry, declared.as_ref().and(spec));
         let origin = spec_file::origin(spec, invocation);
-        let (trust, seen, silent) = (Trust::Given, Some(seen), Vec::new());
-        let is_declared_here = false;
-        Self {
-            root,
-            name,
-            env_prefix,
-            declared,
-            origin,
-            trust,
-            seen,
-            rivals: Vec::new(),
-            silent,
-            is_declared_here,
-        }
+        let IndexEntry { pool: name, env_prefix, .. } = entry;
+        let (seen, is_declared_here) = (Some(seen), false);
+        let (rivals, silent) = (Vec::new(), Vec::new());
+        Self { root, name, env_prefix, declared, origin, trust, seen, rivals, silent, is_declared_here }
     }
 
     /// Where its registry is kept.
@@ -288,8 +280,8 @@ impl FoundPool {
     /// [`Fault`] says that it was not, or how to trust it.
     pub fn usable(&self, seen: Option<Snapshot>) -> Result<Snapshot, Fault> {
         let seen = seen.ok_or_else(|| self.missing())?;
-        self.trusted()?;
         self.refuse_another(&seen.registry)?;
+        self.trusted()?;
         Ok(seen)
     }
 

@@ -40,7 +40,7 @@ pub fn check(
     let is_noted =
         applied.is_some_and(|entry| users.iter().any(|user| entry.repositories.contains(user.as_str())));
     let is_used = |registry: &Registry| {
-        held_by(registry, &noted(registry, &look_at(worktree))).is_some()
+        look_at(worktree).is_ok_and(|own| held_by(registry, &noted(registry, &own)).is_some())
             || holders(registry).any(|holder| users.contains(&holder))
     };
     if is_noted || registry.is_some_and(is_used) {

@@ -1,12 +1,12 @@
 //! The note in a slot's directory that says which claim it is used under. It is written after the registry is
 //! saved, and removed before, so that a registry which does not know the claim is an older one.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use camino::Utf8Path;
 
 use super::locked::LockedRoot;
 use super::open::Root;
-use crate::file::FileMode;
+use crate::file::{FileMode, Obstacle};
 use crate::host::fs::Found;
 use crate::names::CLAIM_FILE;
 use crate::slot::SlotId;
@@ -50,6 +50,10 @@ impl LockedRoot {
     pub fn remove_claim_note(&self, slot: SlotId) -> Result<()> {
         match self.root().slot(slot)? {
             Found::This(dir) => dir.remove_file(CLAIM_FILE),
+            Found::Other(Obstacle::Forbidden) => {
+                let path = self.root().path().join(slot.directory());
+                bail!("`{}` could not be removed: `{path}` is not readable", path.join(CLAIM_FILE))
+            }
             Found::Nothing | Found::Other(_) => Ok(()),
         }
     }
