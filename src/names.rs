@@ -45,6 +45,12 @@ pub fn is_derived(name: &str) -> bool {
     DERIVED.into_iter().chain([CLAIM_FILE]).any(|derived| name == derived || is_cut_short(derived))
 }
 
+/// Whether kinfra keeps this name in a slot's directory for files of its own.
+pub fn is_kept(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == OVERLAY || name.starts_with(".kinfra-")
+}
+
 /// The file that Compose reads variables from, beside its own file.
 pub const DOTENV: &str = ".env";
 

@@ -15,11 +15,12 @@ use super::pace::Outlook;
 use super::pick::{
     Application, Denied, Fitness, FreeSlots, Grant, NotPicked, ProfileOrder, Wanted, may_come, would_get,
 };
-use super::signs::Sign;
+use super::signs::{Sign, slot_shown_to};
 use super::turn::{Ahead, Stop};
-use super::whereabouts::{ensure_mark, is_of, look_at, noted};
+use super::whereabouts::{is_of, look_at, noted};
 use crate::file::RelPath;
 use crate::host;
+use crate::host::holder_mark::ensure_mark;
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::host::queue::{self, Ticket, Waiter};
@@ -54,8 +55,8 @@ pub struct Claimant<'a> {
     pub(super) invocation: &'a Invocation,
     pub(super) policy: LockPolicy<'a>,
     pub(super) profiles: ProfileOrder,
-    /// The slot that the worktree's env file is of, also where the registry forgot that claim.
-    env_slot: OnceCell<Option<SlotId>>,
+    /// The slot that shows a claim of the worktree, also where the registry forgot that claim.
+    shown_slot: OnceCell<Option<SlotId>>,
 }
 
 /// The free slots that were looked at.
@@ -88,7 +89,7 @@ impl<'a> Claimant<'a> {
     ) -> Self {
         let profiles = pool.declared.iter().flat_map(|declared| &declared.spec.profiles);
         let profiles = ProfileOrder(profiles.map(|profile| profile.name.clone()).collect());
-        Self { request, pool, invocation, policy, profiles, env_slot: OnceCell::new() }
+        Self { request, pool, invocation, policy, profiles, shown_slot: OnceCell::new() }
     }
 
     /// Looks at the slots that decide the request, and renders what comes with the one that it would get.
@@ -192,8 +193,8 @@ impl<'a> Claimant<'a> {
         };
         let kept = registry.slots.iter().find(|(_, entry)| keeps(entry)).map(|(slot, _)| *slot);
         let is_free = |slot: &SlotId| registry.slots.get(slot).is_some_and(|entry| entry.claim.is_none());
-        let env_slot = || HolderDir::open(&self.request.worktree).env_slot(&self.pool.root);
-        kept.or_else(|| self.env_slot.get_or_init(env_slot).filter(is_free))
+        let shown = || slot_shown_to(&look_at(&self.request.worktree).ok()?, &self.pool.root);
+        kept.or_else(|| self.shown_slot.get_or_init(shown).filter(is_free))
     }
 
     /// How the pool looks to the holder of a ticket. Takes no lock.
@@ -310,10 +311,7 @@ impl<'a> Claimant<'a> {
         let entry = host::git::confirmed_git_dir(worktree).with_context(no_git_dir)?;
         let no_mount = || format!("could not find the mount point of `{worktree}`");
         let mount = host::fs::mount_of(worktree).with_context(no_mount)?;
-        let mark = match directory.mark.unwrap_or_default() {
-            known if !is_ready || (known.token.is_some() && entry.is_some()) => known,
-            _ => ensure_mark(worktree),
-        };
+        let mark = if is_ready { ensure_mark(worktree) } else { directory.mark.unwrap_or_default() };
         let bits = host::identity::random_bits().context("could not read a random id from /dev/urandom")?;
         Ok(Claim {
             claimed_by: Holder::Directory(directory.path.clone()),

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use anyhow::{Error, Result, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::held_by::{Directory, held_by, held_by_mark};
 use super::whereabouts::look_at;
 use crate::desired::File;
 use crate::digest::Digest;
@@ -21,7 +22,7 @@ use crate::host::fs::Found;
 use crate::host::root::{LockedRoot, Root};
 use crate::host::worktree_file::WorktreeDir;
 use crate::names::ENV_FILE;
-use crate::registry::Claim;
+use crate::registry::{Claim, Registry};
 use crate::slot::SlotId;
 
 /// The most that a file of a claim may be in a slot's directory, in bytes.
@@ -135,6 +136,15 @@ impl HolderDir {
     pub fn tidy(&self, root: &Utf8Path) -> Result<()> {
         self.dir()?.map_or(Ok(()), |dir| dir.remove(ENV_FILE, |content| is_env_file(root, content)).map(drop))
     }
+}
+
+/// The slot of a pool that is not the project's own and that a directory holds: something of that pool is in
+/// it. A registry alone could name any directory.
+pub fn held_visibly(registry: &Registry, directory: &Directory, root: &Utf8Path) -> Option<SlotId> {
+    held_by_mark(registry, directory).or_else(|| {
+        let slot = held_by(registry, directory)?;
+        (HolderDir::open(&directory.path).env_slot(root) == Some(slot)).then_some(slot)
+    })
 }
 
 /// A slot, its directory, and the worktree that holds it.

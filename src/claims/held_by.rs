@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::registry::{Claim, ClaimId, Mark, Registry};
+use crate::registry::{Claim, ClaimId, Mark, Place, Registry};
 use crate::slot::SlotId;
 
 /// A directory, as it is compared with the holders of claims.
@@ -10,8 +10,10 @@ use crate::slot::SlotId;
 pub struct Directory {
     /// The path under which it holds a slot.
     pub path: Utf8PathBuf,
-    /// What it is known by. `None` if it is not there: then its path and the machine decide.
+    /// What it is known by. `None` if it is not there: then its path decides, and the directory above it.
     pub mark: Option<Mark>,
+    /// Where the directory above it is, if it is not there itself.
+    pub above: Option<Place>,
     /// The name of this machine. `None` if the holder is meant, wherever it is.
     pub host: Option<String>,
 }
@@ -19,7 +21,7 @@ pub struct Directory {
 impl Directory {
     /// The holder under a path, whatever is there now.
     pub fn unseen(path: &Utf8Path) -> Self {
-        Self { path: path.to_owned(), mark: None, host: None }
+        Self { path: path.to_owned(), mark: None, above: None, host: None }
     }
 
     /// Whether it is the holder of a claim: it has the path, and what it is known by.
@@ -28,14 +30,24 @@ impl Directory {
             (Some(claimed), Some(own)) => claimed == own,
             (None, _) | (_, None) => true,
         };
-        let is_it = |mark: Mark| mark.is_of(&claim.mark, is_same_machine);
-        claim.claimed_by.is(&self.path) && self.mark.map_or(is_same_machine, is_it)
+        // Where a disk is mounted, another one may be: a copy there is no backup that was put back.
+        let is_mounted = claim.claimed_mount.as_deref() == Some(self.path.as_str());
+        let is_it = |mark: Mark| mark.is_of(&claim.mark, is_same_machine && !is_mounted);
+        // The machine may have a new name.
+        let was_here = || self.above.zip(claim.mark.above).is_some_and(|(above, noted)| above.is(noted));
+        claim.claimed_by.is(&self.path) && self.mark.map_or_else(|| is_same_machine || was_here(), is_it)
     }
 }
 
 /// The slot that a directory holds.
 pub fn held_by(registry: &Registry, directory: &Directory) -> Option<SlotId> {
     find(registry, |claim| directory.holds(claim))
+}
+
+/// The slot that a directory holds by what it is known by. Its path alone is something that any registry can
+/// name.
+pub fn held_by_mark(registry: &Registry, directory: &Directory) -> Option<SlotId> {
+    find(registry, |claim| (directory.mark.is_none() || !claim.mark.is_empty()) && directory.holds(claim))
 }
 
 /// The slot whose holder has the path of a directory and is another: in another container, or before.

@@ -69,7 +69,7 @@ fn refresh(held: &mut Claim, again: Claim) {
     held.claimed_user = claimed_user;
     held.claimed_gitdir = claimed_gitdir;
     held.claimed_mount = claimed_mount;
-    held.mark = Mark { token: mark.token.or(held.mark.token), place: mark.place };
+    held.mark = Mark { token: mark.token.or(held.mark.token), ..mark };
     held.note = note.or_else(|| held.note.take());
 }
 

@@ -4,6 +4,7 @@
 use anyhow::Result;
 use camino::Utf8PathBuf;
 
+use super::files::HolderDir;
 use super::held_by::Directory;
 use crate::fault::Fault;
 use crate::host::root::{LockedRoot, Root};
@@ -11,6 +12,14 @@ use crate::names::CLAIM_FILE;
 use crate::registry::{Claim, ClaimId, Entry, Holder, Mark, Registry, Token};
 use crate::shown::printable;
 use crate::slot::SlotId;
+
+/// The slot of a pool that a directory has the env file of, and that shows a claim of it. A copy of the
+/// directory has the file, too.
+pub fn slot_shown_to(directory: &Directory, root: &Utf8Path) -> Option<SlotId> {
+    let slot = HolderDir::open(&directory.path).env_slot(root)?;
+    let sign = Sign::in_slot(&Root::open(root).ok()??, slot).ok()??;
+    sign.is_by(directory).then_some(slot)
+}
 
 /// The claim that a slot's directory shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +107,7 @@ impl Sign {
 
     /// The claim, as far as it is known.
     pub fn claim(self) -> Claim {
-        let mark = Mark { token: self.token, place: None };
+        let mark = Mark { token: self.token, ..Mark::default() };
         Claim { claim_id: self.id, mark, ..Claim::of(self.by, None) }
     }
 

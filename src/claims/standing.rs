@@ -46,6 +46,8 @@ pub enum Doubt {
     ParentMissing,
     /// Another directory has its path.
     Another,
+    /// Another directory is where the one above it was: on another machine, or made since.
+    AnotherAbove,
     /// Its disk seems not to be mounted.
     Unmounted,
     /// The repository whose worktree it was is missing.
@@ -64,6 +66,9 @@ impl fmt::Display for Doubt {
             Self::Unknown => "its directory is not known",
             Self::ParentMissing => "its directory is missing, and so is the directory above it",
             Self::Another => "another directory is at its path",
+            Self::AnotherAbove => {
+                "its directory is missing, and the one above it is not the one that it was in"
+            }
             Self::Unmounted => "the disk of its directory may not be mounted",
             Self::RepoMissing => "its directory is missing, and so is the repository it was a worktree of",
             Self::Moved => "its directory is missing, and git has a worktree of its name elsewhere",
@@ -86,7 +91,9 @@ impl Doubt {
     /// Whether a person has to look: the directory is missing, for no reason that is meant to pass.
     fn is_missing(self) -> bool {
         match self {
-            Self::ParentMissing | Self::RepoMissing | Self::Moved | Self::Another => true,
+            Self::ParentMissing | Self::RepoMissing | Self::Moved | Self::Another | Self::AnotherAbove => {
+                true
+            }
             Self::OtherHost | Self::Unreadable | Self::Unknown | Self::Unmounted | Self::Locked => false,
         }
     }

@@ -16,8 +16,8 @@ use crate::file::normal;
 use crate::host;
 use crate::host::fs::Dir;
 use crate::host::git;
-use crate::host::holder_mark::{ensure_token, mark_of, token_in};
-use crate::registry::{Claim, ClaimId, Holder, Left, Mark, Registry};
+use crate::host::holder_mark::{ensure_mark, mark_of, token_in};
+use crate::registry::{Claim, ClaimId, Holder, Left, Mark, Place, Registry};
 use crate::slot::SlotId;
 use crate::time::Time;
 
@@ -60,7 +60,9 @@ pub fn worktree_named(named: &Utf8Path, here: &Utf8Path) -> Result<Utf8PathBuf> 
 /// When it cannot be examined.
 pub fn look_at(directory: &Utf8Path) -> Result<Directory> {
     let mark = host::fs::may_be_directory(directory).then(|| mark_of(directory)).transpose()?;
-    Ok(Directory { path: directory.to_owned(), mark, host: Some(host::identity::host_name()) })
+    let above = directory.parent().filter(|_| mark.is_none());
+    let above = above.and_then(|above| host::fs::place_of(above).ok());
+    Ok(Directory { path: directory.to_owned(), mark, above, host: Some(host::identity::host_name()) })
 }
 
 /// Whether a directory is seen to hold a slot by a claim.
@@ -87,15 +89,6 @@ pub fn mark_for(claim: &Claim) -> Option<Mark> {
     let directory =
         claim.claimed_by.directory().filter(|path| path.is_absolute() && claim.mark.is_empty())?;
     host::fs::is_directory(directory).then(|| ensure_mark(directory))
-}
-
-/// The mark of a worktree, with a token if it can have one. A copy of a linked worktree has the git directory
-/// of the original.
-pub fn ensure_mark(worktree: &Utf8Path) -> Mark {
-    let is_linked = git::linked_git_dir(worktree).is_ok_and(|linked| linked.is_some());
-    let is_copy = is_linked && !git::confirmed_git_dir(worktree).is_ok_and(|confirmed| confirmed.is_some());
-    let token = if is_copy { None } else { ensure_token(worktree) };
-    Mark { token, place: host::fs::place_of(worktree).ok() }
 }
 
 /// The holders whose worktrees are followed to where git has moved them.
@@ -178,6 +171,7 @@ impl Moves {
             let claim = registry.slot_mut(*slot).and_then(|entry| entry.claim.as_mut());
             if let Some(claim) = claim.filter(|claim| *claim == found) {
                 claim.claimed_by = Holder::Directory(to.clone());
+                claim.mark.above = to.parent().and_then(|above| host::fs::place_of(above).ok());
             }
         }
     }
@@ -190,7 +184,8 @@ pub fn whereabouts(claim: &Claim) -> Worktree {
 
 fn look_for(claim: &Claim) -> Result<Worktree> {
     let away = |doubt| Ok(Worktree::Away(doubt));
-    if claim.claimed_host.as_ref().is_some_and(|host| *host != host::identity::host_name()) {
+    // An older kinfra did not note more of the place than the machine's name, which may change.
+    if claim.mark.above.is_none() && !has_host(claim) {
         return away(Doubt::OtherHost);
     }
     let absolute = claim.claimed_by.directory().filter(|path| path.is_absolute());
@@ -218,7 +213,11 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     if !is_mounted {
         return away(Doubt::Unmounted);
     }
+    if !is_still_there(claim.mark.above, parent) {
+        return away(Doubt::AnotherAbove);
+    }
     match git_knows(claim).transpose()? {
+        None if claim.claimed_gitdir.is_some() => away(Doubt::RepoMissing),
         // `git worktree prune` would drop a worktree that git lists and that is missing.
         None | Some(git::LinkedWorktree::Removed | git::LinkedWorktree::Listed) => Ok(Worktree::Gone),
         Some(git::LinkedWorktree::Locked) => away(Doubt::Locked),
@@ -240,6 +239,7 @@ fn is_as_claimed(claim: &Claim, path: &Utf8Path) -> bool {
 /// certain that the first is gone: a container may have another disk at the path.
 fn instead(claim: &Claim) -> Worktree {
     let made = || {
+        git_knows(claim)?.ok()?;
         let git_dir = claim.claimed_gitdir.as_deref().map(Utf8Path::new)?;
         let claimed = Time::parse(claim.claimed_at.as_ref()?).ok()?;
         git::made(git_dir).ok()?.map(|made| claimed < made)
@@ -252,7 +252,7 @@ fn instead(claim: &Claim) -> Worktree {
 /// another.
 pub fn is_of(left: &Left, worktree: &Utf8Path) -> bool {
     let is_marked = || mark_of(worktree).is_ok_and(|mark| mark.is_of(&left.mark(), true));
-    match git::linked_git_dir(worktree).ok().flatten() {
+    match git::confirmed_git_dir(worktree).ok().flatten() {
         Some(own) => {
             let made = || Some((git::made(&own).ok()??, Time::parse(&left.at).ok()?));
             let is_older = || left.token.is_some() || made().is_some_and(|(made, left)| made <= left);
@@ -262,11 +262,28 @@ pub fn is_of(left: &Left, worktree: &Utf8Path) -> bool {
     }
 }
 
-/// What git says of the worktree that holds a slot, if it is a linked one on this machine.
+/// What git says of the worktree that holds a slot, if it is a linked one and its repository is still the one
+/// that is at its path.
 fn git_knows(claim: &Claim) -> Option<Result<git::LinkedWorktree>> {
-    let is_here = claim.claimed_host.as_ref().is_none_or(|host| *host == host::identity::host_name());
-    let entry = claim.claimed_gitdir.as_ref().filter(|_| is_here)?;
-    Some(git::linked_worktree(Utf8Path::new(entry), claim.claimed_by.directory()?))
+    let entry = claim.claimed_gitdir.as_deref().map(Utf8Path::new)?;
+    let is_same = match (claim.mark.repository, git::repository_of_linked(entry)) {
+        (Some(noted), Some(repository)) => is_still_there(Some(noted), repository),
+        (Some(_), None) => false,
+        (None, _) => has_host(claim),
+    };
+    is_same.then_some(())?;
+    Some(git::linked_worktree(entry, claim.claimed_by.directory()?))
+}
+
+/// Whether a directory that can be examined is the one that was noted. Of what was not noted, nothing is
+/// known.
+fn is_still_there(noted: Option<Place>, directory: &Utf8Path) -> bool {
+    noted.is_none_or(|noted| host::fs::place_of(directory).map_or(true, |place| place.is(noted)))
+}
+
+/// Whether this machine has the name of the one where a claim was made.
+fn has_host(claim: &Claim) -> bool {
+    claim.claimed_host.as_ref().is_none_or(|host| *host == host::identity::host_name())
 }
 
 /// Where git has moved the worktree that holds a slot, if that is certain.

@@ -22,8 +22,8 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         say(&format!("There is no pool in `{root}`: nothing to destroy\n"));
         return Ok(Exit::Done);
     }
-    Trust::of(&root, &choice, invocation).needed(&root, &declared.origin)?;
     whose::check(&declared, &root, invocation)?;
+    Trust::of(&root, declared.path.as_deref(), &choice, invocation).needed(&root, &declared.origin)?;
     let pool = provision::emptied(&declared.spec, declared.applied_from(), root);
     let allowed = [Some(Flag::Prune), args.data.then_some(Flag::Data)].into_iter().flatten();
     let options = Options { allowed: allowed.collect(), ..Options::default() };

@@ -7,13 +7,16 @@ use super::approve;
 use super::failure::after;
 use super::output::show;
 use crate::cli::DoctorArgs;
-use crate::fault::Exit;
+use crate::fault::{Exit, Fault};
 use crate::health::repair::RepairNeed;
 use crate::health::{doctor, is_well, repair};
 use crate::host::invocation::Invocation;
 use crate::report;
+use crate::shown::word;
+use crate::which::choice::PoolChoice;
 use crate::which::neighbours::Neighbours;
-use crate::which::spec_file;
+use crate::which::spec_file::{self, Declared};
+use crate::which::trust::Trust;
 
 pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     let choice = args.pool.choice();
@@ -29,10 +32,26 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     let need = repair::look(&pool, &claim_files.collect::<Vec<&Utf8Path>>())?;
     show(&report::doctor::repair_need(&need))?;
     if let RepairNeed::Broken(proposal) = need {
+        trusted(&declared, &pool.root, &choice, invocation)?;
         approve::ask("Do you want to replace the registry?", args.auto_approve)?;
         proposal.carry_out(&pool, &args.lock.policy("kinfra doctor --repair"))?;
         let repaired = "Repaired the registry. `kinfra plan` shows how the pool is now.\n";
         after("repaired the registry", show(repaired))?;
     }
     Ok(Exit::Done)
+}
+
+/// Refuses to repair a pool that this user has not applied from here. An apply cannot come first.
+fn trusted(
+    declared: &Declared,
+    root: &Utf8Path,
+    choice: &PoolChoice,
+    invocation: &Invocation,
+) -> Result<(), Fault> {
+    let trust = Trust::of(root, declared.path.as_deref(), choice, invocation);
+    let advice = format!(
+        "run it where that pool was applied, or name it: `kinfra doctor --repair --root {}`",
+        word(root.as_str())
+    );
+    trust.needed(root, &declared.origin).map_err(|fault| fault.advise(advice))
 }

@@ -49,16 +49,23 @@ pub fn top_of(dir: &Utf8Path) -> Result<Option<&Utf8Path>> {
 }
 
 /// The directory that a worktree has for itself: its own git directory, or the `.jj` of a workspace. `None`
-/// outside of both.
+/// outside of both, and where `.git` leads to a directory that does not lead back: in a copy of a linked
+/// worktree, and in a directory that someone made to look like one.
 ///
 /// # Errors
 /// When git's files cannot be read.
-pub fn own_dir(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
-    if let Some(named) = named_git_dir(worktree)? {
-        return Ok(Some(named));
+pub fn own_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
+    if named_git_dir(worktree)?.is_some() {
+        return confirmed_git_dir(worktree);
     }
+    let worktree = canonical(worktree)?;
     let beside = [".git", JJ].map(|name| worktree.join(name));
-    Ok(beside.into_iter().find(|dir| is_directory(dir)))
+    for dir in beside.into_iter().filter(|dir| is_directory(dir)) {
+        if canonical(&dir)? == dir {
+            return Ok(Some(dir));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether this is a submodule: its git directory is below `modules` in another one (gitsubmodules(7)).
@@ -117,8 +124,9 @@ pub fn linked_git_dir(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
 /// When git's files cannot be read.
 pub fn confirmed_git_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
     let Some(git_dir) = linked_git_dir(worktree)? else { return Ok(None) };
-    let named = worktree_named_by(&git_dir)?.and_then(|(place, _)| canonical(&place).ok());
-    Ok(named.filter(|named| named == worktree).map(|_| git_dir))
+    let Some((place, _)) = worktree_named_by(&git_dir)? else { return Ok(None) };
+    let is_this = exists(&place)? && canonical(&place)? == canonical(worktree)?;
+    Ok(is_this.then_some(git_dir))
 }
 
 /// When git made a linked worktree, from its git directory.
@@ -147,7 +155,11 @@ pub fn repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
 /// [`repository_of`], if the repository knows of it: anyone can write a `.git` that leads into another one.
 pub fn confirmed_repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let top = canonical(top_of(dir).ok()??).ok()?;
-    let repository = repository_of(&top)?;
+    let Some(repository) = repository_of(&top) else {
+        // A workspace of jj that is in a repository's directory is that repository's.
+        let around = top.parent().filter(|_| is_directory(&top.join(JJ)) && !is_there(&top.join(".git")));
+        return around.and_then(confirmed_repository_of);
+    };
     let is_confirmed = match named_git_dir(&top).ok()? {
         None => repository == top.join(".git"),
         Some(_) => confirmed_git_dir(&top).ok()?.is_some(),

@@ -1,13 +1,14 @@
-//! What tells a worktree from every other: a token in its own git directory, and where on the disk it is.
+//! What tells a worktree or a project from every other: a token in its own git directory, and where on the
+//! disk it is.
 //! Starts no process.
 
 use std::io;
 
 use anyhow::{Context as _, Result, bail};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
-use super::fs::{Dir, Found, is_directory, place_of};
-use super::git::own_dir;
+use super::fs::{Dir, Found, canonical, is_directory, place_of};
+use super::git::{confirmed_git_dir, confirmed_repository_of, own_dir, repository_of_linked};
 use super::identity::random_bits;
 use crate::file::{FileMode, Obstacle};
 use crate::registry::{Mark, Token};
@@ -15,61 +16,109 @@ use crate::registry::{Mark, Token};
 /// The file with the token. git and jj leave it alone, and no clone brings it.
 const TOKEN: &str = "kinfra-holder";
 
+/// The file with the token of a project, in the git directory that all its worktrees share. A copy is the
+/// same project and another holder, so it is another file.
+const PROJECT: &str = "kinfra-project";
+
 /// The most that is read of it, in bytes.
 const LIMIT: u64 = 64;
 
 /// The token is no secret, and a claim that root made is the same worktree's.
 const READABLE: u32 = 0o644;
 
-/// The mark of a worktree as it is now.
+/// What tells a worktree from others, as it is now.
 ///
 /// # Errors
 /// When it cannot be read. A mark that lacks a part would be that of another directory.
 pub fn mark_of(worktree: &Utf8Path) -> Result<Mark> {
     let examined = || format!("could not examine `{worktree}`");
     let token = match own_dir(worktree).with_context(examined)? {
-        Some(own) if is_directory(&own) => read(&Dir::open(&own)?)?,
+        Some(own) if is_directory(&own) => read(&Dir::open(&own)?, TOKEN)?,
         Some(_) | None => None,
     };
-    Ok(Mark { token, place: Some(place_of(worktree).with_context(examined)?) })
+    Ok(Mark { token, place: Some(place_of(worktree).with_context(examined)?), ..Mark::default() })
 }
 
 /// The token in a worktree's own git directory. `None` also where it cannot be read.
 pub fn token_in(own_dir: &Utf8Path) -> Option<Token> {
-    read(&Dir::open(own_dir).ok()?).ok().flatten()
+    read(&Dir::open(own_dir).ok()?, TOKEN).ok().flatten()
 }
 
 /// `None` if there is none, or what is there is none.
-fn read(own: &Dir) -> Result<Option<Token>> {
-    Ok(match own.read(Utf8Path::new(TOKEN), LIMIT)? {
+fn read(own: &Dir, name: &str) -> Result<Option<Token>> {
+    Ok(match own.read(Utf8Path::new(name), LIMIT)? {
         Found::This(content) => {
             str::from_utf8(&content.bytes).ok().and_then(|it| Token::parse(it.trim_end()))
         }
-        Found::Other(Obstacle::Forbidden) => bail!("`{}` is not readable", own.path().join(TOKEN)),
+        Found::Other(Obstacle::Forbidden) => bail!("`{}` is not readable", own.path().join(name)),
         Found::Nothing | Found::Other(_) => None,
     })
 }
 
-/// The token of a worktree, made if it has none. `None` where it has no git directory of its own, or that
-/// cannot be written.
-pub fn ensure_token(worktree: &Utf8Path) -> Option<Token> {
-    let own = Dir::open(&own_dir(worktree).ok().flatten()?).ok()?;
-    read(&own).ok()?.or_else(|| make(&own).ok().flatten())
+/// The whole mark of a worktree, with a token if it can have one: it needs a git directory of its own that
+/// can be written.
+pub fn ensure_mark(worktree: &Utf8Path) -> Mark {
+    let own = own_dir(worktree).ok().flatten();
+    let linked = confirmed_git_dir(worktree).ok().flatten();
+    let place = |directory: &Utf8Path| place_of(directory).ok();
+    Mark {
+        token: own.and_then(|own| ensure_token(&own, TOKEN)),
+        place: place(worktree),
+        above: worktree.parent().and_then(place),
+        repository: linked.as_deref().and_then(repository_of_linked).and_then(place),
+    }
+}
+
+/// The token in a git directory, made if there is none.
+fn ensure_token(git_dir: &Utf8Path, name: &str) -> Option<Token> {
+    let own = Dir::open(git_dir).ok()?;
+    read(&own, name).ok()?.or_else(|| make(&own, name).ok().flatten())
+}
+
+/// The mark of the project in a directory: that of its repository, which all its worktrees share. Where no
+/// repository knows of the directory, it stands for itself.
+pub fn project_mark(directory: &Utf8Path) -> Mark {
+    project(repository_of(directory).as_deref().ok_or(directory), |git_dir| {
+        read(&Dir::open(git_dir).ok()?, PROJECT).ok()?
+    })
+}
+
+/// [`project_mark`], with a token if the repository can have one.
+pub fn ensure_project_mark(directory: &Utf8Path) -> Mark {
+    project(repository_of(directory).as_deref().ok_or(directory), |git_dir| ensure_token(git_dir, PROJECT))
+}
+
+/// All marks that the project in a directory may have got. It may have been no repository then.
+pub fn project_marks(directory: &Utf8Path) -> Vec<Mark> {
+    let repository = repository_of(directory);
+    let main = repository.as_deref().filter(|git_dir| git_dir.file_name() == Some(".git"));
+    let directories = [Some(directory), main.and_then(Utf8Path::parent)].into_iter().flatten();
+    let without_git = directories.map(|directory| project(Err(directory), |_| None));
+    std::iter::once(project_mark(directory)).chain(without_git).collect()
+}
+
+fn project(place: Result<&Utf8Path, &Utf8Path>, token: impl Fn(&Utf8Path) -> Option<Token>) -> Mark {
+    let (Ok(directory) | Err(directory)) = place;
+    Mark { token: place.ok().and_then(token), place: place_of(directory).ok(), ..Mark::default() }
+}
+
+fn repository_of(directory: &Utf8Path) -> Option<Utf8PathBuf> {
+    confirmed_repository_of(&canonical(directory).ok()?)
 }
 
 /// Makes a token. Of two that are made at once, one counts.
-fn make(own: &Dir) -> Result<Option<Token>> {
+fn make(own: &Dir, name: &str) -> Result<Option<Token>> {
     let token = Token::from_random(random_bits()?);
-    let temporary = format!("{TOKEN}.{}.tmp", std::process::id());
+    let temporary = format!("{name}.{}.tmp", std::process::id());
     own.remove_file(&temporary)?;
     let file = own.write_new(&temporary, format!("{token}\n").as_bytes(), FileMode::from_bits(READABLE))?;
-    if !own.rename_new(&temporary, own, TOKEN)? {
-        if let Some(other) = read(own)? {
+    if !own.rename_new(&temporary, own, name)? {
+        if let Some(made) = read(own, name)? {
             own.remove_file(&temporary)?;
-            return Ok(Some(other));
+            return Ok(Some(made));
         }
         // A power cut left an empty file.
-        own.rename_over(&temporary, own, TOKEN)?;
+        own.rename_over(&temporary, own, name)?;
     }
     // After it has its name: journals then keep that, too.
     rustix::fs::fsync(&file).map_err(io::Error::from)?;

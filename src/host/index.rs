@@ -74,10 +74,12 @@ impl Index {
         Ok(read.collect())
     }
 
-    /// Whether there is a file of this name, and no other user may have put it there.
-    pub fn has(&self, name: &str) -> bool {
-        let dir = Dir::open(&self.path).ok().filter(|dir| dir.check_owner(INDEX).is_ok());
-        dir.is_some_and(|dir| dir.has(name).unwrap_or(false))
+    /// The text of the file of this name, if there is one and no other user may have put it there.
+    pub fn text(&self, name: &str) -> Option<String> {
+        let dir = Dir::open(&self.path).ok()?;
+        dir.check_owner(INDEX).ok()?;
+        let bytes = fs::read_named(&self.path.join(name), LIMIT).ok()??;
+        String::from_utf8(bytes).ok()
     }
 
     /// Writes a file, atomically and durably, also while others write it.

@@ -192,6 +192,12 @@ pub(super) struct OwnKeys<'a> {
     claimed_token: Option<Token>,
     #[serde(skip_serializing_if = "Option::is_none")]
     claimed_place: Option<Place>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_above: Option<Place>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_repository: Option<Place>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim_marked: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     claim_files: &'a BTreeMap<RelPath, Digest>,
 }
@@ -209,7 +215,7 @@ impl Claim {
             claimed_user,
             claimed_gitdir,
             claimed_mount,
-            mark: Mark { token, place },
+            mark: mark @ Mark { token, place, above, repository },
             files,
         } = self;
         let own = OwnKeys {
@@ -223,6 +229,9 @@ impl Claim {
             claimed_mount: claimed_mount.as_deref(),
             claimed_token: *token,
             claimed_place: *place,
+            claimed_above: *above,
+            claimed_repository: *repository,
+            claim_marked: (*mark != Mark::default()).then(|| self.marked_as()),
             claim_files: files,
         };
         (claimed_by, claimed_at.as_deref(), own)
@@ -238,6 +247,7 @@ impl Claim {
         if claimed_by.is_none() && !entry.keys().any(may_be_ours) {
             return Ok(None);
         }
+        let marked: Option<String> = optional(entry, path, "claim_marked")?;
         let claim = Self {
             claimed_by: claimed_by.clone().unwrap_or_default().into(),
             claimed_at,
@@ -256,9 +266,23 @@ impl Claim {
             mark: Mark {
                 token: optional(entry, path, "claimed_token")?,
                 place: optional(entry, path, "claimed_place")?,
+                above: optional(entry, path, "claimed_above")?,
+                repository: optional(entry, path, "claimed_repository")?,
             },
             files: file_hashes(entry, path, "claim_files")?,
         };
-        Ok(claimed_by.map(|_| claim))
+        Ok(claimed_by.map(|_| claim.with_own_mark(marked.as_deref())))
+    }
+
+    /// Which claim a mark is of, in the registry.
+    fn marked_as(&self) -> String {
+        format!("{} {}", self.claimed_at.as_deref().unwrap_or("-"), self.claimed_by)
+    }
+
+    /// The same without the mark of another claim. An older kinfra does not know marks, so it leaves the one
+    /// of an earlier claim behind.
+    pub(super) fn with_own_mark(self, marked: Option<&str>) -> Self {
+        let is_own = marked.is_none_or(|marked| marked == self.marked_as());
+        Self { mark: if is_own { self.mark } else { Mark::default() }, ..self }
     }
 }

@@ -161,7 +161,7 @@ impl Entry {
 const DOCUMENT_KEYS: [&str; 5] = ["version", "id", "slots", "applied_from", "imported_from"];
 
 /// The keys of an entry that kinfra writes.
-const ENTRY_KEYS: [&str; 28] = [
+const ENTRY_KEYS: [&str; 31] = [
     "slot_id",
     "infrastructure_path",
     "profile",
@@ -181,6 +181,9 @@ const ENTRY_KEYS: [&str; 28] = [
     "claimed_mount",
     "claimed_token",
     "claimed_place",
+    "claimed_above",
+    "claimed_repository",
+    "claim_marked",
     "claim_files",
     "started_at",
     "started_as",
@@ -328,9 +331,10 @@ mod tests {
             "00000000000000000000000000000001", "lease": "8h", "lease_until": "2026-03-01T17:22:10+00:00", "note": "n",
             "claimed_host": "h", "claimed_user": "u", "claimed_gitdir": "/g", "claimed_mount": "/",
             "claimed_token": "00000000000000000000000000000009", "claimed_place": "1:2:3",
+            "claimed_above": "1:1", "claimed_repository": "1:4", "claim_marked": "- /w",
             "claim_files": {"a": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
             "started_at": "2026-03-01T09:22:10+00:00", "started_as": "shop-slot-1", "started_in": "default", "started_profiles": ["debug"],
-            "left": {"by": "/v", "token": "00000000000000000000000000000009", "place": "1:2", "at": "2026-03-01T09:22:10+00:00", "remains": "data", "failures": 1, "failed_at": "2026-03-01T09:25:10+00:00", "reason": "busy", "volumes": ["f00d"], "other": 1.0}, "peak_memory": 3221225472,
+            "left": {"by": "/v", "token": "00000000000000000000000000000009", "place": "1:2", "above": "1:1", "repository": "1:4", "at": "2026-03-01T09:22:10+00:00", "remains": "data", "failures": 1, "failed_at": "2026-03-01T09:25:10+00:00", "reason": "busy", "volumes": ["f00d"], "other": 1.0}, "peak_memory": 3221225472,
             "files": {"b": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}, "pending": "remove"}},
             "imported_from": {"path": "/o", "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}"#;
         let registry = Registry::parse(text).unwrap();

@@ -9,12 +9,21 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// What a directory is known by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Mark {
     /// The token in its own git directory, if it has both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Token>,
     /// Where on the disk it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// Where the directory above it was. It does not tell it from others: once it is gone, it tells that this
+    /// is still the disk that it was on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above: Option<Place>,
+    /// Where the repository of a linked worktree was, whose word that it is gone counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<Place>,
 }
 
 /// A random token that kinfra writes into the git directory of a worktree: 128 bits, as 32 hexadecimal
@@ -74,7 +83,7 @@ impl Token {
 
 impl Place {
     /// Whether two places are one. Disks are numbered anew, so the time of birth counts where it is known.
-    fn is(self, other: Self) -> bool {
+    pub fn is(self, other: Self) -> bool {
         let is_one_disk = match (self.born, other.born) {
             (Some(born), Some(other)) => born == other,
             (None, _) | (_, None) => self.device == other.device,
@@ -140,7 +149,10 @@ mod tests {
     #[test]
     fn a_directory_is_another_where_its_token_or_its_place_is() {
         let place = |device, inode, born| Some(Place { device, inode, born });
-        let mark = |token: u128, place| Mark { token: (token > 0).then_some(Token(token)), place };
+        let mark = |token: u128, place| {
+            let token = (token > 0).then_some(Token(token));
+            Mark { token, place, ..Mark::default() }
+        };
         let noted = mark(7, place(1, 20, Some(5)));
         for (now, same_machine, other_machine, case) in [
             (noted, true, true, "itself, also in a container that has a new name"),

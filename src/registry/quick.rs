@@ -145,6 +145,9 @@ struct ClaimKeys {
     claimed_mount: Once<String>,
     claimed_token: Once<Token>,
     claimed_place: Once<Place>,
+    claimed_above: Once<Place>,
+    claimed_repository: Once<Place>,
+    claim_marked: Once<String>,
     claim_files: Once<Distinct<RelPath, Digest>>,
 }
 
@@ -203,6 +206,9 @@ impl Keys {
             "claimed_mount" => self.claim.claimed_mount.read(from),
             "claimed_token" => self.claim.claimed_token.read(from),
             "claimed_place" => self.claim.claimed_place.read(from),
+            "claimed_above" => self.claim.claimed_above.read(from),
+            "claimed_repository" => self.claim.claimed_repository.read(from),
+            "claim_marked" => self.claim.claim_marked.read(from),
             "claim_files" => self.claim.claim_files.read(from),
             _ => {
                 let Unique(value) = from.next_value()?;
@@ -273,7 +279,7 @@ impl ClaimKeys {
             (Some(_), None) | (None, Some(_)) => return Err(with_care()),
         };
         let Some(claimed_by) = self.claimed_by.value() else { return Ok(None) };
-        Ok(Some(Claim {
+        let claim = Claim {
             claimed_by: claimed_by.into(),
             claimed_at: self.claimed_at.value(),
             claim_id: self.claim_id.value(),
@@ -283,8 +289,14 @@ impl ClaimKeys {
             claimed_user: self.claimed_user.value(),
             claimed_gitdir: self.claimed_gitdir.value(),
             claimed_mount: self.claimed_mount.value(),
-            mark: Mark { token: self.claimed_token.value(), place: self.claimed_place.value() },
+            mark: Mark {
+                token: self.claimed_token.value(),
+                place: self.claimed_place.value(),
+                above: self.claimed_above.value(),
+                repository: self.claimed_repository.value(),
+            },
             files: self.claim_files.value().unwrap_or_default().0,
-        }))
+        };
+        Ok(Some(claim.with_own_mark(self.claim_marked.value().as_deref())))
     }
 }

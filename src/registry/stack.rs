@@ -105,6 +105,12 @@ pub struct Left {
     /// Where on the disk that worktree is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// Where the directory above that worktree was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub above: Option<Place>,
+    /// Where the repository of that worktree was, if it is a linked one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<Place>,
     /// When its claim ended, in ISO 8601 with an offset.
     pub at: String,
     /// What there may be.
@@ -128,18 +134,32 @@ pub struct Left {
 }
 
 /// The keys of [`Left`] that kinfra writes.
-const LEFT_KEYS: [&str; 10] =
-    ["by", "gitdir", "token", "place", "at", "remains", "failures", "failed_at", "reason", "volumes"];
+const LEFT_KEYS: [&str; 12] = [
+    "by",
+    "gitdir",
+    "token",
+    "place",
+    "above",
+    "repository",
+    "at",
+    "remains",
+    "failures",
+    "failed_at",
+    "reason",
+    "volumes",
+];
 
 impl Left {
     /// What a stack left behind. Cleaning was not tried yet.
     pub fn new(claim: &Claim, at: Time, remains: Remains) -> Self {
-        let Mark { token, place } = claim.mark;
+        let Mark { token, place, above, repository } = claim.mark;
         Self {
             by: claim.claimed_by.clone(),
             gitdir: claim.claimed_gitdir.clone(),
             token,
             place,
+            above,
+            repository,
             at: at.to_string(),
             remains,
             failures: 0,
@@ -152,7 +172,8 @@ impl Left {
 
     /// What the worktree is known by.
     pub fn mark(&self) -> Mark {
-        Mark { token: self.token, place: self.place }
+        let Self { token, place, above, repository, .. } = *self;
+        Mark { token, place, above, repository }
     }
 
     /// Whether the pause after the last failure is over. A clock that went back ends it, too.
@@ -181,6 +202,8 @@ impl Left {
             gitdir: optional(&mut object, &path, "gitdir")?,
             token: optional(&mut object, &path, "token")?,
             place: optional(&mut object, &path, "place")?,
+            above: optional(&mut object, &path, "above")?,
+            repository: optional(&mut object, &path, "repository")?,
             at: required(&mut object, &path, "at")?,
             remains: required(&mut object, &path, "remains")?,
             failures: optional(&mut object, &path, "failures")?.unwrap_or_default(),

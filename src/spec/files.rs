@@ -11,11 +11,12 @@ use super::keys::{Keys, user_key};
 use super::mistake::Mistake;
 use super::value::text;
 use crate::file::{FileMode, RelPath};
+use crate::names::is_kept;
 
 pub(super) fn read(keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<FileSpec>> {
     let read = keys.entries().map(|(path, value)| {
         let span = path.span();
-        let path = user_key(&path, RelPath::new, mistakes);
+        let path = user_key(&path, not_kept, mistakes);
         let (template, mode) = if let DeValue::Table(_) = value.get_ref() {
             let mut keys = Keys::of(value, "a file", mistakes)?;
             let template = keys.require("template");
@@ -33,6 +34,17 @@ pub(super) fn read(keys: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<Fi
         Some(FileSpec { path: Spanned::new(span, path?), template, mode })
     });
     read.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// The path of a file, if kinfra has none of its own there.
+fn not_kept(path: &str) -> Result<RelPath, String> {
+    let path = RelPath::new(path)?;
+    match path.as_path().components().next() {
+        Some(first) if is_kept(first.as_str()) => {
+            Err(format!("`{first}` is the name of a file of kinfra's own in each slot"))
+        }
+        Some(_) | None => Ok(path),
+    }
 }
 
 /// Refuses a path that is declared twice, and a file where another file needs a directory.

@@ -10,6 +10,7 @@ use super::index::IndexEntry;
 use super::repository::{Project, entries};
 use super::spec_file::{self, Declared};
 use super::trust::Trust;
+use crate::claims::files::held_visibly;
 use crate::claims::held_by::{held_by, with_id};
 use crate::claims::whereabouts::{Following, look_at, noted, worktree_of};
 use crate::fault::Fault;
@@ -86,7 +87,8 @@ impl Search<'_> {
     pub fn with_claim(&self, id: Option<ClaimId>, worktree: &Utf8Path) -> Result<FoundPool> {
         let Some(id) = id else { return self.of(worktree) };
         let has = |registry: &Registry| with_id(registry, id);
-        let Hit { found, seen: _, unreadable, silent } = self.through_index(Following::Of(worktree), has);
+        let Hit { found, seen: _, unreadable, silent } =
+            self.through_index(Following::Of(worktree), has, |registry, _| has(registry));
         if let Some(found) = found {
             return Ok(found);
         }
@@ -119,12 +121,19 @@ impl Search<'_> {
     fn holding(&self, worktree: &Utf8Path) -> Result<Hit> {
         let own = look_at(worktree)?;
         let holds = |registry: &Registry| held_by(registry, &noted(registry, &own));
-        Ok(self.through_index(Following::Of(worktree), holds))
+        let shows =
+            |registry: &Registry, root: &Utf8Path| held_visibly(registry, &noted(registry, &own), root);
+        Ok(self.through_index(Following::Of(worktree), holds, shows))
     }
 
     /// Searches the registries of all pools in the index: first those that this project applied, then the
-    /// others, side by side. A named spec or root needs no search.
-    fn through_index(&self, following: Following<'_>, has: impl Fn(&Registry) -> Option<SlotId>) -> Hit {
+    /// others, side by side, of which `shows` wants more. A named spec or root needs no search.
+    fn through_index(
+        &self,
+        following: Following<'_>,
+        has: impl Fn(&Registry) -> Option<SlotId>,
+        shows: impl Fn(&Registry, &Utf8Path) -> Option<SlotId>,
+    ) -> Hit {
         let mut hit = Hit::default();
         if self.choice.is_named() {
             return hit;
@@ -147,7 +156,7 @@ impl Search<'_> {
         for (entry, seen) in side_by_side(others, |entry| glance(entry.root())) {
             let since = |registry: &Arc<Registry>| {
                 let registry = followed(registry, following).0;
-                let slot = has(&registry)?;
+                let slot = shows(&registry, entry.root())?;
                 Some(registry.slots.get(&slot)?.claim.as_ref()?.claimed_at.clone())
             };
             match seen {
@@ -189,41 +198,24 @@ impl FoundPool {
         let root = declared.root(search.choice, search.invocation)?;
         let (name, env_prefix) = (declared.spec.name.clone(), Some(declared.spec.env_prefix.clone()));
         let origin = declared.origin.clone();
-        let trust = Trust::of(&root, search.choice, search.invocation);
-        Ok(Self {
-            root,
-            name,
-            env_prefix,
-            declared: Some(declared),
-            origin,
-            trust,
-            seen: None,
-            rivals: Vec::new(),
-            silent: Vec::new(),
-            is_declared_here: true,
-        })
+        let trust = Trust::of(&root, declared.path.as_deref(), search.choice, search.invocation);
+        let (declared, seen, is_declared_here) = (Some(declared), None, true);
+        let (rivals, silent) = (Vec::new(), Vec::new());
+        Ok(Self { root, name, env_prefix, declared, origin, trust, seen, rivals, silent, is_declared_here })
     }
 
     fn indexed(entry: IndexEntry, seen: Snapshot, invocation: &Invocation) -> Self {
         let root = entry.root().to_owned();
-        let IndexEntry { pool: name, env_prefix, origin, .. } = entry;
-        let spec = origin.spec.as_deref().map(Utf8Path::new);
+        let spec = entry.origin.spec.as_deref().map(Utf8Path::new);
         let declared = spec_file::read_again(spec, invocation).ok();
+        // Another repository may be at its path now, as in another container. A spec that is gone says
+        // nothing.
+        let trust = Trust::by(&entry, declared.as_ref().and(spec));
         let origin = spec_file::origin(spec, invocation);
-        let (trust, seen, silent) = (Trust::Given, Some(seen), Vec::new());
-        let is_declared_here = false;
-        Self {
-            root,
-            name,
-            env_prefix,
-            declared,
-            origin,
-            trust,
-            seen,
-            rivals: Vec::new(),
-            silent,
-            is_declared_here,
-        }
+        let IndexEntry { pool: name, env_prefix, .. } = entry;
+        let (seen, is_declared_here) = (Some(seen), false);
+        let (rivals, silent) = (Vec::new(), Vec::new());
+        Self { root, name, env_prefix, declared, origin, trust, seen, rivals, silent, is_declared_here }
     }
 
     /// Where its registry is kept.
@@ -268,8 +260,8 @@ impl FoundPool {
     /// [`Fault`] says that it was not, or how to trust it.
     pub fn usable(&self, seen: Option<Snapshot>) -> Result<Snapshot, Fault> {
         let seen = seen.ok_or_else(|| self.missing())?;
-        self.trusted()?;
         self.refuse_another(&seen.registry)?;
+        self.trusted()?;
         Ok(seen)
     }
 

@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::identifier::PortName;
 use crate::json::{self, Corrupt, at_line, corrupt};
 use crate::port::{Port, PortFormula};
+use crate::registry::Mark;
 use crate::slot::SlotId;
 use crate::spec::Spec;
 
@@ -45,6 +46,9 @@ pub struct IndexEntry {
     /// The repositories that use it. Recorded for the embedded pool alone.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub repositories: BTreeSet<String>,
+    /// The projects whose user applied it. An older kinfra did not record them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applied_by: Vec<Mark>,
     /// Its port formulas.
     pub ports: BTreeMap<PortName, PortFormula>,
     /// Its slots.
@@ -117,6 +121,7 @@ impl IndexEntry {
             origin,
             verify: Some(spec.stack.verify.clone()),
             repositories: BTreeSet::new(),
+            applied_by: Vec::new(),
             ports: spec.ports.iter().cloned().collect(),
             slots: spec.slots.keys().copied().collect(),
         }
@@ -157,6 +162,22 @@ impl IndexEntry {
         let mut text = serde_json::to_string_pretty(self).map_err(|error| at_line(&error))?;
         text.push('\n');
         Ok(text)
+    }
+
+    /// Notes that a project applied it. Of very many, the last ones are kept.
+    pub fn note_project(&mut self, project: Mark) {
+        const MOST: usize = 100;
+        if project.is_empty() || self.applied_by.contains(&project) {
+            return;
+        }
+        self.applied_by.retain(|noted| !project.is_of(noted, true));
+        self.applied_by.push(project);
+        self.applied_by.drain(..self.applied_by.len().saturating_sub(MOST));
+    }
+
+    /// Whether a project applied it.
+    pub fn is_applied_by(&self, project: &Mark) -> bool {
+        self.applied_by.iter().any(|noted| !noted.is_empty() && project.is_of(noted, true))
     }
 
     /// Its root, canonical.
@@ -200,6 +221,7 @@ pub(super) mod fixture {
             origin,
             verify: None,
             repositories: BTreeSet::new(),
+            applied_by: Vec::new(),
             ports,
             slots,
         }

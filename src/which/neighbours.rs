@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Error, Result};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::choice::PoolChoice;
 use super::collisions::{self, Collision, Neighbour, Presence};
@@ -11,10 +11,12 @@ use super::embedded_pool::users;
 use super::index::{IndexEntry, Origin};
 use super::others::{Held, Seen, held_in, is_mounted, look, mount_of};
 use super::spec_file::Declared;
+use super::trust;
 use super::whose::check_noted;
 use crate::claims::whereabouts::Following;
 use crate::fault::{Exit, Fault, exit_of};
 use crate::host;
+use crate::host::holder_mark::{ensure_project_mark, project_mark};
 use crate::host::index::{Index, IndexFile};
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
@@ -28,6 +30,8 @@ pub struct Neighbours {
     index: Option<Index>,
     /// How the output names the spec.
     spec: String,
+    /// Its path.
+    path: Option<Utf8PathBuf>,
     /// The pool's own entry, as the spec declares it.
     entry: IndexEntry,
     /// The entry that the index must have.
@@ -53,8 +57,10 @@ impl Neighbours {
         let mut entry = IndexEntry::new(root, root_is_declared, origin_of(declared), &declared.spec);
         entry.repositories = users(declared.path.is_none(), invocation);
         entry.mount = mount_of(root);
+        trust::give(&mut entry, declared.path.as_deref(), project_mark);
         let index = invocation.state.as_deref().map(Index::below);
-        let mut neighbours = Self::of(index, declared.origin.clone(), entry);
+        let neighbours = Self::of(index, declared.origin.clone(), entry);
+        let mut neighbours = Self { path: declared.path.clone(), ..neighbours };
         let noted = neighbours.noted.as_ref();
         if noted.is_none_or(|noted| noted.pool != neighbours.entry.pool) {
             neighbours.another = check_noted(noted, &declared.applied_from(), root).err();
@@ -70,6 +76,7 @@ impl Neighbours {
         let mut neighbours = Self {
             index,
             spec,
+            path: None,
             note: entry.clone(),
             entry,
             noted: None,
@@ -250,6 +257,8 @@ impl Neighbours {
                 self.note.origin = noted.origin.clone();
             }
         }
+        self.note.applied_by.clone_from(&noted.applied_by);
+        self.entry.applied_by.iter().for_each(|project| self.note.note_project(*project));
         if noted.origin.is_same_spec(&self.note.origin) {
             self.note.repositories.extend(noted.repositories.iter().cloned());
         }
@@ -329,7 +338,9 @@ impl Neighbours {
     pub fn note(&self, begins: bool, policy: &LockPolicy<'_>) -> Result<()> {
         let Some(index) = self.index.as_ref().filter(|_| begins || !self.is_noted()) else { return Ok(()) };
         let _lock = index.lock(policy).map_err(not_noted)?;
-        let now = Self::of(self.index.clone(), self.spec.clone(), self.entry.clone());
+        let mut entry = self.entry.clone();
+        trust::give(&mut entry, self.path.as_deref(), ensure_project_mark);
+        let now = Self::of(self.index.clone(), self.spec.clone(), entry);
         now.check()?;
         if now.is_noted() && now.gone.is_empty() {
             return Ok(());

@@ -62,7 +62,7 @@ impl Project {
 /// # Errors
 /// [`Fault`] when there are several others.
 pub(super) fn spec_of(here: &Utf8Path, invocation: &Invocation) -> Result<Option<Utf8PathBuf>> {
-    let Some(own) = git::repository_of(here) else { return Ok(None) };
+    let Some(own) = git::confirmed_repository_of(here) else { return Ok(None) };
     let repository_of_spec = |spec: &Utf8PathBuf| {
         let is_there = exists(spec).unwrap_or(false);
         spec.parent().filter(|_| is_there).and_then(git::repository_of)

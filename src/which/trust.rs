@@ -1,13 +1,18 @@
 //! Whether this user trusts a pool. A slots.toml that came with a clone can name any root, and a registry
-//! there can say anything; so only `kinfra apply`, or naming the root, makes a pool one of this user's.
+//! there can say anything; so only `kinfra apply` of this very project, or naming the root, makes a pool one
+//! of this user's.
 
 use camino::Utf8Path;
 
 use super::choice::PoolChoice;
 use super::index::IndexEntry;
 use crate::fault::Fault;
+use crate::host::fs::canonical;
+use crate::host::git::confirmed_repository_of;
+use crate::host::holder_mark::project_marks;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
+use crate::registry::Mark;
 
 /// What this user has said of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +24,33 @@ pub enum Trust {
 }
 
 impl Trust {
-    /// The trust in the pool of a root. Where the user's directory for state is not known, only a named root
-    /// has it.
-    pub fn of(root: &Utf8Path, choice: &PoolChoice, invocation: &Invocation) -> Self {
-        let index = || invocation.state.as_deref().map(Index::below);
-        let is_noted = || index().is_some_and(|index| index.has(&IndexEntry::file_name(root)));
-        if choice.root().is_some() || is_noted() { Self::Given } else { Self::NotGiven }
+    /// The trust in the pool of a root, for the spec at this path; `None` is the embedded one. Where the
+    /// user's directory for state is not known, only a named root has it.
+    pub fn of(
+        root: &Utf8Path,
+        spec: Option<&Utf8Path>,
+        choice: &PoolChoice,
+        invocation: &Invocation,
+    ) -> Self {
+        if choice.root().is_some() {
+            return Self::Given;
+        }
+        let name = IndexEntry::file_name(root);
+        let text = invocation.state.as_deref().and_then(|state| Index::below(state).text(&name));
+        let entry = text.and_then(|text| IndexEntry::parse(&name, &text).ok());
+        entry.map_or(Self::NotGiven, |entry| Self::by(&entry, spec))
+    }
+
+    /// [`Trust::of`] a pool that is in the index. A spec has it if its project applied the pool: a fork or
+    /// another clone may say something else.
+    pub(super) fn by(entry: &IndexEntry, spec: Option<&Utf8Path>) -> Self {
+        let is_of_project = |directory: &Utf8Path| {
+            let mut own = project_marks(directory).into_iter();
+            own.any(|own| entry.is_applied_by(&own)) || is_of_older(entry, directory)
+        };
+        // The embedded spec is kinfra's own.
+        let is_applied = spec.is_none_or(|spec| spec.parent().is_some_and(is_of_project));
+        if is_applied { Self::Given } else { Self::NotGiven }
     }
 
     /// What is to be said where the pool is only shown.
@@ -50,4 +76,21 @@ impl Trust {
             }
         }
     }
+}
+
+/// Whether an older kinfra noted that the project in a directory applied a pool: by its path alone.
+fn is_of_older(entry: &IndexEntry, directory: &Utf8Path) -> bool {
+    let noted = entry.origin.spec.as_deref().and_then(|spec| Utf8Path::new(spec).parent());
+    let project =
+        |directory: &Utf8Path| confirmed_repository_of(directory).or_else(|| canonical(directory).ok());
+    let noted = noted.filter(|_| entry.applied_by.is_empty()).and_then(project);
+    noted.is_some() && noted == canonical(directory).ok().as_deref().and_then(project)
+}
+
+/// Notes in a pool's entry that the project of a spec applies it. A spec may be a link: then both places
+/// count, since the index names the file itself.
+pub(super) fn give(entry: &mut IndexEntry, spec: Option<&Utf8Path>, mark: fn(&Utf8Path) -> Mark) {
+    let file = spec.and_then(|spec| canonical(spec).ok());
+    let directories = [file.as_deref(), spec].map(|path| path.and_then(Utf8Path::parent));
+    directories.into_iter().flatten().for_each(|directory| entry.note_project(mark(directory)));
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use crate::support::{Machine, Run, SMALL};
 
@@ -63,6 +64,10 @@ fn apply_notes_the_pool_for_this_user_alone() {
     let device = |path: &Path| path.metadata().expect("metadata").dev();
     let mount = mount.ancestors().take_while(|path| device(path) == device(&mount)).last().expect("a path");
     let mount = mount.display();
+    let project = machine.project().metadata().expect("metadata");
+    let born = project.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    let born = born.map(|born| format!(":{}", born.as_nanos())).unwrap_or_default();
+    let place = format!("{}:{}{born}", project.dev(), project.ino());
     assert_eq!(
         fs::read_to_string(entry(&machine)).expect("text"),
         format!(
@@ -76,6 +81,11 @@ fn apply_notes_the_pool_for_this_user_alone() {
   "spec": "{spec}",
   "branch": "topic/one",
   "verify": [],
+  "applied_by": [
+    {{
+      "place": "{place}"
+    }}
+  ],
   "ports": {{
     "web": {{
       "base": 8000,

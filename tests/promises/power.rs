@@ -280,7 +280,9 @@ fn may_change(call: &Call) -> bool {
 /// A tree without the times and ids of claims.
 fn timeless(mut tree: Tree) -> Tree {
     for state in tree.values_mut().filter(|state| state.contains("\"claimed_at\": \"")) {
-        let of_one_run = ["\"claimed_at\": \"", "\"claim_id\": ", "\"lease_until\": ", "\"claimed_place\": "];
+        let of_one_run =
+            ["claimed_at", "claim_id", "lease_until", "claimed_place", "claimed_above", "claim_marked"];
+        let of_one_run = of_one_run.map(|key| format!("\"{key}\": \""));
         let is_of_one_run = |line: &&str| of_one_run.iter().any(|key| line.trim_start().starts_with(key));
         *state = state.split_inclusive('\n').filter(|line| !is_of_one_run(line)).collect();
     }

@@ -142,6 +142,7 @@ fn a_repository_without_a_main_worktree_has_nothing_to_copy_from() {
     let clone = machine.home();
     machine.git(&clone, "clone --quiet --bare shop bare.git");
     machine.git(machine.path("~/bare.git"), "worktree add --quiet ../bare-fix HEAD");
+    run_in(&machine, "~/bare-fix", "apply").exits(0);
     let run = run_in(&machine, "~/bare-fix", "claim").exits(0);
     run.says("note: .env was not copied: its repository has no main worktree\n");
     // A listed file that is there is no news.

@@ -63,6 +63,7 @@ fn what_is_kept_is_not_for_a_clone_that_is_made_anew() {
     let make = || {
         fleet.machine.git(fleet.machine.project(), &format!("clone --quiet . {}", clone.display()));
         fs::copy(path.join("compose.yaml"), clone.join("compose.yaml")).expect("a copy");
+        fleet.kinfra("clone", "apply").exits(0);
     };
     make();
     fleet.kinfra("clone", "up").exits(0).says("Claimed slot 1");

@@ -1,10 +1,10 @@
 //! Who a holder is: a directory at the path of another is not the other, and a moved or restored one is itself.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::support::{Machine, Run};
 
@@ -51,6 +51,7 @@ fn two_clones() -> Machine {
     for clone in ["~/one", "~/two"] {
         machine
             .git(machine.home(), &format!("clone --quiet {} .{}", machine.project().display(), &clone[1..]));
+        run_in(&machine, machine.path(clone), "apply").exits(0);
     }
     machine
 }
@@ -262,4 +263,109 @@ fn a_directory_without_git_is_known_by_its_place() {
     machine.repository(machine.path("~/plain"));
     machine.kinfra("claim --for ../home/plain").exits(0).prints("is yours already");
     assert!(entry(&machine, "1").contains_key("claimed_token"));
+}
+
+#[test]
+fn a_copy_that_is_mounted_in_the_place_of_a_holder_is_another() {
+    let machine = applied();
+    machine.kinfra("claim").exits(0);
+    copy(&machine, "../project", "~/copy");
+    fs::rename(machine.project(), machine.path("~/aside")).expect("a move");
+    fs::rename(machine.path("~/copy"), machine.project()).expect("a move");
+    machine.kinfra("status").exits(0).prints("Slot 1 (only) is yours");
+    // The worktree was a mount itself, as in a container.
+    let path = machine.project().canonicalize().expect("a path");
+    note(&machine, "1", &json!({"claimed_mount": path}));
+    machine.kinfra("status").exits(0).prints("holds no slot");
+    machine.kinfra("claim").exits(0).prints("Claimed slot 2");
+    fs::rename(machine.project(), machine.path("~/copy")).expect("a move");
+    fs::rename(machine.path("~/aside"), machine.project()).expect("a move");
+    machine.kinfra("status").exits(0).prints("Slot 1 (only) is yours");
+}
+
+/// Changes keys of a slot in the registry.
+fn note(machine: &Machine, slot: &str, keys: &Value) {
+    let mut registry: Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
+    let entry = registry["slots"][slot].as_object_mut().expect("a slot");
+    entry.extend(keys.as_object().expect("an object").clone());
+    machine.write(REGISTRY, format!("{registry:#}\n"));
+}
+
+#[test]
+fn a_copy_of_a_linked_worktree_is_not_the_worktree() {
+    let machine = applied();
+    machine.edit_spec("1-2", "1-4");
+    machine.repository(machine.project());
+    machine.kinfra("apply").exits(0);
+    let tree = machine.worktree("fix");
+    run_in(&machine, &tree, "claim --slot 3").exits(0);
+    copy(&machine, "~/fix", "~/copy");
+    let copied = machine.path("~/copy");
+    run_in(&machine, &copied, "status").exits(0).prints("holds no slot");
+    let token = entry(&machine, "3")["claimed_token"].clone();
+    run_in(&machine, &tree, "release").exits(0);
+    let gitdir = machine.project().canonicalize().expect("a path").join(".git/worktrees/fix");
+    let left = json!({"by": tree, "gitdir": gitdir, "token": token, "at": "2126-03-01T09:22:10+00:00",
+        "remains": "data"});
+    note(
+        &machine,
+        "3",
+        &json!({"started_at": "2026-03-01T09:22:10+00:00", "started_as": "small-slot-3", "left": left}),
+    );
+    // It leads to the repository, which does not know of it.
+    run_in(&machine, &copied, "claim").exits(4).says("you have not applied");
+    run_in(&machine, &copied, "apply").exits(0);
+    run_in(&machine, &copied, "claim").exits(0).prints("Claimed slot 1").never_says("volumes");
+    assert!(!entry(&machine, "1").contains_key("claimed_token"), "the token is the other's");
+    run_in(&machine, &tree, "claim").exits(0).says("Slot 3 has the volumes of this worktree's last claim");
+}
+
+#[test]
+fn a_machine_with_a_new_name_is_the_same_one() {
+    let machine = applied();
+    let tree = machine.worktree("fix");
+    fs::create_dir(machine.path("~/plain")).expect("a directory");
+    let hold = || {
+        run_in(&machine, &tree, "claim").exits(0);
+        machine.kinfra("claim --for ../home/plain").exits(0);
+        for slot in ["1", "2"] {
+            note(&machine, slot, &json!({"claimed_host": "old-name"}));
+        }
+    };
+    hold();
+    run_in(&machine, &tree, "exec -- true").exits(0);
+    run_in(&machine, &tree, "claim").exits(0).prints("is yours already");
+    note(&machine, "1", &json!({"claimed_host": "old-name"}));
+    machine.git(machine.project(), &format!("worktree remove --force {}", tree.display()));
+    machine.remove("~/plain");
+    // A slot of a directory that is gone is released by its path.
+    machine.kinfra("release --for ../home/plain").exits(0).prints("Released slot 2");
+    machine.kinfra("slots").exits(0).prints("orphaned");
+    machine.kinfra("reap --auto-approve").exits(0).says("Released slot 1");
+}
+
+#[test]
+fn a_directory_that_is_missing_elsewhere_is_not_gone() {
+    let machine = applied();
+    let tree = machine.worktree("fix");
+    fs::create_dir(machine.path("~/plain")).expect("a directory");
+    run_in(&machine, &tree, "claim").exits(0);
+    machine.kinfra("claim --for ../home/plain").exits(0);
+    machine.git(machine.project(), &format!("worktree remove --force {}", tree.display()));
+    machine.remove("~/plain");
+    // Another container of the same name, with another disk and another repository at the same paths.
+    let other = json!({"claimed_above": "1:2:3"});
+    note(&machine, "1", &other);
+    note(&machine, "1", &json!({"claimed_repository": "1:2:3"}));
+    note(&machine, "2", &other);
+    let reaped = machine.kinfra("reap --auto-approve").exits(0).prints("Reap: 0 to release.");
+    reaped.prints("(`kinfra release 1 --force` if it is not in use)").prints("release 2 --force");
+    machine.kinfra("slots").exits(0).prints("missing");
+    // Git's word counts whatever became of the directory above.
+    let repository = machine.project().join(".git");
+    let place = entry(&machine, "1")["claimed_place"].as_str().expect("a place").to_owned();
+    let device = place.split(':').next().expect("a device").to_owned();
+    let inode = fs::metadata(&repository).expect("a repository").ino();
+    note(&machine, "1", &json!({"claimed_repository": format!("{device}:{inode}")}));
+    machine.kinfra("reap --auto-approve").exits(0).says("Released slot 1");
 }

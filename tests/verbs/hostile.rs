@@ -126,6 +126,36 @@ fn a_registry_of_another_pool_that_names_a_worktree_does_not_win() {
 }
 
 #[test]
+fn a_registry_of_another_pool_gives_no_slot_to_a_worktree_that_has_nothing_of_it() {
+    for has_spec in [true, false] {
+        let machine = Machine::small();
+        machine.repository(machine.project());
+        project(&machine, "evil", 9000);
+        machine.kinfra("apply").exits(0);
+        let there = machine.path("~/evil");
+        kinfra_in(&machine, &there, "apply").exits(0);
+        let file = "~/evil-pool/registry.json";
+        let mut registry: Value = serde_json::from_str(&machine.read(file)).expect("JSON");
+        registry["slots"]["1"]["claimed_by"] = json!(real(&machine.project()));
+        registry["slots"]["1"]["claimed_at"] = json!("1999-01-01T00:00:00.000000+00:00");
+        machine.write(file, registry.to_string());
+        if !has_spec {
+            machine.git(machine.project(), "mv slots.toml elsewhere.toml");
+        }
+        for verb in ["env", "exec -- true", "renew"] {
+            machine.kinfra(verb).exits(3);
+        }
+        if has_spec {
+            machine.kinfra("status").exits(0).prints("holds no slot");
+            machine.kinfra("claim").exits(0).prints("~/pool/slot-1\n");
+        }
+        // Naming the pool is another matter.
+        let spec = there.join("slots.toml").display().to_string();
+        machine.kinfra(&format!("status --spec {spec}")).exits(0).prints("Slot 1 (only) is yours");
+    }
+}
+
+#[test]
 fn of_two_pools_that_have_a_worktree_the_older_claim_counts_and_the_other_is_named() {
     for (first, second) in [("one", "two"), ("two", "one"), ("abc", "xyz"), ("xyz", "abc")] {
         let machine = Machine::new();

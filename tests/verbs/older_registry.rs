@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use crate::rig::fleet::Fleet;
 use crate::support::{Machine, Run};
 
@@ -144,4 +146,36 @@ fn no_cleaning_takes_the_stack_of_a_claim_that_an_older_registry_does_not_know()
     // Its own worktree gets it back, with its data.
     fleet.kinfra("b", "claim").exits(0).prints("Claimed slot 1");
     assert_eq!(there(), before);
+}
+
+#[test]
+fn the_marks_that_an_older_kinfra_leaves_behind_lock_no_holder_out() {
+    let restored = Restored::new();
+    let (machine, a, b) = (&restored.machine, &restored.a, &restored.b);
+    restored.run(a, "claim").exits(0).prints("Claimed slot 1");
+    // It frees the slot, and gives it to the other worktree. Of marks and of the sign it knows nothing.
+    let mut registry: Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
+    let entry = registry["slots"]["1"].as_object_mut().expect("a slot");
+    entry.retain(|key, _| !["claimed_host", "claimed_user", "claimed_gitdir"].contains(&key.as_str()));
+    entry.insert("claimed_by".to_owned(), b.canonicalize().expect("a path").to_str().into());
+    entry.insert("claimed_at".to_owned(), "2026-03-01T17:22:10.000000+00:00".into());
+    entry.insert("claim_id".to_owned(), "000000000000000000000000000000aa".into());
+    assert!(entry.contains_key("claimed_token") && entry.contains_key("claim_marked"));
+    machine.write(REGISTRY, format!("{registry:#}\n"));
+    // The slot may still be used by the first one. Both ways out are named, and lead out.
+    let doubt =
+        "release and claim again for another slot; `kinfra release 1 --force` once it is no longer used";
+    restored.run(b, "env").exits(4).says(doubt);
+    restored.run(b, "release").exits(0).prints("Released slot 1");
+    restored.run(b, "claim").exits(0).prints("Claimed slot 2");
+    restored.run(b, "release").exits(0);
+    machine.write(REGISTRY, format!("{registry:#}\n"));
+    machine.remove(SIGN);
+    for verb in ["env", "exec -- true", "renew", "claim"] {
+        restored.run(b, verb).exits(0);
+    }
+    restored.run(a, "status").exits(0).prints("holds no slot");
+    let now: Value = serde_json::from_str(&machine.read(REGISTRY)).expect("JSON");
+    assert_ne!(now["slots"]["1"]["claimed_token"], registry["slots"]["1"]["claimed_token"]);
+    restored.run(b, "release").exits(0).prints("Released slot 1");
 }

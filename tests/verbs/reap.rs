@@ -212,6 +212,12 @@ fn claims_of_another_machine_are_judged_by_their_lease_alone() {
     run_in(&machine, "~/a", "claim --lease 8h").exits(0);
     machine.remove("~/a");
     let mut registry = registry(&machine);
+    // The directory above is another one there. An older kinfra noted the machine's name alone.
+    registry["slots"]["1"]["claimed_above"] = json!("1:2:3");
+    machine.write(REGISTRY, format!("{registry:#}\n"));
+    let why = ": its directory is missing, and the one above it is not the one that it was in (";
+    machine.kinfra("reap --auto-approve").exits(0).prints(why);
+    registry["slots"]["1"].as_object_mut().expect("a slot").remove("claimed_above");
     registry["slots"]["1"]["claimed_host"] = json!("elsewhere");
     machine.write(REGISTRY, format!("{registry:#}\n"));
     machine.kinfra("reap --auto-approve").exits(0).prints(": it was claimed on another machine (");

@@ -101,6 +101,9 @@ fn comparable(machine: &Machine) -> Vec<(String, String)> {
             let own = [
                 "\"claimed_at\"",
                 "\"claimed_place\"",
+                "\"claimed_above\"",
+                "\"claimed_repository\"",
+                "\"claim_marked\"",
                 "\"claimed_token\"",
                 "\"claim_id\"",
                 "\".env.sandbox\"",

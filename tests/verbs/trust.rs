@@ -1,7 +1,12 @@
 //! A pool that this user has not applied: its slots.toml, its registry and its files came from elsewhere, with
 //! a clone. They are shown, and nothing of them is used.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
+
+use serde_json::Value;
 
 use super::compose::Shop;
 use super::up::up;
@@ -137,4 +142,148 @@ fn no_spelling_of_a_home_or_of_the_whole_file_system_is_a_root() {
     machine.kinfra("plan --root ~").exits(4).says("not a directory of the pool's own");
     machine.spec(&SMALL.replace("~/pool", "~//pool"));
     machine.kinfra("plan").exits(0).prints("~/pool/slot-1");
+}
+
+/// A pool that was applied in a repository, and a fork of that with the same pool and the same root, whose
+/// slots.toml adds a file to each slot that is claimed.
+fn forked() -> Machine {
+    let machine = Machine::small();
+    machine.repository(machine.project());
+    machine.kinfra("apply").exits(0);
+    let clone = format!("clone --quiet {} fork", machine.project().display());
+    machine.git(machine.home(), &clone);
+    let spec = machine.read("slots.toml");
+    machine.write("~/fork/slots.toml", spec + "\n[claim]\n\"hook.sh\" = \"conf.txt\"\n");
+    machine
+}
+
+fn run_in(machine: &Machine, dir: impl AsRef<Path>, arguments: &str) -> Run {
+    Run::of(machine.command(arguments).current_dir(dir)).never_says("panicked")
+}
+
+/// Nothing of the pool is used from a directory.
+#[track_caller]
+fn is_refused(machine: &Machine, dir: &str) {
+    let before = machine.tree();
+    for verb in ["claim", "release 1 --force", "reap --auto-approve", "clean 1", "destroy --auto-approve"] {
+        run_in(machine, machine.path(dir), verb).exits(4).says("you have not applied");
+    }
+    assert_eq!(machine.tree(), before);
+}
+
+#[test]
+fn a_fork_with_the_root_of_an_applied_pool_needs_an_apply_of_its_own() {
+    let machine = forked();
+    is_refused(&machine, "~/fork");
+    run_in(&machine, machine.path("~/fork"), "slots").exits(0).says("note: you have not applied");
+    // Worktrees of the repository that applied it are that repository, wherever it is.
+    let linked = machine.worktree("topic");
+    run_in(&machine, &linked, "claim").exits(0).prints("Claimed slot 1");
+    fs::rename(machine.project(), machine.path("~/moved")).expect("a move");
+    fs::create_dir(machine.project()).expect("a directory");
+    run_in(&machine, machine.path("~/moved"), "claim").exits(0).prints("Claimed slot 2");
+    run_in(&machine, machine.path("~/moved"), "release").exits(0);
+    run_in(&machine, machine.path("~/fork"), "apply").exits(0);
+    run_in(&machine, machine.path("~/fork"), "claim").exits(0);
+    run_in(&machine, machine.path("~/fork"), "release").exits(0);
+    // Both have applied it now.
+    run_in(&machine, machine.path("~/moved"), "claim").exits(0);
+}
+
+#[test]
+fn a_fork_repairs_no_registry_of_a_pool_that_it_did_not_apply() {
+    let machine = forked();
+    machine.write("~/pool/registry.json", "{");
+    let before = machine.tree();
+    let repair = "doctor --repair --auto-approve";
+    let run = run_in(&machine, machine.path("~/fork"), repair).exits(4).says("you have not applied");
+    run.says("run it where that pool was applied, or name it: `kinfra doctor --repair --root ");
+    assert_eq!(machine.tree(), before);
+    machine.kinfra(repair).exits(0);
+}
+
+#[test]
+fn no_file_of_a_spec_has_the_name_of_one_of_kinfra_s_own() {
+    let machine = Machine::small();
+    for name in [".kinfra-claim", ".Kinfra-used", "kinfra-overlay.yaml", ".kinfra-x/y"] {
+        for table in ["files", "claim"] {
+            let file = format!("[{table}]\n\"{name}\" = \"conf.txt\"\n");
+            machine.spec(&SMALL.replace("[files]\n\"conf.txt\" = \"conf.txt\"\n", &file));
+            machine.kinfra("plan").exits(65).says("is the name of a file of kinfra's own in each slot");
+        }
+    }
+    machine.spec(&SMALL.replace("\"conf.txt\" =", "\"etc/.kinfra-claim\" ="));
+    machine.kinfra("plan").exits(0);
+}
+
+#[test]
+fn another_repository_at_the_path_of_the_one_that_applied_it_is_not_trusted() {
+    let machine = forked();
+    let linked = machine.worktree("topic");
+    run_in(&machine, &linked, "claim").exits(0);
+    fs::rename(machine.project(), machine.path("~/aside")).expect("a move");
+    fs::rename(machine.path("~/fork"), machine.project()).expect("a move");
+    machine.kinfra("claim").exits(4).says("you have not applied");
+    // A worktree that holds a slot would use the slots.toml at that path.
+    run_in(&machine, &linked, "env").exits(4).says("you have not applied");
+    // What an older kinfra noted is a path.
+    fs::rename(machine.project(), machine.path("~/fork")).expect("a move");
+    fs::rename(machine.path("~/aside"), machine.project()).expect("a move");
+    let file = index_file(&machine);
+    let mut entry: Value = serde_json::from_str(&machine.read(&file)).expect("JSON");
+    assert!(entry.as_object_mut().expect("an object").remove("applied_by").is_some());
+    machine.write(&file, entry.to_string());
+    is_refused(&machine, "~/fork");
+    machine.kinfra("claim").exits(0);
+    machine.kinfra("apply").exits(0);
+    assert!(machine.read(&file).contains("applied_by"));
+}
+
+/// The file of the only pool in the index.
+fn index_file(machine: &Machine) -> String {
+    let files = fs::read_dir(machine.path("~/.local/state/kinfra/pools")).expect("the index");
+    let mut names = files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8"));
+    let name =
+        names.find(|name| Path::new(name).extension().is_some_and(|end| end == "json")).expect("a pool");
+    format!("~/.local/state/kinfra/pools/{name}")
+}
+
+#[test]
+fn a_directory_that_only_says_it_is_of_the_repository_is_not() {
+    let machine = forked();
+    machine.worktree("topic");
+    let git = machine.project().join(".git").display().to_string();
+    machine.remove("~/fork/.git");
+    for forged in [git.clone(), format!("{git}/worktrees/topic")] {
+        machine.write("~/fork/.git", format!("gitdir: {forged}\n"));
+        is_refused(&machine, "~/fork");
+        let spec = machine.read("~/fork/slots.toml");
+        machine.remove("~/fork/slots.toml");
+        assert_ne!(run_in(&machine, machine.path("~/fork"), "claim").code, Some(0), "{forged}");
+        machine.write("~/fork/slots.toml", spec);
+        machine.remove("~/fork/.git");
+    }
+    symlink(&git, machine.path("~/fork/.git")).expect("a link");
+    is_refused(&machine, "~/fork");
+    machine.remove("~/fork/.git");
+    // The slots.toml is the one that was applied, and the templates are not.
+    machine.remove("~/fork/slots.toml");
+    symlink(machine.project().join("slots.toml"), machine.path("~/fork/slots.toml")).expect("a link");
+    is_refused(&machine, "~/fork");
+}
+
+#[test]
+fn a_project_stays_trusted_in_a_backup_and_with_a_repository_of_its_own() {
+    let machine = Machine::small();
+    machine.kinfra("apply").exits(0);
+    machine.repository(machine.project());
+    machine.kinfra("claim").exits(0);
+    machine.kinfra("release").exits(0);
+    machine.kinfra("apply").exits(0);
+    let mut copy = machine.program("cp");
+    Run::of(copy.arg("-a").arg(machine.project()).arg(machine.path("~/backup"))).exits(0);
+    fs::remove_dir_all(machine.project()).expect("it is lost");
+    fs::rename(machine.path("~/backup"), machine.project()).expect("it is put back");
+    machine.kinfra("claim").exits(0);
+    assert_eq!(machine.git(machine.project(), "status --porcelain"), "");
 }

@@ -233,13 +233,18 @@ fn comparable(path: &Path, node: &Node) -> Node {
                 "\"claim_id\": ",
                 "\"lease_until\": ",
                 "\"claimed_place\": ",
+                "\"claimed_above\": ",
+                "\"claimed_repository\": ",
+                "\"claim_marked\": ",
             ];
             let is_of_one_run = |line: &&str| of_one_run.iter().any(|key| line.trim_start().starts_with(key));
             node.text = Some(text.lines().filter(|line| !is_of_one_run(line)).collect::<Vec<_>>().join("\n"));
         }
         Some(_) if path.parent().is_some_and(|parent| parent.ends_with("kinfra/pools")) => {
             let text = node.text.as_deref().unwrap_or_default();
-            let lines = text.lines().filter(|line| !line.trim_start().starts_with("\"mount\": "));
+            let of_one_run = ["\"mount\": ", "\"token\": ", "\"place\": "];
+            let is_of_one_run = |line: &&str| of_one_run.iter().any(|key| line.trim_start().starts_with(key));
+            let lines = text.lines().filter(|line| !is_of_one_run(line));
             node.text = Some(lines.map(|line| line.trim_end_matches(',')).collect::<Vec<_>>().join("\n"));
         }
         Some(".kinfra-claim") => {

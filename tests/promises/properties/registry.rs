@@ -329,6 +329,7 @@ fn harm() -> impl Strategy<Value = Harm> {
         ["conf.txt", "1", "01", "remove", "$serde_json::private::Number"],
         ["id", "udp", "started_at", "started_as", "web"],
         ["started_in", "started_profiles", "left", "peak_memory", "failures"],
+        ["claimed_token", "claimed_place", "claimed_above", "claimed_repository", "claim_marked"],
     ];
     let hash = "0f".repeat(32);
     let values = [
