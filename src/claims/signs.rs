@@ -2,7 +2,7 @@
 //! put back from a backup may not know the claim. The slot is then used, whatever that registry says.
 
 use anyhow::Result;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::files::HolderDir;
 use super::held_by::Directory;

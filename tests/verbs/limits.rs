@@ -217,21 +217,6 @@ fn env_files_of_very_many_lines_are_read_in_linear_time() {
 }
 
 #[test]
-fn init_takes_twenty_thousand_services() {
-    let machine = Machine::new();
-    let mut compose = "services:\n".to_owned();
-    for number in 0..20_000 {
-        let _ = writeln!(compose, "  s{number}: {{image: x, volumes: ['v{number}:/v']}}");
-    }
-    compose.push_str("volumes:\n");
-    for number in 0..20_000 {
-        let _ = writeln!(compose, "  v{number}:");
-    }
-    machine.write("compose.yaml", &compose);
-    machine.kinfra("init").exits(0);
-}
-
-#[test]
 fn a_docker_that_hangs_is_asked_once_and_says_nothing_of_the_files() {
     let script =
         "case \"$*\" in *version*) echo 2.30.0 ;; *) echo x >> \"$HOME/asked\"; sleep 600 & wait ;; esac";

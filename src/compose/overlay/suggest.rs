@@ -19,10 +19,6 @@ const ABOVE_PRIVILEGED: u16 = 8000;
 /// How far a stride or a base is looked for.
 const FAR: u16 = 1000;
 
-/// The most ports that are kept apart by strides of their own numbers. That takes time with their cube, and
-/// further ones get the next number that is free.
-const MOST_BY_STRIDES: usize = 100;
-
 /// A line of `[ports]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortLine {
@@ -105,8 +101,7 @@ fn formulas(
         let published = targets.get(*index).and_then(|(_, published)| *published);
         published.is_some_and(|published| published.first == range.first.base.get())
     };
-    let own = wanted.iter().enumerate().filter(is_own).map(|(index, _)| index);
-    let mut own: Vec<usize> = own.take(MOST_BY_STRIDES).collect();
+    let mut own: Vec<usize> = wanted.iter().enumerate().filter(is_own).map(|(index, _)| index).collect();
     let mut formulas = wanted.to_vec();
     loop {
         let ranges: Vec<PortRange> = own.iter().filter_map(|index| wanted.get(*index).copied()).collect();
@@ -128,7 +123,6 @@ fn formulas(
     for range in declared.into_iter().chain(settled) {
         taken.take(range, &slots);
     }
-    let own: BTreeSet<usize> = own.into_iter().collect();
     for (_, range) in formulas.iter_mut().enumerate().filter(|(index, _)| !own.contains(index)) {
         *range = nearest(*range, &taken, &slots);
         taken.take(*range, &slots);
