@@ -224,6 +224,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_has_255_bytes_and_a_path_4095_at_most() {
+        let (name, long_name) = ("n".repeat(255), "n".repeat(256));
+        let path = |length: usize| format!("{}{}", "d/".repeat(2000), "n".repeat(length - 4000));
+        for (path, is_taken) in [
+            (name.clone(), true),
+            (format!("d/{name}"), true),
+            (long_name.clone(), false),
+            (format!("{long_name}/d"), false),
+            (path(4095), true),
+            (path(4096), false),
+        ] {
+            assert_eq!(refuse_long(&path).is_ok(), is_taken, "{} bytes", path.len());
+        }
+    }
+
+    #[test]
     fn modes_without_owner_access_are_refused() {
         assert_eq!(FileMode::parse("0644").unwrap().bits(), 0o644);
         for mode in ["644", "0044", "0400", "1644", "0689", "+644", ""] {

@@ -291,6 +291,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_text_of_a_list_has_a_longest_length() {
+        for (length, is_taken) in [(LONGEST, true), (LONGEST + 1, false), (LONGEST + 2, false)] {
+            assert_eq!(bounded(&Value::from("x".repeat(length))).is_ok(), is_taken, "{length}");
+        }
+    }
+
+    #[test]
     fn names_env_finds_every_use_of_env() {
         for text in [
             "{{ env.A }}",

@@ -461,6 +461,21 @@ fn riddles(house: &[Source]) -> Vec<String> {
     faults
 }
 
+/// Tests that start a program by themselves. One that hangs would have no time limit: `support::Running` has it.
+fn without_limit(house: &[Source]) -> Vec<String> {
+    let starts = [".spawn()", ".output()", ".status()", ".exec()"];
+    let mut faults = Vec::new();
+    let has_the_limit = |source: &Source| source.path == "tests/support/running.rs";
+    let is_test = |source: &&Source| {
+        source.path.starts_with("tests/") && Path::new(&source.path).extension() == Some("rs".as_ref())
+    };
+    for source in house.iter().filter(is_test).filter(|source| !has_the_limit(source)) {
+        let found = starts.iter().filter(|start| source.text.contains(**start));
+        faults.extend(found.map(|start| format!("{} starts a program: `{start}`", source.path)));
+    }
+    faults
+}
+
 /// Every text of the repository that people read, besides `src`: docs, tests, benches, fuzz targets,
 /// examples, templates and scripts. Not here: this file, which lists the words, and files that others wrote.
 fn texts() -> Vec<Source> {
@@ -536,6 +551,31 @@ fn no_test_page_or_script_speaks_in_riddles() {
     assert_none(&riddles(&texts));
 }
 
+#[test]
+fn every_program_that_a_test_starts_has_a_time_limit() {
+    assert_none(&without_limit(&texts()));
+}
+
+/// The list of pure modules is in two places: here, and where `cargo mutants` reads it.
+#[test]
+fn cargo_mutants_changes_what_is_pure_and_nothing_else() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let settings = fs::read_to_string(top.join(".cargo/mutants.toml")).expect("text");
+    let settings: toml::Table = settings.parse().expect("TOML");
+    let globs = settings["examine_globs"].as_array().expect("a list");
+    let globs: Vec<&str> = globs.iter().map(|glob| glob.as_str().expect("a text")).collect();
+    let globs_of = |room: &&str| {
+        let forms = [format!("src/{room}.rs"), format!("src/{room}/**/*.rs")];
+        let is_there = [forms[0].clone(), format!("src/{room}")].map(|path| top.join(path).exists());
+        forms
+            .into_iter()
+            .zip(is_there)
+            .filter_map(|(form, is_there)| is_there.then_some(form))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(globs, PURE.iter().flat_map(globs_of).collect::<Vec<_>>());
+}
+
 /// A small house that keeps every rule, with one file changed or added.
 fn house_with(path: &str, text: &str) -> Vec<Source> {
     let rooms = [
@@ -555,12 +595,14 @@ fn house_with(path: &str, text: &str) -> Vec<Source> {
     house.into_iter().map(|(path, text)| Source { path: path.to_owned(), text: text.to_owned() }).collect()
 }
 
+type Rule = fn(&[Source]) -> Vec<String>;
+
+const RULES: [Rule; 9] =
+    [out_of_order, circles, verbs_of_verbs, loud, impure, too_large, of_a_project, riddles, without_limit];
+
 #[test]
 fn a_house_that_breaks_a_rule_is_noticed() {
-    type Rule = fn(&[Source]) -> Vec<String>;
-    let rules: [Rule; 8] =
-        [out_of_order, circles, verbs_of_verbs, loud, impure, too_large, of_a_project, riddles];
-    for rule in rules {
+    for rule in RULES {
         assert_eq!(
             rule(&house_with("fault", "pub struct Fault;")),
             Vec::<String>::new(),
@@ -570,7 +612,7 @@ fn a_house_that_breaks_a_rule_is_noticed() {
     let long = "\n".repeat(401);
     let long_verb = "\n".repeat(61);
     let wide = format!("//! {}", "x".repeat(120));
-    let broken: [(Rule, &str, &str, &str); 23] = [
+    let broken: [(Rule, &str, &str, &str); 24] = [
         (out_of_order, "fault", "use crate::slot::SlotId;", "fault imports slot"),
         (out_of_order, "fault", "fn f() { crate::slot::new() }", "fault imports slot"),
         (out_of_order, "fault", "#[cfg(test)]\nmod tests;\nuse crate::slot::SlotId;", "fault imports slot"),
@@ -600,6 +642,7 @@ fn a_house_that_breaks_a_rule_is_noticed() {
         (too_large, "commands/claim", &long_verb, "commands/claim has 61 lines"),
         (too_large, "slot", &wide, "slot has a wide comment"),
         (of_a_project, "slot", "//! As in KTRDR.", "slot names a project"),
+        (without_limit, "tests/slot.rs", "kinfra.output()", "tests/slot.rs starts a program: `.output()`"),
         (riddles, "slot", "//! Whoever claims it.", "slot says `whoever`"),
         (riddles, "tests/slot.rs", "fn a_slot_is_somebody_s() {}", "tests/slot.rs says `somebody`"),
         (riddles, "docs/slot.md", "The holder and\nhis slot.", "docs/slot.md says `his`"),

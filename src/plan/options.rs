@@ -57,3 +57,28 @@ impl fmt::Display for Flag {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_name_slots_cover_some_of_them() {
+        let slots = |ids: &str| SlotId::parse_list(ids).expect("slots");
+        let options = |only: Option<&str>, exclude: Option<&str>| Options {
+            only: only.map(slots),
+            exclude: exclude.map(slots).unwrap_or_default(),
+            ..Options::default()
+        };
+        for (options, is_selective, selected) in [
+            (options(None, None), false, slots("1-2")),
+            (options(Some("1"), None), true, slots("1")),
+            (options(None, Some("1")), true, slots("2")),
+            (options(Some("1-2"), Some("1")), true, slots("2")),
+        ] {
+            assert_eq!(options.is_selective(), is_selective, "{options:?}");
+            let selects = slots("1-2").into_iter().filter(|slot| options.selects(*slot));
+            assert_eq!(selects.collect::<BTreeSet<_>>(), selected, "{options:?}");
+        }
+    }
+}

@@ -154,3 +154,45 @@ fn taken_ports(plan: &Plan, pool: &Pool, observed: &Observed) -> Vec<(SlotId, Bl
     });
     taken.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    /// A plan for slot 1.
+    fn of(takes_over: bool, action: Option<&Action>, blocked: &[Blocked]) -> Plan {
+        let import = takes_over.then(|| ImportState::Pending {
+            path: "/old/instances.json".into(),
+            sha256: Digest::of(b""),
+            slots: 1,
+            claimed: 0,
+            outside: Box::default(),
+        });
+        let slot = SlotId::parse_list("1").expect("a slot").into_iter();
+        let slots = slot.map(|slot| (slot, SlotPlan { action: action.cloned(), blocked: blocked.to_vec() }));
+        Plan { import, slots: slots.collect(), begun: BTreeSet::new() }
+    }
+
+    #[test]
+    fn a_plan_is_within_what_was_shown_if_it_does_no_more() {
+        let (create, adopt) = (Action::Create(vec![]), Action::Adopt);
+        let (held, containers) = ([Blocked::Held("/w".to_owned())], [Blocked::Containers]);
+        let empty = Plan { import: None, slots: BTreeMap::new(), begun: BTreeSet::new() };
+        for (name, now, shown, is_within) in [
+            ("the same", of(true, Some(&adopt), &[]), of(true, Some(&adopt), &[]), true),
+            ("an import that was shown is done", of(false, None, &[]), of(true, None, &[]), true),
+            ("an import that was not shown", of(true, None, &[]), of(false, None, &[]), false),
+            ("an action that was shown is done", of(false, None, &[]), of(false, Some(&create), &[]), true),
+            ("another action", of(false, Some(&create), &[]), of(false, Some(&adopt), &[]), false),
+            ("an action that was not shown", of(false, Some(&create), &[]), empty.clone(), false),
+            ("blocked since", of(false, None, &held), of(false, Some(&create), &[]), false),
+            ("blocked as shown", of(false, None, &held), of(false, None, &held), true),
+            ("blocked as shown, and done", of(false, None, &held), of(false, Some(&create), &held), true),
+            ("not blocked any more", of(false, None, &[]), of(false, None, &containers), true),
+            ("blocked in a slot that was not shown", of(false, None, &held), empty, true),
+        ] {
+            assert_eq!(now.is_within(&shown), is_within, "{name}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::rig::daemon::Daemon;
 use crate::rig::engine::{BUSYBOX, Engine};
-use crate::support::{Machine, Run, shop};
+use crate::support::{Machine, Run, Running, shop};
 
 const HELD: &str = "kinfra-left-slot-1";
 const FREE: &str = "kinfra-left-slot-2";
@@ -139,7 +139,7 @@ fn what_a_killed_start_left_goes_and_the_root_keeps_what_destroy_says() {
     kinfra(&own, &engine, "cats", "claim").exits(0);
     let mut up = own.command("up");
     engine.reach(up.current_dir(own.path("~/cats")));
-    let mut up = up.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("kinfra starts");
+    let mut up = Running::start(up.stdout(Stdio::null()).stderr(Stdio::null()));
     while engine.made_by("kinfra-killed-slot-1").is_empty() {
         assert_eq!(up.try_wait().expect("its state"), None, "it ended before it made anything");
     }

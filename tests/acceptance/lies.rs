@@ -12,11 +12,11 @@ use kinfra::registry::{Engine as Address, RegistryId};
 use kinfra::stack::gate::patience::{Patience, Verdict};
 use kinfra::stack::gate::state::{Expected, Judged, ServiceState};
 use kinfra::stack::gate::{Gated, Watched, gate};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::rig::daemon::Daemon;
 use crate::rig::engine::Engine;
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, Running};
 
 /// How long a service must be up, as `kinfra up` has it by default.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -237,14 +237,14 @@ fn an_interrupt_in_the_middle() {
     let stack = Stack::app("lies-int", "sleep 600", check);
     let mut compose: Command = engine.compose(&stack.machine, stack.project);
     compose.args(["up", "--detach", "--wait"]).current_dir(stack.machine.project());
-    let mut compose = compose.spawn().expect("compose starts");
+    let mut compose = Running::start(&mut compose);
     let begun = Instant::now();
     while engine.made_by(stack.project).iter().all(|made| !made.starts_with("container")) {
         assert!(begun.elapsed() < Duration::from_secs(30), "no container appears");
         thread::sleep(Duration::from_millis(100));
     }
     thread::sleep(Duration::from_secs(1));
-    kill_process(Pid::from_child(&compose), Signal::INT).expect("a signal");
+    compose.signal(Signal::INT);
     compose.wait().expect("compose ends");
     // Compose leaves all of it running, and says nothing of it. kinfra says what it does.
     let (gated, _) = stack.gated(&engine, 3);

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::rig::engine::{self, Engine};
@@ -92,7 +93,7 @@ impl Shop {
 impl Drop for Shop {
     fn drop(&mut self) {
         // The rig removes what is left of the projects.
-        let _ = self.command(&["down", "--volumes"]).output();
+        Running::piped(&mut self.command(&["down", "--volumes"])).outcome();
     }
 }
 
@@ -167,11 +168,11 @@ fn what_does_not_run_is_said_with_its_code() {
 fn two_starts_at_once_are_one() {
     let shop = Shop::new("kinfra-two", 26_300);
     shop.kinfra(&["claim"]).exits(0);
-    let first = shop.command(&["up", "--settle", "1s"]).spawn().expect("kinfra");
+    let first = Running::piped(&mut shop.command(&["up", "--settle", "1s"]));
     thread::sleep(Duration::from_millis(400));
     let second = shop.up(&["--json"]).exits(0).says("Waiting: the stack is held by process ");
     assert!(second.stdout.contains("\"ran_already\": true"), "{}", second.stdout);
-    assert!(first.wait_with_output().expect("its end").status.success());
+    first.ends().exits(0);
     assert_eq!(shop.page(), "one\n");
 }
 
@@ -203,19 +204,14 @@ fn an_interrupted_start_goes_on() {
     let shop = Shop::new("kinfra-interrupted", 26_400);
     shop.kinfra(&["claim"]).exits(0);
     // With and without a word to Compose: Ctrl-C reaches both, a signal to kinfra alone does not.
-    for signal in ["-INT", "-TERM"] {
-        let mut up = shop.command(&["up", "--settle", "1s"]);
-        let up = up.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let up = up.expect("kinfra");
+    for signal in [Signal::INT, Signal::TERM] {
+        let up = Running::piped(&mut shop.command(&["up", "--settle", "1s"]));
         let deadline = Instant::now() + Duration::from_secs(30);
         while shop.containers().is_empty() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(50));
         }
-        let kill = format!("kill {signal} {}", up.id());
-        let kill = Command::new("/bin/sh").args(["-c", &kill]).status();
-        assert!(kill.expect("kill").success());
-        let run = Run::from(up.wait_with_output().expect("its end")).exits(130);
-        run.says("interrupted").never_says("panicked");
+        up.signal(signal);
+        up.ends().exits(130).says("interrupted").never_says("panicked");
         shop.up(&[]).exits(0);
         assert_eq!(shop.page(), "one\n");
         shop.kinfra(&["down", "--volumes"]).exits(0);

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,17 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::engine::{BUSYBOX, Engine};
-use crate::support::{Run, tools};
+use crate::support::{Run, Running, tools};
+
+/// How long a daemon may run: as long as the longest test that has one.
+const LIMIT: Duration = Duration::from_mins(30);
 
 /// A daemon with the image of busybox. Dropped, it ends.
 pub(crate) struct Daemon {
     dir: TempDir,
     /// What keeps its containers. It is not the daemon's own, so it stays when that is killed.
-    containerd: Child,
-    dockerd: Option<Child>,
+    containerd: Running,
+    dockerd: Option<Running>,
 }
 
 impl Daemon {
@@ -39,7 +42,7 @@ impl Daemon {
             containerd.arg(option).arg(dir.path().join(name));
         }
         containerd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let containerd = containerd.spawn().expect("containerd starts");
+        let containerd = Running::start_within(LIMIT, &mut containerd);
         let mut daemon = Self { dir, containerd, dockerd: None };
         wait_for("containerd's socket", || daemon.path("containerd").exists());
         daemon.start_again();
@@ -102,7 +105,7 @@ impl Daemon {
             "--ip-forward=false",
         ]);
         dockerd.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
-        self.dockerd = Some(dockerd.spawn().expect("dockerd starts"));
+        self.dockerd = Some(Running::start_within(LIMIT, &mut dockerd));
         let version = ["version", "--format", "{{.Server.Version}}"];
         wait_for("an answer of dockerd", || Run::of(self.docker().args(version)).code == Some(0));
     }
@@ -118,7 +121,7 @@ fn wait_for(what: &str, is_there: impl Fn() -> bool) {
 }
 
 /// Asks a program to end, and kills it if it does not.
-fn end(program: &mut Child) {
+fn end(program: &mut Running) {
     let _ = kill_process(Pid::from_child(program), Signal::TERM);
     let begun = Instant::now();
     while matches!(program.try_wait(), Ok(None)) && begun.elapsed() < Duration::from_secs(30) {

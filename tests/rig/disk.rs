@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::must;
+use crate::support::Running;
 
 /// A mounted file system, until it is dropped.
 pub(crate) struct Mount {
@@ -46,10 +47,10 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let ended = Command::new("umount").arg(&self.at).status();
-        if !ended.is_ok_and(|status| status.success()) {
+        let ended = Running::piped(Command::new("umount").arg(&self.at)).outcome();
+        if !ended.status.success() {
             // A test that failed may have left something open; the machine must not keep the mount.
-            let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
+            Running::piped(Command::new("umount").arg("--lazy").arg(&self.at)).outcome();
         }
     }
 }

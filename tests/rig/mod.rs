@@ -29,7 +29,7 @@ use kinfra::registry::Registry;
 pub(crate) use disk::{Image, Mount};
 pub(crate) use paused::Paused;
 
-use crate::support::Machine;
+use crate::support::{Machine, Running};
 
 /// Prints a figure of a proof, and adds it to the file that `KINFRA_FIGURES` names, if it is set.
 pub(crate) fn figure(text: &str) {
@@ -62,7 +62,7 @@ pub(crate) fn through(program: impl IntoIterator<Item = impl AsRef<OsStr>>, comm
 
 /// Runs a program of the system that must succeed.
 pub(crate) fn must(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("this test needs {command:?}: {error}"));
+    let output = Running::piped(command).outcome();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}(this test needs root)");
 }

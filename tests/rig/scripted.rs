@@ -353,9 +353,7 @@ fn program() -> &'static Path {
             let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
             let mut rustc = Command::new(rustc);
             rustc.args(["--edition", "2024", "-D", "warnings"]).arg(Path::new(SOURCES).join("main.rs"));
-            let output =
-                rustc.arg("-o").arg(new.path().join("docker")).output().expect("this test needs rustc");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            Run::of(rustc.arg("-o").arg(new.path().join("docker"))).exits(0);
             fs::rename(new.path().join("docker"), &docker).expect("the program in its place");
         }
         docker

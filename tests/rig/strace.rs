@@ -5,10 +5,10 @@ use std::fmt;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use super::through;
-use crate::support::Running;
+use crate::support::{Running, tools};
 
 /// The calls that the sweeps are about: those with a path, and those with a file.
 const CLASSES: &str = "%file,%desc";
@@ -62,10 +62,8 @@ pub(crate) struct Traced {
 
 /// Panics if strace is missing.
 pub(crate) fn need_strace() {
-    let version =
-        Command::new("strace").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     assert!(
-        version.is_ok_and(|status| status.success()),
+        tools::find("strace").is_some(),
         "the crash tests need strace: `apt-get install strace`, or what your system has for it"
     );
 }
@@ -95,7 +93,7 @@ impl Injection<'_> {
     /// Runs a command under strace, which writes to `trace`.
     pub(crate) fn run(&self, command: &Command, trace: &Path) -> Traced {
         let mut command = self.command(command, trace);
-        let output = Running::piped(&mut command).output();
+        let output = Running::piped(&mut command).outcome();
         Traced::of(&output, trace)
     }
 }

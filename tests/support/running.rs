@@ -1,11 +1,11 @@
 //! Programs that a test has started. Each ends with its test, and none runs for ever.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,9 @@ use super::Run;
 
 /// How long a program may run. The slowest of them take seconds; many tests at once on few cores take longer.
 const LIMIT: Duration = Duration::from_mins(5);
+
+/// How long a program that was killed may still have its output open, in a process of another group.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// How often the watchdog looks.
 const TICK: Duration = Duration::from_millis(100);
@@ -65,15 +68,26 @@ impl Running {
 
     /// Waits for its end. A test fails if that does not come in time.
     pub(crate) fn ends(self) -> Run {
-        Run::from(self.output())
+        Run::from(self.outcome())
     }
 
     /// The same, for output that may not be text.
-    pub(crate) fn output(mut self) -> Output {
-        let output = self.child.take().expect("a child").wait_with_output().expect("its output");
-        self.forget();
-        assert!(!self.watched.is_late.load(Relaxed), "it did not end in time: {}", self.what);
-        output
+    pub(crate) fn outcome(mut self) -> Output {
+        drop(self.stdin.take());
+        let (stdout, stderr) = (all_of(self.stdout.take()), all_of(self.stderr.take()));
+        let status = self.wait().expect("its end");
+        let [stdout, stderr] = [stdout, stderr].map(|output| {
+            let left = self.watched.deadline.saturating_duration_since(Instant::now());
+            output.recv_timeout(left + GRACE).unwrap_or_else(|_| self.is_late())
+        });
+        if self.watched.is_late.load(Relaxed) {
+            self.is_late();
+        }
+        Output { status, stdout, stderr }
+    }
+
+    fn is_late(&self) -> ! {
+        panic!("it did not end in time: {}", self.what)
     }
 
     fn forget(&self) {
@@ -106,6 +120,19 @@ impl Drop for Running {
         }
         self.forget();
     }
+}
+
+/// Reads a stream to its end on a thread of its own: a process that outlives the program may keep it open.
+fn all_of(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream {
+            let _ = stream.read_to_end(&mut bytes);
+        }
+        let _ = sender.send(bytes);
+    });
+    receiver
 }
 
 /// The watchdog: a thread that kills programs that run too long. If a signal stops the tests, it kills them
@@ -159,6 +186,21 @@ fn a_program_ends_with_its_test_and_so_does_what_it_started() {
         assert!(begun.elapsed() < Duration::from_secs(10), "it still runs");
         thread::sleep(TICK);
     }
+}
+
+#[test]
+#[should_panic(expected = "it did not end in time")]
+fn a_program_that_left_another_with_its_output_fails_its_test() {
+    let machine = super::Machine::new();
+    let mut shell = machine.program("bash");
+    // In a group of its own: killing the group of the shell does not end it.
+    shell.args(["-c", "set -m; sleep 20 & exit 0"]);
+    let begun = Instant::now();
+    let piped = shell.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let shell = Running::start_within(Duration::from_secs(2), piped);
+    let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| shell.ends()));
+    assert!(begun.elapsed() < Duration::from_secs(15), "it was waited for");
+    std::panic::resume_unwind(end.expect_err("it is late"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use crate::support::{Machine, PORTS, Run};
+use crate::support::{Machine, PORTS, Run, Running};
 
 const ENV_FILE: &str = "~/pool/slot-1/.env.sandbox";
 
@@ -364,7 +364,7 @@ fn exec_becomes_the_command() {
     let expected = format!("0027\n{}\n2:--spec  x\n", dir.display());
     assert_eq!(output.stdout, expected, "{output:?}");
     let mut odd = machine.command("exec printf %s");
-    let output = odd.arg(std::ffi::OsStr::from_bytes(b"\xff")).output().expect("it starts");
+    let output = Running::piped(odd.arg(std::ffi::OsStr::from_bytes(b"\xff"))).outcome();
     assert_eq!(output.stdout, b"\xff");
 }
 

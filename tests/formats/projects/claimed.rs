@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::trial::{HOME, Trial, bare};
 use super::{CORPUS, EXPECTED};
 use crate::formats::compose::judge::{Things, common, things};
-use crate::support::PORTS;
+use crate::support::{PORTS, Run};
 
 /// Projects of different shapes, none of which needs a decision.
 const CLAIMED: [&str; 12] = [
@@ -55,9 +55,9 @@ fn kinfra(trial: &Trial, directory: &Utf8Path, arguments: &[&str]) -> String {
     let home = trial.home();
     fs::create_dir_all(&home).expect("a home");
     let mut kinfra = bare(env!("CARGO_BIN_EXE_kinfra"), directory);
-    let output = kinfra.env("HOME", home).env(PORTS, "").args(arguments).output().expect("kinfra runs");
-    assert!(output.status.success(), "{}: {arguments:?}: {output:?}", trial.name);
-    String::from_utf8(output.stdout).expect("UTF-8")
+    let run = Run::of(kinfra.env("HOME", home).env(PORTS, "").args(arguments));
+    assert_eq!(run.code, Some(0), "{}: {arguments:?}: {run:?}", trial.name);
+    run.stdout
 }
 
 fn claimed_stack(trial: &Trial, worktree: &Utf8Path) -> Things {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use kinfra::compose::project::Project;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{CORPUS, EXPECTED};
 use crate::formats::compose::docker_config;
 use crate::formats::compose::judge::{Things, things};
+use crate::support::Run;
 
 /// A home that no machine has: nothing of the real one gets into what is expected.
 pub(super) const HOME: &str = "/home/dev";
@@ -76,10 +77,8 @@ impl Trial {
     /// What `kinfra init` in the main checkout would write to slots.toml, and what it says.
     pub(super) fn init(&self) -> Result<(String, String), String> {
         let mut kinfra = bare(env!("CARGO_BIN_EXE_kinfra"), &self.main());
-        let output = kinfra.args(["init", "--dry-run"]).output().expect("kinfra runs");
-        let is_done = output.status.success();
-        let [text, said] = texts(output);
-        if is_done { Ok((text, said)) } else { Err(self.masked(&said)) }
+        let run = Run::of(kinfra.args(["init", "--dry-run"]));
+        if run.code == Some(0) { Ok((run.stdout, run.stderr)) } else { Err(self.masked(&run.stderr)) }
     }
 
     /// The main stack, as a plain `docker compose` in the main checkout has it.
@@ -109,10 +108,8 @@ impl Trial {
     ) -> Result<Resolved, String> {
         let mut docker = bare("docker", directory);
         docker.arg("compose").args(arguments).args(["--profile", "*", "config", "--format", "json"]);
-        let output = docker.output().expect("`docker compose` runs: .ci/install-compose installs it");
-        let is_taken = output.status.success();
-        let [text, told] = texts(output);
-        if !is_taken {
+        let Run { code, stdout: text, stderr: told } = Run::of(&mut docker);
+        if code != Some(0) {
             let told: Vec<&str> = told.lines().filter(|line| !line.contains("level=warning")).collect();
             return Err(self.masked(&told.join("\n")));
         }
@@ -120,11 +117,6 @@ impl Trial {
         let things = things(&json, worktree.as_str());
         Ok(Resolved { worktree: worktree.to_owned(), text, json, things })
     }
-}
-
-/// What a program printed and said.
-fn texts(output: Output) -> [String; 2] {
-    [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("UTF-8"))
 }
 
 /// A program with nothing of this machine's environment but where programs and their plugins are.

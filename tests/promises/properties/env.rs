@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::check;
+use crate::support::Running;
 
 properties! {
     a_shell_evaluates_every_value_to_itself: 64,
@@ -34,8 +35,9 @@ fn a_shell_evaluates_every_value_to_itself(cases: u32) {
         let text = report::env::shell(&Change { unset, set, dropped: Variables::new() });
         let print: String = (0..values.len()).map(|number| format!(" \"$V{number}\"")).collect();
         let script = format!("eval \"$1\"; printf '%s\\0' \"${{GONE-unset}}\"{print}");
-        let output = Command::new("sh").args(["-ec", &script, "sh", &text]).env("GONE", "1").output();
-        let output = output.expect("a shell starts");
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", &script, "sh", &text]).env("GONE", "1");
+        let output = Running::piped(&mut shell).outcome();
         let printed = String::from_utf8_lossy(&output.stdout);
         let printed: Vec<&str> = printed.split_terminator('\0').collect();
         let expected: Vec<&str> = std::iter::once("unset").chain(values.iter().map(String::as_str)).collect();
