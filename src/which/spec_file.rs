@@ -177,9 +177,12 @@ impl Declared {
         };
         let resolved = host::root::resolve(&root)?;
         let home = invocation.home.as_deref().map(host::fs::real);
-        if resolved == "/" || home.is_some_and(|home| home == resolved) {
+        let state = invocation.state.as_deref().map(|state| host::fs::real(&state.join("kinfra")));
+        let is_in_state = state.is_some_and(|state| resolved.starts_with(state));
+        if resolved == "/" || home.is_some_and(|home| home == resolved) || is_in_state {
             let what = format!("root `{root}` cannot be used: it is not a directory of the pool's own");
-            return Err(Fault::refused(what).advise("name a directory below it").into());
+            let advice = if is_in_state { "name one elsewhere" } else { "name a directory below it" };
+            return Err(Fault::refused(what).advise(advice).into());
         }
         Ok(resolved)
     }
