@@ -122,3 +122,21 @@ fn measure(value: &Value, depth: usize, left: &mut usize) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_measured_with_all_that_is_in_it() {
+        let fits = |value: &Value| measure(value, DEEPEST, &mut LARGEST.clone()).is_ok();
+        for (length, is_taken) in [(LARGEST - 3, true), (LARGEST - 2, false)] {
+            let text = Value::from("x".repeat(length));
+            assert_eq!(fits(&Value::from(vec![text])), is_taken, "{length}");
+        }
+        let map = |length: usize| Value::from_pairs([("k".repeat(length), "v".repeat(length))]);
+        assert_eq!([fits(&map(LARGEST / 2 - 2)), fits(&map(LARGEST / 2 - 1))], [true, false]);
+        let nested = |depth: usize| (0..depth).fold(Value::from(1), |value, _| Value::from(vec![value]));
+        assert_eq!([fits(&nested(DEEPEST)), fits(&nested(DEEPEST + 1))], [true, false]);
+    }
+}
