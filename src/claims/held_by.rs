@@ -33,9 +33,12 @@ impl Directory {
         // Where a disk is mounted, another one may be: a copy there is no backup that was put back.
         let is_mounted = claim.claimed_mount.as_deref() == Some(self.path.as_str());
         let is_it = |mark: Mark| mark.is_of(&claim.mark, is_same_machine && !is_mounted);
-        // The machine may have a new name.
-        let was_here = || self.above.zip(claim.mark.above).is_some_and(|(above, noted)| above.is(noted));
-        claim.claimed_by.is(&self.path) && self.mark.map_or_else(|| is_same_machine || was_here(), is_it)
+        // Containers may share a name, and a machine may have a new one: what both note of the place counts.
+        let was_here = || match self.above.zip(claim.mark.above) {
+            Some((above, noted)) => above.is(noted) || (is_same_machine && above.may_be(noted)),
+            None => is_same_machine,
+        };
+        claim.claimed_by.is(&self.path) && self.mark.map_or_else(was_here, is_it)
     }
 }
 
@@ -44,8 +47,8 @@ pub fn held_by(registry: &Registry, directory: &Directory) -> Option<SlotId> {
     find(registry, |claim| directory.holds(claim))
 }
 
-/// The slot that a directory holds by what it is known by. Its path alone is something that any registry can
-/// name.
+/// The slot that a directory holds by what it is known by. The path alone of one that is there is something
+/// that any registry can name.
 pub fn held_by_mark(registry: &Registry, directory: &Directory) -> Option<SlotId> {
     find(registry, |claim| (directory.mark.is_none() || !claim.mark.is_empty()) && directory.holds(claim))
 }

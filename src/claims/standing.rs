@@ -70,7 +70,9 @@ impl fmt::Display for Doubt {
                 "its directory is missing, and the one above it is not the one that it was in"
             }
             Self::Unmounted => "the disk of its directory may not be mounted",
-            Self::RepoMissing => "its directory is missing, and so is the repository it was a worktree of",
+            Self::RepoMissing => {
+                "its directory is missing, and the repository it was a worktree of is missing or another"
+            }
             Self::Moved => "its directory is missing, and git has a worktree of its name elsewhere",
             Self::Locked => "its directory is missing, but `git worktree lock` keeps it",
         })

@@ -113,7 +113,17 @@ pub enum Following<'a> {
 
 /// Worktrees that git has moved: each slot with its recorded claim and the holder's present path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Moves(Vec<(SlotId, Claim, Utf8PathBuf)>);
+pub struct Moves(Vec<Move>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Move {
+    slot: SlotId,
+    /// The claim as it was found.
+    found: Claim,
+    to: Utf8PathBuf,
+    /// Where the directory above it is now.
+    above: Option<Place>,
+}
 
 impl Moves {
     /// Looks for them. A worktree that cannot be examined counts as not moved.
@@ -154,7 +164,8 @@ impl Moves {
             if taken.insert(to)
                 && let Holder::Directory(to) = to
             {
-                moves.push((*slot, (*claim).clone(), to.clone()));
+                let above = to.parent().and_then(|above| host::fs::place_of(above).ok());
+                moves.push(Move { slot: *slot, found: (*claim).clone(), to: to.clone(), above });
             }
         }
         Self(moves)
@@ -167,11 +178,11 @@ impl Moves {
 
     /// Records the new paths in a registry, for each claim that is unchanged since.
     pub fn note_in(&self, registry: &mut Registry) {
-        for (slot, found, to) in &self.0 {
+        for Move { slot, found, to, above } in &self.0 {
             let claim = registry.slot_mut(*slot).and_then(|entry| entry.claim.as_mut());
             if let Some(claim) = claim.filter(|claim| *claim == found) {
                 claim.claimed_by = Holder::Directory(to.clone());
-                claim.mark.above = to.parent().and_then(|above| host::fs::place_of(above).ok());
+                claim.mark.above = *above;
             }
         }
     }
@@ -213,7 +224,7 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     if !is_mounted {
         return away(Doubt::Unmounted);
     }
-    if !is_still_there(claim.mark.above, parent) {
+    if !is_still_there(claim.mark.above, parent, claim) {
         return away(Doubt::AnotherAbove);
     }
     match git_knows(claim).transpose()? {
@@ -267,7 +278,11 @@ pub fn is_of(left: &Left, worktree: &Utf8Path) -> bool {
 fn git_knows(claim: &Claim) -> Option<Result<git::LinkedWorktree>> {
     let entry = claim.claimed_gitdir.as_deref().map(Utf8Path::new)?;
     let is_same = match (claim.mark.repository, git::repository_of_linked(entry)) {
-        (Some(noted), Some(repository)) => is_still_there(Some(noted), repository),
+        // A repository that was put back from a backup has another place, and the token of its worktree.
+        (Some(_), Some(repository)) => {
+            is_still_there(claim.mark.repository, repository, claim)
+                || (claim.mark.token.is_some() && token_in(entry) == claim.mark.token)
+        }
         (Some(_), None) => false,
         (None, _) => has_host(claim),
     };
@@ -275,10 +290,11 @@ fn git_knows(claim: &Claim) -> Option<Result<git::LinkedWorktree>> {
     Some(git::linked_worktree(entry, claim.claimed_by.directory()?))
 }
 
-/// Whether a directory that can be examined is the one that was noted. Of what was not noted, nothing is
-/// known.
-fn is_still_there(noted: Option<Place>, directory: &Utf8Path) -> bool {
-    noted.is_none_or(|noted| host::fs::place_of(directory).map_or(true, |place| place.is(noted)))
+/// Whether a directory that can be examined is the one that was noted with a claim. Of what was not noted,
+/// nothing is known.
+fn is_still_there(noted: Option<Place>, directory: &Utf8Path, claim: &Claim) -> bool {
+    let is_it = |place: Place, noted| place.is(noted) || (place.may_be(noted) && has_host(claim));
+    noted.is_none_or(|noted| host::fs::place_of(directory).map_or(true, |place| is_it(place, noted)))
 }
 
 /// Whether this machine has the name of the one where a claim was made.

@@ -55,10 +55,12 @@ pub fn top_of(dir: &Utf8Path) -> Result<Option<&Utf8Path>> {
 /// # Errors
 /// When git's files cannot be read.
 pub fn own_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
-    if named_git_dir(worktree)?.is_some() {
-        return confirmed_git_dir(worktree);
-    }
+    let named = named_git_dir(worktree)?;
     let worktree = canonical(worktree)?;
+    if let Some(named) = named {
+        let inside = canonical(&named).ok().filter(|named| named.starts_with(&worktree));
+        return inside.map_or_else(|| confirmed_git_dir(&worktree), |inside| Ok(Some(inside)));
+    }
     let beside = [".git", JJ].map(|name| worktree.join(name));
     for dir in beside.into_iter().filter(|dir| is_directory(dir)) {
         if canonical(&dir)? == dir {
@@ -156,15 +158,23 @@ pub fn repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
 pub fn confirmed_repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let top = canonical(top_of(dir).ok()??).ok()?;
     let Some(repository) = repository_of(&top) else {
-        // A workspace of jj that is in a repository's directory is that repository's.
-        let around = top.parent().filter(|_| is_directory(&top.join(JJ)) && !is_there(&top.join(".git")));
-        return around.and_then(confirmed_repository_of);
+        return confirmed_repository_of(&around_workspace(&top)?);
     };
     let is_confirmed = match named_git_dir(&top).ok()? {
         None => repository == top.join(".git"),
-        Some(_) => confirmed_git_dir(&top).ok()?.is_some(),
+        Some(_) => repository.starts_with(&top) || confirmed_git_dir(&top).ok()?.is_some(),
     };
     is_confirmed.then_some(repository)
+}
+
+/// The directory around a workspace of jj that has the repository of the workspace, as its `.jj/repo` says. A
+/// workspace that has its own stands for itself.
+fn around_workspace(top: &Utf8Path) -> Option<Utf8PathBuf> {
+    let jj = top.join(JJ);
+    let leads = line_of(&jj.join("repo")).ok().flatten().filter(|_| !is_there(&top.join(".git")))?;
+    let repo = canonical(&jj.join(leads)).ok()?;
+    let around = repo.parent()?.parent()?;
+    (repo.ends_with(".jj/repo") && top != around && top.starts_with(around)).then(|| around.to_owned())
 }
 
 /// The directory `info` of the repository that holds a directory. All its worktrees share it.

@@ -33,7 +33,9 @@ const READABLE: u32 = 0o644;
 pub fn mark_of(worktree: &Utf8Path) -> Result<Mark> {
     let examined = || format!("could not examine `{worktree}`");
     let token = match own_dir(worktree).with_context(examined)? {
-        Some(own) if is_directory(&own) => read(&Dir::open(&own)?, TOKEN)?,
+        Some(own) if is_directory(&own) => {
+            read(&Dir::open(&own).with_context(|| format!("could not open `{own}`"))?, TOKEN)?
+        }
         Some(_) | None => None,
     };
     Ok(Mark { token, place: Some(place_of(worktree).with_context(examined)?), ..Mark::default() })
@@ -78,19 +80,19 @@ fn ensure_token(git_dir: &Utf8Path, name: &str) -> Option<Token> {
 /// The mark of the project in a directory: that of its repository, which all its worktrees share. Where no
 /// repository knows of the directory, it stands for itself.
 pub fn project_mark(directory: &Utf8Path) -> Mark {
-    project(repository_of(directory).as_deref().ok_or(directory), |git_dir| {
+    project(own_repository(directory).as_deref().ok_or(directory), |git_dir| {
         read(&Dir::open(git_dir).ok()?, PROJECT).ok()?
     })
 }
 
 /// [`project_mark`], with a token if the repository can have one.
 pub fn ensure_project_mark(directory: &Utf8Path) -> Mark {
-    project(repository_of(directory).as_deref().ok_or(directory), |git_dir| ensure_token(git_dir, PROJECT))
+    project(own_repository(directory).as_deref().ok_or(directory), |git_dir| ensure_token(git_dir, PROJECT))
 }
 
 /// All marks that the project in a directory may have got. It may have been no repository then.
 pub fn project_marks(directory: &Utf8Path) -> Vec<Mark> {
-    let repository = repository_of(directory);
+    let repository = own_repository(directory);
     let main = repository.as_deref().filter(|git_dir| git_dir.file_name() == Some(".git"));
     let directories = [Some(directory), main.and_then(Utf8Path::parent)].into_iter().flatten();
     let without_git = directories.map(|directory| project(Err(directory), |_| None));
@@ -102,7 +104,7 @@ fn project(place: Result<&Utf8Path, &Utf8Path>, token: impl Fn(&Utf8Path) -> Opt
     Mark { token: place.ok().and_then(token), place: place_of(directory).ok(), ..Mark::default() }
 }
 
-fn repository_of(directory: &Utf8Path) -> Option<Utf8PathBuf> {
+fn own_repository(directory: &Utf8Path) -> Option<Utf8PathBuf> {
     confirmed_repository_of(&canonical(directory).ok()?)
 }
 

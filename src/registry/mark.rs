@@ -58,7 +58,7 @@ impl Mark {
             (None, None) => true,
             (None, Some(noted)) => self.place.is_some_and(|place| place.is(noted)),
             (Some(token), place) => {
-                let is_there = |noted: Place| self.place.is_some_and(|place| place.inode == noted.inode);
+                let is_there = |noted: Place| self.place.is_some_and(|place| place.may_be(noted));
                 let is_born = |noted: Place| noted.born.is_some() && self.place == Some(noted);
                 match self.token {
                     Some(own) => own == token && (is_same_machine || place.is_none_or(is_there)),
@@ -89,6 +89,12 @@ impl Place {
             (None, _) | (_, None) => self.device == other.device,
         };
         self.inode == other.inode && is_one_disk
+    }
+
+    /// Whether two places may be one: nothing that both tell differs but the number of the disk.
+    pub fn may_be(self, other: Self) -> bool {
+        let is_one_birth = self.born.zip(other.born).is_none_or(|(born, other)| born == other);
+        self.inode == other.inode && is_one_birth
     }
 
     /// Reads what [`fmt::Display`] writes.
@@ -158,6 +164,7 @@ mod tests {
             (noted, true, true, "itself, also in a container that has a new name"),
             (mark(7, place(9, 20, None)), true, true, "after a restart that numbers disks anew"),
             (mark(7, place(1, 21, Some(6))), true, false, "a backup that was put back, or a copy elsewhere"),
+            (mark(7, place(9, 20, Some(6))), true, false, "a copy that is the root of a disk, as it was"),
             (mark(8, place(1, 20, Some(5))), false, false, "another clone"),
             (mark(0, place(1, 20, Some(6))), false, false, "a worktree that was made anew"),
             (

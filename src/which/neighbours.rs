@@ -258,6 +258,10 @@ impl Neighbours {
             }
         }
         self.note.applied_by.clone_from(&noted.applied_by);
+        // An older kinfra noted only the path of the project that applied it.
+        if noted.applied_by.is_empty() {
+            trust::give(&mut self.note, noted.origin.spec.as_deref().map(Utf8Path::new), project_mark);
+        }
         self.entry.applied_by.iter().for_each(|project| self.note.note_project(*project));
         if noted.origin.is_same_spec(&self.note.origin) {
             self.note.repositories.extend(noted.repositories.iter().cloned());

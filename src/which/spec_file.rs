@@ -16,6 +16,7 @@ use crate::fault::Fault;
 use crate::file::RelPath;
 use crate::host;
 use crate::host::fs::Dir;
+use crate::host::index::Index;
 use crate::host::invocation::Invocation;
 use crate::names::{SPEC, TEMPLATES};
 use crate::registry::{AppliedFrom, Provisioned};
@@ -177,8 +178,9 @@ impl Declared {
         };
         let resolved = host::root::resolve(&root)?;
         let home = invocation.home.as_deref().map(host::fs::real);
-        let state = invocation.state.as_deref().map(|state| host::fs::real(&state.join("kinfra")));
-        let is_in_state = state.is_some_and(|state| resolved.starts_with(state));
+        let index = invocation.state.as_deref().map(|state| host::fs::real(Index::below(state).path()));
+        let is_in_state =
+            index.is_some_and(|index| resolved.starts_with(&index) || index.parent() == Some(&*resolved));
         if resolved == "/" || home.is_some_and(|home| home == resolved) || is_in_state {
             let what = format!("root `{root}` cannot be used: it is not a directory of the pool's own");
             let advice = if is_in_state { "name one elsewhere" } else { "name a directory below it" };

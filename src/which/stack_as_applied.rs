@@ -19,8 +19,7 @@ pub struct AppliedStack {
 }
 
 impl Search<'_> {
-    /// By the slots.toml that the pool was last applied from. A spec that was named is meant as it is. By
-    /// nothing if the applied one cannot be read any more.
+    /// By the slots.toml that the pool was last applied from. A spec that was named is meant as it is.
     pub fn stack_as_applied(&self, pool: &FoundPool) -> AppliedStack {
         let is_chosen = self.choice.spec().is_some() || self.choice.is_embedded();
         let mut entries = entries(self.invocation).into_iter();
@@ -34,9 +33,14 @@ impl Search<'_> {
         let now = spec_file::read_again(path, self.invocation).map(|declared| declared.spec.stack);
         // What runs on this machine is what was applied: the file may have changed since. An older kinfra did
         // not note it, so there is none until the next apply.
+        let was_noted = verify.is_some();
         let verify = verify.unwrap_or_default();
         let note = match &now {
             Ok(now) if now.verify == verify => None,
+            Ok(_) if !was_noted => Some(format!(
+                "`[stack] verify` of `{}` is not run: an older kinfra applied it; `kinfra apply` takes it",
+                named()
+            )),
             Ok(_) => Some(format!(
                 "`[stack] verify` of `{}` changed since it was applied: the applied one is used, and `kinfra apply` \
                  takes the new one",

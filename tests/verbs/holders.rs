@@ -197,9 +197,11 @@ fn a_token_that_is_lost_or_in_the_way_does_not_take_the_slot() {
 #[test]
 fn each_jj_workspace_is_a_worktree() {
     let machine = applied();
+    fs::create_dir_all(machine.project().join(".jj/repo")).expect("a repository of jj");
     for name in ["a", "b"] {
         let dir = machine.project().join(".ws").join(name);
-        fs::create_dir_all(dir.join(".jj/repo")).expect("a workspace");
+        fs::create_dir_all(dir.join(".jj")).expect("a workspace");
+        fs::write(dir.join(".jj/repo"), "../../../.jj/repo").expect("where its repository is");
         fs::create_dir_all(dir.join("src")).expect("a directory");
         fs::copy(machine.project().join("slots.toml"), dir.join("slots.toml")).expect("a copy");
     }

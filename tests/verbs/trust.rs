@@ -139,7 +139,7 @@ fn no_spelling_of_a_home_or_of_the_whole_file_system_is_a_root() {
         assert_ne!(machine.kinfra("plan").code, Some(0), "{root}");
     }
     // The index of pools is no pool's own, either.
-    for root in ["~/.local/state/kinfra", "~/.local/state/kinfra/pools/x", "~/.local/./state/kinfra/x"] {
+    for root in ["~/.local/state/kinfra", "~/.local/state/kinfra/pools/x", "~/.local/./state/kinfra/pools"] {
         machine.spec(&SMALL.replace("~/pool", root));
         machine.kinfra("plan").exits(4).says("not a directory of the pool's own");
     }
