@@ -240,8 +240,36 @@ fn another_repository_at_the_path_of_the_one_that_applied_it_is_not_trusted() {
     machine.write(&file, entry.to_string());
     is_refused(&machine, "~/fork");
     machine.kinfra("claim").exits(0);
-    machine.kinfra("apply").exits(0);
+    // The apply of another project takes nothing from the one that an older kinfra noted.
+    run_in(&machine, machine.path("~/fork"), "apply").exits(0);
+    machine.kinfra("renew").exits(0);
     assert!(machine.read(&file).contains("applied_by"));
+}
+
+#[test]
+fn a_workspace_of_jj_is_its_own_repository_s_and_not_the_one_around_it() {
+    let machine = forked();
+    machine.write("vendor/slots.toml", machine.read("~/fork/slots.toml"));
+    machine.write("vendor/templates/conf.txt", machine.read("templates/conf.txt"));
+    fs::create_dir_all(machine.path("vendor/.jj/repo")).expect("a repository of jj");
+    is_refused(&machine, "vendor");
+    fs::create_dir_all(machine.path(".jj/repo")).expect("a repository of jj");
+    machine.remove("vendor/.jj/repo");
+    machine.write("vendor/.jj/repo", "../../.jj/repo");
+    run_in(&machine, machine.path("vendor"), "claim").exits(0);
+}
+
+#[test]
+fn a_bare_repository_in_the_project_is_one_project_with_all_its_worktrees() {
+    let machine = Machine::small();
+    machine.repository(machine.project());
+    fs::rename(machine.path(".git"), machine.path(".bare")).expect("a move");
+    machine.write(".git", "gitdir: ./.bare\n");
+    machine.kinfra("apply").exits(0);
+    let linked = machine.worktree("topic");
+    run_in(&machine, &linked, "claim").exits(0).prints("Claimed slot 1");
+    machine.kinfra("claim").exits(0).prints("Claimed slot 2");
+    assert!(machine.exists(".bare/kinfra-holder"), "the main worktree has a token, too");
 }
 
 /// The file of the only pool in the index.
