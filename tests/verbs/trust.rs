@@ -242,7 +242,8 @@ fn another_repository_at_the_path_of_the_one_that_applied_it_is_not_trusted() {
     machine.kinfra("claim").exits(0);
     // The apply of another project takes nothing from the one that an older kinfra noted.
     run_in(&machine, machine.path("~/fork"), "apply").exits(0);
-    machine.kinfra("renew").exits(0);
+    machine.kinfra("release").exits(0);
+    machine.kinfra("claim").exits(0);
     assert!(machine.read(&file).contains("applied_by"));
 }
 
