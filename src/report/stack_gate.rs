@@ -160,6 +160,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_ready_comes_first_and_fits_the_columns() {
+        let judged =
+            [failing("cache", Prospect::Ready), failing("a-service-with-a-very-long-name", Prospect::Over)];
+        for columns in [24, 60] {
+            let lines = services(&judged, columns);
+            let plain: Vec<String> =
+                lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
+            assert_eq!(plain.len(), 2);
+            assert!(plain[0].starts_with("  a-serv") && plain[1].starts_with("  cache "), "{plain:?}");
+            assert!(plain.iter().all(|line| width(line) < columns), "{columns}: {plain:?}");
+        }
+    }
+
+    #[test]
     fn a_failure_report_has_the_worst_first_and_the_last_lines_in_full() {
         let (ready, young) = (failing("cache", Prospect::Ready), failing("api", Prospect::OnItsWay));
         let report = failed(

@@ -115,3 +115,27 @@ fn padded(cell: &Cell, columns: usize, at: Shorten) -> String {
 pub(super) fn colored(text: &str, color: Option<AnsiColors>) -> String {
     color.map_or_else(|| text.to_owned(), |color| text.color(color).to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_widest_column_that_may_be_shortened_is() {
+        let header = [("SLOT", Shorten::Never), ("HOLDER", Shorten::Middle), ("NOTE", Shorten::End)];
+        let mut table = Table::new(header.map(|(title, at)| (title.to_owned(), at)));
+        table.add_row(["1", "abcdefghijklmnopqrst", "short"].map(Cell::new));
+        let full = " SLOT  HOLDER                NOTE\n 1     abcdefghijklmnopqrst  short\n";
+        assert_eq!(lines(&table), full);
+        // The last column needs no space behind it.
+        for columns in [200, 34] {
+            assert_eq!(table.within(columns, 6).as_deref(), Some(full), "{columns}");
+        }
+        for columns in [33, 25, 20] {
+            let narrow = table.within(columns, 6).unwrap();
+            assert!(narrow.lines().all(|line| width(line) <= columns), "{columns}: {narrow}");
+            assert!(narrow.contains('…') && narrow.contains("short"), "{narrow}");
+        }
+        assert_eq!(table.within(19, 6), None, "a name keeps six columns");
+    }
+}

@@ -184,3 +184,25 @@ impl DeclaredPath {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_the_spec_is_absolute_or_below_the_home_directory() {
+        let home = Utf8Path::new("/home/me");
+        for (path, with_home, without) in [
+            ("/srv/pool", Some("/srv/pool"), Some("/srv/pool")),
+            ("~/pool", Some("/home/me/pool"), None),
+            ("~//pool", Some("/home/me/pool"), None),
+        ] {
+            let declared = DeclaredPath::new(path).map_err(|_| path).unwrap();
+            assert_eq!(declared.resolve(Some(home)).as_deref().map(Utf8Path::as_str), with_home);
+            assert_eq!(declared.resolve(None).as_deref().map(Utf8Path::as_str), without);
+        }
+        for path in ["pool", "~", "~/", "/", "/./", "~/a/../b", "/a\n", "~me/pool"] {
+            assert!(DeclaredPath::new(path).is_err(), "{path:?}");
+        }
+    }
+}

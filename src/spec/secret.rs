@@ -130,3 +130,29 @@ fn spans_by_line(text: &str) -> Vec<Range<usize>> {
     }
     spans
 }
+
+#[cfg(test)]
+mod tests {
+    use toml::Spanned;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_around_expressions_is_kept_out_of_messages() {
+        let variable = |value: &str, sensitive| VariableSpec {
+            name: Spanned::new(0..0, "A".to_owned()),
+            value: Spanned::new(0..0, value.to_owned()),
+            sensitive,
+        };
+        for (value, sensitive, output, redacted) in [
+            ("hunter2", false, "password hunter2, twice hunter2", "password ***, twice ***"),
+            ("abc", false, "abc may be anything", "abc may be anything"),
+            ("abc", true, "abc may be anything", "*** may be anything"),
+            ("user-{{ slot.id }}-word", false, "user-3-word {{ slot.id }}", "***3*** {{ slot.id }}"),
+            ("~/secrets", false, "/home/me/secrets", "/home/me/***"),
+            ("", true, "nothing", "nothing"),
+        ] {
+            assert_eq!(redact(output, &[variable(value, sensitive)]), redacted, "{value}");
+        }
+    }
+}
