@@ -220,6 +220,19 @@ mod tests {
     use crate::fault::Fault;
 
     #[test]
+    fn a_claim_comes_next_where_there_is_a_new_slot() {
+        let made = |action| {
+            let done = BTreeMap::from([(SlotId::new(1).unwrap(), action)]);
+            Outcome { done, ..Outcome::default() }
+        };
+        assert!(next(&made(Action::Adopt)).contains("`kinfra claim`"));
+        let failed = Outcome { error: Some(Error::msg("no space")), ..made(Action::Adopt) };
+        for outcome in [Outcome::default(), made(Action::Restore(Vec::new())), failed] {
+            assert_eq!(next(&outcome), "");
+        }
+    }
+
+    #[test]
     fn advice_for_a_failed_slot_has_its_own_line() {
         let changed = Fault::failed("`a` was changed").advise("run the command again");
         let wrapped = Err::<(), _>(changed).context("slot 3").unwrap_err();

@@ -122,3 +122,25 @@ fn on_disk(dir: &SlotDir) -> Dependencies {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::file::{FileMode, Obstacle, RelPath};
+
+    #[test]
+    fn an_action_depends_on_all_that_is_in_the_slot() {
+        let path = |text: &str| RelPath::new(text).unwrap();
+        let there = FileState::Present { digest: Digest::of(b"x"), mode: FileMode::PRIVATE };
+        let files = [("a", there), ("b", FileState::Missing), ("c", FileState::Blocked(Obstacle::Symlink))];
+        let files = files.map(|(name, state)| (path(name), state)).into();
+        let found = on_disk(&SlotDir::Present { files, others: vec!["notes".to_owned()] });
+        let names: Vec<&str> = found.keys().map(String::as_str).collect();
+        assert_eq!(names, ["a on disk", "c on disk", "notes on disk"]);
+        assert_eq!(found["c on disk"], "a symbolic link");
+        assert!(found["a on disk"].ends_with(" with mode 0600"), "{found:?}");
+        assert_eq!(on_disk(&SlotDir::Missing).len(), 0);
+        assert_eq!(on_disk(&SlotDir::Blocked(Obstacle::File))["directory"], "a file");
+    }
+}
