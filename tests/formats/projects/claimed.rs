@@ -38,6 +38,8 @@ fn corpus_slots_that_worktrees_claim_are_isolated() {
         }
         kinfra(&trial, &trial.main(), &["apply"]);
         for slot in [1, 2] {
+            // They are copies, and no worktrees of one repository.
+            kinfra(&trial, &trial.worktree(slot), &["apply"]);
             let said = kinfra(&trial, &trial.worktree(slot), &["claim"]);
             assert!(said.contains(&format!("Claimed slot {slot}")), "{name}: {said}");
         }
