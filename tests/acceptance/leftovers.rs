@@ -3,10 +3,14 @@
 
 use std::fs;
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 
 use crate::rig::daemon::Daemon;
 use crate::rig::engine::{BUSYBOX, Engine};
 use crate::support::{Machine, Run, Running, shop};
+
+/// `clean --all` removes what any pool that is gone left on the engine, also that of another test.
+static ALONE: Mutex<()> = Mutex::new(());
 
 const HELD: &str = "kinfra-left-slot-1";
 const FREE: &str = "kinfra-left-slot-2";
@@ -68,6 +72,7 @@ fn lose_slot_3(own: &Machine, engine: &Engine) {
 #[test]
 #[ignore = "needs a Docker engine"]
 fn clean_all_leaves_what_is_held_unlabelled_or_another_pool_s() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let engine = Engine::for_projects(&[HELD, FREE, PRUNED, NEAR, LOST]);
     let own = pool("kinfra-left", "1-3", 29_710, &engine);
     let near = pool("kinfra-near", "1", 29_720, &engine);
@@ -133,6 +138,7 @@ fn clean_all_leaves_what_is_held_unlabelled_or_another_pool_s() {
 #[test]
 #[ignore = "needs a Docker engine"]
 fn what_a_killed_start_left_goes_and_the_root_keeps_what_destroy_says() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let engine = Engine::for_projects(&["kinfra-killed-slot-1"]);
     let own = pool("kinfra-killed", "1", 29_740, &engine);
     own.worktree("cats");
