@@ -99,6 +99,12 @@ impl Injection<'_> {
 }
 
 impl Call {
+    /// Whether only a build with debug assertions makes it: Rust asks before each close whether the file is
+    /// open.
+    pub(crate) fn is_an_assertion(&self) -> bool {
+        self.shown.contains(", F_GETFD)")
+    }
+
     /// What it asks the system: the call without its result, and without numbers of files and addresses,
     /// which differ each time.
     pub(crate) fn question(&self) -> String {
@@ -153,10 +159,8 @@ impl Traced {
             if call.starts_with(BEGINNING) {
                 calls.get_or_insert_with(Vec::new);
             }
-            // `mmap` takes a file, but touches memory only. With debug assertions, Rust asks before each close
-            // whether the file is open.
-            let is_nothing = name == "mmap" || call.contains(", F_GETFD)");
-            if let Some(calls) = calls.as_mut().filter(|_| !is_nothing) {
+            // `mmap` takes a file, but touches memory only.
+            if let Some(calls) = calls.as_mut().filter(|_| name != "mmap") {
                 calls.push(Call { name: name.to_owned(), nth: *nth, shown: call.to_owned() });
             }
         }
