@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -238,10 +238,10 @@ impl Fleet {
         self.copy("", "kept");
     }
 
-    /// Everything as it was kept.
+    /// Everything as it was kept. A directory that is there stays the same one: kinfra looks which it is.
     pub(crate) fn restore(&self) {
         for part in ["home", "project"] {
-            let _ = fs::remove_dir_all(self.top().join(part));
+            keep_directories_of(&self.top().join("kept").join(part), &self.top().join(part));
         }
         self.copy("kept", "");
         self.real.iter().for_each(Real::empty);
@@ -257,6 +257,19 @@ impl Fleet {
         let mut copy = self.machine.program("cp");
         copy.arg("-a").args(["home", "project"].map(|part| from.join(part))).arg(to).current_dir("/");
         Run::of(&mut copy).exits(0);
+    }
+}
+
+/// Removes all that is in a directory, but for the directories that the model has too.
+fn keep_directories_of(model: &Path, directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().map(|entry| entry.expect("an entry")) {
+        let (path, in_model) = (entry.path(), model.join(entry.file_name()));
+        let is_directory = |path: &Path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+        match (is_directory(&path), is_directory(&in_model)) {
+            (true, true) => keep_directories_of(&in_model, &path),
+            (true, false) => fs::remove_dir_all(&path).expect("it is removed"),
+            (false, _) => fs::remove_file(&path).expect("it is removed"),
+        }
     }
 }
 
