@@ -37,6 +37,8 @@ mod reap;
 pub(crate) mod release;
 mod renew;
 mod reset;
+mod run;
+mod run_slot;
 mod session;
 mod shell;
 mod show;
@@ -52,6 +54,7 @@ mod up;
 mod up_all;
 mod validate;
 mod watch;
+mod within;
 
 pub use complete::answer;
 pub use failure::tell;
@@ -94,6 +97,7 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Status(args) => status::run(&args, invocation),
         Verb::Env(args) => env::run(&args, invocation),
         Verb::Exec(args) => exec::run(&args, umask, invocation),
+        Verb::Run(args) => run::run(&args, umask, invocation),
         Verb::Up(args) => up::run(&args, umask, invocation),
         Verb::Logs(args) => logs::run(&args, umask, invocation),
         Verb::Shell(args) => shell::run(&args, umask, invocation),
