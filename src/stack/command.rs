@@ -20,7 +20,7 @@ use crate::names::KINFRA_OWNER;
 const PART: u32 = 3;
 
 /// The shortest time between two renewals.
-const SHORTEST: Duration = Duration::from_secs(1);
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// What a command runs with.
 pub struct Surroundings<'a> {
