@@ -156,8 +156,8 @@ pub fn to_release(
 }
 
 /// Notes what the stack of a slot may have left, whose claim just ended. From now on the slot is clean only
-/// after Docker has shown it. A stack that was never started leaves nothing. No data is kept for an owner: its
-/// directory would get it.
+/// after Docker has shown it. A stack that was never started leaves nothing. No data is kept for an owner:
+/// its directory would get it.
 pub fn leave(registry: &mut Registry, slot: SlotId, claim: &Claim, remains: Remains, now: Time) {
     let remains = if claim.claim_owner.is_some() { Remains::Everything } else { remains };
     let started = registry.slot_mut(slot).and_then(|entry| entry.started.as_mut());

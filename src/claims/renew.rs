@@ -15,8 +15,8 @@ use crate::slot::SlotId;
 use crate::time::Span;
 use crate::which::by_worktree::FoundPool;
 
-/// Renews the claim with this id, or without an id the claim of the worktree, or of an owner in it. Returns the renewed claim.
-/// `length` is a new length for its lease. Writes nothing if nothing changes.
+/// Renews the claim with this id, or without an id the claim of the worktree, or of an owner in it. Returns
+/// the renewed claim. `length` is a new length for its lease. Writes nothing if nothing changes.
 ///
 /// # Errors
 /// [`Fault`](crate::fault::Fault) when there is no pool or no claim, the claim with the id is over, or the

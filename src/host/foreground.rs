@@ -1,21 +1,21 @@
-//! The user's own command as a child that kinfra outlives. It has kinfra's streams, and gets kinfra's signals.
+//! The user's own command as a child that kinfra outlives. It has kinfra's streams, and gets kinfra's
+//! signals.
 #![expect(clippy::disallowed_methods, reason = "kinfra starts a program here")]
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, getpgrp, kill_process};
-use rustix::termios::tcgetpgrp;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::asked::NOTICED;
 use super::child::HEARD;
 use super::clock::{Stopwatch, pause};
 use super::fs::Umask;
 use super::signals::Relay;
+use super::terminal::is_in_front;
 
 /// What a signal adds to its number in an exit code, as shells say it.
 const BY_SIGNAL: i32 = 128;
@@ -84,14 +84,6 @@ fn send(child: &Child, signal: Signal) {
 
 fn is_of_a_terminal(signal: Signal) -> bool {
     [Signal::INT, Signal::QUIT, Signal::HUP].contains(&signal)
-}
-
-/// Whether kinfra and its children are what a terminal has in front.
-fn is_in_front() -> bool {
-    fn has(stream: impl AsFd) -> bool {
-        tcgetpgrp(stream).is_ok_and(|front| front == getpgrp())
-    }
-    has(io::stdin()) || has(io::stdout()) || has(io::stderr())
 }
 
 fn code(status: ExitStatus) -> u8 {
