@@ -67,7 +67,7 @@ impl HolderDir {
         Self { path: path.to_owned(), dir: WorktreeDir::open(path) }
     }
 
-    /// A holder's directory in which its claim writes nothing: an owner has it, of which there can be several.
+    /// A directory in which a claim writes nothing: an owner has it, of which there can be several.
     pub fn apart(path: &Utf8Path) -> Self {
         Self { path: path.to_owned(), dir: Ok(None) }
     }
