@@ -31,6 +31,7 @@ const RUNS: &[(&str, &str, i32)] = &[
     ("a", "reset --auto-approve --no-gate", 0),
     ("a", "down", 0),
     ("a", "release", 0),
+    ("b", "run --no-gate -- /bin/true", 0),
     ("b", "reap --auto-approve", 0),
     ("b", "clean 1 --auto-approve", 0),
     ("b", "completions bash", 0),
