@@ -2,7 +2,7 @@
 #![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
 
 use camino::Utf8PathBuf;
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use super::shared::{HolderArgs, LockArgs, PoolArgs};
 
@@ -66,7 +66,27 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
-/// `kinfra ports` and `kinfra validate`
+/// `kinfra ports`
+#[derive(Debug, Args)]
+pub struct PortsArgs {
+    #[command(flatten)]
+    pub list: ListArgs,
+    /// List the address of each port that a browser opens, with this path, such as `/callback`
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::Other, value_parser = path_of_url, conflicts_with = "json")]
+    pub urls: Option<String>,
+}
+
+/// A path of a URL.
+fn path_of_url(text: &str) -> Result<String, String> {
+    let is_path = text.starts_with('/') && text.chars().all(|c| c.is_ascii_graphic());
+    if is_path {
+        Ok(text.to_owned())
+    } else {
+        Err("write a path from `/` on, such as `/callback`".to_owned())
+    }
+}
+
+/// `kinfra validate`, and what `kinfra ports` has of it
 #[derive(Debug, Args)]
 pub struct ListArgs {
     #[command(flatten)]

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
-use super::pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs, StatusArgs};
+use super::pool::{DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
 use super::run::RunArgs;
 use super::shell::{CompletionsArgs, ManArgs};
@@ -90,7 +90,7 @@ pub enum Verb {
     /// List the provisioned slots
     Slots(SlotsArgs),
     /// List every port of every declared slot
-    Ports(ListArgs),
+    Ports(PortsArgs),
     /// Check slots.toml, its templates and its ports before they are applied
     Validate(ListArgs),
     /// Write a slots.toml for the Compose files here

@@ -43,5 +43,5 @@ fn pool_args() -> Result<PoolArgs> {
     let Verb::Ports(args) = Cli::try_parse_from(["kinfra", "ports"])?.verb else {
         return Err(anyhow!("`ports` is another verb"));
     };
-    Ok(args.pool)
+    Ok(args.list.pool)
 }

@@ -3,15 +3,17 @@
 use anyhow::Result;
 
 use super::output::{print, show_as_laid_out};
-use crate::cli::ListArgs;
+use crate::cli::PortsArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
 use crate::report::ports;
 use crate::which::spec_file::declared;
 
-pub(super) fn run(args: &ListArgs, invocation: &Invocation) -> Result<Exit> {
-    let spec = declared(&args.pool.choice(), invocation)?.spec;
-    if args.json {
+pub(super) fn run(args: &PortsArgs, invocation: &Invocation) -> Result<Exit> {
+    let spec = declared(&args.list.pool.choice(), invocation)?.spec;
+    if let Some(path) = &args.urls {
+        print(&ports::urls(&spec, path))?;
+    } else if args.list.json {
         print(&ports::ports_json(&spec))?;
     } else {
         show_as_laid_out(&ports::ports(&spec))?;

@@ -4,8 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::document::{FORMAT_VERSION, document};
 use super::table::{Cell, lines, number, table};
-use crate::port::{PortFormula, Protocol};
+use crate::compose::model::Model;
+use crate::port::{HostPort, Port, PortFormula, Protocol};
+use crate::slot::SlotId;
 use crate::spec::Spec;
+use crate::stack::up::addresses::Reach;
 
 /// Every port of every declared slot, the main stack's first.
 pub fn ports(spec: &Spec) -> String {
@@ -17,6 +20,22 @@ pub fn ports(spec: &Spec) -> String {
         table.add_row([number(id), Cell::new(profile.name.as_str())].into_iter().chain(row(id.get())));
     }
     lines(&table)
+}
+
+/// The address of every port of every declared slot that a browser opens, with a path: a line each, once with
+/// a name of the slot's own as the host, and once with `localhost`.
+pub fn urls(spec: &Spec, path: &str) -> String {
+    let model = Model::default();
+    let of_slot = |slot: SlotId| {
+        let reach = Reach { host: None, spec: Some(spec), model: &model, slot };
+        let ports = spec.ports.iter().filter_map(move |(name, formula)| {
+            let port = Port::new(u16::try_from(formula.number(slot.get())).ok()?)?;
+            let url = reach.url(name, HostPort { port, protocol: formula.protocol });
+            Some(format!("{}{path}\n{}{path}\n", url.hosted?, url.plain))
+        });
+        ports.collect::<String>()
+    };
+    spec.slots.keys().map(|slot| of_slot(*slot)).collect()
 }
 
 /// The formulas, the main stack's ports and those of every declared slot.

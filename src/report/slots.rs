@@ -275,7 +275,7 @@ pub fn status_text(listed: &Listed, examined: &Examined, view: StatusView<'_>) -
     facts.extend(memory(examined.declared_memory, entry.peak_memory).map(|it| ("memory".to_owned(), it)));
     facts.extend(stack_state::services(examined));
     let urls = examined.urls.iter();
-    facts.extend(urls.map(|(name, url)| (name.as_str().to_uppercase(), printable(url))));
+    facts.extend(urls.map(|(name, url)| (name.as_str().to_uppercase(), printable(url.shown()))));
     // A long name moves its own line only.
     let widths = facts.iter().map(|(name, _)| width(name)).filter(|width| *width <= LONGEST_NAME);
     let column = widths.max().unwrap_or_default();
@@ -310,8 +310,12 @@ pub fn status_json(listed: Option<&(Listed, Examined)>) -> String {
             object.insert("taken_ports".to_owned(), stack_state::taken_json(examined));
             let declared = examined.declared_memory.map(|memory| json!(memory));
             object.extend(declared.map(|memory| ("declared_memory".to_owned(), memory)));
-            let urls = examined.urls.iter().map(|(name, url)| (name.to_string(), json!(url)));
+            let urls = examined.urls.iter();
+            let hosted =
+                urls.clone().filter_map(|(name, url)| Some((name.to_string(), json!(url.hosted.as_ref()?))));
+            let urls = urls.map(|(name, url)| (name.to_string(), json!(url.plain)));
             object.insert("urls".to_owned(), Value::Object(urls.collect()));
+            object.insert("host_urls".to_owned(), Value::Object(hosted.collect()));
         }
         None => object.extend([("slot_id".to_owned(), Value::Null)]),
     }

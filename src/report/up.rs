@@ -73,7 +73,7 @@ pub fn text(up: &Up) -> String {
     }
     let mut rows = table(["Name", "URL", "Service"]);
     for address in &up.addresses {
-        rows.add_row([Cell::new(&address.name), Cell::new(&address.url), Cell::new(&address.service)]);
+        rows.add_row([Cell::new(&address.name), Cell::new(address.url.shown()), Cell::new(&address.service)]);
     }
     lines(&rows)
 }
@@ -102,7 +102,13 @@ pub fn json(up: &Up) -> String {
         })
     });
     let addresses = up.addresses.iter().map(|address| {
-        json!({ "name": address.name, "url": address.url, "port": address.port, "service": address.service })
+        json!({
+            "name": address.name,
+            "url": address.url.plain,
+            "host_url": address.url.hosted,
+            "port": address.port,
+            "service": address.service,
+        })
     });
     let verified = up.verified.as_ref().map_or(Value::Null, |(_, ended)| json!(ended.how == How::Well));
     document(&json!({

@@ -101,7 +101,7 @@ impl Drop for Shop {
 #[ignore = "needs docker"]
 fn a_stack_runs_and_its_addresses_answer() {
     let shop = Shop::new("kinfra-up", 26_100);
-    shop.up(&[]).exits(0).says("Claimed slot 1").prints("web   http://localhost:26101  web\n");
+    shop.up(&[]).exits(0).says("Claimed slot 1").prints("web   http://web.slot-1.localhost:26101  web\n");
     assert_eq!(shop.page(), "one\n");
     let first = shop.containers();
     let json: Value = serde_json::from_str(&shop.up(&["--json"]).exits(0).stdout).expect("one document");
@@ -284,7 +284,7 @@ fn a_pool_of_templates_runs_by_the_same_verbs() {
     machine.template("compose.yml", compose);
     let kinfra = |arguments: &str| Run::of(engine.reach(&mut machine.command(arguments)));
     kinfra("apply").exits(0);
-    kinfra("up --settle 1s").exits(0).prints("web   http://localhost:26601  web\n");
+    kinfra("up --settle 1s").exits(0).prints("web   http://web.slot-1.localhost:26601  web\n");
     assert!(engine::get(26_601, "/passwd").contains("root"));
     kinfra("up").exits(0).says("runs already");
     kinfra("shell -- true").exits(0);

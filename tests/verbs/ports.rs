@@ -74,3 +74,17 @@ fn the_map_of_the_largest_pool_is_complete() {
     let run = machine.kinfra("ports").exits(0).prints("57535  only     65535\n");
     assert_eq!(run.stdout.lines().count(), 1 + 1 + 57535);
 }
+
+#[test]
+fn all_addresses_that_a_browser_opens_can_be_listed_with_a_path() {
+    let machine = strided();
+    machine.kinfra("ports --urls /auth/callback?x=1").exits(0).prints_exactly(
+        "http://web.slot-2.localhost:8002/auth/callback?x=1
+http://localhost:8002/auth/callback?x=1
+http://web.slot-10.localhost:8010/auth/callback?x=1
+http://localhost:8010/auth/callback?x=1
+",
+    );
+    machine.kinfra("ports --urls callback").exits(64).says("write a path from `/` on");
+    machine.kinfra("ports --urls / --json").exits(64);
+}

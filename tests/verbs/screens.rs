@@ -22,6 +22,7 @@ use kinfra::stack::gate::state::{Judged, Prospect, ServiceState};
 use kinfra::stack::observe::examine::Examined;
 use kinfra::stack::observe::sight::{Glance, Sight};
 use kinfra::stack::observe::stacks::Looked;
+use kinfra::stack::up::addresses::Url;
 use kinfra::time::Time;
 use serde_json::{Value, json};
 
@@ -158,7 +159,10 @@ fn judged(service: &str, state: ServiceState, prospect: Prospect, exit_code: Opt
 fn status_fits_the_terminal() {
     let looked = looked(true);
     let (now, paths) = (Time::parse(NOW).expect("a time"), Paths { home: Some(Utf8Path::new("/home/me")) });
-    let url = |name: &str, url: &str| (PortName::new(name).expect("a name"), url.to_owned());
+    let url = |name: &str, url: &str| {
+        let url = Url { plain: url.to_owned(), hosted: None };
+        (PortName::new(name).expect("a name"), url)
+    };
     for (index, name) in [(1, "status-long.txt"), (2, "status-wide.txt")] {
         let listed = &looked.slots[index];
         let services =

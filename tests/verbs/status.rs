@@ -31,7 +31,7 @@ fn the_slot_is_shown_with_every_port_as_a_url() {
       claim id  {id}
       stack     never started
       POSTGRES  postgres://localhost:5433
-      WEB       http://localhost:8001
+      WEB       http://web.slot-1.localhost:8001
 "
     ));
     let run = machine.kinfra("status --json").exits(0);
@@ -40,6 +40,7 @@ fn the_slot_is_shown_with_every_port_as_a_url() {
         document["urls"],
         json!({ "postgres": "postgres://localhost:5433", "web": "http://localhost:8001" })
     );
+    assert_eq!(document["host_urls"], json!({ "web": "http://web.slot-1.localhost:8001" }));
     assert_eq!(document["claim_id"], json!(id));
     assert_eq!(document["branch"], "fix-login");
     assert_eq!(machine.tree(), before);
@@ -48,12 +49,12 @@ fn the_slot_is_shown_with_every_port_as_a_url() {
 #[test]
 fn a_port_has_the_scheme_that_slots_toml_gives_it() {
     let shop = Shop::new();
-    shop.kinfra("status").exits(0).prints("      WEB     http://localhost:8001\n");
+    shop.kinfra("status").exits(0).prints("      WEB     http://web.slot-1.localhost:8001\n");
     shop.machine.edit_spec("publish = \"web:80\"", "publish = \"web:80\", scheme = \"ws\"");
-    shop.kinfra("status").exits(0).prints("      WEB     ws://localhost:8001\n");
+    shop.kinfra("status").exits(0).prints("      WEB     ws://web.slot-1.localhost:8001\n");
     // What is published decides, and else the port of the main stack.
     shop.machine.edit_spec("publish = \"web:80\", scheme = \"ws\"", "publish = \"web:443\"");
-    shop.kinfra("status").exits(0).prints("      WEB     https://localhost:8001\n");
+    shop.kinfra("status").exits(0).prints("      WEB     https://web.slot-1.localhost:8001\n");
 }
 
 #[test]

@@ -368,7 +368,7 @@ fn of_an_engine_on_another_machine_only_docker_is_asked() {
     stand.machine.write("~/net", " 0: 0100007F:0050 00000000:0000 0A 0\n");
     status().prints("port 80 listens on the container's loopback only");
     context("unix:///run/other.sock");
-    status().prints("WEB     http://localhost:8001\n").prints("port 8001 (web) is used by");
+    status().prints("WEB     http://web.slot-1.localhost:8001\n").prints("port 8001 (web) is used by");
 }
 
 #[test]

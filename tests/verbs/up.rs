@@ -53,10 +53,9 @@ fn a_worktree_without_a_slot_claims_one_and_its_stack_runs() {
     let shop = Shop::new();
     shop.kinfra("release").exits(0);
     let run = Run::of(&mut up(&shop, "--note mine")).exits(0);
-    run.says("Claimed slot 1")
-        .says("web: healthy\n")
-        .says("The stack of slot 1 runs\n")
-        .prints_exactly(" Name  URL                    Service\n web   http://localhost:8001  web\n");
+    run.says("Claimed slot 1").says("web: healthy\n").says("The stack of slot 1 runs\n").prints_exactly(
+        " Name  URL                               Service\n web   http://web.slot-1.localhost:8001  web\n",
+    );
     assert_eq!(starts(&shop), ["--build"]);
     let registry = shop.machine.read("~/pool/registry.json");
     assert!(
@@ -67,6 +66,7 @@ fn a_worktree_without_a_slot_claims_one_and_its_stack_runs() {
         serde_json::from_str(&Run::of(&mut up(&shop, "--json")).exits(0).stdout).expect("one document");
     assert_eq!((&json["verdict"], &json["ran_already"]), (&json!("runs"), &json!(true)));
     assert_eq!(json["addresses"][0]["url"], "http://localhost:8001");
+    assert_eq!(json["addresses"][0]["host_url"], "http://web.slot-1.localhost:8001");
 }
 
 #[test]
@@ -198,8 +198,10 @@ fn on_a_terminal_each_service_has_one_line_which_is_redrawn() {
     assert!(printed.contains("\u{1b}[3A\r"), "{printed:?}");
     let end = [
         "The stack of slot 1 runs",
-        " Name  URL                    Service",
-        " web   http://localhost:8001  web",
+        " Name  URL",
+        " Service",
+        " web   http://web.slot-1.localhost:8001",
+        " web",
     ];
     // The last line is wider than the terminal.
     let (lines, next) = lines.split_at(lines.len() - 3);

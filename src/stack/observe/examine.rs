@@ -24,7 +24,7 @@ use crate::registry::{Elsewhere, Engine};
 use crate::stack::admission::uses::{Asked, Uses};
 use crate::stack::gate::listening::listening;
 use crate::stack::gate::state::{Expected, Judged, Part, Seen, judge};
-use crate::stack::up::addresses::Reach;
+use crate::stack::up::addresses::{Reach, Url};
 use crate::stack::up::last_start::LastStart;
 use crate::stack::up::memory::declared;
 use crate::which::trust::Trust;
@@ -41,7 +41,7 @@ pub struct Examined {
     /// The slot's ports that something else uses.
     pub taken: Vec<Taken>,
     /// The address of each port of the slot.
-    pub urls: BTreeMap<PortName, String>,
+    pub urls: BTreeMap<PortName, Url>,
     /// The engine that the stack is on, if that is not the one in use.
     pub elsewhere: Option<Elsewhere>,
     /// The memory that its profile declares.
@@ -68,7 +68,7 @@ pub fn examine(held: &Held, listed: &Listed) -> Examined {
     let asked = uses.as_ref().map(|uses| uses.asked.clone()).unwrap_or_default();
     let model = LastStart::read(listed.dir()).map(|last| last.model).or(uses.map(|uses| uses.model));
     let model = model.unwrap_or_default();
-    let reach = Reach { host: host.as_deref(), spec, model: &model };
+    let reach = Reach { host: host.as_deref(), spec, model: &model, slot: listed.slot };
     let ports = listed.entry.provisioned.host_ports();
     let urls = ports.map(|(name, port)| (name.clone(), reach.url(name, port))).collect();
     let elsewhere = elsewhere(engine_noted(&listed.entry));

@@ -3,6 +3,7 @@
 use crate::compose::model::{Model, PublishedPort};
 use crate::identifier::PortName;
 use crate::port::{HostPort, Port, Protocol};
+use crate::slot::SlotId;
 use crate::spec::{Spec, usual_scheme};
 use crate::stack::gate::state::Expected;
 
@@ -15,8 +16,28 @@ pub struct Address {
     pub service: String,
     /// The port of the engine's machine.
     pub port: Port,
-    /// Its URL, or the host and the port if its scheme is not known.
-    pub url: String,
+    /// Its URL.
+    pub url: Url,
+}
+
+/// The schemes of what browsers open. They find every name below `localhost` on this machine, and keep the
+/// cookies of one such name from another; other programs may not find it.
+const OF_BROWSERS: [&str; 4] = ["http", "https", "ws", "wss"];
+
+/// The URL of a port of a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Url {
+    /// With the host as every program finds it, or only host and port if its scheme is not known.
+    pub plain: String,
+    /// With a name of the slot's own as the host, for browsers on the engine's machine.
+    pub hosted: Option<String>,
+}
+
+impl Url {
+    /// What people are to open.
+    pub fn shown(&self) -> &str {
+        self.hosted.as_deref().unwrap_or(&self.plain)
+    }
 }
 
 /// What decides the address of a port.
@@ -28,13 +49,15 @@ pub struct Reach<'a> {
     pub spec: Option<&'a Spec>,
     /// What runs, as far as it is known.
     pub model: &'a Model,
+    /// The slot.
+    pub slot: SlotId,
 }
 
 impl Reach<'_> {
     /// The URL of a port, or the host and the port if its scheme is not known. The scheme is the one that
     /// slots.toml gives it, or that is usual for the port of the container. Where no container is known, the
     /// base of the port says as much: it is the port of the main stack.
-    pub fn url(&self, name: &PortName, port: HostPort) -> String {
+    pub fn url(&self, name: &PortName, port: HostPort) -> Url {
         let publish = self.spec.and_then(|spec| spec.publish.get(name));
         let base = || {
             let (_, formula) = self.spec?.ports.iter().find(|(other, _)| other == name)?;
@@ -48,10 +71,15 @@ impl Reach<'_> {
             usual_scheme(target)
         };
         let host = self.host.unwrap_or("localhost");
-        match publish.and_then(|publish| publish.scheme.as_deref()).or_else(usual) {
-            Some(scheme) => format!("{scheme}://{host}:{}", port.port),
-            None => format!("{host}:{port}"),
-        }
+        let Some(scheme) = publish.and_then(|publish| publish.scheme.as_deref()).or_else(usual) else {
+            return Url { plain: format!("{host}:{port}"), hosted: None };
+        };
+        let url = |host: &str| format!("{scheme}://{host}:{}", port.port);
+        // A name below `localhost` leads to this machine.
+        let is_here = self.host.is_none() && OF_BROWSERS.contains(&scheme);
+        let service = publish.map(|publish| publish.target.service.as_str());
+        let own = || format!("{}.slot-{}.localhost", label(service, name), self.slot);
+        Url { plain: url(host), hosted: is_here.then(|| url(&own())) }
     }
 
     /// The addresses of the ports that an expected service publishes.
@@ -69,6 +97,15 @@ impl Reach<'_> {
         };
         ports.filter_map(address).collect()
     }
+}
+
+/// A part of a host's name: of the service that publishes a port, or of the port.
+fn label(service: Option<&str>, name: &PortName) -> String {
+    let label = |text: &str| {
+        let text: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        text.trim_matches('-').chars().take(63).collect::<String>().to_ascii_lowercase()
+    };
+    service.map(label).filter(|label| !label.is_empty()).unwrap_or_else(|| label(name.as_str()))
 }
 
 /// Whether a port is one of those that are published: one, or a range.
@@ -113,14 +150,16 @@ mod tests {
             let protocol = Protocol::udp_if(name == "dns");
             (PortName::new(name).unwrap(), HostPort { port: Port::new(port).unwrap(), protocol })
         });
-        let reach = Reach { host: None, spec: None, model: &model };
+        let reach = Reach { host: None, spec: None, model: &model, slot: SlotId::new(2).unwrap() };
         let found = reach.addresses(&expected, ports.iter().map(|(name, port)| (name, *port)));
-        let found: Vec<String> =
-            found.iter().map(|found| format!("{} {} {}", found.name, found.url, found.service)).collect();
+        let found: Vec<String> = found
+            .iter()
+            .map(|found| format!("{} {} {}", found.name, found.url.shown(), found.service))
+            .collect();
         assert_eq!(
             found,
             [
-                "api http://localhost:8001 web",
+                "api http://api.slot-2.localhost:8001 web",
                 "db postgres://localhost:5433 db",
                 "dns localhost:5301/udp dns",
                 "worker localhost:9101 worker",
@@ -129,6 +168,23 @@ mod tests {
         );
         let far = Reach { host: Some("far"), ..reach };
         let (name, port) = &ports[1];
-        assert_eq!(far.url(name, *port), "postgres://far:5433");
+        assert_eq!(far.url(name, *port).shown(), "postgres://far:5433");
+        let (name, port) = &ports[0];
+        let url = far.url(name, *port);
+        assert_eq!((url.plain.as_str(), url.hosted), ("http://far:8001", None));
+        assert_eq!(reach.url(name, *port).plain, "http://localhost:8001");
+    }
+
+    #[test]
+    fn the_name_of_a_host_has_only_what_a_name_may_have() {
+        let name = PortName::new("otlp_grpc").unwrap();
+        for (service, host) in [
+            (None, "otlp-grpc"),
+            (Some("web"), "web"),
+            (Some("_Web.api_2"), "web-api-2"),
+            (Some("__"), "otlp-grpc"),
+        ] {
+            assert_eq!(label(service, &name), host);
+        }
     }
 }

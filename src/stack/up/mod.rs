@@ -274,7 +274,7 @@ impl Start<'_> {
     fn outcome(&self, done: &Done) -> Up {
         let (held, spec) = (self.place.held, &self.place.declared.spec);
         let host = remote_host(held.engine());
-        let reach = Reach { host: host.as_deref(), spec: Some(spec), model: &done.model };
+        let reach = Reach { host: host.as_deref(), spec: Some(spec), model: &done.model, slot: held.slot };
         Up {
             slot: held.slot,
             ran_already: done.ended.is_none(),
