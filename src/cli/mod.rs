@@ -1,5 +1,6 @@
 //! The command line, as typed.
 
+mod checkout;
 mod claims;
 mod pool;
 mod provisioning;
@@ -9,6 +10,7 @@ mod stack;
 mod tips;
 mod verb;
 
+pub use checkout::{DoneArgs, StartWorktreeArgs};
 pub use claims::{
     ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes, evaluated,
 };

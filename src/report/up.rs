@@ -85,6 +85,11 @@ pub fn next() -> &'static str {
 
 /// The start as one JSON document.
 pub fn json(up: &Up) -> String {
+    document(&value(up))
+}
+
+/// The start as a JSON object.
+pub(super) fn value(up: &Up) -> Value {
     let gated = up.gated.as_ref();
     let verdict = match gated.map(|gated| gated.verdict) {
         None => "not_checked",
@@ -105,7 +110,7 @@ pub fn json(up: &Up) -> String {
         json!({ "name": address.name, "url": address.url, "port": address.port, "service": address.service })
     });
     let verified = up.verified.as_ref().map_or(Value::Null, |(_, ended)| json!(ended.how == How::Well));
-    document(&json!({
+    json!({
         "format_version": FORMAT_VERSION,
         "slot_id": up.slot,
         "verdict": verdict,
@@ -114,7 +119,7 @@ pub fn json(up: &Up) -> String {
         "verified": verified,
         "services": services.collect::<Vec<_>>(),
         "addresses": addresses.collect::<Vec<_>>(),
-    }))
+    })
 }
 
 /// The slots of which Docker did not say whether they were up.

@@ -55,6 +55,19 @@ pub fn of_another_user(paths: &[Utf8PathBuf], worktree: &Utf8Path) -> Vec<Utf8Pa
     others
 }
 
+/// The first of what is at a path or below it and is no directory with something in it.
+pub fn left_at(path: &Utf8Path, most: usize) -> Vec<Utf8PathBuf> {
+    let mut left = Vec::new();
+    let mut next = VecDeque::from([path.to_owned()]);
+    while let Some(path) = next.pop_front().filter(|_| left.len() < most) {
+        match below(&path) {
+            Ok(paths) if !paths.is_empty() => next.extend(paths),
+            Ok(_) | Err(_) => left.push(path),
+        }
+    }
+    left
+}
+
 fn below(directory: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
     directory.read_dir_utf8()?.map(|entry| entry.map(|entry| entry.path().to_owned())).collect()
 }
