@@ -1,7 +1,7 @@
 //! Removing the worktree of a branch, after its work is seen to be elsewhere, or is kept.
 //!
 //! ```text
-//! work? ─► keep it (only with --discard) ─► [the slot is released and clean] ─► work? ─► git worktree remove ─► branch
+//! work? ─► keep it (--discard) ─► [the slot is released and clean] ─► work? ─► git worktree remove ─► branch
 //! ```
 
 use anyhow::{Context as _, Result};

@@ -5,8 +5,7 @@
 //!       └─► place (an empty directory, held) ─► [the slot is claimed] ─► git worktree add
 //! ```
 //!
-//! Killed anywhere, the next start of the same branch continues: an empty directory is used again, and so is what
-//! git had begun.
+//! Killed anywhere, the next start of the same branch continues: an empty directory is used again.
 
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -63,7 +62,7 @@ pub struct Making {
 /// Finds the worktree of a branch, or takes the place of a new one.
 ///
 /// # Errors
-/// [`Fault`] when the branch cannot be one, when it cannot be told where it begins, or when its place is taken.
+/// [`Fault`] when git takes no such branch, it is not known where it begins, or its place is taken.
 pub fn begin(repository: Repository, request: &StartRequest<'_>) -> Result<Begun> {
     let branch = request.branch;
     if !is_valid(&repository.git, branch)? {
@@ -87,8 +86,7 @@ pub fn begin(repository: Repository, request: &StartRequest<'_>) -> Result<Begun
     Ok(Begun::ToMake(Making { repository, branch: branch.clone(), plot, checkout, has_begun: false }))
 }
 
-/// What the new worktree has: the branch that is there, that of a remote as git itself would take it, or a new
-/// one.
+/// What the new worktree has: the branch that is there, that of a remote as git would take it, or a new one.
 fn checkout(repository: &Repository, request: &StartRequest<'_>) -> Result<Checkout> {
     let (git, branch) = (&repository.git, request.branch);
     if commit_of(git, &branch.reference())?.is_some() {

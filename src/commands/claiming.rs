@@ -18,8 +18,8 @@ use crate::which::branch_spec::other_than_applied;
 use crate::which::by_worktree::{FoundPool, Search};
 use crate::which::embedded_pool;
 
-/// Asks a pool for a slot. `user` is a directory of the repository that asks: the worktree itself, or one that
-/// is there before it is.
+/// Asks a pool for a slot. `user` is a directory of the repository that asks: the worktree itself, or one
+/// that is there before it.
 ///
 /// # Errors
 /// When there is no slot for the worktree.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use camino::Utf8PathBuf;
 
-use super::output::{say, show};
+use super::output::say;
 use super::removing::remove;
 use crate::checkout::done::{Sought, find, give_back};
 use crate::checkout::repository::Repository;
@@ -13,7 +13,7 @@ use crate::fault::{Exit, Fault};
 use crate::file::RelPath;
 use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
-use crate::report;
+use crate::report::checkout::given_back;
 use crate::which::by_worktree::Search;
 
 pub(super) fn run(args: &DoneArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
@@ -45,8 +45,7 @@ pub(super) fn run(args: &DoneArgs, umask: Umask, invocation: &Invocation) -> Res
                 let what = format!("the worktree `{path}` is gone, and holds no slot");
                 return Err(Fault::refused(what).advise("`git worktree prune` forgets it").into());
             }
-            say(&report::claim::release_remarks(&released));
-            show(&report::claim::released(&released, None, &path))?;
+            say(&given_back(&released, &path));
             released.not_clean.map_or(Ok(Exit::Done), Err)
         }
     }

@@ -12,11 +12,8 @@ use crate::file::RelPath;
 use crate::host;
 use crate::host::fs::left_at;
 use crate::host::invocation::Invocation;
-use crate::report::{self, checkout};
+use crate::report::{checkout, clean};
 use crate::which::by_worktree::Search;
-
-/// How many files are looked for that git could not remove.
-const NAMED: usize = 4;
 
 /// Removes a worktree, after its slot is released and clean.
 pub(super) fn remove(
@@ -45,18 +42,14 @@ pub(super) fn remove(
     let there = within(path, invocation);
     let mut pool = Search { choice: &args.pool.choice(), invocation: &there }.of(path)?;
     let (released, cleaned) = give_back(path, &mut pool, &args.lock.policy("kinfra done"))?;
-    if released.no_pool.is_none() && released.claim.is_some() {
-        say(&report::claim::release_remarks(&released));
-        say(&report::claim::released(&released, None, path));
-    }
-    cleaned.iter().for_each(|one| say(&report::clean::cleaned(one, now)));
+    say(&checkout::given_back(&released, path));
+    cleaned.iter().for_each(|one| say(&clean::cleaned(one, now)));
     released.not_clean.map_or(Ok(()), Err)?;
     needs_no_more()?;
-    let removal = leaving.remove()?;
-    let end = leaving.remove_branch()?;
+    let (removal, end) = (leaving.remove()?, leaving.remove_branch()?);
     if let Removal::FilesLeft(_) = removal {
         say(&checkout::branch(&end));
-        return Err(checkout::files_left(path, &left_at(path, NAMED)).into());
+        return Err(checkout::files_left(path, &left_at(path)).into());
     }
     show(&(checkout::removed(path) + &checkout::branch(&end)))?;
     let is_in_it = invocation.here.starts_with(path);

@@ -9,7 +9,7 @@ use super::slot_of::renewed;
 use super::starting::show;
 use super::worktree_of_branch::worktree;
 use crate::checkout::within;
-use crate::cli::{HolderArgs, PoolArgs, SlotArgs, StartWorktreeArgs};
+use crate::cli::{HolderArgs, SlotArgs, StartWorktreeArgs};
 use crate::fault::Exit;
 use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
@@ -19,8 +19,10 @@ use crate::report::checkout::{Started, json, next, stays};
 use crate::report::{self, Paths};
 use crate::stack::up::request::Means;
 
-pub(super) fn run(args: &StartWorktreeArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
-    let interrupt = Interrupt::listen()?;
+pub(super) fn run(mut args: StartWorktreeArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
+    // Each step is for another directory.
+    args.pool = args.pool.from(&invocation.here);
+    let (args, interrupt) = (&args, Interrupt::listen()?);
     let policy = LockPolicy { interrupt: Some(&interrupt), ..args.lock.policy("kinfra start") };
     let made = worktree(args, umask, (&policy, &interrupt), invocation);
     let (path, is_new, claimed) = with_reason(made, args.json)?;
@@ -35,7 +37,7 @@ pub(super) fn run(args: &StartWorktreeArgs, umask: Umask, invocation: &Invocatio
     }
     let output = of_compose();
     let means = Means { policy, invocation: &there, interrupt: &interrupt, umask, output };
-    let slot = SlotArgs { pool: from(&args.pool, invocation), slot: None, of: HolderArgs { holder: None } };
+    let slot = SlotArgs { pool: args.pool.clone(), slot: None, of: HolderArgs { holder: None } };
     let up = renewed(&slot, &policy, &there).and_then(|held| show(held, &args.request(), &means));
     let up = with_reason(up, args.json).inspect_err(|_| say(&stays(&started)))?;
     let exit = up.exit();
@@ -50,10 +52,4 @@ pub(super) fn run(args: &StartWorktreeArgs, umask: Umask, invocation: &Invocatio
         say(&next(&path));
     }
     Ok(exit)
-}
-
-/// The pool as it was named here, for a run in another directory.
-fn from(pool: &PoolArgs, invocation: &Invocation) -> PoolArgs {
-    let absolute = |path: &camino::Utf8PathBuf| invocation.here.join(path);
-    PoolArgs { spec: pool.spec.as_ref().map(absolute), root: pool.root.as_ref().map(absolute) }
 }

@@ -7,10 +7,9 @@ use super::output::say;
 use super::take::{take, take_in_advance};
 use crate::checkout::done::give_back;
 use crate::checkout::start::{Begun, Making, StartRequest, begin};
-use crate::checkout::{repository::Repository, within};
+use crate::checkout::{goes_on, repository::Repository, within};
 use crate::claims::{claim::Claimed, pick::Grant};
 use crate::cli::StartWorktreeArgs;
-use crate::fault::Fault;
 use crate::host::{fs::Umask, invocation::Invocation, lock::LockPolicy, signals::Interrupt};
 use crate::report::checkout::{made, not_undone};
 use crate::which::{by_worktree::Search, choice::absolute};
@@ -34,27 +33,27 @@ pub(super) fn worktree(
     };
     let path = making.path().to_owned();
     let advance = take_in_advance(&args.pool, &args.wishes, (args.slot, &path), policy, run);
-    let grant = advance.as_ref().ok().map(|claimed| claimed.grant);
-    let stopped = || if interrupt.is_requested() { Err(Fault::interrupted("stopped")) } else { Ok(()) };
-    let whole = advance.and_then(|_| Ok(stopped()?)).and_then(|()| making.make(interrupt)).and_then(|()| {
+    let is_new = matches!(&advance, Ok(Claimed { grant: Grant::New(_), .. }));
+    let whole = advance.and_then(|first| {
+        goes_on(interrupt)?;
+        making.make(interrupt)?;
         say(&made(&path, &args.branch));
-        let claimed = files(&path)?;
-        Ok(stopped().map(|()| claimed)?)
+        let claimed = Claimed { grant: first.grant, ..files(&path)? };
+        goes_on(interrupt).map(|()| claimed)
     });
-    whole.map_err(|why| undo(args, (making, grant), policy, run, why)).map(|claimed| (path, true, claimed))
+    whole.map_err(|why| undo(args, (making, is_new), policy, run, why)).map(|claimed| (path, true, claimed))
 }
 
 /// Undoes what this run made, and says what it cannot undo.
 fn undo(
     args: &StartWorktreeArgs,
-    (making, grant): (Making, Option<Grant>),
+    (making, is_new): (Making, bool),
     policy: &LockPolicy<'_>,
     run: &Invocation,
     why: Error,
 ) -> Error {
     let (path, choice) = (making.path().to_owned(), args.pool.choice());
     let release = || give_back(&path, &mut Search { choice: &choice, invocation: run }.of(&path)?, policy);
-    let is_new = matches!(grant, Some(Grant::New(_)));
     let released = if is_new { release().map(drop) } else { Ok(()) };
     released.and_then(|()| making.undo()).unwrap_or_else(|error| say(&not_undone(&path, &error)));
     why

@@ -1,5 +1,4 @@
-//! The worktrees of a repository as git lists them, and its branches: which there are, and making and removing
-//! them.
+//! The worktrees of a repository as git lists them, and its branches: which there are, making and removing them.
 
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -66,7 +65,9 @@ fn parse(text: &str) -> Vec<GitWorktree> {
 /// When git does not answer.
 pub fn is_valid(git: &Git, branch: &Branch) -> Result<bool> {
     let name = git.ask(&["check-ref-format", "--branch", branch.as_str()])?;
-    Ok(name.is_some_and(|name| name.trim_end() == branch.as_str() && name.trim_end() != "HEAD"))
+    // What git takes for the current commit is no name of a branch.
+    let is_other = ["@", "HEAD"].contains(&branch.as_str());
+    Ok(!is_other && name.is_some_and(|name| name.trim_end() == branch.as_str()))
 }
 
 /// The commit that a name stands for, if it is one.

@@ -4,9 +4,11 @@ use anyhow::Error;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
+use super::claim::{self, release_remarks};
 use super::document::{FORMAT_VERSION, document};
 use crate::checkout::done::BranchEnd;
 use crate::checkout::work::Work;
+use crate::claims::release::Released;
 use crate::fault::Fault;
 use crate::host::git_work::Changes;
 use crate::identifier::Branch;
@@ -105,6 +107,14 @@ pub fn kept(reference: &str, branch: Option<&Branch>) -> String {
     let name = branch.map_or("kept".to_owned(), |branch| format!("{branch}-kept"));
     let command = format!("git branch {} {}", word(&name), word(reference));
     format!("Kept its work as {}\nhelp: `{command}` makes a branch of it\n", printable(reference))
+}
+
+/// The slot that a worktree gave back, if it held one.
+pub fn given_back(released: &Released, path: &Utf8Path) -> String {
+    if released.claim.is_none() {
+        return String::new();
+    }
+    release_remarks(released) + &claim::released(released, None, path)
 }
 
 /// That a worktree is removed.
