@@ -154,11 +154,7 @@ pub fn without(text: &str, goes: impl Fn(&str) -> bool) -> String {
         Some(name) => format!("# {name} is left out: no slot may set it\n"),
         None => text.to_owned(),
     };
-    if assigned(text).any(|(_, name)| goes(&name)) {
-        statements(text).map(kept).collect()
-    } else {
-        text.to_owned()
-    }
+    statements(text).map(kept).collect()
 }
 
 /// What has the place of the name in a line that cannot be read.

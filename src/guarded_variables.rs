@@ -2,6 +2,9 @@
 //! slot's variables are set in a developer's shell, so such a one would run code there, or break the shell.
 //! Pure.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::names::{KINFRA_SLOT, KINFRA_SLOT_DIR};
 
 /// Variables that are guarded for one reason.
@@ -85,14 +88,27 @@ impl Guarded {
 /// What the names of ports and workers end in. No program reads such a one, whatever it begins with.
 const OF_SLOTS: [&str; 2] = ["_PORT", "_WORKERS"];
 
+/// The same as [`GUARDED`], to look a name up: each has its readers.
+struct ByName {
+    names: HashMap<&'static str, &'static str>,
+    /// What the names of a family begin with.
+    families: Vec<(&'static str, &'static str)>,
+}
+
+static BY_NAME: LazyLock<ByName> = LazyLock::new(|| {
+    let all = GUARDED.iter().flat_map(|group| group.names().map(|name| (name, group.readers)));
+    let (families, names): (Vec<_>, Vec<_>) = all.partition(|(name, _)| name.ends_with('*'));
+    let families = families.into_iter().map(|(name, readers)| (name.trim_end_matches('*'), readers));
+    ByName { names: names.into_iter().collect(), families: families.collect() }
+});
+
 /// What reads a variable that no slot may set. `None` if a slot may set it.
 pub fn readers_of(name: &str) -> Option<&'static str> {
-    let is_one = |guarded: &str| match guarded.strip_suffix('*') {
-        Some(start) => name.starts_with(start) && !OF_SLOTS.iter().any(|end| name.ends_with(end)),
-        None => name == guarded,
+    let of_family = || {
+        let (_, readers) = BY_NAME.families.iter().find(|(start, _)| name.starts_with(start))?;
+        (!OF_SLOTS.iter().any(|end| name.ends_with(end))).then_some(*readers)
     };
-    let group = GUARDED.iter().find(|group| group.names().any(is_one))?;
-    Some(group.readers)
+    BY_NAME.names.get(name).copied().or_else(of_family)
 }
 
 /// [`readers_of`] for a slot's env file, which may say which slot it is.

@@ -19,7 +19,7 @@ pub(super) fn run(args: &ReapArgs, invocation: &Invocation) -> Result<Exit> {
     let search = Search { choice: &args.pool.choice(), invocation };
     let mut pool = search.here()?.known()?;
     let AppliedStack { spec: applied, note } = search.stack_as_applied(&pool);
-    say(&report::up::of_stack(note.as_deref()));
+    say(&report::up::stack_note(note.as_deref()));
     let (proposal, idle) = (look(&mut pool, &applied)?, idle::look(&mut pool, &applied)?);
     let has_work = !proposal.reaping.is_empty() || !idle.stacks.is_empty();
     show(&report::reap::plan(&proposal.reaping, &idle, now))?;

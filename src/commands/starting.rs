@@ -36,7 +36,7 @@ fn end(done: &Up, printed: Result<(), Fault>) -> Result<Exit> {
 /// Starts the stack of a slot, and shows on stderr how that goes.
 pub(super) fn show(held: Held, request: &UpRequest, means: &Means<'_>) -> Result<Up> {
     let (slot, mut live, mut has_told) = (held.slot, Live::new(), false);
-    say(&report::up::of_stack(held.stack_note()));
+    say(&report::up::stack_note(held.stack_note()));
     let done = up(held, request, means, &mut |progress| match progress {
         Progress::Waiting(other) => say(&report::up::waiting(other)),
         Progress::NoMemory(_) if has_told => {}

@@ -284,9 +284,9 @@ impl<'a> Renderer<'a> {
                     if file.mode.is_open_to_others() && masked.is_some() {
                         self.note_open_secret(file);
                     }
-                    let (text, masked) = if file.path.get_ref().as_str() == ENV_FILE {
-                        let masked = masked.map(|masked| Rc::from(guarded::left(&masked)));
-                        (self.without_guarded(file, &text, context.slot), masked)
+                    let is_env_file = file.path.get_ref().as_str() == ENV_FILE;
+                    let (text, masked) = if is_env_file && self.note_guarded(file, &text, context.slot) {
+                        (guarded::left(&text), masked.map(|masked| Rc::from(guarded::left(&masked))))
                     } else {
                         (text, masked)
                     };
@@ -330,16 +330,18 @@ impl<'a> Renderer<'a> {
         self.note(file.template.get_ref().to_string(), self.inputs.source.clone(), mistake);
     }
 
-    /// Leaves out of a slot's env file what no slot may set, and notes it.
-    fn without_guarded(&mut self, file: &FileSpec, text: &str, slot: SlotId) -> String {
+    /// Notes what a slot's env file sets and no slot may set. True if there is any.
+    fn note_guarded(&mut self, file: &FileSpec, text: &str, slot: SlotId) -> bool {
         let name = file.template.get_ref();
         let template = self.inputs.templates.get(name).and_then(|text| text.as_deref().ok());
         let path = self.path_of(name.as_str());
-        for (variable, notice) in guarded::notices((path.as_str(), template.unwrap_or_default()), text, slot)
-        {
+        let place = (path.as_str(), template.unwrap_or_default());
+        let mut has_some = false;
+        for (variable, notice) in guarded::notices(place, text, slot) {
+            has_some = true;
             self.left_out.entry((name.to_string(), variable)).or_insert(notice);
         }
-        guarded::left(text)
+        has_some
     }
 
     fn path_of(&self, template: &str) -> Utf8PathBuf {

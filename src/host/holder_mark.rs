@@ -80,14 +80,21 @@ fn ensure_token(git_dir: &Utf8Path, name: &str) -> Option<Token> {
 /// The mark of the project in a directory: that of its repository, which all its worktrees share. Where no
 /// repository knows of the directory, it stands for itself.
 pub fn project_mark(directory: &Utf8Path) -> Mark {
-    project(own_repository(directory).as_deref().ok_or(directory), |git_dir| {
-        read(&Dir::open(git_dir).ok()?, PROJECT).ok()?
-    })
+    own_repository(directory).map_or_else(
+        || mark_of_place(directory),
+        |git_dir| {
+            let token = Dir::open(&git_dir).ok().and_then(|own| read(&own, PROJECT).ok().flatten());
+            Mark { token, ..mark_of_place(&git_dir) }
+        },
+    )
 }
 
 /// [`project_mark`], with a token if the repository can have one.
 pub fn ensure_project_mark(directory: &Utf8Path) -> Mark {
-    project(own_repository(directory).as_deref().ok_or(directory), |git_dir| ensure_token(git_dir, PROJECT))
+    own_repository(directory).map_or_else(
+        || mark_of_place(directory),
+        |git_dir| Mark { token: ensure_token(&git_dir, PROJECT), ..mark_of_place(&git_dir) },
+    )
 }
 
 /// All marks that the project in a directory may have got. It may have been no repository then.
@@ -95,13 +102,11 @@ pub fn project_marks(directory: &Utf8Path) -> Vec<Mark> {
     let repository = own_repository(directory);
     let main = repository.as_deref().filter(|git_dir| git_dir.file_name() == Some(".git"));
     let directories = [Some(directory), main.and_then(Utf8Path::parent)].into_iter().flatten();
-    let without_git = directories.map(|directory| project(Err(directory), |_| None));
-    std::iter::once(project_mark(directory)).chain(without_git).collect()
+    std::iter::once(project_mark(directory)).chain(directories.map(mark_of_place)).collect()
 }
 
-fn project(place: Result<&Utf8Path, &Utf8Path>, token: impl Fn(&Utf8Path) -> Option<Token>) -> Mark {
-    let (Ok(directory) | Err(directory)) = place;
-    Mark { token: place.ok().and_then(token), place: place_of(directory).ok(), ..Mark::default() }
+fn mark_of_place(directory: &Utf8Path) -> Mark {
+    Mark { place: place_of(directory).ok(), ..Mark::default() }
 }
 
 fn own_repository(directory: &Utf8Path) -> Option<Utf8PathBuf> {

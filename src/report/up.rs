@@ -196,7 +196,7 @@ pub fn starting<'a>(slot: SlotId, services: impl Iterator<Item = &'a String>) ->
 }
 
 /// What is to be said of the `[stack]` in force.
-pub fn of_stack(note: Option<&str>) -> String {
+pub fn stack_note(note: Option<&str>) -> String {
     note.map(|note| format!("note: {note}\n")).unwrap_or_default()
 }
 

@@ -30,7 +30,10 @@ impl Search<'_> {
         let IndexEntry { origin, verify, .. } = entry;
         let path = origin.spec.as_deref().map(Utf8Path::new);
         let named = || printable(path.map_or("the embedded spec", Utf8Path::as_str));
-        let now = spec_file::read_again(path, self.invocation).map(|declared| declared.spec.stack);
+        let now = match &pool.declared {
+            Some(declared) if declared.path.as_deref() == path => Ok(declared.spec.stack.clone()),
+            _ => spec_file::read_again(path, self.invocation).map(|declared| declared.spec.stack),
+        };
         // What runs on this machine is what was applied: the file may have changed since. An older kinfra did
         // not note it, so there is none until the next apply.
         let was_noted = verify.is_some();

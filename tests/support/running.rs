@@ -1,6 +1,6 @@
 //! Programs that a test has started. Each ends with its test, and none runs for ever.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Output, Stdio};
@@ -50,12 +50,17 @@ impl Running {
     /// The same, with another time limit.
     pub(crate) fn start_within(limit: Duration, command: &mut Command) -> Self {
         let what = format!("{command:?}");
-        let child = command.process_group(0).spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
-        let watched = Watched {
-            group: Pid::from_child(&child),
-            deadline: Instant::now() + limit,
-            is_late: AtomicBool::new(false),
+        let deadline = Instant::now() + limit;
+        let child = loop {
+            match command.process_group(0).spawn() {
+                // The test has just written it, and a child of another test has not closed it yet.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < deadline => {
+                    thread::sleep(TICK);
+                }
+                spawned => break spawned.unwrap_or_else(|error| panic!("{what}: {error}")),
+            }
         };
+        let watched = Watched { group: Pid::from_child(&child), deadline, is_late: AtomicBool::new(false) };
         let watched = Arc::new(watched);
         watch().lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&watched));
         Self { child: Some(child), what, watched }

@@ -19,6 +19,10 @@ const ABOVE_PRIVILEGED: u16 = 8000;
 /// How far a stride or a base is looked for.
 const FAR: u16 = 1000;
 
+/// How many ports get strides that are found for all of them together. That takes time with the square of their
+/// number; each further port is placed by itself.
+const TOGETHER: usize = 200;
+
 /// A line of `[ports]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortLine {
@@ -101,7 +105,8 @@ fn formulas(
         let published = targets.get(*index).and_then(|(_, published)| *published);
         published.is_some_and(|published| published.first == range.first.base.get())
     };
-    let mut own: Vec<usize> = wanted.iter().enumerate().filter(is_own).map(|(index, _)| index).collect();
+    let own = wanted.iter().enumerate().filter(is_own).map(|(index, _)| index);
+    let mut own: Vec<usize> = own.take(TOGETHER).collect();
     let mut formulas = wanted.to_vec();
     loop {
         let ranges: Vec<PortRange> = own.iter().filter_map(|index| wanted.get(*index).copied()).collect();
@@ -142,7 +147,9 @@ fn nearest(range: PortRange, taken: &TakenPorts, slots: &[u16]) -> PortRange {
     let strides = (narrowest..=FAR).filter(|_| is_free).filter_map(|stride| with(base, stride));
     let bases = (1..=FAR).flat_map(|offset| [base.checked_add(offset), base.checked_sub(offset)]);
     let bases = bases.filter_map(|base| with(base?, narrowest));
-    strides.chain(bases).find(|range| taken.has_free(*range, slots) && works(range)).unwrap_or(range)
+    let near = strides.chain(bases).find(|range| taken.has_free(*range, slots) && works(range));
+    let far = || with(taken.nearest_base(range, slots)?.get(), narrowest);
+    near.or_else(far).unwrap_or(range)
 }
 
 /// The names of a port that counts for several: `web`, `web_2` and so on.
@@ -169,4 +176,32 @@ fn name(target: &Target, count: u16, names: &mut BTreeSet<String>) -> String {
     let name = candidates.find(is_free).unwrap_or(udp);
     names.extend(of_count(&name, count));
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::port::Protocol;
+    use crate::proof::ports::prove;
+
+    #[test]
+    fn any_number_of_ports_in_a_row_gets_formulas_that_pass_the_proof() {
+        let ids: BTreeSet<SlotId> = (1..=6).filter_map(SlotId::new).collect();
+        for count in [1, 4, 150, 500] {
+            let target = |port: u16| {
+                let service = format!("s{port}");
+                (Target { service, port, protocol: Protocol::Tcp }, Some(Range { first: port, count: 1 }))
+            };
+            let targets: Vec<_> = (20_000..20_000 + count).map(target).collect();
+            let wanted: Vec<PortRange> =
+                targets.iter().map(|(target, published)| wanted(target, *published)).collect();
+            let formulas = formulas(&targets, &wanted, Vec::new(), &ids);
+            assert_eq!(prove(&formulas, &ids), Ok(()), "{count} ports");
+            let own = formulas
+                .iter()
+                .zip(&targets)
+                .filter(|(range, (target, _))| range.first.base.get() == target.port);
+            assert!(own.count() >= usize::from(count.min(150)), "{count} ports");
+        }
+    }
 }
