@@ -15,6 +15,7 @@ use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
 use crate::report::checkout::given_back;
 use crate::which::by_worktree::Search;
+use crate::which::spec_file::Declared;
 
 pub(super) fn run(args: &DoneArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     let (here, home) = (&invocation.here, invocation.home.as_deref());
@@ -31,7 +32,7 @@ pub(super) fn run(args: &DoneArgs, umask: Umask, invocation: &Invocation) -> Res
     let named = named.as_ref().map(|(name, place)| (*name, place.as_path()));
     match find(repository, named, here)? {
         Sought::There(leaving) => {
-            let below = declared.as_ref().map_or(Ok(Utf8PathBuf::new()), |declared| declared.below_top())?;
+            let below = declared.as_ref().map_or(Ok(Utf8PathBuf::new()), Declared::below_top)?;
             let compose = declared.and_then(|declared| declared.spec.compose);
             let copied: Vec<RelPath> = compose.map(|compose| compose.copy).unwrap_or_default();
             remove(args, &leaving, (&copied, &below), invocation)

@@ -43,7 +43,7 @@ pub(super) fn remove(
     let mut pool = Search { choice: &args.pool.choice(), invocation: &there }.of(path)?;
     let (released, cleaned) = give_back(path, &mut pool, &args.lock.policy("kinfra done"))?;
     say(&checkout::given_back(&released, path));
-    cleaned.iter().for_each(|one| say(&clean::cleaned(one, now)));
+    say(&cleaned.iter().map(|one| clean::cleaned(one, now)).collect::<String>());
     released.not_clean.map_or(Ok(()), Err)?;
     needs_no_more()?;
     let (removal, end) = (leaving.remove()?, leaving.remove_branch()?);

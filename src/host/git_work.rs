@@ -127,9 +127,9 @@ mod tests {
 
     #[test]
     fn each_kind_of_change_is_told() {
-        let text = "1 .M N... 100644 100644 100644 12 12 a file\n\01 A. N... 0 1 1 0 12 new\0\
+        let text = "1 .M N... 100644 100644 100644 12 12 a file\n\x001 A. N... 0 1 1 0 12 new\0\
                     u UU N... 1 1 1 1 a b c both of us\0? notes.txt\0? lib/\0! out\0\
-                    1 .M S..U 160000 160000 160000 1 1 sub\01 .M SC.. 160000 160000 160000 1 1 moved\0";
+                    1 .M S..U 160000 160000 160000 1 1 sub\x001 .M SC.. 160000 160000 160000 1 1 moved\0";
         let paths = |paths: &[&str]| paths.iter().map(Utf8PathBuf::from).collect::<Vec<_>>();
         let changes = parse(text);
         assert_eq!(changes.changed, paths(&["a file\n", "new", "both of us", "moved"]));

@@ -1,4 +1,4 @@
-//! The worktrees of a repository as git lists them, and its branches: which there are, making and removing them.
+//! The worktrees and branches of a repository: which there are, as git lists them, making and removing them.
 
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};

@@ -67,12 +67,7 @@ impl Plot {
 
     /// Removes the directory and those above it that were made for it, as far as nothing is in them.
     pub fn give_up(self) {
-        for dir in &self.made {
-            // What has something in it stays.
-            if fs::remove_dir(dir).is_err_and(|error| error.kind() != ErrorKind::NotFound) {
-                return;
-            }
-        }
+        remove(&self.made);
     }
 
     /// Starts a program that holds the place, too.
@@ -82,6 +77,15 @@ impl Plot {
         let done = run();
         fcntl_setfd(&self.file, before)?;
         done
+    }
+}
+
+/// Removes directories, the innermost first, as far as nothing is in them.
+fn remove(made: &[Utf8PathBuf]) {
+    for dir in made {
+        if fs::remove_dir(dir).is_err_and(|error| error.kind() != ErrorKind::NotFound) {
+            return;
+        }
     }
 }
 
@@ -96,7 +100,7 @@ fn make(path: &Utf8Path) -> io::Result<Option<Vec<Utf8PathBuf>>> {
             // Another program made it just now.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {
-                made.iter().for_each(|dir| drop(fs::remove_dir(dir)));
+                remove(&made);
                 return Err(error);
             }
         }

@@ -17,7 +17,7 @@ use super::profiles;
 use super::slots;
 use super::stack;
 use super::value::{TomlValue, number, text};
-use super::worktree::{self, WorktreeTable};
+use super::worktree;
 use crate::identifier::PortName;
 use crate::slot::SlotId;
 
@@ -72,11 +72,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         None => Some(Vec::new()),
         Some(keys) => keys.and_then(|keys| env::read(keys, env::slot_variable, mistakes)),
     };
-    let worktree = match file.get("worktree") {
-        None => Some(WorktreeTable::default()),
-        Some(value) => worktree::read(value, has_compose, mistakes),
-    };
-    let (worktree, copy) = worktree.map(|WorktreeTable { path, copy }| (path, copy)).unzip();
+    let (worktree, copy) = worktree::read(&mut file, has_compose, mistakes).unzip();
     let compose = compose::read(&mut file, copy, mistakes);
     let ids: Vec<SlotId> = slots.iter().flat_map(BTreeMap::keys).copied().collect();
     let stack = stack::read(&mut file, &ids, mistakes);

@@ -8,7 +8,7 @@ use super::declared::WorktreePath;
 use super::invalid::Invalid;
 use super::keys::Keys;
 use super::mistake::Mistake;
-use super::value::{TomlValue, text};
+use super::value::text;
 use crate::file::{RelPath, refuse_long};
 use crate::identifier::Branch;
 use crate::names::ENV_FILE;
@@ -22,21 +22,13 @@ const REPO: &str = "{repo}";
 /// What stands for the name of the branch.
 const BRANCH: &str = "{branch}";
 
-/// `[worktree]`.
-#[derive(Debug, Default)]
-pub(super) struct WorktreeTable {
-    /// Where worktrees are made.
-    pub(super) path: WorktreePath,
-    /// Files to copy.
-    pub(super) copy: Vec<RelPath>,
-}
-
-/// Reads the table. `None` after a mistake was noted.
+/// Reads the table: where worktrees are made, and the files to copy. `None` after a mistake was noted.
 pub(super) fn read(
-    value: TomlValue<'_>,
+    file: &mut Keys<'_>,
     has_compose: bool,
     mistakes: &mut Vec<Mistake>,
-) -> Option<WorktreeTable> {
+) -> Option<(WorktreePath, Vec<RelPath>)> {
+    let Some(value) = file.get("worktree") else { return Some((WorktreePath::default(), Vec::new())) };
     let mut keys = Keys::of(value, "[worktree]", mistakes)?;
     let path = keys
         .get("path")
@@ -53,7 +45,7 @@ pub(super) fn read(
         let message = format!("kinfra writes `{ENV_FILE}` itself, for every claim");
         mistakes.push(Mistake::new(path.span(), message).help("take it out of `copy`".to_owned()));
     }
-    Some(WorktreeTable { path: path?, copy: copy.into_iter().map(Spanned::into_inner).collect() })
+    Some((path?, copy.into_iter().map(Spanned::into_inner).collect()))
 }
 
 impl WorktreePath {
@@ -91,7 +83,7 @@ impl WorktreePath {
     }
 }
 
-/// The name of a repository: that of its main worktree. A bare one is often hidden in a directory of its name.
+/// The name of a repository: that of its main worktree. A bare one may be hidden in a directory of its name.
 fn repository(main: &Utf8Path) -> &str {
     let mut names = main.ancestors().take(2).filter_map(Utf8Path::file_name);
     let name = names.find(|name| !name.starts_with('.')).unwrap_or("repository");

@@ -201,7 +201,7 @@ fn from_inside_the_worktree_the_shell_s_directory_is_gone() {
 
 #[test]
 fn files_that_git_cannot_remove_are_named_with_the_command_that_mends_it() {
-    let (machine, path) = with("fix");
+    let (machine, _) = with("fix");
     instead_of_git(
         &machine,
         "case \"$*\" in *'worktree remove'*) $git \"$@\"; for last; do :; done; mkdir -p \"$last/data\"; \

@@ -223,60 +223,58 @@ fn a_stack_that_does_not_start_leaves_the_worktree_and_its_slot() {
 }
 
 /// Names of branches, and what becomes of each: 0, or the exit code that refuses it.
+const NAMES: [(&str, i32); 40] = [
+    ("a b", 64),
+    ("a\nb", 64),
+    ("a\tb", 64),
+    ("-x", 64),
+    ("--no-up", 64),
+    ("", 64),
+    (" ", 64),
+    ("a..b", 64),
+    ("a~1", 64),
+    ("a^", 64),
+    ("a:b", 64),
+    ("a?b", 64),
+    ("a*", 64),
+    ("[a", 64),
+    ("a\\b", 64),
+    ("/a", 64),
+    ("a/", 64),
+    ("a//b", 64),
+    (".a", 64),
+    ("a/.b", 64),
+    ("a.", 64),
+    ("a.lock", 64),
+    ("@{-1}", 64),
+    ("@", 64),
+    ("a@{b", 64),
+    ("HEAD", 64),
+    ("\u{1b}[2J", 64),
+    ("\u{7f}", 64),
+    ("it's", 0),
+    ("say-\"hi\"", 0),
+    ("$HOME", 0),
+    ("$(touch pwned)", 64),
+    ("`id`", 0),
+    ("a;b", 0),
+    ("a&b|c", 0),
+    ("ünï-cödé-😀", 0),
+    ("{repo}", 0),
+    ("a'b\"c", 0),
+    ("%s%n", 0),
+    ("main-2", 0),
+];
+
 #[test]
 fn hostile_names_are_refused_or_are_worktrees_like_any_other() {
     let machine = small();
     let long = "x".repeat(250);
     let (long_part, deep) = (format!("{}/{}", "y".repeat(100), "ü".repeat(70)), "d/".repeat(60) + "d");
     let too_long = "z".repeat(300);
-    let names: [(&str, i32); 44] = [
-        ("a b", 64),
-        ("a\nb", 64),
-        ("a\tb", 64),
-        ("-x", 64),
-        ("--no-up", 64),
-        ("", 64),
-        (" ", 64),
-        ("a..b", 64),
-        ("a~1", 64),
-        ("a^", 64),
-        ("a:b", 64),
-        ("a?b", 64),
-        ("a*", 64),
-        ("[a", 64),
-        ("a\\b", 64),
-        ("/a", 64),
-        ("a/", 64),
-        ("a//b", 64),
-        (".a", 64),
-        ("a/.b", 64),
-        ("a.", 64),
-        ("a.lock", 64),
-        ("@{-1}", 64),
-        ("@", 64),
-        ("a@{b", 64),
-        ("HEAD", 64),
-        ("\u{1b}[2J", 64),
-        ("\u{7f}", 64),
-        (&too_long, 1),
-        ("it's", 0),
-        ("say-\"hi\"", 0),
-        ("$HOME", 0),
-        ("$(touch pwned)", 64),
-        ("`id`", 0),
-        ("a;b", 0),
-        ("a&b|c", 0),
-        ("ünï-cödé-😀", 0),
-        ("{repo}", 0),
-        ("a'b\"c", 0),
-        ("%s%n", 0),
-        (&long, 0),
-        (&long_part, 0),
-        (&deep, 0),
-        ("main-2", 0),
-    ];
+    let of_this_run = [(&*too_long, 1), (&*long, 0), (&*long_part, 0), (&*deep, 0)];
     let before = state(&machine);
-    for (name, code) in names {
+    for (name, code) in NAMES.into_iter().chain(of_this_run) {
         let mut command = machine.command("start --no-up");
         let ran = Run::of(command.arg("--").arg(name)).never_says("panicked").exits(code);
         if code != 0 {
