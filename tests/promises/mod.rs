@@ -6,6 +6,7 @@ mod disk;
 mod interrupt;
 mod links;
 mod neighbours;
+mod network;
 mod opens;
 mod pools;
 mod power;
