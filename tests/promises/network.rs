@@ -33,6 +33,8 @@ const RUNS: &[(&str, &str, i32)] = &[
     ("a", "release", 0),
     ("b", "reap --auto-approve", 0),
     ("b", "clean 1 --auto-approve", 0),
+    ("b", "start c --no-gate", 0),
+    ("b", "done c", 0),
     ("b", "completions bash", 0),
     ("b", "man", 0),
     ("project", "destroy --auto-approve", 0),
