@@ -1,43 +1,75 @@
 //! How a run can end: the exit codes, and the error that carries one.
 
-use std::fmt;
+use std::ffi::OsStr;
+use std::{fmt, io};
 
 /// The exit codes, the same for every verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
     /// Done.
-    Done = 0,
+    Done,
     /// Failed for a reason that has no code of its own.
-    Failed = 1,
+    Failed,
     /// There are differences; only with `--detailed-exitcode`.
-    Differences = 2,
+    Differences,
     /// No slot is free, or none that matches.
-    NoSlot = 3,
+    NoSlot,
     /// Refused: unsafe path, stale plan, held by another worktree.
-    Refused = 4,
+    Refused,
     /// kinfra's own state cannot be read: corrupt, newer, vanished.
-    Unreadable = 5,
+    Unreadable,
     /// The lock was not obtained.
-    Locked = 6,
+    Locked,
     /// The stack does not run.
-    DoesNotRun = 7,
+    DoesNotRun,
     /// The stack is not ready in time.
-    NotInTime = 8,
+    NotInTime,
     /// Docker failed, or does not answer.
-    Docker = 9,
+    Docker,
     /// The command line is wrong.
-    Usage = 64,
+    Usage,
     /// `slots.toml` or a template is invalid.
-    Spec = 65,
+    Spec,
     /// Done, but stdout could not be written.
-    Unprinted = 74,
-    /// `exec`: the command is there and cannot be executed, as shells say it.
-    NotExecutable = 126,
-    /// `exec`: there is no such command, as shells say it.
-    NoCommand = 127,
+    Unprinted,
+    /// `exec` and `run`: the command is there and cannot be executed, as shells say it.
+    NotExecutable,
+    /// `exec` and `run`: there is no such command, as shells say it.
+    NoCommand,
     /// Interrupted: what was in flight is completed and committed.
-    Interrupted = 130,
+    Interrupted,
+    /// `run`: the command's own code, or 128 and the number of the signal that ended it.
+    Command(u8),
+}
+
+impl Exit {
+    /// The end of a command of the user with this code.
+    pub fn of_command(code: u8) -> Self {
+        if code == 0 { Self::Done } else { Self::Command(code) }
+    }
+
+    /// The code that the process ends with.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Differences => 2,
+            Self::NoSlot => 3,
+            Self::Refused => 4,
+            Self::Unreadable => 5,
+            Self::Locked => 6,
+            Self::DoesNotRun => 7,
+            Self::NotInTime => 8,
+            Self::Docker => 9,
+            Self::Usage => 64,
+            Self::Spec => 65,
+            Self::Unprinted => 74,
+            Self::NotExecutable => 126,
+            Self::NoCommand => 127,
+            Self::Interrupted => 130,
+            Self::Command(code) => code,
+        }
+    }
 }
 
 /// Why there is no slot, for programs that ask for one.
@@ -128,9 +160,15 @@ impl Fault {
         Self::new(Exit::Unprinted, what)
     }
 
-    /// The command that kinfra was to become could not be started.
-    pub fn command(is_there: bool, what: impl Into<String>) -> Self {
-        Self::new(if is_there { Exit::NotExecutable } else { Exit::NoCommand }, what)
+    /// The user's command could not be started.
+    pub fn command(program: &OsStr, error: &io::Error) -> Self {
+        let program = program.to_string_lossy();
+        let program = program.escape_debug();
+        if error.kind() == io::ErrorKind::NotFound {
+            let why = "the command, or the interpreter that it needs, does not exist";
+            return Self::new(Exit::NoCommand, format!("`{program}` is not found: {why}"));
+        }
+        Self::new(Exit::NotExecutable, format!("`{program}` cannot be executed: {error}"))
     }
 
     /// You asked kinfra to stop; nothing was done.

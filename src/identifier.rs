@@ -1,4 +1,4 @@
-//! The names that `slots.toml` gives to ports, profiles and kinds of workers, and the names of branches.
+//! The names that `slots.toml` gives to ports, profiles and kinds of workers, and those of branches and owners.
 
 use std::fmt;
 
@@ -90,6 +90,49 @@ name!(
     "use lowercase letters, digits, `_` and `-`"
 );
 
+/// The name of one of several claims of one directory, such as that of a job in CI. A directory and an owner
+/// are another holder than the directory alone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Owner(String);
+
+impl Owner {
+    /// The longest name.
+    const LONGEST: usize = 100;
+
+    /// The name: letters, digits, `.`, `_` and `-`, a letter or a digit first.
+    ///
+    /// # Errors
+    /// The reason, and what a name looks like.
+    pub fn new(name: &str) -> Result<Self, String> {
+        let is_owner = name.len() <= Self::LONGEST
+            && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        if is_owner {
+            return Ok(Self(name.to_owned()));
+        }
+        let name = name.escape_debug();
+        let rule = "use letters, digits, `.`, `_` and `-`, a letter or digit first, 100 at most";
+        Err(format!("`{name}` is not a valid name of an owner: {rule}"))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Owner {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
 fn is_name(name: &str, further: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_') || further.contains(c))
@@ -144,6 +187,16 @@ impl fmt::Display for Branch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_owner_is_a_word_that_a_file_and_a_shell_take() {
+        for name in ["ci", "1", "build-4.2_x64", &"a".repeat(100)] {
+            assert_eq!(Owner::new(name).map(|owner| owner.to_string()).as_deref(), Ok(name));
+        }
+        for name in ["", "-x", ".x", "a b", "a\nb", "a/b", "ä", &"a".repeat(101)] {
+            assert!(Owner::new(name).is_err(), "{name:?}");
+        }
+    }
 
     #[test]
     fn a_branch_is_no_flag_and_one_line() {

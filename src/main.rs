@@ -17,5 +17,5 @@ fn main() -> ExitCode {
         },
         Err(shown) => explain(&shown, args_os()),
     };
-    ExitCode::from(exit as u8)
+    ExitCode::from(exit.code())
 }

@@ -54,6 +54,9 @@ pub fn is_kept(name: &str) -> bool {
 /// The file that Compose reads variables from, beside its own file.
 pub const DOTENV: &str = ".env";
 
+/// The variable that names the owner whose claim is meant. `kinfra run --owner` sets it for its command.
+pub const KINFRA_OWNER: &str = "KINFRA_OWNER";
+
 /// The variable of a slot that holds its id.
 pub const SLOT_ID: &str = "SLOT_ID";
 

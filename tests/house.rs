@@ -177,11 +177,13 @@ const BESIDE_VERBS: &[&str] = &[
     "live",
     "sign",
     "slot_of",
+    "run_slot",
     "starting",
     "take",
     "there",
     "up_all",
     "watch",
+    "within",
     "complete",
     "candidates",
 ];

@@ -192,6 +192,7 @@ pub fn give_back(
 ) -> Result<(Released, Vec<Cleaned>)> {
     let request = ReleaseRequest {
         worktree: worktree.to_owned(),
+        owner: None,
         slot: None,
         claim_id: None,
         force: false,

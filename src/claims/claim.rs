@@ -9,16 +9,17 @@ use anyhow::{Context as _, Error, Result};
 use camino::Utf8PathBuf;
 
 use super::bring::{Brought, bring};
-use super::claimant::{Claimant, Looked, Prepared, Ready, Verdict};
+use super::claimant::{Claimant, Prepared, Ready, Verdict};
 use super::files::{HolderDir, Site};
 use super::fitness::{Unfit, not_clean};
 use super::held_by::Directory;
 use super::lease;
+use super::looked::Looked;
 use super::pick::{Denied, Grant, may_come};
 use super::refusal::{self, Obstacles, Scene};
 use super::signs::Sign;
 use super::standing::standing;
-use super::whereabouts::{Following, Moves, look_at, noted, whereabouts};
+use super::whereabouts::{Following, Moves, noted, whereabouts};
 use crate::fault::{Fault, exit_of};
 use crate::host;
 use crate::host::lock::LockPolicy;
@@ -123,7 +124,7 @@ impl Claimant<'_> {
         };
         let (mut seen, mut preparation) = (seen, Preparation::default());
         loop {
-            let directory = noted(&seen.registry, &look_at(&self.request.worktree)?);
+            let directory = noted(&seen.registry, &self.directory()?);
             let own = turn.as_ref().and_then(|turn| turn.ticket.as_ref());
             let prepared = self.prepare(&seen, &directory, own, &mut preparation.looked)?;
             if let Prepared::ToClean(slot, cleaning) = prepared {
@@ -217,7 +218,7 @@ impl Claimant<'_> {
         let is_first = turn.is_some_and(|turn| turn.ticket.is_none());
         if is_first && self.may_pass(&denied, &seen.registry, looked) {
             // A waiter must learn now, not after hours, that its file cannot be written.
-            HolderDir::open(&self.request.worktree).check(seen.root.path())?;
+            self.check(&HolderDir::open(&self.request.worktree), &seen.root)?;
         }
         Ok(None)
     }
@@ -284,7 +285,7 @@ impl Claimant<'_> {
         let is_clean = self.cleaning(root, slot, entry)?.is_none();
         Ok(is_clean
             && looked.accepts(slot, entry, &self.request.wanted)
-            && worktree.check(root.path()).is_ok())
+            && self.check(&worktree, root).is_ok())
     }
 
     /// Carries out a grant: records the claim and its files, saves, then writes the files.

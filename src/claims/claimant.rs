@@ -11,6 +11,7 @@ use super::files::{HolderDir, Texts, env_file};
 use super::fitness::{Unfit, no_memory, unfit};
 use super::held::env_text;
 use super::held_by::{Directory, held_by};
+use super::looked::Looked;
 use super::pace::Outlook;
 use super::pick::{
     Application, Denied, Fitness, FreeSlots, Grant, NotPicked, ProfileOrder, Wanted, may_come, would_get,
@@ -61,18 +62,6 @@ pub struct Claimant<'a> {
     shown_slot: OnceCell<Option<SlotId>>,
 }
 
-/// The free slots that were looked at.
-#[derive(Default)]
-pub(super) struct Looked(BTreeMap<SlotId, Look>);
-
-/// A look at a free slot.
-pub(super) struct Look {
-    /// What its entry said then.
-    entry: Entry,
-    /// What is wrong with it.
-    pub(super) unfit: Option<Unfit>,
-}
-
 /// What was made ready before the lock.
 pub(super) struct Ready {
     pub(super) slot: SlotId,
@@ -94,6 +83,22 @@ impl<'a> Claimant<'a> {
         Self { request, pool, invocation, policy, profiles, shown_slot: OnceCell::new() }
     }
 
+    /// The worktree, as it is now, with the owner of this run.
+    pub(super) fn directory(&self) -> Result<Directory> {
+        Ok(look_at(&self.request.worktree)?.owned_by(self.invocation.owner.clone()))
+    }
+
+    /// Where the claim writes its env file. The claim of an owner writes none: there may be several.
+    fn holder(&self) -> HolderDir {
+        let (worktree, is_own) = (&self.request.worktree, self.invocation.owner.is_none());
+        if is_own { HolderDir::open(worktree) } else { HolderDir::apart(worktree) }
+    }
+
+    /// Checks that a new claim can write its env file.
+    pub(super) fn check(&self, holder: &HolderDir, root: &Root) -> Result<()> {
+        if self.invocation.owner.is_none() { holder.check(root.path()) } else { Ok(()) }
+    }
+
     /// Looks at the slots that decide the request, and renders what comes with the one that it would get.
     pub(super) fn prepare(
         &self,
@@ -103,7 +108,7 @@ impl<'a> Claimant<'a> {
         looked: &mut Looked,
     ) -> Result<Prepared> {
         let Snapshot { registry, root, .. } = seen;
-        let holder = HolderDir::open(&self.request.worktree);
+        let holder = self.holder();
         let grant = loop {
             match self.judge(queue::ahead_of(own, root)?, registry, directory, looked)? {
                 Verdict::Granted(grant) => break grant,
@@ -117,7 +122,7 @@ impl<'a> Claimant<'a> {
         let slot = grant.slot();
         let entry = registry.slots.get(&slot).context("the slot is not in the registry")?;
         if let Grant::New(_) = grant {
-            holder.check(root.path())?;
+            self.check(&holder, root)?;
             // Only now: what is kept for another must not go for a request that is not served.
             if let Some(cleaning) = self.cleaning(root, slot, entry)? {
                 return Ok(Prepared::ToClean(slot, cleaning));
@@ -156,7 +161,7 @@ impl<'a> Claimant<'a> {
 
     /// Whether this worktree left a sign of use.
     fn is_by_this(&self, sign: &Sign) -> Result<bool> {
-        Ok(sign.is_by(&look_at(&self.request.worktree)?))
+        Ok(sign.is_by(&self.directory()?))
     }
 
     /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is. Data that
@@ -182,7 +187,7 @@ impl<'a> Claimant<'a> {
 
     /// Whether a stack that was left was this worktree's.
     fn is_own(&self, left: &Left) -> bool {
-        is_of(left, &self.request.worktree)
+        self.invocation.owner.is_none() && is_of(left, &self.request.worktree)
     }
 
     /// The free slot that keeps this worktree's data, or that it used under a claim which is forgotten.
@@ -195,7 +200,7 @@ impl<'a> Claimant<'a> {
         };
         let kept = registry.slots.iter().find(|(_, entry)| keeps(entry)).map(|(slot, _)| *slot);
         let is_free = |slot: &SlotId| registry.slots.get(slot).is_some_and(|entry| entry.claim.is_none());
-        let shown = || slot_shown_to(&look_at(&self.request.worktree).ok()?, &self.pool.root);
+        let shown = || slot_shown_to(&self.directory().ok()?, &self.pool.root);
         kept.or_else(|| self.shown_slot.get_or_init(shown).filter(is_free))
     }
 
@@ -205,7 +210,7 @@ impl<'a> Claimant<'a> {
     /// When the pool cannot be read.
     pub fn outlook(&self, ticket: &Ticket, seen: &Snapshot) -> Result<Outlook> {
         let registry = &seen.registry;
-        let directory = &noted(registry, &look_at(&self.request.worktree)?);
+        let directory = &noted(registry, &self.directory()?);
         if held_by(registry, directory).is_some() {
             return Ok(Outlook::Served);
         }
@@ -317,6 +322,7 @@ impl<'a> Claimant<'a> {
         let bits = host::identity::random_bits().context("could not read a random id from /dev/urandom")?;
         Ok(Claim {
             claimed_by: Holder::Directory(directory.path.clone()),
+            claim_owner: directory.owner.clone(),
             // The time and the lease begin with the grant.
             claimed_at: None,
             claim_id: Some(ClaimId::from_random(bits)),
@@ -354,42 +360,6 @@ pub(super) enum Verdict {
     Denied(Denied, Option<Waiter>),
     /// This slot must be looked at first.
     LookAt(SlotId),
-}
-
-impl Looked {
-    /// Notes what is wrong with a slot.
-    pub(super) fn note(&mut self, slot: SlotId, entry: &Entry, unfit: Option<Unfit>) {
-        self.0.insert(slot, Look { entry: entry.clone(), unfit });
-    }
-
-    /// The look at a slot; `None` where its entry changed since.
-    pub(super) fn of(&self, slot: SlotId, entry: &Entry) -> Option<&Look> {
-        let is_same = |then: &Entry| {
-            let Entry { provisioned, pending, started, claim: _, status: _, peak_memory: _, unknown: _ } =
-                then;
-            (provisioned, pending, started) == (&entry.provisioned, &entry.pending, &entry.started)
-        };
-        self.0.get(&slot).filter(|look| is_same(&look.entry))
-    }
-
-    /// Whether a slot was looked at and a request takes it.
-    pub(super) fn accepts(&self, slot: SlotId, entry: &Entry, wanted: &Wanted) -> bool {
-        self.fitness(slot, entry, wanted) == Fitness::Fit
-    }
-
-    fn fitness(&self, slot: SlotId, entry: &Entry, wanted: &Wanted) -> Fitness {
-        match self.of(slot, entry).map(|look| &look.unfit) {
-            None => Fitness::Unknown,
-            Some(None) => Fitness::Fit,
-            Some(Some(unfit)) if unfit.is_accepted_by(slot, wanted) => Fitness::Fit,
-            Some(Some(_)) => Fitness::Unfit,
-        }
-    }
-
-    /// The slots that are not fit for use.
-    pub(super) fn unfit(self) -> BTreeMap<SlotId, Unfit> {
-        self.0.into_iter().filter_map(|(slot, look)| Some((slot, look.unfit?))).collect()
-    }
 }
 
 impl Ready {

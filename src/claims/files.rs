@@ -67,13 +67,18 @@ impl HolderDir {
         Self { path: path.to_owned(), dir: WorktreeDir::open(path) }
     }
 
+    /// A directory in which a claim writes nothing: an owner has it, of which there can be several.
+    pub fn apart(path: &Utf8Path) -> Self {
+        Self { path: path.to_owned(), dir: Ok(None) }
+    }
+
     /// The holder of a claim. One that is not known has no directory, and one whose path another directory
-    /// has.
+    /// has. The claim of an owner wrote nothing there.
     pub fn of(claim: &Claim) -> Self {
         let path = claim.claimed_by.directory().unwrap_or(Utf8Path::new(""));
         match look_at(path) {
             Ok(directory) if directory.holds(claim) => Self::open(path),
-            Ok(_) => Self { path: path.to_owned(), dir: Ok(None) },
+            Ok(_) => Self::apart(path),
             Err(error) => Self { path: path.to_owned(), dir: Err(error) },
         }
     }

@@ -79,7 +79,7 @@ pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<SoughtSlot> {
     let Some(snapshot) = pool.look(Following::Of(worktree))? else {
         return Ok(SoughtSlot { held: None, silent });
     };
-    let directory = noted(&snapshot.registry, &look_at(worktree)?);
+    let directory = noted(&snapshot.registry, &look_at(worktree)?.owned_by(search.invocation.owner.clone()));
     let slot = held_by(&snapshot.registry, &directory);
     let entry = slot.and_then(|slot| Some((slot, Entry::clone(snapshot.registry.slots.get(&slot)?))));
     let prefix = pool.env_prefix.clone().unwrap_or_default();
@@ -100,10 +100,10 @@ pub fn find_slot(slot: SlotId, search: &Search<'_>) -> Result<Option<Held>> {
     let claim = entry.claim.as_ref().and_then(|claim| Some((claim, claim.claimed_by.directory()?)));
     let Some((claim, path)) = claim else { return Ok(None) };
     let there = look_at(path)?;
-    if there.mark.is_some() && !there.holds(claim) {
+    if there.mark.is_some() && !there.is_at(claim) {
         return Err(is_elsewhere(slot, path).into());
     }
-    let directory = Directory::unseen(path);
+    let directory = Directory::unseen(path).owned_by(claim.claim_owner.clone());
     let prefix = pool.env_prefix.clone().unwrap_or_default();
     let stack = search.stack_as_applied(&pool);
     Ok(Some(Held { slot, entry, prefix, stack, pool, snapshot, directory }))
@@ -171,6 +171,14 @@ impl Held {
     /// # Errors
     /// When the registry cannot be saved.
     pub fn renew(self, policy: &LockPolicy<'_>) -> Result<Option<Self>> {
+        Ok(self.extend(policy)?.map(|entry| Self { entry, ..self }))
+    }
+
+    /// [`Held::renew`] for a slot that stays in use. Its entry.
+    ///
+    /// # Errors
+    /// As [`Held::renew`].
+    pub fn extend(&self, policy: &LockPolicy<'_>) -> Result<Option<Entry>> {
         if self.entry.started.is_some() {
             // No verb fails for this note.
             let _ = host::fs::touch(&self.dir().join(USED_FILE));
@@ -179,16 +187,15 @@ impl Held {
         let mark = claim.and_then(mark_for);
         let has_lease = self.entry.claim.as_ref().is_some_and(|claim| claim.lease.is_some());
         if !has_lease && mark.is_none() {
-            return Ok(Some(self));
+            return Ok(Some(self.entry.clone()));
         }
-        let entry = self.pool.ledger().transact(&self.snapshot, policy, |transaction| {
+        self.pool.ledger().transact(&self.snapshot, policy, |transaction| {
             if self.still(transaction.registry()).is_none() {
                 return Ok(None);
             }
             lease::renew(transaction.registry_mut(), self.slot, None, mark, host::clock::now());
             Ok(self.still(transaction.registry()))
-        })?;
-        Ok(entry.map(|entry| Self { entry, ..self }))
+        })
     }
 
     /// The Docker engine of its stack. `None` is the caller's: nothing was started yet.

@@ -2,6 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::identifier::Owner;
 use crate::registry::{Claim, ClaimId, Mark, Place, Registry};
 use crate::slot::SlotId;
 
@@ -10,6 +11,8 @@ use crate::slot::SlotId;
 pub struct Directory {
     /// The path under which it holds a slot.
     pub path: Utf8PathBuf,
+    /// Which of its claims is meant, if it is not the one that it has for itself.
+    pub owner: Option<Owner>,
     /// What it is known by. `None` if it is not there: then its path decides, and the directory above it.
     pub mark: Option<Mark>,
     /// Where the directory above it is, if it is not there itself.
@@ -21,11 +24,22 @@ pub struct Directory {
 impl Directory {
     /// The holder under a path, whatever is there now.
     pub fn unseen(path: &Utf8Path) -> Self {
-        Self { path: path.to_owned(), mark: None, above: None, host: None }
+        Self { path: path.to_owned(), owner: None, mark: None, above: None, host: None }
     }
 
-    /// Whether it is the holder of a claim: it has the path, and what it is known by.
+    /// The same, with the claim of an owner in place of its own.
+    #[must_use]
+    pub fn owned_by(self, owner: Option<Owner>) -> Self {
+        Self { owner, ..self }
+    }
+
+    /// Whether it is the holder of a claim: it has the path and the owner, and what it is known by.
     pub fn holds(&self, claim: &Claim) -> bool {
+        self.owner == claim.claim_owner && self.is_at(claim)
+    }
+
+    /// Whether it is the directory of a claim, of any owner.
+    pub fn is_at(&self, claim: &Claim) -> bool {
         let is_same_machine = match (&claim.claimed_host, &self.host) {
             (Some(claimed), Some(own)) => claimed == own,
             (None, _) | (_, None) => true,
@@ -55,7 +69,7 @@ pub fn held_by_mark(registry: &Registry, directory: &Directory) -> Option<SlotId
 
 /// The slot whose holder has the path of a directory and is another: in another container, or before.
 pub fn held_at_its_path(registry: &Registry, directory: &Directory) -> Option<SlotId> {
-    find(registry, |claim| claim.claimed_by.is(&directory.path) && !directory.holds(claim))
+    find(registry, |claim| claim.claimed_by.is(&directory.path) && !directory.is_at(claim))
 }
 
 /// The slot whose claim has this id.

@@ -52,6 +52,7 @@ pub fn has_expired(claim: &Claim, now: Time) -> bool {
 fn refresh(held: &mut Claim, again: Claim) {
     let Claim {
         claimed_by: _,
+        claim_owner: _,
         claimed_at: _,
         claim_id,
         lease: _,
@@ -155,8 +156,10 @@ pub fn to_release(
 }
 
 /// Notes what the stack of a slot may have left, whose claim just ended. From now on the slot is clean only
-/// after Docker has shown it. A stack that was never started leaves nothing.
+/// after Docker has shown it. A stack that was never started leaves nothing. No data is kept for an owner:
+/// its directory would get it.
 pub fn leave(registry: &mut Registry, slot: SlotId, claim: &Claim, remains: Remains, now: Time) {
+    let remains = if claim.claim_owner.is_some() { Remains::Everything } else { remains };
     let started = registry.slot_mut(slot).and_then(|entry| entry.started.as_mut());
     if let Some(started) = started {
         started.left = Some(Left::new(claim, now, remains));

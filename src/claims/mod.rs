@@ -14,6 +14,7 @@ pub mod held;
 pub mod held_by;
 pub mod lease;
 pub mod listing;
+mod looked;
 pub mod pace;
 pub mod pick;
 pub mod reap;

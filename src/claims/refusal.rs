@@ -235,6 +235,16 @@ pub fn holds_none(worktree: &Utf8Path) -> Fault {
         .advise("`kinfra claim` takes one")
 }
 
+/// That an owner holds a slot already: its run goes on, or was killed.
+pub fn run_goes_on(slot: SlotId, claim: &Claim) -> Fault {
+    let owner = claim.claim_owner.as_ref().map(ToString::to_string).unwrap_or_default();
+    let what = format!("slot {slot} is {}: a run goes on there, or was killed", held(claim));
+    let ends = claim.lease.map_or_else(String::new, |lease| format!("; its lease is {}", until(lease)));
+    Fault::refused(format!("{what}{ends}")).advise(format!(
+        "wait for it, or take another --owner; `kinfra release --owner {owner} --wipe` once it is no longer used"
+    ))
+}
+
 /// That no worktree holds a slot.
 pub fn is_held_by_none(slot: SlotId) -> Fault {
     Fault::no_slot(format!("no worktree holds slot {slot}"))
@@ -271,5 +281,6 @@ pub fn held(claim: &Claim) -> String {
         format!(" since {}", Time::parse(at).map_or_else(|_| printable(at), local))
     });
     let note = claim.note.as_ref().map_or_else(String::new, |note| format!(" ({})", printable(note)));
-    format!("held by {}{note}{since}", printable(&claim.claimed_by.to_string()))
+    let owner = claim.claim_owner.as_ref().map_or_else(String::new, |owner| format!(" for {owner}"));
+    format!("held by {}{owner}{note}{since}", printable(&claim.claimed_by.to_string()))
 }

@@ -15,6 +15,7 @@ use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::host::root::LockedRoot;
 use crate::host::{context, engine};
+use crate::identifier::Owner;
 use crate::ledger::{Snapshot, Transaction};
 use crate::names::{COMPOSE_FILES, project};
 use crate::registry::{Claim, ClaimId, Remains, Started};
@@ -28,6 +29,8 @@ use crate::which::by_worktree::FoundPool;
 pub struct ReleaseRequest {
     /// The worktree that releases.
     pub worktree: Utf8PathBuf,
+    /// The owner whose claim is meant in place of its own.
+    pub owner: Option<Owner>,
     /// The slot, if one was named; else the one that the worktree holds.
     pub slot: Option<SlotId>,
     /// The id that the claim must have.
@@ -67,7 +70,7 @@ pub struct Released {
 /// [`Fault`] when another worktree holds it, when there is no such slot or pool, or when the lock is not
 /// obtained.
 pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPolicy<'_>) -> Result<Released> {
-    let ReleaseRequest { worktree, slot, claim_id, force, wipe } = request;
+    let ReleaseRequest { worktree, owner, slot, claim_id, force, wipe } = request;
     let Some(seen) = pool.look(Following::Named { worktree, slot: *slot, id: *claim_id })? else {
         return if slot.is_some() || claim_id.is_some() {
             Err(pool.missing().into())
@@ -76,7 +79,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         };
     };
     let seen = pool.usable(Some(seen))?;
-    let directory = noted(&seen.registry, &look_at(worktree)?);
+    let directory = noted(&seen.registry, &look_at(worktree)?.owned_by(owner.clone()));
     let holder = open_holder(&seen, request, &directory);
     let (ledger, name) = (pool.ledger(), pool.name.clone());
     let mut released = ledger.transact(&seen, policy, |transaction| {
@@ -93,7 +96,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
                 Err(error) if *force => released.stuck = Some(error),
                 Err(error) => return Err(error),
             },
-            None if slot.is_none() && claim_id.is_none() => {
+            None if slot.is_none() && claim_id.is_none() && owner.is_none() => {
                 forget(transaction.locked(), &directory)?;
                 released.of_another = held_at_its_path(transaction.registry(), &directory);
             }

@@ -8,6 +8,7 @@ use super::files::HolderDir;
 use super::held_by::Directory;
 use crate::fault::Fault;
 use crate::host::root::{LockedRoot, Root};
+use crate::identifier::Owner;
 use crate::names::CLAIM_FILE;
 use crate::registry::{Claim, ClaimId, Entry, Holder, Mark, Registry, Token};
 use crate::shown::printable;
@@ -26,6 +27,7 @@ pub fn slot_shown_to(directory: &Directory, root: &Utf8Path) -> Option<SlotId> {
 pub struct Sign {
     id: Option<ClaimId>,
     by: Holder,
+    owner: Option<Owner>,
     token: Option<Token>,
     /// The file that it is.
     file: Utf8PathBuf,
@@ -39,12 +41,14 @@ impl Sign {
     pub fn in_slot(root: &Root, slot: SlotId) -> Result<Option<Self>> {
         let Some(text) = root.claim_note(slot)? else { return Ok(None) };
         let mut lines = text.lines();
-        let id = lines.next().and_then(|id| ClaimId::parse(id).ok());
+        let first = lines.next().unwrap_or_default();
+        let (id, owner) = first.split_once(' ').map_or((first, None), |(id, owner)| (id, Some(owner)));
+        let (id, owner) = (ClaimId::parse(id).ok(), owner.and_then(|owner| Owner::new(owner).ok()));
         let token = lines.next().and_then(Token::parse);
         let by = text.splitn(3, '\n').nth(2).and_then(|by| by.strip_suffix('\n')).filter(|by| !by.is_empty());
         let by = by.map_or(Holder::Unknown, |by| Holder::Directory(Utf8PathBuf::from(by)));
         let file = root.path().join(slot.directory()).join(CLAIM_FILE);
-        Ok(Some(Self { id, by, token, file }))
+        Ok(Some(Self { id, by, owner, token, file }))
     }
 
     /// The sign in a slot's directory of a claim that its entry does not have.
@@ -70,7 +74,8 @@ impl Sign {
         let claim = saved.slots.get(&slot).and_then(|entry| entry.claim.as_ref());
         let Some((id, claim)) = claim.and_then(|claim| Some((claim.claim_id?, claim))) else { return Ok(()) };
         let token = claim.mark.token.map_or_else(|| "-".to_owned(), |token| token.to_string());
-        locked.write_claim_note(slot, &format!("{id}\n{token}\n{}\n", claim.claimed_by))
+        let owner = claim.claim_owner.as_ref().map_or_else(String::new, |owner| format!(" {owner}"));
+        locked.write_claim_note(slot, &format!("{id}{owner}\n{token}\n{}\n", claim.claimed_by))
     }
 
     /// Removes the sign of a claim that ends, before the registry is saved. That of another claim stays.
@@ -86,7 +91,8 @@ impl Sign {
     /// Whether a directory left it.
     pub fn is_by(&self, directory: &Directory) -> bool {
         let token = directory.mark.and_then(|mark| mark.token);
-        self.by.is(&directory.path) && (self.token.is_none() || self.token == token)
+        let is_at_it = self.by.is(&directory.path) && self.owner == directory.owner;
+        is_at_it && (self.token.is_none() || self.token == token)
     }
 
     /// What the slot shows, as a sentence ends.
@@ -108,7 +114,7 @@ impl Sign {
     /// The claim, as far as it is known.
     pub fn claim(self) -> Claim {
         let mark = Mark { token: self.token, ..Mark::default() };
-        Claim { claim_id: self.id, mark, ..Claim::of(self.by, None) }
+        Claim { claim_id: self.id, claim_owner: self.owner, mark, ..Claim::of(self.by, None) }
     }
 
     /// The error for a slot that is free by the registry, and not cleaned.

@@ -17,6 +17,7 @@ use crate::host;
 use crate::host::fs::Dir;
 use crate::host::git;
 use crate::host::holder_mark::{ensure_mark, mark_of, token_in};
+use crate::identifier::Owner;
 use crate::registry::{Claim, ClaimId, Holder, Left, Mark, Place, Registry};
 use crate::slot::SlotId;
 use crate::time::Time;
@@ -62,12 +63,13 @@ pub fn look_at(directory: &Utf8Path) -> Result<Directory> {
     let mark = host::fs::may_be_directory(directory).then(|| mark_of(directory)).transpose()?;
     let above = directory.parent().filter(|_| mark.is_none());
     let above = above.and_then(|above| host::fs::place_of(above).ok());
-    Ok(Directory { path: directory.to_owned(), mark, above, host: Some(host::identity::host_name()) })
+    let (path, host) = (directory.to_owned(), Some(host::identity::host_name()));
+    Ok(Directory { path, owner: None, mark, above, host })
 }
 
-/// Whether a directory is seen to hold a slot by a claim.
+/// Whether a directory is seen to be the one of a claim.
 pub fn is_holder(directory: &Utf8Path, claim: &Claim) -> bool {
-    look_at(directory).is_ok_and(|directory| directory.holds(claim))
+    look_at(directory).is_ok_and(|directory| directory.is_at(claim))
 }
 
 /// A directory under the path by which it holds a slot: its own path, or a path with links that an old tool
@@ -149,7 +151,8 @@ impl Moves {
             }
             Following::NoHolder => false,
         };
-        let mut taken: BTreeSet<&Holder> = claims.iter().map(|(_, claim)| &claim.claimed_by).collect();
+        let taken = claims.iter().map(|(_, claim)| (&claim.claimed_by, &claim.claim_owner));
+        let mut taken: BTreeSet<(&Holder, &Option<Owner>)> = taken.collect();
         let mut moved: Vec<_> = claims
             .iter()
             .filter(|one| concerns(one))
@@ -161,7 +164,7 @@ impl Moves {
         moved.sort_by(|one, other| (&other.0, other.1).cmp(&(&one.0, one.1)));
         let mut moves = Vec::new();
         for (_, slot, claim, to) in &moved {
-            if taken.insert(to)
+            if taken.insert((to, &claim.claim_owner))
                 && let Holder::Directory(to) = to
             {
                 let above = to.parent().and_then(|above| host::fs::place_of(above).ok());

@@ -35,7 +35,7 @@ pub struct ClaimArgs {
 }
 
 /// The flags that say how a slot is claimed.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Wishes {
     /// Claim a slot of the pool that is built into kinfra, whatever slots.toml is here
     #[arg(long, conflicts_with = "spec")]
@@ -60,12 +60,12 @@ pub struct ReleaseArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     /// The slot [default: the slot of this worktree]
-    #[arg(value_name = "SLOT", value_parser = slot_or_path, conflicts_with = "holder")]
+    #[arg(value_name = "SLOT", value_parser = slot_or_path, conflicts_with_all = ["holder", "owner"])]
     pub slot: Option<SlotId>,
     #[command(flatten)]
     pub of: HolderArgs,
     /// Release the claim with this id, from any directory
-    #[arg(long, value_name = "ID", value_parser = ClaimId::parse, conflicts_with_all = ["force", "holder"])]
+    #[arg(long, value_name = "ID", value_parser = ClaimId::parse, conflicts_with_all = ["force", "holder", "owner"])]
     pub claim_id: Option<ClaimId>,
     /// Release it even if another worktree holds it
     #[arg(long)]
@@ -147,7 +147,7 @@ pub struct RenewArgs {
     #[command(flatten)]
     pub of: HolderArgs,
     /// Renew the claim with this id, from any directory [default: the claim of this worktree]
-    #[arg(long, value_name = "ID", value_parser = ClaimId::parse, conflicts_with = "holder")]
+    #[arg(long, value_name = "ID", value_parser = ClaimId::parse, conflicts_with_all = ["holder", "owner"])]
     pub claim_id: Option<ClaimId>,
     #[command(flatten)]
     pub lock: LockArgs,

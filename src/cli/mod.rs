@@ -4,6 +4,7 @@ mod checkout;
 mod claims;
 mod pool;
 mod provisioning;
+mod run;
 mod shared;
 mod shell;
 mod stack;
@@ -16,6 +17,7 @@ pub use claims::{
 };
 pub use pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs, StatusArgs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
+pub use run::RunArgs;
 pub use shared::{HolderArgs, LockArgs, PoolArgs};
 pub use shell::{CompletionsArgs, ManArgs};
 pub use stack::{ComposeArgs, DownArgs, LogsArgs, ResetArgs, ShellArgs, SlotArgs, StartArgs, UpArgs};

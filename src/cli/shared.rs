@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueHint};
 
 use crate::host::lock::LockPolicy;
+use crate::identifier::Owner;
 use crate::time::Span;
 use crate::which::choice::PoolChoice;
 
@@ -40,12 +41,15 @@ impl PoolArgs {
     }
 }
 
-/// The flag that names a slot by its holder.
+/// The flags that name a slot by its holder.
 #[derive(Debug, Clone, Args)]
 pub struct HolderArgs {
     /// The slot of this worktree instead of the one here
     #[arg(long = "for", value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub holder: Option<Utf8PathBuf>,
+    /// The slot that `run --owner NAME` holds for this worktree, in place of its own
+    #[arg(long, value_name = "NAME", value_parser = Owner::new)]
+    pub owner: Option<Owner>,
 }
 
 /// The flags that say how to take the root's lock.

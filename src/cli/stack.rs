@@ -22,7 +22,7 @@ pub struct UpArgs {
     #[arg(value_name = "SERVICE", value_hint = ValueHint::Other)]
     pub services: Vec<String>,
     /// Start every slot of the pool that was up and is not, one after the other
-    #[arg(long, conflicts_with_all = ["slot", "holder", "services", "compose_profile"])]
+    #[arg(long, conflicts_with_all = ["slot", "holder", "owner", "services", "compose_profile"])]
     pub all: bool,
     #[command(flatten, next_help_heading = "If this worktree holds no slot")]
     pub wishes: Wishes,
@@ -177,7 +177,7 @@ pub struct SlotArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     /// The slot [default: the one that this worktree holds]
-    #[arg(long, value_name = "N", value_parser = slot_or_path, conflicts_with = "holder")]
+    #[arg(long, value_name = "N", value_parser = slot_or_path, conflicts_with_all = ["holder", "owner"])]
     pub slot: Option<SlotId>,
     #[command(flatten)]
     pub of: HolderArgs,

@@ -6,6 +6,7 @@ use super::checkout::{DoneArgs, StartWorktreeArgs};
 use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
 use super::pool::{DoctorArgs, InitArgs, ListArgs, SlotsArgs, StatusArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
+use super::run::RunArgs;
 use super::shell::{CompletionsArgs, ManArgs};
 use super::stack::{ComposeArgs, DownArgs, LogsArgs, ResetArgs, ShellArgs, UpArgs};
 
@@ -42,8 +43,8 @@ Exit codes, the same for every verb:
   64  the command line is wrong
   65  slots.toml or a template is invalid
   74  done, but stdout cannot be written; if that stopped it before, the code is 1
- 126  exec: the command cannot be executed
- 127  exec: there is no such command; any other code of exec, shell or compose is the command's own
+ 126  exec, run: the command cannot be executed
+ 127  exec, run: there is no such command; any other code of exec, run, shell or compose is the command's own
  130  interrupted: the action in progress is completed and saved";
 
 /// The verbs.
@@ -81,6 +82,8 @@ pub enum Verb {
     Env(EnvArgs),
     /// Run a command with the variables of this worktree's slot
     Exec(ExecArgs),
+    /// Claim a slot, start the stack, run a command, and release the slot with its data: for CI and scripts
+    Run(RunArgs),
     /// Run a command of Docker Compose for this worktree's slot
     Compose(ComposeArgs),
     /// Extend the lease of this worktree's claim

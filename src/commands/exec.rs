@@ -1,7 +1,6 @@
 //! `kinfra exec`
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
 
 use anyhow::{Context as _, Result};
 
@@ -34,13 +33,5 @@ pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Res
     let unset = change.unset.iter().map(String::as_str);
     let set = change.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let error = become_program(program, arguments.iter().map(OsString::as_os_str), unset, set, umask);
-    let is_there = error.kind() != ErrorKind::NotFound;
-    let program = program.to_string_lossy();
-    let program = program.escape_debug();
-    let message = if is_there {
-        format!("`{program}` cannot be executed: {error}")
-    } else {
-        format!("`{program}` is not found: the command, or the interpreter that it needs, does not exist")
-    };
-    Err(Fault::command(is_there, message).into())
+    Err(Fault::command(program, &error).into())
 }

@@ -40,6 +40,8 @@ pub(crate) mod release;
 mod removing;
 mod renew;
 mod reset;
+mod run;
+mod run_slot;
 mod session;
 mod shell;
 mod show;
@@ -56,6 +58,7 @@ mod up;
 mod up_all;
 mod validate;
 mod watch;
+mod within;
 mod worktree_of_branch;
 
 pub use complete::answer;
@@ -101,6 +104,7 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Exec(args) => exec::run(&args, umask, invocation),
         Verb::Start(args) => start::run(args, umask, invocation),
         Verb::Done(args) => done::run(&args, umask, invocation),
+        Verb::Run(args) => run::run(&args, umask, invocation),
         Verb::Up(args) => up::run(&args, umask, invocation),
         Verb::Logs(args) => logs::run(&args, umask, invocation),
         Verb::Shell(args) => shell::run(&args, umask, invocation),

@@ -20,6 +20,7 @@ pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
     let mut pool = search.with_claim(args.claim_id, &worktree)?;
     let request = ReleaseRequest {
         worktree,
+        owner: invocation.owner.clone(),
         slot: args.slot,
         claim_id: args.claim_id,
         force: args.force,

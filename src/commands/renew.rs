@@ -19,7 +19,8 @@ pub(super) fn run(args: &RenewArgs, invocation: &Invocation) -> Result<Exit> {
     let worktree = worktree_of(&invocation.here)?;
     let mut pool = search.with_claim(args.claim_id, &worktree)?;
     let policy = args.lock.policy("kinfra renew");
-    let (slot, claim) = renew(&mut pool, &worktree, args.claim_id, args.lease, &policy)?;
+    let holder = (worktree.as_path(), invocation.owner.as_ref());
+    let (slot, claim) = renew(&mut pool, holder, args.claim_id, args.lease, &policy)?;
     after(format!("renewed the lease of slot {slot}"), show(&report::claim::renewed(slot, &claim)))?;
     Ok(Exit::Done)
 }

@@ -37,7 +37,7 @@ pub(super) fn run(mut args: StartWorktreeArgs, umask: Umask, invocation: &Invoca
     }
     let output = of_compose();
     let means = Means { policy, invocation: &there, interrupt: &interrupt, umask, output };
-    let slot = SlotArgs { pool: args.pool.clone(), slot: None, of: HolderArgs { holder: None } };
+    let slot = SlotArgs { pool: args.pool.clone(), slot: None, of: HolderArgs { holder: None, owner: None } };
     let up = renewed(&slot, &policy, &there).and_then(|held| show(held, &args.request(), &means));
     let up = with_reason(up, args.json).inspect_err(|_| say(&stays(&started)))?;
     let exit = up.exit();

@@ -11,19 +11,23 @@ use crate::host::fs::{exists, real};
 use crate::host::invocation::Invocation;
 use crate::which::choice::absolute;
 
-/// The run as if it were in the worktree whose slot is meant. It may be gone.
+/// The run as if it were in the worktree whose slot is meant, and for the owner. The worktree may be gone.
 ///
 /// # Errors
 /// [`Fault`] when a path is named that is no directory's.
 pub(super) fn there(of: &HolderArgs, invocation: &Invocation) -> Result<Invocation> {
-    let Some(path) = &of.holder else { return Ok(invocation.clone()) };
+    let Some(path) = &of.holder else {
+        let owner = of.owner.clone().or_else(|| invocation.owner.clone());
+        return Ok(Invocation { owner, ..invocation.clone() });
+    };
     let here = absolute(path, invocation)?;
     if path.as_str().is_empty() || exists(&here).unwrap_or(true) {
         worktree_named(path, &invocation.here)?;
     }
     // The directory above `..` is not above what it leads to.
     let here = real(&here);
-    Ok(Invocation { here, ..invocation.clone() })
+    // The owner of the environment is one of the worktree here.
+    Ok(Invocation { here, owner: of.owner.clone(), ..invocation.clone() })
 }
 
 /// That the worktree whose slot is meant holds none: it is not there, or it needs to claim one.

@@ -44,7 +44,7 @@ pub(super) fn up_all(args: &UpArgs, means: &Means<'_>) -> Result<Exit> {
     };
     let brought = exits.len();
     let silent = looked.unknown().next().map(|_| Exit::Docker);
-    let worst = exits.into_iter().map(|(_, exit)| exit).chain(silent).max_by_key(|exit| *exit as u8);
+    let worst = exits.into_iter().map(|(_, exit)| exit).chain(silent).max_by_key(|exit| exit.code());
     let worst = worst.unwrap_or(Exit::Done);
     if worst == Exit::Done {
         if brought == 0 { printed? } else { after(format!("started {}", count(brought, "stack")), printed)? }

@@ -9,6 +9,8 @@ use camino::Utf8PathBuf;
 use crate::dotenv::Variables;
 use crate::fault::Fault;
 use crate::host;
+use crate::identifier::Owner;
+use crate::names::KINFRA_OWNER;
 
 /// The facts of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Invocation {
     pub state: Option<Utf8PathBuf>,
     /// The user's name from the environment, or else the user id.
     pub user: String,
+    /// The owner whose claim is meant in place of the worktree's own.
+    pub owner: Option<Owner>,
 }
 
 impl Invocation {
@@ -39,7 +43,9 @@ impl Invocation {
         let name = |name| variable(name).filter(|name| !name.is_empty());
         let number = || format!("uid {}", host::identity::user_id());
         let user = name("USER").or_else(|| name("LOGNAME")).unwrap_or_else(number);
-        Ok(Self { here, home, state, user })
+        let owner = name(KINFRA_OWNER).map(|name| Owner::new(&name)).transpose();
+        let owner = owner.map_err(|why| Fault::usage(format!("{KINFRA_OWNER}: {why}")))?;
+        Ok(Self { here, home, state, user, owner })
     }
 }
 

@@ -15,6 +15,7 @@ pub mod docker;
 pub mod engine;
 pub mod events;
 mod family;
+pub mod foreground;
 pub mod fs;
 pub mod git;
 pub mod git_index;

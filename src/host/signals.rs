@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::process::Signal;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
@@ -38,5 +39,47 @@ impl Interrupt {
     /// Whether the user asked to stop.
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The signals that a command of the user gets in kinfra's place. kinfra outlives all of them, so that it can
+/// release what it claimed.
+pub struct Relay {
+    arrived: Vec<(Signal, Arc<AtomicBool>)>,
+    stop: Interrupt,
+}
+
+impl Relay {
+    /// Those that ask a program to stop.
+    const STOP: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
+    /// Those that mean something to the command alone.
+    const OTHERS: [Signal; 2] = [Signal::USR1, Signal::USR2];
+
+    /// Installs the handlers, for good.
+    ///
+    /// # Errors
+    /// When a handler cannot be installed.
+    pub fn listen() -> io::Result<Self> {
+        let (mut arrived, stop) = (Vec::new(), Interrupt::default());
+        for signal in Self::STOP {
+            flag::register(signal.as_raw(), Arc::clone(&stop.0))?;
+        }
+        for signal in Self::STOP.into_iter().chain(Self::OTHERS) {
+            let has_arrived = Arc::new(AtomicBool::new(false));
+            flag::register(signal.as_raw(), Arc::clone(&has_arrived))?;
+            arrived.push((signal, has_arrived));
+        }
+        Ok(Self { arrived, stop })
+    }
+
+    /// The flag that is set by a signal which asks to stop.
+    pub fn stop(&self) -> &Interrupt {
+        &self.stop
+    }
+
+    /// The signals that have arrived since the last call.
+    pub(super) fn arrived(&self) -> impl Iterator<Item = Signal> {
+        let arrived = self.arrived.iter();
+        arrived.filter_map(|(signal, flag)| flag.swap(false, Ordering::Relaxed).then_some(*signal))
     }
 }

@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Stdout, Write as _};
+use std::os::fd::AsFd;
 
 use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::getpgrp;
+use rustix::termios::tcgetpgrp;
 
 use super::invocation::environment;
 use crate::shown::printable_output;
@@ -33,6 +36,14 @@ pub fn columns_of_stdout() -> Option<usize> {
     let stdout = io::stdout();
     let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok())??;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Whether kinfra and its children are what a terminal has in front, so that its keys reach them all.
+pub fn is_in_front() -> bool {
+    fn has(stream: impl AsFd) -> bool {
+        tcgetpgrp(stream).is_ok_and(|front| front == getpgrp())
+    }
+    has(io::stdin()) || has(io::stdout()) || has(io::stderr())
 }
 
 /// The terminal's alternate screen, which can be redrawn. Dropping it brings back the normal screen.

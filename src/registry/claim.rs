@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::mark::{Mark, Place, Token};
 use crate::digest::Digest;
 use crate::file::RelPath;
+use crate::identifier::Owner;
 use crate::json::{Corrupt, corrupt, file_hashes, optional};
 use crate::time::{Span, Time};
 
@@ -18,6 +19,8 @@ use crate::time::{Span, Time};
 pub struct Claim {
     /// Who holds the slot.
     pub claimed_by: Holder,
+    /// Which of several claims of that directory it is. Such a claim has no env file in the directory.
+    pub claim_owner: Option<Owner>,
     /// The time of the claim, in ISO 8601 with an offset.
     pub claimed_at: Option<String>,
     /// Tells this claim from every other, even from a later one of the same directory.
@@ -46,6 +49,7 @@ impl Claim {
     pub fn of(claimed_by: Holder, claimed_at: Option<String>) -> Self {
         Self {
             claimed_by,
+            claim_owner: None,
             claimed_at,
             claim_id: None,
             lease: None,
@@ -173,6 +177,8 @@ impl Lease {
 #[derive(Serialize)]
 pub(super) struct OwnKeys<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    claim_owner: Option<&'a Owner>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     claim_id: Option<ClaimId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<Span>,
@@ -207,6 +213,7 @@ impl Claim {
     pub(super) fn keys(&self) -> (&Holder, Option<&str>, OwnKeys<'_>) {
         let Self {
             claimed_by,
+            claim_owner,
             claimed_at,
             claim_id,
             lease,
@@ -219,6 +226,7 @@ impl Claim {
             files,
         } = self;
         let own = OwnKeys {
+            claim_owner: claim_owner.as_ref(),
             claim_id: *claim_id,
             lease: lease.map(|lease| lease.length),
             lease_until: lease.map(|lease| lease.until),
@@ -250,6 +258,7 @@ impl Claim {
         let marked: Option<String> = optional(entry, path, "claim_marked")?;
         let claim = Self {
             claimed_by: claimed_by.clone().unwrap_or_default().into(),
+            claim_owner: optional(entry, path, "claim_owner")?,
             claimed_at,
             claim_id: optional(entry, path, "claim_id")?,
             lease: match (optional(entry, path, "lease")?, optional(entry, path, "lease_until")?) {
@@ -279,10 +288,10 @@ impl Claim {
         format!("{} {}", self.claimed_at.as_deref().unwrap_or("-"), self.claimed_by)
     }
 
-    /// The same without the mark of another claim. An older kinfra does not know marks, so it leaves the one
-    /// of an earlier claim behind.
+    /// The same without the mark and the owner of another claim. An older kinfra does not know them, so it
+    /// leaves those of an earlier claim behind.
     pub(super) fn with_own_mark(self, marked: Option<&str>) -> Self {
         let is_own = marked.is_none_or(|marked| marked == self.marked_as());
-        Self { mark: if is_own { self.mark } else { Mark::default() }, ..self }
+        if is_own { self } else { Self { mark: Mark::default(), claim_owner: None, ..self } }
     }
 }

@@ -18,7 +18,7 @@ use super::mark::{Mark, Place, Token};
 use super::stack::{Engine, Left, Started};
 use crate::digest::Digest;
 use crate::file::RelPath;
-use crate::identifier::{PortName, ProfileName, WorkerKind};
+use crate::identifier::{Owner, PortName, ProfileName, WorkerKind};
 use crate::json::{Distinct, Once, Unique};
 use crate::memory::Memory;
 use crate::port::Port;
@@ -134,6 +134,7 @@ struct Keys {
 #[derive(Default)]
 struct ClaimKeys {
     claimed_by: Once<String>,
+    claim_owner: Once<Owner>,
     claimed_at: Once<String>,
     claim_id: Once<ClaimId>,
     lease: Once<Span>,
@@ -195,6 +196,7 @@ impl Keys {
             "left" => self.left.read(from),
             "peak_memory" => self.peak_memory.read(from),
             "claimed_by" => self.claim.claimed_by.read(from),
+            "claim_owner" => self.claim.claim_owner.read(from),
             "claimed_at" => self.claim.claimed_at.read(from),
             "claim_id" => self.claim.claim_id.read(from),
             "lease" => self.claim.lease.read(from),
@@ -281,6 +283,7 @@ impl ClaimKeys {
         let Some(claimed_by) = self.claimed_by.value() else { return Ok(None) };
         let claim = Claim {
             claimed_by: claimed_by.into(),
+            claim_owner: self.claim_owner.value(),
             claimed_at: self.claimed_at.value(),
             claim_id: self.claim_id.value(),
             lease,

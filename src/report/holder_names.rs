@@ -1,25 +1,32 @@
 //! The names of the holders of a pool's slots, as tables show them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
 use camino::Utf8Path;
 
 use crate::claims::listing::Listed;
+use crate::identifier::Owner;
 use crate::shown::{Paths, printable};
 use crate::slot::SlotId;
 
-/// The holders' names by slot: the last component, or the path if two holders share a name.
+/// The holders' names by slot: the last component, or the path if two directories share a name. The claim of
+/// an owner has that name, too.
 pub(super) fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, String> {
     let claims = slots.iter().filter_map(|listed| Some((listed.slot, listed.entry.claim.as_ref()?)));
     let unknown = Utf8Path::new("unknown");
-    let held: Vec<(SlotId, &Utf8Path)> =
-        claims.map(|(slot, claim)| (slot, claim.claimed_by.directory().unwrap_or(unknown))).collect();
-    let alike = counts(held.iter().map(|(_, path)| path.file_name()));
-    let shown = |(slot, path): &(SlotId, &Utf8Path)| {
+    let held: Vec<(SlotId, &Utf8Path, Option<&Owner>)> = claims
+        .map(|(slot, claim)| {
+            (slot, claim.claimed_by.directory().unwrap_or(unknown), claim.claim_owner.as_ref())
+        })
+        .collect();
+    let directories: BTreeSet<&Utf8Path> = held.iter().map(|(_, path, _)| *path).collect();
+    let alike = counts(directories.iter().map(|path| path.file_name()));
+    let shown = |(slot, path, owner): &(SlotId, &Utf8Path, Option<&Owner>)| {
         let name = path.file_name().filter(|name| alike.get(&Some(name)) == Some(&1));
         let name = name.map_or_else(|| paths.show(path).into_string(), str::to_owned);
-        (*slot, printable(&name))
+        let owner = owner.map_or_else(String::new, |owner| format!(" ({owner})"));
+        (*slot, printable(&(name + &owner)))
     };
     held.iter().map(shown).collect()
 }

@@ -22,6 +22,7 @@ pub mod plan_json;
 pub mod ports;
 pub mod reap;
 pub mod reset;
+pub mod run;
 pub mod slots;
 pub mod stack;
 pub mod stack_gate;

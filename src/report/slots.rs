@@ -240,6 +240,7 @@ pub fn status_text(listed: &Listed, examined: &Examined, view: StatusView<'_>) -
     let mut facts = vec![("files".to_owned(), paths.show(dir).into_string())];
     let mut fact =
         |name: &str, value: Option<String>| facts.extend(value.map(|value| (name.to_owned(), value)));
+    fact("owner", claim.and_then(|claim| claim.claim_owner.as_ref()).map(ToString::to_string));
     fact("branch", branch.as_deref().map(printable));
     fact(
         "since",

@@ -152,7 +152,8 @@ pub fn all(exits: &[(&Listed, Exit)]) -> String {
             | Exit::Unprinted
             | Exit::NotExecutable
             | Exit::NoCommand
-            | Exit::Interrupted => "was not started",
+            | Exit::Interrupted
+            | Exit::Command(_) => "was not started",
         };
         format!("Slot {}{holder} {said}\n", listed.slot)
     };
@@ -161,7 +162,7 @@ pub fn all(exits: &[(&Listed, Exit)]) -> String {
 
 /// The same as one JSON document.
 pub fn all_json(exits: &[(&Listed, Exit)]) -> String {
-    let slot = |(listed, exit): &(&Listed, Exit)| json!({ "slot_id": listed.slot, "exit_code": *exit as u8 });
+    let slot = |(listed, exit): &(&Listed, Exit)| json!({ "slot_id": listed.slot, "exit_code": exit.code() });
     let slots: Vec<Value> = exits.iter().map(slot).collect();
     document(&json!({ "format_version": FORMAT_VERSION, "slots": slots }))
 }

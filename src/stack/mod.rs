@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod clean;
+pub mod command;
 pub mod compose_files;
 pub mod down;
 pub mod enter;

@@ -119,7 +119,7 @@ impl Search<'_> {
     }
 
     fn holding(&self, worktree: &Utf8Path) -> Result<Hit> {
-        let own = look_at(worktree)?;
+        let own = look_at(worktree)?.owned_by(self.invocation.owner.clone());
         let holds = |registry: &Registry| held_by(registry, &noted(registry, &own));
         let shows =
             |registry: &Registry, root: &Utf8Path| held_visibly(registry, &noted(registry, &own), root);

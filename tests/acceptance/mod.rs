@@ -5,6 +5,7 @@
 
 mod agents;
 mod board;
+mod ci;
 pub(crate) mod examples;
 mod hooks;
 mod ktrdr;

@@ -31,7 +31,7 @@ fn every_exit_code_is_listed() {
         Exit::NoCommand,
         Exit::Interrupted,
     ];
-    assert_eq!(listed, all.map(|exit| exit as i32));
+    assert_eq!(listed, all.map(|exit| i32::from(exit.code())));
     machine.kinfra("exit-codes").exits(0).prints_exactly(&run.stdout);
     machine
         .kinfra("--help")

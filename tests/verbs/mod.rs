@@ -44,6 +44,7 @@ mod profiles;
 mod queue;
 mod reap;
 mod repair;
+mod run;
 mod saved;
 mod screens;
 mod slots;

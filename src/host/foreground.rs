@@ -1,0 +1,92 @@
+//! The user's own command as a child that kinfra outlives. It has kinfra's streams, and gets kinfra's
+//! signals.
+#![expect(clippy::disallowed_methods, reason = "kinfra starts a program here")]
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::asked::NOTICED;
+use super::child::HEARD;
+use super::clock::{Stopwatch, pause};
+use super::fs::Umask;
+use super::signals::Relay;
+use super::terminal::is_in_front;
+
+/// What a signal adds to its number in an exit code, as shells say it.
+const BY_SIGNAL: i32 = 128;
+
+/// A command of the user, with changed variables.
+pub struct Foreground<'a> {
+    /// The command, which is looked up in `PATH`.
+    pub program: &'a OsStr,
+    /// Its arguments.
+    pub arguments: &'a [OsString],
+    /// The variables that it does not get.
+    pub unset: Vec<&'a str>,
+    /// The variables that it gets.
+    pub set: Vec<(&'a str, &'a str)>,
+    /// The umask that it gets.
+    pub umask: Umask,
+}
+
+impl Foreground<'_> {
+    /// Runs it to its end. `meanwhile` is called every so often. Its exit code, or 128 and the number of the
+    /// signal that ended it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run(&self, relay: &Relay, every: Duration, mut meanwhile: impl FnMut()) -> io::Result<u8> {
+        let mut command = Command::new(self.program);
+        command.args(self.arguments);
+        for name in &self.unset {
+            command.env_remove(name);
+        }
+        command.envs(self.set.iter().copied());
+        let mut child = self.umask.during(|| command.spawn())?;
+        let (mut unheard, mut since) = (Vec::<(Signal, Stopwatch)>::new(), Stopwatch::start());
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(code(status));
+            }
+            for signal in relay.arrived() {
+                // A terminal sends these to all that it has in front, and a command would get them twice.
+                if is_of_a_terminal(signal) && is_in_front() {
+                    unheard.push((signal, Stopwatch::start()));
+                } else {
+                    send(&child, signal);
+                }
+            }
+            unheard.retain(|(signal, since)| {
+                let is_late = since.elapsed() >= HEARD;
+                if is_late {
+                    send(&child, *signal);
+                }
+                !is_late
+            });
+            if since.elapsed() >= every {
+                meanwhile();
+                since = Stopwatch::start();
+            }
+            pause(NOTICED);
+        }
+    }
+}
+
+/// It may have ended by itself.
+fn send(child: &Child, signal: Signal) {
+    let _ = kill_process(Pid::from_child(child), signal);
+}
+
+fn is_of_a_terminal(signal: Signal) -> bool {
+    [Signal::INT, Signal::QUIT, Signal::HUP].contains(&signal)
+}
+
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| BY_SIGNAL + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
