@@ -1,4 +1,4 @@
-//! The names that `slots.toml` gives to ports, profiles and kinds of workers, and those of branches and owners.
+//! The names that `slots.toml` gives to ports, profiles and kinds of workers; those of branches and owners.
 
 use std::fmt;
 

@@ -19,8 +19,8 @@ const ABOVE_PRIVILEGED: u16 = 8000;
 /// How far a stride or a base is looked for.
 const FAR: u16 = 1000;
 
-/// How many ports get strides that are found for all of them together. That takes time with the square of their
-/// number; each further port is placed by itself.
+/// How many ports get strides that are found for all of them together. That takes time with the square of
+/// their number; each further port is placed by itself.
 const TOGETHER: usize = 200;
 
 /// A line of `[ports]`.
