@@ -1,4 +1,4 @@
-//! The names that `slots.toml` gives to ports, profiles and kinds of workers, and those of owners.
+//! The names that `slots.toml` gives to ports, profiles and kinds of workers; those of branches and owners.
 
 use std::fmt;
 
@@ -138,6 +138,52 @@ fn is_name(name: &str, further: &str) -> bool {
         && name.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_') || further.contains(c))
 }
 
+/// The name of a branch, such as `fix-login` or `impl/search`. Only git knows all that it may not have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Branch(String);
+
+impl Branch {
+    /// A name that git can be asked about: it is no flag, and one line.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn new(name: &str) -> Result<Self, String> {
+        let why = match () {
+            () if name.is_empty() => "it has no character",
+            () if name.starts_with('-') => "it begins with `-`, as a flag does",
+            () if name.chars().any(char::is_control) => "it has a control character",
+            () => return Ok(Self(name.to_owned())),
+        };
+        Err(format!("`{}` is no name of a branch: {why}", name.escape_debug()))
+    }
+
+    /// The branch that a full reference names.
+    pub fn of_reference(reference: &str) -> Option<Self> {
+        reference.strip_prefix("refs/heads/").map(|name| Self(name.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its full reference.
+    pub fn reference(&self) -> String {
+        format!("refs/heads/{}", self.0)
+    }
+
+    /// Whether another name is the same but for the case of its letters.
+    pub fn is_but_for_case(&self, other: &Self) -> bool {
+        self != other && self.0.to_lowercase() == other.0.to_lowercase()
+    }
+}
+
+impl fmt::Display for Branch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +196,24 @@ mod tests {
         for name in ["", "-x", ".x", "a b", "a\nb", "a/b", "ä", &"a".repeat(101)] {
             assert!(Owner::new(name).is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn a_branch_is_no_flag_and_one_line() {
+        for name in ["fix", "impl/search", "ü-ß", "it's", "$HOME", "a\"b", "x-"] {
+            assert_eq!(Branch::new(name).map(|branch| branch.to_string()), Ok(name.to_owned()));
+        }
+        for (name, why) in
+            [("", "no character"), ("-x", "a flag"), ("a\nb", "control"), ("a\u{7f}", "control")]
+        {
+            assert!(Branch::new(name).unwrap_err().contains(why), "{name:?}");
+        }
+        let of = |reference: &str| Branch::of_reference(reference);
+        assert_eq!(of("refs/heads/a/b"), Branch::new("a/b").ok());
+        assert_eq!(of("refs/heads/a/b").map(|branch| branch.reference()), Some("refs/heads/a/b".to_owned()));
+        assert_eq!(of("refs/remotes/a"), None);
+        let is_like = |one: &str, other: &str| of(one).unwrap().is_but_for_case(&of(other).unwrap());
+        assert!(is_like("refs/heads/Ab", "refs/heads/aB") && is_like("refs/heads/Ä", "refs/heads/ä"));
+        assert!(!is_like("refs/heads/ab", "refs/heads/ab") && !is_like("refs/heads/ab", "refs/heads/ac"));
     }
 }

@@ -76,6 +76,7 @@
 
 pub mod address_block;
 pub mod apply;
+pub mod checkout;
 pub mod claims;
 pub mod cli;
 pub mod commands;

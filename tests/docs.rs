@@ -355,7 +355,7 @@ fn the_readme_s_walk_prints_what_it_shows() {
     let machine = Walk::new(&readme);
     // One shell runs the whole walk: each part continues where the one before it ended.
     let walk: String = walk.concat();
-    for verb in ["init", "apply", "claim", "compose up", "release"] {
+    for verb in ["init", "apply", "start", "compose up", "done"] {
         assert!(walk.contains(&format!("$ kinfra {verb}")), "no {verb} in {walk}");
     }
     machine.take(&walk);
@@ -363,7 +363,7 @@ fn the_readme_s_walk_prints_what_it_shows() {
     let is_of_worktree = |line: &str| line.contains("/src/shop-fix-login/compose.yaml --file ");
     assert!(ran.lines().count() == 2 && ran.lines().all(is_of_worktree), "{ran}");
     machine.bash(
-        "git worktree add --quiet -b fix-search ../shop-fix-search\n\
+        "for branch in fix-login fix-search; do git worktree add --quiet -b $branch ../shop-$branch; done\n\
          cd ../shop-fix-login && kinfra claim",
     );
     machine.take(overview);

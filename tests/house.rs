@@ -75,6 +75,7 @@ const ORDER: &[&str] = &[
     "stack/written",
     "claims",
     "stack",
+    "checkout",
     "health",
     "init",
     "report",
@@ -138,7 +139,7 @@ const PURE: &[&str] = &[
 ];
 
 /// The files of the host that a pure file may use, because their types hold no handle.
-const DATA_OF_HOST: &[&str] = &["host/container", "host/invocation"];
+const DATA_OF_HOST: &[&str] = &["host/container", "host/invocation", "host/git_work"];
 
 /// The front: the only files that print, ask, use clap or handle signals.
 const FRONT: &[&str] = &["commands", "cli", "report", "main"];
@@ -170,6 +171,9 @@ const BESIDE_VERBS: &[&str] = &[
     "carry_out",
     "differences",
     "target",
+    "claiming",
+    "worktree_of_branch",
+    "removing",
     "live",
     "sign",
     "slot_of",

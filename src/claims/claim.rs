@@ -195,7 +195,7 @@ impl Claimant<'_> {
 
     /// Brings the files that git does not.
     fn bring(&self) -> Brought {
-        let declared = self.pool.declared.as_ref();
+        let declared = self.pool.declared.as_ref().filter(|_| !self.request.in_advance);
         let compose = declared.and_then(|declared| Some((declared, declared.spec.compose.as_ref()?)));
         let Some((declared, compose)) = compose else { return Brought::default() };
         let below = declared.below_top().unwrap_or_default();

@@ -47,6 +47,8 @@ pub struct ClaimRequest {
     pub note: Option<String>,
     /// Whether it waits for a slot. Then it leaves alone what could not be cleaned just now.
     pub waits: bool,
+    /// Whether the directory is empty until git has made a worktree of it. Then nothing is written into it.
+    pub in_advance: bool,
 }
 
 /// A worktree that asks a pool for a slot.
@@ -298,20 +300,20 @@ impl<'a> Claimant<'a> {
 
     /// The files that the worktree gets with a slot.
     pub(super) fn texts(&self, seen: &Snapshot, slot: SlotId, entry: &Entry) -> Result<Texts> {
-        let Self { request, pool, invocation, .. } = self;
-        let root = &seen.root;
+        let (Self { request, pool, invocation, .. }, root) = (self, &seen.root);
         let prefix = pool.env_prefix.as_deref().unwrap_or_default();
         let env = env_text(root, slot, entry, &pool.name, prefix)?;
         let files = |declared: &Declared| {
             declared.claim_files(root.path(), (slot, &entry.provisioned), &request.worktree, invocation)
         };
         let slot_files = pool.declared.as_ref().map(files).transpose()?;
-        Ok(Texts { env: env_file(slot, root.path(), &env), slot: slot_files })
+        let env = (!request.in_advance).then(|| env_file(slot, root.path(), &env));
+        Ok(Texts { env, slot: slot_files })
     }
 
     /// The claim as it would be, held by this directory. Only one that is granted needs a token.
     pub(super) fn new_claim(&self, directory: &Directory, is_ready: bool) -> Result<Claim> {
-        let ClaimRequest { worktree, wanted: _, lease: _, note, waits: _ } = self.request;
+        let ClaimRequest { worktree, wanted: _, lease: _, note, waits: _, in_advance: _ } = self.request;
         let no_git_dir = || format!("could not find the git directory of `{worktree}`");
         let entry = host::git::confirmed_git_dir(worktree).with_context(no_git_dir)?;
         let no_mount = || format!("could not find the mount point of `{worktree}`");

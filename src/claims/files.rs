@@ -37,8 +37,8 @@ pub type ByDigest = BTreeMap<RelPath, Digest>;
 /// The texts that a claim writes.
 #[derive(Debug)]
 pub struct Texts {
-    /// The worktree's env file.
-    pub env: String,
+    /// The worktree's env file. `None` if the worktree is made only afterwards.
+    pub env: Option<String>,
     /// The files in the slot's directory. `None` if the spec is unknown; then they stay as they are.
     pub slot: Option<BTreeMap<RelPath, File>>,
 }
@@ -171,7 +171,8 @@ impl Site<'_> {
     /// When a file cannot be read or removed.
     pub fn prepare(&self, before: &ByDigest, texts: &Texts) -> Result<(ByDigest, Vec<Utf8PathBuf>)> {
         if let Some(worktree) = self.holder.dir()? {
-            worktree.remove(ENV_FILE, |content| self.wrote(content) && content != texts.env.as_bytes())?;
+            let is_now = |content: &[u8]| texts.env.as_ref().is_some_and(|env| content == env.as_bytes());
+            worktree.remove(ENV_FILE, |content| self.wrote(content) && !is_now(content))?;
         }
         let Some(files) = &texts.slot else { return Ok((before.clone(), Vec::new())) };
         let mut listed: ByDigest = files.iter().map(|(path, file)| (path.clone(), file.digest)).collect();
@@ -208,12 +209,12 @@ impl Site<'_> {
     /// When a file cannot be written. The claim stands, and claiming again completes it.
     pub fn write(&self, listed: &ByDigest, texts: &Texts) -> Result<Vec<Utf8PathBuf>> {
         let mut left = Vec::new();
-        if let Some(worktree) = self.holder.dir()? {
+        if let Some((worktree, env)) = self.holder.dir()?.zip(texts.env.as_ref()) {
             let path = self.holder.path.join(ENV_FILE);
             match worktree.read(ENV_FILE)? {
-                Found::Nothing => drop(worktree.write_new(ENV_FILE, &texts.env)?),
+                Found::Nothing => drop(worktree.write_new(ENV_FILE, env)?),
                 Found::Other(Obstacle::Forbidden) => bail!("`{path}` may not be read"),
-                Found::This(content) if content == texts.env.as_bytes() => {}
+                Found::This(content) if content == env.as_bytes() => {}
                 Found::This(_) | Found::Other(_) => left.push(path),
             }
         }

@@ -1,5 +1,6 @@
 //! The command line, as typed.
 
+mod checkout;
 mod claims;
 mod pool;
 mod provisioning;
@@ -10,6 +11,7 @@ mod stack;
 mod tips;
 mod verb;
 
+pub use checkout::{DoneArgs, StartWorktreeArgs};
 pub use claims::{
     ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes, evaluated,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueHint};
 
 use crate::host::lock::LockPolicy;
@@ -26,6 +26,13 @@ impl PoolArgs {
     /// The pool as the flags name it.
     pub fn choice(&self) -> PoolChoice {
         PoolChoice::new(self.spec.clone(), self.root.clone())
+    }
+
+    /// The same pool, named from any directory.
+    #[must_use]
+    pub fn from(&self, here: &Utf8Path) -> Self {
+        let whole = |path: &Utf8PathBuf| if path == "" { path.clone() } else { here.join(path) };
+        Self { spec: self.spec.as_ref().map(whole), root: self.root.as_ref().map(whole) }
     }
 
     /// The embedded pool, in the root that the flags name.

@@ -38,10 +38,14 @@ pub struct UpArgs {
 impl UpArgs {
     /// The flags as a request.
     pub fn request(&self) -> UpRequest {
-        let longest = |wait: Option<Span>| wait.map_or(Duration::MAX, Span::duration);
-        let waits = self.wishes.wait.map(longest).unwrap_or_default();
-        UpRequest { waits, ..self.start.request(&self.services) }
+        with_waits(self.start.request(&self.services), &self.wishes)
     }
+}
+
+/// A request that waits for memory as long as for a slot.
+pub(super) fn with_waits(request: UpRequest, wishes: &Wishes) -> UpRequest {
+    let longest = |wait: Option<Span>| wait.map_or(Duration::MAX, Span::duration);
+    UpRequest { waits: wishes.wait.map(longest).unwrap_or_default(), ..request }
 }
 
 /// The flags that say how a stack is started.

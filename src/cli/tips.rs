@@ -6,11 +6,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::time::Span;
 
 /// The verbs of Compose and other tools that kinfra has under other names, or leaves to Compose.
-const VERBS: [(&str, &str); 10] = [
+const VERBS: [(&str, &str); 9] = [
     ("ps", "`kinfra status` says what runs, `kinfra compose ps` lists the containers"),
     ("ls", "`kinfra slots` lists the slots"),
     ("list", "`kinfra slots` lists the slots"),
-    ("start", "`kinfra up` starts the stack of this worktree"),
     ("stop", "`kinfra down` stops it and keeps its data, `kinfra compose stop` keeps its containers, too"),
     ("restart", "`kinfra up` starts what changed, `kinfra compose restart` restarts containers"),
     ("psql", "`kinfra shell SERVICE -- psql` runs it in a service"),

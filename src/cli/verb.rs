@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use super::checkout::{DoneArgs, StartWorktreeArgs};
 use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
 use super::pool::{DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
@@ -63,6 +64,10 @@ pub enum Verb {
     Release(ReleaseArgs),
     /// Show the slot of this worktree
     Status(StatusArgs),
+    /// Make a worktree for a branch, with a slot and a stack that runs
+    Start(StartWorktreeArgs),
+    /// Remove a worktree and what its slot has, if no work is lost
+    Done(DoneArgs),
     /// Start the stack of this worktree, and wait until it runs
     Up(UpArgs),
     /// Stop the stack of this worktree and remove it; its data stays

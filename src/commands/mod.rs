@@ -14,6 +14,7 @@ mod approve;
 mod candidates;
 mod carry_out;
 pub(crate) mod claim;
+mod claiming;
 mod clean;
 mod complete;
 mod completions;
@@ -21,6 +22,7 @@ mod compose;
 mod destroy;
 mod differences;
 mod doctor;
+mod done;
 mod down;
 mod draw;
 mod env;
@@ -35,6 +37,7 @@ mod plan;
 mod ports;
 mod reap;
 pub(crate) mod release;
+mod removing;
 mod renew;
 mod reset;
 mod run;
@@ -45,6 +48,7 @@ mod show;
 mod sign;
 mod slot_of;
 mod slots;
+mod start;
 mod starting;
 mod status;
 mod take;
@@ -55,6 +59,7 @@ mod up_all;
 mod validate;
 mod watch;
 mod within;
+mod worktree_of_branch;
 
 pub use complete::answer;
 pub use failure::tell;
@@ -97,6 +102,8 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Status(args) => status::run(&args, invocation),
         Verb::Env(args) => env::run(&args, invocation),
         Verb::Exec(args) => exec::run(&args, umask, invocation),
+        Verb::Start(args) => start::run(args, umask, invocation),
+        Verb::Done(args) => done::run(&args, umask, invocation),
         Verb::Run(args) => run::run(&args, umask, invocation),
         Verb::Up(args) => up::run(&args, umask, invocation),
         Verb::Logs(args) => logs::run(&args, umask, invocation),

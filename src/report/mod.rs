@@ -2,6 +2,7 @@
 //! strips them where they do not belong.
 
 mod attention;
+pub mod checkout;
 pub mod claim;
 pub mod clean;
 mod commas;

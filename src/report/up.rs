@@ -85,6 +85,11 @@ pub fn next() -> &'static str {
 
 /// The start as one JSON document.
 pub fn json(up: &Up) -> String {
+    document(&value(up))
+}
+
+/// The start as a JSON object.
+pub(super) fn value(up: &Up) -> Value {
     let gated = up.gated.as_ref();
     let verdict = match gated.map(|gated| gated.verdict) {
         None => "not_checked",
@@ -111,7 +116,7 @@ pub fn json(up: &Up) -> String {
         })
     });
     let verified = up.verified.as_ref().map_or(Value::Null, |(_, ended)| json!(ended.how == How::Well));
-    document(&json!({
+    json!({
         "format_version": FORMAT_VERSION,
         "slot_id": up.slot,
         "verdict": verdict,
@@ -120,7 +125,7 @@ pub fn json(up: &Up) -> String {
         "verified": verified,
         "services": services.collect::<Vec<_>>(),
         "addresses": addresses.collect::<Vec<_>>(),
-    }))
+    })
 }
 
 /// The slots of which Docker did not say whether they were up.

@@ -1,4 +1,4 @@
-//! `[compose]`, `[services]` and `[worktree]`: how the worktree's own Compose files are run.
+//! `[compose]` and `[services]`: how the worktree's own Compose files are run.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,20 +16,18 @@ use crate::compose::resource::{PerSlot, Resource};
 use crate::file::RelPath;
 use crate::names::ENV_FILE;
 
-/// Reads the three tables. `None` without [compose], and after a mistake was noted.
-pub(super) fn read(file: &mut Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<ComposeSpec> {
+/// Reads the tables. `None` without [compose], and after a mistake was noted.
+pub(super) fn read(
+    file: &mut Keys<'_>,
+    copy: Option<Vec<RelPath>>,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<ComposeSpec> {
     let compose = file.get("compose").map(|value| compose(value, mistakes));
     let services = file.get("services");
-    let worktree = file.get("worktree");
-    if compose.is_none() {
-        for (name, value) in [("services", services), ("worktree", worktree)] {
-            if let Some(value) = value {
-                mistakes.push(needs_compose(value.span(), &format!("[{name}]")));
-            }
-        }
+    if let (None, Some(services)) = (&compose, services) {
+        mistakes.push(needs_compose(services.span(), "[services]"));
     }
     let environment = services.map_or(Some(BTreeMap::new()), |value| environment(value, mistakes));
-    let copy = worktree.map_or(Some(Vec::new()), |value| copy(value, mistakes));
     Some(ComposeSpec { environment: environment?, copy: copy?, ..compose?? })
 }
 
@@ -72,7 +70,11 @@ fn files(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<RelPat
 }
 
 /// Reads paths in the worktree. Each may stand once.
-fn paths(value: TomlValue<'_>, what: &str, mistakes: &mut Vec<Mistake>) -> Option<Vec<Spanned<RelPath>>> {
+pub(super) fn paths(
+    value: TomlValue<'_>,
+    what: &str,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Vec<Spanned<RelPath>>> {
     let paths = list(value, what, "a file", mistakes, RelPath::new)?;
     for (index, path) in paths.iter().enumerate() {
         let is_same = |earlier: &&Spanned<RelPath>| earlier.get_ref() == path.get_ref();
@@ -173,18 +175,6 @@ fn environment(
         Some((service?, variables?))
     });
     read.collect::<Vec<_>>().into_iter().collect()
-}
-
-fn copy(value: TomlValue<'_>, mistakes: &mut Vec<Mistake>) -> Option<Vec<RelPath>> {
-    let mut keys = Keys::of(value, "[worktree]", mistakes)?;
-    let copy = keys.get("copy").map_or(Some(Vec::new()), |value| paths(value, "`copy`", mistakes));
-    keys.finish(mistakes);
-    let copy = copy?;
-    for path in copy.iter().filter(|path| is_env_file(path.get_ref())) {
-        let message = format!("kinfra writes `{ENV_FILE}` itself, for every claim");
-        mistakes.push(Mistake::new(path.span(), message).help("take it out of `copy`".to_owned()));
-    }
-    Some(copy.into_iter().map(Spanned::into_inner).collect())
 }
 
 fn is_env_file(path: &RelPath) -> bool {

@@ -46,6 +46,18 @@ pub struct Spec {
     pub compose: Option<ComposeSpec>,
     /// How stacks are started, checked and kept. What counts is the spec that was applied.
     pub stack: StackSpec,
+    /// Where the worktrees of branches are made.
+    pub worktree: WorktreePath,
+}
+
+/// Where worktrees are made: a path with places for the names of the repository and the branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorktreePath(pub(super) String);
+
+impl Default for WorktreePath {
+    fn default() -> Self {
+        Self("../{repo}-{branch}".to_owned())
+    }
 }
 
 /// `[stack]`: how the stack of a slot is started, checked and kept.

@@ -20,8 +20,11 @@ mod slots;
 mod stack;
 mod subnet;
 mod value;
+mod worktree;
 
-pub use declared::{ComposeSpec, DeclaredPath, FileSpec, PublishSpec, Spec, StackSpec, VariableSpec};
+pub use declared::{
+    ComposeSpec, DeclaredPath, FileSpec, PublishSpec, Spec, StackSpec, VariableSpec, WorktreePath,
+};
 pub use primary::usual_scheme;
 pub use secret::redact;
 pub use subnet::SubnetTemplate;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use super::compose;
-use super::declared::{DeclaredPath, FileSpec, Spec, StackSpec};
+use super::declared::{DeclaredPath, FileSpec, Spec, StackSpec, WorktreePath};
 use super::env;
 use super::files;
 use super::invalid::Invalid;
@@ -17,6 +17,7 @@ use super::profiles;
 use super::slots;
 use super::stack;
 use super::value::{TomlValue, number, text};
+use super::worktree;
 use crate::identifier::PortName;
 use crate::slot::SlotId;
 
@@ -71,7 +72,8 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         None => Some(Vec::new()),
         Some(keys) => keys.and_then(|keys| env::read(keys, env::slot_variable, mistakes)),
     };
-    let compose = compose::read(&mut file, mistakes);
+    let (worktree, copy) = worktree::read(&mut file, has_compose, mistakes).unzip();
+    let compose = compose::read(&mut file, copy, mistakes);
     let ids: Vec<SlotId> = slots.iter().flat_map(BTreeMap::keys).copied().collect();
     let stack = stack::read(&mut file, &ids, mistakes);
     file.finish(mistakes);
@@ -106,6 +108,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         env: env?,
         compose,
         stack: stack?,
+        worktree: worktree?,
         ..pool?
     })
 }
@@ -150,6 +153,7 @@ fn pool(mut keys: Keys<'_>, ports: Option<&Ports>, mistakes: &mut Vec<Mistake>) 
         publish: BTreeMap::new(),
         compose: None,
         stack: StackSpec::default(),
+        worktree: WorktreePath::default(),
     })
 }
 

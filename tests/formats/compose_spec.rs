@@ -127,7 +127,11 @@ fn wrong_variables_of_services_are_refused() {
         SMALL,
         "[files]\n",
         r#"[services.web.environment]⏎A = "a"⏎[files] => [services] needs [compose] … add [compose] to run
-           [worktree]⏎copy = [".env"]⏎[files] => [worktree] needs [compose] … :17:1"#,
+           [worktree]⏎copy = [".env"]⏎[files] => `copy` of [worktree] needs [compose] … :18:8
+           [worktree]⏎path = "{branch"⏎[files] => `{branch` has braces that stand for nothing … :18:8 … `{repo}` and `{branch}`
+           [worktree]⏎path = "../x"⏎[files] => `../x` is the same for every branch … :18:8 … `../{repo}-{branch}`
+           [worktree]⏎path = "~x/{branch}"⏎[files] => `~x/{branch}` begins with `~` and not with `~/` … :18:8
+           [worktree]⏎path = 1⏎[files] => `path` must be a string … :18:8"#,
     );
     let machine = machine(&format!("{SHOP}[services.web.environment]\nA = \"{{{{ x }}}} s3cret\"\n"));
     machine.kinfra("plan").exits(65).says("`x` is not defined").never_says("s3cret");

@@ -269,6 +269,14 @@ struct Service {
 #[schemars(deny_unknown_fields)]
 #[expect(dead_code, reason = "the schema is made from the types alone")]
 struct Worktree {
+    /// Where `kinfra start` makes the worktree of a branch, from the main worktree: `../{repo}-{branch}` by default.
+    #[schemars(
+        with = "String",
+        default,
+        skip_serializing_if = "Option::is_none",
+        regex(pattern = r"\{branch\}")
+    )]
+    path: Option<String>,
     /// Files that git does not bring: copied from the repository's main worktree where they are missing.
     #[schemars(default, inner(regex(pattern = PATH)))]
     copy: Vec<String>,

@@ -34,6 +34,8 @@ const RUNS: &[(&str, &str, i32)] = &[
     ("b", "run --no-gate -- /bin/true", 0),
     ("b", "reap --auto-approve", 0),
     ("b", "clean 1 --auto-approve", 0),
+    ("b", "start c --no-gate", 0),
+    ("b", "done c", 0),
     ("b", "completions bash", 0),
     ("b", "man", 0),
     ("project", "destroy --auto-approve", 0),
@@ -93,7 +95,18 @@ fn own_calls(trace: &str) -> Vec<String> {
         .collect();
     let mut programs: BTreeMap<&str, bool> = BTreeMap::new();
     let mut own = Vec::new();
+    let mut begun = BTreeMap::new();
     for (pid, call) in lines() {
+        // Where another process comes in between, a call has two lines.
+        if call.starts_with("execve(") && call.ends_with("<unfinished ...>") {
+            begun.insert(pid, call);
+        }
+        let call = match begun.get(pid) {
+            Some(start) if call.starts_with("<... execve resumed>") && call.ends_with(" = 0") => {
+                &format!("{start} = 0")
+            }
+            Some(_) | None => call,
+        };
         if let Some(rest) = call.strip_prefix("execve(\"") {
             if call.ends_with(" = 0") {
                 programs.insert(pid, rest.split('"').next().is_some_and(|path| path.ends_with("/kinfra")));

@@ -17,7 +17,7 @@ use crate::support::{Machine, Run, shop};
 const PATIENCE: (&str, &str) = ("KINFRA_TEST_DOCKER_SECONDS", "1");
 
 /// The verbs that start a stack.
-const STARTS: [&str; 2] = ["up", "reset"];
+const STARTS: [&str; 3] = ["up", "reset", "start"];
 
 const POOL: &str = "kinfra-fleet";
 
@@ -169,6 +169,11 @@ impl Fleet {
         let kinds = ["container", "network", "volume"].into_iter().zip(kinds);
         let things = kinds.flat_map(|(kind, things)| things.into_iter().map(move |it| (kind, it)));
         things.filter(|(_, thing)| is_its(thing)).collect()
+    }
+
+    /// Whether no slot is held or has anything.
+    pub(crate) fn made_nothing(&self) -> bool {
+        self.slots().into_iter().all(|(id, slot)| slot == Slot::Clean && self.things(id).is_empty())
     }
 
     /// What must hold at any time, whatever went wrong. The error says what does not.

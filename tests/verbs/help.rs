@@ -54,6 +54,8 @@ fn every_verb_says_what_its_flags_do() {
         "status",
         "env",
         "exec",
+        "start",
+        "done",
         "up",
         "down",
         "logs",
@@ -83,7 +85,6 @@ fn verbs_and_flags_of_other_tools_get_one_tip() {
     for (typed, tip) in [
         ("ps", "`kinfra status` says what runs"),
         ("ls", "`kinfra slots` lists the slots"),
-        ("start", "`kinfra up`"),
         ("stop", "`kinfra down`"),
         ("restart", "`kinfra up`"),
         ("psql", "`kinfra shell SERVICE -- psql`"),

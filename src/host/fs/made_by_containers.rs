@@ -12,6 +12,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 /// The most files and directories that are looked at.
 const MOST: usize = 10_000;
 
+/// The most files that are named which stay.
+const NAMED: usize = 4;
+
 /// Removes a directory in which there are only directories. Returns what is in it otherwise: the first of its
 /// files. A link is not followed. Nothing at the path is as good as nothing in it.
 ///
@@ -53,6 +56,19 @@ pub fn of_another_user(paths: &[Utf8PathBuf], worktree: &Utf8Path) -> Vec<Utf8Pa
     }
     others.sort();
     others
+}
+
+/// The first of what is at a path or below it and is no directory with something in it.
+pub fn left_at(path: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut left = Vec::new();
+    let mut next = VecDeque::from([path.to_owned()]);
+    while let Some(path) = next.pop_front().filter(|_| left.len() < NAMED) {
+        match below(&path) {
+            Ok(paths) if !paths.is_empty() => next.extend(paths),
+            Ok(_) | Err(_) => left.push(path),
+        }
+    }
+    left
 }
 
 fn below(directory: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {

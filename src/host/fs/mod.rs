@@ -12,7 +12,7 @@ mod write;
 
 pub use dir::{Content, Dir, Found, Stamp, is_system_error};
 pub use file_system::SharedFileSystem;
-pub use made_by_containers::{of_another_user, remove_without_files};
+pub use made_by_containers::{left_at, of_another_user, remove_without_files};
 pub use named::{
     canonical, exists, free_space, is_directory, is_link, is_low, is_mount, may_be_directory, modified,
     mount_of, place_of, read_named, real, replace_named, touch, was_removed,

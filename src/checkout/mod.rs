@@ -1,0 +1,34 @@
+//! Worktrees of branches, each with its slot: making one and removing one, so that no work is lost.
+
+pub mod done;
+pub mod repository;
+pub mod start;
+pub mod work;
+
+use anyhow::Result;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::fault::Fault;
+use crate::host::fs::is_directory;
+use crate::host::git;
+use crate::host::invocation::Invocation;
+use crate::host::signals::Interrupt;
+
+/// A run as if it were in another worktree, as deep below its top as it is here, if it has that directory.
+pub fn within(worktree: &Utf8Path, run: &Invocation) -> Invocation {
+    let top = git::top_of(&run.here).ok().flatten();
+    let below = top.and_then(|top| run.here.strip_prefix(top).ok()).filter(|below| *below != "");
+    let below = below.map(|below| worktree.join(below)).filter(|below| is_directory(below));
+    Invocation { here: below.unwrap_or_else(|| Utf8PathBuf::from(worktree)), ..run.clone() }
+}
+
+/// Stops what is not to go on.
+///
+/// # Errors
+/// [`Fault`] when the user asked to stop.
+pub fn goes_on(interrupt: &Interrupt) -> Result<()> {
+    if interrupt.is_requested() {
+        return Err(Fault::interrupted("stopped: what this run made is undone").into());
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! What would be lost with a worktree.
+
+use anyhow::Result;
+use camino::Utf8Path;
+
+use super::repository::{Repository, Trunk};
+use crate::file::RelPath;
+use crate::host::git_keep::is_same_file;
+use crate::host::git_program::Git;
+use crate::host::git_work::{Changes, commits, in_progress};
+use crate::host::git_worktrees::GitWorktree;
+
+/// The work of a worktree that may be nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// What is not committed.
+    pub changes: Changes,
+    /// How many commits are on no remote, and not merged.
+    pub commits: usize,
+    /// What git is in the middle of.
+    pub in_progress: Option<&'static str>,
+}
+
+impl Work {
+    /// Looks at a worktree. Files of `copied` that are as in the main worktree, `below` its top, are no work.
+    ///
+    /// # Errors
+    /// When git does not answer.
+    pub fn of(
+        repository: &Repository,
+        worktree: &GitWorktree,
+        trunk: &Trunk,
+        (copied, below): (&[RelPath], &Utf8Path),
+    ) -> Result<Self> {
+        let git = repository.git.at(&worktree.path);
+        let mut changes = Changes::of(&git)?;
+        let copied: Vec<_> = copied.iter().map(|path| below.join(path.as_path())).collect();
+        let is_copy = |path: &Utf8Path| {
+            copied.iter().any(|copy| copy == path) && is_same_file(repository.main(), &worktree.path, path)
+        };
+        changes.untracked.retain(|path| !is_copy(path));
+        Ok(Self {
+            changes,
+            commits: own_commits(&git, worktree, trunk)?,
+            in_progress: in_progress(&worktree.path)?,
+        })
+    }
+
+    /// Whether there is none.
+    pub fn is_none(&self) -> bool {
+        let Self { changes, commits, in_progress } = self;
+        changes.is_none() && *commits == 0 && in_progress.is_none()
+    }
+
+    /// Whether a commit can keep all of it. What is in other repositories it cannot.
+    pub fn can_be_kept(&self) -> bool {
+        self.changes.submodules.is_empty() && self.changes.repositories.is_empty()
+    }
+}
+
+/// How many commits are on no remote, and not merged.
+fn own_commits(git: &Git, worktree: &GitWorktree, trunk: &Trunk) -> Result<usize> {
+    match &worktree.head {
+        Some(_) => commits(git, worktree.branch.is_some(), &trunk.commits),
+        None => Ok(0),
+    }
+}

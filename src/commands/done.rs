@@ -1,0 +1,53 @@
+//! `kinfra done`
+
+use anyhow::Result;
+use camino::Utf8PathBuf;
+
+use super::output::say;
+use super::removing::remove;
+use crate::checkout::done::{Sought, find, give_back};
+use crate::checkout::repository::Repository;
+use crate::checkout::within;
+use crate::cli::DoneArgs;
+use crate::fault::{Exit, Fault};
+use crate::file::RelPath;
+use crate::host::fs::Umask;
+use crate::host::invocation::Invocation;
+use crate::report::checkout::given_back;
+use crate::which::by_worktree::Search;
+use crate::which::spec_file::Declared;
+
+pub(super) fn run(args: &DoneArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
+    let (here, home) = (&invocation.here, invocation.home.as_deref());
+    let repository = Repository::of(here, umask)?;
+    // A repository without a pool has worktrees, too.
+    let pool = Search { choice: &args.pool.choice(), invocation }.here().ok();
+    let declared = pool.and_then(|pool| pool.declared);
+    let template = declared.as_ref().map(|declared| declared.spec.worktree.clone()).unwrap_or_default();
+    let named = args.name.as_ref().map(|name| {
+        let by_path = here.join(name.as_str());
+        let is_path = repository.with_branch(name).is_none() && repository.at(&by_path).is_some();
+        (name, if is_path { by_path } else { repository.place(&template, name, home) })
+    });
+    let named = named.as_ref().map(|(name, place)| (*name, place.as_path()));
+    match find(repository, named, here)? {
+        Sought::There(leaving) => {
+            let below = declared.as_ref().map_or(Ok(Utf8PathBuf::new()), Declared::below_top)?;
+            let compose = declared.and_then(|declared| declared.spec.compose);
+            let copied: Vec<RelPath> = compose.map(|compose| compose.copy).unwrap_or_default();
+            remove(args, &leaving, (&copied, &below), invocation)
+        }
+        Sought::Gone(path) => {
+            let policy = args.lock.policy("kinfra done");
+            let there = within(&path, invocation);
+            let mut pool = Search { choice: &args.pool.choice(), invocation: &there }.of(&path)?;
+            let (released, _) = give_back(&path, &mut pool, &policy)?;
+            if released.claim.is_none() {
+                let what = format!("the worktree `{path}` is gone, and holds no slot");
+                return Err(Fault::refused(what).advise("`git worktree prune` forgets it").into());
+            }
+            say(&given_back(&released, &path));
+            released.not_clean.map_or(Ok(Exit::Done), Err)
+        }
+    }
+}

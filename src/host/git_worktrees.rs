@@ -1,0 +1,198 @@
+//! The worktrees and branches of a repository: which there are, as git lists them, making and removing them.
+
+use anyhow::Result;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::git_program::Git;
+use super::plot::Plot;
+use super::signals::Interrupt;
+use crate::fault::Fault;
+use crate::identifier::Branch;
+
+/// The commit that no commit has: a reference with it is not there.
+const NONE: &str = "0000000000000000000000000000000000000000";
+
+/// A worktree as git lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GitWorktree {
+    /// Its path.
+    pub path: Utf8PathBuf,
+    /// The commit that is checked out.
+    pub head: Option<String>,
+    /// The branch that is checked out. `None` if there is none, as in the middle of a rebase.
+    pub branch: Option<Branch>,
+    /// Whether it is a bare repository, which has no files.
+    pub is_bare: bool,
+    /// Why it is locked, if it is; may be empty.
+    pub locked: Option<String>,
+    /// Whether its directory is gone.
+    pub is_gone: bool,
+}
+
+/// The worktrees of a repository, the main one first.
+///
+/// # Errors
+/// When git does not list them.
+pub fn list(git: &Git) -> Result<Vec<GitWorktree>> {
+    Ok(parse(&git.needed(&["worktree", "list", "--porcelain", "-z"])?))
+}
+
+/// Reads git's list: a line for each fact, and an empty one after each worktree.
+fn parse(text: &str) -> Vec<GitWorktree> {
+    let mut worktrees = Vec::<GitWorktree>::new();
+    for line in text.split('\0') {
+        let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+        if key == "worktree" {
+            worktrees.push(GitWorktree { path: value.into(), ..GitWorktree::default() });
+            continue;
+        }
+        let Some(worktree) = worktrees.last_mut() else { continue };
+        match key {
+            "HEAD" => worktree.head = (!value.bytes().all(|byte| byte == b'0')).then(|| value.to_owned()),
+            "branch" => worktree.branch = Branch::of_reference(value),
+            "bare" => worktree.is_bare = true,
+            "locked" => worktree.locked = Some(value.to_owned()),
+            "prunable" => worktree.is_gone = true,
+            _ => {}
+        }
+    }
+    worktrees
+}
+
+/// Whether git accepts this name for a branch. It also reads names such as `@{-1}`, which mean another.
+///
+/// # Errors
+/// When git does not answer.
+pub fn is_valid(git: &Git, branch: &Branch) -> Result<bool> {
+    let name = git.ask(&["check-ref-format", "--branch", branch.as_str()])?;
+    // What git takes for the current commit is no name of a branch.
+    let is_other = ["@", "HEAD"].contains(&branch.as_str());
+    Ok(!is_other && name.is_some_and(|name| name.trim_end() == branch.as_str()))
+}
+
+/// The commit that a name stands for, if it is one.
+///
+/// # Errors
+/// When git does not answer.
+pub fn commit_of(git: &Git, name: &str) -> Result<Option<String>> {
+    let name = format!("{name}^{{commit}}");
+    let commit = git.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &name])?;
+    Ok(commit.map(|commit| commit.trim_end().to_owned()))
+}
+
+/// The remotes that have a branch of this name, as far as they were fetched.
+///
+/// # Errors
+/// When git does not answer.
+pub fn remotes_with(git: &Git, branch: &Branch) -> Result<Vec<String>> {
+    let remotes = git.needed(&["remote"])?;
+    let mut with = Vec::new();
+    for remote in remotes.lines() {
+        let reference = format!("refs/remotes/{remote}/{branch}");
+        if git.ask(&["show-ref", "--verify", "--quiet", &reference])?.is_some() {
+            with.push(remote.to_owned());
+        }
+    }
+    Ok(with)
+}
+
+/// Which of several remotes is meant, if the user has said it.
+///
+/// # Errors
+/// When git does not answer.
+pub fn default_remote(git: &Git) -> Result<Option<String>> {
+    let remote = git.ask(&["config", "--get", "checkout.defaultRemote"])?;
+    Ok(remote.map(|remote| remote.trim_end().to_owned()))
+}
+
+/// What a new worktree has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checkout {
+    /// A branch that is there.
+    Branch,
+    /// A new branch, from this commit or name.
+    New(String),
+    /// A new branch that follows that of a remote.
+    Of(String),
+}
+
+/// Adds a worktree for a branch, in the directory of a plot.
+///
+/// # Errors
+/// As [`Git::run`].
+pub fn add(git: &Git, plot: &Plot, branch: &Branch, what: &Checkout, interrupt: &Interrupt) -> Result<()> {
+    let (path, name) = (plot.path().as_str(), branch.as_str());
+    let remote = format!("{}/{name}", if let Checkout::Of(remote) = what { remote } else { "" });
+    let arguments = match what {
+        Checkout::Branch => vec!["worktree", "add", "--quiet", "--", path, name],
+        Checkout::New(from) => vec!["worktree", "add", "--quiet", "-b", name, "--", path, from],
+        Checkout::Of(_) => vec!["worktree", "add", "--quiet", "--track", "-b", name, "--", path, &remote],
+    };
+    git.run(&arguments, Some(plot), interrupt)
+}
+
+/// Removes a worktree, with its files. Git looks for changes itself unless it is `forced`.
+///
+/// # Errors
+/// As [`Git::change`].
+pub fn remove(git: &Git, worktree: &Utf8Path, forced: bool) -> Result<()> {
+    let mut arguments = vec!["worktree", "remove"];
+    arguments.extend(forced.then_some("--force"));
+    arguments.extend(["--", worktree.as_str()]);
+    git.change(&arguments).map(drop)
+}
+
+/// Removes a branch that is at this commit, with what the configuration says of it. One that moved on stays.
+///
+/// # Errors
+/// When it moved on, or git cannot remove it.
+pub fn remove_branch(git: &Git, branch: &Branch, at: &str) -> Result<()> {
+    git.change(&["update-ref", "-d", &branch.reference(), at])?;
+    // Without a section there is nothing to remove.
+    let _ = git.ask(&["config", "--remove-section", &format!("branch.{branch}")]);
+    Ok(())
+}
+
+/// Makes a reference that is not there yet.
+///
+/// # Errors
+/// [`Fault`] when it is there, or git cannot write it.
+pub fn make_reference(git: &Git, reference: &str, commit: &str) -> Result<(), anyhow::Error> {
+    let none = NONE.repeat(commit.len().div_ceil(NONE.len()));
+    let none = none.get(..commit.len()).ok_or_else(|| Fault::failed("git named a commit that is none"))?;
+    git.change(&["update-ref", reference, commit, none]).map(drop)
+}
+
+/// Whether a commit is part of another's history.
+///
+/// # Errors
+/// When git does not answer.
+pub fn is_part_of(git: &Git, commit: &str, whole: &str) -> Result<bool> {
+    Ok(git.ask(&["merge-base", "--is-ancestor", commit, whole])?.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn git_s_list_is_read() {
+        let text = "worktree /src/shop\0HEAD 12ab\0branch refs/heads/main\0\0worktree /src/a b\nc\0HEAD 34cd\0\
+                    detached\0locked\0\0worktree /gone\0HEAD 0000\0branch refs/heads/impl/x\0locked on a disk\0\
+                    prunable gitdir file points to non-existent location\0\0worktree /bare.git\0bare\0\0";
+        let of = |path: &str| GitWorktree { path: path.into(), ..GitWorktree::default() };
+        let branch = |name: &str| Branch::new(name).ok();
+        let expected = [
+            GitWorktree { head: Some("12ab".to_owned()), branch: branch("main"), ..of("/src/shop") },
+            GitWorktree { head: Some("34cd".to_owned()), locked: Some(String::new()), ..of("/src/a b\nc") },
+            GitWorktree {
+                branch: branch("impl/x"),
+                locked: Some("on a disk".to_owned()),
+                is_gone: true,
+                ..of("/gone")
+            },
+            GitWorktree { is_bare: true, ..of("/bare.git") },
+        ];
+        assert_eq!(parse(text), expected);
+    }
+}

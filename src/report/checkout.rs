@@ -1,0 +1,151 @@
+//! What `start` and `done` say of worktrees.
+
+use anyhow::Error;
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+
+use super::claim::{self, release_remarks};
+use super::document::{FORMAT_VERSION, document};
+use crate::checkout::done::BranchEnd;
+use crate::checkout::work::Work;
+use crate::claims::release::Released;
+use crate::fault::Fault;
+use crate::host::git_work::Changes;
+use crate::identifier::Branch;
+use crate::shown::{count, printable, word};
+use crate::slot::SlotId;
+use crate::stack::up::Up;
+
+/// The most files that a message names.
+const MOST_NAMED: usize = 3;
+
+/// A worktree that was made or found, with its slot.
+#[derive(Debug, Clone, Copy)]
+pub struct Started<'a> {
+    /// Its branch.
+    pub branch: &'a Branch,
+    /// Its path.
+    pub path: &'a Utf8Path,
+    /// Whether this run made it.
+    pub is_new: bool,
+    /// Its slot.
+    pub slot: SlotId,
+}
+
+/// That a worktree was made.
+pub fn made(path: &Utf8Path, branch: &Branch) -> String {
+    format!("Made the worktree {} of branch {}\n", printable(path.as_str()), printable(branch.as_str()))
+}
+
+/// What comes next.
+pub fn next(path: &Utf8Path) -> String {
+    format!("Next: `cd {}`\n", word(path.as_str()))
+}
+
+/// That a worktree and its slot stay, although its stack does not run.
+pub fn stays(started: &Started<'_>) -> String {
+    let Started { branch, path, is_new: _, slot } = started;
+    let (shown, path, branch) = (printable(path.as_str()), word(path.as_str()), word(branch.as_str()));
+    format!(
+        "note: the worktree {shown} stays, and so does its claim of slot {slot}\nhelp: `cd {path}` and mend it, \
+         then `kinfra up`; or `kinfra done {branch}` removes both\n"
+    )
+}
+
+/// What could not be undone.
+pub fn not_undone(path: &Utf8Path, error: &Error) -> String {
+    format!("warning: not all that was made for {} is undone: {error:#}\n", printable(path.as_str()))
+}
+
+/// The worktree as one JSON document, with the start of its stack.
+pub fn json(started: &Started<'_>, up: Option<&Up>) -> String {
+    let Started { branch, path, is_new, slot } = started;
+    let mut value =
+        up.map_or_else(|| json!({ "format_version": FORMAT_VERSION, "slot_id": slot }), super::up::value);
+    if let Value::Object(object) = &mut value {
+        object.insert("branch".to_owned(), json!(branch.as_str()));
+        object.insert("path".to_owned(), json!(path));
+        object.insert("is_new".to_owned(), json!(is_new));
+    }
+    document(&value)
+}
+
+/// That the work of a worktree is nowhere else, so that it stays.
+pub fn has_work(path: &Utf8Path, work: &Work) -> Fault {
+    let Work { changes: Changes { changed, untracked, repositories, submodules }, commits, in_progress } =
+        work;
+    let files = |files: &[Utf8PathBuf], noun: &str, what: &str| {
+        (!files.is_empty()).then(|| format!("{} {what} ({})", count(files.len(), noun), names(files)))
+    };
+    let parts = [
+        in_progress.map(|what| format!("{what} in progress")),
+        files(changed, "file", "with changes that are not committed"),
+        files(untracked, "file", "that git does not know"),
+        files(submodules, "submodule", "with changes or commits of their own"),
+        files(repositories, "repository", "that git does not know"),
+        (*commits > 0).then(|| format!("{} on no remote and not merged", count(*commits, "commit"))),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let what =
+        format!("`{}` has work that may be nowhere else: {}", printable(path.as_str()), parts.join("; "));
+    let advice = if submodules.is_empty() && repositories.is_empty() {
+        "commit and push it, or keep it aside with --discard"
+    } else {
+        "push what is in the submodules and move the repositories away"
+    };
+    Fault::refused(what).advise(advice)
+}
+
+fn names(files: &[Utf8PathBuf]) -> String {
+    let named: Vec<String> = files.iter().take(MOST_NAMED).map(|file| printable(file.as_str())).collect();
+    let more = if files.len() > MOST_NAMED { ", …" } else { "" };
+    named.join(", ") + more
+}
+
+/// Where work was kept, and how it comes back.
+pub fn kept(reference: &str, branch: Option<&Branch>) -> String {
+    let name = branch.map_or("kept".to_owned(), |branch| format!("{branch}-kept"));
+    let command = format!("git branch {} {}", word(&name), word(reference));
+    format!("Kept its work as {}\nhelp: `{command}` makes a branch of it\n", printable(reference))
+}
+
+/// The slot that a worktree gave back, if it held one.
+pub fn given_back(released: &Released, path: &Utf8Path) -> String {
+    if released.claim.is_none() {
+        return String::new();
+    }
+    release_remarks(released) + &claim::released(released, None, path)
+}
+
+/// That a worktree is removed.
+pub fn removed(path: &Utf8Path) -> String {
+    format!("Removed the worktree {}\n", printable(path.as_str()))
+}
+
+/// What became of the branch.
+pub fn branch(end: &BranchEnd) -> String {
+    let name = |branch: &Branch| printable(branch.as_str());
+    match end {
+        BranchEnd::None => String::new(),
+        BranchEnd::Removed(branch) => format!("Removed branch {}, which is merged\n", name(branch)),
+        BranchEnd::NotMerged(branch) => format!("Branch {} stays: it is not merged\n", name(branch)),
+        BranchEnd::InUse(branch) => format!("Branch {} stays\n", name(branch)),
+    }
+}
+
+/// That the shell's directory is gone.
+pub fn leave(main: &Utf8Path) -> String {
+    format!("Next: `cd {}`, because this directory is gone\n", word(main.as_str()))
+}
+
+/// That files of a worktree stay which git could not remove.
+pub fn files_left(path: &Utf8Path, files: &[Utf8PathBuf]) -> Fault {
+    let below = |file: &Utf8PathBuf| file.strip_prefix(path).unwrap_or(file).to_owned();
+    let files: Vec<Utf8PathBuf> = files.iter().map(below).collect();
+    let what = format!(
+        "its slot is released, and git forgot the worktree, but files of `{}` cannot be removed: {}",
+        printable(path.as_str()),
+        names(&files)
+    );
+    Fault::failed(what).advise(format!("`sudo rm -rf {}` removes them", word(path.as_str())))
+}

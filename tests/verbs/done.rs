@@ -1,0 +1,256 @@
+//! `kinfra done`: the worktree goes with all that its slot has, and no work is lost.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::start::{instead_of_git, run, small, with_script};
+use crate::rig::fleet::{Fleet, Slot};
+use crate::rig::scripted::{Fault, When};
+use crate::support::{Machine, Run};
+
+/// [`small`], with a worktree that holds slot 1.
+fn with(name: &str) -> (Machine, PathBuf) {
+    let machine = small();
+    machine.kinfra(&format!("start --no-up {name}")).exits(0);
+    let path = machine.path(&format!("~/{name}")).canonicalize().expect("a worktree");
+    (machine, path)
+}
+
+fn is_held(machine: &Machine) -> bool {
+    machine.read("~/pool/registry.json").contains("\"claim_id\"")
+}
+
+/// `done` refuses because of this, and changes nothing.
+#[track_caller]
+fn refuses(machine: &Machine, arguments: &str, why: &str) {
+    let worktrees = || machine.git(machine.project(), "worktree list --porcelain");
+    let before = (worktrees(), machine.git(machine.project(), "for-each-ref"), is_held(machine));
+    let run = machine.kinfra(arguments).exits(4).never_says("panicked").says(why);
+    assert!(run.stderr.contains("help: "), "no advice in {run:#?}");
+    assert_eq!((worktrees(), machine.git(machine.project(), "for-each-ref"), is_held(machine)), before);
+}
+
+#[test]
+fn work_that_is_nowhere_else_is_named_and_stays() {
+    let (machine, path) = with("fix");
+    machine.write("~/fix/.gitignore", "*.log\n");
+    machine.git(&path, "add .gitignore");
+    refuses(&machine, "done fix", "1 file with changes that are not committed (.gitignore)");
+    machine.git(&path, "commit --quiet --message ignore");
+    refuses(&machine, "done fix", "1 commit on no remote and not merged");
+    // What is pushed is elsewhere, and what is merged, too.
+    machine.git(machine.home(), &format!("clone --quiet --bare {} one.git", machine.project().display()));
+    machine.git(&path, &format!("remote add one {}", machine.path("~/one.git").display()));
+    machine.git(&path, "push --quiet one fix");
+    machine.write("~/fix/debug.log", "ignored\n");
+    for (file, text) in [("slots.toml", "mine"), ("new/file", "x"), ("other", "x")] {
+        machine.write(&format!("~/fix/{file}"), text);
+    }
+    refuses(
+        &machine,
+        "done fix",
+        "1 file with changes that are not committed (slots.toml); 2 files that git does not know (new/file, other)",
+    );
+    machine.git(&path, "checkout --quiet slots.toml");
+    for file in ["~/fix/new", "~/fix/other"] {
+        machine.remove(file);
+    }
+    machine.kinfra("done fix").exits(0).prints("Branch fix stays: it is not merged");
+    assert!(!path.exists() && !is_held(&machine));
+    machine.git(machine.project(), "rev-parse --verify --quiet fix");
+
+    machine.kinfra("start --no-up fix").exits(0);
+    machine.git(machine.project(), "merge --quiet --ff-only fix");
+    machine.kinfra("done fix").exits(0).prints("Removed branch fix, which is merged");
+    assert_eq!(machine.git(machine.project(), "branch --list fix"), "");
+}
+
+#[test]
+fn what_git_is_in_the_middle_of_and_a_commit_without_a_branch_are_work() {
+    let (machine, path) = with("fix");
+    machine.git(&path, "checkout --quiet --detach");
+    machine.git(&path, "commit --quiet --allow-empty --message lost");
+    let done = format!("done {}", path.display());
+    refuses(&machine, &done, "1 commit on no remote and not merged");
+    machine.git(&path, "branch --force fix HEAD");
+    machine.git(&path, "checkout --quiet fix");
+    machine.git(machine.project(), "commit --quiet --allow-empty --message other");
+    // A rebase that stops in the middle: git names no branch of the worktree then.
+    let own = machine.git(&path, "rev-parse --absolute-git-dir");
+    for (file, what) in [
+        ("rebase-merge", "a rebase in progress"),
+        ("MERGE_HEAD", "a merge in progress"),
+        ("BISECT_LOG", "a bisect in progress"),
+    ] {
+        let file = PathBuf::from(own.trim_end()).join(file);
+        machine.git(machine.project(), "merge --quiet --no-edit fix");
+        fs::write(&file, machine.git(&path, "rev-parse HEAD")).expect("a written file");
+        refuses(&machine, "done fix", what);
+        fs::remove_file(&file).expect("it is removed");
+    }
+    machine.kinfra("done fix").exits(0);
+}
+
+#[test]
+fn the_main_worktree_and_one_that_is_locked_stay() {
+    let (machine, path) = with("fix");
+    refuses(&machine, "done", "is the main worktree: its repository is in it");
+    refuses(&machine, "done main", "is the main worktree");
+    machine.git(machine.project(), &format!("worktree lock --reason usb {}", path.display()));
+    refuses(&machine, "done --discard fix", "is locked: usb");
+    machine.kinfra("done fix").exits(4).says("help: `git worktree unlock ~/fix` unlocks it");
+    machine.git(machine.project(), &format!("worktree unlock {}", path.display()));
+    refuses(&machine, "done other", "is gone, and holds no slot");
+    machine.kinfra("done --discard -- -x").exits(64);
+    machine.kinfra("done fix").exits(0);
+}
+
+#[test]
+fn what_is_in_other_repositories_cannot_be_kept() {
+    let (machine, path) = with("fix");
+    fs::create_dir(path.join("lib")).expect("a directory");
+    machine.repository(path.join("lib"));
+    refuses(&machine, "done --discard fix", "1 repository that git does not know (lib)");
+    machine.remove("~/fix/lib");
+    // A submodule's commits are lost with the worktree.
+    let (lib, project) = (machine.path("~/lib"), machine.project());
+    fs::create_dir(&lib).expect("a directory");
+    machine.repository(&lib);
+    let add = format!("-c protocol.file.allow=always submodule --quiet add {} sub", lib.display());
+    machine.git(&path, &add);
+    machine.git(&path, "commit --quiet --message sub");
+    machine.git(&project, "merge --quiet --ff-only fix");
+    machine.git(path.join("sub"), "commit --quiet --allow-empty --message mine");
+    machine.git(&path, "commit --quiet --all --message moved");
+    machine.git(&project, "merge --quiet --ff-only fix");
+    refuses(&machine, "done --discard fix", "1 submodule with changes or commits of their own (sub)");
+    machine.git(path.join("sub"), "push --quiet origin HEAD:refs/heads/pushed");
+    machine.write("~/fix/sub/new", "x");
+    refuses(&machine, "done --discard fix", "1 submodule with changes");
+    machine.remove("~/fix/sub/new");
+    machine.kinfra("done fix").exits(0);
+    assert!(!path.exists());
+}
+
+#[test]
+fn discarded_work_is_kept_to_the_last_byte() {
+    let (machine, path) = with("fix");
+    machine.write("~/fix/committed", "one\n");
+    machine.git(&path, "add committed");
+    machine.git(&path, "commit --quiet --message committed");
+    let tip = machine.git(&path, "rev-parse HEAD");
+    machine.write("~/fix/staged", "staged\n");
+    machine.git(&path, "add staged");
+    machine.write("~/fix/staged", "and changed\n");
+    machine.write("~/fix/ünï \"x\"/new", vec![0, 159, 146, 150]);
+    machine.set_mode("~/fix/committed", 0o755);
+    machine.remove("~/fix/slots.toml");
+    let index = machine.git(&path, "ls-files --stage");
+    // What does not go further than keeping leaves the index as it is.
+    machine.git(machine.project(), &format!("worktree lock {}", path.display()));
+    machine.kinfra("done fix --discard").exits(4);
+    machine.git(machine.project(), &format!("worktree unlock {}", path.display()));
+    assert_eq!(machine.git(&path, "ls-files --stage"), index);
+
+    let run =
+        machine.kinfra("done fix --discard").exits(0).says("Kept its work as refs/kinfra/discarded/fix/2");
+    assert!(!path.exists() && !is_held(&machine));
+    let (_, command) = run.stderr.split_once("help: `").expect("a command");
+    let command = command.split_once('`').expect("its end").0.strip_prefix("git ").expect("git");
+    machine.git(machine.project(), command);
+    machine.git(
+        machine.project(),
+        &format!("worktree add --quiet {} fix-kept", machine.path("~/back").display()),
+    );
+    assert_eq!(fs::read(machine.path("~/back/ünï \"x\"/new")).expect("a file"), [0, 159, 146, 150]);
+    assert_eq!(
+        (machine.read("~/back/staged").as_str(), machine.mode("~/back/committed") & 0o100),
+        ("and changed\n", 0o100)
+    );
+    assert!(!machine.exists("~/back/slots.toml") && !machine.exists("~/back/.env.sandbox"));
+    let parents = machine.git(machine.project(), "log -1 --format=%P fix-kept");
+    let (head, staged) = parents.trim_end().split_once(' ').expect("two parents");
+    assert_eq!(head, tip.trim_end());
+    assert_eq!(machine.git(machine.project(), &format!("show {staged}:staged")), "staged\n");
+    // The branch has a commit of its own, so it stays.
+    assert_eq!(machine.git(machine.project(), "rev-parse fix"), tip);
+}
+
+#[test]
+fn a_worktree_that_is_gone_gives_its_slot_back() {
+    let (machine, path) = with("fix");
+    fs::remove_dir_all(&path).expect("it is removed");
+    machine.kinfra("done fix").exits(0).says("Released slot 1");
+    refuses(&machine, "done fix", "is gone, and holds no slot");
+    machine.git(machine.project(), "worktree prune");
+    machine.kinfra("start --no-up fix").exits(0).says("Claimed slot 1");
+    // Git may have forgotten it, too.
+    machine.git(machine.project(), &format!("worktree remove --force {}", path.display()));
+    machine.kinfra("done fix").exits(0).says("Released slot 1");
+    assert!(!is_held(&machine));
+}
+
+#[test]
+fn from_inside_the_worktree_the_shell_s_directory_is_gone() {
+    let (machine, path) = with("fix");
+    fs::create_dir(path.join("deep")).expect("a directory");
+    let done = run(&machine, path.join("deep"), &["done"]).exits(0);
+    done.says(&format!("Next: `cd {}`, because this directory is gone", machine.project().display()));
+    assert!(!path.exists() && !is_held(&machine));
+}
+
+#[test]
+fn files_that_git_cannot_remove_are_named_with_the_command_that_mends_it() {
+    let (machine, _) = with("fix");
+    instead_of_git(
+        &machine,
+        "case \"$*\" in *'worktree remove'*) $git \"$@\"; for last; do :; done; mkdir -p \"$last/data\"; \
+         touch \"$last/data/db\"; echo \"error: failed to delete\" >&2; exit 1;; esac",
+    );
+    let done = with_script(&machine, "done fix").exits(1);
+    done.says("cannot be removed: data/db").says("help: `sudo rm -rf ~/fix` removes them");
+    assert!(!is_held(&machine));
+    assert_eq!(machine.git(machine.project(), "worktree list").lines().count(), 1);
+    // A removal that git refuses leaves all of it.
+    machine.kinfra("start --no-up again").exits(0);
+    instead_of_git(&machine, "case \"$*\" in *'worktree remove'*) echo busy >&2; exit 1;; esac");
+    with_script(&machine, "done again").exits(1).says("`git worktree remove` failed in ").says("busy");
+    assert!(machine.exists("~/again/slots.toml"));
+    machine.kinfra("done again").exits(0);
+}
+
+#[test]
+fn the_worktree_stays_until_its_slot_is_clean() {
+    let fleet = Fleet::new(&[]);
+    let path = fleet.machine.project().with_file_name("project-fix");
+    fleet.kinfra("project", "start fix").exits(0);
+    fleet.engine.fails(Fault::Gone, &When::Always);
+    fleet.kinfra("project", "done fix").exits(9).says("slot 1 is free, but not clean yet");
+    assert!(path.is_dir() && matches!(fleet.slots()[&1], Slot::Left(_)));
+    fleet.engine.mend();
+    fleet.kinfra("project", "done fix").exits(0).says("Cleaned slot 1");
+    assert!(!path.exists() && fleet.made_nothing());
+    // Data that a release kept for the worktree goes with it, too.
+    fleet.kinfra("project", "start fix").exits(0);
+    Run::of(fleet.command("project", "release").current_dir(&path)).exits(0);
+    assert!(!fleet.made_nothing());
+    fleet.kinfra("project", "done fix").exits(0);
+    assert!(!path.exists() && fleet.made_nothing());
+}
+
+#[test]
+fn a_file_that_the_claim_copied_is_no_work_until_it_is_changed() {
+    let machine = Machine::new();
+    let tables = "[worktree]\npath = \"~/{branch}\"\ncopy = [\"local.env\"]\n";
+    machine.spec(&(crate::support::SHOP.to_owned() + tables));
+    machine.write("compose.yaml", "services: {}\n");
+    machine.repository(machine.project());
+    machine.write("local.env", "SECRET=1\n");
+    machine.kinfra("apply").exits(0);
+    machine.kinfra("start --no-up fix").exits(0).says("Copied local.env");
+    machine.write("~/fix/local.env", "SECRET=2\n");
+    refuses(&machine, "done fix", "1 file that git does not know (local.env)");
+    machine.write("~/fix/local.env", "SECRET=1\n");
+    machine.kinfra("done fix").exits(0).never_says("Kept");
+    assert!(!machine.exists("~/fix"));
+}
