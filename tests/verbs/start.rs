@@ -52,7 +52,7 @@ fn a_branch_gets_a_worktree_a_slot_and_a_stack_and_gives_all_of_it_back() {
         fleet.machine.project().with_file_name("project-impl-cart").canonicalize().expect("a worktree");
     run.says("Made the worktree ")
         .says("Claimed slot 1")
-        .prints("http://localhost:28901")
+        .prints("http://web.slot-1.localhost:28901")
         .says(&format!("Next: `cd {}`\n", path.display()));
     assert_eq!(fleet.slots()[&1], Slot::Held(path.clone()));
     assert!(!fleet.things(1).is_empty() && path.join(".env.sandbox").is_file());
@@ -217,7 +217,7 @@ fn a_stack_that_does_not_start_leaves_the_worktree_and_its_slot() {
     run.says("stays, and so does its claim of slot 1").says("`kinfra done fix` removes both");
     assert_eq!(fleet.slots()[&1], Slot::Held(path.canonicalize().expect("it stays")));
     fleet.engine.mend();
-    fleet.kinfra("project", "start fix").exits(0).prints("http://localhost:28901");
+    fleet.kinfra("project", "start fix").exits(0).prints("http://web.slot-1.localhost:28901");
     fleet.kinfra("project", "done fix").exits(0);
     assert!(!path.exists() && fleet.made_nothing());
 }
