@@ -82,7 +82,7 @@ pub fn find(repository: Repository, named: Option<(&Branch, &Utf8Path)>, here: &
         };
         if exists(place).unwrap_or(true) {
             let what = format!("no worktree has branch `{branch}`");
-            return Err(Fault::refused(what).advise("`kinfra worktrees` lists them").into());
+            return Err(Fault::refused(what).advise("`git worktree list` lists them").into());
         }
         return Ok(Sought::Gone(real(place)));
     };

@@ -5,7 +5,8 @@
 //!       └─► place (an empty directory, held) ─► [the slot is claimed] ─► git worktree add
 //! ```
 //!
-//! Killed anywhere, the next start of the same branch continues: an empty directory is used again.
+//! Killed anywhere, the next start of the same branch continues: an empty directory is used again, and what
+//! git had begun is ended.
 
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,8 +14,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::repository::Repository;
 use crate::fault::Fault;
 use crate::host::fs::{Umask, canonical, real};
+use crate::host::git_unfinished::{finish, is_unfinished};
 use crate::host::git_worktrees::{
-    self, Checkout, commit_of, default_remote, is_valid, remotes_with, remove, remove_branch,
+    self, Checkout, GitWorktree, commit_of, default_remote, is_valid, remotes_with, remove, remove_branch,
 };
 use crate::host::plot::{Plot, Taking};
 use crate::host::signals::Interrupt;
@@ -57,6 +59,8 @@ pub struct Making {
     checkout: Checkout,
     /// Whether git was asked to make it.
     has_begun: bool,
+    /// Whether git had begun to make it, in an earlier run that was killed.
+    is_unfinished: bool,
 }
 
 /// Finds the worktree of a branch, or takes the place of a new one.
@@ -68,6 +72,18 @@ pub fn begin(repository: Repository, request: &StartRequest<'_>) -> Result<Begun
     if !is_valid(&repository.git, branch)? {
         let fault = Fault::usage(format!("git takes no branch with the name `{branch}`"));
         return Err(fault.advise("`git help check-ref-format` says which names it takes").into());
+    }
+    if let Some(begun) = unfinished(&repository, request) {
+        let plot = Plot::hold(&begun.path)?.ok_or_else(|| in_use(&begun.path))?;
+        let (branch, checkout) = (branch.clone(), Checkout::Branch);
+        return Ok(Begun::ToMake(Making {
+            repository,
+            branch,
+            plot,
+            checkout,
+            has_begun: false,
+            is_unfinished: true,
+        }));
     }
     if let Some(worktree) = repository.with_branch(branch) {
         let (path, is_gone) = (&worktree.path, worktree.is_gone);
@@ -83,7 +99,22 @@ pub fn begin(repository: Repository, request: &StartRequest<'_>) -> Result<Begun
     }
     let checkout = checkout(&repository, request)?;
     let plot = plot(&repository, request)?;
-    Ok(Begun::ToMake(Making { repository, branch: branch.clone(), plot, checkout, has_begun: false }))
+    let (branch, has_begun, is_unfinished) = (branch.clone(), false, false);
+    Ok(Begun::ToMake(Making { repository, branch, plot, checkout, has_begun, is_unfinished }))
+}
+
+/// The worktree of the branch that git had begun to make. It may not have the branch yet.
+fn unfinished<'a>(repository: &'a Repository, request: &StartRequest<'_>) -> Option<&'a GitWorktree> {
+    let place = || repository.place(request.template, request.branch, request.home);
+    let begun = repository.with_branch(request.branch).or_else(|| {
+        let there = repository.at(&request.path.map_or_else(place, Utf8Path::to_owned));
+        there.filter(|worktree| worktree.branch.is_none())
+    });
+    begun.filter(|worktree| is_unfinished(worktree))
+}
+
+fn in_use(path: &Utf8Path) -> Fault {
+    Fault::locked(format!("another `kinfra start` makes the worktree `{path}`")).advise("wait for it")
 }
 
 /// What the new worktree has: the branch that is there, that of a remote as git would take it, or a new one.
@@ -122,9 +153,6 @@ fn plot(repository: &Repository, request: &StartRequest<'_>) -> Result<Plot> {
     let taken = |path: &Utf8Path| match repository.at(path) {
         Some(other) => Ok((Taking::Occupied, Some(other))),
         None => Plot::take(path, request.umask).map(|taking| (taking, None)),
-    };
-    let in_use = |path: &Utf8Path| {
-        Fault::locked(format!("another `kinfra start` makes the worktree `{path}`")).advise("wait for it")
     };
     if let Some(path) = request.path {
         return match taken(path)?.0 {
@@ -168,8 +196,11 @@ impl Making {
     /// # Errors
     /// [`Fault`] says what git said, or that the user stopped it.
     pub fn make(&mut self, interrupt: &Interrupt) -> Result<()> {
-        self.has_begun = true;
         let Self { repository, branch, plot, checkout, .. } = self;
+        if self.is_unfinished {
+            return finish(&repository.git, plot, branch, interrupt);
+        }
+        self.has_begun = true;
         git_worktrees::add(&repository.git, plot, branch, checkout, interrupt)
     }
 
@@ -178,7 +209,7 @@ impl Making {
     /// # Errors
     /// When git cannot remove its part.
     pub fn undo(self) -> Result<()> {
-        let Self { repository, branch, plot, checkout, has_begun } = self;
+        let Self { repository, branch, plot, checkout, has_begun, is_unfinished: _ } = self;
         let git = &repository.git;
         let mut undone = Ok(());
         if has_begun {

@@ -21,6 +21,7 @@ pub mod git;
 pub mod git_index;
 pub mod git_keep;
 pub mod git_program;
+pub mod git_unfinished;
 pub mod git_work;
 pub mod git_worktrees;
 pub mod holder_mark;

@@ -60,6 +60,17 @@ impl Plot {
         Ok(Taking::Taken(Self { path, file, made }))
     }
 
+    /// Holds a directory that is there, whatever is in it. `None` if another start does.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn hold(path: &Utf8Path) -> Result<Option<Self>> {
+        let file = Dir::open(path).with_context(|| format!("could not open `{path}`"))?.as_file()?;
+        let is_held = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        let path = canonical(path).with_context(|| format!("`{path}` cannot be resolved"))?;
+        Ok((!is_held).then_some(Self { path, file, made: Vec::new() }))
+    }
+
     /// Its canonical path.
     pub fn path(&self) -> &Utf8Path {
         &self.path

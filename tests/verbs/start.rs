@@ -208,6 +208,40 @@ fn a_start_that_is_interrupted_leaves_nothing() {
 }
 
 #[test]
+fn a_start_that_was_killed_is_continued() {
+    let machine = small();
+    let before = state(&machine);
+    // kinfra and git die in the middle: before git does anything, in its checkout, and after it.
+    let kill = "kill -9 $PPID $$";
+    let in_checkout = format!(
+        "case \"$*\" in *'worktree add'*) $git \"$@\"; cd ~/new; own=$($git rev-parse \
+         --absolute-git-dir); rm slots.toml \"$own/index\"; echo initializing >\"$own/locked\"; : >\"$own/index.lock\"; {kill};; esac"
+    );
+    let without_branch = format!(
+        "case \"$*\" in *'worktree add'*) $git \"$@\"; cd ~/new; own=$($git rev-parse --absolute-git-dir); $git checkout \
+         --quiet --detach; rm .git; echo initializing >\"$own/locked\"; {kill};; esac"
+    );
+    for (script, is_made) in [
+        (format!("case \"$*\" in *'worktree add'*) {kill};; esac"), false),
+        (in_checkout, true),
+        (without_branch, true),
+        (format!("case \"$*\" in *'worktree add'*) $git \"$@\"; {kill};; esac"), true),
+    ] {
+        instead_of_git(&machine, &script);
+        let killed = with_script(&machine, "start --no-up new");
+        assert_eq!((killed.code, state(&machine).1), (None, 1), "{script}: {killed:#?}");
+        assert_eq!(state(&machine).0 == "main new", is_made, "{script}");
+        start(&machine, "new").exits(0).says("Slot 1 (only) is yours already");
+        let worktree = machine.path("~/new");
+        assert_eq!(machine.git(&worktree, "status --porcelain --branch"), "## new\n", "{script}");
+        assert!(machine.exists("~/new/.env.sandbox") && machine.exists("~/new/slots.toml"), "{script}");
+        machine.kinfra("done new").exits(0);
+        machine.remove("~/bin");
+        assert_eq!(state(&machine), before, "{script}");
+    }
+}
+
+#[test]
 fn a_stack_that_does_not_start_leaves_the_worktree_and_its_slot() {
     let fleet = Fleet::new(&[]);
     fleet.engine.fails(Fault::Fail, &When::Matches(" up "));
