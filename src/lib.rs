@@ -81,6 +81,7 @@ pub mod claims;
 pub mod cli;
 pub mod commands;
 pub mod compose;
+pub mod demo;
 pub mod desired;
 pub mod diff;
 pub mod digest;

@@ -78,6 +78,7 @@ const ORDER: &[&str] = &[
     "checkout",
     "health",
     "init",
+    "demo",
     "report",
     "cli",
     "commands",

@@ -15,7 +15,7 @@ pub use checkout::{DoneArgs, StartWorktreeArgs};
 pub use claims::{
     ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes, evaluated,
 };
-pub use pool::{DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
+pub use pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
 pub use run::RunArgs;
 pub use shared::{HolderArgs, LockArgs, PoolArgs};

@@ -38,6 +38,14 @@ pub struct InitArgs {
     pub dry_run: bool,
 }
 
+/// `kinfra demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// The directory to make
+    #[arg(value_name = "DIR", default_value = "kinfra-demo")]
+    pub dir: Utf8PathBuf,
+}
+
 /// `kinfra slots`
 #[derive(Debug, Args)]
 pub struct SlotsArgs {

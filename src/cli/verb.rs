@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::checkout::{DoneArgs, StartWorktreeArgs};
 use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
-use super::pool::{DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
+use super::pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
 use super::run::RunArgs;
 use super::shell::{CompletionsArgs, ManArgs};
@@ -100,6 +100,8 @@ pub enum Verb {
     Validate(ListArgs),
     /// Write a slots.toml for the Compose files here
     Init(InitArgs),
+    /// Make a small repository to try kinfra with
+    Demo(DemoArgs),
     /// Check this machine and the pool, and say what to do
     Doctor(DoctorArgs),
     /// Print the script that makes a shell complete commands, slots and profiles

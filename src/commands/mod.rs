@@ -19,6 +19,7 @@ mod clean;
 mod complete;
 mod completions;
 mod compose;
+mod demo;
 mod destroy;
 mod differences;
 mod doctor;
@@ -114,6 +115,7 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Renew(args) => renew::run(&args, invocation),
         Verb::Reap(args) => reap::run(&args, invocation),
         Verb::Clean(args) => clean::run(&args, invocation),
+        Verb::Demo(args) => demo::run(&args, umask, invocation),
         Verb::Init(args) => init::run(&args, invocation),
         Verb::Doctor(args) => doctor::run(&args, invocation),
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),

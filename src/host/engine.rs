@@ -48,6 +48,12 @@ pub fn may_be_here() -> bool {
     has_command && has_socket()
 }
 
+/// The images that have a name, such as `alpine:3.20`.
+pub fn images() -> Answer<Vec<String>> {
+    let answer = ask(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
+    answer.map(|names| names.lines().map(str::to_owned).collect())
+}
+
 /// The directories that an image declares as volumes (`VOLUME`). Only an image that is on the engine tells.
 pub fn image_volumes(image: &str) -> Answer<BTreeSet<String>> {
     let answer = ask(&["image", "inspect", "--format", "{{json .Config.Volumes}}", image]);

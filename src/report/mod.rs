@@ -7,6 +7,7 @@ pub mod claim;
 pub mod clean;
 mod commas;
 pub mod data;
+pub mod demo;
 pub mod diff;
 pub mod doctor;
 mod document;

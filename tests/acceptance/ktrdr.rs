@@ -83,6 +83,17 @@ fn shows(printed: &str, shown: &str) -> bool {
     shown.ends_with('…') || rest.is_empty()
 }
 
+/// Runs the commands of a page in one shell, and fails where one prints something else than the page shows.
+pub(super) fn does_what_it_shows(machine: &Machine, engine: &Engine, steps: &[(&str, &str)]) {
+    let commands: Vec<&str> = steps.iter().map(|(command, _)| *command).collect();
+    let printed = run(machine, engine, &commands).into_iter();
+    let other = steps.iter().zip(printed).filter(|((_, shown), printed)| !shows(printed, shown));
+    let other: Vec<String> = other
+        .map(|((command, shown), printed)| format!("$ {command}\n{shown}\n--- printed:\n{printed}"))
+        .collect();
+    assert!(other.is_empty(), "{}", other.join("\n"));
+}
+
 #[test]
 fn what_the_page_shows_is_compared() {
     assert!(shows("a b\n  c  d\n", "a …\nd\n") && shows("a\n", "a") && shows("a b", "a…") && shows("x", "…"));
@@ -106,13 +117,7 @@ fn the_page_on_a_day_with_ktrdr_is_true() {
     {
         assert!(steps.iter().any(|(step, _)| step.starts_with(&format!("kinfra {verb}"))), "no {verb}");
     }
-    let commands: Vec<&str> = steps.iter().map(|(command, _)| *command).collect();
-    let printed = run(&machine, &engine, &commands).into_iter();
-    let other = steps.iter().zip(printed).filter(|((_, shown), printed)| !shows(printed, shown));
-    let other: Vec<String> = other
-        .map(|((command, shown), printed)| format!("$ {command}\n{shown}\n--- printed:\n{printed}"))
-        .collect();
-    assert!(other.is_empty(), "{}", other.join("\n"));
+    does_what_it_shows(&machine, &engine, &steps);
     for project in ["ktrdr-slot-1", "ktrdr-slot-5"] {
         assert_eq!(engine.made_by(project), Vec::<String>::new());
     }

@@ -20,6 +20,7 @@ mod removal;
 mod stack_verbs;
 mod stacks;
 mod subnets;
+mod tutorial;
 mod wheel;
 
 use std::process::Command;

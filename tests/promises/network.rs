@@ -15,6 +15,7 @@ const RUNS: &[(&str, &str, i32)] = &[
     ("project", "apply --auto-approve", 0),
     ("project", "validate", 0),
     ("project", "init --dry-run", 4),
+    ("project", "demo demo", 0),
     ("a", "claim", 0),
     ("a", "up --timeout 2s", 8),
     ("a", "up --no-gate", 0),

@@ -66,6 +66,7 @@ fn every_verb_says_what_its_flags_do() {
         "ports",
         "validate",
         "init",
+        "demo",
         "doctor",
     ] {
         let help = Machine::new().kinfra(&format!("{verb} --help")).exits(0).stdout;

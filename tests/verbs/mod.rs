@@ -16,6 +16,7 @@ mod compose;
 mod compose_gate;
 mod compose_subnets;
 mod containers;
+mod demo;
 mod destroy;
 mod diff;
 pub(crate) mod doctor;
