@@ -143,6 +143,8 @@ mod tests {
         ] {
             assert!(found(&source).unwrap().1.contains(what), "{what}");
         }
+        let most = format!("{{% if a %}}{}{{% endif %}}", "{% elif a %}".repeat(MOST_BRANCHES));
+        assert_eq!(found(&(most + &"{% set a = [a] %}".repeat(MOST_CONTAINERS))), None, "as many as may be");
         assert_eq!(found(&"{{ ports['web'] }}{{ 'a'[0] }}".repeat(500)), None, "these are no lists");
         assert_eq!(found(&format!("{{% raw %}}{{{{ 1{} }}}}{{% endraw %}}", "|a".repeat(500))), None);
     }

@@ -22,7 +22,7 @@ pub struct StartWorktreeArgs {
     /// Begin a new branch at this commit or branch [default: what the main worktree has]
     #[arg(long, value_name = "REF", value_hint = ValueHint::Other)]
     pub from: Option<String>,
-    /// Make the worktree here [default: `path` of [worktree] in slots.toml, or `../{repo}-{branch}`]
+    /// Make the worktree here [default: `path` of `[worktree]` in slots.toml, or `../{repo}-{branch}`]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub path: Option<Utf8PathBuf>,
     /// Do not start the stack
