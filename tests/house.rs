@@ -178,6 +178,7 @@ const BESIDE_VERBS: &[&str] = &[
     "live",
     "sign",
     "slot_of",
+    "run_claim",
     "run_slot",
     "starting",
     "take",

@@ -18,9 +18,10 @@ use crate::host::fs::{exists, real};
 use crate::host::git_keep::keep;
 use crate::host::git_worktrees::{GitWorktree, commit_of, is_part_of, make_reference, remove, remove_branch};
 use crate::host::lock::LockPolicy;
-use crate::identifier::Branch;
+use crate::identifier::{Branch, Owner};
 use crate::registry::Condition;
 use crate::shown::word;
+use crate::slot::SlotId;
 use crate::stack::clean::{Cleaned, Cleaning, clean};
 use crate::time::Time;
 use crate::which::by_worktree::FoundPool;
@@ -67,24 +68,36 @@ pub enum Removal {
     FilesLeft(String),
 }
 
-/// Finds the worktree that is to go: that of a branch, the one at a path, or the one of this directory.
+/// Which worktree is to go.
+#[derive(Debug, Clone, Copy)]
+pub enum Named<'a> {
+    /// That of a branch. The path is where a start would have made it.
+    Branch(&'a Branch, &'a Utf8Path),
+    /// The one at a path.
+    Path(&'a Utf8Path),
+    /// The one that has this directory.
+    Here(&'a Utf8Path),
+}
+
+/// Finds the worktree that is to go.
 ///
 /// # Errors
 /// [`Fault`] when there is none, or it is one that is not removed.
-pub fn find(repository: Repository, named: Option<(&Branch, &Utf8Path)>, here: &Utf8Path) -> Result<Sought> {
+pub fn find(repository: Repository, named: Named<'_>) -> Result<Sought> {
     let found = match named {
-        Some((branch, place)) => repository.with_branch(branch).or_else(|| repository.at(place)),
-        None => repository.at(host::git::top_of(here)?.unwrap_or(here)),
+        Named::Branch(branch, place) => match of_branch(&repository, branch, place)? {
+            Some(worktree) => Some(worktree),
+            None => return Ok(Sought::Gone(real(place))),
+        },
+        Named::Path(path) => repository.at(path),
+        Named::Here(here) => repository.at(host::git::top_of(here)?.unwrap_or(here)),
     };
-    let Some(worktree) = found.cloned() else {
-        let Some((branch, place)) = named else {
-            return Err(Fault::refused(format!("`{here}` is in no worktree of git")).into());
-        };
-        if exists(place).unwrap_or(true) {
-            let what = format!("no worktree has branch `{branch}`");
-            return Err(Fault::refused(what).advise("`git worktree list` lists them").into());
+    let none = |path| Fault::refused(format!("`{path}` is in no worktree of git"));
+    let worktree = match (found, named) {
+        (Some(worktree), _) => worktree.clone(),
+        (None, Named::Branch(_, path) | Named::Path(path) | Named::Here(path)) => {
+            return Err(none(path).into());
         }
-        return Ok(Sought::Gone(real(place)));
     };
     let path = &worktree.path;
     if worktree.is_bare || repository.worktrees.first() == Some(&worktree) {
@@ -97,12 +110,52 @@ pub fn find(repository: Repository, named: Option<(&Branch, &Utf8Path)>, here: &
         let advice = format!("`git worktree unlock {}` unlocks it", word(path.as_str()));
         return Err(Fault::refused(what).advise(advice).into());
     }
-    if worktree.is_gone || !exists(path).unwrap_or(true) {
+    if !exists(path).unwrap_or(true) {
         return Ok(Sought::Gone(real(path)));
+    }
+    if !repository.has(path)? {
+        let what = format!("`{path}` is there, and is no worktree of this repository any more");
+        return Err(Fault::refused(what).advise("look at what is in it, and move it away").into());
+    }
+    if let Some(inner) = repository.worktrees.iter().find(|it| it.path != *path && it.path.starts_with(path))
+    {
+        let what = format!("worktree `{}` is inside `{path}`", inner.path);
+        return Err(Fault::refused(what)
+            .advise("`git worktree move` moves it, or `kinfra done` removes it")
+            .into());
     }
     let trunk = repository.trunk()?;
     let worktree = GitWorktree { path: real(path), ..worktree };
     Ok(Sought::There(Box::new(Leaving { repository, worktree, trunk })))
+}
+
+/// The worktree of a branch. `None` if it is gone. Another one that has its place is not meant.
+fn of_branch<'a>(
+    repository: &'a Repository,
+    branch: &Branch,
+    place: &Utf8Path,
+) -> Result<Option<&'a GitWorktree>> {
+    let mut with_it = repository.worktrees.iter().filter(|other| other.branch.as_ref() == Some(branch));
+    if let Some(first) = with_it.next() {
+        return match with_it.next() {
+            None => Ok(Some(first)),
+            Some(second) => {
+                let what = format!("branch `{branch}` is in `{}` and in `{}`", first.path, second.path);
+                Err(Fault::refused(what).advise("name the path of one").into())
+            }
+        };
+    }
+    let there = repository.at(place);
+    if !exists(place).unwrap_or(true) && there.is_none_or(|other| other.branch.is_none()) {
+        return Ok(None);
+    }
+    let has = match there {
+        Some(GitWorktree { branch: Some(other), .. }) => format!(": `{place}` has branch `{other}`"),
+        Some(_) => format!(": `{place}` has none"),
+        None => String::new(),
+    };
+    let what = format!("no worktree has branch `{branch}`{has}");
+    Err(Fault::refused(what).advise("`git worktree list` lists them; name the path of one").into())
 }
 
 impl Leaving {
@@ -179,6 +232,20 @@ impl Leaving {
         }
         Ok(BranchEnd::NotMerged(branch))
     }
+}
+
+/// The slots that runs with an owner hold in a worktree. Such a run may go on.
+///
+/// # Errors
+/// When the registry cannot be read.
+pub fn owned(worktree: &Utf8Path, pool: &FoundPool) -> Result<Vec<(SlotId, Owner)>> {
+    let Some(seen) = pool.ledger().read(Following::NoHolder)? else { return Ok(Vec::new()) };
+    let slots = seen.registry.slots.iter();
+    let owned = slots.filter_map(|(slot, entry)| {
+        let claim = entry.claim.as_ref().filter(|claim| claim.claimed_by.is(worktree))?;
+        Some((*slot, claim.claim_owner.clone()?))
+    });
+    Ok(owned.collect())
 }
 
 /// Releases the slot of a worktree that goes, with its data. Cleans also what an earlier release left of it.

@@ -19,7 +19,8 @@ pub fn within(worktree: &Utf8Path, run: &Invocation) -> Invocation {
     let top = git::top_of(&run.here).ok().flatten();
     let below = top.and_then(|top| run.here.strip_prefix(top).ok()).filter(|below| *below != "");
     let below = below.map(|below| worktree.join(below)).filter(|below| is_directory(below));
-    Invocation { here: below.unwrap_or_else(|| Utf8PathBuf::from(worktree)), ..run.clone() }
+    // An owner is one in the directory of its own run.
+    Invocation { here: below.unwrap_or_else(|| Utf8PathBuf::from(worktree)), owner: None, ..run.clone() }
 }
 
 /// Stops what is not to go on.

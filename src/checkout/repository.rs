@@ -67,6 +67,19 @@ impl Repository {
         self.worktrees.iter().find(|worktree| real(&worktree.path) == path)
     }
 
+    /// Whether what is at a path is one of its worktrees, and not another repository's.
+    ///
+    /// # Errors
+    /// When git does not answer.
+    pub fn has(&self, path: &Utf8Path) -> Result<bool> {
+        let common = |git: &Git| git.ask(&["rev-parse", "--path-format=absolute", "--git-common-dir"]);
+        let top = |git: &Git| git.ask(&["rev-parse", "--show-toplevel"]);
+        let there = self.git.at(path);
+        let is_top =
+            top(&there)?.is_some_and(|top| real(Utf8Path::new(top.trim_end_matches('\n'))) == real(path));
+        Ok(is_top && common(&there)? == common(&self.git)?)
+    }
+
     /// Where `template` has the worktree of a branch.
     pub fn place(&self, template: &WorktreePath, branch: &Branch, home: Option<&Utf8Path>) -> Utf8PathBuf {
         let main = canonical(self.main()).unwrap_or_else(|_| self.main().to_owned());
@@ -79,9 +92,12 @@ impl Repository {
     /// When git does not answer.
     pub fn trunk(&self) -> Result<Trunk> {
         let main = self.worktrees.first();
-        let mut commits: Vec<String> = main.and_then(|main| main.head.clone()).into_iter().collect();
-        let mut branches: Vec<Branch> = main.and_then(|main| main.branch.clone()).into_iter().collect();
-        if commits.is_empty() {
+        // Without a branch, what is checked out there may be nowhere else: it is only looked at.
+        let with_branch = main.filter(|main| main.branch.is_some());
+        let mut commits: Vec<String> = with_branch.and_then(|main| main.head.clone()).into_iter().collect();
+        let mut branches: Vec<Branch> =
+            with_branch.and_then(|main| main.branch.clone()).into_iter().collect();
+        if main.is_some_and(|main| main.is_bare) {
             // A bare repository has a HEAD, which git does not list.
             commits.extend(commit_of(&self.git, "HEAD")?);
             let head = self.git.ask(&["symbolic-ref", "--quiet", "HEAD"])?;

@@ -191,14 +191,32 @@ impl Making {
         self.plot.path()
     }
 
-    /// Has git make it.
+    /// Has git make it. What git had begun before is another program's if no earlier run has claimed a slot
+    /// for it: `is_new_claim`.
     ///
     /// # Errors
     /// [`Fault`] says what git said, or that the user stopped it.
-    pub fn make(&mut self, interrupt: &Interrupt) -> Result<()> {
+    pub fn make(&mut self, is_new_claim: bool, interrupt: &Interrupt) -> Result<()> {
         let Self { repository, branch, plot, checkout, .. } = self;
+        if self.is_unfinished && is_new_claim {
+            let what = format!("git makes `{}` just now, or was killed over it", plot.path());
+            return Err(Fault::refused(what)
+                .advise("wait for it, or `git worktree remove --force` it")
+                .into());
+        }
         if self.is_unfinished {
             return finish(&repository.git, plot, branch, interrupt);
+        }
+        // While the claim waited, others may have made the worktree or the branch: neither is this run's.
+        let listed = git_worktrees::list(&repository.git)?;
+        let is_new = !matches!(checkout, Checkout::Branch);
+        if listed
+            .iter()
+            .any(|other| real(&other.path) == plot.path() || other.branch.as_ref() == Some(branch))
+            || (is_new && commit_of(&repository.git, &branch.reference())?.is_some())
+        {
+            let what = format!("branch `{branch}` or its worktree was made meanwhile");
+            return Err(Fault::refused(what).advise("run the same command again").into());
         }
         self.has_begun = true;
         git_worktrees::add(&repository.git, plot, branch, checkout, interrupt)
@@ -213,8 +231,9 @@ impl Making {
         let git = &repository.git;
         let mut undone = Ok(());
         if has_begun {
-            let is_listed = git_worktrees::list(git)?.iter().any(|other| real(&other.path) == plot.path());
-            if is_listed {
+            let listed = git_worktrees::list(git)?;
+            let own = listed.iter().find(|other| real(&other.path) == plot.path());
+            if own.is_some_and(|own| own.branch.as_ref() == Some(&branch) || is_unfinished(own)) {
                 undone = remove(git, plot.path(), true);
             }
             let from = match &checkout {
@@ -222,7 +241,9 @@ impl Making {
                 Checkout::New(from) => commit_of(git, from)?,
                 Checkout::Of(remote) => commit_of(git, &format!("refs/remotes/{remote}/{branch}"))?,
             };
-            if let Some(from) = from.filter(|_| undone.is_ok())
+            let is_elsewhere =
+                git_worktrees::list(git)?.iter().any(|other| other.branch.as_ref() == Some(&branch));
+            if let Some(from) = from.filter(|_| undone.is_ok() && !is_elsewhere)
                 && commit_of(git, &branch.reference())?.as_ref() == Some(&from)
             {
                 undone = remove_branch(git, &branch, &from);

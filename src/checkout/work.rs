@@ -52,9 +52,10 @@ impl Work {
         changes.is_none() && *commits == 0 && in_progress.is_none()
     }
 
-    /// Whether a commit can keep all of it. What is in other repositories it cannot.
+    /// Whether a commit can keep all of it: not what is in other repositories, or what git does not look at.
     pub fn can_be_kept(&self) -> bool {
-        self.changes.submodules.is_empty() && self.changes.repositories.is_empty()
+        let Changes { changed: _, untracked: _, repositories, submodules, unseen } = &self.changes;
+        submodules.is_empty() && repositories.is_empty() && unseen.is_empty()
     }
 }
 

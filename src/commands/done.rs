@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 
 use super::output::say;
 use super::removing::remove;
-use crate::checkout::done::{Sought, find, give_back};
+use crate::checkout::done::{Named, Sought, find, give_back};
 use crate::checkout::repository::Repository;
 use crate::checkout::within;
 use crate::cli::DoneArgs;
@@ -27,10 +27,14 @@ pub(super) fn run(args: &DoneArgs, umask: Umask, invocation: &Invocation) -> Res
     let named = args.name.as_ref().map(|name| {
         let by_path = here.join(name.as_str());
         let is_path = repository.with_branch(name).is_none() && repository.at(&by_path).is_some();
-        (name, if is_path { by_path } else { repository.place(&template, name, home) })
+        if is_path { (None, by_path) } else { (Some(name), repository.place(&template, name, home)) }
     });
-    let named = named.as_ref().map(|(name, place)| (*name, place.as_path()));
-    match find(repository, named, here)? {
+    let named = match &named {
+        Some((Some(branch), place)) => Named::Branch(branch, place),
+        Some((None, path)) => Named::Path(path),
+        None => Named::Here(here),
+    };
+    match find(repository, named)? {
         Sought::There(leaving) => {
             let below = declared.as_ref().map_or(Ok(Utf8PathBuf::new()), Declared::below_top)?;
             let compose = declared.and_then(|declared| declared.spec.compose);

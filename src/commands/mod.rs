@@ -42,6 +42,7 @@ mod removing;
 mod renew;
 mod reset;
 mod run;
+mod run_claim;
 mod run_slot;
 mod session;
 mod shell;

@@ -23,6 +23,9 @@ pub(super) fn take(
     policy: &LockPolicy<'_>,
     invocation: &Invocation,
 ) -> Result<Claimed> {
+    let without_owner = Invocation { owner: None, ..invocation.clone() };
+    // An owner is one in the directory of its own run.
+    let invocation = if owner.is_some() { &without_owner } else { invocation };
     let (choice, here) = (choice(args, wishes), &invocation.here);
     let search = Search { choice: &choice, invocation };
     let worktree = owner.map_or_else(|| worktree_of(here), |named| worktree_named(named, here))?;
@@ -39,6 +42,7 @@ pub(super) fn take_in_advance(
     policy: &LockPolicy<'_>,
     invocation: &Invocation,
 ) -> Result<Claimed> {
+    let invocation = &Invocation { owner: None, ..invocation.clone() };
     let (choice, user) = (choice(args, wishes), worktree_of(&invocation.here)?);
     let search = Search { choice: &choice, invocation };
     let request = ClaimRequest { in_advance: true, ..request(worktree.to_owned(), slot, wishes) };

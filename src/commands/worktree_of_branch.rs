@@ -36,7 +36,7 @@ pub(super) fn worktree(
     let is_new = matches!(&advance, Ok(Claimed { grant: Grant::New(_), .. }));
     let whole = advance.and_then(|first| {
         goes_on(interrupt)?;
-        making.make(interrupt)?;
+        making.make(is_new, interrupt)?;
         say(&made(&path, &args.branch));
         let claimed = Claimed { grant: first.grant, ..files(&path)? };
         goes_on(interrupt).map(|()| claimed)

@@ -24,7 +24,7 @@ use crate::ended::{Ended, How};
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Ctrl-C reaches the whole foreground of a terminal. A program that lives on after so long did not hear it.
-pub(super) const HEARD: Duration = Duration::from_secs(2);
+const HEARD: Duration = Duration::from_secs(2);
 
 /// The most lines that are kept.
 const MOST_LINES: usize = 20;

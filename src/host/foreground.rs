@@ -11,7 +11,6 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::asked::NOTICED;
-use super::child::HEARD;
 use super::clock::{Stopwatch, pause};
 use super::fs::Umask;
 use super::signals::Relay;
@@ -48,26 +47,18 @@ impl Foreground<'_> {
         }
         command.envs(self.set.iter().copied());
         let mut child = self.umask.during(|| command.spawn())?;
-        let (mut unheard, mut since) = (Vec::<(Signal, Stopwatch)>::new(), Stopwatch::start());
+        let mut since = Stopwatch::start();
         loop {
             if let Some(status) = child.try_wait()? {
                 return Ok(code(status));
             }
             for signal in relay.arrived() {
-                // A terminal sends these to all that it has in front, and a command would get them twice.
-                if is_of_a_terminal(signal) && is_in_front() {
-                    unheard.push((signal, Stopwatch::start()));
-                } else {
+                // A terminal sends these to all that it has in front: a command would get them twice, and
+                // many take the second as an order to give up at once.
+                if !(is_of_a_terminal(signal) && is_in_front()) {
                     send(&child, signal);
                 }
             }
-            unheard.retain(|(signal, since)| {
-                let is_late = since.elapsed() >= HEARD;
-                if is_late {
-                    send(&child, *signal);
-                }
-                !is_late
-            });
             if since.elapsed() >= every {
                 meanwhile();
                 since = Stopwatch::start();

@@ -5,8 +5,9 @@ use std::fs;
 use std::io::ErrorKind;
 
 use anyhow::{Context as _, Result};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
+use super::fs::exists;
 use super::git::confirmed_git_dir;
 use super::git_program::Git;
 use super::git_worktrees::GitWorktree;
@@ -22,19 +23,41 @@ pub fn is_unfinished(worktree: &GitWorktree) -> bool {
     worktree.locked.as_deref() == Some(BEGUN)
 }
 
-/// Ends what git had begun: the worktree has its branch, and all files of it. Nothing else was in it.
+/// Ends what git had begun: the worktree has its branch, and all files of it. Nothing else was in it, unless
+/// git had written its index, which comes last: then it is whole, and may have work.
 ///
 /// # Errors
 /// [`Fault`](crate::fault::Fault) says what git said.
 pub fn finish(git: &Git, plot: &Plot, branch: &Branch, interrupt: &Interrupt) -> Result<()> {
-    // The file `.git` may be missing. Whether this mends it is seen at once.
-    let _ = git.ask(&["worktree", "repair"])?;
+    link(git, plot.path())?;
     let own = confirmed_git_dir(plot.path())?.context("git does not know what it had begun")?;
-    remove_if_there(&own.join("index.lock"))?;
-    let there = git.at(plot.path());
-    there.change(&["symbolic-ref", "HEAD", &branch.reference()])?;
-    there.run(&["reset", "--hard", "--quiet", "--no-recurse-submodules"], Some(plot), interrupt)?;
+    if !exists(&own.join("index"))? {
+        remove_if_there(&own.join("index.lock"))?;
+        let there = git.at(plot.path());
+        there.change(&["symbolic-ref", "HEAD", &branch.reference()])?;
+        there.run(&["reset", "--hard", "--quiet", "--no-recurse-submodules"], Some(plot), interrupt)?;
+    }
     git.change(&["worktree", "unlock", "--", plot.path().as_str()]).map(drop)
+}
+
+/// Writes the file `.git` of a worktree if it is missing, from what git has of the worktree. `git worktree
+/// repair` would write those of other worktrees, too, whosever they are by now.
+fn link(git: &Git, worktree: &Utf8Path) -> Result<()> {
+    let file = worktree.join(".git");
+    if exists(&file)? {
+        return Ok(());
+    }
+    let common = git.needed(&["rev-parse", "--path-format=absolute", "--git-common-dir"])?;
+    let all = Utf8PathBuf::from(common.trim_end_matches('\n')).join("worktrees");
+    for own in all.read_dir_utf8().with_context(|| format!("could not read `{all}`"))? {
+        let own = own?;
+        let place = fs::read_to_string(own.path().join("gitdir")).unwrap_or_default();
+        if place.trim_end_matches('\n') == file.as_str() {
+            return fs::write(&file, format!("gitdir: {}\n", own.path()))
+                .with_context(|| format!("could not write `{file}`"));
+        }
+    }
+    Ok(())
 }
 
 fn remove_if_there(path: &Utf8Path) -> Result<()> {

@@ -28,6 +28,8 @@ pub struct Changes {
     pub repositories: Vec<Utf8PathBuf>,
     /// Submodules with changes.
     pub submodules: Vec<Utf8PathBuf>,
+    /// Files whose changes git was told not to look at (`assume-unchanged`, `skip-worktree`).
+    pub unseen: Vec<Utf8PathBuf>,
 }
 
 impl Changes {
@@ -38,7 +40,7 @@ impl Changes {
     pub fn of(worktree: &Git) -> Result<Self> {
         let arguments = ["status", "--porcelain=v2", "-z", "--no-renames", "--untracked-files=all"];
         let text = worktree.needed(&[arguments.as_slice(), &["--ignore-submodules=none"]].concat())?;
-        let mut changes = parse(&text);
+        let mut changes = Self { unseen: unseen(worktree)?, ..parse(&text) };
         for submodule in submodules(worktree)? {
             let there = worktree.at(&worktree.dir().join(&submodule));
             let mine = there.needed(&["rev-list", "--count", "--all", "HEAD", "--not", "--remotes"]);
@@ -84,11 +86,17 @@ fn parse(text: &str) -> Changes {
     changes
 }
 
+/// The files that are there, and that git does not compare.
+fn unseen(worktree: &Git) -> Result<Vec<Utf8PathBuf>> {
+    let files = worktree.needed(&["ls-files", "-v", "-z"])?;
+    let is_unseen = |tag: &str| tag == "S" || tag.starts_with(|c: char| c.is_ascii_lowercase());
+    let marked = files.split('\0').filter_map(|line| line.split_once(' ')).filter(|(tag, _)| is_unseen(tag));
+    let paths = marked.map(|(_, path)| Utf8PathBuf::from(path));
+    Ok(paths.filter(|path| exists(&worktree.dir().join(path)).unwrap_or(true)).collect())
+}
+
 /// The submodules that are checked out in a worktree, as far as git keeps their repositories with it.
 fn submodules(worktree: &Git) -> Result<Vec<Utf8PathBuf>> {
-    if !exists(&worktree.dir().join(".gitmodules"))? {
-        return Ok(Vec::new());
-    }
     let files = worktree.needed(&["ls-files", "--stage", "-z"])?;
     let links = files.split('\0').filter(|line| line.starts_with("160000 "));
     let paths = links.filter_map(|line| line.split_once('\t')).map(|(_, path)| Utf8PathBuf::from(path));

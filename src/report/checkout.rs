@@ -11,7 +11,7 @@ use crate::checkout::work::Work;
 use crate::claims::release::Released;
 use crate::fault::Fault;
 use crate::host::git_work::Changes;
-use crate::identifier::Branch;
+use crate::identifier::{Branch, Owner};
 use crate::shown::{count, printable, word};
 use crate::slot::SlotId;
 use crate::stack::up::Up;
@@ -72,8 +72,11 @@ pub fn json(started: &Started<'_>, up: Option<&Up>) -> String {
 
 /// That the work of a worktree is nowhere else, so that it stays.
 pub fn has_work(path: &Utf8Path, work: &Work) -> Fault {
-    let Work { changes: Changes { changed, untracked, repositories, submodules }, commits, in_progress } =
-        work;
+    let Work {
+        changes: Changes { changed, untracked, repositories, submodules, unseen },
+        commits,
+        in_progress,
+    } = work;
     let files = |files: &[Utf8PathBuf], noun: &str, what: &str| {
         (!files.is_empty()).then(|| format!("{} {what} ({})", count(files.len(), noun), names(files)))
     };
@@ -83,12 +86,15 @@ pub fn has_work(path: &Utf8Path, work: &Work) -> Fault {
         files(untracked, "file", "that git does not know"),
         files(submodules, "submodule", "with changes or commits of their own"),
         files(repositories, "repository", "that git does not know"),
+        files(unseen, "file", "that git was told not to look at"),
         (*commits > 0).then(|| format!("{} on no remote and not merged", count(*commits, "commit"))),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let what =
         format!("`{}` has work that may be nowhere else: {}", printable(path.as_str()), parts.join("; "));
-    let advice = if submodules.is_empty() && repositories.is_empty() {
+    let advice = if !unseen.is_empty() {
+        "`git update-index --no-assume-unchanged --no-skip-worktree FILE` has git look at a file again"
+    } else if submodules.is_empty() && repositories.is_empty() {
         "commit and push it, or keep it aside with --discard"
     } else {
         "push what is in the submodules and move the repositories away"
@@ -107,6 +113,15 @@ pub fn kept(reference: &str, branch: Option<&Branch>) -> String {
     let name = branch.map_or("kept".to_owned(), |branch| format!("{branch}-kept"));
     let command = format!("git branch {} {}", word(&name), word(reference));
     format!("Kept its work as {}\nhelp: `{command}` makes a branch of it\n", printable(reference))
+}
+
+/// That runs with an owner hold slots in a worktree, so that it stays.
+pub fn has_owners(path: &Utf8Path, owned: &[(SlotId, Owner)]) -> Option<Fault> {
+    let (slot, owner) = owned.first()?;
+    let (path, owner) = (printable(path.as_str()), word(owner.as_str()));
+    let what = format!("slot {slot} is held by owner {owner} in `{path}`: a run may go on there");
+    let advice = format!("`kinfra release --for {} --owner {owner} --wipe` ends its claim", word(&path));
+    Some(Fault::refused(what).advise(advice))
 }
 
 /// The slot that a worktree gave back, if it held one.

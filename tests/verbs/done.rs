@@ -106,6 +106,71 @@ fn the_main_worktree_and_one_that_is_locked_stay() {
 }
 
 #[test]
+fn the_worktree_of_another_branch_is_not_meant() {
+    let (machine, path) = with("a-b");
+    refuses(&machine, "done a/b", "no worktree has branch `a/b`: `~/a-b` has branch `a-b`");
+    // In the middle of a rebase it has none.
+    machine.git(&path, "checkout --quiet --detach");
+    refuses(&machine, "done a-b", "no worktree has branch `a-b`: `~/a-b` has none");
+    machine.git(&path, "checkout --quiet a-b");
+    machine.git(
+        machine.project(),
+        &format!("worktree add --quiet --force {} a-b", machine.path("~/two").display()),
+    );
+    refuses(&machine, "done a-b", "branch `a-b` is in `");
+    machine.kinfra(&format!("done {}", path.display())).exits(0);
+    assert!(machine.exists("~/two/slots.toml"));
+}
+
+#[test]
+fn what_only_the_main_worktree_looks_at_is_not_merged() {
+    let (machine, path) = with("fix");
+    machine.git(&path, "commit --quiet --allow-empty --message mine");
+    machine.git(machine.project(), "checkout --quiet --detach fix");
+    refuses(&machine, "done fix", "1 commit on no remote and not merged");
+}
+
+#[test]
+fn what_git_does_not_look_at_may_be_work() {
+    for flag in ["--assume-unchanged", "--skip-worktree"] {
+        let (machine, path) = with("fix");
+        machine.git(&path, &format!("update-index {flag} slots.toml"));
+        for arguments in ["done fix", "done --discard fix"] {
+            refuses(&machine, arguments, "1 file that git was told not to look at (slots.toml)");
+        }
+        machine.remove("~/fix/slots.toml");
+        machine.kinfra("done fix").exits(0);
+    }
+}
+
+#[test]
+fn a_directory_with_another_worktree_in_it_or_of_another_repository_stays() {
+    let (machine, path) = with("fix");
+    let inner = path.join("inner");
+    machine.git(machine.project(), &format!("worktree add --quiet -b inner {}", inner.display()));
+    refuses(&machine, "done --discard fix", "` is inside `~/fix`");
+    machine.kinfra("done inner").exits(0);
+    fs::remove_file(path.join(".git")).expect("it is removed");
+    refuses(&machine, "done --discard fix", "is no worktree of this repository any more");
+    machine.git(&path, "init --quiet");
+    refuses(&machine, "done --discard fix", "is no worktree of this repository any more");
+}
+
+#[test]
+fn a_run_of_an_owner_that_goes_on_keeps_its_worktree() {
+    let (machine, path) = with("fix");
+    let script = "kinfra done fix; echo code $?";
+    let mut command = machine.command("run --owner a --no-up -- sh -c");
+    let run = Run::of(command.arg(script).current_dir(&path)).exits(0);
+    run.prints("code 4").says("slot 2 is held by owner a in `~/fix`: a run may go on there");
+    // The owner is one in the directory of its run: a worktree that is made there has a claim of its own.
+    machine.kinfra("done fix").exits(0);
+    let run = machine.kinfra("run --owner a --no-up -- kinfra start --no-up other").exits(0);
+    run.says("Claimed slot 2");
+    machine.kinfra("done other").exits(0).says("Released slot 2");
+}
+
+#[test]
 fn what_is_in_other_repositories_cannot_be_kept() {
     let (machine, path) = with("fix");
     fs::create_dir(path.join("lib")).expect("a directory");

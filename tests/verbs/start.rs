@@ -219,7 +219,7 @@ fn a_start_that_was_killed_is_continued() {
     );
     let without_branch = format!(
         "case \"$*\" in *'worktree add'*) $git \"$@\"; cd ~/new; own=$($git rev-parse --absolute-git-dir); $git checkout \
-         --quiet --detach; rm .git; echo initializing >\"$own/locked\"; {kill};; esac"
+         --quiet --detach; rm .git \"$own/index\"; echo initializing >\"$own/locked\"; {kill};; esac"
     );
     for (script, is_made) in [
         (format!("case \"$*\" in *'worktree add'*) {kill};; esac"), false),
@@ -239,6 +239,46 @@ fn a_start_that_was_killed_is_continued() {
         machine.remove("~/bin");
         assert_eq!(state(&machine), before, "{script}");
     }
+}
+
+#[test]
+fn what_is_made_while_a_start_waits_is_not_its_own() {
+    let machine = small();
+    for name in ["one", "two"] {
+        start(&machine, name).exits(0);
+    }
+    let mut waiting = Running::piped(&mut machine.command("start --no-up --wait three"));
+    let mut said = String::new();
+    BufReader::new(waiting.stderr.take().expect("stderr")).read_line(&mut said).expect("a line");
+    let three = machine.path("~/three");
+    machine.git(machine.project(), &format!("worktree add --quiet -b mine {}", three.display()));
+    machine.write("~/three/work", "mine");
+    machine.kinfra("done one").exits(0);
+    waiting.ends().exits(4);
+    assert_eq!(machine.read("~/three/work"), "mine");
+    assert_eq!(state(&machine).0, "main mine two");
+}
+
+#[test]
+fn a_worktree_that_git_began_is_ended_only_if_it_is_not_whole_and_a_start_began_it() {
+    let machine = small();
+    let lock = |path: &Path| {
+        let own = machine.git(path, "rev-parse --absolute-git-dir");
+        fs::write(Path::new(own.trim_end()).join("locked"), "initializing\n").expect("a lock");
+    };
+    start(&machine, "new").exits(0);
+    machine.write("~/new/slots.toml", "my work");
+    lock(&machine.path("~/new"));
+    start(&machine, "new").exits(0);
+    assert_eq!(machine.read("~/new/slots.toml"), "my work");
+    assert!(!machine.git(machine.project(), "worktree list --porcelain").contains("locked"));
+    // One that git itself makes just now.
+    let other = machine.path("~/other");
+    machine.git(machine.project(), &format!("worktree add --quiet -b other {}", other.display()));
+    lock(&other);
+    let before = state(&machine);
+    start(&machine, "other").exits(4).says("git makes `~/other` just now").says("help: wait for it");
+    assert_eq!(state(&machine), before);
 }
 
 #[test]
