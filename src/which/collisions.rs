@@ -219,6 +219,18 @@ mod tests {
     }
 
     #[test]
+    fn a_port_of_a_slot_and_of_another_main_stack_counts_as_the_slots() {
+        let ours = pool("ours", &[("web", 8001, 10)], "1");
+        let main = beside(pool("main", &[("api", 8001, 100)], "1"));
+        let slot = beside(pool("slot", &[("api", 8000, 1)], "1"));
+        for others in [[main.clone(), slot.clone()].concat(), [slot, main].concat()] {
+            let met: Vec<_> =
+                collisions(&ours, &others).iter().map(|met| (met.ours.1, met.theirs.1)).collect();
+            assert_eq!(met, [(0, 1)]);
+        }
+    }
+
+    #[test]
     fn pools_of_one_name_are_namesakes_whatever_declares_them() {
         let ours = pool("ours", &[("web", 8000, 1)], "1-2");
         let mut theirs = pool("theirs", &[("web", 9000, 1)], "7");

@@ -174,6 +174,18 @@ mod tests {
     }
 
     #[test]
+    fn a_start_of_kinfras_decides_the_profiles_and_a_command_keeps_those_it_names() {
+        let kept = |arguments: &ComposeArgs| arguments.keeps_profiles().map(<[String]>::to_vec);
+        let debug = vec!["debug".to_owned()];
+        for profiles in [debug.clone(), Vec::new()] {
+            let up = ComposeArgs::up(std::iter::empty(), profiles.clone());
+            assert_eq!(kept(&up), Some(profiles));
+        }
+        assert_eq!(kept(&read("--profile debug up").unwrap()), Some(debug));
+        assert_eq!(kept(&read("up").unwrap()), None);
+    }
+
+    #[test]
     fn what_kinfra_sets_itself_is_refused() {
         for line in [
             "-f a.yaml up",
