@@ -309,10 +309,13 @@ fn has_host(claim: &Claim) -> bool {
 fn moved(claim: &Claim) -> Option<Utf8PathBuf> {
     match git_knows(claim)?.ok()? {
         git::LinkedWorktree::Moved { to, made } => {
-            let is_older = Time::parse(claim.claimed_at.as_ref()?).is_ok_and(|claimed| made <= claimed);
+            // A claim may be older than its worktree, which then has the token.
+            let own = claim.claimed_gitdir.as_deref().and_then(|own| token_in(Utf8Path::new(own)));
+            let is_its = (own.is_some() && own == claim.mark.token)
+                || Time::parse(claim.claimed_at.as_ref()?).is_ok_and(|claimed| made <= claimed);
             let there = git::linked_git_dir(claim.claimed_by.directory()?).ok()?;
             let is_gone = there.map(Utf8PathBuf::into_string) != claim.claimed_gitdir;
-            (is_older && is_gone).then_some(to)
+            (is_its && is_gone).then_some(to)
         }
         git::LinkedWorktree::Removed
         | git::LinkedWorktree::Listed

@@ -242,6 +242,18 @@ fn a_start_that_was_killed_is_continued() {
 }
 
 #[test]
+fn a_worktree_that_git_moves_keeps_its_slot() {
+    let machine = small();
+    start(&machine, "new").exits(0);
+    let elsewhere = machine.path("~/elsewhere");
+    let (from, to) = (machine.path("~/new"), elsewhere.display());
+    machine.git(machine.project(), &format!("worktree move {} {to}", from.display()));
+    run(&machine, &elsewhere, &["status"]).exits(0).prints("Slot 1 (only) is yours\n");
+    machine.kinfra("done new").exits(0).says("Released slot 1");
+    assert_eq!(state(&machine).1, 0);
+}
+
+#[test]
 fn what_is_made_while_a_start_waits_is_not_its_own() {
     let machine = small();
     for name in ["one", "two"] {
