@@ -13,8 +13,8 @@ pub(super) struct Agent {
     /// Whether its worktree is there.
     pub(super) is_there: bool,
     pub(super) holds: Option<Hold>,
-    /// Its data in a slot that it released.
-    pub(super) kept: Option<Kept>,
+    /// Its data in slots that it released. There are several if it could not have the one with its data again.
+    pub(super) kept: Vec<Kept>,
 }
 
 /// A claim.
@@ -61,7 +61,7 @@ pub(super) enum End {
 
 impl Agent {
     pub(super) fn new(name: &'static str) -> Self {
-        Self { name, life: 1, is_there: true, holds: None, kept: None }
+        Self { name, life: 1, is_there: true, holds: None, kept: Vec::new() }
     }
 
     /// Who writes its data.
@@ -81,10 +81,15 @@ impl Agent {
         lease.into_iter().for_each(|lease| lease.renew(now, is_certain));
     }
 
+    /// Whether a slot that it does not hold has its data.
+    pub(super) fn keeps(&self, slot: u16) -> bool {
+        self.kept.iter().any(|kept| kept.slot == slot)
+    }
+
     /// Its claim has ended.
     pub(super) fn ends(&mut self, end: End) {
         let Some(Hold { slot, data, .. }) = self.holds.take() else { return };
-        self.kept = (end == End::Kept && self.is_there).then_some(Kept { slot, data });
+        self.kept.extend((end == End::Kept && self.is_there).then_some(Kept { slot, data }));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What happens to the machine in a week, and what its admin and cron do.
 
-use super::agent::{End, Lease};
+use super::agent::{End, Hold, Lease};
 use super::judge::May;
 use super::week::{Ran, Weather, Week};
 use crate::rig::fleet::Slot;
@@ -106,6 +106,7 @@ impl Week {
         let ran = self.kinfra(None, "reap --auto-approve");
         may.is_well = ran.is_well;
         self.settles(may)?;
+        let stopped = self.stopped_since(&before);
         let is_over = |lease: &Lease| lease.is_over(now);
         let late = self.agents.iter().find(|agent| {
             agent
@@ -122,14 +123,18 @@ impl Week {
         if !ran.is_done() && self.waiters.is_empty() {
             return Err(format!("reap fails: {:#?}", ran.run));
         }
-        self.stopped_what_idles(&before, &ran)?;
+        self.idled(&stopped, &ran)?;
         let gone =
             self.agents.iter().find(|agent| !agent.is_there && self.fleet.worktree(agent.name).exists());
         if let Some(gone) = gone {
             return Err(format!("the directory of {} is there again", gone.name));
         }
         // A waiter that got a slot may be writing to it.
-        if self.waiters.is_empty() { self.is_tidy() } else { Ok(()) }
+        if self.waiters.is_empty() {
+            self.is_tidy().map_err(|why| format!("{why}, after {:#?}", ran.run))
+        } else {
+            Ok(())
+        }
     }
 
     /// The holders, and how many of their containers run.
@@ -138,22 +143,25 @@ impl Week {
         holders.filter_map(|(at, agent)| Some((at, self.running(agent.holds.as_ref()?.slot)))).collect()
     }
 
-    fn stopped_what_idles(&mut self, before: &[(usize, usize)], ran: &Ran) -> Result<(), String> {
-        for (at, count) in before {
-            let Some(hold) = &self.agents[*at].holds else { continue };
-            let (running, used) = (self.running(hold.slot), hold.used);
-            let is_idle = used.1 + IDLE + NEAR <= self.minute;
-            if running < *count && used.0 + IDLE > self.minute + NEAR {
-                return Err(format!(
-                    "the stack of slot {} is in use, and was stopped: {:#?}",
-                    hold.slot, ran.run
-                ));
+    /// The holders of whose containers fewer run than before. Their stacks are not up any more.
+    fn stopped_since(&mut self, before: &[(usize, usize)]) -> Vec<usize> {
+        let now = self.all_running();
+        let fewer = |(at, count): &&(usize, usize)| before.iter().any(|(one, was)| one == at && count < was);
+        let stopped: Vec<usize> = now.iter().filter(fewer).map(|(at, _)| *at).collect();
+        let holds = |at: &usize| self.agents[*at].holds.iter_mut().for_each(|hold| hold.is_up = false);
+        stopped.iter().for_each(holds);
+        stopped
+    }
+
+    /// What idles is stopped, and nothing else is.
+    fn idled(&self, stopped: &[usize], ran: &Ran) -> Result<(), String> {
+        for (at, agent) in self.agents.iter().enumerate() {
+            let Some(Hold { slot, used, .. }) = &agent.holds else { continue };
+            if stopped.contains(&at) && used.0 + IDLE > self.minute + NEAR {
+                return Err(format!("the stack of slot {slot} is in use, and was stopped: {:#?}", ran.run));
             }
-            if running > 0 && is_idle {
-                return Err(format!("the stack of slot {} idles since {used:?}: {:#?}", hold.slot, ran.run));
-            }
-            if running < *count {
-                self.agents[*at].holds.iter_mut().for_each(|hold| hold.is_up = false);
+            if self.running(*slot) > 0 && used.1 + IDLE + NEAR <= self.minute {
+                return Err(format!("the stack of slot {slot} idles since {used:?}: {:#?}", ran.run));
             }
         }
         Ok(())
@@ -170,7 +178,7 @@ impl Week {
         if !ran.is_done() && self.waiters.is_empty() {
             return Err(format!("clean --all fails: {:#?}", ran.run));
         }
-        self.agents.iter_mut().for_each(|agent| agent.kept = None);
+        self.agents.iter_mut().for_each(|agent| agent.kept.clear());
         let slots = self.fleet.slots();
         let left = slots.iter().find(|(_, slot)| matches!(slot, Slot::Left(_)));
         if let Some(left) = left {

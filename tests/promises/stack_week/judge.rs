@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use super::agent::{Data, End, Hold, Kept, Lease};
+use super::agent::{End, Hold, Kept, Lease};
 use super::week::Week;
 use crate::rig::fleet::Slot;
 use crate::rig::scripted::{PROJECT, Thing};
@@ -58,22 +58,19 @@ impl Week {
         let length =
             may.take.get(&at).ok_or_else(|| format!("{name} has slot {slot}, and did not ask for one"))?;
         for (other, agent) in self.agents.iter_mut().enumerate() {
-            agent.kept.take_if(|kept| other != at && kept.slot == slot);
+            agent.kept.retain(|kept| other == at || kept.slot != slot);
         }
-        let kept = self.agents[at].kept.take();
-        let data = match kept {
-            Some(kept) if kept.slot == slot => kept.data,
-            Some(Kept { slot: before, data }) if may.is_well && data.is_certain() => {
-                let state = &slots[&before];
-                if state.quarantine().is_none() && !matches!(state, Slot::Held(_)) {
-                    return Err(format!(
-                        "{name} got slot {slot}, and its data is in slot {before}, which is free"
-                    ));
-                }
-                Data::default()
-            }
-            Some(_) | None => Data::default(),
-        };
+        let kept = &mut self.agents[at].kept;
+        let own = kept.iter().position(|kept| kept.slot == slot).map(|own| kept.swap_remove(own).data);
+        let is_free = |kept: &&Kept| slots[&kept.slot].quarantine().is_none();
+        let better = kept.iter().filter(|kept| kept.data.is_certain()).find(is_free);
+        if let Some(better) = better.filter(|_| may.is_well && own.is_none()) {
+            return Err(format!(
+                "{name} got slot {slot}, and its data is in slot {}, which is free",
+                better.slot
+            ));
+        }
+        let data = own.unwrap_or_default();
         let now = self.minute;
         let lease = length.map(|length| Lease::new(now, length));
         self.agents[at].holds = Some(Hold { slot, lease, data, is_up: false, used: (now, now) });
@@ -92,7 +89,7 @@ impl Week {
             if let Some(Hold { slot, data, .. }) = &mut agent.holds {
                 data.meets(&found(*slot)).map_err(|why| format!("{} in slot {slot} {why}", agent.name))?;
             }
-            if let Some(Kept { slot, data }) = &mut agent.kept {
+            for Kept { slot, data } in &mut agent.kept {
                 let was_doubtful = data.is_doubtful;
                 let met = data.meets(&found(*slot));
                 met.map_err(|why| format!("slot {slot} keeps data for {}, which {why}", agent.name))?;
@@ -110,8 +107,7 @@ impl Week {
             if matches!(state, Slot::Held(_)) || state.quarantine().is_some() {
                 continue;
             }
-            let keeps =
-                self.agents.iter().any(|agent| agent.kept.as_ref().is_some_and(|kept| kept.slot == *slot));
+            let keeps = self.agents.iter().any(|agent| agent.keeps(*slot));
             let volume = Self::volume(*slot);
             let is_kept = |kind: &str, thing: &Thing| keeps && kind == "volume" && thing.name() == volume;
             let things = self.fleet.things(*slot).into_iter();
@@ -119,7 +115,7 @@ impl Week {
             if !left.is_empty() {
                 let left: Vec<_> =
                     left.iter().map(|(kind, thing)| format!("{kind} {}", thing.name())).collect();
-                return Err(format!("no worktree holds slot {slot}, and it has {left:?}"));
+                return Err(format!("no worktree holds slot {slot}, and it has {left:?}: {state:?}"));
             }
         }
         let is_held = |slot: u16| !matches!(&slots[&slot], Slot::Clean);

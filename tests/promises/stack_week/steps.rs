@@ -137,7 +137,7 @@ impl Week {
     }
 
     pub(super) fn doubt_kept(&mut self) {
-        let kept = self.agents.iter_mut().filter_map(|agent| agent.kept.as_mut());
+        let kept = self.agents.iter_mut().flat_map(|agent| &mut agent.kept);
         kept.for_each(|kept| kept.data.is_doubtful = true);
     }
 
@@ -233,6 +233,7 @@ impl Week {
             fs::remove_dir_all(&path).expect("it is removed");
         }
         self.agents[at].is_there = false;
+        self.agents[at].kept.clear();
         self.tell(&format!("{writer} loses its worktree"));
         self.settles(May::default())
     }
