@@ -9,7 +9,7 @@ use anyhow::{Context as _, Error, Result};
 use camino::Utf8PathBuf;
 
 use super::bring::{Brought, bring};
-use super::claimant::{Claimant, Prepared, Ready, Verdict};
+use super::claimant::{Claimant, Prepared, Purpose, Ready, Verdict};
 use super::files::{HolderDir, Site};
 use super::fitness::{Unfit, not_clean};
 use super::held_by::Directory;
@@ -195,7 +195,7 @@ impl Claimant<'_> {
 
     /// Brings the files that git does not.
     fn bring(&self) -> Brought {
-        let declared = self.pool.declared.as_ref().filter(|_| !self.request.in_advance);
+        let declared = self.pool.declared.as_ref().filter(|_| self.request.purpose != Purpose::Worktree);
         let compose = declared.and_then(|declared| Some((declared, declared.spec.compose.as_ref()?)));
         let Some((declared, compose)) = compose else { return Brought::default() };
         let below = declared.below_top().unwrap_or_default();

@@ -47,8 +47,19 @@ pub struct ClaimRequest {
     pub note: Option<String>,
     /// Whether it waits for a slot. Then it leaves alone what could not be cleaned just now.
     pub waits: bool,
-    /// Whether the directory is empty until git has made a worktree of it. Then nothing is written into it.
-    pub in_advance: bool,
+    /// What the claim is for.
+    pub purpose: Purpose,
+}
+
+/// What a claim is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Work in the directory.
+    Work,
+    /// A worktree that git has yet to make of the empty directory: nothing is written into it.
+    Worktree,
+    /// A command, and no longer than that runs.
+    Run,
 }
 
 /// A worktree that asks a pool for a slot.
@@ -307,13 +318,13 @@ impl<'a> Claimant<'a> {
             declared.claim_files(root.path(), (slot, &entry.provisioned), &request.worktree, invocation)
         };
         let slot_files = pool.declared.as_ref().map(files).transpose()?;
-        let env = (!request.in_advance).then(|| env_file(slot, root.path(), &env));
+        let env = (request.purpose != Purpose::Worktree).then(|| env_file(slot, root.path(), &env));
         Ok(Texts { env, slot: slot_files })
     }
 
     /// The claim as it would be, held by this directory. Only one that is granted needs a token.
     pub(super) fn new_claim(&self, directory: &Directory, is_ready: bool) -> Result<Claim> {
-        let ClaimRequest { worktree, wanted: _, lease: _, note, waits: _, in_advance: _ } = self.request;
+        let ClaimRequest { worktree, wanted: _, lease: _, note, waits: _, purpose } = self.request;
         let no_git_dir = || format!("could not find the git directory of `{worktree}`");
         let entry = host::git::confirmed_git_dir(worktree).with_context(no_git_dir)?;
         let no_mount = || format!("could not find the mount point of `{worktree}`");
@@ -323,6 +334,7 @@ impl<'a> Claimant<'a> {
         Ok(Claim {
             claimed_by: Holder::Directory(directory.path.clone()),
             claim_owner: directory.owner.clone(),
+            is_of_run: *purpose == Purpose::Run,
             // The time and the lease begin with the grant.
             claimed_at: None,
             claim_id: Some(ClaimId::from_random(bits)),

@@ -10,9 +10,10 @@ use serde_json::json;
 
 use crate::dotenv::{self, Variables, is_name};
 use crate::guarded_variables::{readers_in_file, readers_of};
+use crate::identifier::Owner;
 use crate::names::{
-    COMPOSE_PROJECT_NAME, COMPOSE_VARIABLES, KINFRA_ENV, KINFRA_ENV_BEFORE, KINFRA_SLOT, KINFRA_SLOT_DIR,
-    SLOT_ID, port_variable, project, workers_variable,
+    COMPOSE_PROJECT_NAME, COMPOSE_VARIABLES, KINFRA_ENV, KINFRA_ENV_BEFORE, KINFRA_OWNER, KINFRA_SLOT,
+    KINFRA_SLOT_DIR, SLOT_ID, port_variable, project, workers_variable,
 };
 use crate::registry::Entry;
 use crate::slot::SlotId;
@@ -29,8 +30,9 @@ pub fn of_entry(slot: SlotId, entry: &Entry, pool: &str, prefix: &str) -> Variab
     own.into_iter().chain(ports).chain(workers).collect()
 }
 
-/// Adds the variables that say which slot it is.
-pub fn with_slot(mut variables: Variables, slot: SlotId, dir: &Utf8Path) -> Variables {
+/// Adds the variables that say which slot it is, and which owner's.
+pub fn with_slot(mut variables: Variables, slot: SlotId, dir: &Utf8Path, owner: Option<&Owner>) -> Variables {
+    variables.extend(owner.map(|owner| (KINFRA_OWNER.to_owned(), owner.to_string())));
     variables.insert(KINFRA_SLOT.to_owned(), slot.to_string());
     variables.insert(KINFRA_SLOT_DIR.to_owned(), dir.to_string());
     variables
@@ -150,7 +152,8 @@ mod tests {
             ("SHOP_OLD", "set by hand"),
         ]);
         let own = variables(&[("SHOP_WEB_PORT", "8002"), ("COMPOSE_PROJECT_NAME", "shop-slot-2")]);
-        let change = Change::to_slot(with_slot(own, SlotId::new(2).unwrap(), "/p/slot-2".into()), &caller);
+        let change =
+            Change::to_slot(with_slot(own, SlotId::new(2).unwrap(), "/p/slot-2".into(), None), &caller);
         let unset: Vec<&str> = change.unset.iter().map(String::as_str).collect();
         assert_eq!(unset, ["COMPOSE_FILE", "COMPOSE_PROFILES", "DB_URL"]);
         let set = [
@@ -189,7 +192,7 @@ mod tests {
             ("WEB_URL", "mine too"),
         ]);
         let slot = |number: u16, own: &[(&str, &str)]| {
-            with_slot(variables(own), SlotId::new(number).unwrap(), "/p/slot".into())
+            with_slot(variables(own), SlotId::new(number).unwrap(), "/p/slot".into(), None)
         };
         let one = slot(1, &[("DB_URL", "1"), ("WEB_URL", "1"), ("NEW", "1")]);
         let in_one = after(home.clone(), &Change::to_slot(one.clone(), &home));

@@ -257,7 +257,8 @@ impl Held {
             let unknown = unknown(self.slot, &format!("`{path}` {bad}"));
             Fault { advice: bad.advice.map(str::to_owned), ..unknown }
         })?;
-        Ok(environment::with_slot(variables, self.slot, &self.dir()))
+        let owner = self.entry.claim.as_ref().and_then(|claim| claim.claim_owner.as_ref());
+        Ok(environment::with_slot(variables, self.slot, &self.dir(), owner))
     }
 }
 

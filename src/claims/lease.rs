@@ -53,6 +53,7 @@ fn refresh(held: &mut Claim, again: Claim) {
     let Claim {
         claimed_by: _,
         claim_owner: _,
+        is_of_run: _,
         claimed_at: _,
         claim_id,
         lease: _,
@@ -156,10 +157,11 @@ pub fn to_release(
 }
 
 /// Notes what the stack of a slot may have left, whose claim just ended. From now on the slot is clean only
-/// after Docker has shown it. A stack that was never started leaves nothing. No data is kept for an owner:
-/// its directory would get it.
+/// after Docker has shown it. A stack that was never started leaves nothing. No data is kept of an owner
+/// or of a run: their directory would get it.
 pub fn leave(registry: &mut Registry, slot: SlotId, claim: &Claim, remains: Remains, now: Time) {
-    let remains = if claim.claim_owner.is_some() { Remains::Everything } else { remains };
+    let is_kept = claim.claim_owner.is_none() && !claim.is_of_run;
+    let remains = if is_kept { remains } else { Remains::Everything };
     let started = registry.slot_mut(slot).and_then(|entry| entry.started.as_mut());
     if let Some(started) = started {
         started.left = Some(Left::new(claim, now, remains));

@@ -237,12 +237,14 @@ pub fn holds_none(worktree: &Utf8Path) -> Fault {
 
 /// That an owner holds a slot already: its run goes on, or was killed.
 pub fn run_goes_on(slot: SlotId, claim: &Claim) -> Fault {
-    let owner = claim.claim_owner.as_ref().map(ToString::to_string).unwrap_or_default();
+    let (other, owner) = match &claim.claim_owner {
+        Some(owner) => ("take another --owner", format!(" --owner {owner}")),
+        None => ("give each run an --owner", String::new()),
+    };
     let what = format!("slot {slot} is {}: a run goes on there, or was killed", held(claim));
     let ends = claim.lease.map_or_else(String::new, |lease| format!("; its lease is {}", until(lease)));
-    Fault::refused(format!("{what}{ends}")).advise(format!(
-        "wait for it, or take another --owner; `kinfra release --owner {owner} --wipe` once it is no longer used"
-    ))
+    Fault::refused(format!("{what}{ends}"))
+        .advise(format!("wait for it, or {other}; `kinfra release{owner} --wipe` once it is no longer used"))
 }
 
 /// That no worktree holds a slot.

@@ -125,6 +125,13 @@ pub struct ExecArgs {
     pub of: HolderArgs,
     #[command(flatten)]
     pub lock: LockArgs,
+    #[command(flatten)]
+    pub command: CommandArgs,
+}
+
+/// A command of the user.
+#[derive(Debug, Args)]
+pub struct CommandArgs {
     /// The command and its arguments
     #[arg(
         value_name = "CMD",
@@ -133,7 +140,7 @@ pub struct ExecArgs {
         trailing_var_arg = true,
         allow_hyphen_values = true
     )]
-    pub command: Vec<OsString>,
+    pub words: Vec<OsString>,
 }
 
 /// `kinfra renew`

@@ -1,12 +1,11 @@
 //! The flags of `kinfra run`.
 #![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
 
-use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
+use clap::Args;
 
-use super::claims::{Wishes, slot_id};
+use super::claims::{CommandArgs, Wishes, slot_id};
 use super::shared::{LockArgs, PoolArgs};
 use super::stack::StartArgs;
 use crate::host::invocation::Invocation;
@@ -42,15 +41,8 @@ pub struct RunArgs {
     pub start: StartArgs,
     #[command(flatten, next_help_heading = "Options")]
     pub lock: LockArgs,
-    /// The command and its arguments
-    #[arg(
-        value_name = "CMD",
-        value_hint = ValueHint::CommandWithArguments,
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
-    pub command: Vec<OsString>,
+    #[command(flatten)]
+    pub command: CommandArgs,
 }
 
 impl RunArgs {

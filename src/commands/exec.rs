@@ -29,7 +29,7 @@ pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Res
     let held = held.ok_or_else(|| none(&args.of, &worktree))?;
     let change = Change::to_slot(of_slot(&held, &policy, &there)?, &invocation::environment());
     say(&(report::claim::rivals(held.pool()) + &report::env::dropped(&change)));
-    let (program, arguments) = args.command.split_first().context("no command was given")?;
+    let (program, arguments) = args.command.words.split_first().context("no command was given")?;
     let unset = change.unset.iter().map(String::as_str);
     let set = change.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let error = become_program(program, arguments.iter().map(OsString::as_os_str), unset, set, umask);

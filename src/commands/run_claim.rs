@@ -4,44 +4,57 @@ use anyhow::Result;
 
 use super::output::say;
 use super::run_slot::{find, give_back};
-use super::take::take;
-use crate::claims::lease::has_expired;
-use crate::claims::pick::Grant;
+use super::take::take_for;
+use crate::claims::claimant::Purpose;
+use crate::claims::held::Held;
 use crate::claims::refusal::run_goes_on;
+use crate::claims::{lease::has_expired, pick::Grant};
 use crate::cli::RunArgs;
 use crate::fault::Fault;
 use crate::host::clock::now;
+use crate::host::invocation::environment;
+use crate::names::KINFRA_SLOT_DIR;
 use crate::registry::Claim;
 use crate::report::{self, Paths};
 use crate::stack::up::request::Means;
 
-/// The claim that this run makes. `None` if the worktree holds a slot already.
+/// The claim that this run makes. `None` if the worktree holds a slot already, or the run around this one.
 ///
 /// # Errors
-/// When there is no slot for it, or another run of the owner has one.
+/// When there is no slot for it, or another run has that of its holder.
 pub(super) fn claimed(args: &RunArgs, means: &Means<'_>) -> Result<Option<Claim>> {
-    let held = find(args, means.invocation)?.and_then(|held| Some((held.slot, held.entry.claim?)));
-    match held {
-        Some((slot, _)) if args.slot.is_some_and(|wanted| wanted != slot) => {
+    if let Some(held) = find(args, means.invocation)?
+        && let Some(claim) = held.entry.claim.clone()
+    {
+        let slot = held.slot;
+        if args.slot.is_some_and(|wanted| wanted != slot) {
             let what = format!("this worktree holds slot {slot} already");
             return Err(Fault::refused(what).advise("leave out --slot, or release that slot first").into());
         }
-        Some((slot, _)) if args.owner.is_none() => {
-            say(&report::run::held(slot));
+        if !claim.is_of_run || is_within(&held) {
+            say(&report::run::held(slot, &claim));
             return Ok(None);
         }
+        if !has_expired(&claim, now()) {
+            return Err(run_goes_on(slot, &claim).into());
+        }
         // A run that was killed left it.
-        Some((_, claim)) if has_expired(&claim, now()) => give_back(args, claim.claim_id, means.invocation)?,
-        Some((slot, claim)) => return Err(run_goes_on(slot, &claim).into()),
-        None => {}
+        give_back(args, claim.claim_id, means.invocation)?;
     }
-    let claimed = take(&args.pool, &args.wishes(), (args.slot, None), &means.policy, means.invocation)?;
+    let wishes = args.wishes();
+    let (pool, policy) = ((&args.pool, &wishes), &means.policy);
+    let claimed = take_for(Purpose::Run, pool, (args.slot, None), policy, means.invocation)?;
     let paths = Paths { home: means.invocation.home.as_deref() };
     say(&report::claim::text(claimed.grant, &claimed.entry, paths));
     match (claimed.grant, claimed.entry.claim) {
         (Grant::New(_), claim) => Ok(claim),
-        // Another run of the owner took it in the meantime, and releases it.
-        (grant, Some(claim)) if args.owner.is_some() => Err(run_goes_on(grant.slot(), &claim).into()),
+        // Another run took it in the meantime, and releases it.
+        (grant, Some(claim)) if claim.is_of_run => Err(run_goes_on(grant.slot(), &claim).into()),
         _ => Ok(None),
     }
+}
+
+/// Whether this run is part of the command of another one, in the same slot.
+fn is_within(held: &Held) -> bool {
+    environment().get(KINFRA_SLOT_DIR).is_some_and(|dir| *dir == held.dir())
 }

@@ -1,11 +1,11 @@
 //! What the verbs share that claim a slot.
 
 use anyhow::Result;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use super::claiming::ask;
 use crate::claims::claim::Claimed;
-use crate::claims::claimant::ClaimRequest;
+use crate::claims::claimant::{ClaimRequest, Purpose};
 use crate::claims::pick::Wanted;
 use crate::claims::whereabouts::{worktree_named, worktree_of};
 use crate::cli::{PoolArgs, Wishes};
@@ -19,42 +19,42 @@ use crate::which::choice::PoolChoice;
 pub(super) fn take(
     args: &PoolArgs,
     wishes: &Wishes,
-    (slot, owner): (Option<SlotId>, Option<&Utf8Path>),
+    which: (Option<SlotId>, Option<&Utf8Path>),
+    policy: &LockPolicy<'_>,
+    invocation: &Invocation,
+) -> Result<Claimed> {
+    take_for(Purpose::Work, (args, wishes), which, policy, invocation)
+}
+
+/// The same for another purpose. A worktree is claimed for in advance; its files come with the next claim.
+pub(super) fn take_for(
+    purpose: Purpose,
+    (args, wishes): (&PoolArgs, &Wishes),
+    (slot, named): (Option<SlotId>, Option<&Utf8Path>),
     policy: &LockPolicy<'_>,
     invocation: &Invocation,
 ) -> Result<Claimed> {
     let without_owner = Invocation { owner: None, ..invocation.clone() };
     // An owner is one in the directory of its own run.
-    let invocation = if owner.is_some() { &without_owner } else { invocation };
+    let invocation = if named.is_some() { &without_owner } else { invocation };
     let (choice, here) = (choice(args, wishes), &invocation.here);
     let search = Search { choice: &choice, invocation };
-    let worktree = owner.map_or_else(|| worktree_of(here), |named| worktree_named(named, here))?;
-    let pool = if owner.is_some() { search.of_named(&worktree)? } else { search.of(&worktree)? };
-    let request = request(worktree.clone(), slot, wishes);
-    ask(pool, &request, (wishes, &worktree), policy, &search)
-}
-
-/// Claims a slot for a worktree that is to be made in an empty directory. Its files come with the next claim.
-pub(super) fn take_in_advance(
-    args: &PoolArgs,
-    wishes: &Wishes,
-    (slot, worktree): (Option<SlotId>, &Utf8Path),
-    policy: &LockPolicy<'_>,
-    invocation: &Invocation,
-) -> Result<Claimed> {
-    let invocation = &Invocation { owner: None, ..invocation.clone() };
-    let (choice, user) = (choice(args, wishes), worktree_of(&invocation.here)?);
-    let search = Search { choice: &choice, invocation };
-    let request = ClaimRequest { in_advance: true, ..request(worktree.to_owned(), slot, wishes) };
-    ask(search.of(worktree)?, &request, (wishes, &user), policy, &search)
+    let worktree = match named {
+        Some(named) if purpose == Purpose::Worktree => named.to_owned(),
+        Some(named) => worktree_named(named, here)?,
+        None => worktree_of(here)?,
+    };
+    let (pool, user) = match purpose {
+        Purpose::Worktree => (search.of(&worktree)?, worktree_of(here)?),
+        Purpose::Work | Purpose::Run if named.is_some() => (search.of_named(&worktree)?, worktree.clone()),
+        Purpose::Work | Purpose::Run => (search.of(&worktree)?, worktree.clone()),
+    };
+    let (wanted, note) = (Wanted::of(wishes.profile.clone(), slot), wishes.note.clone());
+    let waits = wishes.wait.is_some();
+    let request = ClaimRequest { worktree, wanted, lease: wishes.lease, note, waits, purpose };
+    ask(pool, &request, (wishes, &user), policy, &search)
 }
 
 fn choice(args: &PoolArgs, wishes: &Wishes) -> PoolChoice {
     if wishes.embedded { args.embedded() } else { args.choice() }
-}
-
-fn request(worktree: Utf8PathBuf, slot: Option<SlotId>, wishes: &Wishes) -> ClaimRequest {
-    let (wanted, note) = (Wanted::of(wishes.profile.clone(), slot), wishes.note.clone());
-    let (waits, in_advance) = (wishes.wait.is_some(), false);
-    ClaimRequest { worktree, wanted, lease: wishes.lease, note, waits, in_advance }
 }

@@ -45,7 +45,7 @@ pub(super) fn within(args: &RunArgs, relay: &Relay, means: &Means<'_>) -> Result
     }
     let policy = LockPolicy { interrupt: None, patience: SHORT, ..means.policy };
     let around = Surroundings { policy, invocation: means.invocation, umask: means.umask, relay };
-    let code = command::run(slot, &args.command, &around, &mut |notice| match notice {
+    let code = command::run(slot, &args.command.words, &around, &mut |notice| match notice {
         Notice::Entering(change) => say(&report::env::dropped(change)),
         Notice::NotRenewed(why) => say(&format!("warning: {why}\n")),
     })?;

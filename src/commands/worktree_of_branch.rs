@@ -4,11 +4,11 @@ use anyhow::{Error, Result};
 use camino::Utf8PathBuf;
 
 use super::output::say;
-use super::take::{take, take_in_advance};
+use super::take::{take, take_for};
 use crate::checkout::done::give_back;
 use crate::checkout::start::{Begun, Making, StartRequest, begin};
 use crate::checkout::{goes_on, repository::Repository, within};
-use crate::claims::{claim::Claimed, pick::Grant};
+use crate::claims::{claim::Claimed, claimant::Purpose, pick::Grant};
 use crate::cli::StartWorktreeArgs;
 use crate::host::{fs::Umask, invocation::Invocation, lock::LockPolicy, signals::Interrupt};
 use crate::report::checkout::{made, not_undone};
@@ -31,8 +31,8 @@ pub(super) fn worktree(
         Begun::There(path) => return files(&path).map(|claimed| (path, false, claimed)),
         Begun::ToMake(making) => making,
     };
-    let path = making.path().to_owned();
-    let advance = take_in_advance(&args.pool, &args.wishes, (args.slot, &path), policy, run);
+    let (path, pool) = (making.path().to_owned(), (&args.pool, &args.wishes));
+    let advance = take_for(Purpose::Worktree, pool, (args.slot, Some(&path)), policy, run);
     let is_new = matches!(&advance, Ok(Claimed { grant: Grant::New(_), .. }));
     let whole = advance.and_then(|first| {
         goes_on(interrupt)?;

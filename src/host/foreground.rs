@@ -8,6 +8,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::asked::NOTICED;
@@ -40,13 +41,7 @@ impl Foreground<'_> {
     /// # Errors
     /// When it cannot be started.
     pub fn run(&self, relay: &Relay, every: Duration, mut meanwhile: impl FnMut()) -> io::Result<u8> {
-        let mut command = Command::new(self.program);
-        command.args(self.arguments);
-        for name in &self.unset {
-            command.env_remove(name);
-        }
-        command.envs(self.set.iter().copied());
-        let mut child = self.umask.during(|| command.spawn())?;
+        let mut child = self.start()?;
         let mut since = Stopwatch::start();
         loop {
             if let Some(status) = child.try_wait()? {
@@ -65,6 +60,25 @@ impl Foreground<'_> {
             }
             pause(NOTICED);
         }
+    }
+
+    fn start(&self) -> io::Result<Child> {
+        let mut command = Command::new(self.program);
+        match self.spawn(&mut command) {
+            // A script without `#!` is one for sh, as shells and `exec` have it.
+            Err(error) if error.raw_os_error() == Some(Errno::NOEXEC.raw_os_error()) => {
+                self.spawn(Command::new("/bin/sh").args(["-c", "exec \"$0\" \"$@\""]).arg(self.program))
+            }
+            started => started,
+        }
+    }
+
+    fn spawn(&self, command: &mut Command) -> io::Result<Child> {
+        command.args(self.arguments).envs(self.set.iter().copied());
+        for name in &self.unset {
+            command.env_remove(name);
+        }
+        self.umask.during(|| command.spawn())
     }
 }
 

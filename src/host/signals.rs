@@ -4,9 +4,15 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use camino::Utf8Path;
 use rustix::process::Signal;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
+
+use super::fs::read_named;
+
+/// The most that is read of what Linux says of a process, in bytes.
+const LIMIT: u64 = 64 << 10;
 
 /// Makes a write beyond the file size limit (`ulimit -f`) fail with an error. By default the signal ends the
 /// process.
@@ -55,16 +61,19 @@ impl Relay {
     /// Those that mean something to the command alone.
     const OTHERS: [Signal; 2] = [Signal::USR1, Signal::USR2];
 
-    /// Installs the handlers, for good.
+    /// Installs the handlers, for good. What kinfra was started to ignore, as by `nohup`, it goes on to
+    /// ignore, and so does the command.
     ///
     /// # Errors
     /// When a handler cannot be installed.
     pub fn listen() -> io::Result<Self> {
         let (mut arrived, stop) = (Vec::new(), Interrupt::default());
-        for signal in Self::STOP {
+        let ignored = ignored();
+        let is_heard = |signal: &Signal| !ignored.contains(signal);
+        for signal in Self::STOP.into_iter().filter(is_heard) {
             flag::register(signal.as_raw(), Arc::clone(&stop.0))?;
         }
-        for signal in Self::STOP.into_iter().chain(Self::OTHERS) {
+        for signal in Self::STOP.into_iter().chain(Self::OTHERS).filter(is_heard) {
             let has_arrived = Arc::new(AtomicBool::new(false));
             flag::register(signal.as_raw(), Arc::clone(&has_arrived))?;
             arrived.push((signal, has_arrived));
@@ -82,4 +91,14 @@ impl Relay {
         let arrived = self.arrived.iter();
         arrived.filter_map(|(signal, flag)| flag.swap(false, Ordering::Relaxed).then_some(*signal))
     }
+}
+
+/// The signals that this process was started to ignore. Only Linux shows them.
+fn ignored() -> Vec<Signal> {
+    let status = read_named(Utf8Path::new("/proc/self/status"), LIMIT).ok().flatten().unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    let all = Relay::STOP.into_iter().chain(Relay::OTHERS);
+    all.filter(|signal| mask & (1 << (signal.as_raw() - 1)) != 0).collect()
 }

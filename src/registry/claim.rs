@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Not;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -21,6 +22,8 @@ pub struct Claim {
     pub claimed_by: Holder,
     /// Which of several claims of that directory it is. Such a claim has no env file in the directory.
     pub claim_owner: Option<Owner>,
+    /// Whether `kinfra run` made it, and ends it with its data.
+    pub is_of_run: bool,
     /// The time of the claim, in ISO 8601 with an offset.
     pub claimed_at: Option<String>,
     /// Tells this claim from every other, even from a later one of the same directory.
@@ -50,6 +53,7 @@ impl Claim {
         Self {
             claimed_by,
             claim_owner: None,
+            is_of_run: false,
             claimed_at,
             claim_id: None,
             lease: None,
@@ -178,6 +182,8 @@ impl Lease {
 pub(super) struct OwnKeys<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     claim_owner: Option<&'a Owner>,
+    #[serde(skip_serializing_if = "Not::not")]
+    claim_of_run: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     claim_id: Option<ClaimId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -214,6 +220,7 @@ impl Claim {
         let Self {
             claimed_by,
             claim_owner,
+            is_of_run,
             claimed_at,
             claim_id,
             lease,
@@ -227,6 +234,7 @@ impl Claim {
         } = self;
         let own = OwnKeys {
             claim_owner: claim_owner.as_ref(),
+            claim_of_run: *is_of_run,
             claim_id: *claim_id,
             lease: lease.map(|lease| lease.length),
             lease_until: lease.map(|lease| lease.until),
@@ -259,6 +267,7 @@ impl Claim {
         let claim = Self {
             claimed_by: claimed_by.clone().unwrap_or_default().into(),
             claim_owner: optional(entry, path, "claim_owner")?,
+            is_of_run: optional(entry, path, "claim_of_run")?.unwrap_or_default(),
             claimed_at,
             claim_id: optional(entry, path, "claim_id")?,
             lease: match (optional(entry, path, "lease")?, optional(entry, path, "lease_until")?) {
@@ -292,6 +301,10 @@ impl Claim {
     /// leaves those of an earlier claim behind.
     pub(super) fn with_own_mark(self, marked: Option<&str>) -> Self {
         let is_own = marked.is_none_or(|marked| marked == self.marked_as());
-        if is_own { self } else { Self { mark: Mark::default(), claim_owner: None, ..self } }
+        if is_own {
+            self
+        } else {
+            Self { mark: Mark::default(), claim_owner: None, is_of_run: false, ..self }
+        }
     }
 }

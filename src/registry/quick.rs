@@ -135,6 +135,7 @@ struct Keys {
 struct ClaimKeys {
     claimed_by: Once<String>,
     claim_owner: Once<Owner>,
+    claim_of_run: Once<bool>,
     claimed_at: Once<String>,
     claim_id: Once<ClaimId>,
     lease: Once<Span>,
@@ -197,6 +198,7 @@ impl Keys {
             "peak_memory" => self.peak_memory.read(from),
             "claimed_by" => self.claim.claimed_by.read(from),
             "claim_owner" => self.claim.claim_owner.read(from),
+            "claim_of_run" => self.claim.claim_of_run.read(from),
             "claimed_at" => self.claim.claimed_at.read(from),
             "claim_id" => self.claim.claim_id.read(from),
             "lease" => self.claim.lease.read(from),
@@ -284,6 +286,7 @@ impl ClaimKeys {
         let claim = Claim {
             claimed_by: claimed_by.into(),
             claim_owner: self.claim_owner.value(),
+            is_of_run: self.claim_of_run.value().unwrap_or_default(),
             claimed_at: self.claimed_at.value(),
             claim_id: self.claim_id.value(),
             lease,

@@ -14,7 +14,6 @@ use crate::host::fs::Umask;
 use crate::host::invocation::{Invocation, environment};
 use crate::host::lock::LockPolicy;
 use crate::host::signals::Relay;
-use crate::names::KINFRA_OWNER;
 
 /// A claim is renewed when this part of its lease is over.
 const PART: u32 = 3;
@@ -26,7 +25,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 pub struct Surroundings<'a> {
     /// How the registry is locked. The command's signals do not end a renewal.
     pub policy: LockPolicy<'a>,
-    /// The invocation, with the owner of the claim.
+    /// The invocation.
     pub invocation: &'a Invocation,
     /// The umask of the command.
     pub umask: Umask,
@@ -54,9 +53,7 @@ pub fn run(
     tell: &mut impl FnMut(Notice<'_>),
 ) -> Result<u8> {
     let (program, arguments) = words.split_first().context("no command was given")?;
-    let mut variables = of_slot(&held, &around.policy, around.invocation)?;
-    let owner = around.invocation.owner.as_ref();
-    variables.extend(owner.map(|owner| (KINFRA_OWNER.to_owned(), owner.to_string())));
+    let variables = of_slot(&held, &around.policy, around.invocation)?;
     let change = Change::to_slot(variables, &environment());
     tell(Notice::Entering(&change));
     let command = Foreground {

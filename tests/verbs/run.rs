@@ -30,6 +30,13 @@ fn applied() -> Machine {
     machine
 }
 
+/// A run that is killed while its command runs.
+fn killed(fleet: &Fleet, flags: &str) {
+    let mut running = Running::piped(&mut run(fleet, flags, "echo ready; exec sleep 60"));
+    until_it_runs(&mut running);
+    running.signal(Signal::KILL);
+}
+
 /// How many slots of a pool are held.
 fn held(machine: &Machine) -> usize {
     machine.read("~/pool/registry.json").matches("\"claimed_by\": \"").count()
@@ -156,10 +163,7 @@ fn a_signal_before_the_command_ends_the_run_and_the_claim() {
 #[test]
 fn a_run_that_is_killed_is_freed_by_its_lease() {
     let fleet = Fleet::new(&["fix"]);
-    let mut running = Running::piped(&mut run(&fleet, "--owner job-1", "echo ready; exec sleep 60"));
-    until_it_runs(&mut running);
-    running.signal(Signal::KILL);
-    drop(running);
+    killed(&fleet, "--owner job-1");
     // The same owner has to wait: its run may go on.
     Run::of(&mut run(&fleet, "--owner job-1", "true"))
         .exits(4)
@@ -173,16 +177,61 @@ fn a_run_that_is_killed_is_freed_by_its_lease() {
 }
 
 #[test]
-fn the_next_run_of_an_owner_frees_what_a_killed_one_left() {
+fn the_next_run_frees_what_a_killed_one_left() {
+    for flags in ["--owner job-1", ""] {
+        let fleet = Fleet::new(&["fix"]);
+        killed(&fleet, flags);
+        fleet.engine.write("kinfra-fleet-slot-1_data", "of the killed run").exits(0);
+        fleet.engine.passes(Duration::from_hours(2));
+        let script = "echo $SLOT_ID; ! grep 'of the killed run' $ENGINE_STATE/state.json";
+        let ran = Run::of(&mut run(&fleet, flags, script)).exits(0).prints_exactly("1\n");
+        assert_eq!(ran.stderr.matches("Released slot 1").count(), 2, "{ran:?}");
+        assert_eq!(fleet.slots()[&1], Slot::Clean);
+    }
+}
+
+#[test]
+fn a_directory_has_one_run_at_a_time_and_those_within_it() {
+    let machine = applied();
+    let second = "kinfra run --no-up -- true";
+    // It is another one that does not come from the first one's command.
+    let script = format!("env -u KINFRA_SLOT_DIR {second}; echo $?; {second} || exit 1; exit 5");
+    let ran = Run::of(&mut plain(&machine, "", &script)).exits(5).prints_exactly("4\n");
+    let ran = ran.says("a run goes on there, or was killed").says("give each run an --owner");
+    ran.says("Slot 1 is held by the run around this one already").says("Released slot 1");
+    let inner = format!("{second} && echo $KINFRA_OWNER");
+    Run::of(&mut plain(&machine, "--owner a", &inner)).exits(0).prints_exactly("a\n");
+    assert_eq!(held(&machine), 0);
+}
+
+#[test]
+fn the_data_of_a_run_is_kept_for_no_worktree() {
     let fleet = Fleet::new(&["fix"]);
-    let mut running = Running::piped(&mut run(&fleet, "--owner job-1", "echo ready; exec sleep 60"));
-    until_it_runs(&mut running);
-    running.signal(Signal::KILL);
-    drop(running);
+    killed(&fleet, "");
+    fleet.engine.write("kinfra-fleet-slot-1_data", "of the run").exits(0);
     fleet.engine.passes(Duration::from_hours(2));
-    let ran = Run::of(&mut run(&fleet, "--owner job-1", "echo $SLOT_ID")).exits(0).prints_exactly("1\n");
-    assert_eq!(ran.stderr.matches("Released slot 1").count(), 2, "{ran:?}");
+    fleet.kinfra("project", "reap --auto-approve").exits(0).says("Released slot 1");
     assert_eq!(fleet.slots()[&1], Slot::Clean);
+}
+
+#[test]
+fn what_kinfra_was_started_to_ignore_stays_ignored() {
+    let machine = applied();
+    let mut nohup = machine.program("sh");
+    nohup.args(["-c", "trap '' HUP; exec kinfra run --no-up -- sh -c 'echo ready; sleep 1; exit 3'"]);
+    let mut running = Running::piped(&mut nohup);
+    until_it_runs(&mut running);
+    running.signal(Signal::HUP);
+    running.ends().exits(3);
+}
+
+#[test]
+fn a_script_without_its_first_line_is_one_for_sh() {
+    let machine = applied();
+    machine.write("~/bin/script", "echo \"$SLOT_ID $1\"; exit 4\n");
+    machine.set_mode("~/bin/script", 0o755);
+    let mut run = machine.command("run --no-up --");
+    Run::of(run.arg(machine.path("~/bin/script")).arg("a b")).exits(4).prints_exactly("1 a b\n");
 }
 
 #[test]
@@ -200,12 +249,16 @@ fn a_lease_is_renewed_for_as_long_as_the_command_runs() {
 fn each_owner_in_a_directory_has_a_slot() {
     let machine = applied();
     machine.repository(machine.project());
-    let inner = "echo $SLOT_ID $KINFRA_OWNER; kinfra status; kinfra env --format dotenv | grep SLOT_ID; kinfra slots; \
+    let inner = "echo $SLOT_ID $KINFRA_OWNER; kinfra status; kinfra exec --owner a sh -c 'echo $KINFRA_OWNER'; kinfra env --format dotenv | grep SLOT_ID; kinfra slots; \
         kinfra slots --json | grep claim_owner; ls -A | grep -c env.sandbox; kinfra release --owner a >/dev/null; exit 8";
     let mut run = machine.command("run --no-up --owner a -- kinfra run --no-up --owner b -- sh -c");
     let ran = Run::of(run.arg(inner)).exits(8);
-    let ran =
-        ran.prints("2 b\n").prints("Slot 2 (only) is yours\n").prints("owner   b\n").prints("SLOT_ID=2\n");
+    let ran = ran
+        .prints("2 b\n")
+        .prints("\na\n")
+        .prints("Slot 2 (only) is yours\n")
+        .prints("owner   b\n")
+        .prints("SLOT_ID=2\n");
     let ran =
         ran.prints("project (a)").prints("project (b)").prints("\"claim_owner\": \"a\"").prints("\n0\n");
     ran.says("for b since");
