@@ -137,6 +137,7 @@ const PURE: &[&str] = &[
     "which/choice",
     "which/index",
     "which/collisions",
+    "hooks/json_places",
     "hooks/json_text",
     "hooks/block",
     "hooks/tool",

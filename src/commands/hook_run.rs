@@ -23,7 +23,7 @@ pub(super) fn answer(args: &HookRunArgs, umask: Umask, invocation: &Invocation) 
         let is_new = makes_worktree(&args.arguments) && is_new_worktree(&invocation.here)?;
         return if is_new { claimed(&at(None, invocation)).map(|_| Exit::Done) } else { Ok(Exit::Done) };
     }
-    let said = Said::of(&hook_input::read(io::stdin()))?;
+    let said = Said::of(&hook_input::read(&io::stdin()))?;
     let invocation = &at(said.cwd.as_ref(), invocation);
     match args.event {
         Event::WorktreeCreate => create(said.name.as_deref(), umask, invocation),

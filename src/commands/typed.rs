@@ -17,8 +17,8 @@ pub(super) fn typed(words: &[&str]) -> Result<Verb> {
 
 /// How a hook claims.
 pub(super) fn claim_args() -> Result<ClaimArgs> {
-    match typed(&["claim", "--lease", "8h"])? {
-        Verb::Claim(args) => Ok(args),
-        _ => Err(Fault::usage("no claim").into()),
-    }
+    let Verb::Claim(args) = typed(&["claim", "--lease", "8h"])? else {
+        return Err(Fault::usage("no claim").into());
+    };
+    Ok(args)
 }

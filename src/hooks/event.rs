@@ -28,8 +28,8 @@ impl Event {
     }
 }
 
-/// Whether git's words for its post-checkout hook may be those of a new worktree: HEAD was nowhere before, and
-/// is on a commit now. So they are in a clone, too.
+/// Whether git's words for its post-checkout hook may be those of a new worktree: HEAD was nowhere before,
+/// and is on a commit now. So they are in a clone, too.
 pub fn makes_worktree(words: &[String]) -> bool {
     let is_null = |commit: &String| !commit.is_empty() && commit.bytes().all(|digit| digit == b'0');
     matches!(words, [before, after, ..] if is_null(before) && !is_null(after))

@@ -4,6 +4,7 @@ pub mod block;
 pub mod env_file;
 pub mod event;
 pub mod install;
+mod json_places;
 pub mod json_text;
 pub mod place;
 pub mod recipe;

@@ -30,7 +30,7 @@ pub enum Input {
 
 /// Reads one value from `stdin`.
 #[expect(clippy::disallowed_methods, reason = "a tool that says nothing is not waited for")]
-pub fn read(stdin: impl AsFd + IsTerminal) -> Input {
+pub fn read(stdin: &(impl AsFd + IsTerminal)) -> Input {
     if stdin.is_terminal() {
         return Input::Nothing;
     }
@@ -39,13 +39,13 @@ pub fn read(stdin: impl AsFd + IsTerminal) -> Input {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec::try_from(left).ok();
-        match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], timeout.as_ref()) {
+        match poll(&mut [PollFd::new(stdin, PollFlags::IN)], timeout.as_ref()) {
             Err(Errno::INTR) => continue,
             Ok(0) => return if bytes.is_empty() { Input::Nothing } else { Input::Broken },
             // A closed stdin says so when it is read.
             Ok(_) | Err(_) => {}
         }
-        match rustix::io::read(&stdin, &mut *chunk) {
+        match rustix::io::read(stdin, &mut *chunk) {
             Err(Errno::INTR | Errno::AGAIN) => {}
             Ok(0) | Err(_) => return ended(&bytes),
             Ok(count) => {

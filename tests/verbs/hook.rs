@@ -34,7 +34,7 @@ fn uninstall(machine: &Machine, tool: &str) -> Run {
 }
 
 /// Calls the hook of an event as Claude Code does: by a shell, where the agent is, with JSON on stdin.
-fn claude(machine: &Machine, dir: &Path, event: &str, more: Value) -> Run {
+fn claude(machine: &Machine, dir: &Path, event: &str, more: &Value) -> Run {
     let settings: Value = serde_json::from_str(&machine.read(".claude/settings.json")).expect("JSON");
     let hook = &settings["hooks"][event][0]["hooks"][0];
     assert_eq!(hook["type"], "command");
@@ -232,12 +232,12 @@ fn an_agent_s_worktrees_come_with_a_slot_and_go_with_it() {
     machine.git(machine.project(), "commit --quiet --message hooks");
     let project = project(&machine);
     for name in ["fix-login", "fix/search", "no-slot-left"] {
-        let created = claude(&machine, &project, "WorktreeCreate", json!({ "name": name })).exits(0);
+        let created = claude(&machine, &project, "WorktreeCreate", &json!({ "name": name })).exits(0);
         let dir = project.join(".claude/worktrees").join(name.replace('/', "+"));
         assert_eq!(created.stdout, format!("{}\n", dir.display()), "{created:?}");
         assert!(dir.join("slots.toml").is_file(), "{created:?}");
         // The same worktree again is the same.
-        let again = claude(&machine, &project, "WorktreeCreate", json!({ "worktree_name": name })).exits(0);
+        let again = claude(&machine, &project, "WorktreeCreate", &json!({ "worktree_name": name })).exits(0);
         assert_eq!(again.stdout, created.stdout);
     }
     assert_eq!(holders(&machine), ["fix-login", "fix+search"]);
@@ -245,18 +245,18 @@ fn an_agent_s_worktrees_come_with_a_slot_and_go_with_it() {
     Run::of(machine.command("status --json").current_dir(&dir)).exits(0).prints("\"lease\": \"8h\"");
     // It was edited: it goes, and its work is kept.
     fs::write(dir.join("notes.txt"), "mine").expect("a file");
-    claude(&machine, &project, "WorktreeRemove", json!({ "worktree_path": dir })).exits(0);
+    claude(&machine, &project, "WorktreeRemove", &json!({ "worktree_path": dir })).exits(0);
     assert!(!dir.exists());
     assert!(machine.git(&project, "for-each-ref refs/kinfra/discarded").contains("worktree-fix-login"));
     assert_eq!(holders(&machine), ["fix+search"]);
     // Another program was faster: the directory is gone, and its slot is given back all the same.
     let dir = project.join(".claude/worktrees/fix+search");
     fs::remove_dir_all(&dir).expect("it is removed");
-    claude(&machine, &project, "WorktreeRemove", json!({ "worktree_path": dir })).exits(0);
+    claude(&machine, &project, "WorktreeRemove", &json!({ "worktree_path": dir })).exits(0);
     assert_eq!(holders(&machine), [""; 0]);
     // A worktree without a slot goes, too.
     let dir = project.join(".claude/worktrees/no-slot-left");
-    claude(&machine, &project, "WorktreeRemove", json!({ "worktree_path": dir })).exits(0);
+    claude(&machine, &project, "WorktreeRemove", &json!({ "worktree_path": dir })).exits(0);
     assert!(!dir.exists());
 }
 
@@ -267,24 +267,24 @@ fn an_agent_s_session_has_the_variables_of_its_slot() {
     machine.git(machine.project(), "add --all");
     machine.git(machine.project(), "commit --quiet --message hooks");
     let tree = machine.worktree("feature").canonicalize().expect("a directory");
-    let start = || claude(&machine, &tree, "SessionStart", json!({ "source": "startup" })).exits(0);
+    let start = || claude(&machine, &tree, "SessionStart", &json!({ "source": "startup" })).exits(0);
     start().prints("holds slot 1 of kinfra's pool");
     let variables = machine.read("~/claude.env");
     assert!(variables.contains("export WEB_PORT='8001'\n"), "{variables}");
     // The main worktree gets no slot by itself.
     machine.remove("~/claude.env");
-    claude(&machine, &project(&machine), "SessionStart", json!({ "source": "startup" }))
+    claude(&machine, &project(&machine), "SessionStart", &json!({ "source": "startup" }))
         .exits(0)
         .prints_exactly("");
     assert!(!machine.exists("~/claude.env") && holders(&machine) == ["feature"]);
     // A session that goes on keeps its slot; one that ends gives back what it did not use.
-    claude(&machine, &tree, "SessionEnd", json!({ "reason": "clear" })).exits(0);
+    claude(&machine, &tree, "SessionEnd", &json!({ "reason": "clear" })).exits(0);
     assert_eq!(holders(&machine), ["feature"]);
-    claude(&machine, &tree, "SessionEnd", json!({ "reason": "logout" })).exits(0);
+    claude(&machine, &tree, "SessionEnd", &json!({ "reason": "logout" })).exits(0);
     assert_eq!(holders(&machine), [""; 0]);
     // A claim that a person made without a lease stays.
     Run::of(machine.command("claim").current_dir(&tree)).exits(0);
-    claude(&machine, &tree, "SessionEnd", json!({ "reason": "other" })).exits(0);
+    claude(&machine, &tree, "SessionEnd", &json!({ "reason": "other" })).exits(0);
     assert_eq!(holders(&machine), ["feature"]);
 }
 
