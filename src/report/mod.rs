@@ -17,6 +17,7 @@ mod holder_names;
 pub mod hook;
 pub mod init;
 pub mod leftovers;
+pub mod open;
 pub mod outcome;
 pub mod plan;
 mod plan_blocked;
