@@ -140,6 +140,7 @@ const PURE: &[&str] = &[
     "hooks/json_places",
     "hooks/json_text",
     "hooks/block",
+    "hooks/tables",
     "hooks/tool",
     "hooks/recipe",
     "report",

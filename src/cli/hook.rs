@@ -52,7 +52,7 @@ pub struct HookRunArgs {
 
 impl ValueEnum for Tool {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Git, Self::Claude]
+        &Self::ALL
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -68,6 +68,8 @@ impl ValueEnum for Event {
             Self::WorktreeRemove,
             Self::SessionStart,
             Self::SessionEnd,
+            Self::Setup,
+            Self::Archive,
         ]
     }
 
@@ -78,6 +80,8 @@ impl ValueEnum for Event {
             Self::WorktreeRemove => "worktree-remove",
             Self::SessionStart => "session-start",
             Self::SessionEnd => "session-end",
+            Self::Setup => "setup",
+            Self::Archive => "archive",
         }))
     }
 }

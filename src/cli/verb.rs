@@ -105,7 +105,7 @@ pub enum Verb {
     Init(InitArgs),
     /// Make a small repository to try kinfra with
     Demo(DemoArgs),
-    /// Tell git and Claude Code to call kinfra when worktrees come and go
+    /// Have git, Claude Code and other tools call kinfra when worktrees come and go
     Hook(HookArgs),
     /// Check this machine and the pool, and say what to do
     Doctor(DoctorArgs),

@@ -7,10 +7,10 @@ use super::hook_run::answer;
 use super::output::{say, show_as_laid_out};
 use crate::cli::{HookFileArgs, HookVerb, Verb};
 use crate::fault::Exit;
-use crate::hooks::install::{Aim, Change, carry_out, prepare};
+use crate::hooks::install::{Aim, carry_out, prepare};
 use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
-use crate::report::hook::{differences, done, excuse, nothing, question};
+use crate::report::hook::{difference, done, excuse, nothing, question};
 
 pub(super) fn run(args: &crate::cli::HookArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     match &args.verb {
@@ -21,21 +21,18 @@ pub(super) fn run(args: &crate::cli::HookArgs, umask: Umask, invocation: &Invoca
 }
 
 fn change(args: &HookFileArgs, aim: Aim, invocation: &Invocation) -> Result<Exit> {
-    let changes = prepare(args.tool, aim, &invocation.here)?;
-    let changes: Vec<&Change> = changes.iter().filter(|change| change.is_any()).collect();
-    if changes.is_empty() {
+    let change = prepare(args.tool, aim, &invocation.here)?;
+    if !change.is_any() {
         say(&nothing(aim, args.tool.name()));
         return Ok(Exit::Done);
     }
-    show_as_laid_out(&differences(&changes))?;
+    show_as_laid_out(&difference(&change))?;
     if args.dry_run {
         return Ok(Exit::Done);
     }
     approve::ask(question(aim), args.auto_approve)?;
-    for change in changes {
-        carry_out(change)?;
-        say(&done(change));
-    }
+    carry_out(&change)?;
+    say(&done(&change));
     Ok(Exit::Done)
 }
 

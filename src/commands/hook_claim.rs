@@ -2,11 +2,10 @@
 
 use anyhow::Result;
 
-use super::hook_slot::{claimed, find};
+use super::hook_slot::{claimed, find, release_if};
 use super::output::print;
 use super::typed::claim_args;
 use crate::claims::environment::Change;
-use crate::claims::release::{ReleaseRequest, release};
 use crate::cli::ClaimArgs;
 use crate::fault::Exit;
 use crate::hooks::env_file::{VARIABLE, add};
@@ -14,13 +13,11 @@ use crate::host::git::{confirmed_git_dir, top_of};
 use crate::host::invocation::{Invocation, environment};
 use crate::report;
 use crate::stack::compose_files::variables::of_slot;
-use crate::which::by_worktree::Search;
 
 /// An agent begins: a linked worktree gets a slot, and the agent its variables.
 pub(super) fn started(run: &Invocation) -> Result<Exit> {
-    let Some(top) = top_of(&run.here)? else { return Ok(Exit::Done) };
-    let (is_linked, args) = (confirmed_git_dir(top)?.is_some(), claim_args()?);
-    let held = if is_linked { claimed(run)? } else { find(&args, run)? };
+    let args = claim_args()?;
+    let held = if is_linked(run)? { claimed(run)? } else { find(&args, run)? };
     let Some(held) = held else { return Ok(Exit::Done) };
     let ClaimArgs { lock, .. } = args;
     let policy = lock.policy("kinfra hook");
@@ -36,14 +33,22 @@ pub(super) fn started(run: &Invocation) -> Result<Exit> {
 
 /// An agent ends: a slot with a lease in which nothing was started is free for others.
 pub(super) fn ended(run: &Invocation) -> Result<Exit> {
-    let args = claim_args()?;
-    let Some(held) = find(&args, run)? else { return Ok(Exit::Done) };
-    let claim = held.entry.claim.as_ref().filter(|claim| claim.lease.is_some());
-    let Some(claim) = claim.filter(|_| held.entry.started.is_none()) else { return Ok(Exit::Done) };
-    let search = Search { choice: &args.pool.choice(), invocation: run };
-    let (worktree, claim_id) = (held.worktree().to_owned(), claim.claim_id);
-    let mut pool = search.of(&worktree)?;
-    let request = ReleaseRequest { worktree, owner: None, slot: None, claim_id, force: false, wipe: false };
-    release(&request, &mut pool, &args.lock.policy("kinfra hook"))?;
-    Ok(Exit::Done)
+    release_if(run, |held| {
+        let claim = held.entry.claim.as_ref();
+        held.entry.started.is_none() && claim.is_some_and(|claim| claim.lease.is_some())
+    })
+}
+
+/// A tool has made a worktree: it gets a slot.
+pub(super) fn set_up(run: &Invocation) -> Result<Exit> {
+    if is_linked(run)? { claimed(run).map(|_| Exit::Done) } else { Ok(Exit::Done) }
+}
+
+/// A tool is about to remove a worktree: its slot is free for others. Its data stays until they need it.
+pub(super) fn archived(run: &Invocation) -> Result<Exit> {
+    if is_linked(run)? { release_if(run, |_| true) } else { Ok(Exit::Done) }
+}
+
+fn is_linked(run: &Invocation) -> Result<bool> {
+    Ok(top_of(&run.here)?.map(confirmed_git_dir).transpose()?.flatten().is_some())
 }

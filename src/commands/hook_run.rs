@@ -5,7 +5,7 @@ use std::io;
 use anyhow::Result;
 use camino::Utf8PathBuf;
 
-use super::hook_claim::{ended, started};
+use super::hook_claim::{archived, ended, set_up, started};
 use super::hook_removal::remove;
 use super::hook_slot::claimed;
 use super::hook_worktree::create;
@@ -23,6 +23,11 @@ pub(super) fn answer(args: &HookRunArgs, umask: Umask, invocation: &Invocation) 
         let is_new = makes_worktree(&args.arguments) && is_new_worktree(&invocation.here)?;
         return if is_new { claimed(&at(None, invocation)).map(|_| Exit::Done) } else { Ok(Exit::Done) };
     }
+    // These tools say nothing but where they are.
+    if matches!(args.event, Event::Setup | Event::Archive) {
+        let run = &at(None, invocation);
+        return if args.event == Event::Setup { set_up(run) } else { archived(run) };
+    }
     let said = Said::of(&hook_input::read(&io::stdin()))?;
     let invocation = &at(said.cwd.as_ref(), invocation);
     match args.event {
@@ -30,7 +35,7 @@ pub(super) fn answer(args: &HookRunArgs, umask: Umask, invocation: &Invocation) 
         Event::WorktreeRemove => remove(said.worktree_path.as_deref(), umask, invocation),
         Event::SessionStart => started(invocation),
         Event::SessionEnd if !said.goes_on() => ended(invocation),
-        Event::SessionEnd | Event::PostCheckout => Ok(Exit::Done),
+        Event::SessionEnd | Event::PostCheckout | Event::Setup | Event::Archive => Ok(Exit::Done),
     }
 }
 

@@ -19,6 +19,10 @@ pub enum Event {
     SessionStart,
     /// An agent ends.
     SessionEnd,
+    /// A tool has made a worktree.
+    Setup,
+    /// A tool is about to remove a worktree.
+    Archive,
 }
 
 impl Event {

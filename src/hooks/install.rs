@@ -1,9 +1,9 @@
-//! Puts hooks into the files of a tool, and takes them away again.
+//! Puts hooks into the file of a tool, and takes them away again.
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::recipe::{Place, Recipe, recipes};
+use super::recipe::{Place, Recipe, recipe};
 use super::tool::Tool;
 use crate::fault::Fault;
 use crate::file::FileMode;
@@ -49,14 +49,14 @@ impl Change {
     }
 }
 
-/// Finds what is to change in the files of a tool, for the repository of a directory.
+/// Finds what is to change in the file of a tool, for the repository of a directory.
 ///
 /// # Errors
-/// [`Fault`] when a file is not what the tool reads, or not the repository's.
-pub fn prepare(tool: Tool, aim: Aim, here: &Utf8Path) -> Result<Vec<Change>> {
+/// [`Fault`] when the file is not what the tool reads, or not the repository's.
+pub fn prepare(tool: Tool, aim: Aim, here: &Utf8Path) -> Result<Change> {
     let none = || Fault::refused(format!("`{here}` is in no repository")).advise("`cd` into one");
     let top = real(top_of(here)?.ok_or_else(none)?);
-    recipes(tool).iter().map(|recipe| change(recipe, aim, &top)).collect()
+    change(&recipe(tool), aim, &top)
 }
 
 fn change(recipe: &Recipe, aim: Aim, top: &Utf8Path) -> Result<Change> {

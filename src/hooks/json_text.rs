@@ -10,13 +10,15 @@ use serde_json::Value;
 
 use super::json_places::{Kind, Node, parse, value};
 
-/// What is to be in a text: a value in a list that names lead to, in compact form.
+/// What is to be in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Item<'a> {
-    /// The names, from the top.
+    /// The names that lead to it, from the top.
     pub path: &'a [&'a str],
-    /// The value.
+    /// The value, in compact form.
     pub value: &'a str,
+    /// Whether it is one of a list, or all that has the name.
+    pub is_listed: bool,
 }
 
 /// A text with nothing in it, to begin with.
@@ -31,6 +33,11 @@ pub fn with(text: Option<&str>, item: &Item<'_>) -> Result<String, String> {
     let top = parse(text)?;
     let (node, rest) = reach(&top, item.path);
     match (&node.kind, rest) {
+        (_, []) if !item.is_listed => {
+            let is_there = value_at(text, node) == Some(value(item.value)?);
+            let taken = || format!("`{}` is something else already", item.path.join("."));
+            if is_there { Ok(text.to_owned()) } else { Err(taken()) }
+        }
         (Kind::Array(items), []) => {
             let wanted = value(item.value)?;
             if items.iter().any(|other| value_at(text, other) == Some(wanted.clone())) {
@@ -40,7 +47,7 @@ pub fn with(text: Option<&str>, item: &Item<'_>) -> Result<String, String> {
         }
         (Kind::Object(_), [name, below @ ..]) => {
             let inner = indent_in(text, node);
-            let member = format!("{}: {}", Value::from(*name), nested(text, below, item.value, &inner));
+            let member = format!("{}: {}", Value::from(*name), nested(text, below, item, &inner));
             Ok(added(text, node, &member, is_new))
         }
         (_, rest) => {
@@ -64,8 +71,15 @@ pub fn without(text: &str, item: &Item<'_>) -> Result<Option<String>, String> {
         let Some(member) = members.iter().rev().find(|member| member.name == *name) else { break };
         chain.push(&member.node);
     }
-    let list = chain.last().filter(|_| chain.len() == item.path.len() + 1).map(|node| &node.kind);
-    let Some(Kind::Array(items)) = list else { return Ok(Some(text.to_owned())) };
+    let end = chain.last().filter(|_| chain.len() == item.path.len() + 1).copied();
+    let items: &[Node] = match end.map(|node| &node.kind) {
+        Some(Kind::Array(items)) if item.is_listed => items,
+        Some(_) if !item.is_listed => {
+            chain.pop();
+            end.map(std::slice::from_ref).unwrap_or_default()
+        }
+        _ => &[],
+    };
     let Some(mut gone) = items
         .iter()
         .find(|other| value_at(text, other).as_ref() == Some(&wanted))
@@ -140,12 +154,13 @@ fn added(text: &str, node: &Node, what: &str, is_new: bool) -> String {
 }
 
 /// A value below further names, each in an object of its own.
-fn nested(text: &str, path: &[&str], value: &str, indent: &str) -> String {
+fn nested(text: &str, path: &[&str], item: &Item<'_>, indent: &str) -> String {
     let (newline, inner) = (newline(text), format!("{indent}{}", unit(text)));
     match path {
-        [] => format!("[{value}]"),
+        [] if item.is_listed => format!("[{}]", item.value),
+        [] => item.value.to_owned(),
         [name, below @ ..] => {
-            let below = nested(text, below, value, &inner);
+            let below = nested(text, below, item, &inner);
             format!("{{{newline}{inner}{}: {below}{newline}{indent}}}", Value::from(*name))
         }
     }
@@ -206,10 +221,11 @@ mod tests {
 
     use super::*;
 
-    const ITEMS: [Item<'static>; 3] = [
-        Item { path: &["hooks", "A"], value: r#"{ "command": "kinfra one" }"# },
-        Item { path: &["hooks", "B"], value: r#"{ "command": "kinfra two" }"# },
-        Item { path: &["list"], value: r#""kinfra three""# },
+    const ITEMS: [Item<'static>; 4] = [
+        Item { path: &["hooks", "A"], value: r#"{ "command": "kinfra one" }"#, is_listed: true },
+        Item { path: &["hooks", "B"], value: r#"{ "command": "kinfra two" }"#, is_listed: true },
+        Item { path: &["list"], value: r#""kinfra three""#, is_listed: true },
+        Item { path: &["one", "x"], value: r#""kinfra four""#, is_listed: false },
     ];
 
     fn all(text: Option<&str>) -> Result<String, String> {
@@ -232,7 +248,8 @@ mod tests {
     fn a_new_file_reads_well_and_goes_again() {
         let text = all(None).unwrap();
         let wanted = "{\n  \"hooks\": {\n    \"A\": [{ \"command\": \"kinfra one\" }],\n    \"B\": \
-                      [{ \"command\": \"kinfra two\" }]\n  },\n  \"list\": [\"kinfra three\"]\n}\n";
+                      [{ \"command\": \"kinfra two\" }]\n  },\n  \"list\": [\"kinfra three\"],\n  \"one\": \
+                      {\n    \"x\": \"kinfra four\"\n  }\n}\n";
         assert_eq!(text, wanted);
         assert_eq!(none(&text), None);
     }
@@ -254,7 +271,9 @@ mod tests {
             assert_eq!(none(&with_all).as_deref(), Some(text), "from {with_all}");
             assert_eq!(none(text).as_deref(), Some(text), "nothing to take away");
         }
-        for text in ["[]", "1", "{\"hooks\": []}", "{\"hooks\": {\"A\": {}}}", "{", ""] {
+        for text in
+            ["[]", "1", "{\"hooks\": []}", "{\"hooks\": {\"A\": {}}}", "{\"one\": {\"x\": 1}}", "{", ""]
+        {
             assert!(all(Some(text)).is_err(), "{text}");
         }
     }
@@ -288,7 +307,7 @@ mod tests {
         inner: impl Strategy<Value = String>,
         space: impl Strategy<Value = &'static str> + Clone,
     ) -> impl Strategy<Value = String> {
-        let names = prop::sample::select(vec!["hooks", "A", "B", "list", "x", "\\u0041"]);
+        let names = prop::sample::select(vec!["hooks", "A", "B", "list", "one", "x", "\\u0041"]);
         let member = (space.clone(), names, space.clone(), inner, space.clone());
         (vec(member, 0..4), space).prop_map(|(members, end)| {
             let members: Vec<String> =

@@ -8,5 +8,6 @@ mod json_places;
 pub mod json_text;
 pub mod place;
 pub mod recipe;
+pub mod tables;
 pub mod tool;
 pub mod worktree;

@@ -2,6 +2,7 @@
 
 use super::block::{self, Spot};
 use super::json_text::{self, Item};
+use super::tables;
 use super::tool::Tool;
 
 /// A file that gets hooks.
@@ -28,6 +29,10 @@ enum What {
     Json(&'static [Item<'static>]),
     /// Lines in a script of the shell.
     Script(&'static str),
+    /// Lines at the end of a text.
+    Lines(&'static str),
+    /// A line in each of some tables of TOML.
+    Tables(&'static [(&'static str, &'static str)]),
 }
 
 /// Where kinfra is not installed, git goes on.
@@ -43,32 +48,67 @@ const SHEBANG: &str = "#!/bin/sh\n";
 /// The shells that read such lines.
 const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "ksh", "ash"];
 
-const CLAUDE: [Item<'static>; 4] = [
-    Item {
-        path: &["hooks", "WorktreeCreate"],
-        value: r#"{ "hooks": [{ "type": "command", "command": "kinfra hook run worktree-create" }] }"#,
-    },
-    Item {
-        path: &["hooks", "WorktreeRemove"],
-        value: r#"{ "hooks": [{ "type": "command", "command": "kinfra hook run worktree-remove" }] }"#,
-    },
-    Item {
-        path: &["hooks", "SessionStart"],
-        value: r#"{ "hooks": [{ "type": "command", "command": "kinfra hook run session-start" }] }"#,
-    },
-    Item {
-        path: &["hooks", "SessionEnd"],
-        value: r#"{ "hooks": [{ "type": "command", "command": "kinfra hook run session-end" }] }"#,
-    },
+/// Lines for direnv's shell.
+const ENVRC: &str = "watch_file .env.sandbox\neval \"$(kinfra env)\" || :\n";
+
+/// The tables of worktrunk's hooks, each with a command.
+const WORKTRUNK: [(&str, &str); 2] = [
+    ("pre-start", "kinfra = \"kinfra hook run setup\""),
+    ("pre-remove", "kinfra = \"kinfra hook run archive\""),
 ];
 
-/// The files of a tool.
-pub fn recipes(tool: Tool) -> &'static [Recipe] {
+const CLAUDE: [Item<'static>; 4] = [
+    listed(
+        &["hooks", "WorktreeCreate"],
+        r#"{ "hooks": [{ "type": "command", "command": "kinfra hook run worktree-create" }] }"#,
+    ),
+    listed(
+        &["hooks", "WorktreeRemove"],
+        r#"{ "hooks": [{ "type": "command", "command": "kinfra hook run worktree-remove" }] }"#,
+    ),
+    SESSION_START,
+    listed(
+        &["hooks", "SessionEnd"],
+        r#"{ "hooks": [{ "type": "command", "command": "kinfra hook run session-end" }] }"#,
+    ),
+];
+
+/// Claude Code and Codex write it alike.
+const SESSION_START: Item<'static> = listed(
+    &["hooks", "SessionStart"],
+    r#"{ "hooks": [{ "type": "command", "command": "kinfra hook run session-start" }] }"#,
+);
+
+const CODEX: [Item<'static>; 1] = [SESSION_START];
+
+const CURSOR: [Item<'static>; 1] = [listed(&["setup-worktree"], r#""kinfra hook run setup""#)];
+
+/// Where this name is there, Cursor does not read the other one.
+const CURSOR_UNIX: [Item<'static>; 1] = [listed(&["setup-worktree-unix"], r#""kinfra hook run setup""#)];
+
+const CONDUCTOR: [Item<'static>; 2] = [
+    Item { path: &["scripts", "setup"], value: r#""kinfra hook run setup""#, is_listed: false },
+    Item { path: &["scripts", "archive"], value: r#""kinfra hook run archive""#, is_listed: false },
+];
+
+const fn listed(path: &'static [&'static str], value: &'static str) -> Item<'static> {
+    Item { path, value, is_listed: true }
+}
+
+const fn in_worktree(path: &'static str, what: What) -> Recipe {
+    Recipe { place: Place::Worktree(path), what }
+}
+
+/// The file of a tool.
+pub fn recipe(tool: Tool) -> Recipe {
     match tool {
-        Tool::Git => &[Recipe { place: Place::GitHooks("post-checkout"), what: What::Script(POST_CHECKOUT) }],
-        Tool::Claude => {
-            &[Recipe { place: Place::Worktree(".claude/settings.json"), what: What::Json(&CLAUDE) }]
-        }
+        Tool::Git => Recipe { place: Place::GitHooks("post-checkout"), what: What::Script(POST_CHECKOUT) },
+        Tool::Claude => in_worktree(".claude/settings.json", What::Json(&CLAUDE)),
+        Tool::Cursor => in_worktree(".cursor/worktrees.json", What::Json(&CURSOR)),
+        Tool::Codex => in_worktree(".codex/hooks.json", What::Json(&CODEX)),
+        Tool::Conductor => in_worktree("conductor.json", What::Json(&CONDUCTOR)),
+        Tool::Worktrunk => in_worktree(".config/wt.toml", What::Tables(&WORKTRUNK)),
+        Tool::Direnv => in_worktree(".envrc", What::Lines(ENVRC)),
     }
 }
 
@@ -81,7 +121,7 @@ impl Recipe {
         match self.what {
             What::Json(items) => {
                 let mut text = old.map(str::to_owned);
-                for item in items {
+                for item in in_use(items, old) {
                     text = Some(json_text::with(text.as_deref(), item)?);
                 }
                 text.ok_or_else(|| "it has no value".to_owned())
@@ -94,6 +134,8 @@ impl Recipe {
                     Err("it is no script of a shell".to_owned())
                 }
             }
+            What::Lines(lines) => Ok(block::with(old.unwrap_or_default(), lines, Spot::End)),
+            What::Tables(tables) => tables::with(old.unwrap_or_default(), tables),
         }
     }
 
@@ -105,13 +147,17 @@ impl Recipe {
         match self.what {
             What::Json(items) => {
                 let mut text = Some(old.to_owned());
-                for item in items.iter().rev() {
+                for item in in_use(items, Some(old)).iter().rev() {
                     let Some(now) = text else { break };
                     text = json_text::without(&now, item)?;
                 }
                 Ok(text)
             }
             What::Script(_) => Ok(Some(block::without(old)).filter(|text| text == old || text != SHEBANG)),
+            What::Lines(_) => Ok(Some(block::without(old)).filter(|text| text == old || !text.is_empty())),
+            What::Tables(tables) => {
+                Ok(Some(tables::without(old, tables)).filter(|text| text == old || !text.is_empty()))
+            }
         }
     }
 
@@ -119,15 +165,32 @@ impl Recipe {
     pub fn by_hand(&self) -> String {
         match self.what {
             What::Json(items) => {
-                let names: Vec<String> =
-                    items.iter().map(|item| format!("{} to `{}`", item.value, item.path.join("."))).collect();
+                let names: Vec<String> = items
+                    .iter()
+                    .map(|item| format!("`{}` to `{}`", item.value, item.path.join(".")))
+                    .collect();
                 format!("mend the file, or add {} yourself", names.join(", "))
             }
             What::Script(_) => {
                 "call `kinfra hook run post-checkout` in it, with the same arguments".to_owned()
             }
+            What::Lines(_) => "evaluate `kinfra env` in it".to_owned(),
+            What::Tables(tables) => {
+                let lines: Vec<String> =
+                    tables.iter().map(|(table, line)| format!("`{line}` to `[{table}]`")).collect();
+                format!("mend the file, or add {} yourself", lines.join(" and "))
+            }
         }
     }
+}
+
+/// The items that a tool reads in a file.
+fn in_use(items: &'static [Item<'static>], text: Option<&str>) -> &'static [Item<'static>] {
+    let has_unix = |text: &str| {
+        let value = serde_json::from_str::<serde_json::Value>(text).ok();
+        value.is_some_and(|value| value.get("setup-worktree-unix").is_some())
+    };
+    if items == CURSOR && text.is_some_and(has_unix) { &CURSOR_UNIX } else { items }
 }
 
 /// Whether a script is one of a shell, by its first line.
@@ -153,8 +216,27 @@ mod tests {
     }
 
     #[test]
+    fn cursor_s_list_for_unix_comes_first() {
+        let cursor = recipe(Tool::Cursor);
+        let old = "{\n  \"setup-worktree\": [\"a\"],\n  \"setup-worktree-unix\": [\"b\"]\n}\n";
+        let new = cursor.with(Some(old)).unwrap();
+        assert!(new.contains("\"setup-worktree\": [\"a\"],"), "{new}");
+        assert!(new.contains("\"setup-worktree-unix\": [\"b\", \"kinfra hook run setup\"]"), "{new}");
+        assert_eq!(cursor.without(&new), Ok(Some(old.to_owned())));
+    }
+
+    #[test]
+    fn every_tool_s_file_is_made_and_goes() {
+        for tool in Tool::ALL {
+            let made = recipe(tool).with(None).unwrap();
+            assert_eq!(recipe(tool).with(Some(&made)).as_ref(), Ok(&made), "{tool:?}");
+            assert_eq!(recipe(tool).without(&made), Ok(None), "{tool:?}");
+        }
+    }
+
+    #[test]
     fn a_script_that_kinfra_made_goes_and_another_stays() {
-        let [git] = recipes(Tool::Git) else { panic!("one file") };
+        let git = recipe(Tool::Git);
         let made = git.with(None).unwrap();
         assert!(made.starts_with("#!/bin/sh\n# >>> kinfra >>>\nif command -v kinfra"), "{made}");
         assert_eq!(git.without(&made), Ok(None));

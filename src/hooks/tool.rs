@@ -7,14 +7,33 @@ pub enum Tool {
     Git,
     /// Claude Code
     Claude,
+    /// Cursor
+    Cursor,
+    /// Codex
+    Codex,
+    /// Conductor
+    Conductor,
+    /// worktrunk
+    Worktrunk,
+    /// direnv
+    Direnv,
 }
 
 impl Tool {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Git, Self::Claude, Self::Cursor, Self::Codex, Self::Conductor, Self::Worktrunk, Self::Direnv];
+
     /// Its name, as it is typed.
     pub fn name(self) -> &'static str {
         match self {
             Self::Git => "git",
             Self::Claude => "claude",
+            Self::Cursor => "cursor",
+            Self::Codex => "codex",
+            Self::Conductor => "conductor",
+            Self::Worktrunk => "worktrunk",
+            Self::Direnv => "direnv",
         }
     }
 }

@@ -9,13 +9,10 @@ use crate::hooks::install::{Aim, Change};
 use crate::shown::printable;
 use crate::slot::SlotId;
 
-/// What would change in the files of a tool.
-pub fn differences(changes: &[&Change]) -> String {
-    let of = |change: &&Change| {
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        of_project(change.path().as_str(), &text(&change.old), &text(&change.new))
-    };
-    changes.iter().map(of).collect()
+/// What would change in the file of a tool.
+pub fn difference(change: &Change) -> String {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    of_project(change.path().as_str(), &text(&change.old), &text(&change.new))
 }
 
 /// What is asked.

@@ -75,6 +75,11 @@ fn what_is_installed_is_what_the_page_shows() {
     for (tool, path, text) in [
         ("git", ".git/hooks/post-checkout", format!("#!/bin/sh\n{}", block("git", "sh"))),
         ("claude", ".claude/settings.json", block("Claude Code", "json").to_owned()),
+        ("worktrunk", ".config/wt.toml", block("worktrunk", "toml").to_owned()),
+        ("conductor", "conductor.json", block("Conductor", "json").to_owned()),
+        ("cursor", ".cursor/worktrees.json", block("Cursor", "json").to_owned()),
+        ("codex", ".codex/hooks.json", block("Codex", "json").to_owned()),
+        ("direnv", ".envrc", block("direnv", "sh").to_owned()),
     ] {
         repository.machine.kinfra(&format!("hook install {tool} --auto-approve")).exits(0);
         assert_eq!(repository.machine.read(path), text, "{tool}");
