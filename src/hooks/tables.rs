@@ -24,7 +24,7 @@ pub fn with(text: &str, tables: &[(&str, &str)]) -> Result<String, String> {
         } else if document.contains_key(table) {
             return Err(format!("`{table}` is there in another form than `[{table}]`"));
         } else {
-            missing += &format!("[{table}]\n{line}\n");
+            missing.extend(["[", table, "]\n", line, "\n"]);
         }
     }
     let text = if missing.is_empty() { text } else { block::with(&text, &missing, Spot::End) };
