@@ -174,6 +174,7 @@ const BESIDE_VERBS: &[&str] = &[
     "target",
     "claiming",
     "worktree_of_branch",
+    "remnant",
     "removing",
     "live",
     "sign",

@@ -38,6 +38,7 @@ mod plan;
 mod ports;
 mod reap;
 pub(crate) mod release;
+mod remnant;
 mod removing;
 mod renew;
 mod reset;
