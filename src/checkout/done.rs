@@ -206,8 +206,8 @@ fn remnant(repository: Repository, named: Named<'_>) -> Result<Sought> {
 }
 
 impl Remnant {
-    /// Ends what was begun, after the slot was released: what git still has of it, the empty directory, and the
-    /// branch if it is merged. Whether git had anything of it.
+    /// Ends what was begun, after the slot was released: what git still has of it, the empty directory, and
+    /// the branch if it is merged. Whether git had anything of it.
     ///
     /// # Errors
     /// When git cannot remove its part.

@@ -1,4 +1,4 @@
-//! Ending what is left of a worktree that is not there: its slot, its directory if it is empty, and its branch.
+//! Ending what is left of a worktree that is not there: its slot, its empty directory, and its branch.
 
 use anyhow::Result;
 

@@ -1,5 +1,5 @@
-//! Work that `git status` does not tell of: in submodules that are not checked out, in repositories below what
-//! git ignores, and in commits that only a worktree's own references have.
+//! Work that `git status` does not tell of: in submodules that are not checked out, in repositories below
+//! what git ignores, and in commits that only a worktree's own references have.
 #![expect(clippy::disallowed_methods, reason = "this is where kinfra looks for repositories in a worktree")]
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::fault::Fault;
 /// What git says, while it goes on, of a directory that it cannot list.
 const UNREADABLE: &str = "warning: could not open directory '";
 
-/// How the entries of a reflog begin that made a commit. What rewrites history is meant to leave commits behind.
+/// How the entries of a reflog begin that made a commit. What rewrites history leaves commits behind.
 const MAKES_COMMITS: [&str; 6] = ["commit", "cherry-pick", "revert", "am", "merge", "pull"];
 
 /// How many commits a command names at once.
@@ -27,8 +27,8 @@ pub(super) fn unreadable(messages: &str) -> Vec<Utf8PathBuf> {
     named.map(|(path, _)| Utf8PathBuf::from(path.trim_end_matches('/'))).collect()
 }
 
-/// The repositories of submodules that a worktree keeps for itself and that have commits which are on no remote,
-/// those of submodules in submodules included. They are there also if the submodule is not checked out.
+/// The repositories of submodules that a worktree keeps for itself and that have commits which are on no
+/// remote, those of submodules in submodules included. They are there also if the submodule is not checked out.
 ///
 /// # Errors
 /// When the worktree's own git directory cannot be read.
@@ -79,7 +79,7 @@ pub(super) fn ignored(worktree: &Git) -> Result<Vec<Utf8PathBuf>> {
     Ok(found)
 }
 
-/// The directories in a directory. Links are not followed, and a name that is no text has no repository's path.
+/// The directories in a directory. Links are not followed, and names that are no text are left out.
 fn below(dir: &Utf8Path) -> Option<Vec<Utf8PathBuf>> {
     let entries = dir.read_dir_utf8().ok()?.filter_map(Result::ok);
     let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));

@@ -1,4 +1,4 @@
-//! A worktree that git had begun to make, or to remove, when it was killed. It is locked until that has ended.
+//! A worktree that git had begun to make or to remove when it was killed. It is locked until that has ended.
 #![expect(clippy::disallowed_methods, reason = "this is where kinfra removes a lock that git left behind")]
 
 use std::fs;
