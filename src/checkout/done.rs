@@ -63,7 +63,7 @@ pub struct Leaving {
     pub worktree: GitWorktree,
     trunk: Trunk,
     /// Whether a removal of it was stopped: files that are missing were removed by it.
-    is_leaving: bool,
+    was_begun: bool,
 }
 
 /// What became of the branch of a worktree that is gone.
@@ -140,7 +140,8 @@ pub fn find(repository: Repository, named: Named<'_>) -> Result<Sought> {
     }
     let trunk = repository.trunk()?;
     let worktree = GitWorktree { path: real(path), ..worktree };
-    Ok(Sought::There(Box::new(Leaving { repository, worktree, trunk, is_leaving })))
+    let was_begun = is_leaving;
+    Ok(Sought::There(Box::new(Leaving { repository, worktree, trunk, was_begun })))
 }
 
 fn locked(worktree: &GitWorktree, why: &str) -> Fault {
@@ -248,7 +249,7 @@ impl Leaving {
     /// When git does not answer.
     pub fn work(&self, copied: (&[RelPath], &Utf8Path)) -> Result<Work> {
         let mut work = Work::of(&self.repository, &self.worktree, &self.trunk, copied)?;
-        if self.is_leaving {
+        if self.was_begun {
             work.changes.changed.retain(|file| exists(&self.worktree.path.join(file)).unwrap_or(true));
         }
         Ok(work)
@@ -288,7 +289,7 @@ impl Leaving {
     /// When git refuses. Then all of it is there.
     pub fn remove(&self) -> Result<Removal> {
         let (git, path) = (&self.repository.git, &self.worktree.path);
-        if !self.is_leaving {
+        if !self.was_begun {
             lock(git, path, LEAVING)?;
         }
         match remove(git, path) {

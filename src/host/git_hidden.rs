@@ -1,6 +1,5 @@
 //! Work that `git status` does not tell of: in submodules that are not checked out, in repositories below
 //! what git ignores, and in commits that only a worktree's own references have.
-#![expect(clippy::disallowed_methods, reason = "this is where kinfra looks for repositories in a worktree")]
 
 use std::collections::BTreeSet;
 
@@ -101,13 +100,11 @@ pub fn left_behind(worktree: &Git) -> Result<Vec<String>> {
     let mut commits = BTreeSet::new();
     let format = "--format=%(refname) %(objecttype) %(objectname)";
     for line in worktree.needed(&["for-each-ref", format, "refs/worktree"])?.lines() {
-        match *line.split(' ').collect::<Vec<_>>().as_slice() {
-            [_, "commit", commit] => commits.extend([commit.to_owned()]),
-            _ => {
-                let what = format!("cannot see whether `{line}` is elsewhere: it is no commit");
-                return Err(Fault::refused(what).advise("`git update-ref -d` drops it").into());
-            }
-        }
+        let Some((_, commit)) = line.split_once(" commit ") else {
+            let what = format!("cannot see whether `{line}` is elsewhere: it is no commit");
+            return Err(Fault::refused(what).advise("`git update-ref -d` drops it").into());
+        };
+        commits.insert(commit.to_owned());
     }
     let log = worktree.needed(&["log", "--walk-reflogs", "--format=%H %gs", "HEAD"])?;
     commits.extend(made_in(&log));
@@ -118,7 +115,8 @@ pub fn left_behind(worktree: &Git) -> Result<Vec<String>> {
         }
         // What a branch has had is that branch's.
         let had = worktree.ask(&["log", "--walk-reflogs", "--format=%H", branch])?.unwrap_or_default();
-        had.lines().for_each(|commit| drop(commits.remove(commit)));
+        let had: BTreeSet<&str> = had.lines().collect();
+        commits.retain(|commit| !had.contains(commit.as_str()));
     }
     let commits: Vec<String> = commits.into_iter().collect();
     let mut left = Vec::new();
