@@ -27,7 +27,7 @@ pub(super) fn unreadable(messages: &str) -> Vec<Utf8PathBuf> {
 }
 
 /// The repositories of submodules that a worktree keeps for itself and that have commits which are on no
-/// remote, those of submodules in submodules included. They are there also if the submodule is not checked out.
+/// remote, those of submodules in submodules included. They are there also without the submodule's files.
 ///
 /// # Errors
 /// When the worktree's own git directory cannot be read.
