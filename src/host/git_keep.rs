@@ -30,8 +30,8 @@ const AT_ONCE: usize = 100;
 
 /// The work of a worktree as a commit: its files, those that git does not know included. Its parents are the
 /// commit that is checked out, what is staged if that is something else, what git is in the middle of, and
-/// what was left behind. `None` if there is nothing, not even a commit. The same work at the same time is the same
-/// commit.
+/// what was left behind. `None` if there is nothing, not even a commit. The same work at the same time is the
+/// same commit.
 ///
 /// # Errors
 /// When git cannot make it. The worktree and its index are as they were.
