@@ -11,7 +11,7 @@ mod stack;
 mod tips;
 mod verb;
 
-pub use checkout::{DoneArgs, StartWorktreeArgs};
+pub use checkout::{DoneArgs, StartWorktreeArgs, WorktreesArgs};
 pub use claims::{
     ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes, evaluated,
 };

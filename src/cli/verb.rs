@@ -68,6 +68,8 @@ pub enum Verb {
     Start(StartWorktreeArgs),
     /// Remove a worktree and what its slot has, if no work is lost
     Done(DoneArgs),
+    /// List the worktrees of this repository, with their slots and their work
+    Worktrees(WorktreesArgs),
     /// Start the stack of this worktree, and wait until it runs
     Up(UpArgs),
     /// Stop the stack of this worktree and remove it; its data stays

@@ -63,6 +63,7 @@ mod validate;
 mod watch;
 mod within;
 mod worktree_of_branch;
+mod worktrees;
 
 pub use complete::answer;
 pub use failure::tell;
@@ -107,6 +108,7 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Exec(args) => exec::run(&args, umask, invocation),
         Verb::Start(args) => start::run(args, umask, invocation),
         Verb::Done(args) => done::run(&args, umask, invocation),
+        Verb::Worktrees(args) => worktrees::run(&args, invocation),
         Verb::Run(args) => run::run(&args, umask, invocation),
         Verb::Up(args) => up::run(&args, umask, invocation),
         Verb::Logs(args) => logs::run(&args, umask, invocation),

@@ -110,6 +110,28 @@ fn submodules(worktree: &Git) -> Result<Vec<Utf8PathBuf>> {
     Ok(paths.filter(|path| exists(&worktree.dir().join(path).join(".git")).unwrap_or(true)).collect())
 }
 
+/// What a short look at a worktree says: how much may be nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glimpse {
+    /// Files that are not committed. A directory that git does not know counts as one.
+    pub files: usize,
+    /// Commits that are on no remote and not merged.
+    pub commits: usize,
+    /// What git is in the middle of.
+    pub in_progress: Option<&'static str>,
+}
+
+/// Takes a short look at a worktree. `others` are the commits that count as merged.
+///
+/// # Errors
+/// When git does not answer.
+pub fn glimpse(worktree: &Git, has_commit: bool, has_branch: bool, others: &[String]) -> Result<Glimpse> {
+    let text = worktree.needed(&["status", "--porcelain=v2", "-z", "--no-renames"])?;
+    let files = text.split('\0').filter(|line| line.starts_with(['1', 'u', '?'])).count();
+    let commits = if has_commit { commits(worktree, has_branch, others)? } else { 0 };
+    Ok(Glimpse { files, commits, in_progress: in_progress(worktree.dir())? })
+}
+
 /// What git is in the middle of in a linked worktree.
 ///
 /// # Errors

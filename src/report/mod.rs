@@ -33,6 +33,7 @@ pub mod table;
 pub mod up;
 pub mod validate;
 mod view;
+pub mod worktrees;
 mod wrap;
 
 pub use document::document;
