@@ -20,6 +20,8 @@ pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs,
 pub use run::RunArgs;
 pub use shared::{HolderArgs, LockArgs, PoolArgs};
 pub use shell::{CompletionsArgs, ManArgs};
-pub use stack::{ComposeArgs, DownArgs, LogsArgs, ResetArgs, ShellArgs, SlotArgs, StartArgs, UpArgs};
+pub use stack::{
+    ComposeArgs, DownArgs, LogsArgs, OpenArgs, ResetArgs, ShellArgs, SlotArgs, StartArgs, UpArgs,
+};
 pub use tips::with_tip;
 pub use verb::{Cli, EXIT_CODES, SandboxVerb, Verb};

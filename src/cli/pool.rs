@@ -79,14 +79,22 @@ pub struct StatusArgs {
 pub struct PortsArgs {
     #[command(flatten)]
     pub list: ListArgs,
-    /// List the address of each port that a browser opens, with this path, such as `/callback`
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::Other, value_parser = path_of_url, conflicts_with = "json")]
+    /// List the address of each port that a browser opens, with a path such as `/callback`
+    #[arg(
+        long,
+        value_name = "PATH",
+        value_hint = ValueHint::Other,
+        value_parser = path_of_url,
+        num_args = 0..=1,
+        default_missing_value = "",
+        conflicts_with = "json"
+    )]
     pub urls: Option<String>,
 }
 
 /// A path of a URL.
 fn path_of_url(text: &str) -> Result<String, String> {
-    let is_path = text.starts_with('/') && text.chars().all(|c| c.is_ascii_graphic());
+    let is_path = (text.is_empty() || text.starts_with('/')) && text.chars().all(|c| c.is_ascii_graphic());
     if is_path {
         Ok(text.to_owned())
     } else {

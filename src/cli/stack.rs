@@ -8,6 +8,7 @@ use clap::{Args, ValueHint};
 
 use super::claims::{Wishes, slot_or_path};
 use super::shared::{HolderArgs, LockArgs, PoolArgs};
+use crate::identifier::PortName;
 use crate::slot::SlotId;
 use crate::stack::gate::patience::Patience;
 use crate::stack::up::request::UpRequest;
@@ -169,6 +170,19 @@ pub struct ComposeArgs {
         allow_hyphen_values = true
     )]
     pub arguments: Vec<OsString>,
+}
+
+/// `kinfra open`
+#[derive(Debug, Args)]
+pub struct OpenArgs {
+    #[command(flatten)]
+    pub slot: SlotArgs,
+    /// The port, by its name in slots.toml [default: the one that the slots are known by]
+    #[arg(value_name = "PORT", value_parser = PortName::new, value_hint = ValueHint::Other)]
+    pub port: Option<PortName>,
+    /// Print the address, and open nothing
+    #[arg(long)]
+    pub print: bool,
 }
 
 /// The flags that name a slot of a pool, by itself or by its holder.

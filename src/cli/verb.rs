@@ -8,7 +8,7 @@ use super::pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
 use super::run::RunArgs;
 use super::shell::{CompletionsArgs, ManArgs};
-use super::stack::{ComposeArgs, DownArgs, LogsArgs, ResetArgs, ShellArgs, UpArgs};
+use super::stack::{ComposeArgs, DownArgs, LogsArgs, OpenArgs, ResetArgs, ShellArgs, UpArgs};
 
 /// Provision a declared pool of sandbox slots.
 ///
@@ -76,6 +76,8 @@ pub enum Verb {
     Down(DownArgs),
     /// Print what the services of this worktree's stack log
     Logs(LogsArgs),
+    /// Open the address of a port of this worktree's slot
+    Open(OpenArgs),
     /// Run a shell or a command in a service of this worktree's stack
     Shell(ShellArgs),
     /// Stop the stack of this worktree, remove its data, and start it again

@@ -33,6 +33,7 @@ mod init;
 mod live;
 mod logs;
 mod man;
+mod open;
 mod output;
 mod plan;
 mod ports;
@@ -112,6 +113,7 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Run(args) => run::run(&args, umask, invocation),
         Verb::Up(args) => up::run(&args, umask, invocation),
         Verb::Logs(args) => logs::run(&args, umask, invocation),
+        Verb::Open(args) => open::run(&args, umask, invocation),
         Verb::Shell(args) => shell::run(&args, umask, invocation),
         Verb::Down(args) => down::run(&args, invocation),
         Verb::Reset(args) => reset::run(&args, umask, invocation),

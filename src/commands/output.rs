@@ -23,7 +23,7 @@ pub(super) fn show(text: &str) -> Result<(), Fault> {
 /// Prints to stdout what people read, with the lines and the paths that the report chose: tables and
 /// differences.
 pub(super) fn show_as_laid_out(text: &str) -> Result<(), Fault> {
-    Stream::Stdout.write(&Stream::Stdout.colors(&printable_output(text))).map_err(|why| cannot_print(&why))
+    Stream::Stdout.write(&Stream::Stdout.dressed(&printable_output(text))).map_err(|why| cannot_print(&why))
 }
 
 /// Prints a message to stderr. One that cannot be printed stops no verb.
@@ -33,7 +33,7 @@ pub(super) fn say(text: &str) {
 
 /// Prints a message to stderr that has the lines of other programs in it, such as those of a log.
 pub(super) fn pass_on(text: &str) {
-    let _ = Stream::Stderr.write(&Stream::Stderr.colors(&printable_output(text)));
+    let _ = Stream::Stderr.write(&Stream::Stderr.dressed(&printable_output(text)));
 }
 
 /// Says what comes next to a person; a script knows.

@@ -8,6 +8,9 @@ use std::process::Command;
 
 use super::fs::Umask;
 
+/// The program that opens an address with what the desktop has for it.
+pub const OPENS: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+
 /// Replaces the kinfra process by a program, which is looked up in `PATH`. The program gets the signals and
 /// gives the exit code. Returns only if it cannot be started, with the reason.
 pub fn become_program<'a>(

@@ -16,6 +16,7 @@ pub mod fault;
 mod holder_names;
 pub mod init;
 pub mod leftovers;
+pub mod open;
 pub mod outcome;
 pub mod plan;
 mod plan_blocked;

@@ -21,6 +21,7 @@ use crate::slot::SlotId;
 use crate::stack::observe::examine::Examined;
 use crate::stack::observe::sight::Sight;
 use crate::stack::observe::stacks::Looked;
+use crate::stack::up::addresses::Url;
 use crate::time::Time;
 
 /// The columns of the table, and where their cells are shortened.
@@ -71,12 +72,18 @@ pub struct StatusView<'a> {
     pub shows_id: bool,
 }
 
-/// The slots in numeric order. Columns that say nothing are left out. Where the table is too wide, names are
-/// shortened first, then it has fewer columns.
+/// The slots in numeric order. Columns that say nothing are left out. A terminal that has room shows the
+/// address of each slot's port. Where the table is too wide, names are shortened first, then it has fewer
+/// columns.
 pub fn text(slots: &Looked, view: SlotsView<'_>) -> String {
     let known = slots.slots.iter().find_map(|listed| listed.entry.provisioned.ports.keys().next());
     let Some(primary) = view.primary.or(known) else { return String::new() };
     let Some(columns) = view.columns else { return lines(&table_of(slots, primary, view, &[])) };
+    if let Some(whole) =
+        table_with(slots, primary, view, &[], |url| url.map(Url::shown)).within(columns, 2 * READABLE)
+    {
+        return whole;
+    }
     let fewer = (0..=LEFT_OUT.len()).filter_map(|count| LEFT_OUT.get(..count));
     let mut narrow = fewer.map(|without| table_of(slots, primary, view, without).within(columns, READABLE));
     let narrowest = || table_of(slots, primary, view, &LEFT_OUT);
@@ -87,8 +94,19 @@ pub fn text(slots: &Looked, view: SlotsView<'_>) -> String {
 }
 
 fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[&str]) -> Table {
+    table_with(slots, primary, view, without, |_| None)
+}
+
+/// The table, where a port may have an address in its place.
+fn table_with(
+    slots: &Looked,
+    primary: &PortName,
+    view: SlotsView<'_>,
+    without: &[&str],
+    address: impl Fn(Option<&Url>) -> Option<&str>,
+) -> Table {
     let SlotsView { primary: _, now, paths, columns: _ } = view;
-    let Looked { slots, sights, elsewhere: _ } = slots;
+    let Looked { slots, sights, elsewhere: _, addresses } = slots;
     let names = names(slots, paths);
     let dash = || "-".to_owned();
     let rows: Vec<[Cell; 9]> = slots
@@ -100,7 +118,10 @@ fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[
                 Cell::new(entry.provisioned.profile.as_str()),
                 Cell::new(status(entry, *standing, sight))
                     .colored(attention::of_slot(entry, *standing, sight)),
-                number(entry.provisioned.ports.get(primary).map_or_else(dash, Port::to_string)),
+                match address(addresses.get(slot)) {
+                    Some(address) => Cell::new(address),
+                    None => number(entry.provisioned.ports.get(primary).map_or_else(dash, Port::to_string)),
+                },
                 Cell::new(names.get(slot).cloned().unwrap_or_else(dash)),
                 Cell::new(branch.clone().unwrap_or_else(dash)),
                 Cell::new(claim.and_then(|claim| since(claim, now)).unwrap_or_else(dash)),
@@ -197,10 +218,13 @@ fn parts(duration: Duration) -> Vec<String> {
 }
 
 /// The slots under the registry's own field names. A claimed slot has the state of its holder, too.
-pub fn json(Looked { slots, sights, elsewhere: _ }: &Looked) -> Value {
+pub fn json(Looked { slots, sights, elsewhere: _, addresses }: &Looked) -> Value {
     let slot = |listed: &Listed| {
         let mut slot = slot_json(listed);
         slot.insert("stack".to_owned(), stack_state::json(sight_of(sights, listed.slot)));
+        let url = addresses.get(&listed.slot);
+        slot.insert("url".to_owned(), json!(url.map(|url| &url.plain)));
+        slot.insert("host_url".to_owned(), json!(url.and_then(|url| url.hosted.as_ref())));
         slot
     };
     let slots: Vec<Map<String, Value>> = slots.iter().map(slot).collect();

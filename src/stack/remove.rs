@@ -126,7 +126,8 @@ pub fn remove(
     for thing in after.iter().cloned() {
         match thing.kind {
             Kind::Volume if !extent.volumes => kept.push(sized(&thing)),
-            Kind::Image if extent.images => in_use.push(thing),
+            Kind::Image if extent.images && said.image_in_use => in_use.push(thing),
+            Kind::Image if extent.images => stuck.push(thing),
             Kind::Image => {}
             Kind::Container | Kind::Network | Kind::Volume => stuck.push(thing),
         }
@@ -151,6 +152,8 @@ pub(super) struct Said {
     unstopped: Option<String>,
     /// Why something was not removed.
     pub(super) failed: Option<String>,
+    /// Whether Docker refused to remove an image. It does where a container of another's uses it.
+    image_in_use: bool,
 }
 
 /// Has Docker remove things, each by its id. What is kept must be written to the end, so then containers are
@@ -171,9 +174,10 @@ pub(super) fn take_away(
     // One that Compose handed on to a new container does not go with that.
     volumes.extend(asked(things::volumes_there(engine, unnamed))?);
     failures.push(things::remove(engine, Kind::Volume, &volumes));
-    failures.push(things::remove(engine, Kind::Image, &of(Kind::Image, extent.images)));
+    let images = things::remove(engine, Kind::Image, &of(Kind::Image, extent.images)).needed().err();
     let failed = failures.into_iter().find_map(|answer| answer.needed().err());
-    Ok(Said { unstopped: stopped.needed().err(), failed })
+    let image_in_use = images.is_some();
+    Ok(Said { unstopped: stopped.needed().err(), failed: failed.or(images), image_in_use })
 }
 
 pub(super) fn of_kind(things: &[Thing], kind: Kind) -> Vec<Thing> {

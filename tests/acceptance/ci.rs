@@ -37,14 +37,17 @@ fn the_recipes_for_ci_run_as_they_are_written() {
         let path = sh.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path);
         let path = format!("{}:{}", fleet.machine.path("~/bin").display(), path.expect("a PATH").display());
         sh.env("PATH", path).env("KINFRA", env!("CARGO_BIN_EXE_kinfra"));
-        sh.env("GITHUB_RUN_ID", "77").env("GITHUB_JOB", "test").args(["-e", "-c", &script]);
+        for (name, value) in [("RUN_ID", "77"), ("RUN_ATTEMPT", "2"), ("JOB", "test")] {
+            sh.env(format!("GITHUB_{name}"), value);
+        }
+        sh.args(["-e", "-c", &script]);
         runs += script.matches("kinfra run").count();
         Run::of(sh.current_dir(fleet.worktree("fix"))).exits(0);
         assert!(fleet.slots().values().all(|slot| *slot == Slot::Clean), "{script}");
     }
     let ran = fleet.machine.read("~/ran");
     assert_eq!(ran.lines().count(), runs, "{ran}");
-    for owner in [" unit\n", " browser\n", " 77-test\n"] {
+    for owner in [" unit\n", " browser\n", " 77-2-test\n"] {
         assert!(ran.contains(owner), "{ran}");
     }
 }

@@ -22,6 +22,7 @@ const RUNS: &[(&str, &str, i32)] = &[
     ("a", "status", 0),
     ("a", "slots", 0),
     ("a", "ports", 0),
+    ("a", "open --print", 0),
     ("a", "doctor", 0),
     ("a", "env", 0),
     ("a", "exec -- /bin/true", 0),

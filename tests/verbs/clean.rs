@@ -276,3 +276,17 @@ fn a_stop_that_fails_before_data_is_kept_is_told() {
         .prints("Kept for its worktree: volume kinfra-fleet-slot-1_data");
     released.prints("warning: not every container was stopped before it was removed").prints("told to fail");
 }
+
+#[test]
+fn an_image_that_docker_says_it_removed_is_looked_for() {
+    let fleet = Fleet::new(&["a"]);
+    fleet.kinfra("a", "up").exits(0);
+    let is_of_slot = |image: &Thing| image.label("kinfra.slot") == "1";
+    let images = |fleet: &Fleet| fleet.engine.images().iter().filter(|image| is_of_slot(image)).count();
+    assert_eq!(images(&fleet), 1);
+    fleet.engine.fails(Fault::Lie, &When::Matches("image rm"));
+    fleet.kinfra("a", "release --wipe").exits(1).says("slot 1 is free, but not clean yet").says("image ");
+    fleet.engine.mend();
+    fleet.kinfra("project", "clean 1 --auto-approve").exits(0);
+    assert_eq!(images(&fleet), 0);
+}

@@ -63,6 +63,7 @@ fn every_verb_says_what_its_flags_do() {
         "reset",
         "completions",
         "slots",
+        "open",
         "ports",
         "validate",
         "init",

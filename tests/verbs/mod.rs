@@ -37,6 +37,7 @@ mod meanwhile;
 mod memory;
 mod moved_root;
 mod older_registry;
+mod open;
 mod output;
 mod owners;
 mod plan;

@@ -85,6 +85,18 @@ http://web.slot-10.localhost:8010/auth/callback?x=1
 http://localhost:8010/auth/callback?x=1
 ",
     );
+    let ran = machine
+        .kinfra("ports --urls")
+        .exits(0)
+        .prints("http://web.slot-2.localhost:8002\nhttp://localhost:8002\n");
+    ran.never_says("No port here");
     machine.kinfra("ports --urls callback").exits(64).says("write a path from `/` on");
     machine.kinfra("ports --urls / --json").exits(64);
+    let machine = Machine::small();
+    machine.edit_spec("web = 8000", "db = 5432");
+    machine
+        .kinfra("ports --urls")
+        .exits(0)
+        .prints_exactly("")
+        .says("No port here is known to be one that a browser opens");
 }

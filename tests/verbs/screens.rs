@@ -122,7 +122,13 @@ fn looked(has_claims: bool) -> Looked {
         slots.push(Listed { slot, entry: entry.as_ref().clone(), standing, branch, last_used });
         sights.insert(slot, if has_claims { sight } else { Sight::NeverStarted });
     }
-    Looked { slots, sights, elsewhere: BTreeMap::new() }
+    let address = |listed: &Listed| {
+        let (slot, port) = (listed.slot, 8080 + listed.slot.get());
+        let hosted = Some(format!("http://web.slot-{slot}.localhost:{port}"));
+        (slot, Url { plain: format!("http://localhost:{port}"), hosted, is_here: true })
+    };
+    let addresses = slots.iter().map(address).collect();
+    Looked { slots, sights, elsewhere: BTreeMap::new(), addresses }
 }
 
 fn slots(has_claims: bool, columns: Option<usize>) -> String {
@@ -160,7 +166,7 @@ fn status_fits_the_terminal() {
     let looked = looked(true);
     let (now, paths) = (Time::parse(NOW).expect("a time"), Paths { home: Some(Utf8Path::new("/home/me")) });
     let url = |name: &str, url: &str| {
-        let url = Url { plain: url.to_owned(), hosted: None };
+        let url = Url { plain: url.to_owned(), hosted: None, is_here: true };
         (PortName::new(name).expect("a name"), url)
     };
     for (index, name) in [(1, "status-long.txt"), (2, "status-wide.txt")] {

@@ -146,8 +146,11 @@ fn slots_as_json_have_the_registry_s_own_fields() {
     // And what is known of the stack: there is no docker to ask.
     let (mut free, stack) =
         (entries["10"].clone(), json!({ "state": "never_started", "text": "never started" }));
-    claimed["stack"] = stack.clone();
-    free["stack"] = stack;
+    for (slot, port, entry) in [(2, 8002, &mut claimed), (10, 8010, &mut free)] {
+        entry["stack"] = stack.clone();
+        entry["url"] = json!(format!("http://localhost:{port}"));
+        entry["host_url"] = json!(format!("http://web.slot-{slot}.localhost:{port}"));
+    }
     assert_eq!(document, json!({ "format_version": "1.0", "slots": [claimed, free] }));
     assert_eq!(document["slots"][0]["claimed_by"], "/tree/feature");
     assert_eq!(document["slots"][0]["ports"], json!({ "web": 8002 }));

@@ -39,7 +39,7 @@ impl Followed {
         }
         let (slots, registry) = listed(pool)?;
         let sights = self.sights(&slots, &Whose::new(&pool.root, &registry, registry.id));
-        Ok(Looked::new(slots, sights))
+        Ok(Looked::new(pool, slots, sights))
     }
 
     fn sights(&mut self, slots: &[Listed], whose: &Whose<'_>) -> BTreeMap<SlotId, Sight> {

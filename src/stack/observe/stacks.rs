@@ -13,16 +13,18 @@ use super::was_up::seen;
 use crate::claims::listing::{Listed, list as list_slots};
 use crate::claims::standing::Standing;
 use crate::claims::whereabouts::Following;
+use crate::compose::model::Model;
 use crate::host::clock::{Stopwatch, now};
 use crate::host::container::{Activity, Container, HealthVerdict};
 use crate::host::container_row::Row;
 use crate::host::containers::{inspect, list};
-use crate::host::context::{self, elsewhere};
+use crate::host::context::{self, elsewhere, remote_host};
 use crate::host::docker::Answer;
 use crate::observe::whose::Whose;
 use crate::registry::{Elsewhere, Engine, Entry, Registry};
 use crate::slot::SlotId;
 use crate::stack::gate::state::{Judged, Seen, ServiceState, judge_alone};
+use crate::stack::up::addresses::{Reach, Url};
 use crate::which::by_worktree::FoundPool;
 use crate::which::trust::Trust;
 
@@ -48,6 +50,8 @@ pub struct Looked {
     pub sights: BTreeMap<SlotId, Sight>,
     /// The stacks on an engine that is not the one in use.
     pub elsewhere: BTreeMap<SlotId, Elsewhere>,
+    /// Where the port is reached that the slots are known by.
+    pub addresses: BTreeMap<SlotId, Url>,
 }
 
 impl Looked {
@@ -62,13 +66,18 @@ impl Looked {
         } else {
             slots.iter().map(|slot| (slot.slot, unanswered(&slot.entry, UNTRUSTED))).collect()
         };
-        Ok(Self::new(slots, sights))
+        Ok(Self::new(pool, slots, sights))
     }
 
-    pub(in crate::stack) fn new(slots: Vec<Listed>, sights: BTreeMap<SlotId, Sight>) -> Self {
+    pub(in crate::stack) fn new(
+        pool: &FoundPool,
+        slots: Vec<Listed>,
+        sights: BTreeMap<SlotId, Sight>,
+    ) -> Self {
         let stack = |listed: &Listed| Some((listed.slot, elsewhere(engine_noted(&listed.entry))?));
         let elsewhere = slots.iter().filter_map(stack).collect();
-        Self { slots, sights, elsewhere }
+        let addresses = addresses(pool, &slots);
+        Self { slots, sights, elsewhere, addresses }
     }
 
     /// The slots whose stacks were up and are not. Without its worktree, none can be started.
@@ -88,8 +97,24 @@ impl Looked {
     /// Whether both say the same, but for how long it has been so.
     pub fn is_as(&self, other: &Self) -> bool {
         let sights = self.sights.values().zip(other.sights.values());
-        self.slots == other.slots && sights.into_iter().all(|(one, other)| one.is_as(other))
+        let is_same = (&self.slots, &self.addresses) == (&other.slots, &other.addresses);
+        is_same && sights.into_iter().all(|(one, other)| one.is_as(other))
     }
+}
+
+/// Where the port of each slot is reached that the slots are known by.
+fn addresses(pool: &FoundPool, slots: &[Listed]) -> BTreeMap<SlotId, Url> {
+    let spec = pool.declared.as_ref().map(|declared| &declared.spec);
+    let Some(primary) = pool.primary_port() else { return BTreeMap::new() };
+    let engines: BTreeSet<Option<&Engine>> = slots.iter().map(|listed| engine_noted(&listed.entry)).collect();
+    let hosts: BTreeMap<_, _> = engines.into_iter().map(|engine| (engine, remote_host(engine))).collect();
+    let model = Model::default();
+    let address = |listed: &Listed| {
+        let host = hosts.get(&engine_noted(&listed.entry))?.as_deref();
+        let (name, port) = listed.entry.provisioned.host_ports().find(|(name, _)| *name == primary)?;
+        Some((listed.slot, Reach { host, spec, model: &model, slot: listed.slot }.url(name, port)))
+    };
+    slots.iter().filter_map(address).collect()
 }
 
 /// The slots of a pool, and its registry.
