@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::checkout::{DoneArgs, StartWorktreeArgs};
+use super::checkout::{DoneArgs, StartWorktreeArgs, WorktreesArgs};
 use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
 use super::pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};

@@ -13,7 +13,6 @@ use crate::host::terminal::columns_of_stdout;
 use crate::report;
 use crate::report::worktrees::Worktrees;
 use crate::shown::Paths;
-use crate::stack::observe::examine::primary_url;
 use crate::stack::observe::stacks::Looked;
 use crate::which::by_worktree::Search;
 
@@ -22,9 +21,7 @@ pub(super) fn run(args: &WorktreesArgs, invocation: &Invocation) -> Result<Exit>
     let mut pool = Search { choice: &args.pool.choice(), invocation }.here()?;
     say(&report::claim::passed_over(pool.silent()));
     let looked = Looked::of(&mut pool)?;
-    let held = looked.slots.iter().filter(|listed| listed.entry.claim.is_some());
-    let urls = held.filter_map(|listed| Some((listed.slot, primary_url(&pool, listed)?))).collect();
-    let worktrees = Worktrees { rows: &rows, looked: &looked, urls };
+    let worktrees = Worktrees { rows: &rows, looked: &looked };
     if args.json {
         print(&worktrees.json())?;
         return Ok(Exit::Done);

@@ -1,7 +1,5 @@
 //! The worktrees of a repository, each with its slot and what of it is nowhere else.
 
-use std::collections::BTreeMap;
-
 use camino::Utf8Path;
 use owo_colors::AnsiColors;
 use serde_json::{Value, json};
@@ -37,14 +35,12 @@ const LEFT_OUT: [&str; 3] = ["Age", "Address", "Path"];
 /// As long as this, a name that is shortened can still be told.
 const READABLE: usize = 16;
 
-/// What is shown: the worktrees, the slots of the pool, and the address of each slot.
+/// What is shown: the worktrees, and the slots of the pool.
 pub struct Worktrees<'a> {
     /// The worktrees, the main one first.
     pub rows: &'a [Row],
     /// The slots of the pool, with their stacks.
     pub looked: &'a Looked,
-    /// The address by which each slot is known.
-    pub urls: BTreeMap<SlotId, Url>,
 }
 
 impl Worktrees<'_> {
@@ -59,8 +55,7 @@ impl Worktrees<'_> {
     pub fn text(&self, now: Time, paths: Paths<'_>, columns: Option<usize>) -> String {
         let Some(columns) = columns else { return lines(&self.table(now, paths, &[])) };
         let fewer = (0..=LEFT_OUT.len()).filter_map(|count| LEFT_OUT.get(..count));
-        let mut narrow =
-            fewer.map(|without| self.table(now, paths, without).within(columns, READABLE));
+        let mut narrow = fewer.map(|without| self.table(now, paths, without).within(columns, READABLE));
         let narrowest = self.table(now, paths, &LEFT_OUT);
         narrow
             .find_map(|text| text)
@@ -88,11 +83,17 @@ impl Worktrees<'_> {
         let dash = || "-".to_owned();
         let Row { path, branch, is_main: _, presence: _, made, work: _ } = row;
         let (work, color) = work(row);
-        let stack = slot.map_or_else(|| Cell::new("-"), |(listed, sight)| {
-            Cell::new(status(&listed.entry, listed.standing, sight))
-                .colored(attention::of_slot(&listed.entry, listed.standing, sight))
-        });
-        let url = slot.and_then(|(listed, _)| self.urls.get(&listed.slot));
+        let stack = slot.map_or_else(
+            || Cell::new("-"),
+            |(listed, sight)| {
+                Cell::new(status(&listed.entry, listed.standing, sight)).colored(attention::of_slot(
+                    &listed.entry,
+                    listed.standing,
+                    sight,
+                ))
+            },
+        );
+        let url = slot.and_then(|(listed, _)| self.looked.addresses.get(&listed.slot));
         [
             Cell::new(branch.as_ref().map_or_else(|| "(none)".to_owned(), ToString::to_string)),
             number(slot.map_or_else(dash, |(listed, _)| listed.slot.to_string())),
@@ -107,7 +108,7 @@ impl Worktrees<'_> {
     /// As one JSON document.
     pub fn json(&self) -> String {
         let slot = |(listed, sight): (&Listed, &Sight)| {
-            let url = self.urls.get(&listed.slot);
+            let url = self.looked.addresses.get(&listed.slot);
             json!({
                 "slot_id": listed.slot,
                 "claim_owner": listed.entry.claim.as_ref().and_then(|claim| claim.claim_owner.as_ref()),

@@ -63,3 +63,4 @@ mod validate;
 mod whose;
 mod words;
 mod worktree;
+mod worktrees;

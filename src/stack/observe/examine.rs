@@ -27,7 +27,6 @@ use crate::stack::gate::state::{Expected, Judged, Part, Seen, judge};
 use crate::stack::up::addresses::{Reach, Url};
 use crate::stack::up::last_start::LastStart;
 use crate::stack::up::memory::declared;
-use crate::which::by_worktree::FoundPool;
 use crate::which::trust::Trust;
 
 /// A slot's stack, looked at closely.
@@ -104,18 +103,6 @@ pub fn examine(held: &Held, listed: &Listed) -> Examined {
     let users = PortUsers::new(Some(&engine), Some(whose));
     let taken = if host.is_some() { Vec::new() } else { taken(listed, &seen, &users) };
     Examined { sight, services, not_started, taken, ..without_any(Sight::NeverStarted) }
-}
-
-/// The URL of the port that a slot is known by.
-pub fn primary_url(pool: &FoundPool, listed: &Listed) -> Option<Url> {
-    let host = remote_host(Some(&engine_of(&listed.entry)));
-    let model = LastStart::read(listed.dir()).map(|last| last.model).unwrap_or_default();
-    let spec = pool.declared.as_ref().map(|declared| &declared.spec);
-    let reach = Reach { host: host.as_deref(), spec, model: &model, slot: listed.slot };
-    let primary = pool.primary_port();
-    let mut ports = listed.entry.provisioned.host_ports();
-    let (name, port) = ports.find(|(name, _)| primary.is_none_or(|primary| primary == *name))?;
-    Some(reach.url(name, port))
 }
 
 fn containers(engine: &Engine, listed: &Listed, whose: &Whose<'_>) -> Result<Vec<Seen>, String> {
