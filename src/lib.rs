@@ -92,6 +92,7 @@ pub mod fault;
 pub mod file;
 pub mod guarded_variables;
 pub mod health;
+pub mod hooks;
 pub mod host;
 pub mod identifier;
 pub mod init;

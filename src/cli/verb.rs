@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::checkout::{DoneArgs, StartWorktreeArgs, WorktreesArgs};
 use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
+use super::hook::HookArgs;
 use super::pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
 use super::run::RunArgs;
@@ -106,6 +107,8 @@ pub enum Verb {
     Init(InitArgs),
     /// Make a small repository to try kinfra with
     Demo(DemoArgs),
+    /// Tell git and Claude Code to call kinfra when worktrees come and go
+    Hook(HookArgs),
     /// Check this machine and the pool, and say what to do
     Doctor(DoctorArgs),
     /// Print the script that makes a shell complete commands, slots and profiles

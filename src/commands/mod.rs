@@ -29,6 +29,12 @@ mod draw;
 mod env;
 mod exec;
 mod failure;
+mod hook;
+mod hook_claim;
+mod hook_removal;
+mod hook_run;
+mod hook_slot;
+mod hook_worktree;
 mod init;
 mod live;
 mod logs;
@@ -58,6 +64,7 @@ mod status;
 mod take;
 mod target;
 mod there;
+mod typed;
 mod up;
 mod up_all;
 mod validate;
@@ -86,7 +93,9 @@ pub fn explain(error: &clap::Error, arguments: impl IntoIterator<Item = OsString
 /// What stopped it.
 pub fn run(verb: Verb) -> Result<Exit> {
     let evaluated = if let Verb::Env(args) = &verb { Some(args.format) } else { None };
+    let is_courtesy = hook::is_courtesy(&verb);
     let ran = Invocation::gather().and_then(|invocation| run_in(verb, &invocation));
+    let ran = if is_courtesy { ran.or_else(|error| Ok(hook::excused(&error))) } else { ran };
     if ran.is_err() {
         evaluated.into_iter().for_each(env::stop);
     }
@@ -123,6 +132,7 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Clean(args) => clean::run(&args, invocation),
         Verb::Demo(args) => demo::run(&args, umask, invocation),
         Verb::Init(args) => init::run(&args, invocation),
+        Verb::Hook(args) => hook::run(&args, umask, invocation),
         Verb::Doctor(args) => doctor::run(&args, invocation),
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),
         Verb::Validate(args) => validate::run(&args, invocation),

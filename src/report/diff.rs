@@ -27,14 +27,28 @@ pub fn by_slot(changed: &[ChangedText<'_>], secrets: &BTreeSet<String>) -> BTree
     diffs
 }
 
+/// The difference between two texts of a file of the project, which has no sensitive values of the pool.
+pub fn of_project(path: &str, old: &str, new: &str) -> String {
+    of_texts(path, (old, new), None, &BTreeSet::new())
+}
+
 /// The difference between a file's text and what it should be.
 fn unified(path: &str, old: &str, new: &File, secrets: &BTreeSet<String>) -> String {
-    let diff = TextDiff::from_lines(old, &*new.text);
-    let masked: Option<Vec<&str>> = new.masked.as_ref().map(|text| text.lines().collect());
-    if masked.as_ref().is_some_and(|lines| lines.len() != new.text.lines().count()) {
+    of_texts(path, (old, &new.text), new.masked.as_deref(), secrets)
+}
+
+fn of_texts(
+    path: &str,
+    (old, new): (&str, &str),
+    masked: Option<&str>,
+    secrets: &BTreeSet<String>,
+) -> String {
+    let diff = TextDiff::from_lines(old, new);
+    let masked: Option<Vec<&str>> = masked.map(|text| text.lines().collect());
+    if masked.as_ref().is_some_and(|lines| lines.len() != new.lines().count()) {
         return format!("{INDENT}{path}: {MASK}\n");
     }
-    let mut text = format!("{INDENT}{}\n", path.bold());
+    let mut text = format!("{INDENT}{}\n", printable(path).bold());
     for (index, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
         if index > 0 {
             let _ = writeln!(text, "{INDENT}…");

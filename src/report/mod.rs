@@ -14,6 +14,7 @@ mod document;
 pub mod env;
 pub mod fault;
 mod holder_names;
+pub mod hook;
 pub mod init;
 pub mod leftovers;
 pub mod open;

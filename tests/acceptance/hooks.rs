@@ -1,13 +1,11 @@
 //! Runs the hooks in docs/hooks.md as they stand there, with real worktrees of git.
 
-use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::support::{Machine, Run, Running};
+use crate::support::{Machine, Run};
 
 const HOOKS: &str = include_str!("../../docs/hooks.md");
 
@@ -53,12 +51,6 @@ impl Repository {
         self.machine.project().canonicalize().expect("a directory")
     }
 
-    /// Writes an executable from the page into the repository.
-    fn install(&self, path: &str) {
-        self.machine.write(path, snippet(path));
-        self.machine.set_mode(path, 0o755);
-    }
-
     /// Who holds the slots: the last names of their directories.
     fn holders(&self) -> Vec<String> {
         let slots: Value =
@@ -70,18 +62,23 @@ impl Repository {
     }
 }
 
+/// The first block of code in a language below a heading of the page.
+fn block(heading: &str, language: &str) -> &'static str {
+    let (_, after) = HOOKS.split_once(&format!("\n## {heading}\n")).expect("the heading");
+    let (_, text) = after.split_once(&format!("\n```{language}\n")).expect("a block");
+    text.split_once("```\n").expect("the end of a block").0
+}
+
 #[test]
-fn git_s_post_checkout_claims_for_a_new_worktree_and_only_then() {
+fn what_is_installed_is_what_the_page_shows() {
     let repository = Repository::new();
-    repository.install(".git/hooks/post-checkout");
-    repository.git(&["worktree", "add", "--quiet", "-b", "one", "../one tree's"]);
-    assert_eq!(repository.holders(), ["one tree's"]);
-    repository.git(&["checkout", "--quiet", "-b", "other"]);
-    assert_eq!(repository.holders(), ["one tree's"]);
-    repository.git(&["worktree", "add", "--quiet", "../two"]);
-    // A full pool does not stop `git worktree add`.
-    repository.git(&["worktree", "add", "--quiet", "../three"]);
-    assert_eq!(repository.holders(), ["one tree's", "two"]);
+    for (tool, path, text) in [
+        ("git", ".git/hooks/post-checkout", format!("#!/bin/sh\n{}", block("git", "sh"))),
+        ("claude", ".claude/settings.json", block("Claude Code", "json").to_owned()),
+    ] {
+        repository.machine.kinfra(&format!("hook install {tool} --auto-approve")).exits(0);
+        assert_eq!(repository.machine.read(path), text, "{tool}");
+    }
 }
 
 #[test]
@@ -110,58 +107,6 @@ fn worktrunk_s_hooks_claim_and_release() {
         }
     }
     assert_eq!(repository.holders(), ["1", "2"]);
-}
-
-/// Calls a hook as Claude Code does: by a shell, with the event as JSON on stdin.
-fn call(repository: &Repository, event: &str, mut input: Value) -> Run {
-    let settings: Value = serde_json::from_str(snippet(".claude/settings.json")).expect("JSON");
-    let hook = &settings["hooks"][event][0]["hooks"][0];
-    assert_eq!(hook["type"], "command");
-    input["hook_event_name"] = json!(event);
-    input["cwd"] = json!(repository.project());
-    let mut shell = repository.command("sh", &repository.project());
-    shell.arg("-c").arg(hook["command"].as_str().expect("a command"));
-    let mut child = Running::piped(shell.stdin(Stdio::piped()));
-    let mut stdin = child.stdin.take().expect("its stdin");
-    stdin.write_all(input.to_string().as_bytes()).expect("it reads");
-    drop(stdin);
-    child.ends()
-}
-
-#[test]
-#[ignore = "needs jq"]
-fn claude_code_s_hooks_make_a_worktree_with_a_slot_and_remove_both() {
-    let repository = Repository::new();
-    repository.install(".claude/hooks/worktree-create");
-    repository.install(".claude/hooks/worktree-remove");
-    for name in ["fix-login", "fix-search", "no-slot-left"] {
-        let created = call(&repository, "WorktreeCreate", json!({ "name": name }));
-        let dir = repository.project().join(".claude/worktrees").join(name);
-        assert_eq!(created.stdout, format!("{}\n", dir.display()), "{created:?}");
-        assert!(created.code == Some(0) && dir.join("slots.toml").is_file(), "{created:?}");
-    }
-    assert_eq!(repository.holders(), ["fix-login", "fix-search"]);
-    // It was edited, and is removed all the same: the user was asked before the hook.
-    let dir = repository.project().join(".claude/worktrees/fix-login");
-    fs::write(dir.join("notes.txt"), "mine").expect("a file");
-    let removed = call(&repository, "WorktreeRemove", json!({ "worktree_path": dir }));
-    assert!(removed.code == Some(0) && !dir.exists(), "{removed:?}");
-    assert_eq!(repository.holders(), ["fix-search"]);
-    // A worktree without a slot is removed, too. A new one whose branch exists is on that branch.
-    let dir = repository.project().join(".claude/worktrees/no-slot-left");
-    let removed = call(&repository, "WorktreeRemove", json!({ "worktree_path": dir }));
-    assert!(removed.code == Some(0) && !dir.exists(), "{removed:?}");
-    let created = call(&repository, "WorktreeCreate", json!({ "name": "fix-login" }));
-    assert!(created.code == Some(0), "{created:?}");
-    assert_eq!(repository.holders(), ["fix-login", "fix-search"]);
-    // Another program was faster: the directory is gone, and its slot is released all the same.
-    let dir = repository.project().join(".claude/worktrees/fix-search");
-    fs::remove_dir_all(&dir).expect("it is removed");
-    let removed = call(&repository, "WorktreeRemove", json!({ "worktree_path": dir }));
-    assert!(removed.code == Some(0), "{removed:?}");
-    assert_eq!(repository.holders(), ["fix-login"]);
-    let again = call(&repository, "WorktreeCreate", json!({ "name": "fix-login" }));
-    assert!(again.code != Some(0) && again.stdout.is_empty(), "{again:?}");
 }
 
 #[test]

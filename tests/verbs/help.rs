@@ -69,6 +69,8 @@ fn every_verb_says_what_its_flags_do() {
         "validate",
         "init",
         "demo",
+        "hook install",
+        "hook run",
         "doctor",
     ] {
         let help = Machine::new().kinfra(&format!("{verb} --help")).exits(0).stdout;

@@ -26,6 +26,7 @@ mod gone_worktree;
 mod guarded;
 mod help;
 mod holders;
+mod hook;
 mod hostile;
 mod idle;
 mod init;

@@ -1,0 +1,83 @@
+//! The flags of `hook`.
+#![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
+
+use clap::builder::PossibleValue;
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+
+use crate::hooks::event::Event;
+use crate::hooks::tool::Tool;
+
+/// `kinfra hook`
+#[derive(Debug, Args)]
+pub struct HookArgs {
+    #[command(subcommand)]
+    pub verb: HookVerb,
+}
+
+/// What to do with hooks.
+#[derive(Debug, Subcommand)]
+pub enum HookVerb {
+    /// Add kinfra's hooks to the files of a tool, and keep all else in them
+    Install(HookFileArgs),
+    /// Take kinfra's hooks out of the files of a tool
+    Uninstall(HookFileArgs),
+    /// Do what an event asks for: the hooks of a tool call this
+    Run(HookRunArgs),
+}
+
+/// `kinfra hook install` and `kinfra hook uninstall`
+#[derive(Debug, Args)]
+pub struct HookFileArgs {
+    /// The tool
+    #[arg(value_name = "TOOL", value_enum)]
+    pub tool: Tool,
+    /// Show what would change, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask for approval
+    #[arg(long)]
+    pub auto_approve: bool,
+}
+
+/// `kinfra hook run`
+#[derive(Debug, Args)]
+pub struct HookRunArgs {
+    /// The event
+    #[arg(value_name = "EVENT", value_enum)]
+    pub event: Event,
+    /// What git gives its hook; other tools write JSON to stdin
+    #[arg(value_name = "ARGUMENT", value_hint = ValueHint::Other, allow_hyphen_values = true)]
+    pub arguments: Vec<String>,
+}
+
+impl ValueEnum for Tool {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Git, Self::Claude]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
+}
+
+impl ValueEnum for Event {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::PostCheckout,
+            Self::WorktreeCreate,
+            Self::WorktreeRemove,
+            Self::SessionStart,
+            Self::SessionEnd,
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::PostCheckout => "post-checkout",
+            Self::WorktreeCreate => "worktree-create",
+            Self::WorktreeRemove => "worktree-remove",
+            Self::SessionStart => "session-start",
+            Self::SessionEnd => "session-end",
+        }))
+    }
+}

@@ -1,0 +1,44 @@
+//! What each event of a tool comes to.
+
+use std::io;
+
+use anyhow::Result;
+use camino::Utf8PathBuf;
+
+use super::hook_claim::{ended, started};
+use super::hook_removal::remove;
+use super::hook_slot::claimed;
+use super::hook_worktree::create;
+use crate::cli::HookRunArgs;
+use crate::fault::Exit;
+use crate::hooks::event::{Event, Said, makes_worktree};
+use crate::host::fs::Umask;
+use crate::host::git::confirmed_repository_of;
+use crate::host::git_hooks::is_new_worktree;
+use crate::host::hook_input;
+use crate::host::invocation::Invocation;
+
+pub(super) fn answer(args: &HookRunArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
+    if args.event == Event::PostCheckout {
+        let is_new = makes_worktree(&args.arguments) && is_new_worktree(&invocation.here)?;
+        return if is_new { claimed(&at(None, invocation)).map(|_| Exit::Done) } else { Ok(Exit::Done) };
+    }
+    let said = Said::of(&hook_input::read(&io::stdin()))?;
+    let invocation = &at(said.cwd.as_ref(), invocation);
+    match args.event {
+        Event::WorktreeCreate => create(said.name.as_deref(), umask, invocation),
+        Event::WorktreeRemove => remove(said.worktree_path.as_deref(), umask, invocation),
+        Event::SessionStart => started(invocation),
+        Event::SessionEnd if !said.goes_on() => ended(invocation),
+        Event::SessionEnd | Event::PostCheckout => Ok(Exit::Done),
+    }
+}
+
+/// The run where the agent is, if that is in the repository in which the tool called its hook.
+fn at(cwd: Option<&Utf8PathBuf>, run: &Invocation) -> Invocation {
+    let own = confirmed_repository_of(&run.here);
+    let is_ours =
+        |cwd: &&Utf8PathBuf| cwd.is_absolute() && own.is_some() && confirmed_repository_of(cwd) == own;
+    let here = cwd.filter(is_ours).cloned().unwrap_or_else(|| run.here.clone());
+    Invocation { here, owner: None, ..run.clone() }
+}

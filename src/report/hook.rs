@@ -1,0 +1,61 @@
+//! What `hook` says.
+
+use anyhow::Error;
+use camino::Utf8Path;
+
+use super::diff::of_project;
+use crate::fault::advice_of;
+use crate::hooks::install::{Aim, Change};
+use crate::shown::printable;
+use crate::slot::SlotId;
+
+/// What would change in the files of a tool.
+pub fn differences(changes: &[&Change]) -> String {
+    let of = |change: &&Change| {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        of_project(change.path().as_str(), &text(&change.old), &text(&change.new))
+    };
+    changes.iter().map(of).collect()
+}
+
+/// What is asked.
+pub fn question(aim: Aim) -> &'static str {
+    match aim {
+        Aim::Install => "Do you want to add these hooks?",
+        Aim::Uninstall => "Do you want to remove these hooks?",
+    }
+}
+
+/// That there is nothing to do.
+pub fn nothing(aim: Aim, tool: &str) -> String {
+    match aim {
+        Aim::Install => format!("Nothing to do: the hooks for {tool} are there\n"),
+        Aim::Uninstall => format!("Nothing to do: no hook for {tool} is there\n"),
+    }
+}
+
+/// What was done with a file.
+pub fn done(change: &Change) -> String {
+    let what = match (&change.old, &change.new) {
+        (None, _) => "Made",
+        (_, None) => "Removed",
+        (Some(_), Some(_)) => "Changed",
+    };
+    format!("{what} {}\n", printable(change.path().as_str()))
+}
+
+/// Why a hook did nothing, in one line.
+pub fn excuse(error: &Error) -> String {
+    let advice = advice_of(error).map_or_else(String::new, |advice| format!("; {advice}"));
+    let line = format!("{error:#}{advice}");
+    format!("kinfra: {}\n", line.lines().map(str::trim).collect::<Vec<_>>().join(" "))
+}
+
+/// What an agent is told of the slot of its worktree.
+pub fn context(slot: SlotId, worktree: &Utf8Path) -> String {
+    format!(
+        "The worktree {} holds slot {slot} of kinfra's pool. `kinfra up` starts its stack on its own ports, \
+         `kinfra status` shows its addresses, and `kinfra logs --failing` says why a service does not run.\n",
+        printable(worktree.as_str())
+    )
+}
