@@ -56,7 +56,6 @@ impl Project {
         );
         fs::write(&git, script).expect("a script");
         fs::set_permissions(&git, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
-        fleet.machine.install("wc");
         let path = fleet.machine.project().with_file_name("project-fix");
         Self { fleet, path }
     }

@@ -62,7 +62,11 @@ fn a_stack_is_as_slots_has_it_also_where_the_engine_does_not_answer() {
     let fleet = Fleet::new(&[]);
     fleet.kinfra("project", "start fix").exits(0);
     let listed = fleet.kinfra("project", "worktrees").exits(0);
-    listed.prints("running 2/2").prints("http://web.slot-1.localhost:28901");
+    listed.prints("http://web.slot-1.localhost:28901");
+    let rows = rows(&fleet.kinfra("project", "worktrees --json").exits(0));
+    let stack = &rows[1]["slots"][0]["stack"];
+    // It settles meanwhile.
+    assert!(stack["state"] == "starting" || stack["state"] == "running", "{stack}");
     fleet.engine.fails(Fault::Gone, &When::Always);
     fleet.kinfra("project", "worktrees").exits(0).prints("unknown: Docker did not answer").prints("fix");
     fleet.engine.mend();
