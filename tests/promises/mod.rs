@@ -18,4 +18,3 @@ mod stack_kills;
 mod stack_week;
 mod stress;
 mod terraform;
-mod worktree_kills;
