@@ -44,6 +44,7 @@ const ORDER: &[&str] = &[
     "desired",
     "registry/migrate",
     "host",
+    "completions",
     "claims/held_by",
     "claims/pick",
     "claims/lease",
@@ -201,6 +202,8 @@ const BESIDE_VERBS: &[&str] = &[
     "within",
     "complete",
     "candidates",
+    "complete_paths",
+    "pool_here",
 ];
 
 /// Words that leave open who or what is meant.

@@ -17,6 +17,7 @@ pub(crate) mod claim;
 mod claiming;
 mod clean;
 mod complete;
+mod complete_paths;
 mod completions;
 mod compose;
 mod demo;
@@ -42,6 +43,7 @@ mod man;
 mod open;
 mod output;
 mod plan;
+mod pool_here;
 mod ports;
 mod reap;
 pub(crate) mod release;
@@ -137,7 +139,7 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),
         Verb::Validate(args) => validate::run(&args, invocation),
         Verb::Ports(args) => ports::run(&args, invocation),
-        Verb::Completions(args) => completions::run(&args),
+        Verb::Completions(args) => completions::run(&args, invocation),
         Verb::Man(args) => man::run(&args),
         Verb::ExitCodes => {
             output::show(&format!("{}\n", crate::cli::EXIT_CODES))?;

@@ -6,6 +6,7 @@ pub mod checkout;
 pub mod claim;
 pub mod clean;
 mod commas;
+pub mod completions;
 pub mod data;
 pub mod demo;
 pub mod diff;
