@@ -80,6 +80,7 @@ pub mod checkout;
 pub mod claims;
 pub mod cli;
 pub mod commands;
+pub mod completions;
 pub mod compose;
 pub mod demo;
 pub mod desired;

@@ -169,7 +169,11 @@ fn within(chars: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
 
 /// A count with its noun: `1 slot`, `3 slots`.
 pub fn count(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    match noun.strip_suffix("ory") {
+        _ if count == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{count} {stem}ories"),
+        None => format!("{count} {noun}s"),
+    }
 }
 
 /// Text as one word of a shell's command.

@@ -44,6 +44,7 @@ const ORDER: &[&str] = &[
     "desired",
     "registry/migrate",
     "host",
+    "completions",
     "claims/held_by",
     "claims/pick",
     "claims/lease",
@@ -181,6 +182,7 @@ const BESIDE_VERBS: &[&str] = &[
     "target",
     "claiming",
     "worktree_of_branch",
+    "remnant",
     "removing",
     "hook_claim",
     "hook_removal",
@@ -201,6 +203,8 @@ const BESIDE_VERBS: &[&str] = &[
     "within",
     "complete",
     "candidates",
+    "complete_paths",
+    "pool_here",
 ];
 
 /// Words that leave open who or what is meant.

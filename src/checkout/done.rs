@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::repository::{Repository, Trunk};
+use super::start::{in_use, numbered};
 use super::work::Work;
 use crate::claims::release::{ReleaseRequest, Released, release};
 use crate::claims::whereabouts::{Following, is_of};
@@ -16,8 +17,13 @@ use crate::file::RelPath;
 use crate::host;
 use crate::host::fs::{exists, real};
 use crate::host::git_keep::keep;
-use crate::host::git_worktrees::{GitWorktree, commit_of, is_part_of, make_reference, remove, remove_branch};
+use crate::host::git_program::Git;
+use crate::host::git_unfinished::{LEAVING, is_leaving, is_unfinished, link};
+use crate::host::git_worktrees::{
+    GitWorktree, commit_of, is_part_of, lock, make_reference, remove, remove_branch, unlock,
+};
 use crate::host::lock::LockPolicy;
+use crate::host::plot::{Plot, Taking};
 use crate::identifier::{Branch, Owner};
 use crate::registry::Condition;
 use crate::shown::word;
@@ -33,8 +39,20 @@ const KEPT: &str = "refs/kinfra/discarded";
 pub enum Sought {
     /// Git has it, and it is there.
     There(Box<Leaving>),
-    /// Its directory is gone. It may hold a slot.
-    Gone(Utf8PathBuf),
+    /// Its directory is gone, or empty. It may hold a slot.
+    Gone(Box<Remnant>),
+}
+
+/// What is left of a worktree: a start or a removal was killed, or its directory was removed by hand.
+pub struct Remnant {
+    repository: Repository,
+    /// Where it was, or was to be.
+    pub path: Utf8PathBuf,
+    branch: Option<Branch>,
+    /// The empty directory that a start made for it.
+    plot: Option<Plot>,
+    /// Whether a removal had begun, which git still remembers.
+    is_leaving: bool,
 }
 
 /// A worktree that is to go.
@@ -44,6 +62,8 @@ pub struct Leaving {
     /// The worktree, with its canonical path.
     pub worktree: GitWorktree,
     trunk: Trunk,
+    /// Whether a removal of it was stopped: files that are missing were removed by it.
+    was_begun: bool,
 }
 
 /// What became of the branch of a worktree that is gone.
@@ -85,33 +105,27 @@ pub enum Named<'a> {
 /// [`Fault`] when there is none, or it is one that is not removed.
 pub fn find(repository: Repository, named: Named<'_>) -> Result<Sought> {
     let found = match named {
-        Named::Branch(branch, place) => match of_branch(&repository, branch, place)? {
-            Some(worktree) => Some(worktree),
-            None => return Ok(Sought::Gone(real(place))),
-        },
+        Named::Branch(branch, _) => with_branch(&repository, branch)?,
         Named::Path(path) => repository.at(path),
         Named::Here(here) => repository.at(host::git::top_of(here)?.unwrap_or(here)),
     };
-    let none = |path| Fault::refused(format!("`{path}` is in no worktree of git"));
-    let worktree = match (found, named) {
-        (Some(worktree), _) => worktree.clone(),
-        (None, Named::Branch(_, path) | Named::Path(path) | Named::Here(path)) => {
-            return Err(none(path).into());
-        }
-    };
+    let Some(worktree) = found.cloned() else { return remnant(repository, named) };
     let path = &worktree.path;
     if worktree.is_bare || repository.worktrees.first() == Some(&worktree) {
         let what = format!("`{path}` is the main worktree: its repository is in it");
         return Err(Fault::refused(what).advise("name the branch of another worktree").into());
     }
-    if let Some(why) = &worktree.locked {
-        let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-        let what = format!("the worktree `{path}` is locked{why}");
-        let advice = format!("`git worktree unlock {}` unlocks it", word(path.as_str()));
-        return Err(Fault::refused(what).advise(advice).into());
+    let is_leaving = is_leaving(&worktree);
+    if let Some(why) = worktree.locked.as_ref().filter(|_| !is_leaving) {
+        return Err(locked(&worktree, why).into());
     }
     if !exists(path).unwrap_or(true) {
-        return Ok(Sought::Gone(real(path)));
+        // Without a removal that had begun, the directory may come back.
+        let (path, branch) = (real(path), worktree.branch);
+        return Ok(Sought::Gone(Box::new(Remnant { repository, path, branch, plot: None, is_leaving })));
+    }
+    if is_leaving {
+        link(&repository.git, path)?;
     }
     if !repository.has(path)? {
         let what = format!("`{path}` is there, and is no worktree of this repository any more");
@@ -126,28 +140,62 @@ pub fn find(repository: Repository, named: Named<'_>) -> Result<Sought> {
     }
     let trunk = repository.trunk()?;
     let worktree = GitWorktree { path: real(path), ..worktree };
-    Ok(Sought::There(Box::new(Leaving { repository, worktree, trunk })))
+    let was_begun = is_leaving;
+    Ok(Sought::There(Box::new(Leaving { repository, worktree, trunk, was_begun })))
 }
 
-/// The worktree of a branch. `None` if it is gone. Another one that has its place is not meant.
-fn of_branch<'a>(
-    repository: &'a Repository,
-    branch: &Branch,
-    place: &Utf8Path,
-) -> Result<Option<&'a GitWorktree>> {
+fn locked(worktree: &GitWorktree, why: &str) -> Fault {
+    let path = &worktree.path;
+    if let Some(branch) = worktree.branch.as_ref().filter(|_| is_unfinished(worktree)) {
+        let advice = format!("`kinfra start {}` ends what it began", word(branch.as_str()));
+        return Fault::refused(format!("git was stopped while it made `{path}`")).advise(advice);
+    }
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    let advice = format!("`git worktree unlock {}` unlocks it", word(path.as_str()));
+    Fault::refused(format!("the worktree `{path}` is locked{why}")).advise(advice)
+}
+
+/// The worktree that has a branch.
+fn with_branch<'a>(repository: &'a Repository, branch: &Branch) -> Result<Option<&'a GitWorktree>> {
     let mut with_it = repository.worktrees.iter().filter(|other| other.branch.as_ref() == Some(branch));
-    if let Some(first) = with_it.next() {
-        return match with_it.next() {
-            None => Ok(Some(first)),
-            Some(second) => {
-                let what = format!("branch `{branch}` is in `{}` and in `{}`", first.path, second.path);
-                Err(Fault::refused(what).advise("name the path of one").into())
-            }
+    let first = with_it.next();
+    if let (Some(first), Some(second)) = (first, with_it.next()) {
+        let what = format!("branch `{branch}` is in `{}` and in `{}`", first.path, second.path);
+        return Err(Fault::refused(what).advise("name the path of one").into());
+    }
+    Ok(first)
+}
+
+/// What is left of a worktree that git does not have. Another one that has its place is not meant.
+fn remnant(repository: Repository, named: Named<'_>) -> Result<Sought> {
+    let (branch, place) = match named {
+        Named::Branch(branch, place) => (Some(branch), place),
+        Named::Path(path) | Named::Here(path) => (None, path),
+    };
+    let places = std::iter::once(place.to_owned()).chain(numbered(place).filter(|_| branch.is_some()));
+    for place in places.take_while(|place| exists(place).unwrap_or(true)) {
+        let plot = if repository.at(&place).is_some() { None } else { Plot::empty(&place)? };
+        let plot = match plot {
+            Some(Taking::Taken(plot)) => Some(plot),
+            Some(Taking::InUse) => return Err(in_use(&place).into()),
+            Some(Taking::Occupied) | None => continue,
         };
+        let (path, branch) = (real(&place), branch.cloned());
+        return Ok(Sought::Gone(Box::new(Remnant { repository, path, branch, plot, is_leaving: false })));
     }
     let there = repository.at(place);
+    let Some(branch) = branch else {
+        return Err(Fault::refused(format!("`{place}` is in no worktree of git")).into());
+    };
     if !exists(place).unwrap_or(true) && there.is_none_or(|other| other.branch.is_none()) {
-        return Ok(None);
+        let (path, branch) = (real(place), Some(branch.clone()));
+        return Ok(Sought::Gone(Box::new(Remnant {
+            repository,
+            path,
+            branch,
+            plot: None,
+            is_leaving: false,
+        })));
     }
     let has = match there {
         Some(GitWorktree { branch: Some(other), .. }) => format!(": `{place}` has branch `{other}`"),
@@ -158,13 +206,53 @@ fn of_branch<'a>(
     Err(Fault::refused(what).advise("`git worktree list` lists them; name the path of one").into())
 }
 
+impl Remnant {
+    /// Ends what was begun, after the slot was released: what git still has of it, the empty directory, and
+    /// the branch if it is merged. Whether git had anything of it.
+    ///
+    /// # Errors
+    /// When git cannot remove its part.
+    pub fn end(self) -> Result<(bool, BranchEnd)> {
+        let Self { repository, path, branch, plot, is_leaving } = self;
+        if is_leaving {
+            remove(&repository.git, &path)?;
+        }
+        if let Some(plot) = plot {
+            plot.give_up();
+        }
+        let end = branch
+            .map_or(Ok(BranchEnd::None), |branch| end_of(&repository.git, &repository.trunk()?, branch))?;
+        Ok((is_leaving, end))
+    }
+}
+
+/// Removes a branch if it is merged.
+fn end_of(git: &Git, trunk: &Trunk, branch: Branch) -> Result<BranchEnd> {
+    let Some(tip) = commit_of(git, &branch.reference())? else { return Ok(BranchEnd::None) };
+    let has_it = |other: &GitWorktree| other.branch.as_ref() == Some(&branch);
+    if trunk.branches.contains(&branch) || host::git_worktrees::list(git)?.iter().any(has_it) {
+        return Ok(BranchEnd::InUse(branch));
+    }
+    for commit in &trunk.commits {
+        if is_part_of(git, &tip, commit)? {
+            remove_branch(git, &branch, &tip)?;
+            return Ok(BranchEnd::Removed(branch));
+        }
+    }
+    Ok(BranchEnd::NotMerged(branch))
+}
+
 impl Leaving {
     /// What would be lost with it. `copied` are the files that a claim brings, below the top of the worktree.
     ///
     /// # Errors
     /// When git does not answer.
     pub fn work(&self, copied: (&[RelPath], &Utf8Path)) -> Result<Work> {
-        Work::of(&self.repository, &self.worktree, &self.trunk, copied)
+        let mut work = Work::of(&self.repository, &self.worktree, &self.trunk, copied)?;
+        if self.was_begun {
+            work.changes.changed.retain(|file| exists(&self.worktree.path.join(file)).unwrap_or(true));
+        }
+        Ok(work)
     }
 
     /// Keeps all its work under a reference of its own, at a time. `None` if there is no commit and no file.
@@ -195,19 +283,24 @@ impl Leaving {
         Err(Fault::failed(format!("`{first}` and nine more names are taken")).into())
     }
 
-    /// Removes it, with its files.
+    /// Removes it, with its files. Killed in the middle, the next `done` knows that it had begun.
     ///
     /// # Errors
     /// When git refuses. Then all of it is there.
     pub fn remove(&self) -> Result<Removal> {
-        let path = &self.worktree.path;
-        match remove(&self.repository.git, path, true) {
+        let (git, path) = (&self.repository.git, &self.worktree.path);
+        if !self.was_begun {
+            lock(git, path, LEAVING)?;
+        }
+        match remove(git, path) {
             Ok(()) => Ok(Removal::Removed),
             Err(error) => {
                 // Git forgets a worktree also where it cannot remove its files.
-                let is_listed =
-                    host::git_worktrees::list(&self.repository.git)?.iter().any(|it| it.path == *path);
-                if is_listed { Err(error) } else { Ok(Removal::FilesLeft(format!("{error:#}"))) }
+                if host::git_worktrees::list(git)?.iter().any(|it| it.path == *path) {
+                    unlock(git, path)?;
+                    return Err(error);
+                }
+                Ok(Removal::FilesLeft(format!("{error:#}")))
             }
         }
     }
@@ -217,20 +310,8 @@ impl Leaving {
     /// # Errors
     /// When git cannot remove it.
     pub fn remove_branch(&self) -> Result<BranchEnd> {
-        let git = &self.repository.git;
-        let Some(branch) = self.worktree.branch.clone() else { return Ok(BranchEnd::None) };
-        let Some(tip) = commit_of(git, &branch.reference())? else { return Ok(BranchEnd::None) };
-        let has_it = |other: &GitWorktree| other.branch.as_ref() == Some(&branch);
-        if self.trunk.branches.contains(&branch) || host::git_worktrees::list(git)?.iter().any(has_it) {
-            return Ok(BranchEnd::InUse(branch));
-        }
-        for commit in &self.trunk.commits {
-            if is_part_of(git, &tip, commit)? {
-                remove_branch(git, &branch, &tip)?;
-                return Ok(BranchEnd::Removed(branch));
-            }
-        }
-        Ok(BranchEnd::NotMerged(branch))
+        let branch = self.worktree.branch.clone();
+        branch.map_or(Ok(BranchEnd::None), |branch| end_of(&self.repository.git, &self.trunk, branch))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Worktrees of branches, each with its slot: making one and removing one, so that no work is lost.
 
 pub mod done;
+pub mod listing;
 pub mod repository;
 pub mod start;
 pub mod work;

@@ -37,16 +37,26 @@ impl Repository {
     /// # Errors
     /// [`Fault`] when it is in none, or git does not list its worktrees.
     pub fn of(here: &Utf8Path, umask: Umask) -> Result<Self> {
-        let top = git::top_of(here)?.unwrap_or(here);
-        let git = Git::new(top, umask);
+        Self::with(&Git::new(git::top_of(here)?.unwrap_or(here), umask), here)
+    }
+
+    /// The repository of a directory, to look at.
+    ///
+    /// # Errors
+    /// As [`Repository::of`].
+    pub fn seen_from(here: &Utf8Path) -> Result<Self> {
+        Self::with(&Git::reading(git::top_of(here)?.unwrap_or(here)), here)
+    }
+
+    fn with(git: &Git, here: &Utf8Path) -> Result<Self> {
         if git.ask(&["rev-parse", "--git-dir"])?.is_none() {
             let fault = Fault::refused(format!("`{here}` is in no repository of git"));
-            let is_jj = is_directory(&top.join(".jj"));
+            let is_jj = is_directory(&git.dir().join(".jj"));
             let advice =
                 is_jj.then_some("`jj workspace add` makes one of jj's workspaces; `kinfra up` starts it");
             return Err(Fault { advice: advice.map(str::to_owned), ..fault }.into());
         }
-        let worktrees = list(&git)?;
+        let worktrees = list(git)?;
         let main = worktrees.first().context("git lists no worktree")?;
         Ok(Self { git: git.at(&main.path), worktrees })
     }

@@ -14,7 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::repository::Repository;
 use crate::fault::Fault;
 use crate::host::fs::{Umask, canonical, real};
-use crate::host::git_unfinished::{finish, is_unfinished};
+use crate::host::git_unfinished::{finish, is_leaving, is_unfinished};
 use crate::host::git_worktrees::{
     self, Checkout, GitWorktree, commit_of, default_remote, is_valid, remotes_with, remove, remove_branch,
 };
@@ -87,6 +87,11 @@ pub fn begin(repository: Repository, request: &StartRequest<'_>) -> Result<Begun
     }
     if let Some(worktree) = repository.with_branch(branch) {
         let (path, is_gone) = (&worktree.path, worktree.is_gone);
+        if is_leaving(worktree) {
+            let what = format!("`kinfra done` was stopped while it removed `{path}`");
+            let advice = format!("`kinfra done {}` ends it", word(branch.as_str()));
+            return Err(Fault::refused(what).advise(advice).into());
+        }
         if is_gone {
             let what = format!("branch `{branch}` is checked out in `{path}`, which is gone");
             return Err(Fault::refused(what).advise("`git worktree prune` forgets it").into());
@@ -113,7 +118,7 @@ fn unfinished<'a>(repository: &'a Repository, request: &StartRequest<'_>) -> Opt
     begun.filter(|worktree| is_unfinished(worktree))
 }
 
-fn in_use(path: &Utf8Path) -> Fault {
+pub(super) fn in_use(path: &Utf8Path) -> Fault {
     Fault::locked(format!("another `kinfra start` makes the worktree `{path}`")).advise("wait for it")
 }
 
@@ -148,6 +153,11 @@ fn checkout(repository: &Repository, request: &StartRequest<'_>) -> Result<Check
     }
 }
 
+/// The places of a worktree whose first place is taken.
+pub(super) fn numbered(first: &Utf8Path) -> impl Iterator<Item = Utf8PathBuf> {
+    (2..=MOST).map(move |number| Utf8PathBuf::from(format!("{first}-{number}")))
+}
+
 /// The place of the new worktree: the one that was named, or the first that is free.
 fn plot(repository: &Repository, request: &StartRequest<'_>) -> Result<Plot> {
     let taken = |path: &Utf8Path| match repository.at(path) {
@@ -165,8 +175,7 @@ fn plot(repository: &Repository, request: &StartRequest<'_>) -> Result<Plot> {
         };
     }
     let first = repository.place(request.template, request.branch, request.home);
-    let numbered = (2..=MOST).map(|number| Utf8PathBuf::from(format!("{first}-{number}")));
-    for path in std::iter::once(first.clone()).chain(numbered) {
+    for path in std::iter::once(first.clone()).chain(numbered(&first)) {
         match taken(&path)? {
             (Taking::Taken(plot), _) => return Ok(plot),
             (Taking::InUse, _) => return Err(in_use(&path).into()),
@@ -234,7 +243,7 @@ impl Making {
             let listed = git_worktrees::list(git)?;
             let own = listed.iter().find(|other| real(&other.path) == plot.path());
             if own.is_some_and(|own| own.branch.as_ref() == Some(&branch) || is_unfinished(own)) {
-                undone = remove(git, plot.path(), true);
+                undone = remove(git, plot.path());
             }
             let from = match &checkout {
                 Checkout::Branch => None,

@@ -5,6 +5,7 @@ use camino::Utf8Path;
 
 use super::repository::{Repository, Trunk};
 use crate::file::RelPath;
+use crate::host::git_hidden::left_behind;
 use crate::host::git_keep::is_same_file;
 use crate::host::git_program::Git;
 use crate::host::git_work::{Changes, commits, in_progress};
@@ -17,6 +18,8 @@ pub struct Work {
     pub changes: Changes,
     /// How many commits are on no remote, and not merged.
     pub commits: usize,
+    /// Commits that only the worktree's own references have.
+    pub left_behind: usize,
     /// What git is in the middle of.
     pub in_progress: Option<&'static str>,
 }
@@ -39,23 +42,26 @@ impl Work {
             copied.iter().any(|copy| copy == path) && is_same_file(repository.main(), &worktree.path, path)
         };
         changes.untracked.retain(|path| !is_copy(path));
+        let left = if worktree.head.is_some() { left_behind(&git)? } else { Vec::new() };
         Ok(Self {
             changes,
             commits: own_commits(&git, worktree, trunk)?,
+            left_behind: left.len(),
             in_progress: in_progress(&worktree.path)?,
         })
     }
 
     /// Whether there is none.
     pub fn is_none(&self) -> bool {
-        let Self { changes, commits, in_progress } = self;
-        changes.is_none() && *commits == 0 && in_progress.is_none()
+        let Self { changes, commits, left_behind, in_progress } = self;
+        changes.is_none() && *commits == 0 && *left_behind == 0 && in_progress.is_none()
     }
 
-    /// Whether a commit can keep all of it: not what is in other repositories, or what git does not look at.
+    /// Whether a commit can keep all of it: not what is in other repositories, or what git does not see.
     pub fn can_be_kept(&self) -> bool {
-        let Changes { changed: _, untracked: _, repositories, submodules, unseen } = &self.changes;
-        submodules.is_empty() && repositories.is_empty() && unseen.is_empty()
+        let Changes { changed: _, untracked: _, repositories, ignored, unreadable, submodules, unseen } =
+            &self.changes;
+        [repositories, ignored, unreadable, submodules, unseen].iter().all(|list| list.is_empty())
     }
 }
 

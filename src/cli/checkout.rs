@@ -63,3 +63,13 @@ pub struct DoneArgs {
     #[command(flatten)]
     pub lock: LockArgs,
 }
+
+/// `kinfra worktrees`
+#[derive(Debug, Args)]
+pub struct WorktreesArgs {
+    #[command(flatten)]
+    pub pool: PoolArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}

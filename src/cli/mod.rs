@@ -12,7 +12,7 @@ mod stack;
 mod tips;
 mod verb;
 
-pub use checkout::{DoneArgs, StartWorktreeArgs};
+pub use checkout::{DoneArgs, StartWorktreeArgs, WorktreesArgs};
 pub use claims::{
     ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes, evaluated,
 };
@@ -21,7 +21,7 @@ pub use pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, S
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
 pub use run::RunArgs;
 pub use shared::{HolderArgs, LockArgs, PoolArgs};
-pub use shell::{CompletionsArgs, ManArgs};
+pub use shell::{CompletionsArgs, CompletionsVerb, InstallArgs, ManArgs};
 pub use stack::{
     ComposeArgs, DownArgs, LogsArgs, OpenArgs, ResetArgs, ShellArgs, SlotArgs, StartArgs, UpArgs,
 };

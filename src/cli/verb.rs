@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::checkout::{DoneArgs, StartWorktreeArgs};
+use super::checkout::{DoneArgs, StartWorktreeArgs, WorktreesArgs};
 use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
 use super::hook::HookArgs;
 use super::pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
@@ -69,6 +69,8 @@ pub enum Verb {
     Start(StartWorktreeArgs),
     /// Remove a worktree and what its slot has, if no work is lost
     Done(DoneArgs),
+    /// List the worktrees of this repository, with their slots and their work
+    Worktrees(WorktreesArgs),
     /// Start the stack of this worktree, and wait until it runs
     Up(UpArgs),
     /// Stop the stack of this worktree and remove it; its data stays

@@ -1,47 +1,47 @@
-//! The slots and profiles that a shell can complete: those of the pool here.
+//! The slots and claims that a shell can complete: those of the pool here.
 
-use anyhow::{Result, anyhow};
-use clap::Parser as _;
+use anyhow::Result;
 use clap_complete::CompletionCandidate;
 
-use crate::claims::whereabouts::Following;
-use crate::cli::{Cli, PoolArgs, Verb};
-use crate::host::invocation::Invocation;
-use crate::which::by_worktree::{FoundPool, Search};
-
-/// The profiles of the pool, smallest first.
-pub(super) fn profiles() -> Result<Vec<CompletionCandidate>> {
-    let declared = this_pool()?.declared;
-    let profiles = declared.iter().flat_map(|declared| &declared.spec.profiles).enumerate();
-    let candidates = profiles.map(|(place, profile)| {
-        CompletionCandidate::new(profile.name.to_string()).display_order(Some(place))
-    });
-    Ok(candidates.collect())
-}
+use super::pool_here::{in_order, snapshot};
+use crate::registry::{Claim, Entry};
+use crate::slot::SlotId;
 
 /// The slots of the pool, each with its profile and its holder.
 pub(super) fn slots() -> Result<Vec<CompletionCandidate>> {
-    let Some(snapshot) = this_pool()?.look(Following::EveryHolder)? else { return Ok(Vec::new()) };
-    let slots = snapshot.registry.slots.iter();
-    let candidates = slots.enumerate().map(|(place, (id, entry))| {
-        let holder =
-            entry.claim.as_ref().map_or_else(|| "free".to_owned(), |claim| claim.claimed_by.to_string());
-        let holder = holder.rsplit('/').next().unwrap_or_default();
-        let help = format!("{}, {}", entry.provisioned.profile, holder.escape_debug());
-        CompletionCandidate::new(id.to_string()).help(Some(help.into())).display_order(Some(place))
-    });
-    Ok(candidates.collect())
+    slots_where(|_| true)
 }
 
-fn this_pool() -> Result<FoundPool> {
-    let (args, invocation) = (pool_args()?, Invocation::gather()?);
-    Search { choice: &args.choice(), invocation: &invocation }.here()
+/// The slots of the pool that are held.
+pub(super) fn held() -> Result<Vec<CompletionCandidate>> {
+    slots_where(|entry| entry.claim.is_some())
 }
 
-/// The spec and the root that the environment names. Clap reads those variables, so this parses a verb.
-fn pool_args() -> Result<PoolArgs> {
-    let Verb::Ports(args) = Cli::try_parse_from(["kinfra", "ports"])?.verb else {
-        return Err(anyhow!("`ports` is another verb"));
-    };
-    Ok(args.list.pool)
+/// The ids of the claims, each with its slot and its holder.
+pub(super) fn claim_ids() -> Result<Vec<CompletionCandidate>> {
+    of_slots(|slot, entry| {
+        let claim = entry.claim.as_ref()?;
+        Some((claim.claim_id?.to_string(), format!("slot {slot}, {}", holder(claim))))
+    })
+}
+
+fn slots_where(is_wanted: impl Fn(&Entry) -> bool) -> Result<Vec<CompletionCandidate>> {
+    of_slots(|slot, entry| {
+        let holder = entry.claim.as_ref().map_or_else(|| "free".to_owned(), holder);
+        is_wanted(entry).then(|| (slot.to_string(), format!("{}, {holder}", entry.provisioned.profile)))
+    })
+}
+
+/// What each slot has to offer, with what is said of it.
+fn of_slots(offer: impl Fn(SlotId, &Entry) -> Option<(String, String)>) -> Result<Vec<CompletionCandidate>> {
+    let snapshot = snapshot()?;
+    let slots = snapshot.iter().flat_map(|snapshot| &snapshot.registry.slots);
+    let offers = slots.filter_map(|(slot, entry)| offer(*slot, entry));
+    Ok(in_order(offers.map(|(value, help)| CompletionCandidate::new(value).help(Some(help.into())))))
+}
+
+/// The name of a holder's directory.
+fn holder(claim: &Claim) -> String {
+    let holder = claim.claimed_by.to_string();
+    holder.rsplit('/').next().unwrap_or_default().escape_debug().to_string()
 }

@@ -5,9 +5,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::{Command, CommandFactory as _};
+use clap_complete::engine::ArgValueCompleter;
 use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate};
 
-use super::candidates::{profiles, slots};
+use super::candidates::{claim_ids, held, slots};
+use super::complete_paths::{CommandWords, plans, verbs};
+use super::pool_here::{ports, profiles};
 use crate::cli::Cli;
 
 /// The variable in which the asking shell names itself.
@@ -28,18 +31,29 @@ pub fn answer(arguments: impl IntoIterator<Item = OsString>) -> clap::error::Res
         .try_complete(arguments, Some(Path::new(".")))
 }
 
-/// The command line, with the candidates for its slots and profiles.
+/// The command line, with the candidates for what only the pool or the machine knows.
 fn command() -> Command {
     let with = |argument: &'static str, values: fn() -> Result<Vec<CompletionCandidate>>| {
         // The user is in the middle of typing, so an error gives no candidates and no message.
         let values = move || values().unwrap_or_default();
         move |verb: Command| verb.mut_arg(argument, |arg| arg.add(ArgValueCandidates::new(values)))
     };
+    let completed = |argument: &'static str, by: ArgValueCompleter| {
+        move |verb: Command| verb.mut_arg(argument, |arg| arg.add(by))
+    };
+    let plan = || completed("saved", ArgValueCompleter::new(plans()));
+    let words = || completed("words", ArgValueCompleter::new(CommandWords));
     let lists = |verb: Command| with("exclude", slots)(with("only", slots)(verb));
     let chosen = |verb: Command| with("profile", profiles)(with("slot", slots)(verb));
     Cli::command()
         .mut_subcommand("plan", lists)
-        .mut_subcommand("apply", lists)
+        .mut_subcommand("apply", |verb| plan()(lists(verb)))
+        .mut_subcommand("show", plan())
         .mut_subcommand("claim", chosen)
-        .mut_subcommand("release", with("slot", slots))
+        .mut_subcommand("release", |verb| with("claim_id", claim_ids)(with("slot", held)(verb)))
+        .mut_subcommand("renew", with("claim_id", claim_ids))
+        .mut_subcommand("exec", words())
+        .mut_subcommand("run", |verb| words()(chosen(verb)))
+        .mut_subcommand("open", |verb| with("port", ports)(with("slot", held)(verb)))
+        .mut_subcommand("man", with("verb", || Ok(verbs())))
 }

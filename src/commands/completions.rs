@@ -4,17 +4,43 @@ use anyhow::{Result, anyhow};
 use clap_complete::env::Shells;
 
 use super::complete::{NAME, VARIABLE};
-use super::output::print;
-use crate::cli::CompletionsArgs;
-use crate::fault::Exit;
+use super::output::{print, say};
+use crate::cli::{CompletionsArgs, CompletionsVerb, InstallArgs};
+use crate::completions::{StartUp, login_shell};
+use crate::fault::{Exit, Fault};
+use crate::host::invocation::{Invocation, environment};
+use crate::report::completions::{added, there, would_add};
 
-pub(crate) fn run(args: &CompletionsArgs) -> Result<Exit> {
-    let shell = args.shell.to_string();
+pub(crate) fn run(args: &CompletionsArgs, invocation: &Invocation) -> Result<Exit> {
+    if let Some(CompletionsVerb::Install(args)) = &args.verb {
+        return install(args, invocation);
+    }
+    let shell = args.shell.map(|shell| shell.to_string()).unwrap_or_default();
     let shells = Shells::builtins();
     let completer =
         shells.completer(&shell).ok_or_else(|| anyhow!("{shell} cannot be told how to complete"))?;
     let mut text = Vec::new();
     completer.write_registration(VARIABLE, NAME, NAME, NAME, &mut text)?;
     print(&String::from_utf8(text)?)?;
+    Ok(Exit::Done)
+}
+
+fn install(args: &InstallArgs, invocation: &Invocation) -> Result<Exit> {
+    let environment = environment();
+    let named = args.shell.map(|shell| shell.to_string());
+    let unknown = || {
+        let what = "SHELL names no shell that kinfra can tell how to complete";
+        Fault::usage(what).advise("name it, as in `kinfra completions install bash`")
+    };
+    let shell = named.as_deref().or_else(|| login_shell(&environment)).ok_or_else(unknown)?;
+    let start_up = StartUp::of(shell, invocation.home.as_deref(), &environment)?;
+    if start_up.is_there {
+        say(&there(&start_up));
+    } else if args.dry_run {
+        say(&would_add(&start_up));
+    } else {
+        start_up.add()?;
+        say(&added(&start_up));
+    }
     Ok(Exit::Done)
 }

@@ -3,17 +3,15 @@
 use anyhow::Result;
 use camino::Utf8PathBuf;
 
-use super::output::say;
+use super::remnant::end;
 use super::removing::remove;
-use crate::checkout::done::{Named, Sought, find, give_back};
+use crate::checkout::done::{Named, Sought, find};
 use crate::checkout::repository::Repository;
-use crate::checkout::within;
 use crate::cli::DoneArgs;
-use crate::fault::{Exit, Fault};
+use crate::fault::Exit;
 use crate::file::RelPath;
 use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
-use crate::report::checkout::given_back;
 use crate::which::by_worktree::Search;
 use crate::which::spec_file::Declared;
 
@@ -26,7 +24,8 @@ pub(super) fn run(args: &DoneArgs, umask: Umask, invocation: &Invocation) -> Res
     let template = declared.as_ref().map(|declared| declared.spec.worktree.clone()).unwrap_or_default();
     let named = args.name.as_ref().map(|name| {
         let by_path = here.join(name.as_str());
-        let is_path = repository.with_branch(name).is_none() && repository.at(&by_path).is_some();
+        let is_path = repository.with_branch(name).is_none()
+            && (repository.at(&by_path).is_some() || name.as_str().starts_with(['.', '/']));
         if is_path { (None, by_path) } else { (Some(name), repository.place(&template, name, home)) }
     });
     let named = match &named {
@@ -41,17 +40,6 @@ pub(super) fn run(args: &DoneArgs, umask: Umask, invocation: &Invocation) -> Res
             let copied: Vec<RelPath> = compose.map(|compose| compose.copy).unwrap_or_default();
             remove(args, &leaving, (&copied, &below), invocation)
         }
-        Sought::Gone(path) => {
-            let policy = args.lock.policy("kinfra done");
-            let there = within(&path, invocation);
-            let mut pool = Search { choice: &args.pool.choice(), invocation: &there }.of(&path)?;
-            let (released, _) = give_back(&path, &mut pool, &policy)?;
-            if released.claim.is_none() {
-                let what = format!("the worktree `{path}` is gone, and holds no slot");
-                return Err(Fault::refused(what).advise("`git worktree prune` forgets it").into());
-            }
-            say(&given_back(&released, &path));
-            released.not_clean.map_or(Ok(Exit::Done), Err)
-        }
+        Sought::Gone(remnant) => end(args, *remnant, invocation),
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod claim;
 mod claiming;
 mod clean;
 mod complete;
+mod complete_paths;
 mod completions;
 mod compose;
 mod demo;
@@ -42,9 +43,11 @@ mod man;
 mod open;
 mod output;
 mod plan;
+mod pool_here;
 mod ports;
 mod reap;
 pub(crate) mod release;
+mod remnant;
 mod removing;
 mod renew;
 mod reset;
@@ -70,6 +73,7 @@ mod validate;
 mod watch;
 mod within;
 mod worktree_of_branch;
+mod worktrees;
 
 pub use complete::answer;
 pub use failure::tell;
@@ -116,6 +120,7 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Exec(args) => exec::run(&args, umask, invocation),
         Verb::Start(args) => start::run(args, umask, invocation),
         Verb::Done(args) => done::run(&args, umask, invocation),
+        Verb::Worktrees(args) => worktrees::run(&args, invocation),
         Verb::Run(args) => run::run(&args, umask, invocation),
         Verb::Up(args) => up::run(&args, umask, invocation),
         Verb::Logs(args) => logs::run(&args, umask, invocation),
@@ -134,7 +139,7 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),
         Verb::Validate(args) => validate::run(&args, invocation),
         Verb::Ports(args) => ports::run(&args, invocation),
-        Verb::Completions(args) => completions::run(&args),
+        Verb::Completions(args) => completions::run(&args, invocation),
         Verb::Man(args) => man::run(&args),
         Verb::ExitCodes => {
             output::show(&format!("{}\n", crate::cli::EXIT_CODES))?;

@@ -9,6 +9,7 @@ use camino::Utf8Path;
 
 use super::fs::Scratch;
 use super::git::confirmed_git_dir;
+use super::git_hidden::left_behind;
 use super::git_program::Git;
 use super::git_worktrees::commit_of;
 use crate::time::Time;
@@ -24,9 +25,13 @@ const NAME_COMMITS: [&str; 7] = [
     "rebase-apply/autostash",
 ];
 
+/// How many files a command names at once.
+const AT_ONCE: usize = 100;
+
 /// The work of a worktree as a commit: its files, those that git does not know included. Its parents are the
-/// commit that is checked out, what is staged if that is something else, and what git is in the middle of.
-/// `None` if there is nothing, not even a commit. The same work at the same time is the same commit.
+/// commit that is checked out, what is staged if that is something else, what git is in the middle of, and
+/// what was left behind. `None` if there is nothing, not even a commit. The same work at the same time is the
+/// same commit.
 ///
 /// # Errors
 /// When git cannot make it. The worktree and its index are as they were.
@@ -41,17 +46,17 @@ pub fn keep(worktree: &Git, message: &str, at: Time) -> Result<Option<String>> {
     }
     let git = worktree.with_index(&index, at);
     let head = commit_of(&git, "HEAD")?;
-    // Of files in conflict nothing is staged.
-    let staged = tree_of(&git).ok();
+    let staged = staged(&git, &scratch.dir().path().join("staged"), &index, at)?;
     git.change(&["-c", "core.safecrlf=false", "add", "--all", "--", "."])?;
     let files = tree_of(&git)?;
     let tree = |commit: &str| git.needed(&["rev-parse", "--verify", &format!("{commit}^{{tree}}")]);
     let committed = head.as_deref().map(tree).transpose()?.map(|tree| tree.trim_end().to_owned());
     let mut parents: Vec<String> = head.iter().cloned().collect();
-    if let Some(staged) = staged.filter(|staged| *staged != files && Some(staged) != committed.as_ref()) {
+    if staged != files && Some(&staged) != committed.as_ref() {
         parents.push(commit(&git, &staged, &parents, &format!("{message} (staged)"))?);
     }
-    for other in named_in(&git, &own)? {
+    let left = if head.is_some() { left_behind(&git)? } else { Vec::new() };
+    for other in named_in(&git, &own)?.into_iter().chain(left) {
         if !parents.contains(&other) {
             parents.push(other);
         }
@@ -61,6 +66,21 @@ pub fn keep(worktree: &Git, message: &str, at: Time) -> Result<Option<String>> {
         None if git.needed(&["ls-files"])?.is_empty() => Ok(None),
         Some(_) | None => commit(&git, &files, &parents, message).map(Some),
     }
+}
+
+/// What is staged. Of files in conflict nothing is: both sides are in commits.
+fn staged(git: &Git, copy: &Utf8Path, index: &Utf8Path, at: Time) -> Result<String> {
+    let conflicts = git.needed(&["diff", "--name-only", "--diff-filter=U", "--no-renames", "-z"])?;
+    if conflicts.is_empty() {
+        return tree_of(git);
+    }
+    fs::copy(index, copy).context("could not copy git's index")?;
+    let git = git.with_index(copy, at);
+    let files: Vec<&str> = conflicts.split('\0').filter(|path| !path.is_empty()).collect();
+    for some in files.chunks(AT_ONCE) {
+        git.change(&[&["update-index", "--force-remove", "--"], some].concat())?;
+    }
+    tree_of(&git)
 }
 
 fn tree_of(git: &Git) -> Result<String> {

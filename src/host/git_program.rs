@@ -128,6 +128,15 @@ impl Git {
         self.answer(arguments, QUESTION)
     }
 
+    /// The answer to a question that has one, and what git says beside it.
+    ///
+    /// # Errors
+    /// [`Fault`] says what git said.
+    pub fn heard(&self, arguments: &[&str]) -> Result<(String, String)> {
+        let output = self.succeeding(arguments, QUESTION)?;
+        Ok((text(&output.stdout), text(&output.stderr)))
+    }
+
     /// What a change prints.
     ///
     /// # Errors
@@ -137,9 +146,13 @@ impl Git {
     }
 
     fn answer(&self, arguments: &[&str], timeout: Duration) -> Result<String> {
+        self.succeeding(arguments, timeout).map(|output| text(&output.stdout))
+    }
+
+    fn succeeding(&self, arguments: &[&str], timeout: Duration) -> Result<Output> {
         let output = self.output(arguments, timeout)?;
         if output.status.success() {
-            return Ok(text(&output.stdout));
+            return Ok(output);
         }
         Err(self.failed(arguments, text(&output.stderr).trim_end()).into())
     }

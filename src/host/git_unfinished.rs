@@ -1,4 +1,4 @@
-//! A worktree that git had begun to make when it was killed: git locks it until it is made.
+//! A worktree that git had begun to make or to remove when it was killed. It is locked until that has ended.
 #![expect(clippy::disallowed_methods, reason = "this is where kinfra removes a lock that git left behind")]
 
 use std::fs;
@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::fs::exists;
 use super::git::confirmed_git_dir;
 use super::git_program::Git;
-use super::git_worktrees::GitWorktree;
+use super::git_worktrees::{GitWorktree, unlock};
 use super::plot::Plot;
 use super::signals::Interrupt;
 use crate::identifier::Branch;
@@ -21,6 +21,14 @@ const BEGUN: &str = "initializing";
 /// Whether git had begun to make a worktree and did not end.
 pub fn is_unfinished(worktree: &GitWorktree) -> bool {
     worktree.locked.as_deref() == Some(BEGUN)
+}
+
+/// Why kinfra has locked a worktree that it removes.
+pub const LEAVING: &str = "kinfra done was stopped while it removed this worktree";
+
+/// Whether kinfra had begun to remove a worktree and did not end.
+pub fn is_leaving(worktree: &GitWorktree) -> bool {
+    worktree.locked.as_deref() == Some(LEAVING)
 }
 
 /// Ends what git had begun: the worktree has its branch, and all files of it. Nothing else was in it, unless
@@ -37,12 +45,15 @@ pub fn finish(git: &Git, plot: &Plot, branch: &Branch, interrupt: &Interrupt) ->
         there.change(&["symbolic-ref", "HEAD", &branch.reference()])?;
         there.run(&["reset", "--hard", "--quiet", "--no-recurse-submodules"], Some(plot), interrupt)?;
     }
-    git.change(&["worktree", "unlock", "--", plot.path().as_str()]).map(drop)
+    unlock(git, plot.path())
 }
 
 /// Writes the file `.git` of a worktree if it is missing, from what git has of the worktree. `git worktree
 /// repair` would write those of other worktrees, too, whosever they are by now.
-fn link(git: &Git, worktree: &Utf8Path) -> Result<()> {
+///
+/// # Errors
+/// When git's directory cannot be read, or the file cannot be written.
+pub fn link(git: &Git, worktree: &Utf8Path) -> Result<()> {
     let file = worktree.join(".git");
     if exists(&file)? {
         return Ok(());

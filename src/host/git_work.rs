@@ -5,15 +5,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs::exists;
 use super::git::confirmed_git_dir;
+use super::git_hidden::{has_own_commits, ignored, modules, unreadable};
 use super::git_program::Git;
 
 /// The files that git has in the middle of something, in a worktree's own git directory, and what that is.
-const IN_PROGRESS: [(&str, &str); 6] = [
+const IN_PROGRESS: [(&str, &str); 7] = [
     ("rebase-merge", "a rebase"),
     ("rebase-apply", "a rebase"),
     ("MERGE_HEAD", "a merge"),
     ("CHERRY_PICK_HEAD", "a cherry-pick"),
     ("REVERT_HEAD", "a revert"),
+    ("sequencer", "a series of cherry-picks or reverts"),
     ("BISECT_LOG", "a bisect"),
 ];
 
@@ -26,6 +28,10 @@ pub struct Changes {
     pub untracked: Vec<Utf8PathBuf>,
     /// Repositories that git does not know, in directories of the worktree.
     pub repositories: Vec<Utf8PathBuf>,
+    /// Repositories with commits of their own, in what git ignores.
+    pub ignored: Vec<Utf8PathBuf>,
+    /// Directories that git cannot list.
+    pub unreadable: Vec<Utf8PathBuf>,
     /// Submodules with changes.
     pub submodules: Vec<Utf8PathBuf>,
     /// Files whose changes git was told not to look at (`assume-unchanged`, `skip-worktree`).
@@ -39,14 +45,15 @@ impl Changes {
     /// When it does not answer.
     pub fn of(worktree: &Git) -> Result<Self> {
         let arguments = ["status", "--porcelain=v2", "-z", "--no-renames", "--untracked-files=all"];
-        let text = worktree.needed(&[arguments.as_slice(), &["--ignore-submodules=none"]].concat())?;
+        let arguments = [arguments.as_slice(), &["--ignore-submodules=none"]].concat();
+        let (text, messages) = worktree.heard(&arguments)?;
         let mut changes = Self { unseen: unseen(worktree)?, ..parse(&text) };
-        for submodule in submodules(worktree)? {
-            let there = worktree.at(&worktree.dir().join(&submodule));
-            let mine = there.needed(&["rev-list", "--count", "--all", "HEAD", "--not", "--remotes"]);
-            // What cannot be counted may be work.
-            if mine.map_or(true, |count| count.trim_end() != "0") && !changes.submodules.contains(&submodule)
-            {
+        changes.unreadable = unreadable(&messages);
+        changes.ignored = ignored(worktree)?;
+        let checked_out = submodules(worktree)?.into_iter();
+        let with_work = checked_out.filter(|it| has_own_commits(&worktree.at(&worktree.dir().join(it)), &[]));
+        for submodule in with_work.chain(modules(worktree)?) {
+            if !changes.submodules.contains(&submodule) {
                 changes.submodules.push(submodule);
             }
         }
@@ -101,6 +108,28 @@ fn submodules(worktree: &Git) -> Result<Vec<Utf8PathBuf>> {
     let links = files.split('\0').filter(|line| line.starts_with("160000 "));
     let paths = links.filter_map(|line| line.split_once('\t')).map(|(_, path)| Utf8PathBuf::from(path));
     Ok(paths.filter(|path| exists(&worktree.dir().join(path).join(".git")).unwrap_or(true)).collect())
+}
+
+/// What a short look at a worktree says: how much may be nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glimpse {
+    /// Files that are not committed. A directory that git does not know counts as one.
+    pub files: usize,
+    /// Commits that are on no remote and not merged.
+    pub commits: usize,
+    /// What git is in the middle of.
+    pub in_progress: Option<&'static str>,
+}
+
+/// Takes a short look at a worktree. `others` are the commits that count as merged.
+///
+/// # Errors
+/// When git does not answer.
+pub fn glimpse(worktree: &Git, has_commit: bool, has_branch: bool, others: &[String]) -> Result<Glimpse> {
+    let text = worktree.needed(&["status", "--porcelain=v2", "-z", "--no-renames"])?;
+    let files = text.split('\0').filter(|line| line.starts_with(['1', 'u', '?'])).count();
+    let commits = if has_commit { commits(worktree, has_branch, others)? } else { 0 };
+    Ok(Glimpse { files, commits, in_progress: in_progress(worktree.dir())? })
 }
 
 /// What git is in the middle of in a linked worktree.

@@ -131,15 +131,28 @@ pub fn add(git: &Git, plot: &Plot, branch: &Branch, what: &Checkout, interrupt: 
     git.run(&arguments, Some(plot), interrupt)
 }
 
-/// Removes a worktree, with its files. Git looks for changes itself unless it is `forced`.
+/// Removes a worktree, with its files, also if it has changes or is locked.
 ///
 /// # Errors
 /// As [`Git::change`].
-pub fn remove(git: &Git, worktree: &Utf8Path, forced: bool) -> Result<()> {
-    let mut arguments = vec!["worktree", "remove"];
-    arguments.extend(forced.then_some("--force"));
-    arguments.extend(["--", worktree.as_str()]);
-    git.change(&arguments).map(drop)
+pub fn remove(git: &Git, worktree: &Utf8Path) -> Result<()> {
+    git.change(&["worktree", "remove", "--force", "--force", "--", worktree.as_str()]).map(drop)
+}
+
+/// Locks a worktree for a reason, so that no other git removes it or forgets it.
+///
+/// # Errors
+/// As [`Git::change`].
+pub fn lock(git: &Git, worktree: &Utf8Path, why: &str) -> Result<()> {
+    git.change(&["worktree", "lock", "--reason", why, "--", worktree.as_str()]).map(drop)
+}
+
+/// Unlocks a worktree.
+///
+/// # Errors
+/// As [`Git::change`].
+pub fn unlock(git: &Git, worktree: &Utf8Path) -> Result<()> {
+    git.change(&["worktree", "unlock", "--", worktree.as_str()]).map(drop)
 }
 
 /// Removes a branch that is at this commit, with what the configuration says of it. One that moved on stays.

@@ -71,6 +71,21 @@ impl Plot {
         Ok((!is_held).then_some(Self { path, file, made: Vec::new() }))
     }
 
+    /// Holds an empty directory that is there, as one that was made for it. `None` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn empty(path: &Utf8Path) -> Result<Option<Taking>> {
+        let is_empty = || Dir::open(path).map_or(Ok(false), |dir| dir.names().map(|names| names.is_empty()));
+        if !is_empty()? {
+            return Ok(None);
+        }
+        let Some(plot) = Self::hold(path)? else { return Ok(Some(Taking::InUse)) };
+        let made = vec![plot.path.clone()];
+        // A start may have filled it just now.
+        Ok(is_empty()?.then_some(Taking::Taken(Self { made, ..plot })))
+    }
+
     /// Its canonical path.
     pub fn path(&self) -> &Utf8Path {
         &self.path

@@ -1,15 +1,25 @@
 //! Replacing the kinfra process by another program.
 #![expect(clippy::disallowed_methods, reason = "kinfra becomes another program here")]
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use super::fs::Umask;
+use camino::Utf8Path;
+
+use super::fs::{Dir, Umask};
 
 /// The program that opens an address with what the desktop has for it.
 pub const OPENS: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+
+/// The names of the programs in the directories of a `PATH` that begin with a text.
+pub fn commands(path: &str, start: &str) -> BTreeSet<String> {
+    let dirs = path.split(':').filter(|dir| dir.starts_with('/'));
+    let names = dirs.filter_map(|dir| Dir::open(Utf8Path::new(dir)).ok()?.names().ok()).flatten();
+    names.filter_map(|name| name.into_string().ok()).filter(|name| name.starts_with(start)).collect()
+}
 
 /// Replaces the kinfra process by a program, which is looked up in `PATH`. The program gets the signals and
 /// gives the exit code. Returns only if it cannot be started, with the reason.

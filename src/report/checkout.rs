@@ -73,8 +73,9 @@ pub fn json(started: &Started<'_>, up: Option<&Up>) -> String {
 /// That the work of a worktree is nowhere else, so that it stays.
 pub fn has_work(path: &Utf8Path, work: &Work) -> Fault {
     let Work {
-        changes: Changes { changed, untracked, repositories, submodules, unseen },
+        changes: Changes { changed, untracked, repositories, ignored, unreadable, submodules, unseen },
         commits,
+        left_behind,
         in_progress,
     } = work;
     let files = |files: &[Utf8PathBuf], noun: &str, what: &str| {
@@ -86,18 +87,23 @@ pub fn has_work(path: &Utf8Path, work: &Work) -> Fault {
         files(untracked, "file", "that git does not know"),
         files(submodules, "submodule", "with changes or commits of their own"),
         files(repositories, "repository", "that git does not know"),
+        files(ignored, "ignored repository", "with commits on no remote"),
+        files(unreadable, "directory", "that git cannot list"),
         files(unseen, "file", "that git was told not to look at"),
         (*commits > 0).then(|| format!("{} on no remote and not merged", count(*commits, "commit"))),
+        (*left_behind > 0).then(|| format!("{} that no branch has any more", count(*left_behind, "commit"))),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let what =
         format!("`{}` has work that may be nowhere else: {}", printable(path.as_str()), parts.join("; "));
-    let advice = if !unseen.is_empty() {
+    let advice = if !unreadable.is_empty() {
+        "make it readable, or move it away"
+    } else if !unseen.is_empty() {
         "`git update-index --no-assume-unchanged --no-skip-worktree FILE` has git look at a file again"
-    } else if submodules.is_empty() && repositories.is_empty() {
-        "commit and push it, or keep it aside with --discard"
-    } else {
+    } else if !work.can_be_kept() {
         "push what is in the submodules and move the repositories away"
+    } else {
+        "commit and push it, or keep it aside with --discard"
     };
     Fault::refused(what).advise(advice)
 }

@@ -6,6 +6,7 @@ pub mod checkout;
 pub mod claim;
 pub mod clean;
 mod commas;
+pub mod completions;
 pub mod data;
 pub mod demo;
 pub mod diff;
@@ -35,6 +36,7 @@ pub mod table;
 pub mod up;
 pub mod validate;
 mod view;
+pub mod worktrees;
 mod wrap;
 
 pub use document::document;

@@ -158,7 +158,7 @@ pub fn none(root: &Utf8Path, origin: &str, paths: Paths<'_>) -> String {
 }
 
 /// The status of a slot. An unfinished apply comes first, then a claim that is over, then its stack.
-fn status(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> String {
+pub(super) fn status(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> String {
     let over = |word: &str| {
         if sight.glances().is_empty() {
             return word.to_owned();
@@ -236,16 +236,21 @@ pub fn json_line(looked: &Looked) -> String {
     line(&json(looked))
 }
 
+/// How a claim stands, in one word.
+pub(super) const fn standing_word(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Held => "held",
+        Standing::Expired => "expired",
+        Standing::Missing => "missing",
+        Standing::Orphaned => "orphaned",
+    }
+}
+
 fn slot_json(listed: &Listed) -> Map<String, Value> {
     let Listed { slot, entry, standing, branch, last_used } = listed;
     let Value::Object(mut object) = entry.to_json(*slot) else { return Map::new() };
     if let (Some(claim), Some(standing)) = (&entry.claim, standing) {
-        let standing = match standing {
-            Standing::Held => "held",
-            Standing::Expired => "expired",
-            Standing::Missing => "missing",
-            Standing::Orphaned => "orphaned",
-        };
+        let standing = standing_word(*standing);
         object
             .insert("worktree".to_owned(), json!(claim.claimed_by.directory().and_then(Utf8Path::file_name)));
         object.insert("branch".to_owned(), json!(branch));

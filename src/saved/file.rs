@@ -11,6 +11,9 @@ use crate::json::Corrupt;
 /// The most that a saved plan may be, in bytes.
 const LIMIT: u64 = 256 << 20;
 
+/// The most that is read of a file to see whether it is one, in bytes.
+const SMALL: u64 = 4 << 20;
+
 /// Reads a saved plan from the file at `absolute`. Messages name the path as the user typed it.
 ///
 /// # Errors
@@ -31,6 +34,12 @@ pub fn read(typed: &Utf8Path, absolute: &Utf8Path) -> Result<Saved> {
     };
     let other = || Fault::usage(format!("`{typed}` is not a plan that `kinfra plan --out` saved"));
     Ok(parse(&bytes).map_err(corrupt)?.ok_or_else(other)?)
+}
+
+/// Whether a file is a saved plan. One that is too large for a plan of a few thousand slots is not read.
+pub fn is_plan(path: &Utf8Path) -> bool {
+    let bytes = host::fs::read_named(path, SMALL).ok().flatten();
+    bytes.is_some_and(|bytes| matches!(parse(&bytes), Ok(Some(_))))
 }
 
 /// Writes a plan to `absolute`. An older saved plan there is replaced.

@@ -5,5 +5,5 @@ mod file;
 mod format;
 
 pub use dependencies::Changed;
-pub use file::{read, write};
+pub use file::{is_plan, read, write};
 pub use format::{Named, Saved};

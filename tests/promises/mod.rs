@@ -18,3 +18,4 @@ mod stack_kills;
 mod stack_week;
 mod stress;
 mod terraform;
+mod worktree_kills;

@@ -37,6 +37,7 @@ const RUNS: &[(&str, &str, i32)] = &[
     ("b", "reap --auto-approve", 0),
     ("b", "clean 1 --auto-approve", 0),
     ("b", "start c --no-gate", 0),
+    ("b", "worktrees", 0),
     ("b", "done c", 0),
     ("b", "completions bash", 0),
     ("b", "man", 0),

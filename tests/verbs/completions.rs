@@ -1,5 +1,7 @@
 //! `kinfra completions` and `kinfra man`: what shells complete, and the manual.
 
+use serde_json::Value;
+
 use crate::support::{Machine, Run};
 
 /// What bash offers for the last of these words.
@@ -21,7 +23,6 @@ fn bash_completes_verbs_flags_and_live_slots() {
     assert_eq!(offers(&machine, &["kinfra", "cla"]), ["claim"]);
     assert_eq!(offers(&machine, &["kinfra", "claim", "--sl"]), ["--slot"]);
     assert_eq!(offers(&machine, &["kinfra", "claim", "--slot", ""]), ["1", "2"]);
-    assert_eq!(offers(&machine, &["kinfra", "release", ""])[..2], ["1", "2"]);
     assert_eq!(offers(&machine, &["kinfra", "plan", "--only", ""]), ["1", "2"]);
     assert_eq!(offers(&machine, &["kinfra", "apply", "--exclude", ""]), ["1", "2"]);
     assert_eq!(offers(&machine, &["kinfra", "claim", "--profile", ""]), ["only"]);
@@ -72,4 +73,52 @@ fn every_verb_has_a_page_in_the_manual() {
         .kinfra("man nothing")
         .exits(64)
         .says("there is no verb `nothing`\nhelp: `kinfra --help` lists them");
+}
+
+#[test]
+fn what_only_the_pool_or_the_machine_knows_is_completed() {
+    let machine = Machine::claimed();
+    let registry: Value = serde_json::from_str(&machine.read("~/pool/registry.json")).expect("JSON");
+    let id = registry["slots"]["1"]["claim_id"].as_str().expect("an id");
+    assert_eq!(offers(&machine, &["kinfra", "release", ""])[..2], ["1", "--spec"]);
+    assert_eq!(offers(&machine, &["kinfra", "release", "--claim-id", ""]), [id]);
+    assert_eq!(offers(&machine, &["kinfra", "renew", "--claim-id", ""]), [id]);
+    assert_eq!(offers(&machine, &["kinfra", "open", "w"]), ["web"]);
+    assert_eq!(offers(&machine, &["kinfra", "man", "cla"]), ["claim"]);
+    machine.kinfra("plan --out saved-plan").exits(0);
+    machine.write("saved-text", "no plan");
+    assert_eq!(offers(&machine, &["kinfra", "apply", "saved"]), ["saved-plan"]);
+    assert_eq!(offers(&machine, &["kinfra", "show", "saved"]), ["saved-plan"]);
+    for verb in ["exec", "run"] {
+        let git = offers(&machine, &["kinfra", verb, "--", "gi"]);
+        assert!(git.contains(&"git".to_owned()), "{git:?}");
+        // What comes after the command is about files.
+        let files = offers(&machine, &["kinfra", verb, "--", "git", "saved"]);
+        assert_eq!(files, ["saved-plan", "saved-text"]);
+    }
+}
+
+#[test]
+fn the_line_is_added_to_the_start_up_file_once() {
+    let machine = Machine::new();
+    let install = |arguments: &str, variable: (&str, &str)| {
+        let mut install = machine.command(&format!("completions install {arguments}"));
+        Run::of(install.env(variable.0, variable.1))
+    };
+    let bash = ("SHELL", "/usr/bin/bash");
+    machine.write("~/dotfiles/bashrc", "# mine");
+    std::os::unix::fs::symlink("dotfiles/bashrc", machine.path("~/.bashrc")).expect("a link");
+    install("--dry-run", bash).exits(0).says("Would add to ~/dotfiles/bashrc:");
+    assert_eq!(machine.read("~/dotfiles/bashrc"), "# mine");
+    install("", bash).exits(0).says("Added to ~/dotfiles/bashrc:\n    source <(kinfra completions bash)\n");
+    let text = "# mine\nsource <(kinfra completions bash)\n";
+    assert_eq!(machine.read("~/.bashrc"), text);
+    install("", bash).exits(0).says("~/dotfiles/bashrc has it already");
+    assert_eq!(machine.read("~/.bashrc"), text);
+    let config = machine.path("~/elsewhere");
+    install("fish", ("XDG_CONFIG_HOME", config.to_str().expect("text"))).exits(0);
+    assert_eq!(machine.read("~/elsewhere/fish/config.fish"), "kinfra completions fish | source\n");
+    install("zsh", bash).exits(0).says("Added to ~/.zshrc");
+    install("", ("SHELL", "/bin/tcsh")).exits(64).says("`kinfra completions install bash`");
+    machine.kinfra("completions").exits(64);
 }

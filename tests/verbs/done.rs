@@ -1,12 +1,13 @@
 //! `kinfra done`: the worktree goes with all that its slot has, and no work is lost.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
 
-use super::start::{instead_of_git, run, small, with_script};
+use super::start::{instead_of_git, run, small, state, with_script};
 use crate::rig::fleet::{Fleet, Slot};
 use crate::rig::scripted::{Fault, When};
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, Running};
 
 /// [`small`], with a worktree that holds slot 1.
 fn with(name: &str) -> (Machine, PathBuf) {
@@ -81,6 +82,7 @@ fn what_git_is_in_the_middle_of_and_a_commit_without_a_branch_are_work() {
         ("rebase-merge", "a rebase in progress"),
         ("MERGE_HEAD", "a merge in progress"),
         ("BISECT_LOG", "a bisect in progress"),
+        ("sequencer", "a series of cherry-picks or reverts in progress"),
     ] {
         let file = PathBuf::from(own.trim_end()).join(file);
         machine.git(machine.project(), "merge --quiet --no-edit fix");
@@ -318,4 +320,218 @@ fn a_file_that_the_claim_copied_is_no_work_until_it_is_changed() {
     machine.write("~/fix/local.env", "SECRET=1\n");
     machine.kinfra("done fix").exits(0).never_says("Kept");
     assert!(!machine.exists("~/fix"));
+}
+
+#[test]
+fn a_directory_that_git_cannot_list_may_have_work() {
+    let (machine, _) = with("fix");
+    let warning = "warning: could not open directory 'data/': Permission denied";
+    instead_of_git(&machine, &format!("case \"$*\" in status*) echo \"{warning}\" >&2;; esac"));
+    for arguments in ["done fix", "done --discard fix"] {
+        let run = with_script(&machine, arguments).exits(4).says("1 directory that git cannot list (data)");
+        run.says("help: make it readable, or move it away");
+    }
+    assert!(machine.exists("~/fix/slots.toml") && is_held(&machine));
+}
+
+/// Adds a repository to another one as a submodule, and commits it.
+fn add_submodule(machine: &Machine, to: &Path, from: &Path, name: &str) {
+    let add = format!("-c protocol.file.allow=always submodule --quiet add {} {name}", from.display());
+    machine.git(to, &add);
+    machine.git(to, "commit --quiet --message sub");
+}
+
+#[test]
+fn commits_in_a_submodule_that_is_not_checked_out_are_work() {
+    let (machine, path) = with("fix");
+    let (outer, inner) = (machine.path("~/outer"), machine.path("~/inner"));
+    for dir in [&inner, &outer] {
+        fs::create_dir(dir).expect("a directory");
+        machine.repository(dir);
+    }
+    add_submodule(&machine, &outer, &inner, "in/ner");
+    add_submodule(&machine, &path, &outer, "lib");
+    machine.git(&path, "-c protocol.file.allow=always submodule --quiet update --init --recursive");
+    machine.git(machine.project(), "merge --quiet --ff-only fix");
+    for (dir, says) in
+        [("lib/in/ner", "1 submodule with changes or commits of their own (lib/in/ner)"), ("lib", "(lib)")]
+    {
+        let tip = machine.git(path.join(dir), "rev-parse HEAD");
+        machine.git(path.join(dir), "checkout --quiet -b mine");
+        machine.git(path.join(dir), "commit --quiet --allow-empty --message mine");
+        machine.git(path.join(dir), &format!("checkout --quiet --detach {tip}"));
+        machine.git(&path, "submodule --quiet deinit --force lib");
+        refuses(&machine, "done --discard fix", says);
+        machine.git(&path, "-c protocol.file.allow=always submodule --quiet update --init --recursive");
+        machine.git(path.join(dir), "branch --quiet -D mine");
+    }
+    machine.git(&path, "submodule --quiet deinit --force lib");
+    machine.kinfra("done fix").exits(0);
+    assert!(!path.exists());
+}
+
+#[test]
+fn commits_in_a_repository_that_git_ignores_are_work() {
+    let (machine, path) = with("fix");
+    machine.write("~/fix/.gitignore", "vendor/\n");
+    machine.git(&path, "add .gitignore");
+    machine.git(&path, "commit --quiet --message ignore");
+    machine.git(machine.project(), "merge --quiet --ff-only fix");
+    let (lib, clone) = (machine.path("~/lib"), path.join("vendor/deep/lib"));
+    fs::create_dir(&lib).expect("a directory");
+    machine.repository(&lib);
+    fs::create_dir_all(clone.parent().expect("a parent")).expect("a directory");
+    machine.git(&path, &format!("clone --quiet {} {}", lib.display(), clone.display()));
+    machine.git(&clone, "commit --quiet --allow-empty --message mine");
+    refuses(
+        &machine,
+        "done --discard fix",
+        "1 ignored repository with commits on no remote (vendor/deep/lib)",
+    );
+    machine.git(&clone, "push --quiet origin HEAD:refs/heads/pushed");
+    machine.kinfra("done fix").exits(0);
+    assert!(!path.exists());
+}
+
+/// The commit that `done --discard` kept, from what it said.
+fn discarded(machine: &Machine, run: &Run) -> String {
+    let (_, reference) = run.stderr.split_once("Kept its work as ").expect("it is kept");
+    let reference = reference.lines().next().expect("a reference");
+    machine.git(machine.project(), &format!("rev-parse {reference}")).trim_end().to_owned()
+}
+
+#[test]
+fn commits_that_only_the_worktree_s_own_references_have_are_work() {
+    for reference in [None, Some("refs/worktree/mine")] {
+        let (machine, path) = with("fix");
+        machine.git(&path, "checkout --quiet --detach");
+        machine.git(&path, "commit --quiet --allow-empty --message first");
+        machine.git(&path, "commit --quiet --allow-empty --amend --message lost");
+        let lost = machine.git(&path, "rev-parse HEAD").trim_end().to_owned();
+        if let Some(reference) = reference {
+            machine.git(&path, &format!("update-ref {reference} {lost}"));
+            machine.git(&path, "reflog expire --expire=now --all");
+        }
+        machine.git(&path, "checkout --quiet fix");
+        refuses(&machine, "done fix", "nowhere else: 1 commit that no branch has any more");
+        let run = machine.kinfra("done --discard fix").exits(0);
+        let kept = discarded(&machine, &run);
+        machine.git(machine.project(), &format!("merge-base --is-ancestor {lost} {kept}"));
+    }
+    // What a branch had, and what was amended or rewritten, is that branch's own.
+    let (machine, path) = with("fix");
+    machine.git(&path, "commit --quiet --allow-empty --message one");
+    machine.git(&path, "commit --quiet --allow-empty --amend --message two");
+    machine.git(&path, "reset --quiet --hard HEAD~1");
+    machine.kinfra("done fix").exits(0).prints("Removed branch fix");
+    let (machine, path) = with("fix");
+    machine.git(
+        &path,
+        &format!("update-ref refs/worktree/file {}", machine.git(&path, "rev-parse HEAD:slots.toml")),
+    );
+    refuses(&machine, "done --discard fix", "cannot see whether `refs/worktree/file blob ");
+}
+
+#[test]
+fn what_is_staged_beside_a_conflict_is_kept() {
+    let (machine, path) = with("fix");
+    machine.git(machine.project(), "branch other");
+    for (branch, text) in [("other", "theirs\n"), ("fix", "ours\n")] {
+        machine.git(&path, &format!("checkout --quiet {branch}"));
+        machine.write("~/fix/both", text);
+        machine.git(&path, "add both");
+        machine.git(&path, &format!("commit --quiet --message {branch}"));
+    }
+    machine.write("~/fix/staged", "staged\n");
+    machine.git(&path, "add staged");
+    // A patch in conflict leaves nothing in progress, and what was staged.
+    machine.write("~/theirs.patch", machine.git(&path, "format-patch --stdout -1 other"));
+    machine.write("~/apply", format!("cd {} && git apply --3way ~/theirs.patch; exit 0", path.display()));
+    Run::of(machine.program("sh").arg(machine.path("~/apply"))).exits(0);
+    assert!(machine.git(&path, "status --porcelain").contains("AA both"));
+    machine.write("~/fix/staged", "and changed\n");
+    let run = machine.kinfra("done --discard fix").exits(0);
+    let kept = discarded(&machine, &run);
+    let parents = machine.git(machine.project(), &format!("log -1 --format=%P {kept}"));
+    let staged = parents.split_whitespace().nth(1).expect("what was staged");
+    assert_eq!(machine.git(machine.project(), &format!("show {staged}:staged")), "staged\n");
+    assert!(machine.git(machine.project(), &format!("show {kept}:both")).contains("<<<<<<<"));
+}
+
+/// Kills kinfra and the git that it has called.
+const KILL: &str = "kill -9 $PPID $$";
+
+#[test]
+fn a_start_that_was_killed_before_git_began_is_ended() {
+    let machine = small();
+    fs::create_dir(machine.path("~/bin")).expect("a directory");
+    instead_of_git(&machine, &format!("case \"$*\" in *'worktree add'*) {KILL};; esac"));
+    let before = state(&machine);
+    machine.write("~/taken/file", "x");
+    for (name, place) in [("new", "~/new"), ("taken", "~/taken-2")] {
+        let path = machine.path(place);
+        for arguments in [format!("done {name}"), format!("done {}", path.display())] {
+            assert_eq!(with_script(&machine, &format!("start --no-up {name}")).code, None);
+            assert!(path.is_dir() && is_held(&machine));
+            machine.kinfra(&arguments).exits(0).says("Released slot 1");
+            assert!(!path.exists() && !is_held(&machine), "{arguments}");
+        }
+    }
+    machine.remove("~/taken");
+    assert_eq!(state(&machine), before);
+    refuses(&machine, "done new", "is gone, and holds no slot");
+}
+
+#[test]
+fn a_start_that_goes_on_is_not_ended() {
+    let machine = small();
+    for name in ["one", "two"] {
+        machine.kinfra(&format!("start --no-up {name}")).exits(0);
+    }
+    let mut waiting = Running::piped(&mut machine.command("start --no-up --wait three"));
+    let mut said = String::new();
+    BufReader::new(waiting.stderr.take().expect("stderr")).read_line(&mut said).expect("a line");
+    machine.kinfra("done three").exits(6).says("another `kinfra start` makes the worktree `");
+    machine.kinfra("done one").exits(0);
+    waiting.ends().exits(0);
+    machine.kinfra("done three").exits(0);
+}
+
+#[test]
+fn a_removal_that_was_killed_is_continued() {
+    let parts = [
+        KILL.to_owned(),
+        format!("rm -r ~/fix/slots.toml ~/fix/templates; {KILL}"),
+        format!("rm -r ~/fix/slots.toml ~/fix/.git; {KILL}"),
+        format!("rm -r ~/fix; {KILL}"),
+        format!("$git \"$@\"; {KILL}"),
+    ];
+    for part in parts {
+        let (machine, path) = with("fix");
+        instead_of_git(&machine, &format!("case \"$*\" in *'worktree remove'*) {part};; esac"));
+        let killed = with_script(&machine, "done fix");
+        assert_eq!((killed.code, is_held(&machine)), (None, false), "{part}: {killed:#?}");
+        if machine.git(machine.project(), "worktree list").contains("[fix]") {
+            let start = machine.kinfra("start --no-up fix").exits(4);
+            start.says("`kinfra done` was stopped while it removed `~/fix`").says("help: `kinfra done fix`");
+        }
+        machine.kinfra("done fix").exits(0).never_says("panicked");
+        assert!(!path.exists(), "{part}");
+        assert_eq!(machine.git(machine.project(), "worktree list").lines().count(), 1, "{part}");
+        assert_eq!(machine.git(machine.project(), "branch --list fix"), "", "{part}");
+        refuses(&machine, "done fix", "is gone, and holds no slot");
+    }
+}
+
+#[test]
+fn work_that_came_after_a_removal_was_killed_stays() {
+    let (machine, path) = with("fix");
+    instead_of_git(&machine, &format!("case \"$*\" in *'worktree remove'*) {KILL};; esac"));
+    with_script(&machine, "done fix");
+    machine.write("~/fix/new", "mine");
+    machine.write("~/fix/slots.toml", "mine");
+    refuses(&machine, "done fix", "(slots.toml); 1 file that git does not know (new)");
+    machine.remove("~/fix/new");
+    machine.git(&path, "checkout --quiet slots.toml");
+    machine.kinfra("done fix").exits(0);
 }

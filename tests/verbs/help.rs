@@ -56,6 +56,7 @@ fn every_verb_says_what_its_flags_do() {
         "exec",
         "start",
         "done",
+        "worktrees",
         "up",
         "down",
         "logs",

@@ -65,3 +65,4 @@ mod validate;
 mod whose;
 mod words;
 mod worktree;
+mod worktrees;

@@ -33,7 +33,7 @@ fn start(machine: &Machine, arguments: &str) -> Run {
 }
 
 /// The branches and the slots that are held, and what is beside the pool in the home.
-fn state(machine: &Machine) -> (String, usize, Vec<String>) {
+pub(super) fn state(machine: &Machine) -> (String, usize, Vec<String>) {
     let branches = machine.git(machine.project(), "for-each-ref --format=%(refname:short) refs/heads");
     let held = machine.read("~/pool/registry.json").matches("\"claim_id\"").count();
     let names =
