@@ -10,7 +10,8 @@ use crate::dotenv::Variables;
 use crate::fault::Fault;
 use crate::host;
 use crate::identifier::Owner;
-use crate::names::KINFRA_OWNER;
+use crate::names::{KINFRA_OWNER, KINFRA_RUN};
+use crate::registry::ClaimId;
 
 /// The facts of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Invocation {
     pub user: String,
     /// The owner whose claim is meant in place of the worktree's own.
     pub owner: Option<Owner>,
+    /// The claim of the run around this one.
+    pub run: Option<ClaimId>,
 }
 
 impl Invocation {
@@ -45,7 +48,8 @@ impl Invocation {
         let user = name("USER").or_else(|| name("LOGNAME")).unwrap_or_else(number);
         let owner = name(KINFRA_OWNER).map(|name| Owner::new(&name)).transpose();
         let owner = owner.map_err(|why| Fault::usage(format!("{KINFRA_OWNER}: {why}")))?;
-        Ok(Self { here, home, state, user, owner })
+        let run = name(KINFRA_RUN).and_then(|id| ClaimId::parse(&id).ok());
+        Ok(Self { here, home, state, user, owner, run })
     }
 }
 

@@ -12,7 +12,7 @@ use super::table::{Cell, Shorten, Table, colored, lines, number};
 use super::{attention, stack_state};
 use crate::claims::listing::Listed;
 use crate::claims::standing::Standing;
-use crate::identifier::PortName;
+use crate::identifier::{Owner, PortName};
 use crate::memory::Memory;
 use crate::port::Port;
 use crate::registry::{Claim, Entry, Lease};
@@ -324,9 +324,12 @@ fn memory(declared: Option<Memory>, peak: Option<Memory>) -> Option<String> {
 }
 
 /// The message for a worktree that holds no slot.
-pub fn status_none(worktree: &Utf8Path, paths: Paths<'_>) -> String {
+pub fn status_none(worktree: &Utf8Path, owner: Option<&Owner>, paths: Paths<'_>) -> String {
     let worktree = printable(paths.show(worktree).as_str());
-    format!("{worktree} holds no slot: `kinfra claim` takes one\n")
+    match owner {
+        Some(owner) => format!("{worktree} holds no slot for {owner}\n"),
+        None => format!("{worktree} holds no slot: `kinfra claim` takes one\n"),
+    }
 }
 
 /// The slot of a worktree as one JSON document. Without a slot, `slot_id` is null.
