@@ -11,6 +11,7 @@ use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate};
 use super::candidates::{claim_ids, held, slots};
 use super::complete_paths::{CommandWords, plans, verbs};
 use super::pool_here::{ports, profiles};
+use super::project_verbs::of_project;
 use crate::cli::Cli;
 
 /// The variable in which the asking shell names itself.
@@ -19,10 +20,8 @@ pub(super) const VARIABLE: &str = "KINFRA_COMPLETE";
 /// The command that a shell completes, and runs for completions.
 pub(super) const NAME: &str = "kinfra";
 
-/// Answers a shell's question. Returns `false` if this run is none, which costs one look at a variable.
-///
-/// # Errors
-/// What clap says of the question.
+/// Answers a shell's question. Returns `false` if this run is none, which costs one look at a variable. An
+/// error is what clap says of the question.
 pub fn answer(arguments: impl IntoIterator<Item = OsString>) -> clap::error::Result<bool> {
     CompleteEnv::with_factory(command)
         .var(VARIABLE)
@@ -45,15 +44,17 @@ fn command() -> Command {
     let words = || completed("words", ArgValueCompleter::new(CommandWords));
     let lists = |verb: Command| with("exclude", slots)(with("only", slots)(verb));
     let chosen = |verb: Command| with("profile", profiles)(with("slot", slots)(verb));
-    Cli::command()
+    let command = Cli::command()
         .mut_subcommand("plan", lists)
         .mut_subcommand("apply", |verb| plan()(lists(verb)))
         .mut_subcommand("show", plan())
         .mut_subcommand("claim", chosen)
+        .mut_subcommand("start", chosen)
         .mut_subcommand("release", |verb| with("claim_id", claim_ids)(with("slot", held)(verb)))
         .mut_subcommand("renew", with("claim_id", claim_ids))
         .mut_subcommand("exec", words())
         .mut_subcommand("run", |verb| words()(chosen(verb)))
         .mut_subcommand("open", |verb| with("port", ports)(with("slot", held)(verb)))
-        .mut_subcommand("man", with("verb", || Ok(verbs())))
+        .mut_subcommand("man", with("verb", || Ok(verbs())));
+    of_project(command)
 }

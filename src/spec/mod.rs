@@ -20,6 +20,7 @@ mod slots;
 mod stack;
 mod subnet;
 mod value;
+mod verbs;
 mod worktree;
 
 pub use declared::{
@@ -28,3 +29,4 @@ pub use declared::{
 pub use primary::usual_scheme;
 pub use secret::redact;
 pub use subnet::SubnetTemplate;
+pub use verbs::{BranchTemplate, OWN_VERBS, VerbSpec, Verbs};
