@@ -96,7 +96,7 @@ fn each_mistake_is_shown_at_its_place() {
     each_of_is_refused(
         SMALL,
         "[files]\n",
-        r#"[verbs.Impl]⏎[files] => `Impl` is not a valid name of a verb … :17:8 … use lowercase letters
+        r#"[verbs.Impl]⏎[files] => `Impl` is not a valid name of a verb: use lowercase letters … :17:8
            [verbs."a b"]⏎[files] => `a b` is not a valid name of a verb … :17:8
            [verbs.start]⏎[files] => `start` is a verb of kinfra itself … :17:8 … choose another name
            [verbs.man]⏎[files] => `man` is a verb of kinfra itself … :17:8
@@ -208,7 +208,7 @@ fn slots_toml_is_read_for_its_verbs_only_where_they_matter() {
 
 #[test]
 fn a_verb_of_a_pool_that_is_not_applied_uses_nothing_of_it() {
-    let machine = machine(&format!("{IMPL}from = \"main\\u0020\"\n[verbs.x]\nfrom = \"\\u202emain\"\n"));
+    let machine = machine(&format!("{IMPL}[verbs.x]\nfrom = \"\\u202emain\"\n"));
     let before = (machine.tree(), state(&machine));
     let other = |arguments: &str| {
         let mut command = machine.command(arguments);
