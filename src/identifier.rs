@@ -1,4 +1,5 @@
-//! The names that `slots.toml` gives to ports, profiles and kinds of workers; those of verbs, branches and owners.
+//! The names that `slots.toml` gives to ports, profiles, kinds of workers and verbs; those of branches and
+//! owners.
 
 use std::fmt;
 

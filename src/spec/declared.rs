@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::invalid::Invalid;
 use super::subnet::SubnetTemplate;
-use super::verbs::Verbs;
+use super::verb::Verbs;
 use crate::compose::resource::{PerSlot, Resource, Target};
 use crate::file::{FileMode, RelPath, refuse_long};
 use crate::identifier::PortName;

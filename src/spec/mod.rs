@@ -20,6 +20,7 @@ mod slots;
 mod stack;
 mod subnet;
 mod value;
+mod verb;
 mod verbs;
 mod worktree;
 
@@ -29,4 +30,5 @@ pub use declared::{
 pub use primary::usual_scheme;
 pub use secret::redact;
 pub use subnet::SubnetTemplate;
-pub use verbs::{BranchTemplate, OWN_VERBS, VerbSpec, Verbs};
+pub use verb::{BranchTemplate, VerbSpec, Verbs};
+pub use verbs::OWN_VERBS;

@@ -17,7 +17,8 @@ use super::profiles;
 use super::slots;
 use super::stack;
 use super::value::{TomlValue, number, text};
-use super::verbs::{self, Verbs};
+use super::verb::Verbs;
+use super::verbs;
 use super::worktree;
 use crate::identifier::PortName;
 use crate::slot::SlotId;
@@ -96,7 +97,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         }
     }
     if !mistakes.is_empty() {
-        mistakes.extend(verbs.into_iter().flat_map(|verbs| verbs.taken.into_values()));
+        mistakes.extend(verbs.into_iter().flat_map(|verbs| verbs.mistakes()));
         return None;
     }
     let ports = ports?;

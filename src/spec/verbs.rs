@@ -1,6 +1,6 @@
 //! `[verbs]`: the verbs of the project. Each is `kinfra start` with a branch and flags of its own.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use toml::Spanned;
@@ -9,7 +9,8 @@ use super::invalid::Invalid;
 use super::keys::{Keys, user_key};
 use super::mistake::{Mistake, suggestion};
 use super::value::{TomlValue, flag, text};
-use crate::identifier::{Branch, ProfileName, VerbName};
+use super::verb::{BranchTemplate, VerbSpec, Verbs};
+use crate::identifier::{ProfileName, VerbName};
 use crate::slot::Profile;
 use crate::time::Span;
 
@@ -52,69 +53,17 @@ pub const OWN_VERBS: [&str; 35] = [
     "worktrees",
 ];
 
-/// What stands for the name that is typed.
-const NAME: &str = "{name}";
-
 /// The most verbs that a project may have.
 const MOST: usize = 100;
 
-/// What `[verbs]` declares.
-#[derive(Debug, Clone, Default)]
-pub struct Verbs {
-    /// The verbs of the project.
-    pub declared: BTreeMap<VerbName, VerbSpec>,
-    /// The verbs that this kinfra has itself: its own are meant. An older one may have read the same file.
-    pub taken: BTreeMap<VerbName, Mistake>,
-}
-
-/// A verb of the project: `kinfra start` with these.
-#[derive(Debug, Clone, Default)]
-pub struct VerbSpec {
-    /// The branch.
-    pub branch: BranchTemplate,
-    /// Where a new branch begins.
-    pub from: Option<String>,
-    /// The smallest profile that the slot may have.
-    pub profile: Option<ProfileName>,
-    /// The lease of the claim.
-    pub lease: Option<Span>,
-    /// Whether the stack is not started.
-    pub is_without_stack: bool,
-}
-
-/// The name of a branch, with a place for the name that is typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BranchTemplate(String);
-
-impl Default for BranchTemplate {
-    fn default() -> Self {
-        Self(NAME.to_owned())
-    }
-}
-
-impl BranchTemplate {
-    /// Refuses a branch that does not have the name once, or that git would take for a flag.
-    fn new(template: &str) -> Result<Self, Invalid> {
-        let shown = template.escape_debug();
-        let takes = format!("write it once, as in `impl/{NAME}`");
-        let count = template.matches(NAME).count();
-        if count != 1 {
-            return Err(Invalid::new(format!("`{shown}` has `{NAME}` {count} times"), takes));
-        }
-        if template.replace(NAME, "").contains(['{', '}']) {
-            return Err(Invalid::new(format!("`{shown}` has braces that stand for nothing"), takes));
-        }
-        Branch::new(&template.replace(NAME, "x"))?;
-        Ok(Self(template.to_owned()))
-    }
-
-    /// The branch for a name.
-    ///
-    /// # Errors
-    /// The reason why it is none.
-    pub fn of(&self, name: &str) -> Result<Branch, String> {
-        Branch::new(name)?;
-        Branch::new(&self.0.replace(NAME, name))
+impl Verbs {
+    /// The verbs that kinfra has itself, as mistakes.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let help = || "choose another name: kinfra's own verb is always the one that runs".to_owned();
+        let mistake = |(name, span): (&VerbName, &Range<usize>)| {
+            Mistake::new(span.clone(), format!("`{name}` is a verb of kinfra itself")).help(help())
+        };
+        self.taken.iter().map(mistake).collect()
     }
 }
 
@@ -138,15 +87,13 @@ pub(super) fn read(
         is_whole &= name.is_some() && verb.is_some();
         let Some(name) = name else { continue };
         if OWN_VERBS.contains(&name.as_str()) {
-            let message = format!("`{name}` is a verb of kinfra itself");
-            let help = "choose another name: kinfra's own verb is always the one that runs".to_owned();
-            verbs.taken.insert(name, Mistake::new(key.span(), message).help(help));
+            verbs.taken.insert(name, key.span());
         } else {
             verbs.declared.extend(verb.map(|verb| (name, verb)));
         }
     }
     if !is_whole {
-        mistakes.extend(verbs.taken.into_values());
+        mistakes.extend(verbs.mistakes());
         return None;
     }
     Some(verbs)
@@ -188,26 +135,4 @@ fn profile(name: &str, profiles: Option<&[Rc<Profile>]>) -> Result<ProfileName, 
         message: format!("profile `{}` is not defined", name.escape_debug()),
         help: suggestion(name, names().map(ProfileName::as_str), "the profiles are"),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_branch_has_the_name_once_and_is_no_flag() {
-        let of = |template: &str, name: &str| {
-            let template = BranchTemplate::new(template).map_err(|invalid| invalid.message)?;
-            template.of(name).map(|branch| branch.to_string())
-        };
-        assert_eq!(of("impl/{name}", "a/b").as_deref(), Ok("impl/a/b"));
-        assert_eq!(of("{name}-x", "a{name}").as_deref(), Ok("a{name}-x"));
-        assert_eq!(BranchTemplate::default().of("a").map(|branch| branch.to_string()).as_deref(), Ok("a"));
-        for template in ["", "impl", "{name}{name}", "{name}/{repo}", "{name}}", "-{name}", "a\n{name}"] {
-            assert!(of(template, "a").is_err(), "{template:?}");
-        }
-        for name in ["", "-x", "a\n"] {
-            assert!(of("impl/{name}", name).is_err(), "{name:?}");
-        }
-    }
 }

@@ -55,8 +55,8 @@ pub fn declared(choice: &PoolChoice, invocation: &Invocation) -> Result<Declared
     read(choice, invocation)?.map_err(|mistakes| fault(&mistakes).into())
 }
 
-/// [`declared`], to be judged or applied: verbs that it declares and kinfra has itself are mistakes, too. Other
-/// runs go on with such a spec, which may be older than this kinfra.
+/// [`declared`], to be judged or applied: verbs that kinfra has itself are mistakes in it, too. Other runs go
+/// on with such a spec, which may be older than this kinfra.
 ///
 /// # Errors
 /// As [`declared`].
@@ -70,8 +70,8 @@ pub fn to_apply(choice: &PoolChoice, invocation: &Invocation) -> Result<Declared
 /// When the spec cannot be found or read.
 pub fn judged(choice: &PoolChoice, invocation: &Invocation) -> Result<Result<Declared, Mistakes>> {
     Ok(read(choice, invocation)?.and_then(|declared| {
-        let taken = declared.spec.verbs.taken.values();
-        let mut mistakes: Mistakes = taken.map(|taken| (declared.source.clone(), taken.clone())).collect();
+        let taken = declared.spec.verbs.mistakes().into_iter();
+        let mut mistakes: Mistakes = taken.map(|taken| (declared.source.clone(), taken)).collect();
         mistakes.sort_by_key(|(_, mistake)| mistake.span.start);
         if mistakes.is_empty() { Ok(declared) } else { Err(mistakes) }
     }))
