@@ -15,7 +15,7 @@ const NAME: &str = "{name}";
 pub struct Verbs {
     /// The verbs of the project.
     pub declared: BTreeMap<VerbName, VerbSpec>,
-    /// The verbs that this kinfra has itself, each with its place: its own are meant. An older kinfra may have
+    /// The verbs that this kinfra has itself, each with its place: its own are meant. An older one may have
     /// read the same file.
     pub taken: BTreeMap<VerbName, Range<usize>>,
 }
