@@ -1,4 +1,5 @@
-//! The names that `slots.toml` gives to ports, profiles and kinds of workers; those of branches and owners.
+//! The names that `slots.toml` gives to ports, profiles, kinds of workers and verbs; those of branches and
+//! owners.
 
 use std::fmt;
 
@@ -58,6 +59,13 @@ name!(
     "profile name",
     "",
     "use lowercase letters, digits and `_`"
+);
+name!(
+    /// A verb that a project declares, such as `impl`.
+    VerbName,
+    "name of a verb",
+    "-",
+    "use lowercase letters, digits, `_` and `-`"
 );
 impl PortName {
     /// The name of the n-th of several ports in a row, from 1: `web`, `web_2`, `web_3`, …

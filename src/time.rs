@@ -155,6 +155,15 @@ impl Span {
         is_plain.then_some(span).ok_or_else(wrong)
     }
 
+    /// Reads the length of a lease.
+    ///
+    /// # Errors
+    /// How one is written.
+    pub fn lease(text: &str) -> Result<Self, String> {
+        let span = Self::parse(text)?;
+        if span.is_zero() { Err("a lease of no time has run out at once".to_owned()) } else { Ok(span) }
+    }
+
     /// Its length.
     pub fn duration(self) -> Duration {
         Duration::from_secs(self.count.saturating_mul(self.unit.seconds()))

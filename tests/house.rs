@@ -206,6 +206,7 @@ const BESIDE_VERBS: &[&str] = &[
     "candidates",
     "complete_paths",
     "pool_here",
+    "project_verbs",
 ];
 
 /// Words that leave open who or what is meant.

@@ -130,7 +130,10 @@ fn checkout(repository: &Repository, request: &StartRequest<'_>) -> Result<Check
     }
     if let Some(from) = request.from {
         let is_there = commit_of(git, from)?.is_some();
-        let unknown = || Fault::usage(format!("git knows no commit `{from}`, from --from"));
+        let unknown = || {
+            Fault::usage(format!("git knows no commit `{from}`, from --from"))
+                .advise("name another with --from; a verb of slots.toml may have named this one")
+        };
         return if is_there { Ok(Checkout::New(from.to_owned())) } else { Err(unknown().into()) };
     }
     let remotes = remotes_with(git, branch)?;

@@ -25,6 +25,9 @@ pub struct StartWorktreeArgs {
     /// Make the worktree here [default: `path` of `[worktree]` in slots.toml, or `../{repo}-{branch}`]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub path: Option<Utf8PathBuf>,
+    /// Start the stack; this is the default
+    #[arg(long, overrides_with = "no_up")]
+    pub up: bool,
     /// Do not start the stack
     #[arg(long)]
     pub no_up: bool,

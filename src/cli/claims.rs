@@ -44,7 +44,7 @@ pub struct Wishes {
     #[arg(long, value_name = "PROFILE", value_parser = ProfileName::new, conflicts_with = "slot")]
     pub profile: Option<ProfileName>,
     /// End the claim after this time unless it is renewed, such as `8h`
-    #[arg(long, value_name = "DURATION", value_parser = lease)]
+    #[arg(long, value_name = "DURATION", value_parser = Span::lease)]
     pub lease: Option<Span>,
     /// Wait for a slot, and `up` for memory, at most this long [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = Span::parse, num_args = 0..=1, require_equals = true)]
@@ -149,7 +149,7 @@ pub struct RenewArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     /// Lengthen the lease to this long from now [default: the length it was given]
-    #[arg(long, value_name = "DURATION", value_parser = lease)]
+    #[arg(long, value_name = "DURATION", value_parser = Span::lease)]
     pub lease: Option<Span>,
     #[command(flatten)]
     pub of: HolderArgs,
@@ -213,10 +213,4 @@ pub(super) fn slot_or_path(text: &str) -> Result<SlotId, String> {
     }
     let path = word(text);
     Err(format!("a slot is a number, such as `2`; for another worktree's, write `--for {path}`"))
-}
-
-/// The length of a lease.
-fn lease(text: &str) -> Result<Span, String> {
-    let span = Span::parse(text)?;
-    if span.is_zero() { Err("a lease of no time has run out at once".to_owned()) } else { Ok(span) }
 }

@@ -4,6 +4,7 @@ mod checkout;
 mod claims;
 mod hook;
 mod pool;
+mod project;
 mod provisioning;
 mod run;
 mod shared;
@@ -18,6 +19,7 @@ pub use claims::{
 };
 pub use hook::{HookArgs, HookFileArgs, HookRunArgs, HookVerb};
 pub use pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
+pub use project::{ProjectVerbs, is_about_verbs, parse, with_verbs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
 pub use run::RunArgs;
 pub use shared::{HolderArgs, LockArgs, PoolArgs};

@@ -141,4 +141,14 @@ mod tests {
     fn the_command_line_is_consistent() {
         <Cli as clap::CommandFactory>::command().debug_assert();
     }
+
+    #[test]
+    fn no_project_has_a_verb_with_the_name_of_one_of_these() {
+        let command = <Cli as clap::CommandFactory>::command();
+        let verbs = command.get_subcommands();
+        let mut names: Vec<&str> =
+            verbs.flat_map(|verb| verb.get_all_aliases().chain([verb.get_name()])).chain(["help"]).collect();
+        names.sort_unstable();
+        assert_eq!(names, crate::spec::OWN_VERBS);
+    }
 }

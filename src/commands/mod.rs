@@ -45,6 +45,7 @@ mod output;
 mod plan;
 mod pool_here;
 mod ports;
+mod project_verbs;
 mod reap;
 pub(crate) mod release;
 mod remnant;
@@ -78,6 +79,7 @@ mod worktrees;
 
 pub use complete::answer;
 pub use failure::tell;
+pub use project_verbs::in_project;
 
 /// Shows what clap says of the arguments, which are no verb to run. A shell that evaluates what `env` prints
 /// hears of it, too.

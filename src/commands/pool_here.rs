@@ -35,7 +35,7 @@ fn pool() -> Result<FoundPool> {
 }
 
 /// The spec and the root that the environment names. Clap reads those variables, so this parses a verb.
-fn pool_args() -> Result<PoolArgs> {
+pub(super) fn pool_args() -> Result<PoolArgs> {
     let Verb::Ports(args) = Cli::try_parse_from(["kinfra", "ports"])?.verb else {
         return Err(anyhow!("`ports` is another verb"));
     };

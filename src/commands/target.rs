@@ -24,7 +24,7 @@ impl Target {
     /// When the plan or the spec cannot be read, or a name that does not fit the plan.
     pub(super) fn of(plan: Option<&Utf8Path>, choice: PoolChoice, invocation: &Invocation) -> Result<Self> {
         let Some(plan) = plan else {
-            let declared = spec_file::declared(&choice, invocation)?;
+            let declared = spec_file::to_apply(&choice, invocation)?;
             check_applied(&declared, &choice, invocation)?;
             return Ok(Self { saved: None, declared, choice });
         };

@@ -38,7 +38,7 @@ impl Validation {
 /// # Errors
 /// When it cannot be searched for.
 pub(crate) fn read(choice: &PoolChoice, invocation: &Invocation) -> Result<Result<Declared, Validation>> {
-    match spec_file::read(choice, invocation) {
+    match spec_file::judged(choice, invocation) {
         Ok(read) => Ok(read.map_err(|mistakes| Validation { mistakes, findings: Vec::new() })),
         Err(error) if exit_of(&error) == Exit::Spec => {
             let mut findings = Findings::default();

@@ -35,6 +35,7 @@ pub mod stale;
 pub mod table;
 pub mod up;
 pub mod validate;
+pub mod verbs;
 mod view;
 pub mod worktrees;
 mod wrap;

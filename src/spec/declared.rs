@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::invalid::Invalid;
 use super::subnet::SubnetTemplate;
+use super::verb::Verbs;
 use crate::compose::resource::{PerSlot, Resource, Target};
 use crate::file::{FileMode, RelPath, refuse_long};
 use crate::identifier::PortName;
@@ -48,6 +49,8 @@ pub struct Spec {
     pub stack: StackSpec,
     /// Where the worktrees of branches are made.
     pub worktree: WorktreePath,
+    /// The verbs of the project.
+    pub verbs: Verbs,
 }
 
 /// Where worktrees are made: a path with places for the names of the repository and the branch.

@@ -20,6 +20,8 @@ mod slots;
 mod stack;
 mod subnet;
 mod value;
+mod verb;
+mod verbs;
 mod worktree;
 
 pub use declared::{
@@ -28,3 +30,5 @@ pub use declared::{
 pub use primary::usual_scheme;
 pub use secret::redact;
 pub use subnet::SubnetTemplate;
+pub use verb::{BranchTemplate, VerbSpec, Verbs};
+pub use verbs::OWN_VERBS;

@@ -17,6 +17,8 @@ use super::profiles;
 use super::slots;
 use super::stack;
 use super::value::{TomlValue, number, text};
+use super::verb::Verbs;
+use super::verbs;
 use super::worktree;
 use crate::identifier::PortName;
 use crate::slot::SlotId;
@@ -60,9 +62,8 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     let pool = pool_keys.and_then(|keys| pool(keys, ports.as_ref(), mistakes));
     let profiles =
         file.tables("profiles", mistakes).and_then(|tables| profiles::read(tables, has_compose, mistakes));
-    let slots = file.tables("slots", mistakes).and_then(|tables| {
-        slots::read(tables, profiles.as_ref().map(|read| read.profiles.as_slice()), mistakes)
-    });
+    let classes = profiles.as_ref().map(|read| read.profiles.as_slice());
+    let slots = file.tables("slots", mistakes).and_then(|tables| slots::read(tables, classes, mistakes));
     let files = files_of_slot(&mut file, has_compose, mistakes);
     let claim = match file.get("claim").map(|value| Keys::of(value, "[claim]", mistakes)) {
         None => Some(Vec::new()),
@@ -76,6 +77,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     let compose = compose::read(&mut file, copy, mistakes);
     let ids: Vec<SlotId> = slots.iter().flat_map(BTreeMap::keys).copied().collect();
     let stack = stack::read(&mut file, &ids, mistakes);
+    let verbs = verbs::read(&mut file, classes, mistakes);
     file.finish(mistakes);
 
     if let (Some(ports), Some(slots)) = (&ports, &slots) {
@@ -95,6 +97,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         }
     }
     if !mistakes.is_empty() {
+        mistakes.extend(verbs.into_iter().flat_map(|verbs| verbs.mistakes()));
         return None;
     }
     let ports = ports?;
@@ -109,6 +112,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         compose,
         stack: stack?,
         worktree: worktree?,
+        verbs: verbs?,
         ..pool?
     })
 }
@@ -154,6 +158,7 @@ fn pool(mut keys: Keys<'_>, ports: Option<&Ports>, mistakes: &mut Vec<Mistake>) 
         compose: None,
         stack: StackSpec::default(),
         worktree: WorktreePath::default(),
+        verbs: Verbs::default(),
     })
 }
 

@@ -12,4 +12,5 @@ pub mod repository;
 pub mod spec_file;
 pub mod stack_as_applied;
 pub mod trust;
+pub mod verbs;
 pub mod whose;

@@ -55,11 +55,29 @@ pub fn declared(choice: &PoolChoice, invocation: &Invocation) -> Result<Declared
     read(choice, invocation)?.map_err(|mistakes| fault(&mistakes).into())
 }
 
-/// [`declared`], with every mistake by itself.
+/// [`declared`], to be judged or applied: verbs that kinfra has itself are mistakes in it, too. Other runs go
+/// on with such a spec, which may be older than this kinfra.
+///
+/// # Errors
+/// As [`declared`].
+pub fn to_apply(choice: &PoolChoice, invocation: &Invocation) -> Result<Declared> {
+    judged(choice, invocation)?.map_err(|mistakes| fault(&mistakes).into())
+}
+
+/// [`to_apply`], with every mistake by itself.
 ///
 /// # Errors
 /// When the spec cannot be found or read.
-pub fn read(choice: &PoolChoice, invocation: &Invocation) -> Result<Result<Declared, Mistakes>> {
+pub fn judged(choice: &PoolChoice, invocation: &Invocation) -> Result<Result<Declared, Mistakes>> {
+    Ok(read(choice, invocation)?.and_then(|declared| {
+        let taken = declared.spec.verbs.mistakes().into_iter();
+        let mut mistakes: Mistakes = taken.map(|taken| (declared.source.clone(), taken)).collect();
+        mistakes.sort_by_key(|(_, mistake)| mistake.span.start);
+        if mistakes.is_empty() { Ok(declared) } else { Err(mistakes) }
+    }))
+}
+
+fn read(choice: &PoolChoice, invocation: &Invocation) -> Result<Result<Declared, Mistakes>> {
     let is_of_repository = |declared| Declared { is_of_repository: true, ..declared };
     Ok(match find(choice, invocation)? {
         None if !choice.is_embedded() => match repository::spec_of(&invocation.here, invocation)? {

@@ -59,6 +59,9 @@ struct SlotsToml {
     /// How stacks are started, checked and kept. What counts is the file that was applied.
     #[schemars(with = "Stack", default, skip_serializing_if = "Option::is_none")]
     stack: Option<Stack>,
+    /// The project's own verbs: `kinfra NAME` is `kinfra start` with these.
+    #[schemars(default, extend("propertyNames" = { "pattern": KIND }, "maxProperties" = 100))]
+    verbs: BTreeMap<String, ProjectVerb>,
 }
 
 /// What a port, a profile or a kind of worker is called.
@@ -316,6 +319,40 @@ struct Stack {
     subnet: Option<String>,
 }
 
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
+struct ProjectVerb {
+    /// The branch, with a place for the name that is typed: `impl/{name}`.
+    #[schemars(default = "name", regex(pattern = r"^[^{}]*\{name\}[^{}]*$"))]
+    branch: String,
+    /// Where a new branch begins. Without it, at the commit of the main worktree.
+    #[schemars(with = "String", default, skip_serializing_if = "Option::is_none", regex(pattern = "^[^-]"))]
+    from: Option<String>,
+    /// The smallest size class that the slot may have.
+    #[schemars(with = "String", default, skip_serializing_if = "Option::is_none", regex(pattern = NAME))]
+    profile: Option<String>,
+    /// How long the claim lasts unless it is renewed, such as `8h`. Without it, the claim has no end.
+    #[schemars(
+        with = "String",
+        default,
+        skip_serializing_if = "Option::is_none",
+        regex(pattern = "^[1-9][0-9]*[smhd]$")
+    )]
+    lease: Option<String>,
+    /// Whether the stack is started.
+    #[schemars(default = "yes")]
+    up: bool,
+}
+
+fn name() -> String {
+    "{name}".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
 fn generated() -> Value {
     SchemaSettings::draft07().into_generator().into_root_schema_for::<SlotsToml>().to_value()
 }
@@ -339,8 +376,8 @@ fn keys(table: &Value) -> BTreeSet<String> {
 fn the_schema_knows_the_keys_that_kinfra_knows() {
     let schema = generated();
     let definition = |name: &str| keys(&schema["definitions"][name]);
-    let everything =
-        SMALL.to_owned() + "[env]\nB = { value = \"b\" }\n[compose]\n[services.web]\n[worktree]\n[stack]\n";
+    let everything = SMALL.to_owned()
+        + "[env]\nB = { value = \"b\" }\n[compose]\n[services.web]\n[worktree]\n[stack]\n[verbs.x]\n";
     for (at, title, known) in [
         ("version = 1", "the file", keys(&schema)),
         ("name = \"small\"", "[pool]", definition("Pool")),
@@ -353,6 +390,7 @@ fn the_schema_knows_the_keys_that_kinfra_knows() {
         ("[services.web]", "[services.web]", definition("Service")),
         ("[worktree]", "[worktree]", definition("Worktree")),
         ("[stack]", "[stack]", definition("Stack")),
+        ("[verbs.x]", "[verbs.x]", definition("ProjectVerb")),
     ] {
         let spec = everything
             .replace("web = 8000", "web = { base = 8000 }")

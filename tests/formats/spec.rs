@@ -31,7 +31,7 @@ fn each_is_refused(part: &str, table: &str) {
 
 /// Refuses each line of a table as the value of one part of a spec.
 #[track_caller]
-pub(super) fn each_of_is_refused(spec: &str, part: &str, table: &str) {
+pub(crate) fn each_of_is_refused(spec: &str, part: &str, table: &str) {
     assert!(spec.contains(part), "no {part:?} in the spec");
     for (change, words) in rows(table) {
         let machine = Machine::small();
@@ -739,6 +739,9 @@ keep_data = "7d"
 idle_stop = "4h"
 shell = "web"
 subnet = "10.{{ 200 + slot.id // 256 }}.{{ slot.id % 256 }}.0/24"
+[verbs]
+impl = { branch = "impl/{name}", from = "main~2", profile = "big", lease = "8h", up = false }
+hot-fix_2 = {}
 "#;
 
 #[test]

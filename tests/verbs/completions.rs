@@ -6,7 +6,7 @@ use crate::support::{Machine, Run};
 
 /// What bash offers for the last of these words.
 #[track_caller]
-fn offers(machine: &Machine, words: &[&str]) -> Vec<String> {
+pub(super) fn offers(machine: &Machine, words: &[&str]) -> Vec<String> {
     let text = "source <(kinfra completions bash) || exit 1
         COMP_WORDS=(\"$@\") COMP_CWORD=$(($# - 1)) COMP_TYPE=9
         _kinfra_quoted kinfra \"${@: -1}\" \"${@: -2:1}\"

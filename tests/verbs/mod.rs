@@ -16,6 +16,7 @@ mod compose;
 mod compose_gate;
 mod compose_subnets;
 mod containers;
+mod declared_verbs;
 mod demo;
 mod destroy;
 mod diff;
