@@ -58,6 +58,7 @@ mod session;
 mod shell;
 mod show;
 mod sign;
+mod skill;
 mod slot_of;
 mod slots;
 mod start;
@@ -135,12 +136,17 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Demo(args) => demo::run(&args, umask, invocation),
         Verb::Init(args) => init::run(&args, invocation),
         Verb::Hook(args) => hook::run(&args, umask, invocation),
+        Verb::Skill(args) => skill::run(&args, invocation),
         Verb::Doctor(args) => doctor::run(&args, invocation),
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),
         Verb::Validate(args) => validate::run(&args, invocation),
         Verb::Ports(args) => ports::run(&args, invocation),
         Verb::Completions(args) => completions::run(&args, invocation),
         Verb::Man(args) => man::run(&args),
+        Verb::Agents => {
+            output::show_as_laid_out(crate::hooks::skill::TEXT)?;
+            Ok(Exit::Done)
+        }
         Verb::ExitCodes => {
             output::show(&format!("{}\n", crate::cli::EXIT_CODES))?;
             Ok(Exit::Done)

@@ -51,6 +51,7 @@ mod repair;
 mod run;
 mod saved;
 mod screens;
+mod skill;
 mod slots;
 mod stack;
 mod stack_lock;
