@@ -1,6 +1,6 @@
 //! `kinfra skill install` and `kinfra help agents`: what agents are told.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 
 use clap::Parser as _;
@@ -49,10 +49,19 @@ fn the_skill_says_only_what_is_so() {
         let is_help = |error: &clap::Error| error.exit_code() == 0;
         assert!(parsed.as_ref().err().is_none_or(is_help), "{command}: {}", parsed.expect_err("an error"));
     }
+    // Every code has the meaning of the help, word for word; those of commands are their own.
     let help = Machine::new().kinfra("help exit-codes").exits(0).stdout;
-    let known: BTreeSet<u8> =
-        help.lines().filter_map(|line| line.trim_start().split_once("  ")?.0.parse().ok()).collect();
-    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse::<u8>().ok());
-    let rows: BTreeSet<u8> = rows.collect();
-    assert!(rows.len() > 10 && rows.is_subset(&known), "{rows:?} of {known:?}");
+    let (_, codes) = help.split_once(":\n").expect("a heading");
+    let codes: BTreeMap<u8, &str> = codes.lines().map(|line| code(line.trim().split_once("  "))).collect();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    let rows = rows.filter(|(code, _)| code.parse::<u8>().is_ok());
+    let rows: BTreeMap<u8, &str> =
+        rows.map(|(row, rest)| code(rest.split_once(" | ").map(|(meaning, _)| (row, meaning)))).collect();
+    let known = codes.iter().filter(|(_, meaning)| !meaning.starts_with("exec, "));
+    assert_eq!(rows, known.map(|(code, meaning)| (*code, *meaning)).collect());
+}
+
+fn code<'text>(row: Option<(&'text str, &'text str)>) -> (u8, &'text str) {
+    let (code, meaning) = row.expect("a code and its meaning");
+    (code.parse().expect("a code"), meaning)
 }
