@@ -66,6 +66,7 @@ mod starting;
 mod status;
 mod take;
 mod target;
+mod terse;
 mod there;
 mod typed;
 mod up;
@@ -97,6 +98,7 @@ pub fn explain(error: &clap::Error, arguments: impl IntoIterator<Item = OsString
 pub fn run(verb: Verb) -> Result<Exit> {
     let evaluated = if let Verb::Env(args) = &verb { Some(args.format) } else { None };
     let is_courtesy = hook::is_courtesy(&verb);
+    terse::limit(&verb);
     let ran = Invocation::gather().and_then(|invocation| run_in(verb, &invocation));
     let ran = if is_courtesy { ran.or_else(|error| Ok(hook::excused(&error))) } else { ran };
     if ran.is_err() {
