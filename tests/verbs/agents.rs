@@ -86,7 +86,7 @@ fn an_agent_reads_at_most_60_lines_the_worst_first() {
     is_long("plan", "Plan: 90 to add");
     machine.kinfra("apply").exits(0);
     fs::create_dir(machine.path("~/gone")).expect("a directory");
-    Run::of(machine.command("claim --slot 77").current_dir(machine.path("~/gone"))).exits(0);
+    Run::of(machine.command("claim --slot 77 --for").arg(machine.path("~/gone"))).exits(0);
     machine.remove("~/gone");
     let slots = is_long("slots", "\n   90");
     let row = slots.stdout.lines().nth(1).expect("a row");
@@ -97,9 +97,9 @@ fn an_agent_reads_at_most_60_lines_the_worst_first() {
     // What is blocked comes first.
     machine.template("conf.txt", "slot {{ slot.id }}\n");
     machine.write("~/pool/slot-80/conf.txt", "mine\n");
-    let plan = is_long("plan --update", " blocked");
+    let plan = is_long("plan --update", "Blocked: 2 to change");
     let first = plan.stdout.lines().find(|line| line.contains("lot ")).expect("a slot").to_owned();
-    assert!(first.contains("Slot 80"), "{first}");
+    assert!(first.contains("Slot 77"), "{first}");
 
     let first = |run: Run| run.stdout.lines().next().expect("a finding").trim_start().to_owned();
     assert!(!first(as_agent(&machine, "doctor")).starts_with('✓'));
