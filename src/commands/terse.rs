@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cli::{SandboxVerb, Verb};
+use crate::cli::{PlanArgs, SandboxVerb, SlotsArgs, StatusArgs, UpArgs, Verb};
 use crate::host::invocation::is_plain;
 use crate::report::terse::capped;
 
@@ -28,14 +28,15 @@ pub(super) fn limit(verb: &Verb) {
 }
 
 fn is_long(verb: &Verb) -> bool {
-    match verb {
-        Verb::Up(args) => !args.json,
-        Verb::Status(args) => !args.json,
-        Verb::Plan(args) => !args.json,
-        Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => !args.json && !args.watch,
-        Verb::Doctor(_) => true,
-        _ => false,
-    }
+    matches!(
+        verb,
+        Verb::Doctor(_)
+            | Verb::Up(UpArgs { json: false, .. })
+            | Verb::Status(StatusArgs { json: false, .. })
+            | Verb::Plan(PlanArgs { json: false, .. })
+            | Verb::Slots(SlotsArgs { json: false, watch: false, .. })
+            | Verb::Sandbox(SandboxVerb::Slots(SlotsArgs { json: false, watch: false, .. }))
+    )
 }
 
 /// As much of a text as may still be printed.

@@ -45,7 +45,7 @@ pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<Slot
 
 /// What is said before a plan, a line for each notice.
 pub fn warnings(notices: [&Vec<String>; 2]) -> String {
-    notices.into_iter().flatten().map(|notice| format!("warning: {notice}\n")).collect()
+    notices.into_iter().flatten().flat_map(|notice| ["warning: ", notice, "\n"]).collect()
 }
 
 /// Where a first apply writes: the root, and each file by its path.

@@ -27,7 +27,9 @@ mod tests {
 
     #[test]
     fn a_long_text_keeps_its_beginning_and_its_end() {
-        let text = |count: usize| (1..=count).map(|line| format!("{line}\n")).collect::<String>();
+        let text = |count: usize| {
+            (1..=count).flat_map(|line| [line.to_string(), "\n".to_owned()]).collect::<String>()
+        };
         for count in [0, 1, 5] {
             assert_eq!(capped(&text(count), 5), text(count));
         }
