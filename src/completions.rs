@@ -70,7 +70,14 @@ impl StartUp {
             (None, None) => return Err(Fault::failed("HOME is not set, so there is no start-up file").into()),
         };
         // A start-up file is often a link to one under version control.
-        let file = fs::canonical(&file).unwrap_or(file);
+        let file = match fs::canonical(&file) {
+            Ok(file) => file,
+            Err(_) if fs::is_link(&file) => {
+                let what = format!("`{file}` is a link to a file that is not there");
+                return Err(Fault::refused(what).advise(format!("add this line yourself: `{line}`")).into());
+            }
+            Err(_) => file,
+        };
         let text = fs::read_named(&file, LIMIT).with_context(|| format!("could not read `{file}`"))?;
         let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
         Ok(Self { file, line, is_there: text.lines().any(|other| other.trim() == *line) })
@@ -85,8 +92,13 @@ impl StartUp {
             return Err(Fault::failed(format!("`{}` is no file", self.file)).into());
         };
         let text = fs::read_named(&self.file, LIMIT)?.unwrap_or_default();
-        let ends_a_line = text.last().is_none_or(|last| *last == b'\n');
-        let line = format!("{}{}\n", if ends_a_line { "" } else { "\n" }, self.line);
+        let before = match text.as_slice() {
+            [] | [.., b'\n'] => "",
+            // The line would be a part of a statement that goes on.
+            [.., b'\\'] => "\n\n",
+            [..] => "\n",
+        };
+        let line = format!("{before}{}\n", self.line);
         Dir::make(dir)?.append(name, &line, Missing::Make)
     }
 }

@@ -60,6 +60,9 @@ pub const KINFRA_OWNER: &str = "KINFRA_OWNER";
 /// The variable that asks for plain output, or refuses it.
 pub const KINFRA_PLAIN: &str = "KINFRA_PLAIN";
 
+/// The variable by which the command of a `kinfra run` knows the claim of that run: its id.
+pub const KINFRA_RUN: &str = "KINFRA_RUN";
+
 /// The variable of a slot that holds its id.
 pub const SLOT_ID: &str = "SLOT_ID";
 

@@ -134,7 +134,7 @@ impl Claimant<'_> {
                 continue;
             }
             preparation.ready = self.make_ready(prepared, &seen, turn.as_ref(), &preparation.looked)?;
-            let claim = self.new_claim(&directory, preparation.ready.is_some())?;
+            let claim = self.new_claim(&seen, &directory, preparation.ready.is_some())?;
             let decision = self.pool.ledger().transact(&seen, &policy, |transaction| {
                 self.decide(transaction, (&directory, claim), &mut preparation, turn.as_mut())
             })?;

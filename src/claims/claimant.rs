@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::files::{HolderDir, Texts, env_file};
 use super::fitness::{Unfit, no_memory, unfit};
 use super::held::env_text;
-use super::held_by::{Directory, held_by};
+use super::held_by::{Directory, held_by, is_within};
 use super::looked::Looked;
 use super::pace::Outlook;
 use super::pick::{
@@ -332,7 +332,7 @@ impl<'a> Claimant<'a> {
     }
 
     /// The claim as it would be, held by this directory. Only one that is granted needs a token.
-    pub(super) fn new_claim(&self, directory: &Directory, is_ready: bool) -> Result<Claim> {
+    pub(super) fn new_claim(&self, seen: &Snapshot, directory: &Directory, is_ready: bool) -> Result<Claim> {
         let ClaimRequest { worktree, wanted: _, lease: _, usual_lease: _, note, waits: _, purpose } =
             self.request;
         let no_git_dir = || format!("could not find the git directory of `{worktree}`");
@@ -344,7 +344,7 @@ impl<'a> Claimant<'a> {
         Ok(Claim {
             claimed_by: Holder::Directory(directory.path.clone()),
             claim_owner: directory.owner.clone(),
-            is_of_run: *purpose == Purpose::Run,
+            is_of_run: *purpose == Purpose::Run || is_within(&seen.registry, directory, self.invocation.run),
             // The time and the lease begin with the grant.
             claimed_at: None,
             claim_id: Some(ClaimId::from_random(bits)),

@@ -56,6 +56,13 @@ impl Directory {
     }
 }
 
+/// Whether a directory holds the slot of this run: its own claim is that of the run around it.
+pub fn is_within(registry: &Registry, directory: &Directory, run: Option<ClaimId>) -> bool {
+    let slot = held_by(registry, directory);
+    let claim = slot.and_then(|slot| registry.slots.get(&slot)?.claim.as_ref());
+    claim.is_some_and(|claim| claim.is_of_run && run.is_some() && claim.claim_id == run)
+}
+
 /// The slot that a directory holds.
 pub fn held_by(registry: &Registry, directory: &Directory) -> Option<SlotId> {
     find(registry, |claim| directory.holds(claim))

@@ -53,7 +53,7 @@ fn refresh(held: &mut Claim, again: Claim) {
     let Claim {
         claimed_by: _,
         claim_owner: _,
-        is_of_run: _,
+        is_of_run,
         claimed_at: _,
         claim_id,
         lease: _,
@@ -66,6 +66,8 @@ fn refresh(held: &mut Claim, again: Claim) {
         files: _,
     } = again;
     held.claim_id = held.claim_id.or(claim_id);
+    // A directory that claims for itself what a run left, or has, keeps it.
+    held.is_of_run &= is_of_run;
     // The machine may have a new name, and a backup may have been put back elsewhere on the disk.
     held.claimed_host = claimed_host;
     held.claimed_user = claimed_user;

@@ -69,7 +69,7 @@ pub fn denied(
             let reason = if is_closed { Reason::Memory } else { Reason::Full };
             let (slots, mut advice) = every_slot(registry, unfit, standing);
             if advice.is_empty() && registry.slots.values().all(|entry| entry.claim.is_some()) {
-                advice.push("wait for a slot with `kinfra claim --wait`".to_owned());
+                advice.push("`--wait` waits for a slot".to_owned());
             }
             let fault = match silent {
                 Some(silent) => Fault::docker(format!("no slot can be given: {silent}{slots}")),
@@ -85,7 +85,7 @@ pub fn denied(
             let (next, (slots, mut advice)) = (printable(&next), every_slot(registry, unfit, standing));
             let what =
                 format!("the queue has {count} ahead of you, and the next free slot is for `{next}`{slots}");
-            advice.insert(0, "wait for a slot with `kinfra claim --wait`".to_owned());
+            advice.insert(0, "`--wait` waits for a slot".to_owned());
             Fault::no_slot(what).because(Reason::Full).advise(advice.join("; "))
         }
         Denied::NoSuchSlot(slot) => no_such_slot(*slot),

@@ -94,7 +94,10 @@ pub struct PortsArgs {
 
 /// A path of a URL.
 fn path_of_url(text: &str) -> Result<String, String> {
-    let is_path = (text.is_empty() || text.starts_with('/')) && text.chars().all(|c| c.is_ascii_graphic());
+    // `//` would name another host, and no login service takes a fragment.
+    let is_path =
+        (text.is_empty() || text.starts_with('/')) && !text.starts_with("//") && !text.contains('#');
+    let is_path = is_path && text.chars().all(|c| c.is_ascii_graphic());
     if is_path {
         Ok(text.to_owned())
     } else {

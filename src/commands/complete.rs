@@ -1,7 +1,6 @@
 //! Answers a shell that asks for completions when the user presses Tab.
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 
 use anyhow::Result;
 use clap::{Command, CommandFactory as _};
@@ -9,7 +8,7 @@ use clap_complete::engine::ArgValueCompleter;
 use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate};
 
 use super::candidates::{claim_ids, held, slots};
-use super::complete_paths::{CommandWords, plans, verbs};
+use super::complete_paths::{CommandWords, completes_a_command, plans, verbs};
 use super::pool_here::{ports, profiles};
 use crate::cli::Cli;
 
@@ -24,7 +23,9 @@ pub(super) const NAME: &str = "kinfra";
 /// # Errors
 /// What clap says of the question.
 pub fn answer(arguments: impl IntoIterator<Item = OsString>) -> clap::error::Result<bool> {
-    CompleteEnv::with_factory(command)
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let is_first = completes_a_command(&arguments);
+    CompleteEnv::with_factory(|| command(is_first))
         .var(VARIABLE)
         .bin(NAME)
         .completer(NAME)
@@ -32,7 +33,7 @@ pub fn answer(arguments: impl IntoIterator<Item = OsString>) -> clap::error::Res
 }
 
 /// The command line, with the candidates for what only the pool or the machine knows.
-fn command() -> Command {
+fn command(is_first: bool) -> Command {
     let with = |argument: &'static str, values: fn() -> Result<Vec<CompletionCandidate>>| {
         // The user is in the middle of typing, so an error gives no candidates and no message.
         let values = move || values().unwrap_or_default();
@@ -42,7 +43,7 @@ fn command() -> Command {
         move |verb: Command| verb.mut_arg(argument, |arg| arg.add(by))
     };
     let plan = || completed("saved", ArgValueCompleter::new(plans()));
-    let words = || completed("words", ArgValueCompleter::new(CommandWords));
+    let words = || completed("words", ArgValueCompleter::new(CommandWords { is_first }));
     let lists = |verb: Command| with("exclude", slots)(with("only", slots)(verb));
     let chosen = |verb: Command| with("profile", profiles)(with("slot", slots)(verb));
     Cli::command()

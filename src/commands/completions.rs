@@ -11,6 +11,16 @@ use crate::fault::{Exit, Fault};
 use crate::host::invocation::{Invocation, environment};
 use crate::report::completions::{added, there, would_add};
 
+/// Bash puts a candidate into the line as it is, also where it is a name with a blank or a `;`.
+const QUOTED: &str = r#"_kinfra_quoted() {
+    _clap_complete_kinfra "$@"
+    local i
+    for i in "${!COMPREPLY[@]}"; do printf -v "COMPREPLY[i]" %q "${COMPREPLY[i]}"; done
+}
+complete -o nospace -o bashdefault -o nosort -F _kinfra_quoted kinfra 2>/dev/null ||
+    complete -o nospace -o bashdefault -F _kinfra_quoted kinfra
+"#;
+
 pub(crate) fn run(args: &CompletionsArgs, invocation: &Invocation) -> Result<Exit> {
     if let Some(CompletionsVerb::Install(args)) = &args.verb {
         return install(args, invocation);
@@ -21,7 +31,8 @@ pub(crate) fn run(args: &CompletionsArgs, invocation: &Invocation) -> Result<Exi
         shells.completer(&shell).ok_or_else(|| anyhow!("{shell} cannot be told how to complete"))?;
     let mut text = Vec::new();
     completer.write_registration(VARIABLE, NAME, NAME, NAME, &mut text)?;
-    print(&String::from_utf8(text)?)?;
+    let quoted = if shell == "bash" { QUOTED } else { "" };
+    print(&(String::from_utf8(text)? + quoted))?;
     Ok(Exit::Done)
 }
 

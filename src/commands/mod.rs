@@ -53,6 +53,7 @@ mod renew;
 mod reset;
 mod run;
 mod run_claim;
+mod run_end;
 mod run_slot;
 mod session;
 mod shell;

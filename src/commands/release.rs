@@ -28,7 +28,8 @@ pub(super) fn run(args: &ReleaseArgs, invocation: &Invocation) -> Result<Exit> {
     };
     let released = release(&request, &mut pool, &args.lock.policy("kinfra release"))?;
     say(&report::claim::release_remarks(&released));
-    let printed = show(&report::claim::released(&released, request.slot, &request.worktree));
+    let whose = (request.worktree.as_path(), request.owner.as_ref());
+    let printed = show(&report::claim::released(&released, request.slot, whose));
     // That the slot is not clean says already that it is released.
     released.not_clean.map_or(Ok(()), Err)?;
     match &released.claim {

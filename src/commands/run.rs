@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::live::of_compose;
 use super::output::say;
 use super::run_claim::claimed;
-use super::run_slot::give_back;
+use super::run_end::end;
 use super::within::within;
 use crate::cli::RunArgs;
 use crate::fault::Exit;
@@ -23,7 +23,7 @@ pub(super) fn run(args: &RunArgs, umask: Umask, invocation: &Invocation) -> Resu
     let means = Means { policy, invocation, interrupt: relay.stop(), umask, output: of_compose() };
     let Some(claim) = claimed(args, &means)? else { return within(args, &relay, &means) };
     let ran = within(args, &relay, &means);
-    match (ran, give_back(args, claim.claim_id, invocation)) {
+    match (ran, end(args, &claim, invocation)) {
         (ran, Ok(())) => ran,
         (Ok(Exit::Done), Err(error)) => Err(error),
         // Why the command failed says more than that its slot is not clean.

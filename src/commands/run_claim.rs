@@ -3,17 +3,15 @@
 use anyhow::Result;
 
 use super::output::say;
-use super::run_slot::{find, give_back};
+use super::run_end::give_back;
+use super::run_slot::find;
 use super::take::take_for;
 use crate::claims::claimant::Purpose;
-use crate::claims::held::Held;
 use crate::claims::refusal::run_goes_on;
 use crate::claims::{lease::has_expired, pick::Grant};
 use crate::cli::RunArgs;
 use crate::fault::Fault;
 use crate::host::clock::now;
-use crate::host::invocation::environment;
-use crate::names::KINFRA_SLOT_DIR;
 use crate::registry::Claim;
 use crate::report::{self, Paths};
 use crate::stack::up::request::Means;
@@ -31,7 +29,7 @@ pub(super) fn claimed(args: &RunArgs, means: &Means<'_>) -> Result<Option<Claim>
             let what = format!("this worktree holds slot {slot} already");
             return Err(Fault::refused(what).advise("leave out --slot, or release that slot first").into());
         }
-        if !claim.is_of_run || is_within(&held) {
+        if !claim.is_of_run || (claim.claim_id.is_some() && claim.claim_id == means.invocation.run) {
             say(&report::run::held(slot, &claim));
             return Ok(None);
         }
@@ -52,9 +50,4 @@ pub(super) fn claimed(args: &RunArgs, means: &Means<'_>) -> Result<Option<Claim>
         (grant, Some(claim)) if claim.is_of_run => Err(run_goes_on(grant.slot(), &claim).into()),
         _ => Ok(None),
     }
-}
-
-/// Whether this run is part of the command of another one, in the same slot.
-fn is_within(held: &Held) -> bool {
-    environment().get(KINFRA_SLOT_DIR).is_some_and(|dir| *dir == held.dir())
 }

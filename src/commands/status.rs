@@ -40,7 +40,7 @@ pub(super) fn run(args: &StatusArgs, invocation: &Invocation) -> Result<Exit> {
             let view = StatusView { now, paths, local, shows_id: args.verbose, is_worst_first: is_plain() };
             show(&report::slots::status_text(listed, examined, view))
         }
-        None => show(&report::slots::status_none(&worktree, paths)),
+        None => show(&report::slots::status_none(&worktree, invocation.owner.as_ref(), paths)),
     }?;
     Ok(Exit::Done)
 }

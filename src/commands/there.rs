@@ -36,6 +36,9 @@ pub(super) fn none(of: &HolderArgs, worktree: &Utf8Path) -> Fault {
         Some(path) if !exists(worktree).unwrap_or(true) => {
             Fault::usage(format!("`{path}`, from --for, does not exist, and no claim has it"))
         }
-        Some(_) | None => holds_none(worktree),
+        Some(_) | None => match &of.owner {
+            Some(owner) => Fault::no_slot(format!("`{worktree}` holds no slot for {owner}")),
+            None => holds_none(worktree),
+        },
     }
 }

@@ -11,7 +11,8 @@ use crate::dotenv::Variables;
 use crate::fault::Fault;
 use crate::host;
 use crate::identifier::Owner;
-use crate::names::KINFRA_OWNER;
+use crate::names::{KINFRA_OWNER, KINFRA_RUN};
+use crate::registry::ClaimId;
 
 /// The facts of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Invocation {
     pub owner: Option<Owner>,
     /// Whether an agent calls, or a hook on behalf of one.
     pub is_by_agent: bool,
+    /// The claim of the run around this one.
+    pub run: Option<ClaimId>,
 }
 
 impl Invocation {
@@ -48,8 +51,8 @@ impl Invocation {
         let user = name("USER").or_else(|| name("LOGNAME")).unwrap_or_else(number);
         let owner = name(KINFRA_OWNER).map(|name| Owner::new(&name)).transpose();
         let owner = owner.map_err(|why| Fault::usage(format!("{KINFRA_OWNER}: {why}")))?;
-        let is_by_agent = agent().is_some();
-        Ok(Self { here, home, state, user, owner, is_by_agent })
+        let run = name(KINFRA_RUN).and_then(|id| ClaimId::parse(&id).ok());
+        Ok(Self { here, home, state, user, owner, is_by_agent: agent().is_some(), run })
     }
 }
 

@@ -17,8 +17,13 @@ pub const OPENS: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open
 /// The names of the programs in the directories of a `PATH` that begin with a text.
 pub fn commands(path: &str, start: &str) -> BTreeSet<String> {
     let dirs = path.split(':').filter(|dir| dir.starts_with('/'));
-    let names = dirs.filter_map(|dir| Dir::open(Utf8Path::new(dir)).ok()?.names().ok()).flatten();
-    names.filter_map(|name| name.into_string().ok()).filter(|name| name.starts_with(start)).collect()
+    let dirs = dirs.filter_map(|dir| Dir::open(Utf8Path::new(dir)).ok());
+    let programs = dirs.flat_map(|dir| {
+        let names = dir.names().unwrap_or_default().into_iter();
+        let names = names.filter_map(|name| name.into_string().ok()).filter(|name| name.starts_with(start));
+        names.filter(|name| dir.is_program(name)).collect::<Vec<_>>()
+    });
+    programs.collect()
 }
 
 /// Replaces the kinfra process by a program, which is looked up in `PATH`. The program gets the signals and

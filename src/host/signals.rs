@@ -58,8 +58,9 @@ pub struct Relay {
 impl Relay {
     /// Those that ask a program to stop.
     const STOP: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
-    /// Those that mean something to the command alone.
-    const OTHERS: [Signal; 2] = [Signal::USR1, Signal::USR2];
+    /// Those that mean something to the command alone, and would end kinfra before it released the slot.
+    const OTHERS: [Signal; 7] =
+        [Signal::USR1, Signal::USR2, Signal::ALARM, Signal::VTALARM, Signal::PROF, Signal::XCPU, Signal::IO];
 
     /// Installs the handlers, for good. What kinfra was started to ignore, as by `nohup`, it goes on to
     /// ignore, and so does the command.

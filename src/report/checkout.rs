@@ -135,7 +135,7 @@ pub fn given_back(released: &Released, path: &Utf8Path) -> String {
     if released.claim.is_none() {
         return String::new();
     }
-    release_remarks(released) + &claim::released(released, None, path)
+    release_remarks(released) + &claim::released(released, None, (path, None))
 }
 
 /// That a worktree is removed.

@@ -13,6 +13,7 @@ use crate::claims::pick::Grant;
 use crate::claims::refusal::{Obstacles, held, until, why};
 use crate::claims::release::Released;
 use crate::file::RelPath;
+use crate::identifier::Owner;
 use crate::names::ENV_FILE;
 use crate::registry::{Claim, Entry};
 use crate::shown::{Paths, printable};
@@ -196,14 +197,21 @@ pub(super) fn written(others: &OfAnotherUser) -> String {
 }
 
 /// The slot that was released, named or of the worktree, or that there was none.
-pub fn released(released: &Released, asked: Option<SlotId>, worktree: &Utf8Path) -> String {
+pub fn released(
+    released: &Released,
+    asked: Option<SlotId>,
+    (worktree, owner): (&Utf8Path, Option<&Owner>),
+) -> String {
     match (&released.claim, asked) {
         (Some((slot, claim)), _) => {
             let stack = released.stack.as_ref().map(|cleaned| removed(&cleaned.removed));
             format!("Released slot {slot}, which was {}\n{}", held(claim), stack.unwrap_or_default())
         }
         (None, Some(slot)) => format!("Slot {slot} is free already\n"),
-        (None, None) => format!("`{}` holds no slot\n", printable(worktree.as_str())),
+        (None, None) => {
+            let owner = owner.map_or_else(String::new, |owner| format!(" for {owner}"));
+            format!("`{}` holds no slot{owner}\n", printable(worktree.as_str()))
+        }
     }
 }
 

@@ -31,7 +31,8 @@ pub fn urls(spec: &Spec, path: &str) -> String {
         let ports = spec.ports.iter().filter_map(move |(name, formula)| {
             let port = Port::new(u16::try_from(formula.number(slot.get())).ok()?)?;
             let url = reach.url(name, HostPort { port, protocol: formula.protocol });
-            Some(format!("{}{path}\n{}{path}\n", url.hosted?, url.plain))
+            let hosted = url.hosted.filter(|url| url.starts_with("http"))?;
+            Some(format!("{hosted}{path}\n{}{path}\n", url.plain))
         });
         ports.collect::<String>()
     };

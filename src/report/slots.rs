@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::document::{FORMAT_VERSION, document, line};
 use super::holder_names::names;
-use super::table::{Cell, Shorten, Table, colored, lines, number};
+use super::table::{Cell, READABLE, Shorten, Table, colored, fitting, number};
 use super::{attention, stack_state};
 use crate::claims::listing::Listed;
 use crate::claims::standing::Standing;
-use crate::identifier::PortName;
+use crate::identifier::{Owner, PortName};
 use crate::memory::Memory;
 use crate::port::Port;
 use crate::registry::{Claim, Entry, Lease};
@@ -21,7 +21,6 @@ use crate::slot::SlotId;
 use crate::stack::observe::examine::Examined;
 use crate::stack::observe::sight::Sight;
 use crate::stack::observe::stacks::Looked;
-use crate::stack::up::addresses::Url;
 use crate::time::Time;
 
 /// The columns of the table, and where their cells are shortened.
@@ -39,9 +38,6 @@ const COLUMNS: [(&str, Shorten); 9] = [
 
 /// The columns that are left out where the table is too wide, the first one first.
 const LEFT_OUT: [&str; 6] = ["Lease", "Profile", "Used", "Since", "Branch", "Port"];
-
-/// As long as this, a name that is shortened can still be told.
-const READABLE: usize = 16;
 
 /// The longest name that the other lines of `status` make room for.
 const LONGEST_NAME: usize = 20;
@@ -82,32 +78,23 @@ pub struct StatusView<'a> {
 pub fn text(slots: &Looked, view: SlotsView<'_>) -> String {
     let known = slots.slots.iter().find_map(|listed| listed.entry.provisioned.ports.keys().next());
     let Some(primary) = view.primary.or(known) else { return String::new() };
-    let Some(columns) = view.columns else { return lines(&table_of(slots, primary, view, &[])) };
-    if let Some(whole) =
-        table_with(slots, primary, view, &[], |url| url.map(Url::shown)).within(columns, 2 * READABLE)
-    {
-        return whole;
-    }
-    let fewer = (0..=LEFT_OUT.len()).filter_map(|count| LEFT_OUT.get(..count));
-    let mut narrow = fewer.map(|without| table_of(slots, primary, view, without).within(columns, READABLE));
-    let narrowest = || table_of(slots, primary, view, &LEFT_OUT);
-    narrow
-        .find_map(|text| text)
-        .or_else(|| narrowest().within(columns, 1))
-        .unwrap_or_else(|| lines(&narrowest()))
+    let with = |shows, without: &[&str]| table_of(slots, (primary, shows), view, without);
+    let roomy = view.columns.and_then(|columns| with(Shows::Address, &[]).within(columns, 2 * READABLE));
+    roomy.unwrap_or_else(|| fitting(view.columns, &LEFT_OUT, |without| with(Shows::Port, without)))
 }
 
-fn table_of(slots: &Looked, primary: &PortName, view: SlotsView<'_>, without: &[&str]) -> Table {
-    table_with(slots, primary, view, without, |_| None)
+/// What the column of the port shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shows {
+    Port,
+    Address,
 }
 
-/// The table, where a port may have an address in its place.
-fn table_with(
+fn table_of(
     slots: &Looked,
-    primary: &PortName,
+    (primary, shows): (&PortName, Shows),
     view: SlotsView<'_>,
     without: &[&str],
-    address: impl Fn(Option<&Url>) -> Option<&str>,
 ) -> Table {
     let SlotsView { primary: _, now, paths, columns: _, is_worst_first } = view;
     let Looked { slots, sights, elsewhere: _, addresses } = slots;
@@ -127,8 +114,8 @@ fn table_with(
                 Cell::new(entry.provisioned.profile.as_str()),
                 Cell::new(status(entry, *standing, sight))
                     .colored(attention::of_slot(entry, *standing, sight)),
-                match address(addresses.get(slot)) {
-                    Some(address) => Cell::new(address),
+                match addresses.get(slot).filter(|_| shows == Shows::Address) {
+                    Some(address) => Cell::new(address.shown()),
                     None => number(entry.provisioned.ports.get(primary).map_or_else(dash, Port::to_string)),
                 },
                 Cell::new(names.get(slot).cloned().unwrap_or_else(dash)),
@@ -150,7 +137,8 @@ fn table_with(
         _ => false,
     };
     let is_shown = |title: &str| !without.contains(&title) && !says_nothing(title);
-    let port_title = format!("{} Port", primary.as_str().to_uppercase());
+    let upper = primary.as_str().to_uppercase();
+    let port_title = if shows == Shows::Address { upper } else { format!("{upper} Port") };
     let title = |title: &str| if title == "Port" { port_title.clone() } else { title.to_owned() };
     let columns = COLUMNS.into_iter().filter(|(name, _)| is_shown(name));
     let mut table = Table::new(columns.map(|(name, shorten)| (title(name), shorten)));
@@ -335,9 +323,12 @@ fn memory(declared: Option<Memory>, peak: Option<Memory>) -> Option<String> {
 }
 
 /// The message for a worktree that holds no slot.
-pub fn status_none(worktree: &Utf8Path, paths: Paths<'_>) -> String {
+pub fn status_none(worktree: &Utf8Path, owner: Option<&Owner>, paths: Paths<'_>) -> String {
     let worktree = printable(paths.show(worktree).as_str());
-    format!("{worktree} holds no slot: `kinfra claim` takes one\n")
+    match owner {
+        Some(owner) => format!("{worktree} holds no slot for {owner}\n"),
+        None => format!("{worktree} holds no slot: `kinfra claim` takes one\n"),
+    }
 }
 
 /// The slot of a worktree as one JSON document. Without a slot, `slot_id` is null.

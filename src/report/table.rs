@@ -54,6 +54,20 @@ pub(super) fn lines(table: &Table) -> String {
     table.lines(&table.widths())
 }
 
+/// As long as this, a name that is shortened can still be told.
+pub(super) const READABLE: usize = 16;
+
+/// A table in so many columns of a terminal, or in full where they are not limited. `of` makes it without
+/// some of its columns. Where it is too wide, names are shortened first; then the columns `left_out` go, the
+/// first one first.
+pub(super) fn fitting(columns: Option<usize>, left_out: &[&str], of: impl Fn(&[&str]) -> Table) -> String {
+    let Some(columns) = columns else { return lines(&of(&[])) };
+    let fewer = (0..=left_out.len()).filter_map(|count| left_out.get(..count));
+    let narrow = fewer.map(|without| of(without).within(columns, READABLE));
+    let narrowest = || of(left_out);
+    narrow.flatten().next().or_else(|| narrowest().within(columns, 1)).unwrap_or_else(|| lines(&narrowest()))
+}
+
 impl Table {
     pub(super) fn new(header: impl IntoIterator<Item = (String, Shorten)>) -> Self {
         Self { header: header.into_iter().collect(), rows: Vec::new() }

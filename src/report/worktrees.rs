@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::document::{FORMAT_VERSION, document};
 use super::slots::{ago, standing_word, status};
-use super::table::{Cell, Shorten, Table, lines, number};
+use super::table::{Cell, Shorten, Table, fitting, number};
 use super::{attention, stack_state};
 use crate::checkout::listing::{Presence, Row};
 use crate::claims::listing::Listed;
@@ -32,9 +32,6 @@ const COLUMNS: [(&str, Shorten); 7] = [
 /// The columns that are left out where the table is too wide, the first one first.
 const LEFT_OUT: [&str; 3] = ["Age", "Address", "Path"];
 
-/// As long as this, a name that is shortened can still be told.
-const READABLE: usize = 16;
-
 /// What is shown: the worktrees, and the slots of the pool.
 pub struct Worktrees<'a> {
     /// The worktrees, the main one first.
@@ -53,14 +50,7 @@ impl Worktrees<'_> {
 
     /// As a table of at most so many columns.
     pub fn text(&self, now: Time, paths: Paths<'_>, columns: Option<usize>) -> String {
-        let Some(columns) = columns else { return lines(&self.table(now, paths, &[])) };
-        let fewer = (0..=LEFT_OUT.len()).filter_map(|count| LEFT_OUT.get(..count));
-        let mut narrow = fewer.map(|without| self.table(now, paths, without).within(columns, READABLE));
-        let narrowest = self.table(now, paths, &LEFT_OUT);
-        narrow
-            .find_map(|text| text)
-            .or_else(|| narrowest.within(columns, 1))
-            .unwrap_or_else(|| lines(&narrowest))
+        fitting(columns, &LEFT_OUT, |without| self.table(now, paths, without))
     }
 
     fn table(&self, now: Time, paths: Paths<'_>, without: &[&str]) -> Table {

@@ -14,6 +14,7 @@ use crate::host::fs::Umask;
 use crate::host::invocation::{Invocation, environment};
 use crate::host::lock::LockPolicy;
 use crate::host::signals::Relay;
+use crate::names::KINFRA_RUN;
 
 /// A claim is renewed when this part of its lease is over.
 const PART: u32 = 3;
@@ -54,13 +55,17 @@ pub fn run(
 ) -> Result<u8> {
     let (program, arguments) = words.split_first().context("no command was given")?;
     let variables = of_slot(&held, &around.policy, around.invocation)?;
+    let claim = held.entry.claim.as_ref();
+    let run = claim.filter(|claim| claim.is_of_run).and_then(|claim| claim.claim_id);
+    let run = run.map(|id| id.to_string());
     let change = Change::to_slot(variables, &environment());
     tell(Notice::Entering(&change));
+    let set = change.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let command = Foreground {
         program,
         arguments,
         unset: change.unset.iter().map(String::as_str).collect(),
-        set: change.set.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        set: set.chain(run.as_deref().map(|id| (KINFRA_RUN, id))).collect(),
         umask: around.umask,
     };
     let lease = held.entry.claim.as_ref().and_then(|claim| claim.lease);

@@ -206,7 +206,7 @@ fn a_full_pool_says_who_holds_what() {
     assert_eq!(lines[0], "error: no slot is free");
     assert!(lines[1].starts_with("  slot 1 is held by ~/a since 20"), "{lines:?}");
     assert!(lines[2].starts_with("  slot 2 is held by ~/b ") && lines[2].ends_with(" UTC"), "{lines:?}");
-    assert_eq!(lines[3..], ["help: wait for a slot with `kinfra claim --wait`"]);
+    assert_eq!(lines[3..], ["help: `--wait` waits for a slot"]);
     assert_eq!(machine.tree(), before);
 }
 

@@ -9,7 +9,7 @@ use crate::support::{Machine, Run};
 fn offers(machine: &Machine, words: &[&str]) -> Vec<String> {
     let text = "source <(kinfra completions bash) || exit 1
         COMP_WORDS=(\"$@\") COMP_CWORD=$(($# - 1)) COMP_TYPE=9
-        _clap_complete_kinfra kinfra \"${@: -1}\" \"${@: -2:1}\"
+        _kinfra_quoted kinfra \"${@: -1}\" \"${@: -2:1}\"
         printf '%s\\n' \"${COMPREPLY[@]}\"";
     let run = Run::of(machine.program("bash").args(["-c", text, "bash"]).args(words));
     assert_eq!(run.code, Some(0), "{run:?}");
@@ -87,6 +87,8 @@ fn what_only_the_pool_or_the_machine_knows_is_completed() {
     assert_eq!(offers(&machine, &["kinfra", "man", "cla"]), ["claim"]);
     machine.kinfra("plan --out saved-plan").exits(0);
     machine.write("saved-text", "no plan");
+    machine.write("odd;touch $x 'y", "a name that is a command, if it is not quoted");
+    assert_eq!(offers(&machine, &["kinfra", "run", "--", "git", "odd"]), ["odd\\;touch\\ \\$x\\ \\'y"]);
     assert_eq!(offers(&machine, &["kinfra", "apply", "saved"]), ["saved-plan"]);
     assert_eq!(offers(&machine, &["kinfra", "show", "saved"]), ["saved-plan"]);
     for verb in ["exec", "run"] {
@@ -95,6 +97,8 @@ fn what_only_the_pool_or_the_machine_knows_is_completed() {
         // What comes after the command is about files.
         let files = offers(&machine, &["kinfra", verb, "--", "git", "saved"]);
         assert_eq!(files, ["saved-plan", "saved-text"]);
+        let echo = offers(&machine, &["kinfra", verb, "--", "git", "gi"]);
+        assert!(!echo.contains(&"git".to_owned()), "{echo:?}");
     }
 }
 
@@ -119,6 +123,13 @@ fn the_line_is_added_to_the_start_up_file_once() {
     install("fish", ("XDG_CONFIG_HOME", config.to_str().expect("text"))).exits(0);
     assert_eq!(machine.read("~/elsewhere/fish/config.fish"), "kinfra completions fish | source\n");
     install("zsh", bash).exits(0).says("Added to ~/.zshrc");
+    machine.write("~/dotfiles/goes-on", "export A=b \\");
+    machine.remove("~/.bashrc");
+    std::os::unix::fs::symlink("dotfiles/goes-on", machine.path("~/.bashrc")).expect("a link");
+    install("", bash).exits(0);
+    assert_eq!(machine.read("~/.bashrc"), "export A=b \\\n\nsource <(kinfra completions bash)\n");
+    machine.remove("~/dotfiles/goes-on");
+    install("--dry-run", bash).exits(4).says("is a link to a file that is not there");
     install("", ("SHELL", "/bin/tcsh")).exits(64).says("`kinfra completions install bash`");
     machine.kinfra("completions").exits(64);
 }

@@ -92,6 +92,9 @@ http://localhost:8010/auth/callback?x=1
     ran.never_says("No port here");
     machine.kinfra("ports --urls callback").exits(64).says("write a path from `/` on");
     machine.kinfra("ports --urls / --json").exits(64);
+    for path in ["//host", "/a#b"] {
+        machine.kinfra(&format!("ports --urls {path}")).exits(64);
+    }
     let machine = Machine::small();
     machine.edit_spec("web = 8000", "db = 5432");
     machine

@@ -82,7 +82,7 @@ fn no_request_overtakes_and_a_dead_waiter_delays_none() {
     let queued = run_in(&machine, "~/c", "claim")
         .exits(3)
         .says("error: the queue has 2 ahead of you, and the next free slot is for `~/a`\n");
-    queued.says("\nhelp: wait for a slot with `kinfra claim --wait`\n").says("\n  slot 1 is free\n");
+    queued.says("\nhelp: `--wait` waits for a slot\n").says("\n  slot 1 is free\n");
     run_in(&machine, "~/c", "claim --slot 1").exits(3).says("the queue has 2 ahead of you");
     assert_eq!(machine.read("~/pool/registry.json"), before);
     // A holder keeps its slot, whatever the queue is.

@@ -74,7 +74,8 @@ fn a_slot_that_the_worktree_holds_is_used_and_stays() {
     let before = data(&fleet);
     assert!(before > 0);
     let ran = Run::of(&mut run(&fleet, "", "exit 3")).exits(3);
-    ran.says("Slot 1 is held by this worktree already: it is used, and stays held").never_says("Released");
+    ran.says("Slot 1 is held by this worktree already: it is used as it is, and stays held")
+        .never_says("Released");
     assert!(matches!(fleet.slots()[&1], Slot::Held(_)) && data(&fleet) == before);
     // What is asked for goes also there.
     Run::of(&mut run(&fleet, "--fresh", "exit 3")).exits(3).says("Removed 2 containers");
@@ -128,6 +129,7 @@ fn signals_reach_the_command_and_the_slot_is_released() {
         (Signal::INT, "INT", 130),
         (Signal::HUP, "HUP", 129),
         (Signal::USR1, "USR1", 138),
+        (Signal::ALARM, "ALRM", 142),
     ] {
         let machine = applied();
         let script =
@@ -195,7 +197,7 @@ fn a_directory_has_one_run_at_a_time_and_those_within_it() {
     let machine = applied();
     let second = "kinfra run --no-up -- true";
     // It is another one that does not come from the first one's command.
-    let script = format!("env -u KINFRA_SLOT_DIR {second}; echo $?; {second} || exit 1; exit 5");
+    let script = format!("env -u KINFRA_RUN {second}; echo $?; {second} || exit 1; exit 5");
     let ran = Run::of(&mut plain(&machine, "", &script)).exits(5).prints_exactly("4\n");
     let ran = ran.says("a run goes on there, or was killed").says("give each run an --owner");
     ran.says("Slot 1 is held by the run around this one already").says("Released slot 1");
@@ -242,7 +244,7 @@ fn a_lease_is_renewed_for_as_long_as_the_command_runs() {
     Run::of(&mut plain(&machine, "--lease 1s", script)).exits(6);
     // One that ended is not renewed, and the run says so.
     let script = "kinfra release >/dev/null && sleep 1";
-    Run::of(&mut plain(&machine, "--lease 1s", script)).exits(4).says("ended while the command runs");
+    Run::of(&mut plain(&machine, "--lease 1s", script)).exits(0).says("ended while the command runs");
 }
 
 #[test]
@@ -267,8 +269,9 @@ fn each_owner_in_a_directory_has_a_slot() {
     machine.kinfra("claim").exits(0).prints("Claimed slot 1");
     let ran = Run::of(&mut plain(&machine, "--owner a", "echo $SLOT_ID; grep -c 'Slot 1' .env.sandbox"));
     ran.exits(0).prints_exactly("2\n1\n");
-    machine.kinfra("status --owner a").exits(0).prints("holds no slot");
-    machine.kinfra("release --owner a").exits(0).prints("holds no slot");
+    machine.kinfra("status --owner a").exits(0).prints("holds no slot for a\n");
+    machine.kinfra("release --owner a").exits(0).prints("holds no slot for a\n");
+    machine.kinfra("exec --owner a -- true").exits(3).says("holds no slot for a\n");
     assert_eq!(held(&machine), 1);
     machine.kinfra("run --owner -x -- true").exits(64).says("is not a valid name of an owner");
     let mut spoilt = machine.command("status");
@@ -287,4 +290,31 @@ fn a_registry_that_forgot_an_owner_gives_its_slot_to_no_other() {
         script.replace(" --embedded", "").replace("kinfra claim", "env -u KINFRA_OWNER kinfra claim");
     let ran = Run::of(&mut plain(&machine, "--owner a", &script));
     ran.prints("Claimed slot 2");
+}
+
+#[test]
+fn a_slot_that_the_worktree_claims_while_a_run_has_it_stays() {
+    let machine = applied();
+    let script = "env -u KINFRA_RUN kinfra claim --note mine; exit 3";
+    let ran = Run::of(&mut plain(&machine, "", script)).exits(3);
+    ran.says("Slot 1 stays held: this worktree claimed it while the command ran");
+    machine.kinfra("status").exits(0).prints("Slot 1 (only) is yours");
+    // Then it is used as any claim of the worktree is.
+    Run::of(&mut plain(&machine, "", "exit 6")).exits(6).says("is held by this worktree already");
+    assert_eq!(held(&machine), 1);
+    machine.kinfra("release").exits(0);
+    // A claim by the command itself changes nothing.
+    Run::of(&mut plain(&machine, "", "kinfra claim")).exits(0).says("Released slot 1");
+    assert_eq!(held(&machine), 0);
+}
+
+#[test]
+fn a_run_whose_slot_was_released_says_so_and_ends_with_its_command() {
+    let machine = applied();
+    let ran = Run::of(&mut plain(&machine, "", "kinfra release; exit 3")).exits(3);
+    ran.says("warning: the slot was released while the command ran");
+    // It releases no later claim of the worktree.
+    let script = "kinfra release; env -u KINFRA_RUN kinfra claim; exit 0";
+    Run::of(&mut plain(&machine, "", script)).exits(0);
+    assert_eq!(held(&machine), 1);
 }

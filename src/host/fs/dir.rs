@@ -238,6 +238,12 @@ impl Dir {
         (!FileType::from_raw_mode(stat.st_mode).is_symlink()).then_some(stat.st_mode & 0o7777)
     }
 
+    /// Whether it is a file that may be executed, or a link to one.
+    pub fn is_program(&self, name: &str) -> bool {
+        let stat = rustix::fs::statat(&self.handle, name, AtFlags::empty());
+        stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_mode & 0o111 != 0)
+    }
+
     /// The target of a symbolic link. `None` if there is no such link, or its target is not UTF-8.
     pub fn link_target(&self, name: &str) -> Option<String> {
         rustix::fs::readlinkat(&self.handle, name, Vec::new()).ok()?.into_string().ok()
