@@ -75,6 +75,7 @@
 //! 5. Its tests in `tests/verbs`, and a line in the verb table of the README.
 
 pub mod address_block;
+pub mod agent;
 pub mod apply;
 pub mod checkout;
 pub mod claims;

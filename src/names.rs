@@ -57,6 +57,9 @@ pub const DOTENV: &str = ".env";
 /// The variable that names the owner whose claim is meant. `kinfra run --owner` sets it for its command.
 pub const KINFRA_OWNER: &str = "KINFRA_OWNER";
 
+/// The variable that asks for plain output, or refuses it.
+pub const KINFRA_PLAIN: &str = "KINFRA_PLAIN";
+
 /// The variable by which the command of a `kinfra run` knows the claim of that run: its id.
 pub const KINFRA_RUN: &str = "KINFRA_RUN";
 

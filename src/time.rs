@@ -140,6 +140,11 @@ impl Unit {
 }
 
 impl Span {
+    /// So many hours.
+    pub const fn hours(count: u64) -> Self {
+        Self { count, unit: Unit::Hours }
+    }
+
     /// Reads a whole number and a unit.
     ///
     /// # Errors

@@ -297,7 +297,7 @@ impl Claimant<'_> {
         ready: &Ready,
     ) -> Result<Claimed> {
         let slot = grant.slot();
-        let (now, length) = (host::clock::now(), self.request.lease);
+        let (now, length) = (host::clock::now(), self.request.lease_of(grant));
         lease::grant(transaction.registry_mut(), grant, claim, length, now);
         let entry =
             transaction.registry().slots.get(&slot).context("the claimed slot is not in the registry")?;

@@ -43,12 +43,21 @@ pub struct ClaimRequest {
     pub wanted: Wanted,
     /// The lease of the claim. Without one, the claim holds until it is released.
     pub lease: Option<Span>,
+    /// The lease of a new claim for which none was asked.
+    pub usual_lease: Option<Span>,
     /// A note for others.
     pub note: Option<String>,
     /// Whether it waits for a slot. Then it leaves alone what could not be cleaned just now.
     pub waits: bool,
     /// What the claim is for.
     pub purpose: Purpose,
+}
+
+impl ClaimRequest {
+    /// The lease that a grant is to have. Without one, a renewal keeps what it has.
+    pub(super) fn lease_of(&self, grant: Grant) -> Option<Span> {
+        self.lease.or_else(|| self.usual_lease.filter(|_| matches!(grant, Grant::New(_))))
+    }
 }
 
 /// What a claim is for.
@@ -324,7 +333,8 @@ impl<'a> Claimant<'a> {
 
     /// The claim as it would be, held by this directory. Only one that is granted needs a token.
     pub(super) fn new_claim(&self, seen: &Snapshot, directory: &Directory, is_ready: bool) -> Result<Claim> {
-        let ClaimRequest { worktree, wanted: _, lease: _, note, waits: _, purpose } = self.request;
+        let ClaimRequest { worktree, wanted: _, lease: _, usual_lease: _, note, waits: _, purpose } =
+            self.request;
         let no_git_dir = || format!("could not find the git directory of `{worktree}`");
         let entry = host::git::confirmed_git_dir(worktree).with_context(no_git_dir)?;
         let no_mount = || format!("could not find the mount point of `{worktree}`");

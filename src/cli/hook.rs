@@ -1,6 +1,7 @@
 //! The flags of `hook`.
 #![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
 
+use camino::Utf8PathBuf;
 use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
@@ -31,6 +32,34 @@ pub struct HookFileArgs {
     /// The tool
     #[arg(value_name = "TOOL", value_enum)]
     pub tool: Tool,
+    /// Show what would change, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask for approval
+    #[arg(long)]
+    pub auto_approve: bool,
+}
+
+/// `kinfra skill`
+#[derive(Debug, Args)]
+pub struct SkillArgs {
+    #[command(subcommand)]
+    pub verb: SkillVerb,
+}
+
+/// What to do with the skill.
+#[derive(Debug, Subcommand)]
+pub enum SkillVerb {
+    /// Write SKILL.md, or show how the one that is there differs, and ask
+    Install(SkillFileArgs),
+}
+
+/// `kinfra skill install`
+#[derive(Debug, Args)]
+pub struct SkillFileArgs {
+    /// Write it into this directory [default: .claude/skills/kinfra of this repository]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub path: Option<Utf8PathBuf>,
     /// Show what would change, and stop
     #[arg(long)]
     pub dry_run: bool,

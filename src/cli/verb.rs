@@ -4,12 +4,13 @@ use clap::{Parser, Subcommand};
 
 use super::checkout::{DoneArgs, StartWorktreeArgs, WorktreesArgs};
 use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
-use super::hook::HookArgs;
+use super::hook::{HookArgs, SkillArgs};
 use super::pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
 use super::run::RunArgs;
 use super::shell::{CompletionsArgs, ManArgs};
 use super::stack::{ComposeArgs, DownArgs, LogsArgs, OpenArgs, ResetArgs, ShellArgs, UpArgs};
+use crate::hooks::skill::TEXT;
 
 /// Provision a declared pool of sandbox slots.
 ///
@@ -20,7 +21,7 @@ use super::stack::{ComposeArgs, DownArgs, LogsArgs, OpenArgs, ResetArgs, ShellAr
     name = "kinfra",
     version,
     max_term_width = 100,
-    after_help = "`kinfra help exit-codes` lists the exit codes."
+    after_help = "`kinfra help exit-codes` lists the exit codes. `kinfra help agents` is for agents."
 )]
 pub struct Cli {
     /// What to do.
@@ -109,6 +110,8 @@ pub enum Verb {
     Demo(DemoArgs),
     /// Have git, Claude Code and other tools call kinfra when worktrees come and go
     Hook(HookArgs),
+    /// Tell agents how to use kinfra: write a SKILL.md
+    Skill(SkillArgs),
     /// Check this machine and the pool, and say what to do
     Doctor(DoctorArgs),
     /// Print the script that makes a shell complete commands, slots and profiles
@@ -119,6 +122,9 @@ pub enum Verb {
     /// The old spelling of the same verbs
     #[command(subcommand)]
     Sandbox(SandboxVerb),
+    /// Print what agents are to know
+    #[command(hide = true, override_help = TEXT)]
+    Agents,
     /// List the exit codes
     #[command(hide = true, override_help = EXIT_CODES)]
     ExitCodes,

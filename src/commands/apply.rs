@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::output::{print, warn};
+use super::output::{print, say};
 use super::session::Session;
 use super::target::Target;
 use crate::cli::ApplyArgs;
@@ -30,22 +30,22 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
         Target::of(args.saved.as_deref(), args.pool.choice(), invocation)?;
     let pool = declared.pool(&choice, invocation)?;
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
-    warn(&[pool.left_out.as_slice(), &neighbours.notices].concat());
+    say(&report::plan::warnings([&pool.left_out, &neighbours.notices]));
     neighbours.check()?;
     let planning = args.planning.options();
     let options = saved.as_ref().map_or_else(|| planning.clone(), Saved::options_to_apply);
     let applied_from = neighbours.applied_from();
+    let aim = Aim::of(saved.as_ref().map_or(&planning, |saved| &saved.options));
+    let paths = Paths { home: invocation.home.as_deref() };
     let session = Session {
         used: &declared.used(),
         spec: declared.path.as_deref(),
         view: View {
-            paths: Paths { home: invocation.home.as_deref() },
             columns: columns_of_stdout(),
             verbose: args.verbose,
             names_skipped: !args.dry_run || args.verbose,
-            aim: Aim::of(saved.as_ref().map_or(&planning, |saved| &saved.options)),
             applied_from: applied_from.as_deref(),
-            allowed: &options.allowed,
+            ..View::new(paths, aim, &options.allowed)
         },
         json: args.json,
         dry_run: args.dry_run,

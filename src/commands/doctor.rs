@@ -10,8 +10,8 @@ use crate::cli::DoctorArgs;
 use crate::fault::{Exit, Fault};
 use crate::health::repair::RepairNeed;
 use crate::health::{doctor, is_well, repair};
-use crate::host::invocation::Invocation;
-use crate::report;
+use crate::host::invocation::{Invocation, is_plain};
+use crate::report::{self, doctor::worst_first};
 use crate::shown::word;
 use crate::which::choice::PoolChoice;
 use crate::which::neighbours::Neighbours;
@@ -25,7 +25,8 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     if !args.repair {
         let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
         let findings = doctor::examine(&pool, &neighbours, invocation.state.as_deref());
-        show(&report::doctor::findings(&findings))?;
+        let text = if is_plain() { worst_first(&findings) } else { report::doctor::findings(&findings) };
+        show(&text)?;
         return Ok(if is_well(&findings) { Exit::Done } else { Exit::Failed });
     }
     let claim_files = declared.spec.claim.iter().map(|file| file.path.get_ref().as_path());

@@ -4,13 +4,14 @@ use std::fmt::Display;
 
 use anyhow::{Error, Result};
 
-use super::output::{pass_on, print, say, show_as_laid_out};
+use super::output::{complain, pass_on, print, show_as_laid_out};
 use crate::fault::{Exit, Fault, exit_of};
+use crate::host::invocation::agent;
 use crate::report;
 
 /// Prints an error.
 pub fn tell(error: &Error) -> Exit {
-    say(&report::fault::text(error));
+    complain(&report::fault::text_for(error, agent()));
     exit_of(error)
 }
 

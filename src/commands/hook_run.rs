@@ -45,5 +45,5 @@ fn at(cwd: Option<&Utf8PathBuf>, run: &Invocation) -> Invocation {
     let is_ours =
         |cwd: &&Utf8PathBuf| cwd.is_absolute() && own.is_some() && confirmed_repository_of(cwd) == own;
     let here = cwd.filter(is_ours).cloned().unwrap_or_else(|| run.here.clone());
-    Invocation { here, owner: None, ..run.clone() }
+    Invocation { here, owner: None, is_by_agent: true, ..run.clone() }
 }

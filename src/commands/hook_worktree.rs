@@ -19,9 +19,7 @@ use crate::report::hook::excuse;
 pub(super) fn create(name: Option<&str>, umask: Umask, run: &Invocation) -> Result<Exit> {
     let repository = Repository::of(&run.here, umask)?;
     let (branch, path) = place_of_agent(name, repository.main())?;
-    let Verb::Start(args) =
-        typed(&["start", branch.as_str(), "--path", path.as_str(), "--lease", "8h", "--no-up"])?
-    else {
+    let Verb::Start(args) = typed(&["start", branch.as_str(), "--path", path.as_str(), "--no-up"])? else {
         return Err(Fault::usage("no start").into());
     };
     let interrupt = Interrupt::listen()?;

@@ -2,8 +2,8 @@
 
 use super::draw::draw;
 use super::output::say;
-use crate::host::child::Destination;
 use crate::host::terminal::size_of_stderr;
+use crate::host::{child::Destination, invocation::is_plain};
 use crate::report::stack_gate::{changes, services};
 use crate::stack::gate::state::Judged;
 
@@ -25,8 +25,11 @@ impl Live {
         self.drawn = 0;
     }
 
-    /// Shows what changed.
+    /// Shows what changed. Agents read only what it comes to.
     pub(super) fn show(&mut self, judged: &[Judged]) {
+        if is_plain() {
+            return;
+        }
         if let Some((rows, columns)) = size_of_stderr() {
             let lines = services(judged, columns);
             // A line that wraps, or scrolls away, cannot be redrawn.

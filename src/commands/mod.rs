@@ -60,6 +60,7 @@ mod session;
 mod shell;
 mod show;
 mod sign;
+mod skill;
 mod slot_of;
 mod slots;
 mod start;
@@ -67,6 +68,7 @@ mod starting;
 mod status;
 mod take;
 mod target;
+mod terse;
 mod there;
 mod typed;
 mod up;
@@ -99,6 +101,7 @@ pub fn explain(error: &clap::Error, arguments: impl IntoIterator<Item = OsString
 pub fn run(verb: Verb) -> Result<Exit> {
     let evaluated = if let Verb::Env(args) = &verb { Some(args.format) } else { None };
     let is_courtesy = hook::is_courtesy(&verb);
+    terse::limit(&verb);
     let ran = Invocation::gather().and_then(|invocation| run_in(verb, &invocation));
     let ran = if is_courtesy { ran.or_else(|error| Ok(hook::excused(&error))) } else { ran };
     if ran.is_err() {
@@ -138,12 +141,17 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Demo(args) => demo::run(&args, umask, invocation),
         Verb::Init(args) => init::run(&args, invocation),
         Verb::Hook(args) => hook::run(&args, umask, invocation),
+        Verb::Skill(args) => skill::run(&args, invocation),
         Verb::Doctor(args) => doctor::run(&args, invocation),
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),
         Verb::Validate(args) => validate::run(&args, invocation),
         Verb::Ports(args) => ports::run(&args, invocation),
         Verb::Completions(args) => completions::run(&args, invocation),
         Verb::Man(args) => man::run(&args),
+        Verb::Agents => {
+            output::show_as_laid_out(crate::hooks::skill::TEXT)?;
+            Ok(Exit::Done)
+        }
         Verb::ExitCodes => {
             output::show(&format!("{}\n", crate::cli::EXIT_CODES))?;
             Ok(Exit::Done)

@@ -3,8 +3,9 @@
 
 use std::io::{self, IsTerminal as _};
 
+use super::terse::{About, within};
 use crate::fault::Fault;
-use crate::host::invocation::home;
+use crate::host::invocation::{home, is_plain};
 use crate::host::streams::Stream;
 use crate::host::terminal::{columns_of_stdout, size_of_stderr};
 use crate::report::wrapped;
@@ -12,7 +13,8 @@ use crate::shown::{Paths, printable_output};
 
 /// Prints data for programs to stdout, exactly. Fails where that cannot be written, as on a full disk.
 pub(super) fn print(text: &str) -> Result<(), Fault> {
-    Stream::Stdout.write(text).map_err(|why| cannot_print(&why))
+    let printed = Stream::Stdout.write(text);
+    printed.map_err(|error| Fault::failed(format!("could not print to stdout: {error}")))
 }
 
 /// Prints to stdout what people read: with paths as they write them, and in lines as wide as the terminal.
@@ -23,38 +25,36 @@ pub(super) fn show(text: &str) -> Result<(), Fault> {
 /// Prints to stdout what people read, with the lines and the paths that the report chose: tables and
 /// differences.
 pub(super) fn show_as_laid_out(text: &str) -> Result<(), Fault> {
-    Stream::Stdout.write(&Stream::Stdout.dressed(&printable_output(text))).map_err(|why| cannot_print(&why))
+    print(&within(&Stream::Stdout.dressed(&printable_output(text)), About::Asked))
 }
 
 /// Prints a message to stderr. One that cannot be printed stops no verb.
 pub(super) fn say(text: &str) {
-    pass_on(&wrapped(&for_people(text), size_of_stderr().map(|(_, columns)| columns)));
+    tell(&wrapped(&for_people(text), size_of_stderr().map(|(_, columns)| columns)), About::Besides);
 }
 
 /// Prints a message to stderr that has the lines of other programs in it, such as those of a log.
 pub(super) fn pass_on(text: &str) {
-    let _ = Stream::Stderr.write(&Stream::Stderr.dressed(&printable_output(text)));
+    tell(text, About::Asked);
 }
 
-/// Says what comes next to a person; a script knows.
+/// Prints why a verb fails to stderr.
+pub(super) fn complain(text: &str) {
+    pass_on(&wrapped(&for_people(text), size_of_stderr().map(|(_, columns)| columns)));
+}
+
+fn tell(text: &str, about: About) {
+    let _ = Stream::Stderr.write(&within(&Stream::Stderr.dressed(&printable_output(text)), about));
+}
+
+/// Says what comes next to a person or an agent; a script knows.
 pub(super) fn hint(text: &str) {
-    if io::stderr().is_terminal() {
+    if io::stderr().is_terminal() || is_plain() {
         say(text);
-    }
-}
-
-/// Prints notices before the rest.
-pub(super) fn warn(notices: &[String]) {
-    for notice in notices {
-        say(&format!("warning: {notice}\n"));
     }
 }
 
 /// A text with its paths as people write them, and without what could steer a terminal.
 fn for_people(text: &str) -> String {
     Paths { home: home().as_deref() }.in_text(&printable_output(text))
-}
-
-fn cannot_print(error: &io::Error) -> Fault {
-    Fault::failed(format!("could not print to stdout: {error}"))
 }

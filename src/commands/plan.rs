@@ -4,11 +4,11 @@ use anyhow::Result;
 
 use super::differences::differences;
 use super::failure::after;
-use super::output::{print, say, show_as_laid_out, warn};
+use super::output::{print, say, show_as_laid_out};
 use super::target::Target;
 use crate::cli::PlanArgs;
 use crate::fault::Exit;
-use crate::host::invocation::Invocation;
+use crate::host::invocation::{Invocation, is_plain};
 use crate::host::terminal::columns_of_stdout;
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let Target { declared, .. } = Target::of(None, choice.clone(), invocation)?;
     let pool = declared.pool(&choice, invocation)?;
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
-    warn(&[pool.left_out.as_slice(), &neighbours.notices].concat());
+    say(&report::plan::warnings([&pool.left_out, &neighbours.notices]));
     neighbours.check()?;
     let options = args.planning.options();
     let (aim, allowed) = (Aim::of(&options), options.allowed.clone());
@@ -46,7 +46,8 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
         let applied_from = neighbours.applied_from();
         let applied_from = applied_from.as_deref();
         let columns = columns_of_stdout();
-        let view = View { paths, columns, verbose, names_skipped, aim, applied_from, allowed: &allowed };
+        let view = View::new(paths, aim, &allowed);
+        let view = View { columns, verbose, names_skipped, applied_from, is_worst_first: is_plain(), ..view };
         let differences = differences(&prepared, args.diff)?;
         after(show_as_laid_out(&report::plan::render(plan, desired, view, &differences)))?;
         say(report::plan::trust(prepared.takes_docker_on_trust()));

@@ -22,13 +22,10 @@ pub(crate) fn run(args: &ShowArgs, invocation: &Invocation) -> Result<Exit> {
     } else {
         let paths = Paths { home: invocation.home.as_deref() };
         let view = View {
-            paths,
             columns: columns_of_stdout(),
             verbose: args.verbose,
             names_skipped: args.verbose,
-            aim: Aim::of(options),
-            applied_from: None,
-            allowed: &options.allowed,
+            ..View::new(paths, Aim::of(options), &options.allowed)
         };
         show_as_laid_out(&report::plan::render(plan, desired, view, &BTreeMap::new()))?;
     }

@@ -10,7 +10,7 @@ use crate::cli::StatusArgs;
 use crate::fault::Exit;
 use crate::host;
 use crate::host::clock::local;
-use crate::host::invocation::Invocation;
+use crate::host::invocation::{Invocation, is_plain};
 use crate::report::slots::StatusView;
 use crate::report::{self, Paths};
 use crate::stack::observe::examine::examine;
@@ -37,7 +37,7 @@ pub(super) fn run(args: &StatusArgs, invocation: &Invocation) -> Result<Exit> {
     match &listed {
         _ if args.json => print(&report::slots::status_json(listed.as_ref())),
         Some((listed, examined)) => {
-            let view = StatusView { now, paths, local, shows_id: args.verbose };
+            let view = StatusView { now, paths, local, shows_id: args.verbose, is_worst_first: is_plain() };
             show(&report::slots::status_text(listed, examined, view))
         }
         None => show(&report::slots::status_none(&worktree, invocation.owner.as_ref(), paths)),

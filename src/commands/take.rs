@@ -50,8 +50,8 @@ pub(super) fn take_for(
         Purpose::Work | Purpose::Run => (search.of(&worktree)?, worktree.clone()),
     };
     let (wanted, note) = (Wanted::of(wishes.profile.clone(), slot), wishes.note.clone());
-    let waits = wishes.wait.is_some();
-    let request = ClaimRequest { worktree, wanted, lease: wishes.lease, note, waits, purpose };
+    let (waits, usual_lease) = (wishes.wait.is_some(), pool.usual_lease(invocation));
+    let request = ClaimRequest { worktree, wanted, lease: wishes.lease, usual_lease, note, waits, purpose };
     ask(pool, &request, (wishes, &user), policy, &search)
 }
 

@@ -17,7 +17,7 @@ pub(super) fn typed(words: &[&str]) -> Result<Verb> {
 
 /// How a hook claims.
 pub(super) fn claim_args() -> Result<ClaimArgs> {
-    let Verb::Claim(args) = typed(&["claim", "--lease", "8h"])? else {
+    let Verb::Claim(args) = typed(&["claim"])? else {
         return Err(Fault::usage("no claim").into());
     };
     Ok(args)

@@ -7,8 +7,8 @@ use anyhow::Result;
 use super::output::{print, show_as_laid_out};
 use crate::fault::Exit;
 use crate::host::clock::{Stopwatch, now, pause};
-use crate::host::signals::Interrupt;
 use crate::host::terminal::{Screen, columns_of_stdout, has_reader};
+use crate::host::{invocation::is_plain, signals::Interrupt};
 use crate::report::slots::{self, SlotsView};
 use crate::shown::Paths;
 use crate::stack::observe::following::Followed;
@@ -25,8 +25,8 @@ pub(super) fn text(looked: &Looked, pool: &FoundPool, paths: Paths<'_>) -> Strin
     if looked.slots.is_empty() {
         return slots::none(&pool.root, &pool.origin, paths);
     }
-    let (primary, now) = (pool.primary_port(), now());
-    slots::text(looked, SlotsView { primary, now, paths, columns: columns_of_stdout() })
+    let (primary, now, columns) = (pool.primary_port(), now(), columns_of_stdout());
+    slots::text(looked, SlotsView { primary, now, paths, columns, is_worst_first: is_plain() })
 }
 
 /// Shows the pool until Ctrl-C, or until nothing reads it any more: on a terminal in place, elsewhere each

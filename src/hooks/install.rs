@@ -54,9 +54,20 @@ impl Change {
 /// # Errors
 /// [`Fault`] when the file is not what the tool reads, or not the repository's.
 pub fn prepare(tool: Tool, aim: Aim, here: &Utf8Path) -> Result<Change> {
+    change(&recipe(tool), aim, &top(here)?)
+}
+
+/// The top of the worktree of a directory.
+pub(super) fn top(here: &Utf8Path) -> Result<Utf8PathBuf> {
     let none = || Fault::refused(format!("`{here}` is in no repository")).advise("`cd` into one");
-    let top = real(top_of(here)?.ok_or_else(none)?);
-    change(&recipe(tool), aim, &top)
+    Ok(real(top_of(here)?.ok_or_else(none)?))
+}
+
+/// Finds what is to change where a file is to have this text and no other.
+pub(super) fn to_text(base: &Utf8Path, below: &Utf8Path, text: &str) -> Result<Change> {
+    let (old, mode) = read(base, below)?;
+    let mode = mode.unwrap_or(FileMode::SHARED);
+    Ok(Change { base: base.to_owned(), below: below.to_owned(), old, new: Some(text.to_owned()), mode })
 }
 
 fn change(recipe: &Recipe, aim: Aim, top: &Utf8Path) -> Result<Change> {
@@ -65,17 +76,7 @@ fn change(recipe: &Recipe, aim: Aim, top: &Utf8Path) -> Result<Change> {
         Place::GitHooks(name) => git_hook(name, top)?,
     };
     let path = base.join(&below);
-    let dir = Dir::open(&base).with_context(|| format!("could not open `{base}`"))?;
-    let (old, mode) = match dir.read(&below, LIMIT)? {
-        Found::Nothing => (None, None),
-        Found::This(content) => (Some(text(content.bytes, &path)?), Some(content.mode)),
-        Found::Other(obstacle) => {
-            let what = format!("`{path}` is {obstacle}, or a directory above it is a link");
-            return Err(Fault::refused(what)
-                .advise("kinfra writes only into files of the repository")
-                .into());
-        }
-    };
+    let (old, mode) = read(&base, &below)?;
     let is_program = matches!(recipe.place, Place::GitHooks(_));
     if let Some(mode) = mode.filter(|mode| is_program && aim == Aim::Install && mode.bits() & 0o100 == 0) {
         let what = format!("`{path}` is not executable (mode {mode}), so git does not run it");
@@ -92,6 +93,22 @@ fn change(recipe: &Recipe, aim: Aim, top: &Utf8Path) -> Result<Change> {
     })?;
     let made = FileMode::from_bits(if is_program { 0o755 } else { 0o644 });
     Ok(Change { base, below, old, new, mode: mode.unwrap_or(made) })
+}
+
+/// The text and the mode of a file that may be there.
+fn read(base: &Utf8Path, below: &Utf8Path) -> Result<(Option<String>, Option<FileMode>)> {
+    let path = base.join(below);
+    let dir = Dir::open(base).with_context(|| format!("could not open `{base}`"))?;
+    Ok(match dir.read(below, LIMIT)? {
+        Found::Nothing => (None, None),
+        Found::This(content) => (Some(text(content.bytes, &path)?), Some(content.mode)),
+        Found::Other(obstacle) => {
+            let what = format!("`{path}` is {obstacle}, or a directory above it is a link");
+            return Err(Fault::refused(what)
+                .advise("kinfra writes only into files of the repository")
+                .into());
+        }
+    })
 }
 
 fn text(bytes: Vec<u8>, path: &Utf8Path) -> Result<String, Fault> {

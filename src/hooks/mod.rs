@@ -8,6 +8,7 @@ mod json_places;
 pub mod json_text;
 pub mod place;
 pub mod recipe;
+pub mod skill;
 pub mod tables;
 pub mod tool;
 pub mod worktree;

@@ -19,6 +19,11 @@ pub struct Closed {
     mode: RawMode,
 }
 
+/// Whether the mode of a file keeps this user from writing it. A sandbox has other means.
+pub(super) fn is_closed_to_writing(path: &Utf8Path) -> bool {
+    accessat(CWD, path.as_std_path(), Access::WRITE_OK, AtFlags::EACCESS) == Err(Errno::ACCESS)
+}
+
 impl Closed {
     /// The first on the way from the top to a path that this user may not enter, or the path itself if it
     /// may not be read. `None` if the way is open.

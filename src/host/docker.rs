@@ -8,8 +8,10 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use super::asked::{Asked, NoAnswer};
+use super::closed::is_closed_to_writing;
 use super::context::elsewhere;
 use super::fs::Umask;
+use super::invocation::agent;
 use crate::registry::Engine;
 
 /// The timeout of a question. Without one, a `docker` that cannot reach a remote daemon runs for minutes.
@@ -159,6 +161,9 @@ fn answer(output: &Output) -> Answer<String> {
         return Answer::Is(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     let messages = String::from_utf8_lossy(&output.stderr);
+    if let Some(agent) = agent().filter(|_| is_kept(&messages)) {
+        return Answer::Failed(agent.keeps_from("Docker: run it outside of the sandbox"));
+    }
     let unreachable = [
         "Cannot connect to the Docker daemon",
         "failed to connect to the docker API",
@@ -171,6 +176,15 @@ fn answer(output: &Output) -> Answer<String> {
     let line = lines.find(|line| !line.is_empty() && !is_warning(line));
     let line = line.unwrap_or("it failed without a message");
     Answer::Failed(line.chars().take(WIDEST).collect())
+}
+
+/// Whether something other than the modes of files keeps `docker` from its socket.
+fn is_kept(messages: &str) -> bool {
+    let said = messages.to_lowercase();
+    let path = messages.split("unix://").nth(1).and_then(|rest| rest.split([':', ' ', ';', '\n']).next());
+    let is_open = path.is_none_or(|path| !is_closed_to_writing(path.into()));
+    let words = ["permission denied", "operation not permitted"];
+    is_open && said.contains("connect to the docker") && words.iter().any(|words| said.contains(words))
 }
 
 /// Whether a line of `docker`'s messages is a warning.

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
 
+use crate::agent::{Agent, wants_plain};
 use crate::dotenv::Variables;
 use crate::fault::Fault;
 use crate::host;
@@ -26,6 +27,8 @@ pub struct Invocation {
     pub user: String,
     /// The owner whose claim is meant in place of the worktree's own.
     pub owner: Option<Owner>,
+    /// Whether an agent calls, or a hook on behalf of one.
+    pub is_by_agent: bool,
     /// The claim of the run around this one.
     pub run: Option<ClaimId>,
 }
@@ -49,8 +52,18 @@ impl Invocation {
         let owner = name(KINFRA_OWNER).map(|name| Owner::new(&name)).transpose();
         let owner = owner.map_err(|why| Fault::usage(format!("{KINFRA_OWNER}: {why}")))?;
         let run = name(KINFRA_RUN).and_then(|id| ClaimId::parse(&id).ok());
-        Ok(Self { here, home, state, user, owner, run })
+        Ok(Self { here, home, state, user, owner, is_by_agent: agent().is_some(), run })
     }
+}
+
+/// The agent that calls, if one does.
+pub fn agent() -> Option<Agent> {
+    Agent::of(variable)
+}
+
+/// Whether output is to be plain.
+pub fn is_plain() -> bool {
+    wants_plain(variable)
 }
 
 /// The user's home directory: HOME, if it is set to an absolute path.

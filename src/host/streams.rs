@@ -10,6 +10,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use supports_hyperlinks::Stream as Standard;
 
+use super::invocation::is_plain;
+
 /// Where a text goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
@@ -32,9 +34,12 @@ impl Stream {
         written.or_else(|error| if error == Errno::PIPE { Ok(()) } else { Err(error.into()) })
     }
 
-    /// A text in the colours that the stream is to have: none in a file, or where `NO_COLOR` says so. Where
-    /// the terminal has links, addresses for browsers are links.
+    /// A text in the colours that the stream is to have: none in a file, where `NO_COLOR` says so, or where
+    /// it is to be plain. Where the terminal has links, addresses for browsers are links.
     pub fn dressed(self, text: &str) -> Cow<'_, str> {
+        if is_plain() {
+            return strip_str(text).to_string().into();
+        }
         let (choice, has_links) = match self {
             Self::Stdout => (AutoStream::choice(&io::stdout()), supports_hyperlinks::on(Standard::Stdout)),
             Self::Stderr => (AutoStream::choice(&io::stderr()), supports_hyperlinks::on(Standard::Stderr)),

@@ -10,15 +10,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::getpgrp;
 use rustix::termios::tcgetpgrp;
 
-use super::invocation::environment;
+use super::invocation::{environment, is_plain};
 use crate::shown::printable_output;
 
 /// The rows and columns of the terminal that stderr is connected to. `None` if it is none, or takes no
-/// commands, as its type `dumb` says.
+/// commands, as its type `dumb` says, or is to be plain.
 pub fn size_of_stderr() -> Option<(usize, usize)> {
     let stderr = io::stderr();
     let is_dumb = environment().get("TERM").is_some_and(|kind| kind == "dumb");
-    let size = (stderr.is_terminal() && !is_dumb).then(|| rustix::termios::tcgetwinsize(&stderr).ok())??;
+    let size = (stderr.is_terminal() && !is_dumb && !is_plain())
+        .then(|| rustix::termios::tcgetwinsize(&stderr).ok())??;
     Some((usize::from(size.ws_row), usize::from(size.ws_col)))
 }
 
@@ -55,13 +56,13 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Switches to the alternate screen. `None` if stdout is not a terminal.
+    /// Switches to the alternate screen. `None` if stdout is not a terminal, or is to be plain.
     ///
     /// # Errors
     /// When stdout cannot be written.
     pub fn open() -> io::Result<Option<Self>> {
         let stdout = io::stdout();
-        if !stdout.is_terminal() {
+        if !stdout.is_terminal() || is_plain() {
             return Ok(None);
         }
         // Alternate screen on, cursor off, line wrap off.

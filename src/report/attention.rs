@@ -33,6 +33,15 @@ pub(super) fn of_slot(entry: &Entry, standing: Option<Standing>, sight: &Sight) 
     }
 }
 
+/// The place of a slot among others: first what does not work, then what you should look at.
+pub(super) fn rank(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> u8 {
+    match of_slot(entry, standing, sight) {
+        Some(AnsiColors::Red) => 0,
+        Some(_) => 1,
+        None => 2,
+    }
+}
+
 /// The colour of a service's state.
 pub(super) fn of_service(prospect: Prospect) -> Option<AnsiColors> {
     match prospect {

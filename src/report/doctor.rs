@@ -1,5 +1,6 @@
 //! The doctor's findings, and what a repair would do.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
@@ -9,6 +10,13 @@ use crate::health::repair::{RepairNeed, RepairProposal};
 use crate::health::{Finding, Severity};
 use crate::registry::Holder;
 use crate::shown::{count, printable};
+
+/// The findings with the worst first.
+pub fn worst_first(findings: &[Finding]) -> String {
+    let mut sorted = findings.to_vec();
+    sorted.sort_by_key(|finding| Reverse(finding.severity));
+    self::findings(&sorted)
+}
 
 /// One line per finding, with its advice below it.
 pub fn findings(findings: &[Finding]) -> String {

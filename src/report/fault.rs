@@ -4,8 +4,12 @@ use anyhow::Error;
 use serde_json::{Value, json};
 
 use super::document::{FORMAT_VERSION, document};
+use crate::agent::Agent;
 use crate::fault::{Exit, Fault, advice_of, exit_of, reason_of};
 use crate::shown::printable_lines;
+
+/// What to do where a sandbox is in the way.
+const OUTSIDE: &str = "run it outside of the sandbox, or have the user open that path to it";
 
 /// Several errors of one run, each with its heading and its advice: the run failed.
 pub fn failed_by<'a>(errors: impl Iterator<Item = &'a Error>) -> Fault {
@@ -36,6 +40,14 @@ pub fn all_of(errors: impl Iterator<Item = Error>) -> Option<Error> {
 /// The error with its heading, and its advice in a line of its own. The words of other programs in it have
 /// no colours, and no line of them begins as one of kinfra's does.
 pub fn text(error: &Error) -> String {
+    text_for(error, None)
+}
+
+/// The same for an agent: where its sandbox is in the way, the error says that.
+pub fn text_for(error: &Error, agent: Option<Agent>) -> String {
+    if let Some(what) = agent.and_then(|agent| agent.keeps_from_error(&format!("{error:#}"))) {
+        return format!("error: {}\nhelp: {OUTSIDE}\n", foreign(&what));
+    }
     let has_headings = error.downcast_ref::<Fault>().is_some_and(|fault| fault.has_headings);
     let heading = if has_headings { "" } else { "error: " };
     let advice = advice_of(error).map_or_else(String::new, |advice| format!("help: {}\n", foreign(advice)));

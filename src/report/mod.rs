@@ -33,6 +33,7 @@ pub mod stack_gate;
 pub mod stack_state;
 pub mod stale;
 pub mod table;
+pub mod terse;
 pub mod up;
 pub mod validate;
 pub mod verbs;

@@ -43,6 +43,11 @@ pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<Slot
     text + &shown(|text| totals(text, plan, view), view)
 }
 
+/// What is said before a plan, a line for each notice.
+pub fn warnings(notices: [&Vec<String>; 2]) -> String {
+    notices.into_iter().flatten().flat_map(|notice| ["warning: ", notice, "\n"]).collect()
+}
+
 /// Where a first apply writes: the root, and each file by its path.
 fn files(text: &mut String, plan: &Plan, pool: &Outline) -> fmt::Result {
     let is_new = |slot: &SlotPlan| matches!(slot.action, Some(Action::Create(_)));
@@ -78,7 +83,11 @@ fn headings(
         }
     }
     let mut diffs_shown: BTreeMap<&str, SlotId> = BTreeMap::new();
-    for (&slot, slot_plan) in &plan.slots {
+    let mut ordered: Vec<(&SlotId, &SlotPlan)> = plan.slots.iter().collect();
+    if view.is_worst_first {
+        ordered.sort_by_key(|(_, slot_plan)| slot_plan.blocked.is_empty());
+    }
+    for (&slot, slot_plan) in ordered {
         match alike(slot, slot_plan) {
             None => text.push_str(&shown(|text| heading(text, slot, slot_plan, pool, view), view)),
             Some(alike) => {

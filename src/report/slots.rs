@@ -53,6 +53,8 @@ pub struct SlotsView<'a> {
     pub paths: Paths<'a>,
     /// How wide a line may be, if that is limited.
     pub columns: Option<usize>,
+    /// Whether the slots that need attention come first.
+    pub is_worst_first: bool,
 }
 
 /// How the slot of a worktree is shown.
@@ -66,6 +68,8 @@ pub struct StatusView<'a> {
     pub local: fn(Time) -> String,
     /// Whether the id of the claim is shown.
     pub shows_id: bool,
+    /// Whether what does not run comes first.
+    pub is_worst_first: bool,
 }
 
 /// The slots in numeric order. Columns that say nothing are left out. A terminal that has room shows the
@@ -92,12 +96,17 @@ fn table_of(
     view: SlotsView<'_>,
     without: &[&str],
 ) -> Table {
-    let SlotsView { primary: _, now, paths, columns: _ } = view;
+    let SlotsView { primary: _, now, paths, columns: _, is_worst_first } = view;
     let Looked { slots, sights, elsewhere: _, addresses } = slots;
     let names = names(slots, paths);
     let dash = || "-".to_owned();
-    let rows: Vec<[Cell; 9]> = slots
-        .iter()
+    let mut ordered: Vec<&Listed> = slots.iter().collect();
+    if is_worst_first {
+        let rank = |it: &&Listed| attention::rank(&it.entry, it.standing, sight_of(sights, it.slot));
+        ordered.sort_by_key(rank);
+    }
+    let rows: Vec<[Cell; 9]> = ordered
+        .into_iter()
         .map(|listed @ Listed { slot, entry, standing, branch, last_used: _ }| {
             let (claim, sight) = (entry.claim.as_ref(), sight_of(sights, *slot));
             [
@@ -250,7 +259,7 @@ fn slot_json(listed: &Listed) -> Map<String, Value> {
 
 /// The slot of a worktree, every port as a URL. The id of its claim is only for those who ask for it.
 pub fn status_text(listed: &Listed, examined: &Examined, view: StatusView<'_>) -> String {
-    let StatusView { now, paths, local, shows_id } = view;
+    let StatusView { now, paths, local, shows_id, is_worst_first } = view;
     let Listed { slot, entry, standing, branch, last_used: _ } = listed;
     let claim = entry.claim.as_ref();
     let dir = Utf8Path::new(&entry.provisioned.infrastructure_path);
@@ -290,7 +299,9 @@ pub fn status_text(listed: &Listed, examined: &Examined, view: StatusView<'_>) -
     }
     facts.extend(examined.elsewhere.iter().map(|elsewhere| ("engine".to_owned(), elsewhere.to_string())));
     facts.extend(memory(examined.declared_memory, entry.peak_memory).map(|it| ("memory".to_owned(), it)));
-    facts.extend(stack_state::services(examined));
+    let services = stack_state::services(examined);
+    let at = if is_worst_first { 0 } else { facts.len() };
+    facts.splice(at..at, services);
     let urls = examined.urls.iter();
     facts.extend(urls.map(|(name, url)| (name.as_str().to_uppercase(), printable(url.shown()))));
     // A long name moves its own line only.

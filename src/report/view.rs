@@ -40,11 +40,23 @@ pub struct View<'a> {
     pub applied_from: Option<&'a str>,
     /// What the plan may do beyond creating, adopting and restoring.
     pub allowed: &'a BTreeSet<Flag>,
+    /// Whether the slots of which something is blocked come first.
+    pub is_worst_first: bool,
 }
 
 impl<'a> View<'a> {
     /// What is shown everywhere: no line is broken, and what is as it should be is left out.
     pub fn new(paths: Paths<'a>, aim: Aim, allowed: &'a BTreeSet<Flag>) -> Self {
-        Self { paths, columns: None, verbose: false, names_skipped: false, aim, applied_from: None, allowed }
+        let (verbose, names_skipped, is_worst_first) = (false, false, false);
+        Self {
+            paths,
+            columns: None,
+            verbose,
+            names_skipped,
+            aim,
+            applied_from: None,
+            allowed,
+            is_worst_first,
+        }
     }
 }

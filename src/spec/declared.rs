@@ -31,6 +31,8 @@ pub struct Spec {
     pub ports: Vec<(PortName, PortFormula)>,
     /// The name of the port that a slot is known by, if the file says it.
     pub primary: Option<PortName>,
+    /// The lease of what an agent claims.
+    pub agent_lease: Span,
     /// The profiles in the order of the file, smallest first.
     pub profiles: Vec<Rc<Profile>>,
     /// The slots, each with its profile.

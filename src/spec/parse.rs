@@ -20,8 +20,10 @@ use super::value::{TomlValue, number, text};
 use super::verb::Verbs;
 use super::verbs;
 use super::worktree;
+use crate::agent::LEASE;
 use crate::identifier::PortName;
 use crate::slot::SlotId;
+use crate::time::Span;
 
 impl Spec {
     /// Reads the text of a `slots.toml`.
@@ -141,6 +143,9 @@ fn pool(mut keys: Keys<'_>, ports: Option<&Ports>, mistakes: &mut Vec<Mistake>) 
         None => Some(None),
         Some(value) => text(value, "`primary`", mistakes, |name| primary_port(name, ports)).map(Some),
     };
+    let agent_lease = keys
+        .get("agent_lease")
+        .map_or(Some(LEASE), |value| text(value, "`agent_lease`", mistakes, agent_lease));
     keys.finish(mistakes);
     Some(Spec {
         name: name?,
@@ -148,6 +153,7 @@ fn pool(mut keys: Keys<'_>, ports: Option<&Ports>, mistakes: &mut Vec<Mistake>) 
         env_prefix: env_prefix?,
         import: import?,
         primary: primary?,
+        agent_lease: agent_lease?,
         ports: Vec::new(),
         profiles: Vec::new(),
         slots: BTreeMap::new(),
@@ -181,6 +187,12 @@ fn primary_port(name: &str, ports: Option<&Ports>) -> Result<PortName, Invalid> 
         let message = format!("`primary` names no port of [ports]: `{}`", name.escape_debug());
         Invalid::new(message, format!("write one of {}", names.join(", ")))
     })
+}
+
+/// Accepts a lease, which does not end at once.
+fn agent_lease(text: &str) -> Result<Span, Invalid> {
+    let span = Span::parse(text).map_err(Invalid::from)?;
+    if span.is_zero() { Err(format!("a lease of `{text}` has run out at once").into()) } else { Ok(span) }
 }
 
 fn env_prefix(prefix: &str) -> Result<String, Invalid> {

@@ -10,6 +10,7 @@ use super::index::IndexEntry;
 use super::repository::{Project, entries};
 use super::spec_file::{self, Declared};
 use super::trust::Trust;
+use crate::agent::LEASE;
 use crate::claims::files::held_visibly;
 use crate::claims::held_by::{held_by, with_id};
 use crate::claims::whereabouts::{Following, look_at, noted, worktree_of};
@@ -20,6 +21,7 @@ use crate::identifier::PortName;
 use crate::ledger::{Ledger, Snapshot, followed, glance};
 use crate::registry::{ClaimId, Registry};
 use crate::slot::SlotId;
+use crate::time::Span;
 
 /// A pool, for the verbs of a worktree.
 #[derive(Debug)]
@@ -194,6 +196,12 @@ impl Search<'_> {
 }
 
 impl FoundPool {
+    /// The lease of a new claim for which none is asked: that of agents, if one calls.
+    pub fn usual_lease(&self, invocation: &Invocation) -> Option<Span> {
+        let of_agents = || self.declared.as_ref().map_or(LEASE, |declared| declared.spec.agent_lease);
+        invocation.is_by_agent.then(of_agents)
+    }
+
     fn declared(declared: Declared, search: &Search<'_>) -> Result<Self> {
         let root = declared.root(search.choice, search.invocation)?;
         let (name, env_prefix) = (declared.spec.name.clone(), Some(declared.spec.env_prefix.clone()));

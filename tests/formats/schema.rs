@@ -114,6 +114,14 @@ struct Pool {
     /// The port that `kinfra slots` shows: the first one that speaks HTTP, unless it is named here.
     #[schemars(with = "String", default, skip_serializing_if = "Option::is_none", regex(pattern = NAME))]
     primary: Option<String>,
+    /// The lease of what an agent claims, such as `8h`, which is the default.
+    #[schemars(
+        with = "String",
+        default,
+        skip_serializing_if = "Option::is_none",
+        regex(pattern = "^[1-9][0-9]*[smhd]$")
+    )]
+    agent_lease: Option<String>,
 }
 
 #[derive(JsonSchema)]

@@ -306,6 +306,8 @@ fn wrong_names_and_paths_of_a_pool_are_refused() {
         r#"name = "Small" => `Small` is not a valid pool name … :4:8 … use lowercase letters
            name = "" => `` is not a valid pool name
            name = "a"⏎env_prefix = "kt-" => `kt-` is not a valid prefix for variables … :5:14 … use uppercase letters
+           name = "a"⏎agent_lease = "0h" => a lease of `0h` has run out at once
+           name = "a"⏎agent_lease = "soon" => write a whole number and a unit
            name = "a"⏎import = "old.json" => `old.json` must be absolute or start with `~/`"#,
     );
     each_is_refused(
@@ -707,6 +709,7 @@ slots = [{ ids = "2", profile = "big" }, { ids = " 1 , 4 - 5", profile = "small"
 name = "0-all_of-it"
 root = '~/pool/./deep/'
 env_prefix = "_X9_"
+agent_lease = "90m"
 import = "/var/lib/old.json"
 [ports]
 web = 0x1F90

@@ -36,7 +36,7 @@ fn every_exit_code_is_listed() {
     machine
         .kinfra("--help")
         .exits(0)
-        .prints("`kinfra help exit-codes` lists the exit codes.")
+        .prints("`kinfra help exit-codes` lists the exit codes. `kinfra help agents` is for agents.")
         .never_says("List the exit");
 }
 
@@ -71,6 +71,7 @@ fn every_verb_says_what_its_flags_do() {
         "demo",
         "hook install",
         "hook run",
+        "skill install",
         "doctor",
     ] {
         let help = Machine::new().kinfra(&format!("{verb} --help")).exits(0).stdout;

@@ -1,5 +1,6 @@
 //! What each verb does, shows and refuses. One file per verb, several for a large one.
 
+mod agents;
 mod apply;
 mod branch;
 mod bring;
@@ -52,6 +53,7 @@ mod repair;
 mod run;
 mod saved;
 mod screens;
+mod skill;
 mod slots;
 mod stack;
 mod stack_lock;
