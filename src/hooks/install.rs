@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::block::Obstacle;
 use super::recipe::{Place, Recipe, recipe};
 use super::tool::Tool;
 use crate::fault::Fault;
@@ -86,9 +87,9 @@ fn change(recipe: &Recipe, aim: Aim, top: &Utf8Path) -> Result<Change> {
         (Aim::Uninstall, Some(old)) => recipe.without(old),
         (Aim::Uninstall, None) => Ok(None),
     };
-    let new = new.map_err(|why| {
-        let what = format!("`{path}` cannot get the hooks: {why}");
-        Fault::refused(what).advise(recipe.by_hand())
+    let new = new.map_err(|obstacle| {
+        let (Obstacle::Block(why) | Obstacle::Other(why)) = &obstacle;
+        Fault::refused(format!("`{path}` cannot be changed: {why}")).advise(recipe.by_hand(&obstacle))
     })?;
     let made = FileMode::from_bits(if is_program { 0o755 } else { 0o644 });
     Ok(Change { base, below, old, new, mode: mode.unwrap_or(made) })

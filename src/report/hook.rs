@@ -27,7 +27,7 @@ pub fn question(aim: Aim) -> &'static str {
 pub fn nothing(aim: Aim, tool: &str) -> String {
     match aim {
         Aim::Install => format!("Nothing to do: the hooks for {tool} are there\n"),
-        Aim::Uninstall => format!("Nothing to do: no hook for {tool} is there\n"),
+        Aim::Uninstall => format!("Nothing to do: kinfra added no hook for {tool}\n"),
     }
 }
 
