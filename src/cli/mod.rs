@@ -16,7 +16,7 @@ pub use checkout::{DoneArgs, StartWorktreeArgs, WorktreesArgs};
 pub use claims::{
     ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes, evaluated,
 };
-pub use hook::{HookArgs, HookFileArgs, HookRunArgs, HookVerb};
+pub use hook::{HookArgs, HookFileArgs, HookRunArgs, HookVerb, unknown_event};
 pub use pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
 pub use run::RunArgs;
