@@ -16,11 +16,11 @@ use crate::host::fs::Umask;
 use crate::host::git::confirmed_repository_of;
 use crate::host::git_hooks::is_new_worktree;
 use crate::host::hook_input;
-use crate::host::invocation::Invocation;
+use crate::host::invocation::{Invocation, environment};
 
 pub(super) fn answer(args: &HookRunArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     if args.event == Event::PostCheckout {
-        let is_new = makes_worktree(&args.arguments) && is_new_worktree(&invocation.here)?;
+        let is_new = makes_worktree(&args.arguments) && is_new_worktree(&invocation.here, &environment())?;
         return if is_new {
             claimed(None, &at(None, invocation)).map(|_| Exit::Done)
         } else {

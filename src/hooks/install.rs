@@ -4,13 +4,14 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::block::Obstacle;
+use super::place::not_in_submodule;
 use super::recipe::{Place, Recipe, recipe};
 use super::tool::Tool;
 use crate::fault::Fault;
 use crate::file::FileMode;
-use crate::host::fs::{Dir, Found, real};
+use crate::host::fs::{Dir, Found, is_directory, real};
 use crate::host::git::top_of;
-use crate::host::git_hooks::hooks_of;
+use crate::host::git_hooks::{bare_of, hooks_of};
 use crate::shown::word;
 
 /// The most that a file may be, in bytes.
@@ -55,9 +56,20 @@ impl Change {
 /// # Errors
 /// [`Fault`] when the file is not what the tool reads, or not the repository's.
 pub fn prepare(tool: Tool, aim: Aim, here: &Utf8Path) -> Result<Change> {
-    let none = || Fault::refused(format!("`{here}` is in no repository")).advise("`cd` into one");
-    let top = real(top_of(here)?.ok_or_else(none)?);
-    change(&recipe(tool), aim, &top)
+    not_in_submodule(here)?;
+    let recipe = recipe(tool);
+    let top = match (bare_of(here)?, recipe.place) {
+        (None, _) => {
+            let none = || Fault::refused(format!("`{here}` is in no repository")).advise("`cd` into one");
+            real(top_of(here)?.ok_or_else(none)?)
+        }
+        (Some(bare), Place::GitHooks(_)) => real(&bare),
+        (Some(bare), Place::Worktree(path)) => {
+            let what = format!("the repository `{bare}` is bare: it has no files, so no `{path}`");
+            return Err(Fault::refused(what).advise("`cd` into a worktree of it").into());
+        }
+    };
+    change(&recipe, aim, &top)
 }
 
 fn change(recipe: &Recipe, aim: Aim, top: &Utf8Path) -> Result<Change> {
@@ -140,7 +152,7 @@ pub fn carry_out(change: &Change) -> Result<()> {
     let Some(new) = new else {
         parent.remove_file(name)?;
         // A directory that has something else in it stays, and so does git's own.
-        if above.components().count() == 1 && base.file_name() != Some(".git") {
+        if above.components().count() == 1 && !is_directory(&base.join("objects")) {
             dir.remove_if_empty(above.as_str())?;
         }
         return dir.sync();

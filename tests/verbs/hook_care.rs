@@ -19,6 +19,29 @@ fn with_claude() -> Machine {
 }
 
 #[test]
+fn a_submodule_has_no_hooks_of_the_repository_around_it() {
+    let machine = repository();
+    let library = machine.home().join("library");
+    machine.git(machine.home(), "init --quiet --initial-branch main library");
+    fs::write(library.join("code"), "1").expect("a file");
+    git(&machine, &library, &["add", "."]);
+    git(&machine, &library, &["commit", "--quiet", "--message", "code"]);
+    let add = ["-c", "protocol.file.allow=always", "submodule", "add", "--quiet", "../home/library", "lib"];
+    git(&machine, &machine.project(), &add);
+    let lib = project(&machine).join("lib");
+    for tool in ["git", "claude"] {
+        let mut run = machine.command(&format!("hook install {tool} --auto-approve"));
+        Run::of(run.current_dir(&lib)).exits(4).says("is in the submodule").says("help: `cd ");
+    }
+    let input = json!({ "name": "new" }).to_string();
+    shell(&machine, &lib, "kinfra hook run worktree-create", input.as_bytes())
+        .exits(4)
+        .prints_exactly("")
+        .says("is in the submodule");
+    assert!(!machine.exists(".git/hooks/post-checkout") && !machine.exists(".claude"));
+}
+
+#[test]
 fn a_session_gives_back_only_what_it_alone_claimed() {
     let machine = with_claude();
     let tree = machine.worktree("feature").canonicalize().expect("a directory");
@@ -44,6 +67,32 @@ fn a_session_gives_back_only_what_it_alone_claimed() {
     starts("a");
     assert_eq!(ends("b"), ["feature"]);
     assert_eq!(ends("a"), [""; 0]);
+}
+
+#[test]
+fn git_s_hook_knows_a_new_worktree_without_a_log_and_in_a_table_of_references() {
+    let machine = Machine::small();
+    let project = machine.project();
+    machine.git(&project, "init --quiet --ref-format=reftable --initial-branch main");
+    git(&machine, &project, &["add", "."]);
+    git(&machine, &project, &["commit", "--quiet", "--message", "the pool"]);
+    machine.kinfra("apply").exits(0);
+    install(&machine, "git").exits(0);
+    let (one, two) = (machine.home().join("one"), machine.home().join("two"));
+    let add = |name: &str| {
+        git(&machine, &project, &["worktree", "add", "--quiet", "-b", name, &format!("../home/{name}")])
+    };
+    add("one").says("Claimed slot 1");
+    // No log says then what was checked out before.
+    git(&machine, &project, &["config", "core.logAllRefUpdates", "false"]);
+    add("two").says("Claimed slot 2");
+    for dir in [&one, &two] {
+        Run::of(machine.command("release").current_dir(dir)).exits(0);
+        git(&machine, dir, &["checkout", "--quiet", "--orphan", &format!("empty-{}", dir.ends_with("one"))]);
+        let back = if dir == &one { "one" } else { "two" };
+        git(&machine, dir, &["checkout", "--quiet", back]).never_says("laimed");
+    }
+    assert_eq!(holders(&machine), [""; 0]);
 }
 
 #[test]
@@ -87,6 +136,29 @@ fn a_block_that_is_broken_or_edited_is_not_replaced() {
     assert_eq!(machine.read(hook), "#!/bin/sh\n");
     machine.write(hook, "#!/usr/bin/env -S bash -eu\necho\n");
     install(&machine, "git").exits(0);
+}
+
+#[test]
+fn a_worktree_whose_directory_is_gone_can_be_made_again() {
+    let machine = with_claude();
+    let project = project(&machine);
+    for detach in [false, true] {
+        let create = || claude(&machine, &project, "WorktreeCreate", &json!({ "name": "fix" })).exits(0);
+        create();
+        let dir = project.join(".claude/worktrees/fix");
+        if detach {
+            git(&machine, &dir, &["checkout", "--quiet", "--detach"]);
+            git(&machine, &dir, &["commit", "--quiet", "--allow-empty", "--message", "only here"]);
+        }
+        fs::remove_dir_all(&dir).expect("it is removed");
+        claude(&machine, &project, "WorktreeRemove", &json!({ "worktree_path": dir })).exits(0);
+        assert!(!machine.git(&project, "worktree list").contains("worktrees/fix"));
+        let created = create();
+        assert_eq!(created.stdout, format!("{}\n", dir.display()), "{created:?}");
+        claude(&machine, &project, "WorktreeRemove", &json!({ "worktree_path": dir })).exits(0);
+    }
+    // What was committed there alone is kept.
+    assert!(machine.git(&project, "log --format=%s --glob=refs/kinfra/discarded").contains("only here"));
 }
 
 #[test]
@@ -141,6 +213,16 @@ fn what_a_person_wrote_is_there_and_stays() {
 }
 
 #[test]
+fn git_does_not_show_the_worktrees_of_agents() {
+    let machine = with_claude();
+    let project = project(&machine);
+    claude(&machine, &project, "WorktreeCreate", &json!({ "name": "fix" })).exits(0);
+    claude(&machine, &project, "WorktreeCreate", &json!({ "name": "more" })).exits(0);
+    assert_eq!(machine.git(&project, "status --porcelain"), "");
+    assert_eq!(machine.read(".git/info/exclude").matches("/.claude/worktrees/\n").count(), 1);
+}
+
+#[test]
 fn a_session_is_told_its_slot_also_without_its_variables() {
     let machine = with_claude();
     let tree = machine.worktree("feature").canonicalize().expect("a directory");
@@ -148,6 +230,45 @@ fn a_session_is_told_its_slot_also_without_its_variables() {
     hook.current_dir(&tree).env("CLAUDE_ENV_FILE", machine.path("~/no/such/dir/file"));
     let told = Run::of(hook.stdin(Stdio::null())).exits(0).prints("holds slot 1 of kinfra's pool");
     told.says("\nkinfra: could not open ");
+}
+
+#[test]
+fn a_bare_repository_has_git_s_hooks_and_no_files() {
+    let machine = repository();
+    machine.git(machine.home(), "clone --quiet --bare ../project shop.git");
+    let bare = machine.home().join("shop.git").canonicalize().expect("a directory");
+    let before: Vec<_> = list(&bare);
+    let run = |dir: &Path, arguments: &str| Run::of(machine.command(arguments).current_dir(dir));
+    run(&bare, "hook install claude --auto-approve")
+        .exits(4)
+        .says("is bare")
+        .says("help: `cd` into a worktree");
+    let input = json!({ "name": "new" }).to_string();
+    let create = |dir: &Path| shell(&machine, dir, "kinfra hook run worktree-create", input.as_bytes());
+    create(&bare).exits(4).says("is bare").prints_exactly("");
+    run(&bare, "hook install git --auto-approve").exits(0).says("shop.git/hooks/post-checkout");
+    run(&bare, "hook uninstall git --auto-approve").exits(0);
+    assert_eq!(list(&bare), before);
+    // In a worktree of it, an agent's worktree is below that one.
+    machine.git(&bare, "worktree add --quiet ../one");
+    let one = machine.home().join("one").canonicalize().expect("a directory");
+    run(&one, "apply").exits(0);
+    let place = one.join(".claude/worktrees/new");
+    create(&one).exits(0).prints_exactly(&format!("{}\n", place.display()));
+    create(&place).exits(0).prints_exactly(&format!("{}\n", place.display()));
+    let input = json!({ "worktree_path": place }).to_string();
+    shell(&machine, &one, "kinfra hook run worktree-remove", input.as_bytes()).exits(0);
+    assert!(!place.exists() && !bare.join(".claude").exists());
+}
+
+/// The names in a directory and in its hooks.
+fn list(dir: &Path) -> Vec<String> {
+    let names =
+        |dir: &Path| fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
+    let mut all: Vec<String> =
+        names(dir).chain(names(&dir.join("hooks"))).map(|path| path.display().to_string()).collect();
+    all.sort();
+    all
 }
 
 #[test]
@@ -163,6 +284,27 @@ fn a_hook_does_not_wait_long_for_a_lock() {
     assert!(claim.try_wait().expect("its state").is_none(), "the claim has ended");
     drop(lock);
     claim.ends().exits(0);
+}
+
+#[test]
+fn two_agents_that_want_one_worktree_get_it() {
+    let machine = with_claude();
+    let project = project(&machine);
+    let start = || {
+        let mut hook = machine.command("hook run worktree-create");
+        hook.current_dir(&project).env("PATH", path_with_kinfra(&machine)).stdin(Stdio::piped());
+        Running::piped(&mut hook)
+    };
+    let mut children = [start(), start(), start()];
+    for child in &mut children {
+        let mut stdin = child.stdin.take().expect("its stdin");
+        std::io::Write::write_all(&mut stdin, b"{\"name\": \"same\"}").expect("it reads");
+    }
+    let place = format!("{}\n", project.join(".claude/worktrees/same").display());
+    for child in children {
+        child.ends().exits(0).prints_exactly(&place);
+    }
+    assert_eq!(holders(&machine), ["same"]);
 }
 
 #[test]
