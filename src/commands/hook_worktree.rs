@@ -20,7 +20,7 @@ use crate::host::worktree_file::exclude_from_git;
 use crate::report::hook::excuse;
 
 /// How long it waits for another kinfra that makes the same worktree.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long it waits between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
