@@ -196,6 +196,7 @@ const BESIDE_VERBS: &[&str] = &[
     "sign",
     "slot_of",
     "run_claim",
+    "session_claim",
     "run_end",
     "run_slot",
     "starting",

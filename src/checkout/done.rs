@@ -35,6 +35,9 @@ use crate::which::by_worktree::FoundPool;
 /// Where work is kept.
 const KEPT: &str = "refs/kinfra/discarded";
 
+/// What stands there for the name of a branch, where there is none.
+const DETACHED: &str = "detached";
+
 /// What is known of a worktree that is to go.
 pub enum Sought {
     /// Git has it, and it is there.
@@ -226,6 +229,46 @@ impl Remnant {
     }
 }
 
+/// Gives a commit a reference that keeps it, named by a branch and a time.
+fn refer(git: &Git, name: &str, commit: String, at: Time) -> Result<(String, String)> {
+    let time: String = at.to_string().chars().filter(char::is_ascii_alphanumeric).take(21).collect();
+    let first = format!("{KEPT}/{name}/{time}");
+    // A second look at the same run may find more.
+    let numbered = std::iter::once(first.clone()).chain((2..10).map(|number| format!("{first}-{number}")));
+    for reference in numbered {
+        match commit_of(git, &reference)? {
+            Some(there) if there == commit => return Ok((reference, commit)),
+            Some(_) => {}
+            None => {
+                make_reference(git, &reference, &commit)?;
+                return Ok((reference, commit));
+            }
+        }
+    }
+    Err(Fault::failed(format!("`{first}` and nine more names are taken")).into())
+}
+
+/// Has git forget a worktree whose directory is gone, after it kept what only that one had checked out.
+///
+/// # Errors
+/// [`Fault`] when it is locked; else what git says.
+pub fn forget(repository: &Repository, worktree: &GitWorktree, at: Time) -> Result<Option<(String, String)>> {
+    if let Some(why) = worktree.locked.as_ref().filter(|_| !is_leaving(worktree)) {
+        return Err(locked(worktree, why).into());
+    }
+    let git = &repository.git;
+    let alone = worktree.head.as_ref().filter(|_| worktree.branch.is_none());
+    let mut kept = None;
+    if let Some(head) = alone {
+        let elsewhere = ["--not", "--branches", "--tags", "--remotes"];
+        if !git.needed(&[&["rev-list", "--max-count=1", head][..], &elsewhere].concat())?.is_empty() {
+            kept = Some(refer(git, DETACHED, head.clone(), at)?);
+        }
+    }
+    remove(git, &worktree.path)?;
+    Ok(kept)
+}
+
 /// Removes a branch if it is merged.
 fn end_of(git: &Git, trunk: &Trunk, branch: Branch) -> Result<BranchEnd> {
     let Some(tip) = commit_of(git, &branch.reference())? else { return Ok(BranchEnd::None) };
@@ -260,27 +303,11 @@ impl Leaving {
     /// # Errors
     /// When git cannot keep it. Nothing was changed.
     pub fn keep(&self, at: Time) -> Result<Option<(String, String)>> {
-        let name = self.worktree.branch.as_ref().map_or("detached", Branch::as_str);
+        let name = self.worktree.branch.as_ref().map_or(DETACHED, Branch::as_str);
         let git = self.repository.git.at(&self.worktree.path);
         let message = format!("Work on {name} that `kinfra done --discard` kept");
         let kept = keep(&git, &message, at).context("its work cannot be kept, so nothing was done")?;
-        let Some(commit) = kept else { return Ok(None) };
-        let time: String = at.to_string().chars().filter(char::is_ascii_alphanumeric).take(21).collect();
-        let first = format!("{KEPT}/{name}/{time}");
-        // A second look at the same run may find more.
-        let numbered =
-            std::iter::once(first.clone()).chain((2..10).map(|number| format!("{first}-{number}")));
-        for reference in numbered {
-            match commit_of(&self.repository.git, &reference)? {
-                Some(there) if there == commit => return Ok(Some((reference, commit))),
-                Some(_) => {}
-                None => {
-                    make_reference(&self.repository.git, &reference, &commit)?;
-                    return Ok(Some((reference, commit)));
-                }
-            }
-        }
-        Err(Fault::failed(format!("`{first}` and nine more names are taken")).into())
+        kept.map(|commit| refer(&self.repository.git, name, commit, at)).transpose()
     }
 
     /// Removes it, with its files. Killed in the middle, the next `done` knows that it had begun.

@@ -1,8 +1,11 @@
 //! The flags of `hook`.
 #![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
 
+use std::ffi::OsString;
+
 use camino::Utf8PathBuf;
 use clap::builder::PossibleValue;
+use clap::error::ErrorKind;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use crate::hooks::event::Event;
@@ -112,5 +115,16 @@ impl ValueEnum for Event {
             Self::Setup => "setup",
             Self::Archive => "archive",
         }))
+    }
+}
+
+/// The event of `hook run` that this kinfra does not know. One of a newer kinfra may call it.
+pub fn unknown_event(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    let words: Vec<&str> = arguments.iter().skip(1).filter_map(|word| word.to_str()).collect();
+    match words.as_slice() {
+        ["hook", "run", event, ..] if error.kind() == ErrorKind::InvalidValue && !event.starts_with('-') => {
+            Some(event.escape_debug().to_string())
+        }
+        _ => None,
     }
 }

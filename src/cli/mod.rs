@@ -17,7 +17,9 @@ pub use checkout::{DoneArgs, StartWorktreeArgs, WorktreesArgs};
 pub use claims::{
     ClaimArgs, CleanArgs, EnvArgs, EnvFormat, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs, Wishes, evaluated,
 };
-pub use hook::{HookArgs, HookFileArgs, HookRunArgs, HookVerb, SkillArgs, SkillFileArgs, SkillVerb};
+pub use hook::{
+    HookArgs, HookFileArgs, HookRunArgs, HookVerb, SkillArgs, SkillFileArgs, SkillVerb, unknown_event,
+};
 pub use pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 pub use project::{ProjectVerbs, is_about_verbs, parse, with_verbs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};

@@ -6,7 +6,7 @@ use super::approve;
 use super::hook_run::answer;
 use super::output::{say, show_as_laid_out};
 use crate::cli::{HookFileArgs, HookVerb, Verb};
-use crate::fault::Exit;
+use crate::fault::{Exit, Fault};
 use crate::hooks::install::{Aim, carry_out, prepare};
 use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
@@ -45,4 +45,9 @@ pub(super) fn is_courtesy(verb: &Verb) -> bool {
 pub(super) fn excused(error: &Error) -> Exit {
     say(&excuse(error));
     Exit::Done
+}
+
+/// Says that a hook of a newer kinfra did nothing.
+pub(super) fn unknown(event: &str) -> Exit {
+    excused(&Fault::usage(format!("this kinfra knows no event `{event}`")).advise("update kinfra").into())
 }

@@ -7,8 +7,8 @@ use camino::Utf8PathBuf;
 
 use super::hook_claim::{archived, ended, set_up, started};
 use super::hook_removal::remove;
-use super::hook_slot::claimed;
 use super::hook_worktree::create;
+use super::session_claim::claimed;
 use crate::cli::HookRunArgs;
 use crate::fault::Exit;
 use crate::hooks::event::{Event, Said, makes_worktree};
@@ -16,12 +16,16 @@ use crate::host::fs::Umask;
 use crate::host::git::confirmed_repository_of;
 use crate::host::git_hooks::is_new_worktree;
 use crate::host::hook_input;
-use crate::host::invocation::Invocation;
+use crate::host::invocation::{Invocation, environment};
 
 pub(super) fn answer(args: &HookRunArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     if args.event == Event::PostCheckout {
-        let is_new = makes_worktree(&args.arguments) && is_new_worktree(&invocation.here)?;
-        return if is_new { claimed(&at(None, invocation)).map(|_| Exit::Done) } else { Ok(Exit::Done) };
+        let is_new = makes_worktree(&args.arguments) && is_new_worktree(&invocation.here, &environment())?;
+        return if is_new {
+            claimed(None, &at(None, invocation)).map(|_| Exit::Done)
+        } else {
+            Ok(Exit::Done)
+        };
     }
     // These tools say nothing but where they are.
     if matches!(args.event, Event::Setup | Event::Archive) {
@@ -33,8 +37,8 @@ pub(super) fn answer(args: &HookRunArgs, umask: Umask, invocation: &Invocation) 
     match args.event {
         Event::WorktreeCreate => create(said.name.as_deref(), umask, invocation),
         Event::WorktreeRemove => remove(said.worktree_path.as_deref(), umask, invocation),
-        Event::SessionStart => started(invocation),
-        Event::SessionEnd if !said.goes_on() => ended(invocation),
+        Event::SessionStart => started(said.session.as_ref(), invocation),
+        Event::SessionEnd if !said.goes_on() => ended(said.session.as_ref(), invocation),
         Event::SessionEnd | Event::PostCheckout | Event::Setup | Event::Archive => Ok(Exit::Done),
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 
-use crate::cli::{SandboxVerb, Verb, evaluated};
+use crate::cli::{SandboxVerb, Verb, evaluated, unknown_event};
 use crate::fault::Exit;
 use crate::host;
 use crate::host::invocation::Invocation;
@@ -57,6 +57,7 @@ mod run_claim;
 mod run_end;
 mod run_slot;
 mod session;
+mod session_claim;
 mod shell;
 mod show;
 mod sign;
@@ -88,6 +89,10 @@ pub use project_verbs::in_project;
 pub fn explain(error: &clap::Error, arguments: impl IntoIterator<Item = OsString>) -> Exit {
     // Where that cannot be done, a text that does not fit ends the process.
     let _ = host::signals::survive_file_size_limit();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(event) = unknown_event(error, &arguments) {
+        return hook::unknown(&event);
+    }
     if error.use_stderr() {
         evaluated(arguments).into_iter().for_each(env::stop);
     }

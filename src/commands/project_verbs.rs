@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use anyhow::Result;
 use clap::{Command, Error, Parser as _};
 
-use super::output::warn;
+use super::output::say;
 use super::pool_here::pool_args;
 use crate::cli::{Cli, Verb, is_about_verbs, parse, with_verbs};
 use crate::host::invocation::Invocation;
@@ -25,14 +25,18 @@ pub fn in_project(shown: Error, words: impl IntoIterator<Item = OsString>) -> Re
     }
     match declared(&words) {
         Ok(verbs) => {
-            warn(&taken(&verbs));
+            taken(&verbs).iter().for_each(|notice| warn(notice));
             if verbs.declared.is_empty() { Err(shown) } else { parse(&words, &verbs.declared) }
         }
         Err(why) => {
-            warn(&[not_known(&why)]);
+            warn(&not_known(&why));
             Err(shown)
         }
     }
+}
+
+fn warn(notice: &str) {
+    say(&format!("warning: {notice}\n"));
 }
 
 /// The command line that a shell completes, with the verbs of the project.

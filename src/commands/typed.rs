@@ -15,9 +15,12 @@ pub(super) fn typed(words: &[&str]) -> Result<Verb> {
     Ok(Cli::try_parse_from(words).map_err(|error| Fault::usage(error.to_string()))?.verb)
 }
 
+/// How long a hook waits for another kinfra: the tool waits for the hook.
+pub(super) const BRIEFLY: [&str; 2] = ["--lock-timeout", "2s"];
+
 /// How a hook claims.
 pub(super) fn claim_args() -> Result<ClaimArgs> {
-    let Verb::Claim(args) = typed(&["claim"])? else {
+    let Verb::Claim(args) = typed(&[&["claim"][..], &BRIEFLY].concat())? else {
         return Err(Fault::usage("no claim").into());
     };
     Ok(args)

@@ -3,13 +3,15 @@
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::block::Obstacle;
+use super::place::not_in_submodule;
 use super::recipe::{Place, Recipe, recipe};
 use super::tool::Tool;
 use crate::fault::Fault;
 use crate::file::FileMode;
-use crate::host::fs::{Dir, Found, real};
+use crate::host::fs::{Dir, Found, is_directory, real};
 use crate::host::git::top_of;
-use crate::host::git_hooks::hooks_of;
+use crate::host::git_hooks::{bare_of, hooks_of};
 use crate::shown::word;
 
 /// The most that a file may be, in bytes.
@@ -54,7 +56,17 @@ impl Change {
 /// # Errors
 /// [`Fault`] when the file is not what the tool reads, or not the repository's.
 pub fn prepare(tool: Tool, aim: Aim, here: &Utf8Path) -> Result<Change> {
-    change(&recipe(tool), aim, &top(here)?)
+    not_in_submodule(here)?;
+    let recipe = recipe(tool);
+    let top = match (bare_of(here)?, recipe.place) {
+        (None, _) => top(here)?,
+        (Some(bare), Place::GitHooks(_)) => real(&bare),
+        (Some(bare), Place::Worktree(path)) => {
+            let what = format!("the repository `{bare}` is bare: it has no files, so no `{path}`");
+            return Err(Fault::refused(what).advise("`cd` into a worktree of it").into());
+        }
+    };
+    change(&recipe, aim, &top)
 }
 
 /// The top of the worktree of a directory.
@@ -87,9 +99,9 @@ fn change(recipe: &Recipe, aim: Aim, top: &Utf8Path) -> Result<Change> {
         (Aim::Uninstall, Some(old)) => recipe.without(old),
         (Aim::Uninstall, None) => Ok(None),
     };
-    let new = new.map_err(|why| {
-        let what = format!("`{path}` cannot get the hooks: {why}");
-        Fault::refused(what).advise(recipe.by_hand())
+    let new = new.map_err(|obstacle| {
+        let (Obstacle::Block(why) | Obstacle::Other(why)) = &obstacle;
+        Fault::refused(format!("`{path}` cannot be changed: {why}")).advise(recipe.by_hand(&obstacle))
     })?;
     let made = FileMode::from_bits(if is_program { 0o755 } else { 0o644 });
     Ok(Change { base, below, old, new, mode: mode.unwrap_or(made) })
@@ -156,7 +168,7 @@ pub fn carry_out(change: &Change) -> Result<()> {
     let Some(new) = new else {
         parent.remove_file(name)?;
         // A directory that has something else in it stays, and so does git's own.
-        if above.components().count() == 1 && base.file_name() != Some(".git") {
+        if above.components().count() == 1 && !is_directory(&base.join("objects")) {
             dir.remove_if_empty(above.as_str())?;
         }
         return dir.sync();

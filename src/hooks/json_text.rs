@@ -19,6 +19,8 @@ pub struct Item<'a> {
     pub value: &'a str,
     /// Whether it is one of a list, or all that has the name.
     pub is_listed: bool,
+    /// The command that it runs. Where that is in the place already, it stays as it is.
+    pub command: &'a str,
 }
 
 /// A text with nothing in it, to begin with.
@@ -34,13 +36,13 @@ pub fn with(text: Option<&str>, item: &Item<'_>) -> Result<String, String> {
     let (node, rest) = reach(&top, item.path);
     match (&node.kind, rest) {
         (_, []) if !item.is_listed => {
-            let is_there = value_at(text, node) == Some(value(item.value)?);
+            let is_there = value_at(text, node).is_some_and(|there| runs(&there, item.command));
             let taken = || format!("`{}` is something else already", item.path.join("."));
             if is_there { Ok(text.to_owned()) } else { Err(taken()) }
         }
         (Kind::Array(items), []) => {
-            let wanted = value(item.value)?;
-            if items.iter().any(|other| value_at(text, other) == Some(wanted.clone())) {
+            let there = items.iter().filter_map(|other| value_at(text, other));
+            if there.into_iter().any(|there| runs(&there, item.command)) {
                 return Ok(text.to_owned());
             }
             Ok(added(text, node, item.value, false))
@@ -203,6 +205,16 @@ fn value_at(text: &str, node: &Node) -> Option<Value> {
     value(text.get(node.place.clone())?).ok()
 }
 
+/// Whether a value has a text with this command in it.
+fn runs(value: &Value, command: &str) -> bool {
+    match value {
+        Value::String(text) => text.contains(command),
+        Value::Array(items) => items.iter().any(|item| runs(item, command)),
+        Value::Object(members) => members.values().any(|member| runs(member, command)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// The deepest value that names lead to, and the names that are left.
 fn reach<'a, 'b>(top: &'a Node, path: &'b [&'b str]) -> (&'a Node, &'b [&'b str]) {
     let Some((name, below)) = path.split_first() else { return (top, path) };
@@ -222,10 +234,20 @@ mod tests {
     use super::*;
 
     const ITEMS: [Item<'static>; 4] = [
-        Item { path: &["hooks", "A"], value: r#"{ "command": "kinfra one" }"#, is_listed: true },
-        Item { path: &["hooks", "B"], value: r#"{ "command": "kinfra two" }"#, is_listed: true },
-        Item { path: &["list"], value: r#""kinfra three""#, is_listed: true },
-        Item { path: &["one", "x"], value: r#""kinfra four""#, is_listed: false },
+        Item {
+            path: &["hooks", "A"],
+            value: r#"{ "command": "kinfra one" }"#,
+            is_listed: true,
+            command: "kinfra one",
+        },
+        Item {
+            path: &["hooks", "B"],
+            value: r#"{ "command": "kinfra two" }"#,
+            is_listed: true,
+            command: "kinfra two",
+        },
+        Item { path: &["list"], value: r#""kinfra three""#, is_listed: true, command: "kinfra three" },
+        Item { path: &["one", "x"], value: r#""kinfra four""#, is_listed: false, command: "kinfra four" },
     ];
 
     fn all(text: Option<&str>) -> Result<String, String> {
@@ -287,6 +309,15 @@ mod tests {
         let more = text.replacen('{', "{ \"mine\": 1,", 1);
         let left: Value = serde_json::from_str(&none(&more).unwrap()).unwrap();
         assert_eq!(left, serde_json::json!({ "mine": 1 }));
+    }
+
+    #[test]
+    fn what_a_person_wrote_counts_and_stays() {
+        let theirs = "{\"hooks\": {\"A\": [{\"matcher\": \"x\", \"hooks\": [{\"command\": \"kinfra one\"}]}], \
+                      \"B\": [{\"command\": \"kinfra two\", \"timeout\": 5}]}, \"list\": [\"a && kinfra three\"], \
+                      \"one\": {\"x\": \"kinfra four; b\"}}";
+        assert_eq!(all(Some(theirs)).as_deref(), Ok(theirs));
+        assert_eq!(none(theirs).as_deref(), Some(theirs));
     }
 
     /// A JSON text in a layout of its own.

@@ -1,8 +1,8 @@
 //! What each tool's files have to say. `docs/hooks.md` says where each format is described.
 
-use super::block::{self, Spot};
+use super::block::{self, Obstacle, Spot};
 use super::json_text::{self, Item};
-use super::tables;
+use super::tables::{self, Line};
 use super::tool::Tool;
 
 /// A file that gets hooks.
@@ -32,7 +32,7 @@ enum What {
     /// Lines at the end of a text.
     Lines(&'static str),
     /// A line in each of some tables of TOML.
-    Tables(&'static [(&'static str, &'static str)]),
+    Tables(&'static [Line]),
 }
 
 /// Where kinfra is not installed, git goes on.
@@ -51,49 +51,67 @@ const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "ksh", "ash"];
 /// Lines for direnv's shell.
 const ENVRC: &str = "watch_file .env.sandbox\neval \"$(kinfra env)\" || :\n";
 
-/// The tables of worktrunk's hooks, each with a command.
-const WORKTRUNK: [(&str, &str); 2] = [
-    ("pre-start", "kinfra = \"kinfra hook run setup\""),
-    ("pre-remove", "kinfra = \"kinfra hook run archive\""),
+/// The tables of worktrunk's hooks.
+const WORKTRUNK: [Line; 2] = [
+    Line {
+        table: "pre-start",
+        line: "kinfra = \"kinfra hook run setup\" # added by kinfra",
+        command: "kinfra hook run setup",
+    },
+    Line {
+        table: "pre-remove",
+        line: "kinfra = \"kinfra hook run archive\" # added by kinfra",
+        command: "kinfra hook run archive",
+    },
 ];
+
+/// An entry of Claude Code's settings. Codex writes it alike. JSON has no comments, but the shell has: by
+/// them, what kinfra added is told from what a person wrote.
+macro_rules! on_event {
+    ($event:literal, $command:literal) => {
+        Item {
+            path: &["hooks", $event],
+            value: concat!(
+                r#"{ "hooks": [{ "type": "command", "command": ""#,
+                $command,
+                r#" # added by kinfra" }] }"#
+            ),
+            is_listed: true,
+            command: $command,
+        }
+    };
+}
+
+/// A command by itself.
+macro_rules! command {
+    ($path:expr, $command:literal, $is_listed:literal) => {
+        Item {
+            path: $path,
+            value: concat!("\"", $command, " # added by kinfra\""),
+            is_listed: $is_listed,
+            command: $command,
+        }
+    };
+}
 
 const CLAUDE: [Item<'static>; 4] = [
-    listed(
-        &["hooks", "WorktreeCreate"],
-        r#"{ "hooks": [{ "type": "command", "command": "kinfra hook run worktree-create" }] }"#,
-    ),
-    listed(
-        &["hooks", "WorktreeRemove"],
-        r#"{ "hooks": [{ "type": "command", "command": "kinfra hook run worktree-remove" }] }"#,
-    ),
-    SESSION_START,
-    listed(
-        &["hooks", "SessionEnd"],
-        r#"{ "hooks": [{ "type": "command", "command": "kinfra hook run session-end" }] }"#,
-    ),
+    on_event!("WorktreeCreate", "kinfra hook run worktree-create"),
+    on_event!("WorktreeRemove", "kinfra hook run worktree-remove"),
+    on_event!("SessionStart", "kinfra hook run session-start"),
+    on_event!("SessionEnd", "kinfra hook run session-end"),
 ];
 
-/// Claude Code and Codex write it alike.
-const SESSION_START: Item<'static> = listed(
-    &["hooks", "SessionStart"],
-    r#"{ "hooks": [{ "type": "command", "command": "kinfra hook run session-start" }] }"#,
-);
+const CODEX: [Item<'static>; 1] = [on_event!("SessionStart", "kinfra hook run session-start")];
 
-const CODEX: [Item<'static>; 1] = [SESSION_START];
-
-const CURSOR: [Item<'static>; 1] = [listed(&["setup-worktree"], r#""kinfra hook run setup""#)];
+const CURSOR: [Item<'static>; 1] = [command!(&["setup-worktree"], "kinfra hook run setup", true)];
 
 /// Where this name is there, Cursor does not read the other one.
-const CURSOR_UNIX: [Item<'static>; 1] = [listed(&["setup-worktree-unix"], r#""kinfra hook run setup""#)];
+const CURSOR_UNIX: [Item<'static>; 1] = [command!(&["setup-worktree-unix"], "kinfra hook run setup", true)];
 
 const CONDUCTOR: [Item<'static>; 2] = [
-    Item { path: &["scripts", "setup"], value: r#""kinfra hook run setup""#, is_listed: false },
-    Item { path: &["scripts", "archive"], value: r#""kinfra hook run archive""#, is_listed: false },
+    command!(&["scripts", "setup"], "kinfra hook run setup", false),
+    command!(&["scripts", "archive"], "kinfra hook run archive", false),
 ];
-
-const fn listed(path: &'static [&'static str], value: &'static str) -> Item<'static> {
-    Item { path, value, is_listed: true }
-}
 
 const fn in_worktree(path: &'static str, what: What) -> Recipe {
     Recipe { place: Place::Worktree(path), what }
@@ -116,58 +134,61 @@ impl Recipe {
     /// The text of the file with its hooks.
     ///
     /// # Errors
-    /// The reason why it cannot have them.
-    pub fn with(&self, old: Option<&str>) -> Result<String, String> {
+    /// The [`Obstacle`] why it cannot have them.
+    pub fn with(&self, old: Option<&str>) -> Result<String, Obstacle> {
         match self.what {
             What::Json(items) => {
                 let mut text = old.map(str::to_owned);
                 for item in in_use(items, old) {
-                    text = Some(json_text::with(text.as_deref(), item)?);
+                    text = Some(json_text::with(text.as_deref(), item).map_err(Obstacle::Other)?);
                 }
-                text.ok_or_else(|| "it has no value".to_owned())
+                text.ok_or_else(|| Obstacle::Other("it has no value".to_owned()))
             }
             What::Script(lines) => {
-                let old = old.unwrap_or(SHEBANG);
-                if is_shell(old) {
-                    Ok(block::with(old, lines, Spot::BelowFirst))
-                } else {
-                    Err("it is no script of a shell".to_owned())
+                let script = old.unwrap_or(SHEBANG);
+                if !is_shell(script) {
+                    return Err(Obstacle::Other("it is no script of a shell".to_owned()));
                 }
+                if script.contains("\r\n") {
+                    return Err(Obstacle::Other("its lines end in CRLF, which no shell reads".to_owned()));
+                }
+                block::with(old, SHEBANG, lines, (Spot::BelowFirst, |block: &str| block == lines))
             }
-            What::Lines(lines) => Ok(block::with(old.unwrap_or_default(), lines, Spot::End)),
-            What::Tables(tables) => tables::with(old.unwrap_or_default(), tables),
+            What::Lines(lines) => block::with(old, "", lines, (Spot::End, |block: &str| block == lines)),
+            What::Tables(tables) => tables::with(old, tables),
         }
     }
 
     /// The text of the file without its hooks. `None` if nothing else is in it.
     ///
     /// # Errors
-    /// The reason why they cannot be taken away.
-    pub fn without(&self, old: &str) -> Result<Option<String>, String> {
+    /// The [`Obstacle`] why they cannot be taken away.
+    pub fn without(&self, old: &str) -> Result<Option<String>, Obstacle> {
         match self.what {
             What::Json(items) => {
                 let mut text = Some(old.to_owned());
                 for item in in_use(items, Some(old)).iter().rev() {
                     let Some(now) = text else { break };
-                    text = json_text::without(&now, item)?;
+                    text = json_text::without(&now, item).map_err(Obstacle::Other)?;
                 }
                 Ok(text)
             }
-            What::Script(_) => Ok(Some(block::without(old)).filter(|text| text == old || text != SHEBANG)),
-            What::Lines(_) => Ok(Some(block::without(old)).filter(|text| text == old || !text.is_empty())),
-            What::Tables(tables) => {
-                Ok(Some(tables::without(old, tables)).filter(|text| text == old || !text.is_empty()))
-            }
+            What::Script(lines) => block::without(old, SHEBANG, |block| block == lines),
+            What::Lines(lines) => block::without(old, "", |block| block == lines),
+            What::Tables(tables) => tables::without(old, tables),
         }
     }
 
     /// What to do by hand where it cannot be done.
-    pub fn by_hand(&self) -> String {
+    pub fn by_hand(&self, obstacle: &Obstacle) -> String {
         match self.what {
+            _ if matches!(obstacle, Obstacle::Block(_)) => {
+                "keep what is yours, remove the markers and kinfra's lines, and run it again".to_owned()
+            }
             What::Json(items) => {
                 let names: Vec<String> = items
                     .iter()
-                    .map(|item| format!("`{}` to `{}`", item.value, item.path.join(".")))
+                    .map(|item| format!("`{}` to `{}`", item.command, item.path.join(".")))
                     .collect();
                 format!("mend the file, or add {} yourself", names.join(", "))
             }
@@ -177,7 +198,7 @@ impl Recipe {
             What::Lines(_) => "evaluate `kinfra env` in it".to_owned(),
             What::Tables(tables) => {
                 let lines: Vec<String> =
-                    tables.iter().map(|(table, line)| format!("`{line}` to `[{table}]`")).collect();
+                    tables.iter().map(|it| format!("`{}` to `[{}]`", it.command, it.table)).collect();
                 format!("mend the file, or add {} yourself", lines.join(" and "))
             }
         }
@@ -197,7 +218,9 @@ fn in_use(items: &'static [Item<'static>], text: Option<&str>) -> &'static [Item
 fn is_shell(script: &str) -> bool {
     let Some(first) = script.lines().next().and_then(|line| line.strip_prefix("#!")) else { return false };
     let mut words = first.split_whitespace().map(|word| word.rsplit('/').next().unwrap_or(word));
-    let program = words.next().filter(|program| *program != "env").or_else(|| words.next());
+    let is_word_of_env = |word: &&str| word.starts_with('-') || word.contains('=');
+    let program = words.next();
+    let program = if program == Some("env") { words.find(|word| !is_word_of_env(word)) } else { program };
     program.is_some_and(|program| SHELLS.contains(&program))
 }
 
@@ -207,10 +230,24 @@ mod tests {
 
     #[test]
     fn a_script_of_a_shell_is_known_by_its_first_line() {
-        for script in ["#!/bin/sh\n", "#! /usr/bin/env bash\nset -e\n", "#!/bin/dash -e"] {
+        for script in [
+            "#!/bin/sh\n",
+            "#! /usr/bin/env bash\nset -e\n",
+            "#!/bin/dash -e",
+            "#!/usr/bin/env -S bash -eu",
+            "#!/usr/bin/env -S A=b sh",
+        ] {
             assert!(is_shell(script), "{script}");
         }
-        for script in ["", "echo\n", "#!/usr/bin/python3\n", "#!/usr/bin/env node\n", "#!\n", "\u{7f}ELF"] {
+        for script in [
+            "",
+            "echo\n",
+            "#!/usr/bin/python3\n",
+            "#!/usr/bin/env node\n",
+            "#!\n",
+            "#!/usr/bin/env\n",
+            "\u{7f}ELF",
+        ] {
             assert!(!is_shell(script), "{script}");
         }
     }
@@ -221,7 +258,10 @@ mod tests {
         let old = "{\n  \"setup-worktree\": [\"a\"],\n  \"setup-worktree-unix\": [\"b\"]\n}\n";
         let new = cursor.with(Some(old)).unwrap();
         assert!(new.contains("\"setup-worktree\": [\"a\"],"), "{new}");
-        assert!(new.contains("\"setup-worktree-unix\": [\"b\", \"kinfra hook run setup\"]"), "{new}");
+        assert!(
+            new.contains("\"setup-worktree-unix\": [\"b\", \"kinfra hook run setup # added by kinfra\"]"),
+            "{new}"
+        );
         assert_eq!(cursor.without(&new), Ok(Some(old.to_owned())));
     }
 

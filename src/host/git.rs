@@ -48,6 +48,11 @@ pub fn top_of(dir: &Utf8Path) -> Result<Option<&Utf8Path>> {
     Ok(submodule)
 }
 
+/// The submodule that holds a directory, if the nearest repository is one.
+pub fn submodule_of(dir: &Utf8Path) -> Option<&Utf8Path> {
+    dir.ancestors().find(|above| is_there(&above.join(".git"))).filter(|nearest| is_submodule(nearest))
+}
+
 /// The directory that a worktree has for itself: its own git directory, or the `.jj` of a workspace. `None`
 /// outside of both, and where `.git` leads to a directory that does not lead back: in a copy of a linked
 /// worktree, and in a directory that someone made to look like one.

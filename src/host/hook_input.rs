@@ -60,8 +60,15 @@ pub fn read(stdin: &(impl AsFd + IsTerminal)) -> Input {
     }
 }
 
+/// What some programs write before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The first value, once it is whole. A number ends only with what comes after it, but no tool sends one.
 fn value(bytes: &[u8]) -> Option<Input> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    if BYTE_ORDER_MARK.starts_with(bytes) {
+        return None;
+    }
     let mut values = Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
     match values.next()? {
         Ok(_) => {

@@ -109,30 +109,12 @@ impl WorktreeDir {
         Ok(is_gone)
     }
 
-    /// Hides files of this name from git in all worktrees of the repository, by `info/exclude`, which is
-    /// never committed. Leaves a list alone that is no plain file.
+    /// Hides files of this name from git in all worktrees of the repository.
     ///
     /// # Errors
-    /// When that file cannot be written.
+    /// As [`exclude_from_git`].
     pub fn exclude_from_git(&self, name: &str) -> Result<()> {
-        let Some(info) = git::info_of(self.dir.path()) else { return Ok(()) };
-        let info = Dir::make(&info)?;
-        let text = match info.read(Utf8Path::new(EXCLUDE), LIMIT)? {
-            Found::This(content) => String::from_utf8_lossy(&content.bytes).into_owned(),
-            Found::Nothing => String::new(),
-            // A link leads to a file that other repositories may share.
-            Found::Other(_) => return Ok(()),
-        };
-        let names = [name.to_owned(), format!("{name}{TEMPORARY}")];
-        let missing = names.iter().filter(|name| !text.lines().any(|line| line.trim_end() == *name));
-        let mut lines: String = missing.flat_map(|name| [name, "\n"]).collect();
-        if lines.is_empty() {
-            return Ok(());
-        }
-        if !text.is_empty() && !text.ends_with('\n') {
-            lines.insert(0, '\n');
-        }
-        info.append(EXCLUDE, &lines, Missing::Make)
+        exclude_from_git(self.dir.path(), &[name, &format!("{name}{TEMPORARY}")])
     }
 
     /// The temporary name of a file. Removes what a run that was cut short left there.
@@ -141,4 +123,29 @@ impl WorktreeDir {
         self.dir.remove_file(&temporary)?;
         Ok(temporary)
     }
+}
+
+/// Hides what these lines name from git in all worktrees of the repository that holds a directory, by
+/// `info/exclude`, which is never committed. Leaves a list alone that is no plain file.
+///
+/// # Errors
+/// When that file cannot be written.
+pub fn exclude_from_git(dir: &Utf8Path, names: &[&str]) -> Result<()> {
+    let Some(info) = git::info_of(dir) else { return Ok(()) };
+    let info = Dir::make(&info)?;
+    let text = match info.read(Utf8Path::new(EXCLUDE), LIMIT)? {
+        Found::This(content) => String::from_utf8_lossy(&content.bytes).into_owned(),
+        Found::Nothing => String::new(),
+        // A link leads to a file that other repositories may share.
+        Found::Other(_) => return Ok(()),
+    };
+    let missing = names.iter().filter(|name| !text.lines().any(|line| line.trim_end() == **name));
+    let mut lines: String = missing.flat_map(|name| [*name, "\n"]).collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        lines.insert(0, '\n');
+    }
+    info.append(EXCLUDE, &lines, Missing::Make)
 }

@@ -27,7 +27,7 @@ pub fn question(aim: Aim) -> &'static str {
 pub fn nothing(aim: Aim, tool: &str) -> String {
     match aim {
         Aim::Install => format!("Nothing to do: the hooks for {tool} are there\n"),
-        Aim::Uninstall => format!("Nothing to do: no hook for {tool} is there\n"),
+        Aim::Uninstall => format!("Nothing to do: kinfra added no hook for {tool}\n"),
     }
 }
 
@@ -44,8 +44,9 @@ pub fn done(change: &Change) -> String {
 /// Why a hook did nothing, in one line.
 pub fn excuse(error: &Error) -> String {
     let advice = advice_of(error).map_or_else(String::new, |advice| format!("; {advice}"));
-    let line = format!("{error:#}{advice}");
-    format!("kinfra: {}\n", line.lines().map(str::trim).collect::<Vec<_>>().join(" "))
+    let text = format!("{error:#}{advice}");
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    format!("kinfra: {}\n", lines.join("; "))
 }
 
 /// What an agent is told of the slot of its worktree.

@@ -23,6 +23,8 @@ const RUNS: &[(&str, &str, i32)] = &[
     ("a", "slots", 0),
     ("a", "ports", 0),
     ("a", "open --print", 0),
+    ("a", "hook install git --dry-run", 0),
+    ("a", "skill install --dry-run", 0),
     ("a", "doctor", 0),
     ("a", "env", 0),
     ("a", "exec -- /bin/true", 0),

@@ -19,22 +19,22 @@ pub(crate) fn repository() -> Machine {
 }
 
 /// The directories that hold slots, by their last names.
-fn holders(machine: &Machine) -> Vec<String> {
+pub(super) fn holders(machine: &Machine) -> Vec<String> {
     let slots: Value = serde_json::from_str(&machine.kinfra("slots --json").exits(0).stdout).expect("JSON");
     let slots = slots["slots"].as_array().expect("slots").iter();
     slots.filter_map(|slot| slot["claimed_by"].as_str()?.rsplit('/').next().map(str::to_owned)).collect()
 }
 
-fn install(machine: &Machine, tool: &str) -> Run {
+pub(super) fn install(machine: &Machine, tool: &str) -> Run {
     machine.kinfra(&format!("hook install {tool} --auto-approve"))
 }
 
-fn uninstall(machine: &Machine, tool: &str) -> Run {
+pub(super) fn uninstall(machine: &Machine, tool: &str) -> Run {
     machine.kinfra(&format!("hook uninstall {tool} --auto-approve"))
 }
 
 /// Calls the hook of an event as Claude Code does: by a shell, where the agent is, with JSON on stdin.
-fn claude(machine: &Machine, dir: &Path, event: &str, more: &Value) -> Run {
+pub(super) fn claude(machine: &Machine, dir: &Path, event: &str, more: &Value) -> Run {
     let settings: Value = serde_json::from_str(&machine.read(".claude/settings.json")).expect("JSON");
     let hook = &settings["hooks"][event][0]["hooks"][0];
     assert_eq!(hook["type"], "command");
@@ -45,7 +45,7 @@ fn claude(machine: &Machine, dir: &Path, event: &str, more: &Value) -> Run {
 }
 
 /// What a command of a shell does with a text on stdin.
-fn shell(machine: &Machine, dir: &Path, command: &str, stdin: &[u8]) -> Run {
+pub(super) fn shell(machine: &Machine, dir: &Path, command: &str, stdin: &[u8]) -> Run {
     let mut shell = machine.program("sh");
     shell.arg("-c").arg(command).current_dir(dir).stdin(Stdio::piped()).env("GIT_CONFIG_NOSYSTEM", "1");
     shell.env("PATH", path_with_kinfra(machine)).env("CLAUDE_ENV_FILE", machine.path("~/claude.env"));
@@ -57,19 +57,19 @@ fn shell(machine: &Machine, dir: &Path, command: &str, stdin: &[u8]) -> Run {
     child.ends()
 }
 
-fn path_with_kinfra(machine: &Machine) -> String {
+pub(super) fn path_with_kinfra(machine: &Machine) -> String {
     let kinfra = Path::new(env!("CARGO_BIN_EXE_kinfra")).parent().expect("a directory");
     format!("{}:{}", machine.tools().display(), kinfra.display())
 }
 
 /// git, where its hooks find kinfra.
-fn git(machine: &Machine, dir: &Path, arguments: &[&str]) -> Run {
+pub(super) fn git(machine: &Machine, dir: &Path, arguments: &[&str]) -> Run {
     let mut git = machine.program("git");
     git.args(["-c", "user.name=me", "-c", "user.email=me@example.org"]).args(arguments).current_dir(dir);
     Run::of(git.env("GIT_CONFIG_NOSYSTEM", "1").env("PATH", path_with_kinfra(machine))).exits(0)
 }
 
-fn project(machine: &Machine) -> PathBuf {
+pub(super) fn project(machine: &Machine) -> PathBuf {
     machine.project().canonicalize().expect("a directory")
 }
 
@@ -95,7 +95,7 @@ fn git_s_hook_is_shown_asked_for_and_there_once() {
     Run::of(machine.command("hook install git").current_dir(&tree)).exits(0).says("Nothing to do");
     uninstall(&machine, "git").exits(0).says("Removed ");
     assert!(!machine.exists(hook) && machine.exists(".git/hooks"));
-    uninstall(&machine, "git").exits(0).says("Nothing to do: no hook for git is there");
+    uninstall(&machine, "git").exits(0).says("Nothing to do: kinfra added no hook for git");
 }
 
 #[test]
@@ -206,7 +206,10 @@ fn claude_code_s_settings_keep_what_is_in_them() {
     let with: Value = serde_json::from_str(&machine.read(settings)).expect("JSON");
     assert_eq!(with["hooks"]["SessionStart"].as_array().map(Vec::len), Some(2));
     assert_eq!(with["hooks"]["SessionStart"][0]["hooks"][0]["command"], "./mine.sh");
-    assert_eq!(with["hooks"]["WorktreeCreate"][0]["hooks"][0]["command"], "kinfra hook run worktree-create");
+    assert_eq!(
+        with["hooks"]["WorktreeCreate"][0]["hooks"][0]["command"],
+        "kinfra hook run worktree-create # added by kinfra"
+    );
     uninstall(&machine, "claude").exits(0);
     assert_eq!((machine.read(settings).as_str(), machine.mode(settings)), (mine, 0o600));
     for (broken, why) in

@@ -71,7 +71,7 @@ fn what_another_has_in_the_place_stays() {
             "`setup-worktree` is not a list",
         ),
         ("worktrunk", ".config/wt.toml", "pre-start = \"npm ci\"\n", "`pre-start` is there in another form"),
-        ("worktrunk", ".config/wt.toml", "[pre-start", "cannot get the hooks"),
+        ("worktrunk", ".config/wt.toml", "[pre-start", "cannot be changed"),
     ] {
         machine.write(path, mine);
         let refused = change(&machine, "install", tool).exits(4).says(why).says("yourself");

@@ -29,6 +29,7 @@ mod guarded;
 mod help;
 mod holders;
 mod hook;
+mod hook_care;
 mod hook_tools;
 mod hostile;
 mod idle;
