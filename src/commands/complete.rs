@@ -4,8 +4,7 @@ use std::{ffi::OsString, path::Path};
 
 use anyhow::Result;
 use clap::{Command, CommandFactory as _};
-use clap_complete::engine::ArgValueCompleter;
-use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate};
+use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate, engine::ArgValueCompleter};
 
 use super::candidates::{claim_ids, held, slots};
 use super::complete_paths::{CommandWords, completes_a_command, plans, verbs};

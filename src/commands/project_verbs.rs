@@ -25,18 +25,14 @@ pub fn in_project(shown: Error, words: impl IntoIterator<Item = OsString>) -> Re
     }
     match declared(&words) {
         Ok(verbs) => {
-            taken(&verbs).iter().for_each(|notice| warn(notice));
+            say(&taken(&verbs));
             if verbs.declared.is_empty() { Err(shown) } else { parse(&words, &verbs.declared) }
         }
         Err(why) => {
-            warn(&not_known(&why));
+            say(&not_known(&why));
             Err(shown)
         }
     }
-}
-
-fn warn(notice: &str) {
-    say(&format!("warning: {notice}\n"));
 }
 
 /// The command line that a shell completes, with the verbs of the project.

@@ -20,10 +20,10 @@ pub fn short_for(verb: &VerbSpec) -> String {
 }
 
 /// The verbs that slots.toml declares and kinfra has itself.
-pub fn taken(verbs: &Verbs) -> Vec<String> {
+pub fn taken(verbs: &Verbs) -> String {
     let notice = |name| {
         format!(
-            "slots.toml declares the verb `{name}`, and kinfra's own is meant: give it another name there"
+            "warning: slots.toml declares the verb `{name}`, and kinfra's own is meant: give it another name there\n"
         )
     };
     verbs.taken.keys().map(notice).collect()
@@ -33,7 +33,7 @@ pub fn taken(verbs: &Verbs) -> Vec<String> {
 pub fn not_known(error: &Error) -> String {
     let why = "the verbs of this project are not known";
     if exit_of(error) == Exit::Spec {
-        return format!("slots.toml has mistakes, so {why}: `kinfra validate` shows them");
+        return format!("warning: slots.toml has mistakes, so {why}: `kinfra validate` shows them\n");
     }
-    format!("{why}: {error:#}")
+    format!("warning: {why}: {error:#}\n")
 }

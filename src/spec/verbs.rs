@@ -15,7 +15,8 @@ use crate::slot::Profile;
 use crate::time::Span;
 
 /// The verbs of kinfra, hidden ones included. No project has a verb of such a name.
-pub const OWN_VERBS: [&str; 35] = [
+pub const OWN_VERBS: [&str; 37] = [
+    "agents",
     "apply",
     "claim",
     "clean",
@@ -45,6 +46,7 @@ pub const OWN_VERBS: [&str; 35] = [
     "sandbox",
     "shell",
     "show",
+    "skill",
     "slots",
     "start",
     "status",
