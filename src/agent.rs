@@ -21,6 +21,9 @@ pub const VARIABLES: [(&str, Agent); 8] = [
 /// How the system says that something is not allowed: by who asks, by its mode, by a disk that is read-only.
 const NOT_ALLOWED: [&str; 3] = ["(os error 1)", "(os error 13)", "(os error 30)"];
 
+/// The one of these that a mode gives, too.
+const CLOSED: &str = "(os error 13)";
+
 /// An agent, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Agent(&'static str);
@@ -43,7 +46,12 @@ impl Agent {
         let cause =
             error.rsplit(": ").next().filter(|cause| NOT_ALLOWED.iter().any(|end| cause.ends_with(end)))?;
         let done = error.strip_suffix(cause)?.trim_end_matches(": ");
-        let kept = self.keeps_from("it");
+        // A file of another user is closed without a sandbox, too.
+        let kept = if cause.ends_with(CLOSED) {
+            format!("the sandbox of {} or the permissions there keep kinfra from it", self.0)
+        } else {
+            self.keeps_from("it")
+        };
         Some(if done.is_empty() { kept } else { format!("{done}: {kept}") })
     }
 }
@@ -97,10 +105,13 @@ mod tests {
     #[test]
     fn what_is_not_allowed_is_the_sandbox_s() {
         let agent = Agent("Codex");
-        for cause in ["Operation not permitted (os error 1)", "Permission denied (os error 13)"] {
-            let said = agent.keeps_from_error(&format!("could not open `/a: b`: {cause}"));
-            assert_eq!(said.unwrap(), "could not open `/a: b`: the sandbox of Codex keeps kinfra from it");
-        }
+        let said = agent.keeps_from_error("could not open `/a: b`: Operation not permitted (os error 1)");
+        assert_eq!(said.unwrap(), "could not open `/a: b`: the sandbox of Codex keeps kinfra from it");
+        let said = agent.keeps_from_error("could not open `/a`: Permission denied (os error 13)").unwrap();
+        assert_eq!(
+            said,
+            "could not open `/a`: the sandbox of Codex or the permissions there keep kinfra from it"
+        );
         let said = agent.keeps_from_error("Read-only file system (os error 30)");
         assert_eq!(said.unwrap(), "the sandbox of Codex keeps kinfra from it");
         for other in ["", "held by another", "No such file or directory (os error 2)", "x (os error 113)"] {

@@ -108,7 +108,7 @@ fn each_mistake_is_shown_at_its_place() {
            [verbs.impl]⏎branch = "-{name}"⏎[files] => it begins with `-` … :18:10
            [verbs.impl]⏎branch = 1⏎[files] => `branch` must be a string … :18:10
            [verbs.impl]⏎from = "-x"⏎[files] => `-x` is no commit or branch … :18:8 … write it as for `--from`
-           [verbs.impl]⏎profile = "onyl"⏎[files] => profile `onyl` is not defined … :18:11 … did you mean `only`?
+           [verbs.impl]⏎profile = "onlx"⏎[files] => profile `onlx` is not defined … :18:11 … did you mean `only`?
            [verbs.impl]⏎lease = "soon"⏎[files] => write a whole number and a unit … :18:9
            [verbs.impl]⏎lease = "0s"⏎[files] => a lease of no time … :18:9
            [verbs.impl]⏎up = "no"⏎[files] => `up` must be `true` or `false` … :18:6
