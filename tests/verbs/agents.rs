@@ -136,7 +136,8 @@ fn a_sandbox_that_keeps_a_path_away_is_named() {
     let arguments = "skill install --path /sys/kinfra";
     machine.kinfra(arguments).exits(1).says("(os error ");
     let run = as_agent(&machine, arguments).exits(1);
-    run.says("the sandbox of Claude Code").says("kinfra from it")
+    run.says("the sandbox of Claude Code")
+        .says("kinfra from it")
         .says("help: run it outside of the sandbox")
         .never_says("(os error ");
 }
