@@ -12,6 +12,7 @@ pub mod files;
 pub mod fitness;
 pub mod held;
 pub mod held_by;
+pub mod keeper;
 pub mod lease;
 pub mod listing;
 mod looked;
