@@ -199,6 +199,7 @@ const BESIDE_VERBS: &[&str] = &[
     "session_claim",
     "run_end",
     "run_held",
+    "run_release",
     "run_slot",
     "run_wait",
     "starting",

@@ -16,6 +16,7 @@ pub mod keeper;
 pub mod lease;
 pub mod listing;
 mod looked;
+pub mod other_run;
 pub mod pace;
 pub mod pick;
 pub mod reap;

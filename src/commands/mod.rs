@@ -56,6 +56,7 @@ mod run;
 mod run_claim;
 mod run_end;
 mod run_held;
+mod run_release;
 mod run_slot;
 mod run_wait;
 mod session;

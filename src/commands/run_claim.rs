@@ -3,19 +3,20 @@
 use anyhow::Result;
 
 use super::output::say;
-use super::run_end::give_back;
 use super::run_held::use_as_it_is;
+use super::run_release::give_back;
 use super::run_slot::find;
-use super::run_wait::{Other, Wait};
+use super::run_wait::Wait;
 use super::take::take_for;
-use crate::claims::claimant::Purpose;
-use crate::claims::{lease::has_expired, pick::Grant};
+use crate::claims::{claimant::Purpose, lease::has_expired, other_run::OtherRun, pick::Grant};
 use crate::cli::RunArgs;
-use crate::host::clock::now;
-use crate::host::signals::Relay;
+use crate::host::{clock::now, signals::Relay};
 use crate::registry::Claim;
 use crate::report::{self, Paths};
 use crate::stack::up::request::Means;
+
+/// The claim of a run, if it makes one, or the other run of its holder.
+type Claimed = Result<Option<Claim>, Box<OtherRun>>;
 
 /// The claim that this run makes. `None` if the worktree holds a slot already, or the run around this one.
 ///
@@ -26,18 +27,12 @@ pub(super) fn claimed(args: &RunArgs, relay: &Relay, means: &Means<'_>) -> Resul
     loop {
         match once(args, &wait, relay, means)? {
             Ok(claim) => return Ok(claim),
-            Err(other) => wait.until_over(*other, args, means)?,
+            Err(other) => wait.until_over(&other, args, means)?,
         }
     }
 }
 
-/// The same, or the other run of its holder.
-fn once(
-    args: &RunArgs,
-    wait: &Wait,
-    relay: &Relay,
-    means: &Means<'_>,
-) -> Result<Result<Option<Claim>, Box<Other>>> {
+fn once(args: &RunArgs, wait: &Wait, relay: &Relay, means: &Means<'_>) -> Result<Claimed> {
     if let Some(held) = find(args, means.invocation)?
         && let Some(claim) = held.entry.claim.clone()
     {
@@ -45,21 +40,21 @@ fn once(
             return use_as_it_is(args, &held, &claim).map(|()| Ok(None));
         }
         if !has_expired(&claim, now()) {
-            return Ok(Err(Box::new(Other { slot: held.slot, claim })));
+            return Ok(Err(Box::new(OtherRun { slot: held.slot, claim })));
         }
         // A run that was killed left it.
         give_back(args, (held.slot, claim.claim_id), relay, means.invocation)?;
     }
-    let wishes = wait.wishes(args);
-    let (pool, policy) = ((&args.pool, &wishes), &means.policy);
-    let claimed = take_for(Purpose::Run, pool, (args.slot, None), policy, means.invocation)?;
-    let paths = Paths { home: means.invocation.home.as_deref() };
-    match (claimed.grant, &claimed.entry.claim) {
+    let (wishes, home) = (wait.wishes(args), means.invocation.home.as_deref());
+    let pool = (&args.pool, &wishes);
+    let claimed = take_for(Purpose::Run, pool, (args.slot, None), &means.policy, means.invocation)?;
+    let (grant, claim) = (claimed.grant, claimed.entry.claim.clone());
+    Ok(match (grant, claim.filter(|claim| claim.is_of_run)) {
         // Another run took it in the meantime, and releases it.
-        (Grant::Held(slot), Some(claim)) if claim.is_of_run => {
-            return Ok(Err(Box::new(Other { slot, claim: claim.clone() })));
+        (Grant::Held(slot), Some(claim)) => Err(Box::new(OtherRun { slot, claim })),
+        (_, claim) => {
+            say(&report::claim::text(grant, &claimed.entry, Paths { home }));
+            Ok(claim)
         }
-        _ => say(&report::claim::text(claimed.grant, &claimed.entry, paths)),
-    }
-    Ok(Ok(claimed.entry.claim.filter(|_| matches!(claimed.grant, Grant::New(_)))))
+    })
 }

@@ -6,26 +6,13 @@ use anyhow::Result;
 
 use super::output::say;
 use super::run_slot::find;
-use crate::claims::held::Held;
-use crate::claims::lease::has_expired;
-use crate::claims::refusal::{run_goes_on, run_still_goes_on};
+use crate::claims::other_run::OtherRun;
+use crate::claims::refusal::run_goes_on;
 use crate::cli::{RunArgs, Wishes};
-use crate::fault::Fault;
-use crate::host::clock::{Stopwatch, now, pause};
-use crate::registry::Claim;
+use crate::host::clock::Stopwatch;
 use crate::report;
-use crate::slot::SlotId;
 use crate::stack::up::request::Means;
 use crate::time::Span;
-
-/// How soon the end of the other run, or Ctrl-C, is noticed.
-const HEARD: Duration = Duration::from_millis(100);
-
-/// Another run of the same holder.
-pub(super) struct Other {
-    pub(super) slot: SlotId,
-    pub(super) claim: Claim,
-}
 
 /// The wait of a run.
 pub(super) struct Wait {
@@ -50,30 +37,14 @@ impl Wait {
     /// Waits until another run of this holder is over.
     ///
     /// # Errors
-    /// [`Fault`] when the run is not to wait, has waited long enough, or is interrupted.
-    pub(super) fn until_over(&mut self, other: Other, args: &RunArgs, means: &Means<'_>) -> Result<()> {
-        let Other { slot, claim } = other;
-        let Some(wait) = args.wishes.wait else { return Err(run_goes_on(slot, &claim).into()) };
-        let longest = wait.map_or(Duration::MAX, Span::duration);
-        let mut held = find(args, means.invocation)?;
+    /// When the run is not to wait, or has waited long enough; as [`OtherRun::until_over`].
+    pub(super) fn until_over(&mut self, other: &OtherRun, args: &RunArgs, means: &Means<'_>) -> Result<()> {
+        let Some(wait) = args.wishes.wait else { return Err(run_goes_on(other.slot, &other.claim).into()) };
         if !self.has_waited {
-            say(&report::run::waiting(slot, &claim));
+            say(&report::run::waiting(other.slot, &other.claim));
         }
         self.has_waited = true;
-        loop {
-            let now_there = held.as_ref().and_then(|held| held.entry.claim.as_ref());
-            let goes_on =
-                |it: &&Claim| it.claim_id == claim.claim_id && it.is_of_run && !has_expired(it, now());
-            let Some(there) = now_there.filter(goes_on) else { return Ok(()) };
-            if means.interrupt.is_requested() {
-                return Err(Fault::interrupted("stopped waiting: nothing was claimed").into());
-            }
-            let left = longest.saturating_sub(self.since.elapsed());
-            if left.is_zero() {
-                return Err(run_still_goes_on(slot, there).into());
-            }
-            pause(HEARD.min(left));
-            held = held.map_or(Ok(None), Held::again)?;
-        }
+        let longest = wait.map_or(Duration::MAX, Span::duration);
+        other.until_over(find(args, means.invocation)?, (&self.since, longest), means.interrupt)
     }
 }

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use camino::Utf8Path;
 use rustix::process::Signal;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
-use super::asked::NOTICED;
 use super::fs::read_named;
 
 /// The most that is read of what Linux says of a process, in bytes.
 const LIMIT: u64 = 64 << 10;
+
+/// How soon a signal is noticed.
+const NOTICED: Duration = Duration::from_millis(20);
 
 /// Whether programs that are started now are kept apart from the terminal's keys.
 static APART: AtomicBool = AtomicBool::new(false);
