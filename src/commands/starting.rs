@@ -8,9 +8,9 @@ use super::output::{hint, pass_on, print, say, show_as_laid_out};
 use crate::claims::held::Held;
 use crate::claims::keeper::Keeper;
 use crate::fault::{Exit, Fault};
-use crate::report;
 use crate::stack::up::request::{Means, Progress, UpRequest};
 use crate::stack::up::{Up, up};
+use crate::{host::invocation, report};
 
 /// Starts the stack of a slot, and shows how.
 pub(super) fn start(held: Held, request: &UpRequest, json: bool, means: &Means<'_>) -> Result<Exit> {
@@ -18,9 +18,9 @@ pub(super) fn start(held: Held, request: &UpRequest, json: bool, means: &Means<'
     if json {
         end(&done, print(&report::up::json(&done)))
     } else if done.exit() == Exit::Done {
-        end(&done, show_as_laid_out(&report::up::text(&done)))?;
-        hint(report::up::next());
-        Ok(Exit::Done)
+        let shown = end(&done, show_as_laid_out(&report::up::text(&done)))?;
+        hint(report::up::next(invocation::is_plain()));
+        Ok(shown)
     } else {
         Ok(done.exit())
     }

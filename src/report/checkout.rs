@@ -111,7 +111,7 @@ pub fn has_work(path: &Utf8Path, work: &Work, is_discarded: bool) -> Fault {
     } else if !work.can_be_kept() {
         "push what is in the submodules and move the repositories away"
     } else {
-        "commit and push it, or keep it aside with --discard"
+        "commit and push it, or keep it aside with --discard; `kinfra release` gives the slot back and keeps the worktree"
     };
     Fault::refused(what).advise(advice)
 }

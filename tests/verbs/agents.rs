@@ -113,7 +113,7 @@ fn an_agent_reads_of_a_start_only_what_it_comes_to() {
     let run = Run::of(start.env("CODEX_CI", "1")).exits(0);
     run.never_says("web: healthy")
         .says("The stack of slot 1 runs\n")
-        .says("Next: `kinfra logs -f`")
+        .says("Next: `kinfra logs` shows")
         .prints("http://web.slot-1.localhost:8001");
 }
 
