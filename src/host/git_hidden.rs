@@ -160,6 +160,8 @@ mod tests {
     #[test]
     fn git_s_warnings_name_the_directories_that_it_cannot_list() {
         let messages = "warning: could not open directory 'a b/it's/': Permission denied\nwarning: other\n";
-        assert_eq!(unreadable(messages), ["a b/it's"]);
+        // As paths, one with a slash at its end is the same.
+        let named: Vec<String> = unreadable(messages).into_iter().map(Utf8PathBuf::into_string).collect();
+        assert_eq!(named, ["a b/it's"]);
     }
 }

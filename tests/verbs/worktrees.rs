@@ -94,6 +94,11 @@ fn a_worktree_of_which_git_does_not_answer_holds_up_no_other() {
     let files: Vec<&Value> = rows.iter().map(|row| &row["files"]).collect();
     assert_eq!(files, [&json!(0), &Value::Null, &json!(0)]);
     with_script(&machine, "worktrees").exits(0).prints("unknown: git did not answer");
+    // Neither does one of which git says that it cannot.
+    instead_of_git(&machine, "case \"$PWD $*\" in */two' status'*) exit 1;; esac");
+    let rows = self::rows(&with_script(&machine, "worktrees --json").exits(0));
+    let files: Vec<&Value> = rows.iter().map(|row| &row["files"]).collect();
+    assert_eq!(files, [&json!(0), &json!(0), &Value::Null]);
 }
 
 #[test]
