@@ -1,6 +1,8 @@
 //! The verbs, and the exit codes.
 
-use clap::{Parser, Subcommand};
+use std::convert::identity;
+
+use clap::{Args, Command, Parser, Subcommand};
 
 use super::checkout::{DoneArgs, StartWorktreeArgs, WorktreesArgs};
 use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
@@ -49,8 +51,9 @@ Exit codes, the same for every verb:
  127  exec, run: there is no such command; any other code of exec, run, shell or compose is the command's own
  130  interrupted: the action in progress is completed and saved";
 
-/// The verbs.
+/// The verbs. Only the one that is typed gets its flags: see [`whole`].
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Verb {
     /// Show what `apply` would do
     Plan(PlanArgs),
@@ -128,6 +131,12 @@ pub enum Verb {
     /// List the exit codes
     #[command(hide = true, override_help = EXIT_CODES)]
     ExitCodes,
+}
+
+/// A verb with its flags, to change these. Clap adds them later, and only to the verb that is typed.
+#[must_use]
+pub fn whole<A: Args>(verb: Command) -> Command {
+    A::augment_args(verb.defer(identity))
 }
 
 /// The verbs in their old spelling.
