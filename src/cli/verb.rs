@@ -158,6 +158,15 @@ mod tests {
     }
 
     #[test]
+    fn only_the_verb_that_is_typed_gets_its_flags() {
+        let flags = |verb: &Command| verb.get_arguments().count();
+        let mut command = <Cli as clap::CommandFactory>::command();
+        assert_eq!(command.get_subcommands().map(flags).max(), Some(0));
+        let plan = command.find_subcommand_mut("plan").unwrap();
+        assert!(flags(&whole::<PlanArgs>(plan.clone())) > 5);
+    }
+
+    #[test]
     fn no_project_has_a_verb_with_the_name_of_one_of_these() {
         let command = <Cli as clap::CommandFactory>::command();
         let verbs = command.get_subcommands();
