@@ -145,6 +145,11 @@ impl Span {
         Self { count, unit: Unit::Hours }
     }
 
+    /// The whole seconds of a duration.
+    pub const fn seconds(duration: Duration) -> Self {
+        Self { count: duration.as_secs(), unit: Unit::Seconds }
+    }
+
     /// Reads a whole number and a unit.
     ///
     /// # Errors

@@ -131,7 +131,7 @@ fn checkout(repository: &Repository, request: &StartRequest<'_>) -> Result<Check
     if let Some(from) = request.from {
         let is_there = commit_of(git, from)?.is_some();
         let unknown = || {
-            Fault::usage(format!("git knows no commit `{from}`, from --from"))
+            Fault::usage(format!("git knows no commit `{from}` to begin at"))
                 .advise("name another with --from; a verb of slots.toml may have named this one")
         };
         return if is_there { Ok(Checkout::New(from.to_owned())) } else { Err(unknown().into()) };

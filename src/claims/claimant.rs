@@ -56,7 +56,10 @@ pub struct ClaimRequest {
 impl ClaimRequest {
     /// The lease that a grant is to have. Without one, a renewal keeps what it has.
     pub(super) fn lease_of(&self, grant: Grant) -> Option<Span> {
-        self.lease.or_else(|| self.usual_lease.filter(|_| matches!(grant, Grant::New(_))))
+        let is_new = matches!(grant, Grant::New(_));
+        // What another run has got in the meantime is that run's.
+        let own = self.lease.filter(|_| is_new || self.purpose != Purpose::Run);
+        own.or_else(|| self.usual_lease.filter(|_| is_new))
     }
 }
 
@@ -345,6 +348,7 @@ impl<'a> Claimant<'a> {
             claimed_by: Holder::Directory(directory.path.clone()),
             claim_owner: directory.owner.clone(),
             is_of_run: *purpose == Purpose::Run || is_within(&seen.registry, directory, self.invocation.run),
+            in_run: self.invocation.run,
             // The time and the lease begin with the grant.
             claimed_at: None,
             claim_id: Some(ClaimId::from_random(bits)),

@@ -1,6 +1,8 @@
 //! Holding a slot, and for how long: granting, renewing, releasing, expiry. Pure: the registry before and
 //! after, or why not.
 
+use std::time::Duration;
+
 use super::held_by::{Directory, held_by, with_id};
 use super::pick::Grant;
 use crate::registry::{Claim, ClaimId, Lease, Left, Mark, Registry, Remains};
@@ -10,6 +12,12 @@ use crate::time::{Span, Time};
 #[cfg(test)]
 #[path = "lease_tests.rs"]
 mod tests;
+
+/// A lease is renewed when this part of it is over.
+const PART: u32 = 3;
+
+/// The shortest time between two renewals.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// Why a claim is neither released nor renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +62,7 @@ fn refresh(held: &mut Claim, again: Claim) {
         claimed_by: _,
         claim_owner: _,
         is_of_run,
+        in_run,
         claimed_at: _,
         claim_id,
         lease: _,
@@ -68,6 +77,7 @@ fn refresh(held: &mut Claim, again: Claim) {
     held.claim_id = held.claim_id.or(claim_id);
     // A directory that claims for itself what a run left, or has, keeps it.
     held.is_of_run &= is_of_run;
+    held.in_run = held.in_run.filter(|run| in_run == Some(*run));
     // The machine may have a new name, and a backup may have been put back elsewhere on the disk.
     held.claimed_host = claimed_host;
     held.claimed_user = claimed_user;
@@ -168,6 +178,11 @@ pub fn leave(registry: &mut Registry, slot: SlotId, claim: &Claim, remains: Rema
     if let Some(started) = started {
         started.left = Some(Left::new(claim, now, remains));
     }
+}
+
+/// How often a lease is renewed by what uses the slot.
+pub fn renewed_every(lease: Lease) -> Duration {
+    (lease.length.duration() / PART).max(SHORTEST)
 }
 
 /// Frees a slot.

@@ -68,7 +68,7 @@ impl ProfileOrder {
     }
 
     /// Whether the offered profile is the wanted one, or known to be larger.
-    fn suffices(&self, offered: &ProfileName, wanted: &ProfileName) -> bool {
+    pub fn suffices(&self, offered: &ProfileName, wanted: &ProfileName) -> bool {
         let is_known = self.0.contains(offered) && self.0.contains(wanted);
         offered == wanted || (is_known && self.rank(offered) >= self.rank(wanted))
     }

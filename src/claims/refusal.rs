@@ -235,7 +235,7 @@ pub fn holds_none(worktree: &Utf8Path) -> Fault {
         .advise("`kinfra claim` takes one")
 }
 
-/// That an owner holds a slot already: its run goes on, or was killed.
+/// That a holder has a slot already: its run goes on, or was killed.
 pub fn run_goes_on(slot: SlotId, claim: &Claim) -> Fault {
     let (other, owner) = match &claim.claim_owner {
         Some(owner) => ("take another --owner", format!(" --owner {owner}")),
@@ -243,8 +243,14 @@ pub fn run_goes_on(slot: SlotId, claim: &Claim) -> Fault {
     };
     let what = format!("slot {slot} is {}: a run goes on there, or was killed", held(claim));
     let ends = claim.lease.map_or_else(String::new, |lease| format!("; its lease is {}", until(lease)));
-    Fault::refused(format!("{what}{ends}"))
-        .advise(format!("wait for it, or {other}; `kinfra release{owner} --wipe` once it is no longer used"))
+    Fault::refused(format!("{what}{ends}")).advise(format!(
+        "`--wait` waits for it, or {other}; `kinfra release{owner} --wipe` once it is no longer used"
+    ))
+}
+
+/// The same after it was waited for, as long as was said.
+pub fn run_still_goes_on(slot: SlotId, claim: &Claim) -> Fault {
+    Fault { exit: Exit::NoSlot, ..run_goes_on(slot, claim) }.because(Reason::Full)
 }
 
 /// That no worktree holds a slot.

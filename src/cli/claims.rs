@@ -43,7 +43,8 @@ pub struct Wishes {
     /// Claim a slot of this profile or a larger one [default: any, smallest first]
     #[arg(long, value_name = "PROFILE", value_parser = ProfileName::new, conflicts_with = "slot")]
     pub profile: Option<ProfileName>,
-    /// End the claim after this time unless it is renewed, such as `8h`
+    /// End the claim after this time unless it is renewed, such as `8h` [default: none; for an agent,
+    /// `agent_lease` of the pool]
     #[arg(long, value_name = "DURATION", value_parser = Span::lease)]
     pub lease: Option<Span>,
     /// Wait for a slot, and `up` for memory, at most this long [default: no limit]

@@ -12,16 +12,16 @@ use crate::claims::whereabouts::worktree_of;
 use crate::cli::{EnvArgs, EnvFormat};
 use crate::dotenv::Variables;
 use crate::fault::{Exit, Fault};
-use crate::host::invocation::{self, Invocation};
+use crate::host::invocation::{Invocation, agent, environment};
 use crate::host::lock::LockPolicy;
 use crate::report;
-use crate::stack::compose_files::variables::of_slot;
+use crate::stack::compose_files::variables::of_slot_unwritten;
 use crate::which::by_worktree::Search;
 
 pub(super) fn run(args: &EnvArgs, invocation: &Invocation) -> Result<Exit> {
     let (variables, held) = find(args, invocation)?;
     let to_slot = |variables| {
-        let change = Change::to_slot(variables, &invocation::environment());
+        let change = Change::to_slot(variables, &environment());
         say(&report::env::dropped(&change));
         change
     };
@@ -36,7 +36,7 @@ pub(super) fn run(args: &EnvArgs, invocation: &Invocation) -> Result<Exit> {
 
 /// Prints what a shell needs where `env` fails: it must not go on with the slot of another worktree.
 pub(super) fn stop(format: EnvFormat) {
-    let change = Change::to_none(&invocation::environment());
+    let change = Change::to_none(&environment());
     let text = match format {
         EnvFormat::Shell => report::env::shell(&change),
         EnvFormat::Fish => report::env::fish(&change),
@@ -48,12 +48,13 @@ pub(super) fn stop(format: EnvFormat) {
 
 fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
     let invocation = &there(&args.of, invocation)?;
-    let search = Search { choice: &args.pool.choice(), invocation };
-    let tree = worktree_of(&invocation.here)?;
-    let held = held::find(&tree, &search)?.needed(|| none(&args.of, &tree))?.trusted()?;
-    say(&report::claim::rivals(held.pool()));
+    let (choice, tree) = (&args.pool.choice(), worktree_of(&invocation.here)?);
+    let found = held::find(&tree, &Search { choice, invocation })?;
+    let held = found.needed(|| none(&args.of, &tree))?.trusted()?;
+    let (patience, command) = (Duration::from_secs(10), "kinfra env");
     // It takes the lock only to give an old registry an id.
-    let (patience, flag, interrupt) = (Duration::from_secs(10), None, None);
-    let policy = LockPolicy { patience, flag, command: "kinfra env", network: false, interrupt };
-    Ok((of_slot(&held, &policy, invocation)?, held))
+    let policy = LockPolicy { patience, flag: None, command, network: false, interrupt: None };
+    let (variables, unwritten) = of_slot_unwritten(&held, &policy, invocation)?;
+    say(&(report::claim::rivals(held.pool()) + &report::env::unwritten(unwritten.as_ref(), agent())));
+    Ok((variables, held))
 }

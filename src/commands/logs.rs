@@ -13,6 +13,7 @@ use crate::fault::{Exit, Fault};
 use crate::host;
 use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
+use crate::report;
 use crate::stack::compose_files::compose_args::ComposeArgs;
 use crate::stack::compose_files::derive::become_compose_by_name;
 use crate::stack::gate::state::{Judged, Prospect};
@@ -48,6 +49,7 @@ fn failing(held: &Held) -> Result<BTreeSet<String>> {
             Fault::docker(format!("Docker cannot say what fails in slot {}: {why}", held.slot)).into()
         );
     }
+    say(&report::stack_state::failing(&examined));
     // One that was just started may become ready, and nothing is said against it.
     let is_new = |judged: &Judged| judged.prospect == Prospect::OnItsWay && judged.note.is_none();
     let is_bad = |judged: &Judged| !judged.is_ready() && !is_new(judged) && judged.container.is_some();

@@ -6,6 +6,7 @@ use super::output::{print, say, show_as_laid_out};
 use crate::cli::PortsArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
+use crate::host::terminal::columns_of_stdout;
 use crate::report::ports;
 use crate::which::spec_file::declared;
 
@@ -22,7 +23,7 @@ pub(super) fn run(args: &PortsArgs, invocation: &Invocation) -> Result<Exit> {
     } else if args.list.json {
         print(&ports::ports_json(&spec))?;
     } else {
-        show_as_laid_out(&ports::ports(&spec))?;
+        show_as_laid_out(&ports::ports(&spec, columns_of_stdout()))?;
     }
     Ok(Exit::Done)
 }

@@ -28,7 +28,7 @@ pub(super) fn remove(
     let mut needs_no_more = || {
         let work = leaving.work(copied)?;
         if !work.is_none() && (!args.discard || !work.can_be_kept()) {
-            return Err(checkout::has_work(path, &work).into());
+            return Err(checkout::has_work(path, &work, args.discard).into());
         }
         let keeps = if work.is_none() { None } else { leaving.keep(now)? };
         if let Some((reference, _)) =

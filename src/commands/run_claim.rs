@@ -3,51 +3,58 @@
 use anyhow::Result;
 
 use super::output::say;
-use super::run_end::give_back;
+use super::run_held::use_as_it_is;
+use super::run_release::give_back;
 use super::run_slot::find;
+use super::run_wait::Wait;
 use super::take::take_for;
-use crate::claims::claimant::Purpose;
-use crate::claims::refusal::run_goes_on;
-use crate::claims::{lease::has_expired, pick::Grant};
+use crate::claims::{claimant::Purpose, lease::has_expired, other_run::OtherRun, pick::Grant};
 use crate::cli::RunArgs;
-use crate::fault::Fault;
-use crate::host::clock::now;
+use crate::host::{clock::now, signals::Relay};
 use crate::registry::Claim;
 use crate::report::{self, Paths};
 use crate::stack::up::request::Means;
+
+/// The claim of a run, if it makes one, or the other run of its holder.
+type Claimed = Result<Option<Claim>, Box<OtherRun>>;
 
 /// The claim that this run makes. `None` if the worktree holds a slot already, or the run around this one.
 ///
 /// # Errors
 /// When there is no slot for it, or another run has that of its holder.
-pub(super) fn claimed(args: &RunArgs, means: &Means<'_>) -> Result<Option<Claim>> {
+pub(super) fn claimed(args: &RunArgs, relay: &Relay, means: &Means<'_>) -> Result<Option<Claim>> {
+    let mut wait = Wait::new();
+    loop {
+        match once(args, &wait, relay, means)? {
+            Ok(claim) => return Ok(claim),
+            Err(other) => wait.until_over(&other, args, means)?,
+        }
+    }
+}
+
+fn once(args: &RunArgs, wait: &Wait, relay: &Relay, means: &Means<'_>) -> Result<Claimed> {
     if let Some(held) = find(args, means.invocation)?
         && let Some(claim) = held.entry.claim.clone()
     {
-        let slot = held.slot;
-        if args.slot.is_some_and(|wanted| wanted != slot) {
-            let what = format!("this worktree holds slot {slot} already");
-            return Err(Fault::refused(what).advise("leave out --slot, or release that slot first").into());
-        }
         if !claim.is_of_run || (claim.claim_id.is_some() && claim.claim_id == means.invocation.run) {
-            say(&report::run::held(slot, &claim));
-            return Ok(None);
+            return use_as_it_is(args, &held, &claim).map(|()| Ok(None));
         }
         if !has_expired(&claim, now()) {
-            return Err(run_goes_on(slot, &claim).into());
+            return Ok(Err(Box::new(OtherRun { slot: held.slot, claim })));
         }
         // A run that was killed left it.
-        give_back(args, claim.claim_id, means.invocation)?;
+        give_back(args, (held.slot, claim.claim_id), relay, means.invocation)?;
     }
-    let wishes = args.wishes();
-    let (pool, policy) = ((&args.pool, &wishes), &means.policy);
-    let claimed = take_for(Purpose::Run, pool, (args.slot, None), policy, means.invocation)?;
-    let paths = Paths { home: means.invocation.home.as_deref() };
-    say(&report::claim::text(claimed.grant, &claimed.entry, paths));
-    match (claimed.grant, claimed.entry.claim) {
-        (Grant::New(_), claim) => Ok(claim),
+    let (wishes, home) = (wait.wishes(args), means.invocation.home.as_deref());
+    let pool = (&args.pool, &wishes);
+    let claimed = take_for(Purpose::Run, pool, (args.slot, None), &means.policy, means.invocation)?;
+    let (grant, claim) = (claimed.grant, claimed.entry.claim.clone());
+    Ok(match (grant, claim.filter(|claim| claim.is_of_run)) {
         // Another run took it in the meantime, and releases it.
-        (grant, Some(claim)) if claim.is_of_run => Err(run_goes_on(grant.slot(), &claim).into()),
-        _ => Ok(None),
-    }
+        (Grant::Held(slot), Some(claim)) => Err(Box::new(OtherRun { slot, claim })),
+        (_, claim) => {
+            say(&report::claim::text(grant, &claimed.entry, Paths { home }));
+            Ok(claim)
+        }
+    })
 }

@@ -6,10 +6,11 @@ use super::failure::after;
 use super::live::Live;
 use super::output::{hint, pass_on, print, say, show_as_laid_out};
 use crate::claims::held::Held;
+use crate::claims::keeper::Keeper;
 use crate::fault::{Exit, Fault};
-use crate::report;
 use crate::stack::up::request::{Means, Progress, UpRequest};
 use crate::stack::up::{Up, up};
+use crate::{host::invocation, report};
 
 /// Starts the stack of a slot, and shows how.
 pub(super) fn start(held: Held, request: &UpRequest, json: bool, means: &Means<'_>) -> Result<Exit> {
@@ -17,9 +18,9 @@ pub(super) fn start(held: Held, request: &UpRequest, json: bool, means: &Means<'
     if json {
         end(&done, print(&report::up::json(&done)))
     } else if done.exit() == Exit::Done {
-        end(&done, show_as_laid_out(&report::up::text(&done)))?;
-        hint(report::up::next());
-        Ok(Exit::Done)
+        let shown = end(&done, show_as_laid_out(&report::up::text(&done)))?;
+        hint(report::up::next(invocation::is_plain()));
+        Ok(shown)
     } else {
         Ok(done.exit())
     }
@@ -37,7 +38,8 @@ fn end(done: &Up, printed: Result<(), Fault>) -> Result<Exit> {
 pub(super) fn show(held: Held, request: &UpRequest, means: &Means<'_>) -> Result<Up> {
     let (slot, mut live, mut has_told) = (held.slot, Live::new(), false);
     say(&report::up::stack_note(held.stack_note()));
-    let done = up(held, request, means, &mut |progress| match progress {
+    let keeper = Keeper::of(&held);
+    let mut tell = |progress: Progress<'_>| match progress {
         Progress::Waiting(other) => say(&report::up::waiting(other)),
         Progress::NoMemory(_) if has_told => {}
         Progress::NoMemory(why) => {
@@ -53,7 +55,8 @@ pub(super) fn show(held: Held, request: &UpRequest, means: &Means<'_>) -> Result
         Progress::Started => live.go_on_below(),
         Progress::Looked(judged) => live.show(judged),
         Progress::Verifying(words) => say(&report::up::verifying(words)),
-    })?;
+    };
+    let done = keeper.during(&means.policy, || up(held, request, means, &mut tell))?;
     pass_on(&report::up::failure(&done));
     say(&if done.exit() == Exit::Done { report::up::done(&done) } else { String::new() });
     Ok(done)

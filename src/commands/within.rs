@@ -1,12 +1,11 @@
 //! What `run` does in its slot: the stack, then the command.
 
-use std::time::Duration;
-
 use anyhow::Result;
 
 use super::output::{pass_on, say};
 use super::run_slot::held;
 use super::starting::show;
+use crate::claims::keeper::{Keeper, SHORT};
 use crate::cli::RunArgs;
 use crate::fault::{Exit, Fault};
 use crate::host::lock::LockPolicy;
@@ -16,9 +15,6 @@ use crate::stack::command::{self, Notice, Surroundings};
 use crate::stack::down::down;
 use crate::stack::up::request::Means;
 
-/// How long a renewal waits for the lock: the command's signals and its end are not to wait.
-const SHORT: Duration = Duration::from_secs(1);
-
 /// Starts the stack and runs the command. The exit code is that of the command, or of a stack that does not
 /// run.
 ///
@@ -27,7 +23,8 @@ const SHORT: Duration = Duration::from_secs(1);
 pub(super) fn within(args: &RunArgs, relay: &Relay, means: &Means<'_>) -> Result<Exit> {
     let mut slot = held(args, means)?;
     if args.fresh && slot.entry.started.is_some() {
-        let removed = down(slot, true, &means.policy)?;
+        let keeper = Keeper::of(&slot);
+        let removed = keeper.during(&means.policy, || down(slot, true, &means.policy))?;
         say(&report::clean::removed(&removed));
         slot = held(args, means)?;
     }

@@ -1,6 +1,7 @@
 //! A program that kinfra started, and all that it started itself, also what was left to another parent. They
 //! are told by a variable in their environment.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::clock;
 use super::fs::{Dir, read_named};
+use super::signals::Relay;
 
 /// The variable that they have.
 const MARK: &str = "KINFRA_CHILD";
@@ -34,6 +36,9 @@ impl Family {
         // The number of a process is given again, and in a container it is small.
         let mark = format!("{}-{count}-{}", std::process::id(), clock::now());
         command.env(MARK, &mark);
+        if Relay::outlasts() {
+            command.process_group(0);
+        }
         Self(mark)
     }
 

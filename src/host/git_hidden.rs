@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs::{exists, is_directory};
 use super::git::confirmed_git_dir;
+use super::git_apart::has_changes;
 use super::git_program::Git;
 use crate::fault::Fault;
 
@@ -54,7 +55,7 @@ fn cannot_see(dir: &Utf8Path) -> Fault {
         .advise("make it readable")
 }
 
-/// The repositories in what git ignores that have commits which are on no remote. What cannot be read there
+/// The repositories in what git ignores that have changes, or commits which are on no remote. What cannot be read there
 /// does not count, as ignored files do not.
 ///
 /// # Errors
@@ -67,8 +68,8 @@ pub(super) fn ignored(worktree: &Git) -> Result<Vec<Utf8PathBuf>> {
     let mut found = Vec::new();
     while let Some(dir) = left.pop() {
         if exists(&dir.join(".git")).unwrap_or(false) {
-            // Git's look at the files would run programs that such a repository names.
-            if has_own_commits(&worktree.at(&dir), &[]) {
+            let repository = worktree.at(&dir);
+            if has_own_commits(&repository, &[]) || has_changes(&repository) {
                 found.push(dir.strip_prefix(worktree.dir()).unwrap_or(&dir).to_owned());
             }
         }

@@ -28,7 +28,7 @@ pub struct Changes {
     pub untracked: Vec<Utf8PathBuf>,
     /// Repositories that git does not know, in directories of the worktree.
     pub repositories: Vec<Utf8PathBuf>,
-    /// Repositories with commits of their own, in what git ignores.
+    /// Repositories with changes or commits of their own, in what git ignores.
     pub ignored: Vec<Utf8PathBuf>,
     /// Directories that git cannot list.
     pub unreadable: Vec<Utf8PathBuf>,

@@ -18,6 +18,7 @@ mod family;
 pub mod foreground;
 pub mod fs;
 pub mod git;
+mod git_apart;
 pub mod git_hidden;
 pub mod git_hooks;
 pub mod git_index;

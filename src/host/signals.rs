@@ -3,6 +3,9 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use camino::Utf8Path;
 use rustix::process::Signal;
@@ -13,6 +16,12 @@ use super::fs::read_named;
 
 /// The most that is read of what Linux says of a process, in bytes.
 const LIMIT: u64 = 64 << 10;
+
+/// How soon a signal is noticed.
+const NOTICED: Duration = Duration::from_millis(20);
+
+/// Whether programs that are started now are kept apart from the terminal's keys.
+static APART: AtomicBool = AtomicBool::new(false);
 
 /// Makes a write beyond the file size limit (`ulimit -f`) fail with an error. By default the signal ends the
 /// process.
@@ -85,6 +94,33 @@ impl Relay {
     /// The flag that is set by a signal which asks to stop.
     pub fn stop(&self) -> &Interrupt {
         &self.stop
+    }
+
+    /// Does something that no signal stops: the programs that it starts are in process groups of their own,
+    /// where no key of a terminal reaches them. `tell` is called when a signal asked to stop.
+    pub fn outlasted<T>(&self, tell: impl Fn() + Send, work: impl FnOnce() -> T) -> T {
+        self.arrived().for_each(drop);
+        APART.store(true, Ordering::Relaxed);
+        let done = thread::scope(|scope| {
+            let (working, ended) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                while ended.recv_timeout(NOTICED) == Err(RecvTimeoutError::Timeout) {
+                    if self.arrived().any(|signal| Self::STOP.contains(&signal)) {
+                        tell();
+                    }
+                }
+            });
+            let done = work();
+            drop(working);
+            done
+        });
+        APART.store(false, Ordering::Relaxed);
+        done
+    }
+
+    /// Whether something goes on that no signal stops.
+    pub(super) fn outlasts() -> bool {
+        APART.load(Ordering::Relaxed)
     }
 
     /// The signals that have arrived since the last call.

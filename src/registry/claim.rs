@@ -24,6 +24,8 @@ pub struct Claim {
     pub claim_owner: Option<Owner>,
     /// Whether `kinfra run` made it, and ends it with its data.
     pub is_of_run: bool,
+    /// The run whose command made it, after it released the run's own claim. That run ends it, too.
+    pub in_run: Option<ClaimId>,
     /// The time of the claim, in ISO 8601 with an offset.
     pub claimed_at: Option<String>,
     /// Tells this claim from every other, even from a later one of the same directory.
@@ -54,6 +56,7 @@ impl Claim {
             claimed_by,
             claim_owner: None,
             is_of_run: false,
+            in_run: None,
             claimed_at,
             claim_id: None,
             lease: None,
@@ -65,6 +68,12 @@ impl Claim {
             mark: Mark::default(),
             files: BTreeMap::new(),
         }
+    }
+
+    /// Whether a run, whose own claim is given, ends this one, too: it is that claim, or its command's.
+    pub fn is_ended_by(&self, run: &Self) -> bool {
+        let is_its = self.is_of_run && self.claim_id == run.claim_id;
+        is_its || (self.in_run.is_some() && self.in_run == run.claim_id)
     }
 }
 
@@ -185,6 +194,8 @@ pub(super) struct OwnKeys<'a> {
     #[serde(skip_serializing_if = "Not::not")]
     claim_of_run: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    claim_in_run: Option<ClaimId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     claim_id: Option<ClaimId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<Span>,
@@ -221,6 +232,7 @@ impl Claim {
             claimed_by,
             claim_owner,
             is_of_run,
+            in_run,
             claimed_at,
             claim_id,
             lease,
@@ -235,6 +247,7 @@ impl Claim {
         let own = OwnKeys {
             claim_owner: claim_owner.as_ref(),
             claim_of_run: *is_of_run,
+            claim_in_run: *in_run,
             claim_id: *claim_id,
             lease: lease.map(|lease| lease.length),
             lease_until: lease.map(|lease| lease.until),
@@ -268,6 +281,7 @@ impl Claim {
             claimed_by: claimed_by.clone().unwrap_or_default().into(),
             claim_owner: optional(entry, path, "claim_owner")?,
             is_of_run: optional(entry, path, "claim_of_run")?.unwrap_or_default(),
+            in_run: optional(entry, path, "claim_in_run")?,
             claimed_at,
             claim_id: optional(entry, path, "claim_id")?,
             lease: match (optional(entry, path, "lease")?, optional(entry, path, "lease_until")?) {
@@ -304,7 +318,7 @@ impl Claim {
         if is_own {
             self
         } else {
-            Self { mark: Mark::default(), claim_owner: None, is_of_run: false, ..self }
+            Self { mark: Mark::default(), claim_owner: None, is_of_run: false, in_run: None, ..self }
         }
     }
 }

@@ -161,7 +161,7 @@ impl Entry {
 const DOCUMENT_KEYS: [&str; 5] = ["version", "id", "slots", "applied_from", "imported_from"];
 
 /// The keys of an entry that kinfra writes.
-const ENTRY_KEYS: [&str; 33] = [
+const ENTRY_KEYS: [&str; 34] = [
     "slot_id",
     "infrastructure_path",
     "profile",
@@ -173,6 +173,7 @@ const ENTRY_KEYS: [&str; 33] = [
     "status",
     "claim_owner",
     "claim_of_run",
+    "claim_in_run",
     "claim_id",
     "lease",
     "lease_until",
@@ -329,7 +330,7 @@ mod tests {
     fn an_unknown_key_never_stands_twice() {
         let text = r#"{"version": 2, "id": "00000000000000000000000000000007", "applied_from":
             {"pool": "shop", "repository": "/src/.git", "spec": "slots.toml", "other": 1.0}, "slots": {"1": {"slot_id": 1, "infrastructure_path": "/p", "profile": "only",
-            "workers": {}, "ports": {"dns": 5301}, "udp": ["dns"], "claimed_by": "/w", "claimed_at": null, "status": "stopped", "claim_owner": "ci-7", "claim_of_run": true, "claim_id":
+            "workers": {}, "ports": {"dns": 5301}, "udp": ["dns"], "claimed_by": "/w", "claimed_at": null, "status": "stopped", "claim_owner": "ci-7", "claim_of_run": true, "claim_in_run": "00000000000000000000000000000002", "claim_id":
             "00000000000000000000000000000001", "lease": "8h", "lease_until": "2026-03-01T17:22:10+00:00", "note": "n",
             "claimed_host": "h", "claimed_user": "u", "claimed_gitdir": "/g", "claimed_mount": "/",
             "claimed_token": "00000000000000000000000000000009", "claimed_place": "1:2:3",

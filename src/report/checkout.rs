@@ -70,8 +70,9 @@ pub fn json(started: &Started<'_>, up: Option<&Up>) -> String {
     document(&value)
 }
 
-/// That the work of a worktree is nowhere else, so that it stays.
-pub fn has_work(path: &Utf8Path, work: &Work) -> Fault {
+/// That the work of a worktree is nowhere else, so that it stays. Where what can be kept is to go, that is not
+/// named.
+pub fn has_work(path: &Utf8Path, work: &Work, is_discarded: bool) -> Fault {
     let Work {
         changes: Changes { changed, untracked, repositories, ignored, unreadable, submodules, unseen },
         commits,
@@ -81,21 +82,28 @@ pub fn has_work(path: &Utf8Path, work: &Work) -> Fault {
     let files = |files: &[Utf8PathBuf], noun: &str, what: &str| {
         (!files.is_empty()).then(|| format!("{} {what} ({})", count(files.len(), noun), names(files)))
     };
-    let parts = [
+    let that_can_be_kept = [
         in_progress.map(|what| format!("{what} in progress")),
         files(changed, "file", "with changes that are not committed"),
         files(untracked, "file", "that git does not know"),
+    ];
+    let of_others = [
         files(submodules, "submodule", "with changes or commits of their own"),
         files(repositories, "repository", "that git does not know"),
-        files(ignored, "ignored repository", "with commits on no remote"),
+        files(ignored, "ignored repository", "with changes, or with commits on no remote"),
         files(unreadable, "directory", "that git cannot list"),
         files(unseen, "file", "that git was told not to look at"),
+    ];
+    let commits = [
         (*commits > 0).then(|| format!("{} on no remote and not merged", count(*commits, "commit"))),
         (*left_behind > 0).then(|| format!("{} that no branch has any more", count(*left_behind, "commit"))),
     ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    let what =
-        format!("`{}` has work that may be nowhere else: {}", printable(path.as_str()), parts.join("; "));
+    let named = |part: Option<String>| part.filter(|_| !is_discarded);
+    let parts = that_can_be_kept.into_iter().map(named);
+    let parts = parts.chain(of_others).chain(commits.into_iter().map(named)).flatten();
+    let parts: Vec<String> = parts.collect();
+    let why = if is_discarded { "that --discard cannot keep" } else { "that may be nowhere else" };
+    let what = format!("`{}` has work {why}: {}", printable(path.as_str()), parts.join("; "));
     let advice = if !unreadable.is_empty() {
         "make it readable, or move it away"
     } else if !unseen.is_empty() {
@@ -103,7 +111,7 @@ pub fn has_work(path: &Utf8Path, work: &Work) -> Fault {
     } else if !work.can_be_kept() {
         "push what is in the submodules and move the repositories away"
     } else {
-        "commit and push it, or keep it aside with --discard"
+        "commit and push it, or keep it aside with --discard; `kinfra release` gives the slot back and keeps the worktree"
     };
     Fault::refused(what).advise(advice)
 }

@@ -1,8 +1,10 @@
 //! The variables of a slot, in the languages that shells and programs read.
 
+use anyhow::Error;
 use serde_json::json;
 
 use super::document::{FORMAT_VERSION, document};
+use crate::agent::Agent;
 use crate::claims::environment::Change;
 use crate::dotenv::{Variables, is_name};
 use crate::shown::printable;
@@ -40,6 +42,15 @@ pub fn dropped(change: &Change) -> String {
         format!("note: {name} was set to `{value}`: {done}, because it would lead Compose elsewhere\n")
     };
     change.dropped.iter().map(line).collect()
+}
+
+/// That Compose refuses to run with these variables, because the overlay could not be written.
+pub fn unwritten(error: Option<&Error>, agent: Option<Agent>) -> String {
+    let Some(error) = error else { return String::new() };
+    let why = format!("{error:#}");
+    let why = agent.and_then(|agent| agent.keeps_from_error(&why)).unwrap_or(why);
+    let what = printable(&why);
+    format!("warning: `docker compose` fails with these: {what}\nhelp: `kinfra up` writes it where it may\n")
 }
 
 /// The variables as one JSON document.

@@ -45,8 +45,13 @@ pub fn done(change: &Change) -> String {
 pub fn excuse(error: &Error) -> String {
     let advice = advice_of(error).map_or_else(String::new, |advice| format!("; {advice}"));
     let text = format!("{error:#}{advice}");
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !is_of_a_frame(line)).collect();
     format!("kinfra: {}\n", lines.join("; "))
+}
+
+/// Whether a line draws the source around a mistake, or is empty.
+fn is_of_a_frame(line: &str) -> bool {
+    line.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|') || line.is_empty()
 }
 
 /// What an agent is told of the slot of its worktree.
@@ -56,4 +61,21 @@ pub fn context(slot: SlotId, worktree: &Utf8Path) -> String {
          `kinfra status` shows its addresses, and `kinfra logs --failing` says why a service does not run.\n",
         printable(worktree.as_str())
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_mistake_of_slots_toml_is_told_without_its_frame() {
+        let error = anyhow!(
+            "error: the file has no key `verb`\n  --> slots.toml:56:2\n   |\n56 | [verb]\n   |  ^^^^\n   |\n   = help: did you mean `verbs`?"
+        );
+        let told =
+            "kinfra: error: the file has no key `verb`; --> slots.toml:56:2; = help: did you mean `verbs`?\n";
+        assert_eq!(excuse(&error), told);
+    }
 }

@@ -3,34 +3,62 @@
 use serde_json::{Map, Value, json};
 
 use super::document::{FORMAT_VERSION, document};
-use super::table::{Cell, lines, number, table};
+use super::table::{Cell, Table, lines, number, table};
 use crate::compose::model::Model;
+use crate::identifier::PortName;
 use crate::port::{HostPort, Port, PortFormula, Protocol};
 use crate::slot::SlotId;
 use crate::spec::Spec;
-use crate::stack::up::addresses::Reach;
+use crate::stack::up::addresses::{Reach, Url};
 
-/// Every port of every declared slot, the main stack's first.
-pub fn ports(spec: &Spec) -> String {
+/// Every port of every declared slot, the main stack's first: as addresses on a terminal that has the columns
+/// for all of them.
+pub fn ports(spec: &Spec, columns: Option<usize>) -> String {
+    let address = |row: Row, name: &PortName, formula: &PortFormula| {
+        // The main stack has no name of its own.
+        let of_main =
+            || Some(url(spec, *spec.slots.keys().next()?, (name, formula), formula.number(0))?.plain);
+        let of_slot = |slot| {
+            url(spec, slot, (name, formula), formula.number(slot.get())).map(|url| url.shown().to_owned())
+        };
+        row.map_or_else(of_main, of_slot).map_or_else(|| plain(row, *formula), Cell::new)
+    };
+    let roomy = columns.and_then(|columns| map(spec, address).within(columns, 0));
+    roomy.unwrap_or_else(|| lines(&map(spec, |row, _, formula| plain(row, *formula))))
+}
+
+/// A slot, or the main stack.
+type Row = Option<SlotId>;
+
+fn map(spec: &Spec, cell: impl Fn(Row, &PortName, &PortFormula) -> Cell) -> Table {
     let names = spec.ports.iter().map(|(name, _)| name.as_str().to_uppercase());
     let mut table = table(["Slot".to_owned(), "Profile".to_owned()].into_iter().chain(names));
-    let row = |slot: u16| spec.ports.iter().map(move |(_, formula)| number(formula.number(slot)));
-    table.add_row([number(0), Cell::new("(main)")].into_iter().chain(row(0)));
+    let cells =
+        |row: Row| spec.ports.iter().map(|(name, formula)| cell(row, name, formula)).collect::<Vec<_>>();
+    table.add_row([number(0), Cell::new("(main)")].into_iter().chain(cells(None)));
     for (id, profile) in &spec.slots {
-        table.add_row([number(id), Cell::new(profile.name.as_str())].into_iter().chain(row(id.get())));
+        table.add_row([number(id), Cell::new(profile.name.as_str())].into_iter().chain(cells(Some(*id))));
     }
-    lines(&table)
+    table
+}
+
+fn plain(row: Row, formula: PortFormula) -> Cell {
+    number(formula.number(row.map_or(0, SlotId::get)))
+}
+
+/// The address of a port of a slot. `None` if the number is too large for a port.
+fn url(spec: &Spec, slot: SlotId, (name, formula): (&PortName, &PortFormula), number: u32) -> Option<Url> {
+    let port = HostPort { port: Port::new(u16::try_from(number).ok()?)?, protocol: formula.protocol };
+    let reach = Reach { host: None, spec: Some(spec), model: &Model::default(), slot };
+    Some(reach.url(name, port))
 }
 
 /// The address of every port of every declared slot that a browser opens, with a path: a line each, once with
 /// a name of the slot's own as the host, and once with `localhost`.
 pub fn urls(spec: &Spec, path: &str) -> String {
-    let model = Model::default();
     let of_slot = |slot: SlotId| {
-        let reach = Reach { host: None, spec: Some(spec), model: &model, slot };
         let ports = spec.ports.iter().filter_map(move |(name, formula)| {
-            let port = Port::new(u16::try_from(formula.number(slot.get())).ok()?)?;
-            let url = reach.url(name, HostPort { port, protocol: formula.protocol });
+            let url = url(spec, slot, (name, formula), formula.number(slot.get()))?;
             let hosted = url.hosted.filter(|url| url.starts_with("http"))?;
             Some(format!("{hosted}{path}\n{}{path}\n", url.plain))
         });

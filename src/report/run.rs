@@ -1,12 +1,28 @@
 //! What `run` says.
 
+use crate::claims::refusal::held as held_by;
 use crate::registry::Claim;
 use crate::slot::SlotId;
 
-/// That a slot is held already, which the run uses and leaves.
-pub fn held(slot: SlotId, claim: &Claim) -> String {
+/// That a slot is held already, which the run uses and leaves; and which flags are not used.
+pub fn held(slot: SlotId, claim: &Claim, unused: &[&str]) -> String {
     let by = if claim.is_of_run { "the run around this one" } else { "this worktree" };
-    format!("Slot {slot} is held by {by} already: it is used as it is, and stays held\n")
+    let unused = match unused {
+        [] => String::new(),
+        [flag] => format!(". {flag} is not used: it is for a new claim"),
+        flags => format!(". {} are not used: they are for a new claim", flags.join(" and ")),
+    };
+    format!("Slot {slot} is held by {by} already: it is used as it is, and stays held{unused}\n")
+}
+
+/// That another run of this holder is waited for.
+pub fn waiting(slot: SlotId, claim: &Claim) -> String {
+    format!("Waiting for another run: slot {slot} is {}\n", held_by(claim))
+}
+
+/// That the release goes on, although a signal asked to stop.
+pub fn releasing(slot: SlotId) -> String {
+    format!("Releasing slot {slot}: wait until what it has is removed\n")
 }
 
 /// That the claim of a run ended before its command did.

@@ -83,8 +83,8 @@ pub fn failed(gated: &Gated, slot: SlotId) -> String {
         }
     };
     let Some(first) = failing.first() else { return format!("{headline}\n") };
-    let help =
-        format!("help: `kinfra logs {}` shows all of it, and `kinfra status` looks again", first.service);
+    let logs = if failing.len() == 1 { first.service.as_str() } else { "--failing" };
+    let help = format!("help: `kinfra logs {logs}` shows all of it, and `kinfra status` looks again");
     // The headline, the help, and a line for what is left out.
     let room = MOST_LINES - 3;
     let shown = failing.len().min(room);
@@ -189,11 +189,13 @@ mod tests {
         );
         assert!(report.contains("      health check: no response\\u{1b}[31m\n"), "{report}");
         assert!(
-            report.ends_with("help: `kinfra logs web` shows all of it, and `kinfra status` looks again\n")
+            report.ends_with(
+                "help: `kinfra logs --failing` shows all of it, and `kinfra status` looks again\n"
+            )
         );
         assert!(!report.contains("cache") && !report.contains("api"), "{report}");
         let one = failed(&gated(vec![failing("web", Prospect::Over)]), SlotId::new(1).unwrap());
-        assert!(one.contains("      line 1\n"), "{one}");
+        assert!(one.contains("      line 1\n") && one.contains("help: `kinfra logs web` "), "{one}");
     }
 
     #[test]

@@ -180,11 +180,22 @@ pub fn judged_json(judged: &Judged) -> Value {
     })
 }
 
+/// What the services come to that do not run as they should, for the head of their logs.
+pub fn failing(examined: &Examined) -> String {
+    let line = |(service, state)| [service, ": ".to_owned(), state, "\n".to_owned()];
+    services(examined).into_iter().flat_map(line).collect()
+}
+
 /// The services that are not as they should be, those with a note, and those that were not started, each in
 /// a line.
 pub fn services(examined: &Examined) -> Vec<(String, String)> {
     let told = examined.services.iter().filter(|judged| !judged.is_ready() || judged.note.is_some());
-    let told = told.map(|judged| (printable(&judged.service), colored_words(judged)));
+    let told = told.map(|judged| {
+        // What a health check printed last says more than that it failed.
+        let health = judged.health.lines().rev().find(|line| !line.trim().is_empty());
+        let health = health.map(|line| format!(": {}", printable(line.trim()))).unwrap_or_default();
+        (printable(&judged.service), colored_words(judged) + &health)
+    });
     let not_started = examined.not_started.iter();
     told.chain(not_started.map(|service| (printable(service), "not started".to_owned()))).collect()
 }

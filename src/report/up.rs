@@ -78,9 +78,13 @@ pub fn text(up: &Up) -> String {
     lines(&rows)
 }
 
-/// What comes after a start.
-pub fn next() -> &'static str {
-    "Next: `kinfra logs -f` follows it, `kinfra down` stops it\n"
+/// What comes after a start. Only a person ends what follows a log.
+pub fn next(is_plain: bool) -> &'static str {
+    if is_plain {
+        "Next: `kinfra logs` shows what it prints, `kinfra down` stops it\n"
+    } else {
+        "Next: `kinfra logs -f` follows it, `kinfra down` stops it\n"
+    }
 }
 
 /// The start as one JSON document.

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use super::compose_files::variables::of_slot;
 use crate::claims::environment::Change;
 use crate::claims::held::Held;
+use crate::claims::lease::renewed_every;
 use crate::fault::Fault;
 use crate::host::foreground::Foreground;
 use crate::host::fs::Umask;
@@ -15,12 +16,6 @@ use crate::host::invocation::{Invocation, environment};
 use crate::host::lock::LockPolicy;
 use crate::host::signals::Relay;
 use crate::names::KINFRA_RUN;
-
-/// A claim is renewed when this part of its lease is over.
-const PART: u32 = 3;
-
-/// The shortest time between two renewals.
-const SHORTEST: Duration = Duration::from_millis(100);
 
 /// What a command runs with.
 pub struct Surroundings<'a> {
@@ -69,7 +64,7 @@ pub fn run(
         umask: around.umask,
     };
     let lease = held.entry.claim.as_ref().and_then(|claim| claim.lease);
-    let every = lease.map_or(Duration::MAX, |lease| (lease.length.duration() / PART).max(SHORTEST));
+    let every = lease.map_or(Duration::MAX, renewed_every);
     let mut held = Some(held);
     let ended = command.run(around.relay, every, || {
         let Some(before) = held.take() else { return };

@@ -59,7 +59,7 @@ fn machine(engine: &Engine) -> Machine {
 }
 
 /// Runs commands in one shell. What each printed.
-fn run(machine: &Machine, engine: &Engine, commands: &[&str]) -> Vec<String> {
+pub(super) fn run(machine: &Machine, engine: &Engine, commands: &[&str]) -> Vec<String> {
     let script: String = commands.iter().map(|command| format!("{command}\nprintf '\\0'\n")).collect();
     let bin = Path::new(env!("CARGO_BIN_EXE_kinfra")).parent().expect("a directory");
     let real = std::env::var("PATH").unwrap_or_default();

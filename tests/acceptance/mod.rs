@@ -19,6 +19,7 @@ mod release;
 mod removal;
 mod stack_verbs;
 mod stacks;
+mod stories;
 mod subnets;
 mod tutorial;
 mod wheel;

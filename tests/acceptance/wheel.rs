@@ -1,5 +1,6 @@
 //! The wheel, as a Python project uses it: real uv, real maturin, a real virtual environment.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -56,7 +57,7 @@ fn uv_rebuilds_the_wheel_when_a_file_in_it_changes() {
     let ports = project.expect(&["run", "kinfra", "ports"]);
     assert!(!ports.contains("8101"), "{ports}");
 
-    for file in files_below(sources.path()) {
+    for file in one_of_each_depth(sources.path()) {
         assert!(project.is_up_to_date(), "before {} changes", file.display());
         touch(&file);
         assert!(
@@ -147,17 +148,25 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn files_below(directory: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory).expect("a directory to list") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files.extend(files_below(&path));
-        } else {
-            files.push(path);
+/// For each input, a file of each depth below it. To uv, which matches paths, the others there are the same.
+fn one_of_each_depth(sources: &Path) -> Vec<PathBuf> {
+    let mut files = BTreeMap::new();
+    for input in INPUTS {
+        let mut level = vec![sources.join(input)];
+        for depth in 0.. {
+            let (directories, here): (Vec<_>, Vec<_>) = level.into_iter().partition(|path| path.is_dir());
+            files.extend(here.into_iter().next().map(|file| ((input, depth), file)));
+            if directories.is_empty() {
+                break;
+            }
+            level = directories
+                .iter()
+                .flat_map(|directory| fs::read_dir(directory).expect("a directory"))
+                .map(|entry| entry.expect("an entry").path())
+                .collect();
         }
     }
-    files
+    files.into_values().collect()
 }
 
 /// Changes a file's ctime, which is the time that uv looks at. Cargo looks at the mtime and compiles

@@ -113,7 +113,7 @@ fn an_agent_reads_of_a_start_only_what_it_comes_to() {
     let run = Run::of(start.env("CODEX_CI", "1")).exits(0);
     run.never_says("web: healthy")
         .says("The stack of slot 1 runs\n")
-        .says("Next: `kinfra logs -f`")
+        .says("Next: `kinfra logs` shows")
         .prints("http://web.slot-1.localhost:8001");
 }
 
@@ -180,8 +180,6 @@ fn env_and_status_write_nothing() {
 #[ignore = "needs root, to mount"]
 fn env_and_status_work_on_a_read_only_home() {
     let shop = Shop::new();
-    // It writes the overlay, without which Compose would mean the main stack.
-    shop.kinfra("env").exits(0);
     let home = shop.machine.home();
     let on_read_only = |arguments: &str| {
         let kinfra = shop.command(arguments);
@@ -195,7 +193,13 @@ fn env_and_status_work_on_a_read_only_home() {
         let path = path.expect("a path").to_str().expect("UTF-8");
         Run::of(unshare.env("PATH", format!("{path}:/usr/bin:/bin")).env("CODEX_SANDBOX", "x"))
     };
-    on_read_only("env").exits(0).prints("SHOP_WEB_PORT");
+    // Compose refuses a file that is missing, and so does not mean the main stack.
+    let first = on_read_only("env").exits(0).prints("SHOP_WEB_PORT").prints("kinfra-overlay.yaml");
+    first.says("`docker compose` fails").says("the sandbox of Codex keeps kinfra from it");
+    shop.kinfra("env").exits(0);
+    on_read_only("env").exits(0).prints("SHOP_WEB_PORT").never_says("warning");
+    shop.machine.write("~/fix/compose.yaml", "services: {web: {image: other, ports: [\"8000:80\"]}}\n");
+    on_read_only("env").exits(4).says("the sandbox of Codex keeps kinfra from it").never_says("COMPOSE_FILE");
     on_read_only("status").exits(0).prints("Slot 1 (only) is yours");
     on_read_only("slots").exits(0);
     let refused = on_read_only("claim");

@@ -386,11 +386,65 @@ fn commits_in_a_repository_that_git_ignores_are_work() {
     refuses(
         &machine,
         "done --discard fix",
-        "1 ignored repository with commits on no remote (vendor/deep/lib)",
+        "1 ignored repository with changes, or with commits on no remote (vendor/deep/lib)",
     );
     machine.git(&clone, "push --quiet origin HEAD:refs/heads/pushed");
     machine.kinfra("done fix").exits(0);
     assert!(!path.exists());
+}
+
+#[test]
+fn files_in_a_repository_that_git_ignores_are_work_and_run_nothing() {
+    let (machine, path) = with("fix");
+    machine.write("~/fix/.gitignore", "vendor/\n");
+    machine.git(&path, "add .gitignore");
+    machine.git(&path, "commit --quiet --message ignore");
+    machine.git(machine.project(), "merge --quiet --ff-only fix");
+    let (lib, clone) = (machine.path("~/lib"), path.join("vendor/lib"));
+    fs::create_dir(&lib).expect("a directory");
+    machine.write("~/lib/file", "one\n");
+    machine.repository(&lib);
+    fs::create_dir_all(clone.parent().expect("a parent")).expect("a directory");
+    machine.git(&path, &format!("clone --quiet {} {}", lib.display(), clone.display()));
+    // What its own settings name is not run.
+    let program = machine.path("~/program");
+    machine.write("~/program", "#!/bin/sh\ntouch ~/ran\ncat\n");
+    machine.set_mode("~/program", 0o755);
+    for setting in ["core.fsmonitor", "filter.mine.clean", "filter.mine.smudge"] {
+        machine.git(&clone, &format!("config {setting} {}", program.display()));
+    }
+    machine.write("~/fix/vendor/lib/.git/info/attributes", "* filter=mine\n");
+    machine.write("~/fix/vendor/lib/.git/info/exclude", "ignored\n");
+    machine.write("~/fix/vendor/lib/ignored", "x");
+    let refuses = |says: &str| {
+        refuses(&machine, "done fix", says);
+        refuses(&machine, "done --discard fix", says);
+        assert!(!machine.exists("~/ran"), "it ran a program");
+    };
+    let says = "1 ignored repository with changes, or with commits on no remote (vendor/lib)";
+    machine.write("~/fix/vendor/lib/file", "two\n");
+    refuses(says);
+    machine.write("~/fix/vendor/lib/file", "one\n");
+    machine.write("~/fix/vendor/lib/new", "x");
+    refuses(says);
+    machine.remove("~/fix/vendor/lib/new");
+    machine.remove("~/fix/vendor/lib/file");
+    refuses(says);
+    machine.write("~/fix/vendor/lib/file", "one\n");
+    machine.kinfra("done fix").exits(0);
+    assert!(!path.exists() && !machine.exists("~/ran"));
+}
+
+#[test]
+fn what_cannot_be_discarded_is_told_without_what_can() {
+    let (machine, path) = with("fix");
+    machine.write("~/fix/slots.toml", "mine");
+    fs::create_dir(path.join("lib")).expect("a directory");
+    machine.repository(path.join("lib"));
+    let run = machine.kinfra("done --discard fix").exits(4);
+    run.says("has work that --discard cannot keep: 1 repository that git does not know (lib)\n")
+        .never_says("slots.toml");
+    assert!(path.exists() && is_held(&machine));
 }
 
 /// The commit that `done --discard` kept, from what it said.

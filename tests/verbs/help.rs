@@ -124,7 +124,9 @@ fn a_name_or_a_path_in_the_place_of_a_slot_is_told_what_to_write() {
 #[test]
 fn each_next_command_is_one_that_there_is() {
     let machine = Machine::new();
-    for text in [kinfra::report::up::next(), kinfra::report::claim::next()] {
+    for text in
+        [kinfra::report::up::next(false), kinfra::report::up::next(true), kinfra::report::claim::next()]
+    {
         let commands: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
         assert!(!commands.is_empty(), "{text:?} names no command");
         for command in commands {

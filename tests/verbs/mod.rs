@@ -52,6 +52,8 @@ mod queue;
 mod reap;
 mod repair;
 mod run;
+mod run_holder;
+mod run_signals;
 mod saved;
 mod screens;
 mod skill;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::rig::terminal::Terminal;
 use crate::support::Machine;
 
 /// Two slots far apart and three ports, one of them with a stride.
@@ -23,6 +24,27 @@ fn the_map_has_a_row_for_the_main_stack_and_for_every_slot() {
 ",
     );
     assert!(machine.tree().is_empty());
+}
+
+#[test]
+fn a_terminal_with_room_shows_addresses() {
+    let machine = strided();
+    let shown = |columns| {
+        let (code, printed, _) = Terminal::run(&machine, &machine.command("ports"), 40, columns).ends();
+        assert_eq!(code, Some(0), "{printed}");
+        printed.replace('\r', "")
+    };
+    let roomy = shown(120);
+    for address in [
+        "http://localhost:8000",
+        "http://web.slot-2.localhost:8002",
+        "localhost:4417",
+        "postgres://localhost:5442",
+    ] {
+        assert!(roomy.contains(&format!(" {address}")), "no {address} in {roomy}");
+    }
+    let narrow = shown(60);
+    assert!(narrow.contains(" 8002 ") && !narrow.contains("localhost"), "{narrow}");
 }
 
 #[test]

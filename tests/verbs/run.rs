@@ -11,20 +11,20 @@ use crate::rig::scripted::{Fault, When};
 use crate::support::{Machine, Run, Running};
 
 /// `kinfra run` in the worktree `fix` of a fleet, for a script of sh.
-fn run(fleet: &Fleet, flags: &str, script: &str) -> Command {
+pub(super) fn run(fleet: &Fleet, flags: &str, script: &str) -> Command {
     let mut run = fleet.command("fix", &format!("run --no-gate {flags}"));
     run.args(["--", "sh", "-c", script]);
     run
 }
 
 /// The same on a machine without an engine.
-fn plain(machine: &Machine, flags: &str, script: &str) -> Command {
+pub(super) fn plain(machine: &Machine, flags: &str, script: &str) -> Command {
     let mut run = machine.command(&format!("run --no-up {flags}"));
     run.args(["--", "sh", "-c", script]);
     run
 }
 
-fn applied() -> Machine {
+pub(super) fn applied() -> Machine {
     let machine = Machine::small();
     machine.kinfra("apply").exits(0);
     machine
@@ -38,12 +38,12 @@ fn killed(fleet: &Fleet, flags: &str) {
 }
 
 /// How many slots of a pool are held.
-fn held(machine: &Machine) -> usize {
+pub(super) fn held(machine: &Machine) -> usize {
     machine.read("~/pool/registry.json").matches("\"claimed_by\": \"").count()
 }
 
 /// Waits for the first line that it prints.
-fn until_it_runs(running: &mut Running) -> String {
+pub(super) fn until_it_runs(running: &mut Running) -> String {
     let mut line = String::new();
     let stdout = running.stdout.take().expect("its stdout");
     BufReader::new(stdout).read_line(&mut line).expect("a line");

@@ -128,7 +128,7 @@ fn the_branch_is_the_one_that_is_there_or_that_of_a_remote_or_a_new_one() {
         machine.kinfra(&format!("done {name}")).exits(0);
     }
     start(&machine, "new").exits(0);
-    start(&machine, "older --from old").exits(64).says("git knows no commit `old`, from --from");
+    start(&machine, "older --from old").exits(64).says("git knows no commit `old` to begin at");
     start(&machine, "older --from new~1").exits(0);
     assert_eq!((head("~/new").as_str(), head("~/older").as_str()), ("second\n", "first\n"));
     machine.kinfra("done new").exits(0);

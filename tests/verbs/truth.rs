@@ -118,6 +118,18 @@ impl Stand {
 }
 
 #[test]
+fn a_service_that_is_unhealthy_is_told_with_what_its_check_said() {
+    let stand = Stand::started();
+    let health = json!({"Status": "unhealthy", "Log": [{"Output": "no /tmp/ready yet\n"}]});
+    let state = json!({"Status": "running", "Pid": 1, "StartedAt": "2026-03-01T10:00:00Z", "Health": health});
+    stand.lists(&[stand.own("a", "running", "Up 2 hours (unhealthy)", "web")]);
+    stand.inspects(&[stand.inspected(["a", "web"], 0, &state, &json!({}))]);
+    stand.machine.kinfra("status").exits(0).prints("unhealthy: no /tmp/ready yet\n");
+    // The stand-in has no Compose.
+    stand.machine.kinfra("logs --failing").exits(1).says("web: unhealthy: no /tmp/ready yet\n");
+}
+
+#[test]
 fn docker_is_not_asked_where_no_slot_is_held() {
     let stand = Stand::new();
     stand.machine.kinfra("slots").exits(0).prints("stopped");

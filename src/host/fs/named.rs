@@ -63,6 +63,14 @@ pub fn replace_named(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     dir.sync()
 }
 
+/// Whether a file was kept from being written: by its mode, by a disk that is read-only, or by a sandbox.
+pub fn is_kept(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause();
+    let by_code = |code: &Errno| io::Error::from(*code).kind();
+    let kind = cause.downcast_ref().map(io::Error::kind).or_else(|| cause.downcast_ref().map(by_code));
+    matches!(kind, Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem))
+}
+
 /// The free space of the file system that a path is on: in MiB, and in files. `None` if nothing is there.
 pub fn free_space(path: &Utf8Path) -> Option<(u64, u64)> {
     if is_full_in_a_test(path) {

@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::host::fs::{read_named, replace_named};
 use crate::names::USES_FILE;
 use crate::stack::compose_files::compose_args::ComposeArgs;
+use crate::stack::up::addresses::without_values;
 
 /// The largest file that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
@@ -79,13 +80,9 @@ impl Asked {
 }
 
 impl Uses {
-    /// What a start of a project uses. Values of variables can be secret, and share nothing.
-    pub fn new(at: String, project: &str, worktree: &Utf8Path, mut model: Model, asked: Asked) -> Self {
-        for service in model.services.values_mut() {
-            service.environment.clear();
-            service.build.iter_mut().for_each(|build| build.args.clear());
-        }
-        let (project, worktree) = (project.to_owned(), worktree.to_owned());
+    /// What a start of a project uses. Values of variables share nothing.
+    pub fn new(at: String, project: &str, worktree: &Utf8Path, model: Model, asked: Asked) -> Self {
+        let (project, worktree, model) = (project.to_owned(), worktree.to_owned(), without_values(model));
         Self { version: VERSION, at, project, has_ended: false, worktree, model, asked }
     }
 

@@ -20,7 +20,7 @@ use crate::compose::overlay::{Slot, overlay};
 use crate::desired::Environments;
 use crate::digest::Digest;
 use crate::host::compose::{self, ComposeCall};
-use crate::host::fs::{Umask, replace_named};
+use crate::host::fs::{Umask, exists, replace_named};
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
 use crate::names::OVERLAY;
@@ -94,6 +94,13 @@ impl Place<'_> {
             .keep(&dir)
             .with_context(|| format!("could not keep what was learnt of slot {slot}"))?;
         Ok(self.derived(remarks))
+    }
+
+    /// The files of the stack where the overlay could not be written and none is there. Compose refuses them,
+    /// as one is missing, and does not mean the main stack. `None` if one is there: it is of other files.
+    pub(super) fn unwritten(&self) -> Result<Option<Derived>> {
+        let is_there = exists(&self.held.dir().join(OVERLAY))?;
+        Ok((!is_there).then(|| self.derived(Remarks::default())))
     }
 
     fn derived(&self, remarks: Remarks) -> Derived {

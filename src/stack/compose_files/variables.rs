@@ -9,6 +9,7 @@ use super::place::Place;
 use crate::claims::held::Held;
 use crate::dotenv::Variables;
 use crate::fault::Fault;
+use crate::host::fs::is_kept;
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::names::{COMPOSE_ENV_FILES, COMPOSE_FILE, COMPOSE_PATH_SEPARATOR, COMPOSE_PROJECT_NAME};
@@ -27,6 +28,27 @@ pub fn of_slot(held: &Held, policy: &LockPolicy<'_>, invocation: &Invocation) ->
         Some(place) => of_place(&place, policy, invocation),
         None => held.variables(),
     }
+}
+
+/// [`of_slot`] for a caller that need not write, as in a sandbox; and why the overlay could not be written.
+/// Compose refuses the files that are named then.
+///
+/// # Errors
+/// As [`of_slot`], but not where only the overlay could not be written.
+pub fn of_slot_unwritten(
+    held: &Held,
+    policy: &LockPolicy<'_>,
+    invocation: &Invocation,
+) -> Result<(Variables, Option<Error>)> {
+    let error = match of_slot(held, policy, invocation) {
+        Err(error) if is_kept(&error) => error,
+        variables => return Ok((variables?, None)),
+    };
+    let Some(place) = Place::find(held, invocation)? else { return Err(error) };
+    let Some(derived) = place.unwritten()? else { return Err(error) };
+    let mut variables = held.variables()?;
+    variables.extend(place.compose_variables(&derived)?);
+    Ok((variables, Some(error)))
 }
 
 fn no_overlay(error: Error, held: &Held) -> Error {

@@ -116,6 +116,21 @@ impl<'a> Reach<'a> {
     }
 }
 
+/// What files came to, to be kept: without the values of variables, which can be secret. Only the names of
+/// users and databases stay, for the addresses.
+pub(in crate::stack) fn without_values(mut model: Model) -> Model {
+    let is_account = |name: &String| {
+        let mut accounts =
+            OF_DATABASES.iter().flat_map(|(_, users, databases)| users.iter().chain(databases));
+        accounts.any(|account| account == name)
+    };
+    for service in model.services.values_mut() {
+        service.environment.retain(|name, _| is_account(name));
+        service.build.iter_mut().for_each(|build| build.args.clear());
+    }
+    model
+}
+
 /// The user and the database of a service, as parts of its URL.
 fn account(service: &Service, scheme: &str) -> (String, String) {
     let Some((_, users, databases)) = OF_DATABASES.iter().find(|(database, ..)| *database == scheme) else {
@@ -222,6 +237,9 @@ mod tests {
                 {"POSTGRES_USER": "shop"}}}}"#,
         )
         .unwrap();
+        // It is the same from what is kept of a start.
+        let model = without_values(model);
+        assert!(!serde_json::to_string(&model).unwrap().contains("secret"));
         let reach = Reach { host: None, spec: None, model: &model, slot: SlotId::new(1).unwrap() };
         let name = PortName::new("db").unwrap();
         for (port, url) in [

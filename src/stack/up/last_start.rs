@@ -7,6 +7,7 @@ use anyhow::Result;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
+use super::addresses::without_values;
 use crate::compose::model::Model;
 use crate::digest::Digest;
 use crate::host::fs::{read_named, replace_named};
@@ -40,19 +41,14 @@ pub(in crate::stack) struct LastStart {
 }
 
 impl LastStart {
-    /// Values of variables can be secret. What they were is in the key.
+    /// What the values of variables were is in the key.
     pub(in crate::stack) fn new(key: Option<Digest>, named: &BTreeSet<String>, model: &Model) -> Self {
-        let mut model = model.clone();
-        for service in model.services.values_mut() {
-            service.environment.clear();
-            service.build.iter_mut().for_each(|build| build.args.clear());
-        }
         Self {
             version: VERSION,
             key,
             attempt: None,
             named: named.clone(),
-            model,
+            model: without_values(model.clone()),
             builds: None,
             images: BTreeMap::new(),
             containers: BTreeMap::new(),
