@@ -94,5 +94,7 @@ pub(super) fn give(entry: &mut IndexEntry, spec: Option<&Utf8Path>, mark: fn(&Ut
     let directories = [file.as_deref(), spec].into_iter().flatten().filter_map(Utf8Path::parent);
     let mut directories: Vec<&Utf8Path> = directories.collect();
     directories.dedup();
-    directories.into_iter().for_each(|directory| entry.note_project(mark(directory)));
+    for directory in directories {
+        entry.note_project(mark(directory));
+    }
 }
