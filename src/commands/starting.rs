@@ -6,7 +6,6 @@ use super::failure::after;
 use super::live::Live;
 use super::output::{hint, pass_on, print, say, show_as_laid_out};
 use crate::claims::held::Held;
-use crate::claims::keeper::Keeper;
 use crate::fault::{Exit, Fault};
 use crate::stack::up::request::{Means, Progress, UpRequest};
 use crate::stack::up::{Up, up};
@@ -38,8 +37,7 @@ fn end(done: &Up, printed: Result<(), Fault>) -> Result<Exit> {
 pub(super) fn show(held: Held, request: &UpRequest, means: &Means<'_>) -> Result<Up> {
     let (slot, mut live, mut has_told) = (held.slot, Live::new(), false);
     say(&report::up::stack_note(held.stack_note()));
-    let keeper = Keeper::of(&held);
-    let mut tell = |progress: Progress<'_>| match progress {
+    let done = up(held, request, means, &mut |progress| match progress {
         Progress::Waiting(other) => say(&report::up::waiting(other)),
         Progress::NoMemory(_) if has_told => {}
         Progress::NoMemory(why) => {
@@ -55,8 +53,7 @@ pub(super) fn show(held: Held, request: &UpRequest, means: &Means<'_>) -> Result
         Progress::Started => live.go_on_below(),
         Progress::Looked(judged) => live.show(judged),
         Progress::Verifying(words) => say(&report::up::verifying(words)),
-    };
-    let done = keeper.during(&means.policy, || up(held, request, means, &mut tell))?;
+    })?;
     pass_on(&report::up::failure(&done));
     say(&if done.exit() == Exit::Done { report::up::done(&done) } else { String::new() });
     Ok(done)

@@ -18,7 +18,7 @@ pub(super) fn has_changes(repository: &Git) -> bool {
     changes(repository).map_or(true, |status| status.split('\0').any(is_change))
 }
 
-/// What `git status` says, from the index, the commits and the files of a repository, and none of its settings.
+/// What `git status` says, from the index, the commits and the files of a repository, without its settings.
 fn changes(repository: &Git) -> Result<String> {
     let places = ["rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir"];
     let places = repository.needed(&places)?;

@@ -55,8 +55,8 @@ fn cannot_see(dir: &Utf8Path) -> Fault {
         .advise("make it readable")
 }
 
-/// The repositories in what git ignores that have changes, or commits which are on no remote. What cannot be read there
-/// does not count, as ignored files do not.
+/// The repositories in what git ignores that have changes, or commits which are on no remote. What cannot be
+/// read there does not count, as ignored files do not.
 ///
 /// # Errors
 /// When git does not answer.

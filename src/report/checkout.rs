@@ -70,8 +70,8 @@ pub fn json(started: &Started<'_>, up: Option<&Up>) -> String {
     document(&value)
 }
 
-/// That the work of a worktree is nowhere else, so that it stays. Where what can be kept is to go, that is not
-/// named.
+/// That the work of a worktree is nowhere else, so that it stays. Where it is discarded, what can be kept is
+/// not named.
 pub fn has_work(path: &Utf8Path, work: &Work, is_discarded: bool) -> Fault {
     let Work {
         changes: Changes { changed, untracked, repositories, ignored, unreadable, submodules, unseen },

@@ -36,6 +36,7 @@ use super::gate::patience::Verdict;
 use super::gate::state::{Expected, ServiceState};
 use super::turn::{Turn, other, take_turn};
 use crate::claims::held::Held;
+use crate::claims::keeper::Keeper;
 use crate::compose::model::Model;
 use crate::ended::{Ended, How};
 use crate::fault::{Exit, Fault, Reason, reason_of};
@@ -94,12 +95,23 @@ impl Up {
     }
 }
 
-/// Starts the stack of a slot, and waits until it runs. `progress` gets what happens meanwhile.
+/// Starts the stack of a slot, and waits until it runs. `progress` gets what happens meanwhile. The lease of
+/// its claim is renewed for as long as that takes.
 ///
 /// # Errors
 /// [`Fault`] when the start is not admitted, nothing could be started, Docker does not answer, or the user
 /// asks to stop.
 pub fn up(
+    held: Held,
+    request: &UpRequest,
+    means: &Means<'_>,
+    progress: &mut impl FnMut(Progress<'_>),
+) -> Result<Up> {
+    Keeper::of(&held).during(&means.policy, || in_turn(held, request, means, progress))
+}
+
+/// The same, when it is its turn and there is memory.
+fn in_turn(
     held: Held,
     request: &UpRequest,
     means: &Means<'_>,
