@@ -73,6 +73,8 @@ const ORDER: &[&str] = &[
     "provision",
     "compose",
     "stack/compose_files/compose_args",
+    "stack/gate/state",
+    "stack/up/addresses",
     "stack/admission/uses",
     "stack/written",
     "claims",

@@ -17,6 +17,7 @@ mod provisioning;
 mod reboot;
 mod release;
 mod removal;
+mod skill;
 mod stack_verbs;
 mod stacks;
 mod stories;

@@ -118,7 +118,7 @@ impl<'a> Reach<'a> {
 
 /// What files came to, to be kept: without the values of variables, which can be secret. Only the names of
 /// users and databases stay, for the addresses.
-pub(in crate::stack) fn without_values(mut model: Model) -> Model {
+pub fn without_values(mut model: Model) -> Model {
     let is_account = |name: &String| {
         let mut accounts =
             OF_DATABASES.iter().flat_map(|(_, users, databases)| users.iter().chain(databases));
