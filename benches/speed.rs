@@ -4,7 +4,7 @@
 //! noisy machine slows both. Pools are made below `target`, or below the directory that `KINFRA_BENCH_DIR` names.
 //!
 //! The figures of stacks need a Docker engine with the tests' images: `.ci/engine cargo bench --bench speed stacks`
-//! measures these alone.
+//! measures these alone, as `cargo bench --bench speed slots` does those of `kinfra slots`.
 #![expect(
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
@@ -13,6 +13,8 @@
     reason = "a benchmark sets up its own machine and prints what it measured"
 )]
 
+#[path = "speed/slots.rs"]
+mod slots;
 #[path = "speed/stacks.rs"]
 mod stacks;
 
@@ -41,14 +43,19 @@ fn main() {
     }
     let place = env::var("KINFRA_BENCH_DIR").unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").to_owned());
     let machine = TempDir::new_in(place).expect("a directory to measure in");
-    if arguments.iter().any(|argument| argument == "stacks") {
+    let is_asked_for = |part: &str| arguments.iter().any(|argument| argument == part);
+    if is_asked_for("stacks") {
         return stacks::measure(machine.path());
+    }
+    if is_asked_for("slots") {
+        return slots::measure(machine.path());
     }
     plan_of_six(machine.path());
     apply_of_six(machine.path());
     claims(machine.path());
     claims_of_many(machine.path());
     apply_of_many(machine.path());
+    slots::measure(machine.path());
     isolation();
     stacks::measure(machine.path());
 }
@@ -215,7 +222,7 @@ fn spec_of(dir: &Path, slots: u16) -> PathBuf {
         fs::copy(entry.path(), project.join("templates").join(entry.file_name())).expect("a template");
     }
     let ports = ["api", "db", "grafana", "jaeger_ui", "prometheus", "otlp_grpc", "otlp_http"];
-    let ports = ports.iter().zip(1_u32..).map(|(name, place)| format!("{name} = {}\n", 8000 + 2000 * place));
+    let ports = ports.iter().zip(1_u32..).map(|(name, place)| format!("{name} = {}\n", 4000 + 4000 * place));
     let spec = format!(
         "version = 1\n[pool]\nname = \"many\"\nroot = \"~/many\"\nenv_prefix = \"KTRDR_\"\n[ports]\n{}\
          [[profiles]]\nname = \"light\"\nworkers = {{ backtest = 1, training = 1 }}\n\

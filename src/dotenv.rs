@@ -179,14 +179,15 @@ fn statement(text: &str) -> Result<(Option<NamedValue>, &str), Problem> {
         return Ok((None, after));
     }
     let exported = line.strip_prefix("export").filter(|rest| rest.starts_with(char::is_whitespace));
-    let shown = line.split('=').next().unwrap_or_default().trim().escape_debug().to_string();
+    let shown = || line.split('=').next().unwrap_or_default().trim().escape_debug();
     let (name, _) = exported.unwrap_or(line).split_once('=').ok_or_else(|| {
-        let reason = format!("`{shown}` has no `=`, so its value would depend on the caller's environment");
+        let reason =
+            format!("`{}` has no `=`, so its value would depend on the caller's environment", shown());
         Problem::new(reason).advise("write `NAME=value`")
     })?;
     let name = name.trim();
     if !is_name(name) {
-        let problem = Problem::new(format!("`{shown}` is not a valid variable name"));
+        let problem = Problem::new(format!("`{}` is not a valid variable name", shown()));
         return Err(problem.advise("use letters, digits and `_`, no digit first"));
     }
     let value = text.split_once('=').map_or("", |(_, value)| value);

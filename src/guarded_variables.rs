@@ -105,10 +105,11 @@ static BY_NAME: LazyLock<ByName> = LazyLock::new(|| {
 /// What reads a variable that no slot may set. `None` if a slot may set it.
 pub fn readers_of(name: &str) -> Option<&'static str> {
     let of_family = || {
-        let (_, readers) = BY_NAME.families.iter().find(|(start, _)| name.starts_with(start))?;
-        (!OF_SLOTS.iter().any(|end| name.ends_with(end))).then_some(*readers)
+        let family = BY_NAME.families.iter().find(|(start, _)| name.starts_with(start));
+        family.map(|(_, readers)| *readers)
     };
-    BY_NAME.names.get(name).copied().or_else(of_family)
+    let named = BY_NAME.names.get(name).copied();
+    if OF_SLOTS.iter().any(|end| name.ends_with(end)) { named } else { named.or_else(of_family) }
 }
 
 /// [`readers_of`] for a slot's env file, which may say which slot it is.

@@ -151,8 +151,6 @@ impl Moves {
             }
             Following::NoHolder => false,
         };
-        let taken = claims.iter().map(|(_, claim)| (&claim.claimed_by, &claim.claim_owner));
-        let mut taken: BTreeSet<(&Holder, &Option<Owner>)> = taken.collect();
         let mut moved: Vec<_> = claims
             .iter()
             .filter(|one| concerns(one))
@@ -160,6 +158,11 @@ impl Moves {
                 Some((claim.claimed_at.clone(), *slot, *claim, Holder::Directory(moved(claim)?)))
             })
             .collect();
+        if moved.is_empty() {
+            return Self::default();
+        }
+        let taken = claims.iter().map(|(_, claim)| (&claim.claimed_by, &claim.claim_owner));
+        let mut taken: BTreeSet<(&Holder, &Option<Owner>)> = taken.collect();
         // If two claims lead to one worktree, the later claim belongs to the present worktree.
         moved.sort_by(|one, other| (&other.0, other.1).cmp(&(&one.0, one.1)));
         let mut moves = Vec::new();

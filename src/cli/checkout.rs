@@ -1,5 +1,5 @@
 //! The flags of the verbs that make and remove worktrees.
-#![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
+#![expect(missing_docs, reason = "clap would show the comments of flags as help")]
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueHint};
@@ -11,7 +11,7 @@ use crate::identifier::Branch;
 use crate::slot::SlotId;
 use crate::stack::up::request::UpRequest;
 
-/// `kinfra start`
+// `kinfra start`
 #[derive(Debug, Args)]
 pub struct StartWorktreeArgs {
     #[command(flatten)]
@@ -52,7 +52,7 @@ impl StartWorktreeArgs {
     }
 }
 
-/// `kinfra done`
+// `kinfra done`
 #[derive(Debug, Args)]
 pub struct DoneArgs {
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub struct DoneArgs {
     pub lock: LockArgs,
 }
 
-/// `kinfra worktrees`
+// `kinfra worktrees`
 #[derive(Debug, Args)]
 pub struct WorktreesArgs {
     #[command(flatten)]

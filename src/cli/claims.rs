@@ -1,5 +1,5 @@
 //! The flags of the verbs of a slot: who holds it, its variables, its lease.
-#![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
+#![expect(missing_docs, reason = "clap would show the comments of flags as help")]
 
 use std::ffi::OsString;
 
@@ -14,7 +14,7 @@ use crate::shown::word;
 use crate::slot::SlotId;
 use crate::time::Span;
 
-/// `kinfra claim`
+// `kinfra claim`
 #[derive(Debug, Args)]
 pub struct ClaimArgs {
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub struct ClaimArgs {
     pub lock: LockArgs,
 }
 
-/// The flags that say how a slot is claimed.
+// The flags that say how a slot is claimed.
 #[derive(Debug, Clone, Args)]
 pub struct Wishes {
     /// Claim a slot of the pool that is built into kinfra, whatever slots.toml is here
@@ -55,7 +55,7 @@ pub struct Wishes {
     pub note: Option<String>,
 }
 
-/// `kinfra release`
+// `kinfra release`
 #[derive(Debug, Args)]
 pub struct ReleaseArgs {
     #[command(flatten)]
@@ -78,7 +78,7 @@ pub struct ReleaseArgs {
     pub lock: LockArgs,
 }
 
-/// `kinfra env`
+// `kinfra env`
 #[derive(Debug, Args)]
 pub struct EnvArgs {
     #[command(flatten)]
@@ -117,7 +117,7 @@ pub fn evaluated(arguments: impl IntoIterator<Item = OsString>) -> Option<EnvFor
     }
 }
 
-/// `kinfra exec`
+// `kinfra exec`
 #[derive(Debug, Args)]
 pub struct ExecArgs {
     #[command(flatten)]
@@ -130,7 +130,7 @@ pub struct ExecArgs {
     pub command: CommandArgs,
 }
 
-/// A command of the user.
+// A command of the user.
 #[derive(Debug, Args)]
 pub struct CommandArgs {
     /// The command and its arguments
@@ -144,7 +144,7 @@ pub struct CommandArgs {
     pub words: Vec<OsString>,
 }
 
-/// `kinfra renew`
+// `kinfra renew`
 #[derive(Debug, Args)]
 pub struct RenewArgs {
     #[command(flatten)]
@@ -161,7 +161,7 @@ pub struct RenewArgs {
     pub lock: LockArgs,
 }
 
-/// `kinfra reap`
+// `kinfra reap`
 #[derive(Debug, Args)]
 pub struct ReapArgs {
     #[command(flatten)]
@@ -176,7 +176,7 @@ pub struct ReapArgs {
     pub lock: LockArgs,
 }
 
-/// `kinfra clean`
+// `kinfra clean`
 #[derive(Debug, Args)]
 pub struct CleanArgs {
     #[command(flatten)]

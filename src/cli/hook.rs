@@ -1,5 +1,5 @@
 //! The flags of `hook`.
-#![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
+#![expect(missing_docs, reason = "clap would show the comments of flags as help")]
 
 use std::ffi::OsString;
 
@@ -11,14 +11,14 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use crate::hooks::event::Event;
 use crate::hooks::tool::Tool;
 
-/// `kinfra hook`
+// `kinfra hook`
 #[derive(Debug, Args)]
 pub struct HookArgs {
     #[command(subcommand)]
     pub verb: HookVerb,
 }
 
-/// What to do with hooks.
+// What to do with hooks.
 #[derive(Debug, Subcommand)]
 pub enum HookVerb {
     /// Add kinfra's hooks to the files of a tool, and keep all else in them
@@ -29,7 +29,7 @@ pub enum HookVerb {
     Run(HookRunArgs),
 }
 
-/// `kinfra hook install` and `kinfra hook uninstall`
+// `kinfra hook install` and `kinfra hook uninstall`
 #[derive(Debug, Args)]
 pub struct HookFileArgs {
     /// The tool
@@ -43,21 +43,21 @@ pub struct HookFileArgs {
     pub auto_approve: bool,
 }
 
-/// `kinfra skill`
+// `kinfra skill`
 #[derive(Debug, Args)]
 pub struct SkillArgs {
     #[command(subcommand)]
     pub verb: SkillVerb,
 }
 
-/// What to do with the skill.
+// What to do with the skill.
 #[derive(Debug, Subcommand)]
 pub enum SkillVerb {
     /// Write SKILL.md, or show how the one that is there differs, and ask
     Install(SkillFileArgs),
 }
 
-/// `kinfra skill install`
+// `kinfra skill install`
 #[derive(Debug, Args)]
 pub struct SkillFileArgs {
     /// Write it into this directory [default: .claude/skills/kinfra of this repository]
@@ -71,7 +71,7 @@ pub struct SkillFileArgs {
     pub auto_approve: bool,
 }
 
-/// `kinfra hook run`
+// `kinfra hook run`
 #[derive(Debug, Args)]
 pub struct HookRunArgs {
     /// The event

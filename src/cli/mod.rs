@@ -30,4 +30,4 @@ pub use stack::{
     ComposeArgs, DownArgs, LogsArgs, OpenArgs, ResetArgs, ShellArgs, SlotArgs, StartArgs, UpArgs,
 };
 pub use tips::with_tip;
-pub use verb::{Cli, EXIT_CODES, SandboxVerb, Verb};
+pub use verb::{Cli, EXIT_CODES, SandboxVerb, Verb, whole};

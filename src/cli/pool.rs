@@ -1,12 +1,12 @@
 //! The flags of the verbs that show, check or describe a pool.
-#![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
+#![expect(missing_docs, reason = "clap would show the comments of flags as help")]
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueHint};
 
 use super::shared::{HolderArgs, LockArgs, PoolArgs};
 
-/// `kinfra doctor`
+// `kinfra doctor`
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     #[command(flatten)]
@@ -21,7 +21,7 @@ pub struct DoctorArgs {
     pub lock: LockArgs,
 }
 
-/// `kinfra init`
+// `kinfra init`
 #[derive(Debug, Args)]
 pub struct InitArgs {
     /// Write the embedded slots.toml and its templates instead
@@ -38,7 +38,7 @@ pub struct InitArgs {
     pub dry_run: bool,
 }
 
-/// `kinfra demo`
+// `kinfra demo`
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// The directory to make
@@ -46,7 +46,7 @@ pub struct DemoArgs {
     pub dir: Utf8PathBuf,
 }
 
-/// `kinfra slots`
+// `kinfra slots`
 #[derive(Debug, Args)]
 pub struct SlotsArgs {
     #[command(flatten)]
@@ -59,7 +59,7 @@ pub struct SlotsArgs {
     pub json: bool,
 }
 
-/// `kinfra status`
+// `kinfra status`
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     #[command(flatten)]
@@ -74,7 +74,7 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
-/// `kinfra ports`
+// `kinfra ports`
 #[derive(Debug, Args)]
 pub struct PortsArgs {
     #[command(flatten)]
@@ -105,7 +105,7 @@ fn path_of_url(text: &str) -> Result<String, String> {
     }
 }
 
-/// `kinfra validate`, and what `kinfra ports` has of it
+// `kinfra validate`, and what `kinfra ports` has of it
 #[derive(Debug, Args)]
 pub struct ListArgs {
     #[command(flatten)]

@@ -9,7 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind, Result};
 use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _};
 
 use super::checkout::StartWorktreeArgs;
-use super::verb::{Cli, Verb};
+use super::verb::{Cli, Verb, whole};
 use crate::identifier::VerbName;
 use crate::report::verbs::short_for;
 use crate::spec::VerbSpec;
@@ -37,7 +37,7 @@ pub fn is_about_verbs(error: &clap::Error, words: &[OsString]) -> bool {
 /// # Errors
 /// What clap says of it.
 pub fn parse(words: &[OsString], verbs: &ProjectVerbs) -> Result<Cli> {
-    let command = with_verbs(Cli::command(), verbs);
+    let command = with_verbs(Cli::command().mut_subcommand("start", whole::<StartWorktreeArgs>), verbs);
     // They stand in a section of their own.
     let command = verbs
         .keys()
@@ -52,7 +52,7 @@ pub fn parse(words: &[OsString], verbs: &ProjectVerbs) -> Result<Cli> {
     Cli::from_arg_matches(&matches)
 }
 
-/// A command line with the verbs of a project: copies of its `start`.
+/// A command line with the verbs of a project: copies of its `start`, which is [`whole`].
 #[must_use]
 pub fn with_verbs(command: Command, verbs: &ProjectVerbs) -> Command {
     let Some(start) = command.find_subcommand("start").cloned() else { return command };

@@ -1,5 +1,5 @@
 //! The flags of the verbs that provision a pool: `plan`, `apply`, `show` and `destroy`.
-#![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
+#![expect(missing_docs, reason = "clap would show the comments of flags as help")]
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::shared::{LockArgs, PoolArgs};
 use crate::plan::{Flag, Options};
 use crate::slot::SlotId;
 
-/// The flags of a plan: what it may do, and to which slots.
+// The flags of a plan: what it may do, and to which slots.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct PlanningArgs {
@@ -56,7 +56,7 @@ impl PlanningArgs {
     }
 }
 
-/// `kinfra plan`
+// `kinfra plan`
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct PlanArgs {
@@ -81,7 +81,7 @@ pub struct PlanArgs {
     pub verbose: bool,
 }
 
-/// `kinfra apply`
+// `kinfra apply`
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct ApplyArgs {
@@ -114,7 +114,7 @@ pub struct ApplyArgs {
     pub lock: LockArgs,
 }
 
-/// `kinfra show`
+// `kinfra show`
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// The saved plan
@@ -128,7 +128,7 @@ pub struct ShowArgs {
     pub verbose: bool,
 }
 
-/// `kinfra destroy`
+// `kinfra destroy`
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct DestroyArgs {

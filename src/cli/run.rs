@@ -1,5 +1,5 @@
 //! The flags of `kinfra run`.
-#![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
+#![expect(missing_docs, reason = "clap would show the comments of flags as help")]
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::which::choice::PoolChoice;
 /// The lease of a run, unless another is given.
 const LEASE: &str = "1h";
 
-/// `kinfra run`
+// `kinfra run`
 #[derive(Debug, Args)]
 pub struct RunArgs {
     #[command(flatten)]

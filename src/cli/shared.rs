@@ -1,4 +1,5 @@
 //! Flags that several verbs have.
+#![expect(missing_docs, reason = "clap would show the comments of flags as help")]
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::identifier::Owner;
 use crate::time::Span;
 use crate::which::choice::PoolChoice;
 
-/// The flags that name a pool.
+// The flags that name a pool.
 #[derive(Debug, Clone, Args)]
 pub struct PoolArgs {
     /// Use this spec [default: slots.toml here or in a parent up to the repository's root, else the one that
@@ -41,7 +42,7 @@ impl PoolArgs {
     }
 }
 
-/// The flags that name a slot by its holder.
+// The flags that name a slot by its holder.
 #[derive(Debug, Clone, Args)]
 pub struct HolderArgs {
     /// The slot of this worktree instead of the one here
@@ -52,7 +53,7 @@ pub struct HolderArgs {
     pub owner: Option<Owner>,
 }
 
-/// The flags that say how to take the root's lock.
+// The flags that say how to take the root's lock.
 #[derive(Debug, Args)]
 pub struct LockArgs {
     /// Wait this long for another kinfra to finish

@@ -1,9 +1,10 @@
 //! The flags of the verbs that set up a shell and the manual.
+#![expect(missing_docs, reason = "clap would show the comments of flags as help")]
 
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
-/// `kinfra completions`
+// `kinfra completions`
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct CompletionsArgs {
@@ -15,14 +16,14 @@ pub struct CompletionsArgs {
     pub verb: Option<CompletionsVerb>,
 }
 
-/// What `kinfra completions` does beside printing.
+// What `kinfra completions` does beside printing.
 #[derive(Debug, Subcommand)]
 pub enum CompletionsVerb {
     /// Add the line that does it to the start-up file of your shell
     Install(InstallArgs),
 }
 
-/// `kinfra completions install`
+// `kinfra completions install`
 #[derive(Debug, Args)]
 pub struct InstallArgs {
     /// The shell [default: the one that SHELL names]
@@ -33,7 +34,7 @@ pub struct InstallArgs {
     pub dry_run: bool,
 }
 
-/// `kinfra man`
+// `kinfra man`
 #[derive(Debug, Args)]
 pub struct ManArgs {
     /// The verb to describe [default: kinfra itself]

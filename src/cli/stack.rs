@@ -1,5 +1,5 @@
 //! The flags of the verbs that run a slot's stack.
-#![expect(missing_docs, reason = "clap would show the comments of flattened flags as help")]
+#![expect(missing_docs, reason = "clap would show the comments of flags as help")]
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::stack::gate::patience::Patience;
 use crate::stack::up::request::UpRequest;
 use crate::time::Span;
 
-/// `kinfra up`
+// `kinfra up`
 #[derive(Debug, Args)]
 pub struct UpArgs {
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub(super) fn with_waits(request: UpRequest, wishes: &Wishes) -> UpRequest {
     UpRequest { waits: wishes.wait.map(longest).unwrap_or_default(), ..request }
 }
 
-/// The flags that say how a stack is started.
+// The flags that say how a stack is started.
 #[derive(Debug, Args)]
 pub struct StartArgs {
     /// Start the services of this profile of Compose, too; kept with the slot until others are given, or ''
@@ -86,7 +86,7 @@ impl StartArgs {
     }
 }
 
-/// `kinfra down`
+// `kinfra down`
 #[derive(Debug, Args)]
 pub struct DownArgs {
     #[command(flatten)]
@@ -98,7 +98,7 @@ pub struct DownArgs {
     pub lock: LockArgs,
 }
 
-/// `kinfra logs`
+// `kinfra logs`
 #[derive(Debug, Args)]
 pub struct LogsArgs {
     #[command(flatten)]
@@ -120,7 +120,7 @@ pub struct LogsArgs {
     pub failing: bool,
 }
 
-/// `kinfra shell`
+// `kinfra shell`
 #[derive(Debug, Args)]
 pub struct ShellArgs {
     #[command(flatten)]
@@ -135,7 +135,7 @@ pub struct ShellArgs {
     pub lock: LockArgs,
 }
 
-/// `kinfra reset`
+// `kinfra reset`
 #[derive(Debug, Args)]
 pub struct ResetArgs {
     #[command(flatten)]
@@ -155,7 +155,7 @@ pub struct ResetArgs {
     pub lock: LockArgs,
 }
 
-/// `kinfra compose`
+// `kinfra compose`
 #[derive(Debug, Args)]
 pub struct ComposeArgs {
     #[command(flatten)]
@@ -172,7 +172,7 @@ pub struct ComposeArgs {
     pub arguments: Vec<OsString>,
 }
 
-/// `kinfra open`
+// `kinfra open`
 #[derive(Debug, Args)]
 pub struct OpenArgs {
     #[command(flatten)]
@@ -185,7 +185,7 @@ pub struct OpenArgs {
     pub print: bool,
 }
 
-/// The flags that name a slot of a pool, by itself or by its holder.
+// The flags that name a slot of a pool, by itself or by its holder.
 #[derive(Debug, Args)]
 pub struct SlotArgs {
     #[command(flatten)]

@@ -1,6 +1,8 @@
 //! The verbs, and the exit codes.
 
-use clap::{Parser, Subcommand};
+use std::convert::identity;
+
+use clap::{Args, Command, Parser, Subcommand};
 
 use super::checkout::{DoneArgs, StartWorktreeArgs, WorktreesArgs};
 use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
@@ -49,8 +51,9 @@ Exit codes, the same for every verb:
  127  exec, run: there is no such command; any other code of exec, run, shell or compose is the command's own
  130  interrupted: the action in progress is completed and saved";
 
-/// The verbs.
+/// The verbs. Only the one that is typed gets its flags: see [`whole`].
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Verb {
     /// Show what `apply` would do
     Plan(PlanArgs),
@@ -130,6 +133,12 @@ pub enum Verb {
     ExitCodes,
 }
 
+/// A verb with its flags, to change these. Clap adds them later, and only to the verb that is typed.
+#[must_use]
+pub fn whole<A: Args>(verb: Command) -> Command {
+    A::augment_args(verb.defer(identity))
+}
+
 /// The verbs in their old spelling.
 #[derive(Debug, Subcommand)]
 pub enum SandboxVerb {
@@ -146,6 +155,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn only_the_verb_that_is_typed_gets_its_flags() {
+        let flags = |verb: &Command| verb.get_arguments().count();
+        let mut command = <Cli as clap::CommandFactory>::command();
+        assert_eq!(command.get_subcommands().map(flags).max(), Some(0));
+        let plan = command.find_subcommand_mut("plan").unwrap();
+        assert!(flags(&whole::<PlanArgs>(plan.clone())) > 5);
     }
 
     #[test]

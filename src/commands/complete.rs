@@ -10,7 +10,7 @@ use super::candidates::{claim_ids, held, slots};
 use super::complete_paths::{CommandWords, completes_a_command, plans, verbs};
 use super::pool_here::{ports, profiles};
 use super::project_verbs::of_project;
-use crate::cli::Cli;
+use crate::cli::{self, Cli, whole};
 
 /// The variable in which the asking shell names itself.
 pub(super) const VARIABLE: &str = "KINFRA_COMPLETE";
@@ -37,24 +37,24 @@ fn command(is_first: bool) -> Command {
         let values = move || values().unwrap_or_default();
         move |verb: Command| verb.mut_arg(argument, |arg| arg.add(ArgValueCandidates::new(values)))
     };
-    let completed = |argument: &'static str, by: ArgValueCompleter| {
-        move |verb: Command| verb.mut_arg(argument, |arg| arg.add(by))
+    let plan = |verb: Command| verb.mut_arg("saved", |arg| arg.add(ArgValueCompleter::new(plans())));
+    let words = |verb: Command| {
+        verb.mut_arg("words", |arg| arg.add(ArgValueCompleter::new(CommandWords { is_first })))
     };
-    let plan = || completed("saved", ArgValueCompleter::new(plans()));
-    let words = || completed("words", ArgValueCompleter::new(CommandWords { is_first }));
     let lists = |verb: Command| with("exclude", slots)(with("only", slots)(verb));
     let chosen = |verb: Command| with("profile", profiles)(with("slot", slots)(verb));
+    let released = |verb: Command| with("claim_id", claim_ids)(with("slot", held)(verb));
     let command = Cli::command()
-        .mut_subcommand("plan", lists)
-        .mut_subcommand("apply", |verb| plan()(lists(verb)))
-        .mut_subcommand("show", plan())
-        .mut_subcommand("claim", chosen)
-        .mut_subcommand("start", chosen)
-        .mut_subcommand("release", |verb| with("claim_id", claim_ids)(with("slot", held)(verb)))
-        .mut_subcommand("renew", with("claim_id", claim_ids))
-        .mut_subcommand("exec", words())
-        .mut_subcommand("run", |verb| words()(chosen(verb)))
-        .mut_subcommand("open", |verb| with("port", ports)(with("slot", held)(verb)))
-        .mut_subcommand("man", with("verb", || Ok(verbs())));
+        .mut_subcommand("plan", |verb| lists(whole::<cli::PlanArgs>(verb)))
+        .mut_subcommand("apply", |verb| plan(lists(whole::<cli::ApplyArgs>(verb))))
+        .mut_subcommand("show", |verb| plan(whole::<cli::ShowArgs>(verb)))
+        .mut_subcommand("claim", |verb| chosen(whole::<cli::ClaimArgs>(verb)))
+        .mut_subcommand("start", |verb| chosen(whole::<cli::StartWorktreeArgs>(verb)))
+        .mut_subcommand("release", |verb| released(whole::<cli::ReleaseArgs>(verb)))
+        .mut_subcommand("renew", |verb| with("claim_id", claim_ids)(whole::<cli::RenewArgs>(verb)))
+        .mut_subcommand("exec", |verb| words(whole::<cli::ExecArgs>(verb)))
+        .mut_subcommand("run", |verb| words(chosen(whole::<cli::RunArgs>(verb))))
+        .mut_subcommand("open", |verb| with("port", ports)(with("slot", held)(whole::<cli::OpenArgs>(verb))))
+        .mut_subcommand("man", |verb| with("verb", || Ok(verbs()))(whole::<cli::ManArgs>(verb)));
     of_project(command)
 }

@@ -9,7 +9,7 @@ use clap_complete::CompletionCandidate;
 use clap_complete::engine::{PathCompleter, ValueCompleter};
 
 use crate::cli::Cli;
-use crate::host::invocation::environment;
+use crate::host::invocation::in_environment;
 use crate::host::program::commands;
 use crate::saved::is_plan;
 
@@ -24,7 +24,7 @@ impl ValueCompleter for CommandWords {
         let files = PathCompleter::any().complete(current);
         let start =
             current.to_str().filter(|start| self.is_first && !start.is_empty() && !start.contains('/'));
-        let path = environment().get("PATH").cloned().unwrap_or_default();
+        let path = in_environment("PATH").unwrap_or_default();
         let commands = start.map(|start| commands(&path, start)).unwrap_or_default();
         commands.into_iter().map(CompletionCandidate::new).chain(files).collect()
     }
@@ -34,7 +34,7 @@ impl ValueCompleter for CommandWords {
 /// word it asks for, or that is the last one.
 pub(super) fn completes_a_command(arguments: &[OsString]) -> bool {
     let words: Vec<&OsString> = arguments.iter().skip_while(|word| *word != "--").skip(1).collect();
-    let index = environment().get("_CLAP_COMPLETE_INDEX").and_then(|index| index.parse().ok());
+    let index = in_environment("_CLAP_COMPLETE_INDEX").and_then(|index| index.parse().ok());
     let before = index.unwrap_or(words.len().saturating_sub(1)).checked_sub(1);
     let before = before.and_then(|before| words.get(before));
     before.is_some_and(|word| ["--", "exec", "run"].iter().any(|one| *word == one))

@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use jiff::tz::TimeZone;
 
 use super::fs::read_named;
-use super::invocation::environment;
+use super::invocation::in_environment;
 use crate::fault::Fault;
 use crate::time::Time;
 
@@ -70,7 +70,7 @@ pub fn local(time: Time) -> String {
 /// The time zone that `TZ` names, or else that of the machine. One file is read: to find a zone by its name,
 /// jiff would read the whole directory of zones.
 fn zone() -> Option<TimeZone> {
-    let named = environment().get("TZ").cloned();
+    let named = in_environment("TZ");
     let named = named.as_deref().map(|name| name.strip_prefix(':').unwrap_or(name));
     let file = match named {
         None => MACHINE.into(),

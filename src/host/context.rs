@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use serde_json::Value;
 
 use super::fs::read_named;
-use super::invocation::environment;
+use super::invocation::in_environment;
 use crate::digest::Digest;
 use crate::registry::{Elsewhere, Engine};
 
@@ -14,8 +14,6 @@ const CONFIG_LIMIT: u64 = 4 << 20;
 /// The engine that `docker` talks to if nothing else is said: by `DOCKER_HOST`, by `DOCKER_CONTEXT`, or by
 /// the context in use.
 pub fn current() -> Engine {
-    let environment = environment();
-    let named = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
     if let Some(address) = named("DOCKER_HOST") {
         return Engine::Address(address);
     }
@@ -27,10 +25,12 @@ pub fn current() -> Engine {
     Engine::Context(context.unwrap_or_else(|| "default".to_owned()))
 }
 
+fn named(variable: &str) -> Option<String> {
+    in_environment(variable).filter(|value| !value.is_empty())
+}
+
 /// A file of Docker's configuration.
 fn configuration(file: &str) -> Option<Value> {
-    let environment = environment();
-    let named = |name: &str| environment.get(name).filter(|value| !value.is_empty());
     let dir = named("DOCKER_CONFIG").map(Utf8PathBuf::from);
     let dir = dir.or_else(|| Some(Utf8PathBuf::from(named("HOME")?).join(".docker")))?;
     let text = read_named(&dir.join(file), CONFIG_LIMIT).ok()??;

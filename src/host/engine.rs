@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::context::{address_of, current, remote_host};
 use super::docker::{Answer, TIMEOUT, ask, ask_of, docker_version, output_of, server_components};
-use super::invocation::environment;
+use super::invocation::in_environment;
 use crate::memory::Memory;
 use crate::registry::Engine;
 use crate::thing::Kind;
@@ -37,7 +37,7 @@ const SOCKET: &str = "/var/run/docker.sock";
 /// that is one of this machine. Asks nothing.
 pub fn may_be_here() -> bool {
     let is_there = |path: &Path| path.metadata().is_ok();
-    let path = environment().get("PATH").cloned().unwrap_or_default();
+    let path = in_environment("PATH").unwrap_or_default();
     let has_command = std::env::split_paths(&path).any(|dir| is_there(&dir.join("docker")));
     let has_socket = || match current() {
         Engine::Address(address) => {

@@ -115,13 +115,28 @@ pub fn branch_of(dir: &Utf8Path) -> Option<String> {
 /// # Errors
 /// When git's files cannot be read.
 pub fn linked_git_dir(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
-    let Some(git_dir) = named_git_dir(worktree)? else { return Ok(None) };
+    match git_dir_of(worktree)? {
+        GitDir::Linked(git_dir) => Ok(Some(git_dir)),
+        GitDir::Inside | GitDir::Elsewhere(_) => Ok(None),
+    }
+}
+
+/// Where the git directory of a worktree is.
+enum GitDir {
+    /// It is the directory `.git` in the worktree.
+    Inside,
+    /// `.git` names that of a linked worktree. This is its canonical path.
+    Linked(Utf8PathBuf),
+    /// `.git` names that of the repository.
+    Elsewhere(Utf8PathBuf),
+}
+
+fn git_dir_of(top: &Utf8Path) -> io::Result<GitDir> {
+    let Some(named) = named_git_dir(top)? else { return Ok(GitDir::Inside) };
     // Only a linked worktree's git directory has this file. One made by `git init --separate-git-dir` has
     // none.
-    if line_of(&git_dir.join("commondir"))?.is_none() {
-        return Ok(None);
-    }
-    canonical(&git_dir).map(Some)
+    let is_linked = line_of(&named.join("commondir"))?.is_some();
+    Ok(if is_linked { GitDir::Linked(canonical(&named)?) } else { GitDir::Elsewhere(named) })
 }
 
 /// The git directory of a linked worktree, if that directory names this worktree, too. In a copy of a
@@ -131,9 +146,13 @@ pub fn linked_git_dir(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
 /// When git's files cannot be read.
 pub fn confirmed_git_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
     let Some(git_dir) = linked_git_dir(worktree)? else { return Ok(None) };
-    let Some((place, _)) = worktree_named_by(&git_dir)? else { return Ok(None) };
-    let is_this = exists(&place)? && canonical(&place)? == canonical(worktree)?;
-    Ok(is_this.then_some(git_dir))
+    Ok(is_confirmed(&git_dir, worktree)?.then_some(git_dir))
+}
+
+/// Whether the git directory of a linked worktree names this worktree.
+fn is_confirmed(git_dir: &Utf8Path, worktree: &Utf8Path) -> Result<bool> {
+    let Some((place, _)) = worktree_named_by(git_dir)? else { return Ok(false) };
+    Ok(exists(&place)? && canonical(&place)? == canonical(worktree)?)
 }
 
 /// When git made a linked worktree, from its git directory.
@@ -150,10 +169,15 @@ fn common_dir(git_dir: &Utf8Path) -> Option<&Utf8Path> {
 /// The git directory of the repository that holds a directory, canonical. All its worktrees share it.
 pub fn repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let top = top_of(dir).ok()??;
-    let repo = match (named_git_dir(top).ok()?, linked_git_dir(top).ok()?) {
-        (None, _) => top.join(".git"),
-        (Some(_), Some(linked)) => common_dir(&linked)?.to_owned(),
-        (Some(git_dir), None) => git_dir,
+    repository_at(top, &git_dir_of(top).ok()?)
+}
+
+/// The git directory of the repository, from the top of one of its worktrees.
+fn repository_at(top: &Utf8Path, git_dir: &GitDir) -> Option<Utf8PathBuf> {
+    let repo = match git_dir {
+        GitDir::Inside => top.join(".git"),
+        GitDir::Linked(linked) => common_dir(linked)?.to_owned(),
+        GitDir::Elsewhere(repo) => repo.clone(),
     };
     // A directory `.git` without `objects` is not a repository.
     is_directory(&repo.join("objects")).then(|| canonical(&repo).ok()).flatten()
@@ -162,12 +186,16 @@ pub fn repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
 /// [`repository_of`], if the repository knows of it: anyone can write a `.git` that leads into another one.
 pub fn confirmed_repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let top = canonical(top_of(dir).ok()??).ok()?;
-    let Some(repository) = repository_of(&top) else {
+    let git_dir = git_dir_of(&top).ok();
+    let repository = git_dir.as_ref().and_then(|git_dir| repository_at(&top, git_dir));
+    let Some((git_dir, repository)) = git_dir.zip(repository) else {
         return confirmed_repository_of(&around_workspace(&top)?);
     };
-    let is_confirmed = match named_git_dir(&top).ok()? {
-        None => repository == top.join(".git"),
-        Some(_) => repository.starts_with(&top) || confirmed_git_dir(&top).ok()?.is_some(),
+    let is_inside = repository.starts_with(&top);
+    let is_confirmed = match git_dir {
+        GitDir::Inside => repository == top.join(".git"),
+        GitDir::Linked(git_dir) => is_inside || is_confirmed(&git_dir, &top).ok()?,
+        GitDir::Elsewhere(_) => is_inside,
     };
     is_confirmed.then_some(repository)
 }
@@ -190,8 +218,9 @@ pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
 /// The main worktree of the repository that holds a directory, canonical. A bare repository has none.
 pub fn main_worktree_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let top = canonical(top_of(dir).ok()??).ok()?;
-    let repo = repository_of(&top)?;
-    if linked_git_dir(&top).ok()?.is_none() {
+    let git_dir = git_dir_of(&top).ok()?;
+    let repo = repository_at(&top, &git_dir)?;
+    if !matches!(git_dir, GitDir::Linked(_)) {
         return Some(top);
     }
     let main = repo.parent()?;

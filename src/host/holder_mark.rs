@@ -80,13 +80,12 @@ fn ensure_token(git_dir: &Utf8Path, name: &str) -> Option<Token> {
 /// The mark of the project in a directory: that of its repository, which all its worktrees share. Where no
 /// repository knows of the directory, it stands for itself.
 pub fn project_mark(directory: &Utf8Path) -> Mark {
-    own_repository(directory).map_or_else(
-        || mark_of_place(directory),
-        |git_dir| {
-            let token = Dir::open(&git_dir).ok().and_then(|own| read(&own, PROJECT).ok().flatten());
-            Mark { token, ..mark_of_place(&git_dir) }
-        },
-    )
+    own_repository(directory).map_or_else(|| mark_of_place(directory), |git_dir| mark_of_repository(&git_dir))
+}
+
+fn mark_of_repository(git_dir: &Utf8Path) -> Mark {
+    let token = Dir::open(git_dir).ok().and_then(|own| read(&own, PROJECT).ok().flatten());
+    Mark { token, ..mark_of_place(git_dir) }
 }
 
 /// [`project_mark`], with a token if the repository can have one.
@@ -102,7 +101,7 @@ pub fn project_marks(directory: &Utf8Path) -> Vec<Mark> {
     let repository = own_repository(directory);
     let main = repository.as_deref().filter(|git_dir| git_dir.file_name() == Some(".git"));
     let directories = [Some(directory), main.and_then(Utf8Path::parent)].into_iter().flatten();
-    std::iter::once(project_mark(directory)).chain(directories.map(mark_of_place)).collect()
+    repository.as_deref().map(mark_of_repository).into_iter().chain(directories.map(mark_of_place)).collect()
 }
 
 fn mark_of_place(directory: &Utf8Path) -> Mark {

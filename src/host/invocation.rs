@@ -80,6 +80,12 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok()
 }
 
+/// A variable of [`environment`].
+#[expect(clippy::disallowed_methods, reason = "this is where the rest of kinfra gets these facts from")]
+pub fn in_environment(name: &str) -> Option<String> {
+    env::var_os(name).map(|value| value.to_string_lossy().into())
+}
+
 /// The environment that kinfra was called with, as far as it is text.
 pub fn environment() -> Variables {
     let text = |(name, value): (OsString, OsString)| {

@@ -10,14 +10,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::getpgrp;
 use rustix::termios::tcgetpgrp;
 
-use super::invocation::{environment, is_plain};
+use super::invocation::{in_environment, is_plain};
 use crate::shown::printable_output;
 
 /// The rows and columns of the terminal that stderr is connected to. `None` if it is none, or takes no
 /// commands, as its type `dumb` says, or is to be plain.
 pub fn size_of_stderr() -> Option<(usize, usize)> {
     let stderr = io::stderr();
-    let is_dumb = environment().get("TERM").is_some_and(|kind| kind == "dumb");
+    let is_dumb = in_environment("TERM").is_some_and(|kind| kind == "dumb");
     let size = (stderr.is_terminal() && !is_dumb && !is_plain())
         .then(|| rustix::termios::tcgetwinsize(&stderr).ok())??;
     Some((usize::from(size.ws_row), usize::from(size.ws_col)))

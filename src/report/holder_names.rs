@@ -1,6 +1,6 @@
 //! The names of the holders of a pool's slots, as tables show them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 
 use camino::Utf8Path;
@@ -20,7 +20,7 @@ pub(super) fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, Stri
             (slot, claim.claimed_by.directory().unwrap_or(unknown), claim.claim_owner.as_ref())
         })
         .collect();
-    let directories: BTreeSet<&Utf8Path> = held.iter().map(|(_, path, _)| *path).collect();
+    let directories: HashSet<&Utf8Path> = held.iter().map(|(_, path, _)| *path).collect();
     let alike = counts(directories.iter().map(|path| path.file_name()));
     let shown = |(slot, path, owner): &(SlotId, &Utf8Path, Option<&Owner>)| {
         let name = path.file_name().filter(|name| alike.get(&Some(name)) == Some(&1));

@@ -136,15 +136,15 @@ fn table_of(
         }
         _ => false,
     };
-    let is_shown = |title: &str| !without.contains(&title) && !says_nothing(title);
+    let shown = COLUMNS.map(|(title, _)| !without.contains(&title) && !says_nothing(title));
     let upper = primary.as_str().to_uppercase();
     let port_title = if shows == Shows::Address { upper } else { format!("{upper} Port") };
     let title = |title: &str| if title == "Port" { port_title.clone() } else { title.to_owned() };
-    let columns = COLUMNS.into_iter().filter(|(name, _)| is_shown(name));
-    let mut table = Table::new(columns.map(|(name, shorten)| (title(name), shorten)));
+    let columns = COLUMNS.into_iter().zip(shown).filter(|(_, is_shown)| *is_shown);
+    let mut table = Table::new(columns.map(|((name, shorten), _)| (title(name), shorten)));
     for row in rows {
-        let cells = COLUMNS.into_iter().zip(row).filter(|((name, _), _)| is_shown(name));
-        table.add_row(cells.map(|(_, cell)| cell));
+        let cells = row.into_iter().zip(shown).filter(|(_, is_shown)| *is_shown);
+        table.add_row(cells.map(|(cell, _)| cell));
     }
     table
 }

@@ -91,6 +91,10 @@ fn is_of_older(entry: &IndexEntry, directory: &Utf8Path) -> bool {
 /// count, since the index names the file itself.
 pub(super) fn give(entry: &mut IndexEntry, spec: Option<&Utf8Path>, mark: fn(&Utf8Path) -> Mark) {
     let file = spec.and_then(|spec| canonical(spec).ok());
-    let directories = [file.as_deref(), spec].map(|path| path.and_then(Utf8Path::parent));
-    directories.into_iter().flatten().for_each(|directory| entry.note_project(mark(directory)));
+    let directories = [file.as_deref(), spec].into_iter().flatten().filter_map(Utf8Path::parent);
+    let mut directories: Vec<&Utf8Path> = directories.collect();
+    directories.dedup();
+    for directory in directories {
+        entry.note_project(mark(directory));
+    }
 }

@@ -1,6 +1,7 @@
 //! What Docker says of the stacks of a pool's slots: one list for each engine, and a closer look only where
 //! the list cannot say it.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread;
@@ -129,9 +130,11 @@ pub(in crate::stack) fn listed(pool: &mut FoundPool) -> Result<(Vec<Listed>, Arc
 /// What the stacks of slots do. Docker is asked only if a slot is held or was started, and then at most for
 /// two seconds.
 pub(in crate::stack) fn sights(slots: &[Listed], whose: &Whose<'_>) -> BTreeMap<SlotId, Sight> {
-    let mut by_engine: BTreeMap<Engine, Vec<&Listed>> = BTreeMap::new();
+    let current = LazyCell::new(context::current);
+    let mut by_engine: BTreeMap<&Engine, Vec<&Listed>> = BTreeMap::new();
     for listed in slots.iter().filter(|listed| may_run(&listed.entry)) {
-        by_engine.entry(engine_of(&listed.entry)).or_default().push(listed);
+        let engine = engine_noted(&listed.entry).unwrap_or_else(|| &current);
+        by_engine.entry(engine).or_default().push(listed);
     }
     let mut sights: BTreeMap<SlotId, Sight> =
         slots.iter().map(|listed| (listed.slot, Sight::NeverStarted)).collect();
@@ -147,7 +150,10 @@ pub(in crate::stack) fn sights(slots: &[Listed], whose: &Whose<'_>) -> BTreeMap<
 
 /// The engines that slots may have containers on.
 pub(in crate::stack) fn engines(slots: &[Listed]) -> BTreeSet<Engine> {
-    slots.iter().filter(|listed| may_run(&listed.entry)).map(|listed| engine_of(&listed.entry)).collect()
+    let noted =
+        slots.iter().filter(|listed| may_run(&listed.entry)).map(|listed| engine_noted(&listed.entry));
+    let noted: BTreeSet<Option<&Engine>> = noted.collect();
+    noted.into_iter().map(|engine| engine.cloned().unwrap_or_else(context::current)).collect()
 }
 
 /// Whether a slot may have containers. A holder can start them without kinfra, by `kinfra exec`.
