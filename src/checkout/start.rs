@@ -12,6 +12,7 @@ use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::repository::Repository;
+use crate::claims::purpose::Purpose;
 use crate::fault::Fault;
 use crate::host::fs::{Umask, canonical, real};
 use crate::host::git_unfinished::{finish, is_leaving, is_unfinished};
@@ -201,6 +202,11 @@ impl Making {
     /// Where it goes: a directory that is there and empty.
     pub fn path(&self) -> &Utf8Path {
         self.plot.path()
+    }
+
+    /// What a claim for it is for.
+    pub fn purpose(&self) -> Purpose {
+        if self.plot.is_new() { Purpose::NewWorktree } else { Purpose::Worktree }
     }
 
     /// Has git make it. What git had begun before is another program's if no earlier run has claimed a slot

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Error, Result};
 use camino::Utf8PathBuf;
 
 use super::bring::{Brought, bring};
-use super::claimant::{Claimant, Prepared, Purpose, Ready, Verdict};
+use super::claimant::{Claimant, Prepared, Ready, Verdict};
 use super::files::{HolderDir, Site};
 use super::fitness::{Unfit, not_clean};
 use super::held_by::Directory;
@@ -19,7 +19,7 @@ use super::pick::{Denied, Grant, may_come};
 use super::refusal::{self, Obstacles, Scene};
 use super::signs::Sign;
 use super::standing::standing;
-use super::whereabouts::{Following, Moves, noted, whereabouts};
+use super::whereabouts::{Following, Moves, whereabouts};
 use crate::fault::{Fault, exit_of};
 use crate::host;
 use crate::host::lock::LockPolicy;
@@ -124,7 +124,7 @@ impl Claimant<'_> {
         };
         let (mut seen, mut preparation) = (seen, Preparation::default());
         loop {
-            let directory = noted(&seen.registry, &self.directory()?);
+            let directory = self.directory_in(&seen.registry)?;
             let own = turn.as_ref().and_then(|turn| turn.ticket.as_ref());
             let prepared = self.prepare(&seen, &directory, own, &mut preparation.looked)?;
             if let Prepared::ToClean(slot, cleaning) = prepared {
@@ -195,7 +195,7 @@ impl Claimant<'_> {
 
     /// Brings the files that git does not.
     fn bring(&self) -> Brought {
-        let declared = self.pool.declared.as_ref().filter(|_| self.request.purpose != Purpose::Worktree);
+        let declared = self.pool.declared.as_ref().filter(|_| !self.request.purpose.is_in_advance());
         let compose = declared.and_then(|declared| Some((declared, declared.spec.compose.as_ref()?)));
         let Some((declared, compose)) = compose else { return Brought::default() };
         let below = declared.below_top().unwrap_or_default();

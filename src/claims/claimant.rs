@@ -10,15 +10,16 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::files::{HolderDir, Texts, env_file};
 use super::fitness::{Unfit, no_memory, unfit};
 use super::held::env_text;
-use super::held_by::{Directory, held_by, is_within};
+use super::held_by::{Directory, begun_at, held_by, is_within};
 use super::looked::Looked;
 use super::pace::Outlook;
 use super::pick::{
     Application, Denied, Fitness, FreeSlots, Grant, NotPicked, ProfileOrder, Wanted, may_come, would_get,
 };
+use super::purpose::Purpose;
 use super::signs::{Sign, slot_shown_to};
 use super::turn::{Ahead, Stop};
-use super::whereabouts::{is_of, look_at, noted};
+use super::whereabouts::{is_of, look_at, lost, noted};
 use crate::file::RelPath;
 use crate::host;
 use crate::host::holder_mark::ensure_mark;
@@ -63,17 +64,6 @@ impl ClaimRequest {
     }
 }
 
-/// What a claim is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// Work in the directory.
-    Work,
-    /// A worktree that git has yet to make of the empty directory: nothing is written into it.
-    Worktree,
-    /// A command, and no longer than that runs.
-    Run,
-}
-
 /// A worktree that asks a pool for a slot.
 pub struct Claimant<'a> {
     pub(super) request: &'a ClaimRequest,
@@ -109,6 +99,15 @@ impl<'a> Claimant<'a> {
     /// The worktree, as it is now, with the owner of this run.
     pub(super) fn directory(&self) -> Result<Directory> {
         Ok(look_at(&self.request.worktree)?.owned_by(self.invocation.owner.clone()))
+    }
+
+    /// The worktree, as the registry is to know it. A start that was killed may have claimed a slot for its
+    /// path and lost the directory: then the claim is continued with the new directory.
+    pub(super) fn directory_in(&self, registry: &Registry) -> Result<Directory> {
+        let directory = noted(registry, &self.directory()?);
+        let is_new = self.request.purpose == Purpose::NewWorktree;
+        let begun = is_new.then(|| begun_at(registry, &lost(&directory.path))).flatten();
+        Ok(Directory { mark: begun.or(directory.mark), ..directory })
     }
 
     /// Where the claim writes its env file. The claim of an owner writes none: there may be several.
@@ -233,7 +232,7 @@ impl<'a> Claimant<'a> {
     /// When the pool cannot be read.
     pub fn outlook(&self, ticket: &Ticket, seen: &Snapshot) -> Result<Outlook> {
         let registry = &seen.registry;
-        let directory = &noted(registry, &self.directory()?);
+        let directory = &self.directory_in(registry)?;
         if held_by(registry, directory).is_some() {
             return Ok(Outlook::Served);
         }
@@ -330,7 +329,7 @@ impl<'a> Claimant<'a> {
             declared.claim_files(root.path(), (slot, &entry.provisioned), &request.worktree, invocation)
         };
         let slot_files = pool.declared.as_ref().map(files).transpose()?;
-        let env = (request.purpose != Purpose::Worktree).then(|| env_file(slot, root.path(), &env));
+        let env = (!request.purpose.is_in_advance()).then(|| env_file(slot, root.path(), &env));
         Ok(Texts { env, slot: slot_files })
     }
 

@@ -63,6 +63,14 @@ pub fn is_within(registry: &Registry, directory: &Directory, run: Option<ClaimId
     claim.is_some_and(|claim| claim.is_of_run && run.is_some() && claim.claim_id == run)
 }
 
+/// What the claim is known by that a killed start made for a directory, now lost. What had a stack, or was
+/// git's, has a history of its own.
+pub fn begun_at(registry: &Registry, lost: &Directory) -> Option<Mark> {
+    let entry = registry.slots.get(&held_by(registry, lost)?).filter(|entry| entry.started.is_none())?;
+    let claim = entry.claim.as_ref().filter(|claim| claim.claimed_gitdir.is_none())?;
+    Some(claim.mark).filter(|mark| mark.token.is_none())
+}
+
 /// The slot that a directory holds.
 pub fn held_by(registry: &Registry, directory: &Directory) -> Option<SlotId> {
     find(registry, |claim| directory.holds(claim))

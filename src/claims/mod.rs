@@ -19,6 +19,7 @@ mod looked;
 pub mod other_run;
 pub mod pace;
 pub mod pick;
+pub mod purpose;
 pub mod reap;
 pub mod refusal;
 pub mod release;

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::files::{HolderDir, Site};
-use super::held_by::{Directory, held_at_its_path};
+use super::held_by::{Directory, held_at_its_path, held_by};
 use super::lease;
 use super::refusal::not_yours;
 use super::signs::Sign;
@@ -12,11 +12,12 @@ use super::whereabouts::{Following, is_holder, look_at, noted};
 use crate::fault::{Fault, advice_of, exit_of};
 use crate::file::RelPath;
 use crate::host;
+use crate::host::fs::is_kept;
 use crate::host::lock::LockPolicy;
 use crate::host::root::LockedRoot;
 use crate::host::{context, engine};
 use crate::identifier::Owner;
-use crate::ledger::{Snapshot, Transaction};
+use crate::ledger::{Ledger, Snapshot, Transaction};
 use crate::names::{COMPOSE_FILES, project};
 use crate::registry::{Claim, ClaimId, Remains, Started};
 use crate::slot::SlotId;
@@ -82,7 +83,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
     let directory = noted(&seen.registry, &look_at(worktree)?.owned_by(owner.clone()));
     let holder = open_holder(&seen, request, &directory);
     let (ledger, name) = (pool.ledger(), pool.name.clone());
-    let mut released = ledger.transact(&seen, policy, |transaction| {
+    let released = ledger.transact(&seen, policy, |transaction| {
         let registry = transaction.registry_mut();
         let claim = lease::release(registry, &directory, *slot, *claim_id, *force);
         let claim = claim.map_err(|why| not_yours(&why, registry))?;
@@ -107,7 +108,8 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
             released.was_started = leave(transaction, &name, *slot, (claim, remains))?;
         }
         Ok(released)
-    })?;
+    });
+    let mut released = released.map_err(|error| told(error, &ledger, &directory, *slot))?;
     if let Some((slot, claim)) = released.claim.as_ref().filter(|_| released.was_started) {
         let writable = writable(&pool.root, *slot, claim);
         match clean(&ledger, *slot, Cleaning::KeepData, policy) {
@@ -117,6 +119,19 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         released.of_another_user = writable.and_then(Writable::of_another_user);
     }
     Ok(released)
+}
+
+/// An error, with the slot that stays held, where a file was kept from being written.
+fn told(error: Error, ledger: &Ledger, own: &Directory, slot: Option<SlotId>) -> Error {
+    let seen = if is_kept(&error) { ledger.read(Following::NoHolder).ok().flatten() } else { None };
+    let held = seen.and_then(|seen| {
+        let slot = slot.or_else(|| held_by(&seen.registry, own))?;
+        seen.registry.slots.get(&slot)?.claim.as_ref().map(|_| slot)
+    });
+    match held {
+        Some(slot) => error.context(format!("slot {slot} stays held")),
+        None => error,
+    }
 }
 
 /// Removes what a worktree still has of a claim that the registry does not know.

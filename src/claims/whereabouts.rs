@@ -67,6 +67,12 @@ pub fn look_at(directory: &Utf8Path) -> Result<Directory> {
     Ok(Directory { path, owner: None, mark, above, host })
 }
 
+/// A directory that is not there any more, whatever has its place now.
+pub fn lost(path: &Utf8Path) -> Directory {
+    let above = path.parent().and_then(|above| host::fs::place_of(above).ok());
+    Directory { above, host: Some(host::identity::host_name()), ..Directory::unseen(path) }
+}
+
 /// Whether a directory is seen to be the one of a claim.
 pub fn is_holder(directory: &Utf8Path, claim: &Claim) -> bool {
     look_at(directory).is_ok_and(|directory| directory.is_at(claim))

@@ -8,7 +8,7 @@ use super::run_release::give_back;
 use super::run_slot::find;
 use super::run_wait::Wait;
 use super::take::take_for;
-use crate::claims::{claimant::Purpose, lease::has_expired, other_run::OtherRun, pick::Grant};
+use crate::claims::{lease::has_expired, other_run::OtherRun, pick::Grant, purpose::Purpose};
 use crate::cli::RunArgs;
 use crate::host::{clock::now, signals::Relay};
 use crate::registry::Claim;

@@ -5,9 +5,9 @@ use camino::Utf8Path;
 
 use super::claiming::ask;
 use crate::claims::claim::Claimed;
-use crate::claims::claimant::{ClaimRequest, Purpose};
-use crate::claims::pick::Wanted;
+use crate::claims::claimant::ClaimRequest;
 use crate::claims::whereabouts::{worktree_named, worktree_of};
+use crate::claims::{pick::Wanted, purpose::Purpose};
 use crate::cli::{PoolArgs, Wishes};
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
@@ -40,12 +40,12 @@ pub(super) fn take_for(
     let (choice, here) = (choice(args, wishes), &invocation.here);
     let search = Search { choice: &choice, invocation };
     let worktree = match named {
-        Some(named) if purpose == Purpose::Worktree => named.to_owned(),
+        Some(named) if purpose.is_in_advance() => named.to_owned(),
         Some(named) => worktree_named(named, here)?,
         None => worktree_of(here)?,
     };
     let (pool, user) = match purpose {
-        Purpose::Worktree => (search.of(&worktree)?, worktree_of(here)?),
+        Purpose::Worktree | Purpose::NewWorktree => (search.of(&worktree)?, worktree_of(here)?),
         Purpose::Work | Purpose::Run if named.is_some() => (search.of_named(&worktree)?, worktree.clone()),
         Purpose::Work | Purpose::Run => (search.of(&worktree)?, worktree.clone()),
     };

@@ -8,7 +8,7 @@ use super::take::{take, take_for};
 use crate::checkout::done::give_back;
 use crate::checkout::start::{Begun, Making, StartRequest, begin};
 use crate::checkout::{goes_on, repository::Repository, within};
-use crate::claims::{claim::Claimed, claimant::Purpose, pick::Grant};
+use crate::claims::{claim::Claimed, pick::Grant};
 use crate::cli::StartWorktreeArgs;
 use crate::host::{fs::Umask, invocation::Invocation, lock::LockPolicy, signals::Interrupt};
 use crate::report::checkout::{made, not_undone};
@@ -32,7 +32,7 @@ pub(super) fn worktree(
         Begun::ToMake(making) => making,
     };
     let (path, pool) = (making.path().to_owned(), (&args.pool, &args.wishes));
-    let advance = take_for(Purpose::Worktree, pool, (args.slot, Some(&path)), policy, run);
+    let advance = take_for(making.purpose(), pool, (args.slot, Some(&path)), policy, run);
     let is_new = matches!(&advance, Ok(Claimed { grant: Grant::New(_), .. }));
     let whole = advance.and_then(|first| {
         goes_on(interrupt)?;

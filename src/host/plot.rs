@@ -91,6 +91,11 @@ impl Plot {
         &self.path
     }
 
+    /// Whether nothing was at its path before.
+    pub fn is_new(&self) -> bool {
+        !self.made.is_empty()
+    }
+
     /// Removes the directory and those above it that were made for it, as far as nothing is in them.
     pub fn give_up(self) {
         remove(&self.made);

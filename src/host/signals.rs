@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use rustix::process::Signal;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 use super::fs::read_named;
@@ -32,19 +32,21 @@ pub fn survive_file_size_limit() -> io::Result<()> {
     flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
 }
 
-/// A flag that is set when the user asks kinfra to stop, by Ctrl-C or SIGTERM.
+/// A flag that is set when the user asks kinfra to stop: by Ctrl-C, by SIGTERM, or by closing the terminal.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
     /// Installs the handlers. The first signal sets the flag, so that the operation can finish its current
-    /// step. The second ends the process.
+    /// step. The second ends the process. A hangup that kinfra was started to ignore, as by `nohup`, it goes
+    /// on to ignore.
     ///
     /// # Errors
     /// When a handler cannot be installed.
     pub fn listen() -> io::Result<Self> {
         let requested = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        let hangup = Some(SIGHUP).filter(|_| !ignored().contains(&Signal::HUP));
+        for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
             flag::register_conditional_default(signal, Arc::clone(&requested))?;
             flag::register(signal, Arc::clone(&requested))?;
         }

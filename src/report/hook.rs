@@ -44,6 +44,8 @@ pub fn done(change: &Change) -> String {
 /// Why a hook did nothing, in one line.
 pub fn excuse(error: &Error) -> String {
     let advice = advice_of(error).map_or_else(String::new, |advice| format!("; {advice}"));
+    // Who reads it typed another program's command, such as git's, that has no such flag.
+    let advice = advice.replace("`--wait` waits", "`kinfra claim --wait` there waits");
     let text = format!("{error:#}{advice}");
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !is_of_a_frame(line)).collect();
     format!("kinfra: {}\n", lines.join("; "))
@@ -68,6 +70,7 @@ mod tests {
     use anyhow::anyhow;
 
     use super::*;
+    use crate::fault::Fault;
 
     #[test]
     fn a_mistake_of_slots_toml_is_told_without_its_frame() {
@@ -76,6 +79,13 @@ mod tests {
         );
         let told =
             "kinfra: error: the file has no key `verb`; --> slots.toml:56:2; = help: did you mean `verbs`?\n";
+        assert_eq!(excuse(&error), told);
+    }
+
+    #[test]
+    fn a_flag_that_the_command_of_another_program_lacks_is_told_with_its_verb() {
+        let error = Fault::no_slot("no slot is free").advise("`--wait` waits for a slot").into();
+        let told = "kinfra: no slot is free; `kinfra claim --wait` there waits for a slot\n";
         assert_eq!(excuse(&error), told);
     }
 }

@@ -202,6 +202,7 @@ fn env_and_status_work_on_a_read_only_home() {
     on_read_only("env").exits(4).says("the sandbox of Codex keeps kinfra from it").never_says("COMPOSE_FILE");
     on_read_only("status").exits(0).prints("Slot 1 (only) is yours");
     on_read_only("slots").exits(0);
+    on_read_only("release").says("slot 1 stays held").never_says("Released");
     let refused = on_read_only("claim");
     assert_ne!(refused.code, Some(0), "{refused:?}");
     refused.says("the sandbox of Codex keeps kinfra from it").never_says("(os error 30)");

@@ -208,6 +208,20 @@ fn a_start_that_is_interrupted_leaves_nothing() {
 }
 
 #[test]
+fn a_start_whose_terminal_is_closed_leaves_nothing() {
+    let machine = small();
+    fs::create_dir(machine.path("~/bin")).expect("a directory");
+    let before = state(&machine);
+    for signal in ["HUP", "INT", "TERM"] {
+        let add =
+            format!("case \"$*\" in *'worktree add'*) kill -{signal} $PPID; rmdir ~/new; exit 1;; esac");
+        instead_of_git(&machine, &add);
+        with_script(&machine, "start --no-up new").exits(130);
+        assert_eq!(state(&machine), before, "{signal}");
+    }
+}
+
+#[test]
 fn a_start_that_was_killed_is_continued() {
     let machine = small();
     let before = state(&machine);
@@ -223,6 +237,8 @@ fn a_start_that_was_killed_is_continued() {
     );
     for (script, is_made) in [
         (format!("case \"$*\" in *'worktree add'*) {kill};; esac"), false),
+        // Git, asked to stop, may remove the directory.
+        (format!("case \"$*\" in *'worktree add'*) rmdir ~/new; {kill};; esac"), false),
         (in_checkout, true),
         (without_branch, true),
         (format!("case \"$*\" in *'worktree add'*) $git \"$@\"; {kill};; esac"), true),
