@@ -7,6 +7,8 @@
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::being_removed;
+use super::kept::{Kept, refer};
 use super::repository::{Repository, Trunk};
 use super::start::{in_use, numbered};
 use super::work::Work;
@@ -20,7 +22,7 @@ use crate::host::git_keep::keep;
 use crate::host::git_program::Git;
 use crate::host::git_unfinished::{LEAVING, is_leaving, is_unfinished, link};
 use crate::host::git_worktrees::{
-    GitWorktree, commit_of, is_part_of, lock, make_reference, remove, remove_branch, unlock,
+    GitWorktree, commit_of, has_no_mount, is_part_of, lock, remove, remove_branch, unlock,
 };
 use crate::host::lock::LockPolicy;
 use crate::host::plot::{Plot, Taking};
@@ -31,12 +33,6 @@ use crate::slot::SlotId;
 use crate::stack::clean::{Cleaned, Cleaning, clean};
 use crate::time::Time;
 use crate::which::by_worktree::FoundPool;
-
-/// Where work is kept.
-const KEPT: &str = "refs/kinfra/discarded";
-
-/// What stands there for the name of a branch, where there is none.
-const DETACHED: &str = "detached";
 
 /// What is known of a worktree that is to go.
 pub enum Sought {
@@ -51,9 +47,12 @@ pub struct Remnant {
     repository: Repository,
     /// Where it was, or was to be.
     pub path: Utf8PathBuf,
-    branch: Option<Branch>,
+    /// Its branch, if that was named or git has it.
+    pub branch: Option<Branch>,
     /// The empty directory that a start made for it.
     plot: Option<Plot>,
+    /// Whether git still has a worktree there.
+    pub is_listed: bool,
     /// Whether a removal had begun, which git still remembers.
     is_leaving: bool,
 }
@@ -65,6 +64,8 @@ pub struct Leaving {
     /// The worktree, with its canonical path.
     pub worktree: GitWorktree,
     trunk: Trunk,
+    /// Held until it is gone, so that no other removal and no start is at it.
+    _held: Plot,
     /// Whether a removal of it was stopped: files that are missing were removed by it.
     was_begun: bool,
 }
@@ -125,8 +126,10 @@ pub fn find(repository: Repository, named: Named<'_>) -> Result<Sought> {
     if !exists(path).unwrap_or(true) {
         // Without a removal that had begun, the directory may come back.
         let (path, branch) = (real(path), worktree.branch);
-        return Ok(Sought::Gone(Box::new(Remnant { repository, path, branch, plot: None, is_leaving })));
+        let (plot, is_listed) = (None, true);
+        return Ok(Sought::Gone(Box::new(Remnant { repository, path, branch, plot, is_listed, is_leaving })));
     }
+    let Some(held) = Plot::hold(path)? else { return Err(being_removed(path).into()) };
     if is_leaving {
         link(&repository.git, path)?;
     }
@@ -141,10 +144,11 @@ pub fn find(repository: Repository, named: Named<'_>) -> Result<Sought> {
             .advise("`git worktree move` moves it, or `kinfra done` removes it")
             .into());
     }
+    has_no_mount(path)?;
     let trunk = repository.trunk()?;
     let worktree = GitWorktree { path: real(path), ..worktree };
     let was_begun = is_leaving;
-    Ok(Sought::There(Box::new(Leaving { repository, worktree, trunk, was_begun })))
+    Ok(Sought::There(Box::new(Leaving { repository, worktree, trunk, _held: held, was_begun })))
 }
 
 fn locked(worktree: &GitWorktree, why: &str) -> Fault {
@@ -184,21 +188,16 @@ fn remnant(repository: Repository, named: Named<'_>) -> Result<Sought> {
             Some(Taking::Occupied) | None => continue,
         };
         let (path, branch) = (real(&place), branch.cloned());
-        return Ok(Sought::Gone(Box::new(Remnant { repository, path, branch, plot, is_leaving: false })));
+        return Ok(gone(repository, path, branch, plot, false));
     }
     let there = repository.at(place);
     let Some(branch) = branch else {
         return Err(Fault::refused(format!("`{place}` is in no worktree of git")).into());
     };
     if !exists(place).unwrap_or(true) && there.is_none_or(|other| other.branch.is_none()) {
+        let is_listed = there.is_some();
         let (path, branch) = (real(place), Some(branch.clone()));
-        return Ok(Sought::Gone(Box::new(Remnant {
-            repository,
-            path,
-            branch,
-            plot: None,
-            is_leaving: false,
-        })));
+        return Ok(gone(repository, path, branch, None, is_listed));
     }
     let has = match there {
         Some(GitWorktree { branch: Some(other), .. }) => format!(": `{place}` has branch `{other}`"),
@@ -209,6 +208,16 @@ fn remnant(repository: Repository, named: Named<'_>) -> Result<Sought> {
     Err(Fault::refused(what).advise("`git worktree list` lists them; name the path of one").into())
 }
 
+fn gone(
+    repository: Repository,
+    path: Utf8PathBuf,
+    branch: Option<Branch>,
+    plot: Option<Plot>,
+    is_listed: bool,
+) -> Sought {
+    Sought::Gone(Box::new(Remnant { repository, path, branch, plot, is_listed, is_leaving: false }))
+}
+
 impl Remnant {
     /// Ends what was begun, after the slot was released: what git still has of it, the empty directory, and
     /// the branch if it is merged. Whether git had anything of it.
@@ -216,9 +225,13 @@ impl Remnant {
     /// # Errors
     /// When git cannot remove its part.
     pub fn end(self) -> Result<(bool, BranchEnd)> {
-        let Self { repository, path, branch, plot, is_leaving } = self;
-        if is_leaving {
-            remove(&repository.git, &path)?;
+        let Self { repository, path, branch, plot, is_listed: _, is_leaving } = self;
+        if is_leaving && let Err(error) = remove(&repository.git, &path) {
+            // Another removal may have ended it just now.
+            let listed = host::git_worktrees::list(&repository.git)?;
+            if listed.iter().any(|it| real(&it.path) == path) {
+                return Err(error);
+            }
         }
         if let Some(plot) = plot {
             plot.give_up();
@@ -229,30 +242,11 @@ impl Remnant {
     }
 }
 
-/// Gives a commit a reference that keeps it, named by a branch and a time.
-fn refer(git: &Git, name: &str, commit: String, at: Time) -> Result<(String, String)> {
-    let time: String = at.to_string().chars().filter(char::is_ascii_alphanumeric).take(21).collect();
-    let first = format!("{KEPT}/{name}/{time}");
-    // A second look at the same run may find more.
-    let numbered = std::iter::once(first.clone()).chain((2..10).map(|number| format!("{first}-{number}")));
-    for reference in numbered {
-        match commit_of(git, &reference)? {
-            Some(there) if there == commit => return Ok((reference, commit)),
-            Some(_) => {}
-            None => {
-                make_reference(git, &reference, &commit)?;
-                return Ok((reference, commit));
-            }
-        }
-    }
-    Err(Fault::failed(format!("`{first}` and nine more names are taken")).into())
-}
-
 /// Has git forget a worktree whose directory is gone, after it kept what only that one had checked out.
 ///
 /// # Errors
 /// [`Fault`] when it is locked; else what git says.
-pub fn forget(repository: &Repository, worktree: &GitWorktree, at: Time) -> Result<Option<(String, String)>> {
+pub fn forget(repository: &Repository, worktree: &GitWorktree, at: Time) -> Result<Option<Kept>> {
     if let Some(why) = worktree.locked.as_ref().filter(|_| !is_leaving(worktree)) {
         return Err(locked(worktree, why).into());
     }
@@ -262,7 +256,7 @@ pub fn forget(repository: &Repository, worktree: &GitWorktree, at: Time) -> Resu
     if let Some(head) = alone {
         let elsewhere = ["--not", "--branches", "--tags", "--remotes"];
         if !git.needed(&[&["rev-list", "--max-count=1", head][..], &elsewhere].concat())?.is_empty() {
-            kept = Some(refer(git, DETACHED, head.clone(), at)?);
+            kept = Some(refer(git, None, head.clone(), at)?);
         }
     }
     remove(git, &worktree.path)?;
@@ -302,12 +296,13 @@ impl Leaving {
     ///
     /// # Errors
     /// When git cannot keep it. Nothing was changed.
-    pub fn keep(&self, at: Time) -> Result<Option<(String, String)>> {
-        let name = self.worktree.branch.as_ref().map_or(DETACHED, Branch::as_str);
+    pub fn keep(&self, at: Time) -> Result<Option<Kept>> {
+        let branch = self.worktree.branch.as_ref();
+        let name = branch.map_or("no branch", Branch::as_str);
         let git = self.repository.git.at(&self.worktree.path);
         let message = format!("Work on {name} that `kinfra done --discard` kept");
         let kept = keep(&git, &message, at).context("its work cannot be kept, so nothing was done")?;
-        kept.map(|commit| refer(&self.repository.git, name, commit, at)).transpose()
+        kept.map(|commit| refer(&self.repository.git, branch, commit, at)).transpose()
     }
 
     /// Removes it, with its files. Killed in the middle, the next `done` knows that it had begun.

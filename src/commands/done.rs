@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use super::remnant::end;
 use super::removing::remove;
 use crate::checkout::done::{Named, Sought, find};
+use crate::checkout::meanwhile;
 use crate::checkout::repository::Repository;
 use crate::cli::DoneArgs;
 use crate::fault::Exit;
@@ -16,6 +17,21 @@ use crate::which::by_worktree::Search;
 use crate::which::spec_file::Declared;
 
 pub(super) fn run(args: &DoneArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
+    let sought = seek(args, umask, invocation);
+    let (sought, declared) = sought.map_err(|error| meanwhile(&invocation.here).map_or(error, Into::into))?;
+    match sought {
+        Sought::There(leaving) => {
+            let below = declared.as_ref().map_or(Ok(Utf8PathBuf::new()), Declared::below_top)?;
+            let compose = declared.and_then(|declared| declared.spec.compose);
+            let copied: Vec<RelPath> = compose.map(|compose| compose.copy).unwrap_or_default();
+            remove(args, &leaving, (&copied, &below), invocation)
+        }
+        Sought::Gone(remnant) => end(args, *remnant, invocation),
+    }
+}
+
+/// The worktree that is meant, and the slots.toml here.
+fn seek(args: &DoneArgs, umask: Umask, invocation: &Invocation) -> Result<(Sought, Option<Declared>)> {
     let (here, home) = (&invocation.here, invocation.home.as_deref());
     let repository = Repository::of(here, umask)?;
     // A repository without a pool has worktrees, too.
@@ -33,13 +49,5 @@ pub(super) fn run(args: &DoneArgs, umask: Umask, invocation: &Invocation) -> Res
         Some((None, path)) => Named::Path(path),
         None => Named::Here(here),
     };
-    match find(repository, named)? {
-        Sought::There(leaving) => {
-            let below = declared.as_ref().map_or(Ok(Utf8PathBuf::new()), Declared::below_top)?;
-            let compose = declared.and_then(|declared| declared.spec.compose);
-            let copied: Vec<RelPath> = compose.map(|compose| compose.copy).unwrap_or_default();
-            remove(args, &leaving, (&copied, &below), invocation)
-        }
-        Sought::Gone(remnant) => end(args, *remnant, invocation),
-    }
+    Ok((find(repository, named)?, declared))
 }

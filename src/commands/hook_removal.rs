@@ -41,9 +41,9 @@ pub(super) fn remove(path: Option<&Utf8Path>, umask: Umask, run: &Invocation) ->
     // What git knows of it would be in the way of another one with its name.
     let repository = Repository::of(&run.here, umask)?;
     if let Some(worktree) = repository.at(&gone).filter(|_| !exists(&gone).unwrap_or(true))
-        && let Some((reference, _)) = forget(&repository, worktree, now())?
+        && let Some(keeps) = forget(&repository, worktree, now())?
     {
-        say(&kept(&reference, None));
+        say(&kept(&keeps));
     }
     Ok(Exit::Done)
 }

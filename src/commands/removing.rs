@@ -3,6 +3,7 @@
 use anyhow::Result;
 use camino::Utf8Path;
 
+use super::failure::after;
 use super::output::{say, show};
 use crate::checkout::done::{Leaving, Removal, give_back, owned};
 use crate::checkout::within;
@@ -22,7 +23,7 @@ pub(super) fn remove(
     copied: (&[RelPath], &Utf8Path),
     invocation: &Invocation,
 ) -> Result<Exit> {
-    let (path, branch, now) = (&leaving.worktree.path, leaving.worktree.branch.as_ref(), host::clock::now());
+    let (path, now) = (&leaving.worktree.path, host::clock::now());
     let mut kept = None;
     // What is made while its stack stops counts, too.
     let mut needs_no_more = || {
@@ -31,10 +32,8 @@ pub(super) fn remove(
             return Err(checkout::has_work(path, &work, args.discard).into());
         }
         let keeps = if work.is_none() { None } else { leaving.keep(now)? };
-        if let Some((reference, _)) =
-            keeps.filter(|keeps| kept.replace(keeps.clone()).as_ref() != Some(keeps))
-        {
-            say(&checkout::kept(&reference, branch));
+        if let Some(keeps) = keeps.filter(|keeps| kept.replace(keeps.clone()).as_ref() != Some(keeps)) {
+            say(&checkout::kept(&keeps));
         }
         anyhow::Ok(())
     };
@@ -52,8 +51,9 @@ pub(super) fn remove(
         say(&checkout::branch(&end));
         return Err(checkout::files_left(path, &left_at(path)).into());
     }
-    show(&(checkout::removed(path) + &checkout::branch(&end)))?;
+    let shown = show(&(checkout::removed(path) + &checkout::branch(&end)));
     let is_in_it = invocation.here.starts_with(path);
     say(&if is_in_it { checkout::leave(leaving.repository.main()) } else { String::new() });
+    after(format!("removed the worktree `{path}`"), shown)?;
     Ok(Exit::Done)
 }

@@ -18,6 +18,9 @@ const UNREADABLE: &str = "warning: could not open directory '";
 /// How the entries of a reflog begin that made a commit. What rewrites history leaves commits behind.
 const MAKES_COMMITS: [&str; 6] = ["commit", "cherry-pick", "revert", "am", "merge", "pull"];
 
+/// Lists a reflog, and runs no program that the settings of a stranger's repository name.
+const REFLOG: [&str; 3] = ["log", "--walk-reflogs", "--no-show-signature"];
+
 /// How many commits a command names at once.
 const AT_ONCE: usize = 1000;
 
@@ -36,9 +39,8 @@ pub(super) fn modules(worktree: &Git) -> Result<Vec<Utf8PathBuf>> {
     let Some(own) = confirmed_git_dir(worktree.dir())? else { return Ok(Vec::new()) };
     let (all, mut found, mut left) = (own.join("modules"), Vec::new(), vec![own.join("modules")]);
     while let Some(dir) = left.pop() {
-        if exists(&dir.join("HEAD"))? && is_directory(&dir.join("objects")) {
-            let repository = ["--git-dir", dir.as_str(), "--work-tree", dir.as_str()];
-            if has_own_commits(worktree, &repository) {
+        if is_git_dir(&dir) {
+            if has_own_commits(&worktree.at_git_dir(&dir)) {
                 let names = dir.strip_prefix(&all).unwrap_or(&dir).components();
                 found.push(names.filter(|name| name.as_str() != "modules").collect());
             }
@@ -67,11 +69,19 @@ pub(super) fn ignored(worktree: &Git) -> Result<Vec<Utf8PathBuf>> {
     let mut left: Vec<Utf8PathBuf> = dirs.map(|dir| worktree.dir().join(dir)).collect();
     let mut found = Vec::new();
     while let Some(dir) = left.pop() {
-        if exists(&dir.join(".git")).unwrap_or(false) {
+        let has_work = if exists(&dir.join(".git")).unwrap_or(false) {
             let repository = worktree.at(&dir);
-            if has_own_commits(&repository, &[]) || has_changes(&repository) {
-                found.push(dir.strip_prefix(worktree.dir()).unwrap_or(&dir).to_owned());
-            }
+            has_own_commits(&repository) || has_left_behind(&repository) || has_changes(&repository)
+        } else if is_git_dir(&dir) {
+            // One that is bare has the branches of its remote as its own.
+            let repository = worktree.at_git_dir(&dir);
+            let has_own = || has_own_commits(&repository) && !has_all_of(worktree, &repository);
+            has_any_commit(&repository) && (has_left_behind(&repository) || has_own())
+        } else {
+            false
+        };
+        if has_work {
+            found.push(dir.strip_prefix(worktree.dir()).unwrap_or(&dir).to_owned());
         }
         left.extend(below(&dir).unwrap_or_default().into_iter().filter(|dir| !dir.ends_with(".git")));
     }
@@ -86,10 +96,43 @@ fn below(dir: &Utf8Path) -> Option<Vec<Utf8PathBuf>> {
     Some(dirs.map(|entry| entry.path().to_owned()).collect())
 }
 
+/// Whether a directory is that of a repository: the `.git` of one, or one that is bare.
+fn is_git_dir(dir: &Utf8Path) -> bool {
+    let has_dirs = || ["objects", "refs"].iter().all(|name| is_directory(&dir.join(name)));
+    exists(&dir.join("HEAD")).unwrap_or(false) && has_dirs()
+}
+
+fn has_any_commit(git: &Git) -> bool {
+    git.needed(&["rev-list", "--max-count=1", "--all"]).map_or(true, |commit| !commit.is_empty())
+}
+
 /// Whether a repository has commits that are on no remote. What cannot be counted may be work.
-pub(super) fn has_own_commits(git: &Git, repository: &[&str]) -> bool {
+pub(super) fn has_own_commits(git: &Git) -> bool {
     let count = ["rev-list", "--count", "--all", "HEAD", "--not", "--remotes"];
-    git.needed(&[repository, &count].concat()).map_or(true, |count| count.trim_end() != "0")
+    git.needed(&count).map_or(true, |count| count.trim_end() != "0")
+}
+
+/// Whether a repository has commits that were made without a branch, and that are nowhere else.
+fn has_left_behind(git: &Git) -> bool {
+    left_behind(git).map_or(true, |commits| !commits.is_empty())
+}
+
+/// Whether the branches, tags and remotes of a worktree's repository have every commit that another has.
+fn has_all_of(worktree: &Git, other: &Git) -> bool {
+    let all = || -> Result<bool> {
+        let tips = other.needed(&["rev-list", "--no-walk", "--all"])?;
+        let tips: Vec<&str> = tips.lines().collect();
+        let elsewhere = ["--not", "--branches", "--tags", "--remotes"];
+        for some in tips.chunks(AT_ONCE) {
+            let arguments = [&["rev-list", "--max-count=1"][..], some, &elsewhere].concat();
+            // Git fails over a commit that it does not have.
+            if worktree.ask(&arguments)?.is_none_or(|more| !more.is_empty()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    all().unwrap_or(false)
 }
 
 /// The commits that go with a worktree although no branch, tag or remote has them: those that were made in it
@@ -107,7 +150,7 @@ pub fn left_behind(worktree: &Git) -> Result<Vec<String>> {
         };
         commits.insert(commit.to_owned());
     }
-    let log = worktree.needed(&["log", "--walk-reflogs", "--format=%H %gs", "HEAD"])?;
+    let log = worktree.needed(&[&REFLOG[..], &["--format=%H %gs", "HEAD"]].concat())?;
     commits.extend(made_in(&log));
     let branches = worktree.needed(&["for-each-ref", "--format=%(refname)", "refs/heads"])?;
     for branch in branches.lines() {
@@ -115,7 +158,7 @@ pub fn left_behind(worktree: &Git) -> Result<Vec<String>> {
             break;
         }
         // What a branch has had is that branch's.
-        let had = worktree.ask(&["log", "--walk-reflogs", "--format=%H", branch])?.unwrap_or_default();
+        let had = worktree.ask(&[&REFLOG[..], &["--format=%H", branch]].concat())?.unwrap_or_default();
         let had: BTreeSet<&str> = had.lines().collect();
         commits.retain(|commit| !had.contains(commit.as_str()));
     }

@@ -48,6 +48,8 @@ pub struct Git {
     dir: Utf8PathBuf,
     /// Another index than that of the worktree, and the time of what is committed with it.
     index: Option<(Utf8PathBuf, String)>,
+    /// Another repository than that of the directory, by its own directory.
+    repository: Option<Utf8PathBuf>,
     /// What it writes belongs to the user, not to kinfra. `None` where it only reads.
     umask: Option<Umask>,
 }
@@ -55,7 +57,7 @@ pub struct Git {
 impl Git {
     /// Git that only reads.
     pub fn reading(dir: &Utf8Path) -> Self {
-        Self { dir: dir.to_owned(), index: None, umask: None }
+        Self { dir: dir.to_owned(), index: None, repository: None, umask: None }
     }
 
     /// Git that writes, too.
@@ -66,7 +68,13 @@ impl Git {
     /// The same in another directory.
     #[must_use]
     pub fn at(&self, dir: &Utf8Path) -> Self {
-        Self { dir: dir.to_owned(), ..self.clone() }
+        Self { dir: dir.to_owned(), repository: None, ..self.clone() }
+    }
+
+    /// The same for another repository, by its own directory. The files that it had may be gone.
+    #[must_use]
+    pub fn at_git_dir(&self, dir: &Utf8Path) -> Self {
+        Self { repository: Some(dir.to_owned()), ..self.clone() }
     }
 
     /// The same with another index than that of the worktree, for commits of one time.
@@ -90,6 +98,9 @@ impl Git {
         git.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
         if self.umask.is_none() {
             git.env("GIT_OPTIONAL_LOCKS", "0");
+        }
+        if let Some(repository) = &self.repository {
+            git.env("GIT_DIR", repository).env("GIT_WORK_TREE", repository);
         }
         if let Some((index, at)) = &self.index {
             git.env("GIT_INDEX_FILE", index);

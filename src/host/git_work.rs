@@ -51,7 +51,7 @@ impl Changes {
         changes.unreadable = unreadable(&messages);
         changes.ignored = ignored(worktree)?;
         let checked_out = submodules(worktree)?.into_iter();
-        let with_work = checked_out.filter(|it| has_own_commits(&worktree.at(&worktree.dir().join(it)), &[]));
+        let with_work = checked_out.filter(|it| has_own_commits(&worktree.at(&worktree.dir().join(it))));
         for submodule in with_work.chain(modules(worktree)?) {
             if !changes.submodules.contains(&submodule) {
                 changes.submodules.push(submodule);

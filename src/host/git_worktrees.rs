@@ -1,13 +1,15 @@
 //! The worktrees and branches of a repository: which there are, as git lists them, making and removing them.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::fs::mounts_below;
 use super::git_program::Git;
 use super::plot::Plot;
 use super::signals::Interrupt;
 use crate::fault::Fault;
 use crate::identifier::Branch;
+use crate::shown::word;
 
 /// The commit that no commit has: a reference with it is not there.
 const NONE: &str = "0000000000000000000000000000000000000000";
@@ -134,9 +136,24 @@ pub fn add(git: &Git, plot: &Plot, branch: &Branch, what: &Checkout, interrupt: 
 /// Removes a worktree, with its files, also if it has changes or is locked.
 ///
 /// # Errors
-/// As [`Git::change`].
+/// As [`has_no_mount`] and [`Git::change`].
 pub fn remove(git: &Git, worktree: &Utf8Path) -> Result<()> {
+    has_no_mount(worktree)?;
     git.change(&["worktree", "remove", "--force", "--force", "--", worktree.as_str()]).map(drop)
+}
+
+/// Looks whether something is mounted in a worktree: git would remove the files of another place with it.
+///
+/// # Errors
+/// [`Fault`] names what is mounted.
+pub fn has_no_mount(worktree: &Utf8Path) -> Result<()> {
+    let mounts =
+        mounts_below(worktree).with_context(|| format!("cannot see what is mounted in `{worktree}`"))?;
+    let Some(first) = mounts.first() else { return Ok(()) };
+    let what = format!("`{first}` is mounted in `{worktree}`: what is in it would be removed, too");
+    let commands = mounts.iter().rev().map(|mount| format!("umount {}", word(mount.as_str())));
+    let advice = format!("`{}` takes it away", commands.collect::<Vec<_>>().join(" && "));
+    Err(Fault::refused(what).advise(advice).into())
 }
 
 /// Locks a worktree for a reason, so that no other git removes it or forgets it.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::claim::{self, release_remarks};
 use super::document::{FORMAT_VERSION, document};
 use crate::checkout::done::BranchEnd;
+use crate::checkout::kept::Kept;
 use crate::checkout::work::Work;
 use crate::claims::release::Released;
 use crate::fault::Fault;
@@ -123,10 +124,23 @@ fn names(files: &[Utf8PathBuf]) -> String {
 }
 
 /// Where work was kept, and how it comes back.
-pub fn kept(reference: &str, branch: Option<&Branch>) -> String {
-    let name = branch.map_or("kept".to_owned(), |branch| format!("{branch}-kept"));
-    let command = format!("git branch {} {}", word(&name), word(reference));
-    format!("Kept its work as {}\nhelp: `{command}` makes a branch of it\n", printable(reference))
+pub fn kept(kept: &Kept) -> String {
+    let command = format!("git branch {} {}", word(&kept.branch), word(&kept.reference));
+    format!("Kept its work as {}\nhelp: `{command}` makes a branch of it\n", printable(&kept.reference))
+}
+
+/// That nothing is left of a worktree, or that there never was one.
+pub fn nothing_left(path: &Utf8Path, branch: Option<&Branch>, is_listed: bool) -> Fault {
+    let path = printable(path.as_str());
+    if is_listed {
+        let what = format!("the worktree `{path}` is gone, and holds no slot");
+        return Fault::refused(what).advise("`git worktree prune` forgets it");
+    }
+    let what = branch.map_or_else(
+        || format!("`{path}` is no worktree, and holds no slot"),
+        |branch| format!("no worktree has branch `{branch}`, and `{path}` holds no slot"),
+    );
+    Fault::refused(what).advise("`kinfra worktrees` lists them")
 }
 
 /// That runs with an owner hold slots in a worktree, so that it stays.

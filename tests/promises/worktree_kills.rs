@@ -179,7 +179,7 @@ impl Project {
         fs::write(work, &text).expect("a file");
         self.killed(DONE, kill);
         let done = self.kinfra(DONE);
-        let is_over = done.code == Some(4) && done.stderr.contains("is gone, and holds no slot");
+        let is_over = done.code == Some(4) && done.stderr.contains("holds no slot");
         assert!(done.code == Some(0) || is_over, "{kill:?}: {done:#?}");
         self.is_done(kill);
         let kept = machine.git(&project, "for-each-ref --format=%(refname) refs/kinfra");

@@ -10,20 +10,20 @@ use crate::rig::scripted::{Fault, When};
 use crate::support::{Machine, Run, Running};
 
 /// [`small`], with a worktree that holds slot 1.
-fn with(name: &str) -> (Machine, PathBuf) {
+pub(super) fn with(name: &str) -> (Machine, PathBuf) {
     let machine = small();
     machine.kinfra(&format!("start --no-up {name}")).exits(0);
     let path = machine.path(&format!("~/{name}")).canonicalize().expect("a worktree");
     (machine, path)
 }
 
-fn is_held(machine: &Machine) -> bool {
+pub(super) fn is_held(machine: &Machine) -> bool {
     machine.read("~/pool/registry.json").contains("\"claim_id\"")
 }
 
 /// `done` refuses because of this, and changes nothing.
 #[track_caller]
-fn refuses(machine: &Machine, arguments: &str, why: &str) {
+pub(super) fn refuses(machine: &Machine, arguments: &str, why: &str) {
     let worktrees = || machine.git(machine.project(), "worktree list --porcelain");
     let before = (worktrees(), machine.git(machine.project(), "for-each-ref"), is_held(machine));
     let run = machine.kinfra(arguments).exits(4).never_says("panicked").says(why);
@@ -102,7 +102,7 @@ fn the_main_worktree_and_one_that_is_locked_stay() {
     refuses(&machine, "done --discard fix", "is locked: usb");
     machine.kinfra("done fix").exits(4).says("help: `git worktree unlock ~/fix` unlocks it");
     machine.git(machine.project(), &format!("worktree unlock {}", path.display()));
-    refuses(&machine, "done other", "is gone, and holds no slot");
+    refuses(&machine, "done other", "no worktree has branch `other`, and `~/other` holds no slot");
     machine.kinfra("done --discard -- -x").exits(64);
     machine.kinfra("done fix").exits(0);
 }
@@ -533,7 +533,7 @@ fn a_start_that_was_killed_before_git_began_is_ended() {
     }
     machine.remove("~/taken");
     assert_eq!(state(&machine), before);
-    refuses(&machine, "done new", "is gone, and holds no slot");
+    refuses(&machine, "done new", "no worktree has branch `new`, and `~/new` holds no slot");
 }
 
 #[test]
@@ -573,7 +573,7 @@ fn a_removal_that_was_killed_is_continued() {
         assert!(!path.exists(), "{part}");
         assert_eq!(machine.git(machine.project(), "worktree list").lines().count(), 1, "{part}");
         assert_eq!(machine.git(machine.project(), "branch --list fix"), "", "{part}");
-        refuses(&machine, "done fix", "is gone, and holds no slot");
+        refuses(&machine, "done fix", "no worktree has branch `fix`, and `~/fix` holds no slot");
     }
 }
 

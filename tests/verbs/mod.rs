@@ -23,6 +23,7 @@ mod destroy;
 mod diff;
 pub(crate) mod doctor;
 mod done;
+mod done_care;
 mod env;
 mod gone_worktree;
 mod guarded;

@@ -4,6 +4,7 @@
 mod dir;
 mod file_system;
 mod made_by_containers;
+mod mounts;
 mod named;
 mod scratch;
 mod survey;
@@ -13,6 +14,7 @@ mod write;
 pub use dir::{Content, Dir, Found, Stamp, is_system_error};
 pub use file_system::SharedFileSystem;
 pub use made_by_containers::{left_at, of_another_user, remove_without_files};
+pub use mounts::mounts_below;
 pub use named::{
     canonical, exists, free_space, is_directory, is_kept, is_link, is_low, is_mount, may_be_directory,
     modified, mount_of, place_of, read_named, real, replace_named, touch, was_removed,
