@@ -49,7 +49,7 @@ pub enum Begun {
     /// It is there.
     There(Utf8PathBuf),
     /// It is to be made.
-    ToMake(Making),
+    ToMake(Box<Making>),
 }
 
 /// A worktree that is to be made.
@@ -77,14 +77,14 @@ pub fn begin(repository: Repository, request: &StartRequest<'_>) -> Result<Begun
     if let Some(begun) = unfinished(&repository, request) {
         let plot = Plot::hold(&begun.path)?.ok_or_else(|| in_use(&begun.path))?;
         let (branch, checkout) = (branch.clone(), Checkout::Branch);
-        return Ok(Begun::ToMake(Making {
+        return Ok(Begun::ToMake(Box::new(Making {
             repository,
             branch,
             plot,
             checkout,
             has_begun: false,
             is_unfinished: true,
-        }));
+        })));
     }
     if let Some(worktree) = repository.with_branch(branch) {
         let (path, is_gone) = (&worktree.path, worktree.is_gone);
@@ -106,7 +106,7 @@ pub fn begin(repository: Repository, request: &StartRequest<'_>) -> Result<Begun
     let checkout = checkout(&repository, request)?;
     let plot = plot(&repository, request)?;
     let (branch, has_begun, is_unfinished) = (branch.clone(), false, false);
-    Ok(Begun::ToMake(Making { repository, branch, plot, checkout, has_begun, is_unfinished }))
+    Ok(Begun::ToMake(Box::new(Making { repository, branch, plot, checkout, has_begun, is_unfinished })))
 }
 
 /// The worktree of the branch that git had begun to make. It may not have the branch yet.

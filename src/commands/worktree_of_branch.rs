@@ -47,7 +47,7 @@ pub(super) fn worktree(
 /// Undoes what this run made, and says what it cannot undo.
 fn undo(
     args: &StartWorktreeArgs,
-    (making, is_new): (Making, bool),
+    (making, is_new): (Box<Making>, bool),
     policy: &LockPolicy<'_>,
     run: &Invocation,
     why: Error,

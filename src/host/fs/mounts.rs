@@ -50,7 +50,7 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
         let number = after.get(..3).filter(|_| *first == b'\\');
         let number = number.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
         path.push(number.unwrap_or(*first));
-        rest = if number.is_some() { &after[3..] } else { after };
+        rest = number.and_then(|_| after.get(3..)).unwrap_or(after);
     }
     path
 }
