@@ -70,8 +70,8 @@ impl Claim {
         }
     }
 
-    /// Whether a run, whose own claim is given, ends this one, too: it is that claim, or its command's for the
-    /// same holder.
+    /// Whether a run, whose own claim is given, ends this one, too: it is that claim, or its command's, for
+    /// the same holder.
     pub fn is_ended_by(&self, run: &Self) -> bool {
         let is_its = self.is_of_run && self.claim_id == run.claim_id;
         is_its || (self.in_run.is_some() && self.in_run == run.claim_id && self.has_holder_of(run))
