@@ -318,7 +318,7 @@ fn has_host(claim: &Claim) -> bool {
     claim.claimed_host.as_ref().is_none_or(|host| *host == host::identity::host_name())
 }
 
-/// Where git has moved the worktree that holds a slot, if that is certain. A link may be left at its old place.
+/// Where git has moved the worktree that holds a slot, if that is certain. A link may be left where it was.
 fn moved(claim: &Claim) -> Option<Utf8PathBuf> {
     match git_knows(claim)?.ok()? {
         git::LinkedWorktree::Moved { to, made } => {
