@@ -344,7 +344,7 @@ impl Leaving {
     }
 }
 
-/// The claims of runs in a worktree that may go on: those of owners, and that of a run of the worktree itself.
+/// The claims of runs in a worktree that may go on: those of owners, and its own if a run made it.
 ///
 /// # Errors
 /// When the registry cannot be read.

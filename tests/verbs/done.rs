@@ -180,8 +180,10 @@ fn a_run_that_goes_on_keeps_its_worktree_and_its_slot() {
     let script = script.replace("cd ~", &format!("cd {}", machine.project().display()));
     let mut command = machine.command("run --no-up -- sh -c");
     let run = Run::of(command.arg(script).current_dir(&path)).exits(0);
-    run.prints_exactly("code 4\ncode 4\n").says("is held by a run in `~/fix`, which may go on");
-    run.says("Released slot").never_says("was released while");
+    run.prints_exactly("code 4\ncode 4\n")
+        .says("is held by a run in `~/fix`, which may go on")
+        .says("Released slot")
+        .never_says("was released while");
     machine.kinfra("done fix").exits(0);
 }
 
