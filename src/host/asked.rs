@@ -3,6 +3,7 @@
 
 use std::io::{self, PipeReader, Read as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub(super) enum NoAnswer {
     TooLong(usize),
     /// It failed, and its messages are longer than this many bytes: what went wrong is not to be found there.
     Flooded(usize),
+    /// This signal ended it: what it meant to say is not known.
+    Killed(i32),
     /// The operating system's error.
     Failed(io::Error),
 }
@@ -91,6 +94,9 @@ impl Asked {
             let _ = self.child.kill();
             let _ = self.child.try_wait();
         })?;
+        if let Some(signal) = status.signal() {
+            return Err(NoAnswer::Killed(signal));
+        }
         if !status.success() && self.messages.dropped > 0 {
             return Err(NoAnswer::Flooded(MESSAGES));
         }

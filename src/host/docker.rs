@@ -210,6 +210,7 @@ fn unanswered_by<T>(elsewhere: impl FnOnce() -> Option<String>, why: NoAnswer) -
         NoAnswer::Flooded(most) => {
             Answer::Silent(format!("{} failed with more than {} KiB of messages", docker(), most >> 10))
         }
+        NoAnswer::Killed(signal) => Answer::Silent(format!("{} was ended by signal {signal}", docker())),
         NoAnswer::Failed(error) if error.kind() == io::ErrorKind::NotFound => Answer::NoCommand,
         NoAnswer::Failed(error) => Answer::Failed(error.to_string()),
     }

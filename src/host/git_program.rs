@@ -192,6 +192,7 @@ fn told(why: &NoAnswer, dir: &Utf8Path) -> String {
         NoAnswer::Late(timeout) => format!("did not answer within {}s in `{dir}`", timeout.as_secs().max(1)),
         NoAnswer::TooLong(most) => format!("printed more than {} MiB and was ended", most >> 20),
         NoAnswer::Flooded(most) => format!("failed with more than {} KiB of messages", most >> 10),
+        NoAnswer::Killed(signal) => format!("was ended by signal {signal}"),
         NoAnswer::Failed(error)
             if error.kind() == io::ErrorKind::NotFound && super::fs::is_directory(dir) =>
         {

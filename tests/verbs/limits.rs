@@ -190,10 +190,11 @@ fn a_docker_that_floods_is_ended_and_its_messages_are_cut() {
 const FLOODED: &str = "docker failed with more than 64 KiB of messages";
 
 #[test]
-fn a_docker_that_floods_says_nothing_of_the_files() {
+fn a_docker_that_floods_or_is_killed_says_nothing_of_the_files() {
     for (flood, said) in [
         ("exec cat /dev/zero", "docker printed more than 32 MiB and was ended"),
         ("head -c 70000 /dev/zero >&2; exit 1", FLOODED),
+        ("kill -KILL $$", "docker was ended by signal 9"),
     ] {
         let machine =
             with_docker(composed(), &format!("case \"$*\" in *version*) echo 2.30.0 ;; *) {flood} ;; esac"));
