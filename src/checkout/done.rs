@@ -12,11 +12,13 @@ use super::kept::{Kept, refer};
 use super::repository::{Repository, Trunk};
 use super::start::{in_use, numbered};
 use super::work::Work;
+use crate::claims::lease::has_expired;
 use crate::claims::release::{ReleaseRequest, Released, release};
-use crate::claims::whereabouts::{Following, is_of};
+use crate::claims::whereabouts::{Following, is_holder, is_of};
 use crate::fault::Fault;
 use crate::file::RelPath;
 use crate::host;
+use crate::host::clock::now;
 use crate::host::fs::{exists, real};
 use crate::host::git_keep::keep;
 use crate::host::git_program::Git;
@@ -26,8 +28,8 @@ use crate::host::git_worktrees::{
 };
 use crate::host::lock::LockPolicy;
 use crate::host::plot::{Plot, Taking};
-use crate::identifier::{Branch, Owner};
-use crate::registry::Condition;
+use crate::identifier::Branch;
+use crate::registry::{Claim, Condition};
 use crate::shown::word;
 use crate::slot::SlotId;
 use crate::stack::clean::{Cleaned, Cleaning, clean};
@@ -337,18 +339,19 @@ impl Leaving {
     }
 }
 
-/// The slots that runs with an owner hold in a worktree. Such a run may go on.
+/// The claims of runs in a worktree that may go on: those of owners, and its own if a run made it.
 ///
 /// # Errors
 /// When the registry cannot be read.
-pub fn owned(worktree: &Utf8Path, pool: &FoundPool) -> Result<Vec<(SlotId, Owner)>> {
-    let Some(seen) = pool.ledger().read(Following::NoHolder)? else { return Ok(Vec::new()) };
+pub fn runs(worktree: &Utf8Path, pool: &FoundPool) -> Result<Vec<(SlotId, Claim)>> {
+    let Some(seen) = pool.ledger().read(Following::Of(worktree))? else { return Ok(Vec::new()) };
+    let goes_on = |claim: &&Claim| {
+        let is_its_own = claim.is_of_run && !has_expired(claim, now()) && is_holder(worktree, claim);
+        claim.claimed_by.is(worktree) && (claim.claim_owner.is_some() || is_its_own)
+    };
     let slots = seen.registry.slots.iter();
-    let owned = slots.filter_map(|(slot, entry)| {
-        let claim = entry.claim.as_ref().filter(|claim| claim.claimed_by.is(worktree))?;
-        Some((*slot, claim.claim_owner.clone()?))
-    });
-    Ok(owned.collect())
+    let runs = slots.filter_map(|(slot, entry)| Some((*slot, entry.claim.as_ref().filter(goes_on)?.clone())));
+    Ok(runs.collect())
 }
 
 /// Releases the slot of a worktree that goes, with its data. Cleans also what an earlier release left of it.

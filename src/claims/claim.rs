@@ -296,8 +296,8 @@ impl Claimant<'_> {
         grant: Grant,
         ready: &Ready,
     ) -> Result<Claimed> {
-        let slot = grant.slot();
-        let (now, length) = (host::clock::now(), self.request.lease_of(grant));
+        let (slot, now) = (grant.slot(), host::clock::now());
+        let length = self.request.lease_of(lease::begins(transaction.registry(), grant, &claim));
         lease::grant(transaction.registry_mut(), grant, claim, length, now);
         let entry =
             transaction.registry().slots.get(&slot).context("the claimed slot is not in the registry")?;

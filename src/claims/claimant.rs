@@ -55,9 +55,8 @@ pub struct ClaimRequest {
 }
 
 impl ClaimRequest {
-    /// The lease that a grant is to have. Without one, a renewal keeps what it has.
-    pub(super) fn lease_of(&self, grant: Grant) -> Option<Span> {
-        let is_new = matches!(grant, Grant::New(_));
+    /// The lease that a grant is to have, of a new claim or an old one. Without one, a renewal keeps its own.
+    pub(super) fn lease_of(&self, is_new: bool) -> Option<Span> {
         // What another run has got in the meantime is that run's.
         let own = self.lease.filter(|_| is_new || self.purpose != Purpose::Run);
         own.or_else(|| self.usual_lease.filter(|_| is_new))

@@ -38,6 +38,8 @@ pub fn grant(registry: &mut Registry, grant: Grant, claim: Claim, length: Option
     let Some(entry) = registry.slot_mut(grant.slot()) else { return };
     match &mut entry.claim {
         Some(held) => {
+            // The lease of a run ends with the run.
+            held.lease = held.lease.filter(|_| !takes_over(held, &claim));
             refresh(held, claim);
             renew_lease(held, length, now);
         }
@@ -48,6 +50,16 @@ pub fn grant(registry: &mut Registry, grant: Grant, claim: Claim, length: Option
             entry.started.iter_mut().for_each(|started| started.left = None);
         }
     }
+}
+
+/// Whether a claim begins with a grant: it is new, or the directory makes what a run has its own.
+pub fn begins(registry: &Registry, grant: Grant, claim: &Claim) -> bool {
+    let held = registry.slots.get(&grant.slot()).and_then(|entry| entry.claim.as_ref());
+    held.is_none_or(|held| takes_over(held, claim))
+}
+
+fn takes_over(held: &Claim, again: &Claim) -> bool {
+    held.is_of_run && !again.is_of_run
 }
 
 /// Whether the lease of a claim has run out. A claim without a lease never does.

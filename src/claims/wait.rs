@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 
-use super::claim::{Claimed, Turn};
+use super::claim::{Claimed, Refusal, Turn};
 use super::claimant::Claimant;
 use super::pace::{Pace, Step};
 use super::refusal::Obstacles;
 use super::whereabouts::Following;
-use crate::fault::Fault;
+use crate::fault::{Exit, Fault, Reason};
 use crate::host::clock::{Stopwatch, pause};
 use crate::host::queue::Ticket;
 use crate::host::signals::Interrupt;
@@ -74,7 +74,7 @@ pub fn wait(
                     }
                     asked => {
                         progress(Progress::Over);
-                        return asked?.map_err(|refusal| refusal.error);
+                        return asked?.map_err(too_late);
                     }
                 }
             }
@@ -94,6 +94,17 @@ pub fn wait(
             // The sleep until the turn was near counts as the pause.
             Step::Rest(_) => {}
         }
+    }
+}
+
+/// That the time is over: no slot came, whatever was in the way.
+fn too_late(Refusal { error, may_pass, .. }: Refusal) -> Error {
+    match error.downcast::<Fault>() {
+        Ok(fault) if may_pass && fault.exit == Exit::Refused => {
+            Fault { exit: Exit::NoSlot, ..fault }.because(Reason::Full).into()
+        }
+        Ok(fault) => fault.into(),
+        Err(error) => error,
     }
 }
 

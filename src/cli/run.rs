@@ -8,6 +8,7 @@ use clap::Args;
 use super::claims::{CommandArgs, Wishes, slot_id};
 use super::shared::{LockArgs, PoolArgs};
 use super::stack::StartArgs;
+use crate::fault::Fault;
 use crate::host::invocation::Invocation;
 use crate::identifier::Owner;
 use crate::slot::SlotId;
@@ -50,6 +51,19 @@ impl RunArgs {
     pub fn wishes(&self) -> Wishes {
         let lease = self.wishes.lease.or_else(|| Span::parse(LEASE).ok());
         Wishes { lease, ..self.wishes.clone() }
+    }
+
+    /// Refuses a time that stands alone after `--wait`: it would be the command.
+    ///
+    /// # Errors
+    /// [`Fault`] says how to write it.
+    pub fn check(&self) -> Result<(), Fault> {
+        let time = self.command.words.first().and_then(|word| Span::parse(word.to_str()?).ok());
+        let time = time.filter(|_| self.wishes.wait == Some(None));
+        time.map_or(Ok(()), |time| {
+            let what = format!("`{time}` is taken for the command: the time of `--wait` comes after a `=`");
+            Err(Fault::usage(what).advise(format!("write `--wait={time}`")))
+        })
     }
 
     /// How the stack is started.

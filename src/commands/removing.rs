@@ -5,7 +5,7 @@ use camino::Utf8Path;
 
 use super::failure::after;
 use super::output::{say, show};
-use crate::checkout::done::{Leaving, Removal, give_back, owned};
+use crate::checkout::done::{Leaving, Removal, give_back, runs};
 use crate::checkout::within;
 use crate::cli::DoneArgs;
 use crate::fault::Exit;
@@ -40,7 +40,7 @@ pub(super) fn remove(
     needs_no_more()?;
     let there = within(path, invocation);
     let mut pool = Search { choice: &args.pool.choice(), invocation: &there }.of(path)?;
-    checkout::has_owners(path, &owned(path, &pool)?).map_or(Ok(()), Err)?;
+    checkout::has_runs(path, &runs(path, &pool)?).map_or(Ok(()), Err)?;
     let (released, cleaned) = give_back(path, &mut pool, &args.lock.policy("kinfra done"))?;
     say(&checkout::given_back(&released, path));
     say(&cleaned.iter().map(|one| clean::cleaned(one, now)).collect::<String>());

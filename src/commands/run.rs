@@ -17,6 +17,7 @@ use crate::report;
 use crate::stack::up::request::Means;
 
 pub(super) fn run(args: &RunArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
+    args.check()?;
     let relay = Relay::listen()?;
     let invocation = &args.owned(invocation);
     let policy = LockPolicy { interrupt: Some(relay.stop()), ..args.lock.policy("kinfra run") };

@@ -12,7 +12,8 @@ use crate::checkout::work::Work;
 use crate::claims::release::Released;
 use crate::fault::Fault;
 use crate::host::git_work::Changes;
-use crate::identifier::{Branch, Owner};
+use crate::identifier::Branch;
+use crate::registry::Claim;
 use crate::shown::{count, printable, word};
 use crate::slot::SlotId;
 use crate::stack::up::Up;
@@ -143,12 +144,17 @@ pub fn nothing_left(path: &Utf8Path, branch: Option<&Branch>, is_listed: bool) -
     Fault::refused(what).advise("`kinfra worktrees` lists them")
 }
 
-/// That runs with an owner hold slots in a worktree, so that it stays.
-pub fn has_owners(path: &Utf8Path, owned: &[(SlotId, Owner)]) -> Option<Fault> {
-    let (slot, owner) = owned.first()?;
-    let (path, owner) = (printable(path.as_str()), word(owner.as_str()));
-    let what = format!("slot {slot} is held by owner {owner} in `{path}`: a run may go on there");
-    let advice = format!("`kinfra release --for {} --owner {owner} --wipe` ends its claim", word(&path));
+/// That runs hold slots in a worktree, so that it stays.
+pub fn has_runs(path: &Utf8Path, runs: &[(SlotId, Claim)]) -> Option<Fault> {
+    let (slot, claim) = runs.first()?;
+    let path = printable(path.as_str());
+    let owner = claim.claim_owner.as_ref().map(|owner| word(owner.as_str()));
+    let flag = owner.as_ref().map_or_else(String::new, |owner| format!(" --owner {owner}"));
+    let what = match owner {
+        Some(owner) => format!("slot {slot} is held by owner {owner} in `{path}`: a run may go on there"),
+        None => format!("slot {slot} is held by a run in `{path}`, which may go on"),
+    };
+    let advice = format!("`kinfra release --for {}{flag} --wipe` ends its claim", word(&path));
     Some(Fault::refused(what).advise(advice))
 }
 

@@ -173,6 +173,21 @@ fn a_run_of_an_owner_that_goes_on_keeps_its_worktree() {
 }
 
 #[test]
+fn a_run_that_goes_on_keeps_its_worktree_and_its_slot() {
+    let (machine, path) = with("fix");
+    Run::of(machine.command("release").current_dir(&path)).exits(0);
+    let script = "kinfra status >&2; kinfra done fix; echo code $?; cd ~ && kinfra done fix; echo code $?";
+    let script = script.replace("cd ~", &format!("cd {}", machine.project().display()));
+    let mut command = machine.command("run --no-up -- sh -c");
+    let run = Run::of(command.arg(script).current_dir(&path)).exits(0);
+    run.prints_exactly("code 4\ncode 4\n")
+        .says("is held by a run in `~/fix`, which may go on")
+        .says("Released slot")
+        .never_says("was released while");
+    machine.kinfra("done fix").exits(0);
+}
+
+#[test]
 fn what_is_in_other_repositories_cannot_be_kept() {
     let (machine, path) = with("fix");
     fs::create_dir(path.join("lib")).expect("a directory");

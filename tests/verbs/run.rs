@@ -296,7 +296,8 @@ fn a_registry_that_forgot_an_owner_gives_its_slot_to_no_other() {
 fn a_slot_that_the_worktree_claims_while_a_run_has_it_stays() {
     let machine = applied();
     let script = "env -u KINFRA_RUN kinfra claim --note mine; exit 3";
-    let ran = Run::of(&mut plain(&machine, "", script)).exits(3);
+    let ran = Run::of(&mut plain(&machine, "--lease 3s", script)).exits(3);
+    assert!(!machine.read("~/pool/registry.json").contains("lease"));
     ran.says("Slot 1 stays held: this worktree claimed it while the command ran");
     machine.kinfra("status").exits(0).prints("Slot 1 (only) is yours");
     // Then it is used as any claim of the worktree is.
@@ -306,6 +307,17 @@ fn a_slot_that_the_worktree_claims_while_a_run_has_it_stays() {
     // A claim by the command itself changes nothing.
     Run::of(&mut plain(&machine, "", "kinfra claim")).exits(0).says("Released slot 1");
     assert_eq!(held(&machine), 0);
+}
+
+#[test]
+fn what_is_taken_over_from_a_run_has_the_lease_of_a_new_claim() {
+    for (claim, lease) in [("env CLAUDECODE=1 kinfra claim", "\"8h\""), ("kinfra claim --lease 2h", "\"2h\"")]
+    {
+        let machine = applied();
+        let script = format!("env -u KINFRA_RUN {claim} >&2");
+        Run::of(&mut plain(&machine, "--lease 3s", &script)).exits(0);
+        assert!(machine.read("~/pool/registry.json").contains(&format!("\"lease\": {lease}")), "{claim}");
+    }
 }
 
 #[test]

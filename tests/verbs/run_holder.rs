@@ -143,6 +143,30 @@ fn what_a_run_s_command_claims_for_another_holder_stays() {
 }
 
 #[test]
+fn a_time_apart_from_its_flag_is_not_the_command() {
+    let machine = applied();
+    let run = machine.kinfra("run --no-up --wait 1s -- true").exits(64);
+    run.says("`1s` is taken for the command").says("help: write `--wait=1s`").never_says("Claimed");
+    machine.kinfra("run --no-up --wait=1s -- true").exits(0);
+    machine.kinfra("run --no-up --wait -- true").exits(0);
+}
+
+#[test]
+fn a_wait_for_a_slot_that_another_worktree_keeps_ends_as_one_for_any_slot() {
+    let machine = applied();
+    machine.repository(machine.project());
+    Run::of(machine.command("claim").current_dir(machine.worktree("other"))).exits(0);
+    for verb in ["claim", "run --no-up"] {
+        let command = |wait: &str| {
+            let end = if verb == "claim" { "" } else { " -- true" };
+            machine.kinfra(&format!("{verb} --slot 1{wait}{end}"))
+        };
+        command("").exits(4).says("slot 1 is held by");
+        command(" --wait=1s").exits(3).says("slot 1 is held by");
+    }
+}
+
+#[test]
 fn a_run_ends_its_claim_whatever_became_of_its_directory() {
     let machine = applied();
     machine.repository(machine.project());
