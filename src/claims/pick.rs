@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::held_by::{Directory, held_by};
+use super::held_by::{Directory, held_by, with_id};
 use crate::identifier::ProfileName;
-use crate::registry::{Condition, Entry, Registry};
+use crate::registry::{ClaimId, Condition, Entry, Registry};
 use crate::slot::SlotId;
 
 #[cfg(test)]
@@ -209,6 +209,21 @@ pub fn may_come(registry: &Registry, wanted: &Wanted, profiles: &ProfileOrder) -
         .slots
         .iter()
         .any(|(slot, entry)| wanted.accepts(profiles, *slot, entry) && !is_quarantined(entry))
+}
+
+/// Whether the runs around a request hold each slot that satisfies it. None comes free while it waits.
+pub fn are_all_around(registry: &Registry, wanted: &Wanted, profiles: &ProfileOrder, run: ClaimId) -> bool {
+    let mut around = BTreeMap::new();
+    let mut next = Some(run);
+    while let Some(id) = next.take() {
+        let Some(slot) = with_id(registry, id) else { break };
+        let claim = registry.slots.get(&slot).and_then(|entry| entry.claim.as_ref());
+        if around.insert(slot, id).is_none() {
+            next = claim.and_then(|claim| claim.in_run);
+        }
+    }
+    let mut slots = registry.slots.iter().filter(|(slot, entry)| wanted.accepts(profiles, **slot, entry));
+    slots.all(|(slot, _)| around.contains_key(slot)) && !around.is_empty()
 }
 
 /// The order in which free slots are given. What another worktree may come back for is given last.

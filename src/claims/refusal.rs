@@ -253,6 +253,12 @@ pub fn run_still_goes_on(slot: SlotId, claim: &Claim) -> Fault {
     Fault { exit: Exit::NoSlot, ..run_goes_on(slot, claim) }.because(Reason::Full)
 }
 
+/// That a wait has no end: each slot is held by the runs that wait for it.
+pub(super) fn waits_for_itself() -> Fault {
+    let what = "the run around this one holds each slot that would do, so this wait would have no end";
+    Fault::no_slot(what).because(Reason::Full).advise("add a slot with `kinfra apply`, or leave out --owner")
+}
+
 /// That no worktree holds a slot.
 pub fn is_held_by_none(slot: SlotId) -> Fault {
     Fault::no_slot(format!("no worktree holds slot {slot}"))

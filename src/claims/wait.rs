@@ -7,7 +7,8 @@ use anyhow::{Context as _, Error, Result};
 use super::claim::{Claimed, Refusal, Turn};
 use super::claimant::Claimant;
 use super::pace::{Pace, Step};
-use super::refusal::Obstacles;
+use super::pick::are_all_around;
+use super::refusal::{self, Obstacles};
 use super::whereabouts::Following;
 use crate::fault::{Exit, Fault, Reason};
 use crate::host::clock::{Stopwatch, pause};
@@ -63,8 +64,13 @@ pub fn wait(
             Step::Ask => {
                 let turn = Turn { ticket: &mut ticket, left: pace.left(waited), interrupt };
                 let now = look(claimant, seen.as_ref())?;
+                let is_vain = timeout.is_none() && is_vain(claimant, &now);
                 let asked = claimant.ask(now, Some(turn));
                 match asked {
+                    Ok(Err(refusal)) if refusal.may_pass && is_vain => {
+                        progress(Progress::Over);
+                        return Err(refusal::waits_for_itself().into());
+                    }
                     Ok(Err(refusal)) if refusal.may_pass && !pace.is_late(waiting.elapsed()) => {
                         let Some(ticket) = &ticket else { return Err(refusal.error) };
                         pace.refused(waiting.elapsed());
@@ -95,6 +101,12 @@ pub fn wait(
             Step::Rest(_) => {}
         }
     }
+}
+
+/// Whether a wait has no end: it is for a slot of a run that waits for it.
+fn is_vain(claimant: &Claimant<'_>, now: &Snapshot) -> bool {
+    let (wanted, run) = (&claimant.request.wanted, claimant.invocation.run);
+    run.is_some_and(|run| are_all_around(&now.registry, wanted, &claimant.profiles, run))
 }
 
 /// That the time is over: no slot came, whatever was in the way.

@@ -167,6 +167,18 @@ fn a_wait_for_a_slot_that_another_worktree_keeps_ends_as_one_for_any_slot() {
 }
 
 #[test]
+fn a_run_does_not_wait_without_end_for_the_slot_of_the_run_around_it() {
+    let machine = applied();
+    let inner = "kinfra run --no-up --owner b --wait";
+    let run = Run::of(&mut plain(&machine, "", &format!("{inner} --slot 1 -- true"))).exits(3);
+    run.says("the run around this one holds each slot that would do").says("Released slot 1");
+    let middle = format!("kinfra run --no-up --owner a -- {inner} -- true");
+    Run::of(&mut plain(&machine, "", &middle)).exits(3).says("holds each slot that would do");
+    assert_eq!(held(&machine), 0);
+    Run::of(&mut plain(&machine, "", &format!("{inner} -- true"))).exits(0);
+}
+
+#[test]
 fn a_run_ends_its_claim_whatever_became_of_its_directory() {
     let machine = applied();
     machine.repository(machine.project());
