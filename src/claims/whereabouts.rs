@@ -235,12 +235,17 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     }
     match git_knows(claim).transpose()? {
         None if claim.claimed_gitdir.is_some() => away(Doubt::RepoMissing),
+        Some(git::LinkedWorktree::Listed) if is_locked(claim)? => away(Doubt::Locked),
         // `git worktree prune` would drop a worktree that git lists and that is missing.
         None | Some(git::LinkedWorktree::Removed | git::LinkedWorktree::Listed) => Ok(Worktree::Gone),
-        Some(git::LinkedWorktree::Locked) => away(Doubt::Locked),
         Some(git::LinkedWorktree::Moved { .. }) => away(Doubt::Moved),
         Some(git::LinkedWorktree::RepoMissing) => away(Doubt::RepoMissing),
     }
+}
+
+/// Whether git keeps the worktree of a claim although it is missing.
+fn is_locked(claim: &Claim) -> Result<bool> {
+    Ok(claim.claimed_gitdir.as_deref().map_or(Ok(false), |git_dir| git::is_locked(Utf8Path::new(git_dir)))?)
 }
 
 /// Whether the directory at the path of a claim is the one that made it.
@@ -320,9 +325,6 @@ fn moved(claim: &Claim) -> Option<Utf8PathBuf> {
             let is_gone = there.map(Utf8PathBuf::into_string) != claim.claimed_gitdir;
             (is_its && is_gone).then_some(to)
         }
-        git::LinkedWorktree::Removed
-        | git::LinkedWorktree::Listed
-        | git::LinkedWorktree::Locked
-        | git::LinkedWorktree::RepoMissing => None,
+        git::LinkedWorktree::Removed | git::LinkedWorktree::Listed | git::LinkedWorktree::RepoMissing => None,
     }
 }

@@ -9,7 +9,7 @@ use std::io;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::fs::{Dir, canonical, exists, is_directory, modified, read_named};
+use super::fs::{Dir, canonical, exists, is_directory, is_directory_there, modified, read_named};
 use crate::file::normal;
 use crate::time::Time;
 
@@ -40,18 +40,15 @@ struct Top<'a> {
 
 fn find_top(dir: &Utf8Path) -> Result<Option<Top<'_>>> {
     let mut submodule = None;
-    let has = |parent: &Utf8Path, name: &str| {
-        let path = parent.join(name);
-        exists(&path).with_context(|| format!("could not examine `{path}`"))
-    };
     for parent in dir.ancestors() {
-        if !has(parent, ".git")? {
-            if is_directory(&parent.join(JJ)) {
-                return Ok(Some(Top { path: parent, named: None }));
-            }
-            continue;
-        }
-        let top = Top::at(parent);
+        let git = parent.join(".git");
+        let there = is_directory_there(&git).with_context(|| format!("could not examine `{git}`"))?;
+        let top = match there {
+            Some(false) => Top { path: parent, named: named_in(parent).ok().flatten() },
+            Some(true) => Top { path: parent, named: None },
+            None if is_directory(&parent.join(JJ)) => Top { path: parent, named: None },
+            None => continue,
+        };
         if !top.is_submodule() {
             return Ok(Some(top));
         }
@@ -116,6 +113,11 @@ fn named_git_dir(top: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
     if is_directory(&top.join(".git")) {
         return Ok(None);
     }
+    named_in(top)
+}
+
+/// The same where `.git` is no directory.
+fn named_in(top: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
     let line = line_of(&top.join(".git"))?;
     Ok(line.and_then(|line| Some(top.join(line.strip_prefix("gitdir: ")?))))
 }
@@ -311,8 +313,6 @@ pub enum LinkedWorktree {
     Removed,
     /// Git lists it at this path. Its directory may be missing.
     Listed,
-    /// Git lists it, and `git worktree lock` keeps it even if its directory is missing.
-    Locked,
     /// Git lists one with this git directory at another path, and that one exists.
     Moved {
         /// Its canonical path.
@@ -343,8 +343,15 @@ pub fn linked_worktree(git_dir: &Utf8Path, worktree: &Utf8Path) -> Result<Linked
         }
         Some(_) => {}
     }
-    let is_locked = exists(&git_dir.join("locked"))?;
-    Ok(if is_locked { LinkedWorktree::Locked } else { LinkedWorktree::Listed })
+    Ok(LinkedWorktree::Listed)
+}
+
+/// Whether `git worktree lock` keeps a worktree even if its directory is missing, from its git directory.
+///
+/// # Errors
+/// When the system cannot tell.
+pub fn is_locked(git_dir: &Utf8Path) -> io::Result<bool> {
+    exists(&git_dir.join("locked"))
 }
 
 /// The worktree that a linked worktree's git directory names, and when git made it.
