@@ -138,6 +138,11 @@ mod tests {
         {
             assert!(readers_of(name).is_some(), "{name}");
         }
+        let families = GUARDED.iter().flat_map(Guarded::names).filter_map(|name| name.strip_suffix('*'));
+        for start in families {
+            assert!(readers_of(start).is_some(), "{start}");
+            assert!(readers_of(&format!("{start}~")).is_some(), "{start}");
+        }
         for name in
             ["SHOP_PATH", "path_", "GIT_WEB_PORT", "KINFRA_DB_WORKERS", "PGHOST", "NODE_ENV", "LANG", "TZ"]
         {

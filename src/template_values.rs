@@ -137,6 +137,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_number_is_as_long_as_its_text() {
+        for number in [0, 9, 10, 99, 100, -1, -10, i64::MIN, i64::MAX] {
+            assert_eq!(digits(number), number.to_string().len(), "{number}");
+            let mut left = LARGEST;
+            measure(&Value::from(number), DEEPEST, &mut left).unwrap();
+            assert_eq!(LARGEST - left, number.to_string().len() + 1, "{number}");
+        }
+    }
+
+    #[test]
     fn a_value_is_measured_with_all_that_is_in_it() {
         let fits = |value: &Value| measure(value, DEEPEST, &mut LARGEST.clone()).is_ok();
         for (length, is_taken) in [(LARGEST - 3, true), (LARGEST - 2, false)] {

@@ -219,6 +219,31 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test writes what it looks at")]
+    fn a_file_is_read_to_its_end_whatever_its_size_was_said_to_be() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, b"ten bytes.").unwrap();
+        let read = |size, limit| read_up_to(std::fs::File::open(file.path()).unwrap(), size, limit);
+        for size in [0, 3, 9, 10, 11, 99] {
+            assert_eq!(read(size, 10).unwrap(), b"ten bytes.", "{size}");
+            assert!(read(size, 9).is_err(), "{size}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_on_the_mount_that_holds_it() {
+        assert_eq!(mount_of(Utf8Path::new("/")).unwrap(), "/");
+        let dir = tempfile::tempdir().unwrap();
+        let below = Utf8Path::from_path(dir.path()).unwrap();
+        let mount = mount_of(below).unwrap();
+        assert!(below.starts_with(mount) && is_mount(mount).unwrap(), "{mount}");
+        let between = below.ancestors().take_while(|above| *above != mount);
+        assert!(between.clone().all(|above| !is_mount(above).unwrap()), "{mount}");
+        #[cfg(target_os = "linux")]
+        assert_eq!(mount_of(Utf8Path::new("/proc/self")).unwrap(), "/proc");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test writes what it looks at")]
     fn what_was_never_here_was_not_removed() {
         let dir = tempfile::tempdir().unwrap();
         let top = Utf8Path::from_path(dir.path()).unwrap();
