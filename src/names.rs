@@ -158,3 +158,20 @@ pub fn project(pool: &str, slot: SlotId) -> String {
 pub fn slot_of_project(pool: &str, project: &str) -> Option<SlotId> {
     SlotId::of_directory(project.strip_prefix(pool)?.strip_prefix('-')?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_kinfra_can_make_again_is_derived() {
+        for name in [OVERLAY, START_FILE, CLAIM_FILE, "..kinfra-used.712.tmp", ".kinfra-overlay.yaml.7.tmp"] {
+            assert!(is_derived(name), "{name}");
+        }
+        for name in
+            [".env.sandbox", "data", "kinfra-overlay.yaml.7.tmp", ".kinfra-start.json.7", ".other.7.tmp"]
+        {
+            assert!(!is_derived(name), "{name}");
+        }
+    }
+}

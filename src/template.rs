@@ -315,6 +315,17 @@ mod tests {
     }
 
     #[test]
+    fn templates_are_rendered_until_their_work_is_spent() {
+        let mut templates = Templates::new();
+        templates.add("a", "slot {{ slot.id }}").unwrap();
+        let slot = slot_id(SlotId::new(3).unwrap());
+        assert_eq!(templates.render("a", &slot).unwrap(), "slot 3");
+        assert!(templates.spent.get() > 0);
+        templates.spent.set(FUEL_OF_ALL);
+        assert_eq!(templates.render("a", &slot).unwrap_err().message, SPENT);
+    }
+
+    #[test]
     fn compose_quotes_special_characters() {
         assert_eq!(compose("/a \"b\"/$HOME\\#\n\u{85}é"), r#""/a \"b\"/$$HOME\\#\n\u0085é""#);
     }

@@ -49,7 +49,11 @@ impl Repository {
     }
 
     fn with(git: &Git, here: &Utf8Path) -> Result<Self> {
-        if git.ask(&["rev-parse", "--git-dir"])?.is_none() {
+        if let Err(why) = git.needed(&["rev-parse", "--git-dir"]) {
+            // Git may fail for another reason, as where the repository is another user's.
+            if !why.to_string().contains("not a git repository") {
+                return Err(why);
+            }
             let fault = Fault::refused(format!("`{here}` is in no repository of git"));
             let is_jj = is_directory(&git.dir().join(".jj"));
             let advice =

@@ -124,6 +124,11 @@ impl Held {
         &self.pool
     }
 
+    /// The pool alone.
+    pub fn into_pool(self) -> FoundPool {
+        self.pool
+    }
+
     /// The worktree, by the path under which it holds the slot.
     pub fn worktree(&self) -> &Utf8Path {
         &self.directory.path
@@ -160,7 +165,9 @@ impl Held {
     fn still(&self, registry: &Registry) -> Option<Entry> {
         let identity = |entry: &Entry| {
             let claim = entry.claim.as_ref()?;
-            Some((claim.claim_id, claim.claimed_by.clone(), claim.claimed_at.clone()))
+            // The worktree of a claim with an id may be moved.
+            let path = claim.claim_id.is_none().then(|| (claim.claimed_by.clone(), claim.claimed_at.clone()));
+            Some((claim.claim_id, path))
         };
         let entry = registry.slots.get(&self.slot).filter(|entry| identity(entry) == identity(&self.entry));
         entry.map(|entry| Entry::clone(entry))

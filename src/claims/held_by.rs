@@ -84,6 +84,12 @@ pub fn with_id(registry: &Registry, id: ClaimId) -> Option<SlotId> {
     find(registry, |claim| claim.claim_id == Some(id))
 }
 
+/// The slot of a run: it has the claim of the run, or one that the run ends with it.
+pub fn of_run(registry: &Registry, run: &Claim) -> Option<SlotId> {
+    let own = run.claim_id.and_then(|id| with_id(registry, id));
+    own.or_else(|| find(registry, |claim| claim.is_ended_by(run)))
+}
+
 fn find(registry: &Registry, is_it: impl Fn(&Claim) -> bool) -> Option<SlotId> {
     registry.slots.iter().find(|(_, entry)| entry.claim.as_ref().is_some_and(&is_it)).map(|(slot, _)| *slot)
 }

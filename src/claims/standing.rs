@@ -52,6 +52,8 @@ pub enum Doubt {
     Unmounted,
     /// The repository whose worktree it was is missing.
     RepoMissing,
+    /// It is there, without its `.git`.
+    NoGit,
     /// `git worktree lock` keeps it.
     Locked,
     /// Git has a worktree of this name elsewhere: this one was moved, or it is another.
@@ -73,6 +75,7 @@ impl fmt::Display for Doubt {
             Self::RepoMissing => {
                 "its directory is missing, and the repository it was a worktree of is missing or another"
             }
+            Self::NoGit => "its directory is there, without its `.git`",
             Self::Moved => "its directory is missing, and git has a worktree of its name elsewhere",
             Self::Locked => "its directory is missing, but `git worktree lock` keeps it",
         })
@@ -93,9 +96,12 @@ impl Doubt {
     /// Whether a person has to look: the directory is missing, for no reason that is meant to pass.
     fn is_missing(self) -> bool {
         match self {
-            Self::ParentMissing | Self::RepoMissing | Self::Moved | Self::Another | Self::AnotherAbove => {
-                true
-            }
+            Self::ParentMissing
+            | Self::RepoMissing
+            | Self::NoGit
+            | Self::Moved
+            | Self::Another
+            | Self::AnotherAbove => true,
             Self::OtherHost | Self::Unreadable | Self::Unknown | Self::Unmounted | Self::Locked => false,
         }
     }

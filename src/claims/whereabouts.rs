@@ -214,6 +214,9 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     if host::fs::exists(&sign)? {
         return Ok(if is_as_claimed(claim, path) { Worktree::There } else { instead(claim) });
     }
+    if claim.mark.place.is_some_and(|place| is_the_one(place, path)) {
+        return away(Doubt::NoGit);
+    }
     // Git has the last word on its own worktrees, whatever else is missing.
     if matches!(git_knows(claim), Some(Ok(git::LinkedWorktree::Removed))) {
         return Ok(Worktree::Gone);
@@ -246,6 +249,13 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
 /// Whether git keeps the worktree of a claim although it is missing.
 fn is_locked(claim: &Claim) -> Result<bool> {
     Ok(claim.claimed_gitdir.as_deref().map_or(Ok(false), |git_dir| git::is_locked(Utf8Path::new(git_dir)))?)
+}
+
+/// Whether a directory is the one that was noted, and not one that was made later. A disk may have another
+/// number after a restart.
+fn is_the_one(noted: Place, path: &Utf8Path) -> bool {
+    let now = host::fs::place_of(path);
+    now.is_ok_and(|now| now.born.is_some() && (now.inode, now.born) == (noted.inode, noted.born))
 }
 
 /// Whether the directory at the path of a claim is the one that made it.
@@ -313,7 +323,7 @@ fn has_host(claim: &Claim) -> bool {
     claim.claimed_host.as_ref().is_none_or(|host| *host == host::identity::host_name())
 }
 
-/// Where git has moved the worktree that holds a slot, if that is certain.
+/// Where git has moved the worktree that holds a slot, if that is certain. A link may be left where it was.
 fn moved(claim: &Claim) -> Option<Utf8PathBuf> {
     match git_knows(claim)?.ok()? {
         git::LinkedWorktree::Moved { to, made } => {
@@ -321,9 +331,11 @@ fn moved(claim: &Claim) -> Option<Utf8PathBuf> {
             let own = claim.claimed_gitdir.as_deref().and_then(|own| token_in(Utf8Path::new(own)));
             let is_its = (own.is_some() && own == claim.mark.token)
                 || Time::parse(claim.claimed_at.as_ref()?).is_ok_and(|claimed| made <= claimed);
-            let there = git::linked_git_dir(claim.claimed_by.directory()?).ok()?;
+            let was = claim.claimed_by.directory()?;
+            let there = git::linked_git_dir(was).ok()?;
             let is_gone = there.map(Utf8PathBuf::into_string) != claim.claimed_gitdir;
-            (is_its && is_gone).then_some(to)
+            let is_linked = || host::fs::canonical(was).is_ok_and(|now| now == to);
+            (is_its && (is_gone || is_linked())).then_some(to)
         }
         git::LinkedWorktree::Removed | git::LinkedWorktree::Listed | git::LinkedWorktree::RepoMissing => None,
     }

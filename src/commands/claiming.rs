@@ -24,7 +24,7 @@ use crate::which::embedded_pool;
 /// # Errors
 /// When there is no slot for the worktree.
 pub(super) fn ask(
-    mut pool: FoundPool,
+    pool: &mut FoundPool,
     request: &ClaimRequest,
     (wishes, user): (&Wishes, &Utf8Path),
     policy: &LockPolicy<'_>,
@@ -32,11 +32,11 @@ pub(super) fn ask(
 ) -> Result<Claimed> {
     let paths = Paths { home: search.invocation.home.as_deref() };
     let seen = pool.look(Following::Of(&request.worktree))?;
-    embedded_pool::check(&pool, seen.as_ref().map(|seen| &*seen.registry), user, search)?;
+    embedded_pool::check(pool, seen.as_ref().map(|seen| &*seen.registry), user, search)?;
     let other = other_than_applied(&pool.root, user, search.choice, search.invocation)?;
-    say(&report::claim::which(&pool, other.as_deref(), paths));
+    say(&report::claim::which(pool, other.as_deref(), paths));
     let seen = pool.usable(seen)?;
-    let claimant = Claimant::new(request, &pool, search.invocation, *policy);
+    let claimant = Claimant::new(request, pool, search.invocation, *policy);
     let claimed = match wishes.wait {
         None => claimant.ask(seen, None)?.map_err(|refusal| refusal.error)?,
         Some(timeout) => {
@@ -46,7 +46,7 @@ pub(super) fn ask(
         }
     };
     // Without the note, the next claim needs the flag again.
-    let _ = embedded_pool::note(&pool, user, search, policy);
+    let _ = embedded_pool::note(pool, user, search, policy);
     say(&report::claim::remarks(&claimed, host::clock::now(), paths));
     Ok(claimed)
 }

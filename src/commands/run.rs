@@ -25,7 +25,7 @@ pub(super) fn run(args: &RunArgs, umask: Umask, invocation: &Invocation) -> Resu
     let claim = claimed(args, &relay, &means).map_err(is_stopped)?;
     let ran = within(args, &relay, &means).map_err(is_stopped);
     let Some(claim) = claim else { return ran };
-    match (ran, end(args, &claim, &relay, invocation)) {
+    match (ran, end(args, claim, &relay)) {
         (ran, Ok(())) => ran,
         (Ok(Exit::Done), Err(error)) => Err(error),
         // Why the command failed says more than that its slot is not clean.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::output::say;
+use super::run_end::Own;
 use super::run_held::use_as_it_is;
 use super::run_release::give_back;
 use super::run_slot::find;
@@ -11,18 +12,17 @@ use super::take::take_for;
 use crate::claims::{claimant::Purpose, lease::has_expired, other_run::OtherRun, pick::Grant};
 use crate::cli::RunArgs;
 use crate::host::{clock::now, signals::Relay};
-use crate::registry::Claim;
 use crate::report::{self, Paths};
 use crate::stack::up::request::Means;
 
 /// The claim of a run, if it makes one, or the other run of its holder.
-type Claimed = Result<Option<Claim>, Box<OtherRun>>;
+type Claimed = Result<Option<Own>, Box<OtherRun>>;
 
 /// The claim that this run makes. `None` if the worktree holds a slot already, or the run around this one.
 ///
 /// # Errors
 /// When there is no slot for it, or another run has that of its holder.
-pub(super) fn claimed(args: &RunArgs, relay: &Relay, means: &Means<'_>) -> Result<Option<Claim>> {
+pub(super) fn claimed(args: &RunArgs, relay: &Relay, means: &Means<'_>) -> Result<Option<Own>> {
     let mut wait = Wait::new();
     loop {
         match once(args, &wait, relay, means)? {
@@ -43,18 +43,18 @@ fn once(args: &RunArgs, wait: &Wait, relay: &Relay, means: &Means<'_>) -> Result
             return Ok(Err(Box::new(OtherRun { slot: held.slot, claim })));
         }
         // A run that was killed left it.
-        give_back(args, (held.slot, claim.claim_id), relay, means.invocation)?;
+        give_back(args, (held.slot, claim), held.into_pool(), relay)?;
     }
     let (wishes, home) = (wait.wishes(args), means.invocation.home.as_deref());
     let pool = (&args.pool, &wishes);
-    let claimed = take_for(Purpose::Run, pool, (args.slot, None), &means.policy, means.invocation)?;
+    let (claimed, pool) = take_for(Purpose::Run, pool, (args.slot, None), &means.policy, means.invocation)?;
     let (grant, claim) = (claimed.grant, claimed.entry.claim.clone());
     Ok(match (grant, claim.filter(|claim| claim.is_of_run)) {
         // Another run took it in the meantime, and releases it.
         (Grant::Held(slot), Some(claim)) => Err(Box::new(OtherRun { slot, claim })),
         (_, claim) => {
             say(&report::claim::text(grant, &claimed.entry, Paths { home }));
-            Ok(claim)
+            Ok(claim.map(|claim| Own { claim, pool }))
         }
     })
 }

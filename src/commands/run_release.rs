@@ -2,19 +2,17 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::output::say;
 use crate::claims::release::{ReleaseRequest, release};
-use crate::claims::whereabouts::worktree_of;
 use crate::cli::RunArgs;
-use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::host::signals::Relay;
-use crate::registry::ClaimId;
+use crate::registry::Claim;
 use crate::report;
 use crate::slot::SlotId;
-use crate::which::by_worktree::Search;
+use crate::which::by_worktree::FoundPool;
 
 /// How long the release waits for the lock at least.
 const PATIENT: Duration = Duration::from_mins(1);
@@ -25,15 +23,13 @@ const PATIENT: Duration = Duration::from_mins(1);
 /// When the claim ended meanwhile, or the slot is not clean.
 pub(super) fn give_back(
     args: &RunArgs,
-    (slot, claim): (SlotId, Option<ClaimId>),
+    (slot, claim): (SlotId, Claim),
+    mut pool: FoundPool,
     relay: &Relay,
-    invocation: &Invocation,
 ) -> Result<()> {
-    let search = Search { choice: &args.choice(), invocation };
-    let worktree = worktree_of(&invocation.here)?;
-    let mut pool = search.with_claim(claim, &worktree)?;
-    let owner = invocation.owner.clone();
-    let request = ReleaseRequest { worktree, owner, slot: None, claim_id: claim, force: false, wipe: true };
+    let Claim { claimed_by, claim_id, claim_owner: owner, .. } = claim;
+    let worktree = claimed_by.directory().context("a run has a directory")?.to_owned();
+    let request = ReleaseRequest { worktree, owner, slot: None, claim_id, force: false, wipe: true };
     let policy = args.lock.policy("kinfra run");
     let policy = LockPolicy { patience: policy.patience.max(PATIENT), ..policy };
     let tell = || say(&report::run::releasing(slot));

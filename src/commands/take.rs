@@ -12,7 +12,7 @@ use crate::cli::{PoolArgs, Wishes};
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::slot::SlotId;
-use crate::which::by_worktree::Search;
+use crate::which::by_worktree::{FoundPool, Search};
 use crate::which::choice::PoolChoice;
 
 /// Claims a slot, and says what is to be said of it: one by its number, for the worktree of a path.
@@ -23,17 +23,17 @@ pub(super) fn take(
     policy: &LockPolicy<'_>,
     invocation: &Invocation,
 ) -> Result<Claimed> {
-    take_for(Purpose::Work, (args, wishes), which, policy, invocation)
+    Ok(take_for(Purpose::Work, (args, wishes), which, policy, invocation)?.0)
 }
 
-/// The same for another purpose. A worktree is claimed for in advance; its files come with the next claim.
+/// The same for another purpose, and the pool. A worktree is claimed for in advance; its files come later.
 pub(super) fn take_for(
     purpose: Purpose,
     (args, wishes): (&PoolArgs, &Wishes),
     (slot, named): (Option<SlotId>, Option<&Utf8Path>),
     policy: &LockPolicy<'_>,
     invocation: &Invocation,
-) -> Result<Claimed> {
+) -> Result<(Claimed, FoundPool)> {
     let without_owner = Invocation { owner: None, ..invocation.clone() };
     // An owner is one in the directory of its own run.
     let invocation = if named.is_some() { &without_owner } else { invocation };
@@ -44,7 +44,7 @@ pub(super) fn take_for(
         Some(named) => worktree_named(named, here)?,
         None => worktree_of(here)?,
     };
-    let (pool, user) = match purpose {
+    let (mut pool, user) = match purpose {
         Purpose::Worktree => (search.of(&worktree)?, worktree_of(here)?),
         Purpose::Work | Purpose::Run if named.is_some() => (search.of_named(&worktree)?, worktree.clone()),
         Purpose::Work | Purpose::Run => (search.of(&worktree)?, worktree.clone()),
@@ -52,7 +52,7 @@ pub(super) fn take_for(
     let (wanted, note) = (Wanted::of(wishes.profile.clone(), slot), wishes.note.clone());
     let (waits, usual_lease) = (wishes.wait.is_some(), pool.usual_lease(invocation));
     let request = ClaimRequest { worktree, wanted, lease: wishes.lease, usual_lease, note, waits, purpose };
-    ask(pool, &request, (wishes, &user), policy, &search)
+    Ok((ask(&mut pool, &request, (wishes, &user), policy, &search)?, pool))
 }
 
 fn choice(args: &PoolArgs, wishes: &Wishes) -> PoolChoice {

@@ -7,7 +7,7 @@ use crate::claims::refusal::holds_none;
 use crate::claims::whereabouts::worktree_named;
 use crate::cli::HolderArgs;
 use crate::fault::Fault;
-use crate::host::fs::{exists, real};
+use crate::host::fs::{exists, is_directory, real};
 use crate::host::invocation::Invocation;
 use crate::which::choice::absolute;
 
@@ -21,7 +21,8 @@ pub(super) fn there(of: &HolderArgs, invocation: &Invocation) -> Result<Invocati
         return Ok(Invocation { owner, ..invocation.clone() });
     };
     let here = absolute(path, invocation)?;
-    if path.as_str().is_empty() || exists(&here).unwrap_or(true) {
+    // Where there is a file, the worktree that was there is gone.
+    if path.as_str().is_empty() || is_directory(&here) {
         worktree_named(path, &invocation.here)?;
     }
     // The directory above `..` is not above what it leads to.
@@ -33,8 +34,10 @@ pub(super) fn there(of: &HolderArgs, invocation: &Invocation) -> Result<Invocati
 /// That the worktree whose slot is meant holds none: it is not there, or it needs to claim one.
 pub(super) fn none(of: &HolderArgs, worktree: &Utf8Path) -> Fault {
     match &of.holder {
-        Some(path) if !exists(worktree).unwrap_or(true) => {
-            Fault::usage(format!("`{path}`, from --for, does not exist, and no claim has it"))
+        Some(path) if !is_directory(worktree) => {
+            let is_there = exists(worktree).unwrap_or(true);
+            let what = if is_there { "is no directory" } else { "does not exist" };
+            Fault::usage(format!("`{path}`, from --for, {what}, and no claim has it"))
         }
         Some(_) | None => match &of.owner {
             Some(owner) => Fault::no_slot(format!("`{worktree}` holds no slot for {owner}")),

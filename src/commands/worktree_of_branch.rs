@@ -33,8 +33,8 @@ pub(super) fn worktree(
     };
     let (path, pool) = (making.path().to_owned(), (&args.pool, &args.wishes));
     let advance = take_for(Purpose::Worktree, pool, (args.slot, Some(&path)), policy, run);
-    let is_new = matches!(&advance, Ok(Claimed { grant: Grant::New(_), .. }));
-    let whole = advance.and_then(|first| {
+    let is_new = matches!(&advance, Ok((Claimed { grant: Grant::New(_), .. }, _)));
+    let whole = advance.and_then(|(first, _)| {
         goes_on(interrupt)?;
         making.make(is_new, interrupt)?;
         say(&made(&path, &args.branch));

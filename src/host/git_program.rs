@@ -18,7 +18,7 @@ use crate::fault::Fault;
 use crate::time::Time;
 
 /// How long a question may take.
-const QUESTION: Duration = Duration::from_secs(30);
+const QUESTION: Duration = Duration::from_secs(20);
 
 /// How long a change may take: a checkout, or reading all files of a worktree.
 const CHANGE: Duration = Duration::from_mins(30);

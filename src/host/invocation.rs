@@ -40,7 +40,9 @@ impl Invocation {
     /// When the current directory is gone or its path is not UTF-8.
     #[expect(clippy::disallowed_methods, reason = "this is where the rest of kinfra gets these facts from")]
     pub fn gather() -> Result<Self> {
-        let here = env::current_dir().context("the current directory cannot be used")?;
+        let here = env::current_dir().with_context(|| {
+            Fault::failed("the current directory cannot be used").advise("`cd` into one that is there")
+        })?;
         let here = Utf8PathBuf::from_path_buf(here).map_err(|path| {
             Fault::usage(format!("the path of the current directory is not UTF-8: {}", path.display()))
         })?;

@@ -104,7 +104,10 @@ impl Relay {
         let done = thread::scope(|scope| {
             let (working, ended) = mpsc::channel::<()>();
             scope.spawn(move || {
-                while ended.recv_timeout(NOTICED) == Err(RecvTimeoutError::Timeout) {
+                let mut goes_on = true;
+                while goes_on {
+                    goes_on = ended.recv_timeout(NOTICED) == Err(RecvTimeoutError::Timeout);
+                    // Looked at once more at the end: a signal is never passed over in silence.
                     if self.arrived().any(|signal| Self::STOP.contains(&signal)) {
                         tell();
                     }

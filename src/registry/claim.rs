@@ -70,10 +70,17 @@ impl Claim {
         }
     }
 
-    /// Whether a run, whose own claim is given, ends this one, too: it is that claim, or its command's.
+    /// Whether a run, whose own claim is given, ends this one, too: it is that claim, or its command's, for
+    /// the same holder.
     pub fn is_ended_by(&self, run: &Self) -> bool {
         let is_its = self.is_of_run && self.claim_id == run.claim_id;
-        is_its || (self.in_run.is_some() && self.in_run == run.claim_id)
+        is_its || (self.in_run.is_some() && self.in_run == run.claim_id && self.has_holder_of(run))
+    }
+
+    /// Whether another claim has the same holder, whose worktree may have been moved in between.
+    fn has_holder_of(&self, other: &Self) -> bool {
+        let is_same_worktree = self.claimed_gitdir.is_some() && self.claimed_gitdir == other.claimed_gitdir;
+        self.claim_owner == other.claim_owner && (self.claimed_by == other.claimed_by || is_same_worktree)
     }
 }
 

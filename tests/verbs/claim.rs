@@ -260,7 +260,8 @@ fn a_verb_of_a_slot_takes_the_worktree_of_another_directory() {
         machine.kinfra(&format!("{arguments} --for ../home/other")).exits(64).says("cannot be used with");
     }
     machine.kinfra("release --for ../home/none").exits(0).prints("`~/none` holds no slot\n");
-    machine.kinfra("release --for slots.toml").exits(64).says("`slots.toml`, from --for, cannot hold");
+    machine.kinfra("release --for slots.toml").exits(0).prints("slots.toml` holds no slot\n");
+    machine.kinfra("env --for slots.toml").exits(64).says("`slots.toml`, from --for, is no directory");
     for verb in ["status", "env", "exec", "down", "logs", "compose"] {
         let rest = if verb == "exec" { "-- true" } else { "" };
         let run = machine.kinfra(&format!("{verb} --for ../home/none {rest}")).exits(64);
@@ -272,6 +273,11 @@ fn a_verb_of_a_slot_takes_the_worktree_of_another_directory() {
         .exits(0)
         .prints("Released slot 1, which was held by ~/other");
     assert_eq!(holder(&machine, "1"), "");
+    // A file is where the directory was.
+    machine.kinfra("claim --for ../home/other").exits(0);
+    std::fs::remove_dir_all(machine.path("~/other")).expect("a directory");
+    machine.write("~/other", "");
+    machine.kinfra("release --for ../home/other").exits(0).prints("Released slot 1");
 }
 
 #[test]

@@ -31,6 +31,23 @@ fn an_empty_directory_that_docker_made_anew_goes_with_the_stack() {
 }
 
 #[test]
+fn a_worktree_that_lost_its_git_is_not_gone() {
+    let fleet = Fleet::new(&["a", "b"]);
+    fleet.kinfra("a", "up").exits(0);
+    let things = fleet.things(1).len();
+    fs::remove_file(fleet.worktree("a").join(".git")).expect("a file");
+    fleet.kinfra("project", "slots").exits(0).prints("missing");
+    for _ in 0..2 {
+        let reaped = fleet.kinfra("project", "reap --auto-approve").exits(0);
+        reaped.prints("its directory is there, without its `.git`").never_says("rm -r");
+        // Not even where git has forgotten it.
+        fleet.machine.git(fleet.machine.project(), "worktree prune --expire now");
+    }
+    assert!(fleet.worktree("a").join("compose.yaml").exists());
+    assert!(things > 0 && fleet.things(1).len() == things);
+}
+
+#[test]
 fn a_worktree_that_is_made_anew_at_once_has_nothing_of_the_one_before() {
     let fleet = Fleet::new(&["a", "b"]);
     fleet.kinfra("a", "up").exits(0).says("Claimed slot 1");

@@ -121,6 +121,22 @@ fn a_backup_that_is_put_back_and_a_moved_worktree_are_the_holder() {
 }
 
 #[test]
+fn a_worktree_that_was_moved_with_a_link_left_behind_keeps_its_slot() {
+    let machine = applied();
+    let trees = machine.path("~/trees");
+    fs::create_dir(&trees).expect("a directory");
+    machine.git(machine.project(), &format!("worktree add --quiet -b fix {}", trees.join("fix").display()));
+    run_in(&machine, trees.join("fix"), "claim").exits(0).prints("Claimed slot 1");
+    fs::rename(&trees, machine.path("~/moved")).expect("a move");
+    symlink(machine.path("~/moved"), &trees).expect("a link");
+    for dir in [trees.join("fix"), machine.path("~/moved/fix")] {
+        run_in(&machine, &dir, "status").exits(0).prints("Slot 1 (only) is yours");
+        run_in(&machine, &dir, "claim").exits(0).prints("is yours already");
+    }
+    run_in(&machine, trees.join("fix"), "release").exits(0).prints("Released slot 1");
+}
+
+#[test]
 fn a_worktree_that_git_makes_anew_at_a_place_has_no_slot_there() {
     let machine = applied();
     let tree = machine.worktree("fix");

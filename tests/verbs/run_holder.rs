@@ -1,6 +1,7 @@
 //! `kinfra run` and its holder: the lease during the start, another run of the same holder, a claim that was there before,
 //! and one that the command makes.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::Command;
 
@@ -139,4 +140,48 @@ fn what_a_run_s_command_claims_for_another_holder_stays() {
     Run::of(&mut plain(&machine, "", &format!("{{ {elsewhere}; }} >&2; exit 3"))).exits(3);
     assert_eq!(held(&machine), 1);
     machine.kinfra("release").exits(0).prints("holds no slot");
+}
+
+#[test]
+fn a_run_ends_its_claim_whatever_became_of_its_directory() {
+    let machine = applied();
+    machine.repository(machine.project());
+    let anew = "top=$(git rev-parse --git-common-dir) && git worktree remove --force ~/w &&
+        git --git-dir $top worktree add --quiet ~/w w";
+    let (first, moved) = (machine.path("~/w"), machine.path("~/moved"));
+    let add = format!("worktree add --quiet --force -B w {}", first.display());
+    let scripts = [
+        "rm -r ~/w",
+        "git worktree move ~/w ~/moved",
+        "git worktree move ~/w ~/moved && cd ~/moved && kinfra status",
+        "mv ~/w ~/moved",
+        anew,
+        "kinfra release && kinfra claim && git worktree move ~/w ~/moved",
+    ];
+    for (script, flags) in scripts.iter().flat_map(|script| [(script, ""), (script, "--owner a")]) {
+        machine.git(machine.project(), &add);
+        let mut run = plain(&machine, flags, &format!("{{ {script}; }} >&2; exit 3"));
+        let ran = Run::of(run.current_dir(&first)).exits(3);
+        ran.says("Released slot 1").never_says("was released while the command ran");
+        assert_eq!(held(&machine), 0, "{script}");
+        machine.kinfra("run --no-up -- true").exits(0);
+        for there in [&first, &moved].into_iter().filter(|path| path.exists()) {
+            fs::remove_dir_all(there).expect("a directory that can be removed");
+        }
+        machine.git(machine.project(), "worktree prune");
+    }
+}
+
+#[test]
+fn a_lease_is_renewed_in_a_worktree_that_is_moved() {
+    let machine = applied();
+    machine.repository(machine.project());
+    let tree = machine.worktree("w");
+    let ends = "grep -m1 lease_until ~/pool/registry.json";
+    let script = format!(
+        "{{ git worktree move ~/w ~/moved && cd ~/moved && kinfra status; }} >&2; first=$({ends})
+        for i in $(seq 100); do [ \"$({ends})\" = \"$first\" ] || exit 3; sleep 0.05; done"
+    );
+    Run::of(plain(&machine, "--lease 1s", &script).current_dir(&tree)).exits(3);
+    assert_eq!(held(&machine), 0);
 }

@@ -414,4 +414,8 @@ fn repositories_of_other_kinds() {
     fs::create_dir(machine.path("~/young")).expect("a directory");
     machine.git(machine.path("~/young"), "init --quiet");
     run(&machine, machine.path("~/young"), &arguments).exits(4).says("has no commit yet");
+    // Where git fails for another reason, its own words say why.
+    machine.write("~/young/.git/config", "[core");
+    let failed = run(&machine, machine.path("~/young"), &arguments).exits(1);
+    failed.says("bad config").never_says("is in no repository");
 }
