@@ -209,6 +209,9 @@ fn statement(text: &str) -> Result<(Option<NamedValue>, &str), Problem> {
 /// Reads a value up to the end of its line or a comment.
 fn unquoted(text: &str) -> Result<String, Problem> {
     let line = text.split('\n').next().unwrap_or_default();
+    if !line.bytes().any(|byte| matches!(byte, b'#' | b'$')) {
+        return Ok(line.trim_end().to_owned());
+    }
     let line = line.split(" #").next().unwrap_or_default().trim_end();
     let (mut value, mut chars) = (String::new(), line.chars());
     while let Some(c) = chars.next() {

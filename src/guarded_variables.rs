@@ -91,7 +91,7 @@ const OF_SLOTS: [&str; 2] = ["_PORT", "_WORKERS"];
 /// The same as [`GUARDED`], to look a name up: each has its readers.
 struct ByName {
     names: HashMap<&'static str, &'static str>,
-    /// What the names of a family begin with.
+    /// What the names of a family begin with, sorted. None begins with another.
     families: Vec<(&'static str, &'static str)>,
 }
 
@@ -99,14 +99,17 @@ static BY_NAME: LazyLock<ByName> = LazyLock::new(|| {
     let all = GUARDED.iter().flat_map(|group| group.names().map(|name| (name, group.readers)));
     let (families, names): (Vec<_>, Vec<_>) = all.partition(|(name, _)| name.ends_with('*'));
     let families = families.into_iter().map(|(name, readers)| (name.trim_end_matches('*'), readers));
-    ByName { names: names.into_iter().collect(), families: families.collect() }
+    let mut families: Vec<_> = families.collect();
+    families.sort_unstable();
+    ByName { names: names.into_iter().collect(), families }
 });
 
 /// What reads a variable that no slot may set. `None` if a slot may set it.
 pub fn readers_of(name: &str) -> Option<&'static str> {
     let of_family = || {
-        let family = BY_NAME.families.iter().find(|(start, _)| name.starts_with(start));
-        family.map(|(_, readers)| *readers)
+        let after = BY_NAME.families.partition_point(|(start, _)| *start <= name);
+        let (start, readers) = BY_NAME.families.get(after.checked_sub(1)?)?;
+        name.starts_with(start).then_some(*readers)
     };
     let named = BY_NAME.names.get(name).copied();
     if OF_SLOTS.iter().any(|end| name.ends_with(end)) { named } else { named.or_else(of_family) }
@@ -134,6 +137,11 @@ mod tests {
             ["PATH", "LD_PRELOAD", "DYLD_X", "GIT_DIR", "KINFRA_ENV", "fish_greeting", "XDG_STATE_HOME"]
         {
             assert!(readers_of(name).is_some(), "{name}");
+        }
+        let families = GUARDED.iter().flat_map(Guarded::names).filter_map(|name| name.strip_suffix('*'));
+        for start in families {
+            assert!(readers_of(start).is_some(), "{start}");
+            assert!(readers_of(&format!("{start}~")).is_some(), "{start}");
         }
         for name in
             ["SHOP_PATH", "path_", "GIT_WEB_PORT", "KINFRA_DB_WORKERS", "PGHOST", "NODE_ENV", "LANG", "TZ"]

@@ -98,12 +98,21 @@ fn is_container(value: &Value) -> bool {
     matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable)
 }
 
+/// How long the text of a number is.
+fn digits(number: i64) -> usize {
+    let digits = number.unsigned_abs().checked_ilog10().map_or(1, |tens| 1 + tens as usize);
+    digits + usize::from(number < 0)
+}
+
 fn measure(value: &Value, depth: usize, left: &mut usize) -> Result<(), Error> {
     let invalid = |what: String| Error::new(ErrorKind::InvalidOperation, what);
     let text = match value.as_str() {
         Some(text) => text.len(),
         None if is_container(value) => 1,
-        None => value.to_string().len(),
+        None => match value.as_i64().filter(|_| value.is_integer()) {
+            Some(number) => digits(number),
+            None => value.to_string().len(),
+        },
     };
     *left = left
         .checked_sub(text + 1)
@@ -126,6 +135,16 @@ fn measure(value: &Value, depth: usize, left: &mut usize) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_as_long_as_its_text() {
+        for number in [0, 9, 10, 99, 100, -1, -10, i64::MIN, i64::MAX] {
+            assert_eq!(digits(number), number.to_string().len(), "{number}");
+            let mut left = LARGEST;
+            measure(&Value::from(number), DEEPEST, &mut left).unwrap();
+            assert_eq!(LARGEST - left, number.to_string().len() + 1, "{number}");
+        }
+    }
 
     #[test]
     fn a_value_is_measured_with_all_that_is_in_it() {

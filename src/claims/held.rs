@@ -74,12 +74,13 @@ impl SoughtSlot {
 /// # Errors
 /// When the pool cannot be found or read.
 pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<SoughtSlot> {
-    let mut pool = search.of(worktree)?;
+    let own = search.look_at(worktree)?;
+    let mut pool = search.of_directory(&own)?;
     let silent = pool.silent().to_vec();
     let Some(snapshot) = pool.look(Following::Of(worktree))? else {
         return Ok(SoughtSlot { held: None, silent });
     };
-    let directory = noted(&snapshot.registry, &look_at(worktree)?.owned_by(search.invocation.owner.clone()));
+    let directory = noted(&snapshot.registry, &own);
     let slot = held_by(&snapshot.registry, &directory);
     let entry = slot.and_then(|slot| Some((slot, Entry::clone(snapshot.registry.slots.get(&slot)?))));
     let prefix = pool.env_prefix.clone().unwrap_or_default();

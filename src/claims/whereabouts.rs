@@ -244,12 +244,17 @@ fn look_for(claim: &Claim) -> Result<Worktree> {
     }
     match git_knows(claim).transpose()? {
         None if claim.claimed_gitdir.is_some() => away(Doubt::RepoMissing),
+        Some(git::LinkedWorktree::Listed) if is_locked(claim)? => away(Doubt::Locked),
         // `git worktree prune` would drop a worktree that git lists and that is missing.
         None | Some(git::LinkedWorktree::Removed | git::LinkedWorktree::Listed) => Ok(Worktree::Gone),
-        Some(git::LinkedWorktree::Locked) => away(Doubt::Locked),
         Some(git::LinkedWorktree::Moved { .. }) => away(Doubt::Moved),
         Some(git::LinkedWorktree::RepoMissing) => away(Doubt::RepoMissing),
     }
+}
+
+/// Whether git keeps the worktree of a claim although it is missing.
+fn is_locked(claim: &Claim) -> Result<bool> {
+    Ok(claim.claimed_gitdir.as_deref().map_or(Ok(false), |git_dir| git::is_locked(Utf8Path::new(git_dir)))?)
 }
 
 /// Whether a directory is the one that was noted, and not one that was made later. A disk may have another
@@ -338,9 +343,6 @@ fn moved(claim: &Claim) -> Option<Utf8PathBuf> {
             let is_linked = || host::fs::canonical(was).is_ok_and(|now| now == to);
             (is_its && (is_gone || is_linked())).then_some(to)
         }
-        git::LinkedWorktree::Removed
-        | git::LinkedWorktree::Listed
-        | git::LinkedWorktree::Locked
-        | git::LinkedWorktree::RepoMissing => None,
+        git::LinkedWorktree::Removed | git::LinkedWorktree::Listed | git::LinkedWorktree::RepoMissing => None,
     }
 }

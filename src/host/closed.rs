@@ -28,6 +28,9 @@ impl Closed {
     /// The first on the way from the top to a path that this user may not enter, or the path itself if it
     /// may not be read. `None` if the way is open.
     pub fn on_the_way_to(path: &Utf8Path) -> Option<Self> {
+        if accessat(CWD, path.as_std_path(), Access::READ_OK, AtFlags::EACCESS).is_ok() {
+            return Self::at(path, true);
+        }
         let mut way: Vec<&Utf8Path> = path.ancestors().collect();
         way.reverse();
         way.into_iter().find_map(|step| Self::at(step, step == path))

@@ -9,7 +9,7 @@ use std::io;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::fs::{Dir, canonical, exists, is_directory, modified, read_named};
+use super::fs::{Dir, canonical, exists, is_directory, is_directory_there, modified, read_named};
 use crate::file::normal;
 use crate::time::Time;
 
@@ -28,29 +28,40 @@ const JJ: &str = ".jj";
 /// # Errors
 /// When the system cannot tell whether there is one.
 pub fn top_of(dir: &Utf8Path) -> Result<Option<&Utf8Path>> {
+    Ok(find_top(dir)?.map(|top| top.path))
+}
+
+/// The top directory of a worktree.
+struct Top<'a> {
+    path: &'a Utf8Path,
+    /// The git directory that its file `.git` names.
+    named: Option<Utf8PathBuf>,
+}
+
+fn find_top(dir: &Utf8Path) -> Result<Option<Top<'_>>> {
     let mut submodule = None;
-    let has = |parent: &Utf8Path, name: &str| {
-        let path = parent.join(name);
-        exists(&path).with_context(|| format!("could not examine `{path}`"))
-    };
     for parent in dir.ancestors() {
-        if !has(parent, ".git")? {
-            if is_directory(&parent.join(JJ)) {
-                return Ok(Some(parent));
-            }
-            continue;
+        let git = parent.join(".git");
+        let there = is_directory_there(&git).with_context(|| format!("could not examine `{git}`"))?;
+        let top = match there {
+            Some(false) => Top { path: parent, named: named_in(parent).ok().flatten() },
+            Some(true) => Top { path: parent, named: None },
+            None if is_directory(&parent.join(JJ)) => Top { path: parent, named: None },
+            None => continue,
+        };
+        if !top.is_submodule() {
+            return Ok(Some(top));
         }
-        if !is_submodule(parent) {
-            return Ok(Some(parent));
-        }
-        submodule = submodule.or(Some(parent));
+        submodule = submodule.or(Some(top));
     }
     Ok(submodule)
 }
 
 /// The submodule that holds a directory, if the nearest repository is one.
 pub fn submodule_of(dir: &Utf8Path) -> Option<&Utf8Path> {
-    dir.ancestors().find(|above| is_there(&above.join(".git"))).filter(|nearest| is_submodule(nearest))
+    dir.ancestors()
+        .find(|above| is_there(&above.join(".git")))
+        .filter(|nearest| Top::at(nearest).is_submodule())
 }
 
 /// The directory that a worktree has for itself: its own git directory, or the `.jj` of a workspace. `None`
@@ -63,8 +74,13 @@ pub fn own_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
     let named = named_git_dir(worktree)?;
     let worktree = canonical(worktree)?;
     if let Some(named) = named {
-        let inside = canonical(&named).ok().filter(|named| named.starts_with(&worktree));
-        return inside.map_or_else(|| confirmed_git_dir(&worktree), |inside| Ok(Some(inside)));
+        let git_dir = canonical(&named);
+        let is_inside = git_dir.as_ref().is_ok_and(|git_dir| git_dir.starts_with(&worktree));
+        if !is_inside && !is_linked(&named)? {
+            return Ok(None);
+        }
+        let git_dir = git_dir?;
+        return Ok((is_inside || is_confirmed(&git_dir, &worktree)?).then_some(git_dir));
     }
     let beside = [".git", JJ].map(|name| worktree.join(name));
     for dir in beside.into_iter().filter(|dir| is_directory(dir)) {
@@ -75,15 +91,21 @@ pub fn own_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
     Ok(None)
 }
 
-/// Whether this is a submodule: its git directory is below `modules` in another one (gitsubmodules(7)).
-fn is_submodule(top: &Utf8Path) -> bool {
-    let git_dir = named_git_dir(top).ok().flatten().map(|git_dir| normal(&git_dir));
-    // A linked worktree of a submodule can be anywhere. It is a worktree of its own.
-    git_dir.filter(|git_dir| !is_there(&git_dir.join("commondir"))).is_some_and(|git_dir| {
-        let modules = git_dir.ancestors().filter(|above| above.file_name() == Some("modules"));
-        let mut outer = modules.filter_map(Utf8Path::parent);
-        outer.any(|outer| is_there(&outer.join("HEAD")))
-    })
+impl<'a> Top<'a> {
+    fn at(path: &'a Utf8Path) -> Self {
+        Self { path, named: named_git_dir(path).ok().flatten() }
+    }
+
+    /// Whether this is a submodule: its git directory is below `modules` in another one (gitsubmodules(7)).
+    fn is_submodule(&self) -> bool {
+        let git_dir = self.named.as_deref().map(normal);
+        // A linked worktree of a submodule can be anywhere. It is a worktree of its own.
+        git_dir.filter(|git_dir| !is_there(&git_dir.join("commondir"))).is_some_and(|git_dir| {
+            let modules = git_dir.ancestors().filter(|above| above.file_name() == Some("modules"));
+            let mut outer = modules.filter_map(Utf8Path::parent);
+            outer.any(|outer| is_there(&outer.join("HEAD")))
+        })
+    }
 }
 
 /// The git directory that the file `.git` names. `None` if `.git` is a directory itself.
@@ -91,6 +113,11 @@ fn named_git_dir(top: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
     if is_directory(&top.join(".git")) {
         return Ok(None);
     }
+    named_in(top)
+}
+
+/// The same where `.git` is no directory.
+fn named_in(top: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
     let line = line_of(&top.join(".git"))?;
     Ok(line.and_then(|line| Some(top.join(line.strip_prefix("gitdir: ")?))))
 }
@@ -102,8 +129,8 @@ fn is_there(path: &Utf8Path) -> bool {
 /// The branch that is checked out in the worktree that holds a directory. `None` if there is none, or git's
 /// files cannot be read.
 pub fn branch_of(dir: &Utf8Path) -> Option<String> {
-    let top = top_of(dir).ok()??;
-    let git_dir = named_git_dir(top).ok()?.unwrap_or_else(|| top.join(".git"));
+    let Top { path, named } = find_top(dir).ok()??;
+    let git_dir = named.unwrap_or_else(|| path.join(".git"));
     let head = line_of(&git_dir.join("HEAD")).ok()??;
     let branch = head.strip_prefix("ref: refs/heads/")?;
     // Where references are in one table, the file only keeps its place (gitrepository-layout(5)).
@@ -115,7 +142,7 @@ pub fn branch_of(dir: &Utf8Path) -> Option<String> {
 /// # Errors
 /// When git's files cannot be read.
 pub fn linked_git_dir(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
-    match git_dir_of(worktree)? {
+    match GitDir::of(named_git_dir(worktree)?)? {
         GitDir::Linked(git_dir) => Ok(Some(git_dir)),
         GitDir::Inside | GitDir::Elsewhere(_) => Ok(None),
     }
@@ -131,12 +158,18 @@ enum GitDir {
     Elsewhere(Utf8PathBuf),
 }
 
-fn git_dir_of(top: &Utf8Path) -> io::Result<GitDir> {
-    let Some(named) = named_git_dir(top)? else { return Ok(GitDir::Inside) };
-    // Only a linked worktree's git directory has this file. One made by `git init --separate-git-dir` has
-    // none.
-    let is_linked = line_of(&named.join("commondir"))?.is_some();
-    Ok(if is_linked { GitDir::Linked(canonical(&named)?) } else { GitDir::Elsewhere(named) })
+impl GitDir {
+    /// From the one that `.git` names.
+    fn of(named: Option<Utf8PathBuf>) -> io::Result<Self> {
+        let Some(named) = named else { return Ok(Self::Inside) };
+        Ok(if is_linked(&named)? { Self::Linked(canonical(&named)?) } else { Self::Elsewhere(named) })
+    }
+}
+
+/// Whether a git directory is that of a linked worktree. One made by `git init --separate-git-dir` does not
+/// have this file.
+fn is_linked(git_dir: &Utf8Path) -> io::Result<bool> {
+    Ok(line_of(&git_dir.join("commondir"))?.is_some())
 }
 
 /// The git directory of a linked worktree, if that directory names this worktree, too. In a copy of a
@@ -146,13 +179,13 @@ fn git_dir_of(top: &Utf8Path) -> io::Result<GitDir> {
 /// When git's files cannot be read.
 pub fn confirmed_git_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
     let Some(git_dir) = linked_git_dir(worktree)? else { return Ok(None) };
-    Ok(is_confirmed(&git_dir, worktree)?.then_some(git_dir))
+    Ok(is_confirmed(&git_dir, &canonical(worktree)?)?.then_some(git_dir))
 }
 
-/// Whether the git directory of a linked worktree names this worktree.
+/// Whether the git directory of a linked worktree names this worktree, whose path is canonical.
 fn is_confirmed(git_dir: &Utf8Path, worktree: &Utf8Path) -> Result<bool> {
-    let Some((place, _)) = worktree_named_by(git_dir)? else { return Ok(false) };
-    Ok(exists(&place)? && canonical(&place)? == canonical(worktree)?)
+    let Some(place) = place_named_by(git_dir)? else { return Ok(false) };
+    Ok(place == worktree || (exists(&place)? && canonical(&place)? == worktree))
 }
 
 /// When git made a linked worktree, from its git directory.
@@ -168,25 +201,54 @@ fn common_dir(git_dir: &Utf8Path) -> Option<&Utf8Path> {
 
 /// The git directory of the repository that holds a directory, canonical. All its worktrees share it.
 pub fn repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
-    let top = top_of(dir).ok()??;
-    repository_at(top, &git_dir_of(top).ok()?)
+    let top = find_top(dir).ok()??;
+    repository_at(top.path, &GitDir::of(top.named).ok()?)
 }
 
-/// The git directory of the repository, from the top of one of its worktrees.
+/// The git directory of the repository, canonical, from the top of one of its worktrees.
 fn repository_at(top: &Utf8Path, git_dir: &GitDir) -> Option<Utf8PathBuf> {
-    let repo = match git_dir {
-        GitDir::Inside => top.join(".git"),
-        GitDir::Linked(linked) => common_dir(linked)?.to_owned(),
-        GitDir::Elsewhere(repo) => repo.clone(),
-    };
     // A directory `.git` without `objects` is not a repository.
-    is_directory(&repo.join("objects")).then(|| canonical(&repo).ok()).flatten()
+    let is_repository = |repo: &Utf8Path| is_directory(&repo.join("objects"));
+    let real = |repo: &Utf8Path| is_repository(repo).then(|| canonical(repo).ok()).flatten();
+    match git_dir {
+        GitDir::Inside => real(&top.join(".git")),
+        GitDir::Linked(linked) => {
+            common_dir(linked).filter(|repo| is_repository(repo)).map(Utf8Path::to_owned)
+        }
+        GitDir::Elsewhere(repo) => real(repo),
+    }
+}
+
+/// Where a directory is in a repository.
+pub struct Located<'a> {
+    /// The top directory of its worktree, as [`top_of`] says.
+    pub top: &'a Utf8Path,
+    /// The git directory of the repository, as [`repository_of`] says.
+    pub repository: Option<Utf8PathBuf>,
+    /// The main worktree, as [`main_worktree_of`] says.
+    pub main: Option<Utf8PathBuf>,
+}
+
+/// Where a directory is. `None` outside of worktrees.
+pub fn located(dir: &Utf8Path) -> Option<Located<'_>> {
+    let Top { path: top, named } = find_top(dir).ok()??;
+    let git_dir = GitDir::of(named).ok();
+    let repository = git_dir.as_ref().and_then(|git_dir| repository_at(top, git_dir));
+    let main = match (&git_dir, &repository) {
+        (Some(GitDir::Linked(_)), Some(repo)) => {
+            let main = repo.parent().filter(|main| repo.file_name() == Some(".git") && is_directory(main));
+            main.map(Utf8Path::to_owned)
+        }
+        (Some(_), Some(_)) => canonical(top).ok(),
+        (_, _) => None,
+    };
+    Some(Located { top, repository, main })
 }
 
 /// [`repository_of`], if the repository knows of it: anyone can write a `.git` that leads into another one.
 pub fn confirmed_repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
-    let top = canonical(top_of(dir).ok()??).ok()?;
-    let git_dir = git_dir_of(&top).ok();
+    let Top { path, named } = find_top(dir).ok()??;
+    let (top, git_dir) = (canonical(path).ok()?, GitDir::of(named).ok());
     let repository = git_dir.as_ref().and_then(|git_dir| repository_at(&top, git_dir));
     let Some((git_dir, repository)) = git_dir.zip(repository) else {
         return confirmed_repository_of(&around_workspace(&top)?);
@@ -217,14 +279,7 @@ pub fn info_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
 
 /// The main worktree of the repository that holds a directory, canonical. A bare repository has none.
 pub fn main_worktree_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
-    let top = canonical(top_of(dir).ok()??).ok()?;
-    let git_dir = git_dir_of(&top).ok()?;
-    let repo = repository_at(&top, &git_dir)?;
-    if !matches!(git_dir, GitDir::Linked(_)) {
-        return Some(top);
-    }
-    let main = repo.parent()?;
-    (repo.file_name() == Some(".git") && is_directory(main)).then(|| main.to_owned())
+    located(dir)?.main
 }
 
 /// The git directory of the repository, from that of one of its linked worktrees, as git has recorded it.
@@ -235,8 +290,8 @@ pub fn repository_of_linked(git_dir: &Utf8Path) -> Option<&Utf8Path> {
 /// The main worktree of the repository that holds a directory. `None` without a repository, and if it is bare
 /// or keeps its git directory elsewhere.
 pub fn main_worktree(dir: &Utf8Path) -> Option<Utf8PathBuf> {
-    let top = top_of(dir).ok()??;
-    let Some(linked) = linked_git_dir(top).ok()? else { return Some(top.to_owned()) };
+    let top = find_top(dir).ok()??;
+    let GitDir::Linked(linked) = GitDir::of(top.named).ok()? else { return Some(top.path.to_owned()) };
     let repo = common_dir(&linked)?;
     (repo.file_name() == Some(".git")).then(|| repo.parent().map(Utf8Path::to_owned))?
 }
@@ -258,8 +313,6 @@ pub enum LinkedWorktree {
     Removed,
     /// Git lists it at this path. Its directory may be missing.
     Listed,
-    /// Git lists it, and `git worktree lock` keeps it even if its directory is missing.
-    Locked,
     /// Git lists one with this git directory at another path, and that one exists.
     Moved {
         /// Its canonical path.
@@ -290,17 +343,28 @@ pub fn linked_worktree(git_dir: &Utf8Path, worktree: &Utf8Path) -> Result<Linked
         }
         Some(_) => {}
     }
-    let is_locked = exists(&git_dir.join("locked"))?;
-    Ok(if is_locked { LinkedWorktree::Locked } else { LinkedWorktree::Listed })
+    Ok(LinkedWorktree::Listed)
+}
+
+/// Whether `git worktree lock` keeps a worktree even if its directory is missing, from its git directory.
+///
+/// # Errors
+/// When the system cannot tell.
+pub fn is_locked(git_dir: &Utf8Path) -> io::Result<bool> {
+    exists(&git_dir.join("locked"))
 }
 
 /// The worktree that a linked worktree's git directory names, and when git made it.
 fn worktree_named_by(git_dir: &Utf8Path) -> Result<Option<(Utf8PathBuf, Time)>> {
+    let Some(place) = place_named_by(git_dir)? else { return Ok(None) };
+    Ok(made(git_dir)?.map(|made| (place, made)))
+}
+
+/// The worktree that a linked worktree's git directory names.
+fn place_named_by(git_dir: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
     let Some(dot_git) = line_of(&git_dir.join("gitdir"))? else { return Ok(None) };
-    let made = made(git_dir)?;
     // The path in `gitdir` may be relative to the git directory.
-    let place = normal(&git_dir.join(dot_git)).parent().map(Utf8Path::to_owned);
-    Ok(place.zip(made))
+    Ok(normal(&git_dir.join(dot_git)).parent().map(Utf8Path::to_owned))
 }
 
 /// The line that one of git's files holds. `None` if there is no such file.

@@ -60,8 +60,8 @@ fn read(own: &Dir, name: &str) -> Result<Option<Token>> {
 /// The whole mark of a worktree, with a token if it can have one: it needs a git directory of its own that
 /// can be written.
 pub fn ensure_mark(worktree: &Utf8Path) -> Mark {
-    let own = own_dir(worktree).ok().flatten();
     let linked = confirmed_git_dir(worktree).ok().flatten();
+    let own = linked.clone().or_else(|| own_dir(worktree).ok().flatten());
     let place = |directory: &Utf8Path| place_of(directory).ok();
     Mark {
         token: own.and_then(|own| ensure_token(&own, TOKEN)),

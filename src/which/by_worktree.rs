@@ -12,7 +12,7 @@ use super::spec_file::{self, Declared};
 use super::trust::Trust;
 use crate::agent::LEASE;
 use crate::claims::files::held_visibly;
-use crate::claims::held_by::{held_by, with_id};
+use crate::claims::held_by::{Directory, held_by, with_id};
 use crate::claims::whereabouts::{Following, look_at, noted, worktree_of};
 use crate::fault::Fault;
 use crate::host::invocation::Invocation;
@@ -39,14 +39,14 @@ pub struct FoundPool {
     pub origin: String,
     /// Whether this user trusts it.
     pub trust: Trust,
+    /// What the index says of it, if a search found it there. Otherwise the spec of this run declares it.
+    pub(super) noted: Option<IndexEntry>,
     /// The registry, if the search has read it already.
     seen: Option<Snapshot>,
     /// The roots of other pools that have the worktree's claim, too, and a younger one.
     rivals: Vec<Utf8PathBuf>,
     /// Roots that did not answer. The worktree may hold a slot there.
     silent: Vec<Utf8PathBuf>,
-    /// Whether the spec of this run declares it, and no search found it in the index.
-    is_declared_here: bool,
 }
 
 /// How a run finds its pool.
@@ -65,7 +65,23 @@ impl Search<'_> {
     /// # Errors
     /// When the spec cannot be read, or its root cannot be used.
     pub fn of(&self, worktree: &Utf8Path) -> Result<FoundPool> {
-        self.holding(worktree)?.or_declared(|| spec_file::declared(self.choice, self.invocation), self)
+        self.of_directory(&self.look_at(worktree)?)
+    }
+
+    /// [`Search::of`] a worktree that was looked at.
+    ///
+    /// # Errors
+    /// As [`Search::of`].
+    pub fn of_directory(&self, own: &Directory) -> Result<FoundPool> {
+        self.holding(own).or_declared(|| spec_file::declared(self.choice, self.invocation), self)
+    }
+
+    /// A worktree as it is now, with the owner of this run.
+    ///
+    /// # Errors
+    /// When it cannot be examined.
+    pub fn look_at(&self, worktree: &Utf8Path) -> Result<Directory> {
+        Ok(look_at(worktree)?.owned_by(self.invocation.owner.clone()))
     }
 
     /// [`Search::of`] a named worktree. The spec there comes before the one here.
@@ -79,7 +95,7 @@ impl Search<'_> {
             let is_there = !is_chosen && spec_file::is_on_disk(self.choice, &there)?;
             spec_file::declared(self.choice, if is_there { &there } else { self.invocation })
         };
-        self.holding(worktree)?.or_declared(declared, self)
+        self.holding(&self.look_at(worktree)?).or_declared(declared, self)
     }
 
     /// The pool that has the claim with this id, or else the pool of the worktree.
@@ -117,15 +133,15 @@ impl Search<'_> {
         if declared.path.is_some() && !declared.is_of_repository {
             return FoundPool::declared(declared, self);
         }
-        self.holding(&worktree_of(&self.invocation.here)?)?.or_declared(|| Ok(declared), self)
+        let own = self.look_at(&worktree_of(&self.invocation.here)?)?;
+        self.holding(&own).or_declared(|| Ok(declared), self)
     }
 
-    fn holding(&self, worktree: &Utf8Path) -> Result<Hit> {
-        let own = look_at(worktree)?.owned_by(self.invocation.owner.clone());
-        let holds = |registry: &Registry| held_by(registry, &noted(registry, &own));
+    fn holding(&self, own: &Directory) -> Hit {
+        let holds = |registry: &Registry| held_by(registry, &noted(registry, own));
         let shows =
-            |registry: &Registry, root: &Utf8Path| held_visibly(registry, &noted(registry, &own), root);
-        Ok(self.through_index(Following::Of(worktree), holds, shows))
+            |registry: &Registry, root: &Utf8Path| held_visibly(registry, &noted(registry, own), root);
+        self.through_index(Following::Of(&own.path), holds, shows)
     }
 
     /// Searches the registries of all pools in the index: first those that this project applied, then the
@@ -207,9 +223,9 @@ impl FoundPool {
         let (name, env_prefix) = (declared.spec.name.clone(), Some(declared.spec.env_prefix.clone()));
         let origin = declared.origin.clone();
         let trust = Trust::of(&root, declared.path.as_deref(), search.choice, search.invocation);
-        let (declared, seen, is_declared_here) = (Some(declared), None, true);
+        let (declared, noted, seen) = (Some(declared), None, None);
         let (rivals, silent) = (Vec::new(), Vec::new());
-        Ok(Self { root, name, env_prefix, declared, origin, trust, seen, rivals, silent, is_declared_here })
+        Ok(Self { root, name, env_prefix, declared, origin, trust, noted, seen, rivals, silent })
     }
 
     fn indexed(entry: IndexEntry, seen: Snapshot, invocation: &Invocation) -> Self {
@@ -220,10 +236,10 @@ impl FoundPool {
         // nothing.
         let trust = Trust::by(&entry, declared.as_ref().and(spec));
         let origin = spec_file::origin(spec, invocation);
-        let IndexEntry { pool: name, env_prefix, .. } = entry;
-        let (seen, is_declared_here) = (Some(seen), false);
+        let (name, env_prefix) = (entry.pool.clone(), entry.env_prefix.clone());
+        let (noted, seen) = (Some(entry), Some(seen));
         let (rivals, silent) = (Vec::new(), Vec::new());
-        Self { root, name, env_prefix, declared, origin, trust, seen, rivals, silent, is_declared_here }
+        Self { root, name, env_prefix, declared, origin, trust, noted, seen, rivals, silent }
     }
 
     /// Where its registry is kept.
@@ -254,7 +270,7 @@ impl FoundPool {
 
     /// Refuses a root that was applied as another pool than the one that the spec here declares.
     fn refuse_another(&self, registry: &Registry) -> Result<(), Fault> {
-        let declared = self.declared.as_ref().filter(|_| self.is_declared_here);
+        let declared = self.declared.as_ref().filter(|_| self.noted.is_none());
         let is_named_so = |declared: &&Declared| {
             registry.applied_from.as_ref().is_none_or(|was| was.pool == declared.spec.name)
         };

@@ -112,6 +112,9 @@ pub fn collisions<'a>(pool: &'a IndexEntry, others: &'a [Neighbour]) -> Vec<Coll
             }
         }
     }
+    if users.is_empty() {
+        return Vec::new();
+    }
     let mut formulas = pool.ports.clone();
     let mut collisions = Vec::new();
     for (name, formula) in &pool.ports {

@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::index::IndexEntry;
 use crate::fault::Fault;
 use crate::host::fs::{canonical, exists};
-use crate::host::git;
+use crate::host::git::{self, Located};
 use crate::host::git_index;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
@@ -40,11 +40,14 @@ impl Project {
     /// The project of a directory.
     pub(super) fn of(here: &Utf8Path) -> Self {
         let here = canonical(here).unwrap_or_else(|_| here.to_owned());
-        let below = below_top(&here).unwrap_or_default();
-        let main = git::main_worktree_of(&here).map(|main| places(&main, &below));
-        let top = git::top_of(&here).ok().flatten().unwrap_or(&here);
-        let specs = places(top, &below).into_iter().chain(main.into_iter().flatten()).collect();
-        Self { specs, repository: repository(&here) }
+        let (top, main, repository) = match git::located(&here) {
+            Some(Located { top, main, repository }) => (top, main, repository),
+            None => (&*here, None, None),
+        };
+        let below = here.strip_prefix(top).unwrap_or(Utf8Path::new(""));
+        let specs = [Some(top), main.as_deref()].into_iter().flatten();
+        let specs = specs.flat_map(|tree| places(tree, below)).collect();
+        Self { specs, repository: repository.unwrap_or(here) }
     }
 
     /// Whether it has applied this pool.

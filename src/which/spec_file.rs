@@ -143,9 +143,9 @@ pub(super) fn applied_from(pool: &str, path: Option<&Utf8Path>) -> AppliedFrom {
     let Some(path) = path.map(host::fs::real) else { return embedded };
     let in_repository = || {
         let dir = path.parent()?;
-        let repository = host::git::repository_of(dir)?.into_string();
-        let below = path.strip_prefix(host::git::top_of(dir).ok()??).ok()?;
-        Some((repository, below.to_string()))
+        let located = host::git::located(dir)?;
+        let below = path.strip_prefix(located.top).ok()?;
+        Some((located.repository?.into_string(), below.to_string()))
     };
     let (repository, spec) = in_repository().unzip();
     AppliedFrom { repository, spec: spec.or_else(|| Some(path.to_string())), ..embedded }

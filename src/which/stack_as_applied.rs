@@ -22,8 +22,9 @@ impl Search<'_> {
     /// By the slots.toml that the pool was last applied from. A spec that was named is meant as it is.
     pub fn stack_as_applied(&self, pool: &FoundPool) -> AppliedStack {
         let is_chosen = self.choice.spec().is_some() || self.choice.is_embedded();
-        let mut entries = entries(self.invocation).into_iter();
-        let Some(entry) = entries.find(|entry| entry.root() == pool.root).filter(|_| !is_chosen) else {
+        let read = || entries(self.invocation).into_iter().find(|entry| entry.root() == pool.root);
+        let noted = (!is_chosen).then(|| pool.noted.clone().or_else(read)).flatten();
+        let Some(entry) = noted else {
             let declared = pool.declared.as_ref().map(|declared| declared.spec.stack.clone());
             return AppliedStack { spec: declared.unwrap_or_default(), note: None };
         };

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, StatVfs};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle};
@@ -381,10 +381,15 @@ pub fn is_system_error(error: &anyhow::Error) -> bool {
 
 /// Reads a file of about `size` bytes. Refuses one of more than `limit` bytes.
 pub(super) fn read_up_to(file: File, size: i64, limit: u64) -> io::Result<Vec<u8>> {
-    // One byte more than the size: then the read that finds the end needs no larger buffer.
-    let expected = u64::try_from(size).unwrap_or(0).min(limit) + 1;
-    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
-    file.take(limit + 1).read_to_end(&mut bytes)?;
+    // One byte more than the size: a file that ends where the system says is read with one call.
+    let (size, most) = (u64::try_from(size).unwrap_or(0), limit + 1);
+    let mut bytes = vec![0; usize::try_from(size.saturating_add(1).min(most)).unwrap_or(0)];
+    let read = retry_on_intr(|| rustix::io::read(&file, &mut bytes))?;
+    bytes.truncate(read);
+    let read = u64::try_from(read).unwrap_or(u64::MAX);
+    if read != size {
+        file.take(most.saturating_sub(read)).read_to_end(&mut bytes)?;
+    }
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
         return Err(io::Error::other(format!("it is larger than {} MiB", limit >> 20)));
     }

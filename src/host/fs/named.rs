@@ -132,6 +132,14 @@ pub fn exists(path: &Utf8Path) -> io::Result<bool> {
     stat(path).map(|stat| stat.is_some())
 }
 
+/// Whether a directory is at the path. `None` if nothing is.
+///
+/// # Errors
+/// When the system cannot tell.
+pub fn is_directory_there(path: &Utf8Path) -> io::Result<Option<bool>> {
+    Ok(stat(path)?.map(|stat| is_dir(Some(stat))))
+}
+
 /// The time of the last change to a file's content. `None` if nothing is at the path.
 ///
 /// # Errors
@@ -171,9 +179,13 @@ pub fn place_of(directory: &Utf8Path) -> io::Result<Place> {
 /// # Errors
 /// When the system cannot tell.
 pub fn mount_of(directory: &Utf8Path) -> io::Result<&Utf8Path> {
-    let mut mount = directory;
-    while !is_mount(mount)? {
-        mount = mount.parent().unwrap_or(mount);
+    let (mut mount, mut own) = (directory, stat(directory)?);
+    while let Some(parent) = mount.parent() {
+        let above = stat(parent)?;
+        if are_apart(own, above) {
+            break;
+        }
+        (mount, own) = (parent, above);
     }
     Ok(mount)
 }
@@ -184,8 +196,12 @@ pub fn mount_of(directory: &Utf8Path) -> io::Result<&Utf8Path> {
 /// When the system cannot tell.
 pub fn is_mount(path: &Utf8Path) -> io::Result<bool> {
     let Some(above) = path.parent() else { return Ok(true) };
-    let (own, above) = (stat(path)?, stat(above)?);
-    Ok(own.zip(above).is_some_and(|(own, above)| own.st_dev != above.st_dev))
+    Ok(are_apart(stat(path)?, stat(above)?))
+}
+
+/// Whether a directory is on another file system than the one above it.
+fn are_apart(own: Option<Stat>, above: Option<Stat>) -> bool {
+    own.zip(above).is_some_and(|(own, above)| own.st_dev != above.st_dev)
 }
 
 /// What is at the path. `None` if nothing is, or no file can have this path.
@@ -200,6 +216,31 @@ fn stat(path: &Utf8Path) -> io::Result<Option<Stat>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test writes what it looks at")]
+    fn a_file_is_read_to_its_end_whatever_its_size_was_said_to_be() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, b"ten bytes.").unwrap();
+        let read = |size, limit| read_up_to(std::fs::File::open(file.path()).unwrap(), size, limit);
+        for size in [0, 3, 9, 10, 11, 99] {
+            assert_eq!(read(size, 10).unwrap(), b"ten bytes.", "{size}");
+            assert!(read(size, 9).is_err(), "{size}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_on_the_mount_that_holds_it() {
+        assert_eq!(mount_of(Utf8Path::new("/")).unwrap(), "/");
+        let dir = tempfile::tempdir().unwrap();
+        let below = Utf8Path::from_path(dir.path()).unwrap();
+        let mount = mount_of(below).unwrap();
+        assert!(below.starts_with(mount) && is_mount(mount).unwrap(), "{mount}");
+        let between = below.ancestors().take_while(|above| *above != mount);
+        assert!(between.clone().all(|above| !is_mount(above).unwrap()), "{mount}");
+        #[cfg(target_os = "linux")]
+        assert_eq!(mount_of(Utf8Path::new("/proc/self")).unwrap(), "/proc");
+    }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test writes what it looks at")]
