@@ -45,7 +45,8 @@ fn shows(lines: &[String], text: &str) -> bool {
 
 #[test]
 fn a_release_is_ended_by_no_signal() {
-    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+    // SIGQUIT may be ignored where the tests run, as in a job in the background, and then kinfra ignores it.
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let fleet = Fleet::new(&["fix"]);
         let mut command = run(&fleet, "", "exit 7");
         waits_at_its_end(&fleet, &mut command);
