@@ -127,8 +127,8 @@ fn what_cannot_be_printed_was_done() {
 #[test]
 fn a_worktree_that_never_was_is_not_gone() {
     let (machine, _) = with("fix");
-    refuses(&machine, "done tpyo", "no worktree has branch `tpyo`, and `~/tpyo` holds no slot");
-    machine.kinfra("done tpyo").never_says("prune").says("help: `kinfra worktrees` lists them");
+    refuses(&machine, "done nobody", "no worktree has branch `nobody`, and `~/nobody` holds no slot");
+    machine.kinfra("done nobody").never_says("prune").says("help: `kinfra worktrees` lists them");
 }
 
 #[test]
