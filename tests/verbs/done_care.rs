@@ -127,8 +127,12 @@ fn what_cannot_be_printed_was_done() {
 #[test]
 fn a_worktree_that_never_was_is_not_gone() {
     let (machine, _) = with("fix");
-    refuses(&machine, "done nobody", "no worktree has branch `nobody`, and `~/nobody` holds no slot");
-    machine.kinfra("done nobody").never_says("prune").says("help: `kinfra worktrees` lists them");
+    refuses(
+        &machine,
+        "done elsewhere",
+        "no worktree has branch `elsewhere`, and `~/elsewhere` holds no slot",
+    );
+    machine.kinfra("done elsewhere").never_says("prune").says("help: `kinfra worktrees` lists them");
 }
 
 #[test]
