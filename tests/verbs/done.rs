@@ -385,13 +385,19 @@ fn commits_in_a_submodule_that_is_not_checked_out_are_work() {
     assert!(!path.exists());
 }
 
-#[test]
-fn commits_in_a_repository_that_git_ignores_are_work() {
+/// The worktree of branch `fix`, which ignores a directory and has nothing else to lose.
+fn that_ignores_vendor() -> (Machine, PathBuf) {
     let (machine, path) = with("fix");
     machine.write("~/fix/.gitignore", "vendor/\n");
     machine.git(&path, "add .gitignore");
     machine.git(&path, "commit --quiet --message ignore");
     machine.git(machine.project(), "merge --quiet --ff-only fix");
+    (machine, path)
+}
+
+#[test]
+fn commits_in_a_repository_that_git_ignores_are_work() {
+    let (machine, path) = that_ignores_vendor();
     let (lib, clone) = (machine.path("~/lib"), path.join("vendor/deep/lib"));
     fs::create_dir(&lib).expect("a directory");
     machine.repository(&lib);
@@ -410,11 +416,7 @@ fn commits_in_a_repository_that_git_ignores_are_work() {
 
 #[test]
 fn files_in_a_repository_that_git_ignores_are_work_and_run_nothing() {
-    let (machine, path) = with("fix");
-    machine.write("~/fix/.gitignore", "vendor/\n");
-    machine.git(&path, "add .gitignore");
-    machine.git(&path, "commit --quiet --message ignore");
-    machine.git(machine.project(), "merge --quiet --ff-only fix");
+    let (machine, path) = that_ignores_vendor();
     let (lib, clone) = (machine.path("~/lib"), path.join("vendor/lib"));
     fs::create_dir(&lib).expect("a directory");
     machine.write("~/lib/file", "one\n");
