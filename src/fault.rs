@@ -24,7 +24,7 @@ pub enum Exit {
     DoesNotRun,
     /// The stack is not ready in time.
     NotInTime,
-    /// Docker failed, or does not answer.
+    /// Docker, or the server of the registry, failed or does not answer.
     Docker,
     /// The command line is wrong.
     Usage,
@@ -137,6 +137,11 @@ impl Fault {
 
     /// Docker failed, or does not answer what it is asked.
     pub fn docker(what: impl Into<String>) -> Self {
+        Self::new(Exit::Docker, what)
+    }
+
+    /// The server of the registry cannot be asked.
+    pub fn server(what: impl Into<String>) -> Self {
         Self::new(Exit::Docker, what)
     }
 

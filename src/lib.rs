@@ -110,6 +110,7 @@ pub mod provision;
 pub mod registry;
 pub mod report;
 pub mod saved;
+pub mod server;
 pub mod shown;
 pub mod slot;
 pub mod spec;

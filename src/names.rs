@@ -56,6 +56,8 @@ pub const DOTENV: &str = ".env";
 
 /// The variable that names the owner whose claim is meant. `kinfra run --owner` sets it for its command.
 pub const KINFRA_OWNER: &str = "KINFRA_OWNER";
+/// The variable with the url of a registry, in place of the one that was applied.
+pub const KINFRA_REGISTRY_URL: &str = "KINFRA_REGISTRY_URL";
 
 /// The variable that asks for plain output, or refuses it.
 pub const KINFRA_PLAIN: &str = "KINFRA_PLAIN";

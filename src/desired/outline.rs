@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::file::{FileMode, RelPath};
 use crate::identifier::{PortName, ProfileName};
 use crate::port::{HostPort, Port, Protocol};
+use crate::server::ServerUrl;
 use crate::slot::{SlotId, Workers};
 
 /// A pool as it should be, without the texts of its files.
@@ -19,6 +20,9 @@ pub struct Outline {
     pub name: String,
     /// Its directory, absolute.
     pub root: Utf8PathBuf,
+    /// Where its registry is, if not in its directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<ServerUrl>,
     /// Its slots.
     pub slots: BTreeMap<SlotId, SlotOutline>,
     /// The files that a claim adds to a slot.

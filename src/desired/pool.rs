@@ -12,6 +12,7 @@ use crate::identifier::PortName;
 use crate::names;
 use crate::port::{HostPort, Port, PortFormula, Protocol};
 use crate::registry::{AppliedFrom, Provisioned};
+use crate::server::ServerUrl;
 use crate::slot::{Profile, SlotId};
 
 /// A pool as it should be.
@@ -21,6 +22,8 @@ pub struct Pool {
     pub name: String,
     /// Its directory, absolute.
     pub root: Utf8PathBuf,
+    /// Where its registry is, if not in its directory.
+    pub registry: Option<ServerUrl>,
     /// The directory of the spec. `None` for the embedded one.
     pub project: Option<Utf8PathBuf>,
     /// What the registry will say that it was applied from.
@@ -76,6 +79,7 @@ impl Pool {
         let Self {
             name,
             root,
+            registry,
             applied_from: _,
             project: _,
             import: _,
@@ -86,7 +90,8 @@ impl Pool {
             secrets: _,
         } = self;
         let slots = slots.iter().map(|(id, slot)| (*id, slot.outline())).collect();
-        Outline { name: name.clone(), root: root.clone(), slots, on_claim: on_claim.clone() }
+        let (name, root, registry) = (name.clone(), root.clone(), registry.clone());
+        Outline { name, root, registry, slots, on_claim: on_claim.clone() }
     }
 
     /// The name of a slot's Compose project.

@@ -39,6 +39,7 @@ pub fn render_pool(inputs: RenderInputs<'_>) -> Result<Pool, Vec<(Source, Mistak
         return Ok(Pool {
             name,
             root,
+            registry: spec.registry.clone(),
             project,
             applied_from,
             import,

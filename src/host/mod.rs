@@ -39,6 +39,7 @@ pub mod net;
 pub mod networks;
 pub mod owner;
 pub mod plot;
+pub mod postgres;
 pub mod program;
 pub mod project_staging;
 pub mod queue;

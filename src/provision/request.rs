@@ -323,6 +323,7 @@ pub fn emptied(spec: &Spec, applied_from: AppliedFrom, root: Utf8PathBuf) -> Poo
     Pool {
         name: spec.name.clone(),
         root,
+        registry: spec.registry.clone(),
         project: None,
         applied_from,
         import: None,

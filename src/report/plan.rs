@@ -28,6 +28,9 @@ pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<Slot
     if let Some(import) = &plan.import {
         text.push_str(&shown(|text| write_import(text, import, view.paths), view));
     }
+    if let Some(url) = &pool.registry {
+        text.push_str(&shown(|text| writeln!(text, "  Registry: {url}"), view));
+    }
     if plan.is_empty() && !view.names_skipped {
         return text + &shown(|text| totals(text, plan, view), view);
     }

@@ -40,6 +40,7 @@ fn plan_value(plan: &Plan, pool: &Outline, spec: Option<&Utf8Path>) -> Value {
         "spec": spec,
         "pool": pool.name,
         "root": pool.root.as_str(),
+        "registry": pool.registry,
         "import": import,
         "slots": slots,
         "totals": { "add": totals.add, "change": totals.change, "destroy": totals.destroy },

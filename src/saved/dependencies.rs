@@ -55,8 +55,10 @@ pub(super) fn compare(
 
 /// What slots.toml says of the pool.
 pub(super) fn pool(desired: &Outline) -> Dependencies {
-    let Outline { name, root, slots: _, on_claim: _ } = desired;
-    [("name", name.clone()), ("root", root.to_string())].map(|(name, value)| (name.to_owned(), value)).into()
+    let Outline { name, root, registry, slots: _, on_claim: _ } = desired;
+    let registry = registry.as_ref().map(|url| ("registry", url.to_string()));
+    let both = [("name", name.clone()), ("root", root.to_string())];
+    both.into_iter().chain(registry).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// What slots.toml says of a slot.

@@ -13,6 +13,7 @@ use crate::compose::resource::{PerSlot, Resource, Target};
 use crate::file::{FileMode, RelPath, refuse_long};
 use crate::identifier::PortName;
 use crate::port::PortFormula;
+use crate::server::ServerUrl;
 use crate::slot::{Profile, SlotId};
 use crate::time::Span;
 
@@ -47,6 +48,9 @@ pub struct Spec {
     pub publish: BTreeMap<PortName, PublishSpec>,
     /// How the worktree's own Compose files are run, if the pool is one for them.
     pub compose: Option<ComposeSpec>,
+    /// The server and the database of the registry. Without one, it is a file of the root. What counts is the
+    /// spec that was applied.
+    pub registry: Option<ServerUrl>,
     /// How stacks are started, checked and kept. What counts is the spec that was applied.
     pub stack: StackSpec,
     /// Where the worktrees of branches are made.

@@ -15,6 +15,7 @@ mod parse;
 mod ports;
 mod primary;
 mod profiles;
+mod registry;
 mod secret;
 mod slots;
 mod stack;

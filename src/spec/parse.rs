@@ -14,6 +14,7 @@ use super::keys::Keys;
 use super::mistake::Mistake;
 use super::ports::{self, Ports};
 use super::profiles;
+use super::registry;
 use super::slots;
 use super::stack;
 use super::value::{TomlValue, number, text};
@@ -79,6 +80,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     let compose = compose::read(&mut file, copy, mistakes);
     let ids: Vec<SlotId> = slots.iter().flat_map(BTreeMap::keys).copied().collect();
     let stack = stack::read(&mut file, &ids, mistakes);
+    let registry = registry::read(&mut file, mistakes);
     let verbs = verbs::read(&mut file, classes, mistakes);
     file.finish(mistakes);
 
@@ -112,6 +114,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         claim: claim?,
         env: env?,
         compose,
+        registry: registry?,
         stack: stack?,
         worktree: worktree?,
         verbs: verbs?,
@@ -162,6 +165,7 @@ fn pool(mut keys: Keys<'_>, ports: Option<&Ports>, mistakes: &mut Vec<Mistake>) 
         env: Vec::new(),
         publish: BTreeMap::new(),
         compose: None,
+        registry: None,
         stack: StackSpec::default(),
         worktree: WorktreePath::default(),
         verbs: Verbs::default(),

@@ -1,5 +1,5 @@
-//! Keeps the values of `[env]` and `[services]` out of messages. All values count, because `sensitive` may be
-//! missing or misspelt.
+//! Keeps the values of `[env]` and `[services]`, and a password in the url of `[registry]`, out of messages.
+//! All values count, because `sensitive` may be missing or misspelt.
 
 use std::ops::Range;
 
@@ -7,9 +7,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::declared::VariableSpec;
+use crate::server::secrets_in;
 
 /// The tables with values that may be secret.
 const SECRET_TABLES: [&str; 2] = ["env", "services"];
+
+/// The table with a url, of which only a password is secret.
+const URL_TABLE: &str = "registry";
 
 /// The tables that end those in a file that does not parse.
 const OTHER_TABLES: [&str; 9] = [
@@ -24,8 +28,8 @@ const OTHER_TABLES: [&str; 9] = [
     "[worktree]",
 ];
 
-/// Replaces every value of `[env]` and `[services]` with stars, but for expressions without text of their
-/// own, such as `{{ ports.web }}`. Bytes and lines keep their positions.
+/// Replaces every value of `[env]` and `[services]`, and passwords of urls, with stars, but for expressions
+/// without text of their own, such as `{{ ports.web }}`. Bytes and lines keep their positions.
 pub(super) fn mask(text: &str) -> String {
     let spans = DeTable::parse(text).map_or_else(
         |_| spans_by_line(text),
@@ -33,6 +37,11 @@ pub(super) fn mask(text: &str) -> String {
             let tables = document.get_ref().iter();
             let secret = tables.filter(|(key, _)| SECRET_TABLES.contains(&key.get_ref().as_ref()));
             let mut spans: Vec<Range<usize>> = secret.flat_map(|(_, value)| spans_of(value)).collect();
+            let url = document.get_ref().iter().find(|(key, _)| key.get_ref() == URL_TABLE);
+            for span in url.into_iter().flat_map(|(_, value)| spans_of(value)) {
+                let within = |secret: Range<usize>| span.start + secret.start..span.start + secret.end;
+                spans.extend(secrets_in(&text[span.clone()]).into_iter().map(within));
+            }
             spans.sort_by_key(|span| span.start);
             spans
         },
@@ -125,6 +134,10 @@ fn spans_by_line(text: &str) -> Vec<Range<usize>> {
         if in_env && !SECRET_TABLES.iter().any(|table| code.starts_with(&format!("[{table}"))) {
             let value = line.find('=').map_or(0, |equals| equals + 1);
             spans.push(start + value..start + line.len());
+        }
+        if !in_env && line.contains("://") {
+            let within = |secret: Range<usize>| start + secret.start..start + secret.end;
+            spans.extend(secrets_in(line).into_iter().map(within));
         }
         start += line.len();
     }

@@ -12,6 +12,7 @@ use crate::identifier::PortName;
 use crate::json::{self, Corrupt, at_line, corrupt};
 use crate::port::{Port, PortFormula};
 use crate::registry::Mark;
+use crate::server::ServerUrl;
 use crate::slot::SlotId;
 use crate::spec::Spec;
 
@@ -40,6 +41,9 @@ pub struct IndexEntry {
     /// What declared it.
     #[serde(flatten)]
     pub origin: Origin,
+    /// The server of its registry, as it was applied. Without one, the registry is a file of the root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<ServerUrl>,
     /// The project's own check of a stack, as it was applied. An older kinfra did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Vec<String>>,
@@ -119,6 +123,7 @@ impl IndexEntry {
             pool: spec.name.clone(),
             env_prefix: Some(spec.env_prefix.clone()),
             origin,
+            registry: spec.registry.clone(),
             verify: Some(spec.stack.verify.clone()),
             repositories: BTreeSet::new(),
             applied_by: Vec::new(),
@@ -219,6 +224,7 @@ pub(super) mod fixture {
             pool: spec.to_owned(),
             env_prefix: None,
             origin,
+            registry: None,
             verify: None,
             repositories: BTreeSet::new(),
             applied_by: Vec::new(),

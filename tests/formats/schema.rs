@@ -56,6 +56,9 @@ struct SlotsToml {
     /// The worktree that holds a slot.
     #[schemars(with = "Worktree", default, skip_serializing_if = "Option::is_none")]
     worktree: Option<Worktree>,
+    /// Where the registry is kept, if not in the root. What counts is the file that was applied.
+    #[schemars(with = "Registry", default, skip_serializing_if = "Option::is_none")]
+    registry: Option<Registry>,
     /// How stacks are started, checked and kept. What counts is the file that was applied.
     #[schemars(with = "Stack", default, skip_serializing_if = "Option::is_none")]
     stack: Option<Stack>,
@@ -296,6 +299,15 @@ struct Worktree {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[expect(dead_code, reason = "the schema is made from the types alone")]
+struct Registry {
+    /// The PostgreSQL database that several machines share, such as `postgres://db.example/infra`. Without a password.
+    #[schemars(regex(pattern = "^postgres(ql)?://"))]
+    url: String,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema is made from the types alone")]
 struct Stack {
     /// The project's own last check of a stack: a command and its arguments, run in the worktree.
     #[schemars(with = "Vec<String>", default, skip_serializing_if = "Option::is_none", length(min = 1))]
@@ -385,7 +397,7 @@ fn the_schema_knows_the_keys_that_kinfra_knows() {
     let schema = generated();
     let definition = |name: &str| keys(&schema["definitions"][name]);
     let everything = SMALL.to_owned()
-        + "[env]\nB = { value = \"b\" }\n[compose]\n[services.web]\n[worktree]\n[stack]\n[verbs.x]\n";
+        + "[env]\nB = { value = \"b\" }\n[compose]\n[services.web]\n[worktree]\n[registry]\nurl = \"postgres://h/d\"\n[stack]\n[verbs.x]\n";
     for (at, title, known) in [
         ("version = 1", "the file", keys(&schema)),
         ("name = \"small\"", "[pool]", definition("Pool")),
@@ -397,6 +409,7 @@ fn the_schema_knows_the_keys_that_kinfra_knows() {
         ("[compose]", "[compose]", definition("Compose")),
         ("[services.web]", "[services.web]", definition("Service")),
         ("[worktree]", "[worktree]", definition("Worktree")),
+        ("[registry]", "[registry]", definition("Registry")),
         ("[stack]", "[stack]", definition("Stack")),
         ("[verbs.x]", "[verbs.x]", definition("ProjectVerb")),
     ] {

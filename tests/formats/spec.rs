@@ -558,6 +558,33 @@ fn wrong_words_on_stacks_are_refused() {
 }
 
 #[test]
+fn wrong_words_on_the_registry_are_refused() {
+    each_is_refused(
+        "[files]\n",
+        r#"[registry]⏎url = 5⏎[files] => `url` must be a string
+           [registry]⏎[files] => [registry] has no `url`
+           [registry]⏎urll = "postgres://h/d"⏎[files] => [registry] has no key `urll` … did you mean `url`?
+           [registry]⏎url = "mysql://h/d"⏎[files] => the url is not one of PostgreSQL … :18:7 … write `postgres://
+           [registry]⏎url = "postgres://h/d?sslmode=on"⏎[files] => `sslmode=on` is none that PostgreSQL has … write one of disable, allow
+           [registry]⏎url = "postgres://h/d?options=-c"⏎[files] => kinfra knows no `options` of a url … it takes `host`"#,
+    );
+}
+
+#[test]
+fn a_password_in_the_url_is_a_mistake_and_is_not_shown() {
+    for registry in ["url = \"postgres://ann:hunter2@h/d\"", "url = \"postgres://h/d?password=hunter2\""] {
+        for rest in ["", "\nother =", "\nurl = 1"] {
+            let machine = Machine::small();
+            machine.edit_spec("[files]\n", &format!("[registry]\n{registry}{rest}\n[files]\n"));
+            machine.kinfra("plan").exits(65).never_says("hunter2");
+        }
+        let machine = Machine::small();
+        machine.edit_spec("[files]\n", &format!("[registry]\n{registry}\n[files]\n"));
+        is_refused(&machine, 65, &["a url in slots.toml has no password", ":18:7", "`~/.pgpass`", "*******"]);
+    }
+}
+
+#[test]
 fn wrong_subnets_are_refused() {
     each_is_refused(
         "[files]\n",

@@ -1,0 +1,163 @@
+//! A connection to a PostgreSQL server. Nothing here waits for longer than its time: a server that was
+//! suspended, or a network that swallows everything, is as good as none.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+use tokio_postgres::config::SslMode as Wish;
+use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, SimpleQueryRow};
+
+use super::credentials::Login;
+use super::failure::{self, Failure};
+use super::tls;
+use crate::fault::Fault;
+use crate::server::{Encryption, Host, Password};
+
+/// The oldest server that kinfra works with.
+pub(super) const OLDEST: u32 = 12;
+/// The longest that a statement may take on the server.
+const STATEMENT: Duration = Duration::from_secs(20);
+/// How much longer its answer may take: the way there and back.
+const WAY: Duration = Duration::from_secs(5);
+/// After how long without traffic the network is asked whether the server is there.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// A connection.
+pub struct Connection {
+    runtime: Runtime,
+    client: Client,
+    login: Login,
+}
+
+/// The rows that a text of several statements gave, in order.
+pub type Rows = Vec<SimpleQueryRow>;
+
+impl Connection {
+    /// Connects, as the url says. `verb` is what the server's list of clients shows.
+    ///
+    /// # Errors
+    /// [`Fault`] says what is wrong, and what to do.
+    pub fn open(login: &Login, verb: &str) -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("could not wait for a server")?;
+        let config = config(login, verb);
+        let root = tls::root(login)?;
+        let is_socket = matches!(login.url.host, Host::Socket(_));
+        let mut failures = Vec::new();
+        for encryption in login.url.ssl_mode.attempts(is_socket, root.is_some()) {
+            let attempt = attempt(config.clone(), *encryption, root.as_ref());
+            match runtime.block_on(timeout(login.url.timeout(), attempt)) {
+                Ok(Ok(client)) => {
+                    let connection = Self { runtime, client, login: login.clone() };
+                    connection.check_version()?;
+                    return Ok(connection);
+                }
+                Ok(Err(failure)) => failures.push(failure),
+                Err(_) => return Err(failure::timed_out(login).into()),
+            }
+            // Only what the server refused may be allowed in another way.
+            if !failures.last().is_some_and(Failure::may_differ) {
+                break;
+            }
+        }
+        // Of several, the one that says the most.
+        let failure = failures.into_iter().max_by_key(Failure::weight).context("no attempt was made")?;
+        Err(failure.fault(login).into())
+    }
+
+    /// Runs statements, in one message. What comes back are the rows of all of them.
+    ///
+    /// # Errors
+    /// [`Failure`], as the server or the network has it.
+    pub fn run(&self, statements: &str) -> Result<Rows, Failure> {
+        let answer = timeout(STATEMENT + WAY, self.client.simple_query(statements));
+        let messages = self.runtime.block_on(answer).map_err(|_| Failure::silent())?;
+        let row = |message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        };
+        Ok(messages.map_err(Failure::from)?.into_iter().filter_map(row).collect())
+    }
+
+    /// [`Connection::run`], for what is not tried again.
+    ///
+    /// # Errors
+    /// [`Fault`] says what is wrong, and what to do.
+    pub fn ask(&self, statements: &str) -> Result<Rows, Fault> {
+        self.run(statements).map_err(|failure| failure.fault(&self.login))
+    }
+
+    /// Who is logged in, and where.
+    pub fn login(&self) -> &Login {
+        &self.login
+    }
+
+    fn check_version(&self) -> Result<(), Fault> {
+        let rows =
+            self.ask("select current_setting('server_version_num'), current_setting('server_version')")?;
+        let said = |column| rows.first().and_then(|row| row.try_get(column).ok().flatten());
+        let number: u32 = said(0).and_then(|number: &str| number.parse().ok()).unwrap_or_default();
+        if number / 10_000 >= OLDEST {
+            return Ok(());
+        }
+        let (version, place) = (said(1).unwrap_or("unknown").to_owned(), self.login.url.place());
+        let what = format!("the server at `{place}` is PostgreSQL {}", version.escape_debug());
+        Err(Fault::server(what).advise(format!("kinfra needs PostgreSQL {OLDEST} or newer")))
+    }
+}
+
+/// How long a statement may take on the server, as the beginning of a transaction says it: a setting of the
+/// session would be another client's behind PgBouncer.
+pub fn limit() -> String {
+    format!("set local statement_timeout = {}", STATEMENT.as_millis())
+}
+
+fn config(login: &Login, verb: &str) -> Config {
+    let mut config = Config::new();
+    config.user(&login.user).dbname(&login.url.database).port(login.url.port);
+    config.application_name(format!("kinfra {verb}"));
+    config.connect_timeout(login.url.timeout());
+    config
+        .keepalives(true)
+        .keepalives_idle(KEEPALIVE)
+        .keepalives_interval(KEEPALIVE / 4)
+        .keepalives_retries(3);
+    config.tcp_user_timeout(STATEMENT + WAY);
+    match &login.url.host {
+        Host::Name(name) => config.host(name),
+        Host::Socket(directory) => config.host_path(directory),
+    };
+    if let Some(password) = &login.password {
+        config.password(Password::reveal(password));
+    }
+    config
+}
+
+async fn attempt(
+    mut config: Config,
+    encryption: Encryption,
+    root: Option<&tls::Root>,
+) -> Result<Client, Failure> {
+    match encryption {
+        Encryption::None => {
+            config.ssl_mode(Wish::Disable);
+            let (client, connection) = config.connect(NoTls).await?;
+            tokio::spawn(connection);
+            Ok(client)
+        }
+        Encryption::Tls(check) => {
+            config.ssl_mode(Wish::Require);
+            let (client, connection) = config.connect(tls::connector(check, root)?).await?;
+            tokio::spawn(connection);
+            Ok(client)
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::of(error)
+    }
+}

@@ -1,0 +1,214 @@
+//! Why a server was not reached, or did not do what it was asked.
+
+use std::error::Error as _;
+use std::io;
+
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+use super::credentials::Login;
+use super::tls;
+use crate::fault::Fault;
+use crate::server::Host;
+use crate::shown::printable;
+
+/// Why.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    /// What the server or the system says.
+    said: String,
+}
+
+/// What kind of failure it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// The name of the server is not known.
+    Name,
+    /// Nothing listens there.
+    Refused,
+    /// There is no socket.
+    NoSocket,
+    /// There is no answer.
+    Silent,
+    /// TLS failed.
+    Tls,
+    /// The server has no TLS.
+    NoTls,
+    /// The server wants a password, and there is none.
+    NoPassword,
+    /// The connection ended.
+    Lost,
+    /// The server says so, with this code.
+    Server(SqlState),
+    /// Something else.
+    Other,
+}
+
+impl Failure {
+    /// What a connection or a statement came to.
+    pub(super) fn of(error: Error) -> Self {
+        if let Some(said) = error.as_db_error() {
+            return Self { kind: Kind::Server(said.code().clone()), said: said.message().to_owned() };
+        }
+        let is_closed = error.is_closed();
+        let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        let kind = match cause {
+            Some(io) if tls::said_by(io).is_some() => Kind::Tls,
+            Some(io) => Self::kind_of(io),
+            None if is_closed => Kind::Lost,
+            None => Self::kind_by_words(&error),
+        };
+        let said = cause.map(|io| tls::said_by(io).unwrap_or_else(|| io.to_string()));
+        let inner = || error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        Self { kind, said: said.unwrap_or_else(inner) }
+    }
+
+    fn kind_of(error: &io::Error) -> Kind {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Kind::Refused,
+            io::ErrorKind::NotFound => Kind::NoSocket,
+            io::ErrorKind::TimedOut => Kind::Silent,
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof => Kind::Lost,
+            _ if error.to_string().contains("lookup address") => Kind::Name,
+            _ => Kind::Other,
+        }
+    }
+
+    /// The crate has no kinds for these.
+    fn kind_by_words(error: &Error) -> Kind {
+        let words = format!("{error} {}", error.source().map(ToString::to_string).unwrap_or_default());
+        match words {
+            words if words.contains("does not support TLS") => Kind::NoTls,
+            words if words.contains("password missing") => Kind::NoPassword,
+            words if words.contains("TLS handshake") => Kind::Tls,
+            words if words.contains("timeout") => Kind::Silent,
+            _ => Kind::Other,
+        }
+    }
+
+    /// That TLS could not be set up.
+    pub(super) fn of_tls(said: String) -> Self {
+        Self { kind: Kind::Tls, said }
+    }
+
+    /// That an answer did not come in time.
+    pub(super) fn silent() -> Self {
+        Self { kind: Kind::Silent, said: "no answer in time".to_owned() }
+    }
+
+    /// Whether an attempt with other encryption may come to something else.
+    pub(super) fn may_differ(&self) -> bool {
+        matches!(self.kind, Kind::Tls | Kind::NoTls | Kind::Lost | Kind::Other | Kind::Server(_))
+    }
+
+    /// How much it says, of several attempts at one server.
+    pub(super) fn weight(&self) -> u8 {
+        match self.kind {
+            Kind::Server(_) | Kind::NoPassword => 2,
+            Kind::NoTls => 0,
+            _ => 1,
+        }
+    }
+
+    /// Whether the connection is gone, so that what was sent may be done or not.
+    pub fn is_lost(&self) -> bool {
+        let ended = |code: &SqlState| {
+            [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW].contains(code)
+                || code.code().starts_with("08")
+        };
+        match &self.kind {
+            Kind::Lost | Kind::Silent | Kind::Refused | Kind::NoSocket => true,
+            Kind::Server(code) => ended(code),
+            _ => false,
+        }
+    }
+
+    /// Whether the server took all of it back, so that it can be tried again.
+    pub fn was_taken_back(&self) -> bool {
+        let again = [
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::LOCK_NOT_AVAILABLE,
+        ];
+        matches!(&self.kind, Kind::Server(code) if again.contains(code))
+    }
+
+    /// Whether what was asked for is not there: the schema or a table of it.
+    pub fn is_missing_schema(&self) -> bool {
+        let missing =
+            [SqlState::INVALID_SCHEMA_NAME, SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_FUNCTION];
+        matches!(&self.kind, Kind::Server(code) if missing.contains(code))
+    }
+
+    /// The error, with what to do about it.
+    pub fn fault(&self, login: &Login) -> Fault {
+        let place = login.url.place();
+        let said = printable(&self.said);
+        let user = printable(&login.user);
+        let database = printable(&login.url.database);
+        let is_socket = matches!(login.url.host, Host::Socket(_));
+        let fault = |what: String| Fault::server(format!("the registry's server at `{place}` {what}"));
+        let password = || {
+            let advice = "put the password into `~/.pgpass` (mode 0600) or PGPASSWORD";
+            login.unread.as_ref().map_or_else(|| advice.to_owned(), |unread| format!("{unread}; or {advice}"))
+        };
+        match &self.kind {
+            Kind::Name => fault(format!("was not found: {said}"))
+                .advise("check the name in `[registry] url`, and the network"),
+            Kind::Refused => fault("refuses connections".to_owned())
+                .advise("check that PostgreSQL runs there, and the port"),
+            Kind::NoSocket if is_socket => fault("has no socket".to_owned())
+                .advise("check that PostgreSQL runs on this machine, and the directory"),
+            Kind::Silent => timed_out(login),
+            Kind::Tls => fault(format!("was not trusted: {said}"))
+                .advise("check `sslmode` and `sslrootcert` of the url, and the server's certificate"),
+            Kind::NoTls => fault("has no TLS".to_owned()).advise(format!(
+                "turn it on there, or change `sslmode={}`, which asks for it",
+                login.url.ssl_mode
+            )),
+            Kind::NoPassword => {
+                fault(format!("wants a password of `{user}`, and there is none")).advise(password())
+            }
+            Kind::Lost => fault(format!("ended the connection: {said}")).advise("run again"),
+            Kind::Server(code) if *code == SqlState::INVALID_PASSWORD => {
+                fault(format!("refuses `{user}`: {said}")).advise(password())
+            }
+            Kind::Server(code) if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+                fault(format!("refuses `{user}`: {said}"))
+                    .advise("its pg_hba.conf must let this user in from here, with this `sslmode`")
+            }
+            Kind::Server(code) if *code == SqlState::INVALID_CATALOG_NAME => {
+                fault(format!("has no database `{database}`"))
+                    .advise(format!("`createdb {database}` makes it, or correct the url"))
+            }
+            Kind::Server(code) if *code == SqlState::TOO_MANY_CONNECTIONS => {
+                fault(format!("has too many clients: {said}"))
+                    .advise("run again in a moment, or raise max_connections there")
+            }
+            Kind::Server(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
+                fault(format!("does not let `{user}` do that: {said}"))
+                    .advise("ask its administrator for the role of a member or of an admin")
+            }
+            Kind::Server(_) if self.is_missing_schema() => {
+                fault(format!("has no registry of kinfra in the database `{database}`"))
+                    .advise("an admin makes it with `kinfra registry init`")
+            }
+            Kind::Server(code) if *code == SqlState::CANNOT_CONNECT_NOW => {
+                fault(format!("takes no connections now: {said}")).advise("run again in a moment")
+            }
+            Kind::Server(_) | Kind::NoSocket | Kind::Other => fault(format!("cannot be asked: {said}"))
+                .advise("run again; if it stays so, ask its administrator"),
+        }
+    }
+}
+
+/// That the server does not answer.
+pub(super) fn timed_out(login: &Login) -> Fault {
+    let (place, seconds) = (login.url.place(), login.url.timeout().as_secs());
+    let what = format!("the registry's server at `{place}` does not answer within {seconds} seconds");
+    Fault::server(what).advise("check the host, the port and the network between; `connect_timeout` of the url says how long to wait")
+}
