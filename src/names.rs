@@ -59,6 +59,9 @@ pub const KINFRA_OWNER: &str = "KINFRA_OWNER";
 /// The variable with the url of a registry, in place of the one that was applied.
 pub const KINFRA_REGISTRY_URL: &str = "KINFRA_REGISTRY_URL";
 
+/// The version of this kinfra.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The variable that asks for plain output, or refuses it.
 pub const KINFRA_PLAIN: &str = "KINFRA_PLAIN";
 

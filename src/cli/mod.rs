@@ -6,6 +6,7 @@ mod hook;
 mod pool;
 mod project;
 mod provisioning;
+mod registry;
 mod run;
 mod shared;
 mod shell;
@@ -23,6 +24,7 @@ pub use hook::{
 pub use pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 pub use project::{ProjectVerbs, is_about_verbs, parse, with_verbs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
+pub use registry::{RegistryArgs, RegistryVerb, ServerArgs, ServerStatusArgs};
 pub use run::RunArgs;
 pub use shared::{HolderArgs, LockArgs, PoolArgs};
 pub use shell::{CompletionsArgs, CompletionsVerb, InstallArgs, ManArgs};

@@ -9,6 +9,7 @@ use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseAr
 use super::hook::{HookArgs, SkillArgs};
 use super::pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
+use super::registry::RegistryArgs;
 use super::run::RunArgs;
 use super::shell::{CompletionsArgs, ManArgs};
 use super::stack::{ComposeArgs, DownArgs, LogsArgs, OpenArgs, ResetArgs, ShellArgs, UpArgs};
@@ -43,7 +44,7 @@ Exit codes, the same for every verb:
    6  the lock was not obtained
    7  the stack does not run
    8  the stack is not ready in time
-   9  Docker failed, or does not answer
+   9  Docker, or the server of the registry, failed or does not answer
   64  the command line is wrong
   65  slots.toml or a template is invalid
   74  done, but stdout cannot be written; if that stopped it before, the code is 1
@@ -115,6 +116,8 @@ pub enum Verb {
     Hook(HookArgs),
     /// Tell agents how to use kinfra: write a SKILL.md
     Skill(SkillArgs),
+    /// Make, show or migrate the tables of a registry in PostgreSQL
+    Registry(RegistryArgs),
     /// Check this machine and the pool, and say what to do
     Doctor(DoctorArgs),
     /// Print the script that makes a shell complete commands, slots and profiles

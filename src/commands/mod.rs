@@ -47,6 +47,7 @@ mod pool_here;
 mod ports;
 mod project_verbs;
 mod reap;
+mod registry;
 pub(crate) mod release;
 mod remnant;
 mod removing;
@@ -150,6 +151,7 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Init(args) => init::run(&args, invocation),
         Verb::Hook(args) => hook::run(&args, umask, invocation),
         Verb::Skill(args) => skill::run(&args, invocation),
+        Verb::Registry(args) => registry::run(&args, invocation),
         Verb::Doctor(args) => doctor::run(&args, invocation),
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),
         Verb::Validate(args) => validate::run(&args, invocation),

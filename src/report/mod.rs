@@ -25,6 +25,7 @@ mod plan_blocked;
 pub mod plan_json;
 pub mod ports;
 pub mod reap;
+pub mod registry;
 pub mod reset;
 pub mod run;
 pub mod slots;

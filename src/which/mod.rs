@@ -9,6 +9,7 @@ pub mod index;
 pub mod neighbours;
 mod others;
 pub mod repository;
+pub mod server;
 pub mod spec_file;
 pub mod stack_as_applied;
 pub mod trust;

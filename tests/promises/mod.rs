@@ -13,6 +13,7 @@ mod power;
 mod properties;
 mod races;
 mod secrets;
+mod server;
 mod stack_histories;
 mod stack_kills;
 mod stack_week;

@@ -7,6 +7,7 @@ pub(crate) mod fleet;
 pub(crate) mod listed;
 pub(crate) mod order;
 mod paused;
+pub(crate) mod postgres;
 pub(crate) mod random;
 mod real;
 pub(crate) mod scripted;

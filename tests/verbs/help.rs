@@ -72,6 +72,8 @@ fn every_verb_says_what_its_flags_do() {
         "hook install",
         "hook run",
         "skill install",
+        "registry init",
+        "registry status",
         "doctor",
     ] {
         let help = Machine::new().kinfra(&format!("{verb} --help")).exits(0).stdout;

@@ -1,6 +1,7 @@
 //! A connection to a PostgreSQL server. Nothing here waits for longer than its time: a server that was
 //! suspended, or a network that swallows everything, is as good as none.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -32,7 +33,7 @@ pub struct Connection {
 }
 
 /// The rows that a text of several statements gave, in order.
-pub type Rows = Vec<SimpleQueryRow>;
+pub(super) type Rows = Vec<SimpleQueryRow>;
 
 impl Connection {
     /// Connects, as the url says. `verb` is what the server's list of clients shows.
@@ -89,6 +90,16 @@ impl Connection {
         self.run(statements).map_err(|failure| failure.fault(&self.login))
     }
 
+    /// A column of a row; empty if it is null.
+    pub fn text(row: &SimpleQueryRow, column: usize) -> String {
+        row.try_get(column).ok().flatten().unwrap_or_default().to_owned()
+    }
+
+    /// A column of a row that is a number.
+    pub fn number<T: FromStr + Default>(row: &SimpleQueryRow, column: usize) -> T {
+        row.try_get(column).ok().flatten().and_then(|text: &str| text.parse().ok()).unwrap_or_default()
+    }
+
     /// Who is logged in, and where.
     pub fn login(&self) -> &Login {
         &self.login
@@ -110,7 +121,7 @@ impl Connection {
 
 /// How long a statement may take on the server, as the beginning of a transaction says it: a setting of the
 /// session would be another client's behind PgBouncer.
-pub fn limit() -> String {
+pub(super) fn limit() -> String {
     format!("set local statement_timeout = {}", STATEMENT.as_millis())
 }
 

@@ -2,6 +2,8 @@
 
 pub mod credentials;
 
+#[cfg(not(feature = "postgres"))]
+mod absent;
 #[cfg(feature = "postgres")]
 mod connection;
 #[cfg(feature = "postgres")]
@@ -9,9 +11,24 @@ mod failure;
 #[cfg(feature = "postgres")]
 mod tls;
 
+#[cfg(not(feature = "postgres"))]
+pub use absent::{Connection, Failure};
 #[cfg(feature = "postgres")]
 pub use connection::Connection;
-#[cfg(not(feature = "postgres"))]
-mod absent;
-#[cfg(not(feature = "postgres"))]
-pub use absent::Connection;
+#[cfg(feature = "postgres")]
+pub use failure::Failure;
+
+/// A text as a literal of SQL, whatever the server's settings are.
+pub fn quoted(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', r"\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_does_not_end_early() {
+        assert_eq!(quoted(r"it's a \ or \'"), r"E'it''s a \\ or \\'''");
+    }
+}

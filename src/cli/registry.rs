@@ -1,0 +1,53 @@
+//! The flags of `registry`.
+#![expect(missing_docs, reason = "clap would show the comments of flags as help")]
+
+use clap::{Args, Subcommand};
+
+use super::shared::PoolArgs;
+use crate::server::ServerUrl;
+
+// `kinfra registry`
+#[derive(Debug, Args)]
+pub struct RegistryArgs {
+    #[command(subcommand)]
+    pub verb: RegistryVerb,
+}
+
+// What to do with the registry.
+#[derive(Debug, Subcommand)]
+pub enum RegistryVerb {
+    /// Make the tables of registries in a PostgreSQL database
+    Init(ServerArgs),
+    /// Show the server of the registry, and what it has
+    Status(ServerStatusArgs),
+    /// Bring the tables to the version of this kinfra
+    Migrate(ServerArgs),
+}
+
+// `kinfra registry init` and `kinfra registry migrate`
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    /// The server and its database, such as postgres://db.example/infra [default: those that this pool was
+    /// applied with]
+    #[arg(value_name = "URL", value_parser = url)]
+    pub url: Option<ServerUrl>,
+    #[command(flatten)]
+    pub pool: PoolArgs,
+}
+
+// `kinfra registry status`
+#[derive(Debug, Args)]
+pub struct ServerStatusArgs {
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn url(text: &str) -> Result<ServerUrl, String> {
+    ServerUrl::parse(text).map_err(|mistake| match mistake.help {
+        Some(help) => format!("{}: {help}", mistake.message),
+        None => mistake.message,
+    })
+}

@@ -1,0 +1,154 @@
+-- The registry's tables. Columns are what SQL readers and row-level security need; everything else is the registry's own
+-- JSON in `content`, so that the keys of a newer kinfra stay.
+
+-- A pool: the top level of its registry.
+create table kinfra.pool (
+    pool bigint generated always as identity primary key,
+    name text not null unique,
+    -- Grows by one with each save.
+    generation bigint not null default 0,
+    -- Of the save of this generation, made at random: a client whose connection was lost finds its save by it.
+    token text not null default '',
+    -- The generation of the last save that removed a slot.
+    removed_at bigint not null default 0,
+    content jsonb not null default '{}'
+);
+
+-- A slot as `apply` wrote it, on the host that has its files.
+create table kinfra.slot (
+    pool bigint not null references kinfra.pool,
+    host text not null,
+    slot integer not null check (slot > 0),
+    -- Of the save that changed it, its claim or its stack last.
+    generation bigint not null,
+    profile text generated always as (content ->> 'profile') stored,
+    content jsonb not null,
+    primary key (pool, host, slot)
+);
+
+-- The claim of a held slot.
+create table kinfra.claim (
+    pool bigint not null,
+    host text not null,
+    slot integer not null,
+    holder text generated always as (content ->> 'claimed_by') stored,
+    owner text generated always as (content ->> 'claim_owner') stored,
+    claim_id text generated always as (content ->> 'claim_id') stored,
+    lease_until timestamptz,
+    -- The role that claimed.
+    made_by name not null default current_user,
+    made_at timestamptz not null default clock_timestamp(),
+    content jsonb not null,
+    primary key (pool, host, slot),
+    foreign key (pool, host, slot) references kinfra.slot
+);
+create unique index claim_by_id on kinfra.claim (claim_id);
+
+-- The stack that was started in a slot, and what is left of it.
+create table kinfra.stack (
+    pool bigint not null,
+    host text not null,
+    slot integer not null,
+    started_as text generated always as (content ->> 'started_as') stored,
+    remains text generated always as (content -> 'left' ->> 'remains') stored,
+    content jsonb not null,
+    primary key (pool, host, slot),
+    foreign key (pool, host, slot) references kinfra.slot
+);
+
+-- What a stack uses that another slot may use, too.
+create table kinfra.uses (
+    pool bigint not null,
+    host text not null,
+    slot integer not null,
+    content jsonb not null,
+    primary key (pool, host, slot),
+    foreign key (pool, host, slot) references kinfra.slot
+);
+
+-- The waiters, in the order of their tickets. A ticket counts until it expires: its holder puts that off by asking.
+create table kinfra.queue (
+    ticket bigint generated always as identity primary key,
+    pool bigint not null references kinfra.pool,
+    host text not null,
+    wanted text not null,
+    holder text not null,
+    made_by name not null default current_user,
+    called_at timestamptz,
+    expires timestamptz not null
+);
+create index queue_of_host on kinfra.queue (pool, host, ticket);
+
+-- Who did what when.
+create table kinfra.history (
+    event bigint generated always as identity primary key,
+    pool bigint not null references kinfra.pool,
+    host text,
+    slot integer,
+    made_by name not null default current_user,
+    made_at timestamptz not null default clock_timestamp(),
+    content jsonb not null
+);
+create index history_of_slot on kinfra.history (pool, host, slot, event);
+
+-- Saves what a client changed since it read the generation `seen`, or nothing. `changes` has `pool`, the new top level if
+-- that changed, and `slots`: each with `host`, `slot`, the generation `seen` of its row (null if it is new), and of
+-- `content`, `claim` and `stack` those that changed (null if it is gone).
+create function kinfra.save(of_pool bigint, seen bigint, token text, changes jsonb) returns bigint
+language plpgsql set search_path = pg_catalog as $$
+declare
+    saved constant bigint := seen + 1;
+    change jsonb;
+    of_host text;
+    of_slot integer;
+begin
+    update kinfra.pool as p
+       set generation = saved, token = save.token, content = coalesce(changes -> 'pool', p.content)
+     where p.pool = of_pool and p.generation = seen;
+    if not found then
+        raise exception 'another client saved meanwhile' using errcode = 'serialization_failure';
+    end if;
+    for change in select jsonb_array_elements(changes -> 'slots') loop
+        of_host := change ->> 'host';
+        of_slot := (change ->> 'slot')::integer;
+        if change -> 'claim' = 'null' then
+            delete from kinfra.claim as c where (c.pool, c.host, c.slot) = (of_pool, of_host, of_slot);
+        end if;
+        if change -> 'stack' = 'null' then
+            delete from kinfra.stack as s where (s.pool, s.host, s.slot) = (of_pool, of_host, of_slot);
+        end if;
+        if change -> 'content' = 'null' then
+            delete from kinfra.uses as u where (u.pool, u.host, u.slot) = (of_pool, of_host, of_slot);
+            update kinfra.pool as p set removed_at = saved where p.pool = of_pool;
+            delete from kinfra.slot as s
+             where (s.pool, s.host, s.slot) = (of_pool, of_host, of_slot)
+               and s.generation = (change ->> 'seen')::bigint;
+        elsif change ->> 'seen' is null then
+            insert into kinfra.slot (pool, host, slot, generation, content)
+            values (of_pool, of_host, of_slot, saved, change -> 'content');
+        else
+            update kinfra.slot as s
+               set generation = saved, content = coalesce(change -> 'content', s.content)
+             where (s.pool, s.host, s.slot) = (of_pool, of_host, of_slot)
+               and s.generation = (change ->> 'seen')::bigint;
+        end if;
+        if not found then
+            raise exception 'another client saved slot % meanwhile', of_slot using errcode = 'serialization_failure';
+        end if;
+        if change -> 'claim' <> 'null' then
+            insert into kinfra.claim as c (pool, host, slot, lease_until, content)
+            values (of_pool, of_host, of_slot, (change -> 'claim' ->> 'lease_until')::timestamptz, change -> 'claim')
+            on conflict (pool, host, slot) do update
+               set lease_until = excluded.lease_until, content = excluded.content,
+                   made_by = case when c.claim_id = excluded.content ->> 'claim_id' then c.made_by else current_user end,
+                   made_at = case when c.claim_id = excluded.content ->> 'claim_id' then c.made_at else clock_timestamp() end;
+        end if;
+        if change -> 'stack' <> 'null' then
+            insert into kinfra.stack (pool, host, slot, content)
+            values (of_pool, of_host, of_slot, change -> 'stack')
+            on conflict (pool, host, slot) do update set content = excluded.content;
+        end if;
+    end loop;
+    return saved;
+end
+$$;

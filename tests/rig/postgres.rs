@@ -1,0 +1,183 @@
+//! A PostgreSQL server for tests, of Debian's programs, in a directory of its own. It ends with the test process.
+
+use std::fs::{self, File};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::through;
+use crate::support::{Run, Running};
+
+/// Where Debian has the programs, a directory for each version.
+const PROGRAMS: &str = "/usr/lib/postgresql";
+
+/// A server. Each test has databases of its own in it.
+pub(crate) struct Postgres {
+    directory: TempDir,
+    port: u16,
+    server: Mutex<Option<Running>>,
+}
+
+/// A user of this machine that the server may run as: it refuses root.
+struct User {
+    name: &'static str,
+    id: u32,
+}
+
+impl User {
+    /// `None` where the tests do not run as root.
+    fn of_server() -> Option<Self> {
+        let is_root = rustix::process::geteuid().is_root();
+        let list = fs::read_to_string("/etc/passwd").expect("the list of users");
+        let id = |name: &str| {
+            let line = list.lines().find(|line| line.split(':').next() == Some(name))?;
+            line.split(':').nth(2)?.parse().ok()
+        };
+        is_root.then(|| Self { name: "postgres", id: id("postgres").expect("a user `postgres`") })
+    }
+}
+
+impl Postgres {
+    /// The server of this test process.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(""))
+    }
+
+    /// A server of its own, with these settings, a line each.
+    pub(crate) fn start(settings: &str) -> Self {
+        let directory = tempfile::Builder::new().prefix("kinfra-pg").tempdir().expect("a directory");
+        if let Some(user) = User::of_server() {
+            chown(directory.path(), Some(user.id), None).expect("it is given away");
+        }
+        let port = free_port();
+        let data = directory.path().join("data");
+        let path = data.to_str().expect("text").to_owned();
+        let init = ["-D", &path, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"];
+        Run::from(Running::piped(&mut as_server(program("initdb").args(init))).outcome()).exits(0);
+        let socket = directory.path().display();
+        let own = format!(
+            "unix_socket_directories = '{socket}'\nport = {port}\nlisten_addresses = '127.0.0.1'\nmax_connections = 250\n"
+        );
+        let place = data.join("postgresql.conf");
+        let text = fs::read_to_string(&place).expect("settings") + &own + settings;
+        fs::write(place, text).expect("settings");
+        let server = Self { directory, port, server: Mutex::new(None) };
+        server.run();
+        server
+    }
+
+    /// Starts it, and waits until it answers.
+    pub(crate) fn run(&self) {
+        let log = File::options().create(true).append(true).open(self.directory.path().join("log"));
+        let log = log.expect("a log");
+        let mut command = as_server(program("postgres").arg("-D").arg(self.data()));
+        command.stdout(Stdio::null()).stderr(log);
+        let server = Running::start_within(Duration::from_mins(60), &mut command);
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while Running::piped(self.psql("postgres").args(["-c", "select 1"])).outcome().status.code()
+            != Some(0)
+        {
+            let log = fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "the server does not answer: {log}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Stops it at once, as a crash does.
+    pub(crate) fn crash(&self) {
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let _ = fs::remove_file(self.data().join("postmaster.pid"));
+    }
+
+    /// Its data.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// The directory of its socket.
+    pub(crate) fn socket(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A new, empty database.
+    pub(crate) fn database(&'static self) -> Database {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("d{}", COUNT.fetch_add(1, Relaxed));
+        self.sql("postgres", &format!("create database {name}"));
+        Database { server: self, name }
+    }
+
+    /// What statements print: rows a line, columns with `|` between.
+    pub(crate) fn sql(&self, database: &str, statements: &str) -> String {
+        let run = Run::from(Running::piped(self.psql(database).args(["-c", statements])).outcome());
+        run.exits(0).stdout.trim_end().to_owned()
+    }
+
+    fn psql(&self, database: &str) -> Command {
+        let mut psql = program("psql");
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database]);
+        psql.arg("-h").arg(self.socket()).arg("-p").arg(self.port.to_string());
+        psql
+    }
+}
+
+/// A database of a server.
+pub(crate) struct Database {
+    pub(crate) server: &'static Postgres,
+    pub(crate) name: String,
+}
+
+impl Database {
+    /// Its url, by the socket.
+    pub(crate) fn url(&self) -> String {
+        let Self { server, name } = self;
+        format!("postgres://postgres@:{}/{name}?host={}", server.port, server.socket().display())
+    }
+
+    /// Its url, by the network. `more` are further parameters.
+    pub(crate) fn tcp_url(&self, user: &str, more: &str) -> String {
+        format!("postgres://{user}@127.0.0.1:{}/{}?{more}", self.server.port, self.name)
+    }
+
+    /// What statements print.
+    pub(crate) fn sql(&self, statements: &str) -> String {
+        self.server.sql(&self.name, statements)
+    }
+}
+
+/// A program of the newest PostgreSQL here.
+fn program(name: &str) -> Command {
+    let versions = fs::read_dir(PROGRAMS).expect("this test needs PostgreSQL: `apt-get install postgresql`");
+    let mut paths: Vec<PathBuf> =
+        versions.flatten().map(|version| version.path().join("bin").join(name)).collect();
+    paths.retain(|path| path.is_file());
+    paths.sort();
+    Command::new(paths.pop().expect("this test needs PostgreSQL: `apt-get install postgresql`"))
+}
+
+/// The same command, run as the user of the server. What the kernel ends with this process, it ends, too.
+fn as_server(command: &Command) -> Command {
+    let mut words = vec!["setpriv".to_owned(), "--pdeathsig".to_owned(), "INT".to_owned()];
+    if let Some(user) = User::of_server() {
+        words.extend(["--reuid", user.name, "--regid", user.name, "--clear-groups"].map(str::to_owned));
+    }
+    through(words, command)
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
