@@ -10,6 +10,7 @@ mod mark;
 pub mod migrate;
 mod quick;
 pub mod rebuild;
+mod rows;
 mod stack;
 
 pub use applied_from::AppliedFrom;
@@ -17,4 +18,5 @@ pub use claim::{Claim, ClaimId, Holder, Lease};
 pub use entry::{Condition, Entry, ImportedFrom, Pending, Provisioned, Registry, Status};
 pub use id::RegistryId;
 pub use mark::{Mark, Place, Token};
+pub use rows::SlotRow;
 pub use stack::{Elsewhere, Engine, Left, MOST_FAILURES, Remains, Started};

@@ -5,7 +5,7 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -79,7 +79,16 @@ impl Postgres {
         let log = log.expect("a log");
         let mut command = as_server(program("postgres").arg("-D").arg(self.data()));
         command.stdout(Stdio::null()).stderr(log);
-        let server = Running::start_within(Duration::from_mins(60), &mut command);
+        // The kernel ends the server with the thread that started it, and this one with the process.
+        let (give, take) = mpsc::channel();
+        thread::spawn(move || {
+            let server = Running::start_within(Duration::from_mins(60), &mut command);
+            give.send(server).expect("the server is taken");
+            loop {
+                thread::park();
+            }
+        });
+        let server = take.recv().expect("a server");
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
         let deadline = Instant::now() + Duration::from_mins(1);
         while Running::piped(self.psql("postgres").args(["-c", "select 1"])).outcome().status.code()

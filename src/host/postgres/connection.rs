@@ -49,7 +49,7 @@ impl Connection {
         let mut failures = Vec::new();
         for encryption in login.url.ssl_mode.attempts(is_socket, root.is_some()) {
             let attempt = attempt(config.clone(), *encryption, root.as_ref());
-            match runtime.block_on(timeout(login.url.timeout(), attempt)) {
+            match runtime.block_on(async { timeout(login.url.timeout(), attempt).await }) {
                 Ok(Ok(client)) => {
                     let connection = Self { runtime, client, login: login.clone() };
                     connection.check_version()?;
@@ -73,8 +73,9 @@ impl Connection {
     /// # Errors
     /// [`Failure`], as the server or the network has it.
     pub fn run(&self, statements: &str) -> Result<Rows, Failure> {
-        let answer = timeout(STATEMENT + WAY, self.client.simple_query(statements));
-        let messages = self.runtime.block_on(answer).map_err(|_| Failure::silent())?;
+        let answer = self.client.simple_query(statements);
+        let answer = self.runtime.block_on(async { timeout(STATEMENT + WAY, answer).await });
+        let messages = answer.map_err(|_| Failure::silent())?;
         let row = |message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,

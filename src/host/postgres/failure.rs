@@ -7,7 +7,6 @@ use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
 use super::credentials::Login;
-use super::tls;
 use crate::fault::Fault;
 use crate::server::Host;
 use crate::shown::printable;
@@ -54,12 +53,12 @@ impl Failure {
         let is_closed = error.is_closed();
         let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
         let kind = match cause {
-            Some(io) if tls::said_by(io).is_some() => Kind::Tls,
+            Some(io) if said_by_tls(io).is_some() => Kind::Tls,
             Some(io) => Self::kind_of(io),
             None if is_closed => Kind::Lost,
             None => Self::kind_by_words(&error),
         };
-        let said = cause.map(|io| tls::said_by(io).unwrap_or_else(|| io.to_string()));
+        let said = cause.map(|io| said_by_tls(io).unwrap_or_else(|| io.to_string()));
         let inner = || error.source().map_or_else(|| error.to_string(), ToString::to_string);
         Self { kind, said: said.unwrap_or_else(inner) }
     }
@@ -211,4 +210,9 @@ pub(super) fn timed_out(login: &Login) -> Fault {
     let (place, seconds) = (login.url.place(), login.url.timeout().as_secs());
     let what = format!("the registry's server at `{place}` does not answer within {seconds} seconds");
     Fault::server(what).advise("check the host, the port and the network between; `connect_timeout` of the url says how long to wait")
+}
+
+/// What TLS says in an error of the system.
+fn said_by_tls(error: &io::Error) -> Option<String> {
+    error.get_ref()?.downcast_ref::<rustls::Error>().map(ToString::to_string)
 }

@@ -1,6 +1,5 @@
 //! TLS for a connection, by rustls.
 
-use std::io;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -144,9 +143,4 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
-}
-
-/// What TLS says in an error of the system.
-pub(super) fn said_by(error: &io::Error) -> Option<String> {
-    error.get_ref()?.downcast_ref::<Error>().map(ToString::to_string)
 }
