@@ -14,6 +14,7 @@ mod properties;
 mod races;
 mod secrets;
 mod server;
+mod shared_ledger;
 mod stack_histories;
 mod stack_kills;
 mod stack_week;

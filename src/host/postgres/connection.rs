@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use tokio_postgres::config::SslMode as Wish;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
+use super::STATEMENT;
 use super::credentials::Login;
 use super::failure::{self, Failure};
 use super::tls;
@@ -18,8 +19,6 @@ use crate::server::{Encryption, Host, Password};
 
 /// The oldest server that kinfra works with.
 pub(super) const OLDEST: u32 = 12;
-/// The longest that a statement may take on the server.
-const STATEMENT: Duration = Duration::from_secs(20);
 /// How much longer its answer may take: the way there and back.
 const WAY: Duration = Duration::from_secs(5);
 /// After how long without traffic the network is asked whether the server is there.
@@ -33,7 +32,10 @@ pub struct Connection {
 }
 
 /// The rows that a text of several statements gave, in order.
-pub(super) type Rows = Vec<SimpleQueryRow>;
+pub(super) type Rows = Vec<Row>;
+
+/// A row.
+pub type Row = SimpleQueryRow;
 
 impl Connection {
     /// Connects, as the url says. `verb` is what the server's list of clients shows.
@@ -118,12 +120,6 @@ impl Connection {
         let what = format!("the server at `{place}` is PostgreSQL {}", version.escape_debug());
         Err(Fault::server(what).advise(format!("kinfra needs PostgreSQL {OLDEST} or newer")))
     }
-}
-
-/// How long a statement may take on the server, as the beginning of a transaction says it: a setting of the
-/// session would be another client's behind PgBouncer.
-pub(super) fn limit() -> String {
-    format!("set local statement_timeout = {}", STATEMENT.as_millis())
 }
 
 fn config(login: &Login, verb: &str) -> Config {

@@ -113,10 +113,21 @@ impl Failure {
         }
     }
 
+    /// What the server or the system says.
+    pub fn said(&self) -> String {
+        printable(&self.said).to_string()
+    }
+
     /// Whether the connection is gone, so that what was sent may be done or not.
     pub fn is_lost(&self) -> bool {
         let ended = |code: &SqlState| {
-            [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW].contains(code)
+            [
+                SqlState::ADMIN_SHUTDOWN,
+                SqlState::CRASH_SHUTDOWN,
+                SqlState::CANNOT_CONNECT_NOW,
+                SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+            ]
+            .contains(code)
                 || code.code().starts_with("08")
         };
         match &self.kind {

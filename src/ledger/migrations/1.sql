@@ -7,8 +7,6 @@ create table kinfra.pool (
     name text not null unique,
     -- Grows by one with each save.
     generation bigint not null default 0,
-    -- Of the save of this generation, made at random: a client whose connection was lost finds its save by it.
-    token text not null default '',
     -- The generation of the last save that removed a slot.
     removed_at bigint not null default 0,
     content jsonb not null default '{}'
@@ -79,6 +77,14 @@ create table kinfra.queue (
 );
 create index queue_of_host on kinfra.queue (pool, host, ticket);
 
+-- The last saves: a client whose connection was lost finds its own by the token, which it made at random.
+create table kinfra.saved (
+    pool bigint not null references kinfra.pool,
+    generation bigint not null,
+    token text not null,
+    primary key (pool, generation)
+);
+
 -- Who did what when.
 create table kinfra.history (
     event bigint generated always as identity primary key,
@@ -103,11 +109,13 @@ declare
     of_slot integer;
 begin
     update kinfra.pool as p
-       set generation = saved, token = save.token, content = coalesce(changes -> 'pool', p.content)
+       set generation = saved, content = coalesce(changes -> 'pool', p.content)
      where p.pool = of_pool and p.generation = seen;
     if not found then
         raise exception 'another client saved meanwhile' using errcode = 'serialization_failure';
     end if;
+    insert into kinfra.saved values (of_pool, saved, save.token);
+    delete from kinfra.saved as d where d.pool = of_pool and d.generation = saved - 100000;
     for change in select jsonb_array_elements(changes -> 'slots') loop
         of_host := change ->> 'host';
         of_slot := (change ->> 'slot')::integer;

@@ -1,0 +1,126 @@
+//! One save of a registry in PostgreSQL, and what it came to if the connection was lost on the way.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::fault::Fault;
+use crate::host::clock::pause;
+use crate::host::identity::random_bits;
+use crate::host::postgres::credentials::Login;
+use crate::host::postgres::{Connection, Failure, beginning, quoted};
+
+/// How often a server that went away is looked for, to learn whether it has saved.
+const LOOKS: u32 = 8;
+
+/// What waits until the disk has everything that was committed before it.
+const FLUSH: &str = "select pg_logical_emit_message(true, 'kinfra', '')";
+
+/// A save. The server notes its token with it, so that it is known again.
+pub(super) struct Save {
+    pool: u64,
+    /// The generation that the change was decided with.
+    seen: u64,
+    token: String,
+    statement: String,
+}
+
+/// What a look says of a save.
+enum Looked {
+    /// It was made.
+    Made,
+    /// It was not, and the registry is as it was. The look holds the lock.
+    NotMade,
+    /// It was not, and another client has saved.
+    Overtaken,
+}
+
+impl Save {
+    pub(super) fn new(pool: u64, seen: u64, changes: &Value) -> Result<Self> {
+        let bits = random_bits().context("could not make the token of a save")?;
+        let token: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+        let changes = quoted(&changes.to_string());
+        let statement = format!("select kinfra.save({pool}, {seen}, '{token}', {changes}::jsonb)");
+        Ok(Self { pool, seen, token, statement })
+    }
+
+    /// Makes it in the transaction of a connection, which holds the lock, and commits. Returns when the disk
+    /// has it.
+    ///
+    /// # Errors
+    /// [`Fault`] when it was not made, or when that is not known.
+    pub(super) fn carry_out(&self, connection: Connection, login: &Login, verb: &str) -> Result<Connection> {
+        let mut failure = match self.send(&connection) {
+            Ok(()) => return Ok(connection),
+            Err(failure) if failure.is_lost() => failure,
+            Err(failure) => {
+                let _ = connection.run("rollback");
+                return Err(failure.fault(login).into());
+            }
+        };
+        drop(connection);
+        for tries in 1..=LOOKS {
+            rest(tries);
+            let Ok(connection) = Connection::open(login, verb) else { continue };
+            let looked = match self.look(&connection) {
+                Ok(looked) => looked,
+                Err(again) => {
+                    failure = again;
+                    continue;
+                }
+            };
+            let done = match looked {
+                // It may be committed and not yet on the disk.
+                Looked::Made => connection.run(&format!("rollback; {FLUSH}")).map(|_| ()),
+                Looked::NotMade => self.send(&connection),
+                Looked::Overtaken => {
+                    let what = "the connection to the registry's server was lost before it saved: nothing was changed";
+                    return Err(Fault::server(what).advise("run again").into());
+                }
+            };
+            match done {
+                Ok(()) => return Ok(connection),
+                Err(again) => failure = again,
+            }
+        }
+        let place = login.url.place();
+        let what = format!(
+            "it is not known whether the change was saved: the connection to the registry's server at `{place}` was \
+             lost, and it cannot be asked again: {}",
+            failure.said()
+        );
+        let advice = "look with `kinfra slots` once it answers, before you do anything about it";
+        Err(Fault::server(what).advise(advice).into())
+    }
+
+    /// Saves and commits in one message, and waits for the disk in another: by then others have the lock.
+    fn send(&self, connection: &Connection) -> Result<(), Failure> {
+        connection.run(&format!("{}; commit", self.statement))?;
+        connection.run(FLUSH).map(|_| ())
+    }
+
+    /// Looks under the lock, which the lost connection may still hold: then it is waited for.
+    fn look(&self, connection: &Connection) -> Result<Looked, Failure> {
+        let Self { pool, seen, token, .. } = self;
+        let rows = connection.run(&format!(
+            "begin; {}; set local synchronous_commit = off; select generation from kinfra.pool where pool = {pool} for \
+             update; select count(*) from kinfra.saved where pool = {pool} and generation = {seen} + 1 and token = \
+             '{token}'",
+            beginning()
+        ))?;
+        let number = |place: usize| rows.get(place).map(|row| Connection::number::<u64>(row, 0));
+        Ok(match (number(0), number(1)) {
+            (Some(_), Some(1)) => Looked::Made,
+            (Some(generation), _) if generation == *seen => Looked::NotMade,
+            _ => Looked::Overtaken,
+        })
+    }
+}
+
+/// Rests before another try: longer each time, and not as long as others do.
+pub(super) fn rest(tries: u32) {
+    let most = (10_u64 << tries.min(7)).min(1000);
+    let part = random_bits().map_or(7, |bits| u64::from(bits[0]));
+    pause(Duration::from_millis(most / 2 + most * part / 512));
+}
