@@ -215,6 +215,11 @@ impl Prepared<'_> {
     /// # Errors
     /// [`NotRun`] if nothing was done. What happened after the first write is part of [`Done`].
     pub fn carry_out(&self, lock: &LockPolicy<'_>, interrupt: &Interrupt) -> Result<Done, NotRun> {
+        if let Some(url) = &self.request.pool.registry {
+            // A registry in the root would hide from the others of the team who holds what.
+            let not_yet = Fault::refused(format!("this kinfra cannot keep a registry in `{url}` yet"));
+            return Err(Error::from(not_yet.advise("take `[registry]` out of slots.toml")).into());
+        }
         let is_there = self.observed.registry_text.is_some();
         let is_untidy = self.root.as_ref().map_or(Ok(false), Root::is_untidy)?;
         let is_unnoted = self.request.neighbours.is_some_and(|neighbours| neighbours.is_stale(is_there));

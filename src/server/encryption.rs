@@ -118,7 +118,7 @@ impl RootCert {
         }
     }
 
-    /// Its file, with the home directory in place of `~/`. `None` for those of the machine, or without a home.
+    /// Its file, with the home directory in place of `~/`. `None` for those of the machine, or without home.
     pub fn file(&self, home: Option<&Utf8Path>) -> Option<Utf8PathBuf> {
         let Self::File(path) = self else { return None };
         match path.strip_prefix("~") {
