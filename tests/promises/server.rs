@@ -102,6 +102,63 @@ fn what_is_wrong_with_the_way_is_said() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL"]
+fn a_password_comes_from_the_environment_or_a_private_file() {
+    let machine = Machine::small();
+    let database = Postgres::shared().database();
+    let url = database.tcp_url("ann", "sslmode=disable");
+    let with =
+        |name: &str, value: &str| Run::of(machine.command("registry status").arg(&url).env(name, value));
+    registry(&machine, "status", &url)
+        .exits(9)
+        .says("wants a password of `ann`")
+        .says("`~/.pgpass` (mode 0600)");
+    with("PGPASSWORD", "wrong").exits(9).says("refuses `ann`").never_says("wrong");
+    with("PGPASSWORD", "wo:rd").exits(0);
+    let named = database.tcp_url("ann:wo%3Ard", "sslmode=disable");
+    Run::of(machine.command("registry status").env("KINFRA_REGISTRY_URL", named))
+        .exits(0)
+        .prints("ann@127.0.0.1");
+    machine.write("~/.pgpass", "other:*:*:*:no\n127.0.0.1:*:*:ann:wo\\:rd\n");
+    machine.set_mode("~/.pgpass", 0o644);
+    registry(&machine, "status", &url).exits(9).says("its mode is 0644").says("chmod 600");
+    machine.set_mode("~/.pgpass", 0o600);
+    registry(&machine, "status", &url).exits(0);
+    // What the environment has comes first.
+    with("PGPASSWORD", "wrong").exits(9);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn certificates_are_checked_as_sslmode_says() {
+    let machine = Machine::small();
+    let database = Postgres::with_tls().database();
+    let directory = database.server.socket().display();
+    let (ca, other) =
+        (format!("sslrootcert={directory}/ca.crt"), format!("sslrootcert={directory}/other.crt"));
+    let port = database.server.port();
+    let name = &database.name;
+    for (at, parameters, code, said) in [
+        ("postgres@localhost", format!("sslmode=verify-full&{ca}"), 0, ""),
+        ("postgres@127.0.0.1", format!("sslmode=verify-full&{ca}"), 9, "was not trusted"),
+        ("postgres@127.0.0.1", format!("sslmode=verify-ca&{ca}"), 0, ""),
+        ("postgres@localhost", format!("sslmode=verify-ca&{other}"), 9, "was not trusted"),
+        ("postgres@localhost", format!("sslmode=require&{other}"), 9, "was not trusted"),
+        ("postgres@localhost", "sslmode=require".to_owned(), 0, ""),
+        ("tls@127.0.0.1", "sslmode=disable".to_owned(), 9, "refuses `tls`"),
+        ("tls@127.0.0.1", "sslmode=allow".to_owned(), 0, ""),
+        ("tls@127.0.0.1", "sslmode=prefer".to_owned(), 0, ""),
+        ("plain@127.0.0.1", "sslmode=require".to_owned(), 9, "refuses `plain`"),
+        ("plain@127.0.0.1", "sslmode=prefer".to_owned(), 0, ""),
+        ("plain@127.0.0.1", "sslmode=allow".to_owned(), 0, ""),
+    ] {
+        registry(&machine, "status", &format!("postgres://{at}:{port}/{name}?{parameters}"))
+            .exits(code)
+            .says(said);
+    }
+}
+
+#[test]
 fn only_a_server_that_was_named_or_applied_is_asked() {
     let machine = Machine::small();
     machine.kinfra("registry status").exits(4).says("is a file there").says("`[registry] url`");
@@ -128,7 +185,10 @@ fn a_plan_shows_the_server() {
     machine.kinfra("plan --out p").exits(0).prints("Registry: postgres://ann@h/d?sslmode=require");
     machine.kinfra("plan --json").exits(0).prints(r#""registry": "postgres://ann@h/d?sslmode=require""#);
     machine.kinfra("show p").exits(0).prints("Registry: postgres://ann@h/d?sslmode=require");
-    machine.kinfra("apply").exits(4).says("cannot keep a registry in `postgres://ann@h/d?sslmode=require` yet");
+    machine
+        .kinfra("apply")
+        .exits(4)
+        .says("cannot keep a registry in `postgres://ann@h/d?sslmode=require` yet");
     machine.edit_spec("@h:5432", "@i");
     machine.kinfra("apply p").exits(4).says("registry").says("postgres://ann@i/d?sslmode=require");
 }

@@ -1,7 +1,7 @@
 //! A PostgreSQL server for tests, of Debian's programs, in a directory of its own. It ends with the test process.
 
 use std::fs::{self, File};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -11,11 +11,19 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::through;
+use super::{must, through};
 use crate::support::{Run, Running};
 
 /// Where Debian has the programs, a directory for each version.
 const PROGRAMS: &str = "/usr/lib/postgresql";
+
+/// Who may connect, and how.
+const WHO_MAY: &str = "local all all trust
+host all postgres all trust
+host all ann all scram-sha-256
+hostssl all tls all trust
+hostnossl all plain all trust
+";
 
 /// A server. Each test has databases of its own in it.
 pub(crate) struct Postgres {
@@ -47,11 +55,16 @@ impl Postgres {
     /// The server of this test process.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(""))
+        SHARED.get_or_init(|| Self::start(false))
     }
 
-    /// A server of its own, with these settings, a line each.
-    pub(crate) fn start(settings: &str) -> Self {
+    /// The server of this test process that has TLS.
+    pub(crate) fn with_tls() -> &'static Self {
+        static WITH_TLS: OnceLock<Postgres> = OnceLock::new();
+        WITH_TLS.get_or_init(|| Self::start(true))
+    }
+
+    fn start(has_tls: bool) -> Self {
         let directory = tempfile::Builder::new().prefix("kinfra-pg").tempdir().expect("a directory");
         if let Some(user) = User::of_server() {
             chown(directory.path(), Some(user.id), None).expect("it is given away");
@@ -66,15 +79,24 @@ impl Postgres {
             "unix_socket_directories = '{socket}'\nport = {port}\nlisten_addresses = '127.0.0.1'\nmax_connections = 250\n"
         );
         let place = data.join("postgresql.conf");
-        let text = fs::read_to_string(&place).expect("settings") + &own + settings;
+        let mut text = fs::read_to_string(&place).expect("settings") + &own;
+        if has_tls {
+            certify(directory.path(), &data);
+            text += "ssl = on\n";
+        }
         fs::write(place, text).expect("settings");
+        fs::write(data.join("pg_hba.conf"), WHO_MAY).expect("who may connect");
         let server = Self { directory, port, server: Mutex::new(None) };
         server.run();
+        server.sql(
+            "postgres",
+            "create role ann login password 'wo:rd'; create role tls login; create role plain login",
+        );
         server
     }
 
     /// Starts it, and waits until it answers.
-    pub(crate) fn run(&self) {
+    fn run(&self) {
         let log = File::options().create(true).append(true).open(self.directory.path().join("log"));
         let log = log.expect("a log");
         let mut command = as_server(program("postgres").arg("-D").arg(self.data()));
@@ -100,14 +122,8 @@ impl Postgres {
         }
     }
 
-    /// Stops it at once, as a crash does.
-    pub(crate) fn crash(&self) {
-        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let _ = fs::remove_file(self.data().join("postmaster.pid"));
-    }
-
     /// Its data.
-    pub(crate) fn data(&self) -> PathBuf {
+    fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
 
@@ -184,6 +200,34 @@ fn as_server(command: &Command) -> Command {
         words.extend(["--reuid", user.name, "--regid", user.name, "--clear-groups"].map(str::to_owned));
     }
     through(words, command)
+}
+
+/// Makes a certificate of `localhost`, in the directory `data`, and who vouches for it: `ca.crt`. Another one, `other.crt`,
+/// vouches for nothing.
+fn certify(directory: &Path, data: &Path) {
+    let openssl = |words: &str| {
+        let mut command = Command::new("openssl");
+        must(command.current_dir(directory).args(words.split(' ')));
+    };
+    for name in ["ca", "other"] {
+        openssl(&format!(
+            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.crt"
+        ));
+    }
+    fs::write(directory.join("extra"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
+        .expect("a file");
+    openssl("req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr");
+    openssl(
+        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile extra -out server.crt",
+    );
+    for name in ["server.crt", "server.key"] {
+        let place = data.join(name);
+        fs::copy(directory.join(name), &place).expect("a copy");
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o600)).expect("a mode");
+        if let Some(user) = User::of_server() {
+            chown(&place, Some(user.id), None).expect("it is given away");
+        }
+    }
 }
 
 fn free_port() -> u16 {
