@@ -26,6 +26,13 @@ pub(super) struct Save {
     statement: String,
 }
 
+/// Why a save is not acknowledged.
+struct Unsent {
+    failure: Failure,
+    /// Whether the server has committed it, and its disk may not have it yet.
+    is_committed: bool,
+}
+
 /// What a look says of a save.
 enum Looked {
     /// It was made.
@@ -53,8 +60,8 @@ impl Save {
     pub(super) fn carry_out(&self, connection: Connection, login: &Login, verb: &str) -> Result<Connection> {
         let mut failure = match self.send(&connection) {
             Ok(()) => return Ok(connection),
-            Err(failure) if failure.is_lost() => failure,
-            Err(failure) => {
+            Err(Unsent { failure, is_committed }) if is_committed || failure.is_lost() => failure,
+            Err(Unsent { failure, .. }) => {
                 let _ = connection.run("rollback");
                 return Err(failure.fault(login).into());
             }
@@ -73,7 +80,7 @@ impl Save {
             let done = match looked {
                 // It may be committed and not yet on the disk.
                 Looked::Made => connection.run(&format!("rollback; {FLUSH}")).map(|_| ()),
-                Looked::NotMade => self.send(&connection),
+                Looked::NotMade => self.send(&connection).map_err(|unsent| unsent.failure),
                 Looked::Overtaken => {
                     let what = "the connection to the registry's server was lost before it saved: nothing was changed";
                     return Err(Fault::server(what).advise("run again").into());
@@ -95,9 +102,10 @@ impl Save {
     }
 
     /// Saves and commits in one message, and waits for the disk in another: by then others have the lock.
-    fn send(&self, connection: &Connection) -> Result<(), Failure> {
-        connection.run(&format!("{}; commit", self.statement))?;
-        connection.run(FLUSH).map(|_| ())
+    fn send(&self, connection: &Connection) -> Result<(), Unsent> {
+        let unsent = |is_committed| move |failure| Unsent { failure, is_committed };
+        connection.run(&format!("{}; commit", self.statement)).map_err(unsent(false))?;
+        connection.run(FLUSH).map_err(unsent(true)).map(|_| ())
     }
 
     /// Looks under the lock, which the lost connection may still hold: then it is waited for.
