@@ -112,7 +112,7 @@ impl Registry {
                 (!is_same).then(|| change(*id, old, new, (host, seen.get(id))))
             })
             .collect();
-        if changed.is_empty() && was == is {
+        if changed.is_empty() && was == is && self.unknown == after.unknown {
             return Ok(None);
         }
         after.check()?;

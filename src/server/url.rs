@@ -277,15 +277,15 @@ fn decoded(text: &str) -> Result<String, UrlMistake> {
     Ok(text)
 }
 
-/// A text with escapes for what a url cannot have.
-struct Encoded<'a>(&'a str);
+/// A text with escapes for what a url cannot have there, but for these characters.
+struct Encoded<'a>(&'a str, &'static str);
 
 impl fmt::Display for Encoded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.bytes().try_for_each(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                f.write_char(char::from(byte))
-            }
+        let Self(text, kept) = self;
+        text.bytes().try_for_each(|byte| match char::from(byte) {
+            plain if plain.is_ascii_alphanumeric() || "-._~".contains(plain) => f.write_char(plain),
+            plain if plain.is_ascii() && kept.contains(plain) => f.write_char(plain),
             _ => write!(f, "%{byte:02X}"),
         })
     }
@@ -295,17 +295,16 @@ impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { user, host, port, database, ssl_mode, root_cert, timeout } = self;
         f.write_str("postgres://")?;
-        user.as_ref().map_or(Ok(()), |user| write!(f, "{}@", Encoded(user)))?;
+        user.as_ref().map_or(Ok(()), |user| write!(f, "{}@", Encoded(user, "")))?;
         match host {
             Host::Name(name) if name.contains(':') => write!(f, "[{name}]")?,
-            Host::Name(name) => write!(f, "{}", Encoded(name))?,
+            Host::Name(name) => write!(f, "{}", Encoded(name, ""))?,
             Host::Socket(_) => {}
         }
         if *port != PORT {
             write!(f, ":{port}")?;
         }
-        // A `/` in it would end it here.
-        write!(f, "/{}", Encoded(database).to_string().replace('/', "%2F"))?;
+        write!(f, "/{}", Encoded(database, ""))?;
         let socket = match host {
             Host::Socket(directory) => Some(("host", directory.clone())),
             Host::Name(_) => None,
@@ -315,7 +314,7 @@ impl fmt::Display for ServerUrl {
         let timeout = timeout.map(|seconds| ("connect_timeout", seconds.to_string()));
         let said = [socket, mode, cert, timeout].into_iter().flatten();
         said.enumerate().try_for_each(|(place, (key, value))| {
-            write!(f, "{}{key}={}", if place == 0 { '?' } else { '&' }, Encoded(&value))
+            write!(f, "{}{key}={}", if place == 0 { '?' } else { '&' }, Encoded(&value, "/"))
         })
     }
 }

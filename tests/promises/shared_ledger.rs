@@ -136,8 +136,14 @@ fn a_row_that_another_program_changed_is_not_overwritten() {
         let url = database.url();
         // Not through the lock: as a person with psql may.
         drop(url);
-        database.sql("alter table kinfra.slot disable trigger all; update kinfra.slot set generation = 7 where slot = 1");
-        lease::grant(Arc::make_mut(&mut change.registry), Grant::New(SlotId::new(1).expect("a slot")), Claim::of("/w".to_owned().into(), None), None, change.now);
+        database.sql("update kinfra.slot set generation = 7 where slot = 1");
+        lease::grant(
+            Arc::make_mut(&mut change.registry),
+            Grant::New(SlotId::new(1).expect("a slot")),
+            Claim::of("/w".to_owned().into(), None),
+            None,
+            change.now,
+        );
         Ok(())
     });
     let error = format!("{:#}", error.expect_err("it is fenced"));
