@@ -85,7 +85,8 @@ impl Database {
         Self { login, verb, pool, host, idle: RefCell::new(None) }
     }
 
-    /// Reads it. What did not change since `known` is not read again. `None` where the pool was never applied.
+    /// Reads it. What did not change since `known` is not read again. `None` where the pool was never
+    /// applied.
     ///
     /// # Errors
     /// [`Fault`] when the server cannot be asked, or the registry cannot be trusted.
@@ -104,8 +105,8 @@ impl Database {
     /// applied, unless `may_make` says that this makes it.
     ///
     /// # Errors
-    /// [`Fault`] when the server cannot be asked, or when it is not known whether it saved. Also the errors of
-    /// `work`; then nothing is saved.
+    /// [`Fault`] when the server cannot be asked, or when it is not known whether it saved. Also the errors
+    /// of `work`; then nothing is saved.
     pub fn transact<T>(
         &self,
         known: Option<&Loaded>,
@@ -179,7 +180,7 @@ impl Database {
             self.slots_since(since)
         ))?;
         let mut rows = rows.into_iter().peekable();
-        let pool = rows.next_if(|row| row.len() == COLUMNS_OF_POOL);
+        let pool = rows.next_if(|row| Connection::columns(row) == COLUMNS_OF_POOL);
         let clock = rows.next().map_or(0, |row| Connection::number(&row, 0));
         let now = Time::from_unix_micros(clock);
         let Some(pool) = pool else { return Ok((None, now)) };

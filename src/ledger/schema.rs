@@ -1,4 +1,5 @@
-//! The schema of registries in PostgreSQL: which version a database has, and the way to the one of this kinfra.
+//! The schema of registries in PostgreSQL: which version a database has, and the way to the one of this
+//! kinfra.
 //!
 //! Each migration is one transaction, which also notes it. So one that is killed half-way leaves nothing, and
 //! the next run makes it. A lock of the transaction lets one client migrate at a time.
@@ -64,8 +65,7 @@ impl Schema {
     }
 }
 
-/// Brings a database to the version of this kinfra. Returns the versions that were made. `pause` is called
-/// before each is committed.
+/// Brings a database to the version of this kinfra. Returns the versions that were made.
 ///
 /// # Errors
 /// As [`Schema::of`], or when this user may not.

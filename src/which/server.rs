@@ -11,8 +11,8 @@ use crate::host::postgres::credentials::{Login, named};
 use crate::server::{Given, ServerUrl};
 
 impl Search<'_> {
-    /// The login to a server: the one that was typed, or that the environment names, or that the pool here was
-    /// applied with.
+    /// The login to a server: the one that was typed, or that the environment names, or that the pool here
+    /// was applied with.
     ///
     /// # Errors
     /// [`Fault`] when there is none.

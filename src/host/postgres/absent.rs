@@ -1,22 +1,24 @@
-//! A kinfra that was built without PostgreSQL.
-
-use std::convert::Infallible;
+//! A kinfra that was built without PostgreSQL: there is no connection, and so no row and no failure.
 
 use anyhow::Result;
 
 use super::credentials::Login;
 use crate::fault::Fault;
 
-/// A connection, which this kinfra cannot make.
+/// A connection.
 #[derive(Debug)]
-pub struct Connection(Infallible);
+pub enum Connection {}
 
-/// A failure, which it cannot have.
+/// A row.
 #[derive(Debug)]
-pub struct Failure(Infallible);
+pub enum Row {}
+
+/// A failure.
+#[derive(Debug)]
+pub enum Failure {}
 
 impl Connection {
-    /// Says so.
+    /// Says that there is none.
     ///
     /// # Errors
     /// Always.
@@ -27,29 +29,50 @@ impl Connection {
         Err(Fault::server(what).advise(advice).into())
     }
 
-    /// Runs nothing.
-    ///
-    /// # Errors
-    /// Never: there is no connection.
-    pub fn run(&self, _statements: &str) -> Result<Vec<Infallible>, Failure> {
-        match self.0 {}
+    /// Runs statements.
+    pub fn run(&self, _statements: &str) -> Result<Vec<Row>, Failure> {
+        match *self {}
     }
 
-    /// Asks nothing.
-    ///
-    /// # Errors
-    /// Never: there is no connection.
-    pub fn ask(&self, _statements: &str) -> Result<Vec<Infallible>, Fault> {
-        match self.0 {}
+    /// Runs statements.
+    pub fn ask(&self, _statements: &str) -> Result<Vec<Row>, Fault> {
+        match *self {}
     }
 
-    /// A column of no row.
-    pub fn text(row: &Infallible, _column: usize) -> String {
+    /// How many columns a row has.
+    pub fn columns(row: &Row) -> usize {
         match *row {}
     }
 
-    /// A column of no row.
-    pub fn number<T>(row: &Infallible, _column: usize) -> T {
+    /// A column.
+    pub fn text(row: &Row, _column: usize) -> String {
         match *row {}
+    }
+
+    /// A column that is a number.
+    pub fn number<T>(row: &Row, _column: usize) -> T {
+        match *row {}
+    }
+}
+
+impl Failure {
+    /// What the server says.
+    pub fn said(&self) -> String {
+        match *self {}
+    }
+
+    /// Whether the connection is gone.
+    pub fn is_lost(&self) -> bool {
+        match *self {}
+    }
+
+    /// Whether it can be tried again.
+    pub fn was_taken_back(&self) -> bool {
+        match *self {}
+    }
+
+    /// The error.
+    pub fn fault(&self, _login: &Login) -> Fault {
+        match *self {}
     }
 }

@@ -10,9 +10,9 @@ use tokio::time::timeout;
 use tokio_postgres::config::SslMode as Wish;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
-use super::STATEMENT;
 use super::credentials::Login;
 use super::failure::{self, Failure};
+use super::limits::STATEMENT;
 use super::tls;
 use crate::fault::Fault;
 use crate::server::{Encryption, Host, Password};
@@ -91,6 +91,11 @@ impl Connection {
     /// [`Fault`] says what is wrong, and what to do.
     pub fn ask(&self, statements: &str) -> Result<Rows, Fault> {
         self.run(statements).map_err(|failure| failure.fault(&self.login))
+    }
+
+    /// How many columns a row has.
+    pub fn columns(row: &Row) -> usize {
+        row.len()
     }
 
     /// A column of a row; empty if it is null.

@@ -1,0 +1,13 @@
+//! How long things may take on a server.
+
+use std::time::Duration;
+
+/// The longest that a statement may take.
+pub(super) const STATEMENT: Duration = Duration::from_secs(20);
+
+/// The limits of a transaction, to be set at its beginning: a setting of the session would be another
+/// client's behind PgBouncer. A client that was suspended must not keep others waiting.
+pub fn beginning() -> String {
+    let limit = STATEMENT.as_millis();
+    format!("set local statement_timeout = {limit}; set local idle_in_transaction_session_timeout = {limit}")
+}
