@@ -216,9 +216,15 @@ fn many_clients_take_turns_and_no_slot_is_given_twice() {
                     while !is_over.load(Relaxed) {
                         round += 1;
                         let own = id(number * 1_000_000 + round + 1);
+                        known = ledger.read(known.as_ref()).expect("it is read");
+                        let is_free =
+                            |known: &Loaded| known.registry.slots.values().any(|entry| entry.claim.is_none());
+                        if !known.as_ref().is_some_and(is_free) {
+                            // As a waiter does: it looks without the lock, and asks once there is something to have.
+                            thread::sleep(Duration::from_millis(20));
+                            continue;
+                        }
                         let Some(slot) = claim(&ledger, &mut known, "/w", own).expect("a claim") else {
-                            // As a waiter does: one that only asks keeps the holders from the row.
-                            thread::sleep(Duration::from_millis(100));
                             continue;
                         };
                         let holders = taken[usize::from(slot.get())].fetch_add(1, Relaxed);
