@@ -1,5 +1,6 @@
 //! The flags of `registry`.
 #![expect(missing_docs, reason = "clap would show the comments of flags as help")]
+#![expect(clippy::doc_markdown, reason = "the help of a flag shows its comment as it is")]
 
 use clap::{Args, Subcommand};
 

@@ -78,10 +78,7 @@ impl Connection {
         let answer = self.client.simple_query(statements);
         let answer = self.runtime.block_on(async { timeout(STATEMENT + WAY, answer).await });
         let messages = answer.map_err(|_| Failure::silent())?;
-        let row = |message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        };
+        let row = |message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None };
         Ok(messages.map_err(Failure::from)?.into_iter().filter_map(row).collect())
     }
 
@@ -171,6 +168,6 @@ async fn attempt(
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::of(error)
+        Self::of(&error)
     }
 }

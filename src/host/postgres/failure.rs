@@ -46,7 +46,7 @@ enum Kind {
 
 impl Failure {
     /// What a connection or a statement came to.
-    pub(super) fn of(error: Error) -> Self {
+    pub(super) fn of(error: &Error) -> Self {
         if let Some(said) = error.as_db_error() {
             return Self { kind: Kind::Server(said.code().clone()), said: said.message().to_owned() };
         }
@@ -56,13 +56,17 @@ impl Failure {
             Some(io) if said_by_tls(io).is_some() => Kind::Tls,
             Some(io) => Self::kind_of(io),
             None if is_closed => Kind::Lost,
-            None => Self::kind_by_words(&error),
+            None => Self::kind_by_words(error),
         };
         let said = cause.map(|io| said_by_tls(io).unwrap_or_else(|| io.to_string()));
         let inner = || error.source().map_or_else(|| error.to_string(), ToString::to_string);
         Self { kind, said: said.unwrap_or_else(inner) }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the rest of the system's kinds need no words of their own"
+    )]
     fn kind_of(error: &io::Error) -> Kind {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Kind::Refused,
@@ -109,7 +113,13 @@ impl Failure {
         match self.kind {
             Kind::Server(_) | Kind::NoPassword => 2,
             Kind::NoTls => 0,
-            _ => 1,
+            Kind::Name
+            | Kind::Refused
+            | Kind::NoSocket
+            | Kind::Silent
+            | Kind::Tls
+            | Kind::Lost
+            | Kind::Other => 1,
         }
     }
 
