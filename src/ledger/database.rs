@@ -201,12 +201,11 @@ impl Database {
         }
         let generation = Connection::number(&pool, 1);
         let same = known.filter(|known| known.generation == generation);
-        let registry = match same {
-            Some(known) => Arc::clone(&known.registry),
-            None => {
-                let top = object(&Connection::text(&pool, 3)).map_err(|corrupt| self.corrupt(&corrupt))?;
-                Arc::new(Registry::of_rows(top, slots).map_err(|corrupt| self.corrupt(&corrupt))?)
-            }
+        let registry = if let Some(known) = same {
+            Arc::clone(&known.registry)
+        } else {
+            let top = object(&Connection::text(&pool, 3)).map_err(|corrupt| self.corrupt(&corrupt))?;
+            Arc::new(Registry::of_rows(top, slots).map_err(|corrupt| self.corrupt(&corrupt))?)
         };
         Ok((Some(Loaded { registry, pool: id, generation, seen }), now))
     }

@@ -46,7 +46,7 @@ enum Looked {
 impl Save {
     pub(super) fn new(pool: u64, seen: u64, changes: &Value) -> Result<Self> {
         let bits = random_bits().context("could not make the token of a save")?;
-        let token: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = format!("{:032x}", u128::from_be_bytes(bits));
         let changes = quoted(&changes.to_string());
         let statement = format!("select kinfra.save({pool}, {seen}, '{token}', {changes}::jsonb)");
         Ok(Self { pool, seen, token, statement })

@@ -44,7 +44,9 @@ impl SlotRow {
         }
         if row.claim.is_none() {
             // The old tool has these keys for a free slot, too; a row has none.
-            ["claimed_by", "claimed_at"].iter().for_each(|key| drop(row.content.shift_remove(*key)));
+            for key in ["claimed_by", "claimed_at"] {
+                row.content.shift_remove(key);
+            }
         }
         row
     }

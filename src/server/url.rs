@@ -205,14 +205,13 @@ impl Parameters {
             }
             "port" => self.port.replace(port(&value)?).is_some(),
             "user" => self.user.replace(value).is_some(),
-            "sslmode" => match SslMode::of(&value) {
-                Some(mode) => self.ssl_mode.replace(mode).is_some(),
-                None => {
-                    let words: Vec<&str> = SslMode::words().collect();
-                    let mistake = UrlMistake::new(format!("`sslmode={shown}` is none that PostgreSQL has"));
-                    return Err(mistake.help(format!("write one of {}", words.join(", "))));
-                }
-            },
+            "sslmode" => {
+                let words: Vec<&str> = SslMode::words().collect();
+                let mistake = UrlMistake::new(format!("`sslmode={shown}` is none that PostgreSQL has"));
+                let mode = SslMode::of(&value);
+                let mode = mode.ok_or_else(|| mistake.help(format!("write one of {}", words.join(", "))))?;
+                self.ssl_mode.replace(mode).is_some()
+            }
             "sslrootcert" => match RootCert::of(&value) {
                 Some(cert) => self.root_cert.replace(cert).is_some(),
                 None => {

@@ -56,6 +56,7 @@ fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
     mistakes
 }
 
+#[expect(clippy::too_many_lines, reason = "a line or two for each table of the file")]
 fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     let version = file.require("version");
     version.inspect(|value| check_version(value, mistakes));
@@ -114,7 +115,7 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         claim: claim?,
         env: env?,
         compose,
-        registry: registry?,
+        registry,
         stack: stack?,
         worktree: worktree?,
         verbs: verbs?,

@@ -12,11 +12,11 @@ impl From<UrlMistake> for Invalid {
     }
 }
 
-/// Reads `[registry]`. Without it, the registry is a file of the root.
-pub(super) fn read(file: &mut Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Option<ServerUrl>> {
-    let Some(value) = file.get("registry") else { return Some(None) };
-    let mut keys = Keys::of(value, "[registry]", mistakes)?;
+/// Reads `[registry]`. Without it, the registry is a file of the root. After a mistake, which stops the spec,
+/// there is none either.
+pub(super) fn read(file: &mut Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<ServerUrl> {
+    let mut keys = Keys::of(file.get("registry")?, "[registry]", mistakes)?;
     let url = keys.require("url").and_then(|value| text(value, "`url`", mistakes, ServerUrl::parse));
     keys.finish(mistakes);
-    Some(Some(url?))
+    url
 }

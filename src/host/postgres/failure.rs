@@ -125,7 +125,7 @@ impl Failure {
 
     /// What the server or the system says.
     pub fn said(&self) -> String {
-        printable(&self.said).to_string()
+        printable(&self.said)
     }
 
     /// Whether the connection is gone, so that what was sent may be done or not.
@@ -143,7 +143,7 @@ impl Failure {
         match &self.kind {
             Kind::Lost | Kind::Silent | Kind::Refused | Kind::NoSocket => true,
             Kind::Server(code) => ended(code),
-            _ => false,
+            Kind::Name | Kind::Tls | Kind::NoTls | Kind::NoPassword | Kind::Other => false,
         }
     }
 

@@ -77,7 +77,7 @@ pub(super) fn connector(check: Check, root: Option<&Root>) -> Result<MakeRustlsC
         WebPkiServerVerifier::builder_with_provider(Arc::clone(&root.store), Arc::clone(&provider)).build()
     });
     let verifier = verifier.transpose().map_err(|error| Failure::of_tls(error.to_string()))?;
-    let verifier = Arc::new(Verifier { check, verifier, provider: Arc::clone(&provider) });
+    let verifier = Arc::new(Verifier { check, by_roots: verifier, provider: Arc::clone(&provider) });
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|error| Failure::of_tls(error.to_string()))?;
     let config = config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
@@ -88,7 +88,7 @@ pub(super) fn connector(check: Check, root: Option<&Root>) -> Result<MakeRustlsC
 #[derive(Debug)]
 struct Verifier {
     check: Check,
-    verifier: Option<Arc<WebPkiServerVerifier>>,
+    by_roots: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -102,7 +102,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         use CertificateError::{NotValidForName, NotValidForNameContext};
-        let verifier = match (self.check, &self.verifier) {
+        let verifier = match (self.check, &self.by_roots) {
             (Check::Nothing, _) => return Ok(ServerCertVerified::assertion()),
             (Check::Chain | Check::ChainAndName, Some(verifier)) => verifier,
             (Check::Chain | Check::ChainAndName, None) => {
