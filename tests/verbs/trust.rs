@@ -322,8 +322,11 @@ fn a_project_stays_trusted_in_a_backup_and_with_a_repository_of_its_own() {
     assert_eq!(machine.git(machine.project(), "status --porcelain"), "");
 }
 
-/// What may be wrong with the index, by what is done to its directory and to the entry of the pool in it.
-const DAMAGED: [(&str, fn(&Path, &Path), &str, &str); 5] = [
+/// What is done to the index of pools, and to the entry of the pool in it.
+type Damage = fn(&Path, &Path);
+
+/// What may be wrong with the index: its name, how it comes, what is said, and what is advised.
+const DAMAGED: [(&str, Damage, &str, &str); 5] = [
     (
         "garbage",
         |_, entry| fs::write(entry, "garbage").expect("a written file"),
@@ -363,7 +366,7 @@ const DAMAGED: [(&str, fn(&Path, &Path), &str, &str); 5] = [
 ];
 
 /// A pool with a claim whose index is damaged.
-fn damaged(damage: fn(&Path, &Path)) -> Machine {
+fn damaged(damage: Damage) -> Machine {
     let machine = Machine::claimed();
     let index = machine.path("~/.local/state/kinfra/pools");
     let names = index.read_dir().expect("an index").map(|entry| entry.expect("an entry").path());
