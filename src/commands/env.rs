@@ -1,7 +1,5 @@
 //! `kinfra env`
 
-use std::time::Duration;
-
 use anyhow::Result;
 
 use super::output::{print, say};
@@ -52,7 +50,7 @@ fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
     let (choice, tree) = (&args.pool.choice(), worktree_of(&invocation.here)?);
     let found = held::find(&tree, &Search { choice, invocation })?;
     let held = found.needed(|| none(&args.of, &tree))?.trusted()?;
-    let (patience, command) = (Duration::from_secs(10), "kinfra env");
+    let (patience, command) = (std::time::Duration::from_secs(10), "kinfra env");
     // It takes the lock only to give an old registry an id.
     let policy = LockPolicy { patience, flag: None, command, network: false, interrupt: None };
     let (variables, unwritten) = of_slot_unwritten(&held, &policy, invocation)?;

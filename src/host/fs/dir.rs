@@ -12,10 +12,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, StatVfs};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::named::size_of;
 use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle};
 use crate::host::owner;
+use crate::shown::size_of;
 
 /// An open directory.
 #[derive(Debug)]

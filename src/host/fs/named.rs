@@ -213,14 +213,6 @@ fn stat(path: &Utf8Path) -> io::Result<Option<Stat>> {
     }
 }
 
-/// A number of bytes in the largest unit of which it is a whole number.
-pub(super) fn size_of(bytes: u64) -> String {
-    let units = [(20, "MiB"), (10, "KiB"), (0, "bytes")];
-    let unit = units.into_iter().find(|(shift, _)| bytes >> shift > 0 && (bytes >> shift) << shift == bytes);
-    let (shift, unit) = unit.unwrap_or((0, "bytes"));
-    format!("{} {unit}", bytes >> shift)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,14 +227,6 @@ mod tests {
             assert_eq!(read(size, 10).unwrap(), b"ten bytes.", "{size}");
             assert!(read(size, 9).is_err(), "{size}");
         }
-    }
-
-    #[test]
-    fn a_size_is_in_the_largest_unit() {
-        assert_eq!(
-            [64, 64 << 10, 1500, 3 << 20, 0].map(size_of),
-            ["64 bytes", "64 KiB", "1500 bytes", "3 MiB", "0 bytes"]
-        );
     }
 
     #[test]
