@@ -245,5 +245,7 @@ mod tests {
         for mode in ["644", "0044", "0400", "1644", "0689", "+644", ""] {
             assert!(FileMode::parse(mode).is_err(), "{mode:?} was accepted");
         }
+        // The kind of the file is not part of its mode.
+        assert_eq!(FileMode::from_bits(0o100_640).to_string(), "0640");
     }
 }
