@@ -338,9 +338,9 @@ mod tests {
     fn a_run_ends_its_own_claim_and_that_of_its_command() {
         let id = |byte: u8| Some(ClaimId::from_random([byte; 16]));
         let of = |holder: &str, claim_id, is_of_run, in_run| Claim {
-            claim_id,
             is_of_run,
             in_run,
+            claim_id,
             ..Claim::of(Holder::from(holder.to_owned()), None)
         };
         let run = of("/w", id(1), true, None);

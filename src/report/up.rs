@@ -235,8 +235,8 @@ mod tests {
         }
     }
 
-    fn gated(verdict: Verdict) -> Option<Gated> {
-        Some(Gated { services: Vec::new(), verdict, last_lines: BTreeMap::new() })
+    fn gated(verdict: Verdict) -> Gated {
+        Gated { services: Vec::new(), verdict, last_lines: BTreeMap::new() }
     }
 
     fn ended(how: How) -> Ended {
@@ -248,11 +248,11 @@ mod tests {
         for (gated, ran_already, said, verdict) in [
             (None, true, "was started before", "not_checked"),
             (None, false, "whether it runs was not looked at", "not_checked"),
-            (gated(Verdict::Runs), true, "runs already", "runs"),
-            (gated(Verdict::Runs), false, "slot 3 runs\n", "runs"),
-            (gated(Verdict::NotInTime), false, "slot 3 runs\n", "not_in_time"),
+            (Some(gated(Verdict::Runs)), true, "runs already", "runs"),
+            (Some(gated(Verdict::Runs)), false, "slot 3 runs\n", "runs"),
+            (Some(gated(Verdict::NotInTime)), false, "slot 3 runs\n", "not_in_time"),
         ] {
-            let up = Up { gated, ran_already, ..up() };
+            let up = Up { ran_already, gated, ..up() };
             assert!(done(&up).contains(said), "{said}: {}", done(&up));
             assert_eq!(value(&up)["verdict"], verdict);
         }
@@ -265,13 +265,13 @@ mod tests {
     #[test]
     fn a_failure_is_the_gate_s_then_compose_s_then_the_check_s() {
         assert_eq!(failure(&up()), "");
-        assert_eq!(failure(&Up { gated: gated(Verdict::Runs), ..up() }), "");
+        assert_eq!(failure(&Up { gated: Some(gated(Verdict::Runs)), ..up() }), "");
         let complaint = Some(ended(How::Badly("exit code 3".to_owned())));
         let alone = failure(&Up { complaint: complaint.clone(), is_stale: true, ..up() });
         assert!(alone.starts_with("error: slot 3 is not started: "), "{alone}");
         assert!(alone.contains("note: Compose failed: exit code 3\n      line 1\\u{1b}\n"), "{alone}");
         // Beside what the gate saw, the last lines are enough.
-        let beside = failure(&Up { complaint, gated: gated(Verdict::DoesNotRun), ..up() });
+        let beside = failure(&Up { complaint, gated: Some(gated(Verdict::DoesNotRun)), ..up() });
         assert!(beside.starts_with("error: the stack of slot 3 ") && beside.contains("line 3"), "{beside}");
         assert!(!beside.contains("line 2"), "{beside}");
         for (how, said) in [
