@@ -13,5 +13,6 @@ pub mod server;
 pub mod spec_file;
 pub mod stack_as_applied;
 pub mod trust;
+mod unread;
 pub mod verbs;
 pub mod whose;
