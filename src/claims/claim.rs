@@ -21,12 +21,10 @@ use super::signs::Sign;
 use super::standing::standing;
 use super::whereabouts::{Following, Moves, whereabouts};
 use crate::fault::{Fault, exit_of};
-use crate::host;
 use crate::host::lock::LockPolicy;
-use crate::host::queue::{self, Ticket};
 use crate::host::root::Root;
 use crate::host::signals::Interrupt;
-use crate::ledger::{Snapshot, Transaction};
+use crate::ledger::{Snapshot, Ticket, Transaction};
 use crate::observe::port_user::PortUsers;
 use crate::observe::whose::Whose;
 use crate::registry::{Claim, Engine, Entry, Registry};
@@ -234,7 +232,7 @@ impl Claimant<'_> {
         let Preparation { looked, ready, cleaned: _, silent: _ } = preparation;
         let own = turn.as_ref().and_then(|turn| turn.ticket.as_ref());
         own.map_or(Ok(()), Ticket::answer)?;
-        let waiters = queue::sweep_ahead_of(own, transaction.locked())?;
+        let waiters = transaction.waiters_ahead(own)?;
         let (denied, waiter) = match self.judge(waiters, transaction.registry(), directory, looked)? {
             Verdict::LookAt(_) => return Ok(Decision::NotPrepared),
             Verdict::Granted(grant) => {
@@ -254,15 +252,15 @@ impl Claimant<'_> {
         if let (Denied::Queued, Some(waiter)) = (&denied, waiter) {
             // A waiter that cleans its slot takes its time.
             if !is_one_cleaned(transaction) {
-                queue::call(transaction.locked(), &waiter)?;
+                transaction.call(&waiter)?;
             }
-            next = Some((queue::length(own, transaction.locked().root())?, waiter.owner));
+            next = Some((transaction.queue_length(own)?, waiter.owner));
         }
         if let Some(turn) = turn.filter(|turn| turn.ticket.is_none())
             && self.may_pass(&denied, transaction.registry(), looked)
         {
             let (wanted, owner) = (self.request.wanted.to_string(), self.request.worktree.as_str());
-            *turn.ticket = Some(queue::join(transaction.locked(), &wanted, owner)?);
+            *turn.ticket = Some(transaction.join_queue(&wanted, owner)?);
         }
         Ok(Decision::Denied(Box::new(Denial { denied, registry: transaction.registry().clone(), next })))
     }
@@ -296,7 +294,7 @@ impl Claimant<'_> {
         grant: Grant,
         ready: &Ready,
     ) -> Result<Claimed> {
-        let (slot, now) = (grant.slot(), host::clock::now());
+        let (slot, now) = (grant.slot(), transaction.now());
         let length = self.request.lease_of(lease::begins(transaction.registry(), grant, &claim));
         lease::grant(transaction.registry_mut(), grant, claim, length, now);
         let entry =
@@ -354,7 +352,7 @@ impl Claimant<'_> {
     /// The refusal in words. Examines other holders' directories, after the lock.
     fn refuse(&self, denial: &Denial, seen: &Snapshot, looked: &Looked) -> Refusal {
         let Denial { denied, registry, next } = denial;
-        let now = host::clock::now();
+        let now = seen.now();
         let mut registry = registry.clone();
         Moves::find(&registry, Following::EveryHolder).note_in(&mut registry);
         let users = users(&seen.root, &registry);

@@ -25,9 +25,9 @@ use crate::host;
 use crate::host::holder_mark::ensure_mark;
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
-use crate::host::queue::{self, Ticket, Waiter};
+use crate::host::queue::Waiter;
 use crate::host::root::Root;
-use crate::ledger::Snapshot;
+use crate::ledger::{Snapshot, Ticket};
 use crate::registry::{Claim, ClaimId, Condition, Entry, Holder, Left, Provisioned, Registry, Remains};
 use crate::slot::SlotId;
 use crate::stack::clean::Cleaning;
@@ -131,7 +131,7 @@ impl<'a> Claimant<'a> {
         let Snapshot { registry, root, .. } = seen;
         let holder = self.holder();
         let grant = loop {
-            match self.judge(queue::ahead_of(own, root)?, registry, directory, looked)? {
+            match self.judge(seen.waiters_ahead(own)?, registry, directory, looked)? {
                 Verdict::Granted(grant) => break grant,
                 Verdict::Denied(denied, _) => return Ok(Prepared::Denied(denied)),
                 Verdict::LookAt(slot) => {
@@ -250,7 +250,7 @@ impl<'a> Claimant<'a> {
         if left.first(wanted, None) == Ok(None) {
             return Ok(Outlook::Full);
         }
-        let waiters = queue::ahead_of(Some(ticket), &seen.root)?;
+        let waiters = seen.waiters_ahead(Some(ticket))?;
         let waiters =
             waiters.map(|waiter| waiter.map(|waiter| (Wanted::parse(&waiter.wanted), waiter.number)));
         let ahead = match Ahead::of((wanted, None), waiters, &mut left) {

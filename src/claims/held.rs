@@ -201,7 +201,8 @@ impl Held {
             if self.still(transaction.registry()).is_none() {
                 return Ok(None);
             }
-            lease::renew(transaction.registry_mut(), self.slot, None, mark, host::clock::now());
+            let now = transaction.now();
+            lease::renew(transaction.registry_mut(), self.slot, None, mark, now);
             Ok(self.still(transaction.registry()))
         })
     }

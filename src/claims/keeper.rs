@@ -10,7 +10,6 @@ use super::held::Held;
 use super::held_by::with_id;
 use super::lease;
 use super::whereabouts::Following;
-use crate::host::clock::now;
 use crate::host::lock::LockPolicy;
 use crate::ledger::Ledger;
 use crate::registry::{ClaimId, Lease};
@@ -66,8 +65,9 @@ impl Kept {
         let Some(seen) = self.ledger.read(Following::NoHolder)? else { return Ok(false) };
         self.ledger.transact(&seen, policy, |transaction| {
             let is_held = with_id(transaction.registry(), self.id) == Some(self.slot);
+            let now = transaction.now();
             if is_held {
-                lease::renew(transaction.registry_mut(), self.slot, None, None, now());
+                lease::renew(transaction.registry_mut(), self.slot, None, None, now);
             }
             Ok(is_held)
         })

@@ -70,7 +70,7 @@ pub struct Remade {
 pub fn look(pool: &mut FoundPool, applied: &StackSpec) -> Result<Proposal> {
     let seen = pool.applied(Following::EveryHolder)?;
     let keep_data = applied.keep_data;
-    let reaping = Reaping::of(&seen.registry, host::clock::now(), keep_data, whereabouts);
+    let reaping = Reaping::of(&seen.registry, seen.now(), keep_data, whereabouts);
     Ok(Proposal { reaping, seen, ledger: pool.ledger(), pool: pool.name.clone(), keep_data })
 }
 
@@ -135,13 +135,12 @@ impl Proposal {
         // The question may have stood there for long.
         let seen = self.ledger.read_since(&self.seen, Following::EveryHolder)?;
         let seen = seen.ok_or_else(|| self.ledger.missing())?;
-        let again =
-            Reaping::of(&seen.registry, host::clock::now(), self.keep_data, whereabouts).within(shown);
+        let again = Reaping::of(&seen.registry, seen.now(), self.keep_data, whereabouts).within(shown);
         let holders: BTreeMap<SlotId, HolderDir> =
             again.ends.iter().map(|(slot, (claim, _))| (*slot, HolderDir::of(claim))).collect();
         self.ledger.transact(&seen, policy, |transaction| {
             let mut reaped = Reaped {
-                reaping: again.still_in(transaction.registry(), host::clock::now()),
+                reaping: again.still_in(transaction.registry(), transaction.now()),
                 ..Reaped::default()
             };
             if shown.ends.is_empty() {

@@ -11,7 +11,6 @@ use super::signs::Sign;
 use super::whereabouts::{Following, is_holder, look_at, noted};
 use crate::fault::{Fault, advice_of, exit_of};
 use crate::file::RelPath;
-use crate::host;
 use crate::host::fs::is_kept;
 use crate::host::lock::LockPolicy;
 use crate::host::root::LockedRoot;
@@ -164,7 +163,7 @@ pub(super) fn leave(
     slot: SlotId,
     (claim, remains): (&Claim, Remains),
 ) -> Result<bool> {
-    let now = host::clock::now();
+    let now = transaction.now();
     let entry = transaction.registry().slots.get(&slot);
     let is_noted = entry.is_none_or(|entry| entry.started.is_some());
     let is_compose_file = |file: &RelPath| COMPOSE_FILES.contains(&file.as_str());

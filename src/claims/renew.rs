@@ -7,7 +7,6 @@ use super::held_by::held_by;
 use super::lease;
 use super::refusal::{holds_none, not_yours};
 use super::whereabouts::{Following, look_at, mark_for, noted};
-use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::identifier::Owner;
 use crate::registry::{Claim, ClaimId};
@@ -34,11 +33,12 @@ pub fn renew(
     let own = held_by(&seen.registry, &directory);
     let mark = own.and_then(|slot| mark_for(seen.registry.slots.get(&slot)?.claim.as_ref()?));
     pool.ledger().transact(&seen, policy, |transaction| {
+        let now = transaction.now();
         let registry = transaction.registry_mut();
         let slot = lease::to_renew(registry, &directory, id).map_err(|why| not_yours(&why, registry))?;
         let slot = slot.ok_or_else(|| holds_none(worktree))?;
         let mark = mark.filter(|_| held_by(registry, &directory) == Some(slot));
-        lease::renew(registry, slot, length, mark, host::clock::now());
+        lease::renew(registry, slot, length, mark, now);
         let claim = registry.slots.get(&slot).and_then(|entry| entry.claim.clone());
         Ok(claim.map(|claim| (slot, claim)).ok_or_else(|| holds_none(worktree))?)
     })

@@ -12,9 +12,8 @@ use super::refusal::{self, Obstacles};
 use super::whereabouts::Following;
 use crate::fault::{Exit, Fault, Reason};
 use crate::host::clock::{Stopwatch, pause};
-use crate::host::queue::Ticket;
 use crate::host::signals::Interrupt;
-use crate::ledger::Snapshot;
+use crate::ledger::{Snapshot, Ticket};
 use crate::time::Span;
 
 /// How soon Ctrl-C is heard by a waiter whose turn is near.
@@ -63,6 +62,7 @@ pub fn wait(
         match pace.step(waited, is_near) {
             Step::Ask => {
                 let turn = Turn { ticket: &mut ticket, left: pace.left(waited), interrupt };
+                turn.ticket.as_ref().map_or(Ok(()), Ticket::answer)?;
                 let now = look(claimant, seen.as_ref())?;
                 let is_vain = timeout.is_none() && is_vain(claimant, &now);
                 let asked = claimant.ask(now, Some(turn));

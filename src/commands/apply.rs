@@ -13,6 +13,7 @@ use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
 use crate::which::neighbours::Neighbours;
+use crate::which::server::to_apply;
 
 pub(crate) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let made = make(args, invocation);
@@ -33,6 +34,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
     say(&report::plan::warnings([&pool.left_out, &neighbours.notices]));
     neighbours.check()?;
     let planning = args.planning.options();
+    let ledger = to_apply(&pool, invocation)?;
     let options = saved.as_ref().map_or_else(|| planning.clone(), Saved::options_to_apply);
     let applied_from = neighbours.applied_from();
     let aim = Aim::of(saved.as_ref().map_or(&planning, |saved| &saved.options));
@@ -53,7 +55,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
         lock: args.lock.policy("kinfra apply"),
     };
     let (options, neighbours) = (options.clone(), Some(&neighbours));
-    let (plan, outcome) = session.run(Request { pool: &pool, options, saved: saved.as_ref(), neighbours })?;
+    let (plan, outcome) = session.run(Request { pool: &pool, ledger: Some(&ledger), options, saved: saved.as_ref(), neighbours })?;
     let Some(outcome) = outcome else { return Ok((Ok(Exit::Done), !plan.is_empty())) };
     let differs = plan.is_blocked() || outcome.kept().next().is_some();
     Ok((session.exit(&plan, outcome), differs))

@@ -45,7 +45,7 @@ fn all(args: &CleanArgs, invocation: &Invocation) -> Result<Exit> {
         return end(leftovers.unanswered().map(Error::from).into_iter());
     }
     approve::ask("Do you want to remove what no worktree holds?", args.auto_approve)?;
-    let cleared = clear(place, &leftovers, &args.lock.policy("kinfra clean --all"))?;
+    let cleared = clear(&pool.ledger(), place, &leftovers, &args.lock.policy("kinfra clean --all"))?;
     say(&report::leftovers::done(&cleared));
     let unanswered = cleared.gone.unanswered().map(Error::from);
     let is_whole = cleared.stays.is_empty();

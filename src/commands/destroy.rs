@@ -11,6 +11,7 @@ use crate::host::terminal::columns_of_stdout;
 use crate::plan::{Flag, Options};
 use crate::provision::{self, Request, data};
 use crate::report::{self, Aim, Paths, View};
+use crate::which::server::to_plan;
 use crate::which::trust::Trust;
 use crate::which::{spec_file, whose};
 
@@ -18,13 +19,14 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     let choice = args.pool.choice();
     let declared = spec_file::declared(&choice, invocation)?;
     let root = declared.root(&choice, invocation)?;
-    if !provision::exists(&root)? {
+    let pool = provision::emptied(&declared.spec, declared.applied_from(), root.clone());
+    let ledger = to_plan(&pool, invocation)?;
+    let Some(ledger) = ledger.filter(|ledger| !matches!(provision::exists(ledger), Ok(false))) else {
         say(&format!("There is no pool in `{root}`: nothing to destroy\n"));
         return Ok(Exit::Done);
-    }
+    };
     whose::check(&declared, &root, invocation)?;
     Trust::of(&root, declared.path.as_deref(), &choice, invocation).needed(&root, &declared.origin)?;
-    let pool = provision::emptied(&declared.spec, declared.applied_from(), root);
     let allowed = [Some(Flag::Prune), args.data.then_some(Flag::Data)].into_iter().flatten();
     let options = Options { allowed: allowed.collect(), ..Options::default() };
     let session = Session {
@@ -41,7 +43,7 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         lock: args.lock.policy("kinfra destroy"),
     };
     let prepared =
-        session.show(Request { pool: &pool, options: options.clone(), saved: None, neighbours: None })?;
+        session.show(Request { pool: &pool, ledger: Some(&ledger), options: options.clone(), saved: None, neighbours: None })?;
     let data = if args.data { data::planned(&prepared)? } else { Vec::new() };
     show_as_laid_out(&if args.data { report::data::planned(&data) } else { String::new() })?;
     if args.dry_run {

@@ -54,6 +54,7 @@ fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
     // It takes the lock only to give an old registry an id.
     let policy = LockPolicy { patience, flag: None, command, network: false, interrupt: None };
     let (variables, unwritten) = of_slot_unwritten(&held, &policy, invocation)?;
+    say(&held.pool().doubt().unwrap_or_default());
     say(&(report::claim::rivals(held.pool()) + &report::env::unwritten(unwritten.as_ref(), agent())));
     Ok((variables, held))
 }

@@ -16,6 +16,7 @@ use crate::saved::{self, Named};
 use crate::stack::admission::neighbours::last_look;
 use crate::which::choice::absolute;
 use crate::which::neighbours::Neighbours;
+use crate::which::server::to_plan;
 
 pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let choice = args.pool.choice();
@@ -24,10 +25,13 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
     say(&report::plan::warnings([&pool.left_out, &neighbours.notices]));
     neighbours.check()?;
+    let ledger = to_plan(&pool, invocation)?;
     let options = args.planning.options();
     let (aim, allowed) = (Aim::of(&options), options.allowed.clone());
-    let prepared = Request { pool: &pool, options, saved: None, neighbours: None }.preview()?;
+    let prepared = Request { pool: &pool, ledger: ledger.as_ref(), options, saved: None, neighbours: None };
+    let prepared = prepared.preview()?;
     say(&format!("Using {}\n", declared.used()));
+    say(if ledger.is_none() { report::plan::UNASKED } else { "" });
     if let Some(path) = &args.out {
         let root_is_named = choice.root().is_some();
         let plan = prepared.to_saved(Named { spec: declared.path.clone(), root_is_named });

@@ -8,6 +8,7 @@ use crate::desired::Pool;
 use crate::file::Obstacle;
 use crate::host::fs::Found;
 use crate::host::root::{BACKUP, LOCK, REGISTRY, Root, TEMPORARY};
+use crate::ledger::{self, Stored};
 use crate::observe::{ImportState, observe};
 use crate::registry::Registry;
 use crate::shown::count;
@@ -35,7 +36,8 @@ pub(super) fn check_root(root: &Root, findings: &mut Findings) {
 
 /// Reads the registry; `None` if that cannot be done.
 pub(super) fn check_registry(root: Option<&Root>, pool: &Pool, findings: &mut Findings) -> Option<Registry> {
-    let observed = match observe(root, pool) {
+    let stored = root.map_or_else(|| Ok(Stored::default()), |root| ledger::read(root, None));
+    let observed = match stored.and_then(|stored| observe(stored, root, pool)) {
         Ok(observed) => observed,
         Err(error) => {
             findings.failure(Severity::Error, "registry", &error);
@@ -43,15 +45,15 @@ pub(super) fn check_registry(root: Option<&Root>, pool: &Pool, findings: &mut Fi
         }
     };
     let path = pool.root.join(REGISTRY);
-    match (&observed.registry_text, &observed.import) {
-        (Some(_), _) => {
+    match (observed.is_applied, &observed.import) {
+        (true, _) => {
             findings
                 .fine("registry", format!("`{path}` has {}", count(observed.registry.slots.len(), "slot")));
         }
-        (None, Some(ImportState::Pending { path, .. })) => {
+        (false, Some(ImportState::Pending { path, .. })) => {
             findings.fine("registry", format!("not there yet: `kinfra apply` imports `{path}`"));
         }
-        (None, _) => findings.fine("registry", format!("`{path}` is not there yet: `kinfra apply` makes it")),
+        (false, _) => findings.fine("registry", format!("`{path}` is not there yet: `kinfra apply` makes it")),
     }
     if let Some(ImportState::Changed(path)) = &observed.import {
         let advice = "kinfra no longer reads it: stop using the old tool, or take `import` out of slots.toml";

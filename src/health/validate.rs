@@ -11,7 +11,7 @@ use super::finding::{Finding, Findings, Severity, is_well, what_of};
 use crate::claims::whereabouts::Following;
 use crate::fault::{Exit, exit_of};
 use crate::host::invocation::Invocation;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, glance};
 use crate::shown::count;
 use crate::which::choice::PoolChoice;
 use crate::which::neighbours::Neighbours;
@@ -121,7 +121,8 @@ fn check_neighbours(neighbours: &Neighbours, findings: &mut Findings) {
 fn check_ports(declared: &Declared, root: &Utf8Path, findings: &mut Findings) {
     match Ledger::of(root).read(Following::NoHolder) {
         Ok(snapshot) => {
-            let registry = snapshot.map(|snapshot| snapshot.registry).unwrap_or_default();
+            let registry = snapshot.map(|snapshot| snapshot.registry);
+            let registry = registry.or_else(|| glance(root).ok().flatten()).unwrap_or_default();
             check_new_slots(&declared.spec, &registry, findings);
         }
         Err(error) => {

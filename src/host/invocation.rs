@@ -33,7 +33,12 @@ pub struct Invocation {
     pub is_by_agent: bool,
     /// The claim of the run around this one.
     pub run: Option<ClaimId>,
+    /// The verb, as it was typed.
+    pub verb: String,
 }
+
+/// The verbs that only read: they show the last known state of a registry whose server does not answer.
+const READING: [&str; 7] = ["slots", "status", "env", "worktrees", "logs", "open", "doctor"];
 
 impl Invocation {
     /// Gathers them.
@@ -56,7 +61,14 @@ impl Invocation {
         let owner = name(KINFRA_OWNER).map(|name| Owner::new(&name)).transpose();
         let owner = owner.map_err(|why| Fault::usage(format!("{KINFRA_OWNER}: {why}")))?;
         let run = name(KINFRA_RUN).and_then(|id| ClaimId::parse(&id).ok());
-        Ok(Self { here, home, state, user, owner, is_by_agent: agent().is_some(), run })
+        let mut words = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+        let verb = words.find(|word| word != "sandbox").unwrap_or_default();
+        Ok(Self { here, home, state, user, owner, is_by_agent: agent().is_some(), run, verb })
+    }
+
+    /// Whether its verb only reads.
+    pub fn only_reads(&self) -> bool {
+        READING.contains(&self.verb.as_str())
     }
 }
 

@@ -117,6 +117,11 @@ pub struct Waiter {
 }
 
 impl Waiter {
+    /// A waiter on a server, which says whether it is called.
+    pub fn on_server(number: u64, wanted: String, owner: String, is_called: bool) -> Self {
+        Self { number, wanted, owner, called: is_called.then(clock::unix_seconds) }
+    }
+
     /// Whether it was called and did not answer in time. A clock that jumps in either direction counts as
     /// time.
     fn is_passed_over(&self) -> bool {
@@ -156,7 +161,10 @@ fn count(queue: &Dir, before: u64) -> Result<usize> {
 }
 
 /// The waiters that are not passed over, in order: ahead of a ticket, or all. Each is read on demand.
-pub fn ahead_of(ticket: Option<&Ticket>, root: &Root) -> Result<impl Iterator<Item = Result<Waiter>>> {
+pub fn ahead_of(
+    ticket: Option<&Ticket>,
+    root: &Root,
+) -> Result<impl Iterator<Item = Result<Waiter>> + use<>> {
     ahead(ticket, root, |_, _| Ok(()))
 }
 
@@ -164,7 +172,7 @@ pub fn ahead_of(ticket: Option<&Ticket>, root: &Root) -> Result<impl Iterator<It
 pub fn sweep_ahead_of(
     ticket: Option<&Ticket>,
     root: &LockedRoot,
-) -> Result<impl Iterator<Item = Result<Waiter>>> {
+) -> Result<impl Iterator<Item = Result<Waiter>> + use<>> {
     ahead(ticket, root.root(), |queue, number| queue.remove_file(&number.to_string()))
 }
 
@@ -172,7 +180,7 @@ fn ahead(
     ticket: Option<&Ticket>,
     root: &Root,
     remove: fn(&Dir, u64) -> Result<()>,
-) -> Result<impl Iterator<Item = Result<Waiter>>> {
+) -> Result<impl Iterator<Item = Result<Waiter>> + use<>> {
     let before = ticket.map_or(u64::MAX, |ticket| ticket.number);
     let queue = match root.dir().dir(Utf8Path::new(QUEUE))? {
         Found::This(queue) => Some(queue),

@@ -1,39 +1,49 @@
-//! A registry in PostgreSQL. Pure code decides a change; here it is read under a lock, and saved.
+//! A registry in PostgreSQL. Pure code decides a change; here it is read under a lock.
 //!
 //! A change locks the row of its pool, and no other first: so there is one order of locks, and no deadlock.
 //! It is two messages. The first begins, locks and reads. The second saves what changed and commits. The lock
 //! is let go of before the disk has the change, and nothing is acknowledged until the disk has it: changes of
 //! others that came after it reach the disk after it. So those who wait for the row do not wait for the disk.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use serde_json::Value;
+use anyhow::Result;
 
-use super::save::{Save, rest};
+use super::save::rest;
 use super::schema;
 use crate::fault::Fault;
+use crate::host::clock::Stopwatch;
 use crate::host::postgres::credentials::Login;
 use crate::host::postgres::{Connection, Failure, Row, beginning, quoted};
+use crate::host::signals::Interrupt;
 use crate::json::{Corrupt, corrupt, object};
-use crate::registry::{Entry, Registry, SlotRow};
+use crate::registry::{Entry, OwnPlace, Registry, RootRow, SlotRow};
 use crate::slot::SlotId;
 use crate::time::Time;
 
 /// How often what the server did not do is tried again.
 const TRIES: u32 = 5;
-/// How many columns the row of a pool has: a row of fewer is the clock's.
+/// How many columns the row of a pool has: a row of fewer is the one with the clock.
 const COLUMNS_OF_POOL: usize = 5;
+/// How long the server waits for the lock, before it is asked again: Ctrl-C is heard in between.
+const HEARD: Duration = Duration::from_secs(2);
 
 /// The registry of a pool on a server, as far as it is of this host.
 pub struct Database {
-    login: Login,
-    verb: String,
-    pool: String,
-    host: String,
-    idle: RefCell<Option<Connection>>,
+    pub(super) login: Login,
+    pub(super) command: String,
+    pub(super) pool: String,
+    pub(super) place: OwnPlace,
+    idle: Mutex<Option<Connection>>,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.pool, self.login.url)
+    }
 }
 
 /// The registry as it was read.
@@ -41,24 +51,37 @@ pub struct Database {
 pub struct Loaded {
     /// Its content.
     pub registry: Arc<Registry>,
-    pool: u64,
-    generation: u64,
-    /// The generation of each slot's row.
-    seen: BTreeMap<SlotId, u64>,
-}
-
-/// A change in progress: the row of the pool is locked.
-pub struct Change<'a> {
-    database: &'a Database,
-    connection: Connection,
-    loaded: Loaded,
-    /// The registry, to be changed.
-    pub registry: Arc<Registry>,
-    /// The server's time.
+    /// The server's time then.
     pub now: Time,
+    /// Whether it was applied in this root.
+    pub is_applied_here: bool,
+    pub(super) own: Arc<RootRow>,
+    pub(super) pool: u64,
+    pub(super) generation: u64,
+    /// The generation of each slot's row.
+    pub(super) seen: BTreeMap<SlotId, u64>,
 }
 
-/// Why a change cannot be made with what was read.
+impl PartialEq for Loaded {
+    fn eq(&self, other: &Self) -> bool {
+        (self.pool, self.generation) == (other.pool, other.generation)
+    }
+}
+
+/// How the row of a pool is locked.
+#[derive(Debug, Clone, Copy)]
+pub struct Locking<'a> {
+    /// Whether the pool is made if it is not there.
+    pub may_make: bool,
+    /// How long to wait for it.
+    pub patience: Duration,
+    /// The flag that says how long to wait, if the command has one.
+    pub flag: Option<&'a str>,
+    /// What ends the wait early.
+    pub interrupt: Option<&'a Interrupt>,
+}
+
+/// Why the registry was not read.
 enum Stop {
     /// The server or the network.
     Failure(Failure),
@@ -79,75 +102,110 @@ impl From<Fault> for Stop {
 }
 
 impl Database {
-    /// The registry of a pool, and the slots of a host in it.
-    pub fn new(login: Login, verb: &str, pool: &str, host: &str) -> Self {
-        let (verb, pool, host) = (verb.to_owned(), pool.to_owned(), host.to_owned());
-        Self { login, verb, pool, host, idle: RefCell::new(None) }
+    /// The registry of a pool, as a root on a host has it.
+    pub fn new(login: Login, command: &str, pool: &str, place: OwnPlace) -> Self {
+        let (command, pool) = (command.to_owned(), pool.to_owned());
+        Self { login, command, pool, place, idle: Mutex::new(None) }
     }
 
-    /// Reads it. What did not change since `known` is not read again. `None` where the pool was never
-    /// applied.
+    /// Reads it. What did not change since `known` is not read again. `None` where the pool was never made.
     ///
     /// # Errors
     /// [`Fault`] when the server cannot be asked, or the registry cannot be trusted.
     pub fn read(&self, known: Option<&Loaded>) -> Result<Option<Loaded>> {
-        let (connection, loaded, _) = self.persist(|connection| {
+        let (connection, (loaded, _)) = self.persist(|connection| {
             // One transaction, so that the rows are of one moment.
             let begin = "begin transaction isolation level repeatable read read only";
             self.load(connection, &format!("{begin}; {}", beginning()), known, "")
         })?;
         connection.ask("commit")?;
-        self.idle.replace(Some(connection));
+        self.keep(connection);
         Ok(loaded)
     }
 
-    /// Changes it: locks, reads, lets `work` decide, and saves what changed. `None` where the pool was never
-    /// applied, unless `may_make` says that this makes it.
-    ///
-    /// # Errors
-    /// [`Fault`] when the server cannot be asked, or when it is not known whether it saved. Also the errors
-    /// of `work`; then nothing is saved.
-    pub fn transact<T>(
+    /// Begins a transaction, locks the row of the pool, and reads. `None` where the pool was never made.
+    pub(super) fn lock(
         &self,
         known: Option<&Loaded>,
-        may_make: bool,
-        work: impl FnOnce(&mut Change<'_>) -> Result<T>,
-    ) -> Result<Option<(T, Loaded)>> {
+        locking: Locking<'_>,
+    ) -> Result<Option<(Connection, Loaded)>> {
+        let Locking { may_make, patience, flag, interrupt } = locking;
         let make =
             format!("insert into kinfra.pool (name) values ({}) on conflict do nothing;", quoted(&self.pool));
-        let begin = format!(
-            "begin; {}; set local synchronous_commit = off; {}",
-            beginning(),
-            if may_make { make.as_str() } else { "" }
-        );
-        let (connection, loaded, now) =
-            self.persist(|connection| self.load(connection, &begin, known, "for update"))?;
-        let Some(loaded) = loaded else {
-            connection.ask("rollback")?;
-            self.idle.replace(Some(connection));
-            return Ok(None);
-        };
-        let registry = Arc::clone(&loaded.registry);
-        let mut change = Change { database: self, connection, loaded, registry, now };
-        let done = work(&mut change)?;
-        let loaded = change.save()?;
-        Ok(Some((done, loaded)))
+        let waiting = Stopwatch::start();
+        let (connection, (loaded, _)) = self.persist(|connection| loop {
+            let left = patience.saturating_sub(waiting.elapsed());
+            // To the server, no time at all is without an end.
+            let most = left.min(HEARD).as_millis().max(1);
+            let begin = format!(
+                "begin; {}; set local lock_timeout = {most}; set local synchronous_commit = off; {}",
+                beginning(),
+                if may_make { make.as_str() } else { "" }
+            );
+            match self.load(connection, &begin, known, "for update") {
+                Err(Stop::Failure(failure)) if failure.is_locked() => connection.run("rollback")?,
+                loaded => return loaded,
+            };
+            if interrupt.is_some_and(Interrupt::is_requested) {
+                let what = "stopped waiting for the registry's lock: nothing was done";
+                return Err(Fault::interrupted(what).into());
+            }
+            if left <= HEARD {
+                return Err(self.is_held(flag).into());
+            }
+        })?;
+        match loaded {
+            Some(loaded) => Ok(Some((connection, loaded))),
+            None => {
+                self.give_back(connection, "rollback");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Runs statements that are a transaction by themselves, without the lock of the pool's row.
+    pub(super) fn ask(&self, statements: &str) -> Result<Vec<Row>> {
+        let text = format!("begin; {}; {statements}; commit", beginning());
+        let (connection, rows) = self.persist(|connection| Ok(connection.run(&text)?))?;
+        self.keep(connection);
+        Ok(rows)
+    }
+
+    /// Runs statements if a connection is there, whatever comes of it.
+    pub(super) fn ask_in_passing(&self, statements: &str) {
+        let idle = self.idle();
+        if let Some(connection) = idle {
+            self.give_back(connection, statements);
+        }
+    }
+
+    /// Keeps a connection for the next time.
+    pub(super) fn keep(&self, connection: Connection) {
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    }
+
+    /// Runs last statements on a connection, and keeps it if that went well.
+    pub(super) fn give_back(&self, connection: Connection, statements: &str) {
+        if connection.run(statements).is_ok() {
+            self.keep(connection);
+        }
+    }
+
+    fn idle(&self) -> Option<Connection> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Asks as long as the server takes everything back, or an old connection is gone: nothing was done then.
-    fn persist(
-        &self,
-        ask: impl Fn(&Connection) -> Result<(Option<Loaded>, Time), Stop>,
-    ) -> Result<(Connection, Option<Loaded>, Time)> {
+    fn persist<T>(&self, ask: impl Fn(&Connection) -> Result<T, Stop>) -> Result<(Connection, T)> {
         let mut tries = 0;
         loop {
-            let idle = self.idle.take();
+            let idle = self.idle();
             let was_idle = idle.is_some();
-            let connection = idle.map_or_else(|| Connection::open(&self.login, &self.verb), Ok)?;
+            let connection = idle.map_or_else(|| Connection::open(&self.login, &self.command), Ok)?;
             let failure = match ask(&connection) {
-                Ok((loaded, now)) => return Ok((connection, loaded, now)),
+                Ok(answer) => return Ok((connection, answer)),
                 Err(Stop::Fault(fault)) => {
-                    let _ = connection.run("rollback");
+                    self.give_back(connection, "rollback");
                     return Err(fault.into());
                 }
                 Err(Stop::Failure(failure)) => failure,
@@ -157,8 +215,8 @@ impl Database {
             if tries > TRIES || !(is_gone || failure.was_taken_back()) {
                 return Err(failure.fault(&self.login).into());
             }
-            if !failure.is_lost() && connection.run("rollback").is_ok() {
-                self.idle.replace(Some(connection));
+            if !failure.is_lost() {
+                self.give_back(connection, "rollback");
             }
             rest(tries);
         }
@@ -175,39 +233,67 @@ impl Database {
         let since = known.map_or(0, |known| known.generation);
         let rows = connection.run(&format!(
             "{begin}; select pool, generation, removed_at, content, (select max(version) from kinfra.migration) \
-             from kinfra.pool where name = {} {lock}; select (extract(epoch from clock_timestamp()) * 1000000)::bigint; {}",
+             from kinfra.pool where name = {} {lock}; {}; {}",
             quoted(&self.pool),
+            self.root_since(since),
             self.slots_since(since)
         ))?;
         let mut rows = rows.into_iter().peekable();
         let pool = rows.next_if(|row| Connection::columns(row) == COLUMNS_OF_POOL);
-        let clock = rows.next().map_or(0, |row| Connection::number(&row, 0));
-        let now = Time::from_unix_micros(clock);
+        let root = rows.next();
+        let number = |column| root.as_ref().map_or(0, |root| Connection::number(root, column));
+        let (now, root_at) = (Time::from_unix_micros(number(0)), number(1));
+        let root_at = u64::try_from(root_at).unwrap_or_default();
         let Some(pool) = pool else { return Ok((None, now)) };
         schema::check(Connection::number(&pool, 4))?;
-        let removed_at: u64 = Connection::number(&pool, 2);
-        let id: u64 = Connection::number(&pool, 0);
-        let known = known.filter(|known| known.pool == id);
-        // A row that is gone is not among those that changed.
-        let known = known.filter(|known| removed_at <= known.generation);
+        let (id, removed_at): (u64, u64) = (Connection::number(&pool, 0), Connection::number(&pool, 2));
+        // A row that is gone is not among those that changed, and a root's row is of all slots.
+        let is_usable = |known: &Loaded| {
+            known.pool == id && removed_at <= known.generation && root_at <= known.generation
+        };
+        if known.is_some_and(|known| !is_usable(known)) {
+            return self.load(connection, "", None, "");
+        }
+        let corrupt = |corrupt: Corrupt| self.corrupt(&corrupt);
+        let generation = Connection::number(&pool, 1);
+        if let Some(known) = known.filter(|known| known.generation == generation) {
+            return Ok((Some(Loaded { now, ..known.clone() }), now));
+        }
         let (mut slots, mut seen) =
             known.map_or_else(Default::default, |known| (known.registry.slots.clone(), known.seen.clone()));
-        let rows =
-            if known.is_none() && since > 0 { connection.run(&self.slots_since(0))? } else { rows.collect() };
+        let own = match known {
+            Some(known) => Arc::clone(&known.own),
+            None => Arc::new(self.own(root.as_ref())?),
+        };
         for row in rows {
-            let (slot, generation, entry) = read_row(&row).map_err(|corrupt| self.corrupt(&corrupt))?;
+            let (slot, generation, entry) = self.read_row(&row, &own).map_err(corrupt)?;
             seen.insert(slot, generation);
             slots.insert(slot, Arc::new(entry));
         }
-        let generation = Connection::number(&pool, 1);
-        let same = known.filter(|known| known.generation == generation);
-        let registry = if let Some(known) = same {
-            Arc::clone(&known.registry)
-        } else {
-            let top = object(&Connection::text(&pool, 3)).map_err(|corrupt| self.corrupt(&corrupt))?;
-            Arc::new(Registry::of_rows(top, slots).map_err(|corrupt| self.corrupt(&corrupt))?)
-        };
-        Ok((Some(Loaded { registry, pool: id, generation, seen }), now))
+        let top = object(&Connection::text(&pool, 3)).map_err(corrupt)?;
+        let registry = Arc::new(Registry::of_rows(top, slots, &own).map_err(corrupt)?);
+        let is_applied_here = root_at > 0;
+        Ok((Some(Loaded { registry, now, is_applied_here, own, pool: id, generation, seen }), now))
+    }
+
+    /// What `apply` wrote in this root.
+    fn own(&self, root: Option<&Row>) -> Result<RootRow, Fault> {
+        let text = root.map(|root| Connection::text(root, 2)).filter(|text| !text.is_empty());
+        let Some(text) = text else { return Ok(RootRow::default()) };
+        object(&text).and_then(RootRow::of).map_err(|corrupt| self.corrupt(&corrupt))
+    }
+
+    /// The statement that reads the clock, and the row of this root if it changed since a generation.
+    fn root_since(&self, generation: u64) -> String {
+        let OwnPlace { host, root } = &self.place;
+        format!(
+            "select (extract(epoch from clock_timestamp()) * 1000000)::bigint, max(r.generation), max(case when \
+             r.generation > {generation} then r.content::text end) from kinfra.root r join kinfra.pool p using (pool) \
+             where p.name = {} and r.host = {} and r.root = {}",
+            quoted(&self.pool),
+            quoted(host),
+            quoted(root.as_str())
+        )
     }
 
     /// The statement that reads the slots of this host whose rows changed since a generation.
@@ -217,8 +303,20 @@ impl Database {
              using (pool, host, slot) left join kinfra.stack k using (pool, host, slot) where s.pool = (select pool \
              from kinfra.pool where name = {}) and s.host = {} and s.generation > {generation} order by s.slot, s.host, s.pool",
             quoted(&self.pool),
-            quoted(&self.host)
+            quoted(&self.place.host)
         )
+    }
+
+    /// The id, the generation and the entry of a slot's row.
+    fn read_row(&self, row: &Row, own: &RootRow) -> Result<(SlotId, u64, Entry), Corrupt> {
+        let number: u16 = Connection::number(row, 0);
+        let slot = SlotId::new(number).ok_or_else(|| corrupt(format!("slots.{number}"), "is no slot"))?;
+        let part = |column| Some(Connection::text(row, column)).filter(|text| !text.is_empty());
+        let content = object(&Connection::text(row, 2))?;
+        let claim = part(3).map(|text| object(&text)).transpose()?;
+        let stack = part(4).map(|text| object(&text)).transpose()?;
+        let row = (Connection::number(row, 1), SlotRow { content, claim, stack });
+        Ok((slot, row.0, row.1.entry(slot, own, &self.place.root)?))
     }
 
     fn corrupt(&self, corrupt: &Corrupt) -> Fault {
@@ -226,37 +324,13 @@ impl Database {
         Fault::unreadable(format!("the registry of `{}` in `{url}` is corrupt: {corrupt}", self.pool))
             .unchanged()
     }
-}
 
-/// The id, the generation and the entry of a slot's row.
-fn read_row(row: &Row) -> Result<(SlotId, u64, Entry), Corrupt> {
-    let number: u16 = Connection::number(row, 0);
-    let slot = SlotId::new(number).ok_or_else(|| corrupt(format!("slots.{number}"), "is no slot"))?;
-    let part = |column| Some(Connection::text(row, column)).filter(|text| !text.is_empty());
-    let content = object(&Connection::text(row, 2))?;
-    let claim = part(3).map(|text| object(&text)).transpose()?;
-    let stack = part(4).map(|text| object(&text)).transpose()?;
-    Ok((slot, Connection::number(row, 1), SlotRow { content, claim, stack }.entry(slot)?))
-}
-
-impl Change<'_> {
-    /// Saves what changed, commits, and waits until the disk has it.
-    fn save(self) -> Result<Loaded> {
-        let Self { database, connection, loaded, registry, now: _ } = self;
-        let changes = loaded.registry.changes_to(&registry, &database.host, &loaded.seen);
-        let changes = changes.context("the new registry would not be readable, so it was not saved")?;
-        let Some(changes) = changes else {
-            connection.ask("rollback")?;
-            database.idle.replace(Some(connection));
-            return Ok(loaded);
-        };
-        let Loaded { pool, generation: seen, seen: mut rows, registry: _ } = loaded;
-        let save = Save::new(pool, seen, &changes)?;
-        database.idle.replace(Some(save.carry_out(connection, &database.login, &database.verb)?));
-        let changed = changes.get("slots").and_then(Value::as_array).into_iter().flatten();
-        let changed = changed.filter_map(|change| change.get("slot")?.as_u64()?.try_into().ok());
-        rows.extend(changed.filter_map(SlotId::new).map(|slot| (slot, seen + 1)));
-        rows.retain(|slot, _| registry.slots.contains_key(slot));
-        Ok(Loaded { registry, pool, generation: seen + 1, seen: rows })
+    /// That another client holds the lock of the pool.
+    fn is_held(&self, flag: Option<&str>) -> Fault {
+        let (pool, place) = (&self.pool, self.login.url.place());
+        let fault =
+            Fault::locked(format!("the registry of `{pool}` at `{place}` is locked by another client"));
+        let or_longer = flag.map_or_else(String::new, |flag| format!(", or give {flag} more"));
+        fault.advise(format!("wait for it{or_longer}"))
     }
 }

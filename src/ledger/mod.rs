@@ -1,11 +1,20 @@
 //! The ledger: where a pool's registry is stored, and the only way to change it.
 
+mod change;
 mod database;
+mod last_seen;
+mod queue;
 mod save;
 pub mod schema;
+mod snapshot;
 mod stored;
 mod transaction;
+mod writer;
 
-pub use database::{Change, Database, Loaded};
+pub use change::Change;
+pub use database::{Database, Loaded, Locking};
+pub use queue::Ticket;
+pub use snapshot::{Snapshot, followed};
 pub use stored::{Stored, glance, read};
-pub use transaction::{Ledger, Saver, Snapshot, Transaction, followed};
+pub use transaction::Ledger;
+pub use writer::{Saver, Transaction};

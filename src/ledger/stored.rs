@@ -1,21 +1,43 @@
-//! The registry as its file has it, read strictly.
+//! The registry as its file or its server has it, read strictly.
 
 use std::sync::Arc;
 
 use anyhow::Result;
 use camino::Utf8Path;
 
+use super::database::Loaded;
+use super::last_seen::LastSeen;
 use crate::fault::Fault;
 use crate::host::root::{self, REGISTRY, RegistryText, Root, unreadable};
 use crate::registry::Registry;
 
-/// A registry, with the text that it was read from.
+/// A registry, with what it was read from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stored {
     /// The registry; empty if there is none yet.
     pub registry: Arc<Registry>,
-    /// Its text; `None` if there is none yet.
+    /// Its text; `None` if there is none yet, or if it is on a server.
     pub text: Option<RegistryText>,
+    /// What the server said; `None` if there is none yet, or if the registry is a file.
+    pub loaded: Option<Loaded>,
+}
+
+impl Stored {
+    /// What a server said.
+    pub fn on_server(loaded: Option<Loaded>) -> Self {
+        let registry = loaded.as_ref().map(|loaded| Arc::clone(&loaded.registry)).unwrap_or_default();
+        Self { registry, text: None, loaded }
+    }
+
+    /// Whether the pool was applied in this root.
+    pub fn is_there(&self) -> bool {
+        self.text.is_some() || self.loaded.as_ref().is_some_and(|loaded| loaded.is_applied_here)
+    }
+
+    /// Whether there is a registry, in whichever root it was applied.
+    pub fn is_anywhere(&self) -> bool {
+        self.text.is_some() || self.loaded.as_ref().is_some_and(|loaded| loaded.registry.id.is_some())
+    }
 }
 
 /// Reads the registry of a root. A text that is `known` is not parsed again.
@@ -29,16 +51,19 @@ pub fn read(root: &Root, known: Option<&Stored>) -> Result<Stored> {
         || parse(&root.registry_path(), &text.text).map(Arc::new),
         |known| Ok(Arc::clone(&known.registry)),
     )?;
-    Ok(Stored { registry, text: Some(text) })
+    Ok(Stored { registry, text: Some(text), loaded: None })
 }
 
-/// The registry of a pool that the run is not about. `None` if there is none.
+/// The registry of a pool that the run is not about. `None` if there is none. Of one on a server, that is its
+/// last known state.
 ///
 /// # Errors
 /// As [`read`].
 pub fn glance(root: &Utf8Path) -> Result<Option<Arc<Registry>>> {
-    let text = root::glance(root)?;
-    Ok(text.map(|text| parse(&root.join(REGISTRY), &text).map(Arc::new)).transpose()?)
+    match root::glance(root)? {
+        Some(text) => Ok(Some(Arc::new(parse(&root.join(REGISTRY), &text)?))),
+        None => Ok(LastSeen::below(root).map(|seen| seen.registry)),
+    }
 }
 
 fn parse(path: &Utf8Path, text: &str) -> Result<Registry, Fault> {

@@ -5,66 +5,60 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::change::Change;
+use super::database::{Database, Locking};
+use super::last_seen::LastSeen;
+use super::snapshot::Snapshot;
 use super::stored::{Stored, read};
-use crate::claims::whereabouts::{Following, Moves};
-use crate::fault::Fault;
-use crate::host::identity::random_bits;
+use super::writer::{Transaction, new_id};
+use crate::claims::whereabouts::Following;
+use crate::fault::{Exit, Fault, exit_of};
+use crate::host::identity::host_name;
 use crate::host::lock::LockPolicy;
-use crate::host::root::{LockedRoot, Root};
-use crate::registry::{Registry, RegistryId};
+use crate::host::postgres::credentials::Login;
+use crate::host::root::Root;
+use crate::registry::{OwnPlace, RegistryId};
 
 /// Where a pool's registry is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Ledger {
     /// In the file `registry.json` of the pool's root.
     File {
         /// The root.
         root: Utf8PathBuf,
     },
-}
-
-/// The registry at one moment.
-#[derive(Debug)]
-pub struct Snapshot {
-    /// Its content, with each worktree under the path that git moved it to.
-    pub registry: Arc<Registry>,
-    /// The root it was read from.
-    pub root: Root,
-    /// Its content as stored.
-    stored: Stored,
-    moves: Moves,
-}
-
-impl Snapshot {
-    /// Whether nothing was saved between this and another look, as far as the text tells.
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.stored.registry, &other.stored.registry)
-    }
-}
-
-/// A change in progress: the lock is held, so the registry that was read is the present one.
-#[derive(Debug)]
-pub struct Transaction {
-    registry: Arc<Registry>,
-    stored: Stored,
-    locked: LockedRoot,
-}
-
-/// What saves the registry of a [`Transaction`].
-#[derive(Debug)]
-pub struct Saver<'a> {
-    registry: &'a mut Arc<Registry>,
-    stored: &'a mut Stored,
-    locked: &'a LockedRoot,
+    /// In a database, for several users and machines. The root has the files of this user on this host.
+    Postgres {
+        /// The root.
+        root: Utf8PathBuf,
+        /// The database.
+        database: Arc<Database>,
+        /// Whether a verb that only reads gets the last known state where the server cannot be asked.
+        may_be_old: bool,
+    },
 }
 
 impl Ledger {
-    /// The ledger of the pool in a root.
+    /// The ledger of a pool in a file of its root.
     pub fn of(root: &Utf8Path) -> Self {
         Self::File { root: root.to_owned() }
+    }
+
+    /// The ledger of a pool on a server. `command` is what the server's list of clients shows.
+    pub fn on_server(root: &Utf8Path, pool: &str, login: Login, command: &str, may_be_old: bool) -> Self {
+        let place = OwnPlace { host: host_name(), root: root.to_owned() };
+        let database = Arc::new(Database::new(login, command, pool, place));
+        Self::Postgres { root: root.to_owned(), database, may_be_old }
+    }
+
+    /// The root with the files of the pool.
+    pub fn root(&self) -> &Utf8Path {
+        match self {
+            Self::File { root } | Self::Postgres { root, .. } => root,
+        }
     }
 
     /// Reads the registry. `None` where the pool was never applied.
@@ -100,18 +94,57 @@ impl Ledger {
 
     /// That the pool which was there is gone.
     pub fn missing(&self) -> Fault {
-        let Self::File { root } = self;
+        let root = self.root();
         Fault::no_slot(format!("there is no pool in `{root}` any more")).advise("`kinfra apply` creates it")
     }
 
     fn look(&self, seen: Option<&Snapshot>, following: Following<'_>) -> Result<Option<Snapshot>> {
-        let Self::File { root } = self;
-        let Some(root) = Root::open(root)? else { return Ok(None) };
-        let stored = read(&root, seen.map(|seen| &seen.stored))?;
-        if stored.text.is_none() {
+        let Some(root) = Root::open(self.root())? else { return Ok(None) };
+        let stored = match self {
+            Self::File { .. } => read(&root, seen.map(|seen| &seen.stored))?,
+            Self::Postgres { database, may_be_old, .. } => {
+                match database.read(seen.and_then(|seen| seen.stored.loaded.as_ref())) {
+                    Ok(loaded) => Stored::on_server(loaded),
+                    Err(error) if *may_be_old && exit_of(&error) == Exit::Docker => {
+                        let Some(last) = LastSeen::below(root.path()) else { return Err(error) };
+                        return Ok(Some(Snapshot::old(root, (last, error.to_string()), following)));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        if !stored.is_there() {
             return Ok(None);
         }
-        Ok(Some(Snapshot::new(root, stored, following)))
+        if seen.is_none() {
+            self.note(&root, &stored);
+        }
+        Ok(Some(Snapshot::new(root, stored, self.database(), following)))
+    }
+
+    /// The registry as it is, wherever it was applied. For `plan` and `apply`.
+    ///
+    /// # Errors
+    /// As [`Ledger::read`].
+    pub fn observe(&self, root: Option<&Root>) -> Result<Stored> {
+        match self {
+            Self::File { .. } => root.map_or_else(|| Ok(Stored::default()), |root| read(root, None)),
+            Self::Postgres { database, .. } => Ok(Stored::on_server(database.read(None)?)),
+        }
+    }
+
+    pub(super) fn database(&self) -> Option<Arc<Database>> {
+        match self {
+            Self::File { .. } => None,
+            Self::Postgres { database, .. } => Some(Arc::clone(database)),
+        }
+    }
+
+    /// Notes the state of a registry on a server, for when that does not answer.
+    fn note(&self, root: &Root, stored: &Stored) {
+        if let (Self::Postgres { database, .. }, Some(loaded)) = (self, &stored.loaded) {
+            LastSeen::note(root, &database.login.url, &loaded.registry, loaded.now);
+        }
     }
 
     /// Changes the registry: takes the lock, reads again, lets `work` decide, and saves if the registry
@@ -126,16 +159,25 @@ impl Ledger {
         policy: &LockPolicy<'_>,
         work: impl FnOnce(&mut Transaction) -> Result<T>,
     ) -> Result<T> {
-        let Self::File { root } = self;
-        let open = || Ok(Root::open(root)?.ok_or_else(|| self.missing())?);
-        let mut transaction = Transaction::begin(open, policy, Some(&seen.stored))?;
+        let open = || Ok(Root::open(self.root())?.ok_or_else(|| self.missing())?);
+        let locked = Transaction::lock(open, policy)?;
+        let mut transaction = match self {
+            Self::File { .. } => Transaction::of_file(locked, Some(&seen.stored))?,
+            Self::Postgres { database, .. } => {
+                let known = seen.stored.loaded.as_ref();
+                let change = Change::begin(database, known, locking(policy, false))?;
+                let change = change.filter(|change| change.loaded().is_applied_here);
+                Transaction::of_server(locked, change.ok_or_else(|| self.missing())?)
+            }
+        };
         if !seen.moves.is_empty() {
             seen.moves.note_in(transaction.registry_mut());
         }
-        transaction.end(work)
+        self.end(transaction, work)
     }
 
-    /// [`Ledger::transact`] for a pool that may not exist yet. Makes its root.
+    /// [`Ledger::transact`] for a pool that may not exist yet. Makes its root. On a server the lock is not held
+    /// while `work` goes on: each save of it takes the lock.
     ///
     /// # Errors
     /// As [`Ledger::transact`].
@@ -144,137 +186,32 @@ impl Ledger {
         policy: &LockPolicy<'_>,
         work: impl FnOnce(&mut Transaction) -> Result<T>,
     ) -> Result<T> {
-        let Self::File { root } = self;
-        Transaction::begin(|| Root::make(root), policy, None)?.end(work)
-    }
-}
-
-/// A registry with each worktree under the path that git moved it to, and these moves.
-pub fn followed(stored: &Arc<Registry>, following: Following<'_>) -> (Arc<Registry>, Moves) {
-    let moves = Moves::find(stored, following);
-    let mut registry = Arc::clone(stored);
-    if !moves.is_empty() {
-        moves.note_in(Arc::make_mut(&mut registry));
-    }
-    (registry, moves)
-}
-
-impl Snapshot {
-    fn new(root: Root, stored: Stored, following: Following<'_>) -> Self {
-        let (registry, moves) = followed(&stored.registry, following);
-        Self { registry, root, stored, moves }
-    }
-
-    /// The same registry, with other worktrees followed.
-    #[must_use]
-    pub fn following(self, following: Following<'_>) -> Self {
-        let Self { registry: _, root, stored, moves: _ } = self;
-        Self::new(root, stored, following)
-    }
-}
-
-impl Transaction {
-    /// Takes the lock of what is at the root's path. A root that is moved away during the wait for its lock
-    /// is let go of.
-    fn begin(
-        open: impl Fn() -> Result<Root>,
-        policy: &LockPolicy<'_>,
-        known: Option<&Stored>,
-    ) -> Result<Self> {
-        let locked = loop {
-            if let Some(locked) = open()?.lock(policy)? {
-                break locked;
+        let locked = Transaction::lock(|| Root::make(self.root()), policy)?;
+        let transaction = match self {
+            Self::File { .. } => Transaction::of_file(locked, None)?,
+            Self::Postgres { database, .. } => {
+                let change = Change::begin(database, None, locking(policy, true))?;
+                let mut change = change.ok_or_else(|| Fault::server("the pool was not made on the server"))?;
+                change.unlock()?;
+                Transaction::of_server(locked, change)
             }
         };
-        let stored = read(locked.root(), known)?;
-        Ok(Self { registry: Arc::clone(&stored.registry), stored, locked })
+        self.end(transaction, work)
     }
 
-    fn end<T>(mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let done = work(&mut self)?;
-        self.save()?;
+    fn end<T>(
+        &self,
+        mut transaction: Transaction,
+        work: impl FnOnce(&mut Transaction) -> Result<T>,
+    ) -> Result<T> {
+        let done = work(&mut transaction)?;
+        transaction.finish()?;
+        self.note(transaction.locked().root(), transaction.stored());
         Ok(done)
     }
-
-    /// The registry, with the changes so far.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
-    /// The registry, to be changed.
-    pub fn registry_mut(&mut self) -> &mut Registry {
-        Arc::make_mut(&mut self.registry)
-    }
-
-    /// The root, locked.
-    pub fn locked(&self) -> &LockedRoot {
-        &self.locked
-    }
-
-    /// The registry as stored.
-    pub fn stored(&self) -> &Stored {
-        &self.stored
-    }
-
-    /// Saves the registry now, if it changed. Files that `work` writes after this belong to a durable change.
-    ///
-    /// # Errors
-    /// [`Fault`] when another program saved meanwhile: its save is kept.
-    pub fn save(&mut self) -> Result<()> {
-        store(&self.registry, &mut self.stored, &self.locked)
-    }
-
-    /// The root and the part that saves its registry, so that a caller can use both at once.
-    pub fn parts(&mut self) -> (&LockedRoot, Saver<'_>) {
-        let Self { registry, stored, locked } = self;
-        (locked, Saver { registry, stored, locked })
-    }
 }
 
-impl Saver<'_> {
-    /// The registry as last saved.
-    pub fn saved(&self) -> &Registry {
-        &self.stored.registry
-    }
-
-    /// Saves a registry, if it is not the one that was saved last.
-    ///
-    /// # Errors
-    /// [`Fault`] when another program saved meanwhile: its save is kept.
-    pub fn save(&mut self, registry: Registry) -> Result<()> {
-        let registry = Arc::new(registry);
-        store(&registry, self.stored, self.locked)?;
-        *self.registry = registry;
-        Ok(())
-    }
-
-    /// Makes the registry's backup, if a run that was cut short left none.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn ensure_backup(&self) -> Result<()> {
-        self.stored.text.as_ref().map_or(Ok(()), |text| self.locked.ensure_backup(&text.text))
-    }
-}
-
-/// Saves a registry, if it is not the one that was saved last. The first save gives it its id.
-fn store(registry: &Arc<Registry>, stored: &mut Stored, locked: &LockedRoot) -> Result<()> {
-    if *registry == stored.registry {
-        return Ok(());
-    }
-    let mut registry = Arc::clone(registry);
-    if registry.id.is_none() {
-        Arc::make_mut(&mut registry).id = Some(stored.registry.id.map_or_else(new_id, Ok)?);
-        if registry == stored.registry {
-            return Ok(());
-        }
-    }
-    let text = registry.to_text().context("the new registry would not be readable, so it was not saved")?;
-    stored.text = Some(locked.save(stored.text.as_ref(), text)?);
-    stored.registry = registry;
-    Ok(())
-}
-
-fn new_id() -> Result<RegistryId> {
-    Ok(RegistryId::from_random(random_bits().context("could not make the registry's id")?))
+fn locking<'a>(policy: &LockPolicy<'a>, may_make: bool) -> Locking<'a> {
+    let LockPolicy { patience, flag, interrupt, .. } = *policy;
+    Locking { may_make, patience, flag, interrupt }
 }

@@ -8,4 +8,4 @@ pub mod projects;
 pub mod whose;
 
 pub use containers::{Containers, InUse, ask, containers};
-pub use pool::{FileState, ImportState, Observed, SlotDir, look_at_slots, observe, observe_from, text};
+pub use pool::{FileState, ImportState, Observed, SlotDir, look_at_slots, observe, text};

@@ -16,8 +16,8 @@ use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle, RelPath};
 use crate::host;
 use crate::host::fs::{Dir, Found};
-use crate::host::root::{RegistryText, Root};
-use crate::ledger::{self, Stored};
+use crate::host::root::Root;
+use crate::ledger::Stored;
 use crate::names::is_derived;
 use crate::registry::migrate;
 use crate::registry::{Claim, Registry};
@@ -34,8 +34,8 @@ const OLD_REGISTRY_LIMIT: u64 = 64 << 20;
 pub struct Observed {
     /// What kinfra owns.
     pub registry: Registry,
-    /// The text that the registry was read from; `None` if there is none yet.
-    pub registry_text: Option<RegistryText>,
+    /// Whether the pool was applied in this root.
+    pub is_applied: bool,
     /// The state of the old tool's registry, if it needs attention.
     pub import: Option<ImportState>,
     /// The directories of all slots that the spec or the registry names.
@@ -105,25 +105,16 @@ impl Observed {
     }
 }
 
-/// Reads the registry, and looks at the directory of every slot that it or the pool names.
+/// Looks at the directory of every slot that the registry or the pool names.
 ///
 /// # Errors
-/// [`Fault`] if the registry, or the one to be taken over, cannot be trusted.
-pub fn observe(root: Option<&Root>, pool: &Pool) -> Result<Observed> {
-    let stored = root.map_or_else(|| Ok(Stored::default()), |root| ledger::read(root, None))?;
-    observe_from(stored, root, pool)
-}
-
-/// [`observe`] with a registry that was read already.
-///
-/// # Errors
-/// As [`observe`].
-pub fn observe_from(stored: Stored, root: Option<&Root>, pool: &Pool) -> Result<Observed> {
-    let Stored { registry, text: registry_text } = stored;
-    let mut registry = Arc::unwrap_or_clone(registry);
+/// [`Fault`] if the registry that is to be taken over cannot be trusted.
+pub fn observe(stored: Stored, root: Option<&Root>, pool: &Pool) -> Result<Observed> {
+    let (is_applied, is_anywhere) = (stored.is_there(), stored.is_anywhere());
+    let mut registry = Arc::unwrap_or_clone(stored.registry);
     let import = match &pool.import {
         None => None,
-        Some(path) if registry_text.is_some() => changed_since(&registry, path),
+        Some(path) if is_anywhere => changed_since(&registry, path),
         Some(path) => {
             let unreadable =
                 || Fault::unreadable(format!("`{path}`, named by `import` of slots.toml, cannot be read"));
@@ -139,7 +130,7 @@ pub fn observe_from(stored: Stored, root: Option<&Root>, pool: &Pool) -> Result<
         }
     };
     let dirs = root.map_or(Ok(BTreeMap::new()), |root| slot_dirs(root, pool, &registry))?;
-    Ok(Observed { registry, registry_text, import, dirs, containers: Containers::NotAsked })
+    Ok(Observed { registry, is_applied, import, dirs, containers: Containers::NotAsked })
 }
 
 /// Whether an old tool's registry changed after this one took it over. One that cannot be read no longer

@@ -14,8 +14,9 @@ use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::host::signals::Interrupt;
-use crate::ledger::Ledger;
-use crate::observe::{Containers, Observed, containers, observe, observe_from, text};
+use crate::claims::whereabouts::Following;
+use crate::ledger::{Ledger, Stored};
+use crate::observe::{Containers, Observed, containers, observe, text};
 use crate::plan::{Options, Plan, plan};
 use crate::registry::{AppliedFrom, Registry};
 use crate::saved::{Changed, Named, Saved};
@@ -27,6 +28,8 @@ use crate::which::neighbours::Neighbours;
 pub struct Request<'a> {
     /// The pool as its spec describes it.
     pub pool: &'a Pool,
+    /// Where its registry is. `None` if it is on a server that this user has not applied: that is not asked.
+    pub ledger: Option<&'a Ledger>,
     /// What the plan may do, and to which slots.
     pub options: Options,
     /// The saved plan to run. Nothing else may be run then.
@@ -110,7 +113,8 @@ impl<'a> Request<'a> {
     fn look(self) -> Result<Prepared<'a>> {
         let root = Root::open(&self.pool.root)?;
         check_own(root.as_ref(), &self.pool.root)?;
-        let observed = observe(root.as_ref(), self.pool)?;
+        let stored = self.ledger.map_or_else(|| Ok(Stored::default()), |it| it.observe(root.as_ref()))?;
+        let observed = observe(stored, root.as_ref(), self.pool)?;
         observed.registry.check_pool(&self.pool.applied_from, &self.pool.root)?;
         let plan = self.plan(&observed);
         if self.saved.is_none() {
@@ -215,12 +219,7 @@ impl Prepared<'_> {
     /// # Errors
     /// [`NotRun`] if nothing was done. What happened after the first write is part of [`Done`].
     pub fn carry_out(&self, lock: &LockPolicy<'_>, interrupt: &Interrupt) -> Result<Done, NotRun> {
-        if let Some(url) = &self.request.pool.registry {
-            // A registry in the root would hide from the others of the team who holds what.
-            let not_yet = Fault::refused(format!("this kinfra cannot keep a registry in `{url}` yet"));
-            return Err(Error::from(not_yet.advise("take `[registry]` out of slots.toml")).into());
-        }
-        let is_there = self.observed.registry_text.is_some();
+        let is_there = self.observed.is_applied;
         let is_untidy = self.root.as_ref().map_or(Ok(false), Root::is_untidy)?;
         let is_unnoted = self.request.neighbours.is_some_and(|neighbours| neighbours.is_stale(is_there));
         if self.plan.has_work() || is_untidy || is_unnoted || self.is_unsigned() {
@@ -240,11 +239,12 @@ impl Prepared<'_> {
 
     /// Takes the lock, reads, compares, writes.
     fn transact(&self, lock: &LockPolicy<'_>, interrupt: &Interrupt) -> Result<Done, NotRun> {
-        let Request { pool, saved, neighbours, options: _ } = self.request;
-        Ledger::of(&pool.root).create(lock, |transaction| {
+        let Request { pool, ledger, saved, neighbours, options: _ } = self.request;
+        let ledger = ledger.ok_or_else(|| Error::msg("a plan that is only shown was carried out"))?;
+        ledger.create(lock, |transaction| {
             let containers = self.observed.containers.clone();
             let stored = transaction.stored().clone();
-            let observed = observe_from(stored, Some(transaction.locked().root()), pool)?;
+            let observed = observe(stored, Some(transaction.locked().root()), pool)?;
             observed.registry.check_pool(&pool.applied_from, &pool.root)?;
             let observed = Observed { containers, ..observed };
             let plan = self.request.plan(&observed);
@@ -340,10 +340,13 @@ pub fn emptied(spec: &Spec, applied_from: AppliedFrom, root: Utf8PathBuf) -> Poo
     }
 }
 
-/// Whether a root has a registry.
+/// Whether there is a pool.
 ///
 /// # Errors
-/// When it cannot be examined.
-pub fn exists(root: &Utf8Path) -> Result<bool> {
-    Ok(Root::open(root)?.map_or(Ok(None), |root| root.registry())?.is_some())
+/// When that cannot be examined.
+pub fn exists(ledger: &Ledger) -> Result<bool> {
+    match ledger {
+        Ledger::File { root } => Ok(Root::open(root)?.map_or(Ok(None), |root| root.registry())?.is_some()),
+        Ledger::Postgres { .. } => Ok(ledger.read(Following::NoHolder)?.is_some()),
+    }
 }

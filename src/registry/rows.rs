@@ -1,21 +1,68 @@
-//! The registry as the rows of a database: its top level, and each slot in three parts. Pure.
+//! The registry as the rows of a database: its top level, each slot in three parts, and what `apply` wrote in
+//! each root. Pure.
 //!
-//! The parts of a slot together have the keys of its entry in `registry.json`, so one reader serves both.
+//! Users of one machine share its slots, and each has the files of them in a root of its own. The parts of a
+//! slot together have the keys of its entry in `registry.json`, so one reader serves both.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::codec;
 use super::entry::{Entry, Registry};
-use crate::json::{Corrupt, corrupt};
+use crate::json::{Corrupt, corrupt, optional_object};
 use crate::slot::SlotId;
+
+/// The keys of an entry that are of one root.
+const OF_ROOT: [&str; 3] = ["infrastructure_path", "files", "pending"];
+/// The key of the top level that is of one root.
+const APPLIED_FROM: &str = "applied_from";
+
+/// The host and the root that a client works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPlace {
+    /// The host's name.
+    pub host: String,
+    /// The root.
+    pub root: Utf8PathBuf,
+}
+
+/// What `apply` wrote in a root.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RootRow {
+    applied_from: Option<Value>,
+    slots: Map<String, Value>,
+}
+
+impl RootRow {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// The first difference from what kinfra writes.
+    pub fn of(mut content: Map<String, Value>) -> Result<Self, Corrupt> {
+        let slots = optional_object(&mut content, "", "slots")?.unwrap_or_default();
+        Ok(Self { applied_from: content.shift_remove(APPLIED_FROM), slots })
+    }
+
+    /// The keys of a slot that are of this root. A slot that was not applied here has no files.
+    fn keys_of(&self, slot: SlotId, root: &Utf8Path) -> Result<Map<String, Value>, Corrupt> {
+        match self.slots.get(&slot.to_string()) {
+            Some(Value::Object(keys)) => Ok(keys.clone()),
+            Some(_) => Err(corrupt(format!("slots.{slot}"), "is not an object")),
+            None => {
+                let path = json!(root.join(slot.directory()));
+                Ok([("infrastructure_path".to_owned(), path)].into_iter().collect())
+            }
+        }
+    }
+}
 
 /// The parts of a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotRow {
-    /// What `apply` wrote, and the keys of others.
+    /// What the spec says of it, and the keys of others.
     pub content: Map<String, Value>,
     /// The claim, if it is held.
     pub claim: Option<Map<String, Value>>,
@@ -48,16 +95,20 @@ impl SlotRow {
                 row.content.shift_remove(key);
             }
         }
+        for key in OF_ROOT {
+            row.content.shift_remove(key);
+        }
         row
     }
 
-    /// The entry of these parts.
+    /// The entry of these parts, in a root.
     ///
     /// # Errors
     /// The first difference from what kinfra writes.
-    pub fn entry(self, slot: SlotId) -> Result<Entry, Corrupt> {
+    pub fn entry(self, slot: SlotId, own: &RootRow, root: &Utf8Path) -> Result<Entry, Corrupt> {
         let Self { mut content, claim, stack } = self;
-        for (key, value) in claim.into_iter().chain(stack).flatten() {
+        let own = own.keys_of(slot, root)?;
+        for (key, value) in claim.into_iter().chain(stack).chain([own]).flatten() {
             if content.insert(key.clone(), value).is_some() {
                 return Err(corrupt(format!("slots.{slot}.{key}"), "stands twice"));
             }
@@ -75,23 +126,64 @@ fn is_of_stack(key: &str) -> bool {
 }
 
 impl Registry {
-    /// The top level without slots.
+    /// The top level that all roots share, without slots.
     pub fn top(&self) -> Value {
-        codec::top(self)
+        let mut top = codec::top(self);
+        if let Value::Object(top) = &mut top {
+            top.shift_remove(APPLIED_FROM);
+        }
+        top
     }
 
-    /// The registry of a top level and slots.
+    /// What is of its root alone.
+    pub fn of_root(&self) -> Value {
+        let keys = |(slot, entry): (&SlotId, &Arc<Entry>)| {
+            let Value::Object(mut keys) = entry.to_json(*slot) else { return None };
+            keys.retain(|key, _| OF_ROOT.contains(&key.as_str()));
+            let is_applied = keys.keys().any(|key| key != "infrastructure_path");
+            is_applied.then(|| (slot.to_string(), Value::Object(keys)))
+        };
+        let slots: Map<String, Value> = self.slots.iter().filter_map(keys).collect();
+        let mut own: Map<String, Value> = [("slots".to_owned(), Value::Object(slots))].into_iter().collect();
+        own.extend(self.applied_from.as_ref().map(|from| (APPLIED_FROM.to_owned(), json!(from))));
+        Value::Object(own)
+    }
+
+    /// The registry of a top level, slots and what is of its root.
     ///
     /// # Errors
     /// The first difference from what kinfra writes.
-    pub fn of_rows(top: Map<String, Value>, slots: BTreeMap<SlotId, Arc<Entry>>) -> Result<Self, Corrupt> {
+    pub fn of_rows(
+        mut top: Map<String, Value>,
+        slots: BTreeMap<SlotId, Arc<Entry>>,
+        own: &RootRow,
+    ) -> Result<Self, Corrupt> {
         if top.is_empty() {
             return Ok(Self { slots, ..Self::default() });
+        }
+        if let Some(from) = &own.applied_from
+            && top.insert(APPLIED_FROM.to_owned(), from.clone()).is_some()
+        {
+            return Err(corrupt(APPLIED_FROM, "stands twice"));
         }
         codec::of_parts(slots, top)
     }
 
-    /// What is to be saved so that this registry becomes another one, on a host. `seen` has the generation of
+    /// Whether what is of its root alone differs from another state of it.
+    fn differs_in_root(&self, other: &Self) -> bool {
+        let is_same = |(one, other): ((&SlotId, &Arc<Entry>), (&SlotId, &Arc<Entry>))| {
+            let of_root = |entry: &Entry| {
+                let Entry { provisioned, pending, .. } = entry.clone();
+                (provisioned.infrastructure_path, provisioned.files, pending)
+            };
+            one.0 == other.0 && (Arc::ptr_eq(one.1, other.1) || of_root(one.1) == of_root(other.1))
+        };
+        self.applied_from != other.applied_from
+            || self.slots.len() != other.slots.len()
+            || !self.slots.iter().zip(&other.slots).all(is_same)
+    }
+
+    /// What is to be saved so that this registry becomes another one, in a root. `seen` has the generation of
     /// each row that was read. `None` where nothing differs.
     ///
     /// # Errors
@@ -99,7 +191,7 @@ impl Registry {
     pub fn changes_to(
         &self,
         after: &Self,
-        host: &str,
+        place: &OwnPlace,
         seen: &BTreeMap<SlotId, u64>,
     ) -> Result<Option<Value>, Corrupt> {
         let (was, is) = (self.top(), after.top());
@@ -111,16 +203,22 @@ impl Registry {
                     (Some(old), Some(new)) => Arc::ptr_eq(old, new) || old == new,
                     (old, new) => old.is_none() && new.is_none(),
                 };
-                (!is_same).then(|| change(*id, old, new, (host, seen.get(id))))
+                (!is_same).then(|| change(*id, old, new, (&place.host, seen.get(id))))
             })
             .collect();
-        if changed.is_empty() && was == is && self.unknown == after.unknown {
+        let has_own = self.differs_in_root(after);
+        if changed.is_empty() && was == is && self.unknown == after.unknown && !has_own {
             return Ok(None);
         }
         after.check()?;
         let mut changes = Map::new();
         if was != is {
             changes.insert("pool".to_owned(), is);
+        }
+        if has_own {
+            let OwnPlace { host, root } = place;
+            let own = json!({ "host": host, "root": root, "content": after.of_root() });
+            changes.insert("root".to_owned(), own);
         }
         changes.insert("slots".to_owned(), Value::Array(changed));
         Ok(Some(Value::Object(changes)))

@@ -156,6 +156,9 @@ pub fn saved(path: &Utf8Path) -> String {
     format!("\nSaved the plan. To run exactly this plan: kinfra apply {}\n", word(path.as_str()))
 }
 
+/// What is said of a plan for a registry on a server that this user has not applied.
+pub const UNASKED: &str = "The server of the registry was not asked, because you have not applied it: others may have slots there\n";
+
 /// What is said of a plan whose slots may have containers for all that is known.
 pub fn trust(takes_docker_on_trust: bool) -> &'static str {
     if takes_docker_on_trust {

@@ -112,6 +112,11 @@ impl ServerUrl {
         }
     }
 
+    /// Whether another url leads to the same database, in whatever way.
+    pub fn is_same_database(&self, other: &Self) -> bool {
+        (&self.host, self.port, &self.database) == (&other.host, other.port, &other.database)
+    }
+
     /// The server and its port, for messages.
     pub fn place(&self) -> String {
         match &self.host {

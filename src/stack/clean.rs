@@ -55,8 +55,7 @@ pub fn clean(
     cleaning: Cleaning,
     policy: &LockPolicy<'_>,
 ) -> Result<Option<Cleaned>> {
-    let Ledger::File { root } = ledger;
-    let Some(root) = Root::open(root)? else { return Ok(None) };
+    let Some(root) = Root::open(ledger.root())? else { return Ok(None) };
     let Some(seen) = ledger.read(Following::NoHolder)? else { return Ok(None) };
     let Some((started, _)) = seen.registry.slots.get(&slot).and_then(|entry| to_clean(entry, cleaning))
     else {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::choice::PoolChoice;
+use super::hit::{Hit, no_answer};
 use super::index::IndexEntry;
 use super::repository::{Project, entries};
+use super::server::{ledger_in, ledger_of};
 use super::spec_file::{self, Declared};
 use super::trust::Trust;
 use crate::agent::LEASE;
@@ -39,10 +41,14 @@ pub struct FoundPool {
     pub origin: String,
     /// Whether this user trusts it.
     pub trust: Trust,
+    /// Where its registry is.
+    ledger: Ledger,
     /// What the index says of it, if a search found it there. Otherwise the spec of this run declares it.
     pub(super) noted: Option<IndexEntry>,
     /// The registry, if the search has read it already.
     seen: Option<Snapshot>,
+    /// That only its last known state can be read, if that is so. A sentence.
+    age: Option<String>,
     /// The roots of other pools that have the worktree's claim, too, and a younger one.
     rivals: Vec<Utf8PathBuf>,
     /// Roots that did not answer. The worktree may hold a slot there.
@@ -160,13 +166,13 @@ impl Search<'_> {
         let (own, others): (Vec<_>, Vec<_>) =
             entries(self.invocation).into_iter().partition(|entry| project.has(entry));
         for entry in own {
-            match Ledger::of(entry.root()).read(following) {
-                Ok(Some(snapshot)) if has(&snapshot.registry).is_some() => {
-                    hit.found = Some(FoundPool::indexed(entry, snapshot, self.invocation));
+            match self.read(&entry, following) {
+                Ok((ledger, Some(snapshot))) if has(&snapshot.registry).is_some() => {
+                    hit.found = Some(FoundPool::indexed(entry, (ledger, snapshot), self.invocation));
                     return hit;
                 }
-                Ok(Some(snapshot)) => hit.seen.push(snapshot),
-                Ok(None) => {}
+                Ok((ledger, Some(snapshot))) => hit.seen.push((ledger, snapshot)),
+                Ok((_, None)) => {}
                 Err(error) => hit.unreadable = Some(error),
             }
         }
@@ -198,16 +204,22 @@ impl Search<'_> {
         having.sort_by(|(one, _), (other, _)| (one.is_none(), one).cmp(&(other.is_none(), other)));
         let mut having = having.into_iter().map(|(_, entry)| entry);
         let Some(entry) = having.next() else { return hit };
-        match Ledger::of(entry.root()).read(following) {
-            Ok(Some(snapshot)) => {
-                let pool = FoundPool::indexed(entry, snapshot, self.invocation);
+        match self.read(&entry, following) {
+            Ok((ledger, Some(snapshot))) => {
+                let pool = FoundPool::indexed(entry, (ledger, snapshot), self.invocation);
                 let rivals = having.map(|entry| entry.root().to_owned()).collect();
                 hit.found = Some(FoundPool { rivals, ..pool });
             }
-            Ok(None) => {}
+            Ok((_, None)) => {}
             Err(error) => hit.unreadable = Some(error),
         }
         hit
+    }
+
+    fn read(&self, entry: &IndexEntry, following: Following<'_>) -> Result<(Ledger, Option<Snapshot>)> {
+        let ledger = ledger_of(entry, self.invocation)?;
+        let seen = ledger.read(following)?;
+        Ok((ledger, seen))
     }
 }
 
@@ -218,17 +230,18 @@ impl FoundPool {
         invocation.is_by_agent.then(of_agents)
     }
 
-    fn declared(declared: Declared, search: &Search<'_>) -> Result<Self> {
+    pub(super) fn declared(declared: Declared, search: &Search<'_>) -> Result<Self> {
         let root = declared.root(search.choice, search.invocation)?;
         let (name, env_prefix) = (declared.spec.name.clone(), Some(declared.spec.env_prefix.clone()));
         let origin = declared.origin.clone();
         let trust = Trust::of(&root, declared.path.as_deref(), search.choice, search.invocation);
-        let (declared, noted, seen) = (Some(declared), None, None);
+        let ledger = ledger_in(&root, search.invocation)?;
+        let (declared, noted, seen, age) = (Some(declared), None, None, None);
         let (rivals, silent) = (Vec::new(), Vec::new());
-        Ok(Self { root, name, env_prefix, declared, origin, trust, noted, seen, rivals, silent })
+        Ok(Self { root, name, env_prefix, declared, origin, trust, ledger, noted, seen, age, rivals, silent })
     }
 
-    fn indexed(entry: IndexEntry, seen: Snapshot, invocation: &Invocation) -> Self {
+    fn indexed(entry: IndexEntry, (ledger, seen): (Ledger, Snapshot), invocation: &Invocation) -> Self {
         let root = entry.root().to_owned();
         let spec = entry.origin.spec.as_deref().map(Utf8Path::new);
         let declared = spec_file::read_again(spec, invocation).ok();
@@ -237,14 +250,23 @@ impl FoundPool {
         let trust = Trust::by(&entry, declared.as_ref().and(spec));
         let origin = spec_file::origin(spec, invocation);
         let (name, env_prefix) = (entry.pool.clone(), entry.env_prefix.clone());
-        let (noted, seen) = (Some(entry), Some(seen));
+        let (noted, age, seen) = (Some(entry), seen.age(), Some(seen));
         let (rivals, silent) = (Vec::new(), Vec::new());
-        Self { root, name, env_prefix, declared, origin, trust, noted, seen, rivals, silent }
+        Self { root, name, env_prefix, declared, origin, trust, ledger, noted, seen, age, rivals, silent }
+    }
+
+    /// The same, with what the search has read already, if it was of this pool, and the roots that did not
+    /// answer.
+    pub(super) fn knowing(self, seen: Vec<(Ledger, Snapshot)>, silent: Vec<Utf8PathBuf>) -> Self {
+        match seen.into_iter().find(|(ledger, _)| ledger.root() == self.root) {
+            Some((ledger, seen)) => Self { age: seen.age(), ledger, seen: Some(seen), silent, ..self },
+            None => Self { silent, ..self },
+        }
     }
 
     /// Where its registry is kept.
     pub fn ledger(&self) -> Ledger {
-        Ledger::of(&self.root)
+        self.ledger.clone()
     }
 
     /// Its registry, read once for the search and for this. `None` if the pool was never applied.
@@ -254,7 +276,11 @@ impl FoundPool {
     pub fn look(&mut self, following: Following<'_>) -> Result<Option<Snapshot>> {
         match self.seen.take() {
             Some(seen) => Ok(Some(seen.following(following))),
-            None => self.ledger().read(following),
+            None => {
+                let seen = self.ledger.read(following)?;
+                self.age = seen.as_ref().and_then(Snapshot::age);
+                Ok(seen)
+            }
         }
     }
 
@@ -308,9 +334,12 @@ impl FoundPool {
         Ok(self)
     }
 
-    /// What is to be said of a pool that this user does not trust, where it is only shown.
+    /// What is to be said of a pool that this user does not trust, or whose server does not answer, where it
+    /// is only shown.
     pub fn doubt(&self) -> Option<String> {
-        self.trust.note(&self.root, &self.origin)
+        let age = self.age.as_ref().map(|age| format!("warning: {age}\n"));
+        let note = self.trust.note(&self.root, &self.origin);
+        (age.is_some() || note.is_some()).then(|| note.unwrap_or_default() + &age.unwrap_or_default())
     }
 
     /// The roots of other pools that have this worktree's claim, too, and a younger one.
@@ -344,49 +373,4 @@ impl FoundPool {
         Fault::no_slot(format!("there is no pool of {origin} in `{root}` yet"))
             .advise("`kinfra apply` creates it")
     }
-}
-
-/// The result of a search in the index of pools.
-#[derive(Default)]
-struct Hit {
-    /// The pool that was looked for.
-    found: Option<FoundPool>,
-    /// The registries of the others.
-    seen: Vec<Snapshot>,
-    /// Why a pool cannot be read. It may be the one.
-    unreadable: Option<Error>,
-    /// The roots that did not answer. One may be that of the pool.
-    silent: Vec<Utf8PathBuf>,
-}
-
-impl Hit {
-    /// The pool that was found, or else the declared one. The embedded pool is declared everywhere, so it
-    /// never replaces a pool that cannot be read.
-    fn or_declared(
-        self,
-        declared: impl FnOnce() -> Result<Declared>,
-        search: &Search<'_>,
-    ) -> Result<FoundPool> {
-        let Self { found, seen, unreadable, silent } = self;
-        let unreadable = unreadable.or_else(|| silent.first().map(|root| no_answer(root).into()));
-        if let Some(found) = found {
-            return Ok(found);
-        }
-        let declared = declared()?;
-        match unreadable {
-            Some(error) if declared.path.is_none() => Err(error.context(
-                "no slots.toml is here, and a pool that may have this worktree's claim cannot be read",
-            )),
-            _ => {
-                let pool = FoundPool::declared(declared, search)?;
-                let seen = seen.into_iter().find(|snapshot| snapshot.root.path() == pool.root);
-                Ok(FoundPool { seen, silent, ..pool })
-            }
-        }
-    }
-}
-
-fn no_answer(root: &Utf8Path) -> Fault {
-    Fault::unreadable(format!("the pool in `{root}` does not answer"))
-        .advise("is its disk there? If not, name the pool that you mean with --root")
 }

@@ -5,6 +5,7 @@ pub mod by_worktree;
 pub mod choice;
 pub mod collisions;
 pub mod embedded_pool;
+mod hit;
 pub mod index;
 pub mod neighbours;
 mod others;

@@ -14,7 +14,6 @@ use super::spec_file::Declared;
 use super::trust;
 use super::unread::{self, Unread};
 use super::whose::check_noted;
-use crate::claims::whereabouts::Following;
 use crate::fault::{Exit, Fault, advice_of, exit_of};
 use crate::host;
 use crate::host::holder_mark::{ensure_project_mark, project_mark};
@@ -22,7 +21,7 @@ use crate::host::index::{Index, IndexFile};
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::host::side_by_side::side_by_side;
-use crate::ledger::Ledger;
+use crate::ledger::glance;
 use crate::shown::printable;
 use crate::slot::SlotId;
 
@@ -158,9 +157,9 @@ impl Neighbours {
 
     /// Whether this pool was in another root before, with its disk or with the home that it is in.
     fn was_in(&self, root: &Utf8Path) -> bool {
-        let seen = Ledger::of(self.entry.root()).read(Following::NoHolder).ok().flatten();
+        let seen = glance(self.entry.root()).ok().flatten();
         seen.is_some_and(|seen| {
-            let mut slots = seen.registry.slots.values();
+            let mut slots = seen.slots.values();
             slots.any(|slot| Utf8Path::new(&slot.provisioned.infrastructure_path).starts_with(root))
         })
     }

@@ -15,6 +15,7 @@ mod races;
 mod secrets;
 mod server;
 mod shared_ledger;
+mod shared_pool;
 mod stack_histories;
 mod stack_kills;
 mod stack_week;

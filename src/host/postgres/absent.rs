@@ -61,6 +61,11 @@ impl Failure {
         match *self {}
     }
 
+    /// Whether another client holds the lock for too long.
+    pub fn is_locked(&self) -> bool {
+        match *self {}
+    }
+
     /// Whether the connection is gone.
     pub fn is_lost(&self) -> bool {
         match *self {}

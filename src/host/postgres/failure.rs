@@ -103,6 +103,11 @@ impl Failure {
         Self { kind: Kind::Silent, said: "no answer in time".to_owned() }
     }
 
+    /// Whether another client holds the lock for too long.
+    pub fn is_locked(&self) -> bool {
+        self.kind == Kind::Server(SqlState::LOCK_NOT_AVAILABLE)
+    }
+
     /// Whether an attempt with other encryption may come to something else.
     pub(super) fn may_differ(&self) -> bool {
         matches!(self.kind, Kind::Tls | Kind::NoTls | Kind::Lost | Kind::Other | Kind::Server(_))

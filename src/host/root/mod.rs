@@ -2,12 +2,14 @@
 //! the lock. `stack_lock` has the locks of the slots' stacks.
 
 mod claim_note;
+mod last_seen;
 mod locked;
 mod open;
 mod resolve;
 mod save_registry;
 mod stack_lock;
 
+pub use last_seen::{LAST_SEEN, last_seen};
 pub use locked::LockedRoot;
 pub use open::{BACKUP, LOCK, REGISTRY, RegistryText, Root, TEMPORARY, glance, unreadable};
 pub use resolve::resolve;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::last_seen::LAST_SEEN;
 use crate::fault::{Exit, Fault};
 use crate::file::Obstacle;
 use crate::host::clock::pause;
@@ -108,7 +109,7 @@ impl Root {
         let is_ours = |name: &str| OF_DISK.contains(&name) || SlotId::of_directory(name).is_some();
         let foreign: Vec<String> = names.filter(|name| !is_ours(name)).collect();
         // Looked for after the names: a first apply that begins meanwhile makes its lock before all else.
-        if self.dir.has(REGISTRY)? || self.dir.has(BACKUP)? {
+        if self.dir.has(REGISTRY)? || self.dir.has(BACKUP)? || self.dir.has(LAST_SEEN)? {
             return Ok(None);
         }
         // A lock alone is also another program's.

@@ -12,7 +12,19 @@ create table kinfra.pool (
     content jsonb not null default '{}'
 );
 
--- A slot as `apply` wrote it, on the host that has its files.
+-- What `apply` wrote in a user's root: the files of its slots, and which slots.toml it was.
+create table kinfra.root (
+    pool bigint not null references kinfra.pool,
+    host text not null,
+    root text not null,
+    -- Of the save that changed it last.
+    generation bigint not null,
+    made_by name not null default current_user,
+    content jsonb not null,
+    primary key (pool, host, root)
+);
+
+-- A slot of a host, as its slots.toml declares it.
 create table kinfra.slot (
     pool bigint not null references kinfra.pool,
     host text not null,
@@ -98,7 +110,7 @@ create table kinfra.history (
 create index history_of_slot on kinfra.history (pool, host, slot, event);
 
 -- Saves what a client changed since it read the generation `seen`, or nothing. `changes` has `pool`, the new top level if
--- that changed, and `slots`: each with `host`, `slot`, the generation `seen` of its row (null if it is new), and of
+-- that changed, `root` with its `host`, `root` and `content` if that changed, and `slots`: each with `host`, `slot`, the generation `seen` of its row (null if it is new), and of
 -- `content`, `claim` and `stack` those that changed (null if it is gone).
 create function kinfra.save(of_pool bigint, seen bigint, token text, changes jsonb) returns bigint
 language plpgsql set search_path = pg_catalog as $$
@@ -116,6 +128,11 @@ begin
     end if;
     insert into kinfra.saved values (of_pool, saved, save.token);
     delete from kinfra.saved as d where d.pool = of_pool and d.generation = saved - 100000;
+    if changes ? 'root' then
+        insert into kinfra.root (pool, host, root, generation, content)
+        values (of_pool, changes -> 'root' ->> 'host', changes -> 'root' ->> 'root', saved, changes -> 'root' -> 'content')
+        on conflict (pool, host, root) do update set generation = excluded.generation, content = excluded.content;
+    end if;
     for change in select jsonb_array_elements(changes -> 'slots') loop
         of_host := change ->> 'host';
         of_slot := (change ->> 'slot')::integer;

@@ -33,15 +33,19 @@ pub struct Cleared {
 ///
 /// # Errors
 /// When Docker or the registry does not say at the end what is left.
-pub fn clear(place: Place<'_>, shown: &Leftovers, policy: &LockPolicy<'_>) -> Result<Cleared> {
-    let ledger = Ledger::of(place.root);
+pub fn clear(
+    ledger: &Ledger,
+    place: Place<'_>,
+    shown: &Leftovers,
+    policy: &LockPolicy<'_>,
+) -> Result<Cleared> {
     let again = || -> Result<Leftovers> {
         let seen = ledger.read(Following::NoHolder)?;
         look(place, seen.as_ref().map(|seen| &*seen.registry))
     };
     let mut errors = Vec::new();
     for slot in shown.not_clean() {
-        errors.extend(clean(&ledger, slot, Cleaning::Labelled, policy).err());
+        errors.extend(clean(ledger, slot, Cleaning::Labelled, policy).err());
     }
     let left = again()?;
     let may_go: BTreeSet<_> = shown.removable().map(|(_, tied)| tied.key()).collect();
@@ -50,7 +54,7 @@ pub fn clear(place: Place<'_>, shown: &Leftovers, policy: &LockPolicy<'_>) -> Re
         by_owner.entry(owner).or_default().entry(&tied.engine).or_default().push(tied.thing.clone());
     }
     for (owner, engines) in by_owner {
-        errors.extend(remove_of(&ledger, owner, &engines, policy).err());
+        errors.extend(remove_of(ledger, owner, &engines, policy).err());
     }
     let now = again()?;
     let stay: BTreeSet<_> = now.removable().map(|(_, tied)| tied.key()).collect();
@@ -75,8 +79,7 @@ fn remove_of(
     engines: &BTreeMap<&Engine, Vec<Thing>>,
     policy: &LockPolicy<'_>,
 ) -> Result<()> {
-    let Ledger::File { root } = ledger;
-    let _lock = match (owner, Root::open(root)?) {
+    let _lock = match (owner, Root::open(ledger.root())?) {
         (Owner::Free(slot) | Owner::SlotGone(slot), Some(root)) => {
             let lock = root.lock_stack(*slot, Hold::Alone, policy)?;
             let seen = ledger.read(Following::NoHolder)?;

@@ -1,0 +1,86 @@
+//! A registry at one moment, as it was read.
+
+use std::sync::Arc;
+
+use super::database::Database;
+use super::last_seen::LastSeen;
+use super::stored::Stored;
+use crate::claims::whereabouts::{Following, Moves};
+use crate::host::clock;
+use crate::host::root::Root;
+use crate::registry::Registry;
+use crate::time::Time;
+
+/// The registry at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Its content, with each worktree under the path that git moved it to.
+    pub registry: Arc<Registry>,
+    /// The root it was read from.
+    pub root: Root,
+    /// Its content as stored.
+    pub(super) stored: Stored,
+    pub(super) moves: Moves,
+    /// The server that has it, if one does.
+    pub(super) database: Option<Arc<Database>>,
+    /// When it was so, and why it is not known how it is now.
+    old: Option<(Time, String)>,
+}
+
+impl Snapshot {
+    pub(super) fn new(
+        root: Root,
+        stored: Stored,
+        database: Option<Arc<Database>>,
+        following: Following<'_>,
+    ) -> Self {
+        let (registry, moves) = followed(&stored.registry, following);
+        Self { registry, root, stored, moves, database, old: None }
+    }
+
+    /// The last known state of a registry whose server cannot be asked, and what that says.
+    pub(super) fn old(root: Root, (last, said): (LastSeen, String), following: Following<'_>) -> Self {
+        let stored = Stored { registry: last.registry, ..Stored::default() };
+        Self { old: Some((last.at, said)), ..Self::new(root, stored, None, following) }
+    }
+
+    /// Whether nothing was saved between this and another look, as far as the text tells.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.stored.registry, &other.stored.registry)
+    }
+
+    /// The same registry, with other worktrees followed.
+    #[must_use]
+    pub fn following(self, following: Following<'_>) -> Self {
+        let Self { registry: _, root, stored, moves: _, database, old } = self;
+        Self { old, ..Self::new(root, stored, database, following) }
+    }
+
+    /// The time by the clock that judges its leases: that of its server, if it has one.
+    pub fn now(&self) -> Time {
+        self.stored.loaded.as_ref().map_or_else(clock::now, |loaded| loaded.now)
+    }
+
+    /// That this is an old state, if it is. A sentence.
+    pub fn age(&self) -> Option<String> {
+        let (at, said) = self.old.as_ref()?;
+        let seconds = clock::now().since(*at).as_secs();
+        let age = match seconds {
+            0..60 => format!("{seconds} seconds"),
+            60..3600 => format!("{} minutes", seconds / 60),
+            3600..86_400 => format!("{} hours", seconds / 3600),
+            _ => format!("{} days", seconds / 86_400),
+        };
+        Some(format!("{said}; this is the pool as it was {age} ago"))
+    }
+}
+
+/// A registry with each worktree under the path that git moved it to, and these moves.
+pub fn followed(stored: &Arc<Registry>, following: Following<'_>) -> (Arc<Registry>, Moves) {
+    let moves = Moves::find(stored, following);
+    let mut registry = Arc::clone(stored);
+    if !moves.is_empty() {
+        moves.note_in(Arc::make_mut(&mut registry));
+    }
+    (registry, moves)
+}

@@ -1,0 +1,152 @@
+//! A pool whose registry is in PostgreSQL, from the shell: two users of one machine share its slots, and each has the
+//! files of them in a home of its own.
+
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use crate::rig::postgres::{Database, Postgres};
+use crate::support::{Machine, Run, SMALL};
+
+/// A database with kinfra's tables.
+fn database() -> Database {
+    let database = Postgres::shared().database();
+    Machine::small().kinfra(&format!("registry init {}", database.url())).exits(0);
+    database
+}
+
+/// A user who has not applied the pool yet.
+fn user(url: &str) -> Machine {
+    let machine = Machine::small();
+    machine.spec(&format!("{SMALL}\n[registry]\nurl = \"{url}\"\n"));
+    machine
+}
+
+/// Two users who have applied the same pool.
+fn users(url: &str) -> (Machine, Machine) {
+    let users = (user(url), user(url));
+    for user in [&users.0, &users.1] {
+        user.kinfra("apply").exits(0);
+        assert_eq!(user.read("~/pool/slot-2/conf.txt"), "slot 2 on 8002\n");
+    }
+    users
+}
+
+/// The slots as one sees them: whether each is held.
+fn held(machine: &Machine) -> Vec<bool> {
+    let slots: Value = serde_json::from_str(&machine.kinfra("slots --json").exits(0).stdout).expect("JSON");
+    let slots = slots["slots"].as_array().expect("slots").iter();
+    slots.map(|slot| !slot["claimed_by"].is_null()).collect()
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn two_users_share_the_slots_of_a_pool() {
+    let database = database();
+    let (ann, ben) = users(&database.url());
+    assert!(!ann.exists("~/pool/registry.json"), "a registry beside the server's");
+    assert_eq!(database.sql("select count(*) from kinfra.slot; select count(*) from kinfra.root"), "2\n2");
+    ann.kinfra("claim").exits(0).prints("slot 1");
+    assert_eq!((held(&ann), held(&ben)), (vec![true, false], vec![true, false]));
+    ben.kinfra("claim").exits(0).prints("slot 2");
+    ann.kinfra("status").exits(0).prints("slot 1");
+    ben.kinfra("env").exits(0).prints("SLOT_ID=2");
+    let third = user(&database.url());
+    third.kinfra("claim").exits(3).says("kinfra apply");
+    third.kinfra("apply").exits(0);
+    third.kinfra("claim").exits(3);
+    // Whose it is, is asked: not whose root it is in.
+    ben.kinfra("release 1").exits(4);
+    ann.kinfra("release").exits(0);
+    third.kinfra("claim --lease 8h").exits(0).prints("slot 1");
+    third.kinfra("renew").exits(0);
+    third.kinfra("reap --auto-approve").exits(0);
+    assert_eq!(held(&ben), [true, true]);
+    ben.kinfra("release 1 --force").exits(0);
+    assert_eq!((held(&third), database.sql("select slot from kinfra.claim")), (vec![false, true], "2".to_owned()));
+    ben.kinfra("plan --detailed-exitcode").exits(0);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_server_is_asked_once_it_is_applied() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("an address").port();
+    let machine = user(&format!("postgres://a@127.0.0.1:{port}/d?connect_timeout=1"));
+    machine.kinfra("plan").exits(0).says("was not asked");
+    machine.kinfra("claim").exits(3).says("kinfra apply");
+    silent.set_nonblocking(true).expect("no wait");
+    assert!(silent.accept().is_err(), "it was contacted");
+    machine.kinfra("apply").exits(9).says("does not answer");
+    assert!(!machine.exists("~/pool/registry.json"), "a registry in a file");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn without_the_server_what_was_seen_last_is_shown_and_nothing_is_changed() {
+    let database = database();
+    let (ann, _) = users(&database.url());
+    ann.kinfra("claim").exits(0);
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let without = |verb: &str| {
+        let url = format!("postgres://a@127.0.0.1:{closed}/d");
+        Run::of(ann.command(verb).env("KINFRA_REGISTRY_URL", url))
+    };
+    for verb in ["slots", "status", "env"] {
+        without(verb).exits(0).says("refuses connections").says("this is the pool as it was");
+    }
+    for verb in ["claim", "release", "renew", "reap --auto-approve", "apply"] {
+        without(verb).exits(9).says("refuses connections");
+    }
+    ann.kinfra("status").exits(0).prints("slot 1").never_says("as it was");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_registry_does_not_move_unnoticed() {
+    let database = database();
+    let (ann, _) = users(&database.url());
+    let spec = ann.read("slots.toml");
+    ann.spec(SMALL);
+    for verb in ["plan", "apply", "destroy"] {
+        ann.kinfra(verb).exits(4).says("is on a server, and slots.toml names none");
+    }
+    ann.spec(&spec.replace(&format!("/{}?", database.name), "/other?"));
+    ann.kinfra("apply").exits(4).says("slots.toml names");
+    let old = Machine::small();
+    old.kinfra("apply").exits(0);
+    old.spec(&spec);
+    old.kinfra("apply").exits(4).says("is the file");
+    old.kinfra("claim").exits(0);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_waiter_gets_what_another_user_releases() {
+    let database = database();
+    let (ann, ben) = users(&database.url());
+    let third = user(&database.url());
+    third.kinfra("apply").exits(0);
+    ann.kinfra("claim").exits(0);
+    ben.kinfra("claim").exits(0);
+    third.kinfra("claim --wait --timeout 1s").exits(3);
+    assert_eq!(database.sql("select count(*) from kinfra.queue"), "0");
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| third.kinfra("claim --wait --timeout 60s"));
+        while database.sql("select count(*) from kinfra.queue") == "0" {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        // Who does not wait does not take what a waiter is to get.
+        ben.kinfra("release").exits(0);
+        waiter.join().expect("it ran").exits(0).prints("slot 2");
+    });
+    assert_eq!(database.sql("select count(*) from kinfra.queue"), "0");
+    // A ticket whose waiter is gone counts no more once it has expired.
+    database.sql(
+        "insert into kinfra.queue (pool, host, wanted, holder, expires) select pool, host, 'any', '/gone', \
+         clock_timestamp() - interval '1 second' from kinfra.slot limit 1",
+    );
+    ann.kinfra("release").exits(0);
+    ann.kinfra("claim").exits(0);
+    assert_eq!(database.sql("select count(*) from kinfra.queue"), "0");
+}
