@@ -12,8 +12,7 @@ use crate::host::terminal::columns_of_stdout;
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
-use crate::which::neighbours::Neighbours;
-use crate::which::server::to_apply;
+use crate::which::{neighbours::Neighbours, server::to_apply};
 
 pub(crate) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let made = make(args, invocation);
@@ -34,11 +33,9 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
     say(&report::plan::warnings([&pool.left_out, &neighbours.notices]));
     neighbours.check()?;
     let planning = args.planning.options();
-    let ledger = to_apply(&pool, invocation)?;
     let options = saved.as_ref().map_or_else(|| planning.clone(), Saved::options_to_apply);
     let applied_from = neighbours.applied_from();
     let aim = Aim::of(saved.as_ref().map_or(&planning, |saved| &saved.options));
-    let paths = Paths { home: invocation.home.as_deref() };
     let session = Session {
         used: &declared.used(),
         spec: declared.path.as_deref(),
@@ -47,15 +44,16 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
             verbose: args.verbose,
             names_skipped: !args.dry_run || args.verbose,
             applied_from: applied_from.as_deref(),
-            ..View::new(paths, aim, &options.allowed)
+            ..View::new(Paths { home: invocation.home.as_deref() }, aim, &options.allowed)
         },
         json: args.json,
         dry_run: args.dry_run,
         approved: args.auto_approve || saved.is_some(),
         lock: args.lock.policy("kinfra apply"),
     };
-    let (options, neighbours) = (options.clone(), Some(&neighbours));
-    let (plan, outcome) = session.run(Request { pool: &pool, ledger: Some(&ledger), options, saved: saved.as_ref(), neighbours })?;
+    let request = Request::alone(&pool, Some(to_apply(&pool, invocation)?), options.clone());
+    let request = Request { saved: saved.as_ref(), neighbours: Some(&neighbours), ..request };
+    let (plan, outcome) = session.run(request)?;
     let Some(outcome) = outcome else { return Ok((Ok(Exit::Done), !plan.is_empty())) };
     let differs = plan.is_blocked() || outcome.kept().next().is_some();
     Ok((session.exit(&plan, outcome), differs))

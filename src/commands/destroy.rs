@@ -11,9 +11,7 @@ use crate::host::terminal::columns_of_stdout;
 use crate::plan::{Flag, Options};
 use crate::provision::{self, Request, data};
 use crate::report::{self, Aim, Paths, View};
-use crate::which::server::to_plan;
-use crate::which::trust::Trust;
-use crate::which::{spec_file, whose};
+use crate::which::{server::to_plan, spec_file, trust::Trust, whose};
 
 pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     let choice = args.pool.choice();
@@ -42,8 +40,7 @@ pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
         approved: args.auto_approve,
         lock: args.lock.policy("kinfra destroy"),
     };
-    let prepared =
-        session.show(Request { pool: &pool, ledger: Some(&ledger), options: options.clone(), saved: None, neighbours: None })?;
+    let prepared = session.show(Request::alone(&pool, Some(ledger), options.clone()))?;
     let data = if args.data { data::planned(&prepared)? } else { Vec::new() };
     show_as_laid_out(&if args.data { report::data::planned(&data) } else { String::new() })?;
     if args.dry_run {

@@ -25,17 +25,13 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
     say(&report::plan::warnings([&pool.left_out, &neighbours.notices]));
     neighbours.check()?;
-    let ledger = to_plan(&pool, invocation)?;
     let options = args.planning.options();
     let (aim, allowed) = (Aim::of(&options), options.allowed.clone());
-    let prepared = Request { pool: &pool, ledger: ledger.as_ref(), options, saved: None, neighbours: None };
-    let prepared = prepared.preview()?;
-    say(&format!("Using {}\n", declared.used()));
-    say(if ledger.is_none() { report::plan::UNASKED } else { "" });
+    let prepared = Request::alone(&pool, to_plan(&pool, invocation)?, options).preview()?;
+    say(&format!("Using {}\n{}", declared.used(), report::plan::asked(prepared.is_of_registry())));
     if let Some(path) = &args.out {
-        let root_is_named = choice.root().is_some();
-        let plan = prepared.to_saved(Named { spec: declared.path.clone(), root_is_named });
-        saved::write(path, &absolute(path, invocation)?, &plan)?;
+        let named = Named { spec: declared.path.clone(), root_is_named: choice.root().is_some() };
+        saved::write(path, &absolute(path, invocation)?, &prepared.to_saved(named))?;
     }
     let (plan, desired) = (prepared.shown(), prepared.desired());
     let after = |printed| match &args.out {

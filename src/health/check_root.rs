@@ -8,9 +8,10 @@ use crate::desired::Pool;
 use crate::file::Obstacle;
 use crate::host::fs::Found;
 use crate::host::root::{BACKUP, LOCK, REGISTRY, Root, TEMPORARY};
-use crate::ledger::{self, Stored};
+use crate::ledger::{self, Stored, glance};
 use crate::observe::{ImportState, observe};
 use crate::registry::Registry;
+use crate::server::ServerUrl;
 use crate::shown::count;
 
 /// The most that a registry's backup may be, in bytes.
@@ -36,6 +37,9 @@ pub(super) fn check_root(root: &Root, findings: &mut Findings) {
 
 /// Reads the registry; `None` if that cannot be done.
 pub(super) fn check_registry(root: Option<&Root>, pool: &Pool, findings: &mut Findings) -> Option<Registry> {
+    if let Some(url) = &pool.registry {
+        return check_server(url, &pool.root, findings);
+    }
     let stored = root.map_or_else(|| Ok(Stored::default()), |root| ledger::read(root, None));
     let observed = match stored.and_then(|stored| observe(stored, root, pool)) {
         Ok(observed) => observed,
@@ -53,7 +57,9 @@ pub(super) fn check_registry(root: Option<&Root>, pool: &Pool, findings: &mut Fi
         (false, Some(ImportState::Pending { path, .. })) => {
             findings.fine("registry", format!("not there yet: `kinfra apply` imports `{path}`"));
         }
-        (false, _) => findings.fine("registry", format!("`{path}` is not there yet: `kinfra apply` makes it")),
+        (false, _) => {
+            findings.fine("registry", format!("`{path}` is not there yet: `kinfra apply` makes it"))
+        }
     }
     if let Some(ImportState::Changed(path)) = &observed.import {
         let advice = "kinfra no longer reads it: stop using the old tool, or take `import` out of slots.toml";
@@ -63,6 +69,25 @@ pub(super) fn check_registry(root: Option<&Root>, pool: &Pool, findings: &mut Fi
         check_mode(root.dir(), REGISTRY, findings);
     }
     Some(observed.registry)
+}
+
+/// What was last seen of a registry on a server.
+fn check_server(url: &ServerUrl, root: &Utf8Path, findings: &mut Findings) -> Option<Registry> {
+    match glance(root) {
+        Ok(Some(registry)) => {
+            let slots = count(registry.slots.len(), "slot");
+            findings.fine("registry", format!("it is in `{url}`, and had {slots} when it was last seen"));
+            Some(Registry::clone(&registry))
+        }
+        Ok(None) => {
+            findings.fine("registry", format!("not applied yet: `kinfra apply` makes the pool in `{url}`"));
+            Some(Registry::default())
+        }
+        Err(error) => {
+            findings.failure(Severity::Error, "registry", &error);
+            None
+        }
+    }
 }
 
 pub(super) fn check_backup(root: &Root, findings: &mut Findings) {

@@ -133,25 +133,27 @@ impl Database {
         let make =
             format!("insert into kinfra.pool (name) values ({}) on conflict do nothing;", quoted(&self.pool));
         let waiting = Stopwatch::start();
-        let (connection, (loaded, _)) = self.persist(|connection| loop {
-            let left = patience.saturating_sub(waiting.elapsed());
-            // To the server, no time at all is without an end.
-            let most = left.min(HEARD).as_millis().max(1);
-            let begin = format!(
-                "begin; {}; set local lock_timeout = {most}; set local synchronous_commit = off; {}",
-                beginning(),
-                if may_make { make.as_str() } else { "" }
-            );
-            match self.load(connection, &begin, known, "for update") {
-                Err(Stop::Failure(failure)) if failure.is_locked() => connection.run("rollback")?,
-                loaded => return loaded,
-            };
-            if interrupt.is_some_and(Interrupt::is_requested) {
-                let what = "stopped waiting for the registry's lock: nothing was done";
-                return Err(Fault::interrupted(what).into());
-            }
-            if left <= HEARD {
-                return Err(self.is_held(flag).into());
+        let (connection, (loaded, _)) = self.persist(|connection| {
+            loop {
+                let left = patience.saturating_sub(waiting.elapsed());
+                // To the server, no time at all is without an end.
+                let most = left.min(HEARD).as_millis().max(1);
+                let begin = format!(
+                    "begin; {}; set local lock_timeout = {most}; set local synchronous_commit = off; {}",
+                    beginning(),
+                    if may_make { make.as_str() } else { "" }
+                );
+                match self.load(connection, &begin, known, "for update") {
+                    Err(Stop::Failure(failure)) if failure.is_locked() => connection.run("rollback")?,
+                    loaded => return loaded,
+                };
+                if interrupt.is_some_and(Interrupt::is_requested) {
+                    let what = "stopped waiting for the registry's lock: nothing was done";
+                    return Err(Fault::interrupted(what).into());
+                }
+                if left <= HEARD {
+                    return Err(self.is_held(flag).into());
+                }
             }
         })?;
         match loaded {

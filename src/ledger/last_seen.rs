@@ -41,7 +41,9 @@ impl LastSeen {
     pub(super) fn note(root: &Root, url: &ServerUrl, registry: &Registry, now: Time) {
         let Ok(text) = registry.to_text() else { return };
         let Ok(registry) = serde_json::from_str::<Value>(&text) else { return };
-        let Value::Object(mut seen) = json!({ "server": url.to_string(), "registry": registry }) else { return };
+        let Value::Object(mut seen) = json!({ "server": url.to_string(), "registry": registry }) else {
+            return;
+        };
         let old = last_seen(root.path()).and_then(|text| object(&text).ok());
         if let Some(mut old) = old
             && let Some(at) = old.shift_remove(SEEN_AT)

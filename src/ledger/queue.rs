@@ -160,7 +160,10 @@ impl Database {
 
 impl Snapshot {
     /// The waiters that are not passed over, in order: ahead of a ticket, or all.
-    pub fn waiters_ahead(&self, own: Option<&Ticket>) -> Result<impl Iterator<Item = Result<Waiter>> + use<>> {
+    pub fn waiters_ahead(
+        &self,
+        own: Option<&Ticket>,
+    ) -> Result<impl Iterator<Item = Result<Waiter>> + use<>> {
         let (of_file, of_server) = match &self.database {
             None => (Some(queue::ahead_of(own.and_then(Ticket::of_file), &self.root)?), Vec::new()),
             Some(database) => {

@@ -191,7 +191,8 @@ impl Ledger {
             Self::File { .. } => Transaction::of_file(locked, None)?,
             Self::Postgres { database, .. } => {
                 let change = Change::begin(database, None, locking(policy, true))?;
-                let mut change = change.ok_or_else(|| Fault::server("the pool was not made on the server"))?;
+                let mut change =
+                    change.ok_or_else(|| Fault::server("the pool was not made on the server"))?;
                 change.unlock()?;
                 Transaction::of_server(locked, change)
             }

@@ -6,6 +6,7 @@ use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::apply::{Outcome, apply};
+use crate::claims::whereabouts::Following;
 use crate::desired::{File, Outline, Pool};
 use crate::diff::diff;
 use crate::fault::Fault;
@@ -14,7 +15,6 @@ use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::host::signals::Interrupt;
-use crate::claims::whereabouts::Following;
 use crate::ledger::{Ledger, Stored};
 use crate::observe::{Containers, Observed, containers, observe, text};
 use crate::plan::{Options, Plan, plan};
@@ -29,7 +29,7 @@ pub struct Request<'a> {
     /// The pool as its spec describes it.
     pub pool: &'a Pool,
     /// Where its registry is. `None` if it is on a server that this user has not applied: that is not asked.
-    pub ledger: Option<&'a Ledger>,
+    pub ledger: Option<Ledger>,
     /// What the plan may do, and to which slots.
     pub options: Options,
     /// The saved plan to run. Nothing else may be run then.
@@ -109,11 +109,17 @@ impl From<Stale> for NotRun {
 }
 
 impl<'a> Request<'a> {
+    /// That of a pool by itself, and of no saved plan.
+    pub fn alone(pool: &'a Pool, ledger: Option<Ledger>, options: Options) -> Self {
+        Self { pool, ledger, options, saved: None, neighbours: None }
+    }
+
     /// Looks at the pool and plans. Docker is not asked.
     fn look(self) -> Result<Prepared<'a>> {
         let root = Root::open(&self.pool.root)?;
         check_own(root.as_ref(), &self.pool.root)?;
-        let stored = self.ledger.map_or_else(|| Ok(Stored::default()), |it| it.observe(root.as_ref()))?;
+        let stored = self.ledger.as_ref();
+        let stored = stored.map_or_else(|| Ok(Stored::default()), |it| it.observe(root.as_ref()))?;
         let observed = observe(stored, root.as_ref(), self.pool)?;
         observed.registry.check_pool(&self.pool.applied_from, &self.pool.root)?;
         let plan = self.plan(&observed);
@@ -173,6 +179,11 @@ impl Prepared<'_> {
     /// The values that no output may show.
     pub fn secrets(&self) -> &BTreeSet<String> {
         &self.request.pool.secrets
+    }
+
+    /// Whether its registry was asked what is there. It may be on a server that was not applied.
+    pub fn is_of_registry(&self) -> bool {
+        self.request.ledger.is_some()
     }
 
     /// Whether an existing slot would change and Docker was not asked for its containers.
@@ -239,8 +250,9 @@ impl Prepared<'_> {
 
     /// Takes the lock, reads, compares, writes.
     fn transact(&self, lock: &LockPolicy<'_>, interrupt: &Interrupt) -> Result<Done, NotRun> {
-        let Request { pool, ledger, saved, neighbours, options: _ } = self.request;
-        let ledger = ledger.ok_or_else(|| Error::msg("a plan that is only shown was carried out"))?;
+        let Request { pool, ledger, saved, neighbours, options: _ } = &self.request;
+        let ledger =
+            ledger.as_ref().ok_or_else(|| Error::msg("a plan that is only shown was carried out"))?;
         ledger.create(lock, |transaction| {
             let containers = self.observed.containers.clone();
             let stored = transaction.stored().clone();

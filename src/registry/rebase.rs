@@ -91,11 +91,7 @@ fn is_one_slot(one: &Provisioned, other: &Provisioned) -> bool {
 
 /// A value that a change may have changed. `None` where another client changed it otherwise.
 fn pick<T: PartialEq + Clone>(was: &T, is: &T, now: &T) -> Option<T> {
-    if is == was || is == now {
-        Some(now.clone())
-    } else {
-        (now == was).then(|| is.clone())
-    }
+    if is == was || is == now { Some(now.clone()) } else { (now == was).then(|| is.clone()) }
 }
 
 #[cfg(test)]

@@ -43,7 +43,8 @@ fn port(registry: &mut Registry) {
 
 fn files(registry: &mut Registry) {
     let provisioned = &mut registry.slot_mut(slot(1)).unwrap().provisioned;
-    provisioned.files = BTreeMap::from([(crate::file::RelPath::new("a").unwrap(), crate::digest::Digest::of(b"a"))]);
+    provisioned.files =
+        BTreeMap::from([(crate::file::RelPath::new("a").unwrap(), crate::digest::Digest::of(b"a"))]);
 }
 
 fn goes(registry: &mut Registry) {

@@ -157,7 +157,13 @@ pub fn saved(path: &Utf8Path) -> String {
 }
 
 /// What is said of a plan for a registry on a server that this user has not applied.
-pub const UNASKED: &str = "The server of the registry was not asked, because you have not applied it: others may have slots there\n";
+pub fn asked(is_of_registry: bool) -> &'static str {
+    if is_of_registry {
+        ""
+    } else {
+        "The server of the registry was not asked, because you have not applied it: others may have slots there\n"
+    }
+}
 
 /// What is said of a plan whose slots may have containers for all that is known.
 pub fn trust(takes_docker_on_trust: bool) -> &'static str {

@@ -39,9 +39,7 @@ impl Hit {
             Some(error) if declared.path.is_none() => Err(error.context(
                 "no slots.toml is here, and a pool that may have this worktree's claim cannot be read",
             )),
-            _ => {
-                Ok(FoundPool::declared(declared, search)?.knowing(seen, silent))
-            }
+            _ => Ok(FoundPool::declared(declared, search)?.knowing(seen, silent)),
         }
     }
 }

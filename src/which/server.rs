@@ -77,7 +77,10 @@ fn refuse_move(pool: &Pool, applied: Option<&ServerUrl>) -> Result<(), Fault> {
         }
         (Some(url), _) if has(REGISTRY) => {
             let file = root.join(REGISTRY);
-            Some((format!("the pool's registry is the file `{file}`, and slots.toml names `{url}`"), REGISTRY))
+            Some((
+                format!("the pool's registry is the file `{file}`, and slots.toml names `{url}`"),
+                REGISTRY,
+            ))
         }
         (None, _) if last_seen(root).is_some() => {
             Some(("the pool's registry is on a server, and slots.toml names none".to_owned(), LAST_SEEN))

@@ -63,7 +63,10 @@ fn two_users_share_the_slots_of_a_pool() {
     third.kinfra("reap --auto-approve").exits(0);
     assert_eq!(held(&ben), [true, true]);
     ben.kinfra("release 1 --force").exits(0);
-    assert_eq!((held(&third), database.sql("select slot from kinfra.claim")), (vec![false, true], "2".to_owned()));
+    assert_eq!(
+        (held(&third), database.sql("select slot from kinfra.claim")),
+        (vec![false, true], "2".to_owned())
+    );
     ben.kinfra("plan --detailed-exitcode").exits(0);
 }
 

@@ -9,9 +9,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 pub(crate) use running::Running;
 use tempfile::TempDir;
+
+use crate::rig::postgres::Postgres;
 
 /// A small pool: two slots, one file, one port.
 pub(crate) const SMALL: &str = r#"version = 1
@@ -65,11 +68,17 @@ pub(crate) const PORTS: &str = "KINFRA_TEST_PORTS";
 /// The variable that tells kinfra whether Docker's plugin for Compose is there, so that it need not ask.
 pub(crate) const PLUGIN: &str = "KINFRA_TEST_PLUGIN";
 
+/// The variable that says where the pools of tests have their registries: in files, or on a server with
+/// `postgres`. So the same tests are run on both.
+const LEDGER: &str = "KINFRA_TEST_LEDGER";
+
 /// A home and a project directory, both empty at first. Nothing listens there.
 pub(crate) struct Machine {
     dir: TempDir,
     /// The ports in use, as the variable has them. `None`: those of the real machine.
     ports: Option<&'static str>,
+    /// The url of its database, once it has one: see [`LEDGER`].
+    database: OnceLock<String>,
 }
 
 impl Machine {
@@ -85,7 +94,8 @@ impl Machine {
     }
 
     fn of(dir: std::io::Result<TempDir>) -> Self {
-        let machine = Self { dir: dir.expect("a temporary directory"), ports: Some("") };
+        let dir = dir.expect("a temporary directory");
+        let machine = Self { dir, ports: Some(""), database: OnceLock::new() };
         for dir in [machine.home(), machine.project(), machine.tools()] {
             fs::create_dir(dir).expect("a directory");
         }
@@ -182,7 +192,20 @@ impl Machine {
 
     /// Writes `slots.toml`.
     pub(crate) fn spec(&self, text: &str) {
-        self.write("slots.toml", text);
+        self.write("slots.toml", self.with_registry(text));
+    }
+
+    /// The text of a `slots.toml`, with the server that [`LEDGER`] asks for.
+    fn with_registry(&self, text: &str) -> String {
+        if std::env::var(LEDGER).as_deref() != Ok("postgres") || text.contains("[registry]") {
+            return text.to_owned();
+        }
+        let url = self.database.get_or_init(|| {
+            let url = Postgres::shared().database().url();
+            self.kinfra(&format!("registry init {url}")).exits(0);
+            url
+        });
+        format!("{text}\n[registry]\nurl = \"{url}\"\n")
     }
 
     /// Writes a template.

@@ -74,7 +74,8 @@ impl World {
 
     pub(super) fn look_with(&self, pool: &Pool, options: &Options) -> (Plan, Observed) {
         let root = Root::open(&self.root()).expect("a root");
-        let observed = observe(root.as_ref(), pool).expect("a registry");
+        let stored = Ledger::of(&self.root()).observe(root.as_ref()).expect("a registry");
+        let observed = observe(stored, root.as_ref(), pool).expect("slots");
         (plan(pool, &observed, &diff(pool, &observed), options), observed)
     }
 
