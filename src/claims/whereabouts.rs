@@ -332,8 +332,8 @@ fn has_host(claim: &Claim) -> bool {
     claim.claimed_host.as_ref().is_none_or(|host| *host == host::identity::host_name())
 }
 
-/// Where the directory that holds a slot is now, if that is certain: where git has moved a linked worktree, or
-/// `here`, if that was moved. A link may be left where it was.
+/// Where the directory that holds a slot is now, if that is certain: where git has moved a linked worktree,
+/// or `here`, if that was moved. A link may be left where it was.
 fn moved(claim: &Claim, here: Option<&Utf8Path>) -> Option<Utf8PathBuf> {
     if claim.claimed_gitdir.is_none() {
         let was = claim.claimed_by.directory().filter(|path| path.is_absolute())?;
@@ -361,9 +361,10 @@ fn moved(claim: &Claim, here: Option<&Utf8Path>) -> Option<Utf8PathBuf> {
     }
 }
 
-/// Whether a directory with this mark is the very one that made a claim, wherever it is. A copy has the token,
-/// too, and another place.
+/// Whether a directory with this mark is the checkout that made a claim, wherever it is now. A copy has the
+/// token, too, and another place.
 fn is_marked_as(claim: &Claim, mark: Mark) -> bool {
     let is_there = mark.place.zip(claim.mark.place).is_some_and(|(now, noted)| now.is(noted));
-    claim.claimed_gitdir.is_none() && mark.token == claim.mark.token && is_there && has_host(claim)
+    let is_marked = mark.token.is_some() && mark.token == claim.mark.token;
+    claim.claimed_gitdir.is_none() && is_marked && is_there && has_host(claim)
 }

@@ -35,6 +35,13 @@ impl Home {
     fn kinfra(&self, arguments: &str) -> Run {
         Run::of(&mut self.command(arguments))
     }
+
+    /// Makes a path the user's; with `-R`, also what is below it.
+    fn gives(&self, option: &str, path: &str) {
+        let mut chown = self.machine.program("chown");
+        chown.args([option, "54321"].iter().filter(|it| !it.is_empty())).arg(self.machine.path(path));
+        Run::of(&mut chown).exits(0);
+    }
 }
 
 fn open(path: &std::path::Path, mode: &str) {
@@ -46,10 +53,10 @@ fn open(path: &std::path::Path, mode: &str) {
 #[ignore = "needs root, to be another user"]
 fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
     let home = Home::new();
-    let own = |path: &str| {
-        let chown = Run::of(home.machine.program("chown").arg("54321").arg(home.machine.path(path)));
-        chown.exits(0);
-    };
+    let own = |path: &str| home.gives("", path);
+    let own_all = |path: &str| home.gives("-R", path);
+    // The index is this user's.
+    own_all("~/.local");
     let is_said = |exit: i32, belongs: &str, remedy: &str| {
         let run = home.kinfra("doctor").exits(exit);
         let said = format!("{}{}", run.stdout, run.stderr);
@@ -84,7 +91,21 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
     own("~/.small/pool/registry.json.bak");
     is_said(1, &format!("`{lock}` belongs to root (user 0), and is closed to user 54321"), lock);
     // What the user has closed is opened by its mode, and another user's home is given to none.
-    Run::of(home.machine.program("chown").args(["-R", "54321"]).arg(home.machine.path("~/.small"))).exits(0);
+    own_all("~/.small");
+    fs::create_dir(home.machine.path("~/mine")).expect("a directory");
+    own_all("~/mine");
+    for dir in ["~/.small/pool", "~/.small/pool/slot-1"] {
+        open(&home.machine.path(dir), "555");
+        let said = format!("`{dir}` is closed to its owner by its mode, 0555");
+        let remedy = format!("open it with `chmod u+rwX {dir}`");
+        home.kinfra("doctor").exits(1).prints(&said).prints(&remedy);
+        if dir.ends_with("pool") {
+            home.kinfra("claim --for ../home/mine")
+                .exits(4)
+                .says(&format!("error: {said}\nhelp: {remedy}\n"));
+        }
+        open(&home.machine.path(dir), "700");
+    }
     open(&home.machine.path("~/.small"), "0");
     home.kinfra("doctor").exits(4).says(
         "`~/.small` is closed to its owner by its mode, 0000\nhelp: open it with `chmod u+rwX ~/.small`",
@@ -99,9 +120,7 @@ fn an_index_that_is_closed_to_this_user_is_named_with_the_remedy() {
     for dir in ["~/.local", "~/.local/state", "~/.local/state/kinfra"] {
         open(&home.machine.path(dir), "755");
     }
-    let chown = |path: &str| {
-        Run::of(home.machine.program("chown").args(["-R", "54321"]).arg(home.machine.path(path))).exits(0);
-    };
+    let chown = |path: &str| home.gives("-R", path);
     chown("~/.small");
     let index = "~/.local/state/kinfra/pools";
     let closed = format!("`{index}` belongs to root (user 0), and is closed to user 54321");
