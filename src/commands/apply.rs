@@ -12,7 +12,7 @@ use crate::host::terminal::columns_of_stdout;
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
-use crate::which::{neighbours::Neighbours, server::to_apply};
+use crate::which::{kept_in::to_apply, neighbours::Neighbours};
 
 pub(crate) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let made = make(args, invocation);

@@ -11,7 +11,7 @@ use crate::host::terminal::columns_of_stdout;
 use crate::plan::{Flag, Options};
 use crate::provision::{self, Request, data};
 use crate::report::{self, Aim, Paths, View};
-use crate::which::{server::to_plan, spec_file, trust::Trust, whose};
+use crate::which::{kept_in::to_plan, spec_file, trust::Trust, whose};
 
 pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     let choice = args.pool.choice();

@@ -15,8 +15,8 @@ use crate::report::{self, Aim, Paths, View};
 use crate::saved::{self, Named};
 use crate::stack::admission::neighbours::last_look;
 use crate::which::choice::absolute;
+use crate::which::kept_in::to_plan;
 use crate::which::neighbours::Neighbours;
-use crate::which::server::to_plan;
 
 pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let choice = args.pool.choice();

@@ -48,8 +48,8 @@ impl Change {
     /// Locks and reads. `None` where the pool was never made.
     ///
     /// # Errors
-    /// [`Fault`] when the server cannot be asked, when another client holds the lock for too long, or when the
-    /// registry cannot be trusted.
+    /// [`Fault`] when the server cannot be asked, when another client holds the lock for too long, or when
+    /// the registry cannot be trusted.
     pub fn begin(
         database: &Arc<Database>,
         known: Option<&Loaded>,

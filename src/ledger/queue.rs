@@ -112,7 +112,8 @@ impl ServerTicket {
         Ok(self.looks.is_none())
     }
 
-    /// Puts off that the ticket expires. A waiter that was suspended for so long that it has expired joins anew.
+    /// Puts off that the ticket expires. A waiter that was suspended for so long that it has expired joins
+    /// anew.
     fn answer(&self) -> Result<()> {
         if self.asked.get().elapsed() < ASKS {
             return Ok(());

@@ -176,8 +176,8 @@ impl Ledger {
         self.end(transaction, work)
     }
 
-    /// [`Ledger::transact`] for a pool that may not exist yet. Makes its root. On a server the lock is not held
-    /// while `work` goes on: each save of it takes the lock.
+    /// [`Ledger::transact`] for a pool that may not exist yet. Makes its root. On a server the lock is not
+    /// held while `work` goes on: each save of it takes the lock.
     ///
     /// # Errors
     /// As [`Ledger::transact`].

@@ -16,7 +16,8 @@ pub enum Overlap {
 }
 
 impl Registry {
-    /// The change from this registry to `after`, made in `now`. What the change leaves alone stays as it is now.
+    /// The change from this registry to `after`, made in `now`. What the change leaves alone stays as it is
+    /// now.
     ///
     /// # Errors
     /// What another client has changed, too.

@@ -97,7 +97,7 @@ fn two_users_who_make_one_slot_share_it() {
 }
 
 #[test]
-fn a_registry_has_the_id_of_whoever_made_it_first() {
+fn a_registry_has_the_id_of_who_made_it_first() {
     let empty = Registry::default();
     let mut own = registry();
     own.id = Some(crate::registry::RegistryId::from_random([1; 16]));

@@ -49,7 +49,7 @@ fn two_users_share_the_slots_of_a_pool() {
     ann.kinfra("claim").exits(0).prints("slot 1");
     assert_eq!((held(&ann), held(&ben)), (vec![true, false], vec![true, false]));
     ben.kinfra("claim").exits(0).prints("slot 2");
-    ann.kinfra("status").exits(0).prints("slot 1");
+    ann.kinfra("status").exits(0).prints("Slot 1");
     ben.kinfra("env").exits(0).prints("SLOT_ID=2");
     let third = user(&database.url());
     third.kinfra("claim").exits(3).says("kinfra apply");
@@ -101,7 +101,7 @@ fn without_the_server_what_was_seen_last_is_shown_and_nothing_is_changed() {
     for verb in ["claim", "release", "renew", "reap --auto-approve", "apply"] {
         without(verb).exits(9).says("refuses connections");
     }
-    ann.kinfra("status").exits(0).prints("slot 1").never_says("as it was");
+    ann.kinfra("status").exits(0).prints("Slot 1").never_says("as it was");
 }
 
 #[test]
@@ -132,10 +132,10 @@ fn a_waiter_gets_what_another_user_releases() {
     third.kinfra("apply").exits(0);
     ann.kinfra("claim").exits(0);
     ben.kinfra("claim").exits(0);
-    third.kinfra("claim --wait --timeout 1s").exits(3);
+    third.kinfra("claim --wait=1s").exits(3);
     assert_eq!(database.sql("select count(*) from kinfra.queue"), "0");
     std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| third.kinfra("claim --wait --timeout 60s"));
+        let waiter = scope.spawn(|| third.kinfra("claim --wait=60s"));
         while database.sql("select count(*) from kinfra.queue") == "0" {
             std::thread::sleep(std::time::Duration::from_millis(50));
         }

@@ -1,5 +1,6 @@
 //! A machine to test kinfra on: a home, a project, programs and ports of its own.
 
+mod on_server;
 mod running;
 pub(crate) mod tools;
 
@@ -71,6 +72,9 @@ pub(crate) const PLUGIN: &str = "KINFRA_TEST_PLUGIN";
 /// The variable that says where the pools of tests have their registries: in files, or on a server with
 /// `postgres`. So the same tests are run on both.
 const LEDGER: &str = "KINFRA_TEST_LEDGER";
+
+/// The registry of a pool in `~/pool`. Where it is on a server, it is read and written there.
+const REGISTRY: &str = "~/pool/registry.json";
 
 /// A home and a project directory, both empty at first. Nothing listens there.
 pub(crate) struct Machine {
@@ -158,12 +162,18 @@ impl Machine {
 
     /// Writes a file, and the directories above it.
     pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+        if let (REGISTRY, Some(url)) = (path, self.database.get()) {
+            return on_server::write(url, &self.home().join("pool"), text.as_ref());
+        }
         let path = self.path(path);
         fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
         fs::write(&path, text).expect("a written file");
     }
 
     pub(crate) fn read(&self, path: &str) -> String {
+        if let (REGISTRY, Some(url)) = (path, self.database.get()) {
+            return on_server::read(url, &self.home().join("pool"));
+        }
         let path = self.path(path);
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }

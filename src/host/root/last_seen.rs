@@ -3,12 +3,9 @@
 use anyhow::Result;
 use camino::Utf8Path;
 
-use super::open::{REGISTRY_LIMIT, Root, TEMPORARY};
+use super::open::{LAST_SEEN, REGISTRY_LIMIT, Root, TEMPORARY};
 use crate::file::FileMode;
 use crate::host::fs::{Found, read_named};
-
-/// Its name in the root.
-pub const LAST_SEEN: &str = "registry.last-seen.json";
 
 /// Its text, if it can be read.
 pub fn last_seen(root: &Utf8Path) -> Option<String> {

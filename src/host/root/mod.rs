@@ -9,8 +9,8 @@ mod resolve;
 mod save_registry;
 mod stack_lock;
 
-pub use last_seen::{LAST_SEEN, last_seen};
+pub use last_seen::last_seen;
 pub use locked::LockedRoot;
-pub use open::{BACKUP, LOCK, REGISTRY, RegistryText, Root, TEMPORARY, glance, unreadable};
+pub use open::{BACKUP, LAST_SEEN, LOCK, REGISTRY, RegistryText, Root, TEMPORARY, glance, unreadable};
 pub use resolve::resolve;
 pub use stack_lock::{StackLock, StartsLock};

@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::last_seen::LAST_SEEN;
 use crate::fault::{Exit, Fault};
 use crate::file::Obstacle;
 use crate::host::clock::pause;
@@ -21,6 +20,8 @@ use crate::slot::SlotId;
 pub const REGISTRY: &str = "registry.json";
 /// The name of the registry's backup: a copy of it as last saved.
 pub const BACKUP: &str = "registry.json.bak";
+/// The name of what was last seen of a registry that is on a server.
+pub const LAST_SEEN: &str = "registry.last-seen.json";
 /// The lock's name in the root.
 pub const LOCK: &str = lock::NAME;
 /// Where everything in the root is written before it is moved into place.
