@@ -50,7 +50,7 @@ fn two_users_share_the_slots_of_a_pool() {
     assert_eq!((held(&ann), held(&ben)), (vec![true, false], vec![true, false]));
     ben.kinfra("claim").exits(0).prints("slot 2");
     ann.kinfra("status").exits(0).prints("Slot 1");
-    ben.kinfra("env").exits(0).prints("SLOT_ID=2");
+    ben.kinfra("env").exits(0).prints("SLOT_ID='2'");
     let third = user(&database.url());
     third.kinfra("claim").exits(3).says("kinfra apply");
     third.kinfra("apply").exits(0);

@@ -282,6 +282,8 @@ impl Machine {
     pub(crate) fn tree(&self) -> BTreeMap<PathBuf, String> {
         let mut tree = BTreeMap::new();
         walk(&self.home(), &mut tree);
+        // Verbs that read note in it what they saw, and when.
+        tree.retain(|path, _| !path.ends_with("registry.last-seen.json"));
         for (path, state) in &mut tree {
             // The name of the last lock holder is not part of a pool's state.
             if path.ends_with(".lock") {
