@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
@@ -41,6 +42,14 @@ pub struct Stamp {
     file: (u64, u64),
     size: u64,
     modified: (u64, u64),
+}
+
+impl fmt::Display for Stamp {
+    /// Without the number of the disk, which may be another one after a restart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file: (_, inode), size, modified: (seconds, nanoseconds) } = self;
+        write!(f, "{inode}:{size}:{seconds}.{nanoseconds:09}")
+    }
 }
 
 /// A regular file that was read.

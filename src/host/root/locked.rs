@@ -102,6 +102,7 @@ impl LockedRoot {
                 }
             }
         }
+        self.forget_unsaved();
         self.temporary.empty()
     }
 

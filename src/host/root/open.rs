@@ -7,8 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::journal::JOURNAL;
 use crate::fault::{Exit, Fault};
 use crate::file::Obstacle;
+use crate::history::Replaces;
 use crate::host::clock::pause;
 use crate::host::closed::Closed;
 use crate::host::fs::{self, Dir, Found, Stamp};
@@ -27,7 +29,7 @@ pub const TEMPORARY: &str = ".tmp";
 /// What systems put into a directory by themselves: at the top of a disk, and where one was looked at.
 const OF_DISK: [&str; 2] = ["lost+found", ".DS_Store"];
 /// What there may be beside slots once a first apply has taken its lock.
-const BEGUN: [&str; 4] = [LOCK, TEMPORARY, ".queue", ".stacks"];
+const BEGUN: [&str; 5] = [LOCK, TEMPORARY, ".queue", ".stacks", JOURNAL];
 /// The most that a registry may be, in bytes.
 pub(super) const REGISTRY_LIMIT: u64 = 64 << 20;
 
@@ -37,6 +39,13 @@ pub struct RegistryText {
     /// Its text.
     pub text: String,
     pub(super) stamp: Option<Stamp>,
+}
+
+impl RegistryText {
+    /// What a change says that replaces it.
+    pub fn replaced(&self) -> Replaces {
+        Replaces::stamp(self.stamp)
+    }
 }
 
 /// A pool's root that exists.
