@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::event::{Ended, Event, Party, What};
 use crate::registry::{Claim, Entry, MOST_FAILURES, Registry, Remains, Started};
 use crate::slot::SlotId;
+use crate::time::{Span, Time};
 
 #[cfg(test)]
 #[path = "between_tests.rs"]
@@ -53,8 +54,13 @@ fn claim(was: Option<&Claim>, is: Option<&Claim>, how: Ended) -> Vec<What> {
 }
 
 fn claimed(claim: &Claim) -> What {
-    let until = claim.lease.map(|lease| lease.until);
-    What::Claimed { party: Party::of(claim), until, note: claim.note.clone() }
+    let (lease, until) = term(claim);
+    What::Claimed { party: Party::of(claim), lease, until, note: claim.note.clone() }
+}
+
+/// The length and the end of the lease of a claim.
+fn term(claim: &Claim) -> (Option<Span>, Option<Time>) {
+    claim.lease.map(|lease| (lease.length, lease.until)).unzip()
 }
 
 /// Whether two claims of a slot are one. A claim of an old tool gets its id when its holder claims again.
@@ -71,12 +77,12 @@ fn altered(was: &Claim, is: &Claim) -> Vec<What> {
     let party = || Party::of(is);
     let is_moved = was.claimed_by != is.claimed_by;
     let is_taken_over = was.is_of_run && !is.is_of_run;
-    let length = |claim: &Claim| claim.lease.map(|lease| lease.length);
-    let until = is.lease.map(|lease| lease.until);
+    let (lease, until) = term(is);
+    let is_leased = term(was).0 != lease;
     let each = [
         is_moved.then(|| What::Moved { party: party(), from: was.claimed_by.clone() }),
         is_taken_over.then(|| What::TakenOver { party: party() }),
-        (length(was) != length(is)).then(|| What::Leased { party: party(), until }),
+        is_leased.then(|| What::Leased { party: party(), lease, until }),
         (was.note != is.note).then(|| What::Noted { party: party(), note: is.note.clone() }),
     ];
     each.into_iter().flatten().collect()

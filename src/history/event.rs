@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::identifier::Owner;
 use crate::registry::{Claim, ClaimId, Holder};
 use crate::slot::SlotId;
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// Something that happened to slots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub enum What {
         /// Whose claim it is.
         #[serde(flatten)]
         party: Party,
+        /// The length of its lease.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<Span>,
         /// When its lease expires.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
@@ -53,7 +56,10 @@ pub enum What {
         /// Whose claim it is.
         #[serde(flatten)]
         party: Party,
-        /// When its lease expires. `None` if it has none now.
+        /// The length. `None` if it has no lease now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<Span>,
+        /// When its lease expires.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },

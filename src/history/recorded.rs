@@ -16,6 +16,8 @@ mod tests;
 pub struct History {
     /// The changes.
     pub changes: Vec<Change>,
+    /// How many events before these are left out.
+    pub earlier: usize,
     /// The lines that kinfra did not write, or not whole.
     pub unreadable: usize,
     /// The slots of whose claims something is missing: an older kinfra changed them, or a line was lost.
@@ -70,6 +72,7 @@ impl History {
     /// The last `count` events.
     #[must_use]
     pub fn last(self, count: usize) -> Self {
+        let all: usize = self.changes.iter().map(|change| change.events.len()).sum();
         let mut left = count;
         let mut changes = Vec::new();
         for change in self.changes.into_iter().rev() {
@@ -82,7 +85,7 @@ impl History {
             changes.push(Change { events, ..change });
         }
         changes.reverse();
-        Self { changes, ..self }
+        Self { changes, earlier: all.saturating_sub(count), ..self }
     }
 }
 

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::stored::{Stored, read};
-use super::transaction::Ledger;
+use super::transaction::{Ledger, Snapshot};
 use crate::history::{Change, Ended, Event, History, Recorded, Replaces, What, between};
 use crate::host::clock::now;
 use crate::host::identity::author;
+use crate::host::lock::LockPolicy;
 use crate::host::root::{RegistryText, Root};
 use crate::registry::Registry;
 use crate::slot::SlotId;
@@ -58,6 +59,14 @@ fn line(command: &str, events: Vec<Event>, replaces: Option<Replaces>) -> String
 }
 
 impl Ledger {
+    /// Puts something into the history that no registry shows. No verb fails for it.
+    pub fn note(&self, seen: &Snapshot, policy: &LockPolicy<'_>, slot: SlotId, what: What) {
+        let _ = self.transact(seen, policy, |transaction| {
+            transaction.note(slot, what);
+            Ok(())
+        });
+    }
+
     /// What happened to the pool, as far as that is recorded. Takes no lock.
     ///
     /// # Errors

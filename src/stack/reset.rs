@@ -14,6 +14,7 @@ use crate::claims::refusal::holds_none;
 use crate::fault::Fault;
 use crate::host::containers::volumes_of;
 use crate::host::docker::Answer;
+use crate::history::What;
 use crate::host::lock::LockPolicy;
 use crate::host::things;
 use crate::shown::printable;
@@ -67,7 +68,7 @@ impl Reset {
     ///
     /// # Errors
     /// [`Fault`] when something of it stays, Docker does not answer, or the claim ended since it was planned.
-    pub fn remove(self) -> Result<Held> {
+    pub fn remove(self, policy: &LockPolicy<'_>) -> Result<Held> {
         let held = &self.turn.held;
         if !held.is_still_held()? {
             return Err(holds_none(held.worktree()).into());
@@ -84,6 +85,8 @@ impl Reset {
         if let Some(left) = left.find(|thing| there.iter().any(|other| other.key == thing.key)) {
             return Err(stays(left, &failures));
         }
+        let with_data = !volumes.is_empty();
+        held.pool().ledger().note(held.seen(), policy, held.slot, What::Stopped { with_data });
         Ok(self.turn.held)
     }
 }
