@@ -176,6 +176,10 @@ mod list {
         deserializer: D,
     ) -> Result<BTreeSet<SlotId>, D::Error> {
         let list = String::deserialize(deserializer)?;
-        if list.is_empty() { Ok(BTreeSet::new()) } else { SlotId::parse_list(&list).map_err(de::Error::custom) }
+        if list.is_empty() {
+            Ok(BTreeSet::new())
+        } else {
+            SlotId::parse_list(&list).map_err(de::Error::custom)
+        }
     }
 }

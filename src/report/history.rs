@@ -13,19 +13,16 @@ use crate::shown::{Paths, count, printable};
 use crate::slot::SlotId;
 
 /// The columns of the table, and where their cells are shortened.
-const COLUMNS: [(&str, Shorten); 4] = [
-    ("When", Shorten::Never),
-    ("Slot", Shorten::End),
-    ("What", Shorten::End),
-    ("By", Shorten::Middle),
-];
+const COLUMNS: [(&str, Shorten); 4] =
+    [("When", Shorten::Never), ("Slot", Shorten::End), ("What", Shorten::End), ("By", Shorten::Middle)];
 
 /// The columns that are left out where the table is too wide.
 const LEFT_OUT: [&str; 1] = ["By"];
 
 /// As a table of at most so many columns. Only another machine than this one is named.
 pub fn text(history: &History, paths: Paths<'_>, host: &str, columns: Option<usize>) -> String {
-    let rows: Vec<[String; 4]> = history.changes.iter().flat_map(|change| rows(change, paths, host)).collect();
+    let rows: Vec<[String; 4]> =
+        history.changes.iter().flat_map(|change| rows(change, paths, host)).collect();
     fitting(columns, &LEFT_OUT, |without| {
         let is_shown = |title: &str| !without.contains(&title);
         let shown = COLUMNS.into_iter().filter(|(title, _)| is_shown(title));

@@ -28,6 +28,7 @@ mod env;
 mod gone_worktree;
 mod guarded;
 mod help;
+mod history;
 mod holders;
 mod hook;
 mod hook_care;

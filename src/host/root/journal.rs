@@ -20,9 +20,9 @@ use crate::host::fs::Found;
 use crate::host::owner;
 
 /// The journal's name in the root.
-pub(super) const JOURNAL: &str = "journal";
+pub const JOURNAL: &str = "journal";
 /// The name of the one before it.
-const OLDER: &str = "journal.1";
+pub const OLDER: &str = "journal.1";
 /// The most that a journal may be, in bytes, but for its last line.
 const MOST: u64 = 1 << 20;
 /// The most that is read of one, in bytes.
@@ -147,7 +147,7 @@ impl LockedRoot {
 }
 
 impl Root {
-    /// The journals of the root, and which registry it had before and after they were read, if that is one.
+    /// The journals of the root.
     ///
     /// # Errors
     /// [`Fault`] when a newer kinfra wrote one; or the system's error.

@@ -18,12 +18,7 @@ impl LockedRoot {
     /// # Errors
     /// [`Fault`] when the registry on disk is no longer the one that was read: another program's save is not
     /// lost.
-    pub fn save(
-        &self,
-        read: Option<&RegistryText>,
-        new: String,
-        line: Option<&str>,
-    ) -> Result<RegistryText> {
+    pub fn save(&self, read: Option<&RegistryText>, new: String, line: Option<&str>) -> Result<RegistryText> {
         if u64::try_from(new.len()).unwrap_or(u64::MAX) > REGISTRY_LIMIT {
             let (path, limit) = (self.root.registry_path(), REGISTRY_LIMIT >> 20);
             return Err(anyhow!("`{path}` would be larger than {limit} MiB, so it was not saved"));
