@@ -5,6 +5,7 @@ use camino::Utf8Path;
 use super::standing::{Standing, standing};
 use super::whereabouts::whereabouts;
 use crate::host;
+use crate::host::side_by_side::on_all_cores;
 use crate::ledger::Snapshot;
 use crate::names::{USED_FILE, USES_FILE};
 use crate::registry::Entry;
@@ -56,6 +57,6 @@ pub fn last_used(dir: &Utf8Path) -> Option<Time> {
 /// The slots of a pool as it was at one moment.
 pub fn list(snapshot: &Snapshot, now: Time) -> Vec<Listed> {
     let root = snapshot.root.path();
-    let slots = snapshot.registry.slots.iter();
-    slots.map(|(slot, entry)| Listed::of(*slot, Entry::clone(entry), root, now)).collect()
+    let slots: Vec<_> = snapshot.registry.slots.iter().collect();
+    on_all_cores(&slots, |(slot, entry)| Listed::of(**slot, Entry::clone(entry), root, now))
 }

@@ -17,6 +17,7 @@ use crate::host;
 use crate::host::fs::Dir;
 use crate::host::git;
 use crate::host::holder_mark::{ensure_mark, mark_of, token_in};
+use crate::host::side_by_side::on_all_cores;
 use crate::identifier::Owner;
 use crate::registry::{Claim, ClaimId, Holder, Left, Mark, Place, Registry};
 use crate::slot::SlotId;
@@ -157,13 +158,11 @@ impl Moves {
             }
             Following::NoHolder => false,
         };
-        let mut moved: Vec<_> = claims
-            .iter()
-            .filter(|one| concerns(one))
-            .filter_map(|(slot, claim)| {
-                Some((claim.claimed_at.clone(), *slot, *claim, Holder::Directory(moved(claim)?)))
-            })
-            .collect();
+        let followed: Vec<_> = claims.iter().filter(|one| concerns(one)).collect();
+        let found = on_all_cores(&followed, |(slot, claim)| {
+            Some((claim.claimed_at.clone(), *slot, *claim, Holder::Directory(moved(claim)?)))
+        });
+        let mut moved: Vec<_> = found.into_iter().flatten().collect();
         if moved.is_empty() {
             return Self::default();
         }

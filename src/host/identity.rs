@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::sync::LazyLock;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -10,9 +11,11 @@ use crate::history::Author;
 use crate::names::KINFRA_TRUST_OWNER;
 use crate::shown::printable;
 
-/// The machine's host name.
+/// The machine's host name, as it was when this run first asked.
 pub fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    static NAME: LazyLock<String> =
+        LazyLock::new(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
+    NAME.clone()
 }
 
 /// The effective user id of this process.
