@@ -1,5 +1,6 @@
 //! The ledger: where a pool's registry is stored, and the only way to change it.
 
+mod history;
 mod recorder;
 mod stored;
 mod transaction;

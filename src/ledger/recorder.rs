@@ -1,21 +1,14 @@
-//! What a transaction writes into the journal, and what the journal tells.
+//! What a transaction writes into the journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
-
-use super::stored::{Stored, read};
-use super::transaction::{Ledger, Snapshot};
-use crate::history::{Change, Ended, Event, History, Recorded, Replaces, What, between};
+use super::stored::Stored;
+use crate::history::{Change, Ended, Event, Replaces, What, between};
 use crate::host::clock::now;
 use crate::host::identity::author;
-use crate::host::lock::LockPolicy;
-use crate::host::root::{RegistryText, Root};
+use crate::host::root::RegistryText;
 use crate::registry::Registry;
 use crate::slot::SlotId;
-
-/// How often the journals are read again, because the registry was saved meanwhile.
-const LOOKS: usize = 5;
 
 /// What makes a transaction's lines in the journal.
 #[derive(Debug)]
@@ -56,52 +49,4 @@ pub fn line_of_repair(command: &str, from_backup: bool) -> String {
 
 fn line(command: &str, events: Vec<Event>, replaces: Option<Replaces>) -> String {
     Change { at: now(), by: author(command), events, replaces }.line()
-}
-
-impl Ledger {
-    /// Puts something into the history that no registry shows. No verb fails for it.
-    pub fn note(&self, seen: &Snapshot, policy: &LockPolicy<'_>, slot: SlotId, what: What) {
-        let _ = self.transact(seen, policy, |transaction| {
-            transaction.note(slot, what);
-            Ok(())
-        });
-    }
-
-    /// What happened to the pool, as far as that is recorded. Takes no lock.
-    ///
-    /// # Errors
-    /// [`Fault`](crate::fault::Fault) when there is no pool, or its registry or journal cannot be read.
-    pub fn history(&self) -> Result<History> {
-        let Self::File { root } = self;
-        let root = Root::open(root)?.ok_or_else(|| self.missing())?;
-        let mut look = look(&root)?;
-        for _ in 1..LOOKS {
-            if look.is_of_one_moment {
-                break;
-            }
-            look = self::look(&root)?;
-        }
-        let registry = Some(&*look.stored.registry).filter(|_| look.is_of_one_moment);
-        let recorded = Recorded { texts: &look.texts, registry, present: &look.present };
-        Ok(History { not_read: look.not_read, ..recorded.history() })
-    }
-}
-
-/// The journals, and the registry with them.
-struct Look {
-    texts: Vec<String>,
-    not_read: Vec<String>,
-    stored: Stored,
-    present: Replaces,
-    /// Whether nothing was saved meanwhile.
-    is_of_one_moment: bool,
-}
-
-fn look(root: &Root) -> Result<Look> {
-    let before = root.present();
-    let stored = read(root, None)?;
-    let journals = root.journals()?;
-    let present = root.present();
-    let is_of_one_moment = present == before;
-    Ok(Look { texts: journals.texts, not_read: journals.not_read, stored, present, is_of_one_moment })
 }

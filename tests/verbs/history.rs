@@ -184,16 +184,15 @@ fn a_stack_is_started_stopped_and_cleaned() {
 #[test]
 fn a_full_journal_is_put_aside_once() {
     let machine = applied();
-    let filler = format!("{}\n", "x".repeat(1000));
     let full = |text: String| {
-        let lines = (1 << 20) / filler.len() - text.len() / filler.len();
-        text + &filler.repeat(lines)
+        let room = (1 << 20) - 100 - text.len();
+        format!("{text}{}\n", "x".repeat(room))
     };
     machine.write(OLDER, format!("{HEADER}of long ago\n"));
     let before = full(machine.read(JOURNAL));
     machine.write(JOURNAL, &before);
     machine.kinfra("claim").exits(0).never_says("history");
-    assert_eq!(machine.read(OLDER), before, "the one before it is gone");
+    assert!(machine.read(OLDER) == before, "the one before it is gone");
     assert!(machine.read(JOURNAL).starts_with(HEADER) && machine.read(JOURNAL).len() < 1000);
     // Both are read.
     assert_eq!(kinds_of(&machine), [kind(&[1, 2], "added"), kind(&[1], "claimed")]);
@@ -203,7 +202,7 @@ fn a_full_journal_is_put_aside_once() {
     machine.write(OLDER, "mine\n");
     let full = machine.kinfra("release").exits(0);
     full.says("Not in the history: `~/pool/journal.1` is not kinfra's; move it away\n");
-    assert_eq!((machine.read(OLDER), machine.read(JOURNAL)), ("mine\n".to_owned(), before));
+    assert!(machine.read(OLDER) == "mine\n" && machine.read(JOURNAL) == before);
     machine.kinfra("history").exits(0).says("Not read: `~/pool/journal.1` is not kinfra's");
 }
 
@@ -239,7 +238,7 @@ fn what_cannot_be_recorded_happens_all_the_same() {
             told.exits(0).says("Not read: `~/pool/journal` ").says("Nothing is recorded of this pool yet");
         }
     }
-    machine.kinfra("doctor").says("a newer kinfra wrote");
+    machine.kinfra("doctor").prints("a newer kinfra wrote");
 }
 
 #[test]

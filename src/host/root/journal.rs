@@ -12,17 +12,13 @@ use anyhow::{Context as _, Error, Result};
 use camino::Utf8Path;
 
 use super::locked::LockedRoot;
-use super::open::{REGISTRY, Root};
+use super::open::{JOURNAL, OLDER, REGISTRY, Root};
 use crate::fault::Fault;
 use crate::file::Obstacle;
 use crate::history::{Change, HEADER, Replaces, Version, version};
 use crate::host::fs::Found;
 use crate::host::owner;
 
-/// The journal's name in the root.
-pub const JOURNAL: &str = "journal";
-/// The name of the one before it.
-pub const OLDER: &str = "journal.1";
 /// The most that a journal may be, in bytes, but for its last line.
 const MOST: u64 = 1 << 20;
 /// The most that is read of one, in bytes.

@@ -9,8 +9,8 @@ mod resolve;
 mod save_registry;
 mod stack_lock;
 
-pub use journal::{JOURNAL, Journals, OLDER, not_recorded};
+pub use journal::{Journals, not_recorded};
 pub use locked::LockedRoot;
-pub use open::{BACKUP, LOCK, REGISTRY, RegistryText, Root, TEMPORARY, glance, unreadable};
+pub use open::{BACKUP, JOURNAL, LOCK, OLDER, REGISTRY, RegistryText, Root, TEMPORARY, glance, unreadable};
 pub use resolve::resolve;
 pub use stack_lock::{StackLock, StartsLock};

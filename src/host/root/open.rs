@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::journal::JOURNAL;
 use crate::fault::{Exit, Fault};
 use crate::file::Obstacle;
 use crate::history::Replaces;
@@ -22,6 +21,10 @@ use crate::slot::SlotId;
 pub const REGISTRY: &str = "registry.json";
 /// The name of the registry's backup: a copy of it as last saved.
 pub const BACKUP: &str = "registry.json.bak";
+/// The journal's name in the root.
+pub const JOURNAL: &str = "journal";
+/// The name of the journal before that.
+pub const OLDER: &str = "journal.1";
 /// The lock's name in the root.
 pub const LOCK: &str = lock::NAME;
 /// Where everything in the root is written before it is moved into place.
