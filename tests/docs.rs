@@ -26,7 +26,7 @@ case "$*" in
 esac
 "#;
 
-fn read(page: &str) -> String {
+pub(crate) fn read(page: &str) -> String {
     fs::read_to_string(Path::new(SOURCES).join(page)).unwrap_or_else(|error| panic!("{page}: {error}"))
 }
 

@@ -13,7 +13,6 @@ use crate::health::{doctor, is_well, repair};
 use crate::host::invocation::{Invocation, is_plain};
 use crate::report::{self, doctor::worst_first};
 use crate::shown::word;
-use crate::which::choice::PoolChoice;
 use crate::which::neighbours::Neighbours;
 use crate::which::spec_file::{self, Declared};
 use crate::which::trust::Trust;
@@ -22,9 +21,10 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     let choice = args.pool.choice();
     let declared = spec_file::declared(&choice, invocation)?;
     let pool = declared.pool(&choice, invocation)?;
+    let trust = Trust::of(&pool.root, declared.path.as_deref(), &choice, invocation);
     if !args.repair {
         let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
-        let findings = doctor::examine(&pool, &neighbours, invocation.state.as_deref());
+        let findings = doctor::examine(&pool, &neighbours, &trust, invocation.state.as_deref());
         let text = if is_plain() { worst_first(&findings) } else { report::doctor::findings(&findings) };
         show(&text)?;
         return Ok(if is_well(&findings) { Exit::Done } else { Exit::Failed });
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     let need = repair::look(&pool, &claim_files.collect::<Vec<&Utf8Path>>())?;
     show(&report::doctor::repair_need(&need))?;
     if let RepairNeed::Broken(proposal) = need {
-        trusted(&declared, &pool.root, &choice, invocation)?;
+        trusted(&trust, &pool.root, &declared)?;
         approve::ask("Do you want to replace the registry?", args.auto_approve)?;
         proposal.carry_out(&pool, &args.lock.policy("kinfra doctor --repair"))?;
         let repaired = "Repaired the registry. `kinfra plan` shows how the pool is now.\n";
@@ -43,16 +43,11 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
 }
 
 /// Refuses to repair a pool that this user has not applied from here. An apply cannot come first.
-fn trusted(
-    declared: &Declared,
-    root: &Utf8Path,
-    choice: &PoolChoice,
-    invocation: &Invocation,
-) -> Result<(), Fault> {
-    let trust = Trust::of(root, declared.path.as_deref(), choice, invocation);
+fn trusted(trust: &Trust, root: &Utf8Path, declared: &Declared) -> Result<(), Fault> {
     let advice = format!(
         "run it where that pool was applied, or name it: `kinfra doctor --repair --root {}`",
         word(root.as_str())
     );
-    trust.needed(root, &declared.origin).map_err(|fault| fault.advise(advice))
+    let needed = trust.needed(root, &declared.origin);
+    needed.map_err(|fault| if *trust == Trust::NotGiven { fault.advise(advice) } else { fault })
 }

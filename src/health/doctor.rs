@@ -6,6 +6,7 @@ use camino::Utf8Path;
 use super::check_disk::check_disk;
 use super::check_docker::check_docker;
 use super::check_engines::check_engines;
+use super::check_index::check_index;
 use super::check_leftovers::check_leftovers;
 use super::check_networks::check_networks;
 use super::check_owners::check_owners;
@@ -24,10 +25,16 @@ use crate::host::fs::Dir;
 use crate::host::root::{LOCK, REGISTRY, Root};
 use crate::stack::leftovers::Place;
 use crate::which::neighbours::Neighbours;
+use crate::which::trust::Trust;
 
 /// Checks everything. A check that fails does not stop the others. `state` is the user's directory for
-/// state, with the index of pools.
-pub fn examine(pool: &Pool, neighbours: &Neighbours, state: Option<&Utf8Path>) -> Vec<Finding> {
+/// state, with the index of pools, and `trust` what that says of this one.
+pub fn examine(
+    pool: &Pool,
+    neighbours: &Neighbours,
+    trust: &Trust,
+    state: Option<&Utf8Path>,
+) -> Vec<Finding> {
     let (mut findings, mut registry) = (Findings::default(), None);
     // Of what is closed to this user, nothing more can be said.
     let closed = [REGISTRY, LOCK].iter().find_map(|name| Closed::on_the_way_to(&pool.root.join(name)));
@@ -59,6 +66,8 @@ pub fn examine(pool: &Pool, neighbours: &Neighbours, state: Option<&Utf8Path>) -
             findings.error("root", what_of(&error), advice);
         }
     }
+    let has_slots = registry.as_ref().is_some_and(|registry| !registry.slots.is_empty());
+    check_index(neighbours, trust, has_slots, state, &mut findings);
     if let Some(why) = neighbours.another_pool() {
         findings.failure(Severity::Error, "root", &why.into());
     }

@@ -5,6 +5,7 @@ mod check_compose_files;
 mod check_disk;
 mod check_docker;
 mod check_engines;
+mod check_index;
 mod check_isolation;
 mod check_leftovers;
 mod check_networks;

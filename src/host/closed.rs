@@ -46,8 +46,13 @@ impl Closed {
         (allowed == Err(Errno::ACCESS)).then(|| Self { path: path.to_owned(), owner: found.st_uid, mode })
     }
 
-    /// What to do about it.
+    /// What to do about it, in a root.
     pub fn advice(&self) -> String {
+        self.remedy("name another root with --root")
+    }
+
+    /// What to do about it. What is another user's can be opened `elsewhere`.
+    pub(super) fn remedy(&self, elsewhere: &str) -> String {
         let me = user_id();
         if self.owner == me {
             return format!("open it with `chmod u+rwX {}`", word(self.path.as_str()));
@@ -62,7 +67,7 @@ impl Closed {
                 let path = word(path.as_str());
                 format!("make it yours with `sudo chown -R {me} {path}`, and run kinfra without sudo")
             }
-            None => format!("run kinfra as {}, or name another root with --root", user_name(self.owner)),
+            None => format!("run kinfra as {}, or {elsewhere}", user_name(self.owner)),
         }
     }
 }

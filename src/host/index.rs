@@ -1,10 +1,14 @@
 //! The files of this user's index of pools: one file for each pool.
 
-use anyhow::{Context as _, Result};
+use std::io;
+
+use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::closed::Closed;
 use super::fs::{self, Dir};
 use super::lock::{Hold, Lock, LockPolicy};
+use crate::fault::Fault;
 
 /// The largest entry that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
@@ -25,6 +29,9 @@ pub struct Index {
 pub struct IndexLock {
     _lock: Lock,
 }
+
+/// What is said first where it cannot be read: no pool is trusted by mistake.
+const UNREAD: &str = "your index of pools, which remembers what you applied, cannot be read";
 
 /// A file of the index: its name, and its text or the reason why it cannot be read.
 pub type IndexFile = (String, Result<String, String>);
@@ -55,31 +62,63 @@ impl Index {
     /// The files, sorted by name. Empty if the index does not exist.
     ///
     /// # Errors
-    /// When the directory cannot be listed, or is not this user's alone.
-    pub fn files(&self) -> Result<Vec<IndexFile>> {
-        if !fs::exists(&self.path).with_context(|| format!("could not examine `{}`", self.path))? {
-            return Ok(Vec::new());
-        }
-        let dir = Dir::open(&self.path).with_context(|| format!("could not open `{}`", self.path))?;
-        dir.check_owner(INDEX)?;
-        let names = dir.names()?.into_iter().filter_map(|name| name.into_string().ok());
+    /// [`Fault`] when the directory cannot be listed, or is not this user's alone.
+    pub fn files(&self) -> Result<Vec<IndexFile>, Fault> {
+        let Some(dir) = self.open()? else { return Ok(Vec::new()) };
+        let names = dir.names().map_err(|error| self.unreadable(None, &format!("{error:#}")))?;
+        let names = names.into_iter().filter_map(|name| name.into_string().ok());
         let names = names.filter(|name| Utf8Path::new(name).extension() == Some("json"));
-        let read = names.filter_map(|name| {
-            let text = match fs::read_named(&self.path.join(&name), LIMIT) {
-                Ok(bytes) => String::from_utf8(bytes?).map_err(|_| "it is not UTF-8 text".to_owned()),
-                Err(error) => Err(error.to_string()),
-            };
-            Some((name, text))
-        });
-        Ok(read.collect())
+        let read = names.filter_map(|name| Some((read(&self.path.join(&name)).transpose()?, name)));
+        Ok(read.map(|(text, name)| (name, text)).collect())
     }
 
-    /// The text of the file of this name, if there is one and no other user may have put it there.
-    pub fn text(&self, name: &str) -> Option<String> {
-        let dir = Dir::open(&self.path).ok()?;
-        dir.check_owner(INDEX).ok()?;
-        let bytes = fs::read_named(&self.path.join(name), LIMIT).ok()??;
-        String::from_utf8(bytes).ok()
+    /// The text of the file of this name. `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Fault`] when it cannot be read, or another user may have put it there.
+    pub fn text(&self, name: &str) -> Result<Option<String>, Fault> {
+        if self.open()?.is_none() {
+            return Ok(None);
+        }
+        read(&self.path.join(name)).map_err(|why| self.unreadable(Some(name), &why))
+    }
+
+    /// Opens its directory. `None` if there is none.
+    fn open(&self) -> Result<Option<Dir>, Fault> {
+        let dir = match Dir::open(&self.path) {
+            Ok(dir) => dir,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !fs::is_link(&self.path) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(self.unreadable(None, &error.to_string())),
+        };
+        match dir.check_owner(INDEX).map_err(anyhow::Error::downcast::<Fault>) {
+            Ok(()) => Ok(Some(dir)),
+            Err(Ok(fault)) => Err(fault),
+            Err(Err(error)) => Err(self.unreadable(None, &format!("{error:#}"))),
+        }
+    }
+
+    /// The error for an index that cannot be read, or for a file in it.
+    pub fn unreadable(&self, name: Option<&str>, why: &str) -> Fault {
+        let path = name.map_or_else(|| self.path.clone(), |name| self.path.join(name));
+        if let Some(closed) = Closed::on_the_way_to(&path) {
+            let elsewhere = "set XDG_STATE_HOME to a directory of yours";
+            return Fault::unreadable(format!("{UNREAD}: {closed}")).advise(closed.remedy(elsewhere));
+        }
+        let is_file = |above: &&Utf8Path| matches!(fs::is_directory_there(above), Ok(Some(false)));
+        let what = match self.path.ancestors().find(is_file) {
+            Some(file) => format!("`{file}` is a file, where a directory belongs"),
+            None => format!("`{path}`: {why}"),
+        };
+        let advice = match name {
+            Some(_) => "move it away, then trust the pool again with `kinfra apply`",
+            None => {
+                "move it away, then trust each pool again with `kinfra apply` in its project; or set XDG_STATE_HOME to a \
+                 directory of yours"
+            }
+        };
+        Fault::unreadable(format!("{UNREAD}: {what}")).advise(advice)
     }
 
     /// Writes a file, atomically and durably, also while others write it.
@@ -105,4 +144,14 @@ impl Index {
         }
         dir.sync()
     }
+}
+
+/// The text of a file of the index. `None` if there is none.
+fn read(path: &Utf8Path) -> Result<Option<String>, String> {
+    let bytes = fs::read_named(path, LIMIT).map_err(|error| match Closed::on_the_way_to(path) {
+        Some(closed) => closed.to_string(),
+        None => error.to_string(),
+    })?;
+    let text = |bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned());
+    bytes.map(text).transpose()
 }

@@ -1,5 +1,5 @@
-//! Looks at several places at once: with an end to the patience, so that a disk that does not answer stops only
-//! the look at it, or on all cores, where there are many.
+//! Looks at several places at once: with an end to the patience, so that a disk that does not answer stops
+//! only the look at it, or on all cores, where there are many.
 
 use std::num::NonZeroUsize;
 use std::sync::mpsc;

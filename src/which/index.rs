@@ -140,7 +140,7 @@ impl IndexEntry {
         let object = json::object(text)?;
         if let Some(version) = object.get("version").filter(|version| version.as_u64() != Some(VERSION)) {
             let reason = format!("is {version}, and this kinfra reads {VERSION}, so upgrade kinfra");
-            return Err(corrupt("version", reason));
+            return Err(Corrupt { is_newer: true, ..corrupt("version", reason) });
         }
         let entry: Self = serde_json::from_value(Value::Object(object))
             .map_err(|error| corrupt("the entry", error.to_string()))?;

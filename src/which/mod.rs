@@ -12,5 +12,6 @@ pub mod repository;
 pub mod spec_file;
 pub mod stack_as_applied;
 pub mod trust;
+mod unread;
 pub mod verbs;
 pub mod whose;

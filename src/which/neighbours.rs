@@ -12,9 +12,10 @@ use super::index::{IndexEntry, Origin};
 use super::others::{Held, Seen, held_in, is_mounted, look, mount_of};
 use super::spec_file::Declared;
 use super::trust;
+use super::unread::{self, Unread};
 use super::whose::check_noted;
 use crate::claims::whereabouts::Following;
-use crate::fault::{Exit, Fault, exit_of};
+use crate::fault::{Exit, Fault, advice_of, exit_of};
 use crate::host;
 use crate::host::holder_mark::{ensure_project_mark, project_mark};
 use crate::host::index::{Index, IndexFile};
@@ -38,6 +39,8 @@ pub struct Neighbours {
     note: IndexEntry,
     /// The entry that the index has.
     noted: Option<IndexEntry>,
+    /// What of the index cannot be read and is about this pool: its entry, or all of it.
+    unread: Option<Fault>,
     /// The other pools that exist.
     others: Vec<Neighbour>,
     /// Files of the index whose pools are gone.
@@ -80,6 +83,7 @@ impl Neighbours {
             note: entry.clone(),
             entry,
             noted: None,
+            unread: None,
             others: Vec::new(),
             gone: Vec::new(),
             applied_from: None,
@@ -88,7 +92,11 @@ impl Neighbours {
         };
         match neighbours.index.as_ref().map(Index::files) {
             Some(Ok(files)) => neighbours.read(files),
-            Some(Err(error)) => neighbours.notices.push(format!("other pools are not known: {error:#}")),
+            Some(Err(fault)) => {
+                let advice = fault.advice.as_deref().unwrap_or_default();
+                neighbours.notices.push(format!("other pools are not known: {}: {advice}", fault.what));
+                neighbours.unread = Some(fault);
+            }
             None => neighbours.notices.push(
                 "other pools are not known: neither HOME nor XDG_STATE_HOME is an absolute path".to_owned(),
             ),
@@ -100,18 +108,17 @@ impl Neighbours {
     fn read(&mut self, files: Vec<IndexFile>) {
         let mut others = Vec::new();
         for (name, text) in files {
-            let entry =
-                text.and_then(|text| IndexEntry::parse(&name, &text).map_err(|corrupt| corrupt.to_string()));
             let is_own = name == IndexEntry::file_name(self.entry.root());
-            match entry {
+            match unread::parse(&name, text) {
                 Ok(entry) if is_own => {
                     self.compare(&entry);
                     self.noted = Some(entry);
                 }
                 Ok(entry) => others.push(entry),
-                // The next apply writes it again.
-                Err(_) if is_own => {}
-                Err(why) => {
+                Err(unread) if is_own => {
+                    self.unread = self.index.as_ref().map(|index| unread.fault(index, &name));
+                }
+                Err(Unread { why, .. }) => {
                     let path = self.index.as_ref().map(|index| index.path().join(&name)).unwrap_or_default();
                     self.notices.push(format!(
                         "`{path}` is ignored ({why}): to record its pool again, remove the file and apply that pool"
@@ -211,6 +218,12 @@ impl Neighbours {
     /// The error for a root that was applied as another pool.
     pub fn another_pool(&self) -> Option<Fault> {
         self.another.clone()
+    }
+
+    /// What of the index cannot be read, as far as it is about this pool: its entry, or all of it. An apply
+    /// writes an entry of other text again.
+    pub fn unread(&self) -> Option<&Fault> {
+        self.unread.as_ref()
     }
 
     /// That another pool is not there, and how to forget it if it is gone for good.
@@ -341,6 +354,7 @@ impl Neighbours {
     /// written: other projects could then take the pool's ports.
     pub fn note(&self, begins: bool, policy: &LockPolicy<'_>) -> Result<()> {
         let Some(index) = self.index.as_ref().filter(|_| begins || !self.is_noted()) else { return Ok(()) };
+        let not_noted = |error| not_noted(error, self.unread());
         let _lock = index.lock(policy).map_err(not_noted)?;
         let mut entry = self.entry.clone();
         trust::give(&mut entry, self.path.as_deref(), ensure_project_mark);
@@ -356,14 +370,16 @@ impl Neighbours {
 }
 
 /// The error for a pool that cannot be recorded. One whose lock is held says enough.
-fn not_noted(error: Error) -> Error {
+fn not_noted(error: Error, unread: Option<&Fault>) -> Error {
     let exit = exit_of(&error);
     if matches!(exit, Exit::Locked | Exit::Interrupted) {
         return error;
     }
     let what = "the pool cannot be noted for the others on this machine, so nothing was applied";
     let fault = Fault { exit, ..Fault::failed(what) };
-    error.context(fault.advise("fix that, or set XDG_STATE_HOME to a directory of yours"))
+    let known = unread.and_then(|fault| fault.advice.as_deref()).or_else(|| advice_of(&error));
+    let advice = known.unwrap_or("fix that, or set XDG_STATE_HOME to a directory of yours").to_owned();
+    error.context(fault.advise(advice))
 }
 
 /// What declares the pool, as the index records it.

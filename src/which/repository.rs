@@ -24,9 +24,14 @@ pub(super) fn repository(dir: &Utf8Path) -> Utf8PathBuf {
 
 /// The entries of the index that can be read.
 pub fn entries(invocation: &Invocation) -> Vec<IndexEntry> {
-    let files = invocation.state.as_deref().and_then(|state| Index::below(state).files().ok());
+    all_entries(invocation).unwrap_or_default()
+}
+
+/// [`entries`] of an index that must be readable.
+fn all_entries(invocation: &Invocation) -> Result<Vec<IndexEntry>, Fault> {
+    let files = invocation.state.as_deref().map(|state| Index::below(state).files()).transpose()?;
     let entry = |(name, text): (String, Result<String, String>)| IndexEntry::parse(&name, &text.ok()?).ok();
-    files.into_iter().flatten().filter_map(entry).collect()
+    Ok(files.into_iter().flatten().filter_map(entry).collect())
 }
 
 /// A project, by the places of its `slots.toml`: what of the index is its own can be told without a look at
@@ -63,14 +68,14 @@ impl Project {
 /// found in the same directory of the main worktree comes first.
 ///
 /// # Errors
-/// [`Fault`] when there are several others.
+/// [`Fault`] when there are several others, or the index cannot be read.
 pub(super) fn spec_of(here: &Utf8Path, invocation: &Invocation) -> Result<Option<Utf8PathBuf>> {
     let Some(own) = git::confirmed_repository_of(here) else { return Ok(None) };
     let repository_of_spec = |spec: &Utf8PathBuf| {
         let is_there = exists(spec).unwrap_or(false);
         spec.parent().filter(|_| is_there).and_then(git::repository_of)
     };
-    let specs = entries(invocation).into_iter().filter_map(|entry| entry.origin.spec);
+    let specs = all_entries(invocation)?.into_iter().filter_map(|entry| entry.origin.spec);
     let specs = side_by_side(specs.map(Utf8PathBuf::from).collect(), repository_of_spec).into_iter();
     let is_own = |repository: Option<Option<Utf8PathBuf>>| repository.flatten().as_ref() == Some(&own);
     let specs: BTreeSet<Utf8PathBuf> =

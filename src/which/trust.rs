@@ -6,21 +6,23 @@ use camino::Utf8Path;
 
 use super::choice::PoolChoice;
 use super::index::IndexEntry;
+use super::unread;
 use crate::fault::Fault;
 use crate::host::fs::canonical;
 use crate::host::git::confirmed_repository_of;
 use crate::host::holder_mark::project_marks;
-use crate::host::index::Index;
 use crate::host::invocation::Invocation;
 use crate::registry::Mark;
 
 /// What this user has said of a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
     /// It was applied, or its root is named for this run.
     Given,
     /// Nothing.
     NotGiven,
+    /// What was said cannot be read, and this is why.
+    Unknown(Box<Fault>),
 }
 
 impl Trust {
@@ -35,10 +37,10 @@ impl Trust {
         if choice.root().is_some() {
             return Self::Given;
         }
-        let name = IndexEntry::file_name(root);
-        let text = invocation.state.as_deref().and_then(|state| Index::below(state).text(&name));
-        let entry = text.and_then(|text| IndexEntry::parse(&name, &text).ok());
-        entry.map_or(Self::NotGiven, |entry| Self::by(&entry, spec))
+        match unread::entry_of(root, invocation) {
+            Ok(entry) => entry.map_or(Self::NotGiven, |entry| Self::by(&entry, spec)),
+            Err(fault) => Self::Unknown(Box::new(fault)),
+        }
     }
 
     /// [`Trust::of`] a pool that is in the index. A spec has it if its project applied the pool: a fork or
@@ -54,17 +56,25 @@ impl Trust {
     }
 
     /// What is to be said where the pool is only shown.
-    pub fn note(self, root: &Utf8Path, origin: &str) -> Option<String> {
-        let note =
-            || format!("note: you have not applied {origin}: what its pool in `{root}` says is not yours\n");
-        (self == Self::NotGiven).then(note)
+    pub fn note(&self, root: &Utf8Path, origin: &str) -> Option<String> {
+        match self {
+            Self::Given => None,
+            Self::NotGiven => Some(format!(
+                "note: you have not applied {origin}: what its pool in `{root}` says is not yours\n"
+            )),
+            Self::Unknown(why) => {
+                let doubt = format!("what the pool in `{root}` says may not be yours");
+                let advice = why.advice.as_deref().unwrap_or_default();
+                Some(format!("note: {doubt}: {}\nhelp: {advice}\n", why.what))
+            }
+        }
     }
 
     /// Refuses a pool that this user has not applied.
     ///
     /// # Errors
     /// [`Fault`] says how to apply it.
-    pub fn needed(self, root: &Utf8Path, origin: &str) -> Result<(), Fault> {
+    pub fn needed(&self, root: &Utf8Path, origin: &str) -> Result<(), Fault> {
         match self {
             Self::Given => Ok(()),
             Self::NotGiven => {
@@ -74,6 +84,7 @@ impl Trust {
                     "it can set variables of your shell and run commands: read it, then trust it with `kinfra apply`",
                 ))
             }
+            Self::Unknown(why) => Err((**why).clone()),
         }
     }
 }

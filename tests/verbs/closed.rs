@@ -91,3 +91,28 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
     );
     Run::of(home.command("doctor").env("HOME", "/root")).never_says("chown");
 }
+
+#[test]
+#[ignore = "needs root, to be another user"]
+fn an_index_that_is_closed_to_this_user_is_named_with_the_remedy() {
+    let home = Home::new();
+    for dir in ["~/.local", "~/.local/state", "~/.local/state/kinfra"] {
+        open(&home.machine.path(dir), "755");
+    }
+    let chown = |path: &str| {
+        Run::of(home.machine.program("chown").args(["-R", "54321"]).arg(home.machine.path(path))).exits(0);
+    };
+    chown("~/.small");
+    let index = "~/.local/state/kinfra/pools";
+    let closed = format!("`{index}` belongs to root (user 0), and is closed to user 54321");
+    for (verb, exit) in [("claim", 5), ("reap", 5), ("slots", 0), ("doctor", 1)] {
+        let run = home.kinfra(verb).exits(exit);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(said.contains(&closed) && said.contains("`sudo chown -R 54321 ~/.local`"), "{verb}: {said}");
+        assert!(!said.contains("have not applied"), "{verb}: {said}");
+    }
+    chown("~/.local");
+    open(&home.machine.path(index), "0");
+    let remedy = format!("open it with `chmod u+rwX {index}`");
+    home.kinfra("claim").exits(5).says("is closed to its owner by its mode, 0000").says(&remedy);
+}

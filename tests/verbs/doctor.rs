@@ -47,6 +47,7 @@ fn a_pool_that_is_well_has_nothing_to_do() {
             "  ✓ slots",
             "  ✓ ports",
             "  ✓ disk space",
+            "  ✓ index",
             "  ✓ docker",
             "  ✓ compose",
             "  ✓ docker daemon",

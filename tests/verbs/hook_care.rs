@@ -7,6 +7,7 @@ use std::process::Stdio;
 use serde_json::json;
 
 use super::hook::{claude, git, holders, install, path_with_kinfra, project, repository, shell, uninstall};
+use crate::docs;
 use crate::support::{Machine, Run, Running};
 
 /// The same repository, with the hooks of Claude Code in a commit.
@@ -16,6 +17,22 @@ fn with_claude() -> Machine {
     machine.git(machine.project(), "add --all");
     machine.git(machine.project(), "commit --quiet --message hooks");
     machine
+}
+
+#[test]
+fn the_readme_s_script_gives_back_the_slot_of_a_worktree_that_is_gone() {
+    let readme = docs::read("README.md");
+    let (_, after) = readme.split_once("In `.claude/hooks/worktree-remove`:").expect("the script");
+    let machine = repository();
+    machine.write("~/hook", docs::blocks(after, "sh")[0]);
+    let tree = project(&machine).join(".claude/worktrees/a");
+    machine.git(machine.project(), &format!("worktree add --quiet {} -b a", tree.display()));
+    Run::of(machine.command("claim").current_dir(&tree)).exits(0);
+    fs::remove_dir_all(&tree).expect("a worktree");
+    assert_eq!(holders(&machine), ["a"]);
+    let (hook, input) = (machine.path("~/hook"), json!({ "worktree_path": tree }).to_string());
+    shell(&machine, &project(&machine), &format!("sh {}", hook.display()), input.as_bytes()).exits(0);
+    assert_eq!(holders(&machine), [""; 0]);
 }
 
 #[test]

@@ -321,3 +321,120 @@ fn a_project_stays_trusted_in_a_backup_and_with_a_repository_of_its_own() {
     machine.kinfra("claim").exits(0);
     assert_eq!(machine.git(machine.project(), "status --porcelain"), "");
 }
+
+/// What is done to the index of pools, and to the entry of the pool in it.
+type Damage = fn(&Path, &Path);
+
+/// What may be wrong with the index: its name, how it comes, what is said, and what is advised.
+const DAMAGED: [(&str, Damage, &str, &str); 5] = [
+    (
+        "garbage",
+        |_, entry| fs::write(entry, "garbage").expect("a written file"),
+        ".json`: line 1, column 1: expected value",
+        "trust the pool again with `kinfra apply`",
+    ),
+    (
+        "not text",
+        |_, entry| fs::write(entry, [0xff]).expect("a written file"),
+        ".json`: it is not UTF-8 text",
+        "trust the pool again with `kinfra apply`",
+    ),
+    (
+        "newer",
+        |_, entry| fs::write(entry, r#"{"version": 2}"#).expect("a written file"),
+        ".json`: version: is 2, and this kinfra reads 1",
+        "help: upgrade kinfra",
+    ),
+    (
+        "a directory",
+        |_, entry| {
+            fs::remove_file(entry).expect("a removed file");
+            fs::create_dir(entry).expect("a directory");
+        },
+        ".json`: it is a directory",
+        "move it away, then trust the pool again with `kinfra apply`",
+    ),
+    (
+        "a file",
+        |index, _| {
+            fs::remove_dir_all(index).expect("a removed directory");
+            fs::write(index, "").expect("a written file");
+        },
+        "`~/.local/state/kinfra/pools` is a file, where a directory belongs",
+        "move it away, then trust each pool again with `kinfra apply` in its project",
+    ),
+];
+
+/// A pool with a claim whose index is damaged.
+fn damaged(damage: Damage) -> Machine {
+    let machine = Machine::claimed();
+    let index = machine.path("~/.local/state/kinfra/pools");
+    let names = index.read_dir().expect("an index").map(|entry| entry.expect("an entry").path());
+    let entry = names.filter(|path| path.extension().is_some_and(|it| it == "json")).last().expect("a pool");
+    damage(&index, &entry);
+    machine
+}
+
+#[test]
+fn an_index_that_cannot_be_read_trusts_nothing_and_is_named() {
+    for (damage, make, why, advice) in DAMAGED {
+        let machine = damaged(make);
+        let before = machine.read("~/pool/registry.json");
+        let trusting = ["claim", "env", "exec -- true", "release", "renew", "reap", "destroy --auto-approve"];
+        for verb in trusting {
+            let run = machine.kinfra(verb).exits(5).says(why).says(advice).never_says("have not applied");
+            assert!(!run.stdout.contains("export"), "{damage}: {verb}: {}", run.stdout);
+        }
+        assert_eq!(machine.read("~/pool/registry.json"), before, "{damage}");
+        for verb in ["slots", "status"] {
+            let run = machine.kinfra(verb).exits(0).says("may not be yours: your index of pools");
+            run.says(why).says(advice).never_says("have not applied");
+        }
+        // A root that is named needs no index.
+        let root = machine.path("~/pool").display().to_string();
+        machine.kinfra(&format!("env --root {root}")).exits(0).prints("export");
+    }
+}
+
+#[test]
+fn doctor_finds_an_index_that_cannot_be_read_and_a_pool_that_was_not_applied() {
+    for (_, make, why, advice) in DAMAGED {
+        let found =
+            damaged(make).kinfra("doctor").exits(1).prints("✗ index: your index of pools").prints(why);
+        found.prints(advice.trim_start_matches("help: "));
+    }
+    let cloned = Cloned::new();
+    let unknown = "! index: `~/other/state/kinfra/pools` does not say that you applied this pool from here";
+    cloned.kinfra("doctor").exits(0).prints(unknown).prints("trust it with `kinfra apply`");
+    cloned.machine.kinfra("doctor").exits(0).prints("✓ index: `~/.local/state/kinfra/pools`");
+    Machine::small().kinfra("doctor").exits(0).prints("✓ index: ");
+}
+
+#[test]
+fn an_apply_says_how_to_make_an_index_readable_or_does_it() {
+    for (damage, make, _, advice) in DAMAGED {
+        let machine = damaged(make);
+        if ["garbage", "not text", "newer"].contains(&damage) {
+            machine.kinfra("apply").exits(0);
+            machine.kinfra("env").exits(0).prints("export");
+        } else {
+            let run = machine.kinfra("apply");
+            assert_ne!(run.code, Some(0), "{damage}");
+            run.says("the pool cannot be noted for the others on this machine").says(advice);
+        }
+    }
+}
+
+#[test]
+fn without_a_spec_an_index_that_cannot_be_read_does_not_make_the_pool_another() {
+    let machine = Machine::small();
+    machine.git(machine.project(), "init -q");
+    machine.kinfra("apply").exits(0);
+    machine.remove("slots.toml");
+    machine.kinfra("claim").exits(4);
+    machine.remove("~/.local/state/kinfra/pools");
+    machine.write("~/.local/state/kinfra/pools", "");
+    for verb in ["claim", "plan", "slots", "env"] {
+        machine.kinfra(verb).exits(5).says("is a file, where a directory belongs").never_says("embedded");
+    }
+}

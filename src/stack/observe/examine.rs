@@ -84,7 +84,7 @@ pub fn examine(held: &Held, listed: &Listed) -> Examined {
     if !may_run(&listed.entry) {
         return without_any(Sight::NeverStarted);
     }
-    if held.pool().trust == Trust::NotGiven {
+    if held.pool().trust != Trust::Given {
         return without_any(unanswered(&listed.entry, UNTRUSTED));
     }
     let seen = match containers(&engine, listed, &whose) {

@@ -34,7 +34,7 @@ impl Followed {
     /// # Errors
     /// When the registry cannot be trusted.
     pub fn look(&mut self, pool: &mut FoundPool) -> Result<Looked> {
-        if pool.trust == Trust::NotGiven {
+        if pool.trust != Trust::Given {
             return Looked::of(pool);
         }
         let (slots, registry) = listed(pool)?;
