@@ -120,6 +120,29 @@ pub enum What {
     },
 }
 
+impl What {
+    /// The holder that it names.
+    pub fn holder(&self) -> Option<&Holder> {
+        match self {
+            Self::Claimed { party, .. }
+            | Self::TakenOver { party }
+            | Self::Leased { party, .. }
+            | Self::Noted { party, .. }
+            | Self::Moved { party, .. }
+            | Self::Released { party, .. } => Some(&party.holder),
+            Self::DataKept { holder } => Some(holder),
+            Self::Added
+            | Self::Changed
+            | Self::Removed
+            | Self::Started
+            | Self::Stopped { .. }
+            | Self::Cleaned
+            | Self::NotCleaned { .. }
+            | Self::Repaired { .. } => None,
+        }
+    }
+}
+
 /// Whose claim it is or was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {

@@ -110,7 +110,17 @@ fn missing(changes: &[Change], registry: Option<&Registry>) -> BTreeSet<SlotId> 
                 What::Claimed { party, .. } => (None, Some(party.claim_id)),
                 What::Released { party: Party { claim_id, .. }, .. } => (Some(*claim_id), None),
                 What::Added | What::Removed => (None, None),
-                _ => continue,
+                What::Changed
+                | What::TakenOver { .. }
+                | What::Leased { .. }
+                | What::Noted { .. }
+                | What::Moved { .. }
+                | What::Started
+                | What::Stopped { .. }
+                | What::DataKept { .. }
+                | What::Cleaned
+                | What::NotCleaned { .. }
+                | What::Repaired { .. } => continue,
             };
             if held.insert(*slot, now).is_some_and(|known| !may_be(known, expected)) {
                 missing.insert(*slot);

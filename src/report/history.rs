@@ -95,16 +95,7 @@ fn directory(holder: &Holder, paths: Paths<'_>) -> Utf8PathBuf {
 fn author(by: &Author, what: &What, paths: Paths<'_>, here: &str) -> String {
     let Author { user, host, command, directory } = by;
     let at = if host == here { String::new() } else { format!("@{host}") };
-    let said = match what {
-        What::Claimed { party, .. }
-        | What::TakenOver { party }
-        | What::Leased { party, .. }
-        | What::Noted { party, .. }
-        | What::Moved { party, .. }
-        | What::Released { party, .. } => party.holder.directory(),
-        What::DataKept { holder } => holder.directory(),
-        _ => None,
-    };
+    let said = what.holder().and_then(Holder::directory);
     let directory = directory.as_deref().map(Utf8Path::new);
     let other = directory.filter(|directory| said.is_none_or(|said| !directory.starts_with(said)));
     let other = other.map_or_else(String::new, |other| format!(" in {}", paths.show(other)));
@@ -118,7 +109,7 @@ pub fn remarks(history: &History) -> String {
         0 => String::new(),
         some => format!("Left out: {}; `--last N` says how many to show\n", count(*some, "earlier event")),
     };
-    let not_read: String = not_read.iter().map(|why| format!("Not read: {}\n", printable(why))).collect();
+    let not_read = not_read.iter().map(|why| format!("Not read: {}\n", printable(why))).collect::<Vec<_>>();
     let unreadable = match unreadable {
         0 => String::new(),
         some => format!("{} of the journal cannot be read, and left out\n", count(*some, "line")),
@@ -129,7 +120,7 @@ pub fn remarks(history: &History) -> String {
         let slots = SlotId::named(missing);
         format!("Not all of {slots} is here: an older kinfra changed it, or lines of the journal are lost\n")
     };
-    [not_read, unreadable, missing, earlier].concat()
+    [not_read.concat(), unreadable, missing, earlier].concat()
 }
 
 /// That nothing is known.
