@@ -15,6 +15,9 @@ const JOURNAL: &str = "~/pool/journal";
 const OLDER: &str = "~/pool/journal.1";
 const HEADER: &str = "{\"kinfra_journal\":1}\n";
 
+/// What makes something at a name.
+type Make<'a> = &'a dyn Fn();
+
 fn events(run: &Run) -> Vec<Value> {
     let document: Value = serde_json::from_str(&run.stdout).expect("JSON");
     document["events"].as_array().expect("events").clone()
@@ -211,7 +214,6 @@ fn what_cannot_be_recorded_happens_all_the_same() {
     let machine = applied();
     machine.write("~/mine", "mine\n");
     let (mine, journal) = (machine.path("~/mine"), machine.path(JOURNAL));
-    type Make<'a> = &'a dyn Fn();
     let made: [(&str, Make<'_>, &str); 5] = [
         ("a link", &|| symlink(&mine, &journal).expect("a link"), "is a symbolic link"),
         ("a second name", &|| fs::hard_link(&mine, &journal).expect("a name"), "has a second name"),
