@@ -71,7 +71,7 @@ pub struct HistoryArgs {
     /// Only what happened to this slot
     #[arg(value_name = "SLOT", value_parser = slot_id)]
     pub slot: Option<SlotId>,
-    /// Only the last N events [default: all]
+    /// Only the last N events [default: all; for an agent, 40]
     #[arg(short = 'n', long, value_name = "N")]
     pub last: Option<NonZeroUsize>,
     /// Print one JSON document

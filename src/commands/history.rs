@@ -9,6 +9,7 @@ use crate::claims::refusal::no_such_slot;
 use crate::claims::whereabouts::Following;
 use crate::cli::HistoryArgs;
 use crate::fault::Exit;
+use crate::history::History;
 use crate::host::identity::host_name;
 use crate::host::invocation::{Invocation, is_plain};
 use crate::host::terminal::columns_of_stdout;
@@ -35,8 +36,10 @@ pub(super) fn run(args: &HistoryArgs, invocation: &Invocation) -> Result<Exit> {
     }
     // For agents, what is newest.
     let few = || (is_plain() && !args.json).then_some(FEW);
-    if let Some(most) = args.last.map(NonZeroUsize::get).or_else(few) {
-        history = history.last(most);
+    if let Some(most) = args.last.map(NonZeroUsize::get) {
+        history = History { earlier: 0, ..history.last(most) };
+    } else if let Some(few) = few() {
+        history = history.last(few);
     }
     if args.json {
         print(&report::history::json(&history, &pool.root))?;

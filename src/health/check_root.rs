@@ -7,7 +7,7 @@ use super::permissions::{check_mode, way_out};
 use crate::desired::Pool;
 use crate::file::Obstacle;
 use crate::host::fs::Found;
-use crate::host::root::{BACKUP, JOURNAL, LOCK, REGISTRY, Root, TEMPORARY};
+use crate::host::root::{BACKUP, JOURNAL, LOCK, OLDER, REGISTRY, Root, TEMPORARY};
 use crate::observe::{ImportState, observe};
 use crate::registry::Registry;
 use crate::shown::count;
@@ -87,11 +87,15 @@ pub(super) fn check_backup(root: &Root, findings: &mut Findings) {
 pub(super) fn check_journal(root: &Root, findings: &mut Findings) {
     let path = root.path().join(JOURNAL);
     check_mode(root.dir(), JOURNAL, findings);
-    match root.journals() {
-        Ok(journals) if journals.not_read.is_empty() => findings.fine("journal", format!("`{path}`")),
-        Ok(journals) => journals.not_read.into_iter().for_each(|found| {
-            findings.warning("journal", found, "move it away: no change gets into the history");
-        }),
+    check_mode(root.dir(), OLDER, findings);
+    match root.journal_faults() {
+        Ok(None) => {
+            findings.fine("journal", format!("`{path}` is not there yet: the next change makes it"));
+        }
+        Ok(Some(faults)) if faults.is_empty() => findings.fine("journal", format!("`{path}`")),
+        Ok(Some(faults)) => {
+            faults.iter().for_each(|fault| findings.failure(Severity::Warning, "journal", fault));
+        }
         Err(error) => findings.failure(Severity::Warning, "journal", &error),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::event::{Ended, Event, Party, What};
 use crate::registry::{Claim, Entry, MOST_FAILURES, Registry, Remains, Started};
+use crate::shown::shorten;
 use crate::slot::SlotId;
 use crate::time::{Span, Time};
 
@@ -12,7 +13,10 @@ use crate::time::{Span, Time};
 #[path = "between_tests.rs"]
 mod tests;
 
-/// What happened to slots, in their order; first what `apply` did. `ended` says how claims ended.
+/// The most columns of a note or a reason that are kept: anyone may write a long one.
+const LONGEST: usize = 200;
+
+/// What happened to slots, in their order; what `apply` made and changed first, what it removed last. `ended` says how claims ended.
 pub fn between(before: &Registry, after: &Registry, ended: &BTreeMap<SlotId, Ended>) -> Vec<Event> {
     let (mut added, mut changed, mut removed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut events = Vec::new();
@@ -34,9 +38,10 @@ pub fn between(before: &Registry, after: &Registry, ended: &BTreeMap<SlotId, End
         let of_slot = claims.into_iter().chain(stack);
         events.extend(of_slot.map(|what| Event { slots: BTreeSet::from([slot]), what }));
     }
-    let applied = [(added, What::Added), (changed, What::Changed), (removed, What::Removed)].into_iter();
-    let applied = applied.filter(|(slots, _)| !slots.is_empty());
-    applied.map(|(slots, what)| Event { slots, what }).chain(events).collect()
+    let some = |slots: BTreeSet<SlotId>, what| (!slots.is_empty()).then_some(Event { slots, what });
+    let (added, changed) = (some(added, What::Added), some(changed, What::Changed));
+    let removed = some(removed, What::Removed);
+    added.into_iter().chain(changed).chain(events).chain(removed).collect()
 }
 
 /// Whether an `apply` changed a slot. One that is only announced is not changed yet.
@@ -55,7 +60,12 @@ fn claim(was: Option<&Claim>, is: Option<&Claim>, how: Ended) -> Vec<What> {
 
 fn claimed(claim: &Claim) -> What {
     let (lease, until) = term(claim);
-    What::Claimed { party: Party::of(claim), lease, until, note: claim.note.clone() }
+    What::Claimed { party: Party::of(claim), lease, until, note: brief(claim.note.as_deref()) }
+}
+
+/// As much of a text as the journal keeps.
+fn brief(text: Option<&str>) -> Option<String> {
+    text.map(|text| shorten(text, LONGEST))
 }
 
 /// The length and the end of the lease of a claim.
@@ -83,7 +93,7 @@ fn altered(was: &Claim, is: &Claim) -> Vec<What> {
         is_moved.then(|| What::Moved { party: party(), from: was.claimed_by.clone() }),
         is_taken_over.then(|| What::TakenOver { party: party() }),
         is_leased.then(|| What::Leased { party: party(), lease, until }),
-        (was.note != is.note).then(|| What::Noted { party: party(), note: is.note.clone() }),
+        (was.note != is.note).then(|| What::Noted { party: party(), note: brief(is.note.as_deref()) }),
     ];
     each.into_iter().flatten().collect()
 }
@@ -94,7 +104,7 @@ fn stack(was: &Entry, is: &Entry) -> Option<What> {
         (Some(_), None) => Some(What::Cleaned),
         (was, Some(is)) if is.left.is_none() => {
             let is_new = was.as_ref().is_none_or(|was| was.at != is.at);
-            is_new.then_some(What::Started)
+            is_new.then_some(What::StartBegun)
         }
         (Some(was), Some(is)) => left(was, is),
         (None, Some(_) | None) => None,
@@ -107,7 +117,7 @@ fn left(was: &Started, is: &Started) -> Option<What> {
     let was = was.left.as_ref();
     if is.failures > was.map_or(0, |was| was.failures) {
         let quarantined = is.failures >= MOST_FAILURES;
-        return Some(What::NotCleaned { reason: is.reason.clone(), quarantined });
+        return Some(What::NotCleaned { reason: brief(is.reason.as_deref()), quarantined });
     }
     let is_kept = is.remains == Remains::Data && was.is_none_or(|was| was.remains != Remains::Data);
     is_kept.then(|| What::DataKept { holder: is.by.clone() })

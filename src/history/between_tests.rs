@@ -66,6 +66,9 @@ fn slots_of_an_apply_are_one_event_of_each_kind() {
     let announced = with(|entry| entry.pending = Some(Pending::Files(BTreeMap::new())));
     assert_eq!(events(&all, &announced), []);
     assert_eq!(events(&announced, &all), [Event { slots: slots(&[1]), what: What::Changed }]);
+    // A claim ends before its slot goes.
+    let ends = events(&held(claim("/a", 1)), &none);
+    assert_eq!(ends.iter().map(|event| event.slots.len()).collect::<Vec<_>>(), [1, 2], "{ends:?}");
     let moved = with(|entry| "/elsewhere".clone_into(&mut entry.provisioned.infrastructure_path));
     assert_eq!(events(&all, &moved), [Event { slots: slots(&[1]), what: What::Changed }]);
     // An old tool's registry is taken over with its claims.
@@ -104,6 +107,12 @@ fn a_claim_begins_changes_and_ends() {
     let moved = What::Moved { party: party("/b", 1), from: Holder::from("/a".to_owned()) };
     assert_eq!(altered(Claim { claimed_by: "/b".to_owned().into(), ..first.clone() }), [moved]);
 
+    let long = Claim { note: Some("x".repeat(5000)), ..first.clone() };
+    let [What::Claimed { note: Some(note), .. }] = &happened(&free, &held(long))[..] else {
+        panic!("no note")
+    };
+    assert_eq!((note.chars().count(), note.ends_with("x…")), (200, true));
+
     let of_run = held(Claim { is_of_run: true, ..claim("/a", 1) });
     assert_eq!(happened(&of_run, &held(claim("/a", 1))), [What::TakenOver { party: party("/a", 1) }]);
     let old = held(Claim { claim_id: None, ..claim("/a", 1) });
@@ -126,8 +135,8 @@ fn a_stack_starts_and_what_it_left_goes() {
     let is = |started: Started| with(|entry| entry.started = Some(started));
     let left = |remains| Left::new(&claim("/a", 1), at(0), remains);
     let free = registry();
-    assert_eq!(happened(&free, &is(started("t", None))), [What::Started]);
-    assert_eq!(happened(&is(started("t", None)), &is(started("u", None))), [What::Started]);
+    assert_eq!(happened(&free, &is(started("t", None))), [What::StartBegun]);
+    assert_eq!(happened(&is(started("t", None)), &is(started("u", None))), [What::StartBegun]);
     let again = Started { profiles: vec!["debug".to_owned()], ..started("t", None) };
     assert_eq!(happened(&is(started("t", None)), &is(again)), []);
     // The same worktree gets its data back.

@@ -1,10 +1,9 @@
 //! A line of a journal: one change of the registry. A change is whole in the journal, or not in it.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
+use crate::digest::Digest;
 use crate::time::Time;
 
 /// The first line of a journal: which file it is, and which format it has.
@@ -41,16 +40,21 @@ pub struct Author {
     pub directory: Option<String>,
 }
 
-/// Which registry a change replaces, so that a change whose save was cut short can be told. Text of the file
-/// system that has it.
+/// Which registry a change replaces, so that a change whose save was cut short can be told. It is known by
+/// its text: a copy of the root, or a touched file, is still that one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Replaces(String);
 
 impl Replaces {
-    /// The registry with this stamp. `None` is that there was none.
-    pub fn stamp(stamp: Option<impl fmt::Display>) -> Self {
-        Self(stamp.map_or_else(|| "none".to_owned(), |stamp| stamp.to_string()))
+    /// The registry with this text. `None` is that there was none.
+    pub fn text(text: Option<&str>) -> Self {
+        Self(text.map_or_else(|| "none".to_owned(), |text| Digest::of(text.as_bytes()).to_string()))
+    }
+
+    /// How a line ends that replaces it.
+    pub fn end_of_line(&self) -> String {
+        format!("\"replaces\":\"{}\"}}\n", self.0)
     }
 }
 

@@ -88,11 +88,20 @@ pub enum What {
         /// How it ended.
         how: Ended,
     },
-    /// Its stack was started.
-    Started,
+    /// A start of its stack began. Whether it runs is not said.
+    StartBegun,
     /// Its stack was stopped.
     Stopped {
         /// Whether its data was removed, too.
+        #[serde(default)]
+        with_data: bool,
+    },
+    /// Its stack, or one service of it, was removed to be started anew.
+    Reset {
+        /// The service; `None` is all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        service: Option<String>,
+        /// Whether data was removed, too.
         #[serde(default)]
         with_data: bool,
     },
@@ -134,8 +143,9 @@ impl What {
             Self::Added
             | Self::Changed
             | Self::Removed
-            | Self::Started
+            | Self::StartBegun
             | Self::Stopped { .. }
+            | Self::Reset { .. }
             | Self::Cleaned
             | Self::NotCleaned { .. }
             | Self::Repaired { .. } => None,

@@ -16,7 +16,7 @@ mod tests;
 pub struct History {
     /// The changes.
     pub changes: Vec<Change>,
-    /// How many events before these are left out.
+    /// How many events before these are left out, where kinfra chose how many are shown.
     pub earlier: usize,
     /// The lines that kinfra did not write, or not whole.
     pub unreadable: usize,
@@ -115,8 +115,9 @@ fn missing(changes: &[Change], registry: Option<&Registry>) -> BTreeSet<SlotId> 
                 | What::Leased { .. }
                 | What::Noted { .. }
                 | What::Moved { .. }
-                | What::Started
+                | What::StartBegun
                 | What::Stopped { .. }
+                | What::Reset { .. }
                 | What::DataKept { .. }
                 | What::Cleaned
                 | What::NotCleaned { .. }

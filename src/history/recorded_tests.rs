@@ -34,7 +34,7 @@ fn changes(each: impl IntoIterator<Item = What>) -> Vec<Change> {
             directory: Some("/a".to_owned()),
         },
         events: vec![Event { slots: slots("1"), what }],
-        replaces: Some(Replaces::stamp(Some(number))),
+        replaces: Some(Replaces::text(Some(&number.to_string()))),
     };
     each.into_iter().enumerate().map(change).collect()
 }
@@ -45,7 +45,7 @@ fn text(changes: &[Change]) -> String {
 
 /// What these lines tell beside a registry, which is the one of that number.
 fn told(lines: &str, registry: Option<&Registry>, number: usize) -> History {
-    let present = Replaces::stamp(Some(number));
+    let present = Replaces::text(Some(&number.to_string()));
     Recorded { texts: &[lines.to_owned()], registry, present: &present }.history()
 }
 
@@ -67,14 +67,15 @@ fn every_event_is_read_as_it_is_written() {
         What::Noted { party: party(1), note: None },
         What::Moved { party: party(1), from: Holder::Unknown },
         released(1),
-        What::Started,
+        What::StartBegun,
         What::Stopped { with_data: true },
+        What::Reset { service: Some("db".to_owned()), with_data: false },
         What::DataKept { holder },
         What::Cleaned,
         What::NotCleaned { reason: None, quarantined: true },
         What::Repaired { from_backup: true },
     ]);
-    all[14].events[0].slots.clear();
+    all[15].events[0].slots.clear();
     all[1].events[0].slots = slots("1-3,7");
     all[2].replaces = None;
     for change in &all {
@@ -82,7 +83,9 @@ fn every_event_is_read_as_it_is_written() {
         assert_eq!(line.matches('\n').count(), 1, "{line}");
         assert_eq!(Change::parse(&line).as_ref(), Some(change), "{line}");
     }
-    assert_eq!(Replaces::stamp(None::<u8>), Replaces::stamp(Some("none")));
+    assert_ne!(Replaces::text(None), Replaces::text(Some("none")));
+    let end = all[0].replaces.as_ref().unwrap().end_of_line();
+    assert!(all[0].line().ends_with(&end) && !all[1].line().ends_with(&end));
 }
 
 #[test]
@@ -134,7 +137,7 @@ fn a_slot_whose_claims_do_not_fit_is_named() {
         (vec![What::Added, claimed(1), released(1)], free.clone(), true, "all is there"),
         (vec![released(1), claimed(2)], held(2), true, "the beginning was put aside"),
         (vec![claimed(0), released(1)], free.clone(), true, "an old tool's claim got its id"),
-        (vec![claimed(1), What::Started], held(1), true, "it is held"),
+        (vec![claimed(1), What::StartBegun], held(1), true, "it is held"),
         (vec![claimed(1), claimed(2)], held(2), false, "an end is missing"),
         (vec![claimed(1), released(2)], free.clone(), false, "an end and a beginning are missing"),
         (vec![What::Added, released(1)], free.clone(), false, "a beginning is missing"),

@@ -1,24 +1,32 @@
 //! What happened to a pool, as its journal tells it.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use super::stored::{Stored, read};
 use super::transaction::{Ledger, Snapshot};
 use crate::history::{History, Recorded, Replaces, What};
 use crate::host::lock::LockPolicy;
-use crate::host::root::Root;
+use crate::host::root::{self, Root};
 use crate::slot::SlotId;
 
 /// How often the journals are read again, because the registry was saved meanwhile.
 const LOOKS: usize = 5;
 
+/// The longest that a verb waits for the lock only to record what it did.
+const SHORT: Duration = Duration::from_millis(500);
+
 impl Ledger {
-    /// Puts something into the history that no registry shows. No verb fails for it.
+    /// Puts something into the history that no registry shows. No verb fails for it, or waits for long. Where
+    /// it cannot be done, the user is told at the end.
     pub fn note(&self, seen: &Snapshot, policy: &LockPolicy<'_>, slot: SlotId, what: What) {
-        let _ = self.transact(seen, policy, |transaction| {
+        let policy = LockPolicy { patience: policy.patience.min(SHORT), flag: None, ..*policy };
+        let noted = self.transact(seen, &policy, |transaction| {
             transaction.note(slot, what);
             Ok(())
         });
+        noted.unwrap_or_else(root::tell_not_recorded);
     }
 
     /// What happened to the pool, as far as that is recorded. Takes no lock.
@@ -52,10 +60,10 @@ struct Look {
 }
 
 fn look(root: &Root) -> Result<Look> {
-    let before = root.present();
     let stored = read(root, None)?;
     let journals = root.journals()?;
-    let present = root.present();
-    let is_of_one_moment = present == before;
+    let text = stored.text.as_ref().map(|text| text.text.as_str());
+    let is_of_one_moment = root.registry()?.as_deref() == text;
+    let present = Replaces::text(text);
     Ok(Look { texts: journals.texts, not_read: journals.not_read, stored, present, is_of_one_moment })
 }

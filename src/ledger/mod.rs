@@ -5,6 +5,6 @@ mod recorder;
 mod stored;
 mod transaction;
 
-pub use recorder::line_of_repair;
+pub use recorder::change_of_repair;
 pub use stored::{Stored, glance, read};
 pub use transaction::{Ledger, Saver, Snapshot, Transaction, followed};

@@ -28,25 +28,27 @@ impl Recorder {
         self.ended.insert(slot, how);
     }
 
-    /// The line for a change of the registry. `None` if nothing happened that the history tells.
-    pub(super) fn line(&self, stored: &Stored, after: &Registry) -> Option<String> {
+    /// What the journal says of a change of the registry. `None` if nothing happened that the history tells.
+    pub(super) fn change(&self, stored: &Stored, after: &Registry) -> Option<Change> {
         let events = between(&stored.registry, after, &self.ended);
-        let none = || Replaces::stamp(None::<&str>);
-        let replaces = stored.text.as_ref().map_or_else(none, RegistryText::replaced);
-        (!events.is_empty()).then(|| line(&self.command, events, Some(replaces)))
+        if events.is_empty() {
+            return None;
+        }
+        let replaces = stored.text.as_ref().map_or_else(|| Replaces::text(None), RegistryText::replaced);
+        Some(change(&self.command, events, Some(replaces)))
     }
 
-    /// The line for something that changes no registry.
-    pub(super) fn line_of(&self, slot: SlotId, what: What) -> String {
-        line(&self.command, vec![Event { slots: BTreeSet::from([slot]), what }], None)
+    /// What the journal says of something that changes no registry.
+    pub(super) fn change_of(&self, slot: SlotId, what: What) -> Change {
+        change(&self.command, vec![Event { slots: BTreeSet::from([slot]), what }], None)
     }
 }
 
-/// The line that says of a registry that it was repaired.
-pub fn line_of_repair(command: &str, from_backup: bool) -> String {
-    line(command, vec![Event { slots: BTreeSet::new(), what: What::Repaired { from_backup } }], None)
+/// What the journal says of a repair.
+pub fn change_of_repair(command: &str, from_backup: bool) -> Change {
+    change(command, vec![Event { slots: BTreeSet::new(), what: What::Repaired { from_backup } }], None)
 }
 
-fn line(command: &str, events: Vec<Event>, replaces: Option<Replaces>) -> String {
-    Change { at: now(), by: author(command), events, replaces }.line()
+fn change(command: &str, events: Vec<Event>, replaces: Option<Replaces>) -> Change {
+    Change { at: now(), by: author(command), events, replaces }
 }

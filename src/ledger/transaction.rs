@@ -237,7 +237,7 @@ impl Transaction {
 
     /// Puts something into the history that no registry shows.
     pub fn note(&self, slot: SlotId, what: What) {
-        self.locked.record_also(&self.recorder.line_of(slot, what));
+        self.locked.record_also(&self.recorder.change_of(slot, what));
     }
 
     /// The root and the part that saves its registry, so that a caller can use both at once.
@@ -291,8 +291,8 @@ fn store(
         }
     }
     let text = registry.to_text().context("the new registry would not be readable, so it was not saved")?;
-    let line = recorder.line(stored, &registry);
-    stored.text = Some(locked.save(stored.text.as_ref(), text, line.as_deref())?);
+    let change = recorder.change(stored, &registry);
+    stored.text = Some(locked.save(stored.text.as_ref(), text, change.as_ref())?);
     stored.registry = registry;
     Ok(())
 }

@@ -9,12 +9,12 @@ use super::table::{Cell, Shorten, Table, fitting};
 use crate::fault::advice_of;
 use crate::history::{Author, Change, Ended, Event, History, Party, What};
 use crate::registry::Holder;
-use crate::shown::{Paths, count, printable};
+use crate::shown::{Paths, count, printable, word};
 use crate::slot::SlotId;
 
 /// The columns of the table, and where their cells are shortened.
 const COLUMNS: [(&str, Shorten); 4] =
-    [("When", Shorten::Never), ("Slot", Shorten::End), ("What", Shorten::End), ("By", Shorten::Middle)];
+    [("When", Shorten::Never), ("Slot", Shorten::End), ("By", Shorten::End), ("What", Shorten::End)];
 
 /// The columns that are left out where the table is too wide.
 const LEFT_OUT: [&str; 1] = ["By"];
@@ -39,7 +39,7 @@ fn rows(change: &Change, paths: Paths<'_>, host: &str) -> Vec<[String; 4]> {
     let Change { at, by, events, replaces: _ } = change;
     let row = |Event { slots, what }: &Event| {
         let slots = if slots.is_empty() { "-".to_owned() } else { SlotId::list(slots) };
-        [at.to_the_minute(), slots, sentence(what, paths), author(by, what, paths, host)]
+        [at.to_the_minute(), slots, author(by, what, paths, host), sentence(what, paths)]
     };
     events.iter().map(row).collect()
 }
@@ -73,9 +73,14 @@ fn sentence(what: &What, paths: Paths<'_>) -> String {
             Ended::WorktreeGone => format!("reaped from {}: its directory was gone", named(party)),
             Ended::Otherwise => format!("taken from {}", named(party)),
         },
-        What::Started => "stack started".to_owned(),
+        What::StartBegun => "start of the stack begun".to_owned(),
         What::Stopped { with_data: false } => "stack stopped".to_owned(),
         What::Stopped { with_data: true } => "stack stopped, its data removed".to_owned(),
+        What::Reset { service, with_data } => {
+            let of = service.as_ref().map_or_else(|| "stack".to_owned(), |name| format!("service {name}"));
+            let data = if *with_data { ", its data removed" } else { "" };
+            format!("{of} reset{data}")
+        }
         What::DataKept { holder } => format!("cleaned, its data kept for {}", directory(holder, paths)),
         What::Cleaned => "cleaned".to_owned(),
         What::NotCleaned { reason, quarantined } => {
@@ -98,8 +103,10 @@ fn author(by: &Author, what: &What, paths: Paths<'_>, here: &str) -> String {
     let said = what.holder().and_then(Holder::directory);
     let directory = directory.as_deref().map(Utf8Path::new);
     let other = directory.filter(|directory| said.is_none_or(|said| !directory.starts_with(said)));
-    let other = other.map_or_else(String::new, |other| format!(" in {}", paths.show(other)));
-    format!("{user}{at}: {command}{other}")
+    // A path with spaces is one word: it cannot pass for another column.
+    let other = other.map_or_else(String::new, |other| format!(" in {}", word(paths.show(other).as_str())));
+    let verb = command.strip_prefix("kinfra ").unwrap_or(command);
+    format!("{user}{at}: {verb}{other}")
 }
 
 /// What is to be said before the events: what they cannot tell.
@@ -118,7 +125,7 @@ pub fn remarks(history: &History) -> String {
         String::new()
     } else {
         let slots = SlotId::named(missing);
-        format!("Not all of {slots} is here: an older kinfra changed it, or lines of the journal are lost\n")
+        format!("Some claims of {slots} are missing: an older kinfra made them, or their lines are lost\n")
     };
     [not_read.concat(), unreadable, missing, earlier].concat()
 }

@@ -13,6 +13,7 @@ use super::up::last_start;
 use crate::claims::held::Held;
 use crate::history::What;
 use crate::host::lock::LockPolicy;
+use crate::thing::Kind;
 
 /// Removes the containers and networks of a slot's stack, and its volumes if `volumes` says so.
 ///
@@ -29,7 +30,8 @@ pub fn down(held: Held, volumes: bool, policy: &LockPolicy<'_>) -> Result<Remove
         Ok(())
     })?;
     if !removed.gone.is_empty() {
-        ledger.note(held.seen(), policy, held.slot, What::Stopped { with_data: volumes });
+        let with_data = removed.gone.iter().any(|gone| gone.kind == Kind::Volume);
+        ledger.note(held.seen(), policy, held.slot, What::Stopped { with_data });
     }
     Ok(removed)
 }

@@ -30,6 +30,8 @@ pub struct Reset {
     pub containers: Vec<Thing>,
     /// The volumes, each with its size in Docker's words, if Docker says it.
     pub volumes: Vec<(Thing, Option<String>)>,
+    /// The service that is reset; `None` is all of them.
+    pub service: Option<String>,
     /// The services that are to be started afterwards. None is all of them.
     pub services: BTreeSet<String>,
 }
@@ -56,7 +58,7 @@ impl Reset {
         let volumes = volumes.into_iter().map(|volume| (sizes.get(&volume.name).cloned(), volume));
         let volumes = volumes.map(|(size, volume)| (volume, size)).collect();
         let services = named_last(held);
-        Ok(Self { turn, containers, volumes, services })
+        Ok(Self { turn, containers, volumes, service: service.map(str::to_owned), services })
     }
 
     /// The slot.
@@ -86,7 +88,12 @@ impl Reset {
             return Err(stays(left, &failures));
         }
         let with_data = !volumes.is_empty();
-        held.pool().ledger().note(held.seen(), policy, held.slot, What::Stopped { with_data });
+        held.pool().ledger().note(
+            held.seen(),
+            policy,
+            held.slot,
+            What::Reset { service: self.service, with_data },
+        );
         Ok(self.turn.held)
     }
 }

@@ -1,7 +1,5 @@
 //! What tells one version of a file from the next.
 
-use std::fmt;
-
 use rustix::fs::Stat;
 
 /// What tells one version of a file from the next without reading it.
@@ -20,14 +18,6 @@ impl Stamp {
             size: number(stat.st_size),
             modified: (number(stat.st_mtime), number(stat.st_mtime_nsec)),
         }
-    }
-}
-
-impl fmt::Display for Stamp {
-    /// Without the number of the disk, which may be another one after a restart.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file: (_, inode), size, modified: (seconds, nanoseconds) } = self;
-        write!(f, "{inode}:{size}:{seconds}.{nanoseconds:09}")
     }
 }
 

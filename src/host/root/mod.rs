@@ -9,7 +9,7 @@ mod resolve;
 mod save_registry;
 mod stack_lock;
 
-pub use journal::{Journals, not_recorded};
+pub use journal::{Journals, not_recorded, tell_not_recorded};
 pub use locked::LockedRoot;
 pub use open::{BACKUP, JOURNAL, LOCK, OLDER, REGISTRY, RegistryText, Root, TEMPORARY, glance, unreadable};
 pub use resolve::resolve;

@@ -47,7 +47,7 @@ pub struct RegistryText {
 impl RegistryText {
     /// What a change says that replaces it.
     pub fn replaced(&self) -> Replaces {
-        Replaces::stamp(self.stamp)
+        Replaces::text(Some(&self.text))
     }
 }
 

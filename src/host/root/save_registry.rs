@@ -9,16 +9,22 @@ use super::locked::{LockedRoot, REPLACES};
 use super::open::{BACKUP, REGISTRY, REGISTRY_LIMIT, RegistryText};
 use crate::digest::Digest;
 use crate::fault::Fault;
+use crate::history::Change;
 use crate::host::fs::{self, Found};
 
 impl LockedRoot {
     /// Replaces the registry and its backup, durably and each atomically. `read` is what the new one was made
-    /// from, and `line` what the journal says of the change. Gives the registry as it is then.
+    /// from, and `change` what the journal says of it. Gives the registry as it is then.
     ///
     /// # Errors
     /// [`Fault`] when the registry on disk is no longer the one that was read: another program's save is not
     /// lost.
-    pub fn save(&self, read: Option<&RegistryText>, new: String, line: Option<&str>) -> Result<RegistryText> {
+    pub fn save(
+        &self,
+        read: Option<&RegistryText>,
+        new: String,
+        change: Option<&Change>,
+    ) -> Result<RegistryText> {
         if u64::try_from(new.len()).unwrap_or(u64::MAX) > REGISTRY_LIMIT {
             let (path, limit) = (self.root.registry_path(), REGISTRY_LIMIT >> 20);
             return Err(anyhow!("`{path}` would be larger than {limit} MiB, so it was not saved"));
@@ -31,7 +37,7 @@ impl LockedRoot {
             return Err(self.was_changed());
         }
         // Before the save: no change that is saved is missing, and one that is not saved is taken out.
-        let added = line.and_then(|line| self.record(line));
+        let added = change.and_then(|change| self.record(change));
         let replaced = read.map_or_else(
             || self.temporary.rename_new(REGISTRY, self.dir(), REGISTRY).map(|is_new| is_new.then_some(None)),
             |old| self.exchange_registry(&old.text).map(Some),

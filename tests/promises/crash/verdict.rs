@@ -137,7 +137,7 @@ pub(super) fn journal_is_whole(tree: &Tree, root: &Path) -> Result<(), String> {
     let lines =
         journal.strip_prefix(HEADER).ok_or_else(|| format!("the journal has no header: {journal}"))?;
     let registry = Registry::parse(registry).map_err(|corrupt| corrupt.to_string())?;
-    let present = Replaces::stamp(Some("the one that no line replaces"));
+    let present = Replaces::text(Some("the one that no line replaces"));
     let texts = [lines.to_owned()];
     let history = Recorded { texts: &texts, registry: Some(&registry), present: &present }.history();
     if history.unreadable == 0 && history.missing.is_empty() {
