@@ -16,8 +16,8 @@ mod tests;
 /// The most columns of a note or a reason that are kept: anyone may write a long one.
 const LONGEST: usize = 200;
 
-/// What happened to slots, in their order. What `apply` made and changed comes first, and what it removed last.
-/// `ended` says how claims ended.
+/// What happened to slots, in their order. What `apply` made and changed comes first, and what it removed
+/// last. `ended` says how claims ended.
 pub fn between(before: &Registry, after: &Registry, ended: &BTreeMap<SlotId, Ended>) -> Vec<Event> {
     let (mut added, mut changed, mut removed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut events = Vec::new();
