@@ -94,7 +94,9 @@ pub(super) fn check_journal(root: &Root, findings: &mut Findings) {
         }
         Ok(Some(faults)) if faults.is_empty() => findings.fine("journal", format!("`{path}`")),
         Ok(Some(faults)) => {
-            faults.iter().for_each(|fault| findings.failure(Severity::Warning, "journal", fault));
+            for fault in &faults {
+                findings.failure(Severity::Warning, "journal", fault);
+            }
         }
         Err(error) => findings.failure(Severity::Warning, "journal", &error),
     }
