@@ -245,5 +245,12 @@ mod tests {
         for mode in ["644", "0044", "0400", "1644", "0689", "+644", ""] {
             assert!(FileMode::parse(mode).is_err(), "{mode:?} was accepted");
         }
+        for (mode, is_open) in
+            [("0600", false), ("0700", false), ("0604", true), ("0620", true), ("0611", true)]
+        {
+            assert_eq!(FileMode::parse(mode).unwrap().is_open_to_others(), is_open, "{mode}");
+        }
+        // The kind of the file is not part of its mode.
+        assert_eq!(FileMode::from_bits(0o100_640).to_string(), "0640");
     }
 }

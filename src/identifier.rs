@@ -207,6 +207,22 @@ mod tests {
     }
 
     #[test]
+    fn only_names_from_the_second_on_are_of_a_row() {
+        for (name, row) in [
+            ("web_2", Some(("web", 2))),
+            ("web_api_10", Some(("web_api", 10))),
+            ("web", None),
+            ("web_1", None),
+            ("web_0", None),
+            ("web_02", None),
+            ("web_x", None),
+            ("web_70000", None),
+        ] {
+            assert_eq!(PortName::new(name).unwrap().row(), row, "{name}");
+        }
+    }
+
+    #[test]
     fn a_branch_is_no_flag_and_one_line() {
         for name in ["fix", "impl/search", "ü-ß", "it's", "$HOME", "a\"b", "x-"] {
             assert_eq!(Branch::new(name).map(|branch| branch.to_string()), Ok(name.to_owned()));

@@ -108,6 +108,7 @@ pub mod plan;
 pub mod port;
 pub mod proof;
 pub mod provision;
+pub mod raw_text;
 pub mod registry;
 pub mod report;
 pub mod saved;

@@ -212,9 +212,25 @@ pub fn bytes(text: &str) -> Option<u64> {
     (0.0..1e18).contains(&bytes).then(|| bytes.round() as u64)
 }
 
+/// A number of bytes, in the largest unit of which it is a whole number.
+pub fn size_of(bytes: u64) -> String {
+    let units = [(20, "MiB"), (10, "KiB"), (0, "bytes")];
+    let unit = units.into_iter().find(|(shift, _)| bytes >> shift > 0 && (bytes >> shift) << shift == bytes);
+    let (shift, unit) = unit.unwrap_or((0, "bytes"));
+    format!("{} {unit}", bytes >> shift)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_is_in_the_largest_unit() {
+        assert_eq!(
+            [64, 64 << 10, 1500, 3 << 20, 0].map(size_of),
+            ["64 bytes", "64 KiB", "1500 bytes", "3 MiB", "0 bytes"]
+        );
+    }
 
     #[test]
     fn a_long_text_is_cut_by_the_columns_that_it_takes() {

@@ -314,7 +314,7 @@ impl Claimant<'_> {
         let left = signed.and_then(|()| site.write(&files, &ready.texts)).map_err(|error| {
             let what = format!("slot {slot} is claimed, but not all of its files are written");
             let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
-            error.context(fault.advise("run again"))
+            error.context(fault.advise("mend that, and run again: `kinfra doctor` may say how"))
         })?;
         let entry = transaction.registry().slots.get(&slot).context("the slot vanished")?;
         let mut entry = Entry::clone(entry);

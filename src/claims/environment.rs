@@ -15,6 +15,7 @@ use crate::names::{
     COMPOSE_PROJECT_NAME, COMPOSE_VARIABLES, KINFRA_ENV, KINFRA_ENV_BEFORE, KINFRA_OWNER, KINFRA_SLOT,
     KINFRA_SLOT_DIR, SLOT_ID, port_variable, project, workers_variable,
 };
+use crate::raw_text;
 use crate::registry::Entry;
 use crate::slot::SlotId;
 
@@ -55,7 +56,8 @@ pub fn dotenv(variables: &Variables) -> Result<String, String> {
 pub struct Change {
     /// The variables to remove.
     pub unset: BTreeSet<String>,
-    /// The variables to set, their list and what they were before included.
+    /// The variables to set, their list and what they were before included. A value that is not UTF-8 is as
+    /// [`raw_text`] has it.
     pub set: Variables,
     /// Compose's variables that the caller has set on purpose, and that do not get through: with the value
     /// that each had. No earlier change set them.
@@ -67,6 +69,9 @@ impl Change {
     /// under their names is kept for the way out.
     pub fn to_slot(mut variables: Variables, caller: &Variables) -> Self {
         let Entered { names: of_others, before } = Entered::of(caller);
+        for value in variables.values_mut() {
+            *value = raw_text::of_bytes(value.as_bytes());
+        }
         let of_compose = caller.iter().filter(|(name, _)| COMPOSE_VARIABLES.contains(&name.as_str()));
         let of_caller = of_compose.filter(|(name, _)| !of_others.contains(*name));
         let changed = of_caller.filter(|(name, value)| variables.get(*name) != Some(*value));
@@ -85,7 +90,8 @@ impl Change {
         variables.extend(back);
         variables.insert(KINFRA_ENV.to_owned(), list);
         if !kept.is_empty() {
-            variables.insert(KINFRA_ENV_BEFORE.to_owned(), json!(kept).to_string());
+            let kept = raw_text::escaped_in_json(&json!(kept).to_string());
+            variables.insert(KINFRA_ENV_BEFORE.to_owned(), kept);
         }
         let unset = of_others.into_iter().chain(dropped.keys().cloned()).chain(marks(caller));
         let unset = unset.filter(|name| !variables.contains_key(name)).collect();

@@ -19,7 +19,7 @@ use crate::ledger::{Ledger, Snapshot};
 use crate::registry::Remains;
 use crate::slot::SlotId;
 use crate::spec::StackSpec;
-use crate::stack::clean::{Cleaned, Cleaning, clean};
+use crate::stack::clean::{Cleaned, Cleaning, clean, uncleaned};
 use crate::stack::written::{OfAnotherUser, Writable};
 use crate::time::Span;
 use crate::which::by_worktree::FoundPool;
@@ -119,7 +119,8 @@ impl Proposal {
         let ends = reaped.reaping.ends.iter();
         let writable: Vec<Writable> =
             ends.filter_map(|(slot, (claim, _))| writable(root, *slot, claim)).collect();
-        for (slot, cleaning) in slots {
+        // Each is noted by itself: what was removed of one stack is known, wherever a later one stops.
+        for (slot, cleaning) in uncleaned(&self.ledger, &slots).unwrap_or(slots) {
             match clean(&self.ledger, slot, cleaning, policy) {
                 Ok(cleaned) => reaped.cleaned.extend(cleaned),
                 Err(error) => drop(reaped.not_clean.insert(slot, error)),

@@ -139,15 +139,19 @@ impl Moves {
     pub fn find(registry: &Registry, following: Following<'_>) -> Self {
         let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((*slot, entry.claim.as_ref()?)));
         let claims: Vec<(SlotId, &Claim)> = claims.collect();
-        let own = match following {
-            Following::Of(worktree) | Following::Named { worktree, .. } => {
-                git::linked_git_dir(worktree).ok().flatten()
-            }
+        let here = match following {
+            Following::Of(worktree) | Following::Named { worktree, .. } => Some(worktree),
             Following::EveryHolder | Following::NoHolder => None,
         };
+        let own = here.and_then(|worktree| git::linked_git_dir(worktree).ok().flatten());
         let is_of = |directory: &Utf8Path, claim: &Claim| {
             let is_ours = |own: &Utf8PathBuf| claim.claimed_gitdir.as_deref() == Some(own.as_str());
             claim.claimed_by.is(directory) || own.as_ref().is_some_and(is_ours)
+        };
+        let stranger = here.filter(|here| !claims.iter().any(|(_, claim)| is_of(here, claim)));
+        let mark = stranger.and_then(|here| mark_of(here).ok());
+        let is_of = |directory: &Utf8Path, claim: &Claim| {
+            is_of(directory, claim) || mark.is_some_and(|mark| is_marked_as(claim, mark))
         };
         let concerns = |(at, claim): &(SlotId, &Claim)| match following {
             Following::EveryHolder => true,
@@ -160,7 +164,7 @@ impl Moves {
         };
         let followed: Vec<_> = claims.iter().filter(|one| concerns(one)).collect();
         let found = on_all_cores(&followed, |(slot, claim)| {
-            Some((claim.claimed_at.clone(), *slot, *claim, Holder::Directory(moved(claim)?)))
+            Some((claim.claimed_at.clone(), *slot, *claim, Holder::Directory(moved(claim, here)?)))
         });
         let mut moved: Vec<_> = found.into_iter().flatten().collect();
         if moved.is_empty() {
@@ -328,8 +332,19 @@ fn has_host(claim: &Claim) -> bool {
     claim.claimed_host.as_ref().is_none_or(|host| *host == host::identity::host_name())
 }
 
-/// Where git has moved the worktree that holds a slot, if that is certain. A link may be left where it was.
-fn moved(claim: &Claim) -> Option<Utf8PathBuf> {
+/// Where the directory that holds a slot is now, if that is certain: where git has moved a linked worktree,
+/// or `here`, if that was moved. A link may be left where it was.
+fn moved(claim: &Claim, here: Option<&Utf8Path>) -> Option<Utf8PathBuf> {
+    if claim.claimed_gitdir.is_none() {
+        let was = claim.claimed_by.directory().filter(|path| path.is_absolute())?;
+        let to = match host::fs::canonical(was) {
+            Ok(to) => to,
+            Err(error) if error.kind() == ErrorKind::NotFound => here?.to_owned(),
+            Err(_) => return None,
+        };
+        let is_it = || mark_of(&to).is_ok_and(|mark| is_marked_as(claim, mark));
+        return (to != was && is_it()).then_some(to);
+    }
     match git_knows(claim)?.ok()? {
         git::LinkedWorktree::Moved { to, made } => {
             // A claim may be older than its worktree, which then has the token.
@@ -344,4 +359,12 @@ fn moved(claim: &Claim) -> Option<Utf8PathBuf> {
         }
         git::LinkedWorktree::Removed | git::LinkedWorktree::Listed | git::LinkedWorktree::RepoMissing => None,
     }
+}
+
+/// Whether a directory with this mark is the checkout that made a claim, wherever it is now. A copy has the
+/// token, too, and another place.
+fn is_marked_as(claim: &Claim, mark: Mark) -> bool {
+    let is_there = mark.place.zip(claim.mark.place).is_some_and(|(now, noted)| now.is(noted));
+    let is_marked = mark.token.is_some() && mark.token == claim.mark.token;
+    claim.claimed_gitdir.is_none() && is_marked && is_there && has_host(claim)
 }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::output::say;
 use super::slot_of::renewed;
 use crate::cli::ComposeArgs;
-use crate::fault::{Exit, Fault};
+use crate::fault::Exit;
 use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
 use crate::report;
@@ -26,6 +26,5 @@ pub(super) fn run(args: &ComposeArgs, umask: Umask, invocation: &Invocation) -> 
     };
     let prepared = prepare(&held, &compose, &policy, invocation)?;
     say(&report::stack::prepared(&prepared));
-    let error = prepared.become_compose(&compose, lock.as_ref(), umask);
-    Err(Fault::docker(format!("`docker` cannot be started: {error}")).into())
+    Err(prepared.become_compose(&compose, lock.as_ref(), umask).into())
 }

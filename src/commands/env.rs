@@ -1,7 +1,5 @@
 //! `kinfra env`
 
-use std::time::Duration;
-
 use anyhow::Result;
 
 use super::output::{print, say};
@@ -14,6 +12,7 @@ use crate::dotenv::Variables;
 use crate::fault::{Exit, Fault};
 use crate::host::invocation::{Invocation, agent, environment};
 use crate::host::lock::LockPolicy;
+use crate::raw_text::to_bytes;
 use crate::report;
 use crate::stack::compose_files::variables::of_slot_unwritten;
 use crate::which::by_worktree::Search;
@@ -26,10 +25,10 @@ pub(super) fn run(args: &EnvArgs, invocation: &Invocation) -> Result<Exit> {
         change
     };
     print(&match args.format {
-        EnvFormat::Shell => report::env::shell(&to_slot(variables)),
-        EnvFormat::Fish => report::env::fish(&to_slot(variables)),
-        EnvFormat::Dotenv => dotenv(&variables).map_err(Fault::refused)?,
-        EnvFormat::Json => report::env::json(held.slot, &variables),
+        EnvFormat::Shell => to_bytes(&report::env::shell(&to_slot(variables))),
+        EnvFormat::Fish => to_bytes(&report::env::fish(&to_slot(variables))),
+        EnvFormat::Dotenv => dotenv(&variables).map_err(Fault::refused)?.into_bytes(),
+        EnvFormat::Json => report::env::json(held.slot, &variables).into_bytes(),
     })?;
     Ok(Exit::Done)
 }
@@ -43,7 +42,7 @@ pub(super) fn stop(format: EnvFormat) {
         EnvFormat::Dotenv | EnvFormat::Json => return,
     };
     // What stopped it says more than that this could not be printed.
-    let _ = print(&report::env::without_slot(&text));
+    let _ = print(&to_bytes(&report::env::without_slot(&text)));
 }
 
 fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
@@ -51,7 +50,7 @@ fn find(args: &EnvArgs, invocation: &Invocation) -> Result<(Variables, Held)> {
     let (choice, tree) = (&args.pool.choice(), worktree_of(&invocation.here)?);
     let found = held::find(&tree, &Search { choice, invocation })?;
     let held = found.needed(|| none(&args.of, &tree))?.trusted()?;
-    let (patience, command) = (Duration::from_secs(10), "kinfra env");
+    let (patience, command) = (std::time::Duration::from_secs(10), "kinfra env");
     // It takes the lock only to give an old registry an id.
     let policy = LockPolicy { patience, flag: None, command, network: false, interrupt: None };
     let (variables, unwritten) = of_slot_unwritten(&held, &policy, invocation)?;

@@ -37,8 +37,7 @@ pub(super) fn run(args: &LogsArgs, umask: Umask, invocation: &Invocation) -> Res
     words.extend(args.tail.iter().map(|tail| format!("--tail={tail}")));
     words.extend(services);
     let compose = ComposeArgs::read(words.into_iter().map(OsString::from).collect())?;
-    let error = become_compose_by_name(&held, &compose, umask);
-    Err(Fault::docker(format!("`docker` cannot be started: {error}")).into())
+    Err(become_compose_by_name(&held, &compose, umask).into())
 }
 
 /// The services that have a log and do not run as they should.

@@ -12,8 +12,8 @@ use crate::report::wrapped;
 use crate::shown::{Paths, printable_output};
 
 /// Prints data for programs to stdout, exactly. Fails where that cannot be written, as on a full disk.
-pub(super) fn print(text: &str) -> Result<(), Fault> {
-    let printed = Stream::Stdout.write(text);
+pub(super) fn print(data: &(impl AsRef<[u8]> + ?Sized)) -> Result<(), Fault> {
+    let printed = Stream::Stdout.write(data);
     printed.map_err(|error| Fault::failed(format!("could not print to stdout: {error}")))
 }
 
@@ -25,7 +25,7 @@ pub(super) fn show(text: &str) -> Result<(), Fault> {
 /// Prints to stdout what people read, with the lines and the paths that the report chose: tables and
 /// differences.
 pub(super) fn show_as_laid_out(text: &str) -> Result<(), Fault> {
-    print(&within(&Stream::Stdout.dressed(&printable_output(text)), About::Asked))
+    print(&*within(&Stream::Stdout.dressed(&printable_output(text)), About::Asked))
 }
 
 /// Prints a message to stderr. One that cannot be printed stops no verb.
@@ -44,7 +44,7 @@ pub(super) fn complain(text: &str) {
 }
 
 fn tell(text: &str, about: About) {
-    let _ = Stream::Stderr.write(&within(&Stream::Stderr.dressed(&printable_output(text)), about));
+    let _ = Stream::Stderr.write(&*within(&Stream::Stderr.dressed(&printable_output(text)), about));
 }
 
 /// Says what comes next to a person or an agent; a script knows.

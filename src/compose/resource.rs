@@ -162,7 +162,10 @@ mod tests {
             "mount:~/.npm",
             "image:shop:dev",
         ] {
-            assert_eq!(Resource::parse(text).unwrap().to_string(), text);
+            let resource = Resource::parse(text).unwrap();
+            assert_eq!(resource.to_string(), text);
+            let path = text.strip_prefix("mount:").or_else(|| text.strip_prefix("device:"));
+            assert_eq!(resource.path().map(Utf8Path::as_str), path);
         }
         for text in ["", "volume", "volume:", "mount:srv", "mount:~/", "mount:~", "disk:/x", "network:a\nb"] {
             assert!(Resource::parse(text).is_err(), "{text:?} was taken");

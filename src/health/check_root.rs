@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 
 use super::finding::{Findings, Severity};
-use super::permissions::{check_mode, way_out};
+use super::permissions::{check_mode, check_open, way_out};
 use crate::desired::Pool;
 use crate::file::Obstacle;
 use crate::host::fs::Found;
@@ -30,6 +30,7 @@ pub(super) fn check_root(root: &Root, findings: &mut Findings) {
         }
         Err(error) => findings.failure(Severity::Error, "root", &error),
     }
+    check_open(path, findings);
     check_mode(root.dir(), ".", findings);
 }
 

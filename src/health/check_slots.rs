@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Findings, Severity};
-use super::permissions::{check_mode, warn_open_to_others, way_out};
+use super::permissions::{check_mode, check_open, warn_open_to_others, way_out};
 use crate::claims::signs::Sign;
 use crate::desired::Pool;
 use crate::file::FileMode;
@@ -31,6 +31,7 @@ pub(super) fn check_slots(root: &Root, registry: Option<&Registry>, pool: &Pool,
         let (subject, path) = (format!("slot {slot}"), root.path().join(slot.directory()));
         match root.slot(slot) {
             Ok(Found::This(dir)) => {
+                check_open(&path, findings);
                 check_mode(root.dir(), &slot.directory(), findings);
                 if let Some(entry) = entry(slot) {
                     check_sign(root, slot, entry, findings);

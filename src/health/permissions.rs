@@ -1,9 +1,10 @@
-//! Permissions that let other users in, and how to close them.
+//! Permissions that let other users in, or keep this one out, and how to mend them.
 
 use camino::Utf8Path;
 
 use super::finding::Findings;
 use crate::file::Obstacle;
+use crate::host::closed::Closed;
 use crate::host::fs::Dir;
 use crate::shown::word;
 
@@ -18,6 +19,13 @@ pub(super) fn check_mode(dir: &Dir, name: &str, findings: &mut Findings) {
 pub(super) fn warn_open_to_others(path: &Utf8Path, findings: &mut Findings) {
     let advice = format!("chmod go= {}", word(path.as_str()));
     findings.warning("permissions", format!("`{path}` is open to other users"), advice);
+}
+
+/// Says that a directory of a pool is closed to its own user.
+pub(super) fn check_open(path: &Utf8Path, findings: &mut Findings) {
+    if let Some(closed) = Closed::to_new_files(path) {
+        findings.error("permissions", closed.to_string(), closed.advice());
+    }
 }
 
 /// What to do about an obstacle: `otherwise`, unless it is only another user's.

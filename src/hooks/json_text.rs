@@ -318,6 +318,9 @@ mod tests {
                       \"one\": {\"x\": \"kinfra four; b\"}}";
         assert_eq!(all(Some(theirs)).as_deref(), Ok(theirs));
         assert_eq!(none(theirs).as_deref(), Some(theirs));
+        // The same text where it is no item of a list.
+        let alone = "{\"list\": \"kinfra three\"}";
+        assert_eq!(none(alone).as_deref(), Some(alone));
     }
 
     /// A JSON text in a layout of its own.

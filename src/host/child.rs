@@ -16,6 +16,7 @@ use super::asked::{NOTICED, REST};
 use super::clock::{Stopwatch, pause};
 use super::family::Family;
 use super::fs::Umask;
+use super::invocation::as_value;
 use super::root::StackLock;
 use super::signals::Interrupt;
 use crate::ended::{Ended, How};
@@ -78,7 +79,7 @@ pub fn run_program(program: &Program<'_>, watch: &Watch<'_>) -> io::Result<Ended
     for name in &program.unset {
         command.env_remove(name);
     }
-    command.envs(program.set.iter().copied());
+    command.envs(program.set.iter().map(|(name, value)| (name, as_value(value))));
     run(command, Some(program.umask), watch)
 }
 

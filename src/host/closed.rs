@@ -1,4 +1,4 @@
-//! A file or directory that this user may not look at: whose it is, and what to do.
+//! A file or directory that is closed to this user: whose it is, and what to do.
 
 use std::fmt;
 
@@ -36,11 +36,21 @@ impl Closed {
         way.into_iter().find_map(|step| Self::at(step, step == path))
     }
 
+    /// A directory of this user's whose mode lets it make no files there. `None` for any other.
+    pub fn to_new_files(path: &Utf8Path) -> Option<Self> {
+        let closed = Self::to(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK);
+        closed.filter(|closed| closed.owner == user_id())
+    }
+
     fn at(path: &Utf8Path, is_end: bool) -> Option<Self> {
         let found = stat(path.as_std_path()).ok()?;
         let enter =
             if FileType::from_raw_mode(found.st_mode).is_dir() { Access::EXEC_OK } else { Access::empty() };
-        let access = if is_end { enter | Access::READ_OK } else { enter };
+        Self::to(path, if is_end { enter | Access::READ_OK } else { enter })
+    }
+
+    fn to(path: &Utf8Path, access: Access) -> Option<Self> {
+        let found = stat(path.as_std_path()).ok()?;
         let allowed = accessat(CWD, path.as_std_path(), access, AtFlags::EACCESS);
         let mode = found.st_mode & 0o7777;
         (allowed == Err(Errno::ACCESS)).then(|| Self { path: path.to_owned(), owner: found.st_uid, mode })

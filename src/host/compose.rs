@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
@@ -141,6 +142,23 @@ fn told(messages: &str) -> String {
         _ if lines.is_empty() => "it failed without a message".to_owned(),
         _ => lines.join("\n"),
     }
+}
+
+/// Whether there is no Compose to become. One that is among the plugins of `docker` needs no question.
+pub fn is_missing() -> bool {
+    let own = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let own = own.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".docker")));
+    let of_system = ["/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec"].map(Path::new);
+    let of_system = of_system.into_iter().map(|dir| dir.join("docker"));
+    let plugin = |dir: PathBuf| dir.join("cli-plugins/docker-compose");
+    let is_there = || own.into_iter().chain(of_system).map(plugin).any(|plugin| plugin.exists());
+    !is_there_in_a_test().unwrap_or_else(is_there) && compose_version() == Answer::NoCommand
+}
+
+/// Whether the plugin is there according to a test, `KINFRA_TEST_PLUGIN=true`. A release build ignores it.
+fn is_there_in_a_test() -> Option<bool> {
+    let said = std::env::var("KINFRA_TEST_PLUGIN").ok().filter(|_| cfg!(debug_assertions));
+    said.and_then(|said| said.parse().ok())
 }
 
 /// Replaces the kinfra process by Compose, for this call. Compose gets the signals and gives the exit code.

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::asked::NOTICED;
 use super::clock::{Stopwatch, pause};
 use super::fs::Umask;
+use super::invocation::as_value;
 use super::signals::Relay;
 use super::terminal::is_in_front;
 
@@ -74,7 +75,8 @@ impl Foreground<'_> {
     }
 
     fn spawn(&self, command: &mut Command) -> io::Result<Child> {
-        command.args(self.arguments).envs(self.set.iter().copied());
+        command.args(self.arguments);
+        command.envs(self.set.iter().map(|(name, value)| (name, as_value(value))));
         for name in &self.unset {
             command.env_remove(name);
         }

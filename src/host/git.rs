@@ -369,6 +369,8 @@ fn place_named_by(git_dir: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
 
 /// The line that one of git's files holds. `None` if there is no such file.
 fn line_of(path: &Utf8Path) -> io::Result<Option<String>> {
-    let text = read_named(path, LIMIT)?.map(String::from_utf8).transpose().map_err(io::Error::other)?;
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("`{path}` cannot be read: {error}"));
+    let text = |bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text"));
+    let text = read_named(path, LIMIT).and_then(|bytes| bytes.map(text).transpose()).map_err(named)?;
     Ok(text.map(|text| text.trim_end().to_owned()))
 }

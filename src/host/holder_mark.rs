@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::fs::{Dir, Found, canonical, is_directory, place_of};
 use super::git::{confirmed_git_dir, confirmed_repository_of, own_dir, repository_of_linked};
 use super::identity::random_bits;
+use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle};
 use crate::registry::{Mark, Token};
 
@@ -19,6 +20,10 @@ const TOKEN: &str = "kinfra-holder";
 /// The file with the token of a project, in the git directory that all its worktrees share. A copy is the
 /// same project and another holder, so it is another file.
 const PROJECT: &str = "kinfra-project";
+
+/// What to do where git's files of a worktree cannot be read.
+pub const REPAIR: &str =
+    "mend what is there. `git worktree repair` writes the files of a linked worktree again";
 
 /// The most that is read of it, in bytes.
 const LIMIT: u64 = 64;
@@ -32,7 +37,8 @@ const READABLE: u32 = 0o644;
 /// When it cannot be read. A mark that lacks a part would be that of another directory.
 pub fn mark_of(worktree: &Utf8Path) -> Result<Mark> {
     let examined = || format!("could not examine `{worktree}`");
-    let token = match own_dir(worktree).with_context(examined)? {
+    let spoilt = || Fault::failed(examined()).advise(REPAIR);
+    let token = match own_dir(worktree).map_err(|error| error.context(spoilt()))? {
         Some(own) if is_directory(&own) => {
             read(&Dir::open(&own).with_context(|| format!("could not open `{own}`"))?, TOKEN)?
         }

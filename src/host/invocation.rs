@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
@@ -12,6 +13,7 @@ use crate::fault::Fault;
 use crate::host;
 use crate::identifier::Owner;
 use crate::names::{KINFRA_OWNER, KINFRA_RUN};
+use crate::raw_text;
 use crate::registry::ClaimId;
 
 /// The facts of one run.
@@ -88,10 +90,15 @@ pub fn in_environment(name: &str) -> Option<String> {
     env::var_os(name).map(|value| value.to_string_lossy().into())
 }
 
-/// The environment that kinfra was called with, as far as it is text.
+/// The value of a variable for a program, from [`environment`] or from a change of it.
+pub(super) fn as_value(text: &str) -> OsString {
+    OsString::from_vec(raw_text::to_bytes(text))
+}
+
+/// The environment that kinfra was called with. A value that is not UTF-8 is as [`raw_text`] has it.
 pub fn environment() -> Variables {
     let text = |(name, value): (OsString, OsString)| {
-        Some((name.into_string().ok()?, value.to_string_lossy().into()))
+        Some((name.into_string().ok()?, raw_text::of_bytes(value.as_bytes())))
     };
     env::vars_os().filter_map(text).collect()
 }

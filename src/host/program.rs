@@ -10,6 +10,7 @@ use std::process::Command;
 use camino::Utf8Path;
 
 use super::fs::{Dir, Umask};
+use super::invocation::as_value;
 
 /// The program that opens an address with what the desktop has for it.
 pub const OPENS: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
@@ -40,7 +41,7 @@ pub fn become_program<'a>(
     for name in unset {
         command.env_remove(name);
     }
-    command.envs(set);
+    command.envs(set.into_iter().map(|(name, value)| (name, as_value(value))));
     umask.restore();
     command.exec()
 }

@@ -234,3 +234,26 @@ fn ticket_of_living(queue: &Dir, number: u64) -> Result<Option<File>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::lock::LockPolicy;
+    use super::*;
+
+    #[test]
+    fn a_waiter_that_left_before_it_is_called_gets_no_ticket_again() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(scratch.path()).unwrap().canonicalize_utf8().unwrap().join("pool");
+        let (patience, command) = (Duration::ZERO, "test");
+        let policy = LockPolicy { patience, flag: None, command, network: true, interrupt: None };
+        let locked = Root::make(&root).unwrap().lock(&policy).unwrap().unwrap();
+        let ticket = join(&locked, "any", "/a").unwrap();
+        let waiter = ahead_of(None, locked.root()).unwrap().next().unwrap().unwrap();
+        call(&locked, &waiter).unwrap();
+        let called = ahead_of(None, locked.root()).unwrap().next().unwrap().unwrap();
+        assert!(waiter.called.is_none() && called.called.is_some());
+        drop(ticket);
+        call(&locked, &waiter).unwrap();
+        assert_eq!(root.join(QUEUE).read_dir_utf8().unwrap().count(), 0);
+    }
+}

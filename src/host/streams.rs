@@ -26,10 +26,10 @@ impl Stream {
     ///
     /// # Errors
     /// When the stream cannot be written, as on a full disk.
-    pub fn write(self, text: &str) -> io::Result<()> {
+    pub fn write(self, bytes: &(impl AsRef<[u8]> + ?Sized)) -> io::Result<()> {
         let written = match self {
-            Self::Stdout => whole(io::stdout(), text.as_bytes()),
-            Self::Stderr => whole(io::stderr(), text.as_bytes()),
+            Self::Stdout => whole(io::stdout(), bytes.as_ref()),
+            Self::Stderr => whole(io::stderr(), bytes.as_ref()),
         };
         written.or_else(|error| if error == Errno::PIPE { Ok(()) } else { Err(error.into()) })
     }

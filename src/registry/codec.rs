@@ -361,6 +361,16 @@ mod tests {
     }
 
     #[test]
+    fn only_a_version_above_this_one_is_newer() {
+        for (version, is_newer) in
+            [(0, false), (VERSION - 1, false), (VERSION + 1, true), (VERSION + 9, true)]
+        {
+            let error = Registry::parse(&format!(r#"{{"version": {version}, "slots": {{}}}}"#)).unwrap_err();
+            assert_eq!(error.is_newer, is_newer, "{version}: {error}");
+        }
+    }
+
+    #[test]
     fn tcp_and_udp_ports_of_one_number_are_two() {
         let entry = |id: u16, udp: &str| {
             format!(

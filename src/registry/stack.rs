@@ -256,6 +256,17 @@ mod tests {
     }
 
     #[test]
+    fn every_key_of_what_was_left_is_known() {
+        let mut left = Left::new(&Claim::of(Holder::Unknown, None), Time::from_unix_micros(0), Remains::Data);
+        left.unknown.insert("other".to_owned(), Value::Null);
+        assert_eq!(left.key_that_stands_twice(), None);
+        for key in LEFT_KEYS {
+            left.unknown = Map::from_iter([(key.to_owned(), Value::Null)]);
+            assert_eq!(left.key_that_stands_twice().map(String::as_str), Some(key));
+        }
+    }
+
+    #[test]
     fn an_engine_is_read_as_it_is_written() {
         for (text, engine) in [
             ("unix:///run/user/1000/docker.sock", Engine::Address as fn(String) -> Engine),

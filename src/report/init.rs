@@ -71,3 +71,24 @@ pub fn changes(update: &Update) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init::DraftFile;
+
+    #[test]
+    fn what_was_written_is_one_file_or_several() {
+        let file = |path: &str| DraftFile { path: path.into(), text: "text\n".to_owned() };
+        let draft = |files: &[&str]| Draft {
+            basis: Basis::Sample,
+            files: files.iter().map(|path| file(path)).collect(),
+            notes: Vec::new(),
+        };
+        let (one, two) = (draft(&["slots.toml"]), draft(&["slots.toml", "a.j2"]));
+        assert_eq!(written(&one, true), "Wrote slots.toml. Next: `kinfra plan`\n");
+        assert_eq!(written(&two, true), "Wrote slots.toml and its templates. Next: `kinfra plan`\n");
+        assert!(written(&two, false).starts_with("Nothing to write: there is already slots.toml and"));
+        assert_eq!((files(&one).as_str(), files(&two).lines().count()), ("text\n", 2));
+    }
+}

@@ -199,6 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn a_summary_names_three_and_counts_the_others() {
+        for (count, said) in [
+            (1, "s1 unhealthy"),
+            (3, "s1 unhealthy, s2 unhealthy, s3 unhealthy"),
+            (5, "s1 unhealthy, s2 unhealthy, s3 unhealthy and 2 more"),
+        ] {
+            let judged: Vec<_> =
+                (1..=count).map(|number| failing(&format!("s{number}"), Prospect::Stuck)).collect();
+            assert_eq!(summary(&judged.iter().collect::<Vec<_>>()), said);
+        }
+    }
+
+    #[test]
     fn a_failure_report_is_never_longer_than_a_screen() {
         for count in [1, 2, 3, 7, 20, 36, 37, 38, 100] {
             let services = (0..count).map(|number| failing(&format!("s{number}"), Prospect::Stuck)).collect();

@@ -151,5 +151,9 @@ mod tests {
             assert!(narrow.contains('…') && narrow.contains("short"), "{narrow}");
         }
         assert_eq!(table.within(19, 6), None, "a name keeps six columns");
+        let mut sentences = Table::new([("NOTE".to_owned(), Shorten::End)]);
+        sentences.add_row([Cell::new("of an evening in May")]);
+        assert_eq!(sentences.within(10, 6).as_deref(), Some(" NOTE\n of an ev…\n"));
+        assert_eq!(sentences.within(9, 6), None, "a sentence keeps nine columns");
     }
 }

@@ -30,7 +30,7 @@ fn broken(line: &str, columns: usize) -> String {
         let needed = taken(word.trim_end());
         if place > 0 {
             // A word that is longer than any line stays where it is.
-            if at > indent + HANG && at + 1 + needed > columns && indent + HANG + needed <= columns {
+            if at + 1 + needed > columns && indent + HANG + needed <= columns {
                 text.truncate(text.trim_end().len());
                 text.push('\n');
                 text.extend(std::iter::repeat_n(' ', indent + HANG));
@@ -59,6 +59,8 @@ mod tests {
             ),
             ("  a list of words that is too long", "  a list of words that is too\n      long"),
             ("a-word-that-is-longer-than-any-line is", "a-word-that-is-longer-than-any-line\n    is"),
+            // The rest starts one column further to the left than it would stand here.
+            ("note abcdefghijklmnopqrstuvwxyz", "note\n    abcdefghijklmnopqrstuvwxyz"),
             // A question ends where the answer begins.
             ("Only 'yes' will be accepted: ", "Only 'yes' will be accepted: "),
             ("", ""),

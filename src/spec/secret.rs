@@ -138,6 +138,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_expressions_without_text_of_their_own_are_shown() {
+        for (text, masked) in [
+            (
+                "[env]\nA = \"x\"\nB = 12\n[pool]\nname = \"a\"",
+                "[env]\nA = ***\nB = **\n[pool]\nname = \"a\"",
+            ),
+            ("env.A = \"a{{ ports.web }}b\"", "env.A = **{{ ports.web }}**"),
+            ("env.A = \"{{ a }}{{ b }}\"", "env.A = *{{ a }}{{ b }}*"),
+            ("env.A = \"{{ 'word' }}\"", "env.A = **************"),
+            ("env.A = \"{{ a {{ b }}\"", "env.A = ******{{ b }}*"),
+            ("env.A = \"{{ a\"", "env.A = ******"),
+            ("[services.api]\nA = [\"x\", { b = \"ü\" }]", "[services.api]\nA = [***, { b = **** }]"),
+            // None of these parses: the first line ends nowhere.
+            (
+                "[[\nname = \"a\"\nenv_prefix = \"P\"\n[env]\nA = \"x\"\n\"y\"\n[ports]\nb = 1\n",
+                "[[\nname = \"a\"\nenv_prefix = \"P\"\n[env]\nA =****\n***\n[ports]\nb = 1\n",
+            ),
+            ("[[\n  env.A = 1\n  [services.api]\nB = 2", "[[\n  env.A =**\n  [services.api]\nB =**"),
+        ] {
+            assert_eq!(mask(text), masked, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_written_around_expressions_is_kept_out_of_messages() {
         let variable = |value: &str, sensitive| VariableSpec {
             name: Spanned::new(0..0, "A".to_owned()),

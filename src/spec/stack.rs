@@ -76,3 +76,18 @@ pub(super) fn service_name(name: &str) -> Result<String, Invalid> {
     let message = format!("`{}` is not a valid service name", name.escape_debug());
     Err(Invalid::new(message, "use letters, digits, `.`, `_` and `-`"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_has_a_name_that_compose_takes() {
+        for name in ["web", "1", "my.web_api-2", "-"] {
+            assert_eq!(service_name(name).ok().as_deref(), Some(name));
+        }
+        for name in ["", "my web", "web!", "ü"] {
+            assert!(service_name(name).is_err(), "{name:?} was taken");
+        }
+    }
+}

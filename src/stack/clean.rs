@@ -2,7 +2,7 @@
 //!
 //! The registry says that a slot is clean only after Docker has shown that nothing is left in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Error, Result};
 
@@ -64,7 +64,7 @@ pub fn clean(
     };
     let _lock = lock(ledger, &root, &seen, (slot, started), policy)
         .map_err(|error| stays_dirty(in_use(error, &root, slot), slot))?;
-    let Some(seen) = ledger.read(Following::NoHolder)? else { return Ok(None) };
+    let Some(seen) = ledger.read_since(&seen, Following::NoHolder)? else { return Ok(None) };
     let Some(entry) = seen.registry.slots.get(&slot) else { return Ok(None) };
     let Some((started, keeps)) = to_clean(entry, cleaning) else { return Ok(None) };
     if let Some(sign) = Sign::in_slot(&root, slot)? {
@@ -96,6 +96,20 @@ pub fn clean(
     note(ledger, &seen, (slot, &noted), after, policy)?;
     let removed = removed.map_err(|error| stays_dirty(error, slot))?;
     Ok(Some(Cleaned { slot, left: started.left.clone(), removed }))
+}
+
+/// Those of many slots in which there is something to clean. They are told by one look at the registry: most
+/// slots of a reap were never started.
+///
+/// # Errors
+/// When the registry cannot be read.
+pub fn uncleaned(ledger: &Ledger, slots: &BTreeMap<SlotId, Cleaning>) -> Result<BTreeMap<SlotId, Cleaning>> {
+    let Some(seen) = ledger.read(Following::NoHolder)? else { return Ok(BTreeMap::new()) };
+    let is_unclean = |slot: &SlotId, cleaning: Cleaning| {
+        seen.registry.slots.get(slot).is_some_and(|entry| to_clean(entry, cleaning).is_some())
+    };
+    let slots = slots.iter().map(|(slot, cleaning)| (*slot, *cleaning));
+    Ok(slots.filter(|(slot, cleaning)| is_unclean(slot, *cleaning)).collect())
 }
 
 /// The stack on its engine.

@@ -1,7 +1,5 @@
 //! Makes a stack ready for a command of Compose: its files, its admission, and what is to be said.
 
-use std::io;
-
 use anyhow::{Error, Result};
 
 use super::admission::admit::note_end;
@@ -12,6 +10,7 @@ use super::compose_files::look::Remarks;
 use super::compose_files::place::Place;
 use crate::claims::environment::Change;
 use crate::claims::held::Held;
+use crate::fault::Fault;
 use crate::host::fs::Umask;
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
@@ -71,9 +70,9 @@ pub fn prepare<'a>(
 impl Prepared<'_> {
     /// Replaces the kinfra process by Compose, which holds the lock from then on. Returns only if it cannot
     /// be started, with the reason.
-    pub fn become_compose(&self, args: &ComposeArgs, lock: Option<&StackLock>, umask: Umask) -> io::Error {
+    pub fn become_compose(&self, args: &ComposeArgs, lock: Option<&StackLock>, umask: Umask) -> Fault {
         if let Some(Err(error)) = lock.map(StackLock::outlive) {
-            return error;
+            return Fault::docker(format!("`docker` cannot be started: {error}"));
         }
         match &self.stack {
             Some((place, derived)) => place.become_compose(derived, args, umask),

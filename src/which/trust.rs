@@ -9,8 +9,8 @@ use super::index::IndexEntry;
 use super::unread;
 use crate::fault::Fault;
 use crate::host::fs::canonical;
-use crate::host::git::confirmed_repository_of;
-use crate::host::holder_mark::project_marks;
+use crate::host::git::{confirmed_repository_of, own_dir, top_of};
+use crate::host::holder_mark::{REPAIR, project_marks};
 use crate::host::invocation::Invocation;
 use crate::registry::Mark;
 
@@ -38,7 +38,10 @@ impl Trust {
             return Self::Given;
         }
         match unread::entry_of(root, invocation) {
-            Ok(entry) => entry.map_or(Self::NotGiven, |entry| Self::by(&entry, spec)),
+            Ok(entry) => match entry.map_or(Self::NotGiven, |entry| Self::by(&entry, spec)) {
+                Self::NotGiven => spec.and_then(unread_git).map_or(Self::NotGiven, Self::Unknown),
+                said @ (Self::Given | Self::Unknown(_)) => said,
+            },
             Err(fault) => Self::Unknown(Box::new(fault)),
         }
     }
@@ -87,6 +90,15 @@ impl Trust {
             Self::Unknown(why) => Err((**why).clone()),
         }
     }
+}
+
+/// Why the repository of a spec is not known.
+fn unread_git(spec: &Utf8Path) -> Option<Box<Fault>> {
+    let directory = spec.parent()?;
+    let mut places = [Some(directory), top_of(directory).ok().flatten()].into_iter().flatten();
+    let (top, why) = places.find_map(|top| Some((top, own_dir(top).err()?)))?;
+    let what = format!("which repository `{top}` is of cannot be told: {why:#}");
+    Some(Box::new(Fault::unreadable(what).advise(REPAIR)))
 }
 
 /// Whether an older kinfra noted that the project in a directory applied a pool: by its path alone.

@@ -62,6 +62,9 @@ pub(crate) fn shop(pool: &str, port: u16) -> String {
 /// The variable that tells kinfra which ports are in use.
 pub(crate) const PORTS: &str = "KINFRA_TEST_PORTS";
 
+/// The variable that tells kinfra whether Docker's plugin for Compose is there, so that it need not ask.
+pub(crate) const PLUGIN: &str = "KINFRA_TEST_PLUGIN";
+
 /// A home and a project directory, both empty at first. Nothing listens there.
 pub(crate) struct Machine {
     dir: TempDir,
@@ -208,7 +211,7 @@ impl Machine {
         let mut command = Command::new(program);
         command.current_dir(self.project()).stdin(Stdio::null()).env_clear();
         command.env("HOME", self.home()).env("PATH", self.tools());
-        command.envs(self.ports.map(|ports| (PORTS, ports)));
+        command.envs(self.ports.map(|ports| (PORTS, ports))).env(PLUGIN, "true");
         command
     }
 

@@ -50,6 +50,12 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
         let chown = Run::of(home.machine.program("chown").arg("54321").arg(home.machine.path(path)));
         chown.exits(0);
     };
+    let own_all = |path: &str| {
+        let chown = Run::of(home.machine.program("chown").args(["-R", "54321"]).arg(home.machine.path(path)));
+        chown.exits(0);
+    };
+    // The index is this user's.
+    own_all("~/.local");
     let is_said = |exit: i32, belongs: &str, remedy: &str| {
         let run = home.kinfra("doctor").exits(exit);
         let said = format!("{}{}", run.stdout, run.stderr);
@@ -84,7 +90,21 @@ fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
     own("~/.small/pool/registry.json.bak");
     is_said(1, &format!("`{lock}` belongs to root (user 0), and is closed to user 54321"), lock);
     // What the user has closed is opened by its mode, and another user's home is given to none.
-    Run::of(home.machine.program("chown").args(["-R", "54321"]).arg(home.machine.path("~/.small"))).exits(0);
+    own_all("~/.small");
+    fs::create_dir(home.machine.path("~/mine")).expect("a directory");
+    own_all("~/mine");
+    for dir in ["~/.small/pool", "~/.small/pool/slot-1"] {
+        open(&home.machine.path(dir), "555");
+        let said = format!("`{dir}` is closed to its owner by its mode, 0555");
+        let remedy = format!("open it with `chmod u+rwX {dir}`");
+        home.kinfra("doctor").exits(1).prints(&said).prints(&remedy);
+        if dir.ends_with("pool") {
+            home.kinfra("claim --for ../home/mine")
+                .exits(4)
+                .says(&format!("error: {said}\nhelp: {remedy}\n"));
+        }
+        open(&home.machine.path(dir), "700");
+    }
     open(&home.machine.path("~/.small"), "0");
     home.kinfra("doctor").exits(4).says(
         "`~/.small` is closed to its owner by its mode, 0000\nhelp: open it with `chmod u+rwX ~/.small`",

@@ -1,12 +1,13 @@
 //! `kinfra env` and `kinfra exec`: exactly the variables of the slot that a worktree holds, byte for byte.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use crate::support::{Machine, PORTS, Run, Running};
+use crate::support::{Machine, PLUGIN, PORTS, Run, Running};
 
 const ENV_FILE: &str = "~/pool/slot-1/.env.sandbox";
 
@@ -113,7 +114,7 @@ fn programs_get_json_and_exec_gives_the_same() {
     let printed = Run::of(&mut command).exits(0).stdout;
     let mut seen: Vec<(&str, &str)> =
         printed.split_terminator('\0').filter_map(|pair| pair.split_once('=')).collect();
-    seen.retain(|(name, _)| !["HOME", "PATH", "KINFRA_ENV", PORTS].contains(name));
+    seen.retain(|(name, _)| !["HOME", "PATH", "KINFRA_ENV", PLUGIN, PORTS].contains(name));
     seen.sort_unstable();
     let expected: Vec<(&str, &str)> =
         variables.iter().map(|(name, value)| (name.as_str(), value.as_str().expect("text"))).collect();
@@ -416,4 +417,30 @@ fn a_branch_without_a_spec_still_has_its_slot() {
     let mut command = machine.command("exec sh -c");
     command.arg("echo ${SHOP_WEB_PORT} ${SHOP_OLD-gone}").env("SHOP_OLD", "1");
     Run::of(&mut command).exits(0).prints_exactly("8001 1\n");
+}
+
+/// A value that is no UTF-8, with what a shell might spoil: it has the character that stands for a byte, too.
+const RAW: &[u8] = b"a\xff\xfe'\\ \xc3\xef\x98\x80\n\xe4z";
+
+#[test]
+fn a_value_that_is_no_text_comes_back_when_the_slot_is_left() {
+    let machine = claimed();
+    for shell in ["sh", "bash", "zsh", "fish"] {
+        if !machine.tools().join(shell).exists() {
+            continue;
+        }
+        let script = if shell == "fish" {
+            "kinfra env --format fish | source; printf '%s\\0' \"$SHOP_V1\"; cd ~; \
+             kinfra env --format fish | source; printf '%s' \"$SHOP_V1\""
+        } else {
+            "eval \"$(kinfra env)\"; printf '%s\\0' \"$SHOP_V1\"; cd ~; \
+             eval \"$(kinfra env)\"; printf '%s' \"$SHOP_V1\""
+        };
+        let mut command = machine.program(shell);
+        // Without a locale, fish takes each byte for a character.
+        command.args(["-c", script]).env("SHOP_V1", OsStr::from_bytes(RAW)).env("LC_ALL", "C.UTF-8");
+        let output = Running::piped(&mut command).outcome();
+        let expected = [NASTY[1].as_bytes(), b"\0", RAW].concat();
+        assert_eq!(output.stdout, expected, "{shell}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }

@@ -137,6 +137,33 @@ fn a_worktree_that_was_moved_with_a_link_left_behind_keeps_its_slot() {
 }
 
 #[test]
+fn a_checkout_that_was_moved_keeps_its_slot_and_a_copy_has_none() {
+    let machine = applied();
+    let (was, moved) = (machine.project(), machine.project().with_file_name("moved"));
+    let again = machine.project().with_file_name("again");
+    let is_its = |dir: &Path| {
+        run_in(&machine, dir, "status").exits(0).prints("Slot 1 (only) is yours");
+        run_in(&machine, dir, "claim").exits(0).prints("is yours already");
+        let slots = run_in(&machine, dir, "slots").exits(0).stdout;
+        assert!(!slots.contains("orphaned"), "{slots}");
+    };
+    machine.kinfra("claim").exits(0).prints("Claimed slot 1");
+    fs::rename(&was, &moved).expect("a move");
+    symlink(&moved, &was).expect("a link");
+    run_in(&machine, &was, "slots").exits(0).prints(" moved ");
+    is_its(&was);
+    is_its(&moved);
+    // Now without a link.
+    fs::rename(&moved, &again).expect("a move");
+    is_its(&again);
+    let mut copied = machine.program("cp");
+    Run::of(copied.arg("-a").arg(&again).arg(&moved).current_dir(&again)).exits(0);
+    run_in(&machine, &moved, "status").exits(0).prints("holds no slot");
+    run_in(&machine, &moved, "claim").exits(0).prints("Claimed slot 2");
+    run_in(&machine, &again, "release").exits(0).prints("Released slot 1");
+}
+
+#[test]
 fn a_worktree_that_git_makes_anew_at_a_place_has_no_slot_there() {
     let machine = applied();
     let tree = machine.worktree("fix");

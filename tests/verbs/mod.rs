@@ -25,6 +25,7 @@ pub(crate) mod doctor;
 mod done;
 mod done_care;
 mod env;
+mod git_files;
 mod gone_worktree;
 mod guarded;
 mod help;

@@ -95,6 +95,12 @@ fn no_request_overtakes_and_a_dead_waiter_delays_none() {
     assert!(third.said.starts_with("Waiting for a slot: you are next. Held: "), "{}", third.said);
     run_in(&machine, "~/b", "release").exits(0);
     third.ends().exits(0);
+    // Nor does it keep a slot from one that does not wait.
+    let dead = Waiter::start(&machine, "~/a", "--wait");
+    dead.signal(Signal::KILL);
+    dead.ends();
+    run_in(&machine, "~/c", "release").exits(0);
+    run_in(&machine, "~/b", "claim").exits(0);
 }
 
 #[test]

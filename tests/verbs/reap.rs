@@ -230,3 +230,39 @@ fn claims_of_another_machine_are_judged_by_their_lease_alone() {
 fn without_a_pool_there_is_nothing_to_reap() {
     Machine::small().kinfra("reap").exits(3).says("/pool` yet\nhelp: `kinfra apply` creates it");
 }
+
+/// How often a run opens the registry of the pool.
+#[cfg(target_os = "linux")]
+fn opens_of_registry(machine: &Machine, arguments: &str) -> usize {
+    use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
+
+    let watch = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).expect("a watch");
+    add_watch(&watch, machine.path("~/pool"), WatchFlags::OPEN).expect("the root to watch");
+    machine.kinfra(arguments).exits(0);
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+    let (mut events, mut opens) = (Reader::new(&watch, &mut buffer), 0);
+    while let Ok(event) = events.next() {
+        opens += usize::from(event.file_name().is_some_and(|name| name.to_bytes() == b"registry.json"));
+    }
+    opens
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_reap_reads_the_registry_as_often_for_many_claims_as_for_one() {
+    let opens = |claims: usize| {
+        let machine = applied();
+        for holder in 0..claims {
+            let path = format!("~/trees/{holder}");
+            make_dirs(&machine, &[&path]);
+            run_in(&machine, &path, "claim").exits(0);
+            machine.remove(&path);
+        }
+        let opens = opens_of_registry(&machine, "reap --auto-approve");
+        assert!((1..=claims).all(|slot| holder(&machine, &slot.to_string()).is_empty()));
+        opens
+    };
+    let of_one = opens(1);
+    assert!(of_one > 0, "the watch sees something");
+    assert_eq!(opens(2), of_one);
+}

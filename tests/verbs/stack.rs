@@ -1,9 +1,12 @@
 //! `kinfra down`, `logs`, `shell` and `reset`. Docker is a stand-in here; `acceptance/stack_verbs` has the
 //! real one.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::compose::Shop;
 use super::up::{container, running, up};
-use crate::support::{Run, SHOP};
+use crate::support::{PLUGIN, Run, SHOP};
 
 /// A container and a volume of slot 1, as Docker lists them.
 fn things(shop: &Shop) -> (String, String) {
@@ -99,4 +102,26 @@ fn a_reset_asks_before_it_removes_data() {
     reset("--auto-approve").exits(1).says("container `shop-slot-1-web-1` cannot be removed");
     assert!(shop.machine.read("~/calls").contains("volume rm shop-slot-1_data\n"));
     reset("nope --auto-approve").exits(64).says("slot 1 has no service `nope`");
+}
+
+#[test]
+fn without_compose_what_passes_on_to_it_says_so() {
+    let shop = Shop::new();
+    let docker = shop.machine.path("~/bin/docker");
+    shop.machine.write(
+        "~/bin/docker",
+        "#!/bin/sh\n[ \"$1\" != compose ] || { echo \"unknown flag: --project-name\" >&2; exit 125; }\n",
+    );
+    fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).expect("a program");
+    // The overlay is there, so nothing else asks Compose.
+    Run::of(&mut up(&shop, "")).exits(0);
+    for verb in ["logs", "logs web", "compose ps", "compose logs"] {
+        let mut command = shop.command(verb);
+        command.env("PATH", docker.parent().expect("a directory")).env(PLUGIN, "false");
+        let run = Run::of(&mut command).exits(9).never_says("unknown flag");
+        run.says("Docker Compose is needed for the stack of slot 1, and it is not there")
+            .says("help: install Docker with the Compose plugin");
+        // A plugin that is there is not asked for: what it says is passed on.
+        Run::of(command.env(PLUGIN, "true")).exits(125).says("unknown flag");
+    }
 }

@@ -286,7 +286,7 @@ fn a_claim_that_cannot_write_says_so_and_is_completed_by_the_next() {
     let run = Run::of(&mut shell).exits(1);
     run.says("error: slot 1 is claimed, but not all of its files are written: ")
         .says("File too large")
-        .says("\nhelp: run again\n");
+        .says("\nhelp: mend that, and run again: `kinfra doctor` may say how\n");
     machine.kinfra("claim").exits(0).prints("is yours already");
     assert_eq!(machine.read(OVERRIDE).len(), 200_000);
 }

@@ -207,6 +207,14 @@ mod tests {
     }
 
     #[test]
+    fn a_run_is_of_one_protocol_without_a_gap() {
+        let targets = ["a:1", "a:2", "a:4", "a:5/udp", "a:6/udp", "b:7"].map(|it| Target::parse(it).unwrap());
+        let runs = runs(targets.iter());
+        let runs: Vec<Vec<u16>> = runs.iter().map(|run| run.iter().map(|it| it.port).collect()).collect();
+        assert_eq!(runs, [vec![1, 2], vec![4], vec![7], vec![5, 6]]);
+    }
+
+    #[test]
     fn an_address_that_stands_for_all_is_enough() {
         let addresses = |ips: &[Option<&str>]| {
             let port = |ip: Option<&str>| PublishedPort {

@@ -16,6 +16,7 @@ use super::stamp::Stamp;
 use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle};
 use crate::host::owner;
+use crate::shown::size_of;
 
 /// An open directory.
 #[derive(Debug)]
@@ -374,7 +375,7 @@ pub(super) fn read_up_to(file: File, size: i64, limit: u64) -> io::Result<Vec<u8
         file.take(most.saturating_sub(read)).read_to_end(&mut bytes)?;
     }
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
-        return Err(io::Error::other(format!("it is larger than {} MiB", limit >> 20)));
+        return Err(io::Error::other(format!("it is larger than {}", size_of(limit))));
     }
     Ok(bytes)
 }

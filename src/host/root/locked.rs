@@ -8,6 +8,7 @@ use super::open::{BACKUP, LOCK, REGISTRY, Root, TEMPORARY};
 use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::file::FileMode;
+use crate::host::closed::Closed;
 use crate::host::create_slot::Staging;
 use crate::host::fs::Dir;
 use crate::host::lock::{Hold, Lock, LockPolicy};
@@ -49,6 +50,9 @@ impl Root {
     /// # Errors
     /// [`Fault`] when another process holds it.
     pub fn lock(self, policy: &LockPolicy<'_>) -> Result<Option<LockedRoot>> {
+        if let Some(closed) = Closed::to_new_files(self.path()) {
+            return Err(Fault::from(closed).into());
+        }
         let lock = Lock::acquire(&self.dir, LOCK, Hold::Alone, policy)?;
         if !self.dir.is_at_its_path()? {
             return Ok(None);

@@ -1,8 +1,7 @@
 //! Writes the overlay of a slot when it is missing or stale.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::{io, iter};
+use std::iter;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,13 +12,14 @@ use super::look::{Look, Remarks};
 use super::main_stack;
 use super::place::Place;
 use super::real_paths::real_paths;
-use super::resolve::{EVERY_PROFILE, resolve};
+use super::resolve::{EVERY_PROFILE, become_compose, resolve};
 use crate::address_block::AddressBlock;
 use crate::claims::held::Held;
 use crate::compose::overlay::{Slot, overlay};
 use crate::desired::Environments;
 use crate::digest::Digest;
-use crate::host::compose::{self, ComposeCall};
+use crate::fault::Fault;
+use crate::host::compose::ComposeCall;
 use crate::host::fs::{Umask, exists, replace_named};
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
@@ -109,15 +109,15 @@ impl Place<'_> {
     }
 
     /// Replaces the kinfra process by Compose. Returns only if it cannot be started, with the reason.
-    pub fn become_compose(&self, derived: &Derived, args: &ComposeArgs, umask: Umask) -> io::Error {
+    pub fn become_compose(&self, derived: &Derived, args: &ComposeArgs, umask: Umask) -> Fault {
         let call = self.call(Some(&self.name), &derived.files, &[]);
-        compose::become_compose(&call, args.all.iter().map(OsString::as_os_str), umask)
+        become_compose(&call, args, umask, &format!("the stack of slot {}", self.held.slot))
     }
 }
 
 /// Replaces the kinfra process by Compose, without files: Compose finds the containers by the project's name.
 /// So a stack can be stopped whose files are broken or gone. Returns only if it cannot be started.
-pub fn become_compose_by_name(held: &Held, args: &ComposeArgs, umask: Umask) -> io::Error {
+pub fn become_compose_by_name(held: &Held, args: &ComposeArgs, umask: Umask) -> Fault {
     let (name, none) = (held.project(), BTreeSet::new());
     // Compose looks for files in the project's directory and above it: in this one there are none.
     let directory = Utf8Path::new("/");
@@ -130,7 +130,7 @@ pub fn become_compose_by_name(held: &Held, args: &ComposeArgs, umask: Umask) -> 
         without: &none,
         engine: held.engine(),
     };
-    compose::become_compose(&call, args.all.iter().map(OsString::as_os_str), umask)
+    become_compose(&call, args, umask, &format!("the stack of slot {}", held.slot))
 }
 
 /// What an overlay is made from, besides the model.

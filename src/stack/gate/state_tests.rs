@@ -141,6 +141,9 @@ fn a_crash_loop_is_seen_also_while_it_is_up() {
         seen.up_for = Duration::from_secs(5);
     });
     is(&healthy, Looping, Prospect::Stuck);
+    let judged = judge(&expected(false), &[looping(1), ended(1)], SETTLE);
+    assert_eq!((judged[0].note.as_ref(), judged[1].note.as_ref()), (Some(&Note::Restarted(5)), None));
+    assert_eq!((judged[0].exit_code, judged[1].exit_code), (None, Some(1)));
     // A day of life before a restart does not ask for two more.
     let old = seen(|seen| {
         seen.container.restarts = 1;
