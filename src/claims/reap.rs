@@ -12,6 +12,7 @@ use super::release::{give_back, leave, writable};
 use super::standing::{Reaping, Standing, Uncleaned};
 use super::whereabouts::{Following, whereabouts};
 use crate::fault::Fault;
+use crate::history::Ended;
 use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::ledger::{Ledger, Snapshot};
@@ -161,6 +162,7 @@ impl Proposal {
             for (slot, (claim, standing)) in &reaping.ends {
                 lease::end(transaction.registry_mut(), *slot);
                 let is_gone = *standing == Standing::Orphaned;
+                transaction.note_end(*slot, if is_gone { Ended::WorktreeGone } else { Ended::LeaseRanOut });
                 let remains = if is_gone { Remains::Everything } else { Remains::Stack };
                 leave(transaction, &self.pool, *slot, (claim, remains))?;
             }

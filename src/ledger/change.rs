@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::database::{Database, Loaded, Locking};
 use super::save::Save;
 use crate::fault::Fault;
+use crate::history;
 use crate::host::postgres::Connection;
 use crate::registry::{Overlap, Registry, RootRow};
 use crate::slot::SlotId;
@@ -93,11 +94,17 @@ impl Change {
         Ok(())
     }
 
-    /// Saves the change from `before` to `after`, commits, and waits until the disk has it.
+    /// Saves the change from `before` to `after`, commits, and waits until the disk has it. `happened` is what
+    /// the history says of it.
     ///
     /// # Errors
     /// [`Fault`] when it was not saved, or when that is not known.
-    pub fn save(&mut self, before: &Registry, after: &Arc<Registry>) -> Result<()> {
+    pub fn save(
+        &mut self,
+        before: &Registry,
+        after: &Arc<Registry>,
+        happened: Option<&history::Change>,
+    ) -> Result<()> {
         let (connection, registry) = match self.locked.take() {
             Some(connection) => (connection, Arc::clone(after)),
             None => self.lock_again(before, after)?,
@@ -105,11 +112,15 @@ impl Change {
         let (database, loaded) = (&self.database, &self.loaded);
         let changes = loaded.registry.changes_to(&registry, &database.place, &loaded.seen);
         let changes = changes.context("the new registry would not be readable, so it was not saved");
-        let Some(changes) = changes.inspect_err(|_| drop(connection.run("rollback")))? else {
+        let Some(mut changes) = changes.inspect_err(|_| drop(connection.run("rollback")))? else {
             connection.ask("commit")?;
             database.keep(connection);
             return Ok(());
         };
+        if let (Some(happened), Value::Object(changes)) = (happened, &mut changes) {
+            let happened = json!({ "host": database.place.host, "content": happened });
+            changes.insert("history".to_owned(), happened);
+        }
         let save = Save::new(loaded.pool, loaded.generation, &changes)?;
         database.keep(save.carry_out(connection, &database.login, &database.command)?);
         let generation = loaded.generation + 1;
@@ -124,6 +135,19 @@ impl Change {
             (saved.own, saved.is_applied_here) = (Arc::new(own), true);
         }
         self.loaded = saved;
+        Ok(())
+    }
+
+    /// Puts something into the history that is no change of the registry.
+    ///
+    /// # Errors
+    /// [`Fault`] when the server does not do it.
+    pub(super) fn record_also(&self, happened: &history::Change) -> Result<()> {
+        let statement = self.database.recording(self.loaded.pool, happened)?;
+        match &self.locked {
+            Some(connection) => drop(connection.ask(&statement)?),
+            None => drop(self.database.ask(&statement)?),
+        }
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use super::schema;
 use crate::fault::Fault;
 use crate::host::clock::Stopwatch;
 use crate::host::postgres::credentials::Login;
-use crate::host::postgres::{Connection, Failure, Row, beginning, quoted};
+use crate::host::postgres::{Connection, Failure, Row, beginning, beginning_to_read, quoted};
 use crate::host::signals::Interrupt;
 use crate::json::{Corrupt, corrupt, object};
 use crate::registry::{Entry, OwnPlace, Registry, RootRow, SlotRow};
@@ -82,7 +82,7 @@ pub struct Locking<'a> {
 }
 
 /// Why the registry was not read.
-enum Stop {
+pub(super) enum Stop {
     /// The server or the network.
     Failure(Failure),
     /// Something that another attempt does not change.
@@ -113,11 +113,8 @@ impl Database {
     /// # Errors
     /// [`Fault`] when the server cannot be asked, or the registry cannot be trusted.
     pub fn read(&self, known: Option<&Loaded>) -> Result<Option<Loaded>> {
-        let (connection, (loaded, _)) = self.persist(|connection| {
-            // One transaction, so that the rows are of one moment.
-            let begin = "begin transaction isolation level repeatable read read only";
-            self.load(connection, &format!("{begin}; {}", beginning()), known, "")
-        })?;
+        let read = |connection: &Connection| self.load(connection, &beginning_to_read(), known, "");
+        let (connection, (loaded, _)) = self.persist(read)?;
         connection.ask("commit")?;
         self.keep(connection);
         Ok(loaded)
@@ -198,7 +195,7 @@ impl Database {
     }
 
     /// Asks as long as the server takes everything back, or an old connection is gone: nothing was done then.
-    fn persist<T>(&self, ask: impl Fn(&Connection) -> Result<T, Stop>) -> Result<(Connection, T)> {
+    pub(super) fn persist<T>(&self, ask: impl Fn(&Connection) -> Result<T, Stop>) -> Result<(Connection, T)> {
         let mut tries = 0;
         loop {
             let idle = self.idle();
@@ -225,7 +222,7 @@ impl Database {
     }
 
     /// Begins, locks the pool's row if `lock` says so, and reads what changed since `known`.
-    fn load(
+    pub(super) fn load(
         &self,
         connection: &Connection,
         begin: &str,

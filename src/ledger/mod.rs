@@ -2,8 +2,10 @@
 
 mod change;
 mod database;
+mod history;
 mod last_seen;
 mod queue;
+mod recorder;
 mod save;
 pub mod schema;
 mod snapshot;
@@ -14,6 +16,7 @@ mod writer;
 pub use change::Change;
 pub use database::{Database, Loaded, Locking};
 pub use queue::Ticket;
+pub use recorder::change_of_repair;
 pub use snapshot::{Snapshot, followed};
 pub use stored::{Stored, glance, read};
 pub use transaction::Ledger;

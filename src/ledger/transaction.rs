@@ -117,7 +117,7 @@ impl Ledger {
             return Ok(None);
         }
         if seen.is_none() {
-            self.note(&root, &stored);
+            self.keep(&root, &stored);
         }
         Ok(Some(Snapshot::new(root, stored, self.database(), following)))
     }
@@ -140,8 +140,8 @@ impl Ledger {
         }
     }
 
-    /// Notes the state of a registry on a server, for when that does not answer.
-    fn note(&self, root: &Root, stored: &Stored) {
+    /// Keeps the state of a registry on a server, for when that does not answer.
+    fn keep(&self, root: &Root, stored: &Stored) {
         if let (Self::Postgres { database, .. }, Some(loaded)) = (self, &stored.loaded) {
             LastSeen::note(root, &database.login.url, &loaded.registry, loaded.now);
         }
@@ -162,12 +162,12 @@ impl Ledger {
         let open = || Ok(Root::open(self.root())?.ok_or_else(|| self.missing())?);
         let locked = Transaction::lock(open, policy)?;
         let mut transaction = match self {
-            Self::File { .. } => Transaction::of_file(locked, Some(&seen.stored))?,
+            Self::File { .. } => Transaction::of_file(locked, Some(&seen.stored), policy.command)?,
             Self::Postgres { database, .. } => {
                 let known = seen.stored.loaded.as_ref();
                 let change = Change::begin(database, known, locking(policy, false))?;
                 let change = change.filter(|change| change.loaded().is_applied_here);
-                Transaction::of_server(locked, change.ok_or_else(|| self.missing())?)
+                Transaction::of_server(locked, change.ok_or_else(|| self.missing())?, policy.command)
             }
         };
         if !seen.moves.is_empty() {
@@ -188,13 +188,13 @@ impl Ledger {
     ) -> Result<T> {
         let locked = Transaction::lock(|| Root::make(self.root()), policy)?;
         let transaction = match self {
-            Self::File { .. } => Transaction::of_file(locked, None)?,
+            Self::File { .. } => Transaction::of_file(locked, None, policy.command)?,
             Self::Postgres { database, .. } => {
                 let change = Change::begin(database, None, locking(policy, true))?;
                 let mut change =
                     change.ok_or_else(|| Fault::server("the pool was not made on the server"))?;
                 change.unlock()?;
-                Transaction::of_server(locked, change)
+                Transaction::of_server(locked, change, policy.command)
             }
         };
         self.end(transaction, work)
@@ -207,7 +207,7 @@ impl Ledger {
     ) -> Result<T> {
         let done = work(&mut transaction)?;
         transaction.finish()?;
-        self.note(transaction.locked().root(), transaction.stored());
+        self.keep(transaction.locked().root(), transaction.stored());
         Ok(done)
     }
 }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 
 use super::change::Change;
+use super::recorder::Recorder;
 use super::stored::{Stored, read};
+use crate::history::{Ended, What};
 use crate::host::clock;
 use crate::host::identity::random_bits;
 use crate::host::lock::LockPolicy;
 use crate::host::root::{LockedRoot, Root};
 use crate::registry::{Registry, RegistryId};
+use crate::slot::SlotId;
 use crate::time::Time;
 
 /// A change in progress. In the root the lock is held, so what was read of it is the present state. So it is
@@ -22,6 +25,7 @@ pub struct Transaction {
     /// The change on the server that has the registry, if one does. It ends before the lock of the root.
     pub(super) change: Option<Change>,
     locked: LockedRoot,
+    recorder: Recorder,
 }
 
 /// What saves the registry of a [`Transaction`].
@@ -31,6 +35,7 @@ pub struct Saver<'a> {
     stored: &'a mut Stored,
     change: &'a mut Option<Change>,
     locked: &'a LockedRoot,
+    recorder: &'a Recorder,
 }
 
 impl Transaction {
@@ -44,16 +49,17 @@ impl Transaction {
         }
     }
 
-    /// A change of the registry in a root.
-    pub(super) fn of_file(locked: LockedRoot, known: Option<&Stored>) -> Result<Self> {
-        let stored = read(locked.root(), known)?;
-        Ok(Self { registry: Arc::clone(&stored.registry), stored, change: None, locked })
+    /// A change of the registry in a root. `command` is the verb, for the history.
+    pub(super) fn of_file(locked: LockedRoot, known: Option<&Stored>, command: &str) -> Result<Self> {
+        let (stored, recorder) = (read(locked.root(), known)?, Recorder::of(command));
+        Ok(Self { registry: Arc::clone(&stored.registry), stored, change: None, locked, recorder })
     }
 
-    /// A change of the registry on a server.
-    pub(super) fn of_server(locked: LockedRoot, change: Change) -> Self {
+    /// A change of the registry on a server. `command` is the verb, for the history.
+    pub(super) fn of_server(locked: LockedRoot, change: Change, command: &str) -> Self {
         let stored = Stored::on_server(Some(change.loaded().clone()));
-        Self { registry: Arc::clone(&stored.registry), stored, change: Some(change), locked }
+        let (registry, recorder) = (Arc::clone(&stored.registry), Recorder::of(command));
+        Self { registry, stored, change: Some(change), locked, recorder }
     }
 
     /// The registry, with the changes so far.
@@ -86,8 +92,28 @@ impl Transaction {
     /// # Errors
     /// [`Fault`](crate::fault::Fault) when another program saved meanwhile: its save is kept.
     pub fn save(&mut self) -> Result<()> {
-        let Self { registry, stored, change, locked } = self;
-        store(registry, stored, change, locked)
+        let Self { registry, stored, change, locked, recorder } = self;
+        store(registry, stored, change, (locked, recorder))
+    }
+
+    /// Says how the claim of a slot ends, for the history.
+    pub fn note_end(&mut self, slot: SlotId, how: Ended) {
+        self.recorder.note_end(slot, how);
+    }
+
+    /// Puts something into the history that no registry shows.
+    ///
+    /// # Errors
+    /// When a server has the history and does not take it.
+    pub fn note(&self, slot: SlotId, what: What) -> Result<()> {
+        let also = self.recorder.change_of(slot, what);
+        match &self.change {
+            Some(change) => change.record_also(&also),
+            None => {
+                self.locked.record_also(&also);
+                Ok(())
+            }
+        }
     }
 
     /// Saves, and lets the lock on the server go.
@@ -98,8 +124,8 @@ impl Transaction {
 
     /// The root and the part that saves its registry, so that a caller can use both at once.
     pub fn parts(&mut self) -> (&LockedRoot, Saver<'_>) {
-        let Self { registry, stored, change, locked } = self;
-        (locked, Saver { registry, stored, change, locked })
+        let Self { registry, stored, change, locked, recorder } = self;
+        (locked, Saver { registry, stored, change, locked, recorder })
     }
 }
 
@@ -115,7 +141,7 @@ impl Saver<'_> {
     /// [`Fault`](crate::fault::Fault) when another program saved meanwhile: its save is kept.
     pub fn save(&mut self, registry: Registry) -> Result<()> {
         let registry = Arc::new(registry);
-        store(&registry, self.stored, self.change, self.locked)?;
+        store(&registry, self.stored, self.change, (self.locked, self.recorder))?;
         *self.registry = registry;
         Ok(())
     }
@@ -134,7 +160,7 @@ fn store(
     registry: &Arc<Registry>,
     stored: &mut Stored,
     change: &mut Option<Change>,
-    locked: &LockedRoot,
+    (locked, recorder): (&LockedRoot, &Recorder),
 ) -> Result<()> {
     if *registry == stored.registry {
         return Ok(());
@@ -146,15 +172,16 @@ fn store(
             return Ok(());
         }
     }
+    let happened = recorder.change(stored, &registry);
     match change {
         Some(change) => {
-            change.save(&stored.registry, &registry)?;
+            change.save(&stored.registry, &registry, happened.as_ref())?;
             stored.loaded = Some(change.loaded().clone());
         }
         None => {
             let text =
                 registry.to_text().context("the new registry would not be readable, so it was not saved")?;
-            stored.text = Some(locked.save(stored.text.as_ref(), text)?);
+            stored.text = Some(locked.save(stored.text.as_ref(), text, happened.as_ref())?);
         }
     }
     stored.registry = registry;

@@ -72,7 +72,7 @@ impl Client {
         let before = Arc::clone(&change.loaded().registry);
         let mut after = Arc::clone(&before);
         let done = work(Arc::make_mut(&mut after), change.now())?;
-        change.save(&before, &after)?;
+        change.save(&before, &after, None)?;
         change.unlock()?;
         Ok(Some((done, change.loaded().clone())))
     }
@@ -200,10 +200,10 @@ fn a_second_save_keeps_what_others_saved_in_between() {
     let mut change = begin();
     let before = Arc::clone(&change.loaded().registry);
     let announced = with(&before, "announced");
-    change.save(&before, &announced).expect("the first save");
+    change.save(&before, &announced, None).expect("the first save");
     let slot = claim(&other, &mut None, "/w", id(1)).expect("a claim").expect("a slot");
     let done = with(&announced, "done");
-    change.save(&announced, &done).expect("the second save");
+    change.save(&announced, &done, None).expect("the second save");
     let now = other.read(None).expect("it is read").expect("a pool").registry;
     assert!(["theirs", "announced", "done"].iter().all(|key| now.unknown.contains_key(*key)), "{now:?}");
     assert_eq!(now.slots[&slot].claim.as_ref().and_then(|claim| claim.claim_id), Some(id(1)));
@@ -216,7 +216,7 @@ fn a_second_save_keeps_what_others_saved_in_between() {
     let mut after = Registry::clone(&before);
     after.slots.remove(&slot);
     after.unknown.insert("more".to_owned(), true.into());
-    let error = change.save(&before, &Arc::new(after)).expect_err("it changed");
+    let error = change.save(&before, &Arc::new(after), None).expect_err("it changed");
     assert!(format!("{error:#}").contains("another client changed slot 1 meanwhile"), "{error:#}");
     let now = other.read(None).expect("it is read").expect("a pool").registry;
     assert!(now.slots.contains_key(&slot) && !now.unknown.contains_key("more"));

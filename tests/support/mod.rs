@@ -285,8 +285,8 @@ impl Machine {
         // Verbs that read note in it what they saw, and when.
         tree.retain(|path, _| !path.ends_with("registry.last-seen.json"));
         for (path, state) in &mut tree {
-            // The name of the last lock holder is not part of a pool's state.
-            if path.ends_with(".lock") {
+            // Who held the lock last and what happened when is not part of a pool's state.
+            if path.ends_with(".lock") || path.ends_with("journal") {
                 state.clear();
             } else if path.ends_with("registry.json") || path.ends_with("registry.json.bak") {
                 *state = without_id(state);

@@ -36,5 +36,5 @@ pub(super) fn write(url: &str, root: &Path, text: &[u8]) {
     let change = Change::begin(&database(url, root), None, locking).expect("a change");
     let mut change = change.expect("a pool");
     let before = Arc::clone(&change.loaded().registry);
-    change.save(&before, &Arc::new(after)).expect("a save");
+    change.save(&before, &Arc::new(after), None).expect("a save");
 }

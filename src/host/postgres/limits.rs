@@ -11,3 +11,8 @@ pub fn beginning() -> String {
     let limit = STATEMENT.as_millis();
     format!("set local statement_timeout = {limit}; set local idle_in_transaction_session_timeout = {limit}")
 }
+
+/// The beginning of a transaction that only reads: its rows are of one moment.
+pub fn beginning_to_read() -> String {
+    format!("begin transaction isolation level repeatable read read only; {}", beginning())
+}

@@ -18,7 +18,7 @@ pub use absent::{Connection, Failure, Row};
 pub use connection::{Connection, Row};
 #[cfg(feature = "postgres")]
 pub use failure::Failure;
-pub use limits::beginning;
+pub use limits::{beginning, beginning_to_read};
 
 /// A text as a literal of SQL, whatever the server's settings are.
 pub fn quoted(text: &str) -> String {

@@ -2,6 +2,7 @@
 //! the lock. `stack_lock` has the locks of the slots' stacks.
 
 mod claim_note;
+mod journal;
 mod last_seen;
 mod locked;
 mod open;
@@ -9,8 +10,11 @@ mod resolve;
 mod save_registry;
 mod stack_lock;
 
+pub use journal::{Journals, not_recorded, tell_not_recorded};
 pub use last_seen::last_seen;
 pub use locked::LockedRoot;
-pub use open::{BACKUP, LAST_SEEN, LOCK, REGISTRY, RegistryText, Root, TEMPORARY, glance, unreadable};
+pub use open::{
+    BACKUP, JOURNAL, LAST_SEEN, LOCK, OLDER, REGISTRY, RegistryText, Root, TEMPORARY, glance, unreadable,
+};
 pub use resolve::resolve;
 pub use stack_lock::{StackLock, StartsLock};

@@ -97,21 +97,25 @@ create table kinfra.saved (
     primary key (pool, generation)
 );
 
--- Who did what when.
+-- Who did what when: a row for each change that the history tells, and for what no table shows.
 create table kinfra.history (
     event bigint generated always as identity primary key,
     pool bigint not null references kinfra.pool,
+    -- Of the save, or of the last one before it.
+    generation bigint not null,
     host text,
-    slot integer,
+    -- The role. `content` says which user, verb and directory.
     made_by name not null default current_user,
     made_at timestamptz not null default clock_timestamp(),
     content jsonb not null
 );
-create index history_of_slot on kinfra.history (pool, host, slot, event);
+create index history_of_host on kinfra.history (pool, host, event);
+create index history_of_save on kinfra.history (pool, generation);
 
 -- Saves what a client changed since it read the generation `seen`, or nothing. `changes` has `pool`, the new top level if
--- that changed, `root` with its `host`, `root` and `content` if that changed, and `slots`: each with `host`, `slot`, the generation `seen` of its row (null if it is new), and of
--- `content`, `claim` and `stack` those that changed (null if it is gone).
+-- that changed; `root` with its `host`, `root` and `content` if that changed; `history` with its `host` and `content` if
+-- there is something to tell; and `slots`: each with `host`, `slot`, the generation `seen` of its row (null if it is
+-- new), and of `content`, `claim` and `stack` those that changed (null if it is gone).
 create function kinfra.save(of_pool bigint, seen bigint, token text, changes jsonb) returns bigint
 language plpgsql set search_path = pg_catalog as $$
 declare
@@ -128,6 +132,11 @@ begin
     end if;
     insert into kinfra.saved values (of_pool, saved, save.token);
     delete from kinfra.saved as d where d.pool = of_pool and d.generation = saved - 100000;
+    delete from kinfra.history as h where h.pool = of_pool and h.generation = saved - 100000;
+    if changes ? 'history' then
+        insert into kinfra.history (pool, generation, host, content)
+        values (of_pool, saved, changes -> 'history' ->> 'host', changes -> 'history' -> 'content');
+    end if;
     if changes ? 'root' then
         insert into kinfra.root (pool, host, root, generation, content)
         values (of_pool, changes -> 'root' ->> 'host', changes -> 'root' ->> 'root', saved, changes -> 'root' -> 'content')

@@ -1,0 +1,110 @@
+//! What happened to a pool, as the journal in its root or the server tells it.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::database::Database;
+use super::snapshot::Snapshot;
+use super::stored::{Stored, read};
+use super::transaction::Ledger;
+use crate::fault::Fault;
+use crate::history::{Change, History, Recorded, Replaces, What};
+use crate::host::lock::LockPolicy;
+use crate::host::postgres::{Connection, beginning_to_read, quoted};
+use crate::host::root::{self, Root};
+use crate::slot::SlotId;
+
+/// How often the journals are read again, because the registry was saved meanwhile.
+const LOOKS: usize = 5;
+
+/// The longest that a verb waits for the lock only to record what it did.
+const SHORT: Duration = Duration::from_millis(500);
+
+impl Ledger {
+    /// Puts something into the history that no registry shows. No verb fails for it, or waits for long. Where
+    /// it cannot be done, the user is told at the end.
+    pub fn note(&self, seen: &Snapshot, policy: &LockPolicy<'_>, slot: SlotId, what: What) {
+        let policy = LockPolicy { patience: policy.patience.min(SHORT), flag: None, ..*policy };
+        let noted = self.transact(seen, &policy, |transaction| transaction.note(slot, what));
+        noted.unwrap_or_else(root::tell_not_recorded);
+    }
+
+    /// What happened to the pool, as far as that is recorded. Takes no lock.
+    ///
+    /// # Errors
+    /// [`Fault`] when there is no pool, or its registry or journal cannot be read.
+    pub fn history(&self) -> Result<History> {
+        let root = match self {
+            Self::File { root } => root,
+            Self::Postgres { database, .. } => return database.history(|| self.missing()),
+        };
+        let root = Root::open(root)?.ok_or_else(|| self.missing())?;
+        let mut look = look(&root)?;
+        for _ in 1..LOOKS {
+            if look.is_of_one_moment {
+                break;
+            }
+            look = self::look(&root)?;
+        }
+        let registry = Some(&*look.stored.registry).filter(|_| look.is_of_one_moment);
+        let recorded = Recorded { texts: &look.texts, registry, present: &look.present };
+        Ok(History { not_read: look.not_read, ..recorded.history() })
+    }
+}
+
+/// How many changes are read from a server, the last ones.
+const MOST: usize = 10_000;
+
+impl Database {
+    /// What happened to the slots of this host, and the registry of the same moment.
+    fn history(&self, missing: impl Fn() -> Fault) -> Result<History> {
+        let host = quoted(&self.place.host);
+        let (connection, (loaded, rows)) = self.persist(|connection| {
+            let (loaded, _) = self.load(connection, &beginning_to_read(), None, "")?;
+            let pool = loaded.as_ref().map_or(0, |loaded| loaded.pool);
+            // The time is that of the server.
+            let rows = connection.run(&format!(
+                "select jsonb_set(content, '{{at}}', to_jsonb(to_char(made_at at time zone 'UTC', \
+                 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"'))) from (select event, content, made_at from kinfra.history where \
+                 pool = {pool} and (host = {host} or host is null) order by event desc limit {MOST}) last order by event"
+            ))?;
+            Ok((loaded, rows))
+        })?;
+        connection.ask("commit")?;
+        self.keep(connection);
+        let loaded = loaded.filter(|loaded| loaded.is_applied_here).ok_or_else(missing)?;
+        let texts: Vec<String> = rows.iter().map(|row| Connection::text(row, 0)).collect();
+        // No save of a server is cut short, so no change replaces the registry that is there.
+        let (registry, present) = (Some(&*loaded.registry), Replaces::text(None));
+        Ok(Recorded { texts: &texts, registry, present: &present }.history())
+    }
+
+    /// The statement that puts something into the history which is no change of the registry.
+    pub(super) fn recording(&self, pool: u64, happened: &Change) -> Result<String> {
+        let (host, content) = (quoted(&self.place.host), quoted(&serde_json::to_string(happened)?));
+        Ok(format!(
+            "insert into kinfra.history (pool, generation, host, content) select pool, generation, {host}, \
+             {content}::jsonb from kinfra.pool where pool = {pool}"
+        ))
+    }
+}
+
+/// The journals, and the registry with them.
+struct Look {
+    texts: Vec<String>,
+    not_read: Vec<String>,
+    stored: Stored,
+    present: Replaces,
+    /// Whether nothing was saved meanwhile.
+    is_of_one_moment: bool,
+}
+
+fn look(root: &Root) -> Result<Look> {
+    let stored = read(root, None)?;
+    let journals = root.journals()?;
+    let text = stored.text.as_ref().map(|text| text.text.as_str());
+    let is_of_one_moment = root.registry()?.as_deref() == text;
+    let present = Replaces::text(text);
+    Ok(Look { texts: journals.texts, not_read: journals.not_read, stored, present, is_of_one_moment })
+}
