@@ -35,6 +35,13 @@ impl Home {
     fn kinfra(&self, arguments: &str) -> Run {
         Run::of(&mut self.command(arguments))
     }
+
+    /// Makes a path the user's; with `-R`, also what is below it.
+    fn gives(&self, option: &str, path: &str) {
+        let mut chown = self.machine.program("chown");
+        chown.args([option, "54321"].iter().filter(|it| !it.is_empty())).arg(self.machine.path(path));
+        Run::of(&mut chown).exits(0);
+    }
 }
 
 fn open(path: &std::path::Path, mode: &str) {
@@ -46,14 +53,8 @@ fn open(path: &std::path::Path, mode: &str) {
 #[ignore = "needs root, to be another user"]
 fn what_is_closed_to_this_user_is_named_once_with_its_owner_and_the_remedy() {
     let home = Home::new();
-    let own = |path: &str| {
-        let chown = Run::of(home.machine.program("chown").arg("54321").arg(home.machine.path(path)));
-        chown.exits(0);
-    };
-    let own_all = |path: &str| {
-        let chown = Run::of(home.machine.program("chown").args(["-R", "54321"]).arg(home.machine.path(path)));
-        chown.exits(0);
-    };
+    let own = |path: &str| home.gives("", path);
+    let own_all = |path: &str| home.gives("-R", path);
     // The index is this user's.
     own_all("~/.local");
     let is_said = |exit: i32, belongs: &str, remedy: &str| {
@@ -119,9 +120,7 @@ fn an_index_that_is_closed_to_this_user_is_named_with_the_remedy() {
     for dir in ["~/.local", "~/.local/state", "~/.local/state/kinfra"] {
         open(&home.machine.path(dir), "755");
     }
-    let chown = |path: &str| {
-        Run::of(home.machine.program("chown").args(["-R", "54321"]).arg(home.machine.path(path))).exits(0);
-    };
+    let chown = |path: &str| home.gives("-R", path);
     chown("~/.small");
     let index = "~/.local/state/kinfra/pools";
     let closed = format!("`{index}` belongs to root (user 0), and is closed to user 54321");
