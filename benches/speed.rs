@@ -222,7 +222,7 @@ fn spec_of(dir: &Path, slots: u16) -> PathBuf {
         fs::copy(entry.path(), project.join("templates").join(entry.file_name())).expect("a template");
     }
     let ports = ["api", "db", "grafana", "jaeger_ui", "prometheus", "otlp_grpc", "otlp_http"];
-    let ports = ports.iter().zip(1_u32..).map(|(name, place)| format!("{name} = {}\n", 4000 + 4000 * place));
+    let ports = ports.iter().zip(1_u32..).map(|(name, place)| format!("{name} = {}\n", 4000 + 4001 * place));
     let spec = format!(
         "version = 1\n[pool]\nname = \"many\"\nroot = \"~/many\"\nenv_prefix = \"KTRDR_\"\n[ports]\n{}\
          [[profiles]]\nname = \"light\"\nworkers = {{ backtest = 1, training = 1 }}\n\

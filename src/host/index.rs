@@ -51,7 +51,7 @@ impl Index {
     /// Homes are on network file systems more often than roots, so one is accepted.
     ///
     /// # Errors
-    /// [`Fault`](crate::fault::Fault) when another process holds it; or why it cannot be made.
+    /// [`Fault`] when another process holds it; or why it cannot be made.
     pub fn lock(&self, policy: &LockPolicy<'_>) -> Result<IndexLock> {
         let dir = Dir::make(&self.path)?;
         dir.check_owner(INDEX)?;

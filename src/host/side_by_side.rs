@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many places are looked at at the same time.
 const AT_ONCE: usize = 64;
 
-/// How many places are worth a core of their own. A thread costs about as much as two looks.
+/// How many places are worth a core of their own. Pools of a usual size start no thread.
 const FOR_A_CORE: usize = 250;
 
 /// Looks at each place, in their order. Many are divided among the cores of this machine.

@@ -33,7 +33,7 @@ pub struct Prepared<'a> {
 /// checked for whose it is.
 ///
 /// # Errors
-/// [`Fault`](crate::fault::Fault) when the files cannot be used, or the start is not admitted.
+/// [`Fault`] when the files cannot be used, or the start is not admitted.
 pub fn prepare<'a>(
     held: &'a Held,
     args: &ComposeArgs,

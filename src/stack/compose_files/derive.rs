@@ -42,7 +42,7 @@ impl Place<'_> {
     /// start proves what Compose makes of all of them together, the overlay included.
     ///
     /// # Errors
-    /// [`Fault`](crate::fault::Fault) when Compose does not take the files, or the overlay cannot be written.
+    /// [`Fault`] when Compose does not take the files, or the overlay cannot be written.
     pub fn derive(&self, policy: &LockPolicy<'_>, invocation: &Invocation) -> Result<Derived> {
         let parts = Parts::of(self, policy, invocation)?;
         if let Some(look) = Look::fresh(&self.held.dir(), parts.key, &parts.inputs) {
