@@ -59,7 +59,7 @@ pub(super) fn check_registry(root: Option<&Root>, pool: &Pool, findings: &mut Fi
             findings.fine("registry", format!("not there yet: `kinfra apply` imports `{path}`"));
         }
         (false, _) => {
-            findings.fine("registry", format!("`{path}` is not there yet: `kinfra apply` makes it"))
+            findings.fine("registry", format!("`{path}` is not there yet: `kinfra apply` makes it"));
         }
     }
     if let Some(ImportState::Changed(path)) = &observed.import {

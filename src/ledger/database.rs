@@ -153,13 +153,11 @@ impl Database {
                 }
             }
         })?;
-        match loaded {
-            Some(loaded) => Ok(Some((connection, loaded))),
-            None => {
-                self.give_back(connection, "rollback");
-                Ok(None)
-            }
-        }
+        let Some(loaded) = loaded else {
+            self.give_back(connection, "rollback");
+            return Ok(None);
+        };
+        Ok(Some((connection, loaded)))
     }
 
     /// Runs statements that are a transaction by themselves, without the lock of the pool's row.

@@ -107,13 +107,11 @@ impl Transaction {
     /// When a server has the history and does not take it.
     pub fn note(&self, slot: SlotId, what: What) -> Result<()> {
         let also = self.recorder.change_of(slot, what);
-        match &self.change {
-            Some(change) => change.record_also(&also),
-            None => {
-                self.locked.record_also(&also);
-                Ok(())
-            }
+        if let Some(change) = &self.change {
+            return change.record_also(&also);
         }
+        self.locked.record_also(&also);
+        Ok(())
     }
 
     /// Saves, and lets the lock on the server go.
@@ -173,16 +171,13 @@ fn store(
         }
     }
     let happened = recorder.change(stored, &registry);
-    match change {
-        Some(change) => {
-            change.save(&stored.registry, &registry, happened.as_ref())?;
-            stored.loaded = Some(change.loaded().clone());
-        }
-        None => {
-            let text =
-                registry.to_text().context("the new registry would not be readable, so it was not saved")?;
-            stored.text = Some(locked.save(stored.text.as_ref(), text, happened.as_ref())?);
-        }
+    if let Some(change) = change {
+        change.save(&stored.registry, &registry, happened.as_ref())?;
+        stored.loaded = Some(change.loaded().clone());
+    } else {
+        let text =
+            registry.to_text().context("the new registry would not be readable, so it was not saved")?;
+        stored.text = Some(locked.save(stored.text.as_ref(), text, happened.as_ref())?);
     }
     stored.registry = registry;
     Ok(())

@@ -36,7 +36,7 @@ impl Registry {
             if was == is {
                 continue;
             }
-            match entry(was, is, now.slots.get(&id)).ok_or(Overlap::Slot(id))? {
+            match entry(was, is, now.slots.get(&id)).map_err(|Taken| Overlap::Slot(id))? {
                 Some(entry) => drop(made.slots.insert(id, entry)),
                 None => drop(made.slots.remove(&id)),
             }
@@ -45,24 +45,28 @@ impl Registry {
     }
 }
 
-/// What a change makes of a slot as it is now. `None` where another client changed the same.
+/// Another client changed the same.
+struct Taken;
+
+/// What a change makes of a slot as it is now. `None` where the slot goes.
 fn entry(
     was: Option<&Arc<Entry>>,
     is: Option<&Arc<Entry>>,
     now: Option<&Arc<Entry>>,
-) -> Option<Option<Arc<Entry>>> {
-    match (was, is, now) {
-        (_, None, None) => Some(None),
-        (was, Some(is), now) if was == now => Some(Some(Arc::clone(is))),
-        (was, None, now) => (was == now).then_some(None),
+) -> Result<Option<Arc<Entry>>, Taken> {
+    let made = match (was, is, now) {
+        (_, None, None) => return Ok(None),
+        (was, Some(is), now) if was == now => Some(Arc::clone(is)),
+        (was, None, now) => return if was == now { Ok(None) } else { Err(Taken) },
         // Another user's `apply` made it meanwhile, and this one has its files in its own root.
         (None, Some(is), Some(now)) => is_one_slot(&is.provisioned, &now.provisioned).then(|| {
             let (provisioned, pending) = (is.provisioned.clone(), is.pending.clone());
-            Some(Arc::new(Entry { provisioned, pending, ..Entry::clone(now) }))
+            Arc::new(Entry { provisioned, pending, ..Entry::clone(now) })
         }),
-        (Some(_), Some(_), None) | (None, Some(_), None) => None,
-        (Some(was), Some(is), Some(now)) => merged(was, is, now).map(|entry| Some(Arc::new(entry))),
-    }
+        (_, Some(_), None) => None,
+        (Some(was), Some(is), Some(now)) => merged(was, is, now).map(Arc::new),
+    };
+    made.map(Some).ok_or(Taken)
 }
 
 fn merged(was: &Entry, is: &Entry, now: &Entry) -> Option<Entry> {

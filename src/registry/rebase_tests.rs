@@ -38,7 +38,9 @@ fn release(registry: &mut Registry) {
 
 fn port(registry: &mut Registry) {
     let ports = &mut registry.slot_mut(slot(1)).unwrap().provisioned.ports;
-    ports.values_mut().for_each(|port| *port = Port::new(9001).unwrap());
+    for port in ports.values_mut() {
+        *port = Port::new(9001).unwrap();
+    }
 }
 
 fn files(registry: &mut Registry) {

@@ -171,16 +171,17 @@ impl Registry {
 
     /// Whether what is of its root alone differs from another state of it.
     fn differs_in_root(&self, other: &Self) -> bool {
-        let is_same = |(one, other): ((&SlotId, &Arc<Entry>), (&SlotId, &Arc<Entry>))| {
-            let of_root = |entry: &Entry| {
-                let Entry { provisioned, pending, .. } = entry.clone();
-                (provisioned.infrastructure_path, provisioned.files, pending)
-            };
-            one.0 == other.0 && (Arc::ptr_eq(one.1, other.1) || of_root(one.1) == of_root(other.1))
+        let is_same = |one: &Entry, other: &Entry| {
+            let (own, others) = (&one.provisioned, &other.provisioned);
+            own.infrastructure_path == others.infrastructure_path
+                && own.files == others.files
+                && one.pending == other.pending
         };
+        let both = self.slots.iter().zip(&other.slots);
+        let mut both = both.map(|((id, one), (other_id, other))| (id == other_id, one, other));
         self.applied_from != other.applied_from
             || self.slots.len() != other.slots.len()
-            || !self.slots.iter().zip(&other.slots).all(is_same)
+            || !both.all(|(is_one, one, other)| is_one && (Arc::ptr_eq(one, other) || is_same(one, other)))
     }
 
     /// What is to be saved so that this registry becomes another one, in a root. `seen` has the generation of

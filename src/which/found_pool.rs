@@ -107,14 +107,12 @@ impl FoundPool {
     /// # Errors
     /// [`Fault`] when it cannot be trusted.
     pub fn look(&mut self, following: Following<'_>) -> Result<Option<Snapshot>> {
-        match self.seen.take() {
-            Some(seen) => Ok(Some(seen.following(following))),
-            None => {
-                let seen = self.ledger.read(following)?;
-                self.age = seen.as_ref().and_then(Snapshot::age);
-                Ok(seen)
-            }
+        if let Some(seen) = self.seen.take() {
+            return Ok(Some(seen.following(following)));
         }
+        let seen = self.ledger.read(following)?;
+        self.age = seen.as_ref().and_then(Snapshot::age);
+        Ok(seen)
     }
 
     /// [`FoundPool::look`] at a pool that must have been applied.

@@ -53,7 +53,7 @@ fn client_in(url: &str, root: &str) -> Client {
 
 /// Locks that are waited for as long as it takes.
 const PATIENT: Locking<'_> =
-    Locking { may_make: false, patience: Duration::from_secs(60), flag: None, interrupt: None };
+    Locking { may_make: false, patience: Duration::from_mins(1), flag: None, interrupt: None };
 
 impl Client {
     fn read(&self, known: Option<&Loaded>) -> anyhow::Result<Option<Loaded>> {

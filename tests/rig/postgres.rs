@@ -104,7 +104,7 @@ impl Postgres {
         // The kernel ends the server with the thread that started it, and this one with the process.
         let (give, take) = mpsc::channel();
         thread::spawn(move || {
-            let server = Running::start_within(Duration::from_mins(60), &mut command);
+            let server = Running::start_within(Duration::from_hours(1), &mut command);
             give.send(server).expect("the server is taken");
             loop {
                 thread::park();
