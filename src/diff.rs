@@ -52,6 +52,8 @@ pub enum Unfinished {
     Change,
     /// Its removal.
     Removal,
+    /// What another user's apply changed is not in this root yet. That approved nothing here.
+    Elsewhere,
 }
 
 /// Whether the spec and the registry have a slot.
@@ -148,6 +150,7 @@ fn compare(slot: Option<&Slot>, entry: Option<&Entry>, dir: &SlotDir) -> Differe
     let unfinished = pending.map(|pending| match pending {
         Pending::Files(_) => Unfinished::Change,
         Pending::Remove => Unfinished::Removal,
+        Pending::Elsewhere => Unfinished::Elsewhere,
     });
     let claimed_by = entry.and_then(|entry| entry.claim.as_ref()).map(|claim| claim.claimed_by.to_string());
     let remnant = entry.and_then(|entry| match entry.condition() {

@@ -172,17 +172,21 @@ impl<'a> Claimant<'a> {
     /// What is wrong with a free slot but for its memory.
     pub(super) fn unfit(&self, root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Unfit>> {
         let unfit = unfit(root, slot, entry, &self.claim_files())?;
-        Ok(match Sign::unknown_to(root, slot, entry)? {
+        Ok(match self.sign(root, slot, entry)? {
             None => unfit,
             // What is on its ports is its own stack.
-            Some(sign) if self.is_by_this(&sign)? => unfit.filter(|it| !matches!(it, Unfit::Busy { .. })),
+            Some(sign) if sign.is_by(&self.directory()?) => {
+                unfit.filter(|it| !matches!(it, Unfit::Busy { .. }))
+            }
             Some(sign) => std::iter::once(Unfit::in_use(&sign, slot)).chain(unfit).min(),
         })
     }
 
-    /// Whether this worktree left a sign of use.
-    fn is_by_this(&self, sign: &Sign) -> Result<bool> {
-        Ok(sign.is_by(&self.directory()?))
+    /// The sign of a claim that is not known to stand or to have ended.
+    fn sign(&self, root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Sign>> {
+        let Some(sign) = Sign::unknown_to(root, slot, entry)? else { return Ok(None) };
+        let has_ended = sign.id().map_or(Ok(false), |id| self.pool.ledger().has_ended(id))?;
+        Ok((!has_ended).then_some(sign))
     }
 
     /// How a free slot must be cleaned before this worktree gets it. `None` if it gets it as it is. Data that
@@ -199,8 +203,8 @@ impl<'a> Claimant<'a> {
             Condition::KeepsData(_) => Cleaning::Everything,
             Condition::Dirty(_) => Cleaning::KeepData,
         };
-        let is_own = match Sign::unknown_to(root, slot, entry)? {
-            Some(sign) => self.is_by_this(&sign)?,
+        let is_own = match self.sign(root, slot, entry)? {
+            Some(sign) => sign.is_by(&self.directory()?),
             None => false,
         };
         Ok((!is_own).then_some(cleaning))

@@ -18,7 +18,7 @@ use crate::identifier::PortName;
 use crate::memory::Memory;
 use crate::observe::port_user::{PortUser, PortUsers};
 use crate::port::HostPort;
-use crate::registry::{Condition, Entry};
+use crate::registry::{Condition, Entry, Pending};
 use crate::slot::SlotId;
 
 /// The most that is read of a file in a slot directory, in bytes.
@@ -29,6 +29,8 @@ const LIMIT: u64 = 256 << 20;
 pub enum Unfit {
     /// An apply was cut short in it.
     Unfinished,
+    /// Another user of the host changed it, and its files here are as they were.
+    Elsewhere,
     /// The entry is an old tool's, so its files are not kinfra's.
     Foreign,
     /// This file is missing, or something else has its place.
@@ -76,6 +78,7 @@ impl Unfit {
         match self {
             Self::Edited(_) => *wanted == Wanted::Slot(slot),
             Self::Unfinished
+            | Self::Elsewhere
             | Self::InUse { .. }
             | Self::Foreign
             | Self::Lacks(_)
@@ -129,8 +132,10 @@ pub fn unfit(root: &Root, slot: SlotId, entry: &Entry, claim_files: &[&RelPath])
         Condition::Dirty(_) => true,
         Condition::Held | Condition::Clean | Condition::KeepsData(_) => false,
     };
-    if entry.pending.is_some() {
-        return Ok(Some(Unfit::Unfinished));
+    match entry.pending {
+        Some(Pending::Elsewhere) => return Ok(Some(Unfit::Elsewhere)),
+        Some(Pending::Files(_) | Pending::Remove) => return Ok(Some(Unfit::Unfinished)),
+        None => {}
     }
     if written.is_empty() {
         return Ok(Some(Unfit::Foreign));

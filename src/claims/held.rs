@@ -4,10 +4,11 @@ use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::environment;
+use super::fitness::Unfit;
 use super::held_by::{Directory, held_by};
 use super::lease;
 use super::listing::Listed;
-use super::refusal::{is_elsewhere, no_such_slot};
+use super::refusal::{is_elsewhere, no_such_slot, why};
 use super::signs::Sign;
 use super::whereabouts::{Following, look_at, mark_for, noted};
 use crate::dotenv::{self, Variables};
@@ -21,7 +22,7 @@ use crate::host::root::Root;
 use crate::ledger::Snapshot;
 use crate::names::{ENV_FILE, USED_FILE, project};
 use crate::observe::whose::Whose;
-use crate::registry::{Engine, Entry, Registry};
+use crate::registry::{Engine, Entry, Pending, Registry};
 use crate::slot::SlotId;
 use crate::spec::{Spec, StackSpec};
 use crate::stack::remove::StackOn;
@@ -278,8 +279,10 @@ impl Held {
 /// [`Fault`] when the file cannot be used.
 pub fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &str) -> Result<String> {
     let path = root.path().join(slot.directory()).join(ENV_FILE);
-    if entry.pending.is_some() {
-        return Err(unknown(slot, "an apply was cut short in it").advise("run `kinfra apply`").into());
+    if let Some(pending) = &entry.pending {
+        let unfit = if *pending == Pending::Elsewhere { Unfit::Elsewhere } else { Unfit::Unfinished };
+        let (what, advice) = why(slot, Some(unfit));
+        return Err(unknown(slot, &what).advise(advice.unwrap_or_default()).into());
     }
     if let Some(sign) = Sign::unknown_to(root, slot, entry)?.filter(|_| entry.claim.is_some()) {
         return Err(sign.fault(slot).into());

@@ -1,14 +1,14 @@
 //! Reaping: ending the claims whose lease has run out or whose worktree is gone, and cleaning the slots that
 //! are free and not clean.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Error, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::files::HolderDir;
 use super::lease;
-use super::release::{give_back, leave, writable};
+use super::release::{give_back, is_made_here, leave, writable};
 use super::standing::{Reaping, Standing, Uncleaned};
 use super::whereabouts::{Following, whereabouts};
 use crate::fault::Fault;
@@ -152,6 +152,12 @@ impl Proposal {
                 return Err(Fault::refused(what).advise("run again").into());
             }
             let Reaped { reaping, left, kept, .. } = &mut reaped;
+            let mut made_here = BTreeSet::new();
+            for (slot, (claim, _)) in &reaping.ends {
+                if is_made_here(transaction, *slot, claim)? {
+                    made_here.insert(*slot);
+                }
+            }
             reaping.ends.retain(|slot, (claim, _)| {
                 match give_back(transaction.locked(), *slot, claim, holders.get(slot)) {
                     Ok(files) => left.extend(files),
@@ -164,7 +170,7 @@ impl Proposal {
                 let is_gone = *standing == Standing::Orphaned;
                 transaction.note_end(*slot, if is_gone { Ended::WorktreeGone } else { Ended::LeaseRanOut });
                 let remains = if is_gone { Remains::Everything } else { Remains::Stack };
-                leave(transaction, &self.pool, *slot, (claim, remains))?;
+                leave(transaction, &self.pool, *slot, (claim, remains), made_here.contains(slot))?;
             }
             Ok(reaped)
         })

@@ -175,6 +175,10 @@ pub fn why(slot: SlotId, unfit: Option<Unfit>) -> (String, Option<String>) {
         Some(Unfit::Unfinished) => {
             ("an apply was cut short in it".to_owned(), Some("run `kinfra apply`".to_owned()))
         }
+        Some(Unfit::Elsewhere) => (
+            "another user changed it, and its files here are as they were".to_owned(),
+            Some("run `kinfra apply --update` with their slots.toml".to_owned()),
+        ),
         Some(Unfit::InUse { shown, advice }) => (format!("it shows {shown}"), Some(advice)),
         Some(Unfit::Foreign) => ("kinfra did not write its files".to_owned(), see_plan()),
         Some(Unfit::Lacks(path)) => (format!("its {path} is not there"), see_plan()),

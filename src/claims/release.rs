@@ -95,6 +95,10 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         let sign = sign.map_or(Ok(None), |slot| Sign::in_slot(transaction.locked().root(), slot))?;
         let claim = claim.or(slot.zip(sign).map(|(slot, sign)| (slot, sign.claim())));
         let mut released = Released { claim, ..Released::default() };
+        let mut is_of_here = true;
+        if let Some((slot, claim)) = &released.claim {
+            is_of_here = is_made_here(transaction, *slot, claim)?;
+        }
         match &released.claim {
             Some((slot, claim)) => match give_back(transaction.locked(), *slot, claim, holder.as_ref()) {
                 Ok(left) => released.left = left,
@@ -109,7 +113,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         }
         if let Some((slot, claim)) = &released.claim {
             let remains = if *wipe { Remains::Everything } else { Remains::Stack };
-            released.was_started = leave(transaction, &name, *slot, (claim, remains))?;
+            released.was_started = leave(transaction, &name, *slot, (claim, remains), is_of_here)?;
         }
         Ok(released)
     });
@@ -158,7 +162,8 @@ pub(super) fn writable(root: &Utf8Path, slot: SlotId, claim: &Claim) -> Option<W
 
 /// Notes what a slot's stack may have left, when its claim ended. A stack may have been started without
 /// kinfra, by `docker compose`: where kinfra wrote an overlay, in the shell of `env` or `exec`; where the
-/// slot's directory has a Compose file of its own, also by hand. Returns whether there is something to clean.
+/// slot's directory has a Compose file of its own, also by hand. Of a claim that was not made in this root,
+/// nothing of that is seen here. Returns whether there is something to clean.
 ///
 /// # Errors
 /// When the slot's directory cannot be read.
@@ -167,13 +172,15 @@ pub(super) fn leave(
     pool: &str,
     slot: SlotId,
     (claim, remains): (&Claim, Remains),
+    is_made_here: bool,
 ) -> Result<bool> {
     let now = transaction.now();
     let entry = transaction.registry().slots.get(&slot);
     let is_noted = entry.is_none_or(|entry| entry.started.is_some());
     let is_compose_file = |file: &RelPath| COMPOSE_FILES.contains(&file.as_str());
     let has_own = entry.is_some_and(|entry| entry.files().any(is_compose_file));
-    if !is_noted && (transaction.locked().root().has_overlay(slot)? || (has_own && engine::may_be_here())) {
+    let may_be_started = (has_own || !is_made_here) && engine::may_be_here();
+    if !is_noted && (transaction.locked().root().has_overlay(slot)? || may_be_started) {
         let started = Started {
             at: now.to_string(),
             project: project(pool, slot),
@@ -187,6 +194,15 @@ pub(super) fn leave(
     }
     lease::leave(transaction.registry_mut(), slot, claim, remains, now);
     Ok(transaction.registry().slots.get(&slot).is_some_and(|entry| entry.started.is_some()))
+}
+
+/// Whether a claim was made in this root, and not in that of another user of the host. To be asked before its
+/// files go.
+///
+/// # Errors
+/// When the slot's directory cannot be read.
+pub(super) fn is_made_here(transaction: &Transaction, slot: SlotId, claim: &Claim) -> Result<bool> {
+    Ok(!transaction.is_shared() || Sign::shows(transaction.locked().root(), slot, claim)?)
 }
 
 /// The directory of the holder whose claim is going to end, opened before the lock is taken.

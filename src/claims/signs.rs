@@ -66,6 +66,19 @@ impl Sign {
             .filter(|sign| known.is_none() || (sign.id.is_some() && sign.id != known)))
     }
 
+    /// Whether a claim was made in this root: its slot shows it.
+    ///
+    /// # Errors
+    /// As [`Sign::in_slot`].
+    pub fn shows(root: &Root, slot: SlotId, claim: &Claim) -> Result<bool> {
+        Ok(Self::in_slot(root, slot)?.is_some_and(|sign| sign.id.is_some() && sign.id == claim.claim_id))
+    }
+
+    /// The id of the claim.
+    pub fn id(&self) -> Option<ClaimId> {
+        self.id
+    }
+
     /// Leaves the sign of a slot's claim, after the registry with it is saved.
     ///
     /// # Errors

@@ -94,8 +94,8 @@ impl Change {
         Ok(())
     }
 
-    /// Saves the change from `before` to `after`, commits, and waits until the disk has it. `happened` is what
-    /// the history says of it.
+    /// Saves the change from `before` to `after`, commits, and waits until the disk has it. `happened` is
+    /// what the history says of it.
     ///
     /// # Errors
     /// [`Fault`] when it was not saved, or when that is not known.

@@ -13,6 +13,7 @@ use crate::history::{Change, History, Recorded, Replaces, What};
 use crate::host::lock::LockPolicy;
 use crate::host::postgres::{Connection, beginning_to_read, quoted};
 use crate::host::root::{self, Root};
+use crate::registry::ClaimId;
 use crate::slot::SlotId;
 
 /// How often the journals are read again, because the registry was saved meanwhile.
@@ -28,6 +29,22 @@ impl Ledger {
         let policy = LockPolicy { patience: policy.patience.min(SHORT), flag: None, ..*policy };
         let noted = self.transact(seen, &policy, |transaction| transaction.note(slot, what));
         noted.unwrap_or_else(root::tell_not_recorded);
+    }
+
+    /// Whether the claim with this id ended, as far as a server knows. A user of the host may have ended it
+    /// who cannot remove what is left of it in another's root.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub fn has_ended(&self, claim: ClaimId) -> Result<bool> {
+        let Self::Postgres { database, .. } = self else { return Ok(false) };
+        let rows = database.ask(&format!(
+            "select exists (select from kinfra.history h join kinfra.pool p using (pool), jsonb_array_elements(h.content -> \
+             'events') e where p.name = {} and e ->> 'event' = 'released' and e ->> 'claim_id' = {})",
+            quoted(&database.pool),
+            quoted(&claim.to_string())
+        ))?;
+        Ok(rows.first().is_some_and(|row| Connection::text(row, 0) == "t"))
     }
 
     /// What happened to the pool, as far as that is recorded. Takes no lock.

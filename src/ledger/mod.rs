@@ -9,6 +9,7 @@ mod recorder;
 mod save;
 pub mod schema;
 mod snapshot;
+mod stack_turns;
 mod stored;
 mod transaction;
 mod writer;

@@ -87,6 +87,11 @@ impl Transaction {
         self.change.as_ref().map_or_else(clock::now, Change::now)
     }
 
+    /// Whether other users of the host change the same registry, each with a root of their own.
+    pub fn is_shared(&self) -> bool {
+        self.change.is_some()
+    }
+
     /// Saves the registry now, if it changed. Files that `work` writes after this belong to a durable change.
     ///
     /// # Errors

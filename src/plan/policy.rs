@@ -30,7 +30,7 @@ pub(super) fn decide(
         Some(Unfinished::Change | Unfinished::Removal) => {
             allowed.extend([Flag::Update, Flag::IncludeClaimed]);
         }
-        None => {}
+        Some(Unfinished::Elsewhere) | None => {}
     }
     match &difference.registration {
         Registration::Unregistered | Registration::Imported => take_whole(difference, &allowed),
@@ -81,10 +81,11 @@ fn keep(
         let lost = with(difference, |file| *file == FileDifference::Lost);
         return SlotPlan { action: (!lost.is_empty()).then_some(Action::Restore(lost)), blocked };
     }
+    let is_begun = matches!(difference.unfinished, Some(Unfinished::Change | Unfinished::Removal));
     // Containers would keep the old ports in use.
     if fields.iter().any(|change| matches!(change.field, Field::Port(_))) {
         blocked.extend(in_use(slot, containers, Blocked::Containers));
-    } else if difference.unfinished.is_none() && !allowed.contains(&Flag::IncludeClaimed) {
+    } else if !is_begun && !blocked.is_empty() && !allowed.contains(&Flag::IncludeClaimed) {
         // They run with the files as they were.
         blocked.extend(in_use(slot, containers, Blocked::Running));
     }
@@ -110,7 +111,7 @@ fn remove(
     let mut blocked = vec![Blocked::Surplus { held: difference.claimed_by.is_some() }];
     blocked.extend(in_use(slot, containers, Blocked::Containers));
     // What remains goes with the data, and what was begun had that choice.
-    let is_free_to_go = allowed.contains(&Flag::Data) || difference.unfinished.is_some();
+    let is_free_to_go = allowed.contains(&Flag::Data) || difference.unfinished == Some(Unfinished::Removal);
     let remnant = difference.remnant.clone().filter(|_| !is_free_to_go);
     blocked.extend(remnant.map(|remnant| Blocked::NotClean(slot, remnant)));
     if is_allowed(&blocked, allowed) {

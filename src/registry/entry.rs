@@ -210,6 +210,8 @@ pub enum Pending {
     Files(BTreeMap<RelPath, Digest>),
     /// The slot goes.
     Remove,
+    /// They become what another user of the host applied in a root of theirs.
+    Elsewhere,
 }
 
 impl Pending {
@@ -217,7 +219,7 @@ impl Pending {
     pub fn file(&self, path: &RelPath) -> Option<Digest> {
         match self {
             Self::Files(files) => files.get(path).copied(),
-            Self::Remove => None,
+            Self::Remove | Self::Elsewhere => None,
         }
     }
 }
@@ -240,7 +242,7 @@ impl Entry {
     pub fn files(&self) -> impl Iterator<Item = &RelPath> {
         let pending = match &self.pending {
             Some(Pending::Files(files)) => Some(files),
-            Some(Pending::Remove) | None => None,
+            Some(Pending::Remove | Pending::Elsewhere) | None => None,
         };
         self.provisioned.files.keys().chain(pending.into_iter().flat_map(BTreeMap::keys))
     }

@@ -11,12 +11,16 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::codec;
-use super::entry::{Entry, Registry};
+use super::entry::{Entry, Pending, Registry};
 use crate::json::{Corrupt, corrupt, optional_object};
 use crate::slot::SlotId;
 
 /// The keys of an entry that are of one root.
 const OF_ROOT: [&str; 3] = ["infrastructure_path", "files", "pending"];
+/// The keys of an entry that its files are made for.
+const MADE_FOR_KEYS: [&str; 4] = ["profile", "workers", "ports", "udp"];
+/// Their values then, in what is of one root.
+const MADE_FOR: &str = "made_for";
 /// The key of the top level that is of one root.
 const APPLIED_FROM: &str = "applied_from";
 
@@ -107,7 +111,13 @@ impl SlotRow {
     /// The first difference from what kinfra writes.
     pub fn entry(self, slot: SlotId, own: &RootRow, root: &Utf8Path) -> Result<Entry, Corrupt> {
         let Self { mut content, claim, stack } = self;
-        let own = own.keys_of(slot, root)?;
+        let mut own = own.keys_of(slot, root)?;
+        let made_for = own.shift_remove(MADE_FOR);
+        if made_for.is_some_and(|made_for| made_for != made_for_now(&content)) && !own.contains_key("pending")
+        {
+            // Another user has applied another slots.toml since.
+            own.insert("pending".to_owned(), json!(Pending::Elsewhere));
+        }
         for (key, value) in claim.into_iter().chain(stack).chain([own]).flatten() {
             if content.insert(key.clone(), value).is_some() {
                 return Err(corrupt(format!("slots.{slot}.{key}"), "stands twice"));
@@ -115,6 +125,12 @@ impl SlotRow {
         }
         codec::read_entry(&slot.to_string(), Value::Object(content)).map(|(_, entry)| entry)
     }
+}
+
+/// What the files of a slot are made for, by its keys.
+fn made_for_now(keys: &Map<String, Value>) -> Value {
+    let values = MADE_FOR_KEYS.iter().filter_map(|key| Some(((*key).to_owned(), keys.get(*key)?.clone())));
+    Value::Object(values.collect())
 }
 
 fn is_of_claim(key: &str) -> bool {
@@ -139,8 +155,10 @@ impl Registry {
     pub fn of_root(&self) -> Value {
         let keys = |(slot, entry): (&SlotId, &Arc<Entry>)| {
             let Value::Object(mut keys) = entry.to_json(*slot) else { return None };
+            let made_for = made_for_now(&keys);
             keys.retain(|key, _| OF_ROOT.contains(&key.as_str()));
             let is_applied = keys.keys().any(|key| key != "infrastructure_path");
+            keys.insert(MADE_FOR.to_owned(), made_for);
             is_applied.then(|| (slot.to_string(), Value::Object(keys)))
         };
         let slots: Map<String, Value> = self.slots.iter().filter_map(keys).collect();
@@ -171,12 +189,8 @@ impl Registry {
 
     /// Whether what is of its root alone differs from another state of it.
     fn differs_in_root(&self, other: &Self) -> bool {
-        let is_same = |one: &Entry, other: &Entry| {
-            let (own, others) = (&one.provisioned, &other.provisioned);
-            own.infrastructure_path == others.infrastructure_path
-                && own.files == others.files
-                && one.pending == other.pending
-        };
+        let is_same =
+            |one: &Entry, other: &Entry| one.provisioned == other.provisioned && one.pending == other.pending;
         let both = self.slots.iter().zip(&other.slots);
         let mut both = both.map(|((id, one), (other_id, other))| (id == other_id, one, other));
         self.applied_from != other.applied_from

@@ -95,6 +95,7 @@ fn registered(slot: SlotId, action: &Action, options: &Options, observed: &Obser
         let pending = pending.as_ref().map(|pending| match pending {
             Pending::Files(_) => "a change",
             Pending::Remove => "its removal",
+            Pending::Elsewhere => "another user's change",
         });
         found.extend(pending.map(|pending| ("unfinished".to_owned(), pending.to_owned())));
         // Creating and restoring take nothing from the holder.

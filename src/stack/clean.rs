@@ -66,7 +66,9 @@ pub fn clean(
     let Some(seen) = ledger.read_since(&seen, Following::NoHolder)? else { return Ok(None) };
     let Some(entry) = seen.registry.slots.get(&slot) else { return Ok(None) };
     let Some((started, keeps)) = to_clean(entry, cleaning) else { return Ok(None) };
-    if let Some(sign) = Sign::in_slot(&root, slot)? {
+    if let Some(sign) = Sign::in_slot(&root, slot)?
+        && !sign.id().map_or(Ok(false), |id| ledger.has_ended(id))?
+    {
         return Err(sign.keeps_from_cleaning(slot).into());
     }
     let registry = ledger.id(&seen, policy)?;
@@ -131,7 +133,7 @@ fn lock(
     policy: &LockPolicy<'_>,
 ) -> Result<StackLock> {
     let on = stack_on(root, seen, (slot, started), ledger.id(seen, policy)?);
-    take_over(root, &on, policy, || {
+    take_over((ledger, root), &on, policy, || {
         let now = ledger.read(Following::NoHolder)?;
         let entry = now.as_ref().and_then(|now| now.registry.slots.get(&slot));
         Ok(entry.is_some_and(|entry| entry.claim.is_none() && entry.started.as_ref() == Some(started)))

@@ -124,7 +124,7 @@ impl Idle {
     fn stop_one(&self, slot: SlotId, stack: &IdleStack, policy: &LockPolicy<'_>) -> Result<Option<usize>> {
         let Some(seen) = self.ledger.read(Following::EveryHolder)? else { return Ok(None) };
         let at_once = LockPolicy { patience: Duration::ZERO, ..*policy };
-        let _lock = match seen.root.lock_stack(slot, Hold::Alone, &at_once) {
+        let _lock = match self.ledger.lock_stack(&seen.root, slot, Hold::Alone, &at_once) {
             Err(error) if exit_of(&error) == Exit::Locked => return Ok(None),
             lock => lock?,
         };

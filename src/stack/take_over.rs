@@ -10,6 +10,7 @@ use crate::fault::{Exit, exit_of};
 use crate::host::lock::{Hold, LockPolicy};
 use crate::host::root::{Root, StackLock};
 use crate::host::things;
+use crate::ledger::Ledger;
 use crate::thing::{Kind, Thing};
 
 /// Takes the lock of a stack that is to end. If another process holds it, the containers are stopped, and
@@ -20,14 +21,14 @@ use crate::thing::{Kind, Thing};
 /// # Errors
 /// [`Fault`](crate::fault::Fault) when the lock is not obtained.
 pub fn take_over(
-    root: &Root,
+    (ledger, root): (&Ledger, &Root),
     on: &StackOn<'_>,
     policy: &LockPolicy<'_>,
     is_still_to_end: impl FnOnce() -> Result<bool>,
 ) -> Result<StackLock> {
     let slot = on.slot;
     let at_once = LockPolicy { patience: Duration::ZERO, ..*policy };
-    match root.lock_stack(slot, Hold::Alone, &at_once) {
+    match ledger.lock_stack(root, slot, Hold::Alone, &at_once) {
         Err(error) if exit_of(&error) == Exit::Locked => {}
         taken => return taken,
     }
@@ -39,5 +40,5 @@ pub fn take_over(
         let containers: Vec<Thing> = own.into_iter().filter(is_container).collect();
         let _ = things::stop(on.engine, &containers);
     }
-    root.lock_stack(slot, Hold::Alone, policy)
+    ledger.lock_stack(root, slot, Hold::Alone, policy)
 }

@@ -38,7 +38,7 @@ pub fn join_turn(held: Held, policy: &LockPolicy<'_>) -> Result<Turn> {
 }
 
 fn begin(held: Held, hold: Hold, policy: &LockPolicy<'_>) -> Result<Turn> {
-    let lock = held.seen().root.lock_stack(held.slot, hold, policy);
+    let lock = held.pool().ledger().lock_stack(&held.seen().root, held.slot, hold, policy);
     turn(held, lock)
 }
 
@@ -58,7 +58,9 @@ fn turn(held: Held, lock: Result<StackLock>) -> Result<Turn> {
 pub fn take_last_turn(held: Held, policy: &LockPolicy<'_>) -> Result<Turn> {
     let on = held.stack_on();
     let is_compose = || other(&held).is_some_and(|other| !other.is_kinfra);
-    let lock = take_over(&held.seen().root, &on, policy, || Ok(is_compose() && held.is_still_held()?));
+    let lock = take_over((&held.pool().ledger(), &held.seen().root), &on, policy, || {
+        Ok(is_compose() && held.is_still_held()?)
+    });
     turn(held, lock)
 }
 

@@ -5,15 +5,19 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use camino::Utf8Path;
 use kinfra::claims::lease;
 use kinfra::claims::pick::Grant;
 use kinfra::fault::{Exit, exit_of};
+use kinfra::host::lock::{Hold, LockPolicy};
 use kinfra::host::postgres::credentials::Login;
-use kinfra::ledger::{Change, Database, Loaded, Locking};
+use kinfra::host::root::{Root, StackLock};
+use kinfra::ledger::{Change, Database, Ledger, Loaded, Locking};
 use kinfra::registry::{Claim, ClaimId, OwnPlace, Registry};
 use kinfra::server::Given;
 use kinfra::slot::SlotId;
 use kinfra::time::Time;
+use tempfile::TempDir;
 
 use crate::rig::cut::{Cut, Proxy};
 use crate::rig::figure;
@@ -22,12 +26,12 @@ use crate::support::Machine;
 
 /// A pool of six slots, in a database of its own.
 fn pool() -> postgres::Database {
-    pool_of(6)
+    pool_of(6, Postgres::shared())
 }
 
-/// A pool of so many slots.
-fn pool_of(slots: u16) -> postgres::Database {
-    let database = Postgres::shared().database();
+/// A pool of so many slots, on a server.
+pub(super) fn pool_of(slots: u16, server: &'static Postgres) -> postgres::Database {
+    let database = server.database();
     let machine = Machine::small();
     machine.kinfra(&format!("registry init {}", database.url())).exits(0);
     let made = client(&database.url()).transact(None, true, |registry, _| {
@@ -39,9 +43,9 @@ fn pool_of(slots: u16) -> postgres::Database {
 }
 
 /// The ledger of a client.
-struct Client(Arc<Database>);
+pub(super) struct Client(Arc<Database>);
 
-fn client(url: &str) -> Client {
+pub(super) fn client(url: &str) -> Client {
     client_in(url, "/p")
 }
 
@@ -56,7 +60,7 @@ const PATIENT: Locking<'_> =
     Locking { may_make: false, patience: Duration::from_mins(1), flag: None, interrupt: None };
 
 impl Client {
-    fn read(&self, known: Option<&Loaded>) -> anyhow::Result<Option<Loaded>> {
+    pub(super) fn read(&self, known: Option<&Loaded>) -> anyhow::Result<Option<Loaded>> {
         self.0.read(known)
     }
 
@@ -92,7 +96,7 @@ fn of_slots(count: u16) -> Registry {
 }
 
 /// Takes a free slot. `None` if there is none.
-fn claim(
+pub(super) fn claim(
     ledger: &Client,
     known: &mut Option<Loaded>,
     name: &str,
@@ -112,7 +116,12 @@ fn claim(
 }
 
 /// Gives it back. A slot that is not held by this claim is a lost update.
-fn release(ledger: &Client, known: &mut Option<Loaded>, slot: SlotId, id: ClaimId) -> anyhow::Result<()> {
+pub(super) fn release(
+    ledger: &Client,
+    known: &mut Option<Loaded>,
+    slot: SlotId,
+    id: ClaimId,
+) -> anyhow::Result<()> {
     let changed = ledger.transact(known.as_ref(), false, |registry, _| {
         let held = registry.slots[&slot].claim.as_ref().and_then(|claim| claim.claim_id);
         assert_eq!(held, Some(id), "slot {slot} is another's");
@@ -123,7 +132,7 @@ fn release(ledger: &Client, known: &mut Option<Loaded>, slot: SlotId, id: ClaimI
     Ok(())
 }
 
-fn id(number: u32) -> ClaimId {
+pub(super) fn id(number: u32) -> ClaimId {
     let mut bits = [0; 16];
     bits[12..].copy_from_slice(&number.to_be_bytes());
     ClaimId::from_random(bits)
@@ -239,6 +248,54 @@ fn a_lock_that_is_not_obtained_in_time_is_told() {
     assert!(claim(&other, &mut None, "/w", id(1)).expect("a claim").is_some());
 }
 
+/// The lock of a stack keeps out the users of the host, each in a root of their own.
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn the_lock_of_a_stack_is_of_all_roots_of_the_host() {
+    let database = pool();
+    let (one, other) = (tempfile::tempdir().expect("a root"), tempfile::tempdir().expect("a root"));
+    let ledger = |root: &TempDir, pool: &str| {
+        let login = Login::of(Given::parse(&database.url()).expect("a url"), "postgres");
+        Ledger::on_server(Utf8Path::from_path(root.path()).expect("text"), pool, login, "test", false)
+    };
+    let policy =
+        LockPolicy { patience: Duration::ZERO, flag: None, command: "test", network: true, interrupt: None };
+    let lock = |root: &TempDir, pool: &str, slot: u16, hold: Hold| {
+        let root_dir = Root::make(Utf8Path::from_path(root.path()).expect("text")).expect("a root");
+        ledger(root, pool).lock_stack(&root_dir, SlotId::new(slot).expect("a slot"), hold, &policy)
+    };
+    let is_taken = |taken: anyhow::Result<StackLock>| match taken {
+        Ok(_) => true,
+        Err(error) => {
+            assert_eq!(exit_of(&error), Exit::Locked, "{error:#}");
+            false
+        }
+    };
+    let alone = lock(&one, "small", 1, Hold::Alone).expect("the lock");
+    let cases = [
+        (&one, "small", 1, Hold::Alone, false),
+        (&other, "small", 1, Hold::Alone, false),
+        (&other, "small", 1, Hold::Together, false),
+        (&other, "small", 2, Hold::Alone, true),
+        (&other, "large", 1, Hold::Alone, true),
+    ];
+    for (root, pool, slot, hold, expected) in cases {
+        assert_eq!(is_taken(lock(root, pool, slot, hold)), expected, "{pool} {slot} {hold:?}");
+    }
+    alone.share();
+    assert!(
+        !is_taken(lock(&other, "small", 1, Hold::Alone))
+            && is_taken(lock(&other, "small", 1, Hold::Together))
+    );
+    drop(alone);
+    // The server has yet to see that the connection is gone.
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !is_taken(lock(&other, "small", 1, Hold::Alone)) {
+        assert!(Instant::now() < deadline, "the lock outlives its holder");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// A connection is cut at every message of a claim, before the server has it and before its answer arrives. What is
 /// acknowledged is there, and what is refused is not, unless that is said.
 #[test]
@@ -291,7 +348,7 @@ fn a_connection_that_is_cut_anywhere_loses_nothing() {
 fn many_clients_take_turns_and_no_slot_is_given_twice() {
     for clients in [1, 6, 64] {
         // A slot for each, so that all of them want the row at all times, and none asks in vain.
-        let database = pool_of(u16::try_from(clients).expect("a number"));
+        let database = pool_of(u16::try_from(clients).expect("a number"), Postgres::shared());
         let (pairs, is_over) = (AtomicU32::new(0), AtomicBool::new(false));
         let taken: [AtomicU32; 65] = std::array::from_fn(|_| AtomicU32::new(0));
         let began = Instant::now();

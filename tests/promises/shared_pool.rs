@@ -153,3 +153,60 @@ fn a_waiter_gets_what_another_user_releases() {
     ann.kinfra("claim").exits(0);
     assert_eq!(database.sql("select count(*) from kinfra.queue"), "0");
 }
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_slot_that_another_user_changed_is_not_given_with_its_old_files() {
+    let database = database();
+    let (ann, ben) = users(&database.url());
+    ann.edit_spec("web = 8000", "web = 9000");
+    ann.kinfra("apply --update --auto-approve").exits(0);
+    assert_eq!(ann.read("~/pool/slot-1/conf.txt"), "slot 1 on 9001\n");
+    ben.kinfra("claim").exits(3).says("another user changed it").says("kinfra apply --update");
+    // An apply that nobody approved does not take it back.
+    ben.kinfra("apply").exits(4);
+    ann.kinfra("plan --detailed-exitcode").exits(0);
+    ann.kinfra("claim").exits(0).prints("slot 1");
+    ben.edit_spec("web = 8000", "web = 9000");
+    ben.kinfra("apply").exits(4).says("--update");
+    ben.kinfra("apply --update --auto-approve").exits(4);
+    ben.kinfra("claim").exits(0).prints("slot 2");
+    ann.kinfra("release").exits(0);
+    ben.kinfra("apply --update --auto-approve").exits(0);
+    assert_eq!(ben.read("~/pool/slot-1/conf.txt"), "slot 1 on 9001\n");
+    ben.kinfra("plan --detailed-exitcode").exits(0);
+    // What no file shows is noted without a flag.
+    let workers = |user: &Machine| user.edit_spec("name = \"only\"", "name = \"only\"\nworkers = { w = 2 }");
+    workers(&ben);
+    ben.kinfra("release").exits(0);
+    ben.kinfra("apply --update --auto-approve").exits(0);
+    workers(&ann);
+    ann.kinfra("claim").exits(3).says("another user changed it");
+    ann.kinfra("apply").exits(0);
+    ann.kinfra("claim").exits(0);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_claim_that_another_user_ended_leaves_nothing_in_the_way() {
+    let database = database();
+    let (ann, ben) = users(&database.url());
+    ben.kinfra("claim --slot 2").exits(0);
+    ann.kinfra("claim").exits(0).prints("slot 1");
+    ben.kinfra("release 1 --force").exits(0);
+    assert!(ann.exists("~/pool/slot-1/.kinfra-claim"), "the sign of it in ann's root");
+    assert_eq!(database.sql("select count(*) from kinfra.claim"), "1");
+    ann.write("~/other/file", "");
+    let other = ann.path("~/other");
+    ann.kinfra(&format!("claim --for {}", other.display())).exits(0).prints("slot 1");
+    ann.kinfra("history").exits(0).prints("released by force");
+    ben.kinfra("history 1").exits(0).prints("claimed by");
+    // A sign that no end is known of stands for use.
+    let sign = ben.read("~/pool/slot-2/.kinfra-claim");
+    ben.kinfra("release").exits(0);
+    let id = sign.lines().next().expect("an id");
+    ben.write("~/pool/slot-2/.kinfra-claim", sign.replace(id, "00000000000000000000000000000000"));
+    ben.write("~/other/file", "");
+    let other = ben.path("~/other");
+    ben.kinfra(&format!("claim --for {}", other.display())).exits(3).says("it shows a claim");
+}

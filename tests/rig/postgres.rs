@@ -9,6 +9,7 @@ use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::{must, through};
@@ -62,6 +63,20 @@ impl Postgres {
     pub(crate) fn with_tls() -> &'static Self {
         static WITH_TLS: OnceLock<Postgres> = OnceLock::new();
         WITH_TLS.get_or_init(|| Self::start(true))
+    }
+
+    /// A server of a test's own, which it may stop.
+    pub(crate) fn own() -> &'static Self {
+        Box::leak(Box::new(Self::start(false)))
+    }
+
+    /// Ends it and starts it again. One that is not let go of in peace recovers from its log.
+    pub(crate) fn restart(&self, is_in_peace: bool) {
+        let signal = if is_in_peace { Signal::INT } else { Signal::QUIT };
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take().expect("a server");
+        server.signal(signal);
+        server.outcome();
+        self.run();
     }
 
     fn start(has_tls: bool) -> Self {

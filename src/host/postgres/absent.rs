@@ -39,6 +39,11 @@ impl Connection {
         match *self {}
     }
 
+    /// Who is logged in.
+    pub fn login(&self) -> &Login {
+        match *self {}
+    }
+
     /// How many columns a row has.
     pub fn columns(row: &Row) -> usize {
         match *row {}

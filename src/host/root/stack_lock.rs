@@ -14,6 +14,7 @@ use super::locked::LockedRoot;
 use super::open::Root;
 use crate::host::fs::Found;
 use crate::host::lock::{Hold, Lock, LockPolicy};
+use crate::host::postgres::ServerLock;
 use crate::host::signature::{COMPOSE, HeldBy};
 use crate::names::{DERIVED, OVERLAY};
 use crate::slot::SlotId;
@@ -34,9 +35,17 @@ pub struct StartsLock {
 #[derive(Debug)]
 pub struct StackLock {
     lock: Lock,
+    /// The one that other users of the host heed, where the registry is on a server. It ends with this process.
+    on_server: Option<ServerLock>,
 }
 
 impl StackLock {
+    /// The same, held on a server, too.
+    #[must_use]
+    pub fn also(self, on_server: ServerLock) -> Self {
+        Self { on_server: Some(on_server), ..self }
+    }
+
     /// Starts a Compose that holds the lock, too.
     ///
     /// # Errors
@@ -51,6 +60,7 @@ impl StackLock {
     /// One of those that waited may come in between.
     pub fn share(&self) {
         self.lock.share();
+        self.on_server.iter().for_each(ServerLock::share);
     }
 
     /// Lets the lock be held by the Compose that this process becomes.
@@ -73,7 +83,7 @@ impl Root {
         let locks = self.dir.make_dir(Utf8Path::new(DIRECTORY))?;
         let lock = Lock::acquire(&locks, &slot.directory(), hold, policy)?;
         self.needs_its_path()?;
-        Ok(StackLock { lock })
+        Ok(StackLock { lock, on_server: None })
     }
 
     /// Takes the lock of starts that need memory.

@@ -81,7 +81,7 @@ fn remove_of(
 ) -> Result<()> {
     let _lock = match (owner, Root::open(ledger.root())?) {
         (Owner::Free(slot) | Owner::SlotGone(slot), Some(root)) => {
-            let lock = root.lock_stack(*slot, Hold::Alone, policy)?;
+            let lock = ledger.lock_stack(&root, *slot, Hold::Alone, policy)?;
             let seen = ledger.read(Following::NoHolder)?;
             if seen.is_none_or(|seen| !is_as_shown(&seen.registry, owner, *slot)) {
                 return Err(Fault::refused(format!("{owner} changed meanwhile")).advise("run again").into());
