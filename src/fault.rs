@@ -135,7 +135,7 @@ impl Fault {
         Self::new(Exit::Locked, what)
     }
 
-    /// Docker failed, or does not answer what it is asked.
+    /// Docker, or the server of the registry, failed, or does not answer what it is asked.
     pub fn docker(what: impl Into<String>) -> Self {
         Self::new(Exit::Docker, what)
     }

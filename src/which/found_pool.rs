@@ -110,9 +110,19 @@ impl FoundPool {
         if let Some(seen) = self.seen.take() {
             return Ok(Some(seen.following(following)));
         }
+        self.knows_where()?;
         let seen = self.ledger.read(following)?;
         self.age = seen.as_ref().and_then(Snapshot::age);
         Ok(seen)
+    }
+
+    /// Refuses a pool on a server where it cannot be read which server was applied: no file has its registry.
+    fn knows_where(&self) -> Result<(), Fault> {
+        let is_on_server = self.declared.as_ref().is_some_and(|declared| declared.spec.registry.is_some());
+        match (&self.ledger, &self.trust) {
+            (Ledger::File { .. }, Trust::Unknown(why)) if is_on_server => Err((**why).clone()),
+            _ => Ok(()),
+        }
     }
 
     /// [`FoundPool::look`] at a pool that must have been applied.

@@ -76,6 +76,19 @@ const LEDGER: &str = "KINFRA_TEST_LEDGER";
 /// The registry of a pool in `~/pool`. Where it is on a server, it is read and written there.
 const REGISTRY: &str = "~/pool/registry.json";
 
+/// Whether a test is over because the pools of this run are on a server: it is of what only a file has, as `why` says.
+pub(crate) fn has_no_file(why: &str) -> bool {
+    if is_on_server() {
+        println!("of a registry in a file alone: {why}");
+    }
+    is_on_server()
+}
+
+/// Whether the pools of this run are on a server.
+fn is_on_server() -> bool {
+    std::env::var(LEDGER).as_deref() == Ok("postgres")
+}
+
 /// A home and a project directory, both empty at first. Nothing listens there.
 pub(crate) struct Machine {
     dir: TempDir,
@@ -178,6 +191,14 @@ impl Machine {
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
+    /// How many tickets are in the queue of the pool in `~/pool`.
+    pub(crate) fn tickets(&self) -> usize {
+        match self.database.get() {
+            Some(url) => on_server::tickets(url),
+            None => fs::read_dir(self.path("~/pool/.queue")).expect("a queue").count(),
+        }
+    }
+
     pub(crate) fn exists(&self, path: &str) -> bool {
         self.path(path).symlink_metadata().is_ok()
     }
@@ -207,7 +228,7 @@ impl Machine {
 
     /// The text of a `slots.toml`, with the server that [`LEDGER`] asks for.
     fn with_registry(&self, text: &str) -> String {
-        if std::env::var(LEDGER).as_deref() != Ok("postgres") || text.contains("[registry]") {
+        if !is_on_server() || text.contains("[registry]") {
             return text.to_owned();
         }
         let url = self.database.get_or_init(|| {

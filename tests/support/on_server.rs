@@ -23,6 +23,14 @@ fn database(url: &str, root: &Path) -> Arc<Database> {
     Arc::new(Database::new(login(), "test", &pool, OwnPlace { host: host_name(), root }))
 }
 
+/// How many waiters have a ticket in a database.
+pub(super) fn tickets(url: &str) -> usize {
+    let login = Login::of(Given::parse(url).expect("a url"), "postgres");
+    let connection = Connection::open(&login, "test").expect("a connection");
+    let rows = connection.ask("select count(*) from kinfra.queue").expect("a count");
+    Connection::number(rows.first().expect("a row"), 0)
+}
+
 /// Its text.
 pub(super) fn read(url: &str, root: &Path) -> String {
     let loaded = database(url, root).read(None).expect("it is read").expect("a registry");

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, has_no_file};
 
 pub(crate) const REGISTRY: &str = "~/pool/registry.json";
 
@@ -370,6 +370,9 @@ fn claims_as_json_have_the_entry_s_fields_at_the_top() {
 
 #[test]
 fn a_claim_says_where_the_slot_is_now() {
+    if has_no_file("a server knows a root by its path") {
+        return;
+    }
     let machine = applied();
     fs::rename(machine.path("~/pool"), machine.path("~/moved")).expect("a moved root");
     // Until it is applied there, only a root that is named is trusted.

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::{Value, json};
 
-use crate::support::{Machine, Run};
+use crate::support::{Machine, Run, has_no_file};
 use crate::verbs::claim::{REGISTRY, applied, holder, make_dirs, registry, run_in};
 
 /// The entry of a slot.
@@ -301,6 +301,9 @@ fn a_worktree_finds_its_slot_on_a_branch_without_the_spec() {
 
 #[test]
 fn an_unreadable_pool_does_not_count_as_no_pool() {
+    if has_no_file("a server takes no registry that cannot be read") {
+        return;
+    }
     let machine = applied();
     machine.kinfra("claim").exits(0);
     machine.remove("slots.toml");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::{Machine, Run, Running};
+use crate::support::{Machine, Run, Running, has_no_file};
 use crate::verbs::claim::{applied, holder, make_dirs, run_in};
 
 /// An applied pool of two slots, both held.
@@ -67,7 +67,7 @@ fn waiters_are_served_in_order() {
     run_in(&machine, "~/h1", "release").exits(0);
     second.ends().exits(0).prints("Claimed slot 1");
     assert_eq!([holder(&machine, "1"), holder(&machine, "2")], ["~/b", "~/a"]);
-    assert_eq!(std::fs::read_dir(machine.path("~/pool/.queue")).expect("a queue").count(), 0);
+    assert_eq!(machine.tickets(), 0);
 }
 
 #[test]
@@ -90,6 +90,9 @@ fn no_request_overtakes_and_a_dead_waiter_delays_none() {
     first.signal(Signal::KILL);
     second.ends().exits(0).prints("Claimed slot 1");
     first.ends();
+    if has_no_file("a ticket on a server counts until it expires") {
+        return;
+    }
     // The ticket of a dead waiter does not count for new ones.
     let third = Waiter::start(&machine, "~/c", "--wait");
     assert!(third.said.starts_with("Waiting for a slot: you are next. Held: "), "{}", third.said);
@@ -129,7 +132,7 @@ fn a_timeout_or_ctrl_c_leaves_the_queue() {
         assert_eq!(run.code, code, "{run:#?}");
         run.says("error: stopped waiting: nothing was claimed").prints_exactly("");
     }
-    assert_eq!(std::fs::read_dir(machine.path("~/pool/.queue")).expect("a queue").count(), 0);
+    assert_eq!(machine.tickets(), 0);
     // A request that no slot can satisfy does not wait.
     run_in(&machine, "~/a", "claim --wait --profile huge").exits(3).says("no slot of profile huge");
     run_in(&machine, "~/a", "claim --wait --slot 9").exits(3).says("the pool has no slot 9");
@@ -182,6 +185,9 @@ fn a_suspended_waiter_is_passed_over_until_it_answers() {
 
 #[test]
 fn a_called_waiter_that_does_not_answer_delays_no_claim() {
+    if has_no_file("a ticket on a server is no file") {
+        return;
+    }
     let machine = full();
     let asleep = Waiter::start(&machine, "~/a", "--wait");
     asleep.signal(Signal::STOP);
@@ -202,6 +208,9 @@ fn a_called_waiter_that_does_not_answer_delays_no_claim() {
 
 #[test]
 fn dead_waiters_are_not_counted_and_claims_that_are_over_are_named() {
+    if has_no_file("a ticket on a server counts until it expires") {
+        return;
+    }
     let machine = full();
     let [first, second] = ["~/a", "~/b"].map(|directory| Waiter::start(&machine, directory, "--wait"));
     first.signal(Signal::KILL);

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use super::run::{applied, held, plain, run, until_it_runs};
 use crate::rig::fleet::Fleet;
-use crate::support::{Machine, Run, Running};
+use crate::support::{Machine, Run, Running, has_no_file};
 
 /// A `docker` that runs a script of sh before the real one. It finds where that is as `$docker`.
 pub(super) fn before_docker(fleet: &Fleet, command: &mut Command, script: &str) {
@@ -44,6 +44,9 @@ fn first_word(running: &mut Running) -> String {
 
 #[test]
 fn a_lease_is_renewed_while_the_stack_starts() {
+    if has_no_file("its command reads the file") {
+        return;
+    }
     // It starts once the lease has another end, and fails if that does not come.
     let script = "case \"$*\" in *'up --detach'*) ends() { grep lease_until ~/pool/registry.json; }; first=$(ends)
         for i in $(seq 100); do [ \"$(ends)\" = \"$first\" ] || exec $docker \"$@\"; sleep 0.05; done; exit 9;; esac";
@@ -210,6 +213,9 @@ fn a_run_ends_its_claim_whatever_became_of_its_directory() {
 
 #[test]
 fn a_lease_is_renewed_in_a_worktree_that_is_moved() {
+    if has_no_file("its command reads the file") {
+        return;
+    }
     let machine = applied();
     machine.repository(machine.project());
     let tree = machine.worktree("w");

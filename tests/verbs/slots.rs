@@ -5,7 +5,7 @@ use std::process::{ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Machine, Running};
+use crate::support::{Machine, Running, has_no_file};
 
 const REGISTRY: &str = "~/pool/registry.json";
 
@@ -177,6 +177,9 @@ fn without_a_registry_it_says_how_to_make_one_and_makes_nothing() {
 
 #[test]
 fn a_registry_that_cannot_be_trusted_is_refused_and_stays_as_it_is() {
+    if has_no_file("a server takes no registry that cannot be read") {
+        return;
+    }
     let whole = applied().read(REGISTRY);
     for (text, words) in [
         (String::new(), "is corrupt: line 1: the file is empty"),
