@@ -44,6 +44,7 @@ pub mod program;
 pub mod project_staging;
 pub mod queue;
 pub mod root;
+pub mod server_lock;
 pub mod side_by_side;
 pub mod signals;
 pub mod signature;

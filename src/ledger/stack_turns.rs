@@ -8,8 +8,9 @@ use super::transaction::Ledger;
 use crate::fault::Fault;
 use crate::host::clock::Stopwatch;
 use crate::host::lock::{Hold, LockPolicy};
-use crate::host::postgres::{Connection, ServerLock};
+use crate::host::postgres::Connection;
 use crate::host::root::{Root, StackLock};
+use crate::host::server_lock::ServerLock;
 use crate::slot::SlotId;
 
 impl Ledger {
@@ -33,8 +34,7 @@ impl Ledger {
 }
 
 impl Database {
-    /// The lock of a slot's stack among the users of this host. It has a connection of its own, for as long as
-    /// it is held.
+    /// The lock of a slot's stack among the users of this host. It has a connection of its own.
     fn lock_stack(&self, slot: SlotId, hold: Hold, policy: &LockPolicy<'_>) -> Result<ServerLock> {
         let connection = Connection::open(&self.login, &self.command)?;
         let name = format!("kinfra stack {slot} of {} on {}", self.pool, self.place.host);

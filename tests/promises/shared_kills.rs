@@ -98,7 +98,7 @@ fn a_verb_that_is_cut_or_killed_at_any_message_loses_nothing() {
         "claim and release, cut at every message: {acknowledged} acknowledged, {refused} refused, {unknown} not known; \
          {killed} killed"
     ));
-    assert!(acknowledged > 3 && refused > 3 && killed > 7, "{acknowledged} {refused} {killed}");
+    assert!(acknowledged > 3 && refused > 0 && killed > 7, "{acknowledged} {refused} {killed}");
 }
 
 #[test]

@@ -163,7 +163,7 @@ fn a_slot_that_another_user_changed_is_not_given_with_its_old_files() {
     ann.kinfra("apply --update --auto-approve").exits(0);
     assert_eq!(ann.read("~/pool/slot-1/conf.txt"), "slot 1 on 9001\n");
     ben.kinfra("claim").exits(3).says("another user changed it").says("kinfra apply --update");
-    // An apply that nobody approved does not take it back.
+    // An apply without a flag does not take it back.
     ben.kinfra("apply").exits(0).says("Nothing was changed");
     ann.kinfra("plan --detailed-exitcode").exits(0);
     ann.kinfra("claim").exits(0).prints("slot 1");

@@ -9,7 +9,6 @@ mod connection;
 #[cfg(feature = "postgres")]
 mod failure;
 mod limits;
-mod server_lock;
 #[cfg(feature = "postgres")]
 mod tls;
 
@@ -20,7 +19,6 @@ pub use connection::{Connection, Row};
 #[cfg(feature = "postgres")]
 pub use failure::Failure;
 pub use limits::{beginning, beginning_to_read};
-pub use server_lock::ServerLock;
 
 /// A text as a literal of SQL, whatever the server's settings are.
 pub fn quoted(text: &str) -> String {

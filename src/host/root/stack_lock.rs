@@ -14,7 +14,7 @@ use super::locked::LockedRoot;
 use super::open::Root;
 use crate::host::fs::Found;
 use crate::host::lock::{Hold, Lock, LockPolicy};
-use crate::host::postgres::ServerLock;
+use crate::host::server_lock::ServerLock;
 use crate::host::signature::{COMPOSE, HeldBy};
 use crate::names::{DERIVED, OVERLAY};
 use crate::slot::SlotId;
@@ -35,7 +35,7 @@ pub struct StartsLock {
 #[derive(Debug)]
 pub struct StackLock {
     lock: Lock,
-    /// The one that other users of the host heed, where the registry is on a server. It ends with this process.
+    /// The one that other users of the host heed, where a server has the registry. It ends with this process.
     on_server: Option<ServerLock>,
 }
 

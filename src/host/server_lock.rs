@@ -1,15 +1,15 @@
 //! A lock on a server that is held for longer than a change: the lock of a transaction which stays open. It
-//! ends with its connection, so it is nobody's for ever, and PgBouncer may be between.
+//! ends with its connection, so it is not held for ever, and PgBouncer may be between.
 
 use std::fmt;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Connection, beginning, quoted};
 use crate::fault::Fault;
 use crate::host::clock::Stopwatch;
 use crate::host::lock::{Hold, LockPolicy};
+use crate::host::postgres::{Connection, beginning, quoted};
 use crate::host::signals::Interrupt;
 
 /// How long the server waits for the lock, before it is asked again: Ctrl-C is heard in between.
