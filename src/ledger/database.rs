@@ -128,7 +128,7 @@ impl Database {
     ) -> Result<Option<(Connection, Loaded)>> {
         let Locking { may_make, patience, flag, interrupt } = locking;
         let make =
-            format!("insert into kinfra.pool (name) values ({}) on conflict do nothing;", quoted(&self.pool));
+            format!("insert into kinfra.pool (name) values ({}) on conflict do nothing", quoted(&self.pool));
         let waiting = Stopwatch::start();
         let (connection, (loaded, _)) = self.persist(|connection| {
             loop {
@@ -136,11 +136,15 @@ impl Database {
                 // To the server, no time at all is without an end.
                 let most = left.min(HEARD).as_millis().max(1);
                 let begin = format!(
-                    "begin; {}; set local lock_timeout = {most}; set local synchronous_commit = off; {}",
-                    beginning(),
-                    if may_make { make.as_str() } else { "" }
+                    "begin; {}; set local lock_timeout = {most}; set local synchronous_commit = off",
+                    beginning()
                 );
-                match self.load(connection, &begin, known, "for update") {
+                let mut loaded = self.load(connection, &begin, known, "for update");
+                // Only an admin may make a pool, so a pool that is there is not made again.
+                if may_make && matches!(loaded, Ok((None, _))) {
+                    loaded = self.load(connection, &make, known, "for update");
+                }
+                match loaded {
                     Err(Stop::Failure(failure)) if failure.is_locked() => connection.run("rollback")?,
                     loaded => return loaded,
                 };

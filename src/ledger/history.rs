@@ -39,8 +39,7 @@ impl Ledger {
     pub fn has_ended(&self, claim: ClaimId) -> Result<bool> {
         let Self::Postgres { database, .. } = self else { return Ok(false) };
         let rows = database.ask(&format!(
-            "select exists (select from kinfra.history h join kinfra.pool p using (pool), jsonb_array_elements(h.content -> \
-             'events') e where p.name = {} and e ->> 'event' = 'released' and e ->> 'claim_id' = {})",
+            "select exists (select from kinfra.ended join kinfra.pool using (pool) where name = {} and claim_id = {})",
             quoted(&database.pool),
             quoted(&claim.to_string())
         ))?;

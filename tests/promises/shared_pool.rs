@@ -22,6 +22,13 @@ fn user(url: &str) -> Machine {
     machine
 }
 
+/// The statements of a page, as it shows them.
+fn statements(page: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let text = std::fs::read_to_string(path).expect("a page");
+    text.split("```sql\n").nth(1).and_then(|rest| rest.split("```").next()).expect("statements").to_owned()
+}
+
 /// Two users who have applied the same pool.
 fn users(url: &str) -> (Machine, Machine) {
     let users = (user(url), user(url));
@@ -210,4 +217,69 @@ fn a_claim_that_another_user_ended_leaves_nothing_in_the_way() {
     ben.write("~/other/file", "");
     let other = ben.path("~/other");
     ben.kinfra(&format!("claim --for {}", other.display())).exits(3).says("it shows a claim");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_member_ends_no_claim_unrecorded() {
+    let database = database();
+    database.sql(&statements("docs/team.md"));
+    database.sql("create role member login; grant kinfra_member to member");
+    let url = database.url().replace("postgres@", "member@");
+    let (admin, member) = (user(&database.url()), user(&url));
+    // Making a pool is an admin's.
+    member.kinfra("apply").exits(9).says("does not let `member` do that").says("the role of a member");
+    for user in [&admin, &member] {
+        user.kinfra("apply").exits(0);
+        user.kinfra("claim").exits(0);
+    }
+    let third = user(&url);
+    third.kinfra("apply").exits(0);
+    third.kinfra("claim --wait=1s").exits(3);
+    for statement in [
+        "delete from kinfra.claim",
+        "update kinfra.claim set lease_until = now()",
+        "update kinfra.slot set content = '{}'",
+        "update kinfra.pool set content = '{}'",
+        "update kinfra.pool set generation = 0",
+        "delete from kinfra.history",
+        "delete from kinfra.ended",
+        "insert into kinfra.ended (pool, generation, host, slot, made_by) values (1, 1, 'h', 1, 'x')",
+        "drop table kinfra.claim",
+    ] {
+        let run = database.sql_as("member", statement);
+        assert!(
+            run.code != Some(0) && run.stderr.contains("ermission denied")
+                || run.stderr.contains("must be owner"),
+            "{statement}: {run:#?}"
+        );
+    }
+    assert_eq!(database.sql("select slot, made_by from kinfra.claim order by slot"), "1|postgres\n2|member");
+    assert_eq!(database.sql("select count(*) from kinfra.ended"), "0");
+    member.kinfra("release 1 --force").exits(0);
+    member.kinfra("release").exits(0);
+    let ended = "select slot, made_by, ended_by from kinfra.ended order by generation";
+    assert_eq!(database.sql(ended), "1|postgres|member\n2|member|member");
+    member.kinfra("history").exits(0).prints("released by force");
+    // Another role is let do nothing.
+    database.sql("create role other login");
+    let other = user(&database.url().replace("postgres@", "other@"));
+    other.kinfra("apply").exits(9).says("does not let `other` do that");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_root_that_was_moved_is_applied_again() {
+    let database = database();
+    let (ann, ben) = users(&database.url());
+    ann.kinfra("claim").exits(0);
+    std::fs::rename(ann.path("~/pool"), ann.path("~/moved")).expect("a moved root");
+    ann.edit_spec("~/pool", "~/moved");
+    ann.kinfra("claim").exits(3).says("kinfra apply");
+    ann.kinfra("apply").exits(0);
+    ann.kinfra("plan --detailed-exitcode").exits(0);
+    ann.kinfra("status").exits(0).prints("Slot 1").prints("~/moved/slot-1");
+    assert_eq!(held(&ben), [true, false]);
+    ann.kinfra("release").exits(0);
+    assert_eq!(held(&ben), [false, false]);
 }

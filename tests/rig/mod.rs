@@ -1,5 +1,6 @@
 //! What the proofs need besides a machine: strace and other programs, file systems, and figures for the docs.
 
+mod bouncer;
 pub(crate) mod cut;
 pub(crate) mod daemon;
 pub(crate) mod disk;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{must, through};
-use crate::support::{Run, Running};
+use super::{bouncer, must, through};
+use crate::support::{Run, Running, has_bouncer};
 
 /// Where Debian has the programs, a directory for each version.
 const PROGRAMS: &str = "/usr/lib/postgresql";
@@ -80,10 +80,7 @@ impl Postgres {
     }
 
     fn start(has_tls: bool) -> Self {
-        let directory = tempfile::Builder::new().prefix("kinfra-pg").tempdir().expect("a directory");
-        if let Some(user) = User::of_server() {
-            chown(directory.path(), Some(user.id), None).expect("it is given away");
-        }
+        let directory = own_directory("kinfra-pg");
         let port = free_port();
         let data = directory.path().join("data");
         let path = data.to_str().expect("text").to_owned();
@@ -181,9 +178,12 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Its url, by the socket.
+    /// Its url: by the socket, or by PgBouncer if that is between.
     pub(crate) fn url(&self) -> String {
         let Self { server, name } = self;
+        if has_bouncer() && server.port == Postgres::shared().port {
+            return format!("postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable", bouncer::port());
+        }
         format!("postgres://postgres@:{}/{name}?host={}", server.port, server.socket().display())
     }
 
@@ -192,10 +192,26 @@ impl Database {
         format!("postgres://{user}@127.0.0.1:{}/{}?{more}", self.server.port, self.name)
     }
 
+    /// Runs statements as a role.
+    pub(crate) fn sql_as(&self, role: &str, statements: &str) -> Run {
+        let mut psql = self.server.psql(&self.name);
+        psql.args(["-U", role, "-c", statements]);
+        Run::from(Running::piped(&mut psql).outcome())
+    }
+
     /// What statements print.
     pub(crate) fn sql(&self, statements: &str) -> String {
         self.server.sql(&self.name, statements)
     }
+}
+
+/// A new directory that the server's user may write to.
+pub(super) fn own_directory(prefix: &str) -> TempDir {
+    let directory = tempfile::Builder::new().prefix(prefix).tempdir().expect("a directory");
+    if let Some(user) = User::of_server() {
+        chown(directory.path(), Some(user.id), None).expect("it is given away");
+    }
+    directory
 }
 
 /// A program of the newest PostgreSQL here.
@@ -209,7 +225,7 @@ fn program(name: &str) -> Command {
 }
 
 /// The same command, run as the user of the server. What the kernel ends with this process, it ends, too.
-fn as_server(command: &Command) -> Command {
+pub(super) fn as_server(command: &Command) -> Command {
     let mut words = vec!["setpriv".to_owned(), "--pdeathsig".to_owned(), "INT".to_owned()];
     if let Some(user) = User::of_server() {
         words.extend(["--reuid", user.name, "--regid", user.name, "--clear-groups"].map(str::to_owned));
@@ -245,7 +261,7 @@ fn certify(directory: &Path, data: &Path) {
     }
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
 }

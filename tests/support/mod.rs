@@ -70,7 +70,7 @@ pub(crate) const PORTS: &str = "KINFRA_TEST_PORTS";
 pub(crate) const PLUGIN: &str = "KINFRA_TEST_PLUGIN";
 
 /// The variable that says where the pools of tests have their registries: in files, or on a server with
-/// `postgres`. So the same tests are run on both.
+/// `postgres`, or behind `pgbouncer`. So the same tests are run on all.
 const LEDGER: &str = "KINFRA_TEST_LEDGER";
 
 /// The registry of a pool in `~/pool`. Where it is on a server, it is read and written there.
@@ -86,7 +86,12 @@ pub(crate) fn has_no_file(why: &str) -> bool {
 
 /// Whether the pools of this run are on a server.
 fn is_on_server() -> bool {
-    std::env::var(LEDGER).as_deref() == Ok("postgres")
+    std::env::var(LEDGER).as_deref() == Ok("postgres") || has_bouncer()
+}
+
+/// Whether PgBouncer is between, in transaction mode.
+pub(crate) fn has_bouncer() -> bool {
+    std::env::var(LEDGER).as_deref() == Ok("pgbouncer")
 }
 
 /// A home and a project directory, both empty at first. Nothing listens there.

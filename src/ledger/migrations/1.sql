@@ -9,6 +9,8 @@ create table kinfra.pool (
     generation bigint not null default 0,
     -- The generation of the last save that removed a slot.
     removed_at bigint not null default 0,
+    -- Nothing. Who may change it may lock the row, and change nothing else.
+    turn boolean,
     content jsonb not null default '{}'
 );
 
@@ -19,7 +21,7 @@ create table kinfra.root (
     root text not null,
     -- Of the save that changed it last.
     generation bigint not null,
-    made_by name not null default current_user,
+    made_by name not null default session_user,
     content jsonb not null,
     primary key (pool, host, root)
 );
@@ -46,13 +48,30 @@ create table kinfra.claim (
     claim_id text generated always as (content ->> 'claim_id') stored,
     lease_until timestamptz,
     -- The role that claimed.
-    made_by name not null default current_user,
+    made_by name not null default session_user,
     made_at timestamptz not null default clock_timestamp(),
     content jsonb not null,
     primary key (pool, host, slot),
     foreign key (pool, host, slot) references kinfra.slot
 );
 create unique index claim_by_id on kinfra.claim (claim_id);
+
+-- The claims that ended, whoever ended them: `save` notes each.
+create table kinfra.ended (
+    pool bigint not null references kinfra.pool,
+    -- Of the save.
+    generation bigint not null,
+    host text not null,
+    slot integer not null,
+    claim_id text,
+    holder text,
+    -- The role that had claimed, and the one that ended the claim.
+    made_by name not null,
+    ended_by name not null default session_user,
+    ended_at timestamptz not null default clock_timestamp()
+);
+create index ended_by_claim on kinfra.ended (claim_id);
+create index ended_by_save on kinfra.ended (pool, generation);
 
 -- The stack that was started in a slot, and what is left of it.
 create table kinfra.stack (
@@ -83,7 +102,7 @@ create table kinfra.queue (
     host text not null,
     wanted text not null,
     holder text not null,
-    made_by name not null default current_user,
+    made_by name not null default session_user,
     called_at timestamptz,
     expires timestamptz not null
 );
@@ -105,7 +124,7 @@ create table kinfra.history (
     generation bigint not null,
     host text,
     -- The role. `content` says which user, verb and directory.
-    made_by name not null default current_user,
+    made_by name not null default session_user,
     made_at timestamptz not null default clock_timestamp(),
     content jsonb not null
 );
@@ -115,9 +134,10 @@ create index history_of_save on kinfra.history (pool, generation);
 -- Saves what a client changed since it read the generation `seen`, or nothing. `changes` has `pool`, the new top level if
 -- that changed; `root` with its `host`, `root` and `content` if that changed; `history` with its `host` and `content` if
 -- there is something to tell; and `slots`: each with `host`, `slot`, the generation `seen` of its row (null if it is
--- new), and of `content`, `claim` and `stack` those that changed (null if it is gone).
+-- new), and of `content`, `claim` and `stack` those that changed (null if it is gone). It runs with the rights of its owner:
+-- who may call it need not be able to change the tables, and no claim ends unrecorded.
 create function kinfra.save(of_pool bigint, seen bigint, token text, changes jsonb) returns bigint
-language plpgsql set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog as $$
 declare
     saved constant bigint := seen + 1;
     change jsonb;
@@ -133,6 +153,7 @@ begin
     insert into kinfra.saved values (of_pool, saved, save.token);
     delete from kinfra.saved as d where d.pool = of_pool and d.generation = saved - 100000;
     delete from kinfra.history as h where h.pool = of_pool and h.generation = saved - 100000;
+    delete from kinfra.ended as e where e.pool = of_pool and e.generation = saved - 100000;
     if changes ? 'history' then
         insert into kinfra.history (pool, generation, host, content)
         values (of_pool, saved, changes -> 'history' ->> 'host', changes -> 'history' -> 'content');
@@ -145,6 +166,12 @@ begin
     for change in select jsonb_array_elements(changes -> 'slots') loop
         of_host := change ->> 'host';
         of_slot := (change ->> 'slot')::integer;
+        if change ? 'claim' then
+            insert into kinfra.ended (pool, generation, host, slot, claim_id, holder, made_by)
+            select c.pool, saved, c.host, c.slot, c.claim_id, c.holder, c.made_by from kinfra.claim as c
+             where (c.pool, c.host, c.slot) = (of_pool, of_host, of_slot)
+               and (change -> 'claim' = 'null' or c.claim_id is distinct from change -> 'claim' ->> 'claim_id');
+        end if;
         if change -> 'claim' = 'null' then
             delete from kinfra.claim as c where (c.pool, c.host, c.slot) = (of_pool, of_host, of_slot);
         end if;
@@ -174,7 +201,7 @@ begin
             values (of_pool, of_host, of_slot, (change -> 'claim' ->> 'lease_until')::timestamptz, change -> 'claim')
             on conflict (pool, host, slot) do update
                set lease_until = excluded.lease_until, content = excluded.content,
-                   made_by = case when c.claim_id = excluded.content ->> 'claim_id' then c.made_by else current_user end,
+                   made_by = case when c.claim_id = excluded.content ->> 'claim_id' then c.made_by else session_user end,
                    made_at = case when c.claim_id = excluded.content ->> 'claim_id' then c.made_at else clock_timestamp() end;
         end if;
         if change -> 'stack' <> 'null' then
@@ -186,3 +213,4 @@ begin
     return saved;
 end
 $$;
+revoke all on function kinfra.save from public;
