@@ -98,6 +98,47 @@ name!(
     "use lowercase letters, digits, `_` and `-`"
 );
 
+/// The name of a machine, as `hostname` prints it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct HostName(String);
+
+impl HostName {
+    /// The longest name that a system has.
+    const LONGEST: usize = 255;
+
+    /// The name: letters, digits, `.`, `_` and `-`.
+    ///
+    /// # Errors
+    /// The reason, and what a name looks like.
+    pub fn new(name: &str) -> Result<Self, String> {
+        let is_host = !name.is_empty()
+            && name.len() <= Self::LONGEST
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        if is_host {
+            return Ok(Self(name.to_owned()));
+        }
+        let name = name.escape_debug();
+        Err(format!("`{name}` is not a valid name of a host: write it as `hostname` prints it"))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for HostName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
 /// The name of one of several claims of one directory, such as that of a job in CI. A directory and an owner
 /// are another holder than the directory alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -8,6 +8,7 @@ use crate::cli::SlotsArgs;
 use crate::fault::Exit;
 use crate::host::invocation::Invocation;
 use crate::report;
+use crate::report::other_hosts::{of_other_hosts, with_other_hosts};
 use crate::report::slots::json;
 use crate::shown::Paths;
 use crate::stack::observe::stacks::Looked;
@@ -27,12 +28,14 @@ pub(super) fn run(args: &SlotsArgs, invocation: &Invocation) -> Result<Exit> {
     if !looked.slots.is_empty() {
         say(&pool.doubt().unwrap_or_default());
     }
+    let others = pool.ledger().other_hosts()?;
     if args.json {
-        print(&report::document(&json(&looked)))?;
+        print(&report::document(&with_other_hosts(json(&looked), &others, pool.seen_at())))?;
     } else if looked.slots.is_empty() {
         say(&text(&looked, &pool, paths));
+        show_as_laid_out(&of_other_hosts(&others))?;
     } else {
-        show_as_laid_out(&text(&looked, &pool, paths))?;
+        show_as_laid_out(&(text(&looked, &pool, paths) + &of_other_hosts(&others)))?;
         say(&report::stack_state::remarks(&looked));
     }
     Ok(Exit::Done)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::file::{FileMode, RelPath};
-use crate::identifier::{PortName, ProfileName};
+use crate::identifier::{HostName, PortName, ProfileName};
 use crate::port::{HostPort, Port, Protocol};
 use crate::server::ServerUrl;
 use crate::slot::{SlotId, Workers};
@@ -23,8 +23,11 @@ pub struct Outline {
     /// Where its registry is, if not in its directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<ServerUrl>,
-    /// Its slots.
+    /// Its slots on this host.
     pub slots: BTreeMap<SlotId, SlotOutline>,
+    /// The slots that other hosts have for themselves.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub elsewhere: BTreeMap<HostName, BTreeSet<SlotId>>,
     /// The files that a claim adds to a slot.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub on_claim: BTreeSet<RelPath>,

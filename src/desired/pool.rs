@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 use super::outline::{FileOutline, Outline, SlotOutline};
 use crate::digest::Digest;
 use crate::file::{FileMode, RelPath};
-use crate::identifier::PortName;
+use crate::identifier::{HostName, PortName};
 use crate::names;
 use crate::port::{HostPort, Port, PortFormula, Protocol};
 use crate::registry::{AppliedFrom, Provisioned};
@@ -32,8 +32,10 @@ pub struct Pool {
     pub import: Option<Utf8PathBuf>,
     /// The formulas of the ports, in the order of the spec.
     pub formulas: Vec<(PortName, PortFormula)>,
-    /// Its slots.
+    /// Its slots on this host.
     pub slots: BTreeMap<SlotId, Slot>,
+    /// The slots that other hosts have for themselves.
+    pub elsewhere: BTreeMap<HostName, BTreeSet<SlotId>>,
     /// The files that a claim adds to a slot.
     pub on_claim: BTreeSet<RelPath>,
     /// What is said of each variable that is left out of its env files, because no slot may set it.
@@ -85,13 +87,14 @@ impl Pool {
             import: _,
             formulas: _,
             slots,
+            elsewhere,
             on_claim,
             left_out: _,
             secrets: _,
         } = self;
         let slots = slots.iter().map(|(id, slot)| (*id, slot.outline())).collect();
         let (name, root, registry) = (name.clone(), root.clone(), registry.clone());
-        Outline { name, root, registry, slots, on_claim: on_claim.clone() }
+        Outline { name, root, registry, slots, elsewhere: elsewhere.clone(), on_claim: on_claim.clone() }
     }
 
     /// The name of a slot's Compose project.

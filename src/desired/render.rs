@@ -45,6 +45,7 @@ pub fn render_pool(inputs: RenderInputs<'_>) -> Result<Pool, Vec<(Source, Mistak
             import,
             formulas,
             slots,
+            elsewhere: spec.elsewhere.clone(),
             on_claim,
             left_out,
             secrets,

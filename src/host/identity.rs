@@ -13,9 +13,16 @@ use crate::shown::printable;
 
 /// The machine's host name, as it was when this run first asked.
 pub fn host_name() -> String {
-    static NAME: LazyLock<String> =
-        LazyLock::new(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
+    static NAME: LazyLock<String> = LazyLock::new(|| {
+        named_by_test().unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+    });
     NAME.clone()
+}
+
+/// The host name according to a test, `KINFRA_TEST_HOST=box-b`. A release build ignores it.
+#[expect(clippy::disallowed_methods, reason = "a test plays several hosts")]
+fn named_by_test() -> Option<String> {
+    std::env::var("KINFRA_TEST_HOST").ok().filter(|_| cfg!(debug_assertions))
 }
 
 /// The effective user id of this process.

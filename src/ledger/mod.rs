@@ -4,6 +4,7 @@ mod change;
 mod database;
 mod history;
 mod last_seen;
+mod other_hosts;
 mod queue;
 mod recorder;
 mod save;
@@ -16,6 +17,7 @@ mod writer;
 
 pub use change::Change;
 pub use database::{Database, Loaded, Locking};
+pub use other_hosts::OtherHosts;
 pub use queue::Ticket;
 pub use recorder::change_of_repair;
 pub use snapshot::{Snapshot, followed};

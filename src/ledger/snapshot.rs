@@ -61,8 +61,8 @@ impl Snapshot {
         self.stored.loaded.as_ref().map_or_else(clock::now, |loaded| loaded.now)
     }
 
-    /// That this is an old state, if it is. A sentence.
-    pub fn age(&self) -> Option<String> {
+    /// That this is an old state, if it is: since when, and a sentence.
+    pub fn age(&self) -> Option<(Time, String)> {
         let (at, said) = self.old.as_ref()?;
         let seconds = clock::now().since(*at).as_secs();
         let age = match seconds {
@@ -71,7 +71,7 @@ impl Snapshot {
             3600..86_400 => format!("{} hours", seconds / 3600),
             _ => format!("{} days", seconds / 86_400),
         };
-        Some(format!("{said}; this is the pool as it was {age} ago"))
+        Some((*at, format!("{said}; this is the pool as it was {age} ago")))
     }
 }
 

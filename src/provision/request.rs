@@ -346,6 +346,7 @@ pub fn emptied(spec: &Spec, applied_from: AppliedFrom, root: Utf8PathBuf) -> Poo
         import: None,
         formulas: spec.ports.clone(),
         slots: BTreeMap::new(),
+        elsewhere: BTreeMap::new(),
         on_claim: BTreeSet::new(),
         left_out: Vec::new(),
         secrets: BTreeSet::new(),

@@ -20,6 +20,7 @@ pub mod hook;
 pub mod init;
 pub mod leftovers;
 pub mod open;
+pub mod other_hosts;
 pub mod outcome;
 pub mod plan;
 mod plan_blocked;

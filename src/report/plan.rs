@@ -31,6 +31,13 @@ pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<Slot
     if let Some(url) = &pool.registry {
         text.push_str(&shown(|text| writeln!(text, "  Registry: {url}"), view));
     }
+    for (host, slots) in &pool.elsewhere {
+        let slots = capital(&SlotId::named(slots));
+        text.push_str(&shown(
+            |text| writeln!(text, "  {slots} of {host}: made by `kinfra apply` there"),
+            view,
+        ));
+    }
     if plan.is_empty() && !view.names_skipped {
         return text + &shown(|text| totals(text, plan, view), view);
     }

@@ -55,7 +55,7 @@ pub(super) fn compare(
 
 /// What slots.toml says of the pool.
 pub(super) fn pool(desired: &Outline) -> Dependencies {
-    let Outline { name, root, registry, slots: _, on_claim: _ } = desired;
+    let Outline { name, root, registry, slots: _, elsewhere: _, on_claim: _ } = desired;
     let registry = registry.as_ref().map(|url| ("registry", url.to_string()));
     let both = [("name", name.clone()), ("root", root.to_string())];
     both.into_iter().chain(registry).map(|(name, value)| (name.to_owned(), value)).collect()

@@ -11,7 +11,7 @@ use super::subnet::SubnetTemplate;
 use super::verb::Verbs;
 use crate::compose::resource::{PerSlot, Resource, Target};
 use crate::file::{FileMode, RelPath, refuse_long};
-use crate::identifier::PortName;
+use crate::identifier::{HostName, PortName};
 use crate::port::PortFormula;
 use crate::server::ServerUrl;
 use crate::slot::{Profile, SlotId};
@@ -36,8 +36,10 @@ pub struct Spec {
     pub agent_lease: Span,
     /// The profiles in the order of the file, smallest first.
     pub profiles: Vec<Rc<Profile>>,
-    /// The slots, each with its profile.
+    /// The slots of this host, each with its profile.
     pub slots: BTreeMap<SlotId, Rc<Profile>>,
+    /// The slots that other hosts have for themselves.
+    pub elsewhere: BTreeMap<HostName, BTreeSet<SlotId>>,
     /// The files of a slot directory.
     pub files: Vec<FileSpec>,
     /// The files that a claim adds to the slot directory.

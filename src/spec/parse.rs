@@ -27,11 +27,19 @@ use crate::slot::SlotId;
 use crate::time::Span;
 
 impl Spec {
-    /// Reads the text of a `slots.toml`.
+    /// Reads the text of a `slots.toml`, for no host: slots that a host has for itself are elsewhere.
     ///
     /// # Errors
     /// Every mistake, in the order of the file.
     pub fn parse(source: &str) -> Result<Self, Vec<Mistake>> {
+        Self::parse_on(source, None)
+    }
+
+    /// Reads the text of a `slots.toml`, for a host.
+    ///
+    /// # Errors
+    /// Every mistake, in the order of the file.
+    pub fn parse_on(source: &str, host: Option<&str>) -> Result<Self, Vec<Mistake>> {
         let (document, errors) = DeTable::parse_recoverable(source);
         if !errors.is_empty() {
             let syntax =
@@ -43,7 +51,7 @@ impl Spec {
             return Err(vec![Mistake::new(0..0, "the file declares nothing").help(help.to_owned())]);
         }
         let mut mistakes = Vec::new();
-        let spec = file(Keys::of_file(&document), &mut mistakes);
+        let spec = file(Keys::of_file(&document), host, &mut mistakes);
         match spec {
             Some(spec) => Ok(spec),
             None => Err(in_order(mistakes)),
@@ -57,7 +65,7 @@ fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
 }
 
 #[expect(clippy::too_many_lines, reason = "a line or two for each table of the file")]
-fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
+fn file(mut file: Keys<'_>, host: Option<&str>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     let version = file.require("version");
     version.inspect(|value| check_version(value, mistakes));
     let pool_keys = file.table("pool", mistakes);
@@ -67,7 +75,8 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     let profiles =
         file.tables("profiles", mistakes).and_then(|tables| profiles::read(tables, has_compose, mistakes));
     let classes = profiles.as_ref().map(|read| read.profiles.as_slice());
-    let slots = file.tables("slots", mistakes).and_then(|tables| slots::read(tables, classes, mistakes));
+    let slots = file.tables("slots", mistakes);
+    let slots = slots.and_then(|tables| slots::read(tables, classes, host, mistakes));
     let files = files_of_slot(&mut file, has_compose, mistakes);
     let claim = match file.get("claim").map(|value| Keys::of(value, "[claim]", mistakes)) {
         None => Some(Vec::new()),
@@ -79,14 +88,20 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
     };
     let (worktree, copy) = worktree::read(&mut file, has_compose, mistakes).unzip();
     let compose = compose::read(&mut file, copy, mistakes);
-    let ids: Vec<SlotId> = slots.iter().flat_map(BTreeMap::keys).copied().collect();
+    let ids: Vec<SlotId> = slots.iter().flat_map(|slots| slots.own.keys()).copied().collect();
     let stack = stack::read(&mut file, &ids, mistakes);
     let registry = registry::read(&mut file, mistakes);
     let verbs = verbs::read(&mut file, classes, mistakes);
     file.finish(mistakes);
 
     if let (Some(ports), Some(slots)) = (&ports, &slots) {
-        ports.prove(&slots.keys().copied().collect(), mistakes);
+        let before = mistakes.len();
+        // A mistake that several hosts have is one.
+        for ids in slots.by_host() {
+            if mistakes.len() == before {
+                ports.prove(&ids, mistakes);
+            }
+        }
     }
     if let (Some(files), Some(claim)) = (&files, &claim) {
         files::refuse_clashes(files.iter().chain(claim), mistakes);
@@ -105,12 +120,13 @@ fn file(mut file: Keys<'_>, mistakes: &mut Vec<Mistake>) -> Option<Spec> {
         mistakes.extend(verbs.into_iter().flat_map(|verbs| verbs.mistakes()));
         return None;
     }
-    let ports = ports?;
+    let (ports, slots) = (ports?, slots?);
     Some(Spec {
         publish: ports.published(),
         ports: ports.formulas(),
         profiles: profiles?.profiles,
-        slots: slots?.into_iter().map(|(id, profile)| Some((id, profile?))).collect::<Option<_>>()?,
+        slots: slots.own.into_iter().map(|(id, profile)| Some((id, profile?))).collect::<Option<_>>()?,
+        elsewhere: slots.elsewhere,
         files: files?,
         claim: claim?,
         env: env?,
@@ -161,6 +177,7 @@ fn pool(mut keys: Keys<'_>, ports: Option<&Ports>, mistakes: &mut Vec<Mistake>) 
         ports: Vec::new(),
         profiles: Vec::new(),
         slots: BTreeMap::new(),
+        elsewhere: BTreeMap::new(),
         files: Vec::new(),
         claim: Vec::new(),
         env: Vec::new(),

@@ -1,6 +1,6 @@
-//! `[[slots]]`: the ids of the slots, each with its profile.
+//! `[[slots]]`: the ids of the slots, each with its profile, and the host that has them if not every host does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -9,17 +9,38 @@ use toml::Spanned;
 use super::keys::{GUESSED, Keys};
 use super::mistake::{Mistake, suggestion};
 use super::value::{TomlValue, text};
+use crate::identifier::HostName;
 use crate::slot::{Profile, SlotId};
 
-/// Reads the slots if all ids are valid. A slot with a wrong profile stays, without one, so that its ports
+/// The slots of a spec.
+#[derive(Default)]
+pub(super) struct Slots {
+    /// Those of this host.
+    pub(super) own: BTreeMap<SlotId, Option<Rc<Profile>>>,
+    /// Those that other hosts have for themselves.
+    pub(super) elsewhere: BTreeMap<HostName, BTreeSet<SlotId>>,
+    /// Those that every host has.
+    everywhere: BTreeSet<SlotId>,
+}
+
+impl Slots {
+    /// The slots of each host: of this one first.
+    pub(super) fn by_host(&self) -> impl Iterator<Item = BTreeSet<SlotId>> {
+        let others = self.elsewhere.values().map(|own| own | &self.everywhere);
+        std::iter::once(self.own.keys().copied().collect()).chain(others)
+    }
+}
+
+/// Reads the slots if all ids are valid. `this_host` decides which of them are its own. A slot with a wrong profile stays, without one, so that its ports
 /// are still proven.
 pub(super) fn read(
     tables: Vec<Keys<'_>>,
     profiles: Option<&[Rc<Profile>]>,
+    this_host: Option<&str>,
     mistakes: &mut Vec<Mistake>,
-) -> Option<BTreeMap<SlotId, Option<Rc<Profile>>>> {
-    let mut slots = BTreeMap::new();
-    let mut places: BTreeMap<SlotId, Range<usize>> = BTreeMap::new();
+) -> Option<Slots> {
+    let mut slots = Slots::default();
+    let mut places: BTreeMap<SlotId, Vec<(Option<HostName>, Range<usize>)>> = BTreeMap::new();
     let mut complete = true;
     // The smallest of a name counts: it stands first.
     let profiles = profiles.map(|all| {
@@ -33,18 +54,34 @@ pub(super) fn read(
         let profile = keys
             .require("profile")
             .and_then(|value| profile(value, profiles.as_ref()?, &mut unknown, mistakes));
+        let host = match keys.get("host") {
+            None => Some(None),
+            Some(value) => text(value, "`host`", mistakes, HostName::new).map(Some),
+        };
         keys.finish(mistakes);
-        let (Some(ids), Some(span)) = (ids, ids_value.map(Spanned::span)) else {
+        let (Some(ids), Some(span), Some(host)) = (ids, ids_value.map(Spanned::span), host) else {
             complete = false;
             continue;
         };
-        if let Some((id, earlier)) = ids.iter().find_map(|id| Some((id, places.get(id)?.clone()))) {
+        let declared = |id: &SlotId| {
+            let meets = |other: &Option<HostName>| host.is_none() || other.is_none() || *other == host;
+            places.get(id)?.iter().find(|(other, _)| meets(other)).map(|(_, span)| span.clone())
+        };
+        if let Some((id, earlier)) = ids.iter().find_map(|id| Some((id, declared(id)?))) {
             let mistake = Mistake::new(span.clone(), format!("slot {id} is declared twice"));
             mistakes.push(mistake.related(earlier, "first declared here"));
         }
         for id in ids {
-            places.entry(id).or_insert_with(|| span.clone());
-            slots.entry(id).or_insert_with(|| profile.clone());
+            places.entry(id).or_default().push((host.clone(), span.clone()));
+            if host.is_none() {
+                slots.everywhere.insert(id);
+            }
+            match &host {
+                Some(other) if Some(other.as_str()) != this_host => {
+                    slots.elsewhere.entry(other.clone()).or_default().insert(id);
+                }
+                Some(_) | None => drop(slots.own.entry(id).or_insert_with(|| profile.clone())),
+            }
         }
     }
     complete.then_some(slots)

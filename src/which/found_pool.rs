@@ -15,7 +15,7 @@ use crate::host::invocation::Invocation;
 use crate::identifier::PortName;
 use crate::ledger::{Ledger, Snapshot};
 use crate::registry::Registry;
-use crate::time::Span;
+use crate::time::{Span, Time};
 
 /// A pool, for the verbs of a worktree.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ pub struct FoundPool {
     pub(super) noted: Option<IndexEntry>,
     /// The registry, if the search has read it already.
     pub(super) seen: Option<Snapshot>,
-    /// That only its last known state can be read, if that is so. A sentence.
-    age: Option<String>,
+    /// That only its last known state can be read, if that is so: when it was seen, and a sentence.
+    age: Option<(Time, String)>,
     /// The roots of other pools that have the worktree's claim, too, and a younger one.
     rivals: Vec<Utf8PathBuf>,
     /// Roots that did not answer. The worktree may hold a slot there.
@@ -178,9 +178,14 @@ impl FoundPool {
     /// What is to be said of a pool that this user does not trust, or whose server does not answer, where it
     /// is only shown.
     pub fn doubt(&self) -> Option<String> {
-        let age = self.age.as_ref().map(|age| format!("warning: {age}\n"));
+        let age = self.age.as_ref().map(|(_, age)| format!("warning: {age}\n"));
         let note = self.trust.note(&self.root, &self.origin);
         (age.is_some() || note.is_some()).then(|| note.unwrap_or_default() + &age.unwrap_or_default())
+    }
+
+    /// When the state was seen, if it is an old one.
+    pub fn seen_at(&self) -> Option<Time> {
+        self.age.as_ref().map(|(at, _)| *at)
     }
 
     /// The roots of other pools that have this worktree's claim, too, and a younger one.

@@ -197,6 +197,9 @@ struct Slots {
     /// Their size class, one of `[[profiles]]`.
     #[schemars(regex(pattern = NAME))]
     profile: String,
+    /// The host that has them, as `hostname` prints it. Without one, every host has these slots of its own.
+    #[schemars(default, regex(pattern = "^[A-Za-z0-9._-]+$"), skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
 }
 
 #[derive(JsonSchema)]

@@ -571,6 +571,25 @@ fn wrong_words_on_the_registry_are_refused() {
 }
 
 #[test]
+fn slots_of_a_host_are_of_that_host_alone() {
+    each_is_refused(
+        "[files]\n",
+        r#"[[slots]]⏎ids = "3"⏎profile = "only"⏎host = 5⏎[files] => `host` must be a string
+           [[slots]]⏎ids = "3"⏎profile = "only"⏎host = "a b"⏎[files] => `a b` is not a valid name of a host: write it as `hostname` prints it
+           [[slots]]⏎ids = "2"⏎profile = "only"⏎host = "box-b"⏎[files] => slot 2 is declared twice … first declared here"#,
+    );
+    let machine = Machine::small();
+    let of = |host: &str| format!("[[slots]]\nids = \"3\"\nprofile = \"only\"\nhost = \"{host}\"\n");
+    machine.edit_spec("[files]\n", &format!("{}{}[files]\n", of("box-b"), of("box-c")));
+    machine.kinfra("plan").exits(0).prints("Slot 3 of box-b: ").prints("Plan: 2 to add");
+    let there = Run::of(machine.command("plan").env("KINFRA_TEST_HOST", "box-c")).exits(0);
+    there.prints("Plan: 3 to add").never_says("of box-c");
+    // Ports are proven for every host, wherever that is done.
+    machine.edit_spec("web = 8000", "web = 8000\nother = 8003");
+    is_refused(&machine, 65, &["8003"]);
+}
+
+#[test]
 fn a_password_in_the_url_is_a_mistake_and_is_not_shown() {
     for registry in ["url = \"postgres://ann:hunter2@h/d\"", "url = \"postgres://h/d?password=hunter2\""] {
         for rest in ["", "\nother =", "\nurl = 1"] {

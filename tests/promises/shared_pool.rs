@@ -105,6 +105,8 @@ fn without_the_server_what_was_seen_last_is_shown_and_nothing_is_changed() {
     for verb in ["slots", "status", "env"] {
         without(verb).exits(0).says("refuses connections").says("this is the pool as it was");
     }
+    let json: Value = serde_json::from_str(&without("slots --json").exits(0).stdout).expect("JSON");
+    assert!(json["seen_at"].is_string(), "{json:#}");
     for verb in ["claim", "release", "renew", "reap --auto-approve", "apply"] {
         without(verb).exits(9).says("refuses connections");
     }
@@ -282,4 +284,34 @@ fn a_root_that_was_moved_is_applied_again() {
     assert_eq!(held(&ben), [true, false]);
     ann.kinfra("release").exits(0);
     assert_eq!(held(&ben), [false, false]);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn hosts_have_slots_of_their_own() {
+    let database = database();
+    let machine = |host: &'static str| {
+        let machine = user(&database.url());
+        let own = "[[slots]]\nids = \"3\"\nprofile = \"only\"\nhost = \"box-b\"\n[files]\n";
+        machine.edit_spec("[files]\n", own);
+        move |verb: &str| Run::of(machine.command(verb).env("KINFRA_TEST_HOST", host))
+    };
+    let (a, b) = (machine("box-a"), machine("box-b"));
+    a("plan").exits(0).prints("Slot 3 of box-b: made by `kinfra apply` there").prints("Plan: 2 to add");
+    a("apply").exits(0);
+    b("apply").exits(0);
+    let slots = "select host, slot from kinfra.slot order by 1, 2";
+    assert_eq!(database.sql(slots), "box-a|1\nbox-a|2\nbox-b|1\nbox-b|2\nbox-b|3");
+    a("claim --slot 3").exits(3).says("no slot 3");
+    a("claim --slot 1").exits(0);
+    b("claim --slot 1").exits(0);
+    a("slots").exits(0).prints("On box-b: slot 1 is held by ").prints("slots 2-3 are free\n");
+    let json: Value = serde_json::from_str(&b("slots --json").exits(0).stdout).expect("JSON");
+    assert_eq!(json["other_hosts"][0]["host"], "box-a", "{json:#}");
+    assert_eq!((json["slots"].as_array().map(Vec::len), &json["seen_at"]), (Some(3), &Value::Null));
+    a("release").exits(0);
+    assert_eq!(database.sql("select host, slot from kinfra.claim"), "box-b|1");
+    b("history").exits(0).prints("claimed by").never_says("released");
+    b("plan --detailed-exitcode").exits(0);
+    a("plan --detailed-exitcode").exits(0);
 }
