@@ -4,7 +4,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::shared::PoolArgs;
+use super::shared::{LockArgs, PoolArgs};
 use crate::server::ServerUrl;
 
 // `kinfra registry`
@@ -23,6 +23,10 @@ pub enum RegistryVerb {
     Status(ServerStatusArgs),
     /// Bring the tables to the version of this kinfra
     Migrate(ServerArgs),
+    /// Take the registry of this pool from its file into the database that slots.toml names
+    Push(MoveArgs),
+    /// Bring the registry of this pool from its database back into a file
+    Pull(MoveArgs),
 }
 
 // `kinfra registry init` and `kinfra registry migrate`
@@ -44,6 +48,18 @@ pub struct ServerStatusArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+// `kinfra registry push` and `kinfra registry pull`
+#[derive(Debug, Args)]
+pub struct MoveArgs {
+    #[command(flatten)]
+    pub pool: PoolArgs,
+    /// Do not ask for approval
+    #[arg(long)]
+    pub auto_approve: bool,
+    #[command(flatten)]
+    pub lock: LockArgs,
 }
 
 fn url(text: &str) -> Result<ServerUrl, String> {

@@ -118,7 +118,7 @@ pub enum Verb {
     Hook(HookArgs),
     /// Tell agents how to use kinfra: write a SKILL.md
     Skill(SkillArgs),
-    /// Make, show or migrate the tables of a registry in PostgreSQL
+    /// Make the tables of registries in PostgreSQL, or move a registry there and back
     Registry(RegistryArgs),
     /// Check this machine and the pool, and say what to do
     Doctor(DoctorArgs),

@@ -50,6 +50,7 @@ mod ports;
 mod project_verbs;
 mod reap;
 mod registry;
+mod registry_move;
 pub(crate) mod release;
 mod remnant;
 mod removing;

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::failure::after;
 use super::output::{print, say, show};
+use super::registry_move::{pull, push};
 use crate::cli::{RegistryVerb, ServerArgs, ServerStatusArgs};
 use crate::fault::{Exit, Fault};
 use crate::host::invocation::Invocation;
@@ -17,6 +18,8 @@ pub(super) fn run(args: &crate::cli::RegistryArgs, invocation: &Invocation) -> R
         RegistryVerb::Status(args) => status(args, invocation),
         RegistryVerb::Init(args) => change(args, true, invocation),
         RegistryVerb::Migrate(args) => change(args, false, invocation),
+        RegistryVerb::Push(args) => push(args, invocation),
+        RegistryVerb::Pull(args) => pull(args, invocation),
     }
 }
 

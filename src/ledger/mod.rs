@@ -4,6 +4,7 @@ mod change;
 mod database;
 mod history;
 mod last_seen;
+mod moving;
 mod other_hosts;
 mod queue;
 mod recorder;

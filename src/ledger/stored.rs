@@ -66,7 +66,8 @@ pub fn glance(root: &Utf8Path) -> Result<Option<Arc<Registry>>> {
     }
 }
 
-fn parse(path: &Utf8Path, text: &str) -> Result<Registry, Fault> {
+/// The registry that is the text of a file.
+pub(super) fn parse(path: &Utf8Path, text: &str) -> Result<Registry, Fault> {
     Registry::parse(text).map_err(|corrupt| {
         if corrupt.is_newer {
             let newer = Fault::unreadable(format!("`{path}` cannot be read: {corrupt}")).unchanged();

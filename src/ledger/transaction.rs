@@ -212,7 +212,8 @@ impl Ledger {
     }
 }
 
-fn locking<'a>(policy: &LockPolicy<'a>, may_make: bool) -> Locking<'a> {
+/// How the row of a pool is locked.
+pub(super) fn locking<'a>(policy: &LockPolicy<'a>, may_make: bool) -> Locking<'a> {
     let LockPolicy { patience, flag, interrupt, .. } = *policy;
     Locking { may_make, patience, flag, interrupt }
 }

@@ -1,9 +1,12 @@
 //! What `registry` prints.
 
+use camino::Utf8Path;
 use serde_json::json;
 
 use super::document::{FORMAT_VERSION, document};
+use crate::host::root::{PUSHED, REGISTRY};
 use crate::ledger::schema::{PoolOfSchema, Schema, own_version};
+use crate::registry::Registry;
 use crate::server::ServerUrl;
 use crate::shown::{count, printable};
 
@@ -44,4 +47,39 @@ pub fn migrated(url: &ServerUrl, made: &[u32]) -> String {
         None => format!("The schema in {url} has version {} already\n", own_version()),
         Some(version) => format!("The schema in {url} has version {version} now\n"),
     }
+}
+
+/// What a push would do.
+pub fn would_push(pool: &str, registry: &Registry, url: &ServerUrl) -> String {
+    format!("  The registry of {pool}, {}, would move into {}\n", counts(registry), shown(url))
+}
+
+/// What a push did.
+pub fn pushed(root: &Utf8Path, url: &ServerUrl) -> String {
+    format!("The registry is in {} now. Its file is kept as {}\n", shown(url), root.join(PUSHED))
+}
+
+/// What a pull would do.
+pub fn would_pull(pool: &str, registry: &Registry, (root, url): (&Utf8Path, &ServerUrl)) -> String {
+    let file = root.join(REGISTRY);
+    format!("  The registry of {pool}, {}, would move from {} into {file}\n", counts(registry), shown(url))
+}
+
+/// What a pull did.
+pub fn pulled(root: &Utf8Path) -> String {
+    format!("The registry is the file {} now\n", root.join(REGISTRY))
+}
+
+/// That slots.toml still names a server.
+pub fn still_named(origin: &str) -> String {
+    format!("note: take `[registry]` out of {origin} before the next `kinfra apply`\n")
+}
+
+fn counts(registry: &Registry) -> String {
+    let held = registry.slots.values().filter(|entry| entry.claim.is_some()).count();
+    format!("{} and {held} of them held", count(registry.slots.len(), "slot"))
+}
+
+fn shown(url: &ServerUrl) -> String {
+    printable(&url.to_string())
 }

@@ -185,6 +185,12 @@ impl IndexEntry {
         self.applied_by.iter().any(|noted| !noted.is_empty() && project.is_of(noted, true))
     }
 
+    /// The same, with the registry on another server, or in a file of the root.
+    #[must_use]
+    pub fn with_registry(self, registry: Option<ServerUrl>) -> Self {
+        Self { registry, ..self }
+    }
+
     /// Its root, canonical.
     pub fn root(&self) -> &Utf8Path {
         Utf8Path::new(&self.root)

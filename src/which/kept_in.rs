@@ -1,5 +1,6 @@
 //! Where the registry of a pool is: in a file of its root, or on the server that it was applied with.
 
+use anyhow::Result;
 use camino::Utf8Path;
 
 use super::index::IndexEntry;
@@ -7,9 +8,11 @@ use super::repository::entries;
 use crate::desired::Pool;
 use crate::fault::Fault;
 use crate::host::fs::exists;
+use crate::host::index::Index;
 use crate::host::invocation::Invocation;
+use crate::host::lock::LockPolicy;
 use crate::host::postgres::credentials::{Login, named};
-use crate::host::root::{LAST_SEEN, REGISTRY, last_seen};
+use crate::host::root::{PUSHED, REGISTRY, last_seen};
 use crate::ledger::Ledger;
 use crate::server::{Given, ServerUrl};
 
@@ -19,7 +22,7 @@ use crate::server::{Given, ServerUrl};
 /// [`Fault`] when the environment names a server that is none.
 pub(super) fn ledger_of(entry: &IndexEntry, invocation: &Invocation) -> Result<Ledger, Fault> {
     match &entry.registry {
-        Some(url) => on_server(url, (entry.root(), &entry.pool), invocation),
+        Some(url) => server_of(url, (entry.root(), &entry.pool), invocation),
         None => Ok(Ledger::of(entry.root())),
     }
 }
@@ -37,7 +40,7 @@ pub(super) fn ledger_in(root: &Utf8Path, invocation: &Invocation) -> Result<Ledg
 pub fn to_apply(pool: &Pool, invocation: &Invocation) -> Result<Ledger, Fault> {
     refuse_move(pool, applied(pool, invocation).as_ref())?;
     match &pool.registry {
-        Some(url) => on_server(url, (&pool.root, &pool.name), invocation),
+        Some(url) => server_of(url, (&pool.root, &pool.name), invocation),
         None => Ok(Ledger::of(&pool.root)),
     }
 }
@@ -51,9 +54,9 @@ pub fn to_plan(pool: &Pool, invocation: &Invocation) -> Result<Option<Ledger>, F
     refuse_move(pool, applied.as_ref())?;
     match (&pool.registry, applied) {
         (None, _) => Ok(Some(Ledger::of(&pool.root))),
-        (Some(_), Some(url)) => on_server(&url, (&pool.root, &pool.name), invocation).map(Some),
+        (Some(_), Some(url)) => server_of(&url, (&pool.root, &pool.name), invocation).map(Some),
         (Some(url), None) if named()?.is_some() => {
-            on_server(url, (&pool.root, &pool.name), invocation).map(Some)
+            server_of(url, (&pool.root, &pool.name), invocation).map(Some)
         }
         (Some(_), None) => Ok(None),
     }
@@ -69,32 +72,57 @@ fn applied(pool: &Pool, invocation: &Invocation) -> Option<ServerUrl> {
 fn refuse_move(pool: &Pool, applied: Option<&ServerUrl>) -> Result<(), Fault> {
     let root = &pool.root;
     let has = |name: &str| exists(&root.join(name)).unwrap_or(true);
-    let moved = match (&pool.registry, applied) {
-        (Some(url), Some(applied)) if !url.is_same_database(applied) => {
-            Some((format!("the pool's registry is in `{applied}`, and slots.toml names `{url}`"), LAST_SEEN))
-        }
-        (Some(url), _) if has(REGISTRY) => {
-            let file = root.join(REGISTRY);
-            Some((
-                format!("the pool's registry is the file `{file}`, and slots.toml names `{url}`"),
-                REGISTRY,
-            ))
-        }
-        (None, _) if last_seen(root).is_some() => {
-            Some(("the pool's registry is on a server, and slots.toml names none".to_owned(), LAST_SEEN))
-        }
-        _ => None,
+    let is_aside = applied.is_none() && has(PUSHED) && !has(REGISTRY);
+    let (what, advice) = match (&pool.registry, applied) {
+        (Some(url), Some(applied)) if !url.is_same_database(applied) => (
+            format!("the pool's registry is in `{applied}`, and slots.toml names `{url}`"),
+            "take the change of slots.toml back, or move it: `kinfra registry pull`, then `kinfra registry push`",
+        ),
+        (Some(url), _) if has(REGISTRY) => (
+            format!(
+                "the pool's registry is the file `{}`, and slots.toml names `{url}`",
+                root.join(REGISTRY)
+            ),
+            "`kinfra registry push` moves it there",
+        ),
+        (None, _) if last_seen(root).is_some() => (
+            "the pool's registry is on a server, and slots.toml names none".to_owned(),
+            "`kinfra registry pull` moves it into a file, or take the change of slots.toml back",
+        ),
+        _ if is_aside => (
+            format!("the pool's registry is aside, in `{}`: a move of it was cut short", root.join(PUSHED)),
+            "`kinfra registry push` completes it",
+        ),
+        _ => return Ok(()),
     };
-    let Some((what, file)) = moved else { return Ok(()) };
-    Err(Fault::refused(what).advise(format!(
-        "this kinfra cannot move a registry: take the change of slots.toml back, or `kinfra destroy` the pool before it, \
-         and remove `{}` then",
-        root.join(file)
-    )))
+    Err(Fault::refused(what).advise(advice))
+}
+
+/// Notes on which server the registry of a pool is now, after it moved. `None` is that it is a file.
+///
+/// # Errors
+/// [`Fault`] when the index does not have the pool, or cannot be written.
+pub fn note_server(
+    root: &Utf8Path,
+    registry: Option<ServerUrl>,
+    invocation: &Invocation,
+    policy: &LockPolicy<'_>,
+) -> Result<()> {
+    let unknown = || Fault::refused(format!("your index of pools does not have the pool in `{root}`"));
+    let index = invocation.state.as_deref().map(Index::below).ok_or_else(unknown)?;
+    let _lock = index.lock(policy)?;
+    let name = IndexEntry::file_name(root);
+    let text = index.text(&name)?.ok_or_else(unknown)?;
+    let entry =
+        IndexEntry::parse(&name, &text).map_err(|why| index.unreadable(Some(&name), &why.to_string()))?;
+    index.save(&name, &entry.with_registry(registry).to_text()?, &[])
 }
 
 /// The ledger on a server, or on the one that the environment names in its place.
-fn on_server(
+///
+/// # Errors
+/// [`Fault`] when the environment names one that is none.
+pub fn server_of(
     url: &ServerUrl,
     (root, pool): (&Utf8Path, &str),
     invocation: &Invocation,

@@ -16,6 +16,7 @@ mod secrets;
 mod server;
 mod shared_kills;
 mod shared_ledger;
+mod shared_moving;
 mod shared_pool;
 mod shared_restarts;
 mod stack_histories;

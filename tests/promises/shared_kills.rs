@@ -13,7 +13,7 @@ use crate::support::{Machine, Run, Running, SMALL};
 
 /// What happens to the client at a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// Its connection is cut.
     Cut,
     /// It is killed.
@@ -21,7 +21,7 @@ enum End {
 }
 
 /// A run that was cut or killed at a message. `None` where the run was over before.
-fn run_to(command: &mut Command, server: u16, cut: Cut, (end, url): (End, &str)) -> Option<Run> {
+pub(super) fn run_to(command: &mut Command, server: u16, cut: Cut, (end, url): (End, &str)) -> Option<Run> {
     let proxy = if end == End::Cut { Proxy::to(server, cut) } else { Proxy::hanging(server, cut) };
     command.env("KINFRA_REGISTRY_URL", url.replace("PORT", &proxy.port().to_string()));
     let mut running = Running::piped(command);

@@ -1,6 +1,7 @@
 //! A pool's root: reading it in `open`, which takes no lock and writes nothing; writing it in `locked`, under
 //! the lock. `stack_lock` has the locks of the slots' stacks.
 
+mod aside;
 mod claim_note;
 mod journal;
 mod last_seen;
@@ -14,7 +15,8 @@ pub use journal::{Journals, not_recorded, tell_not_recorded};
 pub use last_seen::last_seen;
 pub use locked::LockedRoot;
 pub use open::{
-    BACKUP, JOURNAL, LAST_SEEN, LOCK, OLDER, REGISTRY, RegistryText, Root, TEMPORARY, glance, unreadable,
+    BACKUP, JOURNAL, LAST_SEEN, LOCK, OLDER, PULLED, PUSHED, REGISTRY, RegistryText, Root, TEMPORARY, glance,
+    unreadable,
 };
 pub use resolve::resolve;
 pub use stack_lock::{StackLock, StartsLock};

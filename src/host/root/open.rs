@@ -23,6 +23,10 @@ pub const REGISTRY: &str = "registry.json";
 pub const BACKUP: &str = "registry.json.bak";
 /// The name of what was last seen of a registry that is on a server.
 pub const LAST_SEEN: &str = "registry.last-seen.json";
+/// The name of a registry that a server has now, or is to have.
+pub const PUSHED: &str = "registry.json.pushed";
+/// The name of a registry that comes back from a server.
+pub const PULLED: &str = "registry.json.pulled";
 /// The journal's name in the root.
 pub const JOURNAL: &str = "journal";
 /// The name of the journal before that.
@@ -167,7 +171,7 @@ impl Root {
         self.state(BACKUP)
     }
 
-    fn state(&self, name: &str) -> Result<Option<String>> {
+    pub(super) fn state(&self, name: &str) -> Result<Option<String>> {
         let path = self.path().join(name);
         match self.dir.read(Utf8Path::new(name), REGISTRY_LIMIT) {
             Ok(Found::This(content)) => {

@@ -1,0 +1,170 @@
+//! Moving a registry between the file of a root and a server. It is in one of both at any time: it leaves its
+//! old place under another name before it is in the new one, and a run that is cut short is completed by the
+//! next.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Error, Result};
+
+use super::change::Change;
+use super::database::{Database, Loaded};
+use super::stored::parse;
+use super::transaction::{Ledger, locking};
+use super::writer::{Transaction, new_id};
+use crate::fault::{Fault, exit_of};
+use crate::host::lock::LockPolicy;
+use crate::host::postgres::{Connection, quoted};
+use crate::host::root::{LockedRoot, PULLED, PUSHED, Root};
+use crate::registry::Registry;
+
+impl Ledger {
+    /// The registry of the root that is to be taken into the database. One that an earlier run put aside
+    /// counts.
+    ///
+    /// # Errors
+    /// [`Fault`] when there is none, or it cannot be trusted.
+    pub fn to_push(&self) -> Result<Registry> {
+        let root = Root::open(self.root())?.ok_or_else(|| self.missing())?;
+        Ok(self.in_root(&root)?.0)
+    }
+
+    /// The registry that is to come back from the database. One that an earlier run brought counts.
+    ///
+    /// # Errors
+    /// As [`Ledger::to_push`].
+    pub fn to_pull(&self) -> Result<Registry> {
+        let root = Root::open(self.root())?.ok_or_else(|| self.missing())?;
+        let there = self.on_its_server()?.read(None)?.filter(|loaded| !loaded.registry.slots.is_empty());
+        match (there, root.pulled()?) {
+            (Some(loaded), _) => Ok(Registry::clone(&loaded.registry)),
+            (None, Some(text)) => Ok(parse(&root.path().join(PULLED), &text)?),
+            (None, None) => self.in_root(&root).map(|(registry, _)| registry),
+        }
+    }
+
+    /// Takes the registry of the root into the database, with its claims. The file is kept under another name.
+    ///
+    /// # Errors
+    /// [`Fault`] when the database has another pool of that name, or slots of it on this host.
+    pub fn push(&self, policy: &LockPolicy<'_>) -> Result<()> {
+        let locked = self.locked(policy)?;
+        let (mut registry, is_aside) = self.in_root(locked.root())?;
+        if registry.id.is_none() {
+            registry.id = Some(new_id()?);
+        }
+        let change = Change::begin(self.on_its_server()?, None, locking(policy, true))?;
+        let mut change = change.ok_or_else(|| Fault::server("the pool was not made on the server"))?;
+        let is_there = self.is_pushed(change.loaded(), &registry)?;
+        if !is_aside {
+            locked.put_registry_aside()?;
+        }
+        if !is_there {
+            let before = Arc::clone(&change.loaded().registry);
+            change
+                .save(&before, &Arc::new(registry), None)
+                .map_err(|error| cut_short(error, PUSHED, "push"))?;
+        }
+        Ok(())
+    }
+
+    /// Brings the registry back from the database into a file of the root, with its claims. The database has
+    /// no slots of this host then.
+    ///
+    /// # Errors
+    /// [`Fault`] when other users of the host have applied the pool, or there is a file already.
+    pub fn pull(&self, policy: &LockPolicy<'_>) -> Result<()> {
+        let locked = self.locked(policy)?;
+        let database = self.on_its_server()?;
+        let change = Change::begin(database, None, locking(policy, false))?;
+        let change = change.filter(|change| !change.loaded().registry.slots.is_empty());
+        let Some(mut change) = change else {
+            return if locked.root().pulled()?.is_some() {
+                locked.put_pulled_in_place()
+            } else {
+                self.in_root(locked.root()).map(drop)
+            };
+        };
+        if locked.root().registry()?.is_some() {
+            let path = locked.root().registry_path();
+            return Err(Fault::refused(format!("`{path}` is there already")).advise("move it away").into());
+        }
+        database.refuse_other_roots(&change)?;
+        let before = Arc::clone(&change.loaded().registry);
+        locked
+            .write_pulled(&before.to_text().context("the registry of the server is not one for a file")?)?;
+        let after = Registry { slots: BTreeMap::new(), ..Registry::clone(&before) };
+        change.save(&before, &Arc::new(after), None).map_err(|error| cut_short(error, PULLED, "pull"))?;
+        locked.put_pulled_in_place()
+    }
+
+    fn locked(&self, policy: &LockPolicy<'_>) -> Result<LockedRoot> {
+        let open = || Ok(Root::open(self.root())?.ok_or_else(|| self.missing())?);
+        Transaction::lock(open, policy)
+    }
+
+    fn on_its_server(&self) -> Result<&Arc<Database>> {
+        match self {
+            Self::Postgres { database, .. } => Ok(database),
+            Self::File { root } => {
+                Err(Fault::refused(format!("the registry of the pool in `{root}` is on no server")).into())
+            }
+        }
+    }
+
+    /// The registry in a file of a root, and whether it is aside already.
+    fn in_root(&self, root: &Root) -> Result<(Registry, bool)> {
+        if let Some(text) = root.registry()? {
+            return Ok((parse(&root.registry_path(), &text)?, false));
+        }
+        let text = root.pushed()?.ok_or_else(|| self.missing())?;
+        Ok((parse(&root.path().join(PUSHED), &text)?, true))
+    }
+
+    /// Whether the database has the registry already. Refuses another one.
+    fn is_pushed(&self, loaded: &Loaded, registry: &Registry) -> Result<bool, Fault> {
+        let there = &loaded.registry;
+        let is_same = there.id.is_none() || there.id == registry.id;
+        if is_same && there.slots.is_empty() {
+            return Ok(false);
+        }
+        if is_same && loaded.is_applied_here {
+            return Ok(true);
+        }
+        let root = self.root();
+        let what = if is_same {
+            format!("the server has slots of the pool in `{root}` on this host already")
+        } else {
+            format!("the server has a pool of that name already, and it is not the one in `{root}`")
+        };
+        Err(Fault::refused(what)
+            .unchanged()
+            .advise("give the pool another name in slots.toml, or another database"))
+    }
+}
+
+impl Database {
+    /// Refuses to take the slots away from other users of the host.
+    fn refuse_other_roots(&self, change: &Change) -> Result<(), Fault> {
+        let Some(connection) = change.connection() else { return Ok(()) };
+        let rows = connection.ask(&format!(
+            "select r.root from kinfra.root r join kinfra.pool p using (pool) where p.name = {} and r.host = {} and r.root \
+             <> {} and r.content -> 'slots' <> '{{}}' order by 1",
+            quoted(&self.pool),
+            quoted(&self.place.host),
+            quoted(self.place.root.as_str())
+        ))?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        let root = Connection::text(row, 0);
+        let what =
+            format!("others of this host use the pool, too: it is applied in `{}`", root.escape_debug());
+        Err(Fault::refused(what).unchanged().advise("let them `kinfra destroy` it there first"))
+    }
+}
+
+/// The error for a move whose end is not known.
+fn cut_short(error: Error, file: &str, verb: &str) -> Error {
+    let what = format!("the registry is in `{file}` of the root, and not moved for all that is known");
+    let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
+    error.context(fault.advise(format!("run `kinfra registry {verb}` again: it completes what was begun")))
+}

@@ -1,0 +1,106 @@
+//! A registry that moves between a file and a server, with its claims, whatever cuts the move short.
+
+use super::shared_kills::{End, run_to};
+use crate::rig::cut::Cut;
+use crate::rig::postgres::{Database, Postgres};
+use crate::support::{Machine, SMALL};
+
+const FILE: &str = "~/pool/registry.json";
+const KEPT: &str = "~/pool/registry.json.pushed";
+
+/// A database with kinfra's tables.
+fn database() -> Database {
+    let database = Postgres::shared().database();
+    Machine::small().kinfra(&format!("registry init {}", database.url())).exits(0);
+    database
+}
+
+/// A pool in a file, with a claim; slots.toml names the server since.
+fn pool_for(database: &Database) -> Machine {
+    let machine = Machine::claimed();
+    machine.spec(&format!("{SMALL}\n[registry]\nurl = \"{}\"\n", database.url()));
+    machine
+}
+
+/// How many slots and claims the server has.
+fn there(database: &Database) -> String {
+    database.sql("select count(*), (select count(*) from kinfra.claim) from kinfra.slot")
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_registry_moves_with_its_claims_and_back() {
+    let database = database();
+    let file = Machine::claimed();
+    file.kinfra("registry push").exits(4).says("names no server");
+    let machine = pool_for(&database);
+    machine.kinfra("apply").exits(4).says("`kinfra registry push` moves it there");
+    machine.kinfra("status").exits(0).prints("Slot 1");
+    let before = machine.read(FILE);
+    machine.kinfra("registry push").exits(4).prints("2 slots and 1 of them held, would move into ");
+    assert_eq!((machine.read(FILE), there(&database)), (before.clone(), "0|0".to_owned()));
+    machine.kinfra("registry push --auto-approve").exits(0).prints("is kept as ");
+    assert_eq!((machine.exists(FILE), machine.read(KEPT)), (false, before.clone()));
+    assert_eq!(there(&database), "2|1");
+    machine.kinfra("status").exits(0).prints("Slot 1");
+    machine.kinfra("plan --detailed-exitcode").exits(0);
+    machine.kinfra("renew").exits(0);
+    machine.kinfra("registry push --auto-approve").exits(0);
+    // Back, to the same bytes.
+    machine.spec(SMALL);
+    machine.kinfra("apply").exits(4).says("`kinfra registry pull` moves it into a file");
+    machine.kinfra("registry pull --auto-approve").exits(0).prints("would move from ");
+    assert_eq!((there(&database), machine.exists(KEPT)), ("0|0".to_owned(), false));
+    let values = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    assert_eq!(values(&machine.read(FILE)), values(&before));
+    machine.kinfra("status").exits(0).prints("Slot 1");
+    machine.kinfra("plan --detailed-exitcode").exits(0);
+    machine.kinfra("release").exits(0);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn no_move_takes_slots_from_others() {
+    let database = database();
+    let (ann, ben) = (pool_for(&database), pool_for(&database));
+    ann.kinfra("registry push --auto-approve").exits(0);
+    let other = ben.read(FILE);
+    ben.kinfra("registry push --auto-approve").exits(4).says("has a pool of that name already");
+    assert_eq!(ben.read(FILE), other);
+    let third = Machine::small();
+    third.spec(&format!("{SMALL}\n[registry]\nurl = \"{}\"\n", database.url()));
+    third.kinfra("apply").exits(0);
+    ann.kinfra("registry pull --auto-approve").exits(4).says("others of this host use the pool");
+    assert_eq!((there(&database), ann.exists(FILE)), ("2|1".to_owned(), false));
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_move_that_is_killed_at_any_message_is_completed_by_the_next() {
+    let database = database();
+    let machine = pool_for(&database);
+    let url = format!("postgres://postgres@127.0.0.1:PORT/{}?sslmode=disable", database.name);
+    let (mut killed, mut aside) = (0, 0);
+    for number in 0..200 {
+        let cut = [Cut::BeforeRequest(number / 2), Cut::BeforeAnswer(number / 2)][number % 2];
+        let mut is_over = true;
+        for verb in ["push", "pull"] {
+            let mut command = machine.command(&format!("registry {verb} --auto-approve"));
+            let run = run_to(&mut command, database.server.port(), cut, (End::Killed, &url));
+            is_over &= run.is_none();
+            killed += u32::from(run.is_some());
+            // A killed transaction may not be over yet.
+            database.sql("begin; select name from kinfra.pool for update; rollback");
+            let (is_file, is_there) = (machine.exists(FILE), there(&database) == "2|1");
+            assert!(!(is_file && is_there), "{verb} {cut:?}: two registries");
+            aside += u32::from(!is_file && !is_there);
+            machine.kinfra(&format!("registry {verb} --auto-approve")).exits(0);
+            assert_eq!((machine.exists(FILE), there(&database) == "2|1"), (verb == "pull", verb == "push"));
+            machine.kinfra("status").exits(0).prints("Slot 1");
+        }
+        if is_over {
+            break;
+        }
+    }
+    assert!(killed > 8 && aside > 1, "{killed} {aside}");
+}
