@@ -28,6 +28,8 @@ pub struct Change {
     loaded: Loaded,
     /// How long a later save may take.
     later: Duration,
+    /// What a stack uses, to be noted with the next save.
+    uses: Option<Value>,
 }
 
 impl fmt::Debug for Change {
@@ -59,7 +61,7 @@ impl Change {
         let locked = database.lock(known, locking)?;
         Ok(locked.map(|(connection, loaded)| {
             let database = Arc::clone(database);
-            Self { database, locked: Some(connection), loaded, later: locking.patience }
+            Self { database, locked: Some(connection), loaded, later: locking.patience, uses: None }
         }))
     }
 
@@ -109,6 +111,7 @@ impl Change {
             Some(connection) => (connection, Arc::clone(after)),
             None => self.lock_again(before, after)?,
         };
+        let uses = self.uses.take();
         let (database, loaded) = (&self.database, &self.loaded);
         let changes = loaded.registry.changes_to(&registry, &database.place, &loaded.seen);
         let changes = changes.context("the new registry would not be readable, so it was not saved");
@@ -117,9 +120,10 @@ impl Change {
             database.keep(connection);
             return Ok(());
         };
-        if let (Some(happened), Value::Object(changes)) = (happened, &mut changes) {
-            let happened = json!({ "host": database.place.host, "content": happened });
-            changes.insert("history".to_owned(), happened);
+        if let Value::Object(changes) = &mut changes {
+            let happened = happened.map(|it| json!({ "host": database.place.host, "content": it }));
+            changes.extend(happened.map(|it| ("history".to_owned(), it)));
+            changes.extend(uses.map(|it| ("uses".to_owned(), it)));
         }
         let save = Save::new(loaded.pool, loaded.generation, &changes)?;
         database.keep(save.carry_out(connection, &database.login, &database.command)?);
@@ -136,6 +140,11 @@ impl Change {
         }
         self.loaded = saved;
         Ok(())
+    }
+
+    /// Notes with the next save what a stack uses.
+    pub(super) fn keep_uses(&mut self, slot: SlotId, content: Value) {
+        self.uses = Some(json!({ "host": self.database.place.host, "slot": slot, "content": content }));
     }
 
     /// Puts something into the history that is no change of the registry.

@@ -10,6 +10,7 @@ mod queue;
 mod recorder;
 mod save;
 pub mod schema;
+mod shared_uses;
 mod snapshot;
 mod stack_turns;
 mod stored;

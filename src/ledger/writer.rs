@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 
 use super::change::Change;
 use super::recorder::Recorder;
@@ -90,6 +91,13 @@ impl Transaction {
     /// Whether other users of the host change the same registry, each with a root of their own.
     pub fn is_shared(&self) -> bool {
         self.change.is_some()
+    }
+
+    /// Notes what the stack of a slot uses, for the other users of the host: with the next save.
+    pub fn keep_uses(&mut self, slot: SlotId, content: Value) {
+        if let Some(change) = &mut self.change {
+            change.keep_uses(slot, content);
+        }
     }
 
     /// Saves the registry now, if it changed. Files that `work` writes after this belong to a durable change.

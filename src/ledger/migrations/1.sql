@@ -85,7 +85,7 @@ create table kinfra.stack (
     foreign key (pool, host, slot) references kinfra.slot
 );
 
--- What a stack uses that another slot may use, too.
+-- What a stack was last started with: a start is proven apart from those of all users of the host.
 create table kinfra.uses (
     pool bigint not null,
     host text not null,
@@ -133,7 +133,7 @@ create index history_of_save on kinfra.history (pool, generation);
 
 -- Saves what a client changed since it read the generation `seen`, or nothing. `changes` has `pool`, the new top level if
 -- that changed; `root` with its `host`, `root` and `content` if that changed; `history` with its `host` and `content` if
--- there is something to tell; and `slots`: each with `host`, `slot`, the generation `seen` of its row (null if it is
+-- there is something to tell; `uses` with its `host`, `slot` and `content` if a stack starts; and `slots`: each with `host`, `slot`, the generation `seen` of its row (null if it is
 -- new), and of `content`, `claim` and `stack` those that changed (null if it is gone). It runs with the rights of its owner:
 -- who may call it need not be able to change the tables, and no claim ends unrecorded.
 create function kinfra.save(of_pool bigint, seen bigint, token text, changes jsonb) returns bigint
@@ -175,6 +175,10 @@ begin
         if change -> 'claim' = 'null' then
             delete from kinfra.claim as c where (c.pool, c.host, c.slot) = (of_pool, of_host, of_slot);
         end if;
+        if change ? 'stack' and (change -> 'stack' = 'null' or change -> 'stack' -> 'left' ->> 'remains' = 'data') then
+            -- Nothing of it runs any more.
+            delete from kinfra.uses as u where (u.pool, u.host, u.slot) = (of_pool, of_host, of_slot);
+        end if;
         if change -> 'stack' = 'null' then
             delete from kinfra.stack as s where (s.pool, s.host, s.slot) = (of_pool, of_host, of_slot);
         end if;
@@ -210,7 +214,21 @@ begin
             on conflict (pool, host, slot) do update set content = excluded.content;
         end if;
     end loop;
+    if changes ? 'uses' then
+        insert into kinfra.uses (pool, host, slot, content)
+        values (of_pool, changes -> 'uses' ->> 'host', (changes -> 'uses' ->> 'slot')::integer, changes -> 'uses' -> 'content')
+        on conflict (pool, host, slot) do update set content = excluded.content;
+    end if;
     return saved;
 end
 $$;
+
+-- Notes that `down` was asked for a stack: it counts only while it has containers then.
+create function kinfra.end_uses(of_pool text, of_host text, of_slot integer) returns void
+language sql security definer set search_path = pg_catalog as $$
+    update kinfra.uses as u set content = u.content || '{"has_ended": true}'
+      from kinfra.pool as p
+     where u.pool = p.pool and p.name = of_pool and u.host = of_host and u.slot = of_slot
+$$;
 revoke all on function kinfra.save from public;
+revoke all on function kinfra.end_uses from public;

@@ -213,9 +213,8 @@ impl Place<'_> {
             if let Some(before) = before {
                 (model, asked) = (model.and(before.model), before.asked.and(asked));
             }
-            Uses::new(at.clone(), &self.name, &real(&self.worktree), model, asked)
-                .keep(&dir)
-                .with_context(|| format!("could not note what slot {slot} uses"))?;
+            let uses = Uses::new(at.clone(), &self.name, &real(&self.worktree), model, asked);
+            uses.keep(&dir).with_context(|| format!("could not note what slot {slot} uses"))?;
             entry.started = Some(Started {
                 at,
                 project: self.name.clone(),
@@ -223,6 +222,7 @@ impl Place<'_> {
                 profiles: start.profiles.map_or(kept, <[String]>::to_vec),
                 left: None,
             });
+            transaction.keep_uses(slot, serde_json::to_value(&uses)?);
             Ok(silent)
         })
     }
@@ -233,7 +233,8 @@ impl Place<'_> {
 /// # Errors
 /// When it cannot be written.
 pub fn note_end(held: &Held) -> Result<()> {
-    Uses::note_end(&held.dir())
+    Uses::note_end(&held.dir())?;
+    held.pool().ledger().end_uses(held.slot)
 }
 
 /// What a start would come to, before it is admitted.

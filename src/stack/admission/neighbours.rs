@@ -37,7 +37,14 @@ impl Place<'_> {
     /// [`Fault`](crate::fault::Fault) when it cannot be read what one of them was started with.
     pub fn started_stacks(&self, invocation: &Invocation) -> Result<(Vec<StartedStack>, Vec<Utf8PathBuf>)> {
         let own = self.held.pool().root.as_path();
-        let here = slots(own)?.into_iter().filter(|(slot, _)| *slot != self.held.slot);
+        let here = match self.held.pool().ledger().uses()? {
+            None => slots(own)?,
+            Some(uses) => {
+                let read = uses.into_iter().map(|(slot, text)| Ok((slot, Uses::of_slot(slot, &text)?)));
+                read.collect::<Result<_>>()?
+            }
+        };
+        let here = here.into_iter().filter(|(slot, _)| *slot != self.held.slot);
         let mut started: Vec<StartedStack> =
             here.map(|(slot, uses)| stack(Owner::Slot(slot), uses)).collect();
         let others = entries(invocation).into_iter().filter(|entry| entry.root() != own).collect();

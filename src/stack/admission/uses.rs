@@ -10,6 +10,7 @@ use crate::compose::model::Model;
 use crate::fault::Fault;
 use crate::host::fs::{read_named, replace_named};
 use crate::names::USES_FILE;
+use crate::slot::SlotId;
 use crate::stack::compose_files::compose_args::ComposeArgs;
 use crate::stack::up::addresses::without_values;
 
@@ -98,13 +99,23 @@ impl Uses {
         };
         let bytes = read_named(&path, LIMIT).map_err(|error| unknown(format!("cannot be read: {error}")))?;
         let Some(bytes) = bytes else { return Ok(None) };
-        let uses: Self =
-            serde_json::from_slice(&bytes).map_err(|error| unknown(format!("is broken: {error}")))?;
-        if uses.version == VERSION {
-            Ok(Some(uses))
-        } else {
-            Err(unknown("is of another kinfra".to_owned()).into())
-        }
+        Self::parse(&bytes).map(Some).map_err(|why| unknown(why).into())
+    }
+
+    /// Reads what another user of the host noted.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of_slot(slot: SlotId, text: &str) -> Result<Self> {
+        let what =
+            |why: String| Fault::refused(format!("what slot {slot} was started with is not known: it {why}"));
+        let advice = format!("`kinfra down --slot {slot}`, by its holder, and start it again");
+        Self::parse(text.as_bytes()).map_err(|why| what(why).advise(advice).into())
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let uses: Self = serde_json::from_slice(bytes).map_err(|error| format!("is broken: {error}"))?;
+        if uses.version == VERSION { Ok(uses) } else { Err("is of another kinfra".to_owned()) }
     }
 
     /// Notes that the stack of a slot's directory is to be up no more.
