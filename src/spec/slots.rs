@@ -31,8 +31,8 @@ impl Slots {
     }
 }
 
-/// Reads the slots if all ids are valid. `this_host` decides which of them are its own. A slot with a wrong profile stays, without one, so that its ports
-/// are still proven.
+/// Reads the slots if all ids are valid. `this_host` decides which of them are its own. A slot with a wrong
+/// profile stays, without one, so that its ports are still proven.
 pub(super) fn read(
     tables: Vec<Keys<'_>>,
     profiles: Option<&[Rc<Profile>]>,
