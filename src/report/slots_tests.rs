@@ -258,6 +258,7 @@ fn the_status_of_a_worktree_has_all_that_is_known() {
 
     held.entry.claim.as_mut().unwrap().lease.as_mut().unwrap().until = now();
     held.entry.claim.as_mut().unwrap().claim_owner = Owner::new("ci").ok();
+    held.entry.peak_memory = None;
     let unknown = examined(Sight::Unknown("no answer".to_owned()));
     let text = plain(&status_text(&held, &unknown, view(false, false)));
     for line in [
