@@ -141,7 +141,11 @@ fn a_run_is_known_by_its_claim() {
     let of_command = Claim { in_run: id(1), ..of("/w", 2) };
     assert_eq!(of_run(&held([None, Some(run(1))]), &run(1)), Some(slot(2)));
     assert_eq!(of_run(&held([None, Some(of_command.clone())]), &run(1)), Some(slot(2)));
-    assert_eq!(of_run(&held([Some(of_command), Some(run(1))]), &run(1)), Some(slot(2)), "its own comes first");
+    assert_eq!(
+        of_run(&held([Some(of_command), Some(run(1))]), &run(1)),
+        Some(slot(2)),
+        "its own comes first"
+    );
     assert_eq!(of_run(&held([Some(of("/w", 2)), None]), &run(1)), None);
 }
 
@@ -162,7 +166,11 @@ fn a_start_that_was_killed_left_a_claim_without_a_history() {
     };
     assert_eq!(begun(plain(), false), Some(mark(None, Some(1))));
     assert_eq!(begun(plain(), true), None, "it had a stack");
-    assert_eq!(begun(Claim { claimed_gitdir: Some("/g".to_owned()), ..plain() }, false), None, "it was git's");
+    assert_eq!(
+        begun(Claim { claimed_gitdir: Some("/g".to_owned()), ..plain() }, false),
+        None,
+        "it was git's"
+    );
     assert_eq!(begun(Claim { mark: mark(Some(1), Some(1)), ..plain() }, false), None, "it has a token");
     assert_eq!(begun(of("/else", 1), false), None);
 }

@@ -62,10 +62,7 @@ fn whose_directory_is_missing_for_no_reason_that_passes_is_looked_at() {
         (Doubt::NoGit, "its directory is there, without its `.git`"),
         (Doubt::Moved, "its directory is missing, and git has a worktree of its name elsewhere"),
         (Doubt::Another, "another directory is at its path"),
-        (
-            Doubt::AnotherAbove,
-            "its directory is missing, and the one above it is not the one that it was in",
-        ),
+        (Doubt::AnotherAbove, "its directory is missing, and the one above it is not the one that it was in"),
     ];
     let passing = [
         (Doubt::OtherHost, "it was claimed on another machine"),

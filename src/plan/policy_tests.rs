@@ -76,7 +76,11 @@ fn a_slot_that_kinfra_did_not_write_is_taken_as_a_whole() {
             let lost = plain(&[("a", File::Lost), ("b", differs)]);
             assert_eq!(lost.action, Some(Action::Restore(paths(["a"]))));
             let updated = decided(&of(&files), &Containers::NotAsked, &[Flag::Update]);
-            assert_eq!(updated, blocked([foreign("b")]), "an update does not overwrite what it did not write");
+            assert_eq!(
+                updated,
+                blocked([foreign("b")]),
+                "an update does not overwrite what it did not write"
+            );
         }
         let linked = [("a", File::Blocked(Obstacle::Symlink)), ("b", File::Edited)];
         assert_eq!(
@@ -164,9 +168,8 @@ fn containers_keep_their_ports_and_run_with_the_files_as_they_were() {
     let profile = field(Field::Profile);
     let unknown = || InUse::Unknown("no answer".to_owned());
     let said = Blocked::ContainersUnknown("no answer".to_owned());
-    let update = |field: &FieldChange| {
-        does(Action::Update { fields: vec![field.clone()], files: BTreeMap::new() })
-    };
+    let update =
+        |field: &FieldChange| does(Action::Update { fields: vec![field.clone()], files: BTreeMap::new() });
     let (plain, claimed) = ([Flag::Update], [Flag::Update, Flag::IncludeClaimed]);
     for (field, in_use, allowed, why) in [
         (&port, InUse::No, &plain[..], None),
@@ -224,10 +227,8 @@ fn a_slot_that_the_spec_dropped_goes_but_for_what_kinfra_did_not_write() {
     let free = || Blocked::Surplus { held: false };
     assert_eq!(decided(&full, &Containers::NotAsked, plain), blocked([free()]));
     assert_eq!(decided(&full, &Containers::NotAsked, prune), removes(["a"], ["b", "c", "d", "e"]));
-    let over = |difference: &Difference| Difference {
-        unfinished: Some(Unfinished::Removal),
-        ..difference.clone()
-    };
+    let over =
+        |difference: &Difference| Difference { unfinished: Some(Unfinished::Removal), ..difference.clone() };
     // Only what kinfra did not write is left of a removal that was begun.
     let leftover = Difference { others: others(), ..surplus(&[]) };
     let why = [Blocked::Leftover(others())];

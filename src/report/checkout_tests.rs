@@ -28,7 +28,12 @@ fn work_is_named_by_its_kind_with_what_can_be_done() {
     for (work, said, advice, is_kept_aside) in [
         (with(|it, a| it.changed = a), "1 file with changes that are not committed (a)", commit, true),
         (with(|it, a| it.untracked = a), "1 file that git does not know (a)", commit, true),
-        (with(|it, a| it.submodules = a), "1 submodule with changes or commits of their own (a)", push, false),
+        (
+            with(|it, a| it.submodules = a),
+            "1 submodule with changes or commits of their own (a)",
+            push,
+            false,
+        ),
         (with(|it, a| it.repositories = a), "1 repository that git does not know (a)", push, false),
         (
             with(|it, a| it.ignored = a),

@@ -236,8 +236,7 @@ fn a_long_plan_groups_what_failed_and_leaves_out_what_was_done() {
     let each = "Failed slot 1: `/pool/slot-1/a`\nFailed slot 2: `/pool/slot-2/a`\nFailed slot 3: x\n\
                 Interrupted before slot 4\nInterrupted before slot 5\n";
     let grouped = "Failed slots 1-2: `/pool/slot-N/a`\nFailed slot 3: x\nInterrupted before slots 4-5\n";
-    for (slots, is_verbose, said) in
-        [(most, false, each), (most + 1, false, grouped), (most + 1, true, each)]
+    for (slots, is_verbose, said) in [(most, false, each), (most + 1, false, grouped), (most + 1, true, each)]
     {
         let text = of(slots, is_verbose);
         assert!(text.contains(said), "{slots} {is_verbose}:\n{text}");

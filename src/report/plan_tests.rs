@@ -25,8 +25,11 @@ fn pool(slots: u16) -> Outline {
         workers: [(WorkerKind::new("mail").unwrap(), id)].into(),
         ports: vec![port("api", 8000 + id), port("db", 5400 + id)],
         udp: BTreeSet::new(),
-        files: [(path("a"), crate::desired::FileOutline { sha256: Digest::of(b""), mode: FileMode::PRIVATE })]
-            .into(),
+        files: [(
+            path("a"),
+            crate::desired::FileOutline { sha256: Digest::of(b""), mode: FileMode::PRIVATE },
+        )]
+        .into(),
     };
     let slots = (1..=slots).map(|id| (slot(id), outline(id))).collect();
     Outline { name: "shop".to_owned(), root: "/pool".into(), slots, on_claim: BTreeSet::new() }
@@ -130,10 +133,7 @@ fn where_there_is_nothing_to_do_one_line_says_so() {
     assert_eq!(of(3, Aim::Pool), "No changes: all 3 slots are as slots.toml says.\n");
     assert_eq!(of(3, Aim::Slots), "No changes: slots 1-3 are as slots.toml says.\n");
     let named = rendered(&as_is(1), |view| view.names_skipped = true);
-    assert_eq!(
-        named,
-        "  = Slot 1: already exists, skipping\n\nNo changes: slot 1 is as slots.toml says.\n"
-    );
+    assert_eq!(named, "  = Slot 1: already exists, skipping\n\nNo changes: slot 1 is as slots.toml says.\n");
 }
 
 #[test]
@@ -152,10 +152,14 @@ fn slots_that_are_blocked_alike_share_a_heading_and_a_diff() {
     assert_eq!(of(&[(1, "-x\n"), (2, "-x\n")]), format!("  ! Slots 1-2: {why}\n-x\n{end}"));
     let apart = format!("  ! Slot 1: {why}\n-x\n  ! Slot 2: {why}\n-y\n{end}");
     assert_eq!(of(&[(1, "-x\n"), (2, "-y\n")]), apart);
-    let updates: [(Option<Action>, &[Blocked]); 2] = [(Some(update(&[], &[])), &[]), (Some(update(&[], &[])), &[])];
+    let updates: [(Option<Action>, &[Blocked]); 2] =
+        [(Some(update(&[], &[])), &[]), (Some(update(&[], &[])), &[])];
     let diffs = BTreeMap::from([(slot(1), "-x\n".to_owned()), (slot(2), "-x\n".to_owned())]);
     let text = with_diffs(&super::tests::plan(&updates), &diffs, same);
-    assert!(text.contains("slot 2: what was begun is in place already\n      (the diff of slot 1)\n"), "{text}");
+    assert!(
+        text.contains("slot 2: what was begun is in place already\n      (the diff of slot 1)\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -332,7 +336,10 @@ fn what_would_be_imported_comes_first() {
          this repository\nPlan: 0 to add, 0 to change, 0 to destroy.\n"
     );
     let changed = "  ! /old.json changed after it was imported: kinfra no longer reads it\n";
-    assert_eq!(of(ImportState::Changed("/old.json".into())), format!("{changed}No changes: the pool has no slots.\n"));
+    assert_eq!(
+        of(ImportState::Changed("/old.json".into())),
+        format!("{changed}No changes: the pool has no slots.\n")
+    );
 }
 
 #[test]

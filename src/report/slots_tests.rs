@@ -195,7 +195,8 @@ fn a_slot_in_json_has_the_state_of_its_holder() {
     let mut held = listed(1, HELD);
     held.branch = Some("feature/login".to_owned());
     let slot = held.slot;
-    let addresses = BTreeMap::from([(slot, url("http://localhost:8001", Some("http://shop-1.localhost:8001")))]);
+    let addresses =
+        BTreeMap::from([(slot, url("http://localhost:8001", Some("http://shop-1.localhost:8001")))]);
     let looked = Looked { addresses, ..looked(vec![held, listed(2, FREE)]) };
     let slots = json(&looked);
     let (held, free) = (&slots["slots"][0], &slots["slots"][1]);
@@ -303,7 +304,8 @@ fn a_worktree_without_a_slot_is_told_how_to_get_one() {
     assert_eq!(json, json!({ "format_version": FORMAT_VERSION, "slot_id": null }));
     let api = PortName::new("api").unwrap();
     let urls = [(api, url("http://localhost:8001", Some("http://a.localhost:8001")))].into();
-    let stack = Examined { urls, declared_memory: Memory::parse("1g").ok(), ..examined(Sight::Seen(Vec::new())) };
+    let stack =
+        Examined { urls, declared_memory: Memory::parse("1g").ok(), ..examined(Sight::Seen(Vec::new())) };
     let json: Value = serde_json::from_str(&status_json(Some(&(listed(1, HELD), stack)))).unwrap();
     assert_eq!(json["urls"], json!({ "api": "http://localhost:8001" }));
     assert_eq!(json["host_urls"], json!({ "api": "http://a.localhost:8001" }));

@@ -101,11 +101,7 @@ fn a_slot_is_told_by_its_condition_and_its_stack() {
         (left("unknown", "data", ""), &never, "keeps data of an earlier holder"),
         (left("/src/login", "stack", ""), &never, "dirty"),
         (left("/w", "stack", r#", "failures": 3"#), &never, "quarantined: cleaning it failed"),
-        (
-            left("/w", "stack", r#", "failures": 3, "reason": "no answer""#),
-            &never,
-            "quarantined: no answer",
-        ),
+        (left("/w", "stack", r#", "failures": 3, "reason": "no answer""#), &never, "quarantined: no answer"),
     ] {
         assert_eq!(of_slot(&entry(&keys), sight), told, "{keys}");
     }
@@ -124,13 +120,14 @@ fn a_time_is_in_its_largest_unit() {
     ] {
         assert_eq!(largest_unit(Duration::from_secs(seconds)), told);
     }
-    let killed = |service: &str, state| Glance {
-        is_out_of_memory: true,
-        ..glance(service, state, Some(137), None)
-    };
+    let killed =
+        |service: &str, state| Glance { is_out_of_memory: true, ..glance(service, state, Some(137), None) };
     let both = [killed("a", ServiceState::Failed), killed("b", ServiceState::Looping)];
     assert_eq!(out_of_memory(&both), "oom: a");
-    assert_eq!(named(StackState::Looping, &both, &[ServiceState::Looping]), "looping: b, exit 137, out of memory");
+    assert_eq!(
+        named(StackState::Looping, &both, &[ServiceState::Looping]),
+        "looping: b, exit 137, out of memory"
+    );
     assert_eq!(first_of(["a", "b", "c"].map(str::to_owned).into_iter()), "a; b; c");
 }
 

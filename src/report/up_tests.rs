@@ -73,14 +73,19 @@ fn listed(id: u16, by: &str) -> Listed {
     );
     let mut registry = crate::registry::Registry::parse(&text).unwrap();
     let (slot, entry) = registry.slots.pop_first().unwrap();
-    Listed { slot, entry: std::sync::Arc::unwrap_or_clone(entry), standing: None, branch: None, last_used: None }
+    Listed {
+        slot,
+        entry: std::sync::Arc::unwrap_or_clone(entry),
+        standing: None,
+        branch: None,
+        last_used: None,
+    }
 }
 
 #[test]
 fn what_became_of_all_slots_that_were_up_is_told() {
     assert_eq!(all(&[]), "No slot was up that is not\n");
-    let (login, unknown, free) =
-        (listed(1, r#""/src/login""#), listed(2, r#""unknown""#), listed(3, "null"));
+    let (login, unknown, free) = (listed(1, r#""/src/login""#), listed(2, r#""unknown""#), listed(3, "null"));
     let exits = [
         (&login, Exit::Done),
         (&unknown, Exit::DoesNotRun),

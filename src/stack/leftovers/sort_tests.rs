@@ -95,8 +95,10 @@ fn what_there_is_is_counted_by_kind_with_its_size() {
         // Of one it is not known.
         (vec![of(Kind::Container, "c", Some(1500)), of(Kind::Container, "d", None)], "2 containers"),
         (vec![of(Kind::Network, "n", None), of(Kind::Network, "m", None)], "2 networks"),
-        (vec![of(Kind::Image, "web:1", Some(9)), of(Kind::Image, "sha256:aa", Some(3))],
-            "1 image (9B), 1 untagged image (3B)"),
+        (
+            vec![of(Kind::Image, "web:1", Some(9)), of(Kind::Image, "sha256:aa", Some(3))],
+            "1 image (9B), 1 untagged image (3B)",
+        ),
         (vec![of(Kind::Volume, "v", Some(1)), of(Kind::Volume, "w", None)], "volume v (1B), volume w"),
         (
             vec![of(Kind::Volume, "v", None), of(Kind::Network, "n", None), of(Kind::Container, "c", None)],
@@ -153,14 +155,16 @@ fn what_has_labels_and_no_holder_may_be_removed() {
         let leftovers = Leftovers { groups, silent: BTreeMap::new() };
         let removable = leftovers.removable().map(|(_, tied)| tied.tie).collect::<Vec<_>>();
         let named = leftovers.named().map(|(_, tied)| tied.tie).collect::<Vec<_>>();
-        let (removes, names): (&[Tie], &[Tie]) = if has_no_holder { (&ties[..1], &ties[1..]) } else { (&[], &[]) };
+        let (removes, names): (&[Tie], &[Tie]) =
+            if has_no_holder { (&ties[..1], &ties[1..]) } else { (&[], &[]) };
         assert_eq!((removable.as_slice(), named.as_slice()), (removes, names), "{owner}");
         assert_eq!(leftovers.is_clean(), !has_no_holder, "{owner}");
         let not_clean = leftovers.not_clean().map(SlotId::get).collect::<Vec<_>>();
         assert_eq!(not_clean, if matches!(owner, Owner::Free(_)) { vec![2] } else { vec![] }, "{owner}");
     }
     // A slot that is not clean is there, too, if nothing of it was found.
-    let empty = Leftovers { groups: [(Owner::Free(slot(2)), Group::default())].into(), ..Leftovers::default() };
+    let empty =
+        Leftovers { groups: [(Owner::Free(slot(2)), Group::default())].into(), ..Leftovers::default() };
     assert!(!empty.is_clean());
     assert!(Leftovers::default().is_clean());
 }
