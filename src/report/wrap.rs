@@ -11,7 +11,7 @@ const HANG: usize = 4;
 /// stands below it, further to the right. A command in backticks stays whole, for people to copy. Without a
 /// terminal, lines stay whole.
 pub fn wrapped(text: &str, columns: Option<usize>) -> String {
-    let Some(columns) = columns.filter(|columns| *columns > 0) else { return text.to_owned() };
+    let Some(columns) = columns else { return text.to_owned() };
     text.split_inclusive('\n').map(|line| broken(line, columns)).collect()
 }
 
