@@ -47,7 +47,7 @@ fn a_volume_is_known_by_what_is_behind_it() {
     };
     let some = |text: &str| Some(text.to_owned());
     for (text, device, plugin) in [
-        (r#"{}"#, None, None),
+        ("{}", None, None),
         (r#"{"driver_opts": {"device": "/srv"}}"#, some("/srv"), None),
         (r#"{"driver_opts": {"type": "none", "device": "/srv"}}"#, some("/srv"), None),
         (r#"{"driver_opts": {"type": "tmpfs", "device": "tmpfs"}}"#, None, None),

@@ -119,7 +119,7 @@ fn readable_claims(broken: &str) -> BTreeMap<SlotId, Claim> {
             ("claimed_by", Some(slot)) if value.starts_with("null") => {
                 found.entry(slot).or_default().0.get_or_insert(None);
             }
-            ("claimed_at", Some(slot)) if value.starts_with('"') => {
+            ("claimed_at", Some(slot)) => {
                 let claimed_at = &mut found.entry(slot).or_default().1;
                 *claimed_at = claimed_at.take().or_else(|| Some(leading(value)?.0));
             }
@@ -186,5 +186,28 @@ mod tests {
         let twice = r#"{"slots": {"2": {"claimed_by": "/a"}, "2": {"claimed_by": null}}}"#;
         assert_eq!(claims(twice), [claim(2, "/a", None)]);
         assert_eq!(claims("\"\"\"\u{0}{[[\"claimed_by\":\"x\""), []);
+    }
+
+    #[test]
+    fn a_claim_is_read_for_the_slot_that_it_stands_in() {
+        let at = Some("t");
+        for (text, found) in [
+            // The key of the slot is lost.
+            (r#"{"slot_id": 7, "claimed_by": "/a", "claimed_at": "t"}"#, vec![claim(7, "/a", at)]),
+            (r#"{"slot_id": 0, "claimed_by": "/a"}"#, vec![]),
+            // Another value under a key that is a number.
+            (r#"{"1": {"5": true, "claimed_by": "/a"}}"#, vec![claim(1, "/a", None)]),
+            (r#"{"1": {"x": {"claimed_by": "/a"}}}"#, vec![claim(1, "/a", None)]),
+            (r#"{"1": {"claimed_by": 7, "x": 1}, "2": {"claimed_by": "/b"}}"#, vec![claim(2, "/b", None)]),
+            (r#"{"1": {"claimed_by": 7, "claimed_by": "/a"}}"#, vec![claim(1, "/a", None)]),
+            (r#"{"1": {"claimed_by": "/a", "claimed_at": null}}"#, vec![claim(1, "/a", None)]),
+            (r#"{"1": {"claimed_by": "/a", "claimed_at": 7, "claimed_at": "t"}}"#, vec![claim(1, "/a", at)]),
+            (
+                r#"{"1": {"claimed_at": "t", "claimed_at": "u", "claimed_by": "/a"}}"#,
+                vec![claim(1, "/a", at)],
+            ),
+        ] {
+            assert_eq!(claims(text), found, "{text}");
+        }
     }
 }
