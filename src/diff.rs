@@ -291,13 +291,14 @@ mod tests {
 
     #[test]
     fn a_file_differs_by_what_kinfra_wrote_and_what_the_spec_says() {
+        use FileDifference as Is;
+
         let of = |text: &str| Digest::of(text.as_bytes());
         let wanted =
             |text: &str| File { text: text.into(), digest: of(text), mode: FileMode::PRIVATE, masked: None };
         let found = |text: &str| FileState::Present { digest: of(text), mode: FileMode::PRIVATE };
         let open = FileState::Present { digest: of("new"), mode: FileMode::SHARED };
         let (missing, linked) = (FileState::Missing, FileState::Blocked(Obstacle::Symlink));
-        use FileDifference as Is;
         // What the spec says, what was written, what is announced, and what is there.
         for (spec, written, pending, state, expected) in [
             (Some("new"), None, None, linked, Is::Blocked(Obstacle::Symlink)),

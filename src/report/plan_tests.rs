@@ -1,7 +1,7 @@
 use anstream::adapter::strip_str;
 
 use super::*;
-use crate::diff::{Field, FieldChange};
+use crate::diff::{Field, FieldChange, Remnant};
 use crate::digest::Digest;
 use crate::file::{FileMode, Obstacle};
 use crate::identifier::{PortName, ProfileName, WorkerKind};
@@ -260,7 +260,6 @@ fn each_reason_is_a_sentence() {
         kind: Kind::Add,
     };
     let names = || vec!["x".to_owned(), "y\u{1b}".to_owned()];
-    use crate::diff::Remnant;
     for (blocked, said) in [
         (Blocked::Foreign(path("a")), "already exists, skipping: a differs (--overwrite)"),
         (Blocked::Field(change), "profile a → b (--update)"),

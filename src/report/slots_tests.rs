@@ -70,7 +70,7 @@ fn view(columns: Option<usize>) -> SlotsView<'static> {
 
 fn plain(text: &str) -> String {
     let text = anstream::adapter::strip_str(text).to_string();
-    text.lines().map(str::trim_end).map(|line| format!("{line}\n")).collect()
+    text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
 
 fn examined(sight: Sight) -> Examined {

@@ -190,7 +190,7 @@ fn services_that_are_not_as_they_should_be_are_told() {
         ("mail", "not started"),
     ];
     assert_eq!(told, expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
-    let lines: String = expected.iter().map(|(name, text)| format!("{name}: {text}\n")).collect();
+    let lines: String = expected.iter().flat_map(|(name, text)| [name, ": ", text, "\n"]).collect();
     assert_eq!(strip(&failing(&examined)), lines);
 }
 
