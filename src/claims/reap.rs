@@ -163,7 +163,8 @@ impl Proposal {
             for (slot, (claim, standing)) in &reaping.ends {
                 lease::end(transaction.registry_mut(), *slot);
                 let is_gone = *standing == Standing::Orphaned;
-                transaction.note_end(*slot, if is_gone { Ended::WorktreeGone } else { Ended::LeaseRanOut });
+                transaction
+                    .say_how_ended(*slot, if is_gone { Ended::WorktreeGone } else { Ended::LeaseRanOut });
                 let remains = if is_gone { Remains::Everything } else { Remains::Stack };
                 leave(transaction, &self.pool, *slot, (claim, remains))?;
             }

@@ -90,7 +90,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         let claim = claim.map_err(|why| not_yours(&why, registry))?;
         if let Some((slot, claim)) = &claim {
             let is_by_force = *force && !directory.holds(claim);
-            transaction.note_end(*slot, if is_by_force { Ended::ByForce } else { Ended::ByHolder });
+            transaction.say_how_ended(*slot, if is_by_force { Ended::ByForce } else { Ended::ByHolder });
         }
         let sign = slot.filter(|_| claim.is_none() && *force);
         let sign = sign.map_or(Ok(None), |slot| Sign::in_slot(transaction.locked().root(), slot))?;

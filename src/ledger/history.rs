@@ -20,13 +20,13 @@ const SHORT: Duration = Duration::from_millis(500);
 impl Ledger {
     /// Puts something into the history that no registry shows. No verb fails for it, or waits for long. Where
     /// it cannot be done, the user is told at the end.
-    pub fn note(&self, seen: &Snapshot, policy: &LockPolicy<'_>, slot: SlotId, what: What) {
+    pub fn record(&self, seen: &Snapshot, policy: &LockPolicy<'_>, slot: SlotId, what: What) {
         let policy = LockPolicy { patience: policy.patience.min(SHORT), flag: None, ..*policy };
-        let noted = self.transact(seen, &policy, |transaction| {
-            transaction.note(slot, what);
+        let recorded = self.transact(seen, &policy, |transaction| {
+            transaction.record(slot, what);
             Ok(())
         });
-        noted.unwrap_or_else(root::tell_not_recorded);
+        recorded.unwrap_or_else(root::tell_not_recorded);
     }
 
     /// What happened to the pool, as far as that is recorded. Takes no lock.

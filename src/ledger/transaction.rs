@@ -231,12 +231,12 @@ impl Transaction {
     }
 
     /// Says how the claim of a slot ends, for the history.
-    pub fn note_end(&mut self, slot: SlotId, how: Ended) {
-        self.recorder.note_end(slot, how);
+    pub fn say_how_ended(&mut self, slot: SlotId, how: Ended) {
+        self.recorder.say_how_ended(slot, how);
     }
 
     /// Puts something into the history that no registry shows.
-    pub fn note(&self, slot: SlotId, what: What) {
+    pub fn record(&self, slot: SlotId, what: What) {
         self.locked.record_also(&self.recorder.change_of(slot, what));
     }
 

@@ -85,7 +85,9 @@ fn who_did_what_is_told_in_order() {
     let last = machine.kinfra("history -n 2").exits(0).never_says("Left out");
     assert_eq!(last.stdout.lines().count(), 3, "{last:#?}");
     machine.kinfra("history 3").exits(3).says("the pool has no slot 3");
-    machine.kinfra("history --last 0").exits(64);
+    for none in ["0", "-1", "all"] {
+        machine.kinfra(&format!("history --last={none}")).exits(64).says("write how many events, 1 or more");
+    }
 }
 
 #[test]

@@ -129,7 +129,6 @@ pub(super) fn after_recovery(
     settled(tree, scenario, prepared).map_err(|why| format!("after the next run: {why}\n{run:#?}"))
 }
 
-/// The tree is that of an undisturbed run.
 /// Every line of the journal can be read, and its claims are those of the registry.
 pub(super) fn journal_is_whole(tree: &Tree, root: &Path) -> Result<(), String> {
     let text = |name: &str| tree.get(&root.join(name)).and_then(|node| node.text.as_deref());
@@ -146,6 +145,7 @@ pub(super) fn journal_is_whole(tree: &Tree, root: &Path) -> Result<(), String> {
     Err(format!("the journal does not tell it: {history:?}"))
 }
 
+/// The tree is that of an undisturbed run.
 fn settled(tree: &Tree, scenario: &Scenario, Prepared { after, .. }: &Prepared) -> Result<(), String> {
     registry_is_whole(tree, Path::new(scenario.root))?;
     for (path, node) in tree {
