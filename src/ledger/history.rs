@@ -1,8 +1,6 @@
 //! What happened to a pool, as its journal tells it.
 
-use std::time::Duration;
-
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use super::stored::{Stored, read};
 use super::transaction::{Ledger, Snapshot};
@@ -14,19 +12,16 @@ use crate::slot::SlotId;
 /// How often the journals are read again, because the registry was saved meanwhile.
 const LOOKS: usize = 5;
 
-/// The longest that a verb waits for the lock only to record what it did.
-const SHORT: Duration = Duration::from_millis(500);
-
 impl Ledger {
-    /// Puts something into the history that no registry shows. No verb fails for it, or waits for long. Where
-    /// it cannot be done, the user is told at the end.
+    /// Puts something into the history that no registry shows. No verb fails for it. Where it cannot be done,
+    /// the user is told at the end.
     pub fn record(&self, seen: &Snapshot, policy: &LockPolicy<'_>, slot: SlotId, what: What) {
-        let policy = LockPolicy { patience: policy.patience.min(SHORT), flag: None, ..*policy };
-        let recorded = self.transact(seen, &policy, |transaction| {
+        let recorded = self.transact(seen, policy, |transaction| {
             transaction.record(slot, what);
             Ok(())
         });
-        recorded.unwrap_or_else(root::tell_not_recorded);
+        // Without its advice: nobody can record it later.
+        recorded.unwrap_or_else(|why| root::tell_not_recorded(Error::msg(format!("{why:#}"))));
     }
 
     /// What happened to the pool, as far as that is recorded. Takes no lock.
@@ -44,7 +39,7 @@ impl Ledger {
             look = self::look(&root)?;
         }
         let registry = Some(&*look.stored.registry).filter(|_| look.is_of_one_moment);
-        let recorded = Recorded { texts: &look.texts, registry, present: &look.present };
+        let recorded = Recorded { texts: &look.texts, registry, present: look.present.as_ref() };
         Ok(History { not_read: look.not_read, ..recorded.history() })
     }
 }
@@ -54,7 +49,7 @@ struct Look {
     texts: Vec<String>,
     not_read: Vec<String>,
     stored: Stored,
-    present: Replaces,
+    present: Option<Replaces>,
     /// Whether nothing was saved meanwhile.
     is_of_one_moment: bool,
 }
@@ -63,7 +58,8 @@ fn look(root: &Root) -> Result<Look> {
     let stored = read(root, None)?;
     let journals = root.journals()?;
     let text = stored.text.as_ref().map(|text| text.text.as_str());
+    // Asked after the journals are read: a save that is done by now is seen by its registry.
+    let present = root.has_staged()?.then(|| Replaces::text(text));
     let is_of_one_moment = root.registry()?.as_deref() == text;
-    let present = Replaces::text(text);
     Ok(Look { texts: journals.texts, not_read: journals.not_read, stored, present, is_of_one_moment })
 }

@@ -147,7 +147,7 @@ impl Idle {
         stopped.map_err(|why| Fault::failed(format!("the stack of slot {slot} does not stop: {why}")))?;
         // It is not to be up after a reboot. The note counts as a use, so a stop that failed gets none.
         Uses::note_end(stack.listed.dir())?;
-        self.ledger.record(&seen, policy, slot, What::Stopped { with_data: false });
+        self.ledger.record(&seen, &policy.in_passing(), slot, What::Stopped { with_data: false });
         Ok(Some(own.len()))
     }
 }

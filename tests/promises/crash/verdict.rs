@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kinfra::history::{HEADER, Recorded, Replaces};
+use kinfra::history::{HEADER, Recorded};
 use kinfra::registry::Registry;
 use serde_json::{Map, Value};
 
@@ -136,9 +136,8 @@ pub(super) fn journal_is_whole(tree: &Tree, root: &Path) -> Result<(), String> {
     let lines =
         journal.strip_prefix(HEADER).ok_or_else(|| format!("the journal has no header: {journal}"))?;
     let registry = Registry::parse(registry).map_err(|corrupt| corrupt.to_string())?;
-    let present = Replaces::text(Some("the one that no line replaces"));
     let texts = [lines.to_owned()];
-    let history = Recorded { texts: &texts, registry: Some(&registry), present: &present }.history();
+    let history = Recorded { texts: &texts, registry: Some(&registry), present: None }.history();
     if history.unreadable == 0 && history.missing.is_empty() {
         return Ok(());
     }
