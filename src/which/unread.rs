@@ -7,12 +7,15 @@ use crate::fault::Fault;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
 
+/// What to do about an entry that a newer kinfra wrote.
+pub(super) const UPGRADE: &str = "upgrade kinfra";
+
 /// Why an entry of the index cannot be read.
 pub(super) struct Unread {
     /// What is wrong with its file.
     pub(super) why: String,
     /// Whether a newer kinfra wrote it.
-    is_newer: bool,
+    pub(super) is_newer: bool,
 }
 
 /// The entry in a file of the index, of which there is the text or why it has none.
@@ -37,6 +40,6 @@ impl Unread {
     /// The error for an entry that has to be read.
     pub(super) fn fault(&self, index: &Index, name: &str) -> Fault {
         let fault = index.unreadable(Some(name), &self.why);
-        if self.is_newer { fault.advise("upgrade kinfra") } else { fault }
+        if self.is_newer { fault.advise(UPGRADE) } else { fault }
     }
 }

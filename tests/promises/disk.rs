@@ -182,7 +182,9 @@ fn on_a_full_disk_a_claim_is_made_or_not() {
             made += 1;
         } else {
             refused += 1;
-            run.exits(1).says("No space left on device");
+            run.exits(1)
+                .says("No space left on device")
+                .says("help: make room on that disk, and run again\n");
             assert!(registry(&machine).is_some_and(|now| now == before), "the claim was half made");
         }
         machine.remove("~/filler");
