@@ -20,7 +20,7 @@ impl Ledger {
             transaction.record(slot, what);
             Ok(())
         });
-        // Without its advice: nobody can record it later.
+        // Without its advice: to run again does not record it.
         recorded.unwrap_or_else(|why| root::tell_not_recorded(Error::msg(format!("{why:#}"))));
     }
 
