@@ -121,6 +121,6 @@ kinfra slots | shows "fix-login"
 (cd "$day/fix-search" && kinfra release)
 kinfra destroy --auto-approve
 is "$(kinfra slots 2>/dev/null)" ""
-is "$(ls "$day/.shop/slots")" "$(printf '%s\n' registry.json registry.json.bak)"
+is "$(ls "$day/.shop/slots")" "$(printf '%s\n' journal registry.json registry.json.bak)"
 
 clock "18:00  Nothing is left but the branches."

@@ -94,6 +94,7 @@ pub mod fault;
 pub mod file;
 pub mod guarded_variables;
 pub mod health;
+pub mod history;
 pub mod hooks;
 pub mod host;
 pub mod identifier;

@@ -12,6 +12,7 @@ use super::release::{give_back, leave, not_released, stays_claimed, writable};
 use super::standing::{Reaping, Standing, Uncleaned};
 use super::whereabouts::{Following, whereabouts};
 use crate::fault::Fault;
+use crate::history::Ended;
 use crate::host;
 use crate::host::lock::LockPolicy;
 use crate::ledger::{Ledger, Snapshot};
@@ -162,6 +163,8 @@ impl Proposal {
             for (slot, (claim, standing)) in &reaping.ends {
                 lease::end(transaction.registry_mut(), *slot);
                 let is_gone = *standing == Standing::Orphaned;
+                transaction
+                    .say_how_ended(*slot, if is_gone { Ended::WorktreeGone } else { Ended::LeaseRanOut });
                 let remains = if is_gone { Remains::Everything } else { Remains::Stack };
                 leave(transaction, &self.pool, *slot, (claim, remains))?;
             }

@@ -274,7 +274,8 @@ pub(super) fn is_elsewhere(slot: SlotId, path: &Utf8Path) -> Fault {
     .advise(format!("run it where that worktree is, or `kinfra release {slot} --force` if it is gone"))
 }
 
-pub(super) fn no_such_slot(slot: SlotId) -> Fault {
+/// That the pool has no such slot.
+pub fn no_such_slot(slot: SlotId) -> Fault {
     Fault::no_slot(format!("the pool has no slot {slot}")).advise("`kinfra slots` lists them")
 }
 

@@ -12,6 +12,7 @@ use super::signs::Sign;
 use super::whereabouts::{Following, is_holder, look_at, noted};
 use crate::fault::{Fault, advice_of, exit_of};
 use crate::file::RelPath;
+use crate::history::Ended;
 use crate::host;
 use crate::host::fs::{is_kept, room_for};
 use crate::host::lock::LockPolicy;
@@ -88,6 +89,10 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         let registry = transaction.registry_mut();
         let claim = lease::release(registry, &directory, *slot, *claim_id, *force);
         let claim = claim.map_err(|why| not_yours(&why, registry))?;
+        if let Some((slot, claim)) = &claim {
+            let is_by_force = *force && !directory.holds(claim);
+            transaction.say_how_ended(*slot, if is_by_force { Ended::ByForce } else { Ended::ByHolder });
+        }
         let sign = slot.filter(|_| claim.is_none() && *force);
         let sign = sign.map_or(Ok(None), |slot| Sign::in_slot(transaction.locked().root(), slot))?;
         let claim = claim.or(slot.zip(sign).map(|(slot, sign)| (slot, sign.claim())));

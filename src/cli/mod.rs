@@ -20,7 +20,7 @@ pub use claims::{
 pub use hook::{
     HookArgs, HookFileArgs, HookRunArgs, HookVerb, SkillArgs, SkillFileArgs, SkillVerb, unknown_event,
 };
-pub use pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
+pub use pool::{DemoArgs, DoctorArgs, HistoryArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 pub use project::{ProjectVerbs, is_about_verbs, parse, with_verbs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
 pub use run::RunArgs;

@@ -1,10 +1,14 @@
 //! The flags of the verbs that show, check or describe a pool.
 #![expect(missing_docs, reason = "clap would show the comments of flags as help")]
 
+use std::num::NonZeroUsize;
+
 use camino::Utf8PathBuf;
 use clap::{Args, ValueHint};
 
+use super::claims::slot_id;
 use super::shared::{HolderArgs, LockArgs, PoolArgs};
+use crate::slot::SlotId;
 
 // `kinfra doctor`
 #[derive(Debug, Args)]
@@ -57,6 +61,26 @@ pub struct SlotsArgs {
     /// Print one JSON document; with --watch, one per line for each change
     #[arg(long)]
     pub json: bool,
+}
+
+// `kinfra history`
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    #[command(flatten)]
+    pub pool: PoolArgs,
+    /// Only what happened to this slot
+    #[arg(value_name = "SLOT", value_parser = slot_id)]
+    pub slot: Option<SlotId>,
+    /// Only the last N events [default: all; for an agent, 40]
+    #[arg(short = 'n', long, value_name = "N", value_parser = some_events)]
+    pub last: Option<NonZeroUsize>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn some_events(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "write how many events, 1 or more".to_owned())
 }
 
 // `kinfra status`

@@ -7,7 +7,7 @@ use clap::{Args, Command, Parser, Subcommand};
 use super::checkout::{DoneArgs, StartWorktreeArgs, WorktreesArgs};
 use super::claims::{ClaimArgs, CleanArgs, EnvArgs, ExecArgs, ReapArgs, ReleaseArgs, RenewArgs};
 use super::hook::{HookArgs, SkillArgs};
-use super::pool::{DemoArgs, DoctorArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
+use super::pool::{DemoArgs, DoctorArgs, HistoryArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 use super::provisioning::{ApplyArgs, DestroyArgs, PlanArgs, ShowArgs};
 use super::run::RunArgs;
 use super::shell::{CompletionsArgs, ManArgs};
@@ -103,6 +103,8 @@ pub enum Verb {
     Clean(CleanArgs),
     /// List the provisioned slots
     Slots(SlotsArgs),
+    /// List who did what to the slots, and when
+    History(HistoryArgs),
     /// List every port of every declared slot
     Ports(PortsArgs),
     /// Check slots.toml, its templates and its ports before they are applied

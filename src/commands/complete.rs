@@ -18,8 +18,7 @@ pub(super) const VARIABLE: &str = "KINFRA_COMPLETE";
 /// The command that a shell completes, and runs for completions.
 pub(super) const NAME: &str = "kinfra";
 
-/// Answers a shell's question. Returns `false` if this run is none, which costs one look at a variable. An
-/// error is what clap says of the question.
+/// Answers a shell's question; `false` if this run is none. An error is what clap says of the question.
 pub fn answer(arguments: impl IntoIterator<Item = OsString>) -> clap::error::Result<bool> {
     let arguments: Vec<_> = arguments.into_iter().collect();
     let is_first = completes_a_command(&arguments);
@@ -55,6 +54,7 @@ fn command(is_first: bool) -> Command {
         .mut_subcommand("exec", |verb| words(whole::<cli::ExecArgs>(verb)))
         .mut_subcommand("run", |verb| words(chosen(whole::<cli::RunArgs>(verb))))
         .mut_subcommand("open", |verb| with("port", ports)(with("slot", held)(whole::<cli::OpenArgs>(verb))))
+        .mut_subcommand("history", |verb| with("slot", slots)(whole::<cli::HistoryArgs>(verb)))
         .mut_subcommand("man", |verb| with("verb", || Ok(verbs()))(whole::<cli::ManArgs>(verb)));
     of_project(command)
 }

@@ -8,6 +8,7 @@ use crate::cli::{SandboxVerb, Verb, evaluated, unknown_event};
 use crate::fault::Exit;
 use crate::host;
 use crate::host::invocation::Invocation;
+use crate::report;
 
 mod apply;
 mod approve;
@@ -30,6 +31,7 @@ mod draw;
 mod env;
 mod exec;
 mod failure;
+mod history;
 mod hook;
 mod hook_claim;
 mod hook_removal;
@@ -111,11 +113,19 @@ pub fn run(verb: Verb) -> Result<Exit> {
     let is_courtesy = hook::is_courtesy(&verb);
     terse::limit(&verb);
     let ran = Invocation::gather().and_then(|invocation| run_in(verb, &invocation));
+    say_not_recorded();
     let ran = if is_courtesy { ran.or_else(|error| Ok(hook::excused(&error))) } else { ran };
     if ran.is_err() {
         evaluated.into_iter().for_each(env::stop);
     }
     ran
+}
+
+/// Says that a change is not in the history. What becomes another program calls it before.
+fn say_not_recorded() {
+    if let Some(why) = host::root::not_recorded() {
+        output::say(&report::history::not_recorded(&why));
+    }
 }
 
 fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
@@ -152,6 +162,7 @@ fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {
         Verb::Skill(args) => skill::run(&args, invocation),
         Verb::Doctor(args) => doctor::run(&args, invocation),
         Verb::Slots(args) | Verb::Sandbox(SandboxVerb::Slots(args)) => slots::run(&args, invocation),
+        Verb::History(args) => history::run(&args, invocation),
         Verb::Validate(args) => validate::run(&args, invocation),
         Verb::Ports(args) => ports::run(&args, invocation),
         Verb::Completions(args) => completions::run(&args, invocation),

@@ -26,7 +26,7 @@ pub(super) fn run(args: &ResetArgs, umask: Umask, invocation: &Invocation) -> Re
     }
     let interrupt = Interrupt::listen()?;
     let services: Vec<String> = reset.services.iter().cloned().collect();
-    let held = reset.remove()?;
+    let held = reset.remove(&policy)?;
     let means = Means { policy, invocation, interrupt: &interrupt, umask, output: of_compose() };
     start(held, &args.start.request(&services), args.json, &means)
 }

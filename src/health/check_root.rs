@@ -7,7 +7,7 @@ use super::permissions::{check_mode, check_open, way_out};
 use crate::desired::Pool;
 use crate::file::Obstacle;
 use crate::host::fs::Found;
-use crate::host::root::{BACKUP, LOCK, REGISTRY, Root, TEMPORARY};
+use crate::host::root::{BACKUP, JOURNAL, LOCK, OLDER, REGISTRY, Root, TEMPORARY};
 use crate::observe::{ImportState, observe};
 use crate::registry::Registry;
 use crate::shown::count;
@@ -83,6 +83,24 @@ pub(super) fn check_backup(root: &Root, findings: &mut Findings) {
         Err(error) => format!("{error:#}"),
     };
     findings.warning("backup", wrong, "the next save replaces it");
+}
+
+pub(super) fn check_journal(root: &Root, findings: &mut Findings) {
+    let path = root.path().join(JOURNAL);
+    check_mode(root.dir(), JOURNAL, findings);
+    check_mode(root.dir(), OLDER, findings);
+    match root.journal_faults() {
+        Ok(None) => {
+            findings.fine("journal", format!("`{path}` is not there yet: the next change makes it"));
+        }
+        Ok(Some(faults)) if faults.is_empty() => findings.fine("journal", format!("`{path}`")),
+        Ok(Some(faults)) => {
+            for fault in &faults {
+                findings.failure(Severity::Warning, "journal", fault);
+            }
+        }
+        Err(error) => findings.failure(Severity::Warning, "journal", &error),
+    }
 }
 
 /// Says whether the lock is held.

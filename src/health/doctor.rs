@@ -12,7 +12,9 @@ use super::check_networks::check_networks;
 use super::check_owners::check_owners;
 use super::check_podman::check_podman;
 use super::check_ports::check_free_slots;
-use super::check_root::{check_backup, check_lock, check_registry, check_root, check_temporary_files};
+use super::check_root::{
+    check_backup, check_journal, check_lock, check_registry, check_root, check_temporary_files,
+};
 use super::check_slots::check_slots;
 use super::check_worktrees::check_worktrees;
 use super::finding::{Finding, Findings, Severity, what_of};
@@ -41,6 +43,7 @@ pub fn examine(
             check_root(&root, &mut findings);
             registry = check_registry(Some(&root), pool, &mut findings);
             check_backup(&root, &mut findings);
+            check_journal(&root, &mut findings);
             // The files in `.tmp` belong to the holder of the lock.
             if !check_lock(&root, &mut findings) {
                 check_temporary_files(&root, &mut findings);

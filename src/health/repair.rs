@@ -122,6 +122,7 @@ impl RepairProposal {
             }
             locked.replace_backup(&text)?;
         }
+        locked.record_also(&ledger::change_of_repair(policy.command, repair.from_backup));
         Ok(())
     }
 }

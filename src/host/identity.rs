@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use rustix::fs::{Mode, OFlags};
 
 use crate::fault::Fault;
+use crate::history::Author;
 use crate::names::KINFRA_TRUST_OWNER;
 use crate::shown::printable;
 
@@ -58,6 +59,14 @@ fn named(users: &str, user: u32) -> Option<String> {
     let is_user = |line: &&str| line.split(':').nth(2).is_some_and(|number| number.parse() == Ok(user));
     let name = users.lines().find(is_user)?.split(':').next()?;
     (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// This process, as the author of a change. `command` is its verb.
+#[expect(clippy::disallowed_methods, reason = "where it runs is a fact of the process")]
+pub fn author(command: &str) -> Author {
+    let user = name_of_user(user_id()).unwrap_or_else(|| format!("uid {}", user_id()));
+    let directory = std::env::current_dir().ok().map(|path| path.to_string_lossy().into_owned());
+    Author { user, host: host_name(), command: command.to_owned(), directory }
 }
 
 /// This machine's list of users, as far as it can be read.

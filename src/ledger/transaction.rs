@@ -8,13 +8,16 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::recorder::Recorder;
 use super::stored::{Stored, read};
 use crate::claims::whereabouts::{Following, Moves};
 use crate::fault::Fault;
+use crate::history::{Ended, What};
 use crate::host::identity::random_bits;
 use crate::host::lock::LockPolicy;
 use crate::host::root::{LockedRoot, Root};
 use crate::registry::{Registry, RegistryId};
+use crate::slot::SlotId;
 
 /// Where a pool's registry is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +54,7 @@ pub struct Transaction {
     registry: Arc<Registry>,
     stored: Stored,
     locked: LockedRoot,
+    recorder: Recorder,
 }
 
 /// What saves the registry of a [`Transaction`].
@@ -59,6 +63,7 @@ pub struct Saver<'a> {
     registry: &'a mut Arc<Registry>,
     stored: &'a mut Stored,
     locked: &'a LockedRoot,
+    recorder: &'a Recorder,
 }
 
 impl Ledger {
@@ -187,7 +192,8 @@ impl Transaction {
             }
         };
         let stored = read(locked.root(), known)?;
-        Ok(Self { registry: Arc::clone(&stored.registry), stored, locked })
+        let recorder = Recorder::of(policy.command);
+        Ok(Self { registry: Arc::clone(&stored.registry), stored, locked, recorder })
     }
 
     fn end<T>(mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
@@ -221,13 +227,23 @@ impl Transaction {
     /// # Errors
     /// [`Fault`] when another program saved meanwhile: its save is kept.
     pub fn save(&mut self) -> Result<()> {
-        store(&self.registry, &mut self.stored, &self.locked)
+        store(&self.registry, &mut self.stored, &self.locked, &self.recorder)
+    }
+
+    /// Says how the claim of a slot ends, for the history.
+    pub fn say_how_ended(&mut self, slot: SlotId, how: Ended) {
+        self.recorder.say_how_ended(slot, how);
+    }
+
+    /// Puts something into the history that no registry shows.
+    pub fn record(&self, slot: SlotId, what: What) {
+        self.locked.record_also(&self.recorder.change_of(slot, what));
     }
 
     /// The root and the part that saves its registry, so that a caller can use both at once.
     pub fn parts(&mut self) -> (&LockedRoot, Saver<'_>) {
-        let Self { registry, stored, locked } = self;
-        (locked, Saver { registry, stored, locked })
+        let Self { registry, stored, locked, recorder } = self;
+        (locked, Saver { registry, stored, locked, recorder })
     }
 }
 
@@ -243,7 +259,7 @@ impl Saver<'_> {
     /// [`Fault`] when another program saved meanwhile: its save is kept.
     pub fn save(&mut self, registry: Registry) -> Result<()> {
         let registry = Arc::new(registry);
-        store(&registry, self.stored, self.locked)?;
+        store(&registry, self.stored, self.locked, self.recorder)?;
         *self.registry = registry;
         Ok(())
     }
@@ -258,7 +274,12 @@ impl Saver<'_> {
 }
 
 /// Saves a registry, if it is not the one that was saved last. The first save gives it its id.
-fn store(registry: &Arc<Registry>, stored: &mut Stored, locked: &LockedRoot) -> Result<()> {
+fn store(
+    registry: &Arc<Registry>,
+    stored: &mut Stored,
+    locked: &LockedRoot,
+    recorder: &Recorder,
+) -> Result<()> {
     if *registry == stored.registry {
         return Ok(());
     }
@@ -270,7 +291,8 @@ fn store(registry: &Arc<Registry>, stored: &mut Stored, locked: &LockedRoot) -> 
         }
     }
     let text = registry.to_text().context("the new registry would not be readable, so it was not saved")?;
-    stored.text = Some(locked.save(stored.text.as_ref(), text)?);
+    let change = recorder.change(stored, &registry);
+    stored.text = Some(locked.save(stored.text.as_ref(), text, change.as_ref())?);
     stored.registry = registry;
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::request::{Done, Prepared};
 use crate::desired::Pool;
 use crate::fault::Fault;
 use crate::host::docker::Answer;
-use crate::host::root::{BACKUP, LOCK, REGISTRY, Root};
+use crate::host::root::{BACKUP, JOURNAL, LOCK, OLDER, REGISTRY, Root};
 use crate::host::things;
 use crate::names;
 use crate::observe::ask;
@@ -142,7 +142,7 @@ pub fn remove(pool: &Pool, done: &Done, shown: &[Datum]) -> Vec<(Datum, Result<(
     removed.collect()
 }
 
-/// What else than slots, the registry, its backup and the lock is in the root, sorted.
+/// What else than slots, the registry, its backup, the journal and the lock is in the root, sorted.
 ///
 /// # Errors
 /// When the root cannot be listed.
@@ -150,7 +150,8 @@ pub fn names_left(root: &Utf8Path) -> Result<Vec<String>> {
     let Some(root) = Root::open(root)? else { return Ok(Vec::new()) };
     let names = root.dir().names()?.into_iter().map(|name| name.to_string_lossy().into_owned());
     let is_other = |name: &String| {
-        ![REGISTRY, BACKUP, LOCK].contains(&name.as_str()) && SlotId::of_directory(name).is_none()
+        ![REGISTRY, BACKUP, JOURNAL, OLDER, LOCK].contains(&name.as_str())
+            && SlotId::of_directory(name).is_none()
     };
     let mut names: Vec<String> = names.filter(is_other).collect();
     names.sort();

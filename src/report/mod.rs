@@ -14,6 +14,7 @@ pub mod doctor;
 mod document;
 pub mod env;
 pub mod fault;
+pub mod history;
 mod holder_names;
 pub mod hook;
 pub mod init;

@@ -202,7 +202,8 @@ pub fn stays(
     }
     let names = Commas(names.iter().map(|name| format!("`{}`", printable(name)))).to_string();
     let with = if names.is_empty() { names } else { format!(", with {names}") };
-    let _ = writeln!(text, "The registry, its backup and the lock stay in `{}`{with}", pool.root);
+    let _ =
+        writeln!(text, "The registry, its backup, the journal and the lock stay in `{}`{with}", pool.root);
     text
 }
 

@@ -21,7 +21,7 @@ pub fn ports(spec: &Spec, columns: Option<usize>) -> String {
         let of_slot = |slot| {
             url(spec, slot, (name, &formula), formula.number(slot.get())).map(|url| url.shown().to_owned())
         };
-        row.map_or_else(of_main, of_slot).map_or_else(|| plain(row, formula), Cell::new)
+        row.map_or_else(of_main, of_slot).map_or_else(|| numbers(row, name, formula), Cell::new)
     };
     let all = &spec.ports;
     let Some(columns) = columns else { return lines(&map(spec, all, numbers)) };
@@ -61,10 +61,6 @@ fn map(spec: &Spec, ports: &[Declared], cell: impl Fn(Row, &PortName, PortFormul
 }
 
 fn numbers(row: Row, _: &PortName, formula: PortFormula) -> Cell {
-    plain(row, formula)
-}
-
-fn plain(row: Row, formula: PortFormula) -> Cell {
     number(formula.number(row.map_or(0, SlotId::get)))
 }
 

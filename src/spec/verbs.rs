@@ -15,7 +15,7 @@ use crate::slot::Profile;
 use crate::time::Span;
 
 /// The verbs of kinfra, hidden ones included. No project has a verb of such a name.
-pub const OWN_VERBS: [&str; 37] = [
+pub const OWN_VERBS: [&str; 38] = [
     "agents",
     "apply",
     "claim",
@@ -31,6 +31,7 @@ pub const OWN_VERBS: [&str; 37] = [
     "exec",
     "exit-codes",
     "help",
+    "history",
     "hook",
     "init",
     "logs",

@@ -14,6 +14,7 @@ use crate::claims::listing::{Listed, last_used, list};
 use crate::claims::standing::Standing;
 use crate::claims::whereabouts::Following;
 use crate::fault::{Exit, Fault, exit_of};
+use crate::history::What;
 use crate::host::clock::now;
 use crate::host::lock::{Hold, LockPolicy};
 use crate::host::things;
@@ -146,6 +147,7 @@ impl Idle {
         stopped.map_err(|why| Fault::failed(format!("the stack of slot {slot} does not stop: {why}")))?;
         // It is not to be up after a reboot. The note counts as a use, so a stop that failed gets none.
         Uses::note_end(stack.listed.dir())?;
+        self.ledger.record(&seen, &policy.in_passing(), slot, What::Stopped { with_data: false });
         Ok(Some(own.len()))
     }
 }

@@ -12,6 +12,7 @@ use super::up::{last_start, named_last};
 use crate::claims::held::Held;
 use crate::claims::refusal::holds_none;
 use crate::fault::Fault;
+use crate::history::What;
 use crate::host::containers::volumes_of;
 use crate::host::docker::Answer;
 use crate::host::lock::LockPolicy;
@@ -29,6 +30,8 @@ pub struct Reset {
     pub containers: Vec<Thing>,
     /// The volumes, each with its size in Docker's words, if Docker says it.
     pub volumes: Vec<(Thing, Option<String>)>,
+    /// The service that is reset; `None` is all of them.
+    pub service: Option<String>,
     /// The services that are to be started afterwards. None is all of them.
     pub services: BTreeSet<String>,
 }
@@ -55,7 +58,7 @@ impl Reset {
         let volumes = volumes.into_iter().map(|volume| (sizes.get(&volume.name).cloned(), volume));
         let volumes = volumes.map(|(size, volume)| (volume, size)).collect();
         let services = named_last(held);
-        Ok(Self { turn, containers, volumes, services })
+        Ok(Self { turn, containers, volumes, service: service.map(str::to_owned), services })
     }
 
     /// The slot.
@@ -67,7 +70,7 @@ impl Reset {
     ///
     /// # Errors
     /// [`Fault`] when something of it stays, Docker does not answer, or the claim ended since it was planned.
-    pub fn remove(self) -> Result<Held> {
+    pub fn remove(self, policy: &LockPolicy<'_>) -> Result<Held> {
         let held = &self.turn.held;
         if !held.is_still_held()? {
             return Err(holds_none(held.worktree()).into());
@@ -84,6 +87,13 @@ impl Reset {
         if let Some(left) = left.find(|thing| there.iter().any(|other| other.key == thing.key)) {
             return Err(stays(left, &failures));
         }
+        let with_data = !volumes.is_empty();
+        held.pool().ledger().record(
+            held.seen(),
+            policy,
+            held.slot,
+            What::Reset { service: self.service, with_data },
+        );
         Ok(self.turn.held)
     }
 }

@@ -157,14 +157,17 @@ fn what_a_killed_start_left_goes_and_the_root_keeps_what_destroy_says() {
     let destroyed = Run::of(engine.reach(&mut own.command("destroy --data --auto-approve"))).exits(0);
     let names =
         fs::read_dir(own.path("~/pool")).expect("the root").map(|entry| entry.expect("an entry").file_name());
-    let named = ["registry.json", "registry.json.bak", ".lock"];
+    let named = ["registry.json", "registry.json.bak", "journal", ".lock"];
     for name in names.map(|name| name.into_string().expect("text")).filter(|name| !named.contains(&&**name)) {
         assert!(
             destroyed.stderr.contains(&format!("`{name}`")),
             "{name} stays, and is not named: {destroyed:?}"
         );
     }
-    assert!(destroyed.stderr.contains("The registry, its backup and the lock stay in `"), "{destroyed:?}");
+    assert!(
+        destroyed.stderr.contains("The registry, its backup, the journal and the lock stay in `"),
+        "{destroyed:?}"
+    );
 }
 
 #[test]

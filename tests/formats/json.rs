@@ -151,6 +151,7 @@ fn every_field_is_in_the_docs() {
         "plan --json --update --overwrite --prune",
         "show --json plan",
         "slots --json",
+        "history --json",
         "ports --json",
         "validate --json",
     ] {

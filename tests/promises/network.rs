@@ -22,6 +22,7 @@ const RUNS: &[(&str, &str, i32)] = &[
     ("a", "status", 0),
     ("a", "slots", 0),
     ("a", "ports", 0),
+    ("a", "history", 0),
     ("a", "open --print", 0),
     ("a", "hook install git --dry-run", 0),
     ("a", "skill install --dry-run", 0),

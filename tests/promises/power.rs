@@ -148,7 +148,9 @@ impl Lab {
         if !acknowledged {
             return Ok(());
         }
-        let is_other = |path: &PathBuf| path.starts_with(self.root.join(".tmp")) || is_of_claim(path);
+        let is_other = |path: &PathBuf| {
+            path.starts_with(self.root.join(".tmp")) || is_of_claim(path) || path.ends_with("journal")
+        };
         match changes(&tree, &self.new).iter().find(|path| !is_other(path)) {
             Some(lost) => {
                 Err(format!("{} was acknowledged and is {}", lost.display(), brief(tree.get(lost))))
@@ -178,7 +180,9 @@ impl Lab {
         }
         let tree = timeless(self.machine.tree());
         // It has the id of the claim, which is random.
-        let is_sign = |path: &Path| path.ends_with(".kinfra-claim") && tree.contains_key(path);
+        let is_sign = |path: &Path| {
+            path.ends_with("journal") || (path.ends_with(".kinfra-claim") && tree.contains_key(path))
+        };
         match changes(&tree, &self.new).iter().find(|path| !is_sign(path)) {
             Some(path) => Err(format!("after the next run, {} is {}", path.display(), brief(tree.get(path)))),
             None => Ok(()),

@@ -250,8 +250,8 @@ impl Machine {
         let mut tree = BTreeMap::new();
         walk(&self.home(), &mut tree);
         for (path, state) in &mut tree {
-            // The name of the last lock holder is not part of a pool's state.
-            if path.ends_with(".lock") {
+            // Who held the lock last and what happened when is not part of a pool's state.
+            if path.ends_with(".lock") || path.ends_with("journal") {
                 state.clear();
             } else if path.ends_with("registry.json") || path.ends_with("registry.json.bak") {
                 *state = without_id(state);

@@ -31,13 +31,13 @@ fn an_unused_pool_goes_but_for_its_registry() {
     let run = destroy(&machine, "", "small-slot-1 data\nother-slot-1 theirs\nsmall-slot-2 logs").exits(0);
     let run = run.says("Removed 4 slots").says("\n\nDestroy complete! 4 destroyed.\n");
     let run = run.says("Volumes of removed slots stay, `docker volume rm` removes them: data, logs\n");
-    run.says("The registry, its backup and the lock stay in `").never_says("theirs");
+    run.says("The registry, its backup, the journal and the lock stay in `").never_says("theirs");
     let mut left: Vec<_> = fs::read_dir(machine.path("~/pool"))
         .expect("a root")
         .map(|entry| entry.expect("an entry").file_name())
         .collect();
     left.sort();
-    assert_eq!(left, [".lock", ".tmp", "registry.json", "registry.json.bak"]);
+    assert_eq!(left, [".lock", ".tmp", "journal", "registry.json", "registry.json.bak"]);
     machine.kinfra("slots --json").exits(0).prints("\"slots\": []");
     // A second destroy, and a new apply.
     let again = destroy(&machine, "", "").exits(0).prints("No changes: the pool has no slots.\n");

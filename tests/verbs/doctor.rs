@@ -41,6 +41,7 @@ fn a_pool_that_is_well_has_nothing_to_do() {
             "  ✓ root",
             "  ✓ registry",
             "  ✓ backup",
+            "  ✓ journal",
             "  ✓ lock",
             "  ✓ temporary files",
             "  ✓ slots",

@@ -64,6 +64,7 @@ fn every_verb_says_what_its_flags_do() {
         "reset",
         "completions",
         "slots",
+        "history",
         "open",
         "ports",
         "validate",

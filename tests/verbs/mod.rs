@@ -29,6 +29,7 @@ mod git_files;
 mod gone_worktree;
 mod guarded;
 mod help;
+mod history;
 mod holders;
 mod hook;
 mod hook_care;

@@ -12,6 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, StatVfs};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::stamp::Stamp;
 use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle};
 use crate::host::owner;
@@ -36,14 +37,6 @@ pub enum Found<T> {
     Other(Obstacle),
 }
 
-/// What tells one version of a file from the next without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    file: (u64, u64),
-    size: u64,
-    modified: (u64, u64),
-}
-
 /// A regular file that was read.
 #[derive(Debug)]
 pub struct Content {
@@ -53,11 +46,6 @@ pub struct Content {
     pub mode: FileMode,
     /// What the system says of it.
     pub(in crate::host) stat: Stat,
-}
-
-/// Systems give these numbers different types.
-fn number(number: impl TryInto<u64>) -> u64 {
-    number.try_into().unwrap_or_default()
 }
 
 impl Content {
@@ -283,12 +271,7 @@ impl Dir {
 
     /// What tells this version of a file from the next; `None` if nothing has this name.
     pub fn stamp(&self, name: &str) -> Option<Stamp> {
-        let stat = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-        Some(Stamp {
-            file: (number(stat.st_dev), number(stat.st_ino)),
-            size: number(stat.st_size),
-            modified: (number(stat.st_mtime), number(stat.st_mtime_nsec)),
-        })
+        rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).ok().as_ref().map(Stamp::of)
     }
 
     /// Whether `name` here and `other` in `other_dir` are the same file.

@@ -7,11 +7,12 @@ mod made_by_containers;
 mod mounts;
 mod named;
 mod scratch;
+mod stamp;
 mod survey;
 mod umask;
 mod write;
 
-pub use dir::{Content, Dir, Found, Stamp, is_system_error};
+pub use dir::{Content, Dir, Found, is_system_error};
 pub use file_system::SharedFileSystem;
 pub use made_by_containers::{left_at, of_another_user, remove_without_files};
 pub use mounts::mounts_below;
@@ -21,6 +22,7 @@ pub use named::{
     was_removed,
 };
 pub use scratch::Scratch;
+pub use stamp::Stamp;
 pub use survey::{left_out, survey};
 pub use umask::{Umask, set_umask};
 pub use write::Missing;

@@ -276,6 +276,17 @@ impl Dir {
         Ok(file)
     }
 
+    /// Opens a file in the directory for reading, and for adding to its end. Makes it, private, if it is
+    /// missing. What is there keeps its owner and its mode. Never follows a link.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is not a regular file.
+    pub fn open_to_add(&self, name: &str) -> Result<File> {
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        owner::check_sudo(&self.path)?;
+        self.open_regular(name, self.make_or_open(name, flags, Mode::RUSR | Mode::WUSR))
+    }
+
     /// Opens a file, and makes it if it is missing. What is there already keeps its owner: it may be a second
     /// name of another file.
     fn make_or_open(&self, name: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {

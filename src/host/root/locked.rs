@@ -106,6 +106,7 @@ impl LockedRoot {
                 }
             }
         }
+        self.forget_unsaved();
         self.temporary.empty()
     }
 

@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::fault::{Exit, Fault};
 use crate::file::Obstacle;
+use crate::history::Replaces;
 use crate::host::clock::pause;
 use crate::host::closed::Closed;
 use crate::host::fs::{self, Dir, Found, Stamp};
@@ -20,6 +21,10 @@ use crate::slot::SlotId;
 pub const REGISTRY: &str = "registry.json";
 /// The name of the registry's backup: a copy of it as last saved.
 pub const BACKUP: &str = "registry.json.bak";
+/// The journal's name in the root.
+pub const JOURNAL: &str = "journal";
+/// The name of the journal before that.
+pub const OLDER: &str = "journal.1";
 /// The lock's name in the root.
 pub const LOCK: &str = lock::NAME;
 /// Where everything in the root is written before it is moved into place.
@@ -27,7 +32,7 @@ pub const TEMPORARY: &str = ".tmp";
 /// What systems put into a directory by themselves: at the top of a disk, and where one was looked at.
 const OF_DISK: [&str; 2] = ["lost+found", ".DS_Store"];
 /// What there may be beside slots once a first apply has taken its lock.
-const BEGUN: [&str; 4] = [LOCK, TEMPORARY, ".queue", ".stacks"];
+const BEGUN: [&str; 5] = [LOCK, TEMPORARY, ".queue", ".stacks", JOURNAL];
 /// The most that a registry may be, in bytes.
 pub(super) const REGISTRY_LIMIT: u64 = 64 << 20;
 
@@ -37,6 +42,13 @@ pub struct RegistryText {
     /// Its text.
     pub text: String,
     pub(super) stamp: Option<Stamp>,
+}
+
+impl RegistryText {
+    /// What a change says that replaces it.
+    pub fn replaced(&self) -> Replaces {
+        Replaces::text(Some(&self.text))
+    }
 }
 
 /// A pool's root that exists.

@@ -4,20 +4,27 @@
 use anyhow::{Result, anyhow};
 use camino::Utf8Path;
 
+use super::journal::Added;
 use super::locked::{LockedRoot, REPLACES};
 use super::open::{BACKUP, REGISTRY, REGISTRY_LIMIT, RegistryText};
 use crate::digest::Digest;
 use crate::fault::Fault;
+use crate::history::Change;
 use crate::host::fs::{self, Found};
 
 impl LockedRoot {
     /// Replaces the registry and its backup, durably and each atomically. `read` is what the new one was made
-    /// from. Gives the registry as it is then.
+    /// from, and `change` what the journal says of it. Gives the registry as it is then.
     ///
     /// # Errors
     /// [`Fault`] when the registry on disk is no longer the one that was read: another program's save is not
     /// lost.
-    pub fn save(&self, read: Option<&RegistryText>, new: String) -> Result<RegistryText> {
+    pub fn save(
+        &self,
+        read: Option<&RegistryText>,
+        new: String,
+        change: Option<&Change>,
+    ) -> Result<RegistryText> {
         if u64::try_from(new.len()).unwrap_or(u64::MAX) > REGISTRY_LIMIT {
             let (path, limit) = (self.root.registry_path(), REGISTRY_LIMIT >> 20);
             return Err(anyhow!("`{path}` would be larger than {limit} MiB, so it was not saved"));
@@ -29,18 +36,21 @@ impl LockedRoot {
         if self.dir().stamp(REGISTRY) != read.and_then(|read| read.stamp) {
             return Err(self.was_changed());
         }
-        let marker = match read {
-            None => {
-                if !self.temporary.rename_new(REGISTRY, self.dir(), REGISTRY)? {
-                    return Err(self.was_changed());
-                }
-                // A backup without a registry means that the registry vanished, so the first backup comes
-                // after it.
-                self.dir().sync()?;
-                None
-            }
-            Some(old) => self.exchange_registry(&old.text)?,
+        // Before the save: no change that is saved is missing, and one that is not saved is taken out.
+        let added = change.and_then(|change| self.record(change));
+        let replaced = read.map_or_else(
+            || self.temporary.rename_new(REGISTRY, self.dir(), REGISTRY).map(|is_new| is_new.then_some(None)),
+            |old| self.exchange_registry(&old.text).map(Some),
+        );
+        let Ok(Some(marker)) = replaced else {
+            added.into_iter().for_each(Added::take_back);
+            return Err(replaced.err().unwrap_or_else(|| self.was_changed()));
         };
+        if read.is_none() {
+            // A backup without a registry means that the registry vanished, so the first backup comes after
+            // it.
+            self.dir().sync()?;
+        }
         self.temporary.rename_over(BACKUP, self.dir(), BACKUP)?;
         self.dir().sync()?;
         // What was replaced, and the marker.

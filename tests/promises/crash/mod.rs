@@ -21,6 +21,7 @@ mod verdict;
 
 use std::collections::{BTreeSet, HashMap};
 use std::env;
+use std::path::Path;
 use std::sync::Mutex;
 
 use crate::rig::random::Random;
@@ -29,7 +30,7 @@ use bench::{Bench, Prepared};
 
 use scenario::{SCENARIOS, Scenario};
 use sweep::{Figures, Tally, on_all_cores};
-use verdict::{after_a_crash, after_an_error, after_plain_apply, after_recovery};
+use verdict::{after_a_crash, after_an_error, after_plain_apply, after_recovery, journal_is_whole};
 
 use crate::support::Run;
 
@@ -54,7 +55,8 @@ fn killed_anywhere_it_recovers() {
                 let first = &prepared.calls[index];
                 tally.note(format_args!("killed at {first}"), {
                     bench.rebuild(&prepared.before);
-                    kill(bench, scenario, prepared, first).and_then(|()| recover(bench, scenario, prepared))
+                    kill(bench, scenario, prepared, first)
+                        .and_then(|()| recover_from_kill(bench, scenario, prepared))
                 });
             },
         );
@@ -191,8 +193,14 @@ fn kill_twice(
         bench.rebuild(&prepared.before);
         kill(bench, scenario, prepared, first)
             .and_then(|()| kill(bench, scenario, prepared, second))
-            .and_then(|()| recover(bench, scenario, prepared))
+            .and_then(|()| recover_from_kill(bench, scenario, prepared))
     });
+}
+
+/// As [`recover`]. No kill keeps a change out of the journal, or puts one into it that was not saved.
+fn recover_from_kill(bench: &Bench, scenario: &Scenario, prepared: &Prepared) -> Result<(), String> {
+    recover(bench, scenario, prepared)?;
+    journal_is_whole(&bench.look(), Path::new(scenario.root))
 }
 
 /// Runs kinfra again, undisturbed, and judges the result.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use kinfra::history::{HEADER, Recorded};
 use kinfra::registry::Registry;
 use serde_json::{Map, Value};
 
@@ -49,7 +50,9 @@ fn slots_are_whole(
         let below = path.strip_prefix(root).ok().and_then(|below| below.components().next());
         let name = below.and_then(|name| name.as_os_str().to_str()).unwrap_or_default();
         let is_temporary = path.extension().is_some_and(|end| end == "tmp" || end == "kinfra-tmp");
-        if matches!(name, ".tmp" | ".lock" | "registry.json" | "registry.json.bak") || is_temporary {
+        if matches!(name, ".tmp" | ".lock" | "journal" | "registry.json" | "registry.json.bak")
+            || is_temporary
+        {
             continue;
         }
         same(path, node, &[before, after])?;
@@ -124,6 +127,21 @@ pub(super) fn after_recovery(
         return Err(format!("the next run failed: {run:#?}"));
     }
     settled(tree, scenario, prepared).map_err(|why| format!("after the next run: {why}\n{run:#?}"))
+}
+
+/// Every line of the journal can be read, and its claims are those of the registry.
+pub(super) fn journal_is_whole(tree: &Tree, root: &Path) -> Result<(), String> {
+    let text = |name: &str| tree.get(&root.join(name)).and_then(|node| node.text.as_deref());
+    let Some((journal, registry)) = text("journal").zip(text("registry.json")) else { return Ok(()) };
+    let lines =
+        journal.strip_prefix(HEADER).ok_or_else(|| format!("the journal has no header: {journal}"))?;
+    let registry = Registry::parse(registry).map_err(|corrupt| corrupt.to_string())?;
+    let texts = [lines.to_owned()];
+    let history = Recorded { texts: &texts, registry: Some(&registry), present: None }.history();
+    if history.unreadable == 0 && history.missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!("the journal does not tell it: {history:?}"))
 }
 
 /// The tree is that of an undisturbed run.
@@ -212,8 +230,9 @@ fn same(path: &Path, node: &Node, trees: &[&Tree]) -> Result<(), String> {
 
 /// Whether everything of a tree, at or below `top`, is there.
 fn is_complete(tree: &Tree, wanted: &Tree, top: &Path) -> Result<(), String> {
-    // A claim stands without its sign of use, which only an older registry needs.
-    let is_sign = |path: &&PathBuf| path.ends_with(".kinfra-claim");
+    // A claim stands without its sign of use, which only an older registry needs. No change fails because
+    // it cannot be recorded.
+    let is_sign = |path: &&PathBuf| path.ends_with(".kinfra-claim") || path.ends_with("journal");
     let mut there = wanted.keys().filter(|path| !is_sign(path));
     let missing = there.find(|path| path.starts_with(top) && !tree.contains_key(*path));
     missing.map_or(Ok(()), |path| Err(format!("{} is missing", path.display())))
@@ -224,7 +243,7 @@ fn is_complete(tree: &Tree, wanted: &Tree, top: &Path) -> Result<(), String> {
 fn comparable(path: &Path, node: &Node) -> Node {
     let mut node = node.clone();
     match path.file_name().and_then(|name| name.to_str()) {
-        Some(".lock" | "registry.json.bak") => node.text = None,
+        Some(".lock" | "journal" | "registry.json.bak") => node.text = None,
         Some("registry.json") => {
             let text = node.text.as_deref().unwrap_or_default();
             let of_one_run = [

@@ -113,12 +113,12 @@ impl World {
         plan
     }
 
-    /// Everything but the lock, the registry's id and backup, and the name of the directory for temporary
+    /// Everything but the lock, the journal, the registry's id and backup, and the name of the directory for temporary
     /// files.
     pub(super) fn tree(&self) -> Tree {
         let mut tree = Tree::new();
         walk(self.dir.path(), &mut tree).expect("a readable tree");
-        for name in [".lock", "registry.json.bak", ".tmp"] {
+        for name in [".lock", "registry.json.bak", "journal", ".tmp"] {
             tree.remove(self.root().join(name).as_std_path());
         }
         if let Some(Node::File(_, bytes)) = tree.get_mut(self.root().join("registry.json").as_std_path()) {
