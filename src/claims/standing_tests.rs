@@ -27,7 +27,7 @@ fn with_left(remains: Option<Remains>, failures: u32) -> Registry {
 }
 
 #[test]
-fn a_free_slot_is_cleaned_if_nobody_will_come_back_for_what_is_in_it() {
+fn a_free_slot_is_cleaned_if_no_worktree_will_come_back_for_what_is_in_it() {
     let keep = Some(Span::parse("8h").unwrap());
     let left = |remains| Left::new(&of("/w", 1), at(100), remains);
     let (there, gone, away) = (Worktree::There, Worktree::Gone, Worktree::Away(Doubt::Unmounted));
