@@ -254,7 +254,7 @@ fn what_is_left_of_a_destroyed_pool_is_named_with_its_reason() {
         stays(&plan, &done_all(&plan), &pool(3), volumes, &names)
     };
     let kept = "Kept slot 1: held by /w\nKept slot 2: x, y in it, which kinfra did not write\n";
-    let stays = "The registry, its backup and the lock stay in `/pool`";
+    let stays = "The registry, its backup, the journal and the lock stay in `/pool`";
     assert_eq!(of(Ok(&[]), &[]), format!("{kept}{stays}\n"));
     let removes = "Volumes of removed slots stay, `docker volume rm` removes them: a, b\n";
     assert_eq!(of(Ok(&volumes), &["n", "m"]), format!("{kept}{removes}{stays}, with `n`, `m`\n"));
