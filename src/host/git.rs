@@ -333,10 +333,10 @@ pub enum LinkedWorktree {
 /// # Errors
 /// When git's files cannot be read. That says nothing about the worktree.
 pub fn linked_worktree(git_dir: &Utf8Path, worktree: &Utf8Path) -> Result<LinkedWorktree> {
-    let named = worktree_named_by(git_dir)?;
+    let named = place_named_by(git_dir)?;
     let there = match &named {
-        Some((place, _)) if exists(&place.join(".git"))? => Some(canonical(place)?),
-        _ => None,
+        Some(place) if exists(&place.join(".git"))? => Some(canonical(place)?),
+        Some(_) | None => None,
     };
     if there.as_deref() == Some(worktree) {
         return Ok(LinkedWorktree::Listed);
@@ -344,9 +344,10 @@ pub fn linked_worktree(git_dir: &Utf8Path, worktree: &Utf8Path) -> Result<Linked
     if !common_dir(git_dir).map_or(Ok(false), |repo| exists(&repo.join("objects")))? {
         return Ok(LinkedWorktree::RepoMissing);
     }
-    Ok(match (named, there) {
+    let made = if named.is_some() { made(git_dir)? } else { None };
+    Ok(match (made, there) {
         (None, _) => LinkedWorktree::Removed,
-        (Some((_, made)), Some(to)) => LinkedWorktree::Moved { to, made },
+        (Some(made), Some(to)) => LinkedWorktree::Moved { to, made },
         (Some(_), None) => LinkedWorktree::Listed,
     })
 }
