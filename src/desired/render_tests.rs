@@ -134,67 +134,28 @@ fn a_claim_adds_what_depends_on_the_worktree() {
 
 #[test]
 fn a_mistake_in_a_template_is_said_once_with_its_place() {
-    let now = ("now", "{{ worktree }}");
+    let me = Some("/home/me");
+    let is_said = |spec: &str, app: &str, now: &str, home: Option<&str>, said: &str| {
+        let mistakes = rendered(spec, &[("app", app), ("now", now)], home).unwrap_err();
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        assert!(mistakes[0].starts_with(said), "{}\n{said}", mistakes[0]);
+    };
     let used = "slots.toml uses this template for";
-    for (spec, texts, home, said) in [
-        (
-            SMALL.to_owned(),
-            vec![("app", "a {{ slot.idd }}"), now],
-            Some("/home/me"),
-            vec![format!(
-                "templates/app: `slot.idd` is not defined @ slot.idd | did you mean `slot.id`? | {used} `app.conf` of slot 1"
-            )],
-        ),
-        (
-            SMALL.to_owned(),
-            vec![("app", "{{ a"), now],
-            Some("/home/me"),
-            vec![format!(
-                "templates/app: unexpected end of input, expected end of variable block @ a | {used} `app.conf`"
-            )],
-        ),
-        (
-            SMALL.to_owned(),
-            vec![("app", APP), ("now", "{{ worktre }}")],
-            Some("/home/me"),
-            vec![format!(
-                "templates/now: `worktre` is not defined @ worktre | did you mean `worktree`? | {used} `now.txt` of slot 1"
-            )],
-        ),
-        (SMALL.to_owned(), vec![now], Some("/home/me"), vec!["slots.toml: template `templates/app` was not read @ \"app\"".to_owned()]),
-        (
-            SMALL.to_owned(),
-            vec![("app", "a"), now],
-            None,
-            vec![
-                "slots.toml: `~/` cannot be expanded: HOME is not set to an absolute path @ \"~/data\"".to_owned(),
-            ],
-        ),
-        (
-            SMALL.replace("~/data", "{{ port.api }}"),
-            vec![("app", "a"), now],
-            Some("/home/me"),
-            vec![
-                "slots.toml: `port` is not defined @ \"{{ port.api }}\" | did you mean `ports.api`?".to_owned(),
-            ],
-        ),
-        (
-            SMALL.replace("mode = \"0600\"", "mode = \"0644\""),
-            vec![("app", APP), now],
-            Some("/home/me"),
-            vec![
-                "slots.toml: `app.conf` contains a sensitive value, and its mode 0644 lets other users read it @ \"app.conf\" | \
-                 remove `mode` from the file, or `sensitive` from a variable that is no secret"
-                    .to_owned(),
-            ],
-        ),
-    ] {
-        let mistakes = rendered(&spec, &texts, home).unwrap_err();
-        assert_eq!(mistakes.len(), said.len(), "{mistakes:?}");
-        for (mistake, said) in mistakes.iter().zip(said) {
-            assert!(mistake.starts_with(&said), "{mistake}\n{said}");
-        }
-    }
+    let said = "templates/app: `slot.ids` is not defined @ slot.ids | did you mean `slot.id`?";
+    is_said(SMALL, "a {{ slot.ids }}", "", me, &format!("{said} | {used} `app.conf` of slot 1"));
+    let said = "templates/app: unexpected end of input, expected end of variable block @ a";
+    is_said(SMALL, "{{ a", "", me, &format!("{said} | {used} `app.conf`"));
+    let said = "templates/now: `worktrees` is not defined @ worktrees | did you mean `worktree`?";
+    is_said(SMALL, APP, "{{ worktrees }}", me, &format!("{said} | {used} `now.txt` of slot 1"));
+    let said = "slots.toml: `~/` cannot be expanded: HOME is not set to an absolute path @ \"~/data\"";
+    is_said(SMALL, "a", "", None, said);
+    let said = "slots.toml: `port.api` is not defined @ \"{{ port.api }}\" | did you mean `ports.api`?";
+    is_said(&SMALL.replace("~/data", "{{ port.api }}"), "a", "", me, said);
+    let said = "slots.toml: `app.conf` contains a sensitive value, and its mode 0644 lets other users read it @ \
+                \"app.conf\" | remove `mode` from the file, or `sensitive` from a variable that is no secret";
+    is_said(&SMALL.replace("mode = \"0600\"", "mode = \"0644\""), APP, "", me, said);
+    let mistakes = rendered(SMALL, &[("now", "")], me).unwrap_err();
+    assert_eq!(mistakes, ["slots.toml: template `templates/app` was not read @ \"app\""]);
 }
 
 #[test]
