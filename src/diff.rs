@@ -291,4 +291,39 @@ mod tests {
             assert!(Field::parse(name).is_err(), "{name:?} was taken");
         }
     }
+
+    #[test]
+    fn a_file_differs_by_what_kinfra_wrote_and_what_the_spec_says() {
+        use FileDifference as Is;
+
+        let of = |text: &str| Digest::of(text.as_bytes());
+        let wanted =
+            |text: &str| File { text: text.into(), digest: of(text), mode: FileMode::PRIVATE, masked: None };
+        let found = |text: &str| FileState::Present { digest: of(text), mode: FileMode::PRIVATE };
+        let open = FileState::Present { digest: of("new"), mode: FileMode::SHARED };
+        let (missing, linked) = (FileState::Missing, FileState::Blocked(Obstacle::Symlink));
+        // What the spec says, what was written, what is announced, and what is there.
+        for (spec, written, pending, state, expected) in [
+            (Some("new"), None, None, linked, Is::Blocked(Obstacle::Symlink)),
+            (None, Some("old"), None, linked, Is::Blocked(Obstacle::Symlink)),
+            (None, Some("old"), None, missing, Is::Same),
+            (None, Some("old"), None, found("old"), Is::Dropped),
+            (None, None, Some("old"), found("old"), Is::Dropped),
+            (None, Some("old"), None, found("other"), Is::Disowned),
+            (None, None, None, found("other"), Is::Disowned),
+            (Some("new"), Some("new"), None, missing, Is::Lost),
+            (Some("new"), Some("old"), Some("new"), missing, Is::Absent),
+            (Some("new"), None, None, missing, Is::Absent),
+            (Some("new"), Some("old"), None, found("new"), Is::Same),
+            (Some("new"), Some("old"), None, open, Is::WrongMode(FileMode::SHARED)),
+            (Some("new"), Some("old"), None, found("old"), Is::Outdated),
+            (Some("new"), Some("old"), Some("mid"), found("mid"), Is::Outdated),
+            (Some("new"), Some("old"), Some("mid"), found("other"), Is::Edited),
+            (Some("new"), None, None, found("other"), Is::Edited),
+        ] {
+            let ours = Ours { written: written.map(of), pending: pending.map(of) };
+            let difference = compare_file(spec.map(wanted).as_ref(), ours, state);
+            assert_eq!(difference, expected, "{spec:?} {written:?} {pending:?} {state:?}");
+        }
+    }
 }

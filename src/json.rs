@@ -291,3 +291,61 @@ impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Visitor<'de> for Disti
         Ok(map)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_object_is_refused_with_its_place() {
+        for (text, said) in [
+            ("", "line 1: the file is empty"),
+            (" \n", "line 1: the file is empty"),
+            ("[]", "line 1: the file is not a JSON object"),
+            ("null", "line 1: the file is not a JSON object"),
+            ("-1", "line 1: the file is not a JSON object"),
+            ("{\"a\": ", "line 1, column 6: the text ends in the middle"),
+            ("{\n\"a\": x}", "line 2, column 6: expected value"),
+            ("{\"a\": 1, \"a\": 1}", "line 1, column 12: key `a` stands twice"),
+            ("{\"a\": {\"b\": 1, \"b\": 1}}", "line 1, column 18: key `b` stands twice"),
+        ] {
+            assert_eq!(object(text).unwrap_err().to_string(), said, "{text:?}");
+        }
+        let text =
+            r#"{"a":null,"b":true,"c":false,"d":-7,"e":1.50,"f":123456789012345678901234567890,"g":["x"]}"#;
+        assert_eq!(serde_json::to_string(&object(text).unwrap()).unwrap(), text, "digit for digit");
+    }
+
+    #[test]
+    fn a_value_is_taken_out_or_its_place_is_named() {
+        let of = |text: &str| object(text).unwrap();
+        let mut one = of(r#"{"a": 1, "b": null, "c": {"x": 1}}"#);
+        assert_eq!(optional::<u16>(&mut one, "", "a"), Ok(Some(1)));
+        assert_eq!(optional::<u16>(&mut one, "", "b"), Ok(None));
+        assert_eq!(optional::<u16>(&mut one, "", "d"), Ok(None));
+        assert_eq!(optional_object(&mut one, "", "c").unwrap().unwrap().len(), 1);
+        assert!(one.is_empty(), "{one:?}");
+        for (path, place) in [("", "a"), ("slots.3", "slots.3.a")] {
+            let missing = required::<u16>(&mut of("{}"), path, "a").unwrap_err();
+            assert_eq!(missing.to_string(), format!("{place}: is missing"));
+            let wrong = optional::<u16>(&mut of(r#"{"a": "x"}"#), path, "a").unwrap_err();
+            assert!(wrong.to_string().starts_with(&format!("{place}: invalid type: string")), "{wrong}");
+            let wrong = optional_object(&mut of(r#"{"a": 1}"#), path, "a").unwrap_err();
+            assert_eq!(wrong.to_string(), format!("{place}: is not an object"));
+        }
+        assert_eq!(optional_object(&mut of(r#"{"a": null}"#), "", "a"), Ok(None));
+    }
+
+    #[test]
+    fn a_file_has_one_hash() {
+        let hash = Digest::of(b"x");
+        let hashes = |text: &str| file_hashes(&mut object(text).unwrap(), "slots.1", "files");
+        assert_eq!(hashes("{}").map(|it| it.len()), Ok(0));
+        assert_eq!(
+            hashes(&format!(r#"{{"files": {{"a": "{hash}", "b": "{hash}"}}}}"#)).map(|it| it.len()),
+            Ok(2)
+        );
+        let twice = hashes(&format!(r#"{{"files": {{"a": "{hash}", "./a": "{hash}"}}}}"#)).unwrap_err();
+        assert_eq!(twice.to_string(), "slots.1.files: names one file twice");
+    }
+}

@@ -179,4 +179,26 @@ mod tests {
             assert!(!is_derived(name), "{name}");
         }
     }
+
+    #[test]
+    fn what_kinfra_makes_itself_is_known_by_its_name() {
+        for (name, is_it) in [
+            (OVERLAY, true),
+            (CLAIM_FILE, true),
+            (".kinfra-overlay.yaml.a1.tmp", true),
+            ("..kinfra-used.1.tmp", true),
+            (".kinfra-overlay.yaml.a1", false),
+            (".kinfra-overlay.yamltmp", false),
+            (".kinfra-overlay.yaml-a.tmp", false),
+            ("kinfra-overlay.yaml.tmp", false),
+            (ENV_FILE, false),
+        ] {
+            assert_eq!(is_derived(name), is_it, "{name}");
+        }
+        for (name, is_own) in
+            [("KINFRA-overlay.yaml", true), (".Kinfra-x", true), ("kinfra-x", false), (ENV_FILE, false)]
+        {
+            assert_eq!(is_kept(name), is_own, "{name}");
+        }
+    }
 }

@@ -335,4 +335,19 @@ mod tests {
             assert_eq!(bytes(text), expected, "{text}");
         }
     }
+
+    #[test]
+    fn a_word_of_a_shell_is_quoted_where_it_must_be() {
+        for (text, word_of_it) in [
+            ("a", "a"),
+            ("/w/a_b-c.d:@%+,=~1", "/w/a_b-c.d:@%+,=~1"),
+            ("ü", "ü"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("$a", "'$a'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(word(text), word_of_it);
+        }
+    }
 }

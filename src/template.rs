@@ -329,4 +329,44 @@ mod tests {
     fn compose_quotes_special_characters() {
         assert_eq!(compose("/a \"b\"/$HOME\\#\n\u{85}é"), r#""/a \"b\"/$$HOME\\#\n\u0085é""#);
     }
+
+    #[test]
+    fn what_makes_lists_jumps_to_where_it_should() {
+        let context = slot_id(SlotId::new(3).unwrap());
+        for (source, expected) in [
+            ("{% for x in [1, 2, 3] %}{{ x }}{% if not loop.last %}, {% endif %}{% endfor %}.", "1, 2, 3."),
+            ("{% for x in [] %}a{% else %}none{% endfor %}", "none"),
+            ("{% if [1] + [2] == [1, 2] %}yes{% else %}no{% endif %}", "yes"),
+            ("{% if slot.id in range(5)|list %}in{% elif [1] %}out{% endif %}", "in"),
+            (
+                "{% if slot.id == 4 %}a{% elif slot.id == 3 %}{% for x in 'ab' %}{{ x|upper }}{% endfor %}{% endif %}",
+                "AB",
+            ),
+            ("{{ [1] if false else [2, 3] }}", "[2, 3]"),
+            ("{{ ([1] and [2]) or [3] }}{{ [0] * 2 }}", "[2][0, 0]"),
+            (
+                "{% set a = {'x': [1]} %}{{ a.x[0] }}{% for x in [1, 2] if x > 1 %}{{ [x] }}{% endfor %}",
+                "1[2]",
+            ),
+        ] {
+            let mut templates = Templates::new();
+            templates.add("a", source).unwrap();
+            assert_eq!(templates.render("a", &context).as_deref().ok(), Some(expected), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_ran_out_counts_as_a_part_of_all_that_may_be_done() {
+        let spent = |source: &str| {
+            let mut templates = Templates::new();
+            templates.add("a", source).unwrap();
+            let result = templates.render("a", &slot_id(SlotId::new(3).unwrap()));
+            (result.is_ok(), templates.spent.get())
+        };
+        let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
+        assert_eq!(spent(endless), (false, FUEL_OF_ALL / MOST_TOO_LONG));
+        assert_eq!(spent("{{ nothing }}"), (false, FUEL));
+        let (is_done, work) = spent("a");
+        assert!(is_done && work < FUEL);
+    }
 }

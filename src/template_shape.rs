@@ -119,6 +119,7 @@ mod tests {
             for tag in [["{{ a", " }}"], ["{% if a", " %}{% endif %}"], ["{{ {'b': {}} and a", " }}"]] {
                 let with = |count: usize| format!("\n{}{}{}", tag[0], part.repeat(count), tag[1]);
                 assert_eq!(found(&with(20)), None, "{part}");
+                assert_eq!(found(&format!("{{{{ {}1 }}}}", "not ".repeat(MOST_OPERATORS))), None);
                 let source = with(MOST_OPERATORS + 1);
                 let (place, what) = found(&source).unwrap();
                 assert!(what.starts_with("more than 200 operators"), "{what}");

@@ -80,3 +80,46 @@ pub struct Labels {
     /// The id of that slot.
     pub slot: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn thing(kind: Kind, key: &str, name: &str, project: &str) -> Thing {
+        let labels = Labels { project: project.to_owned(), ..Labels::default() };
+        Thing { kind, key: key.to_owned(), name: name.to_owned(), labels, bytes: None }
+    }
+
+    #[test]
+    fn a_thing_is_under_the_project_of_its_label_or_of_its_name() {
+        for (thing, projects) in [
+            (thing(Kind::Container, "c", "a_b_c", "shop"), vec!["shop"]),
+            (thing(Kind::Container, "c", "a_b_c", ""), vec![]),
+            (thing(Kind::Image, "c", "a_b_c", ""), vec![]),
+            (thing(Kind::Volume, "v", "a_b_c", "shop"), vec!["shop"]),
+            (thing(Kind::Volume, "v", "a_b_c", ""), vec!["a", "a_b"]),
+            (thing(Kind::Network, "n", "a_b", ""), vec!["a"]),
+        ] {
+            assert_eq!(thing.projects().collect::<Vec<_>>(), projects, "{thing:?}");
+            for project in ["shop", "a", "a_b", "a_b_c", ""] {
+                assert_eq!(thing.is_under(project), projects.contains(&project), "{thing:?} {project:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_image_with_another_name_is_not_the_slots_own() {
+        for (kind, key, name, is_own) in [
+            (Kind::Image, "shop-web:1", "shop-web:1", true),
+            (Kind::Image, "shop_web", "shop_web", true),
+            (Kind::Image, "shopweb", "shopweb", false),
+            (Kind::Image, "web", "web", false),
+            (Kind::Image, "sha256:aa", "web", true),
+            (Kind::Volume, "data", "data", true),
+        ] {
+            assert_eq!(thing(kind, key, name, "shop").has_own_name(), is_own, "{key}");
+        }
+        let words = [Kind::Container, Kind::Volume, Kind::Network, Kind::Image].map(Kind::word);
+        assert_eq!(words, ["container", "volume", "network", "image"]);
+    }
+}

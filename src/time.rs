@@ -256,4 +256,10 @@ mod tests {
             assert!(Time::parse(text).is_err(), "{text:?} was accepted");
         }
     }
+
+    #[test]
+    fn a_time_that_is_too_far_away_is_the_first_or_the_last() {
+        let times = [i64::MIN, 0, i64::MAX].map(|micros| Time::from_unix_micros(micros).0.as_second());
+        assert!(times[0] < -100_000_000_000 && times[1] == 0 && times[2] > 100_000_000_000, "{times:?}");
+    }
 }

@@ -17,10 +17,10 @@ use super::lease;
 use super::looked::Looked;
 use super::pick::{Denied, Grant, may_come};
 use super::refusal::{self, Obstacles, Scene};
+use super::release::half_claimed;
 use super::signs::Sign;
 use super::standing::standing;
 use super::whereabouts::{Following, Moves, whereabouts};
-use crate::fault::{Fault, exit_of};
 use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::host::signals::Interrupt;
@@ -309,11 +309,10 @@ impl Claimant<'_> {
         transaction.save()?;
         let signed = Sign::leave(transaction.locked(), slot, transaction.registry());
         let site = Site { root: transaction.locked(), slot, holder: &ready.holder };
-        let left = signed.and_then(|()| site.write(&files, &ready.texts)).map_err(|error| {
-            let what = format!("slot {slot} is claimed, but not all of its files are written");
-            let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
-            error.context(fault.advise("mend that, and run again: `kinfra doctor` may say how"))
-        })?;
+        let left = match signed.and_then(|()| site.write(&files, &ready.texts)) {
+            Ok(left) => left,
+            Err(error) => return Err(half_claimed(error, transaction, (&self.pool.name, slot), grant)),
+        };
         let entry = transaction.registry().slots.get(&slot).context("the slot vanished")?;
         let mut entry = Entry::clone(entry);
         // The root may have moved since the entry was written.

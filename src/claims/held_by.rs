@@ -6,6 +6,10 @@ use crate::identifier::Owner;
 use crate::registry::{Claim, ClaimId, Mark, Place, Registry};
 use crate::slot::SlotId;
 
+#[cfg(test)]
+#[path = "held_by_tests.rs"]
+mod tests;
+
 /// A directory, as it is compared with the holders of claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {

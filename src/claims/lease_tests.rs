@@ -134,3 +134,109 @@ fn reaping_ends_what_was_shown_and_is_still_as_it_was() {
     let held = registry.slots.iter().filter(|(_, entry)| entry.claim.is_some());
     assert_eq!(held.map(|(slot, _)| slot.get()).collect::<Vec<_>>(), [2, 4]);
 }
+
+fn only(registry: &Registry) -> Claim {
+    registry.slots.values().next().and_then(|entry| entry.claim.clone()).unwrap()
+}
+
+#[test]
+fn a_holder_that_claims_again_has_what_is_new_of_it() {
+    use crate::registry::Token;
+    let slot = SlotId::new(1).unwrap();
+    let token = |byte: u8| Some(Token::from_random([byte; 16]));
+    let id = |number| of("", number).claim_id;
+    let held = Claim {
+        note: Some("old".to_owned()),
+        mark: Mark { token: token(1), ..Mark::default() },
+        ..of("/w", 1)
+    };
+    let again = |held: Claim, claim: Claim, length: Option<&str>| {
+        let mut registry = pool("L");
+        registry.slot_mut(slot).unwrap().claim = Some(held);
+        let begins = begins(&registry, Grant::Held(slot), &claim);
+        grant(&mut registry, Grant::Held(slot), claim, length.map(span), at(100));
+        (only(&registry), begins)
+    };
+    let new = Claim {
+        claimed_host: Some("h".to_owned()),
+        claimed_user: Some("u".to_owned()),
+        claimed_gitdir: Some("/g".to_owned()),
+        claimed_mount: Some("/m".to_owned()),
+        ..of("/w", 2)
+    };
+    let (renewed, begins) = again(held.clone(), new.clone(), None);
+    assert_eq!(renewed, Claim { claim_id: id(1), note: held.note.clone(), mark: held.mark, ..new.clone() });
+    assert!(!begins);
+    let marked =
+        Claim { note: Some("new".to_owned()), mark: Mark { token: token(2), ..Mark::default() }, ..new };
+    let (renewed, _) = again(held.clone(), marked.clone(), Some("1h"));
+    assert_eq!((renewed.note.as_deref(), renewed.mark), (Some("new"), marked.mark));
+    assert_eq!(renewed.lease, Some(Lease::starting(at(100), span("1h"))));
+    let (renewed, _) = again(Claim { claim_id: None, ..held }, marked, None);
+    assert_eq!(renewed.claim_id, id(2), "an old tool's claim gets an id");
+}
+
+#[test]
+fn what_a_run_has_is_kept_once_its_directory_claims_it() {
+    let slot = SlotId::new(1).unwrap();
+    let id = |number| of("", number).claim_id;
+    let run = || Claim { is_of_run: true, ..leased("/w", 1, "8h", 0) };
+    let again = |held: Claim, claim: Claim| {
+        let mut registry = pool("L");
+        registry.slot_mut(slot).unwrap().claim = Some(held);
+        let begins = begins(&registry, Grant::Held(slot), &claim);
+        grant(&mut registry, Grant::Held(slot), claim, None, at(100));
+        let claim = only(&registry);
+        (claim.is_of_run, claim.in_run, claim.lease.is_some(), begins)
+    };
+    let plain = || of("/w", 2);
+    let in_run = |number| Claim { in_run: id(number), ..leased("/w", 2, "8h", 0) };
+    // Whether it is a run's, the run around it, whether it has a lease, and whether a claim begins.
+    assert_eq!(again(run(), plain()), (false, None, false, true));
+    assert_eq!(again(run(), run()), (true, None, true, false));
+    assert_eq!(again(plain(), run()), (false, None, false, false));
+    assert_eq!(again(in_run(7), in_run(7)), (false, id(7), true, false));
+    assert_eq!(again(in_run(7), in_run(8)), (false, None, true, false));
+    assert_eq!(again(in_run(7), plain()), (false, None, true, false));
+    assert!(begins(&pool("l"), Grant::New(slot), &plain()));
+}
+
+#[test]
+fn what_is_left_of_a_run_or_of_an_owner_is_all_to_go() {
+    use crate::identifier::Owner;
+    let slot = SlotId::new(1).unwrap();
+    let left = |claim: &Claim, is_started: bool| {
+        let mut registry = pool("l");
+        let started = crate::registry::Started {
+            at: String::new(),
+            project: "shop-slot-1".to_owned(),
+            engine: None,
+            profiles: Vec::new(),
+            left: None,
+        };
+        registry.slot_mut(slot).unwrap().started = is_started.then_some(started);
+        leave(&mut registry, slot, claim, Remains::Stack, at(5));
+        let started = registry.slots[&slot].started.clone();
+        started.and_then(|started| started.left).map(|left| (left.remains, left.at))
+    };
+    let when = at(5).to_string();
+    let run = Claim { is_of_run: true, ..of("/w", 1) };
+    let owned = Claim { claim_owner: Owner::new("ci").ok(), ..of("/w", 1) };
+    assert_eq!(left(&of("/w", 1), true), Some((Remains::Stack, when.clone())));
+    assert_eq!(left(&run, true), Some((Remains::Everything, when.clone())));
+    assert_eq!(left(&owned, true), Some((Remains::Everything, when)));
+    assert_eq!(left(&of("/w", 1), false), None, "nothing was started");
+    // A new claim of the slot takes over what is left.
+    let mut registry = pool("l");
+    registry.slot_mut(slot).unwrap().started = None;
+    grant(&mut registry, Grant::New(slot), of("/w", 1), None, at(7));
+    assert_eq!(only(&registry).claimed_at, Some(at(7).to_string()));
+}
+
+#[test]
+fn a_lease_is_renewed_when_a_third_of_it_is_over() {
+    for (length, millis) in [("3h", 3_600_000), ("1s", 333), ("0s", 100)] {
+        let every = renewed_every(Lease::starting(at(0), span(length)));
+        assert_eq!(every.as_millis(), millis, "{length}");
+    }
+}

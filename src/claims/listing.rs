@@ -40,7 +40,7 @@ impl Listed {
         let standing = claim.map(|claim| standing(claim, now, whereabouts(claim)));
         let is_there = !matches!(standing, Some(Standing::Missing | Standing::Orphaned));
         let holder = claim.filter(|_| is_there).and_then(|claim| claim.claimed_by.directory());
-        let branch = holder.filter(|holder| host::fs::is_directory(holder)).and_then(host::git::branch_of);
+        let branch = holder.and_then(host::git::branch_of);
         let last_used = (entry.claim.is_some() && entry.started.is_some())
             .then(|| last_used(Utf8Path::new(&entry.provisioned.infrastructure_path)))
             .flatten();

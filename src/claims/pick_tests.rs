@@ -196,3 +196,39 @@ fn clean_slots_are_given_first_and_what_keeps_data_last() {
     assert!(may_come(&[quarantined.clone(), dirty]) && may_come(&[data]));
     assert!(!may_come(&[quarantined.clone(), quarantined]), "a waiter would wait for ever");
 }
+
+#[test]
+fn a_profile_suffices_if_it_is_known_to_be_as_large() {
+    let name = |name: &str| ProfileName::new(name).unwrap();
+    for (offered, wanted, suffices) in [
+        ("light", "light", true),
+        ("heavy", "light", true),
+        ("light", "heavy", false),
+        ("old", "old", true),
+        ("old", "light", false),
+        ("heavy", "old", false),
+        ("old", "other", false),
+    ] {
+        assert_eq!(profiles().suffices(&name(offered), &name(wanted)), suffices, "{offered} for {wanted}");
+    }
+}
+
+#[test]
+fn a_slot_may_come_free_unless_it_waits_for_a_person_or_the_runs_around_hold_it() {
+    let registry = pool("Lh");
+    let light = Wanted::parse("profile light");
+    assert!(may_come(&registry, &Wanted::Any, &profiles()) && may_come(&registry, &light, &profiles()));
+    assert!(!may_come(&registry, &Wanted::parse("profile other"), &profiles()));
+    let id = |number| of("", number).claim_id.unwrap();
+    // Slot 1 is of run 1, and slot 2 of run 2, which began within it.
+    let around = |second: Option<ClaimId>, run: ClaimId, wanted: &str| {
+        let mut registry = pool("LH");
+        registry.slot_mut(SlotId::new(2).unwrap()).unwrap().claim.as_mut().unwrap().in_run = second;
+        are_all_around(&registry, &Wanted::parse(wanted), &profiles(), run)
+    };
+    assert!(around(Some(id(1)), id(2), "any"));
+    assert!(!around(None, id(2), "any"), "slot 1 may come free");
+    assert!(around(None, id(2), "slot 2") && !around(None, id(2), "slot 1"));
+    assert!(!around(Some(id(1)), id(9), "any"), "a run that is over");
+    assert!(around(Some(id(2)), id(2), "slot 2"), "one that is around itself");
+}

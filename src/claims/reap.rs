@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::files::HolderDir;
 use super::lease;
-use super::release::{give_back, is_made_here, leave, writable};
+use super::release::{give_back, is_made_here, leave, not_released, stays_claimed, writable};
 use super::standing::{Reaping, Standing, Uncleaned};
 use super::whereabouts::{Following, whereabouts};
 use crate::fault::Fault;
@@ -161,17 +161,20 @@ impl Proposal {
             reaping.ends.retain(|slot, (claim, _)| {
                 match give_back(transaction.locked(), *slot, claim, holders.get(slot)) {
                     Ok(files) => left.extend(files),
-                    Err(error) => drop(kept.insert(*slot, error)),
+                    Err(error) => drop(kept.insert(*slot, stays_claimed(error, *slot))),
                 }
                 !kept.contains_key(slot)
             });
             for (slot, (claim, standing)) in &reaping.ends {
                 lease::end(transaction.registry_mut(), *slot);
                 let is_gone = *standing == Standing::Orphaned;
-                transaction.note_end(*slot, if is_gone { Ended::WorktreeGone } else { Ended::LeaseRanOut });
+                transaction
+                    .say_how_ended(*slot, if is_gone { Ended::WorktreeGone } else { Ended::LeaseRanOut });
                 let remains = if is_gone { Remains::Everything } else { Remains::Stack };
                 leave(transaction, &self.pool, *slot, (claim, remains), made_here.contains(slot))?;
             }
+            let ended: Vec<SlotId> = reaping.ends.keys().copied().collect();
+            transaction.save().map_err(|error| not_released(error, &ended))?;
             Ok(reaped)
         })
     }

@@ -6,13 +6,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::files::{HolderDir, Site};
 use super::held_by::{Directory, held_at_its_path, held_by};
 use super::lease;
+use super::pick::Grant;
 use super::refusal::not_yours;
 use super::signs::Sign;
 use super::whereabouts::{Following, is_holder, look_at, noted};
 use crate::fault::{Fault, advice_of, exit_of};
 use crate::file::RelPath;
 use crate::history::Ended;
-use crate::host::fs::is_kept;
+use crate::host::fs::{is_kept, room_for};
 use crate::host::lock::LockPolicy;
 use crate::host::root::LockedRoot;
 use crate::host::{context, engine};
@@ -89,7 +90,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         let claim = claim.map_err(|why| not_yours(&why, registry))?;
         if let Some((slot, claim)) = &claim {
             let is_by_force = *force && !directory.holds(claim);
-            transaction.note_end(*slot, if is_by_force { Ended::ByForce } else { Ended::ByHolder });
+            transaction.say_how_ended(*slot, if is_by_force { Ended::ByForce } else { Ended::ByHolder });
         }
         let sign = slot.filter(|_| claim.is_none() && *force);
         let sign = sign.map_or(Ok(None), |slot| Sign::in_slot(transaction.locked().root(), slot))?;
@@ -103,7 +104,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
             Some((slot, claim)) => match give_back(transaction.locked(), *slot, claim, holder.as_ref()) {
                 Ok(left) => released.left = left,
                 Err(error) if *force => released.stuck = Some(error),
-                Err(error) => return Err(error),
+                Err(error) => return Err(stays_claimed(error, *slot)),
             },
             None if slot.is_none() && claim_id.is_none() && owner.is_none() => {
                 forget(transaction.locked(), &directory)?;
@@ -114,6 +115,7 @@ pub fn release(request: &ReleaseRequest, pool: &mut FoundPool, policy: &LockPoli
         if let Some((slot, claim)) = &released.claim {
             let remains = if *wipe { Remains::Everything } else { Remains::Stack };
             released.was_started = leave(transaction, &name, *slot, (claim, remains), is_of_here)?;
+            transaction.save().map_err(|error| not_released(error, &[*slot]))?;
         }
         Ok(released)
     });
@@ -137,9 +139,60 @@ fn told(error: Error, ledger: &Ledger, own: &Directory, slot: Option<SlotId>) ->
         seen.registry.slots.get(&slot)?.claim.as_ref().map(|_| slot)
     });
     match held {
-        Some(slot) => error.context(format!("slot {slot} stays held")),
-        None => error,
+        Some(slot) if error.downcast_ref::<Fault>().is_none() => {
+            error.context(format!("slot {slot} stays held"))
+        }
+        Some(_) | None => error,
     }
+}
+
+/// The error for a claim whose files are not all written. It goes on, because the next one of its worktree
+/// writes what is missing. A run ends with the error, so its slot is given back.
+pub(super) fn half_claimed(
+    error: Error,
+    transaction: &mut Transaction,
+    (pool, slot): (&str, SlotId),
+    grant: Grant,
+) -> Error {
+    let claim = transaction.registry().slots.get(&slot).and_then(|entry| entry.claim.clone());
+    let claim = claim.filter(|claim| claim.is_of_run && matches!(grant, Grant::New(_)));
+    let is_over = claim.is_some_and(|claim| undo(transaction, (pool, slot), &claim).is_ok());
+    let remedy = remedy(&error);
+    let (what, advice) = if is_over {
+        let what = format!("slot {slot} is not claimed: not all of its files could be written");
+        (what, format!("{remedy}, and run again"))
+    } else {
+        let what = format!("slot {slot} is claimed, but not all of its files are written");
+        (what, format!("{remedy}, and run again: it writes what is missing"))
+    };
+    let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
+    error.context(fault.advise(advice))
+}
+
+fn undo(transaction: &mut Transaction, (pool, slot): (&str, SlotId), claim: &Claim) -> Result<()> {
+    give_back(transaction.locked(), slot, claim, None)?;
+    lease::end(transaction.registry_mut(), slot);
+    leave(transaction, pool, slot, (claim, Remains::Stack), true)?;
+    transaction.save()
+}
+
+/// The error for claims whose end could not be saved: they go on without their files.
+pub(super) fn not_released(error: Error, slots: &[SlotId]) -> Error {
+    let what = match slots {
+        [slot] => format!("slot {slot} stays claimed, without its files in the worktree"),
+        slots => {
+            let slots: Vec<String> = slots.iter().map(ToString::to_string).collect();
+            format!("slots {} stay claimed, without their files in the worktrees", slots.join(", "))
+        }
+    };
+    let advice = remedy(&error);
+    let fix = format!("{advice}; then run again, or have the files back with `kinfra claim`");
+    let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
+    error.context(fault.advise(fix))
+}
+
+fn remedy(error: &Error) -> &str {
+    advice_of(error).or_else(|| room_for(error)).unwrap_or("mend that")
 }
 
 /// Removes what a worktree still has of a claim that the registry does not know.
@@ -228,11 +281,11 @@ pub fn give_back(
     let opened = holder.is_none_or(|holder| !holder.is_of(claim)).then(|| HolderDir::of(claim));
     let holder = opened.as_ref().or(holder).context("a claim that ends has a holder")?;
     let left = Site { root: locked, slot, holder }.take_back(claim);
-    let left = left.and_then(|left| Sign::remove(locked, slot, claim).map(|()| left));
-    left.map_err(|error| stays_claimed(error, slot))
+    left.and_then(|left| Sign::remove(locked, slot, claim).map(|()| left))
 }
 
-fn stays_claimed(error: Error, slot: SlotId) -> Error {
+/// The error for a claim whose files could not be removed, with the way out.
+pub(super) fn stays_claimed(error: Error, slot: SlotId) -> Error {
     let fix = advice_of(&error).unwrap_or("fix this");
     let advice = format!("{fix}, or leave the files there with `kinfra release {slot} --force`");
     let fault = Fault { exit: exit_of(&error), ..Fault::refused(format!("slot {slot} stays claimed")) };

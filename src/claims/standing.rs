@@ -9,6 +9,10 @@ use crate::registry::{Claim, Condition, Entry, Left, Registry};
 use crate::slot::SlotId;
 use crate::time::{Span, Time};
 
+#[cfg(test)]
+#[path = "standing_tests.rs"]
+mod tests;
+
 /// How a claim stands. A slot is held until it is released or reaped, whatever this says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {

@@ -72,11 +72,15 @@ pub struct HistoryArgs {
     #[arg(value_name = "SLOT", value_parser = slot_id)]
     pub slot: Option<SlotId>,
     /// Only the last N events [default: all; for an agent, 40]
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = some_events)]
     pub last: Option<NonZeroUsize>,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+fn some_events(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "write how many events, 1 or more".to_owned())
 }
 
 // `kinfra status`

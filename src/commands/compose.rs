@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::output::say;
+use super::say_not_recorded;
 use super::slot_of::renewed;
 use crate::cli::ComposeArgs;
 use crate::fault::Exit;
@@ -26,5 +27,6 @@ pub(super) fn run(args: &ComposeArgs, umask: Umask, invocation: &Invocation) -> 
     };
     let prepared = prepare(&held, &compose, &policy, invocation)?;
     say(&report::stack::prepared(&prepared));
+    say_not_recorded();
     Err(prepared.become_compose(&compose, lock.as_ref(), umask).into())
 }

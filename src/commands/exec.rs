@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use anyhow::{Context as _, Result};
 
 use super::output::say;
+use super::say_not_recorded;
 use super::there::{none, there};
 use crate::claims::environment::Change;
 use crate::claims::held::{self, Held};
@@ -32,6 +33,7 @@ pub(super) fn run(args: &ExecArgs, umask: Umask, invocation: &Invocation) -> Res
     let (program, arguments) = args.command.words.split_first().context("no command was given")?;
     let unset = change.unset.iter().map(String::as_str);
     let set = change.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    say_not_recorded();
     let error = become_program(program, arguments.iter().map(OsString::as_os_str), unset, set, umask);
     Err(Fault::command(program, &error).into())
 }

@@ -5,13 +5,16 @@ use std::fmt::Display;
 use anyhow::{Error, Result};
 
 use super::output::{complain, pass_on, print, show_as_laid_out};
-use crate::fault::{Exit, Fault, exit_of};
+use crate::fault::{Exit, Fault, advice_of, exit_of};
+use crate::host::fs::room_for;
 use crate::host::invocation::agent;
 use crate::report;
 
 /// Prints an error.
 pub fn tell(error: &Error) -> Exit {
-    complain(&report::fault::text_for(error, agent()));
+    let room = room_for(error).filter(|_| advice_of(error).is_none());
+    let room = room.map_or_else(String::new, |room| format!("help: {room}, and run again\n"));
+    complain(&format!("{}{room}", report::fault::text_for(error, agent())));
     exit_of(error)
 }
 

@@ -28,18 +28,18 @@ pub(super) fn run(args: &HistoryArgs, invocation: &Invocation) -> Result<Exit> {
     say(&report::claim::passed_over(pool.silent()));
     let seen = pool.applied(Following::NoHolder)?;
     let mut history = pool.ledger().history()?;
+    let is_empty = history.changes.is_empty();
     if let Some(slot) = args.slot {
         history = history.of_slot(slot);
         if history.changes.is_empty() && !seen.registry.slots.contains_key(&slot) {
             return Err(no_such_slot(slot).into());
         }
     }
-    // For agents, what is newest.
-    let few = || (is_plain() && !args.json).then_some(FEW);
     if let Some(most) = args.last.map(NonZeroUsize::get) {
         history = History { earlier: 0, ..history.last(most) };
-    } else if let Some(few) = few() {
-        history = history.last(few);
+    } else if is_plain() && !args.json {
+        // For agents, what is newest.
+        history = history.last(FEW);
     }
     if args.json {
         print(&report::history::json(&history, &pool.root))?;
@@ -47,11 +47,12 @@ pub(super) fn run(args: &HistoryArgs, invocation: &Invocation) -> Result<Exit> {
     }
     say(&pool.doubt().unwrap_or_default());
     say(&report::history::remarks(&history));
-    if history.changes.is_empty() {
-        say(&report::history::none(args.slot));
-    } else {
+    let slot = args.slot.filter(|_| !is_empty);
+    if !history.changes.is_empty() {
         let (paths, host) = (Paths { home: invocation.home.as_deref() }, host_name());
         show_as_laid_out(&report::history::text(&history, paths, &host, columns_of_stdout()))?;
+    } else if slot.is_some() || history.not_read.is_empty() {
+        say(&report::history::none(slot));
     }
     Ok(Exit::Done)
 }

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use anyhow::Result;
 
 use super::output::say;
+use super::say_not_recorded;
 use super::slot_of::needed;
 use crate::claims::held::Held;
 use crate::cli::LogsArgs;
@@ -37,6 +38,7 @@ pub(super) fn run(args: &LogsArgs, umask: Umask, invocation: &Invocation) -> Res
     words.extend(args.tail.iter().map(|tail| format!("--tail={tail}")));
     words.extend(services);
     let compose = ComposeArgs::read(words.into_iter().map(OsString::from).collect())?;
+    say_not_recorded();
     Err(become_compose_by_name(&held, &compose, umask).into())
 }
 

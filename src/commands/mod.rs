@@ -115,14 +115,19 @@ pub fn run(verb: Verb) -> Result<Exit> {
     let is_courtesy = hook::is_courtesy(&verb);
     terse::limit(&verb);
     let ran = Invocation::gather().and_then(|invocation| run_in(verb, &invocation));
-    if let Some(why) = host::root::not_recorded() {
-        output::say(&report::history::not_recorded(&why));
-    }
+    say_not_recorded();
     let ran = if is_courtesy { ran.or_else(|error| Ok(hook::excused(&error))) } else { ran };
     if ran.is_err() {
         evaluated.into_iter().for_each(env::stop);
     }
     ran
+}
+
+/// Says that a change is not in the history. What becomes another program calls it before.
+fn say_not_recorded() {
+    if let Some(why) = host::root::not_recorded() {
+        output::say(&report::history::not_recorded(&why));
+    }
 }
 
 fn run_in(verb: Verb, invocation: &Invocation) -> Result<Exit> {

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use anyhow::Result;
 
 use super::output::{print, say};
+use super::say_not_recorded;
 use super::slot_of::needed;
 use crate::cli::OpenArgs;
 use crate::fault::{Exit, Fault};
@@ -37,6 +38,7 @@ pub(super) fn run(args: &OpenArgs, umask: Umask, invocation: &Invocation) -> Res
         return Err(open::silent(held.slot, name, url).into());
     }
     say(&format!("Opening {}\n", url.shown()));
+    say_not_recorded();
     let error = become_program(OsStr::new(OPENS), [OsStr::new(url.shown())], [], [], umask);
     Err(Fault::command(OsStr::new(OPENS), &error).advise(format!("open {} yourself", url.shown())).into())
 }

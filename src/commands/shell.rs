@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _};
 
 use anyhow::Result;
 
+use super::say_not_recorded;
 use super::slot_of::renewed;
 use crate::cli::ShellArgs;
 use crate::fault::{Exit, Fault};
@@ -27,6 +28,7 @@ pub(super) fn run(args: &ShellArgs, umask: Umask, invocation: &Invocation) -> Re
         args.command.clone()
     };
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    say_not_recorded();
     let error = become_exec(held.engine(), &container.id, is_terminal, &words, umask);
     Err(Fault::docker(format!("`docker` cannot be started: {error}")).into())
 }

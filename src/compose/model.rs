@@ -11,6 +11,10 @@ use serde_json::Value;
 
 use super::dependency::Dependency;
 
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;
+
 /// A resolved project.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Model {
@@ -347,48 +351,5 @@ impl Mount {
     /// The path on the machine, if it is a bind mount.
     pub fn bind(&self) -> Option<Utf8PathBuf> {
         self.source.as_ref().filter(|_| self.kind == "bind").map(Utf8PathBuf::from)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What Compose 2.26 prints, abridged.
-    const PRINTED: &str = r#"{"name": "x", "networks": {"default": {"name": "x_default", "ipam": {}},
-        "net": {"name": "x_net", "driver": "bridge", "ipam": {"config": [{"subnet": "172.30.0.0/16"}]}}},
-        "services": {"db": {"command": null, "image": "postgres:16", "networks": {"default": null},
-            "volumes": [{"type": "bind", "source": "/var/lib/x", "target": "/var/lib/postgresql/data", "bind": {"create_host_path": true}}]},
-        "web": {"profiles": ["p"], "build": {"context": "/p", "dockerfile": "Dockerfile", "additional_contexts": {"base": "docker-image://x"}},
-            "deploy": {"replicas": 2, "placement": {},
-                "resources": {"reservations": {"devices": [{"capabilities": ["gpu"], "count": -1}]}}}, "environment": {"API": "http://localhost:8080", "EMPTY": null},
-            "networks": {"default": {}, "net": {"aliases": ["w"], "ipv4_address": "172.30.0.5"}}, "pid": "host",
-            "ports": [{"mode": "ingress", "host_ip": "127.0.0.1", "target": 9000, "published": "9000-9002", "protocol": "tcp"},
-                {"mode": "ingress", "target": 7000, "protocol": "tcp"}],
-            "volumes": [{"type": "volume", "source": "ext", "target": "/e", "volume": {"subpath": "x"}, "read_only": true},
-                {"type": "tmpfs", "target": "/t", "tmpfs": {"size": "9", "mode": 511}}, {"type": "bind", "source": "/$$x", "target": "/x"}]}},
-        "volumes": {"ext": {"name": "extvol", "external": true},
-            "pg": {"name": "shop_pg", "driver_opts": {"device": "/srv/pg", "o": "bind", "type": "none"}}}}"#;
-
-    #[test]
-    fn what_compose_prints_is_read() {
-        let model = Model::parse(PRINTED).unwrap();
-        let web = &model.services["web"];
-        assert_eq!((web.replicas(), model.services["db"].replicas()), (2, 1));
-        assert!(web.uses_gpu() && !model.services["db"].uses_gpu());
-        assert_eq!(web.ports[0].published.as_deref(), Some("9000-9002"));
-        assert_eq!(web.ports[1].published, None);
-        assert_eq!(web.networks["net"].ipv4_address.as_deref(), Some("172.30.0.5"));
-        assert_eq!(web.environment["EMPTY"], None);
-        assert_eq!(model.services["db"].volumes[0].bind(), Some("/var/lib/x".into()));
-        assert_eq!(web.volumes[0].bind(), None);
-        assert_eq!(web.volumes[0].options["volume"]["subpath"], "x");
-        assert_eq!(web.volumes[1].options["tmpfs"]["mode"], 511);
-        assert_eq!(web.volumes[2].bind(), Some("/$x".into()));
-        assert!(model.volumes["ext"].external);
-        assert_eq!((model.volumes["ext"].device(), model.volumes["pg"].device()), (None, Some("/srv/pg")));
-        assert_eq!(model.volumes["pg"].driver_opts["device"], "/srv/pg");
-        assert_eq!(model.networks["net"].ipam.config[0].subnet.as_deref(), Some("172.30.0.0/16"));
-        assert_eq!(model.built_images(), BTreeMap::from([("web", "x-web".to_owned())]));
     }
 }

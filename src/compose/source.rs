@@ -179,4 +179,15 @@ mod tests {
     fn what_is_no_yaml_is_an_error() {
         assert!(Source::read("a: [").is_err());
     }
+
+    #[test]
+    fn only_what_is_under_environment_is_taken_over() {
+        for text in ["labels: [A]", "labels: {A: }", "x: {environment: {y: [A]}}"] {
+            let source = Source::read(text).unwrap();
+            assert_eq!(source.variables, BTreeSet::new(), "{text}");
+        }
+        let source = Source::read("environment: {A: ~, B: null, C: \"\", D: x}").unwrap();
+        assert_eq!(source.variables, ["A", "B", "C"].map(str::to_owned).into());
+        assert!(variables("$A ${B:-$C} $$D $1 ${} $").iter().eq(["A", "B", "C"]));
+    }
 }

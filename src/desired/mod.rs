@@ -12,3 +12,6 @@ pub use outline::{FileOutline, Outline, SlotOutline};
 pub use pool::{File, Pool, Slot};
 pub use render::{render_claim_files, render_environments, render_pool};
 pub use renderer::{Environments, MASK, RenderInputs, TemplateTexts};
+
+#[cfg(test)]
+pub(crate) use render::tests;

@@ -14,6 +14,10 @@ use crate::registry::{AppliedFrom, Provisioned};
 use crate::slot::SlotId;
 use crate::spec::mistake::{Mistake, Source};
 
+#[cfg(test)]
+#[path = "render_tests.rs"]
+pub(crate) mod tests;
+
 /// Renders every file of every slot.
 ///
 /// # Errors

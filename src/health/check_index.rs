@@ -21,13 +21,13 @@ pub(super) fn check_index(
     if let Some(unread) = neighbours.unread() {
         return findings.failure(Severity::Error, SUBJECT, &unread.clone().into());
     }
-    if let Trust::Unknown(why) = trust {
-        return findings.failure(Severity::Error, "git", &(**why).clone().into());
-    }
     let Some(index) = state.map(Index::below) else {
         let found = "it is not known: neither HOME nor XDG_STATE_HOME is an absolute path";
         return findings.warning(SUBJECT, found, "set HOME, so that kinfra remembers what you applied");
     };
+    if let Trust::Unknown(why) = trust {
+        return findings.failure(Severity::Error, "git", &(**why).clone().into());
+    }
     if *trust == Trust::NotGiven && has_slots {
         let found = format!("`{}` does not say that you applied this pool from here", index.path());
         let advice = "read its slots.toml, then trust it with `kinfra apply`";

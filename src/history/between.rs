@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::event::{Ended, Event, Party, What};
 use crate::registry::{Claim, Entry, MOST_FAILURES, Registry, Remains, Started};
-use crate::shown::shorten;
 use crate::slot::SlotId;
 use crate::time::{Span, Time};
 
@@ -13,7 +12,7 @@ use crate::time::{Span, Time};
 #[path = "between_tests.rs"]
 mod tests;
 
-/// The most columns of a note or a reason that are kept: anyone may write a long one.
+/// The most characters of a note or a reason that are kept: anyone may write a long one.
 const LONGEST: usize = 200;
 
 /// What happened to slots, in their order. What `apply` made and changed comes first, and what it removed
@@ -66,7 +65,10 @@ fn claimed(claim: &Claim) -> What {
 
 /// As much of a text as the journal keeps.
 fn brief(text: Option<&str>) -> Option<String> {
-    text.map(|text| shorten(text, LONGEST))
+    text.map(|text| match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    })
 }
 
 /// The length and the end of the lease of a claim.

@@ -107,11 +107,14 @@ fn a_claim_begins_changes_and_ends() {
     let moved = What::Moved { party: party("/b", 1), from: Holder::from("/a".to_owned()) };
     assert_eq!(altered(Claim { claimed_by: "/b".to_owned().into(), ..first.clone() }), [moved]);
 
-    let long = Claim { note: Some("x".repeat(5000)), ..first.clone() };
-    let [What::Claimed { note: Some(note), .. }] = &happened(&free, &held(long))[..] else {
-        panic!("no note")
-    };
-    assert_eq!((note.chars().count(), note.ends_with("x…")), (200, true));
+    // The second has no width.
+    for (letter, length, end) in [("x", 201, "x…"), ("\u{200b}", 201, "…"), ("é", 200, "é")] {
+        let long = Claim { note: Some(letter.repeat(if end == "é" { 200 } else { 5000 })), ..first.clone() };
+        let [What::Claimed { note: Some(note), .. }] = &happened(&free, &held(long))[..] else {
+            panic!("no note")
+        };
+        assert_eq!((note.chars().count(), note.ends_with(end)), (length, true));
+    }
 
     let of_run = held(Claim { is_of_run: true, ..claim("/a", 1) });
     assert_eq!(happened(&of_run, &held(claim("/a", 1))), [What::TakenOver { party: party("/a", 1) }]);

@@ -33,8 +33,9 @@ pub struct Recorded<'a> {
     pub texts: &'a [String],
     /// The registry; `None` where it changed while the journals were read.
     pub registry: Option<&'a Registry>,
-    /// Which registry it is.
-    pub present: &'a Replaces,
+    /// Which registry it is, if one was being saved in its place: the last line may be of that one. `None`
+    /// if every line is of a save that is done.
+    pub present: Option<&'a Replaces>,
 }
 
 impl Recorded<'_> {
@@ -48,7 +49,8 @@ impl Recorded<'_> {
             }
         }
         // The registry that the last change was to replace is still there: it is being saved, or was not.
-        if history.changes.last().is_some_and(|last| last.replaces.as_ref() == Some(self.present)) {
+        let replaced = history.changes.last().and_then(|last| last.replaces.as_ref());
+        if replaced.is_some() && replaced == self.present {
             history.changes.pop();
         }
         history.missing = missing(&history.changes, self.registry);

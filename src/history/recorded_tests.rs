@@ -46,7 +46,7 @@ fn text(changes: &[Change]) -> String {
 /// What these lines tell beside a registry, which is the one of that number.
 fn told(lines: &str, registry: Option<&Registry>, number: usize) -> History {
     let present = Replaces::text(Some(&number.to_string()));
-    Recorded { texts: &[lines.to_owned()], registry, present: &present }.history()
+    Recorded { texts: &[lines.to_owned()], registry, present: Some(&present) }.history()
 }
 
 #[test]
@@ -119,6 +119,9 @@ fn a_change_that_is_not_saved_is_not_told() {
         "the second replaces the registry that is there"
     );
     assert_eq!(told(&text(&all), None, 0).changes, all, "the first one was saved: there is a second");
+    let texts = [text(&all)];
+    let done = Recorded { texts: &texts, registry: None, present: None }.history();
+    assert_eq!(done.changes, all, "none is being saved");
     let also = Change { replaces: None, ..all[1].clone() };
     assert_eq!(told(&text(&[all[0].clone(), also]), None, 1).changes.len(), 2);
 }

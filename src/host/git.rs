@@ -99,11 +99,11 @@ impl<'a> Top<'a> {
     /// Whether this is a submodule: its git directory is below `modules` in another one (gitsubmodules(7)).
     fn is_submodule(&self) -> bool {
         let git_dir = self.named.as_deref().map(normal);
-        // A linked worktree of a submodule can be anywhere. It is a worktree of its own.
-        git_dir.filter(|git_dir| !is_there(&git_dir.join("commondir"))).is_some_and(|git_dir| {
+        git_dir.is_some_and(|git_dir| {
             let modules = git_dir.ancestors().filter(|above| above.file_name() == Some("modules"));
             let mut outer = modules.filter_map(Utf8Path::parent);
-            outer.any(|outer| is_there(&outer.join("HEAD")))
+            // A linked worktree of a submodule can be anywhere. It is a worktree of its own.
+            outer.any(|outer| is_there(&outer.join("HEAD"))) && !is_there(&git_dir.join("commondir"))
         })
     }
 }
@@ -126,10 +126,13 @@ fn is_there(path: &Utf8Path) -> bool {
     exists(path).unwrap_or(false)
 }
 
-/// The branch that is checked out in the worktree that holds a directory. `None` if there is none, or git's
-/// files cannot be read.
+/// The branch that is checked out in the worktree that holds a directory. `None` if there is none, if git's
+/// files cannot be read, or if the directory is missing.
 pub fn branch_of(dir: &Utf8Path) -> Option<String> {
     let Top { path, named } = find_top(dir).ok()??;
+    if path != dir && !is_directory(dir) {
+        return None;
+    }
     let git_dir = named.unwrap_or_else(|| path.join(".git"));
     let head = line_of(&git_dir.join("HEAD")).ok()??;
     let branch = head.strip_prefix("ref: refs/heads/")?;
@@ -330,20 +333,23 @@ pub enum LinkedWorktree {
 /// # Errors
 /// When git's files cannot be read. That says nothing about the worktree.
 pub fn linked_worktree(git_dir: &Utf8Path, worktree: &Utf8Path) -> Result<LinkedWorktree> {
+    let named = place_named_by(git_dir)?;
+    let there = match &named {
+        Some(place) if exists(&place.join(".git"))? => Some(canonical(place)?),
+        Some(_) | None => None,
+    };
+    if there.as_deref() == Some(worktree) {
+        return Ok(LinkedWorktree::Listed);
+    }
     if !common_dir(git_dir).map_or(Ok(false), |repo| exists(&repo.join("objects")))? {
         return Ok(LinkedWorktree::RepoMissing);
     }
-    match worktree_named_by(git_dir)? {
-        None => return Ok(LinkedWorktree::Removed),
-        Some((place, made)) if exists(&place.join(".git"))? => {
-            let place = canonical(&place)?;
-            if place != worktree {
-                return Ok(LinkedWorktree::Moved { to: place, made });
-            }
-        }
-        Some(_) => {}
-    }
-    Ok(LinkedWorktree::Listed)
+    let made = if named.is_some() { made(git_dir)? } else { None };
+    Ok(match (made, there) {
+        (None, _) => LinkedWorktree::Removed,
+        (Some(made), Some(to)) => LinkedWorktree::Moved { to, made },
+        (Some(_), None) => LinkedWorktree::Listed,
+    })
 }
 
 /// Whether `git worktree lock` keeps a worktree even if its directory is missing, from its git directory.

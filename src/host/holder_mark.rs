@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs::{Dir, Found, canonical, is_directory, place_of};
-use super::git::{confirmed_git_dir, confirmed_repository_of, own_dir, repository_of_linked};
+use super::git::{confirmed_git_dir, confirmed_repository_of, own_dir, repository_of_linked, submodule_of};
 use super::identity::random_bits;
+use super::owner::check_repository;
 use crate::fault::Fault;
 use crate::file::{FileMode, Obstacle};
 use crate::registry::{Mark, Token};
@@ -114,8 +115,11 @@ fn mark_of_place(directory: &Utf8Path) -> Mark {
     Mark { place: place_of(directory).ok(), ..Mark::default() }
 }
 
-fn own_repository(directory: &Utf8Path) -> Option<Utf8PathBuf> {
-    confirmed_repository_of(&canonical(directory).ok()?)
+/// The repository that a project in a directory is one with. A submodule comes from elsewhere, and what other
+/// users put into a repository of theirs is not this user's: there, a directory stands for itself.
+pub fn own_repository(directory: &Utf8Path) -> Option<Utf8PathBuf> {
+    let directory = canonical(directory).ok().filter(|directory| submodule_of(directory).is_none())?;
+    confirmed_repository_of(&directory).filter(|git_dir| check_repository(git_dir).is_ok())
 }
 
 /// Makes a token. Of two that are made at once, one counts.
@@ -123,7 +127,12 @@ fn make(own: &Dir, name: &str) -> Result<Option<Token>> {
     let token = Token::from_random(random_bits()?);
     let temporary = format!("{name}.{}.tmp", std::process::id());
     own.remove_file(&temporary)?;
-    let file = own.write_new(&temporary, format!("{token}\n").as_bytes(), FileMode::from_bits(READABLE))?;
+    let written = own.write_new(&temporary, format!("{token}\n").as_bytes(), FileMode::from_bits(READABLE));
+    if written.is_err() {
+        // A full disk leaves a part of it.
+        own.remove_file(&temporary)?;
+    }
+    let file = written?;
     if !own.rename_new(&temporary, own, name)? {
         if let Some(made) = read(own, name)? {
             own.remove_file(&temporary)?;

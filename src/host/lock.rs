@@ -23,6 +23,9 @@ pub(super) const NAME: &str = ".lock";
 /// How soon Ctrl-C is heard.
 const HEARD: Duration = Duration::from_millis(50);
 
+/// The longest wait for a lock that something may be left undone for.
+const SHORT: Duration = Duration::from_millis(500);
+
 /// The stack of a thread that only waits, in bytes.
 const STACK: usize = 64 << 10;
 
@@ -48,6 +51,14 @@ pub struct LockPolicy<'a> {
     pub network: bool,
     /// What ends the wait early, if the process listens for it.
     pub interrupt: Option<&'a Interrupt>,
+}
+
+impl LockPolicy<'_> {
+    /// To wait only a little, for what may be left undone.
+    #[must_use]
+    pub fn in_passing(&self) -> Self {
+        Self { patience: self.patience.min(SHORT), flag: None, ..*self }
+    }
 }
 
 /// A lock that is held until it is dropped.

@@ -10,6 +10,9 @@ use super::identity::{sudo_user, trusted_owner, user_id, user_name};
 use crate::fault::Fault;
 use crate::shown::word;
 
+/// The user who may do anything.
+const ROOT: u32 = 0;
+
 /// The permissions of the group and of others to write.
 const OF_OTHERS: u32 = 0o022;
 
@@ -39,6 +42,21 @@ pub fn check(stat: &Stat, what: &str, path: &Utf8Path) -> Result<(), Fault> {
         stat.st_uid
     );
     Err(Fault::refused(found).advise(advice))
+}
+
+/// Refuses a git directory of another user: what is in it, and in the directory around it, that user puts
+/// there. Root's own is trusted, and root without `sudo` works in checkouts of others, as in a container.
+///
+/// # Errors
+/// [`Fault`] names the owner, and says what to do.
+pub fn check_repository(git_dir: &Utf8Path) -> Result<(), Fault> {
+    let (own, caller) = (user_id(), sudo_user());
+    let Ok(Stat { st_uid: owner, .. }) = rustix::fs::stat(git_dir.as_std_path()) else { return Ok(()) };
+    let is_own = [own, ROOT].contains(&owner) || caller == Some(owner);
+    if is_own || (own == ROOT && caller.is_none()) || trusted_owner()? == Some(owner) {
+        return Ok(());
+    }
+    Err(of_another(owner, "the repository", git_dir))
 }
 
 fn of_another(owner: u32, what: &str, path: &Utf8Path) -> Fault {

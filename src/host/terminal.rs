@@ -86,8 +86,9 @@ impl Screen {
         let mut frame = "\x1b[H".to_owned();
         for (row, line) in lines.iter().take(fit).enumerate() {
             frame += if row > 0 { "\r\n" } else { "" };
-            frame += line;
+            // After a line as wide as the terminal, it would take the last character.
             frame += "\x1b[K";
+            frame += line;
         }
         if let more @ 1.. = lines.len() - fit {
             let _ = write!(frame, "\r\n… {more} more\x1b[K");

@@ -143,7 +143,7 @@ impl Change {
     }
 
     /// Notes with the next save what a stack uses.
-    pub(super) fn keep_uses(&mut self, slot: SlotId, content: Value) {
+    pub(super) fn keep_uses(&mut self, slot: SlotId, content: &Value) {
         self.uses = Some(json!({ "host": self.database.place.host, "slot": slot, "content": content }));
     }
 

@@ -1,8 +1,6 @@
 //! What happened to a pool, as the journal in its root or the server tells it.
 
-use std::time::Duration;
-
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use super::database::Database;
 use super::snapshot::Snapshot;
@@ -19,16 +17,13 @@ use crate::slot::SlotId;
 /// How often the journals are read again, because the registry was saved meanwhile.
 const LOOKS: usize = 5;
 
-/// The longest that a verb waits for the lock only to record what it did.
-const SHORT: Duration = Duration::from_millis(500);
-
 impl Ledger {
-    /// Puts something into the history that no registry shows. No verb fails for it, or waits for long. Where
-    /// it cannot be done, the user is told at the end.
-    pub fn note(&self, seen: &Snapshot, policy: &LockPolicy<'_>, slot: SlotId, what: What) {
-        let policy = LockPolicy { patience: policy.patience.min(SHORT), flag: None, ..*policy };
-        let noted = self.transact(seen, &policy, |transaction| transaction.note(slot, what));
-        noted.unwrap_or_else(root::tell_not_recorded);
+    /// Puts something into the history that no registry shows. No verb fails for it. Where it cannot be done,
+    /// the user is told at the end.
+    pub fn record(&self, seen: &Snapshot, policy: &LockPolicy<'_>, slot: SlotId, what: What) {
+        let recorded = self.transact(seen, policy, |transaction| transaction.record(slot, what));
+        // Without its advice: to run again does not record it.
+        recorded.unwrap_or_else(|why| root::tell_not_recorded(Error::msg(format!("{why:#}"))));
     }
 
     /// Whether the claim with this id ended, as far as a server knows. A user of the host may have ended it
@@ -64,7 +59,7 @@ impl Ledger {
             look = self::look(&root)?;
         }
         let registry = Some(&*look.stored.registry).filter(|_| look.is_of_one_moment);
-        let recorded = Recorded { texts: &look.texts, registry, present: &look.present };
+        let recorded = Recorded { texts: &look.texts, registry, present: look.present.as_ref() };
         Ok(History { not_read: look.not_read, ..recorded.history() })
     }
 }
@@ -92,8 +87,8 @@ impl Database {
         let loaded = loaded.filter(|loaded| loaded.is_applied_here).ok_or_else(missing)?;
         let texts: Vec<String> = rows.iter().map(|row| Connection::text(row, 0)).collect();
         // No save of a server is cut short, so no change replaces the registry that is there.
-        let (registry, present) = (Some(&*loaded.registry), Replaces::text(None));
-        Ok(Recorded { texts: &texts, registry, present: &present }.history())
+        let registry = Some(&*loaded.registry);
+        Ok(Recorded { texts: &texts, registry, present: None }.history())
     }
 
     /// The statement that puts something into the history which is no change of the registry.
@@ -111,7 +106,7 @@ struct Look {
     texts: Vec<String>,
     not_read: Vec<String>,
     stored: Stored,
-    present: Replaces,
+    present: Option<Replaces>,
     /// Whether nothing was saved meanwhile.
     is_of_one_moment: bool,
 }
@@ -120,7 +115,8 @@ fn look(root: &Root) -> Result<Look> {
     let stored = read(root, None)?;
     let journals = root.journals()?;
     let text = stored.text.as_ref().map(|text| text.text.as_str());
+    // Asked after the journals are read: a save that is done by now is seen by its registry.
+    let present = root.has_staged()?.then(|| Replaces::text(text));
     let is_of_one_moment = root.registry()?.as_deref() == text;
-    let present = Replaces::text(text);
     Ok(Look { texts: journals.texts, not_read: journals.not_read, stored, present, is_of_one_moment })
 }

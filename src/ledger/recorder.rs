@@ -24,7 +24,7 @@ impl Recorder {
         Self { command: command.to_owned(), ended: BTreeMap::new() }
     }
 
-    pub(super) fn note_end(&mut self, slot: SlotId, how: Ended) {
+    pub(super) fn say_how_ended(&mut self, slot: SlotId, how: Ended) {
         self.ended.insert(slot, how);
     }
 

@@ -94,7 +94,7 @@ impl Transaction {
     }
 
     /// Notes what the stack of a slot uses, for the other users of the host: with the next save.
-    pub fn keep_uses(&mut self, slot: SlotId, content: Value) {
+    pub fn keep_uses(&mut self, slot: SlotId, content: &Value) {
         if let Some(change) = &mut self.change {
             change.keep_uses(slot, content);
         }
@@ -110,15 +110,15 @@ impl Transaction {
     }
 
     /// Says how the claim of a slot ends, for the history.
-    pub fn note_end(&mut self, slot: SlotId, how: Ended) {
-        self.recorder.note_end(slot, how);
+    pub fn say_how_ended(&mut self, slot: SlotId, how: Ended) {
+        self.recorder.say_how_ended(slot, how);
     }
 
     /// Puts something into the history that no registry shows.
     ///
     /// # Errors
     /// When a server has the history and does not take it.
-    pub fn note(&self, slot: SlotId, what: What) -> Result<()> {
+    pub fn record(&self, slot: SlotId, what: What) -> Result<()> {
         let also = self.recorder.change_of(slot, what);
         if let Some(change) = &self.change {
             return change.record_also(&also);

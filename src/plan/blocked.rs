@@ -12,6 +12,10 @@ use crate::identifier::PortName;
 use crate::port::Port;
 use crate::slot::SlotId;
 
+#[cfg(test)]
+#[path = "blocked_tests.rs"]
+mod tests;
+
 /// A difference that `apply` leaves as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -159,6 +159,7 @@ fn taken_ports(plan: &Plan, pool: &Pool, observed: &Observed) -> Vec<(SlotId, Bl
 mod tests {
     use super::*;
     use crate::digest::Digest;
+    use crate::file::RelPath;
 
     /// A plan for slot 1.
     fn of(takes_over: bool, action: Option<&Action>, blocked: &[Blocked]) -> Plan {
@@ -193,6 +194,43 @@ mod tests {
             ("blocked in a slot that was not shown", of(false, None, &held), empty, true),
         ] {
             assert_eq!(now.is_within(&shown), is_within, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_plan_says_what_there_is_to_do_and_to_approve() {
+        let (create, adopt) = (Action::Create(vec![]), Action::Adopt);
+        let update = Action::Update { fields: Vec::new(), files: BTreeMap::new() };
+        let remove = Action::Remove { files: Vec::new(), stays: Vec::new() };
+        let edited = [Blocked::Edited(RelPath::new("a").expect("a path"))];
+        let held = [Blocked::Held("/w".to_owned())];
+        let begun = Plan { begun: SlotId::parse_list("1").expect("a slot"), ..of(false, Some(&update), &[]) };
+        // Whether it has work, changes what is there, needs approval, is blocked, is refused, is empty.
+        let what = |plan: &Plan, allowed: &[Flag]| {
+            let is_refused = plan.is_refused(&allowed.iter().copied().collect());
+            let work = [plan.has_work(), plan.changes_what_is_there(), plan.needs_approval()];
+            (work, [plan.is_blocked(), is_refused, plan.is_empty()])
+        };
+        let none = [false; 3];
+        for (name, plan, allowed, expected) in [
+            ("nothing", of(false, None, &[]), &[][..], (none, [false, false, true])),
+            ("an import", of(true, None, &[]), &[], ([true, false, false], none)),
+            ("a new slot", of(false, Some(&create), &[]), &[], ([true, false, false], none)),
+            ("an adopted one", of(false, Some(&adopt), &[]), &[], ([true, false, false], none)),
+            ("a change", of(false, Some(&update), &[]), &[], ([true, true, true], none)),
+            ("a removal", of(false, Some(&remove), &[]), &[], ([true, true, true], none)),
+            ("a change that was begun", begun, &[], ([true, true, false], none)),
+            ("blocked", of(false, None, &edited), &[], (none, [true, false, false])),
+            ("asked for", of(false, None, &edited), &[Flag::Overwrite], (none, [true, true, false])),
+            ("not asked for", of(false, None, &held), &[Flag::Overwrite], (none, [true, false, false])),
+            (
+                "asked for, beside other work",
+                of(true, None, &edited),
+                &[Flag::Overwrite],
+                ([true, false, false], [true, false, false]),
+            ),
+        ] {
+            assert_eq!(what(&plan, allowed), expected, "{name}");
         }
     }
 }

@@ -11,6 +11,10 @@ use crate::file::RelPath;
 use crate::observe::{Containers, InUse};
 use crate::slot::SlotId;
 
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;
+
 /// Decides about one slot. It changes as a whole or not at all. Missing files come back in any case.
 pub(super) fn decide(
     slot: SlotId,

@@ -15,6 +15,10 @@ use crate::identifier::Owner;
 use crate::json::{Corrupt, corrupt, file_hashes, optional};
 use crate::time::{Span, Time};
 
+#[cfg(test)]
+#[path = "claim_tests.rs"]
+mod tests;
+
 /// A worktree's right to a slot. Only the verbs of a worktree write it, never `apply`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
@@ -333,38 +337,5 @@ impl Claim {
         } else {
             Self { mark: Mark::default(), claim_owner: None, is_of_run: false, in_run: None, ..self }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_ends_its_own_claim_and_that_of_its_command() {
-        let id = |byte: u8| Some(ClaimId::from_random([byte; 16]));
-        let of = |holder: &str, claim_id, is_of_run, in_run| Claim {
-            is_of_run,
-            in_run,
-            claim_id,
-            ..Claim::of(Holder::from(holder.to_owned()), None)
-        };
-        let run = of("/w", id(1), true, None);
-        for (claim, is_ended) in [
-            (run.clone(), true),
-            (of("/w", id(1), false, None), false),
-            (of("/w", id(2), true, None), false),
-            (of("/w", id(2), false, id(1)), true),
-            (of("/w", id(2), false, id(3)), false),
-            (of("/else", id(2), false, id(1)), false),
-        ] {
-            assert_eq!(claim.is_ended_by(&run), is_ended, "{claim:?}");
-        }
-        let moved =
-            |gitdir: &str| Claim { claimed_gitdir: Some(gitdir.into()), ..of("/moved", id(2), false, id(1)) };
-        let run = Claim { claimed_gitdir: Some("/g".into()), ..run };
-        assert!(moved("/g").is_ended_by(&run) && !moved("/h").is_ended_by(&run));
-        let by_owner = Claim { claim_owner: Owner::new("ci").ok(), ..moved("/g") };
-        assert!(!by_owner.is_ended_by(&run), "a directory and an owner are another holder");
     }
 }

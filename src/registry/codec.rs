@@ -6,6 +6,7 @@
 //! There are two readers, which agree. The quick one in `quick.rs` reads nearly every registry. The careful
 //! one here reads the others, and says what is wrong.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -285,15 +286,17 @@ struct EntryDocument<'a> {
 }
 
 fn check_version(document: &mut Map<String, Value>) -> Result<(), Corrupt> {
-    let reason = match required::<u64>(document, "", "version")? {
-        VERSION => return Ok(()),
-        newer if newer > VERSION => {
-            let reason = format!("{newer} is newer than this kinfra, which reads {VERSION}");
-            return Err(Corrupt { is_newer: true, ..corrupt("version", reason) });
+    let version: u64 = required(document, "", "version")?;
+    match version.cmp(&VERSION) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => {
+            let reason = format!("{version} is newer than this kinfra, which reads {VERSION}");
+            Err(Corrupt { is_newer: true, ..corrupt("version", reason) })
         }
-        older => format!("{older} is not {VERSION}, the one that kinfra writes"),
-    };
-    Err(corrupt("version", reason))
+        Ordering::Less => {
+            Err(corrupt("version", format!("{version} is not {VERSION}, the one that kinfra writes")))
+        }
+    }
 }
 
 pub(super) fn read_entry(key: &str, value: Value) -> Result<(SlotId, Entry), Corrupt> {

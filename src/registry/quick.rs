@@ -25,6 +25,10 @@ use crate::port::Port;
 use crate::slot::SlotId;
 use crate::time::{Span, Time};
 
+#[cfg(test)]
+#[path = "quick_tests.rs"]
+mod tests;
+
 /// A registry's slots, and the other keys of the document.
 #[derive(Default)]
 pub(super) struct Document {

@@ -119,7 +119,7 @@ fn readable_claims(broken: &str) -> BTreeMap<SlotId, Claim> {
             ("claimed_by", Some(slot)) if value.starts_with("null") => {
                 found.entry(slot).or_default().0.get_or_insert(None);
             }
-            ("claimed_at", Some(slot)) if value.starts_with('"') => {
+            ("claimed_at", Some(slot)) => {
                 let claimed_at = &mut found.entry(slot).or_default().1;
                 *claimed_at = claimed_at.take().or_else(|| Some(leading(value)?.0));
             }
@@ -186,5 +186,82 @@ mod tests {
         let twice = r#"{"slots": {"2": {"claimed_by": "/a"}, "2": {"claimed_by": null}}}"#;
         assert_eq!(claims(twice), [claim(2, "/a", None)]);
         assert_eq!(claims("\"\"\"\u{0}{[[\"claimed_by\":\"x\""), []);
+    }
+
+    #[test]
+    fn a_claim_is_read_for_the_slot_that_it_stands_in() {
+        let at = Some("t");
+        for (text, found) in [
+            // The key of the slot is lost.
+            (r#"{"slot_id": 7, "claimed_by": "/a", "claimed_at": "t"}"#, vec![claim(7, "/a", at)]),
+            (r#"{"slot_id": 0, "claimed_by": "/a"}"#, vec![]),
+            // Another value under a key that is a number.
+            (r#"{"1": {"5": true, "claimed_by": "/a"}}"#, vec![claim(1, "/a", None)]),
+            (r#"{"1": {"x": {"claimed_by": "/a"}}}"#, vec![claim(1, "/a", None)]),
+            (r#"{"1": {"claimed_by": 7, "x": 1}, "2": {"claimed_by": "/b"}}"#, vec![claim(2, "/b", None)]),
+            (r#"{"1": {"claimed_by": 7, "claimed_by": "/a"}}"#, vec![claim(1, "/a", None)]),
+            (r#"{"1": {"claimed_by": "/a", "claimed_at": null}}"#, vec![claim(1, "/a", None)]),
+            (r#"{"1": {"claimed_by": "/a", "claimed_at": 7, "claimed_at": "t"}}"#, vec![claim(1, "/a", at)]),
+            (
+                r#"{"1": {"claimed_at": "t", "claimed_at": "u", "claimed_by": "/a"}}"#,
+                vec![claim(1, "/a", at)],
+            ),
+        ] {
+            assert_eq!(claims(text), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_slot_in_no_registry_is_as_the_spec_wants_it_if_its_files_are() {
+        use crate::desired::tests::{slot, small};
+        let pool = small();
+        let wanted = &pool.slots[&slot(1)];
+        let (path, file) = wanted.files.first_key_value().unwrap();
+        let present = |state: Option<FileState>| {
+            let others = wanted.files.iter().skip(1).map(|(path, file)| {
+                (path.clone(), FileState::Present { digest: file.digest, mode: file.mode })
+            });
+            let files = state.map(|state| (path.clone(), state)).into_iter().chain(others).collect();
+            let dir = SlotDir::Present { files, others: Vec::new() };
+            Observed { dirs: [(slot(1), dir)].into(), ..Observed::default() }
+        };
+        let right = FileState::Present { digest: file.digest, mode: file.mode };
+        let other = FileState::Present { digest: crate::digest::Digest::of(b"x"), mode: file.mode };
+        let whole = wanted.provisioned();
+        let ports = Provisioned { files: BTreeMap::new(), ..whole.clone() };
+        for (state, expected) in [(Some(right), &whole), (Some(other), &ports), (None, &ports)] {
+            let made = provisioned(slot(1), &pool, &present(state), &BTreeSet::new());
+            assert_eq!(&made, expected, "{state:?}");
+        }
+        // Another entry holds its UDP port: nothing of it is known.
+        let held: BTreeSet<HostPort> = whole.host_ports().map(|(_, port)| port).skip(1).collect();
+        let made = provisioned(slot(1), &pool, &present(Some(right)), &held);
+        let nothing = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        assert_eq!((made.ports, made.udp, made.files), nothing);
+        let repaired = repair(&pool, &present(Some(right)), "{", "", &[slot(2)].into());
+        assert!(!repaired.from_backup);
+        let entries = &repaired.registry.slots;
+        assert_eq!(entries[&slot(1)].provisioned, whole);
+        assert_eq!((&entries[&slot(1)].claim, entries.len()), (&None, 2));
+        assert_eq!(entries[&slot(2)].claim.as_ref().map(|claim| &claim.claimed_by), Some(&Holder::Unknown));
+    }
+
+    #[test]
+    fn what_the_backup_knows_of_a_claim_is_kept_if_it_is_the_same_claim() {
+        use crate::desired::tests::{slot, small};
+        let backup = r#"{"version": 2, "slots": {"1": {"slot_id": 1, "infrastructure_path": "", "profile": "light",
+            "workers": {}, "ports": {}, "claimed_by": "/a", "claimed_at": "t", "status": "stopped", "note": "n"}}}"#;
+        let repaired = |broken: &str| {
+            let repair = repair(&small(), &Observed::default(), broken, backup, &BTreeSet::new());
+            assert!(repair.from_backup);
+            let claim = repair.registry.slots[&slot(1)].claim.clone().unwrap();
+            (claim.claimed_by.to_string(), claim.note)
+        };
+        assert_eq!(repaired("{"), ("/a".to_owned(), Some("n".to_owned())));
+        let same = r#"{"1": {"claimed_by": "/a", "claimed_at": "t""#;
+        assert_eq!(repaired(same), ("/a".to_owned(), Some("n".to_owned())));
+        let later = r#"{"1": {"claimed_by": "/a", "claimed_at": "u""#;
+        assert_eq!(repaired(later), ("/a".to_owned(), None));
+        assert_eq!(repaired(&later.replace("/a", "/b")), ("/b".to_owned(), None));
     }
 }

@@ -279,4 +279,15 @@ mod tests {
             assert_eq!(engine.to_string(), text);
         }
     }
+
+    #[test]
+    fn at_the_moment_of_a_failure_the_pause_begins() {
+        let at = |seconds: i64| Time::from_unix_micros((1_000_000 + seconds) * 1_000_000);
+        let left = Left::new(&Claim::of(Holder::Unknown, None), at(0), Remains::Everything);
+        assert!(left.is_due(at(0)), "nothing failed");
+        let left = left.failed(at(0), "busy".to_owned());
+        for (seconds, is_due) in [(-1, true), (0, false), (59, false), (60, true)] {
+            assert_eq!(left.is_due(at(seconds)), is_due, "{seconds}");
+        }
+    }
 }

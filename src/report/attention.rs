@@ -7,6 +7,10 @@ use crate::registry::{Condition, Entry};
 use crate::stack::gate::state::Prospect;
 use crate::stack::observe::sight::{Sight, StackState};
 
+#[cfg(test)]
+#[path = "attention_tests.rs"]
+mod tests;
+
 /// The colour of a slot's status.
 pub(super) fn of_slot(entry: &Entry, standing: Option<Standing>, sight: &Sight) -> Option<AnsiColors> {
     let is_over = matches!(standing, Some(Standing::Orphaned | Standing::Missing | Standing::Expired));

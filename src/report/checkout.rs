@@ -18,6 +18,10 @@ use crate::shown::{count, printable, word};
 use crate::slot::SlotId;
 use crate::stack::up::Up;
 
+#[cfg(test)]
+#[path = "checkout_tests.rs"]
+mod tests;
+
 /// The most files that a message names.
 const MOST_NAMED: usize = 3;
 

@@ -112,4 +112,54 @@ mod tests {
         assert_eq!(summed(&[container]), "1 container");
         assert_eq!(counted(&two), "1 container, volume a (47.5MB), volume b (512kB)");
     }
+
+    #[test]
+    fn what_was_removed_and_what_stays_has_a_line_each() {
+        let volume = |name: &str, size: Option<&str>| Sized {
+            kind: Kind::Volume,
+            name: name.to_owned(),
+            size: size.map(str::to_owned),
+        };
+        let nothing = || Removed {
+            gone: Vec::new(),
+            volumes: Vec::new(),
+            others: Vec::new(),
+            elsewhere: None,
+            cut_off: None,
+        };
+        let [engine, in_use] = ["far", "near"].map(crate::registry::Engine::parse);
+        let elsewhere =
+            || Some(crate::registry::Elsewhere { engine: engine.clone(), in_use: in_use.clone() });
+        let all = Removed {
+            gone: vec![volume("a", Some("7kB"))],
+            volumes: vec![volume("b", None), volume("c", Some("1kB"))],
+            others: vec!["image x".to_owned()],
+            elsewhere: elsewhere(),
+            cut_off: Some("no answer".to_owned()),
+        };
+        assert_eq!(removed(&nothing()), "");
+        assert_eq!(
+            removed(&all),
+            "Removed volume a (7kB) in the Docker context `far` (in use is the Docker context `near`)\nKept for its \
+             worktree: volume b, volume c (1kB)\nLeft image x\nwarning: not every container was stopped before it was \
+             removed, so what is kept may lack the last writes: no answer\n"
+        );
+        let now = Time::parse("2026-03-10T12:00:00Z").unwrap();
+        let at = Time::parse("2026-03-10T10:00:00Z").unwrap();
+        let slot = crate::slot::SlotId::new(3).unwrap();
+        let left = |by: &str| {
+            let claim = crate::registry::Claim::of(by.to_owned().into(), None);
+            Left::new(&claim, at, crate::registry::Remains::Stack)
+        };
+        assert_eq!(of(&left("/src/login"), now), ", of login, released 2h ago");
+        assert_eq!(of(&Left { at: "x".to_owned(), ..left("unknown") }, now), "");
+        let one = Cleaned { slot, left: None, removed: nothing() };
+        assert_eq!(cleaned(&one, now), "Cleaned slot 3: nothing was left\n");
+        let other = Cleaned { left: Some(left("/src/login")), removed: all, ..one };
+        let place = "in the Docker context `far` (in use is the Docker context `near`)";
+        let said = format!("Cleaned slot 3: 1 volume, 7kB, of login, released 2h ago, {place}\n");
+        assert_eq!(cleaned(&other, now), said);
+        let tidied = Tidied { cleaned: vec![other], ..Tidied::default() };
+        assert_eq!(done(&tidied, now), said);
+    }
 }

@@ -57,3 +57,41 @@ pub fn unwritten(error: Option<&Error>, agent: Option<Agent>) -> String {
 pub fn json(slot: SlotId, variables: &Variables) -> String {
     document(&json!({ "format_version": FORMAT_VERSION, "slot_id": slot, "variables": variables }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn change() -> Change {
+        let set = [("A", "it's"), ("B", "x\\y")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let dropped = [("A", "old"), ("COMPOSE_FILE", "x\u{1b}")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let unset: BTreeSet<String> = ["OLD", "no name"].map(str::to_owned).into();
+        Change { unset, set: set.into_iter().collect(), dropped: dropped.into_iter().collect() }
+    }
+
+    #[test]
+    fn a_change_is_told_in_the_language_of_the_shell() {
+        assert_eq!(shell(&change()), "unset -v OLD\nexport A='it'\\''s'\nexport B='x\\y'\n");
+        assert_eq!(fish(&change()), "set -e OLD\nset -gx A 'it\\'s'\nset -gx B 'x\\\\y'\n");
+        assert_eq!(without_slot("unset -v OLD\n"), "unset -v OLD\nfalse\n");
+        let notes = dropped(&change());
+        let why = "because it would lead Compose elsewhere";
+        assert_eq!(
+            notes,
+            format!(
+                "note: A was set to `old`: replaced, {why}\nnote: COMPOSE_FILE was set to `x\\u{{1b}}`: dropped, {why}\n"
+            )
+        );
+        let unwritten = |error: Option<Error>| super::unwritten(error.as_ref(), None);
+        assert_eq!(unwritten(None), "");
+        let said = unwritten(Some(Error::msg("no space")));
+        assert!(said.starts_with("warning: `docker compose` fails with these: no space\nhelp: "), "{said}");
+        let told: serde_json::Value =
+            serde_json::from_str(&json(SlotId::new(3).unwrap(), &change().set)).unwrap();
+        let variables = json!({ "A": "it's", "B": "x\\y" });
+        assert_eq!(told, json!({ "format_version": FORMAT_VERSION, "slot_id": 3, "variables": variables }));
+    }
+}

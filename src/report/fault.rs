@@ -66,3 +66,39 @@ fn foreign(text: &str) -> String {
         format!("{text}\n{hang}{line}")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Reason;
+
+    #[test]
+    fn an_error_has_its_heading_and_its_advice() {
+        let plain = || Error::msg("no space\nleft\n  on it\n\nhere").context("slot 3");
+        let refused = || Error::from(Fault::refused("held").advise("release it\nfirst"));
+        assert_eq!(text(&plain()), "error: slot 3: no space\n  left\n  on it\n\n  here\n");
+        assert_eq!(text(&refused()), "error: held\nhelp: release it\n  first\n");
+        let mistakes = Error::from(Fault::mistakes("error: a\nhelp: b"));
+        assert_eq!(text(&mistakes), "error: a\nhelp: b\n");
+        let both = failed_by([plain(), refused()].iter());
+        assert!(both.has_headings && both.what.ends_with("error: held\nhelp: release it\n  first"), "{both}");
+        assert!(all_of(std::iter::empty()).is_none());
+        let exit = |errors: Vec<Error>| exit_of(&all_of(errors.into_iter()).unwrap());
+        assert_eq!(exit(vec![refused(), refused()]), Exit::Refused);
+        assert_eq!(exit(vec![refused(), plain()]), Exit::Failed);
+    }
+
+    #[test]
+    fn a_request_without_a_slot_has_its_reason_in_json() {
+        assert_eq!(json(&Error::msg("x")), None);
+        for (reason, word) in [(Reason::Full, "full"), (Reason::Memory, "memory")] {
+            let error = Error::from(Fault::no_slot("none is free").advise("wait").because(reason));
+            let told: Value = serde_json::from_str(&json(&error).unwrap()).unwrap();
+            let expected = json!({
+                "format_version": FORMAT_VERSION, "slot_id": null, "reason": word, "error": "none is free",
+                "advice": "wait",
+            });
+            assert_eq!(told, expected);
+        }
+    }
+}

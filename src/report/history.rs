@@ -1,5 +1,7 @@
 //! What happened to the slots of a pool, the newest last: what a person looks for is above the prompt.
 
+use std::collections::BTreeSet;
+
 use anyhow::Error;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use super::table::{Cell, Shorten, Table, fitting};
 use crate::fault::advice_of;
 use crate::history::{Author, Change, Ended, Event, History, Party, What};
 use crate::registry::Holder;
-use crate::shown::{Paths, count, printable, word};
+use crate::shown::{Paths, count, printable, shorten, word};
 use crate::slot::SlotId;
 
 /// The columns of the table, and where their cells are shortened.
@@ -18,6 +20,9 @@ const COLUMNS: [(&str, Shorten); 4] =
 
 /// The columns that are left out where the table is too wide.
 const LEFT_OUT: [&str; 1] = ["By"];
+
+/// The most columns of a list of slots.
+const LONGEST: usize = 24;
 
 /// As a table of at most so many columns. Only another machine than this one is named.
 pub fn text(history: &History, paths: Paths<'_>, host: &str, columns: Option<usize>) -> String {
@@ -38,10 +43,23 @@ pub fn text(history: &History, paths: Paths<'_>, host: &str, columns: Option<usi
 fn rows(change: &Change, paths: Paths<'_>, host: &str) -> Vec<[String; 4]> {
     let Change { at, by, events, replaces: _ } = change;
     let row = |Event { slots, what }: &Event| {
-        let slots = if slots.is_empty() { "-".to_owned() } else { SlotId::list(slots) };
-        [at.to_the_minute(), slots, author(by, what, paths, host), sentence(what, paths)]
+        [at.to_the_minute(), some(slots), author(by, what, paths, host), sentence(what, paths)]
     };
     events.iter().map(row).collect()
+}
+
+/// The slots of an event. A long list is not told in full: every row would be as wide.
+fn some(slots: &BTreeSet<SlotId>) -> String {
+    let list = SlotId::list(slots);
+    if slots.is_empty() {
+        "-".to_owned()
+    } else if list.len() <= LONGEST {
+        list
+    } else {
+        let begun = shorten(&list, LONGEST / 2);
+        let whole = begun.rsplit_once(',').map_or("", |(whole, _)| whole);
+        format!("{whole},… ({})", count(slots.len(), "slot"))
+    }
 }
 
 /// What happened, in words.
@@ -130,10 +148,12 @@ pub fn remarks(history: &History) -> String {
     [not_read.concat(), unreadable, missing, earlier].concat()
 }
 
-/// That nothing is known.
+/// That nothing is known of the pool, or of a slot alone.
 pub fn none(slot: Option<SlotId>) -> String {
-    let of = slot.map_or_else(|| "this pool".to_owned(), |slot| format!("slot {slot}"));
-    format!("Nothing is recorded of {of} yet: the history begins with the next change\n")
+    slot.map_or_else(
+        || "Nothing is recorded of this pool yet: the history begins with the next change\n".to_owned(),
+        |slot| format!("The history has nothing of slot {slot}\n"),
+    )
 }
 
 /// That a change of this run is not in the history, and why.

@@ -88,4 +88,22 @@ mod tests {
         let told = "kinfra: no slot is free; `kinfra claim --wait` there waits for a slot\n";
         assert_eq!(excuse(&error), told);
     }
+
+    #[test]
+    fn what_a_hook_does_is_said() {
+        for (aim, asked, nothing_said) in [
+            (Aim::Install, "Do you want to add these hooks?", "Nothing to do: the hooks for git are there\n"),
+            (
+                Aim::Uninstall,
+                "Do you want to remove these hooks?",
+                "Nothing to do: kinfra added no hook for git\n",
+            ),
+        ] {
+            assert_eq!((question(aim), nothing(aim, "git").as_str()), (asked, nothing_said));
+        }
+        let told = context(SlotId::new(3).unwrap(), Utf8Path::new("/w"));
+        assert!(told.starts_with("The worktree /w holds slot 3 of kinfra's pool. `kinfra up`"), "{told}");
+        assert!(is_of_a_frame("12 | x") && is_of_a_frame("|") && is_of_a_frame(""));
+        assert!(!is_of_a_frame("12 x") && !is_of_a_frame("= help: | x"));
+    }
 }

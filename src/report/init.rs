@@ -91,4 +91,40 @@ mod tests {
         assert!(written(&two, false).starts_with("Nothing to write: there is already slots.toml and"));
         assert_eq!((files(&one).as_str(), files(&two).lines().count()), ("text\n", 2));
     }
+
+    #[test]
+    fn what_a_draft_was_made_from_is_said() {
+        let files = ["a.yaml".into(), "b.yaml".into()].to_vec();
+        let compose = |unasked: Option<&str>| Basis::Compose {
+            files: files.clone(),
+            unasked: unasked.map(str::to_owned),
+        };
+        for (from, said) in [
+            (Basis::Embedded, ""),
+            (Basis::Sample, "No Compose file is here: this is a sample to start from\n"),
+            (compose(None), "Read a.yaml and b.yaml with Docker Compose\n"),
+            (compose(Some("no docker")), "Read a.yaml and b.yaml without Docker Compose: no docker\n"),
+        ] {
+            assert_eq!(basis(&from), said);
+        }
+        assert_eq!(notes(&["a".to_owned(), "b\u{1b}".to_owned()]), "note: a\nnote: b\\u{1b}\n");
+    }
+
+    #[test]
+    fn what_would_change_is_shown_with_two_lines_around_it() {
+        let lines = |changed: &str| {
+            let line = |at| if at == 5 { changed.to_owned() } else { format!("{at}\n") };
+            (1..=9).map(line).collect::<String>()
+        };
+        let update = Update {
+            path: "slots.toml".into(),
+            old: lines("old\n"),
+            new: lines("new\n"),
+            files: Vec::new(),
+            unasked: None,
+            notes: Vec::new(),
+        };
+        let shown = anstream::adapter::strip_str(&changes(&update)).to_string();
+        assert_eq!(shown, "@@ -3,5 +3,5 @@\n 3\n 4\n-old\n+new\n 6\n 7\n");
+    }
 }

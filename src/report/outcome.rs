@@ -19,6 +19,10 @@ use crate::registry::Registry;
 use crate::shown::{count, printable};
 use crate::slot::SlotId;
 
+#[cfg(test)]
+#[path = "outcome_tests.rs"]
+mod tests;
+
 /// The summary, printed in any case. `registry` is the one before the apply. The summary of a long plan
 /// leaves out the slots that were done, unless the view is verbose.
 pub fn render(outcome: &Outcome, plan: &Plan, pool: &Outline, registry: &Registry, view: View<'_>) -> String {
@@ -210,34 +214,5 @@ fn verb(action: &Action) -> &'static str {
         Action::Restore(_) => "Restored",
         Action::Update { .. } => "Updated",
         Action::Remove { .. } => "Removed",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use anyhow::Context as _;
-
-    use super::*;
-    use crate::fault::Fault;
-
-    #[test]
-    fn a_claim_comes_next_where_there_is_a_new_slot() {
-        let made = |action| {
-            let done = BTreeMap::from([(SlotId::new(1).unwrap(), action)]);
-            Outcome { done, ..Outcome::default() }
-        };
-        assert!(next(&made(Action::Adopt)).contains("`kinfra claim`"));
-        let failed = Outcome { error: Some(Error::msg("no space")), ..made(Action::Adopt) };
-        for outcome in [Outcome::default(), made(Action::Restore(Vec::new())), failed] {
-            assert_eq!(next(&outcome), "");
-        }
-    }
-
-    #[test]
-    fn advice_for_a_failed_slot_has_its_own_line() {
-        let changed = Fault::failed("`a` was changed").advise("run the command again");
-        let wrapped = Err::<(), _>(changed).context("slot 3").unwrap_err();
-        assert_eq!(failure(&wrapped), "slot 3: `a` was changed\n  help: run the command again");
-        assert_eq!(failure(&Error::msg("no space")), "no space");
     }
 }

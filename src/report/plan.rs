@@ -17,6 +17,10 @@ use crate::plan::{Action, Blocked, FileChange, Flag, Kind, Plan, SlotPlan};
 use crate::shown::{Paths, count, printable, word};
 use crate::slot::SlotId;
 
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;
+
 /// The most slots that are shown one by one without `--verbose`.
 pub(super) const LONG: usize = 100;
 

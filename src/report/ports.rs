@@ -12,29 +12,47 @@ use crate::spec::Spec;
 use crate::stack::up::addresses::{Reach, Url};
 
 /// Every port of every declared slot, the main stack's first: as addresses on a terminal that has the columns
-/// for all of them.
+/// for all of them, and as several tables on one that is too narrow for all numbers.
 pub fn ports(spec: &Spec, columns: Option<usize>) -> String {
-    let address = |row: Row, name: &PortName, formula: &PortFormula| {
+    let address = |row: Row, name: &PortName, formula: PortFormula| {
         // The main stack has no name of its own.
         let of_main =
-            || Some(url(spec, *spec.slots.keys().next()?, (name, formula), formula.number(0))?.plain);
+            || Some(url(spec, *spec.slots.keys().next()?, (name, &formula), formula.number(0))?.plain);
         let of_slot = |slot| {
-            url(spec, slot, (name, formula), formula.number(slot.get())).map(|url| url.shown().to_owned())
+            url(spec, slot, (name, &formula), formula.number(slot.get())).map(|url| url.shown().to_owned())
         };
-        row.map_or_else(of_main, of_slot).map_or_else(|| plain(row, *formula), Cell::new)
+        row.map_or_else(of_main, of_slot).map_or_else(|| numbers(row, name, formula), Cell::new)
     };
-    let roomy = columns.and_then(|columns| map(spec, address).within(columns, 0));
-    roomy.unwrap_or_else(|| lines(&map(spec, |row, _, formula| plain(row, *formula))))
+    let all = &spec.ports;
+    let Some(columns) = columns else { return lines(&map(spec, all, numbers)) };
+    map(spec, all, address).within(columns, 0).unwrap_or_else(|| in_columns(spec, all, columns))
 }
+
+/// The numbers as tables that each have as many of the ports as the columns of a terminal allow.
+fn in_columns(spec: &Spec, ports: &[Declared], columns: usize) -> String {
+    let (mut tables, mut rest) = (Vec::new(), ports);
+    while !rest.is_empty() {
+        let fitting = (1..=rest.len()).rev().find_map(|count| {
+            let (some, rest) = rest.split_at_checked(count)?;
+            Some((map(spec, some, numbers).within(columns, 0)?, rest))
+        });
+        let Some((table, others)) = fitting else { return lines(&map(spec, ports, numbers)) };
+        tables.push(table);
+        rest = others;
+    }
+    tables.join("\n")
+}
+
+/// A port of the spec.
+type Declared = (PortName, PortFormula);
 
 /// A slot, or the main stack.
 type Row = Option<SlotId>;
 
-fn map(spec: &Spec, cell: impl Fn(Row, &PortName, &PortFormula) -> Cell) -> Table {
-    let names = spec.ports.iter().map(|(name, _)| name.as_str().to_uppercase());
+fn map(spec: &Spec, ports: &[Declared], cell: impl Fn(Row, &PortName, PortFormula) -> Cell) -> Table {
+    let names = ports.iter().map(|(name, _)| name.as_str().to_uppercase());
     let mut table = table(["Slot".to_owned(), "Profile".to_owned()].into_iter().chain(names));
-    let cells =
-        |row: Row| spec.ports.iter().map(|(name, formula)| cell(row, name, formula)).collect::<Vec<_>>();
+    let cells = |row: Row| ports.iter().map(|(name, formula)| cell(row, name, *formula)).collect::<Vec<_>>();
     table.add_row([number(0), Cell::new("(main)")].into_iter().chain(cells(None)));
     for (id, profile) in &spec.slots {
         table.add_row([number(id), Cell::new(profile.name.as_str())].into_iter().chain(cells(Some(*id))));
@@ -42,7 +60,7 @@ fn map(spec: &Spec, cell: impl Fn(Row, &PortName, &PortFormula) -> Cell) -> Tabl
     table
 }
 
-fn plain(row: Row, formula: PortFormula) -> Cell {
+fn numbers(row: Row, _: &PortName, formula: PortFormula) -> Cell {
     number(formula.number(row.map_or(0, SlotId::get)))
 }
 

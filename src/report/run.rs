@@ -32,3 +32,35 @@ pub const OVER: &str = "warning: the slot was released while the command ran\n";
 pub fn taken_over(slot: SlotId) -> String {
     format!("Slot {slot} stays held: this worktree claimed it while the command ran\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_run_finds_is_said() {
+        let slot = SlotId::new(3).unwrap();
+        let claim = |is_of_run| Claim { is_of_run, ..Claim::of("/w".to_owned().into(), None) };
+        let used = "already: it is used as it is, and stays held";
+        for (is_of_run, unused, said) in [
+            (true, &[][..], format!("Slot 3 is held by the run around this one {used}\n")),
+            (
+                false,
+                &["--ttl"],
+                format!("Slot 3 is held by this worktree {used}. --ttl is not used: it is for a new claim\n"),
+            ),
+            (
+                false,
+                &["--ttl", "--slot"],
+                format!(
+                    "Slot 3 is held by this worktree {used}. --ttl and --slot are not used: they are for a new claim\n"
+                ),
+            ),
+        ] {
+            assert_eq!(held(slot, &claim(is_of_run), unused), said);
+        }
+        assert_eq!(waiting(slot, &claim(true)), "Waiting for another run: slot 3 is held by /w\n");
+        assert_eq!(releasing(slot), "Releasing slot 3: wait until what it has is removed\n");
+        assert_eq!(taken_over(slot), "Slot 3 stays held: this worktree claimed it while the command ran\n");
+    }
+}

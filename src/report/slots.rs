@@ -23,6 +23,10 @@ use crate::stack::observe::sight::Sight;
 use crate::stack::observe::stacks::Looked;
 use crate::time::Time;
 
+#[cfg(test)]
+#[path = "slots_tests.rs"]
+mod tests;
+
 /// The columns of the table, and where their cells are shortened.
 const COLUMNS: [(&str, Shorten); 9] = [
     ("Slot", Shorten::Never),
@@ -351,39 +355,4 @@ pub fn status_json(listed: Option<&(Listed, Examined)>) -> String {
         None => object.extend([("slot_id".to_owned(), Value::Null)]),
     }
     document(&Value::Object(object))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::time::Span;
-
-    #[test]
-    fn times_are_told_by_their_largest_unit() {
-        let now = Time::parse("2026-03-10T12:00:00Z").unwrap();
-        for (then, told) in [
-            ("2026-03-10T12:00:00Z", "just now"),
-            ("2026-03-10T11:59:01Z", "just now"),
-            ("2026-03-10T11:59:00Z", "1m ago"),
-            ("2026-03-10T10:00:01Z", "1h ago"),
-            ("2026-03-08T12:00:00Z", "2d ago"),
-            // The clock was set back since then.
-            ("2036-03-08T12:00:00Z", "just now"),
-        ] {
-            assert_eq!(ago(Time::parse(then).unwrap(), now), told, "{then}");
-        }
-        let length = Span::parse("8h").unwrap();
-        for (until, told) in [
-            ("2026-03-12T15:04:05Z", "2d3h"),
-            ("2026-03-10T20:00:00Z", "8h0m"),
-            ("2026-03-10T19:59:59Z", "7h59m"),
-            ("2026-03-10T12:00:59Z", "59s"),
-            ("2026-03-10T12:00:00.5Z", "0s"),
-            ("2026-03-10T12:00:00Z", "ran out just now"),
-            ("2026-03-10T09:00:00Z", "ran out 3h ago"),
-        ] {
-            let until = Time::parse(until).unwrap();
-            assert_eq!(left(Lease { length, until }, now), told);
-        }
-    }
 }

@@ -15,6 +15,10 @@ use crate::stack::observe::examine::{Examined, Taken};
 use crate::stack::observe::sight::{Glance, Sight, StackState};
 use crate::stack::observe::stacks::Looked;
 
+#[cfg(test)]
+#[path = "stack_state_tests.rs"]
+mod tests;
+
 /// The most services that a line names.
 const NAMED: usize = 3;
 
@@ -221,52 +225,4 @@ pub fn taken_json(examined: &Examined) -> Value {
         })
     };
     examined.taken.iter().map(port).collect::<Vec<_>>().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn glance(service: &str, state: ServiceState, exit_code: Option<i32>, up: Option<u64>) -> Glance {
-        let (service, up_for) = (service.to_owned(), up.map(Duration::from_secs));
-        Glance { service, state, exit_code, is_out_of_memory: false, up_for }
-    }
-
-    #[test]
-    fn a_stack_is_told_in_a_few_words() {
-        use ServiceState::{Created, Done, Failed, Healthy, Looping, Missing, Settled, Starting, Unhealthy};
-        let db = glance("db", Healthy, None, Some(7200));
-        let web = glance("web", Settled, None, Some(750));
-        for (glances, told) in [
-            (vec![], "down"),
-            (vec![db.clone(), web.clone(), glance("migrate", Done, Some(0), None)], "running 2/2 · up 12m"),
-            (vec![db.clone(), glance("web", Missing, None, None)], "running 1/2 · up 2h"),
-            (vec![web.clone(), glance("db", Unhealthy, None, Some(9))], "unhealthy: db"),
-            (vec![web.clone(), glance("worker", Looping, Some(3), None)], "looping: worker, exit 3"),
-            (
-                vec![web.clone(), glance("a", Failed, Some(1), None), glance("b", Failed, Some(2), None)],
-                "failed: a, exit 1; b, exit 2",
-            ),
-            (
-                vec![glance("db", Starting, None, Some(1)), glance("web", Created, None, None)],
-                "starting: db; web",
-            ),
-            (vec![glance("web", Failed, Some(137), None)], "exited"),
-        ] {
-            assert_eq!(of_stack(&Sight::Seen(glances)), told);
-        }
-        assert_eq!(of_stack(&Sight::WasUp(vec![glance("web", Failed, Some(255), None)])), "was up");
-        assert_eq!(of_stack(&Sight::WasUp(vec![])), "was up");
-        assert_eq!(
-            of_stack(&Sight::WasUp(vec![glance("web", Failed, Some(1), None)])),
-            "failed: web, exit 1",
-            "one that ended by itself"
-        );
-        assert_eq!(json(&Sight::WasUp(vec![]))["was_up"], true);
-        let many = (0..5).map(|number| glance(&format!("s{number}"), Unhealthy, None, Some(1))).collect();
-        assert_eq!(of_stack(&Sight::Seen(many)), "unhealthy: s0; s1; s2; 2 more");
-        assert_eq!(of_stack(&Sight::NeverStarted), "never started");
-        assert_eq!(of_stack(&Sight::Unknown("x".to_owned())), "unknown: Docker did not answer");
-        assert_eq!(json(&Sight::Unknown("x".to_owned()))["reason"], "x");
-    }
 }

@@ -15,6 +15,10 @@ use crate::stack::gate::patience::Verdict;
 use crate::stack::observe::stacks::Looked;
 use crate::stack::up::Up;
 
+#[cfg(test)]
+#[path = "up_tests.rs"]
+mod tests;
+
 /// How many last lines of Compose are shown beside the report of the gate.
 const FEW: usize = 5;
 
@@ -214,74 +218,4 @@ pub fn stack_note(note: Option<&str>) -> String {
 /// That the project's own check runs.
 pub fn verifying(words: &[String]) -> String {
     format!("Checking with `{}`\n", printable(&words.join(" ")))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::stack::gate::Gated;
-
-    fn up() -> Up {
-        Up {
-            slot: SlotId::new(3).unwrap(),
-            ran_already: false,
-            complaint: None,
-            is_stale: false,
-            gated: None,
-            verified: None,
-            addresses: Vec::new(),
-        }
-    }
-
-    fn gated(verdict: Verdict) -> Gated {
-        Gated { services: Vec::new(), verdict, last_lines: BTreeMap::new() }
-    }
-
-    fn ended(how: How) -> Ended {
-        Ended { how, last_lines: (1..=7).map(|line| format!("line {line}\u{1b}")).collect() }
-    }
-
-    #[test]
-    fn a_start_says_what_was_looked_at() {
-        for (gated, ran_already, said, verdict) in [
-            (None, true, "was started before", "not_checked"),
-            (None, false, "whether it runs was not looked at", "not_checked"),
-            (Some(gated(Verdict::Runs)), true, "runs already", "runs"),
-            (Some(gated(Verdict::Runs)), false, "slot 3 runs\n", "runs"),
-            (Some(gated(Verdict::NotInTime)), false, "slot 3 runs\n", "not_in_time"),
-        ] {
-            let up = Up { ran_already, gated, ..up() };
-            assert!(done(&up).contains(said), "{said}: {}", done(&up));
-            assert_eq!(value(&up)["verdict"], verdict);
-        }
-        for (how, verified) in [(How::Well, true), (How::NotInTime, false)] {
-            let up = Up { verified: Some((Vec::new(), ended(how))), ..up() };
-            assert_eq!(value(&up)["verified"], verified);
-        }
-    }
-
-    #[test]
-    fn a_failure_is_the_gate_s_then_compose_s_then_the_check_s() {
-        assert_eq!(failure(&up()), "");
-        assert_eq!(failure(&Up { gated: Some(gated(Verdict::Runs)), ..up() }), "");
-        let complaint = Some(ended(How::Badly("exit code 3".to_owned())));
-        let alone = failure(&Up { complaint: complaint.clone(), is_stale: true, ..up() });
-        assert!(alone.starts_with("error: slot 3 is not started: "), "{alone}");
-        assert!(alone.contains("note: Compose failed: exit code 3\n      line 1\\u{1b}\n"), "{alone}");
-        // Beside what the gate saw, the last lines are enough.
-        let beside = failure(&Up { complaint, gated: Some(gated(Verdict::DoesNotRun)), ..up() });
-        assert!(beside.starts_with("error: the stack of slot 3 ") && beside.contains("line 3"), "{beside}");
-        assert!(!beside.contains("line 2"), "{beside}");
-        for (how, said) in [
-            (How::Well, ""),
-            (How::NotInTime, "the check `make test` did not end in time\n      line 1"),
-            (How::Interrupted, "the check `make test` was interrupted\n      line 1"),
-        ] {
-            let verified = Some((vec!["make".to_owned(), "test".to_owned()], ended(how)));
-            let failure = failure(&Up { verified, ..up() });
-            assert!(failure.contains(said) && failure.is_empty() == said.is_empty(), "{failure}");
-        }
-    }
 }

@@ -57,3 +57,64 @@ pub fn json(mistakes: &[(Source, Mistake)], findings: &[Finding]) -> String {
 fn errors(mistakes: &[(Source, Mistake)], findings: &[Finding]) -> usize {
     mistakes.len() + findings.iter().filter(|finding| finding.severity == Severity::Error).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::mistake::SourceKind;
+
+    fn source() -> Source {
+        Source { name: "slots.toml".to_owned(), text: "a = 1\nb = 2\n".into(), kind: SourceKind::Template }
+    }
+
+    fn finding(severity: Severity) -> Finding {
+        let [subject, found, advice] = ["docker", "no answer", "start it"].map(str::to_owned);
+        Finding { severity, subject, found, advice }
+    }
+
+    #[test]
+    fn a_pool_is_valid_without_mistakes_and_errors() {
+        let mistake = || (source(), Mistake::new(6..7, "no `b`").help("say `a`".to_owned()));
+        for (mistakes, findings, last) in [
+            (vec![], vec![], "\nThe pool is valid.\n"),
+            (vec![], vec![finding(Severity::Fine), finding(Severity::Warning)], "\nThe pool is valid.\n"),
+            (vec![], vec![finding(Severity::Error)], "\nThe pool is not valid: 1 error.\n"),
+            (vec![mistake()], vec![finding(Severity::Error)], "\nThe pool is not valid: 2 errors.\n"),
+        ] {
+            let said = anstream::adapter::strip_str(&text(&mistakes, &findings)).to_string();
+            assert!(said.ends_with(last), "{said}");
+            assert_eq!(said.contains("error: no `b`"), !mistakes.is_empty(), "{said}");
+            let told: Value = serde_json::from_str(&json(&mistakes, &findings)).unwrap();
+            assert_eq!(told["valid"], last.contains("is valid"), "{told}");
+        }
+        let told: Value = serde_json::from_str(&json(&[mistake()], &[finding(Severity::Warning)])).unwrap();
+        assert_eq!(
+            told["mistakes"],
+            json!([{ "file": "slots.toml", "line": 2, "column": 1, "message": "no `b`", "help": "say `a`", "note": null }])
+        );
+        let found = json!([{ "severity": "warning", "subject": "docker", "found": "no answer", "advice": "start it" }]);
+        assert_eq!((&told["findings"], &told["more_mistakes"]), (&found, &json!(0)));
+        let many: Vec<_> = (0..=LISTED).map(|_| mistake()).collect();
+        let told: Value = serde_json::from_str(&json(&many, &[])).unwrap();
+        assert_eq!(
+            (told["mistakes"].as_array().map(Vec::len), &told["more_mistakes"]),
+            (Some(LISTED), &json!(1))
+        );
+    }
+
+    #[test]
+    fn findings_have_their_marks_and_the_worst_can_come_first() {
+        let findings = [finding(Severity::Fine), finding(Severity::Error), finding(Severity::Warning)];
+        let marks = |text: String| -> String {
+            let text = anstream::adapter::strip_str(&text).to_string();
+            text.lines()
+                .filter_map(|line| line.strip_prefix("  ")?.chars().next())
+                .filter(|c| *c != ' ')
+                .collect()
+        };
+        assert_eq!(marks(doctor::findings(&findings)), "✓✗!");
+        assert_eq!(marks(doctor::worst_first(&findings)), "✗!✓");
+        let plain = Finding { advice: String::new(), ..finding(Severity::Fine) };
+        assert_eq!(doctor::findings(&[plain]).lines().count(), 1);
+    }
+}

@@ -11,7 +11,7 @@ const HANG: usize = 4;
 /// stands below it, further to the right. A command in backticks stays whole, for people to copy. Without a
 /// terminal, lines stay whole.
 pub fn wrapped(text: &str, columns: Option<usize>) -> String {
-    let Some(columns) = columns.filter(|columns| *columns > 0) else { return text.to_owned() };
+    let Some(columns) = columns else { return text.to_owned() };
     text.split_inclusive('\n').map(|line| broken(line, columns)).collect()
 }
 
@@ -20,7 +20,7 @@ fn broken(line: &str, columns: usize) -> String {
     if taken(line.trim_end_matches('\n')) <= columns {
         return line.to_owned();
     }
-    let indent = line.chars().take_while(|c| *c == ' ').count();
+    let start = hang(line, columns);
     let (mut text, mut at, mut is_command) = (String::new(), 0, false);
     let spaces = line.split(|c| {
         is_command ^= c == '`';
@@ -30,11 +30,11 @@ fn broken(line: &str, columns: usize) -> String {
         let needed = taken(word.trim_end());
         if place > 0 {
             // A word that is longer than any line stays where it is.
-            if at + 1 + needed > columns && indent + HANG + needed <= columns {
+            if at + 1 + needed > columns && start + needed <= columns {
                 text.truncate(text.trim_end().len());
                 text.push('\n');
-                text.extend(std::iter::repeat_n(' ', indent + HANG));
-                at = indent + HANG;
+                text.extend(std::iter::repeat_n(' ', start));
+                at = start;
             } else {
                 text.push(' ');
                 at += 1;
@@ -44,6 +44,17 @@ fn broken(line: &str, columns: usize) -> String {
         at += taken(word);
     }
     text
+}
+
+/// Where the rest of a line begins: below the value of a name that has a column of its own.
+fn hang(line: &str, columns: usize) -> usize {
+    let plain = strip_str(line).to_string();
+    let indent = plain.chars().take_while(|c| *c == ' ').count();
+    let named = plain.get(indent..).and_then(|rest| {
+        let (name, value) = rest.split_once("  ")?;
+        Some(indent + width(name) + 2 + value.chars().take_while(|c| *c == ' ').count())
+    });
+    named.filter(|value| indent > 0 && *value <= columns / 2).unwrap_or(indent + HANG)
 }
 
 #[cfg(test)]
@@ -57,6 +68,7 @@ mod tests {
                 "note: to go on, run `kinfra claim --slot 2` again\n",
                 "note: to go on, run\n    `kinfra claim --slot 2`\n    again\n",
             ),
+            ("  note    a long run of the api\n", "  note    a long run of the\n          api\n"),
             ("  a list of words that is too long", "  a list of words that is too\n      long"),
             ("a-word-that-is-longer-than-any-line is", "a-word-that-is-longer-than-any-line\n    is"),
             // The rest starts one column further to the left than it would stand here.

@@ -9,6 +9,10 @@ use super::invalid::Invalid;
 use super::secret;
 use crate::shown::{printable, printable_lines};
 
+#[cfg(test)]
+#[path = "mistake_tests.rs"]
+mod tests;
+
 /// A file that a mistake can be in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {

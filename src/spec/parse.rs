@@ -26,6 +26,10 @@ use crate::identifier::PortName;
 use crate::slot::SlotId;
 use crate::time::Span;
 
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;
+
 impl Spec {
     /// Reads the text of a `slots.toml`, for no host: slots that a host has for itself are elsewhere.
     ///
@@ -245,29 +249,4 @@ fn files_of_slot(
         mistakes.push(Mistake::new(span, "[files] is empty").help(help));
     }
     files
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_those_that_compose_and_shells_take() {
-        for (name, is_pool, is_prefix) in [
-            ("shop", true, false),
-            ("2-shops_b", true, false),
-            ("_", false, true),
-            ("A_9", false, true),
-            ("-shop", false, false),
-            ("_shop", false, false),
-            ("Shop", false, false),
-            ("sHOP", false, false),
-            ("9A", false, false),
-            ("A-9", false, false),
-            ("", false, false),
-        ] {
-            assert_eq!(pool_name(name).ok().as_deref() == Some(name), is_pool, "{name:?} as a pool");
-            assert_eq!(env_prefix(name).ok().as_deref() == Some(name), is_prefix, "{name:?} as a prefix");
-        }
-    }
 }

@@ -12,6 +12,9 @@ use super::value::{TomlValue, text};
 use crate::identifier::HostName;
 use crate::slot::{Profile, SlotId};
 
+/// Where a slot is declared: for which host, if it is for one, and in which list of ids.
+type Place = (Option<HostName>, Range<usize>);
+
 /// The slots of a spec.
 #[derive(Default)]
 pub(super) struct Slots {
@@ -40,7 +43,7 @@ pub(super) fn read(
     mistakes: &mut Vec<Mistake>,
 ) -> Option<Slots> {
     let mut slots = Slots::default();
-    let mut places: BTreeMap<SlotId, Vec<(Option<HostName>, Range<usize>)>> = BTreeMap::new();
+    let mut places: BTreeMap<SlotId, Vec<Place>> = BTreeMap::new();
     let mut complete = true;
     // The smallest of a name counts: it stands first.
     let profiles = profiles.map(|all| {

@@ -31,7 +31,7 @@ pub fn down(held: Held, volumes: bool, policy: &LockPolicy<'_>) -> Result<Remove
     })?;
     if !removed.gone.is_empty() {
         let with_data = removed.gone.iter().any(|gone| gone.kind == Kind::Volume);
-        ledger.note(held.seen(), policy, held.slot, What::Stopped { with_data });
+        ledger.record(held.seen(), &policy.in_passing(), held.slot, What::Stopped { with_data });
     }
     Ok(removed)
 }

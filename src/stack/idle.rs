@@ -148,7 +148,7 @@ impl Idle {
         // It is not to be up after a reboot. The note counts as a use, so a stop that failed gets none.
         Uses::note_end(stack.listed.dir())?;
         self.ledger.end_uses(slot)?;
-        self.ledger.note(&seen, policy, slot, What::Stopped { with_data: false });
+        self.ledger.record(&seen, &policy.in_passing(), slot, What::Stopped { with_data: false });
         Ok(Some(own.len()))
     }
 }

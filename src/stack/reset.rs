@@ -88,7 +88,7 @@ impl Reset {
             return Err(stays(left, &failures));
         }
         let with_data = !volumes.is_empty();
-        held.pool().ledger().note(
+        held.pool().ledger().record(
             held.seen(),
             policy,
             held.slot,

@@ -40,6 +40,8 @@ pub struct Neighbours {
     noted: Option<IndexEntry>,
     /// What of the index cannot be read and is about this pool: its entry, or all of it.
     unread: Option<Fault>,
+    /// That a newer kinfra wrote its entry.
+    newer: Option<Fault>,
     /// The other pools that exist.
     others: Vec<Neighbour>,
     /// Files of the index whose pools are gone.
@@ -83,6 +85,7 @@ impl Neighbours {
             entry,
             noted: None,
             unread: None,
+            newer: None,
             others: Vec::new(),
             gone: Vec::new(),
             applied_from: None,
@@ -116,12 +119,13 @@ impl Neighbours {
                 Ok(entry) => others.push(entry),
                 Err(unread) if is_own => {
                     self.unread = self.index.as_ref().map(|index| unread.fault(index, &name));
+                    self.newer = self.unread.clone().filter(|_| unread.is_newer);
                 }
-                Err(Unread { why, .. }) => {
+                Err(Unread { why, is_newer }) => {
                     let path = self.index.as_ref().map(|index| index.path().join(&name)).unwrap_or_default();
-                    self.notices.push(format!(
-                        "`{path}` is ignored ({why}): to record its pool again, remove the file and apply that pool"
-                    ));
+                    let again = ": to record its pool again, remove the file and apply that pool";
+                    let advice = if is_newer { "" } else { again };
+                    self.notices.push(format!("`{path}` is ignored ({why}){advice}"));
                 }
             }
         }
@@ -167,9 +171,12 @@ impl Neighbours {
     /// Refuses a pool that conflicts with its neighbours.
     ///
     /// # Errors
-    /// [`Fault`] when the pool would use ports of others or begin with the name of one, or its spec declared
-    /// another root before.
+    /// [`Fault`] when the pool would use ports of others or begin with the name of one, its spec declared
+    /// another root before, or a newer kinfra applied it.
     pub fn check(&self) -> Result<(), Fault> {
+        if let Some(newer) = &self.newer {
+            return Err(newer.clone());
+        }
         if let Some(another) = self.another_pool() {
             return Err(another);
         }
@@ -220,7 +227,7 @@ impl Neighbours {
     }
 
     /// What of the index cannot be read, as far as it is about this pool: its entry, or all of it. An apply
-    /// writes an entry of other text again.
+    /// writes its entry again, but not that of a newer kinfra.
     pub fn unread(&self) -> Option<&Fault> {
         self.unread.as_ref()
     }

@@ -199,7 +199,7 @@ impl Declared {
         let home = invocation.home.as_deref().map(host::fs::real);
         let index = invocation.state.as_deref().map(|state| host::fs::real(Index::below(state).path()));
         let is_in_state =
-            index.is_some_and(|index| resolved.starts_with(&index) || index.parent() == Some(&*resolved));
+            index.is_some_and(|index| resolved.starts_with(&index) || index.starts_with(&resolved));
         if resolved == "/" || home.is_some_and(|home| home == resolved) || is_in_state {
             let what = format!("root `{root}` cannot be used: it is not a directory of the pool's own");
             let advice = if is_in_state { "name one elsewhere" } else { "name a directory below it" };

@@ -10,9 +10,15 @@ use super::unread;
 use crate::fault::Fault;
 use crate::host::fs::canonical;
 use crate::host::git::{confirmed_repository_of, own_dir, top_of};
-use crate::host::holder_mark::{REPAIR, project_marks};
+use crate::host::holder_mark::{REPAIR, own_repository, project_marks};
 use crate::host::invocation::Invocation;
+use crate::host::owner::check_repository;
 use crate::registry::Mark;
+
+/// What is wrong where no index can be found.
+const NO_STATE: &str = "what you applied is not known: neither HOME nor XDG_STATE_HOME is an absolute path";
+/// What to do then.
+const NAME_HOME: &str = "set HOME, or name the root with `--root` or KINFRA_ROOT";
 
 /// What this user has said of a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +43,12 @@ impl Trust {
         if choice.root().is_some() {
             return Self::Given;
         }
+        if invocation.state.is_none() {
+            return Self::Unknown(Box::new(Fault::refused(NO_STATE).advise(NAME_HOME)));
+        }
         match unread::entry_of(root, invocation) {
             Ok(entry) => match entry.map_or(Self::NotGiven, |entry| Self::by(&entry, spec)) {
-                Self::NotGiven => spec.and_then(unread_git).map_or(Self::NotGiven, Self::Unknown),
+                Self::NotGiven => spec.and_then(not_known).map_or(Self::NotGiven, Self::Unknown),
                 said @ (Self::Given | Self::Unknown(_)) => said,
             },
             Err(fault) => Self::Unknown(Box::new(fault)),
@@ -92,9 +101,17 @@ impl Trust {
     }
 }
 
-/// Why the repository of a spec is not known.
-fn unread_git(spec: &Utf8Path) -> Option<Box<Fault>> {
+/// Why it is not known which project a spec is of.
+fn not_known(spec: &Utf8Path) -> Option<Box<Fault>> {
     let directory = spec.parent()?;
+    unread_git(directory).or_else(|| {
+        let git_dir = confirmed_repository_of(&canonical(directory).ok()?)?;
+        check_repository(&git_dir).err().map(Box::new)
+    })
+}
+
+/// Why the repository of a directory is not known.
+fn unread_git(directory: &Utf8Path) -> Option<Box<Fault>> {
     let mut places = [Some(directory), top_of(directory).ok().flatten()].into_iter().flatten();
     let (top, why) = places.find_map(|top| Some((top, own_dir(top).err()?)))?;
     let what = format!("which repository `{top}` is of cannot be told: {why:#}");
@@ -104,8 +121,7 @@ fn unread_git(spec: &Utf8Path) -> Option<Box<Fault>> {
 /// Whether an older kinfra noted that the project in a directory applied a pool: by its path alone.
 fn is_of_older(entry: &IndexEntry, directory: &Utf8Path) -> bool {
     let noted = entry.origin.spec.as_deref().and_then(|spec| Utf8Path::new(spec).parent());
-    let project =
-        |directory: &Utf8Path| confirmed_repository_of(directory).or_else(|| canonical(directory).ok());
+    let project = |directory: &Utf8Path| own_repository(directory).or_else(|| canonical(directory).ok());
     let noted = noted.filter(|_| entry.applied_by.is_empty()).and_then(project);
     noted.is_some() && noted == canonical(directory).ok().as_deref().and_then(project)
 }

@@ -12,7 +12,7 @@ pub(super) struct Unread {
     /// What is wrong with its file.
     pub(super) why: String,
     /// Whether a newer kinfra wrote it.
-    is_newer: bool,
+    pub(super) is_newer: bool,
 }
 
 /// The entry in a file of the index, of which there is the text or why it has none.

@@ -206,7 +206,8 @@ fn an_interrupted_start_goes_on() {
     shop.kinfra(&["claim"]).exits(0);
     // With and without a word to Compose: Ctrl-C reaches both, a signal to kinfra alone does not.
     for signal in [Signal::INT, Signal::TERM] {
-        let up = Running::piped(&mut shop.command(&["up", "--settle", "1s"]));
+        // On a busy machine, docker shows the containers late: the start still goes on then.
+        let up = Running::piped(&mut shop.command(&["up", "--settle", "60s"]));
         let deadline = Instant::now() + Duration::from_secs(30);
         while shop.containers().is_empty() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(50));

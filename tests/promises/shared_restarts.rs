@@ -90,7 +90,10 @@ impl Worker<'_> {
         thread::sleep(Duration::from_millis(1));
         let to = (!keeps).then(Instant::now);
         self.history.lock().expect("the history").push(Hold { slot, claim: own, from, to });
-        while !keeps {
+        if keeps {
+            return;
+        }
+        loop {
             if release(&self.ledger, &mut self.known, slot, own).is_ok() {
                 return;
             }

@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 pub(crate) use running::Running;
 use tempfile::TempDir;
 
+use crate::rig::figure;
 use crate::rig::postgres::Postgres;
 
 /// A small pool: two slots, one file, one port.
@@ -79,7 +80,7 @@ const REGISTRY: &str = "~/pool/registry.json";
 /// Whether a test is over because the pools of this run are on a server: it is of what only a file has, as `why` says.
 pub(crate) fn has_no_file(why: &str) -> bool {
     if is_on_server() {
-        println!("of a registry in a file alone: {why}");
+        figure(&format!("of a registry in a file alone: {why}"));
     }
     is_on_server()
 }

@@ -126,10 +126,7 @@ impl Shared {
 
     /// Gives a directory, and all that is in it, to the other user.
     fn give(path: &Path) {
-        chown(path, Some(OTHER), Some(OTHER)).expect("this test needs root");
-        for entry in fs::read_dir(path).into_iter().flatten() {
-            Self::give(&entry.expect("an entry").path());
-        }
+        chown_all(path, OTHER);
     }
 
     fn of_root(&self, arguments: &str) -> Command {
@@ -156,6 +153,13 @@ impl Shared {
         owners.sort_unstable();
         owners.dedup();
         owners
+    }
+}
+
+fn chown_all(path: &Path, user: u32) {
+    chown(path, Some(user), Some(user)).expect("this test needs root");
+    for entry in fs::read_dir(path).into_iter().flatten() {
+        chown_all(&entry.expect("an entry").path(), user);
     }
 }
 
@@ -268,4 +272,29 @@ fn root_without_sudo_works_in_a_checkout_that_is_another_users() {
         Run::of(&mut shared.of_root(verb)).exits(0);
     }
     assert_eq!(shared.owners("~/pool"), [0]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_repository_of_another_user_is_no_project_of_this_one() {
+    let shared = Shared::new();
+    let machine = &shared.machine;
+    machine.git(machine.project(), "init -q");
+    chown_all(&machine.path(".git"), 54321);
+    for file in ["slots.toml", "templates/conf.txt"] {
+        machine.write(&format!("mine/{file}"), machine.read(file));
+    }
+    Shared::give(&machine.path("mine"));
+    let run = |directory: &str, verb: &str| {
+        let mut command = shared.of_root(verb);
+        Run::of(command.uid(OTHER).gid(OTHER).current_dir(machine.path(directory)))
+    };
+    run("mine", "apply").exits(0);
+    run("mine", "claim").exits(0);
+    run("mine", "release").exits(0);
+    // What lies above it has the same name and root.
+    let refused =
+        run(".", "claim").exits(4).says("the repository `").says("belongs to user 54321, and you are");
+    refused.says("KINFRA_TRUST_OWNER=54321 allows it");
+    run("mine", "claim").exits(0);
 }

@@ -45,6 +45,11 @@ fn a_terminal_with_room_shows_addresses() {
     }
     let narrow = shown(60);
     assert!(narrow.contains(" 8002 ") && !narrow.contains("localhost"), "{narrow}");
+    // Ports that do not fit are in a table of their own.
+    let narrower = shown(36);
+    assert!(narrower.lines().all(|line| line.len() <= 36), "{narrower}");
+    let heads: Vec<&str> = narrower.lines().filter(|line| line.contains("Slot")).collect();
+    assert_eq!(heads, [" Slot  Profile  WEB   OTLP_GRPC", " Slot  Profile  DB"], "{narrower}");
 }
 
 #[test]

@@ -296,7 +296,7 @@ fn a_watch_on_a_terminal_draws_in_place_and_puts_everything_back() {
         }
     }
     assert_eq!(child.wait().expect("its end").code(), Some(130));
-    assert!(seen.starts_with("\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H Slot "), "{seen:?}");
+    assert!(seen.starts_with("\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[K Slot "), "{seen:?}");
     // Three rows suffice for the whole text.
     assert!(seen.contains("   10  only ") && !seen.contains("more"), "{seen:?}");
     assert!(seen.ends_with("\x1b[?7h\x1b[?25h\x1b[?1049l"), "{seen:?}");

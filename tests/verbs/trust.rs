@@ -139,7 +139,12 @@ fn no_spelling_of_a_home_or_of_the_whole_file_system_is_a_root() {
         assert_ne!(machine.kinfra("plan").code, Some(0), "{root}");
     }
     // The index of pools is no pool's own, either.
-    for root in ["~/.local/state/kinfra", "~/.local/state/kinfra/pools/x", "~/.local/./state/kinfra/pools"] {
+    for root in [
+        "~/.local",
+        "~/.local/state/kinfra",
+        "~/.local/state/kinfra/pools/x",
+        "~/.local/./state/kinfra/pools",
+    ] {
         machine.spec(&SMALL.replace("~/pool", root));
         machine.kinfra("plan").exits(4).says("not a directory of the pool's own");
     }
@@ -412,11 +417,17 @@ fn doctor_finds_an_index_that_cannot_be_read_and_a_pool_that_was_not_applied() {
 
 #[test]
 fn an_apply_says_how_to_make_an_index_readable_or_does_it() {
-    for (damage, make, _, advice) in DAMAGED {
+    for (damage, make, why, advice) in DAMAGED {
         let machine = damaged(make);
-        if ["garbage", "not text", "newer"].contains(&damage) {
+        if ["garbage", "not text"].contains(&damage) {
             machine.kinfra("apply").exits(0);
             machine.kinfra("env").exits(0).prints("export");
+        } else if damage == "newer" {
+            let file = index_file(&machine);
+            let before = machine.read(&file);
+            machine.kinfra("plan").exits(5).says(why).says(advice);
+            machine.kinfra("apply").exits(5).says(why).says(advice);
+            assert_eq!(machine.read(&file), before, "an entry of a newer kinfra was written");
         } else {
             let run = machine.kinfra("apply");
             assert_ne!(run.code, Some(0), "{damage}");
@@ -436,5 +447,41 @@ fn without_a_spec_an_index_that_cannot_be_read_does_not_make_the_pool_another() 
     machine.write("~/.local/state/kinfra/pools", "");
     for verb in ["claim", "plan", "slots", "env"] {
         machine.kinfra(verb).exits(5).says("is a file, where a directory belongs").never_says("embedded");
+    }
+}
+
+#[test]
+fn the_spec_of_a_submodule_is_not_that_of_the_project_around_it() {
+    let machine = Machine::small();
+    machine.git(machine.project(), "init -q");
+    machine.kinfra("apply").exits(0);
+    let (spec, template) = (machine.read("slots.toml"), machine.read("templates/conf.txt"));
+    machine.write("~/lib/slots.toml", format!("{spec}\n[claim]\n\"override.yml\" = \"conf.txt\"\n"));
+    machine.write("~/lib/templates/conf.txt", template);
+    let lib = machine.path("~/lib");
+    machine.git(&lib, "init -q");
+    machine.git(&lib, "add -A");
+    machine.git(&lib, "commit -qm lib");
+    let add = format!("-c protocol.file.allow=always submodule --quiet add {} vendor/lib", lib.display());
+    machine.git(machine.project(), &add);
+    let submodule = machine.path("vendor/lib");
+    run_in(&machine, &submodule, "claim").exits(4).says("you have not applied");
+    assert!(!machine.exists("~/pool/slot-1/override.yml"));
+    machine.kinfra("claim").exits(0);
+}
+
+#[test]
+fn where_no_index_can_be_found_the_way_out_is_said() {
+    let machine = Machine::small();
+    machine.edit_spec("root = \"~/pool\"", &format!("root = \"{}\"", machine.path("~/pool").display()));
+    machine.kinfra("apply").exits(0);
+    machine.kinfra("claim").exits(0);
+    for verb in ["claim", "env", "release"] {
+        let mut command = machine.command(verb);
+        let run = Run::of(command.env_remove("HOME").env_remove("XDG_STATE_HOME")).exits(4);
+        run.says(
+            "error: what you applied is not known: neither HOME nor XDG_STATE_HOME is an absolute path\n",
+        )
+        .says("help: set HOME, or name the root with `--root` or KINFRA_ROOT\n");
     }
 }

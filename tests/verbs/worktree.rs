@@ -281,12 +281,49 @@ fn mistakes_in_what_a_claim_writes_are_found_by_plan() {
 fn a_claim_that_cannot_write_says_so_and_is_completed_by_the_next() {
     let machine = applied();
     machine.template("override.yml", "{{ 'x' * 200000 }}");
-    let mut shell = machine.program("sh");
-    shell.args(["-c", "ulimit -f 60; exec \"$0\" claim", env!("CARGO_BIN_EXE_kinfra")]);
-    let run = Run::of(&mut shell).exits(1);
+    let run = limited(&machine, 60, "claim").exits(1);
     run.says("error: slot 1 is claimed, but not all of its files are written: ")
         .says("File too large")
-        .says("\nhelp: mend that, and run again: `kinfra doctor` may say how\n");
+        .says("\nhelp: mend that, and run again: it writes what is missing\n");
     machine.kinfra("claim").exits(0).prints("is yours already");
     assert_eq!(machine.read(OVERRIDE).len(), 200_000);
+}
+
+/// Runs a verb that may write no file of more than so many blocks.
+fn limited(machine: &Machine, blocks: u32, verb: &str) -> Run {
+    let mut shell = machine.program("sh");
+    let line = format!("ulimit -f {blocks}; exec \"$0\" {verb}");
+    Run::of(shell.args(["-c", &line, env!("CARGO_BIN_EXE_kinfra")]))
+}
+
+#[test]
+fn a_run_that_cannot_write_gives_its_slot_back() {
+    let machine = applied();
+    machine.template("override.yml", "{{ 'x' * 200000 }}");
+    let run = limited(&machine, 60, "run --no-up -- true").exits(1);
+    run.says("error: slot 1 is not claimed: not all of its files could be written: ")
+        .says("File too large")
+        .says("\nhelp: mend that, and run again\n");
+    assert!(!machine.exists(OVERRIDE) && !machine.exists(".env.sandbox"));
+    machine.kinfra("run --no-up -- true").exits(0).says("Claimed slot 1");
+}
+
+#[test]
+fn a_claim_whose_end_cannot_be_saved_is_said_to_go_on_without_its_files() {
+    let machine = applied();
+    machine.repository(machine.project());
+    let said = "error: slot 1 stays claimed, without its files in the worktree: ";
+    let advice = "\nhelp: mend that; then run again, or have the files back with `kinfra claim`\n";
+    machine.kinfra("claim").exits(0);
+    let whole = machine.read(".env.sandbox");
+    limited(&machine, 0, "release").exits(1).says(said).says(advice);
+    assert!(!machine.exists(".env.sandbox"));
+    machine.kinfra("claim").exits(0).prints("is yours already");
+    assert_eq!(machine.read(".env.sandbox"), whole);
+    machine.kinfra("release").exits(0);
+    let gone = machine.worktree("gone");
+    Run::of(machine.command("claim").current_dir(&gone)).exits(0);
+    machine.git(machine.project(), &format!("worktree remove --force {}", gone.display()));
+    limited(&machine, 0, "reap --auto-approve").exits(1).says(said).says(advice);
+    machine.kinfra("reap --auto-approve").exits(0).says("1 released");
 }

@@ -72,4 +72,24 @@ mod tests {
         assert_eq!(places, ["command", "dns", "URL", "extra_hosts", "SIX"]);
         assert_eq!(notes[0], "`b` names 10.0.0.2 (command): in a slot that is not the address of `a`");
     }
+
+    #[test]
+    fn a_longer_word_is_another_address() {
+        let of = |text: &str, address: &str| names(&Value::from(text), address);
+        for (text, address, is_named) in [
+            ("10.0.0.2", "10.0.0.2", true),
+            ("at 10.0.0.2.", "10.0.0.2", true),
+            ("10.0.0.2:80", "10.0.0.2", true),
+            ("a10.0.0.2", "10.0.0.2", false),
+            ("10.0.0.2.5", "10.0.0.2", false),
+            ("x10.0.0.2", "10.0.0.2", true),
+            ("[fd00::2]", "fd00::2", true),
+            ("fd00::2:1", "fd00::2", false),
+            ("fd00::2/64", "fd00::2", true),
+        ] {
+            assert_eq!(of(text, address), is_named, "{text}");
+        }
+        let nested = serde_json::json!({ "a": [{ "10.0.0.2": 1 }], "b": null, "c": 10 });
+        assert!(names(&nested, "10.0.0.2") && !names(&nested, "10.0.0.3"));
+    }
 }

@@ -231,4 +231,50 @@ mod tests {
         assert_eq!(addresses(&[Some("0.0.0.0"), Some("127.0.0.1"), Some("::1")]), "0.0.0.0 ::1");
         assert_eq!(addresses(&[Some("::"), Some("::1"), None]), "127.0.0.1 ::");
     }
+
+    #[test]
+    fn what_slots_toml_does_not_know_is_not_published() {
+        let spec = "version = 1\n[pool]\nname = \"a\"\nroot = \"/a\"\n[compose]\n[[profiles]]\nname = \"b\"\n\
+                    [[slots]]\nids = \"1\"\nprofile = \"b\"\n[ports]\nweb = { base = 8080, publish = \"s:80\" }\n";
+        let spec = Spec::parse(spec).unwrap();
+        let of = |ports: &str, rest: &str| {
+            let model = format!(r#"{{"name": "x", "services": {{"s": {{"ports": [{ports}]{rest}}}}}}}"#);
+            let model = crate::compose::model::Model::parse(&model).unwrap();
+            let (unpublished, notes) = unpublished("s", &model.services["s"], &spec);
+            let shown = |(target, range): (Target, Option<Range>)| {
+                let range = range.map_or_else(|| "any".to_owned(), |it| format!("{}×{}", it.first, it.count));
+                format!("{target} {range}")
+            };
+            (unpublished.into_iter().map(shown).collect::<Vec<_>>().join(", "), notes)
+        };
+        let port = |target: u16, published: &str, protocol: &str| {
+            format!(r#"{{"target": {target}, "published": "{published}", "protocol": "{protocol}"}}"#)
+        };
+        for (ports, rest, shown) in [
+            (port(80, "80", "tcp"), "", ""),
+            (port(80, "80", "udp"), "", "s:80/udp 80×1"),
+            (port(81, "8081", "tcp"), "", "s:81 8081×1"),
+            (port(81, "8081-8083", "tcp"), "", "s:81 8081×3"),
+            (port(81, "8081-8083", "tcp"), r#", "deploy": {"replicas": 5}"#, "s:81 8081×5"),
+            (port(81, "8081-8083", "tcp"), r#", "deploy": {"replicas": 2}"#, "s:81 8081×3"),
+            (port(81, "", "tcp"), "", "s:81 any"),
+            (port(81, "81", "sctp"), "", ""),
+            (format!("{}, {}", port(81, "1", "tcp"), port(81, "2", "tcp")), "", "s:81 1×1"),
+            (r#"{"target": 81}"#.to_owned(), "", ""),
+        ] {
+            assert_eq!(of(&ports, rest), (shown.to_owned(), vec![]), "{ports} {rest}");
+        }
+        let run = |count: usize| {
+            let ports: Vec<String> =
+                (1..=count).map(|at| format!(r#"{{"target": {at}, "published": "{at}"}}"#)).collect();
+            let (unpublished, notes) = of(&ports.join(","), "");
+            (unpublished.is_empty(), notes.join(" "))
+        };
+        assert_eq!(run(MOST), (false, String::new()));
+        let (is_none, said) = run(MOST + 1);
+        assert!(
+            is_none && said.starts_with(&format!("`s:1` to `s:{}` are {} ports", MOST + 1, MOST + 1)),
+            "{said}"
+        );
+    }
 }

@@ -204,4 +204,63 @@ mod tests {
             assert!(own.count() >= usize::from(count.min(150)), "{count} ports");
         }
     }
+
+    #[test]
+    fn a_line_has_what_is_not_usual() {
+        let range = |stride: u16, count: u16| {
+            let (base, stride) = (Port::new(8080).unwrap(), NonZeroU16::new(stride).unwrap());
+            PortRange { first: PortFormula { base, stride, protocol: Protocol::Tcp }, count }
+        };
+        for (range, shown, names) in [
+            (range(1, 1), "web = { base = 8080, publish = \"web:80\" }", "web"),
+            (range(2, 1), "web = { base = 8080, stride = 2, publish = \"web:80\" }", "web"),
+            (range(3, 2), "web = { base = 8080, stride = 3, publish = \"web:80\", count = 2 }", "web web_2"),
+        ] {
+            let target = Target { service: "web".to_owned(), port: 80, protocol: Protocol::Tcp };
+            let line = PortLine { name: "web".to_owned(), target, range, own: None };
+            assert_eq!(line.to_string(), shown);
+            assert_eq!(line.names().collect::<Vec<_>>().join(" "), names);
+        }
+    }
+
+    #[test]
+    fn a_range_that_cannot_stay_gets_the_next_stride_or_base() {
+        let range = |base: u16, stride: u16, count: u16| {
+            let (base, stride) = (Port::new(base).unwrap(), NonZeroU16::new(stride).unwrap());
+            PortRange { first: PortFormula { base, stride, protocol: Protocol::Tcp }, count }
+        };
+        let mut taken = TakenPorts::none();
+        taken.take(range(8000, 1, 1), &[0, 1, 2]);
+        for (wanted, found) in [
+            // Its own number is free, and slot 1 has it with another stride.
+            (range(7999, 1, 1), range(7999, 4, 1)),
+            (range(8000, 1, 1), range(8003, 1, 1)),
+            (range(8001, 1, 1), range(8003, 1, 1)),
+            (range(8003, 1, 1), range(8003, 1, 1)),
+            (range(8002, 2, 2), range(8003, 2, 2)),
+        ] {
+            assert_eq!(nearest(wanted, &taken, &[0, 1, 2]), found, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_named_for_its_service_then_for_its_number() {
+        let mut names = BTreeSet::from(["db".to_owned()]);
+        let mut next = |service: &str, port, protocol, count| {
+            let target = Target { service: service.to_owned(), port, protocol };
+            name(&target, count, &mut names)
+        };
+        for (service, port, protocol, count, expected) in [
+            ("web", 80, Protocol::Tcp, 2, "web"),
+            ("web", 81, Protocol::Tcp, 1, "web_81"),
+            ("web", 81, Protocol::Udp, 1, "web_81_udp"),
+            ("web", 81, Protocol::Udp, 1, "web_81_udp_2"),
+            ("My-Db", 1, Protocol::Tcp, 1, "my_db"),
+            ("9p", 1, Protocol::Tcp, 1, "port_9p"),
+            ("db", 5432, Protocol::Tcp, 1, "db_5432"),
+            ("web_2", 7, Protocol::Tcp, 1, "web_2_7"),
+        ] {
+            assert_eq!(next(service, port, protocol, count), expected);
+        }
+    }
 }

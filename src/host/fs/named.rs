@@ -65,10 +65,19 @@ pub fn replace_named(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
 
 /// Whether a file was kept from being written: by its mode, by a disk that is read-only, or by a sandbox.
 pub fn is_kept(error: &anyhow::Error) -> bool {
+    matches!(kind_of(error), Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem))
+}
+
+/// What to do where a disk, or what this user may have of it, is full. `None` if the error has another cause.
+pub fn room_for(error: &anyhow::Error) -> Option<&'static str> {
+    matches!(kind_of(error), Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        .then_some("make room on that disk")
+}
+
+fn kind_of(error: &anyhow::Error) -> Option<io::ErrorKind> {
     let cause = error.root_cause();
     let by_code = |code: &Errno| io::Error::from(*code).kind();
-    let kind = cause.downcast_ref().map(io::Error::kind).or_else(|| cause.downcast_ref().map(by_code));
-    matches!(kind, Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem))
+    cause.downcast_ref().map(io::Error::kind).or_else(|| cause.downcast_ref().map(by_code))
 }
 
 /// The free space of the file system that a path is on: in MiB, and in files. `None` if nothing is there.

@@ -224,6 +224,8 @@ impl Dir {
     pub fn remove_file(&self, name: &str) -> Result<()> {
         match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
+            // A disk that is read-only says so of any name.
+            Err(Errno::ROFS) if matches!(self.has(name), Ok(false)) => Ok(()),
             Err(errno) => Err(errno).with_context(|| format!("could not remove `{}`", self.path.join(name))),
         }
     }

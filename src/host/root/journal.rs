@@ -12,7 +12,7 @@ use anyhow::{Context as _, Error, Result};
 use camino::Utf8Path;
 
 use super::locked::LockedRoot;
-use super::open::{JOURNAL, OLDER, Root};
+use super::open::{JOURNAL, OLDER, REGISTRY, Root, TEMPORARY};
 use crate::fault::{Exit, Fault, exit_of};
 use crate::history::{Change, HEADER, Replaces, Version, version};
 use crate::host::fs::Found;
@@ -22,8 +22,6 @@ use crate::host::owner;
 const MOST: u64 = 1 << 20;
 /// The most that is read of one, in bytes.
 const LIMIT: u64 = 4 << 20;
-/// The most that a last line may be, in bytes.
-const LINE: u64 = 1 << 20;
 
 /// Why this process could not record a change.
 static NOT_RECORDED: Mutex<Option<Error>> = Mutex::new(None);
@@ -78,9 +76,6 @@ impl LockedRoot {
         let path = self.root.path().join(JOURNAL);
         let line = change.line();
         let (mut journal, mut before) = self.root.open_journal()?;
-        if let Some(replaces) = &change.replaces {
-            before = take_unsaved_out(&journal, before, replaces)?;
-        }
         if before > HEADER.len() as u64 && before + line.len() as u64 > MOST {
             self.root.check_older()?;
             self.dir().rename_over(JOURNAL, self.dir(), OLDER)?;
@@ -100,10 +95,12 @@ impl LockedRoot {
         Ok(added)
     }
 
-    /// Takes the last line out of the journal, if the save that it announced was cut short.
+    /// Takes the last line out of the journal, if the save that it announced was cut short. Only then there
+    /// is a staged registry. Without one, a change since then that is in no journal may have brought back the
+    /// registry before.
     pub(super) fn forget_unsaved(&self) {
         let forget = || -> Result<()> {
-            if self.dir().has(JOURNAL)? {
+            if self.root.has_staged()? && self.dir().has(JOURNAL)? {
                 let (journal, length) = self.root.open_journal()?;
                 let present = Replaces::text(self.root.registry()?.as_deref());
                 take_unsaved_out(&journal, length, &present)?;
@@ -145,6 +142,14 @@ impl Root {
         let opened = if is_there { self.open_journal().map(drop) } else { Ok(()) };
         let faults: Vec<Error> = [opened, self.check_older()].into_iter().filter_map(Result::err).collect();
         Ok((is_there || !faults.is_empty()).then_some(faults))
+    }
+
+    /// Whether a registry is being saved, or a save was cut short.
+    ///
+    /// # Errors
+    /// When the root cannot be examined.
+    pub fn has_staged(&self) -> Result<bool> {
+        self.dir.has(&format!("{TEMPORARY}/{REGISTRY}"))
     }
 
     /// The journals of the root.
@@ -194,20 +199,18 @@ impl Root {
 }
 
 /// Takes the last line out of a journal, if it announces to replace the registry that is `present`: its save
-/// was cut short. Gives the length then.
-fn take_unsaved_out(journal: &File, length: u64, present: &Replaces) -> Result<u64> {
+/// was cut short.
+fn take_unsaved_out(journal: &File, length: u64, present: &Replaces) -> Result<()> {
     let end = present.end_of_line();
     let place = length.saturating_sub(end.len() as u64);
     if at(journal, place, end.len())? != end.as_bytes() {
-        return Ok(length);
+        return Ok(());
     }
-    let from = length.saturating_sub(LINE);
+    let from = length.saturating_sub(LIMIT);
     let tail = at(journal, from, usize::try_from(length - from)?)?;
     let line = tail.strip_suffix(b"\n").unwrap_or(&tail);
-    let Some(start) = line.iter().rposition(|byte| *byte == b'\n') else { return Ok(length) };
-    let start = from + start as u64 + 1;
-    journal.set_len(start)?;
-    Ok(start)
+    let Some(start) = line.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
+    Ok(journal.set_len(from + start as u64 + 1)?)
 }
 
 /// The length of a journal. Refuses one that others can change, or that has a second name.

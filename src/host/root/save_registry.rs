@@ -38,6 +38,11 @@ impl LockedRoot {
         }
         // Before the save: no change that is saved is missing, and one that is not saved is taken out.
         let added = change.and_then(|change| self.record(change));
+        // That took a moment. Where another process has the lock by now, it may have added a line, too.
+        if let Err(lost) = self.check_lock() {
+            added.into_iter().filter(|_| self.check_lock().is_ok()).for_each(Added::take_back);
+            return Err(lost);
+        }
         let replaced = read.map_or_else(
             || self.temporary.rename_new(REGISTRY, self.dir(), REGISTRY).map(|is_new| is_new.then_some(None)),
             |old| self.exchange_registry(&old.text).map(Some),

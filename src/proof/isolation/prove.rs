@@ -160,8 +160,10 @@ fn same_name(things: &[&HostThing]) -> Vec<Pair> {
     }
     let mut pairs = Vec::new();
     for group in groups.values() {
-        for (at, one) in group.iter().enumerate() {
-            pairs.extend(group.iter().skip(at + 1).map(|other| (*one, *other)));
+        let mut group = group.as_slice();
+        while let [one, others @ ..] = group {
+            pairs.extend(others.iter().map(|other| (*one, *other)));
+            group = others;
         }
     }
     pairs
@@ -246,7 +248,6 @@ fn common(one: &HostThing, other: &HostThing) -> HostThing {
             let size = |thing| range(thing).map(|(_, first, last)| last - first);
             if size(other) < size(one) { other } else { one }
         }
-        (HostThing::Namespace(_), _) => one,
         (_, HostThing::Namespace(_)) => other,
         _ => {
             let depth = |thing: &HostThing| thing.path().map(|path| path.components().count());

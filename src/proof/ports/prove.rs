@@ -243,4 +243,21 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn of_very_many_collisions_some_are_reported() {
+        let bases: Vec<(u16, u16)> = (0..30).map(|_| (8000, 1)).collect();
+        for (count, found) in [(2, 1), (5, 4), (21, 20), (30, 20)] {
+            assert_eq!(flaws(&bases[..count], [1]).len(), found, "{count} formulas");
+        }
+    }
+
+    #[test]
+    fn a_pool_may_use_every_port() {
+        // Two formulas in 32,256 slots, the main stack included, have all 64,512 ports.
+        let slots = || 1..=32_255_u16;
+        assert_eq!(flaws(&[(1024, 2), (1025, 2)], slots()), []);
+        let remedy = NonZeroU16::new(2).map(Remedy::Stride);
+        assert_eq!(flaws(&[(1024, 1), (1025, 1)], slots()), [collision((0, 1), (1, 0), 1025, remedy)]);
+    }
 }

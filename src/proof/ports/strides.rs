@@ -144,4 +144,22 @@ mod tests {
         assert_eq!(smallest_strides(&tcp, &udp, &slots()).unwrap(), tcp);
         assert!(smallest_strides(&[udp.clone(), udp].concat(), &[], &slots()).is_err());
     }
+
+    #[test]
+    fn a_stride_has_an_end_and_moves_no_port_of_slot_0() {
+        let nearly = |stride: u16| {
+            let wanted = ranges(&[(8000, 1), (8000 + stride, 1)], Protocol::Tcp);
+            let wanted: Vec<PortRange> =
+                wanted.iter().filter_map(|range| Some(range.with_stride(NonZeroU16::new(stride)?))).collect();
+            let found = smallest_strides(&wanted, &[], &slots())?;
+            Ok::<_, usize>(found.iter().map(|range| range.first.stride.get()).collect::<Vec<_>>())
+        };
+        assert_eq!(nearly(WIDEST - 1), Ok(vec![WIDEST, WIDEST]));
+        assert_eq!(nearly(WIDEST), Err(1));
+        // 8004 is the declared port's in slot 4, and the wanted one's in slot 0.
+        assert_eq!(strides(&[(8004, 1)], &[(8000, 1)]), Err(0));
+        // 8000 is the wanted port's in slot 1, and the declared one's in slot 0.
+        assert_eq!(strides(&[(7999, 1)], &[(8000, 1)]), Ok(vec![6]));
+        assert_eq!(strides(&[(8000, 1), (8003, 1)], &[]), Ok(vec![2, 2]));
+    }
 }

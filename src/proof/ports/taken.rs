@@ -3,6 +3,10 @@
 use super::range::PortRange;
 use crate::port::{HostPort, Port, Protocol};
 
+#[cfg(test)]
+#[path = "taken_tests.rs"]
+mod tests;
+
 /// How many ports a pool can use.
 pub(super) const PORT_COUNT: usize = (Port::MAX - Port::MIN) as usize + 1;
 

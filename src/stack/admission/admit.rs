@@ -222,7 +222,7 @@ impl Place<'_> {
                 profiles: start.profiles.map_or(kept, <[String]>::to_vec),
                 left: None,
             });
-            transaction.keep_uses(slot, serde_json::to_value(&uses)?);
+            transaction.keep_uses(slot, &serde_json::to_value(&uses)?);
             Ok(silent)
         })
     }

@@ -201,4 +201,21 @@ mod tests {
             assert!(refused.what.contains("kinfra sets `"), "{line}: {refused}");
         }
     }
+
+    #[test]
+    fn a_flag_without_a_value_takes_no_word() {
+        for (line, command) in [("--dry-run up", "up"), ("--verbose ps", "ps"), ("--profile up ps", "ps")] {
+            assert_eq!(read(line).unwrap().command.as_deref(), Some(command), "{line}");
+        }
+        for line in ["--parallel 3 up", "--progress plain up", "--profile-x up", "--ansi=never up"] {
+            assert!(read(line).is_ok(), "{line}");
+        }
+        for (line, ends, by_name) in
+            [("down -v", true, true), ("ps", false, true), ("up", false, false), ("", false, false)]
+        {
+            let read = read(line).unwrap();
+            assert_eq!((read.ends(), read.goes_by_name()), (ends, by_name), "{line}");
+        }
+        assert_eq!(read("--profile a up web db").unwrap().operands().collect::<Vec<_>>(), ["web", "db"]);
+    }
 }

@@ -231,3 +231,32 @@ fn the_gate_decides_when_it_can_and_at_the_end() {
         assert_eq!(verdict(seen, stuck, waited), decided, "{shown}");
     }
 }
+
+#[test]
+fn how_a_process_ended_is_told_where_it_has_ended() {
+    let with = |activity, exit_code, error: &str| {
+        seen(|seen| {
+            (seen.container.activity, seen.container.exit_code) = (activity, exit_code);
+            seen.container.error = error.to_owned();
+            seen.container.health = Some(Health { verdict: HealthVerdict::None, output: "no".to_owned() });
+        })
+    };
+    let started = |error: &str| Some(Note::NotStarted(error.to_owned()));
+    for (seen, exit_code, health, note) in [
+        (with(Activity::Running, 3, ""), None, "", None),
+        (with(Activity::Restarting, 3, ""), Some(3), "no", None),
+        (with(Activity::Exited, 3, ""), Some(3), "no", None),
+        (with(Activity::Exited, 3, "gone"), Some(3), "no", started("gone")),
+        (with(Activity::Dead, 3, ""), Some(3), "no", None),
+        (with(Activity::Created, 0, ""), None, "no", None),
+        (with(Activity::Created, 128, ""), Some(128), "no", None),
+        (with(Activity::Created, 0, "in use"), Some(0), "no", started("in use")),
+    ] {
+        let judged = &judge(&expected(false), &[seen], SETTLE)[0];
+        assert_eq!((judged.exit_code, judged.health.as_str()), (exit_code, health), "{judged:?}");
+        assert_eq!(judged.note, note, "{judged:?}");
+    }
+    let notes =
+        [false, true].map(|is_to_end| judge(&expected(is_to_end), &[ended(0)], SETTLE)[0].note.clone());
+    assert_eq!(notes, [Some(Note::Ended), None]);
+}

@@ -14,6 +14,10 @@ use crate::shown::{printable, size};
 use crate::slot::SlotId;
 use crate::thing::{Kind, Labels, Thing};
 
+#[cfg(test)]
+#[path = "sort_tests.rs"]
+mod tests;
+
 /// What kinfra's stacks have on all engines that were asked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Leftovers {
@@ -295,85 +299,5 @@ impl Facts<'_> {
 
     fn holder(&self, slot: SlotId) -> Option<&Holder> {
         Some(&self.registry?.slots.get(&slot)?.claim.as_ref()?.claimed_by)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const REGISTRY: &str = r#"{"version": 2, "id": "00000000000000000000000000000001", "slots": {
-        "1": {"slot_id": 1, "infrastructure_path": "/pool/slot-1", "profile": "light", "workers": {},
-            "ports": {}, "claimed_by": "/src/login", "claimed_at": "2026-03-01T09:22:10+00:00",
-            "status": "stopped", "started_at": "2026-03-01T09:23:10+00:00", "started_as": "shop-slot-1"},
-        "2": {"slot_id": 2, "infrastructure_path": "/pool/slot-2", "profile": "light", "workers": {},
-            "ports": {}, "claimed_by": null, "claimed_at": null, "status": "stopped"}}}"#;
-    const OURS: &str = "00000000000000000000000000000001";
-    const OTHER: &str = "00000000000000000000000000000002";
-
-    fn slot(id: u16) -> SlotId {
-        SlotId::new(id).unwrap()
-    }
-
-    fn owner(kind: Kind, name: &str, [project, id, root, slot]: [&str; 4]) -> Option<(Owner, Tie)> {
-        let [project, id, root, slot] = [project, id, root, slot].map(str::to_owned);
-        let labels = Labels { project, working_dir: String::new(), id, root, slot };
-        let thing = Thing { kind, key: name.to_owned(), name: name.to_owned(), labels, bytes: None };
-        let engine = Engine::parse("default");
-        let pools = [
-            ("/pool", PoolState::Gone),
-            ("/gone", PoolState::Gone),
-            ("/there", PoolState::There("/there".into())),
-            ("/far", PoolState::Unknown("far".to_owned())),
-        ];
-        let key = |root: &str| (engine.clone(), root.to_owned(), OTHER.to_owned());
-        let pools = pools.into_iter().map(|(root, state)| (key(root), state)).collect();
-        let registry = Registry::parse(REGISTRY).unwrap();
-        let root = Utf8Path::new("/pool");
-        let started = Projects::started(&registry);
-        Facts { root, pool: "shop", registry: Some(&registry), started, pools: &pools }.owner(&engine, &thing)
-    }
-
-    #[test]
-    fn labels_say_whose_something_is() {
-        let owned = |labels: [&str; 4]| owner(Kind::Container, "c", labels).unwrap();
-        for (id, root, number, expected) in [
-            (OURS, "/pool", "1", Owner::Held(slot(1))),
-            (OURS, "/pool", "2", Owner::Free(slot(2))),
-            (OURS, "/pool", "9", Owner::SlotGone(slot(9))),
-            // The pool was moved.
-            (OURS, "/before", "2", Owner::Free(slot(2))),
-            (OTHER, "/gone", "1", Owner::PoolGone("/gone".into(), slot(1))),
-            (OTHER, "/there", "1", Owner::Another("/there".into())),
-            (OTHER, "/far", "1", Owner::Unknown("/far".into(), "far".to_owned())),
-            (OTHER, "/new", "1", Owner::Unknown("/new".into(), "it was not looked for".to_owned())),
-            // A pool that was in this root before; but not under a slot that is held now.
-            (OTHER, "/pool", "2", Owner::PoolGone("/pool".into(), slot(2))),
-            (OTHER, "/pool", "1", Owner::Held(slot(1))),
-            (OURS, "/pool", "x", Owner::Unknown("/pool".into(), "its labels name no slot".to_owned())),
-        ] {
-            let project = format!("any-slot-{number}");
-            assert_eq!(owned([&project, id, root, number]), (expected, Tie::Labels), "{id} {root} {number}");
-        }
-        let of_held = owned(["shop-slot-1", OTHER, "/gone", "4"]);
-        assert_eq!(of_held.0, Owner::Held(slot(1)), "under the name of a held slot's project");
-    }
-
-    #[test]
-    fn what_has_no_label_is_named_by_its_project_and_an_image_by_its_name() {
-        let plain = |kind, name, project| owner(kind, name, [project, "", "", ""]);
-        let of = |owner| Some((owner, Tie::ProjectOnly));
-        assert_eq!(plain(Kind::Container, "c", "shop-slot-2"), of(Owner::Free(slot(2))));
-        assert_eq!(plain(Kind::Volume, "shop-slot-7_data", ""), of(Owner::SlotGone(slot(7))));
-        assert_eq!(plain(Kind::Container, "c", "shop"), None, "the main stack's");
-        assert_eq!(plain(Kind::Volume, "data", ""), None);
-        for (name, tie) in [
-            ("shop-slot-2-web:latest", Tie::Labels),
-            ("sha256:aa", Tie::Labels),
-            ("web:mine", Tie::NamedByAPerson),
-        ] {
-            let image = owner(Kind::Image, name, ["shop-slot-2", OURS, "/pool", "2"]);
-            assert_eq!(image, Some((Owner::Free(slot(2)), tie)), "{name}");
-        }
     }
 }

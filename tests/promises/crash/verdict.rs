@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kinfra::history::{HEADER, Recorded, Replaces};
+use kinfra::history::{HEADER, Recorded};
 use kinfra::registry::Registry;
 use serde_json::{Map, Value};
 
@@ -129,7 +129,6 @@ pub(super) fn after_recovery(
     settled(tree, scenario, prepared).map_err(|why| format!("after the next run: {why}\n{run:#?}"))
 }
 
-/// The tree is that of an undisturbed run.
 /// Every line of the journal can be read, and its claims are those of the registry.
 pub(super) fn journal_is_whole(tree: &Tree, root: &Path) -> Result<(), String> {
     let text = |name: &str| tree.get(&root.join(name)).and_then(|node| node.text.as_deref());
@@ -137,15 +136,15 @@ pub(super) fn journal_is_whole(tree: &Tree, root: &Path) -> Result<(), String> {
     let lines =
         journal.strip_prefix(HEADER).ok_or_else(|| format!("the journal has no header: {journal}"))?;
     let registry = Registry::parse(registry).map_err(|corrupt| corrupt.to_string())?;
-    let present = Replaces::text(Some("the one that no line replaces"));
     let texts = [lines.to_owned()];
-    let history = Recorded { texts: &texts, registry: Some(&registry), present: &present }.history();
+    let history = Recorded { texts: &texts, registry: Some(&registry), present: None }.history();
     if history.unreadable == 0 && history.missing.is_empty() {
         return Ok(());
     }
     Err(format!("the journal does not tell it: {history:?}"))
 }
 
+/// The tree is that of an undisturbed run.
 fn settled(tree: &Tree, scenario: &Scenario, Prepared { after, .. }: &Prepared) -> Result<(), String> {
     registry_is_whole(tree, Path::new(scenario.root))?;
     for (path, node) in tree {

@@ -195,3 +195,51 @@ fn several_conflicts_are_settled_by_lines_that_can_be_pasted() {
         "{besides}"
     );
 }
+
+#[test]
+fn what_three_stacks_share_is_a_conflict_of_each_two() {
+    let model = model("a", r#""s": {"container_name": "db"}"#, "");
+    let stacks = [1, 2, 3].map(|id| Stack { owner: slot(id), model: &model, worktree: Utf8Path::new("/wt") });
+    let found = prove(&stacks, &shared(&[])).conflicts;
+    let pairs: Vec<_> = found.iter().map(|it| (it.first.owner.clone(), it.second.owner.clone())).collect();
+    assert_eq!(pairs, [(slot(1), slot(2)), (slot(1), slot(3)), (slot(2), slot(3))]);
+}
+
+#[test]
+fn two_stacks_of_one_worktree_must_not_run_two_databases_on_one_directory() {
+    let of = |source: &str, target: &str| {
+        let mount = format!(r#"{{"type": "bind", "source": "{source}", "target": "{target}"}}"#);
+        model("a", &format!(r#""s": {{"volumes": [{mount}]}}"#), "")
+    };
+    let conflicts = |one: &str, other: &str, targets: [&str; 2]| {
+        let models = [of("/wt/data", targets[0]), of("/wt/data", targets[1])];
+        let stacks = [(slot(1), one, &models[0]), (slot(2), other, &models[1])];
+        let stacks =
+            stacks.map(|(owner, worktree, model)| Stack { owner, model, worktree: Utf8Path::new(worktree) });
+        prove(&stacks, &shared(&[])).conflicts.len()
+    };
+    let (data, code) = ("/var/lib/postgresql/data", "/code");
+    for (one, other, targets, found) in [
+        ("/wt", "/wt", [data, data], 1),
+        ("/wt", "/wt/.", [data, code], 1),
+        ("/wt", "/wt", [code, data], 1),
+        ("/wt", "/wt", [code, code], 0),
+        ("/wt", "/else", [code, code], 1),
+        ("/wt", "/", [data, data], 0),
+    ] {
+        assert_eq!(conflicts(one, other, targets), found, "{one} {other} {targets:?}");
+    }
+}
+
+#[test]
+fn ports_of_two_addresses_are_two() {
+    let of = |ip: &str| super::port("80", &format!(r#", "host_ip": "{ip}""#));
+    for (one, other, is_one) in [
+        ("127.0.0.1", "127.0.0.1", true),
+        ("127.0.0.1", "127.0.0.2", false),
+        ("0.0.0.0", "127.0.0.2", true),
+        ("127.0.0.1", "", true),
+    ] {
+        assert_eq!(!between(&of(one), &of(other)).is_empty(), is_one, "{one} {other}");
+    }
+}
