@@ -213,6 +213,23 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// That it is not known whether a change was made: what the network or the server said last.
+#[derive(Debug)]
+pub struct NotKnown(pub String);
+
+impl fmt::Display for NotKnown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotKnown {}
+
+/// Whether an error says that a change was not made. [`NotKnown`] does not.
+pub fn is_known(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<NotKnown>().is_none()
+}
+
 /// Why there is no slot, by the error that says so.
 pub fn reason_of(error: &anyhow::Error) -> Option<Reason> {
     error.downcast_ref::<Fault>().and_then(|fault| fault.reason)

@@ -58,6 +58,8 @@ pub const DOTENV: &str = ".env";
 pub const KINFRA_OWNER: &str = "KINFRA_OWNER";
 /// The variable with the url of a registry, in place of the one that was applied.
 pub const KINFRA_REGISTRY_URL: &str = "KINFRA_REGISTRY_URL";
+/// The variable that names this host to the server of a registry, in place of its host name.
+pub const KINFRA_HOST: &str = "KINFRA_HOST";
 
 /// The version of this kinfra.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

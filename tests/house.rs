@@ -198,6 +198,7 @@ const BESIDE_VERBS: &[&str] = &[
     "hook_claim",
     "hook_removal",
     "hook_run",
+    "registry_move",
     "hook_slot",
     "hook_worktree",
     "live",

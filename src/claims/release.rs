@@ -10,7 +10,7 @@ use super::pick::Grant;
 use super::refusal::not_yours;
 use super::signs::Sign;
 use super::whereabouts::{Following, is_holder, look_at, noted};
-use crate::fault::{Fault, advice_of, exit_of};
+use crate::fault::{Fault, advice_of, exit_of, is_known};
 use crate::file::RelPath;
 use crate::history::Ended;
 use crate::host::fs::{is_kept, room_for};
@@ -178,12 +178,18 @@ fn undo(transaction: &mut Transaction, (pool, slot): (&str, SlotId), claim: &Cla
 
 /// The error for claims whose end could not be saved: they go on without their files.
 pub(super) fn not_released(error: Error, slots: &[SlotId]) -> Error {
+    let all: Vec<String> = slots.iter().map(ToString::to_string).collect();
+    let all = all.join(", ");
+    if !is_known(&error) {
+        let (these, are) = if slots.len() == 1 { ("slot", "is") } else { ("slots", "are") };
+        let what =
+            format!("it is not known whether {these} {all} {are} released; the files of the claim are gone");
+        let fault = Fault { exit: exit_of(&error), ..Fault::failed(what) };
+        return error.context(fault);
+    }
     let what = match slots {
         [slot] => format!("slot {slot} stays claimed, without its files in the worktree"),
-        slots => {
-            let slots: Vec<String> = slots.iter().map(ToString::to_string).collect();
-            format!("slots {} stay claimed, without their files in the worktrees", slots.join(", "))
-        }
+        _ => format!("slots {all} stay claimed, without their files in the worktrees"),
     };
     let advice = remedy(&error);
     let fix = format!("{advice}; then run again, or have the files back with `kinfra claim`");

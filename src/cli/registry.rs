@@ -5,7 +5,6 @@
 use clap::{Args, Subcommand};
 
 use super::shared::{LockArgs, PoolArgs};
-use crate::server::ServerUrl;
 
 // `kinfra registry`
 #[derive(Debug, Args)]
@@ -34,8 +33,8 @@ pub enum RegistryVerb {
 pub struct ServerArgs {
     /// The server and its database, such as postgres://db.example/infra [default: those that this pool was
     /// applied with]
-    #[arg(value_name = "URL", value_parser = url)]
-    pub url: Option<ServerUrl>,
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
     #[command(flatten)]
     pub pool: PoolArgs,
 }
@@ -60,11 +59,4 @@ pub struct MoveArgs {
     pub auto_approve: bool,
     #[command(flatten)]
     pub lock: LockArgs,
-}
-
-fn url(text: &str) -> Result<ServerUrl, String> {
-    ServerUrl::parse(text).map_err(|mistake| match mistake.help {
-        Some(help) => format!("{}: {help}", mistake.message),
-        None => mistake.message,
-    })
 }

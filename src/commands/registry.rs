@@ -25,7 +25,7 @@ pub(super) fn run(args: &crate::cli::RegistryArgs, invocation: &Invocation) -> R
 
 fn status(args: &ServerStatusArgs, invocation: &Invocation) -> Result<Exit> {
     let ServerStatusArgs { server: ServerArgs { url, pool }, json } = args;
-    let login = Search { choice: &pool.choice(), invocation }.login(url.clone())?;
+    let login = Search { choice: &pool.choice(), invocation }.login(url.as_deref())?;
     let schema = Schema::of(&Connection::open(&login, "registry status")?)?;
     if *json {
         print(&registry::status_json(&login.url, &schema))?;
@@ -37,7 +37,7 @@ fn status(args: &ServerStatusArgs, invocation: &Invocation) -> Result<Exit> {
 
 /// Makes the tables, or brings those that are there up to date.
 fn change(args: &ServerArgs, may_make: bool, invocation: &Invocation) -> Result<Exit> {
-    let login = Search { choice: &args.pool.choice(), invocation }.login(args.url.clone())?;
+    let login = Search { choice: &args.pool.choice(), invocation }.login(args.url.as_deref())?;
     let connection = Connection::open(&login, if may_make { "registry init" } else { "registry migrate" })?;
     if !may_make && Schema::of(&connection)?.version == 0 {
         let what = format!("`{}` has no tables of kinfra", login.url);

@@ -7,26 +7,38 @@ use super::failure::after;
 use super::output::{say, show};
 use crate::cli::MoveArgs;
 use crate::fault::{Exit, Fault};
+use crate::host::fs::exists;
 use crate::host::invocation::Invocation;
+use crate::host::root::{PUSHED, REGISTRY};
 use crate::report::registry;
 use crate::which::by_worktree::Search;
 use crate::which::kept_in::{note_server, server_of};
 
 pub(super) fn push(args: &MoveArgs, invocation: &Invocation) -> Result<Exit> {
-    let pool = Search { choice: &args.pool.choice(), invocation }.here()?;
+    let search = Search { choice: &args.pool.choice(), invocation };
+    let pool = search.here()?;
     pool.trusted()?;
     let url = pool.declared.as_ref().and_then(|declared| declared.spec.registry.clone());
     let url = url.ok_or_else(|| {
         Fault::refused(format!("{} names no server", pool.origin))
             .advise("write its url into `[registry]`: `url = \"postgres://db.example/infra\"`")
     })?;
+    let is_file = exists(&pool.root.join(REGISTRY))?;
+    if let Some(applied) = search.applied_server(&pool.root).filter(|_| !is_file) {
+        if !applied.is_same_database(&url) {
+            let what = format!("the pool's registry is in `{applied}`, and {} names `{url}`", pool.origin);
+            return Err(Fault::refused(what).advise("`kinfra registry pull` brings it back first").into());
+        }
+        show(&registry::is_there(&applied))?;
+        return Ok(Exit::Done);
+    }
     let ledger = server_of(&url, (&pool.root, &pool.name), invocation)?;
     show(&registry::would_push(&pool.name, &ledger.to_push()?, &url))?;
     approve::ask("Do you want to move the registry?", args.auto_approve)?;
     let policy = args.lock.policy("kinfra registry push");
     ledger.push(&policy)?;
     note_server(&pool.root, Some(url.clone()), invocation, &policy)?;
-    after("the registry was moved", show(&registry::pushed(&pool.root, &url)))?;
+    after("the registry was moved", show(&registry::pushed(&pool.root.join(PUSHED), &url)))?;
     Ok(Exit::Done)
 }
 
@@ -41,11 +53,12 @@ pub(super) fn pull(args: &MoveArgs, invocation: &Invocation) -> Result<Exit> {
         say(&registry::still_named(&pool.origin));
     }
     let ledger = server_of(&url, (&pool.root, &pool.name), invocation)?;
-    show(&registry::would_pull(&pool.name, &ledger.to_pull()?, (&pool.root, &url)))?;
+    let file = pool.root.join(REGISTRY);
+    show(&registry::would_pull(&pool.name, &ledger.to_pull()?, (&file, &url)))?;
     approve::ask("Do you want to move the registry?", args.auto_approve)?;
     let policy = args.lock.policy("kinfra registry pull");
     ledger.pull(&policy)?;
     note_server(&pool.root, None, invocation, &policy)?;
-    after("the registry was moved", show(&registry::pulled(&pool.root)))?;
+    after("the registry was moved", show(&registry::pulled(&file)))?;
     Ok(Exit::Done)
 }

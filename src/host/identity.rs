@@ -8,7 +8,8 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::fault::Fault;
 use crate::history::Author;
-use crate::names::KINFRA_TRUST_OWNER;
+use crate::host::invocation::in_environment;
+use crate::names::{KINFRA_HOST, KINFRA_TRUST_OWNER};
 use crate::shown::printable;
 
 /// The machine's host name, as it was when this run first asked.
@@ -17,6 +18,11 @@ pub fn host_name() -> String {
         named_by_test().unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
     });
     NAME.clone()
+}
+
+/// This host, as pools on a server know it.
+pub fn host_of_pools() -> String {
+    in_environment(KINFRA_HOST).filter(|name| !name.is_empty()).unwrap_or_else(host_name)
 }
 
 /// The host name according to a test, `KINFRA_TEST_HOST=box-b`. A release build ignores it.

@@ -30,6 +30,8 @@ pub struct Change {
     later: Duration,
     /// What a stack uses, to be noted with the next save.
     uses: Option<Value>,
+    /// Whether the claims that it ends go on elsewhere.
+    moves: bool,
 }
 
 impl fmt::Debug for Change {
@@ -61,7 +63,14 @@ impl Change {
         let locked = database.lock(known, locking)?;
         Ok(locked.map(|(connection, loaded)| {
             let database = Arc::clone(database);
-            Self { database, locked: Some(connection), loaded, later: locking.patience, uses: None }
+            Self {
+                database,
+                locked: Some(connection),
+                loaded,
+                later: locking.patience,
+                uses: None,
+                moves: false,
+            }
         }))
     }
 
@@ -124,8 +133,9 @@ impl Change {
             let happened = happened.map(|it| json!({ "host": database.place.host, "content": it }));
             changes.extend(happened.map(|it| ("history".to_owned(), it)));
             changes.extend(uses.map(|it| ("uses".to_owned(), it)));
+            changes.extend(self.moves.then(|| ("moved".to_owned(), Value::Bool(true))));
         }
-        let save = Save::new(loaded.pool, loaded.generation, &changes)?;
+        let save = Save::new(loaded, &changes)?;
         database.keep(save.carry_out(connection, &database.login, &database.command)?);
         let generation = loaded.generation + 1;
         let mut seen = loaded.seen.clone();
@@ -133,13 +143,19 @@ impl Change {
         let changed = changed.filter_map(|change| change.get("slot")?.as_u64()?.try_into().ok());
         seen.extend(changed.filter_map(SlotId::new).map(|slot| (slot, generation)));
         seen.retain(|slot, _| registry.slots.contains_key(slot));
-        let mut saved = Loaded { registry, generation, seen, ..loaded.clone() };
+        let mut saved =
+            Loaded { registry, generation, token: save.token().to_owned(), seen, ..loaded.clone() };
         if let Some(Value::Object(own)) = changes.get("root").and_then(|root| root.get("content")) {
             let own = RootRow::of(own.clone()).context("what was saved of this root cannot be read")?;
             (saved.own, saved.is_applied_here) = (Arc::new(own), true);
         }
         self.loaded = saved;
         Ok(())
+    }
+
+    /// Says that the claims which it ends go on elsewhere.
+    pub(super) fn moves_claims(&mut self) {
+        self.moves = true;
     }
 
     /// Notes with the next save what a stack uses.

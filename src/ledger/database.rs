@@ -27,7 +27,7 @@ use crate::time::Time;
 /// How often what the server did not do is tried again.
 const TRIES: u32 = 5;
 /// How many columns the row of a pool has: a row of fewer is the one with the clock.
-const COLUMNS_OF_POOL: usize = 5;
+const COLUMNS_OF_POOL: usize = 7;
 /// How long the server waits for the lock, before it is asked again: Ctrl-C is heard in between.
 const HEARD: Duration = Duration::from_secs(2);
 
@@ -58,13 +58,16 @@ pub struct Loaded {
     pub(super) own: Arc<RootRow>,
     pub(super) pool: u64,
     pub(super) generation: u64,
+    /// The token of the save that made this generation. A server that crashed may have lost that save, and
+    /// given its number to another.
+    pub(super) token: String,
     /// The generation of each slot's row.
     pub(super) seen: BTreeMap<SlotId, u64>,
 }
 
 impl PartialEq for Loaded {
     fn eq(&self, other: &Self) -> bool {
-        (self.pool, self.generation) == (other.pool, other.generation)
+        (self.pool, self.generation, &self.token) == (other.pool, other.generation, &other.token)
     }
 }
 
@@ -196,7 +199,8 @@ impl Database {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Asks as long as the server takes everything back, or an old connection is gone: nothing was done then.
+    /// Asks as long as the server takes everything back, or an old connection is gone. What was asked of that one
+    /// may have been done: it is nothing that does harm twice.
     pub(super) fn persist<T>(&self, ask: impl Fn(&Connection) -> Result<T, Stop>) -> Result<(Connection, T)> {
         let mut tries = 0;
         loop {
@@ -233,8 +237,9 @@ impl Database {
     ) -> Result<(Option<Loaded>, Time), Stop> {
         let since = known.map_or(0, |known| known.generation);
         let rows = connection.run(&format!(
-            "{begin}; select pool, generation, removed_at, content, (select max(version) from kinfra.migration) \
-             from kinfra.pool where name = {} {lock}; {}; {}",
+            "{begin}; select pool, generation, removed_at, content, (select max(version) from kinfra.migration), \
+             token, (select s.token from kinfra.saved s where s.pool = p.pool and s.generation = {since}) \
+             from kinfra.pool p where name = {} {lock}; {}; {}",
             quoted(&self.pool),
             self.root_since(since),
             self.slots_since(since)
@@ -248,9 +253,11 @@ impl Database {
         let Some(pool) = pool else { return Ok((None, now)) };
         schema::check(Connection::number(&pool, 4))?;
         let (id, removed_at): (u64, u64) = (Connection::number(&pool, 0), Connection::number(&pool, 2));
+        let (token, since_token) = (Connection::text(&pool, 5), Connection::text(&pool, 6));
         // A row that is gone is not among those that changed, and a root's row is of all slots.
         let is_usable = |known: &Loaded| {
-            known.pool == id && removed_at <= known.generation && root_at <= known.generation
+            let is_left = removed_at <= known.generation && root_at <= known.generation;
+            known.pool == id && known.token == since_token && is_left
         };
         if known.is_some_and(|known| !is_usable(known)) {
             return self.load(connection, "", None, "");
@@ -272,9 +279,11 @@ impl Database {
             slots.insert(slot, Arc::new(entry));
         }
         let top = object(&Connection::text(&pool, 3)).map_err(corrupt)?;
-        let registry = Arc::new(Registry::of_rows(top, slots, &own).map_err(corrupt)?);
+        let host_id = root.as_ref().map(|root| Connection::text(root, 3));
+        let registry = Registry::of_rows(top, slots, &own, host_id.as_deref()).map_err(corrupt)?;
+        let registry = Arc::new(registry);
         let is_applied_here = root_at > 0;
-        Ok((Some(Loaded { registry, now, is_applied_here, own, pool: id, generation, seen }), now))
+        Ok((Some(Loaded { registry, now, is_applied_here, own, pool: id, generation, token, seen }), now))
     }
 
     /// What `apply` wrote in this root.
@@ -287,12 +296,12 @@ impl Database {
     /// The statement that reads the clock, and the row of this root if it changed since a generation.
     fn root_since(&self, generation: u64) -> String {
         let OwnPlace { host, root } = &self.place;
+        let (pool, host) = (quoted(&self.pool), quoted(host));
         format!(
             "select (extract(epoch from clock_timestamp()) * 1000000)::bigint, max(r.generation), max(case when \
-             r.generation > {generation} then r.content::text end) from kinfra.root r join kinfra.pool p using (pool) \
-             where p.name = {} and r.host = {} and r.root = {}",
-            quoted(&self.pool),
-            quoted(host),
+             r.generation > {generation} then r.content::text end), (select h.id from kinfra.host h join kinfra.pool using (pool) where name = {pool} and \
+             h.host = {host}) from kinfra.root r join kinfra.pool p using (pool) where p.name = {pool} and r.host = {host} \
+             and r.root = {}",
             quoted(root.as_str())
         )
     }

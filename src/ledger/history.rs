@@ -34,7 +34,8 @@ impl Ledger {
     pub fn has_ended(&self, claim: ClaimId) -> Result<bool> {
         let Self::Postgres { database, .. } = self else { return Ok(false) };
         let rows = database.ask(&format!(
-            "select exists (select from kinfra.ended join kinfra.pool using (pool) where name = {} and claim_id = {})",
+            "select exists (select from kinfra.ended join kinfra.pool using (pool) where name = {} and claim_id = {} \
+             and not has_moved)",
             quoted(&database.pool),
             quoted(&claim.to_string())
         ))?;

@@ -9,10 +9,10 @@ use anyhow::{Context as _, Error, Result};
 
 use super::change::Change;
 use super::database::{Database, Loaded};
-use super::stored::parse;
+use super::stored::{Stored, parse};
 use super::transaction::{Ledger, locking};
 use super::writer::{Transaction, new_id};
-use crate::fault::{Fault, exit_of};
+use crate::fault::{Fault, exit_of, is_known};
 use crate::host::lock::LockPolicy;
 use crate::host::postgres::{Connection, quoted};
 use crate::host::root::{LockedRoot, PULLED, PUSHED, Root};
@@ -36,14 +36,18 @@ impl Ledger {
     pub fn to_pull(&self) -> Result<Registry> {
         let root = Root::open(self.root())?.ok_or_else(|| self.missing())?;
         let there = self.on_its_server()?.read(None)?.filter(|loaded| !loaded.registry.slots.is_empty());
-        match (there, root.pulled()?) {
-            (Some(loaded), _) => Ok(Registry::clone(&loaded.registry)),
-            (None, Some(text)) => Ok(parse(&root.path().join(PULLED), &text)?),
-            (None, None) => self.in_root(&root).map(|(registry, _)| registry),
+        let is_brought = !there.as_ref().is_some_and(|loaded| loaded.own.has_slots());
+        match (root.pulled()?.filter(|_| is_brought), there) {
+            (Some(text), _) => Ok(parse(&root.path().join(PULLED), &text)?),
+            (None, Some(loaded)) => Ok(Registry::clone(&loaded.registry)),
+            (None, None) => match root.registry()? {
+                Some(text) => Ok(parse(&root.registry_path(), &text)?),
+                None => Err(self.nothing_there().into()),
+            },
         }
     }
 
-    /// Takes the registry of the root into the database, with its claims. The file is kept under another name.
+    /// Takes the registry of the root into the database, with its claims. The file stays, under another name.
     ///
     /// # Errors
     /// [`Fault`] when the database has another pool of that name, or slots of it on this host.
@@ -61,9 +65,12 @@ impl Ledger {
         }
         if !is_there {
             let before = Arc::clone(&change.loaded().registry);
-            change
-                .save(&before, &Arc::new(registry), None)
-                .map_err(|error| cut_short(error, PUSHED, "push"))?;
+            change.save(&before, &Arc::new(registry), None).map_err(|error| {
+                if is_known(&error) && locked.put_registry_back().is_ok() {
+                    return error;
+                }
+                cut_short(error, PUSHED, "push")
+            })?;
         }
         Ok(())
     }
@@ -77,15 +84,18 @@ impl Ledger {
         let locked = self.locked(policy)?;
         let database = self.on_its_server()?;
         let change = Change::begin(database, None, locking(policy, false))?;
+        // Another user of the host may have applied the pool since an earlier run has brought it.
+        if !change.as_ref().is_some_and(|change| change.loaded().own.has_slots())
+            && locked.root().pulled()?.is_some()
+        {
+            return locked.put_pulled_in_place();
+        }
         let change = change.filter(|change| !change.loaded().registry.slots.is_empty());
+        let is_file = locked.root().registry()?.is_some();
         let Some(mut change) = change else {
-            return if locked.root().pulled()?.is_some() {
-                locked.put_pulled_in_place()
-            } else {
-                self.in_root(locked.root()).map(drop)
-            };
+            return if is_file { Ok(()) } else { Err(self.nothing_there().into()) };
         };
-        if locked.root().registry()?.is_some() {
+        if is_file {
             let path = locked.root().registry_path();
             return Err(Fault::refused(format!("`{path}` is there already")).advise("move it away").into());
         }
@@ -93,14 +103,37 @@ impl Ledger {
         let before = Arc::clone(&change.loaded().registry);
         locked
             .write_pulled(&before.to_text().context("the registry of the server is not one for a file")?)?;
-        let after = Registry { slots: BTreeMap::new(), ..Registry::clone(&before) };
-        change.save(&before, &Arc::new(after), None).map_err(|error| cut_short(error, PULLED, "pull"))?;
+        // Its id goes along: what is made there later is another pool's.
+        let after = Registry { id: None, slots: BTreeMap::new(), ..Registry::clone(&before) };
+        change.moves_claims();
+        change.save(&before, &Arc::new(after), None).map_err(|error| {
+            if is_known(&error) && locked.remove_pulled().is_ok() {
+                return error;
+            }
+            cut_short(error, PULLED, "pull")
+        })?;
         locked.put_pulled_in_place()
+    }
+
+    /// Refuses a pool whose registry has left the server and is not in its place yet.
+    pub(super) fn refuse_half_moved(&self, root: &Root, stored: &Stored) -> Result<()> {
+        let is_gone = stored.loaded.as_ref().is_some_and(|loaded| !loaded.own.has_slots());
+        if !is_gone || root.pulled()?.is_none() {
+            return Ok(());
+        }
+        let path = root.path().join(PULLED);
+        let what = format!("the pool's registry is aside, in `{path}`: a move of it was cut short");
+        Err(Fault::refused(what).advise("`kinfra registry pull` completes it").into())
     }
 
     fn locked(&self, policy: &LockPolicy<'_>) -> Result<LockedRoot> {
         let open = || Ok(Root::open(self.root())?.ok_or_else(|| self.missing())?);
         Transaction::lock(open, policy)
+    }
+
+    fn nothing_there(&self) -> Fault {
+        let what = "the server has no slots of the pool in";
+        Fault::no_slot(format!("{what} `{}` on this host", self.root())).advise("`kinfra apply` makes them")
     }
 
     fn on_its_server(&self) -> Result<&Arc<Database>> {

@@ -187,7 +187,9 @@ impl Transaction {
             Some(change) => {
                 let before = own.and_then(Ticket::number_on_server);
                 let statements = format!(
-                    "delete from kinfra.queue where expires < clock_timestamp(); {}",
+                    "delete from kinfra.queue where expires < clock_timestamp() and pool = {} and host = {}; {}",
+                    change.loaded().pool,
+                    quoted(&change.database().place.host),
                     change.database().waiters(before)
                 );
                 (None, self.ask(&statements)?)

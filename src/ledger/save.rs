@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use serde_json::Value;
 
-use crate::fault::Fault;
-use crate::host::clock::pause;
+use super::database::Loaded;
+use crate::fault::{Fault, NotKnown};
+use crate::host::clock::{Stopwatch, pause};
 use crate::host::identity::random_bits;
 use crate::host::postgres::credentials::Login;
 use crate::host::postgres::{Connection, Failure, beginning, quoted};
@@ -14,14 +15,20 @@ use crate::host::postgres::{Connection, Failure, beginning, quoted};
 /// How often a server that went away is looked for, to learn whether it has saved.
 const LOOKS: u32 = 8;
 
-/// What waits until the disk has everything that was committed before it.
-const FLUSH: &str = "select pg_logical_emit_message(true, 'kinfra', '')";
+/// What waits until the disk has everything that was committed before it, also where the server's own setting is
+/// not to wait. The kinds of waiting that an admin chose stay.
+const FLUSH: &str = "begin; select set_config('synchronous_commit', 'on', true) where \
+                     current_setting('synchronous_commit') = 'off'; select pg_logical_emit_message(true, 'kinfra', ''); \
+                     commit";
+
+/// How long it is looked for in all.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A save. The server notes its token with it, so that it is known again.
 pub(super) struct Save {
     pool: u64,
-    /// The generation that the change was decided with.
-    seen: u64,
+    /// The generation that the change was decided with, and the token of the save that made it.
+    seen: (u64, String),
     token: String,
     statement: String,
 }
@@ -44,12 +51,18 @@ enum Looked {
 }
 
 impl Save {
-    pub(super) fn new(pool: u64, seen: u64, changes: &Value) -> Result<Self> {
+    pub(super) fn new(loaded: &Loaded, changes: &Value) -> Result<Self> {
         let bits = random_bits().context("could not make the token of a save")?;
         let token = format!("{:032x}", u128::from_be_bytes(bits));
         let changes = quoted(&changes.to_string());
-        let statement = format!("select kinfra.save({pool}, {seen}, '{token}', {changes}::jsonb)");
+        let (pool, seen) = (loaded.pool, (loaded.generation, loaded.token.clone()));
+        let statement = format!("select kinfra.save({pool}, {}, '{token}', {changes}::jsonb)", seen.0);
         Ok(Self { pool, seen, token, statement })
+    }
+
+    /// What it is known by.
+    pub(super) fn token(&self) -> &str {
+        &self.token
     }
 
     /// Makes it in the transaction of a connection, which holds the lock, and commits. Returns when the disk
@@ -67,9 +80,13 @@ impl Save {
             }
         };
         drop(connection);
+        let waiting = Stopwatch::start();
         for tries in 1..=LOOKS {
+            if waiting.elapsed() > PATIENCE {
+                break;
+            }
             rest(tries);
-            let Ok(connection) = Connection::open(login, verb) else { continue };
+            let Ok(connection) = Connection::open_again(login, verb) else { continue };
             let looked = match self.look(&connection) {
                 Ok(looked) => looked,
                 Err(again) => {
@@ -80,9 +97,15 @@ impl Save {
             let done = match looked {
                 // It may be committed and not yet on the disk.
                 Looked::Made => connection.run(&format!("rollback; {FLUSH}")).map(|_| ()),
-                Looked::NotMade => self.send(&connection).map_err(|unsent| unsent.failure),
+                Looked::NotMade => match self.send(&connection) {
+                    Err(Unsent { failure, is_committed: false }) if !failure.is_lost() => {
+                        let _ = connection.run("rollback");
+                        return Err(failure.fault(login).into());
+                    }
+                    sent => sent.map_err(|unsent| unsent.failure),
+                },
                 Looked::Overtaken => {
-                    let what = "the connection to the registry's server was lost before it saved: nothing was changed";
+                    let what = "the connection to the registry's server was lost before it saved the change";
                     return Err(Fault::server(what).advise("run again").into());
                 }
             };
@@ -94,11 +117,10 @@ impl Save {
         let place = login.url.place();
         let what = format!(
             "it is not known whether the change was saved: the connection to the registry's server at `{place}` was \
-             lost, and it cannot be asked again: {}",
-            failure.said()
+             lost, and it cannot be asked again"
         );
         let advice = "look with `kinfra slots` once it answers, before you do anything about it";
-        Err(Fault::server(what).advise(advice).into())
+        Err(Error::new(NotKnown(failure.said())).context(Fault::server(what).advise(advice)))
     }
 
     /// Saves and commits in one message, and waits for the disk in another: by then others have the lock.
@@ -110,17 +132,18 @@ impl Save {
 
     /// Looks under the lock, which the lost connection may still hold: then it is waited for.
     fn look(&self, connection: &Connection) -> Result<Looked, Failure> {
-        let Self { pool, seen, token, .. } = self;
+        let Self { pool, seen: (seen, seen_token), token, .. } = self;
         let rows = connection.run(&format!(
-            "begin; {}; set local synchronous_commit = off; select generation from kinfra.pool where pool = {pool} for \
+            "begin; {}; set local synchronous_commit = off; select generation, token from kinfra.pool where pool = {pool} for \
              update; select count(*) from kinfra.saved where pool = {pool} and generation = {seen} + 1 and token = \
              '{token}'",
             beginning()
         ))?;
         let number = |place: usize| rows.get(place).map(|row| Connection::number::<u64>(row, 0));
+        let is_seen = rows.first().is_some_and(|row| Connection::text(row, 1) == *seen_token);
         Ok(match (number(0), number(1)) {
             (Some(_), Some(1)) => Looked::Made,
-            (Some(generation), _) if generation == *seen => Looked::NotMade,
+            (Some(generation), _) if generation == *seen && is_seen => Looked::NotMade,
             _ => Looked::Overtaken,
         })
     }

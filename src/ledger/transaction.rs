@@ -16,7 +16,7 @@ use super::stored::{Stored, read};
 use super::writer::{Transaction, new_id};
 use crate::claims::whereabouts::Following;
 use crate::fault::{Exit, Fault, exit_of};
-use crate::host::identity::host_name;
+use crate::host::identity::host_of_pools;
 use crate::host::lock::LockPolicy;
 use crate::host::postgres::credentials::Login;
 use crate::host::root::Root;
@@ -49,7 +49,7 @@ impl Ledger {
 
     /// The ledger of a pool on a server. `command` is what the server's list of clients shows.
     pub fn on_server(root: &Utf8Path, pool: &str, login: Login, command: &str, may_be_old: bool) -> Self {
-        let place = OwnPlace { host: host_name(), root: root.to_owned() };
+        let place = OwnPlace { host: host_of_pools(), root: root.to_owned() };
         let database = Arc::new(Database::new(login, command, pool, place));
         Self::Postgres { root: root.to_owned(), database, may_be_old }
     }
@@ -116,6 +116,7 @@ impl Ledger {
         if !stored.is_there() {
             return Ok(None);
         }
+        self.refuse_half_moved(&root, &stored)?;
         if seen.is_none() {
             self.keep(&root, &stored);
         }

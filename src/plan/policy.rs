@@ -85,11 +85,10 @@ fn keep(
         let lost = with(difference, |file| *file == FileDifference::Lost);
         return SlotPlan { action: (!lost.is_empty()).then_some(Action::Restore(lost)), blocked };
     }
-    let is_begun = matches!(difference.unfinished, Some(Unfinished::Change | Unfinished::Removal));
     // Containers would keep the old ports in use.
     if fields.iter().any(|change| matches!(change.field, Field::Port(_))) {
         blocked.extend(in_use(slot, containers, Blocked::Containers));
-    } else if !is_begun && !blocked.is_empty() && !allowed.contains(&Flag::IncludeClaimed) {
+    } else if !is_begun(difference) && !blocked.is_empty() && !allowed.contains(&Flag::IncludeClaimed) {
         // They run with the files as they were.
         blocked.extend(in_use(slot, containers, Blocked::Running));
     }
@@ -115,7 +114,7 @@ fn remove(
     let mut blocked = vec![Blocked::Surplus { held: difference.claimed_by.is_some() }];
     blocked.extend(in_use(slot, containers, Blocked::Containers));
     // What remains goes with the data, and what was begun had that choice.
-    let is_free_to_go = allowed.contains(&Flag::Data) || difference.unfinished == Some(Unfinished::Removal);
+    let is_free_to_go = allowed.contains(&Flag::Data) || is_begun(difference);
     let remnant = difference.remnant.clone().filter(|_| !is_free_to_go);
     blocked.extend(remnant.map(|remnant| Blocked::NotClean(slot, remnant)));
     if is_allowed(&blocked, allowed) {
@@ -123,6 +122,11 @@ fn remove(
     }
     blocked.extend(difference.claimed_by.clone().map(Blocked::Held));
     SlotPlan { action: None, blocked }
+}
+
+/// Whether an earlier run of this root began a change of the slot.
+fn is_begun(difference: &Difference) -> bool {
+    matches!(difference.unfinished, Some(Unfinished::Change | Unfinished::Removal))
 }
 
 /// Why a slot is blocked that has containers, or for all that is known may have some.

@@ -28,7 +28,7 @@ use crate::port::Port;
 use crate::slot::{SlotId, Workers};
 
 /// The version of the format that this kinfra reads and writes.
-const VERSION: u64 = 2;
+pub(super) const VERSION: u64 = 2;
 
 impl Registry {
     /// Reads a registry.

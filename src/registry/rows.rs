@@ -23,6 +23,8 @@ const MADE_FOR_KEYS: [&str; 4] = ["profile", "workers", "ports", "udp"];
 const MADE_FOR: &str = "made_for";
 /// The key of the top level that is of one root.
 const APPLIED_FROM: &str = "applied_from";
+/// The key of the top level that is of one host.
+const ID: &str = "id";
 
 /// The host and the root that a client works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +50,11 @@ impl RootRow {
     pub fn of(mut content: Map<String, Value>) -> Result<Self, Corrupt> {
         let slots = optional_object(&mut content, "", "slots")?.unwrap_or_default();
         Ok(Self { applied_from: content.shift_remove(APPLIED_FROM), slots })
+    }
+
+    /// Whether it wrote files of slots there.
+    pub fn has_slots(&self) -> bool {
+        !self.slots.is_empty()
     }
 
     /// The keys of a slot that are of this root. A slot that was not applied here has no files.
@@ -142,11 +149,12 @@ fn is_of_stack(key: &str) -> bool {
 }
 
 impl Registry {
-    /// The top level that all roots share, without slots.
+    /// The top level that all hosts share, without slots.
     pub fn top(&self) -> Value {
         let mut top = codec::top(self);
         if let Value::Object(top) = &mut top {
             top.shift_remove(APPLIED_FROM);
+            top.shift_remove(ID);
         }
         top
     }
@@ -167,7 +175,7 @@ impl Registry {
         Value::Object(own)
     }
 
-    /// The registry of a top level, slots and what is of its root.
+    /// The registry of a top level, slots, what is of its root, and the id that its host has.
     ///
     /// # Errors
     /// The first difference from what kinfra writes.
@@ -175,9 +183,16 @@ impl Registry {
         mut top: Map<String, Value>,
         slots: BTreeMap<SlotId, Arc<Entry>>,
         own: &RootRow,
+        id: Option<&str>,
     ) -> Result<Self, Corrupt> {
+        // Of a pool that was just made, or that has nothing of its own.
         if top.is_empty() {
-            return Ok(Self { slots, ..Self::default() });
+            top.insert("version".to_owned(), json!(codec::VERSION));
+        }
+        if let Some(id) = id.filter(|id| !id.is_empty())
+            && top.insert(ID.to_owned(), json!(id)).is_some()
+        {
+            return Err(corrupt(ID, "stands twice"));
         }
         if let Some(from) = &own.applied_from
             && top.insert(APPLIED_FROM.to_owned(), from.clone()).is_some()
@@ -222,7 +237,8 @@ impl Registry {
             })
             .collect();
         let has_own = self.differs_in_root(after);
-        if changed.is_empty() && was == is && self.unknown == after.unknown && !has_own {
+        let has_id = self.id != after.id;
+        if changed.is_empty() && was == is && self.unknown == after.unknown && !has_own && !has_id {
             return Ok(None);
         }
         after.check()?;
@@ -230,8 +246,11 @@ impl Registry {
         if was != is {
             changes.insert("pool".to_owned(), is);
         }
+        let OwnPlace { host, root } = place;
+        if has_id {
+            changes.insert(ID.to_owned(), json!({ "host": host, "id": after.id }));
+        }
         if has_own {
-            let OwnPlace { host, root } = place;
             let own = json!({ "host": host, "root": root, "content": after.of_root() });
             changes.insert("root".to_owned(), own);
         }

@@ -38,7 +38,11 @@ fn rows_have_all_of_a_registry() {
         assert_eq!(read, **entry, "{row:?}");
         slots.insert(*id, Arc::new(read));
     }
-    assert_eq!(Registry::of_rows(object(registry.top()), slots, &own).unwrap(), registry);
+    assert_eq!(
+        Registry::of_rows(object(registry.top()), slots, &own, Some("00000000000000000000000000000007"))
+            .unwrap(),
+        registry
+    );
 }
 
 #[test]
@@ -84,6 +88,12 @@ fn only_what_changed_is_saved() {
     added.slots.insert(slot(3), Arc::new(Entry { provisioned: with_port(&entry, 8003), ..entry }));
     let change = changes(&added).unwrap();
     assert_eq!((&change["slots"][0]["slot"], &change["slots"][0]["seen"]), (&json!(3), &Value::Null));
+
+    let mut other = before.clone();
+    other.id = None;
+    let change = changes(&other).unwrap();
+    assert_eq!((&change["id"]["id"], &change["id"]["host"]), (&Value::Null, &json!("box")), "{change}");
+    assert!(change.get("pool").is_none() && change.get("root").is_none(), "{change}");
 
     let mut other = before.clone();
     other.unknown.insert("more".to_owned(), json!(1));

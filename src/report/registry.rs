@@ -4,7 +4,6 @@ use camino::Utf8Path;
 use serde_json::json;
 
 use super::document::{FORMAT_VERSION, document};
-use crate::host::root::{PUSHED, REGISTRY};
 use crate::ledger::schema::{PoolOfSchema, Schema, own_version};
 use crate::registry::Registry;
 use crate::server::ServerUrl;
@@ -55,19 +54,23 @@ pub fn would_push(pool: &str, registry: &Registry, url: &ServerUrl) -> String {
 }
 
 /// What a push did.
-pub fn pushed(root: &Utf8Path, url: &ServerUrl) -> String {
-    format!("The registry is in {} now. Its file is kept as {}\n", shown(url), root.join(PUSHED))
+pub fn pushed(kept: &Utf8Path, url: &ServerUrl) -> String {
+    format!("The registry is in {} now. Its file is kept as {kept}\n", shown(url))
+}
+
+/// That a push has nothing to do.
+pub fn is_there(url: &ServerUrl) -> String {
+    format!("The registry is in {} already\n", shown(url))
 }
 
 /// What a pull would do.
-pub fn would_pull(pool: &str, registry: &Registry, (root, url): (&Utf8Path, &ServerUrl)) -> String {
-    let file = root.join(REGISTRY);
+pub fn would_pull(pool: &str, registry: &Registry, (file, url): (&Utf8Path, &ServerUrl)) -> String {
     format!("  The registry of {pool}, {}, would move from {} into {file}\n", counts(registry), shown(url))
 }
 
 /// What a pull did.
-pub fn pulled(root: &Utf8Path) -> String {
-    format!("The registry is the file {} now\n", root.join(REGISTRY))
+pub fn pulled(file: &Utf8Path) -> String {
+    format!("The registry is the file {file} now\n")
 }
 
 /// That slots.toml still names a server.

@@ -90,7 +90,7 @@ impl ServerUrl {
             return Ok(url);
         }
         let mistake =
-            UrlMistake::new("a url in slots.toml has no password: everyone who reads the file would have it");
+            UrlMistake::new("a url in slots.toml or on a command line has no password: others would see it");
         Err(mistake.help("take it out, and put it into `~/.pgpass`, or into PGPASSWORD for a run"))
     }
 
@@ -138,6 +138,11 @@ impl Given {
         let rest = rest.ok_or_else(|| UrlMistake::new("the url is not one of PostgreSQL").help(form))?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+        if authority.contains(':') && !authority.contains('@') && database.contains('@') {
+            return Err(
+                UrlMistake::new("the user or the password of the url has a `/`").help("write it as `%2F`")
+            );
+        }
         let (user, host) =
             authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
         let (user, mut password) = match user.map(|user| user.split_once(':').unwrap_or((user, ""))) {

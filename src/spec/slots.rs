@@ -1,4 +1,4 @@
-//! `[[slots]]`: the ids of the slots, each with its profile, and the host that has them if not every host does.
+//! `[[slots]]`: the ids of the slots, each with its profile, and the host that has them if it is one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -44,6 +44,9 @@ pub struct IndexEntry {
     /// The server of its registry, as it was applied. Without one, the registry is a file of the root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<ServerUrl>,
+    /// The host that applied it, as that server knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The project's own check of a stack, as it was applied. An older kinfra did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Vec<String>>,
@@ -124,6 +127,7 @@ impl IndexEntry {
             env_prefix: Some(spec.env_prefix.clone()),
             origin,
             registry: spec.registry.clone(),
+            host: None,
             verify: Some(spec.stack.verify.clone()),
             repositories: BTreeSet::new(),
             applied_by: Vec::new(),
@@ -185,10 +189,10 @@ impl IndexEntry {
         self.applied_by.iter().any(|noted| !noted.is_empty() && project.is_of(noted, true))
     }
 
-    /// The same, with the registry on another server, or in a file of the root.
+    /// The same, with the registry on another server, which knows this host by a name, or in a file of the root.
     #[must_use]
-    pub fn with_registry(self, registry: Option<ServerUrl>) -> Self {
-        Self { registry, ..self }
+    pub fn with_registry(self, registry: Option<ServerUrl>, host: String) -> Self {
+        Self { host: registry.is_some().then_some(host), registry, ..self }
     }
 
     /// Its root, canonical.
@@ -231,6 +235,7 @@ pub(super) mod fixture {
             env_prefix: None,
             origin,
             registry: None,
+            host: None,
             verify: None,
             repositories: BTreeSet::new(),
             applied_by: Vec::new(),

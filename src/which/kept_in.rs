@@ -8,11 +8,12 @@ use super::repository::entries;
 use crate::desired::Pool;
 use crate::fault::Fault;
 use crate::host::fs::exists;
+use crate::host::identity::host_of_pools;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
 use crate::host::postgres::credentials::{Login, named};
-use crate::host::root::{PUSHED, REGISTRY, last_seen};
+use crate::host::root::{PULLED, PUSHED, REGISTRY, last_seen};
 use crate::ledger::Ledger;
 use crate::server::{Given, ServerUrl};
 
@@ -21,6 +22,7 @@ use crate::server::{Given, ServerUrl};
 /// # Errors
 /// [`Fault`] when the environment names a server that is none.
 pub(super) fn ledger_of(entry: &IndexEntry, invocation: &Invocation) -> Result<Ledger, Fault> {
+    check_host(entry)?;
     match &entry.registry {
         Some(url) => server_of(url, (entry.root(), &entry.pool), invocation),
         None => Ok(Ledger::of(entry.root())),
@@ -38,7 +40,7 @@ pub(super) fn ledger_in(root: &Utf8Path, invocation: &Invocation) -> Result<Ledg
 /// # Errors
 /// [`Fault`] when the pool has its registry elsewhere: nothing moves it there yet.
 pub fn to_apply(pool: &Pool, invocation: &Invocation) -> Result<Ledger, Fault> {
-    refuse_move(pool, applied(pool, invocation).as_ref())?;
+    refuse_move(pool, applied(pool, invocation)?.as_ref())?;
     match &pool.registry {
         Some(url) => server_of(url, (&pool.root, &pool.name), invocation),
         None => Ok(Ledger::of(&pool.root)),
@@ -50,7 +52,7 @@ pub fn to_apply(pool: &Pool, invocation: &Invocation) -> Result<Ledger, Fault> {
 /// # Errors
 /// As [`to_apply`].
 pub fn to_plan(pool: &Pool, invocation: &Invocation) -> Result<Option<Ledger>, Fault> {
-    let applied = applied(pool, invocation);
+    let applied = applied(pool, invocation)?;
     refuse_move(pool, applied.as_ref())?;
     match (&pool.registry, applied) {
         (None, _) => Ok(Some(Ledger::of(&pool.root))),
@@ -63,9 +65,29 @@ pub fn to_plan(pool: &Pool, invocation: &Invocation) -> Result<Option<Ledger>, F
 }
 
 /// The server that a pool was applied with.
-fn applied(pool: &Pool, invocation: &Invocation) -> Option<ServerUrl> {
+fn applied(pool: &Pool, invocation: &Invocation) -> Result<Option<ServerUrl>, Fault> {
     let entry = entries(invocation).into_iter().find(|entry| entry.root() == pool.root);
-    entry.and_then(|entry| entry.registry)
+    let Some(entry) = entry else { return Ok(None) };
+    check_host(&entry)?;
+    Ok(entry.registry)
+}
+
+/// Refuses a pool that was applied under another name of this host: to its server, that is another host.
+fn check_host(entry: &IndexEntry) -> Result<(), Fault> {
+    let (Some(applied), Some(_)) = (&entry.host, &entry.registry) else { return Ok(()) };
+    let now = host_of_pools();
+    if *applied == now {
+        return Ok(());
+    }
+    let (root, applied) = (entry.root.escape_debug(), applied.escape_debug());
+    let what = format!(
+        "the pool in `{root}` was applied on the host `{applied}`, and this is `{}`",
+        now.escape_debug()
+    );
+    let advice = format!(
+        "if it is the same machine, set `KINFRA_HOST={applied}`; else apply it here with a `--root` of its own"
+    );
+    Err(Fault::refused(what).unchanged().advise(advice))
 }
 
 /// Refuses a pool whose registry is not where its slots.toml says: another one would hide who holds what.
@@ -73,7 +95,12 @@ fn refuse_move(pool: &Pool, applied: Option<&ServerUrl>) -> Result<(), Fault> {
     let root = &pool.root;
     let has = |name: &str| exists(&root.join(name)).unwrap_or(true);
     let is_aside = applied.is_none() && has(PUSHED) && !has(REGISTRY);
+    let is_on_server = applied.is_some() || pool.registry.is_some();
     let (what, advice) = match (&pool.registry, applied) {
+        _ if is_on_server && has(PULLED) => (
+            format!("the pool's registry is aside, in `{}`: a move of it was cut short", root.join(PULLED)),
+            "`kinfra registry pull` completes it",
+        ),
         (Some(url), Some(applied)) if !url.is_same_database(applied) => (
             format!("the pool's registry is in `{applied}`, and slots.toml names `{url}`"),
             "take the change of slots.toml back, or move it: `kinfra registry pull`, then `kinfra registry push`",
@@ -115,7 +142,7 @@ pub fn note_server(
     let text = index.text(&name)?.ok_or_else(unknown)?;
     let entry =
         IndexEntry::parse(&name, &text).map_err(|why| index.unreadable(Some(&name), &why.to_string()))?;
-    index.save(&name, &entry.with_registry(registry).to_text()?, &[])
+    index.save(&name, &entry.with_registry(registry, host_of_pools()).to_text()?, &[])
 }
 
 /// The ledger on a server, or on the one that the environment names in its place.
@@ -128,6 +155,14 @@ pub fn server_of(
     invocation: &Invocation,
 ) -> Result<Ledger, Fault> {
     let given = named()?.unwrap_or_else(|| Given { url: url.clone(), password: None });
+    if given.url.database != url.database {
+        let what = format!(
+            "KINFRA_REGISTRY_URL names the database `{}`, and the registry of `{pool}` is in `{}`",
+            given.url.database.escape_debug(),
+            url.database.escape_debug()
+        );
+        return Err(Fault::refused(what).unchanged().advise("unset it, or name that database"));
+    }
     let login = Login::of(given, &invocation.user);
     Ok(Ledger::on_server(root, pool, login, &invocation.verb, invocation.only_reads()))
 }

@@ -17,6 +17,7 @@ use super::whose::check_noted;
 use crate::fault::{Exit, Fault, advice_of, exit_of};
 use crate::host;
 use crate::host::holder_mark::{ensure_project_mark, project_mark};
+use crate::host::identity::host_of_pools;
 use crate::host::index::{Index, IndexFile};
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
@@ -61,6 +62,7 @@ impl Neighbours {
         let mut entry = IndexEntry::new(root, root_is_declared, origin_of(declared), &declared.spec);
         entry.repositories = users(declared.path.is_none(), invocation);
         entry.mount = mount_of(root);
+        entry.host = entry.registry.is_some().then(host_of_pools);
         trust::give(&mut entry, declared.path.as_deref(), project_mark);
         let index = invocation.state.as_deref().map(Index::below);
         let neighbours = Self::of(index, declared.origin.clone(), entry);

@@ -16,9 +16,14 @@ impl Search<'_> {
     ///
     /// # Errors
     /// [`Fault`] when there is none.
-    pub fn login(&self, typed: Option<ServerUrl>) -> Result<Login> {
+    pub fn login(&self, typed: Option<&str>) -> Result<Login> {
         let user = &self.invocation.user;
-        if let Some(url) = typed {
+        if let Some(typed) = typed {
+            // Its message has no password, and so not the url as it was typed.
+            let url = ServerUrl::parse(typed).map_err(|mistake| {
+                let fault = Fault::usage(mistake.message);
+                mistake.help.map_or_else(|| fault.clone(), |help| fault.clone().advise(help))
+            })?;
             return Ok(Login::of(Given { url, password: None }, user));
         }
         if let Some(given) = named()? {

@@ -16,7 +16,7 @@ use crate::fault::Fault;
 use crate::file::RelPath;
 use crate::host;
 use crate::host::fs::Dir;
-use crate::host::identity::host_name;
+use crate::host::identity::host_of_pools;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
 use crate::names::{SPEC, TEMPLATES};
@@ -126,7 +126,7 @@ pub fn parse(found: Option<(Utf8PathBuf, String)>, invocation: &Invocation) -> R
     let templates = path.as_ref().map(|path| path.with_file_name(TEMPLATES));
     let text = text.unwrap_or_else(|| embedded::SPEC.to_owned());
     let source = Source { name: origin.clone(), text: text.into(), kind: SourceKind::Spec };
-    match Spec::parse_on(&source.text, Some(&host_name())) {
+    match Spec::parse_on(&source.text, Some(&host_of_pools())) {
         Ok(mut spec) => {
             if let Some(home) = &invocation.home {
                 spec.compose = spec.compose.map(|compose| compose.in_home(home));

@@ -74,7 +74,7 @@ fn what_is_wrong_with_the_way_is_said() {
         ("postgres:///d?host=/nowhere".to_owned(), "has no socket", "and the directory"),
         (
             format!("postgres://a@127.0.0.1:{silent_port}/d?connect_timeout=1"),
-            "does not answer within 1 seconds",
+            "does not answer in time",
             "check the host",
         ),
         (
@@ -174,7 +174,12 @@ fn only_a_server_that_was_named_or_applied_is_asked() {
         .exits(64)
         .says("KINFRA_REGISTRY_URL: kinfra knows no `x`")
         .never_says("hunter2");
-    machine.kinfra("registry status postgres://ann:hunter2@h/d").exits(64).says("has no password");
+    machine
+        .kinfra("registry status postgres://ann:hunter2@h/d")
+        .exits(64)
+        .says("has no password")
+        .never_says("hunter2");
+    named("postgres://ann:hun/ter2@h/d").exits(64).says("write it as `%2F`").never_says("hun");
 }
 
 #[test]

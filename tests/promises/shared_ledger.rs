@@ -16,7 +16,7 @@ use kinfra::ledger::{Change, Database, Ledger, Loaded, Locking};
 use kinfra::registry::{Claim, ClaimId, OwnPlace, Registry};
 use kinfra::server::Given;
 use kinfra::slot::SlotId;
-use kinfra::time::Time;
+use kinfra::time::{Span, Time};
 use tempfile::TempDir;
 
 use crate::rig::cut::{Cut, Proxy};
@@ -132,6 +132,10 @@ pub(super) fn release(
     Ok(())
 }
 
+fn eight_hours() -> Span {
+    Span::parse("8h").expect("a span")
+}
+
 pub(super) fn id(number: u32) -> ClaimId {
     let mut bits = [0; 16];
     bits[12..].copy_from_slice(&number.to_be_bytes());
@@ -192,6 +196,60 @@ fn a_row_that_another_program_changed_is_not_overwritten() {
     let error = format!("{:#}", error.expect_err("it is fenced"));
     assert!(error.contains("another client saved slot 1 meanwhile"), "{error}");
     assert_eq!(database.sql("select generation from kinfra.pool; select count(*) from kinfra.claim"), "1\n0");
+}
+
+/// A server that crashed may have lost a save that a client has read, and have given its number to another.
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_number_that_a_crash_gave_to_another_save_is_not_taken_for_the_same() {
+    let database = pool_of(1, Postgres::shared());
+    let (holder, waiter) = (client(&database.url()), client(&database.url()));
+    let (mut known, mut read) = (None, None);
+    let slot = claim(&holder, &mut known, "/w/one", id(1)).expect("a claim").expect("a slot");
+    let held = known.clone();
+    let tables = ["pool", "slot", "claim", "saved"];
+    for table in tables {
+        database.sql(&format!("create table public.{table} as table kinfra.{table}"));
+    }
+    release(&holder, &mut known, slot, id(1)).expect("a release");
+    read.clone_from(&waiter.read(None).expect("it is read"));
+    // The crash takes the release back.
+    database.sql(
+        "update kinfra.pool p set generation = q.generation, token = q.token from public.pool q; update kinfra.slot s set \
+         generation = t.generation from public.slot t where s.slot = t.slot; insert into kinfra.claim (pool, host, slot, \
+         content) select pool, host, slot, content from public.claim; delete from kinfra.saved where generation not in \
+         (select generation from public.saved)",
+    );
+    let renewed = holder.transact(held.as_ref(), false, |registry, now| {
+        lease::grant(
+            registry,
+            Grant::Held(slot),
+            Claim::of("/w/one".to_owned().into(), None),
+            Some(eight_hours()),
+            now,
+        );
+        Ok(())
+    });
+    let holder_knows = renewed.expect("a renewal").expect("a pool").1;
+    assert_eq!(database.sql("select generation from kinfra.pool"), "3", "the number of the release");
+    assert_eq!(claim(&waiter, &mut read, "/w/two", id(2)).expect("it is asked"), None, "the slot is held");
+    let now = holder.read(Some(&holder_knows)).expect("it is read").expect("a pool");
+    assert_eq!(now.registry.slots[&slot].claim.as_ref().and_then(|claim| claim.claim_id), Some(id(1)));
+}
+
+/// What is acknowledged is on the disk, also where the server's own setting is not to wait for that.
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn what_is_acknowledged_outlives_a_crash() {
+    let server = Postgres::own();
+    let database = pool_of(2, server);
+    database.sql("alter system set synchronous_commit = off");
+    database.sql("alter system set wal_writer_delay = '10s'");
+    server.restart(true);
+    let slot = claim(&client(&database.url()), &mut None, "/w", id(1)).expect("a claim").expect("a slot");
+    server.restart(false);
+    let now = client(&database.url()).read(None).expect("it is read").expect("a pool");
+    assert_eq!(now.registry.slots[&slot].claim.as_ref().and_then(|claim| claim.claim_id), Some(id(1)));
 }
 
 /// A change that saves twice lets others save in between, and keeps what they saved.

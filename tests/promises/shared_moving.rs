@@ -7,6 +7,7 @@ use crate::support::{Machine, SMALL};
 
 const FILE: &str = "~/pool/registry.json";
 const KEPT: &str = "~/pool/registry.json.pushed";
+const PULLED: &str = "~/pool/registry.json.pulled";
 
 /// A database with kinfra's tables.
 fn database() -> Database {
@@ -74,6 +75,85 @@ fn no_move_takes_slots_from_others() {
     assert_eq!((there(&database), ann.exists(FILE)), ("2|1".to_owned(), false));
 }
 
+/// The pool of [`pool_for`] with its registry on the way back: the server has it no more, and it is not in place.
+fn half_pulled(database: &Database) -> Machine {
+    let machine = pool_for(database);
+    machine.kinfra("registry push --auto-approve").exits(0);
+    let index = machine.path("~/.local/state/kinfra/pools");
+    let texts: Vec<_> = std::fs::read_dir(index)
+        .expect("the index")
+        .flatten()
+        .filter(|file| file.path().extension().is_some_and(|it| it == "json"))
+        .map(|file| (file.path(), std::fs::read(file.path()).expect("an entry")))
+        .collect();
+    machine.kinfra("registry pull --auto-approve").exits(0);
+    for (path, text) in &texts {
+        std::fs::write(path, text).expect("the entry as before");
+    }
+    std::fs::rename(machine.path(FILE), machine.path(PULLED)).expect("the registry");
+    machine
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_registry_on_its_way_back_is_not_made_anew() {
+    let database = database();
+    let machine = half_pulled(&database);
+    let text = machine.read(PULLED);
+    for verb in ["apply", "plan", "status", "claim", "release", "slots", "destroy"] {
+        machine
+            .kinfra(verb)
+            .exits(4)
+            .says("a move of it was cut short")
+            .says("`kinfra registry pull` completes it");
+    }
+    // Another user of the host begins anew, and takes nothing away.
+    let other = Machine::small();
+    other.spec(&format!("{SMALL}\n[registry]\nurl = \"{}\"\n", database.url()));
+    other.kinfra("apply").exits(0);
+    machine.kinfra("apply").exits(4).says("was cut short");
+    machine.kinfra("registry pull --auto-approve").exits(0).prints("2 slots and 1 of them held");
+    assert_eq!((machine.read(FILE), there(&database)), (text, "2|0".to_owned()));
+    let id = serde_json::from_str::<serde_json::Value>(&machine.read(FILE)).expect("JSON")["id"].clone();
+    assert_ne!(
+        Some(database.sql("select id from kinfra.host").as_str()),
+        id.as_str(),
+        "one id for two pools"
+    );
+    machine.spec(SMALL);
+    machine.kinfra("status").exits(0).prints("Slot 1");
+    // A claim that moved has not ended.
+    assert_eq!(database.sql("select has_moved from kinfra.ended"), "t");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn what_was_moved_before_does_not_come_back() {
+    let database = database();
+    let machine = pool_for(&database);
+    machine.kinfra("registry push --auto-approve").exits(0);
+    machine.kinfra("release").exits(0);
+    machine.kinfra("destroy --auto-approve").exits(0);
+    let again = machine.kinfra("registry push --auto-approve").exits(0).prints("already");
+    assert!(!again.stdout.contains("would move"), "{again:#?}");
+    assert_eq!(there(&database), "0|0");
+    machine.kinfra("registry pull --auto-approve").exits(3).says("has no slots of the pool");
+    assert!(machine.exists(KEPT) && !machine.exists(FILE));
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_registry_that_the_server_refuses_stays_a_file() {
+    let database = database();
+    let machine = pool_for(&database);
+    let text = machine.read(FILE).replacen('{', r#"{"theirs": "a\u0000b","#, 1);
+    machine.write(FILE, &text);
+    machine.kinfra("registry push --auto-approve").exits(9).says("unsupported Unicode escape sequence");
+    assert_eq!((machine.read(FILE), machine.exists(KEPT)), (text, false));
+    machine.spec(SMALL);
+    machine.kinfra("release").exits(0);
+}
+
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn a_move_that_is_killed_at_any_message_is_completed_by_the_next() {
@@ -94,7 +174,12 @@ fn a_move_that_is_killed_at_any_message_is_completed_by_the_next() {
             let (is_file, is_there) = (machine.exists(FILE), there(&database) == "2|1");
             assert!(!(is_file && is_there), "{verb} {cut:?}: two registries");
             aside += u32::from(!is_file && !is_there);
-            machine.kinfra(&format!("registry {verb} --auto-approve")).exits(0);
+            let again = machine.kinfra(&format!("registry {verb} --auto-approve"));
+            // A pull that was over is none any more.
+            assert!(
+                again.code == Some(0) || (verb == "pull" && is_file && again.code == Some(4)),
+                "{again:#?}"
+            );
             assert_eq!((machine.exists(FILE), there(&database) == "2|1"), (verb == "pull", verb == "push"));
             machine.kinfra("status").exits(0).prints("Slot 1");
         }

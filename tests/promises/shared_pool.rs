@@ -99,7 +99,7 @@ fn without_the_server_what_was_seen_last_is_shown_and_nothing_is_changed() {
     ann.kinfra("claim").exits(0);
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
     let without = |verb: &str| {
-        let url = format!("postgres://a@127.0.0.1:{closed}/d");
+        let url = format!("postgres://a@127.0.0.1:{closed}/{}", database.name);
         Run::of(ann.command(verb).env("KINFRA_REGISTRY_URL", url))
     };
     for verb in ["slots", "status", "env"] {
@@ -263,6 +263,17 @@ fn a_member_ends_no_claim_unrecorded() {
     let ended = "select slot, made_by, ended_by from kinfra.ended order by generation";
     assert_eq!(database.sql(ended), "1|postgres|member\n2|member|member");
     member.kinfra("history").exits(0).prints("released by force");
+    // No word of the function can be given another meaning.
+    let run = database.sql_as(
+        "member",
+        "create function pg_temp.evil(pg_catalog.timestamptz) returns boolean language plpgsql as $$ begin raise exception \
+         'evil runs as %', current_user; end $$; create domain pg_temp.timestamptz as pg_catalog.timestamptz check \
+         (pg_temp.evil(value::pg_catalog.timestamptz)); select kinfra.save(p.pool, p.generation, 'x', jsonb_build_object('slots', \
+         jsonb_build_array(jsonb_build_object('host', s.host, 'slot', 1, 'seen', s.generation, 'claim', '{\"claimed_by\": \
+         \"/w\", \"lease_until\": \"2026-03-01T17:22:10+00:00\"}'::jsonb)))) from kinfra.pool p join kinfra.slot s using (pool) \
+         where slot = 1",
+    );
+    run.exits(0).never_says("evil runs");
     // Another role is let do nothing.
     database.sql("create role other login");
     let other = user(&database.url().replace("postgres@", "other@"));
@@ -284,6 +295,41 @@ fn a_root_that_was_moved_is_applied_again() {
     assert_eq!(held(&ben), [true, false]);
     ann.kinfra("release").exits(0);
     assert_eq!(held(&ben), [false, false]);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_machine_with_a_new_name_is_no_new_host() {
+    let database = database();
+    let machine = user(&database.url());
+    let on = |host: &str, verb: &str| Run::of(machine.command(verb).env("KINFRA_TEST_HOST", host));
+    on("box", "apply").exits(0);
+    on("box", "claim").exits(0);
+    for verb in ["claim", "release", "apply", "plan"] {
+        on("box.lan", verb).exits(4).says("was applied on the host `box`").says("set `KINFRA_HOST=box`");
+    }
+    let named = |verb: &str| {
+        Run::of(machine.command(verb).env("KINFRA_TEST_HOST", "box.lan").env("KINFRA_HOST", "box"))
+    };
+    named("plan --detailed-exitcode").exits(0);
+    named("release").exits(0);
+    assert_eq!(
+        database.sql("select distinct host from kinfra.slot; select count(*) from kinfra.claim"),
+        "box\n0"
+    );
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_run_uses_no_other_database_than_the_pool_does() {
+    let (database, other) = (database(), database());
+    let (ann, _) = users(&database.url());
+    let there = |verb: &str| Run::of(ann.command(verb).env("KINFRA_REGISTRY_URL", other.url()));
+    for verb in ["claim", "apply", "plan", "registry pull --auto-approve"] {
+        there(verb).exits(4).says("KINFRA_REGISTRY_URL names the database");
+    }
+    assert_eq!(other.sql("select count(*) from kinfra.pool"), "0");
+    Run::of(ann.command("claim").env("KINFRA_REGISTRY_URL", database.url())).exits(0);
 }
 
 #[test]
@@ -312,6 +358,8 @@ fn hosts_have_slots_of_their_own() {
     a("release").exits(0);
     assert_eq!(database.sql("select host, slot from kinfra.claim"), "box-b|1");
     b("history").exits(0).prints("claimed by").never_says("released");
+    // What one starts is not the other's, though the slots have the same numbers.
+    assert_eq!(database.sql("select count(distinct id), count(*) from kinfra.host"), "2|2");
     b("plan --detailed-exitcode").exits(0);
     a("plan --detailed-exitcode").exits(0);
 }

@@ -29,6 +29,14 @@ impl Connection {
         Err(Fault::server(what).advise(advice).into())
     }
 
+    /// Says that there is none.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn open_again(login: &Login, verb: &str) -> Result<Self> {
+        Self::open(login, verb)
+    }
+
     /// Runs statements.
     pub fn run(&self, _statements: &str) -> Result<Vec<Row>, Failure> {
         match *self {}

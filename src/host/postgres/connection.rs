@@ -2,6 +2,7 @@
 //! suspended, or a network that swallows everything, is as good as none.
 
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -15,6 +16,7 @@ use super::failure::{self, Failure};
 use super::limits::STATEMENT;
 use super::tls;
 use crate::fault::Fault;
+use crate::host::clock::Stopwatch;
 use crate::server::{Encryption, Host, Password};
 
 /// The oldest server that kinfra works with.
@@ -23,6 +25,13 @@ pub(super) const OLDEST: u32 = 12;
 const WAY: Duration = Duration::from_secs(5);
 /// After how long without traffic the network is asked whether the server is there.
 const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// For how long a server that did not answer is not asked anew: a verb that asks it several times does not wait
+/// each time.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// The server that did not answer last, and when.
+static SILENT: Mutex<Option<(String, Stopwatch)>> = Mutex::new(None);
 
 /// A connection.
 pub struct Connection {
@@ -43,6 +52,17 @@ impl Connection {
     /// # Errors
     /// [`Fault`] says what is wrong, and what to do.
     pub fn open(login: &Login, verb: &str) -> Result<Self> {
+        if was_silent(login) {
+            return Err(failure::timed_out(login).into());
+        }
+        Self::open_again(login, verb)
+    }
+
+    /// [`Connection::open`], also if the server was silent just now.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub fn open_again(login: &Login, verb: &str) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("could not wait for a server")?;
         let config = config(login, verb);
@@ -58,7 +78,10 @@ impl Connection {
                     return Ok(connection);
                 }
                 Ok(Err(failure)) => failures.push(failure),
-                Err(_) => return Err(failure::timed_out(login).into()),
+                Err(_) => {
+                    note_silence(login);
+                    return Err(failure::timed_out(login).into());
+                }
             }
             // Only what the server refused may be allowed in another way.
             if !failures.last().is_some_and(Failure::may_differ) {
@@ -77,7 +100,10 @@ impl Connection {
     pub fn run(&self, statements: &str) -> Result<Rows, Failure> {
         let answer = self.client.simple_query(statements);
         let answer = self.runtime.block_on(async { timeout(STATEMENT + WAY, answer).await });
-        let messages = answer.map_err(|_| Failure::silent())?;
+        let messages = answer.map_err(|_| {
+            note_silence(&self.login);
+            Failure::silent()
+        })?;
         let row = |message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None };
         Ok(messages.map_err(Failure::from)?.into_iter().filter_map(row).collect())
     }
@@ -122,6 +148,16 @@ impl Connection {
         let what = format!("the server at `{place}` is PostgreSQL {}", version.escape_debug());
         Err(Fault::server(what).advise(format!("kinfra needs PostgreSQL {OLDEST} or newer")))
     }
+}
+
+fn note_silence(login: &Login) {
+    let mut silent = SILENT.lock().unwrap_or_else(PoisonError::into_inner);
+    *silent = Some((login.url.place(), Stopwatch::start()));
+}
+
+fn was_silent(login: &Login) -> bool {
+    let silent = SILENT.lock().unwrap_or_else(PoisonError::into_inner);
+    silent.as_ref().is_some_and(|(place, since)| *place == login.url.place() && since.elapsed() < SILENCE)
 }
 
 fn config(login: &Login, verb: &str) -> Config {

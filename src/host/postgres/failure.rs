@@ -233,8 +233,8 @@ impl Failure {
 
 /// That the server does not answer.
 pub(super) fn timed_out(login: &Login) -> Fault {
-    let (place, seconds) = (login.url.place(), login.url.timeout().as_secs());
-    let what = format!("the registry's server at `{place}` does not answer within {seconds} seconds");
+    let place = login.url.place();
+    let what = format!("the registry's server at `{place}` does not answer in time");
     Fault::server(what).advise("check the host, the port and the network between; `connect_timeout` of the url says how long to wait")
 }
 

@@ -36,6 +36,28 @@ impl LockedRoot {
         self.dir().sync()
     }
 
+    /// Puts it back in place: no server has it. Its backup is made with the next save.
+    ///
+    /// # Errors
+    /// When the files cannot be changed, or there is a registry already.
+    pub fn put_registry_back(&self) -> Result<()> {
+        self.check_lock()?;
+        if !self.dir().rename_new(PUSHED, self.dir(), REGISTRY)? {
+            let path = self.root.registry_path();
+            return Err(Fault::refused(format!("`{path}` is there already")).advise("move it away").into());
+        }
+        self.dir().sync()
+    }
+
+    /// Removes what came back, because the server still has it.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_pulled(&self) -> Result<()> {
+        self.check_lock()?;
+        self.dir().remove_file(PULLED)
+    }
+
     /// Writes the registry that comes back, beside its place.
     ///
     /// # Errors

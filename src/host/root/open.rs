@@ -126,8 +126,10 @@ impl Root {
         let is_ours = |name: &str| OF_DISK.contains(&name) || SlotId::of_directory(name).is_some();
         let foreign: Vec<String> = names.filter(|name| !is_ours(name)).collect();
         // Looked for after the names: a first apply that begins meanwhile makes its lock before all else.
-        if self.dir.has(REGISTRY)? || self.dir.has(BACKUP)? || self.dir.has(LAST_SEEN)? {
-            return Ok(None);
+        for own in [REGISTRY, BACKUP, LAST_SEEN, PUSHED, PULLED] {
+            if self.dir.has(own)? {
+                return Ok(None);
+            }
         }
         // A lock alone is also another program's.
         let lock = self.dir.open_file(LOCK).ok().flatten();

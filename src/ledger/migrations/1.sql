@@ -7,6 +7,8 @@ create table kinfra.pool (
     name text not null unique,
     -- Grows by one with each save.
     generation bigint not null default 0,
+    -- Of the last save. A server that crashed may give the number of a save that it lost to another one.
+    token text not null default '',
     -- The generation of the last save that removed a slot.
     removed_at bigint not null default 0,
     -- Nothing. Who may change it may lock the row, and change nothing else.
@@ -24,6 +26,14 @@ create table kinfra.root (
     made_by name not null default session_user,
     content jsonb not null,
     primary key (pool, host, root)
+);
+
+-- What users of a host share. Its id is in the labels of its stacks: those of another host are not its own.
+create table kinfra.host (
+    pool bigint not null references kinfra.pool,
+    host text not null,
+    id text,
+    primary key (pool, host)
 );
 
 -- A slot of a host, as its slots.toml declares it.
@@ -56,7 +66,7 @@ create table kinfra.claim (
 );
 create unique index claim_by_id on kinfra.claim (claim_id);
 
--- The claims that ended, whoever ended them: `save` notes each.
+-- The claims that ended: `save` notes each, of any role.
 create table kinfra.ended (
     pool bigint not null references kinfra.pool,
     -- Of the save.
@@ -68,7 +78,9 @@ create table kinfra.ended (
     -- The role that had claimed, and the one that ended the claim.
     made_by name not null,
     ended_by name not null default session_user,
-    ended_at timestamptz not null default clock_timestamp()
+    ended_at timestamptz not null default clock_timestamp(),
+    -- Whether it went on elsewhere: the registry was moved into a file.
+    has_moved boolean not null
 );
 create index ended_by_claim on kinfra.ended (claim_id);
 create index ended_by_save on kinfra.ended (pool, generation);
@@ -132,12 +144,13 @@ create index history_of_host on kinfra.history (pool, host, event);
 create index history_of_save on kinfra.history (pool, generation);
 
 -- Saves what a client changed since it read the generation `seen`, or nothing. `changes` has `pool`, the new top level if
--- that changed; `root` with its `host`, `root` and `content` if that changed; `history` with its `host` and `content` if
--- there is something to tell; `uses` with its `host`, `slot` and `content` if a stack starts; and `slots`: each with `host`, `slot`, the generation `seen` of its row (null if it is
--- new), and of `content`, `claim` and `stack` those that changed (null if it is gone). It runs with the rights of its owner:
--- who may call it need not be able to change the tables, and no claim ends unrecorded.
+-- that changed; `id` with its `host` and `id` if that changed; `moved` if the claims go on elsewhere; `root` with its `host`,
+-- `root` and `content` if that changed; `history` with its `host` and `content` if there is something to tell; `uses` with
+-- its `host`, `slot` and `content` if a stack starts; and `slots`: each with `host`, `slot`, the generation `seen` of its
+-- row (null if it is new), and of `content`, `claim` and `stack` those that changed (null if it is gone). It runs with the
+-- rights of its owner: who may call it need not be able to change the tables, and no claim ends unrecorded.
 create function kinfra.save(of_pool bigint, seen bigint, token text, changes jsonb) returns bigint
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     saved constant bigint := seen + 1;
     change jsonb;
@@ -145,7 +158,7 @@ declare
     of_slot integer;
 begin
     update kinfra.pool as p
-       set generation = saved, content = coalesce(changes -> 'pool', p.content)
+       set generation = saved, token = save.token, content = coalesce(changes -> 'pool', p.content)
      where p.pool = of_pool and p.generation = seen;
     if not found then
         raise exception 'another client saved meanwhile' using errcode = 'serialization_failure';
@@ -158,6 +171,10 @@ begin
         insert into kinfra.history (pool, generation, host, content)
         values (of_pool, saved, changes -> 'history' ->> 'host', changes -> 'history' -> 'content');
     end if;
+    if changes ? 'id' then
+        insert into kinfra.host (pool, host, id) values (of_pool, changes -> 'id' ->> 'host', changes -> 'id' ->> 'id')
+        on conflict (pool, host) do update set id = excluded.id;
+    end if;
     if changes ? 'root' then
         insert into kinfra.root (pool, host, root, generation, content)
         values (of_pool, changes -> 'root' ->> 'host', changes -> 'root' ->> 'root', saved, changes -> 'root' -> 'content')
@@ -167,8 +184,8 @@ begin
         of_host := change ->> 'host';
         of_slot := (change ->> 'slot')::integer;
         if change ? 'claim' then
-            insert into kinfra.ended (pool, generation, host, slot, claim_id, holder, made_by)
-            select c.pool, saved, c.host, c.slot, c.claim_id, c.holder, c.made_by from kinfra.claim as c
+            insert into kinfra.ended (pool, generation, host, slot, claim_id, holder, made_by, has_moved)
+            select c.pool, saved, c.host, c.slot, c.claim_id, c.holder, c.made_by, changes ? 'moved' from kinfra.claim as c
              where (c.pool, c.host, c.slot) = (of_pool, of_host, of_slot)
                and (change -> 'claim' = 'null' or c.claim_id is distinct from change -> 'claim' ->> 'claim_id');
         end if;
@@ -225,7 +242,7 @@ $$;
 
 -- Notes that `down` was asked for a stack: it counts only while it has containers then.
 create function kinfra.end_uses(of_pool text, of_host text, of_slot integer) returns void
-language sql security definer set search_path = pg_catalog as $$
+language sql security definer set search_path = pg_catalog, pg_temp as $$
     update kinfra.uses as u set content = u.content || '{"has_ended": true}'
       from kinfra.pool as p
      where u.pool = p.pool and p.name = of_pool and u.host = of_host and u.slot = of_slot
