@@ -124,7 +124,8 @@ impl Change {
         let (database, loaded) = (&self.database, &self.loaded);
         let changes = loaded.registry.changes_to(&registry, &database.place, &loaded.seen);
         let changes = changes.context("the new registry would not be readable, so it was not saved");
-        let Some(mut changes) = changes.inspect_err(|_| drop(connection.run("rollback")))? else {
+        let changes = changes.inspect_err(|_| drop(connection.run("rollback")))?;
+        let Some(mut changes) = changes.or_else(|| uses.is_some().then(|| json!({}))) else {
             connection.ask("commit")?;
             database.keep(connection);
             return Ok(());
@@ -135,7 +136,7 @@ impl Change {
             changes.extend(uses.map(|it| ("uses".to_owned(), it)));
             changes.extend(self.moves.then(|| ("moved".to_owned(), Value::Bool(true))));
         }
-        let save = Save::new(loaded, &changes)?;
+        let save = Save::new(loaded.pool, (loaded.generation, loaded.token.clone()), &changes)?;
         database.keep(save.carry_out(connection, &database.login, &database.command)?);
         let generation = loaded.generation + 1;
         let mut seen = loaded.seen.clone();

@@ -199,8 +199,8 @@ impl Database {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Asks as long as the server takes everything back, or an old connection is gone. What was asked of that one
-    /// may have been done: it is nothing that does harm twice.
+    /// Asks as long as the server takes everything back, or an old connection is gone. What was asked of that
+    /// one may have been done: it is nothing that does harm twice.
     pub(super) fn persist<T>(&self, ask: impl Fn(&Connection) -> Result<T, Stop>) -> Result<(Connection, T)> {
         let mut tries = 0;
         loop {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result};
 use serde_json::Value;
 
-use super::database::Loaded;
 use crate::fault::{Fault, NotKnown};
 use crate::host::clock::{Stopwatch, pause};
 use crate::host::identity::random_bits;
@@ -15,8 +14,8 @@ use crate::host::postgres::{Connection, Failure, beginning, quoted};
 /// How often a server that went away is looked for, to learn whether it has saved.
 const LOOKS: u32 = 8;
 
-/// What waits until the disk has everything that was committed before it, also where the server's own setting is
-/// not to wait. The kinds of waiting that an admin chose stay.
+/// What waits until the disk has everything that was committed before it, also where the server's own setting
+/// is not to wait. The kinds of waiting that an admin chose stay.
 const FLUSH: &str = "begin; select set_config('synchronous_commit', 'on', true) where \
                      current_setting('synchronous_commit') = 'off'; select pg_logical_emit_message(true, 'kinfra', ''); \
                      commit";
@@ -51,11 +50,11 @@ enum Looked {
 }
 
 impl Save {
-    pub(super) fn new(loaded: &Loaded, changes: &Value) -> Result<Self> {
+    /// `seen` is the generation that the change was decided with, and its token.
+    pub(super) fn new(pool: u64, seen: (u64, String), changes: &Value) -> Result<Self> {
         let bits = random_bits().context("could not make the token of a save")?;
         let token = format!("{:032x}", u128::from_be_bytes(bits));
         let changes = quoted(&changes.to_string());
-        let (pool, seen) = (loaded.pool, (loaded.generation, loaded.token.clone()));
         let statement = format!("select kinfra.save({pool}, {}, '{token}', {changes}::jsonb)", seen.0);
         Ok(Self { pool, seen, token, statement })
     }

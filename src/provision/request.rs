@@ -118,7 +118,9 @@ impl<'a> Request<'a> {
     fn look(self) -> Result<Prepared<'a>> {
         let root = Root::open(&self.pool.root)?;
         check_own(root.as_ref(), &self.pool.root)?;
-        let stored = self.ledger.as_ref();
+        // A plan that was saved for another server does not run, and this one is not asked.
+        let is_of_another = self.saved.is_some_and(|saved| saved.desired.registry != self.pool.registry);
+        let stored = self.ledger.as_ref().filter(|_| !is_of_another);
         let stored = stored.map_or_else(|| Ok(Stored::default()), |it| it.observe(root.as_ref()))?;
         let observed = observe(stored, root.as_ref(), self.pool)?;
         observed.registry.check_pool(&self.pool.applied_from, &self.pool.root)?;

@@ -78,6 +78,11 @@ impl SslMode {
         }
     }
 
+    /// Whether it checks a certificate, if there is something to check it by.
+    pub fn may_check(self) -> bool {
+        matches!(self, Self::Require | Self::VerifyCa | Self::VerifyFull)
+    }
+
     /// Whether it needs a root certificate.
     pub fn needs_root(self) -> bool {
         matches!(self, Self::VerifyCa | Self::VerifyFull)

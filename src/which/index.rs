@@ -189,7 +189,7 @@ impl IndexEntry {
         self.applied_by.iter().any(|noted| !noted.is_empty() && project.is_of(noted, true))
     }
 
-    /// The same, with the registry on another server, which knows this host by a name, or in a file of the root.
+    /// The same, with the registry on another server, which knows this host by a name, or in a file.
     #[must_use]
     pub fn with_registry(self, registry: Option<ServerUrl>, host: String) -> Self {
         Self { host: registry.is_some().then_some(host), registry, ..self }

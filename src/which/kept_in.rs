@@ -112,7 +112,8 @@ fn refuse_move(pool: &Pool, applied: Option<&ServerUrl>) -> Result<(), Fault> {
             ),
             "`kinfra registry push` moves it there",
         ),
-        (None, _) if last_seen(root).is_some() => (
+        // A verb may have noted that beside a move into a file.
+        (None, _) if last_seen(root).is_some() && (applied.is_some() || !has(REGISTRY)) => (
             "the pool's registry is on a server, and slots.toml names none".to_owned(),
             "`kinfra registry pull` moves it into a file, or take the change of slots.toml back",
         ),

@@ -599,7 +599,11 @@ fn a_password_in_the_url_is_a_mistake_and_is_not_shown() {
         }
         let machine = Machine::small();
         machine.edit_spec("[files]\n", &format!("[registry]\n{registry}\n[files]\n"));
-        is_refused(&machine, 65, &["a url in slots.toml has no password", ":18:7", "*******", "`~/.pgpass`"]);
+        is_refused(
+            &machine,
+            65,
+            &["a url in slots.toml or on a command line has no password", ":18:7", "*******", "`~/.pgpass`"],
+        );
     }
 }
 

@@ -26,8 +26,8 @@ const WAY: Duration = Duration::from_secs(5);
 /// After how long without traffic the network is asked whether the server is there.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
-/// For how long a server that did not answer is not asked anew: a verb that asks it several times does not wait
-/// each time.
+/// For how long a server that did not answer is not asked anew: a verb that asks it several times does not
+/// wait each time.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// The server that did not answer last, and when.
@@ -65,18 +65,30 @@ impl Connection {
     pub fn open_again(login: &Login, verb: &str) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("could not wait for a server")?;
+        match Self::client(&runtime, login, verb) {
+            Ok(client) => {
+                let connection = Self { runtime, client, login: login.clone() };
+                connection.check_version()?;
+                Ok(connection)
+            }
+            Err(error) => {
+                // The system may still look for the server's name, and cannot be stopped.
+                runtime.shutdown_background();
+                Err(error)
+            }
+        }
+    }
+
+    fn client(runtime: &Runtime, login: &Login, verb: &str) -> Result<Client> {
         let config = config(login, verb);
-        let root = tls::root(login)?;
         let is_socket = matches!(login.url.host, Host::Socket(_));
+        let checks = login.url.ssl_mode.may_check() && !is_socket;
+        let root = if checks { tls::root(login)? } else { None };
         let mut failures = Vec::new();
         for encryption in login.url.ssl_mode.attempts(is_socket, root.is_some()) {
             let attempt = attempt(config.clone(), *encryption, root.as_ref());
             match runtime.block_on(async { timeout(login.url.timeout(), attempt).await }) {
-                Ok(Ok(client)) => {
-                    let connection = Self { runtime, client, login: login.clone() };
-                    connection.check_version()?;
-                    return Ok(connection);
-                }
+                Ok(Ok(client)) => return Ok(client),
                 Ok(Err(failure)) => failures.push(failure),
                 Err(_) => {
                     note_silence(login);

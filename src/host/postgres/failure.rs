@@ -11,6 +11,9 @@ use crate::fault::Fault;
 use crate::server::Host;
 use crate::shown::printable;
 
+/// The most that a server may say, in characters.
+const MOST_SAID: usize = 1_000;
+
 /// Why.
 #[derive(Debug)]
 pub struct Failure {
@@ -48,7 +51,8 @@ impl Failure {
     /// What a connection or a statement came to.
     pub(super) fn of(error: &Error) -> Self {
         if let Some(said) = error.as_db_error() {
-            return Self { kind: Kind::Server(said.code().clone()), said: said.message().to_owned() };
+            let message = said.message().chars().take(MOST_SAID).collect();
+            return Self { kind: Kind::Server(said.code().clone()), said: message };
         }
         let is_closed = error.is_closed();
         let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());

@@ -79,7 +79,7 @@ create table kinfra.ended (
     made_by name not null,
     ended_by name not null default session_user,
     ended_at timestamptz not null default clock_timestamp(),
-    -- Whether it went on elsewhere: the registry was moved into a file.
+    -- Whether it went on: with another holder, or in a file that the registry was moved into.
     has_moved boolean not null
 );
 create index ended_by_claim on kinfra.ended (claim_id);
@@ -164,9 +164,9 @@ begin
         raise exception 'another client saved meanwhile' using errcode = 'serialization_failure';
     end if;
     insert into kinfra.saved values (of_pool, saved, save.token);
-    delete from kinfra.saved as d where d.pool = of_pool and d.generation = saved - 100000;
-    delete from kinfra.history as h where h.pool = of_pool and h.generation = saved - 100000;
-    delete from kinfra.ended as e where e.pool = of_pool and e.generation = saved - 100000;
+    delete from kinfra.saved as d where d.pool = of_pool and d.generation <= saved - 100000;
+    delete from kinfra.history as h where h.pool = of_pool and h.generation <= saved - 100000;
+    delete from kinfra.ended as e where e.pool = of_pool and e.generation <= saved - 100000;
     if changes ? 'history' then
         insert into kinfra.history (pool, generation, host, content)
         values (of_pool, saved, changes -> 'history' ->> 'host', changes -> 'history' -> 'content');
@@ -185,9 +185,12 @@ begin
         of_slot := (change ->> 'slot')::integer;
         if change ? 'claim' then
             insert into kinfra.ended (pool, generation, host, slot, claim_id, holder, made_by, has_moved)
-            select c.pool, saved, c.host, c.slot, c.claim_id, c.holder, c.made_by, changes ? 'moved' from kinfra.claim as c
+            select c.pool, saved, c.host, c.slot, c.claim_id, c.holder, c.made_by,
+                   changes ? 'moved' or coalesce(c.claim_id = change -> 'claim' ->> 'claim_id', false) from kinfra.claim as c
              where (c.pool, c.host, c.slot) = (of_pool, of_host, of_slot)
-               and (change -> 'claim' = 'null' or c.claim_id is distinct from change -> 'claim' ->> 'claim_id');
+               and (change -> 'claim' = 'null' or c.claim_id is distinct from change -> 'claim' ->> 'claim_id'
+                    or c.holder is distinct from change -> 'claim' ->> 'claimed_by'
+                    or c.owner is distinct from change -> 'claim' ->> 'claim_owner');
         end if;
         if change -> 'claim' = 'null' then
             delete from kinfra.claim as c where (c.pool, c.host, c.slot) = (of_pool, of_host, of_slot);
