@@ -177,7 +177,7 @@ fn a_holder_that_claims_again_has_what_is_new_of_it() {
 }
 
 #[test]
-fn what_a_run_has_is_the_directorys_own_once_it_claims_it_itself() {
+fn what_a_run_has_is_kept_once_its_directory_claims_it() {
     let slot = SlotId::new(1).unwrap();
     let id = |number| of("", number).claim_id;
     let run = || Claim { is_of_run: true, ..leased("/w", 1, "8h", 0) };

@@ -24,7 +24,7 @@ fn each_reason_has_the_flag_that_allows_it_and_says_who_asked_for_it() {
     let always = &[None, Some(Update), Some(Overwrite), Some(Prune), Some(IncludeClaimed)][..];
     let updates = &[Some(Update), Some(Overwrite)][..];
     let (overwrites, prunes, never) = (&[Some(Overwrite)][..], &[Some(Prune)][..], &[][..]);
-    // The flag, those with which it is asked for, how it counts, and whether a file would have another text.
+    // The flag, the flags with which it is asked for, how it counts, and whether a file's text would change.
     for (blocked, flag, is_asked_for, kind, is_text) in [
         (Blocked::Foreign(path()), Some(Overwrite), overwrites, Kind::Change, true),
         (Blocked::Edited(path()), Some(Overwrite), overwrites, Kind::Change, true),

@@ -12,7 +12,7 @@ use super::index::{IndexEntry, Origin};
 use super::others::{Held, Seen, held_in, is_mounted, look, mount_of};
 use super::spec_file::Declared;
 use super::trust;
-use super::unread::{self, UPGRADE, Unread};
+use super::unread::{self, Unread};
 use super::whose::check_noted;
 use crate::claims::whereabouts::Following;
 use crate::fault::{Exit, Fault, advice_of, exit_of};
@@ -124,9 +124,9 @@ impl Neighbours {
                 }
                 Err(Unread { why, is_newer }) => {
                     let path = self.index.as_ref().map(|index| index.path().join(&name)).unwrap_or_default();
-                    let again = "to record its pool again, remove the file and apply that pool";
-                    let advice = if is_newer { UPGRADE } else { again };
-                    self.notices.push(format!("`{path}` is ignored ({why}): {advice}"));
+                    let again = ": to record its pool again, remove the file and apply that pool";
+                    let advice = if is_newer { "" } else { again };
+                    self.notices.push(format!("`{path}` is ignored ({why}){advice}"));
                 }
             }
         }

@@ -7,9 +7,6 @@ use crate::fault::Fault;
 use crate::host::index::Index;
 use crate::host::invocation::Invocation;
 
-/// What to do about an entry that a newer kinfra wrote.
-pub(super) const UPGRADE: &str = "upgrade kinfra";
-
 /// Why an entry of the index cannot be read.
 pub(super) struct Unread {
     /// What is wrong with its file.
@@ -40,6 +37,6 @@ impl Unread {
     /// The error for an entry that has to be read.
     pub(super) fn fault(&self, index: &Index, name: &str) -> Fault {
         let fault = index.unreadable(Some(name), &self.why);
-        if self.is_newer { fault.advise(UPGRADE) } else { fault }
+        if self.is_newer { fault.advise("upgrade kinfra") } else { fault }
     }
 }
