@@ -16,11 +16,11 @@ use crate::fault::Fault;
 use crate::file::RelPath;
 use crate::guarded_variables::{readers_in_file, refusal};
 use crate::host;
-use crate::host::fs::Found;
+use crate::host::fs::{Dir, Found};
 use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
 use crate::ledger::Snapshot;
-use crate::names::{ENV_FILE, USED_FILE, project};
+use crate::names::{COMPOSE_FILES, ENV_FILE, OVERLAY, OVERRIDE_FILES, USED_FILE, project};
 use crate::observe::whose::Whose;
 use crate::registry::{Engine, Entry, Pending, Registry};
 use crate::slot::SlotId;
@@ -290,6 +290,7 @@ pub fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &s
     let found = match root.slot(slot)? {
         Found::This(dir) => {
             dir.check_owner("the slot's directory")?;
+            check_composed(&dir)?;
             dir.read(Utf8Path::new(ENV_FILE), LIMIT)?
         }
         Found::Nothing => Found::Nothing,
@@ -313,6 +314,16 @@ pub fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &s
         }
         Found::Other(obstacle) => Err(unknown(slot, &format!("`{path}` is {obstacle}")).into()),
     }
+}
+
+/// Refuses Compose files of a slot that others can write: the variables lead `docker compose` to them.
+fn check_composed(dir: &Dir) -> Result<()> {
+    for name in COMPOSE_FILES.iter().chain(&OVERRIDE_FILES).chain(&[OVERLAY]) {
+        if let Found::This(content) = dir.read(Utf8Path::new(name), LIMIT)? {
+            content.check_owner("the slot's file", &dir.path().join(name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses an env file that sets what no slot may set: it is older than that rule, or changed by hand.

@@ -286,4 +286,18 @@ mod tests {
         assert_eq!(git.without(&git.with(Some(other)).unwrap()), Ok(Some(other.to_owned())));
         assert!(git.with(Some("#!/usr/bin/perl\n")).is_err());
     }
+
+    #[test]
+    fn a_list_of_cursor_is_looked_for_in_its_own_file_only() {
+        let unix = Some("{\"setup-worktree-unix\": []}");
+        for (items, text, expected) in [
+            (&CURSOR[..], unix, &CURSOR_UNIX[..]),
+            (&CURSOR, Some("{}"), &CURSOR),
+            (&CURSOR, None, &CURSOR),
+            (&CURSOR_UNIX, Some("{}"), &CURSOR_UNIX),
+            (&[], unix, &[]),
+        ] {
+            assert!(in_use(items, text) == expected, "{text:?}");
+        }
+    }
 }

@@ -121,4 +121,16 @@ mod tests {
         assert_eq!(shown(None, Some("/src/shop/slots.toml")), "`/src/shop/slots.toml`");
         assert_eq!(shown(None, None), "the embedded slots.toml");
     }
+
+    #[test]
+    fn a_key_of_kinfra_stands_once() {
+        let with = |key: &str| {
+            let unknown = Map::from_iter([(key.to_owned(), Value::Null)]);
+            AppliedFrom { unknown, ..AppliedFrom::embedded("shop") }
+        };
+        for key in ["pool", "repository", "spec"] {
+            assert_eq!(with(key).key_that_stands_twice().map(String::as_str), Some(key));
+        }
+        assert_eq!(with("other").key_that_stands_twice(), None);
+    }
 }

@@ -182,3 +182,102 @@ pub fn json(history: &History, root: &Utf8Path) -> String {
         "not_read": not_read,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(keys: &str) -> What {
+        let text = format!(r#"{{"slots": "3", "holder": "/src/login", {keys}}}"#);
+        serde_json::from_str::<Event>(&text).unwrap_or_else(|error| panic!("{error}: {text}")).what
+    }
+
+    #[test]
+    fn each_event_is_a_sentence() {
+        let paths = Paths { home: Some(Utf8Path::new("/src")) };
+        for (keys, said) in [
+            (r#""event": "added""#, "added"),
+            (r#""event": "changed""#, "changed"),
+            (r#""event": "removed""#, "removed"),
+            (r#""event": "claimed""#, "claimed by ~/login"),
+            (
+                r#""event": "claimed", "owner": "ci", "lease": "8h", "note": "demo""#,
+                "claimed by ~/login (ci) for 8h: demo",
+            ),
+            (r#""event": "taken_over""#, "kept by ~/login after its run"),
+            (r#""event": "leased", "lease": "8h""#, "leased to ~/login for 8h"),
+            (r#""event": "leased""#, "held by ~/login without a lease"),
+            (r#""event": "noted", "note": "demo""#, "noted by ~/login: demo"),
+            (r#""event": "moved", "from": "/src/old""#, "~/old moved to ~/login"),
+            (r#""event": "released", "how": "by_holder""#, "released by ~/login"),
+            (r#""event": "released", "how": "by_force""#, "released by force from ~/login"),
+            (r#""event": "released", "how": "lease_ran_out""#, "reaped from ~/login: its lease had run out"),
+            (r#""event": "released", "how": "worktree_gone""#, "reaped from ~/login: its directory was gone"),
+            (r#""event": "start_begun""#, "start of the stack begun"),
+            (r#""event": "stopped""#, "stack stopped"),
+            (r#""event": "stopped", "with_data": true"#, "stack stopped, its data removed"),
+            (r#""event": "reset""#, "stack reset"),
+            (
+                r#""event": "reset", "service": "web", "with_data": true"#,
+                "service web reset, its data removed",
+            ),
+            (r#""event": "data_kept""#, "cleaned, its data kept for ~/login"),
+            (r#""event": "cleaned""#, "cleaned"),
+            (r#""event": "not_cleaned", "reason": "busy""#, "not clean: busy"),
+            (r#""event": "not_cleaned", "quarantined": true"#, "quarantined: not clean"),
+            (r#""event": "repaired", "from_backup": true"#, "registry restored from its backup"),
+            (r#""event": "repaired""#, "registry rebuilt from the slots' directories"),
+        ] {
+            assert_eq!(sentence(&event(keys), paths), said);
+        }
+    }
+
+    #[test]
+    fn who_did_it_is_named_with_what_the_event_does_not_say() {
+        let paths = Paths { home: None };
+        let by = |host: &str, directory: Option<&str>| Author {
+            user: "me".to_owned(),
+            host: host.to_owned(),
+            command: "kinfra claim".to_owned(),
+            directory: directory.map(str::to_owned),
+        };
+        let (claimed, added) = (event(r#""event": "claimed""#), event(r#""event": "added""#));
+        for (by, what, said) in [
+            (by("here", None), &added, "me: claim"),
+            (by("far", None), &added, "me@far: claim"),
+            (by("here", Some("/src/my shop")), &added, "me: claim in '/src/my shop'"),
+            (by("here", Some("/src/login/api")), &claimed, "me: claim"),
+            (by("here", Some("/src/shop")), &claimed, "me: claim in /src/shop"),
+        ] {
+            assert_eq!(author(&by, what, paths, "here"), said);
+        }
+    }
+
+    #[test]
+    fn a_long_list_of_slots_is_told_in_part() {
+        let of = |list: &str| {
+            some(&if list.is_empty() { BTreeSet::new() } else { SlotId::parse_list(list).unwrap() })
+        };
+        assert_eq!(of(""), "-");
+        assert_eq!(of("1,3,5,7,9,11,13,15,17"), "1,3,5,7,9,11,13,15,17");
+        assert_eq!(of("1,3,5,7,9,11,13,15,17,119"), "1,3,5,7,9,… (10 slots)");
+        let slot = SlotId::new(3);
+        assert_eq!(none(slot), "The history has nothing of slot 3\n");
+        assert!(none(None).starts_with("Nothing is recorded of this pool yet"));
+        let error = Error::from(crate::fault::Fault::failed("no space").advise("free some"));
+        assert_eq!(not_recorded(&error), "Not in the history: no space; free some\n");
+        let history = History {
+            earlier: 1,
+            unreadable: 2,
+            missing: SlotId::parse_list("1-2").unwrap(),
+            not_read: Some("journal.1".to_owned()).into_iter().collect(),
+            ..History::default()
+        };
+        assert_eq!(
+            remarks(&history),
+            "Not read: journal.1\n2 lines of the journal cannot be read, and left out\nSome claims of slots 1-2 are missing: an \
+             older kinfra made them, or their lines are lost\nLeft out: 1 earlier event; `--last N` says how many to show\n"
+        );
+        assert_eq!(remarks(&History::default()), "");
+    }
+}

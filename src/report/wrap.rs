@@ -69,6 +69,7 @@ mod tests {
                 "note: to go on, run\n    `kinfra claim --slot 2`\n    again\n",
             ),
             ("  note    a long run of the api\n", "  note    a long run of the\n          api\n"),
+            ("  note  a long run of the apis x\n", "  note  a long run of the apis\n        x\n"),
             ("  a list of words that is too long", "  a list of words that is too\n      long"),
             ("a-word-that-is-longer-than-any-line is", "a-word-that-is-longer-than-any-line\n    is"),
             // The rest starts one column further to the left than it would stand here.

@@ -204,6 +204,9 @@ fn without_further_tables_all_is_as_usual() {
     assert_eq!(said(small.to_owned()), "the file has no [files]");
     assert_eq!(said(format!("{small}[files]\n")), "[files] is empty");
     assert_eq!(said(format!("{small}[files]\na = \"a\"\n[services.web]\n")), "[services] needs [compose]");
+    let worker = small.replace("name = \"b\"\n", "name = \"b\"\nworkers = { my-mail = 1 }\n");
+    let kind = "`my-mail` is not a valid kind of worker: only a service of [compose] has a `-`";
+    assert_eq!(said(format!("{worker}[files]\na = \"a\"\n")), kind);
     assert_eq!(said(String::new()), "the file declares nothing");
     let verbs = Spec::parse(&format!("{small}[compose]\n[verbs.up]\n")).unwrap().verbs;
     assert_eq!(verbs.mistakes()[0].message, "`up` is a verb of kinfra itself");

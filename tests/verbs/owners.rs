@@ -65,12 +65,14 @@ fn a_root_or_registry_that_others_can_write_is_refused() {
 
 #[test]
 fn a_slot_that_others_can_write_hands_out_no_variables() {
-    for (path, mode) in [("~/pool/slot-1", 0o777), ("~/pool/slot-1/.env.sandbox", 0o666)] {
+    let compose = "~/pool/slot-1/docker-compose.yml";
+    for (path, mode) in [("~/pool/slot-1", 0o777), ("~/pool/slot-1/.env.sandbox", 0o666), (compose, 0o666)] {
         let machine = Machine::small();
         machine.edit_spec("\"conf.txt\" = \"conf.txt\"", "\".env.sandbox\" = \"conf.txt\"");
         machine.template("conf.txt", "A={{ slot.id }}\n");
         machine.kinfra("apply").exits(0);
         machine.kinfra("claim").exits(0);
+        machine.write(compose, "services: {}\n");
         machine.set_mode(path, mode);
         for verb in ["env", "exec true", "claim"] {
             machine.kinfra(verb).exits(4).says("can be changed by every user");

@@ -16,6 +16,10 @@ use crate::compose::model::{Build, Model, Service};
 use crate::compose::resource::Target;
 use crate::fault::Fault;
 
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod tests;
+
 /// What kinfra adds to a project's own Compose files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overlay {

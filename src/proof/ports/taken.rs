@@ -91,7 +91,7 @@ impl TakenPorts {
             })
         };
         // How many bases in a row are free, from each on.
-        let mut free_from = vec![0_u32; ports.len() + 1];
+        let mut free_from = vec![0_u32; ports.len()];
         for base in (Port::MIN..=Port::MAX).rev() {
             let after = free_from.get(usize::from(base) + 1).copied().unwrap_or(0);
             if let Some(place) = free_from.get_mut(usize::from(base)) {

@@ -116,7 +116,7 @@ impl ComposeArgs {
 /// Whether kinfra sets a flag itself. A short one may have its value right behind it.
 fn is_own(flag: &str) -> bool {
     let is_short = |own: &&str| !own.starts_with("--") && flag.starts_with(*own);
-    OWN_FLAGS.contains(&flag) || (!flag.starts_with("--") && OWN_FLAGS.iter().any(is_short))
+    OWN_FLAGS.contains(&flag) || OWN_FLAGS.iter().any(is_short)
 }
 
 #[cfg(test)]
@@ -207,7 +207,9 @@ mod tests {
         for (line, command) in [("--dry-run up", "up"), ("--verbose ps", "ps"), ("--profile up ps", "ps")] {
             assert_eq!(read(line).unwrap().command.as_deref(), Some(command), "{line}");
         }
-        for line in ["--parallel 3 up", "--progress plain up", "--profile-x up", "--ansi=never up"] {
+        for line in
+            ["--parallel 3 up", "--progress plain up", "--profile-x up", "--ansi=never up", "-h", "-v ps"]
+        {
             assert!(read(line).is_ok(), "{line}");
         }
         for (line, ends, by_name) in

@@ -200,4 +200,28 @@ mod tests {
         assert_eq!(Sight::NeverStarted.state(), StackState::NeverStarted);
         assert_eq!(Sight::Unknown(String::new()).state(), StackState::Unknown);
     }
+
+    #[test]
+    fn for_how_long_a_container_is_up_makes_no_difference() {
+        let up = |minutes: u64| Glance {
+            up_for: Some(Duration::from_mins(minutes)),
+            ..glance(ServiceState::Settled, None)
+        };
+        let seen = |glances: &[Glance]| Sight::Seen(glances.to_vec());
+        let stopped = glance(ServiceState::Failed, Some(0));
+        for (one, other, is_as) in [
+            (seen(&[up(1)]), seen(&[up(2)]), true),
+            (seen(&[up(1)]), seen(&[up(1), up(1)]), false),
+            (seen(&[up(1)]), seen(std::slice::from_ref(&stopped)), false),
+            (seen(&[up(1)]), Sight::WasUp(vec![up(1)]), false),
+            (Sight::WasUp(vec![up(1)]), Sight::WasUp(vec![up(2)]), false),
+            (Sight::NeverStarted, Sight::NeverStarted, true),
+            (Sight::Unknown("a".to_owned()), Sight::Unknown("b".to_owned()), false),
+        ] {
+            assert_eq!(one.is_as(&other), is_as, "{one:?} {other:?}");
+        }
+        assert_eq!(seen(&[up(3), up(2), stopped]).youngest(), Some(Duration::from_mins(2)));
+        assert!(seen(&[]).is_seen() && Sight::WasUp(Vec::new()).is_seen());
+        assert!(!Sight::NeverStarted.is_seen() && !Sight::Unknown(String::new()).is_seen());
+    }
 }
