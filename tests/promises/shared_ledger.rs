@@ -421,6 +421,7 @@ fn many_clients_take_turns_and_no_slot_is_given_twice() {
                         let slot = claim(&ledger, &mut known, "/w", own).expect("a claim").expect("a slot");
                         let holders = taken[usize::from(slot.get())].fetch_add(1, Relaxed);
                         assert_eq!(holders, 0, "slot {slot} is held twice");
+                        thread::yield_now();
                         taken[usize::from(slot.get())].fetch_sub(1, Relaxed);
                         release(&ledger, &mut known, slot, own).expect("a release");
                         pairs.fetch_add(1, Relaxed);
