@@ -7,12 +7,11 @@ use super::failure::after;
 use super::output::{say, show};
 use crate::cli::MoveArgs;
 use crate::fault::{Exit, Fault};
-use crate::host::fs::exists;
 use crate::host::invocation::Invocation;
 use crate::host::root::{PUSHED, REGISTRY};
 use crate::report::registry;
 use crate::which::by_worktree::Search;
-use crate::which::kept_in::{note_server, server_of};
+use crate::which::kept_in::{is_moved, note_server, server_of};
 
 pub(super) fn push(args: &MoveArgs, invocation: &Invocation) -> Result<Exit> {
     let search = Search { choice: &args.pool.choice(), invocation };
@@ -23,13 +22,8 @@ pub(super) fn push(args: &MoveArgs, invocation: &Invocation) -> Result<Exit> {
         Fault::refused(format!("{} names no server", pool.origin))
             .advise("write its url into `[registry]`: `url = \"postgres://db.example/infra\"`")
     })?;
-    let is_file = exists(&pool.root.join(REGISTRY))?;
-    if let Some(applied) = search.applied_server(&pool.root).filter(|_| !is_file) {
-        if !applied.is_same_database(&url) {
-            let what = format!("the pool's registry is in `{applied}`, and {} names `{url}`", pool.origin);
-            return Err(Fault::refused(what).advise("`kinfra registry pull` brings it back first").into());
-        }
-        show(&registry::is_there(&applied))?;
+    if is_moved(&pool.root, search.applied_server(&pool.root).as_ref(), &url)? {
+        show(&registry::is_there(&url))?;
         return Ok(Exit::Done);
     }
     let ledger = server_of(&url, (&pool.root, &pool.name), invocation)?;

@@ -116,7 +116,7 @@ impl Ledger {
     }
 
     /// Refuses a pool whose registry has left the server and is not in its place yet.
-    pub(super) fn refuse_half_moved(&self, root: &Root, stored: &Stored) -> Result<()> {
+    pub(super) fn refuse_half_moved(root: &Root, stored: &Stored) -> Result<()> {
         let is_gone = stored.loaded.as_ref().is_some_and(|loaded| !loaded.own.has_slots());
         if !is_gone || root.pulled()?.is_none() {
             return Ok(());

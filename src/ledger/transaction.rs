@@ -116,7 +116,7 @@ impl Ledger {
         if !stored.is_there() {
             return Ok(None);
         }
-        self.refuse_half_moved(&root, &stored)?;
+        Self::refuse_half_moved(&root, &stored)?;
         if seen.is_none() {
             self.keep(&root, &stored);
         }

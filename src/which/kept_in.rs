@@ -126,6 +126,21 @@ fn refuse_move(pool: &Pool, applied: Option<&ServerUrl>) -> Result<(), Fault> {
     Err(Fault::refused(what).advise(advice))
 }
 
+/// Whether the registry of a root is in a database by now: `applied` is where it was applied.
+///
+/// # Errors
+/// [`Fault`] when it is in another one.
+pub fn is_moved(root: &Utf8Path, applied: Option<&ServerUrl>, url: &ServerUrl) -> Result<bool> {
+    let Some(applied) = applied.filter(|_| !exists(&root.join(REGISTRY)).unwrap_or(true)) else {
+        return Ok(false);
+    };
+    if applied.is_same_database(url) {
+        return Ok(true);
+    }
+    let what = format!("the pool's registry is in `{applied}`, and slots.toml names `{url}`");
+    Err(Fault::refused(what).advise("`kinfra registry pull` brings it back first").into())
+}
+
 /// Notes on which server the registry of a pool is now, after it moved. `None` is that it is a file.
 ///
 /// # Errors
