@@ -37,7 +37,7 @@ pub(super) fn read(url: &str, root: &Path) -> String {
     loaded.registry.to_text().expect("text")
 }
 
-/// Replaces it.
+/// Replaces it, as a backup of the database that is put back: no claim ended by that.
 pub(super) fn write(url: &str, root: &Path, text: &[u8]) {
     let after = Registry::parse(std::str::from_utf8(text).expect("text")).expect("a registry");
     let locking = Locking { may_make: true, patience: Duration::from_mins(1), flag: None, interrupt: None };
@@ -45,4 +45,7 @@ pub(super) fn write(url: &str, root: &Path, text: &[u8]) {
     let mut change = change.expect("a pool");
     let before = Arc::clone(&change.loaded().registry);
     change.save(&before, &Arc::new(after), None).expect("a save");
+    let login = Login::of(Given::parse(url).expect("a url"), "postgres");
+    let connection = Connection::open(&login, "test").expect("a connection");
+    connection.ask("delete from kinfra.ended").expect("what ended");
 }
