@@ -79,17 +79,25 @@ pub fn is_holder(directory: &Utf8Path, claim: &Claim) -> bool {
     look_at(directory).is_ok_and(|directory| directory.is_at(claim))
 }
 
-/// A directory under the path by which it holds a slot: its own path, or a path with links that an old tool
-/// recorded.
+/// A directory under the path by which it holds a slot: its own path, the other one of a directory that is
+/// mounted twice, or a path with links that an old tool recorded.
 pub fn noted(registry: &Registry, directory: &Directory) -> Directory {
-    if registry.imported_from.is_none() {
-        return directory.clone();
-    }
+    let is_imported = registry.imported_from.is_some();
     let claims = registry.slots.values().filter_map(|entry| entry.claim.as_ref());
-    let mut paths = claims.filter_map(|claim| claim.claimed_by.directory());
-    let is_it = |path: &&Utf8Path| host::fs::canonical(path).is_ok_and(|path| path == directory.path);
-    let path = paths.find(is_it).unwrap_or(&directory.path).to_owned();
+    let mut paths = claims.filter_map(|claim| Some((claim, claim.claimed_by.directory()?)));
+    let leads_here = |path: &Utf8Path| host::fs::canonical(path).is_ok_and(|path| path == directory.path);
+    let is_it = |(claim, path): &(&Claim, &Utf8Path)| {
+        is_other_name(claim, path, directory) || (is_imported && leads_here(path))
+    };
+    let path = paths.find(is_it).map_or(&*directory.path, |(_, path)| path).to_owned();
     Directory { path, ..directory.clone() }
+}
+
+/// Whether the path of a claim is another one of a directory: a checkout that is mounted at two places is one
+/// holder.
+fn is_other_name(claim: &Claim, path: &Utf8Path, directory: &Directory) -> bool {
+    let mark = directory.mark.filter(|mark| mark.token.is_some() && mark.token == claim.mark.token);
+    mark.is_some_and(|mark| path != directory.path && host::fs::place_of(path).ok() == mark.place)
 }
 
 /// What a claim that an older kinfra made is to be known by from now on. `None` if it is known by something,

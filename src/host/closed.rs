@@ -42,6 +42,11 @@ impl Closed {
         closed.filter(|closed| closed.owner == user_id())
     }
 
+    /// A file that is there and that this user may not write.
+    pub fn to_writing(path: &Utf8Path) -> Option<Self> {
+        Self::to(path, Access::READ_OK | Access::WRITE_OK)
+    }
+
     fn at(path: &Utf8Path, is_end: bool) -> Option<Self> {
         let found = stat(path.as_std_path()).ok()?;
         let enter =

@@ -103,6 +103,12 @@ pub fn ensure_project_mark(directory: &Utf8Path) -> Mark {
     )
 }
 
+/// Whether the project in a directory has no token and can have one: the disk was full when it was to get it.
+pub fn can_have_token(directory: &Utf8Path) -> bool {
+    let git_dir = own_repository(directory).and_then(|git_dir| Dir::open(&git_dir).ok());
+    git_dir.is_some_and(|own| own.is_writable() && matches!(read(&own, PROJECT), Ok(None)))
+}
+
 /// All marks that the project in a directory may have got. It may have been no repository then.
 pub fn project_marks(directory: &Utf8Path) -> Vec<Mark> {
     let repository = own_repository(directory);

@@ -6,19 +6,11 @@ use crate::desired::SlotOutline;
 use crate::diff::{Field, FieldChange};
 use crate::digest::Digest;
 use crate::fault::Fault;
-use crate::file::RelPath;
 use crate::identifier::ProfileName;
-use crate::plan::{Blocked, FileChange, Flag, SlotPlan};
+use crate::plan::{Blocked, FileChange, Flag};
 use crate::registry::{Claim, Entry, Provisioned};
+use crate::report::plan::tests::{path, plan, slot};
 use crate::shown::Paths;
-
-fn slot(id: u16) -> SlotId {
-    SlotId::new(id).unwrap()
-}
-
-fn path(name: &str) -> RelPath {
-    RelPath::new(name).unwrap()
-}
 
 fn pool(slots: u16) -> Outline {
     let outline = || SlotOutline {
@@ -54,16 +46,6 @@ fn registry(held: &[u16]) -> Registry {
         (slot(*id), entry.into())
     };
     Registry { slots: held.iter().map(entry).collect(), ..Registry::default() }
-}
-
-/// A plan for slots that are numbered from 1 on.
-fn plan(slots: &[(Option<Action>, &[Blocked])]) -> Plan {
-    let plan = |(action, blocked): &(Option<Action>, &[Blocked])| SlotPlan {
-        action: action.clone(),
-        blocked: blocked.to_vec(),
-    };
-    let slots = (1..).zip(slots).map(|(id, each)| (slot(id), plan(each))).collect();
-    Plan { import: None, slots, begun: BTreeSet::new() }
 }
 
 fn done_all(plan: &Plan) -> Outcome {

@@ -19,7 +19,7 @@ use crate::slot::SlotId;
 
 #[cfg(test)]
 #[path = "plan_tests.rs"]
-mod tests;
+pub(super) mod tests;
 
 /// The most slots that are shown one by one without `--verbose`.
 pub(super) const LONG: usize = 100;

@@ -7,11 +7,11 @@ use crate::file::{FileMode, Obstacle};
 use crate::identifier::{PortName, ProfileName, WorkerKind};
 use crate::port::Port;
 
-fn slot(id: u16) -> SlotId {
+pub(in crate::report) fn slot(id: u16) -> SlotId {
     SlotId::new(id).unwrap()
 }
 
-fn path(name: &str) -> RelPath {
+pub(in crate::report) fn path(name: &str) -> RelPath {
     RelPath::new(name).unwrap()
 }
 
@@ -43,7 +43,7 @@ fn pool(slots: u16) -> Outline {
 }
 
 /// A plan for slots that are numbered from 1 on.
-fn plan(slots: &[(Option<Action>, &[Blocked])]) -> Plan {
+pub(in crate::report) fn plan(slots: &[(Option<Action>, &[Blocked])]) -> Plan {
     let plan = |(action, blocked): &(Option<Action>, &[Blocked])| SlotPlan {
         action: action.clone(),
         blocked: blocked.to_vec(),

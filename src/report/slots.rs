@@ -41,7 +41,7 @@ const COLUMNS: [(&str, Shorten); 9] = [
 ];
 
 /// The columns that are left out where the table is too wide, the first one first.
-const LEFT_OUT: [&str; 6] = ["Lease", "Profile", "Used", "Since", "Branch", "Port"];
+const LEFT_OUT: [&str; 6] = ["Profile", "Used", "Since", "Lease", "Branch", "Port"];
 
 /// The longest name that the other lines of `status` make room for.
 const LONGEST_NAME: usize = 20;

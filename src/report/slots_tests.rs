@@ -136,7 +136,9 @@ fn a_wide_terminal_shows_addresses_and_a_narrow_one_fewer_columns() {
     assert!(wide.contains("  API  ") && wide.contains("http://localhost:8001"), "{wide}");
     assert!(wide.contains("8002"), "without an address, the port is shown:\n{wide}");
     let narrow = plain(&text(&looked, view(Some(50))));
-    assert!(narrow.contains("API Port") && !narrow.contains("Lease"), "{narrow}");
+    assert!(narrow.contains("API Port") && narrow.contains("Lease"), "a lease ends soon:\n{narrow}");
+    assert!(!narrow.contains("Profile") && !narrow.contains("Since"), "{narrow}");
+    assert!(!plain(&text(&looked, view(Some(40)))).contains("Lease"));
     assert!(!plain(&text(&looked, view(None))).contains("http"), "into a pipe, all lines are as before");
 }
 

@@ -148,7 +148,7 @@ impl IndexEntry {
     pub fn parse(file_name: &str, text: &str) -> Result<Self, Corrupt> {
         let object = json::object(text)?;
         if let Some(version) = object.get("version").filter(|version| version.as_u64() != Some(VERSION)) {
-            let reason = format!("is {version}, and this kinfra reads {VERSION}, so upgrade kinfra");
+            let reason = format!("is {version}, and this kinfra reads {VERSION}");
             return Err(Corrupt { is_newer: true, ..corrupt("version", reason) });
         }
         let entry: Self = serde_json::from_value(Value::Object(object))

@@ -16,8 +16,7 @@ use super::unread::{self, Unread};
 use super::whose::check_noted;
 use crate::fault::{Exit, Fault, advice_of, exit_of};
 use crate::host;
-use crate::host::holder_mark::{ensure_project_mark, project_mark};
-use crate::host::identity::host_of_pools;
+use crate::host::holder_mark::{can_have_token, ensure_project_mark, project_mark};
 use crate::host::index::{Index, IndexFile};
 use crate::host::invocation::Invocation;
 use crate::host::lock::LockPolicy;
@@ -62,14 +61,13 @@ impl Neighbours {
         let mut entry = IndexEntry::new(root, root_is_declared, origin_of(declared), &declared.spec);
         entry.repositories = users(declared.path.is_none(), invocation);
         entry.mount = mount_of(root);
-        entry.host = entry.registry.is_some().then(host_of_pools);
         trust::give(&mut entry, declared.path.as_deref(), project_mark);
         let index = invocation.state.as_deref().map(Index::below);
-        let neighbours = Self::of(index, declared.origin.clone(), entry);
-        let mut neighbours = Self { path: declared.path.clone(), ..neighbours };
-        let noted = neighbours.noted.as_ref();
-        if noted.is_none_or(|noted| noted.pool != neighbours.entry.pool) {
-            neighbours.another = check_noted(noted, &declared.applied_from(), root).err();
+        entry.host = entry.registry.is_some().then(host::identity::host_of_pools);
+        let mut neighbours = Self::of(index, declared.origin.clone(), entry);
+        neighbours.path.clone_from(&declared.path);
+        if neighbours.noted.as_ref().is_none_or(|noted| noted.pool != neighbours.entry.pool) {
+            neighbours.another = check_noted(neighbours.noted.as_ref(), &declared.applied_from(), root).err();
         }
         if neighbours.taken_name().is_none() {
             let namesakes = neighbours.namesakes();
@@ -126,7 +124,7 @@ impl Neighbours {
                 Err(Unread { why, is_newer }) => {
                     let path = self.index.as_ref().map(|index| index.path().join(&name)).unwrap_or_default();
                     let again = ": to record its pool again, remove the file and apply that pool";
-                    let advice = if is_newer { "" } else { again };
+                    let advice = if is_newer { ": upgrade kinfra" } else { again };
                     self.notices.push(format!("`{path}` is ignored ({why}){advice}"));
                 }
             }
@@ -348,9 +346,10 @@ impl Neighbours {
         self.noted.as_ref() == Some(&self.note)
     }
 
-    /// Whether the index lacks the right entry of a pool that exists (`is_there`).
+    /// Whether the index lacks the right entry of a pool that exists (`is_there`), or its project a token.
     pub fn is_stale(&self, is_there: bool) -> bool {
-        self.index.is_some() && !self.is_noted() && is_there
+        let project = self.path.as_deref().and_then(Utf8Path::parent);
+        self.index.is_some() && is_there && (!self.is_noted() || project.is_some_and(can_have_token))
     }
 
     /// Records the pool in the index, if it is not recorded yet, and drops pools that are gone. A pool that
@@ -361,7 +360,9 @@ impl Neighbours {
     /// [`Fault`] as of [`Neighbours::check`], or when another process holds the lock. Also when it cannot be
     /// written: other projects could then take the pool's ports.
     pub fn note(&self, begins: bool, policy: &LockPolicy<'_>) -> Result<()> {
-        let Some(index) = self.index.as_ref().filter(|_| begins || !self.is_noted()) else { return Ok(()) };
+        let Some(index) = self.index.as_ref().filter(|_| begins || self.is_stale(true)) else {
+            return Ok(());
+        };
         let not_noted = |error| not_noted(error, self.unread());
         let _lock = index.lock(policy).map_err(not_noted)?;
         let mut entry = self.entry.clone();

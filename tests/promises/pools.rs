@@ -344,7 +344,7 @@ fn an_entry_that_cannot_be_read_is_passed_over_and_named() {
     let machine = two_projects("9000");
     let theirs = entry(&machine);
     for (text, why) in [
-        ("{\"version\": 2}", "version: is 2, and this kinfra reads 1, so upgrade kinfra"),
+        ("{\"version\": 2}", "(version: is 2, and this kinfra reads 1): upgrade kinfra\n"),
         ("", "line 1: the file is empty"),
         ("{}", "missing field `version`"),
     ] {

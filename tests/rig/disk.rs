@@ -95,3 +95,16 @@ impl Image {
         Self { file: file.expect("a file for a disk").into_temp_path() }
     }
 }
+
+/// The command of a machine, run by a shell that mounts something first, where nothing else sees it. The
+/// script gets a path as `$0`, and ends in `exec "$@"`. Needs root.
+pub(crate) fn among_mounts(kinfra: &Command, script: &str, named: &Path) -> Command {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "sh", "-c", script]).arg(named);
+    unshare.arg(kinfra.get_program()).args(kinfra.get_args()).env_clear();
+    unshare.envs(kinfra.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let path = kinfra.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path);
+    let path = path.expect("a path").to_str().expect("UTF-8");
+    unshare.env("PATH", format!("{path}:/usr/bin:/bin"));
+    unshare
+}

@@ -1,13 +1,13 @@
 //! A real Docker engine, for the tests of what runs: `.ci/engine COMMAND` starts one and gives it the images.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -157,18 +157,28 @@ impl Drop for Engine {
     }
 }
 
-/// What a web server of this machine answers at a path, without its headers.
+/// What a web server of this machine answers at a path, without its headers. A container that runs may take a
+/// while on a busy machine until its server listens.
 #[track_caller]
 pub(crate) fn get(port: u16, path: &str) -> String {
-    let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-        .unwrap_or_else(|error| panic!("nothing answers on port {port}: {error}"));
-    server.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-    write!(server, "GET {path} HTTP/1.0\r\n\r\n").expect("a request");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match ask(port, path) {
+            Ok(answer) => return answer,
+            Err(_) if Instant::now() < deadline => thread::sleep(Duration::from_millis(100)),
+            Err(error) => panic!("{path} on port {port}: {error}"),
+        }
+    }
+}
+
+fn ask(port: u16, path: &str) -> io::Result<String> {
+    let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    server.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(server, "GET {path} HTTP/1.0\r\n\r\n")?;
     let mut answer = String::new();
-    server.read_to_string(&mut answer).unwrap_or_else(|error| panic!("port {port}: {error}"));
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP: {answer}"));
-    assert!(head.contains(" 200 "), "{path} on port {port}: {head}");
-    body.to_owned()
+    server.read_to_string(&mut answer)?;
+    let answered = answer.split_once("\r\n\r\n").filter(|(head, _)| head.contains(" 200 "));
+    answered.map(|(_, body)| body.to_owned()).ok_or_else(|| io::Error::other(format!("no page: {answer}")))
 }
 
 const STACK: &str = "services:

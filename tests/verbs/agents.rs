@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::compose::Shop;
 use super::up::up;
+use crate::rig::disk;
 use crate::support::{Machine, Run};
 
 /// What a verb says to an agent.
@@ -185,13 +186,7 @@ fn env_and_status_work_on_a_read_only_home() {
         let kinfra = shop.command(arguments);
         let script =
             "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && cd \"$0/fix\" && exec \"$@\"";
-        let mut unshare = std::process::Command::new("unshare");
-        unshare.args(["--mount", "sh", "-c", script]).arg(&home);
-        unshare.arg(kinfra.get_program()).args(kinfra.get_args()).env_clear();
-        unshare.envs(kinfra.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let path = kinfra.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path);
-        let path = path.expect("a path").to_str().expect("UTF-8");
-        Run::of(unshare.env("PATH", format!("{path}:/usr/bin:/bin")).env("CODEX_SANDBOX", "x"))
+        Run::of(disk::among_mounts(&kinfra, script, &home).env("CODEX_SANDBOX", "x"))
     };
     // Compose refuses a file that is missing, and so does not mean the main stack.
     let first = on_read_only("env").exits(0).prints("SHOP_WEB_PORT").prints("kinfra-overlay.yaml");

@@ -2,10 +2,11 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::done::{is_held, refuses, with};
 use super::start::{instead_of_git, with_script};
+use crate::rig::disk;
 use crate::support::{Machine, Run, Running};
 
 #[test]
@@ -21,14 +22,9 @@ fn what_is_mounted_in_the_worktree_stays() {
         machine.write("~/ext/file", "precious");
         let done = |arguments: &str| {
             let kinfra = machine.command(arguments);
-            let script = "mount --bind ~/ext ~/fix/ig && exec \"$0\" \"$@\"";
-            let mut unshare = Command::new("unshare");
-            unshare.args(["--mount", "sh", "-c", script]).arg(kinfra.get_program()).args(kinfra.get_args());
-            unshare.env_clear().envs(kinfra.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            let path = kinfra.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path);
-            let path = path.expect("a path").to_str().expect("UTF-8");
-            unshare.env("PATH", format!("{path}:/usr/bin:/bin")).current_dir(machine.project());
-            Run::of(&mut unshare)
+            let script = "mount --bind \"$0/ext\" \"$0/fix/ig\" && exec \"$@\"";
+            let mut kinfra = disk::among_mounts(&kinfra, script, &machine.home());
+            Run::of(kinfra.current_dir(machine.project()))
         };
         for arguments in ["done fix", "done --discard fix"] {
             let run = done(arguments).exits(4).never_says("Released");

@@ -435,6 +435,22 @@ fn a_long_list_of_slots_makes_no_row_wide() {
 }
 
 #[test]
+fn a_journal_that_was_there_before_the_registry_is_told_by_nothing() {
+    let machine = applied();
+    machine.kinfra("claim").exits(0);
+    let journal = machine.read(JOURNAL);
+    assert!(journal.contains("claimed"));
+    machine.remove("~/pool");
+    machine.remove(".env.sandbox");
+    machine.write("~/pool/.lock", "");
+    machine.write(JOURNAL, journal);
+    machine.set_mode("~/pool", 0o700);
+    machine.set_mode(JOURNAL, 0o600);
+    machine.kinfra("apply").exits(0);
+    assert_eq!(kinds_of(&machine), [kind(&[1, 2], "added")]);
+}
+
+#[test]
 fn a_repair_is_told() {
     if has_no_file("a server takes no registry that cannot be read") {
         return;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::rig::disk;
 use crate::support::{Machine, Run};
 
 const REGISTRY: &str = "~/pool/registry.json";
@@ -415,4 +416,23 @@ fn a_directory_that_is_missing_elsewhere_is_not_gone() {
     let inode = fs::metadata(&repository).expect("a repository").ino();
     note(&machine, "1", &json!({"claimed_repository": format!("{device}:{inode}")}));
     machine.kinfra("reap --auto-approve").exits(0).says("Released slot 1");
+}
+
+#[test]
+#[ignore = "needs root, to mount"]
+fn a_checkout_that_is_mounted_at_a_second_place_is_one_holder() {
+    let machine = applied();
+    fs::create_dir(machine.path("~/second")).expect("a directory");
+    machine.kinfra("claim").exits(0).prints("Claimed slot 1");
+    let there = |arguments: &str| {
+        let script = "mount --bind \"$0\" ~/second && cd ~/second && exec \"$@\"";
+        Run::of(&mut disk::among_mounts(&machine.command(arguments), script, &machine.project()))
+    };
+    there("claim").exits(0).prints("Slot 1 (only) is yours already");
+    there("status").exits(0).prints("Slot 1 (only) is yours");
+    assert!(machine.read(".env.sandbox").starts_with("# Slot 1, "));
+    assert!(entry(&machine, "2").get("claimed_by").is_none_or(Value::is_null));
+    there("release").exits(0).prints("Released slot 1");
+    assert!(!machine.exists(".env.sandbox"));
+    there("claim").exits(0).prints("Claimed slot 1");
 }

@@ -206,6 +206,25 @@ fn what_root_makes_in_a_pool_that_it_may_use_is_the_owners() {
 
 #[test]
 #[ignore = "needs root"]
+fn a_pool_that_its_owner_opened_to_another_plain_user_is_read_at_most() {
+    let shared = Shared::new();
+    shared.of_other("apply").exits(0);
+    shared.of_other("claim").exits(0);
+    let mut open = shared.machine.program("/bin/chmod");
+    Run::of(open.args(["-R", "a+rwX"]).arg(shared.machine.path("~/pool"))).exits(0);
+    shared.machine.set_mode("~/pool/.lock", 0o600);
+    let mut third = shared.of_root("release 1 --force");
+    third.uid(OTHER - 1).gid(OTHER - 1).env("KINFRA_TRUST_OWNER", OTHER.to_string());
+    third.env("KINFRA_ROOT", shared.machine.path("~/pool")).env("HOME", "/nonexistent");
+    Run::of(&mut third)
+        .exits(4)
+        .says(".lock` belongs to ")
+        .says("and is closed to ")
+        .says("help: run kinfra as ");
+}
+
+#[test]
+#[ignore = "needs root"]
 fn a_second_name_of_a_file_of_roots_stays_roots() {
     let shared = Shared::new();
     shared.of_other("apply").exits(0);

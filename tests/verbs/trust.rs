@@ -327,6 +327,20 @@ fn a_project_stays_trusted_in_a_backup_and_with_a_repository_of_its_own() {
     assert_eq!(machine.git(machine.project(), "status --porcelain"), "");
 }
 
+#[test]
+fn an_apply_makes_the_token_of_a_project_whose_disk_was_full() {
+    let machine = Machine::small();
+    machine.repository(machine.project());
+    let token = ".git/kinfra-project";
+    // What a full disk leaves: a directory has the token's place, and nothing can be renamed over it.
+    machine.write(&format!("{token}/full"), "");
+    machine.kinfra("apply").exits(0);
+    machine.remove(token);
+    machine.kinfra("apply").exits(0).prints("No changes");
+    assert!(machine.exists(token));
+    assert!(machine.read(&index_file(&machine)).contains(machine.read(token).trim_end()));
+}
+
 /// What is done to the index of pools, and to the entry of the pool in it.
 type Damage = fn(&Path, &Path);
 

@@ -210,6 +210,24 @@ fn a_worktree_that_is_gone_or_closed_does_not_keep_its_slot() {
 }
 
 #[test]
+fn the_list_that_hides_the_file_is_the_one_that_git_reads_and_no_link() {
+    let machine = applied();
+    let main = machine.path("~/main");
+    fs::create_dir(&main).expect("a repository");
+    machine.repository(&main);
+    machine.write("~/apart/.git", format!("gitdir: {}\n", main.join(".git").display()));
+    machine.write("~/main/.git/info/exclude", "mine\n");
+    run_in(&machine, "~/apart", "claim").exits(0);
+    assert_eq!(machine.read("~/main/.git/info/exclude"), "mine\n.env.sandbox\n.env.sandbox.kinfra-tmp\n");
+    run_in(&machine, "~/apart", "release").exits(0);
+    machine.write("~/theirs", "theirs\n");
+    machine.remove("~/main/.git/info/exclude");
+    symlink(machine.path("~/theirs"), main.join(".git/info/exclude")).expect("a link");
+    run_in(&machine, "~/apart", "claim").exits(0);
+    assert_eq!(machine.read("~/theirs"), "theirs\n");
+}
+
+#[test]
 fn git_does_not_see_the_file_in_any_worktree() {
     let machine = applied();
     let main = machine.path("~/main");

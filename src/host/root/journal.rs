@@ -76,6 +76,11 @@ impl LockedRoot {
         let path = self.root.path().join(JOURNAL);
         let line = change.line();
         let (mut journal, mut before) = self.root.open_journal()?;
+        if change.replaces == Some(Replaces::text(None)) {
+            // Where there was no registry, a journal tells of none. It may have come with a clone.
+            journal.set_len(0)?;
+            before = 0;
+        }
         if before > HEADER.len() as u64 && before + line.len() as u64 > MOST {
             self.root.check_older()?;
             self.dir().rename_over(JOURNAL, self.dir(), OLDER)?;

@@ -50,7 +50,8 @@ impl Root {
     /// # Errors
     /// [`Fault`] when another process holds it.
     pub fn lock(self, policy: &LockPolicy<'_>) -> Result<Option<LockedRoot>> {
-        if let Some(closed) = Closed::to_new_files(self.path()) {
+        let lock = || Closed::to_writing(&self.path().join(LOCK));
+        if let Some(closed) = Closed::to_new_files(self.path()).or_else(lock) {
             return Err(Fault::from(closed).into());
         }
         let lock = Lock::acquire(&self.dir, LOCK, Hold::Alone, policy)?;
