@@ -436,6 +436,9 @@ fn a_long_list_of_slots_makes_no_row_wide() {
 
 #[test]
 fn a_journal_that_was_there_before_the_registry_is_told_by_nothing() {
+    if has_no_file("the journal is a file of the root") {
+        return;
+    }
     let machine = applied();
     machine.kinfra("claim").exits(0);
     let journal = machine.read(JOURNAL);
