@@ -18,7 +18,9 @@ fn database() -> Database {
 
 /// A pool in a file, with a claim; slots.toml names the server since.
 fn pool_for(database: &Database) -> Machine {
-    let machine = Machine::claimed();
+    let machine = Machine::small();
+    machine.kinfra("apply").exits(0);
+    machine.kinfra("claim --lease 8h --note mine").exits(0);
     machine.spec(&format!("{SMALL}\n[registry]\nurl = \"{}\"\n", database.url()));
     machine
 }

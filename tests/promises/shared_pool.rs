@@ -111,6 +111,7 @@ fn without_the_server_what_was_seen_last_is_shown_and_nothing_is_changed() {
         without(verb).exits(9).says("refuses connections");
     }
     ann.kinfra("status").exits(0).prints("Slot 1").never_says("as it was");
+    assert!(!ann.exists("~/pool/registry.json"), "a registry beside the server's");
 }
 
 #[test]
@@ -302,6 +303,21 @@ fn a_root_that_was_moved_is_applied_again() {
     assert_eq!(held(&ben), [true, false]);
     ann.kinfra("release").exits(0);
     assert_eq!(held(&ben), [false, false]);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn the_clock_of_the_server_judges_leases() {
+    let database = database();
+    let (ann, ben) = users(&database.url());
+    ann.kinfra("claim --lease 1h").exits(0);
+    ben.write("~/clock", "7200");
+    let later = |verb: &str| Run::of(ben.command(verb).env("KINFRA_TEST_CLOCK", ben.path("~/clock")));
+    later("reap --auto-approve").exits(0);
+    assert_eq!(held(&ann), [true, false], "by the clock of a client");
+    later("claim --lease 1h").exits(0).prints("slot 2");
+    let left = "select bool_and(lease_until between now() + interval '50 minutes' and now() + interval '1 hour') from kinfra.claim";
+    assert_eq!(database.sql(left), "t");
 }
 
 #[test]
