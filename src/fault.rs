@@ -107,6 +107,8 @@ pub struct Fault {
     /// Whether the message adds that nothing was changed. `what` alone goes where that is no news, as in the
     /// doctor.
     pub is_unchanged: bool,
+    /// Whether a server did not answer that may answer later.
+    pub is_away: bool,
 }
 
 impl Fault {
@@ -193,6 +195,12 @@ impl Fault {
         Self { reason: Some(reason), ..self }
     }
 
+    /// The same fault, of a server that may answer later.
+    #[must_use]
+    pub fn away(self) -> Self {
+        Self { is_away: true, ..self }
+    }
+
     /// The same fault, whose message adds that nothing was changed.
     #[must_use]
     pub fn unchanged(self) -> Self {
@@ -200,7 +208,15 @@ impl Fault {
     }
 
     fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), advice: None, reason: None, has_headings: false, is_unchanged: false }
+        Self {
+            exit,
+            what: what.into(),
+            advice: None,
+            reason: None,
+            has_headings: false,
+            is_unchanged: false,
+            is_away: false,
+        }
     }
 }
 
@@ -228,6 +244,11 @@ impl std::error::Error for NotKnown {}
 /// Whether an error says that a change was not made. [`NotKnown`] does not.
 pub fn is_known(error: &anyhow::Error) -> bool {
     error.downcast_ref::<NotKnown>().is_none()
+}
+
+/// Whether an error says that a server did not answer which may answer later.
+pub fn is_away(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Fault>().is_some_and(|fault| fault.is_away)
 }
 
 /// Why there is no slot, by the error that says so.

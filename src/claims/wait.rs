@@ -10,7 +10,7 @@ use super::pace::{Pace, Step};
 use super::pick::are_all_around;
 use super::refusal::{self, Obstacles};
 use super::whereabouts::Following;
-use crate::fault::{Exit, Fault, Reason};
+use crate::fault::{Exit, Fault, Reason, is_away};
 use crate::host::clock::{Stopwatch, pause};
 use crate::host::signals::Interrupt;
 use crate::ledger::{Snapshot, Ticket};
@@ -29,7 +29,7 @@ pub enum Progress {
     Refused(Obstacles),
     /// It waits behind this many others.
     Waiting(usize),
-    /// Docker cannot be asked what is left in free slots.
+    /// Docker cannot be asked what is left in free slots, or the registry's server cannot be asked.
     Unasked(String),
     /// The wait is over.
     Over,
@@ -46,51 +46,75 @@ pub fn wait(
     interrupt: &Interrupt,
     progress: &mut impl FnMut(Progress),
 ) -> Result<Claimed> {
-    let waiting = Stopwatch::start();
-    let mut pace = Pace::new(timeout.map(Span::duration));
-    let (mut ticket, mut seen) = (None::<Ticket>, Some(seen));
+    let mut waiter = Waiter {
+        claimant,
+        waiting: Stopwatch::start(),
+        has_end: timeout.is_some(),
+        pace: Pace::new(timeout.map(Span::duration)),
+        ticket: None,
+        seen: Some(seen),
+    };
     loop {
         if interrupt.is_requested() {
             progress(Progress::Over);
             return Err(Fault::interrupted("stopped waiting: nothing was claimed").into());
         }
-        let is_near = match &mut ticket {
-            Some(ticket) if !pace.is_asking() => ticket.is_near_within(HEARD_FAR_BACK)?,
+        match waiter.step(interrupt, progress) {
+            Ok(Some(claimed)) => {
+                progress(Progress::Over);
+                return Ok(claimed);
+            }
+            Ok(None) => {}
+            // Its server is started anew, say. What it was asked last is asked again.
+            Err(error) if is_away(&error) && waiter.has_time() => {
+                progress(Progress::Unasked(error.to_string()));
+                pause(HEARD_FAR_BACK);
+            }
+            Err(error) => {
+                progress(Progress::Over);
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// A claimant that waits.
+struct Waiter<'a> {
+    claimant: &'a Claimant<'a>,
+    waiting: Stopwatch,
+    /// Whether its wait has a timeout.
+    has_end: bool,
+    pace: Pace,
+    ticket: Option<Ticket>,
+    /// The pool as it was looked at last.
+    seen: Option<Snapshot>,
+}
+
+impl Waiter<'_> {
+    /// Whether it waits already, and may go on.
+    fn has_time(&self) -> bool {
+        self.ticket.is_some() && !self.pace.is_late(self.waiting.elapsed())
+    }
+
+    /// Looks, asks or rests once. `None` if it has no slot yet.
+    fn step(
+        &mut self,
+        interrupt: &Interrupt,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<Option<Claimed>> {
+        let is_near = match &mut self.ticket {
+            Some(ticket) if !self.pace.is_asking() => ticket.is_near_within(HEARD_FAR_BACK)?,
             Some(_) | None => true,
         };
-        let waited = waiting.elapsed();
-        match pace.step(waited, is_near) {
-            Step::Ask => {
-                let turn = Turn { ticket: &mut ticket, left: pace.left(waited), interrupt };
-                turn.ticket.as_ref().map_or(Ok(()), Ticket::answer)?;
-                let now = look(claimant, seen.as_ref())?;
-                let is_vain = timeout.is_none() && is_vain(claimant, &now);
-                let asked = claimant.ask(now, Some(turn));
-                match asked {
-                    Ok(Err(refusal)) if refusal.may_pass && is_vain => {
-                        progress(Progress::Over);
-                        return Err(refusal::waits_for_itself().into());
-                    }
-                    Ok(Err(refusal)) if refusal.may_pass && !pace.is_late(waiting.elapsed()) => {
-                        let Some(ticket) = &ticket else { return Err(refusal.error) };
-                        pace.refused(waiting.elapsed());
-                        refusal.unasked.into_iter().for_each(|why| progress(Progress::Unasked(why)));
-                        progress(Progress::Refused(refusal.obstacles));
-                        progress(Progress::Waiting(ticket.place()?));
-                    }
-                    asked => {
-                        progress(Progress::Over);
-                        return asked?.map_err(too_late);
-                    }
-                }
-            }
+        match self.pace.step(self.waiting.elapsed(), is_near) {
+            Step::Ask => return self.ask(interrupt, progress),
             Step::Look => {
-                let ticket = ticket.as_ref().context("a waiter has a ticket")?;
+                let ticket = self.ticket.as_ref().context("a waiter has a ticket")?;
                 ticket.answer()?;
-                let now = look(claimant, seen.as_ref())?;
-                pace.saw(waiting.elapsed(), claimant.outlook(ticket, &now)?);
-                let is_same = seen.as_ref().is_some_and(|seen| seen.is_same(&now));
-                seen = Some(now);
+                let now = look(self.claimant, self.seen.as_ref())?;
+                self.pace.saw(self.waiting.elapsed(), self.claimant.outlook(ticket, &now)?);
+                let is_same = self.seen.as_ref().is_some_and(|seen| seen.is_same(&now));
+                self.seen = Some(now);
                 // To count the waiters ahead, each ticket is looked at.
                 if is_near || !is_same {
                     progress(Progress::Waiting(ticket.place()?));
@@ -100,6 +124,31 @@ pub fn wait(
             // The sleep until the turn was near counts as the pause.
             Step::Rest(_) => {}
         }
+        Ok(None)
+    }
+
+    fn ask(&mut self, interrupt: &Interrupt, progress: &mut impl FnMut(Progress)) -> Result<Option<Claimed>> {
+        let left = self.pace.left(self.waiting.elapsed());
+        let turn = Turn { ticket: &mut self.ticket, left, interrupt };
+        turn.ticket.as_ref().map_or(Ok(()), Ticket::answer)?;
+        let now = look(self.claimant, self.seen.as_ref())?;
+        let is_vain = !self.has_end && is_vain(self.claimant, &now);
+        let refusal = match self.claimant.ask(now, Some(turn))? {
+            Ok(claimed) => return Ok(Some(claimed)),
+            Err(refusal) => refusal,
+        };
+        if refusal.may_pass && is_vain {
+            return Err(refusal::waits_for_itself().into());
+        }
+        if !refusal.may_pass || self.pace.is_late(self.waiting.elapsed()) {
+            return Err(too_late(refusal));
+        }
+        let Some(ticket) = &self.ticket else { return Err(refusal.error) };
+        self.pace.refused(self.waiting.elapsed());
+        refusal.unasked.into_iter().for_each(|why| progress(Progress::Unasked(why)));
+        progress(Progress::Refused(refusal.obstacles));
+        progress(Progress::Waiting(ticket.place()?));
+        Ok(None)
     }
 }
 

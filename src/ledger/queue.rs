@@ -42,7 +42,7 @@ pub enum Ticket {
 #[derive(Debug)]
 pub struct ServerTicket {
     database: Arc<Database>,
-    number: Cell<u64>,
+    number: u64,
     wanted: String,
     owner: String,
     /// Since its waiter asked.
@@ -81,21 +81,20 @@ impl Ticket {
     }
 
     fn number_on_server(&self) -> Option<u64> {
-        if let Self::Server(ticket) = self { Some(ticket.number.get()) } else { None }
+        if let Self::Server(ticket) = self { Some(ticket.number) } else { None }
     }
 }
 
 impl Drop for ServerTicket {
     /// One that cannot be removed expires.
     fn drop(&mut self) {
-        self.database
-            .ask_in_passing(&format!("delete from kinfra.queue where ticket = {}", self.number.get()));
+        self.database.ask_in_passing(&format!("delete from kinfra.queue where ticket = {}", self.number));
     }
 }
 
 impl ServerTicket {
     fn place(&self) -> Result<usize> {
-        let rows = self.database.ask(&self.database.waiters(Some(self.number.get())))?;
+        let rows = self.database.ask(&self.database.waiters(Some(self.number)))?;
         Ok(rows.len())
     }
 
@@ -112,8 +111,8 @@ impl ServerTicket {
         Ok(self.looks.is_none())
     }
 
-    /// Puts off that the ticket expires. A waiter that was suspended for so long that it has expired joins
-    /// anew.
+    /// Puts off that the ticket expires. A waiter that was suspended, or cleaned a slot, for so long that it
+    /// has expired takes its place again.
     fn answer(&self) -> Result<()> {
         if self.asked.get().elapsed() < ASKS {
             return Ok(());
@@ -122,11 +121,10 @@ impl ServerTicket {
         let rows = self.database.ask(&format!(
             "update kinfra.queue set called_at = null, expires = clock_timestamp() + interval '{COUNTS} seconds' where \
              ticket = {} returning ticket",
-            self.number.get()
+            self.number
         ))?;
         if rows.is_empty() {
-            let rows = self.database.ask(&self.database.joining(&self.wanted, &self.owner))?;
-            self.number.set(number_of(&rows)?);
+            self.database.ask(&self.database.joining(&self.wanted, &self.owner, Some(self.number)))?;
         }
         self.asked.set(asked);
         Ok(())
@@ -146,11 +144,13 @@ impl Database {
         )
     }
 
-    /// The statement that joins the queue at its end.
-    fn joining(&self, wanted: &str, owner: &str) -> String {
+    /// The statement that joins the queue at its end, or at the place of a ticket that has expired.
+    fn joining(&self, wanted: &str, owner: &str, ticket: Option<u64>) -> String {
+        let (column, number) = ticket.map_or_else(Default::default, |it| ("ticket, ", format!("{it}, ")));
         format!(
-            "insert into kinfra.queue (pool, host, wanted, holder, expires) select pool, {}, {}, {}, clock_timestamp() + \
-             interval '{COUNTS} seconds' from kinfra.pool where name = {} returning ticket",
+            "insert into kinfra.queue ({column}pool, host, wanted, holder, expires) overriding system value select \
+             {number}pool, {}, {}, {}, clock_timestamp() + interval '{COUNTS} seconds' from kinfra.pool where name = {} on \
+             conflict (ticket) do update set expires = excluded.expires returning ticket",
             quoted(&self.place.host),
             quoted(wanted),
             quoted(&owner.escape_debug().to_string()),
@@ -234,7 +234,7 @@ impl Transaction {
             return queue::join(self.locked(), wanted, owner).map(Ticket::File);
         };
         let database = Arc::clone(change.database());
-        let number = Cell::new(number_of(&self.ask(&database.joining(wanted, owner))?)?);
+        let number = number_of(&self.ask(&database.joining(wanted, owner, None))?)?;
         let (wanted, owner, asked) = (wanted.to_owned(), owner.to_owned(), Cell::new(Stopwatch::start()));
         let looks = Some((Stopwatch::start(), Duration::ZERO));
         Ok(Ticket::Server(ServerTicket { database, number, wanted, owner, asked, looks }))

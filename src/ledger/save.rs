@@ -105,7 +105,7 @@ impl Save {
                 },
                 Looked::Overtaken => {
                     let what = "the connection to the registry's server was lost before it saved the change";
-                    return Err(Fault::server(what).advise("run again").into());
+                    return Err(Fault::server(what).advise("run again").away().into());
                 }
             };
             match done {
@@ -119,7 +119,7 @@ impl Save {
              lost, and it cannot be asked again"
         );
         let advice = "look with `kinfra slots` once it answers, before you do anything about it";
-        Err(Error::new(NotKnown(failure.said())).context(Fault::server(what).advise(advice)))
+        Err(Error::new(NotKnown(failure.said())).context(Fault::server(what).advise(advice).away()))
     }
 
     /// Saves and commits in one message, and waits for the disk in another: by then others have the lock.

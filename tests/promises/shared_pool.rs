@@ -152,6 +152,12 @@ fn a_waiter_gets_what_another_user_releases() {
         while database.sql("select count(*) from kinfra.queue") == "0" {
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
+        // A waiter whose ticket expired while it was suspended has its place again.
+        let ticket = database.sql("delete from kinfra.queue returning ticket");
+        while database.sql("select count(*) from kinfra.queue") == "0" {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert_eq!(database.sql("select ticket from kinfra.queue"), ticket);
         // Who does not wait does not take what a waiter is to get.
         ben.kinfra("release").exits(0);
         waiter.join().expect("it ran").exits(0).prints("slot 2");
@@ -303,6 +309,31 @@ fn a_root_that_was_moved_is_applied_again() {
     assert_eq!(held(&ben), [true, false]);
     ann.kinfra("release").exits(0);
     assert_eq!(held(&ben), [false, false]);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_waiter_goes_on_waiting_while_the_server_is_restarted() {
+    let server = Postgres::own();
+    let database = server.database();
+    Machine::small().kinfra(&format!("registry init {}", database.url())).exits(0);
+    let (ann, ben) = users(&database.url());
+    let third = user(&database.url());
+    third.kinfra("apply").exits(0);
+    ann.kinfra("claim").exits(0);
+    ben.kinfra("claim").exits(0);
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| third.kinfra("claim --wait=60s"));
+        while database.sql("select count(*) from kinfra.queue") == "0" {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        for is_in_peace in [true, false] {
+            server.restart(is_in_peace);
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+        ben.kinfra("release").exits(0);
+        waiter.join().expect("it ran").exits(0).prints("slot 2").says("Waiting: the registry's server");
+    });
 }
 
 #[test]

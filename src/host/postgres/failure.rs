@@ -175,6 +175,12 @@ impl Failure {
 
     /// The error, with what to do about it.
     pub fn fault(&self, login: &Login) -> Fault {
+        let fault = self.told(login);
+        let is_full = self.kind == Kind::Server(SqlState::TOO_MANY_CONNECTIONS);
+        if self.is_lost() || is_full { fault.away() } else { fault }
+    }
+
+    fn told(&self, login: &Login) -> Fault {
         let place = login.url.place();
         let said = printable(&self.said);
         let user = printable(&login.user);
@@ -239,7 +245,8 @@ impl Failure {
 pub(super) fn timed_out(login: &Login) -> Fault {
     let place = login.url.place();
     let what = format!("the registry's server at `{place}` does not answer in time");
-    Fault::server(what).advise("check the host, the port and the network between; `connect_timeout` of the url says how long to wait")
+    let advice = "check the host, the port and the network between; `connect_timeout` of the url says how long to wait";
+    Fault::server(what).advise(advice).away()
 }
 
 /// What TLS says in an error of the system.
