@@ -161,7 +161,9 @@ fn what_is_saved_is_read_by_another_client() {
     assert_eq!(database.sql("select slot, holder, made_by from kinfra.claim"), "1|/w/one|postgres");
     release(&one, &mut known, slot, id(1)).expect("a release");
     assert_eq!(database.sql("select count(*) from kinfra.claim"), "0");
-    // A slot that goes is known to those who read only what changed.
+    // A slot that goes is known to those who read only what changed, in any root.
+    let elsewhere = client_in(&database.url(), "/q");
+    let seen_elsewhere = elsewhere.read(None).expect("it is read").expect("a pool");
     let changed = one.transact(known.as_ref(), false, |registry, _| {
         registry.slots.pop_last();
         Ok(())
@@ -169,6 +171,8 @@ fn what_is_saved_is_read_by_another_client() {
     let ((), loaded) = changed.expect("a change").expect("a pool");
     let without = other.read(Some(&after)).expect("it is read").expect("a pool");
     assert_eq!((without.registry.slots.len(), without.registry), (5, loaded.registry));
+    let without = elsewhere.read(Some(&seen_elsewhere)).expect("it is read").expect("a pool");
+    assert_eq!((seen_elsewhere.registry.slots.len(), without.registry.slots.len()), (6, 5));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! cargo test --profile ci -- --ignored stress
+//! KINFRA_TEST_LEDGER=postgres cargo test --profile ci -- --ignored stress                     # on a server
+//! KINFRA_TEST_LEDGER=postgres KINFRA_STRESS=100 cargo test --profile ci -- --ignored stress   # a hundredth of it
 //! ```
 //!
 //! Everything is in memory where possible. A disk would only make the risky moments rarer.
@@ -15,7 +17,7 @@ use kinfra::registry::Registry;
 use serde_json::Value;
 
 use crate::rig::figure;
-use crate::support::{Machine, Run, Running};
+use crate::support::{Machine, Run, Running, is_on_server};
 use crate::verbs::claim::REGISTRY;
 
 /// How many requests are made at the same time.
@@ -32,6 +34,13 @@ const OPERATIONS: usize = 100_000;
 
 /// How many claims and releases the waiters make.
 const SERVED: usize = 2_000;
+
+/// The part of so many that `KINFRA_STRESS` asks for.
+fn part(all: usize) -> usize {
+    let divisor =
+        std::env::var("KINFRA_STRESS").map_or(1, |text| text.parse().expect("KINFRA_STRESS is a number"));
+    all / divisor
+}
 
 /// An applied pool of six slots, and a worktree for each requester.
 fn pool(machine: Machine) -> Machine {
@@ -53,7 +62,7 @@ fn start(machine: &Machine, arguments: &str) -> Running {
 #[ignore = "takes minutes: 70,000 processes"]
 fn every_round_has_six_distinct_winners_and_tells_all_others() {
     let machine = pool(Machine::in_memory());
-    for round in 0..ROUNDS {
+    for round in 0..part(ROUNDS) {
         let claims: Vec<Running> =
             (0..CROWD).map(|worker| start(&machine, &format!("claim --json --for tree-{worker}"))).collect();
         let runs: Vec<Run> = claims.into_iter().map(Running::ends).collect();
@@ -69,9 +78,9 @@ fn every_round_has_six_distinct_winners_and_tells_all_others() {
     }
     figure(&format!(
         "claimants: {} for {} slots, {} winners, no slot twice",
-        CROWD * ROUNDS,
-        SLOTS * ROUNDS,
-        SLOTS * ROUNDS
+        CROWD * part(ROUNDS),
+        SLOTS * part(ROUNDS),
+        SLOTS * part(ROUNDS)
     ));
 }
 
@@ -123,7 +132,9 @@ impl Worker<'_> {
         let (done, killed) = (self.counts.done.fetch_add(1, Relaxed), self.counts.killed.load(Relaxed));
         let mut child = start(self.machine, arguments);
         if killed * 4 <= done {
-            thread::sleep(Duration::from_micros(self.random(6_000)));
+            // On the way to a server it takes longer.
+            let longest = if is_on_server() { 60_000 } else { 6_000 };
+            thread::sleep(Duration::from_micros(self.random(longest)));
             child.kill().expect("a kill");
         }
         let run = child.ends();
@@ -182,7 +193,7 @@ fn kills_give_no_slot_two_holders_and_lose_no_claim() {
             let random = 0x9E37_79B9_7F4A_7C15 ^ (number as u64 + 1);
             let (machine, counts) = (&machine, &counts);
             let mut worker = Worker { machine, number, counts, random, held: None, history: Vec::new() };
-            while counts.done.load(Relaxed) < OPERATIONS {
+            while counts.done.load(Relaxed) < part(OPERATIONS) {
                 worker.step();
             }
             if let Some((slot, id, from)) = worker.held.take() {
@@ -239,7 +250,7 @@ fn waiters_are_all_served() {
         for worker in 0..CROWD {
             let (machine, served) = (&machine, &served);
             scope.spawn(move || {
-                while served.fetch_add(1, Relaxed) < SERVED {
+                while served.fetch_add(1, Relaxed) < part(SERVED) {
                     let claim = start(machine, &format!("claim --wait --json --for tree-{worker}")).ends();
                     let (slot, id) = claimed(&claim.exits(0));
                     start(machine, &format!("release {slot} --claim-id {id}")).ends().exits(0);
@@ -249,7 +260,8 @@ fn waiters_are_all_served() {
     });
     let seconds = begun.elapsed().as_secs_f64();
     figure(&format!(
-        "{CROWD} waiting claimants of {SLOTS} slots: {SERVED} pairs of claim and release, {:.0} a second",
-        f64::from(u32::try_from(SERVED).expect("a number")) / seconds
+        "{CROWD} waiting claimants of {SLOTS} slots: {} pairs of claim and release, {:.0} a second",
+        part(SERVED),
+        f64::from(u32::try_from(part(SERVED)).expect("a number")) / seconds
     ));
 }

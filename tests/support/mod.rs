@@ -86,7 +86,7 @@ pub(crate) fn has_no_file(why: &str) -> bool {
 }
 
 /// Whether the pools of this run are on a server.
-fn is_on_server() -> bool {
+pub(crate) fn is_on_server() -> bool {
     std::env::var(LEDGER).as_deref() == Ok("postgres") || has_bouncer()
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::doctor::fake_docker;
 use crate::rig::listed::thing;
+use crate::rig::postgres::Postgres;
 use crate::support::{Machine, Run, SHOP};
 
 pub(super) const COMPOSE: &str =
@@ -32,8 +33,12 @@ pub(super) struct Shop {
 
 impl Shop {
     pub(super) fn new() -> Self {
+        Self::of(SHOP)
+    }
+
+    fn of(spec: &str) -> Self {
         let machine = Machine::new();
-        machine.spec(SHOP);
+        machine.spec(spec);
         machine.write("compose.yaml", COMPOSE);
         machine.write("web.env", "A=1\n");
         machine.repository(machine.project());
@@ -237,6 +242,29 @@ fn a_start_is_proven_against_what_other_slots_were_started_with() {
     let mut first = shop.command("compose up");
     Run::of(first.env("SLOT_MODEL", model("shop-slot-1", 8002, &json!([])))).exits(4).says("8002");
     shop.kinfra("compose up").exits(0).prints("ran docker compose");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_start_is_proven_against_the_stacks_of_other_users_of_the_host() {
+    let database = Postgres::shared().database();
+    Machine::small().kinfra(&format!("registry init {}", database.url())).exits(0);
+    let spec = format!("{SHOP}\n[registry]\nurl = \"{}\"\n", database.url());
+    let (ann, ben) = (Shop::of(&spec), Shop::of(&spec));
+    let shared = json!([{"type": "bind", "source": ann.path("~/fix") + "/data", "target": "/data"}]);
+    let up = |shop: &Shop, slot: u16| {
+        let mut up = shop.command("compose up");
+        let model = model(&format!("shop-slot-{slot}"), 8000 + slot, &shared);
+        Run::of(up.env("SLOT_MODEL", model))
+    };
+    up(&ann, 1).exits(0).prints("ran docker compose");
+    up(&ben, 2).exits(4).says("slot 1").says("/fix/data").prints_exactly("");
+    let noted = "select slot, content ->> 'has_ended' from kinfra.uses";
+    assert_eq!(database.sql(noted), "1|false");
+    ann.kinfra("release").exits(0);
+    assert_eq!(database.sql(noted), "", "nothing of it is left");
+    up(&ben, 2).exits(0).prints("ran docker compose");
+    assert_eq!(database.sql("select slot from kinfra.uses"), "2");
 }
 
 #[test]
