@@ -4,7 +4,8 @@
 //! noisy machine slows both. Pools are made below `target`, or below the directory that `KINFRA_BENCH_DIR` names.
 //!
 //! The figures of stacks need a Docker engine with the tests' images: `.ci/engine cargo bench --bench speed stacks`
-//! measures these alone, as `cargo bench --bench speed slots` does those of `kinfra slots`.
+//! measures these alone, as `cargo bench --bench speed slots` does those of `kinfra slots`. Those of a registry on a server
+//! need one: `KINFRA_BENCH_SERVER=postgres://… cargo bench --bench speed server` names an empty database.
 #![expect(
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
@@ -13,6 +14,8 @@
     reason = "a benchmark sets up its own machine and prints what it measured"
 )]
 
+#[path = "speed/server.rs"]
+mod server;
 #[path = "speed/slots.rs"]
 mod slots;
 #[path = "speed/stacks.rs"]
@@ -49,6 +52,9 @@ fn main() {
     }
     if is_asked_for("slots") {
         return slots::measure(machine.path());
+    }
+    if is_asked_for("server") {
+        return server::measure(machine.path());
     }
     plan_of_six(machine.path());
     apply_of_six(machine.path());

@@ -71,7 +71,7 @@ fn taking(name: &str, hold: Hold, most: u128) -> String {
         Hold::Together => "_shared",
     };
     format!(
-        "begin; {}; set local idle_in_transaction_session_timeout = 0; set local tcp_keepalives_idle = 30; set local \
+        "{}; set local idle_in_transaction_session_timeout = 0; set local tcp_keepalives_idle = 30; set local \
          tcp_keepalives_interval = 10; set local tcp_keepalives_count = 3; set local lock_timeout = {most}; select \
          pg_advisory_xact_lock{kind}(hashtextextended({}, 0))",
         beginning(),

@@ -118,8 +118,8 @@ impl Database {
     pub fn read(&self, known: Option<&Loaded>) -> Result<Option<Loaded>> {
         let read = |connection: &Connection| self.load(connection, &beginning_to_read(), known, "");
         let (connection, (loaded, _)) = self.persist(read)?;
-        connection.ask("commit")?;
-        self.keep(connection);
+        // All is read, whatever becomes of the connection.
+        self.give_back(connection, "commit");
         Ok(loaded)
     }
 
@@ -139,7 +139,7 @@ impl Database {
                 // To the server, no time at all is without an end.
                 let most = left.min(HEARD).as_millis().max(1);
                 let begin = format!(
-                    "begin; {}; set local lock_timeout = {most}; set local synchronous_commit = off",
+                    "{}; set local lock_timeout = {most}; set local synchronous_commit = off",
                     beginning()
                 );
                 let mut loaded = self.load(connection, &begin, known, "for update");
@@ -169,7 +169,7 @@ impl Database {
 
     /// Runs statements that are a transaction by themselves, without the lock of the pool's row.
     pub(super) fn ask(&self, statements: &str) -> Result<Vec<Row>> {
-        let text = format!("begin; {}; {statements}; commit", beginning());
+        let text = format!("{}; {statements}; commit", beginning());
         let (connection, rows) = self.persist(|connection| Ok(connection.run(&text)?))?;
         self.keep(connection);
         Ok(rows)

@@ -1,5 +1,6 @@
 //! The last known state of a registry on a server: a file in the root, for verbs that read while the server
-//! does not answer. No change is decided by it.
+//! does not answer. What a change does is not decided by it: only that a server which lost its state is not
+//! used.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +8,19 @@ use std::time::Duration;
 use camino::Utf8Path;
 use serde_json::{Value, json};
 
-use crate::host::root::{Root, last_seen};
+use super::database::Loaded;
+use crate::fault::Fault;
+use crate::host::root::{LAST_SEEN, Root, last_seen};
 use crate::json::object;
-use crate::registry::Registry;
+use crate::registry::{Claim, Registry};
 use crate::server::ServerUrl;
+use crate::slot::SlotId;
 use crate::time::Time;
 
 /// The key of the time, the last one in the file.
 const SEEN_AT: &str = "seen_at";
+/// The key of the number of the save that made the state.
+const GENERATION: &str = "generation";
 
 /// How old a state may be that is not noted again, though it is the same.
 const FRESH: Duration = Duration::from_secs(20);
@@ -26,6 +32,8 @@ pub(super) struct LastSeen {
     pub(super) registry: Arc<Registry>,
     /// When that was.
     pub(super) at: Time,
+    server: String,
+    generation: u64,
 }
 
 impl LastSeen {
@@ -34,16 +42,52 @@ impl LastSeen {
         let mut seen = object(&last_seen(root)?).ok()?;
         let at = Time::parse(seen.shift_remove(SEEN_AT)?.as_str()?).ok()?;
         let registry = Registry::parse(&seen.shift_remove("registry")?.to_string()).ok()?;
-        Some(Self { registry: Arc::new(registry), at })
+        let server = seen.get("server").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let generation = seen.get(GENERATION).and_then(Value::as_u64).unwrap_or_default();
+        Some(Self { registry: Arc::new(registry), at, server, generation })
+    }
+
+    /// Refuses a server that knows nothing of claims which were seen there: its database was made anew, or an
+    /// older one was put back. It would give their slots to others.
+    ///
+    /// # Errors
+    /// [`Fault`] names the slots, and says what to do.
+    pub(super) fn check(root: &Root, url: &ServerUrl, loaded: Option<&Loaded>) -> Result<(), Fault> {
+        let server = url.to_string();
+        let Some(seen) = Self::below(root.path()).filter(|seen| seen.server == server) else { return Ok(()) };
+        let is_newer =
+            |loaded: &&Loaded| loaded.generation >= seen.generation && loaded.registry.id == seen.registry.id;
+        if loaded.as_ref().is_some_and(is_newer) {
+            return Ok(());
+        }
+        let is_known = |slot: &SlotId, claim: &Claim| {
+            let entry = loaded.and_then(|loaded| loaded.registry.slots.get(slot));
+            entry.and_then(|entry| entry.claim.as_ref()).is_some_and(|now| now.claim_id == claim.claim_id)
+        };
+        let claims =
+            seen.registry.slots.iter().filter_map(|(slot, entry)| Some((slot, entry.claim.as_ref()?)));
+        let lost: Vec<String> =
+            claims.filter(|(slot, claim)| !is_known(slot, claim)).map(|(slot, _)| slot.to_string()).collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let (at, slots) = (seen.at.to_string(), lost.join(", "));
+        let what = format!("`{url}` has lost claims that were seen there at {at}: of slots {slots}");
+        let advice = format!(
+            "have the database put back; if that state is gone for good, see who works in these slots, remove \
+             `{}`, and run again",
+            root.path().join(LAST_SEEN)
+        );
+        Err(Fault::refused(what).unchanged().advise(advice))
     }
 
     /// Notes it for later. A state that was noted a moment ago is not noted again. No verb fails for this.
-    pub(super) fn note(root: &Root, url: &ServerUrl, registry: &Registry, now: Time) {
-        let Ok(text) = registry.to_text() else { return };
+    pub(super) fn note(root: &Root, url: &ServerUrl, loaded: &Loaded) {
+        let Loaded { now, generation, .. } = *loaded;
+        let Ok(text) = loaded.registry.to_text() else { return };
         let Ok(registry) = serde_json::from_str::<Value>(&text) else { return };
-        let Value::Object(mut seen) = json!({ "server": url.to_string(), "registry": registry }) else {
-            return;
-        };
+        let seen = json!({ "server": url.to_string(), GENERATION: generation, "registry": registry });
+        let Value::Object(mut seen) = seen else { return };
         let old = last_seen(root.path()).and_then(|text| object(&text).ok());
         if let Some(mut old) = old
             && let Some(at) = old.shift_remove(SEEN_AT)

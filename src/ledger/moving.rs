@@ -59,7 +59,10 @@ impl Ledger {
         }
         let change = Change::begin(self.on_its_server()?, None, locking(policy, true))?;
         let mut change = change.ok_or_else(|| Fault::server("the pool was not made on the server"))?;
-        let is_there = self.is_pushed(change.loaded(), &registry)?;
+        let is_there = self.is_pushed(change.loaded(), &registry).inspect_err(|_| {
+            // An earlier run may have put it aside. The server does not have it.
+            let _ = is_aside.then(|| locked.put_registry_back());
+        })?;
         if !is_aside {
             locked.put_registry_aside()?;
         }
@@ -115,15 +118,17 @@ impl Ledger {
         locked.put_pulled_in_place()
     }
 
-    /// Refuses a pool whose registry has left the server and is not in its place yet.
-    pub(super) fn refuse_half_moved(root: &Root, stored: &Stored) -> Result<()> {
+    /// Refuses a pool whose registry has left its place and is not in the other one yet.
+    pub(super) fn refuse_half_moved(&self, root: &Root, stored: &Stored) -> Result<()> {
+        if matches!(self, Self::File { .. }) {
+            let is_aside = stored.text.is_none() && root.pushed()?.is_some();
+            return if is_aside { Err(half_moved(root, PUSHED, "push").into()) } else { Ok(()) };
+        }
         let is_gone = stored.loaded.as_ref().is_some_and(|loaded| !loaded.own.has_slots());
         if !is_gone || root.pulled()?.is_none() {
             return Ok(());
         }
-        let path = root.path().join(PULLED);
-        let what = format!("the pool's registry is aside, in `{path}`: a move of it was cut short");
-        Err(Fault::refused(what).advise("`kinfra registry pull` completes it").into())
+        Err(half_moved(root, PULLED, "pull").into())
     }
 
     fn locked(&self, policy: &LockPolicy<'_>) -> Result<LockedRoot> {
@@ -193,6 +198,13 @@ impl Database {
             format!("others of this host use the pool, too: it is applied in `{}`", root.escape_debug());
         Err(Fault::refused(what).unchanged().advise("let them `kinfra destroy` it there first"))
     }
+}
+
+/// The error for a registry that is in a file of a root, on its way.
+fn half_moved(root: &Root, file: &str, verb: &str) -> Fault {
+    let path = root.path().join(file);
+    let what = format!("the pool's registry is aside, in `{path}`: a move of it was cut short");
+    Fault::refused(what).advise(format!("`kinfra registry {verb}` completes it"))
 }
 
 /// The error for a move whose end is not known.

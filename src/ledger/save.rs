@@ -133,7 +133,7 @@ impl Save {
     fn look(&self, connection: &Connection) -> Result<Looked, Failure> {
         let Self { pool, seen: (seen, seen_token), token, .. } = self;
         let rows = connection.run(&format!(
-            "begin; {}; set local synchronous_commit = off; select generation, token from kinfra.pool where pool = {pool} for \
+            "{}; set local synchronous_commit = off; select generation, token from kinfra.pool where pool = {pool} for \
              update; select count(*) from kinfra.saved where pool = {pool} and generation = {seen} + 1 and token = \
              '{token}'",
             beginning()

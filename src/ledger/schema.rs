@@ -87,7 +87,7 @@ pub fn migrate(connection: &Connection) -> Result<Vec<u32>> {
 /// Makes the next version, if one is missing.
 fn step(connection: &Connection) -> Result<Option<u32>> {
     connection.ask(&format!(
-        "begin; select pg_advisory_xact_lock({LOCK}); create schema if not exists kinfra; \
+        "begin transaction isolation level read committed; select pg_advisory_xact_lock({LOCK}); create schema if not exists kinfra; \
          create table if not exists kinfra.migration (version integer primary key, made_by name not null default \
          current_user, made_at timestamptz not null default clock_timestamp(), kinfra text not null)"
     ))?;

@@ -104,7 +104,10 @@ impl Ledger {
             Self::File { .. } => read(&root, seen.map(|seen| &seen.stored))?,
             Self::Postgres { database, may_be_old, .. } => {
                 match database.read(seen.and_then(|seen| seen.stored.loaded.as_ref())) {
-                    Ok(loaded) => Stored::on_server(loaded),
+                    Ok(loaded) => {
+                        LastSeen::check(&root, &database.login.url, loaded.as_ref())?;
+                        Stored::on_server(loaded)
+                    }
                     Err(error) if *may_be_old && exit_of(&error) == Exit::Docker => {
                         let Some(last) = LastSeen::below(root.path()) else { return Err(error) };
                         return Ok(Some(Snapshot::old(root, (last, error.to_string()), following)));
@@ -113,10 +116,10 @@ impl Ledger {
                 }
             }
         };
+        self.refuse_half_moved(&root, &stored)?;
         if !stored.is_there() {
             return Ok(None);
         }
-        Self::refuse_half_moved(&root, &stored)?;
         if seen.is_none() {
             self.keep(&root, &stored);
         }
@@ -130,7 +133,13 @@ impl Ledger {
     pub fn observe(&self, root: Option<&Root>) -> Result<Stored> {
         match self {
             Self::File { .. } => root.map_or_else(|| Ok(Stored::default()), |root| read(root, None)),
-            Self::Postgres { database, .. } => Ok(Stored::on_server(database.read(None)?)),
+            Self::Postgres { database, .. } => {
+                let loaded = database.read(None)?;
+                if let Some(root) = root {
+                    LastSeen::check(root, &database.login.url, loaded.as_ref())?;
+                }
+                Ok(Stored::on_server(loaded))
+            }
         }
     }
 
@@ -144,7 +153,7 @@ impl Ledger {
     /// Keeps the state of a registry on a server, for when that does not answer.
     fn keep(&self, root: &Root, stored: &Stored) {
         if let (Self::Postgres { database, .. }, Some(loaded)) = (self, &stored.loaded) {
-            LastSeen::note(root, &database.login.url, &loaded.registry, loaded.now);
+            LastSeen::note(root, &database.login.url, loaded);
         }
     }
 

@@ -138,10 +138,14 @@ impl Given {
         let rest = rest.ok_or_else(|| UrlMistake::new("the url is not one of PostgreSQL").help(form))?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-        if authority.contains(':') && !authority.contains('@') && database.contains('@') {
-            return Err(
-                UrlMistake::new("the user or the password of the url has a `/`").help("write it as `%2F`")
-            );
+        // What stands before it is no port then, and must not be shown.
+        let has_no_end = authority.contains(':') && !authority.contains('@');
+        let in_query = if database.is_empty() { query } else { "" };
+        for (sign, code, after) in [("/", "%2F", database), ("?", "%3F", in_query)] {
+            if has_no_end && after.contains('@') {
+                let what = format!("the user or the password of the url has a `{sign}`");
+                return Err(UrlMistake::new(what).help(format!("write it as `{code}`")));
+            }
         }
         let (user, host) =
             authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));

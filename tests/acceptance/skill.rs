@@ -26,7 +26,8 @@ fn the_skill_leads_from_a_broken_stack_to_a_running_one_and_back() {
     let make = "export CLAUDECODE=1; cd && kinfra demo mended && cd mended \
                 && sed -i 's/8180/8580/' compose.yaml slots.toml && git commit -qam ports && kinfra apply \
                 && git worktree add -qb fix ../fix && cd ../fix \
-                && sed -i 's/while/cat config \\&\\& while/; s/init: true/&\\n    working_dir: \\/app/' compose.yaml";
+                && sed -i 's|command: .*|command: [sh, -c, \"cat config \\&\\& exec nc -ll -p 80 -e sh /app/answer\"]|; \
+                           s|init: true|&\\n    working_dir: /app|' compose.yaml";
     let curl = " -- sh -c 'curl -s localhost:$MENDED_WEB_PORT'";
     let look = ["claim", "up", "status", "logs --failing"].map(|command| told(command, ""));
     let mended = "touch config && git add . && git commit -qm 'Add the config'";

@@ -1,5 +1,5 @@
-//! kinfra itself opens no connection but to this machine: it sends nothing, and looks for no newer version.
-//! Every verb runs under strace. What Docker, git and a developer's own commands do is theirs.
+//! kinfra itself opens no connection but to this machine, where a pool has its registry in a file: it sends
+//! nothing, and looks for no newer version. Every verb runs under strace. What Docker, git and a developer's own commands do is theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,6 +23,7 @@ const RUNS: &[(&str, &str, i32)] = &[
     ("a", "slots", 0),
     ("a", "ports", 0),
     ("a", "history", 0),
+    ("a", "registry status", 4),
     ("a", "open --print", 0),
     ("a", "hook install git --dry-run", 0),
     ("a", "skill install --dry-run", 0),

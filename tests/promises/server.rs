@@ -179,7 +179,10 @@ fn only_a_server_that_was_named_or_applied_is_asked() {
         .exits(64)
         .says("has no password")
         .never_says("hunter2");
-    named("postgres://ann:hun/ter2@h/d").exits(64).says("write it as `%2F`").never_says("hun");
+    for (sign, code) in [("/", "%2F"), ("?", "%3F")] {
+        let run = named(&format!("postgres://ann:hun{sign}ter2@h/d")).exits(64).never_says("hun");
+        run.says(&format!("write it as `{code}`"));
+    }
 }
 
 #[test]

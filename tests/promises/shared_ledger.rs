@@ -202,6 +202,28 @@ fn a_row_that_another_program_changed_is_not_overwritten() {
     assert_eq!(database.sql("select generation from kinfra.pool; select count(*) from kinfra.claim"), "1\n0");
 }
 
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_database_that_isolates_strictly_by_itself_serves_many_clients() {
+    let database = pool_of(3, Postgres::shared());
+    database
+        .sql(&format!("alter database {} set default_transaction_isolation = 'serializable'", database.name));
+    thread::scope(|scope| {
+        for number in 0..12 {
+            let url = database.url();
+            scope.spawn(move || {
+                let (ledger, mut known) = (client(&url), None);
+                for round in 0..20 {
+                    let own = id(number * 1_000 + round);
+                    if let Some(slot) = claim(&ledger, &mut known, "/w", own).expect("an answer") {
+                        release(&ledger, &mut known, slot, own).expect("a release");
+                    }
+                }
+            });
+        }
+    });
+}
+
 /// A server that crashed may have lost a save that a client has read, and have given its number to another.
 #[test]
 #[ignore = "needs PostgreSQL"]

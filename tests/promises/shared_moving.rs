@@ -196,3 +196,24 @@ fn a_move_that_is_killed_at_any_message_is_completed_by_the_next() {
     }
     assert!(killed > 8 && aside > 1, "{killed} {aside}");
 }
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_registry_that_is_aside_is_used_by_no_verb_and_comes_back_where_it_cannot_go_on() {
+    let database = database();
+    let ann = pool_for(&database);
+    // As after a push whose save did not reach the server.
+    std::fs::rename(ann.path(FILE), ann.path(KEPT)).expect("it is put aside");
+    for verb in ["status", "claim", "slots", "release", "env"] {
+        let run = ann.kinfra(verb).exits(4).says("a move of it was cut short");
+        run.says("`kinfra registry push` completes it");
+    }
+    let ben = Machine::small();
+    ben.spec(&ann.read("slots.toml"));
+    ben.kinfra("apply").exits(0);
+    ben.kinfra("claim").exits(0);
+    let kept = ann.read(KEPT);
+    ann.kinfra("registry push --auto-approve").exits(4).says("has a pool of that name already");
+    assert_eq!((ann.read(FILE), ann.exists(KEPT)), (kept, false));
+    ann.kinfra("status").exits(0).prints("Slot 1");
+}

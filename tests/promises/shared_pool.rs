@@ -422,3 +422,32 @@ fn hosts_have_slots_of_their_own() {
     b("plan --detailed-exitcode").exits(0);
     a("plan --detailed-exitcode").exits(0);
 }
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_server_that_lost_claims_which_were_seen_there_is_not_used() {
+    let database = database();
+    let (ann, ben) = users(&database.url());
+    ann.kinfra("claim").exits(0).prints("slot 1");
+    ben.kinfra("claim").exits(0).prints("slot 2");
+    // A backup from before the claims is put back.
+    let lost = |of: &Machine, slots: &str| {
+        for verb in ["claim", "status", "slots", "plan", "apply", "release --force"] {
+            let run = of.kinfra(verb).exits(4).never_says("panicked");
+            run.says("has lost claims that were seen there at ").says(slots).says("registry.last-seen.json");
+        }
+    };
+    database.sql("delete from kinfra.claim; update kinfra.pool set generation = generation - 2");
+    lost(&ben, "of slots 1, 2\n");
+    lost(&ann, "of slots 1\n");
+    // The tables are made anew.
+    database.sql("drop schema kinfra cascade");
+    ann.kinfra(&format!("registry init {}", database.url())).exits(0);
+    lost(&ann, "of slots 1\n");
+    ann.remove("~/pool/registry.last-seen.json");
+    ann.kinfra("apply").exits(0);
+    ann.kinfra("claim").exits(0);
+    // A state that knows the claims which were seen is used, whatever its number is.
+    database.sql("update kinfra.pool set generation = generation - 1");
+    ann.kinfra("status").exits(0).prints("Slot 1");
+}
