@@ -438,12 +438,12 @@ fn a_server_that_lost_claims_which_were_seen_there_is_not_used() {
         }
     };
     database.sql("delete from kinfra.claim; update kinfra.pool set generation = generation - 2");
-    lost(&ben, "of slots 1, 2\n");
-    lost(&ann, "of slots 1\n");
+    lost(&ben, "of slots 1, 2; ");
+    lost(&ann, "of slots 1; ");
     // The tables are made anew.
     database.sql("drop schema kinfra cascade");
     ann.kinfra(&format!("registry init {}", database.url())).exits(0);
-    lost(&ann, "of slots 1\n");
+    lost(&ann, "of slots 1; ");
     ann.remove("~/pool/registry.last-seen.json");
     ann.kinfra("apply").exits(0);
     ann.kinfra("claim").exits(0);

@@ -5,8 +5,8 @@ use std::time::Duration;
 /// The longest that a statement may take.
 pub(super) const STATEMENT: Duration = Duration::from_secs(20);
 
-/// The beginning of a transaction. Those who wait for a row see what the one before them saved, whatever level
-/// of isolation the database has by itself.
+/// The beginning of a transaction. Those who wait for a row see what the one before them saved, whatever
+/// level of isolation the database has by itself.
 pub fn beginning() -> String {
     format!("begin transaction isolation level read committed; {}", limits())
 }
