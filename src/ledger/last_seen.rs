@@ -71,8 +71,8 @@ impl LastSeen {
         if lost.is_empty() {
             return Ok(());
         }
-        let (at, slots) = (seen.at.to_string(), lost.join(", "));
-        let what = format!("`{url}` has lost claims that were seen there at {at}: of slots {slots}");
+        let (at, slots) = (seen.at.to_the_minute(), lost.join(", "));
+        let what = format!("`{url}` has lost claims of slots {slots}, which were seen there at {at}");
         let advice = format!(
             "have the database put back; if that state is gone for good, see who works in these slots, remove \
              `{}`, and run again",

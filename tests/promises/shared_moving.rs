@@ -203,8 +203,8 @@ fn a_registry_that_is_aside_is_used_by_no_verb_and_comes_back_where_it_cannot_go
     let database = database();
     let ann = pool_for(&database);
     // As after a push whose save did not reach the server.
-    ann.remove("~/pool/registry.json.bak");
     std::fs::rename(ann.path(FILE), ann.path(KEPT)).expect("it is put aside");
+    ann.remove("~/pool/registry.json.bak");
     for verb in ["status", "claim", "slots", "release", "env"] {
         let run = ann.kinfra(verb).exits(4).says("a move of it was cut short");
         run.says("`kinfra registry push` completes it");

@@ -434,16 +434,17 @@ fn a_server_that_lost_claims_which_were_seen_there_is_not_used() {
     let lost = |of: &Machine, slots: &str| {
         for verb in ["claim", "status", "slots", "plan", "apply", "release --force"] {
             let run = of.kinfra(verb).exits(4).never_says("panicked");
-            run.says("has lost claims that were seen there at ").says(slots).says("registry.last-seen.json");
+            run.says(&format!("has lost claims of slots {slots}, which were"))
+                .says("registry.last-seen.json");
         }
     };
     database.sql("delete from kinfra.claim; update kinfra.pool set generation = generation - 2");
-    lost(&ben, "of slots 1, 2; ");
-    lost(&ann, "of slots 1; ");
+    lost(&ben, "1, 2");
+    lost(&ann, "1");
     // The tables are made anew.
     database.sql("drop schema kinfra cascade");
     ann.kinfra(&format!("registry init {}", database.url())).exits(0);
-    lost(&ann, "of slots 1; ");
+    lost(&ann, "1");
     ann.remove("~/pool/registry.last-seen.json");
     ann.kinfra("apply").exits(0);
     ann.kinfra("claim").exits(0);

@@ -172,7 +172,7 @@ fn root_uses_no_pool_of_another_user() {
     shared.of_other("apply").exits(0);
     shared.of_other("claim").exits(0);
     for verb in VERBS.into_iter().chain(["env --format json", "doctor --repair --auto-approve"]) {
-        let run = Run::of(&mut shared.of_root(verb)).exits(4).says("pool` belongs to ").says("(user 65534)");
+        let run = Run::of(&mut shared.of_root(verb)).exits(4).says("` belongs to ").says("(user 65534)");
         assert!(!run.stdout.contains("export"), "{verb}: {}", run.stdout);
         Run::of(shared.of_root(verb).env("SUDO_UID", "65534")).exits(4).says("run kinfra without sudo");
     }
