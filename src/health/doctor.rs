@@ -42,8 +42,11 @@ pub fn examine(
         Ok(Some(root)) => {
             check_root(&root, &mut findings);
             registry = check_registry(Some(&root), pool, &mut findings);
-            check_backup(&root, &mut findings);
-            check_journal(&root, &mut findings);
+            // A server has the registry and its history by itself.
+            if pool.registry.is_none() {
+                check_backup(&root, &mut findings);
+                check_journal(&root, &mut findings);
+            }
             // The files in `.tmp` belong to the holder of the lock.
             if !check_lock(&root, &mut findings) {
                 check_temporary_files(&root, &mut findings);

@@ -11,7 +11,7 @@ use crate::desired::Pool;
 use crate::fault::{Fault, advice_of};
 use crate::file::Obstacle;
 use crate::host::clock;
-use crate::host::fs::Found;
+use crate::host::fs::{Found, exists};
 use crate::host::lock::LockPolicy;
 use crate::host::root::{BACKUP, REGISTRY, Root};
 use crate::ledger;
@@ -56,6 +56,12 @@ pub(crate) struct RepairProposal {
 /// containers.
 pub(crate) fn look(pool: &Pool, claim_files: &[&Utf8Path]) -> Result<RepairNeed> {
     let Some(root) = Root::open(&pool.root)? else { return Ok(RepairNeed::NoRoot(pool.root.clone())) };
+    if let Some(url) = pool.registry.as_ref().filter(|_| !exists(&root.registry_path()).unwrap_or(true)) {
+        let what = format!("the pool's registry is in `{url}`, and no file of its root");
+        return Err(Fault::refused(what)
+            .advise("a server's database is restored by its administrator")
+            .into());
+    }
     let Err(broken) = ledger::read(&root, None) else {
         return Ok(RepairNeed::Readable(root.registry_path()));
     };

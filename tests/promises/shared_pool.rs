@@ -57,6 +57,12 @@ fn two_users_share_the_slots_of_a_pool() {
     assert_eq!((held(&ann), held(&ben)), (vec![true, false], vec![true, false]));
     ben.kinfra("claim").exits(0).prints("slot 2");
     ann.kinfra("status").exits(0).prints("Slot 1");
+    let found = ann.kinfra("doctor").prints("registry: it is in `postgres://").stdout;
+    assert!(!found.contains("backup") && !found.contains("journal"), "{found}");
+    // What is left of a registry in the root is not repaired beside the server's.
+    ann.write("~/pool/registry.json.bak", "{\"version\": 2, \"slots\": {}}");
+    ann.kinfra("doctor --repair --auto-approve").exits(4).says("and no file of its root");
+    ann.remove("~/pool/registry.json.bak");
     ben.kinfra("env").exits(0).prints("SLOT_ID='2'");
     let third = user(&database.url());
     third.kinfra("claim").exits(3).says("kinfra apply");
