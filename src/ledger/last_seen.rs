@@ -47,14 +47,19 @@ impl LastSeen {
         Some(Self { registry: Arc::new(registry), at, server, generation })
     }
 
-    /// Refuses a server that knows nothing of claims which were seen there: its database was made anew, or an
-    /// older one was put back. It would give their slots to others.
+    /// Refuses a server that knows nothing of claims which were `seen` there before it was asked: its database
+    /// was made anew, or an older one was put back. It would give their slots to others.
     ///
     /// # Errors
     /// [`Fault`] names the slots, and says what to do.
-    pub(super) fn check(root: &Root, url: &ServerUrl, loaded: Option<&Loaded>) -> Result<(), Fault> {
+    pub(super) fn check(
+        seen: Option<Self>,
+        root: &Root,
+        url: &ServerUrl,
+        loaded: Option<&Loaded>,
+    ) -> Result<(), Fault> {
         let server = url.to_string();
-        let Some(seen) = Self::below(root.path()).filter(|seen| seen.server == server) else { return Ok(()) };
+        let Some(seen) = seen.filter(|seen| seen.server == server) else { return Ok(()) };
         let is_newer =
             |loaded: &&Loaded| loaded.generation >= seen.generation && loaded.registry.id == seen.registry.id;
         if loaded.as_ref().is_some_and(is_newer) {

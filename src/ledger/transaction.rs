@@ -103,13 +103,15 @@ impl Ledger {
         let stored = match self {
             Self::File { .. } => read(&root, seen.map(|seen| &seen.stored))?,
             Self::Postgres { database, may_be_old, .. } => {
+                // Before the server is asked: what others note meanwhile is newer than its answer.
+                let last = LastSeen::below(root.path());
                 match database.read(seen.and_then(|seen| seen.stored.loaded.as_ref())) {
                     Ok(loaded) => {
-                        LastSeen::check(&root, &database.login.url, loaded.as_ref())?;
+                        LastSeen::check(last, &root, &database.login.url, loaded.as_ref())?;
                         Stored::on_server(loaded)
                     }
                     Err(error) if *may_be_old && exit_of(&error) == Exit::Docker => {
-                        let Some(last) = LastSeen::below(root.path()) else { return Err(error) };
+                        let Some(last) = last else { return Err(error) };
                         return Ok(Some(Snapshot::old(root, (last, error.to_string()), following)));
                     }
                     Err(error) => return Err(error),
@@ -134,9 +136,10 @@ impl Ledger {
         match self {
             Self::File { .. } => root.map_or_else(|| Ok(Stored::default()), |root| read(root, None)),
             Self::Postgres { database, .. } => {
+                let last = root.and_then(|root| LastSeen::below(root.path()));
                 let loaded = database.read(None)?;
                 if let Some(root) = root {
-                    LastSeen::check(root, &database.login.url, loaded.as_ref())?;
+                    LastSeen::check(last, root, &database.login.url, loaded.as_ref())?;
                 }
                 Ok(Stored::on_server(loaded))
             }
