@@ -47,8 +47,8 @@ impl LastSeen {
         Some(Self { registry: Arc::new(registry), at, server, generation })
     }
 
-    /// Refuses a server that knows nothing of claims which were `seen` there before it was asked: its database
-    /// was made anew, or an older one was put back. It would give their slots to others.
+    /// Refuses a server that knows nothing of claims which were `seen` there before it was asked: its
+    /// database was made anew, or an older one was put back. It would give their slots to others.
     ///
     /// # Errors
     /// [`Fault`] names the slots, and says what to do.
