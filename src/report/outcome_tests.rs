@@ -2,34 +2,14 @@ use anstream::adapter::strip_str;
 use anyhow::Context as _;
 
 use super::*;
-use crate::desired::SlotOutline;
 use crate::diff::{Field, FieldChange};
 use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::identifier::ProfileName;
 use crate::plan::{Blocked, FileChange, Flag};
 use crate::registry::{Claim, Entry, Provisioned};
-use crate::report::plan::tests::{path, plan, slot};
+use crate::report::plan::tests::{path, plan, pool, slot};
 use crate::shown::Paths;
-
-fn pool(slots: u16) -> Outline {
-    let outline = || SlotOutline {
-        profile: ProfileName::new("light").unwrap(),
-        workers: BTreeMap::new(),
-        ports: Vec::new(),
-        udp: BTreeSet::new(),
-        files: BTreeMap::new(),
-    };
-    let slots = (1..=slots).map(|id| (slot(id), outline())).collect();
-    Outline {
-        name: "shop".to_owned(),
-        root: "/pool".into(),
-        registry: None,
-        slots,
-        elsewhere: BTreeMap::new(),
-        on_claim: BTreeSet::new(),
-    }
-}
 
 /// A registry in which worktrees hold some slots.
 fn registry(held: &[u16]) -> Registry {

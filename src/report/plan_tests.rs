@@ -19,7 +19,7 @@ fn port(name: &str, number: u16) -> (PortName, Port) {
     (PortName::new(name).unwrap(), Port::new(number).unwrap())
 }
 
-fn pool(slots: u16) -> Outline {
+pub(in crate::report) fn pool(slots: u16) -> Outline {
     let outline = |id: u16| SlotOutline {
         profile: ProfileName::new("light").unwrap(),
         workers: [(WorkerKind::new("mail").unwrap(), id)].into(),

@@ -1,20 +1,14 @@
 //! A registry that moves between a file and a server, with its claims, whatever cuts the move short.
 
 use super::shared_kills::{End, run_to};
+use super::shared_pool::database;
 use crate::rig::cut::Cut;
-use crate::rig::postgres::{Database, Postgres};
+use crate::rig::postgres::Database;
 use crate::support::{Machine, SMALL};
 
 const FILE: &str = "~/pool/registry.json";
 const KEPT: &str = "~/pool/registry.json.pushed";
 const PULLED: &str = "~/pool/registry.json.pulled";
-
-/// A database with kinfra's tables.
-fn database() -> Database {
-    let database = Postgres::shared().database();
-    Machine::small().kinfra(&format!("registry init {}", database.url())).exits(0);
-    database
-}
 
 /// A pool in a file, with a claim; slots.toml names the server since.
 fn pool_for(database: &Database) -> Machine {

@@ -9,7 +9,7 @@ use crate::rig::postgres::{Database, Postgres};
 use crate::support::{Machine, Run, SMALL, has_bouncer, has_no_file};
 
 /// A database with kinfra's tables.
-fn database() -> Database {
+pub(super) fn database() -> Database {
     let database = Postgres::shared().database();
     Machine::small().kinfra(&format!("registry init {}", database.url())).exits(0);
     database
