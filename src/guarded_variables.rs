@@ -2,7 +2,6 @@
 //! slot's variables are set in a developer's shell, so such a one would run code there, or break the shell.
 //! Pure.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::names::{KINFRA_SLOT, KINFRA_SLOT_DIR};
@@ -84,7 +83,7 @@ pub const GUARDED: [Guarded; 11] = [
 impl Guarded {
     /// Their names. A `*` at the end stands for any further letters.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.names.split_whitespace()
+        self.names.split_ascii_whitespace()
     }
 }
 
@@ -93,18 +92,20 @@ const OF_SLOTS: [&str; 2] = ["_PORT", "_WORKERS"];
 
 /// The same as [`GUARDED`], to look a name up: each has its readers.
 struct ByName {
-    names: HashMap<&'static str, &'static str>,
+    /// Sorted.
+    names: Vec<(&'static str, &'static str)>,
     /// What the names of a family begin with, sorted. None begins with another.
     families: Vec<(&'static str, &'static str)>,
 }
 
 static BY_NAME: LazyLock<ByName> = LazyLock::new(|| {
     let all = GUARDED.iter().flat_map(|group| group.names().map(|name| (name, group.readers)));
-    let (families, names): (Vec<_>, Vec<_>) = all.partition(|(name, _)| name.ends_with('*'));
+    let (families, mut names): (Vec<_>, Vec<_>) = all.partition(|(name, _)| name.ends_with('*'));
+    names.sort_unstable();
     let families = families.into_iter().map(|(name, readers)| (name.trim_end_matches('*'), readers));
     let mut families: Vec<_> = families.collect();
     families.sort_unstable();
-    ByName { names: names.into_iter().collect(), families }
+    ByName { names, families }
 });
 
 /// What reads a variable that no slot may set. `None` if a slot may set it.
@@ -114,7 +115,8 @@ pub fn readers_of(name: &str) -> Option<&'static str> {
         let (start, readers) = BY_NAME.families.get(after.checked_sub(1)?)?;
         name.starts_with(start).then_some(*readers)
     };
-    let named = BY_NAME.names.get(name).copied();
+    let at = BY_NAME.names.binary_search_by_key(&name, |(name, _)| name);
+    let named = at.ok().and_then(|at| BY_NAME.names.get(at)).map(|(_, readers)| *readers);
     if OF_SLOTS.iter().any(|end| name.ends_with(end)) { named } else { named.or_else(of_family) }
 }
 

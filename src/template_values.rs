@@ -123,13 +123,14 @@ fn measure(value: &Value, depth: usize, left: &mut usize) -> Result<(), Error> {
     let deeper = depth
         .checked_sub(1)
         .ok_or_else(|| invalid(format!("more than {DEEPEST} lists and maps are in each other")))?;
-    for item in value.try_iter()? {
-        measure(&item, deeper, left)?;
-        if value.kind() == ValueKind::Map {
-            measure(&value.get_item(&item)?, deeper, left)?;
-        }
+    let pairs =
+        value.as_object().filter(|_| value.kind() == ValueKind::Map).and_then(|map| map.try_iter_pairs());
+    if let Some(mut pairs) = pairs {
+        return pairs.try_for_each(|(key, item)| {
+            measure(&key, deeper, left).and_then(|()| measure(&item, deeper, left))
+        });
     }
-    Ok(())
+    value.try_iter()?.try_for_each(|item| measure(&item, deeper, left))
 }
 
 #[cfg(test)]

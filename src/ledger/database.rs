@@ -84,6 +84,17 @@ pub struct Locking<'a> {
     pub interrupt: Option<&'a Interrupt>,
 }
 
+/// What stands around the statements that read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// What begins the transaction.
+    pub(super) begin: &'a str,
+    /// How the pool's row is locked; empty if it is not.
+    pub(super) lock: &'a str,
+    /// What ends the transaction; empty if it goes on.
+    pub(super) end: &'a str,
+}
+
 /// Why the registry was not read.
 pub(super) enum Stop {
     /// The server or the network.
@@ -116,10 +127,9 @@ impl Database {
     /// # Errors
     /// [`Fault`] when the server cannot be asked, or the registry cannot be trusted.
     pub fn read(&self, known: Option<&Loaded>) -> Result<Option<Loaded>> {
-        let read = |connection: &Connection| self.load(connection, &beginning_to_read(), known, "");
-        let (connection, (loaded, _)) = self.persist(read)?;
-        // All is read, whatever becomes of the connection.
-        self.give_back(connection, "commit");
+        let around = Around { begin: &beginning_to_read(), lock: "", end: "commit" };
+        let (connection, (loaded, _)) = self.persist(|connection| self.load(connection, around, known))?;
+        self.keep(connection);
         Ok(loaded)
     }
 
@@ -142,10 +152,11 @@ impl Database {
                     "{}; set local lock_timeout = {most}; set local synchronous_commit = off",
                     beginning()
                 );
-                let mut loaded = self.load(connection, &begin, known, "for update");
+                let locked = |begin| Around { begin, lock: "for update", end: "" };
+                let mut loaded = self.load(connection, locked(&begin), known);
                 // Only an admin may make a pool, so a pool that is there is not made again.
                 if may_make && matches!(loaded, Ok((None, _))) {
-                    loaded = self.load(connection, &make, known, "for update");
+                    loaded = self.load(connection, locked(&make), known);
                 }
                 match loaded {
                     Err(Stop::Failure(failure)) if failure.is_locked() => connection.run("rollback")?,
@@ -227,19 +238,19 @@ impl Database {
         }
     }
 
-    /// Begins, locks the pool's row if `lock` says so, and reads what changed since `known`.
+    /// Reads what changed since `known`, in one message.
     pub(super) fn load(
         &self,
         connection: &Connection,
-        begin: &str,
+        around: Around<'_>,
         known: Option<&Loaded>,
-        lock: &str,
     ) -> Result<(Option<Loaded>, Time), Stop> {
+        let Around { begin, lock, end } = around;
         let since = known.map_or(0, |known| known.generation);
         let rows = connection.run(&format!(
             "{begin}; select pool, generation, removed_at, content, (select max(version) from kinfra.migration), \
              token, (select s.token from kinfra.saved s where s.pool = p.pool and s.generation = {since}) \
-             from kinfra.pool p where name = {} {lock}; {}; {}",
+             from kinfra.pool p where name = {} {lock}; {}; {}; {end}",
             quoted(&self.pool),
             self.root_since(since),
             self.slots_since(since)
@@ -260,7 +271,8 @@ impl Database {
             known.pool == id && known.token == since_token && is_left
         };
         if known.is_some_and(|known| !is_usable(known)) {
-            return self.load(connection, "", None, "");
+            let begin = if end.is_empty() { "" } else { begin };
+            return self.load(connection, Around { begin, ..around }, None);
         }
         let corrupt = |corrupt: Corrupt| self.corrupt(&corrupt);
         let generation = Connection::number(&pool, 1);

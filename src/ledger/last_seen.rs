@@ -6,45 +6,43 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camino::Utf8Path;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::database::Loaded;
 use crate::fault::Fault;
 use crate::host::root::{LAST_SEEN, Root, last_seen};
-use crate::json::object;
-use crate::registry::{Claim, Registry};
+use crate::registry::{Claim, Registry, RegistryId};
 use crate::server::ServerUrl;
 use crate::slot::SlotId;
 use crate::time::Time;
 
-/// The key of the time, the last one in the file.
-const SEEN_AT: &str = "seen_at";
-/// The key of the number of the save that made the state.
-const GENERATION: &str = "generation";
-
 /// How old a state may be that is not noted again, though it is the same.
 const FRESH: Duration = Duration::from_secs(20);
 
-/// A registry as it was.
-#[derive(Debug, Clone)]
+/// A registry as it was. What it is known by stands before it: most verbs need no more, and do not parse it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LastSeen {
-    /// Its content.
-    pub(super) registry: Arc<Registry>,
     /// When that was.
+    #[serde(rename = "seen_at")]
     pub(super) at: Time,
     server: String,
+    /// The save that made the state.
     generation: u64,
+    token: String,
+    id: Option<RegistryId>,
+    registry: Box<RawValue>,
 }
 
 impl LastSeen {
     /// The last known state, if there is one that can be read.
     pub(super) fn below(root: &Utf8Path) -> Option<Self> {
-        let mut seen = object(&last_seen(root)?).ok()?;
-        let at = Time::parse(seen.shift_remove(SEEN_AT)?.as_str()?).ok()?;
-        let registry = Registry::parse(&seen.shift_remove("registry")?.to_string()).ok()?;
-        let server = seen.get("server").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let generation = seen.get(GENERATION).and_then(Value::as_u64).unwrap_or_default();
-        Some(Self { registry: Arc::new(registry), at, server, generation })
+        serde_json::from_str(&last_seen(root)?).ok()
+    }
+
+    /// Its content, if it can be read.
+    pub(super) fn registry(&self) -> Option<Arc<Registry>> {
+        Registry::parse(self.registry.get()).ok().map(Arc::new)
     }
 
     /// Refuses a server that knows nothing of claims which were `seen` there before it was asked: its
@@ -61,16 +59,16 @@ impl LastSeen {
         let server = url.to_string();
         let Some(seen) = seen.filter(|seen| seen.server == server) else { return Ok(()) };
         let is_newer =
-            |loaded: &&Loaded| loaded.generation >= seen.generation && loaded.registry.id == seen.registry.id;
-        if loaded.as_ref().is_some_and(is_newer) {
+            |loaded: &Loaded| loaded.generation >= seen.generation && loaded.registry.id == seen.id;
+        if loaded.is_some_and(is_newer) {
             return Ok(());
         }
+        let Some(registry) = seen.registry() else { return Ok(()) };
         let is_known = |slot: &SlotId, claim: &Claim| {
             let entry = loaded.and_then(|loaded| loaded.registry.slots.get(slot));
             entry.and_then(|entry| entry.claim.as_ref()).is_some_and(|now| now.claim_id == claim.claim_id)
         };
-        let claims =
-            seen.registry.slots.iter().filter_map(|(slot, entry)| Some((slot, entry.claim.as_ref()?)));
+        let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((slot, entry.claim.as_ref()?)));
         let lost: Vec<String> =
             claims.filter(|(slot, claim)| !is_known(slot, claim)).map(|(slot, _)| slot.to_string()).collect();
         if lost.is_empty() {
@@ -88,20 +86,20 @@ impl LastSeen {
 
     /// Notes it for later. A state that was noted a moment ago is not noted again. No verb fails for this.
     pub(super) fn note(root: &Root, url: &ServerUrl, loaded: &Loaded) {
-        let Loaded { now, generation, .. } = *loaded;
-        let Ok(text) = loaded.registry.to_text() else { return };
-        let Ok(registry) = serde_json::from_str::<Value>(&text) else { return };
-        let seen = json!({ "server": url.to_string(), GENERATION: generation, "registry": registry });
-        let Value::Object(mut seen) = seen else { return };
-        let old = last_seen(root.path()).and_then(|text| object(&text).ok());
-        if let Some(mut old) = old
-            && let Some(at) = old.shift_remove(SEEN_AT)
-            && at.as_str().and_then(|at| Time::parse(at).ok()).is_some_and(|at| now.since(at) < FRESH)
-            && old == seen
-        {
+        let (at, server) = (loaded.now, url.to_string());
+        let old = Self::below(root.path()).filter(|old| at.since(old.at) < FRESH);
+        let is_old = |old: Self| {
+            (old.server, old.generation, &old.token) == (server.clone(), loaded.generation, &loaded.token)
+        };
+        if old.is_some_and(is_old) {
             return;
         }
-        seen.insert(SEEN_AT.to_owned(), json!(now.to_string()));
-        let _ = root.note_last_seen(&Value::Object(seen).to_string());
+        let Ok(text) = loaded.registry.to_text() else { return };
+        let Ok(registry) = RawValue::from_string(text) else { return };
+        let (generation, token, id) = (loaded.generation, loaded.token.clone(), loaded.registry.id);
+        let seen = Self { at, server, generation, token, id, registry };
+        if let Ok(text) = serde_json::to_string(&seen) {
+            let _ = root.note_last_seen(&text);
+        }
     }
 }

@@ -39,9 +39,14 @@ impl Snapshot {
     }
 
     /// The last known state of a registry whose server cannot be asked, and what that says.
-    pub(super) fn old(root: Root, (last, said): (LastSeen, String), following: Following<'_>) -> Self {
-        let stored = Stored { registry: last.registry, ..Stored::default() };
-        Self { old: Some((last.at, said)), ..Self::new(root, stored, None, following) }
+    /// `None` if it cannot be read.
+    pub(super) fn old(
+        root: Root,
+        (last, said): (&LastSeen, String),
+        following: Following<'_>,
+    ) -> Option<Self> {
+        let stored = Stored { registry: last.registry()?, ..Stored::default() };
+        Some(Self { old: Some((last.at, said)), ..Self::new(root, stored, None, following) })
     }
 
     /// Whether nothing was saved between this and another look, as far as the text tells.

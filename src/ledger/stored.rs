@@ -62,7 +62,7 @@ pub fn read(root: &Root, known: Option<&Stored>) -> Result<Stored> {
 pub fn glance(root: &Utf8Path) -> Result<Option<Arc<Registry>>> {
     match root::glance(root)? {
         Some(text) => Ok(Some(Arc::new(parse(&root.join(REGISTRY), &text)?))),
-        None => Ok(LastSeen::below(root).map(|seen| seen.registry)),
+        None => Ok(LastSeen::below(root).and_then(|seen| seen.registry())),
     }
 }
 

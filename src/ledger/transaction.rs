@@ -112,7 +112,8 @@ impl Ledger {
                     }
                     Err(error) if *may_be_old && exit_of(&error) == Exit::Docker => {
                         let Some(last) = last else { return Err(error) };
-                        return Ok(Some(Snapshot::old(root, (last, error.to_string()), following)));
+                        let old = Snapshot::old(root, (&last, error.to_string()), following);
+                        return old.map_or(Err(error), |old| Ok(Some(old)));
                     }
                     Err(error) => return Err(error),
                 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::choice::PoolChoice;
-use super::repository::entries;
+use super::repository::entry_of;
 use super::spec_file::{find, text_of};
 use crate::host::fs::canonical;
 use crate::host::invocation::Invocation;
@@ -29,7 +29,7 @@ pub fn other_than_applied(
         return Ok(None);
     };
     let path = canonical(&path).with_context(|| format!("`{path}` cannot be resolved"))?;
-    let entry = entries(invocation).into_iter().find(|entry| entry.root() == root);
+    let entry = entry_of(root, invocation);
     let applied = entry.and_then(|entry| entry.origin.spec).map(Utf8PathBuf::from);
     let Some(applied) = applied.filter(|applied| *applied != path) else { return Ok(None) };
     Ok(text_of(&applied)?.filter(|other| *other != text).map(|_| applied))

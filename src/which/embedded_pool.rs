@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::by_worktree::{FoundPool, Search};
 use super::choice::PoolChoice;
 use super::index::IndexEntry;
-use super::repository::{elsewhere, entries, repository};
+use super::repository::{elsewhere, entries, entry_of, repository};
 use super::spec_file::Declared;
 use crate::claims::held_by::held_by;
 use crate::claims::whereabouts::{look_at, noted};
@@ -36,7 +36,7 @@ pub fn check(
     }
     let Search { invocation, .. } = search;
     let users = [repository(worktree), repository(&invocation.here)];
-    let applied = entries(invocation).into_iter().find(|entry| entry.root() == pool.root);
+    let applied = entry_of(&pool.root, invocation);
     let is_noted =
         applied.is_some_and(|entry| users.iter().any(|user| entry.repositories.contains(user.as_str())));
     let is_used = |registry: &Registry| {
@@ -103,7 +103,7 @@ pub fn note(
     let is_asked_for = search.choice.is_embedded();
     let user = git::repository_of(worktree).or_else(|| is_asked_for.then(|| repository(worktree)));
     let entry = || {
-        let entry = entries(search.invocation).into_iter().find(|entry| entry.root() == pool.root);
+        let entry = entry_of(&pool.root, search.invocation);
         entry.filter(|entry| entry.origin.spec.is_none())
     };
     let index = search.invocation.state.as_deref().map(Index::below);

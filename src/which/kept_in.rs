@@ -4,7 +4,7 @@ use anyhow::Result;
 use camino::Utf8Path;
 
 use super::index::IndexEntry;
-use super::repository::entries;
+use super::repository::entry_of;
 use crate::desired::Pool;
 use crate::fault::Fault;
 use crate::host::fs::exists;
@@ -31,7 +31,7 @@ pub(super) fn ledger_of(entry: &IndexEntry, invocation: &Invocation) -> Result<L
 
 /// Where the registry of the pool in a root is, as it was applied.
 pub(super) fn ledger_in(root: &Utf8Path, invocation: &Invocation) -> Result<Ledger, Fault> {
-    let entry = entries(invocation).into_iter().find(|entry| entry.root() == root);
+    let entry = entry_of(root, invocation);
     entry.map_or_else(|| Ok(Ledger::of(root)), |entry| ledger_of(&entry, invocation))
 }
 
@@ -66,7 +66,7 @@ pub fn to_plan(pool: &Pool, invocation: &Invocation) -> Result<Option<Ledger>, F
 
 /// The server that a pool was applied with.
 fn applied(pool: &Pool, invocation: &Invocation) -> Result<Option<ServerUrl>, Fault> {
-    let entry = entries(invocation).into_iter().find(|entry| entry.root() == pool.root);
+    let entry = entry_of(&pool.root, invocation);
     let Some(entry) = entry else { return Ok(None) };
     check_host(&entry)?;
     Ok(entry.registry)

@@ -27,6 +27,13 @@ pub fn entries(invocation: &Invocation) -> Vec<IndexEntry> {
     all_entries(invocation).unwrap_or_default()
 }
 
+/// The entry of the pool in a root, if it can be read.
+pub fn entry_of(root: &Utf8Path, invocation: &Invocation) -> Option<IndexEntry> {
+    let (index, name) = (Index::below(invocation.state.as_deref()?), IndexEntry::file_name(root));
+    let text = index.text(&name).ok()??;
+    IndexEntry::parse(&name, &text).ok()
+}
+
 /// [`entries`] of an index that must be readable.
 fn all_entries(invocation: &Invocation) -> Result<Vec<IndexEntry>, Fault> {
     let files = invocation.state.as_deref().map(|state| Index::below(state).files()).transpose()?;

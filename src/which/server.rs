@@ -5,7 +5,7 @@ use anyhow::Result;
 use camino::Utf8Path;
 
 use super::by_worktree::Search;
-use super::repository::entries;
+use super::repository::entry_of;
 use crate::fault::Fault;
 use crate::host::postgres::credentials::{Login, named};
 use crate::server::{Given, ServerUrl};
@@ -52,7 +52,7 @@ impl Search<'_> {
 
     /// The server that the pool in a root was applied with.
     pub fn applied_server(&self, root: &Utf8Path) -> Option<ServerUrl> {
-        let entry = entries(self.invocation).into_iter().find(|entry| entry.root() == root);
+        let entry = entry_of(root, self.invocation);
         entry.and_then(|entry| entry.registry)
     }
 }

@@ -5,7 +5,7 @@ use camino::Utf8Path;
 
 use super::by_worktree::{FoundPool, Search};
 use super::index::IndexEntry;
-use super::repository::entries;
+use super::repository::entry_of;
 use super::spec_file;
 use crate::shown::printable;
 use crate::spec::StackSpec;
@@ -22,7 +22,7 @@ impl Search<'_> {
     /// By the slots.toml that the pool was last applied from. A spec that was named is meant as it is.
     pub fn stack_as_applied(&self, pool: &FoundPool) -> AppliedStack {
         let is_chosen = self.choice.spec().is_some() || self.choice.is_embedded();
-        let read = || entries(self.invocation).into_iter().find(|entry| entry.root() == pool.root);
+        let read = || entry_of(&pool.root, self.invocation);
         let noted = (!is_chosen).then(|| pool.noted.clone().or_else(read)).flatten();
         let Some(entry) = noted else {
             let declared = pool.declared.as_ref().map(|declared| declared.spec.stack.clone());

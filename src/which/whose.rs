@@ -4,7 +4,7 @@
 use camino::Utf8Path;
 
 use super::index::IndexEntry;
-use super::repository::entries;
+use super::repository::entry_of;
 use super::spec_file::{Declared, applied_from};
 use crate::fault::Fault;
 use crate::host::invocation::Invocation;
@@ -16,7 +16,7 @@ use crate::registry::AppliedFrom;
 /// # Errors
 /// [`Fault`] names both.
 pub fn check(declared: &Declared, root: &Utf8Path, invocation: &Invocation) -> Result<(), Fault> {
-    let entry = entries(invocation).into_iter().find(|entry| entry.root() == root);
+    let entry = entry_of(root, invocation);
     check_noted(entry.as_ref(), &declared.applied_from(), root)
 }
 

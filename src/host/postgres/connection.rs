@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode as Wish;
-use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::tls::TlsStream;
+use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, SimpleQueryRow, Socket};
 
 use super::credentials::Login;
 use super::failure::{self, Failure};
@@ -66,11 +67,7 @@ impl Connection {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("could not wait for a server")?;
         match Self::client(&runtime, login, verb) {
-            Ok(client) => {
-                let connection = Self { runtime, client, login: login.clone() };
-                connection.check_version()?;
-                Ok(connection)
-            }
+            Ok(client) => Ok(Self { runtime, client, login: login.clone() }),
             Err(error) => {
                 // The system may still look for the server's name, and cannot be stopped.
                 runtime.shutdown_background();
@@ -88,7 +85,7 @@ impl Connection {
         for encryption in login.url.ssl_mode.attempts(is_socket, root.is_some()) {
             let attempt = attempt(config.clone(), *encryption, root.as_ref());
             match runtime.block_on(async { timeout(login.url.timeout(), attempt).await }) {
-                Ok(Ok(client)) => return Ok(client),
+                Ok(Ok((client, version))) => return check_version(&version, login).map(|()| client),
                 Ok(Err(failure)) => failures.push(failure),
                 Err(_) => {
                     note_silence(login);
@@ -147,19 +144,6 @@ impl Connection {
     pub fn login(&self) -> &Login {
         &self.login
     }
-
-    fn check_version(&self) -> Result<(), Fault> {
-        let rows =
-            self.ask("select current_setting('server_version_num'), current_setting('server_version')")?;
-        let said = |column| rows.first().and_then(|row| row.try_get(column).ok().flatten());
-        let number: u32 = said(0).and_then(|number: &str| number.parse().ok()).unwrap_or_default();
-        if number / 10_000 >= OLDEST {
-            return Ok(());
-        }
-        let (version, place) = (said(1).unwrap_or("unknown").to_owned(), self.login.url.place());
-        let what = format!("the server at `{place}` is PostgreSQL {}", version.escape_debug());
-        Err(Fault::server(what).advise(format!("kinfra needs PostgreSQL {OLDEST} or newer")))
-    }
 }
 
 fn note_silence(login: &Login) {
@@ -193,29 +177,61 @@ fn config(login: &Login, verb: &str) -> Config {
     config
 }
 
+/// Connects. The version is what the server says of itself on the way.
 async fn attempt(
     mut config: Config,
     encryption: Encryption,
     root: Option<&tls::Root>,
-) -> Result<Client, Failure> {
+) -> Result<(Client, String), Failure> {
     match encryption {
         Encryption::None => {
             config.ssl_mode(Wish::Disable);
-            let (client, connection) = config.connect(NoTls).await?;
-            tokio::spawn(connection);
-            Ok(client)
+            Ok(served(config.connect(NoTls).await?))
         }
         Encryption::Tls(check) => {
             config.ssl_mode(Wish::Require);
-            let (client, connection) = config.connect(tls::connector(check, root)?).await?;
-            tokio::spawn(connection);
-            Ok(client)
+            Ok(served(config.connect(tls::connector(check, root)?).await?))
         }
     }
+}
+
+fn served<T>((client, connection): (Client, tokio_postgres::Connection<Socket, T>)) -> (Client, String)
+where
+    T: TlsStream + Unpin + Send + 'static,
+{
+    let version = connection.parameter("server_version").unwrap_or_default().to_owned();
+    tokio::spawn(connection);
+    (client, version)
+}
+
+/// Refuses a server that is too old, by a version such as `15.8 (Debian 15.8-0+deb12u1)` or `17beta1`.
+fn check_version(version: &str, login: &Login) -> Result<()> {
+    let end = version.find(|it: char| !it.is_ascii_digit()).unwrap_or(version.len());
+    let number: u32 = version.split_at(end).0.parse().unwrap_or_default();
+    if number >= OLDEST {
+        return Ok(());
+    }
+    let what = format!("the server at `{}` is PostgreSQL {}", login.url.place(), version.escape_debug());
+    let advice = format!("kinfra needs PostgreSQL {OLDEST} or newer");
+    Err(Fault::server(what).advise(advice).into())
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::of(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_server_is_refused_by_what_it_says() {
+        let login = Login::of(crate::server::Given::parse("postgres://db.example/infra").unwrap(), "ann");
+        let is_refused = |version: &str| check_version(version, &login).is_err();
+        let spared = ["12.0", "15.8 (Debian 15.8-0+deb12u1)", "18beta1", "100"].map(is_refused);
+        let refused = ["11.22", "9.6.24", "9.6 (Debian 12)", "", "devel"].map(is_refused);
+        assert_eq!((spared, refused), ([false; 4], [true; 5]));
     }
 }
