@@ -111,8 +111,10 @@ impl Ledger {
                         Stored::on_server(loaded)
                     }
                     Err(error) if *may_be_old && exit_of(&error) == Exit::Docker => {
-                        let Some(last) = last else { return Err(error) };
-                        return Ok(Some(Snapshot::old(root, (last, error.to_string()), following)));
+                        let (Some(last), Some(why)) = (last, error.downcast_ref::<Fault>().cloned()) else {
+                            return Err(error);
+                        };
+                        return Ok(Some(Snapshot::old(root, (last, why), following)));
                     }
                     Err(error) => return Err(error),
                 }
