@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::shared_pool::{database, users};
 use crate::rig::postgres::Database;
-use crate::support::{Machine, Run, Running};
+use crate::support::{Machine, Run, Running, has_bouncer};
 
 /// A command for which the server of a database is down.
 fn without(machine: &Machine, database: &Database, verb: &str) -> Command {
@@ -43,6 +43,21 @@ fn what_was_seen_last_is_shown_and_nothing_is_changed() {
     assert_eq!(json(&status)["seen_at"], Value::Null);
     ann.kinfra("status").exits(0).prints("Slot 1").never_says("as it was");
     assert!(!ann.exists("~/pool/registry.json"), "a registry beside the server's");
+}
+
+/// As a standby, which follows another server.
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_server_that_only_reads_is_read_and_says_so() {
+    if has_bouncer() {
+        // Its connections are older than the setting.
+        return;
+    }
+    let database = database();
+    let (ann, _) = users(&database.url());
+    database.sql(&format!("alter database {} set default_transaction_read_only = on", database.name));
+    ann.kinfra("slots").exits(0);
+    ann.kinfra("claim").exits(9).says("only reads").says("the one that it follows");
 }
 
 /// That a worktree holds nothing may be over by now.
