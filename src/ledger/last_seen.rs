@@ -5,10 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Result;
 use camino::Utf8Path;
 use serde_json::{Value, json};
 
-use super::database::Loaded;
+use super::database::{Database, Loaded};
 use crate::fault::Fault;
 use crate::host::root::{LAST_SEEN, Root, last_seen};
 use crate::json::object;
@@ -32,7 +33,6 @@ pub(super) struct LastSeen {
     pub(super) registry: Arc<Registry>,
     /// When that was.
     pub(super) at: Time,
-    server: String,
     generation: u64,
 }
 
@@ -42,24 +42,22 @@ impl LastSeen {
         let mut seen = object(&last_seen(root)?).ok()?;
         let at = Time::parse(seen.shift_remove(SEEN_AT)?.as_str()?).ok()?;
         let registry = Registry::parse(&seen.shift_remove("registry")?.to_string()).ok()?;
-        let server = seen.get("server").and_then(Value::as_str).unwrap_or_default().to_owned();
         let generation = seen.get(GENERATION).and_then(Value::as_u64).unwrap_or_default();
-        Some(Self { registry: Arc::new(registry), at, server, generation })
+        Some(Self { registry: Arc::new(registry), at, generation })
     }
 
-    /// Refuses a server that knows nothing of claims which were `seen` there before it was asked: its
-    /// database was made anew, or an older one was put back. It would give their slots to others.
+    /// Refuses a server that knows nothing of claims which were `seen` before it was asked: its database was
+    /// made anew, or an older one was put back. It would give their slots to others.
     ///
     /// # Errors
     /// [`Fault`] names the slots, and says what to do.
     pub(super) fn check(
         seen: Option<Self>,
         root: &Root,
-        url: &ServerUrl,
+        database: &Database,
         loaded: Option<&Loaded>,
-    ) -> Result<(), Fault> {
-        let server = url.to_string();
-        let Some(seen) = seen.filter(|seen| seen.server == server) else { return Ok(()) };
+    ) -> Result<()> {
+        let Some(seen) = seen else { return Ok(()) };
         let is_newer =
             |loaded: &&Loaded| loaded.generation >= seen.generation && loaded.registry.id == seen.registry.id;
         if loaded.as_ref().is_some_and(is_newer) {
@@ -71,19 +69,28 @@ impl LastSeen {
         };
         let claims =
             seen.registry.slots.iter().filter_map(|(slot, entry)| Some((slot, entry.claim.as_ref()?)));
-        let lost: Vec<String> =
-            claims.filter(|(slot, claim)| !is_known(slot, claim)).map(|(slot, _)| slot.to_string()).collect();
+        let mut lost: Vec<(&SlotId, &Claim)> =
+            claims.filter(|(slot, claim)| !is_known(slot, claim)).collect();
         if lost.is_empty() {
             return Ok(());
         }
-        let (at, slots) = (seen.at.to_the_minute(), lost.join(", "));
+        if loaded.is_some() {
+            // Those that another user took along into a file are not lost.
+            let ended = database.ended()?;
+            lost.retain(|(_, claim)| !claim.claim_id.is_some_and(|id| ended.contains(&id)));
+        }
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let slots: Vec<String> = lost.iter().map(|(slot, _)| slot.to_string()).collect();
+        let (at, slots, url) = (seen.at.to_the_minute(), slots.join(", "), &database.login.url);
         let what = format!("`{url}` has lost claims of slots {slots}, which were seen there at {at}");
         let advice = format!(
             "have the database put back; if that state is gone for good, see who works in these slots, remove \
              `{}`, and run again",
             root.path().join(LAST_SEEN)
         );
-        Err(Fault::refused(what).unchanged().advise(advice))
+        Err(Fault::refused(what).unchanged().advise(advice).into())
     }
 
     /// Notes it for later. A state that was noted a moment ago is not noted again. No verb fails for this.

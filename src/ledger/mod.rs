@@ -19,6 +19,7 @@ mod writer;
 
 pub use change::Change;
 pub use database::{Database, Loaded, Locking};
+pub use moving::MadeHere;
 pub use other_hosts::OtherHosts;
 pub use queue::Ticket;
 pub use recorder::change_of_repair;

@@ -107,7 +107,7 @@ impl Ledger {
                 let last = LastSeen::below(root.path());
                 match database.read(seen.and_then(|seen| seen.stored.loaded.as_ref())) {
                     Ok(loaded) => {
-                        LastSeen::check(last, &root, &database.login.url, loaded.as_ref())?;
+                        LastSeen::check(last, &root, database, loaded.as_ref())?;
                         Stored::on_server(loaded)
                     }
                     Err(error) if *may_be_old && exit_of(&error) == Exit::Docker => {
@@ -141,11 +141,21 @@ impl Ledger {
                 let last = root.and_then(|root| LastSeen::below(root.path()));
                 let loaded = database.read(None)?;
                 if let Some(root) = root {
-                    LastSeen::check(last, root, &database.login.url, loaded.as_ref())?;
+                    LastSeen::check(last, root, database, loaded.as_ref())?;
                 }
                 Ok(Stored::on_server(loaded))
             }
         }
+    }
+
+    /// Whether its server has the registry that was seen last in this root, wherever that was.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub fn has_what_was_seen(&self) -> Result<bool> {
+        let Self::Postgres { root, database, .. } = self else { return Ok(false) };
+        let id = LastSeen::below(root).and_then(|last| last.registry.id);
+        Ok(id.is_some() && database.read(None)?.is_some_and(|loaded| loaded.registry.id == id))
     }
 
     pub(super) fn database(&self) -> Option<Arc<Database>> {
