@@ -92,12 +92,11 @@ pub(super) fn check_registry(
 fn check_server(ledger: &Ledger, url: &ServerUrl, findings: &mut Findings) -> Option<Registry> {
     match ledger.read(Following::NoHolder) {
         Ok(Some(seen)) => {
-            match seen.age() {
-                Some(age) => findings.failure(Severity::Error, "registry", &age.why.into()),
-                None => {
-                    let slots = count(seen.registry.slots.len(), "slot");
-                    findings.fine("registry", format!("it is in `{url}`, and has {slots}"));
-                }
+            if let Some(age) = seen.age() {
+                findings.failure(Severity::Error, "registry", &age.why.into());
+            } else {
+                let slots = count(seen.registry.slots.len(), "slot");
+                findings.fine("registry", format!("it is in `{url}`, and has {slots}"));
             }
             Some(Registry::clone(&seen.registry))
         }

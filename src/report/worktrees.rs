@@ -125,8 +125,8 @@ impl Worktrees<'_> {
         };
         let rows: Vec<Value> = self.rows.iter().map(row).collect();
         let mut object = json!({ "format_version": FORMAT_VERSION, "worktrees": rows });
-        if let Some(at) = seen_at {
-            object["seen_at"] = json!(at);
+        if let (Value::Object(keys), Some(at)) = (&mut object, seen_at) {
+            keys.insert("seen_at".to_owned(), json!(at));
         }
         document(&object)
     }

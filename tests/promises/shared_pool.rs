@@ -274,14 +274,28 @@ fn a_member_ends_no_claim_unrecorded() {
     let last =
         "select made_by from kinfra.claim; select made_by, ended_by from kinfra.ended where claim_id = 'one'";
     assert_eq!(database.sql(last), "member\npostgres|member");
-    // Another role is let do nothing.
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_role_is_told_which_grant_it_lacks() {
+    if has_bouncer() {
+        return;
+    }
+    let database = database();
+    user(&database.url()).kinfra("apply").exits(0);
     database.sql("create role other login");
     let other = user(&database.url().replace("postgres@", "other@"));
-    other
-        .kinfra("apply")
-        .exits(9)
-        .says("does not let `other` do that")
-        .says("`grant usage on schema kinfra to other`");
+    for (grant, missing) in [
+        ("", "usage on schema kinfra"),
+        ("grant usage on schema kinfra to other", "select"),
+        ("grant select on all tables in schema kinfra to other", "select, update (turn) on kinfra.pool"),
+        ("grant update (turn) on kinfra.pool to other", "execute on function kinfra.save"),
+    ] {
+        database.sql(grant);
+        let run = other.kinfra("apply").exits(9).says("does not let `other` do that");
+        run.says(&format!("`grant {missing}")).says(" to other`");
+    }
 }
 
 #[test]

@@ -175,7 +175,7 @@ impl Failure {
 
     /// The error, with what to do about it.
     pub fn fault(&self, login: &Login) -> Fault {
-        let fault = self.told(login);
+        let fault = self.not_allowed(login).unwrap_or_else(|| self.told(login));
         let is_full = self.kind == Kind::Server(SqlState::TOO_MANY_CONNECTIONS);
         if self.is_lost() || is_full { fault.away() } else { fault }
     }
@@ -212,12 +212,6 @@ impl Failure {
             Kind::Server(code) if *code == SqlState::INVALID_PASSWORD => {
                 fault(format!("refuses `{user}`: {said}")).advise(password())
             }
-            Kind::Server(code) if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-                fault(format!("refuses `{user}`: {said}")).advise(format!(
-                    "an admin makes the role there, if it is missing: `create role {user} login`; its pg_hba.conf must let \
-                     it in from here, with this `sslmode`"
-                ))
-            }
             Kind::Server(code) if *code == SqlState::INVALID_CATALOG_NAME => {
                 fault(format!("has no database `{database}`"))
                     .advise(format!("`createdb {database}` makes it, or correct the url"))
@@ -226,20 +220,9 @@ impl Failure {
                 fault(format!("has too many clients: {said}"))
                     .advise("run again in a moment, or raise max_connections there")
             }
-            Kind::Server(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
-                let grant = missing_grant(&self.said).map(|grant| format!("`grant {grant} to {user}`; "));
-                fault(format!("does not let `{user}` do that: {said}")).advise(format!(
-                    "an admin gives it: {}docs/team.md has all grants of the role of a member; only an admin makes a pool",
-                    grant.unwrap_or_default()
-                ))
-            }
             Kind::Server(_) if self.is_missing_schema() => {
                 fault(format!("has no registry of kinfra in the database `{database}`"))
                     .advise("an admin makes it with `kinfra registry init`")
-            }
-            Kind::Server(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
-                fault(format!("only reads: {said}"))
-                    .advise("if it is a standby, name the one that it follows in `[registry] url`, and apply")
             }
             Kind::Server(code) if *code == SqlState::CANNOT_CONNECT_NOW => {
                 fault(format!("takes no connections now: {said}")).advise("run again in a moment")
@@ -247,6 +230,34 @@ impl Failure {
             Kind::Server(_) | Kind::NoSocket | Kind::Other => fault(format!("cannot be asked: {said}"))
                 .advise("run again; if it stays so, ask its administrator"),
         }
+    }
+}
+
+impl Failure {
+    /// What a server does not let a role do: to log in, to read or change something, or to change anything.
+    fn not_allowed(&self, login: &Login) -> Option<Fault> {
+        let Kind::Server(code) = &self.kind else { return None };
+        let (said, user) = (printable(&self.said), printable(&login.user));
+        let (what, advice) = if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
+            let advice = format!(
+                "an admin makes the role there, if it is missing: `create role {user} login`; its pg_hba.conf must let it in from \
+                 here, with this `sslmode`"
+            );
+            (format!("refuses `{user}`: {said}"), advice)
+        } else if *code == SqlState::INSUFFICIENT_PRIVILEGE {
+            let grant = missing_grant(&self.said).map(|grant| format!("`grant {grant} to {user}`; "));
+            let advice = format!(
+                "an admin gives it: {}docs/team.md has all grants of the role of a member; only an admin makes a pool",
+                grant.unwrap_or_default()
+            );
+            (format!("does not let `{user}` do that: {said}"), advice)
+        } else if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+            let advice = "if it is a standby, name the one that it follows in `[registry] url`, and apply";
+            (format!("only reads: {said}"), advice.to_owned())
+        } else {
+            return None;
+        };
+        Some(Fault::server(format!("the registry's server at `{}` {what}", login.url.place())).advise(advice))
     }
 }
 
