@@ -18,7 +18,6 @@ use crate::claims::whereabouts::{Following, is_holder, is_of};
 use crate::fault::Fault;
 use crate::file::RelPath;
 use crate::host;
-use crate::host::clock::now;
 use crate::host::fs::{exists, real};
 use crate::host::git_keep::keep;
 use crate::host::git_program::Git;
@@ -346,7 +345,7 @@ impl Leaving {
 pub fn runs(worktree: &Utf8Path, pool: &FoundPool) -> Result<Vec<(SlotId, Claim)>> {
     let Some(seen) = pool.ledger().read(Following::Of(worktree))? else { return Ok(Vec::new()) };
     let goes_on = |claim: &&Claim| {
-        let is_its_own = claim.is_of_run && !has_expired(claim, now()) && is_holder(worktree, claim);
+        let is_its_own = claim.is_of_run && !has_expired(claim, seen.now()) && is_holder(worktree, claim);
         claim.claimed_by.is(worktree) && (claim.claim_owner.is_some() || is_its_own)
     };
     let slots = seen.registry.slots.iter();

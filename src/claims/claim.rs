@@ -363,7 +363,7 @@ impl Claimant<'_> {
         };
         let scene = Scene { worktree: &self.request.worktree, registry: &registry, next: next.clone() };
         let unasked = refusal::unasked(&registry, look);
-        let obstacles = Obstacles::of(&registry, look);
+        let obstacles = Obstacles::of(&registry, now, look);
         let fault = refusal::denied(denied, &scene, look, |claim| standing(claim, now, whereabouts(claim)));
         let may_pass = self.may_pass(denied, &registry, looked);
         Refusal { error: fault.into(), may_pass, unasked, obstacles }

@@ -19,14 +19,13 @@ use crate::host;
 use crate::host::fs::{Dir, Found};
 use crate::host::lock::LockPolicy;
 use crate::host::root::Root;
-use crate::ledger::Snapshot;
+use crate::ledger::{Age, Snapshot};
 use crate::names::{COMPOSE_FILES, ENV_FILE, OVERLAY, OVERRIDE_FILES, USED_FILE, project};
 use crate::observe::whose::Whose;
 use crate::registry::{Engine, Entry, Pending, Registry};
 use crate::slot::SlotId;
 use crate::spec::{Spec, StackSpec};
 use crate::stack::remove::StackOn;
-use crate::time::Time;
 use crate::which::by_worktree::{FoundPool, Search};
 use crate::which::stack_as_applied::AppliedStack;
 
@@ -54,18 +53,22 @@ pub struct SoughtSlot {
     pub held: Option<Held>,
     /// The roots of pools that did not answer. It may hold one there.
     pub silent: Vec<Utf8PathBuf>,
+    /// That only an old state says so, if that is all there is.
+    pub age: Option<Age>,
 }
 
 impl SoughtSlot {
     /// The slot, where having `none` is an error.
     ///
     /// # Errors
-    /// [`Fault`] says that it holds none, and which pools did not answer.
+    /// [`Fault`] says that it holds none, as far as is known, and which pools did not answer.
     pub fn needed(self, none: impl FnOnce() -> Fault) -> Result<Held, Fault> {
-        let silent = self.silent.iter().map(|root| format!("; the pool in `{root}` does not answer"));
-        self.held.ok_or_else(|| {
+        let Self { held, silent, age } = self;
+        let silent = silent.iter().map(|root| format!("; the pool in `{root}` does not answer"));
+        held.ok_or_else(|| {
             let none = none();
-            Fault { what: silent.fold(none.what.clone(), |what, more| what + &more), ..none }
+            let none = Fault { what: silent.fold(none.what.clone(), |what, more| what + &more), ..none };
+            age.map_or(none.clone(), |age| age.doubts(&none))
         })
     }
 }
@@ -79,28 +82,32 @@ pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<SoughtSlot> {
     let mut pool = search.of_directory(&own)?;
     let silent = pool.silent().to_vec();
     let Some(snapshot) = pool.look(Following::Of(worktree))? else {
-        return Ok(SoughtSlot { held: None, silent });
+        return Ok(SoughtSlot { held: None, silent, age: None });
     };
-    let directory = noted(&snapshot.registry, &own);
+    let (age, directory) = (snapshot.age(), noted(&snapshot.registry, &own));
     let slot = held_by(&snapshot.registry, &directory);
     let entry = slot.and_then(|slot| Some((slot, Entry::clone(snapshot.registry.slots.get(&slot)?))));
     let prefix = pool.env_prefix.clone().unwrap_or_default();
     let stack = search.stack_as_applied(&pool);
     let held = entry.map(|(slot, entry)| Held { slot, entry, prefix, stack, pool, snapshot, directory });
-    Ok(SoughtSlot { held, silent })
+    Ok(SoughtSlot { held, silent, age })
 }
 
-/// The slot with this id, for the worktree that holds it. `None` when no worktree does.
+/// The slot with this id, for the worktree that holds it, if one does.
 ///
 /// # Errors
 /// When the pool cannot be found or read, or has no such slot, or another directory is where its holder was.
-pub fn find_slot(slot: SlotId, search: &Search<'_>) -> Result<Option<Held>> {
+pub fn find_slot(slot: SlotId, search: &Search<'_>) -> Result<SoughtSlot> {
     let mut pool = search.here()?;
     let snapshot = pool.applied(Following::EveryHolder)?;
-    let entry = snapshot.registry.slots.get(&slot).ok_or_else(|| no_such_slot(slot))?;
+    let (silent, age) = (pool.silent().to_vec(), snapshot.age());
+    let Some(entry) = snapshot.registry.slots.get(&slot) else {
+        let none = no_such_slot(slot);
+        return Err(age.map_or(none.clone(), |age| age.doubts(&none)).into());
+    };
     let entry = Entry::clone(entry);
     let claim = entry.claim.as_ref().and_then(|claim| Some((claim, claim.claimed_by.directory()?)));
-    let Some((claim, path)) = claim else { return Ok(None) };
+    let Some((claim, path)) = claim else { return Ok(SoughtSlot { held: None, silent, age }) };
     let there = look_at(path)?;
     if there.mark.is_some() && !there.is_at(claim) {
         return Err(is_elsewhere(slot, path).into());
@@ -108,7 +115,8 @@ pub fn find_slot(slot: SlotId, search: &Search<'_>) -> Result<Option<Held>> {
     let directory = Directory::unseen(path).owned_by(claim.claim_owner.clone());
     let prefix = pool.env_prefix.clone().unwrap_or_default();
     let stack = search.stack_as_applied(&pool);
-    Ok(Some(Held { slot, entry, prefix, stack, pool, snapshot, directory }))
+    let held = Some(Held { slot, entry, prefix, stack, pool, snapshot, directory });
+    Ok(SoughtSlot { held, silent, age })
 }
 
 impl Held {
@@ -252,8 +260,8 @@ impl Held {
     }
 
     /// The slot with the state of its holder.
-    pub fn listed(&self, now: Time) -> Listed {
-        Listed::of(self.slot, self.entry.clone(), &self.pool.root, now)
+    pub fn listed(&self) -> Listed {
+        Listed::of(self.slot, self.entry.clone(), &self.pool.root, self.snapshot.now())
     }
 
     /// The variables of the slot.

@@ -54,9 +54,9 @@ pub fn last_used(dir: &Utf8Path) -> Option<Time> {
     files.filter_map(|file| host::fs::modified(&dir.join(file)).ok().flatten()).max()
 }
 
-/// The slots of a pool as it was at one moment.
-pub fn list(snapshot: &Snapshot, now: Time) -> Vec<Listed> {
-    let root = snapshot.root.path();
+/// The slots of a pool as it was at one moment, judged by its own clock.
+pub fn list(snapshot: &Snapshot) -> Vec<Listed> {
+    let (root, now) = (snapshot.root.path(), snapshot.now());
     let slots: Vec<_> = snapshot.registry.slots.iter().collect();
     on_all_cores(&slots, |(slot, entry)| Listed::of(**slot, Entry::clone(entry), root, now))
 }

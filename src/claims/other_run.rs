@@ -8,10 +8,11 @@ use super::held::Held;
 use super::lease::has_expired;
 use super::refusal::run_still_goes_on;
 use crate::fault::Fault;
-use crate::host::clock::{Stopwatch, now, pause};
+use crate::host::clock::{Stopwatch, pause};
 use crate::host::signals::Interrupt;
 use crate::registry::Claim;
 use crate::slot::SlotId;
+use crate::time::Time;
 
 /// How soon its end, or Ctrl-C, is noticed.
 const HEARD: Duration = Duration::from_millis(100);
@@ -37,8 +38,8 @@ impl OtherRun {
         interrupt: &Interrupt,
     ) -> Result<()> {
         loop {
-            let there = held.as_ref().and_then(|held| held.entry.claim.as_ref());
-            let Some(there) = there.filter(|claim| self.goes_on(claim)) else { return Ok(()) };
+            let there = held.as_ref().and_then(|held| Some((held.entry.claim.as_ref()?, held.seen().now())));
+            let Some((there, _)) = there.filter(|there| self.goes_on(*there)) else { return Ok(()) };
             if interrupt.is_requested() {
                 return Err(Fault::interrupted("stopped waiting: nothing was claimed").into());
             }
@@ -51,7 +52,7 @@ impl OtherRun {
         }
     }
 
-    fn goes_on(&self, claim: &Claim) -> bool {
-        claim.is_of_run && claim.claim_id == self.claim.claim_id && !has_expired(claim, now())
+    fn goes_on(&self, (claim, now): (&Claim, Time)) -> bool {
+        claim.is_of_run && claim.claim_id == self.claim.claim_id && !has_expired(claim, now)
     }
 }

@@ -28,18 +28,20 @@ pub struct Scene<'a> {
 
 /// What a waiter waits for: which slots are held by which worktree since when, and why free ones cannot be
 /// given.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obstacles {
     /// The slots that are held.
     pub held: Vec<(SlotId, Holder, Option<Time>)>,
     /// The free ones.
     pub blocked: Vec<(SlotId, String)>,
+    /// The time by the clock that judges leases.
+    pub now: Time,
 }
 
 impl Obstacles {
     /// The obstacles in a pool. `unfit` says what is wrong with a free slot.
-    pub fn of(registry: &Registry, unfit: impl Fn(SlotId) -> Option<Unfit>) -> Self {
-        let mut obstacles = Self::default();
+    pub fn of(registry: &Registry, now: Time, unfit: impl Fn(SlotId) -> Option<Unfit>) -> Self {
+        let mut obstacles = Self { held: Vec::new(), blocked: Vec::new(), now };
         for (slot, entry) in &registry.slots {
             if let Some(claim) = &entry.claim {
                 let since = claim.claimed_at.as_deref().and_then(|at| Time::parse(at).ok());

@@ -44,6 +44,8 @@ pub enum Doubt {
     OtherHost,
     /// It cannot be examined.
     Unreadable,
+    /// Another user closed it, or a directory above it.
+    Closed,
     /// The claim does not say which directory it is: a repair made it.
     Unknown,
     /// Its parent directory is missing too.
@@ -69,6 +71,7 @@ impl fmt::Display for Doubt {
         f.write_str(match self {
             Self::OtherHost => "it was claimed on another machine",
             Self::Unreadable => "its directory cannot be examined",
+            Self::Closed => "its directory is closed to you, so it is left to its user",
             Self::Unknown => "its directory is not known",
             Self::ParentMissing => "its directory is missing, and so is the directory above it",
             Self::Another => "another directory is at its path",
@@ -106,7 +109,12 @@ impl Doubt {
             | Self::Moved
             | Self::Another
             | Self::AnotherAbove => true,
-            Self::OtherHost | Self::Unreadable | Self::Unknown | Self::Unmounted | Self::Locked => false,
+            Self::OtherHost
+            | Self::Unreadable
+            | Self::Closed
+            | Self::Unknown
+            | Self::Unmounted
+            | Self::Locked => false,
         }
     }
 }

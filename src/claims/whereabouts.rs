@@ -14,6 +14,7 @@ use super::standing::{Doubt, Worktree};
 use crate::fault::Fault;
 use crate::file::normal;
 use crate::host;
+use crate::host::closed::Closed;
 use crate::host::fs::Dir;
 use crate::host::git;
 use crate::host::holder_mark::{ensure_mark, mark_of, token_in};
@@ -213,7 +214,9 @@ impl Moves {
 
 /// The state of the directory that holds a slot.
 pub fn whereabouts(claim: &Claim) -> Worktree {
-    look_for(claim).unwrap_or(Worktree::Away(Doubt::Unreadable))
+    let is_closed = || claim.claimed_by.directory().is_some_and(Closed::is_by_another);
+    let doubt = |_| if is_closed() { Doubt::Closed } else { Doubt::Unreadable };
+    look_for(claim).unwrap_or_else(|error| Worktree::Away(doubt(error)))
 }
 
 fn look_for(claim: &Claim) -> Result<Worktree> {

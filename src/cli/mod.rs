@@ -24,7 +24,7 @@ pub use hook::{
 pub use pool::{DemoArgs, DoctorArgs, HistoryArgs, InitArgs, ListArgs, PortsArgs, SlotsArgs, StatusArgs};
 pub use project::{ProjectVerbs, is_about_verbs, parse, with_verbs};
 pub use provisioning::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, ShowArgs, SlotIds};
-pub use registry::{MoveArgs, RegistryArgs, RegistryVerb, ServerArgs, ServerStatusArgs};
+pub use registry::{MoveArgs, PullArgs, RegistryArgs, RegistryVerb, ServerArgs, ServerStatusArgs};
 pub use run::RunArgs;
 pub use shared::{HolderArgs, LockArgs, PoolArgs};
 pub use shell::{CompletionsArgs, CompletionsVerb, InstallArgs, ManArgs};

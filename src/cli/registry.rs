@@ -25,7 +25,7 @@ pub enum RegistryVerb {
     /// Take the registry of this pool from its file into the database that slots.toml names
     Push(MoveArgs),
     /// Bring the registry of this pool from its database back into a file
-    Pull(MoveArgs),
+    Pull(PullArgs),
 }
 
 // `kinfra registry init` and `kinfra registry migrate`
@@ -49,7 +49,7 @@ pub struct ServerStatusArgs {
     pub json: bool,
 }
 
-// `kinfra registry push` and `kinfra registry pull`
+// What `kinfra registry push` and `kinfra registry pull` share
 #[derive(Debug, Args)]
 pub struct MoveArgs {
     #[command(flatten)]
@@ -59,4 +59,14 @@ pub struct MoveArgs {
     pub auto_approve: bool,
     #[command(flatten)]
     pub lock: LockArgs,
+}
+
+// `kinfra registry pull`
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// Leave the roots of other users behind, without slots: refused while they hold one
+    #[arg(long)]
+    pub leave_others: bool,
+    #[command(flatten)]
+    pub moving: MoveArgs,
 }

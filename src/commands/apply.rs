@@ -7,12 +7,11 @@ use super::session::Session;
 use super::target::Target;
 use crate::cli::ApplyArgs;
 use crate::fault::Exit;
-use crate::host::invocation::Invocation;
-use crate::host::terminal::columns_of_stdout;
+use crate::host::{invocation::Invocation, terminal::columns_of_stdout};
 use crate::provision::Request;
 use crate::report::{self, Aim, Paths, View};
 use crate::saved::Saved;
-use crate::which::{kept_in::to_apply, neighbours::Neighbours};
+use crate::which::{kept_in, neighbours::Neighbours};
 
 pub(crate) fn run(args: &ApplyArgs, invocation: &Invocation) -> Result<Exit> {
     let made = make(args, invocation);
@@ -32,7 +31,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
     say(&report::plan::warnings([&pool.left_out, &neighbours.notices]));
     neighbours.check()?;
-    let planning = args.planning.options();
+    let (planning, replaced) = (args.planning.options(), kept_in::replaced(&pool, invocation)?);
     let options = saved.as_ref().map_or_else(|| planning.clone(), Saved::options_to_apply);
     let applied_from = neighbours.applied_from();
     let aim = Aim::of(saved.as_ref().map_or(&planning, |saved| &saved.options));
@@ -44,6 +43,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
             verbose: args.verbose,
             names_skipped: !args.dry_run || args.verbose,
             applied_from: applied_from.as_deref(),
+            replaced: replaced.as_ref(),
             ..View::new(Paths { home: invocation.home.as_deref() }, aim, &options.allowed)
         },
         json: args.json,
@@ -51,7 +51,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
         approved: args.auto_approve || saved.is_some(),
         lock: args.lock.policy("kinfra apply"),
     };
-    let request = Request::alone(&pool, Some(to_apply(&pool, invocation)?), options.clone());
+    let request = Request::alone(&pool, Some(kept_in::to_apply(&pool, invocation)?), options.clone());
     let request = Request { saved: saved.as_ref(), neighbours: Some(&neighbours), ..request };
     let (plan, outcome) = session.run(request)?;
     let Some(outcome) = outcome else { return Ok((Ok(Exit::Done), !plan.is_empty())) };

@@ -13,6 +13,7 @@ use crate::health::{doctor, is_well, repair};
 use crate::host::invocation::{Invocation, is_plain};
 use crate::report::{self, doctor::worst_first};
 use crate::shown::word;
+use crate::which::kept_in::to_plan;
 use crate::which::neighbours::Neighbours;
 use crate::which::spec_file::{self, Declared};
 use crate::which::trust::Trust;
@@ -24,7 +25,8 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     let trust = Trust::of(&pool.root, declared.path.as_deref(), &choice, invocation);
     if !args.repair {
         let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
-        let findings = doctor::examine(&pool, &neighbours, &trust, invocation.state.as_deref());
+        let ledger = to_plan(&pool, invocation);
+        let findings = doctor::examine((&pool, ledger), &neighbours, &trust, invocation.state.as_deref());
         let text = if is_plain() { worst_first(&findings) } else { report::doctor::findings(&findings) };
         show(&text)?;
         return Ok(if is_well(&findings) { Exit::Done } else { Exit::Failed });

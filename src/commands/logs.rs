@@ -11,7 +11,6 @@ use super::slot_of::needed;
 use crate::claims::held::Held;
 use crate::cli::LogsArgs;
 use crate::fault::{Exit, Fault};
-use crate::host;
 use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
 use crate::report;
@@ -44,7 +43,7 @@ pub(super) fn run(args: &LogsArgs, umask: Umask, invocation: &Invocation) -> Res
 
 /// The services that have a log and do not run as they should.
 fn failing(held: &Held) -> Result<BTreeSet<String>> {
-    let examined = examine(held, &held.listed(host::clock::now()));
+    let examined = examine(held, &held.listed());
     if let Sight::Unknown(why) = &examined.sight {
         return Err(
             Fault::docker(format!("Docker cannot say what fails in slot {}: {why}", held.slot)).into()

@@ -9,7 +9,6 @@ use super::say_not_recorded;
 use super::slot_of::needed;
 use crate::cli::OpenArgs;
 use crate::fault::{Exit, Fault};
-use crate::host::clock::now;
 use crate::host::fs::Umask;
 use crate::host::invocation::Invocation;
 use crate::host::net::is_in_use;
@@ -20,7 +19,7 @@ use crate::stack::observe::examine::examine;
 /// Returns only if the address was printed, or the program could not be started.
 pub(super) fn run(args: &OpenArgs, umask: Umask, invocation: &Invocation) -> Result<Exit> {
     let held = needed(&args.slot, invocation)?;
-    let examined = examine(&held, &held.listed(now()));
+    let examined = examine(&held, &held.listed());
     let name = args.port.as_ref().or(held.pool().primary_port());
     let name = name.or(examined.urls.keys().next()).ok_or_else(|| open::none(held.slot))?;
     let url = examined.urls.get(name).ok_or_else(|| open::unknown(held.slot, name, examined.urls.keys()))?;

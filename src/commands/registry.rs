@@ -4,7 +4,8 @@ use anyhow::Result;
 
 use super::failure::after;
 use super::output::{print, say, show};
-use super::registry_move::{pull, push};
+use super::registry_pull::pull;
+use super::registry_push::push;
 use crate::cli::{RegistryVerb, ServerArgs, ServerStatusArgs};
 use crate::fault::{Exit, Fault};
 use crate::host::invocation::Invocation;

@@ -11,7 +11,7 @@ use super::run_wait::Wait;
 use super::take::take_for;
 use crate::claims::{lease::has_expired, other_run::OtherRun, pick::Grant, purpose::Purpose};
 use crate::cli::RunArgs;
-use crate::host::{clock::now, signals::Relay};
+use crate::host::signals::Relay;
 use crate::report::{self, Paths};
 use crate::stack::up::request::Means;
 
@@ -39,7 +39,7 @@ fn once(args: &RunArgs, wait: &Wait, relay: &Relay, means: &Means<'_>) -> Result
         if !claim.is_of_run || (claim.claim_id.is_some() && claim.claim_id == means.invocation.run) {
             return use_as_it_is(args, &held, &claim).map(|()| Ok(None));
         }
-        if !has_expired(&claim, now()) {
+        if !has_expired(&claim, held.seen().now()) {
             return Ok(Err(Box::new(OtherRun { slot: held.slot, claim })));
         }
         // A run that was killed left it.

@@ -4,7 +4,6 @@ use super::draw::draw;
 use super::output::say;
 use crate::claims::refusal::Obstacles;
 use crate::claims::wait::Progress;
-use crate::host::clock::now;
 use crate::host::terminal::size_of_stderr;
 use crate::report::claim::{obstacles, waiting};
 use crate::report::wrapped;
@@ -36,7 +35,7 @@ impl Sign {
             Progress::Refused(obstacles) if self.shown.is_none() => self.obstacles = Some(obstacles),
             Progress::Waiting(ahead) if self.shown.is_none() || (is_redrawn && self.shown != Some(ahead)) => {
                 self.shown = Some(ahead);
-                let told = self.obstacles.take().map(|them| obstacles(&them, now())).unwrap_or_default();
+                let told = self.obstacles.take().map(|them| obstacles(&them)).unwrap_or_default();
                 let line = waiting(ahead);
                 if is_redrawn {
                     let told = if told.is_empty() { told } else { wrapped(&(told + "\n"), self.columns) };

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::output::say;
 use super::there::{none, there};
 use crate::claims::held::{self, Held};
 use crate::claims::refusal::{holds_none, is_held_by_none};
@@ -20,7 +21,7 @@ pub(super) fn find(slot: &SlotArgs, invocation: &Invocation) -> Result<Option<He
     let there = there(&slot.of, invocation)?;
     let search = Search { choice: &slot.pool.choice(), invocation: &there };
     match slot.slot {
-        Some(slot) => held::find_slot(slot, &search),
+        Some(slot) => Ok(held::find_slot(slot, &search)?.held),
         None => Ok(held::find(&worktree_of(&there.here)?, &search)?.held),
     }
 }
@@ -34,11 +35,13 @@ pub(super) fn needed(slot: &SlotArgs, invocation: &Invocation) -> Result<Held> {
     let search = Search { choice: &slot.pool.choice(), invocation: &there };
     let worktree = worktree_of(&there.here)?;
     let held = match slot.slot {
-        Some(slot) => held::find_slot(slot, &search)?.ok_or_else(|| is_held_by_none(slot))?,
+        Some(slot) => held::find_slot(slot, &search)?.needed(|| is_held_by_none(slot))?,
         None => held::find(&worktree, &search)?.needed(|| none(&slot.of, &worktree))?,
     };
-    super::output::say(&report::claim::rivals(held.pool()));
-    Ok(held.trusted()?)
+    say(&report::claim::rivals(held.pool()));
+    let held = held.trusted()?;
+    say(&held.pool().doubt().unwrap_or_default());
+    Ok(held)
 }
 
 /// [`needed`], with its lease renewed.

@@ -25,9 +25,7 @@ pub(super) fn run(args: &SlotsArgs, invocation: &Invocation) -> Result<Exit> {
     }
     say(&report::claim::passed_over(pool.silent()));
     let looked = Looked::of(&mut pool)?;
-    if !looked.slots.is_empty() {
-        say(&pool.doubt().unwrap_or_default());
-    }
+    say(&pool.doubt_of(!looked.slots.is_empty()).unwrap_or_default());
     let others = pool.ledger().other_hosts()?;
     if args.json {
         print(&report::document(&with_other_hosts(json(&looked), &others, pool.seen_at())))?;

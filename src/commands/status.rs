@@ -11,6 +11,7 @@ use crate::fault::Exit;
 use crate::host;
 use crate::host::clock::local;
 use crate::host::invocation::{Invocation, is_plain};
+use crate::ledger::Age;
 use crate::report::slots::StatusView;
 use crate::report::{self, Paths};
 use crate::stack::observe::examine::examine;
@@ -21,23 +22,25 @@ pub(super) fn run(args: &StatusArgs, invocation: &Invocation) -> Result<Exit> {
     let search = Search { choice: &args.pool.choice(), invocation };
     let (now, paths) = (host::clock::now(), Paths { home: invocation.home.as_deref() });
     let worktree = worktree_of(&invocation.here)?;
-    let SoughtSlot { held, silent } = held::find(&worktree, &search)?;
+    let SoughtSlot { held, silent, age } = held::find(&worktree, &search)?;
     if held.is_none() && args.of.holder.is_some() && !host::fs::exists(&worktree).unwrap_or(true) {
         return Err(none(&args.of, &worktree).into());
     }
-    let doubt = held.as_ref().and_then(|held| held.pool().doubt());
+    let doubt = held.as_ref().map_or_else(|| age.as_ref().map(Age::warning), |held| held.pool().doubt());
     let rivals = held.as_ref().map(|held| report::claim::rivals(held.pool()));
+    let judged_at = held.as_ref().map_or(now, |held| held.seen().now());
     let listed = held.map(|held| {
-        let listed = held.listed(now);
+        let listed = held.listed();
         let examined = examine(&held, &listed);
         (listed, examined)
     });
     say(&report::claim::passed_over(&silent));
     say(&(doubt.unwrap_or_default() + &rivals.unwrap_or_default()));
     match &listed {
-        _ if args.json => print(&report::slots::status_json(listed.as_ref())),
+        _ if args.json => print(&report::slots::status_json(listed.as_ref(), age.map(|age| age.at))),
         Some((listed, examined)) => {
-            let view = StatusView { now, paths, local, shows_id: args.verbose, is_worst_first: is_plain() };
+            let (shows_id, is_worst_first) = (args.verbose, is_plain());
+            let view = StatusView { now, judged_at, paths, local, shows_id, is_worst_first };
             show(&report::slots::status_text(listed, examined, view))
         }
         None => show(&report::slots::status_none(&worktree, invocation.owner.as_ref(), paths)),

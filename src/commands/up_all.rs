@@ -53,7 +53,7 @@ pub(super) fn up_all(args: &UpArgs, means: &Means<'_>) -> Result<Exit> {
 }
 
 fn bring_back(listed: &Listed, args: &UpArgs, search: &Search<'_>, means: &Means<'_>) -> Result<Exit> {
-    let held = held::find_slot(listed.slot, search)?.ok_or_else(|| is_held_by_none(listed.slot))?;
+    let held = held::find_slot(listed.slot, search)?.needed(|| is_held_by_none(listed.slot))?;
     let held = held.renew(&means.policy)?.ok_or_else(|| is_held_by_none(listed.slot))?;
     let request = UpRequest { services: named_last(&held), ..args.request() };
     Ok(show(held, &request, means)?.exit())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::output::{print, show_as_laid_out};
+use super::output::{print, say, show_as_laid_out};
 use crate::fault::Exit;
 use crate::host::clock::{Stopwatch, now, pause};
 use crate::host::terminal::{Screen, columns_of_stdout, has_reader};
@@ -26,7 +26,8 @@ pub(super) fn text(looked: &Looked, pool: &FoundPool, paths: Paths<'_>) -> Strin
         return slots::none(&pool.root, &pool.origin, paths);
     }
     let (primary, now, columns) = (pool.primary_port(), now(), columns_of_stdout());
-    slots::text(looked, SlotsView { primary, now, paths, columns, is_worst_first: is_plain() })
+    let (judged_at, is_worst_first) = (pool.now(), is_plain());
+    slots::text(looked, SlotsView { primary, now, judged_at, paths, columns, is_worst_first })
 }
 
 /// Shows the pool until Ctrl-C, or until nothing reads it any more: on a terminal in place, elsewhere each
@@ -34,23 +35,22 @@ pub(super) fn text(looked: &Looked, pool: &FoundPool, paths: Paths<'_>) -> Strin
 pub(super) fn watch(pool: &mut FoundPool, paths: Paths<'_>, json: bool) -> Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let (mut screen, mut followed) = (if json { None } else { Screen::open()? }, Followed::default());
-    let mut last: Option<Looked> = None;
+    let mut last = None::<(Looked, _)>;
     while !interrupt.is_requested() {
         if !has_reader() {
             return Ok(Exit::Done);
         }
         let looked = followed.look(pool)?;
-        let text = text(&looked, pool, paths);
+        let (text, seen_at) = (text(&looked, pool, paths), pool.seen_at());
+        let doubt = pool.doubt_of(!looked.slots.is_empty()).unwrap_or_default();
         if let Some(screen) = &mut screen {
-            screen.draw(&text)?;
-        } else if !last.as_ref().is_some_and(|last| last.is_as(&looked)) {
-            match (json, &last) {
-                (true, _) => print(&slots::json_line(&looked)),
-                (false, None) => show_as_laid_out(&text),
-                (false, Some(_)) => show_as_laid_out(&format!("\n{text}")),
-            }?;
+            screen.draw(&(doubt + &text))?;
+        } else if !last.as_ref().is_some_and(|(last, at)| last.is_as(&looked) && *at == seen_at) {
+            say(&doubt);
+            let (space, line) = (if last.is_some() { "\n" } else { "" }, slots::json_line(&looked, seen_at));
+            if json { print(&line)? } else { show_as_laid_out(&format!("{space}{text}"))? }
         }
-        last = Some(looked);
+        last = Some((looked, seen_at));
         let waited = Stopwatch::start();
         while waited.elapsed() < EVERY && !interrupt.is_requested() {
             pause(HEARD);

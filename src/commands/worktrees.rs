@@ -22,12 +22,10 @@ pub(super) fn run(args: &WorktreesArgs, invocation: &Invocation) -> Result<Exit>
     say(&report::claim::passed_over(pool.silent()));
     let looked = Looked::of(&mut pool)?;
     let worktrees = Worktrees { rows: &rows, looked: &looked };
+    say(&pool.doubt_of(!looked.slots.is_empty()).unwrap_or_default());
     if args.json {
-        print(&worktrees.json())?;
+        print(&worktrees.json(pool.seen_at()))?;
         return Ok(Exit::Done);
-    }
-    if !looked.slots.is_empty() {
-        say(&pool.doubt().unwrap_or_default());
     }
     let paths = Paths { home: invocation.home.as_deref() };
     show_as_laid_out(&worktrees.text(host::clock::now(), paths, columns_of_stdout()))?;

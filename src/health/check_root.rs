@@ -4,11 +4,13 @@ use camino::Utf8Path;
 
 use super::finding::{Findings, Severity};
 use super::permissions::{check_mode, check_open, way_out};
+use crate::claims::whereabouts::Following;
 use crate::desired::Pool;
+use crate::fault::Fault;
 use crate::file::Obstacle;
 use crate::host::fs::Found;
 use crate::host::root::{BACKUP, JOURNAL, LOCK, OLDER, REGISTRY, Root, TEMPORARY};
-use crate::ledger::{self, Stored, glance};
+use crate::ledger::{self, Ledger, Stored};
 use crate::observe::{ImportState, observe};
 use crate::registry::Registry;
 use crate::server::ServerUrl;
@@ -36,10 +38,24 @@ pub(super) fn check_root(root: &Root, findings: &mut Findings) {
     check_mode(root.dir(), ".", findings);
 }
 
-/// Reads the registry; `None` if that cannot be done.
-pub(super) fn check_registry(root: Option<&Root>, pool: &Pool, findings: &mut Findings) -> Option<Registry> {
-    if let Some(url) = &pool.registry {
-        return check_server(url, &pool.root, findings);
+/// Reads the registry; `None` if that cannot be done. One that is on its way, or elsewhere than slots.toml
+/// says, is not used.
+pub(super) fn check_registry(
+    root: Option<&Root>,
+    (pool, ledger): (&Pool, Result<Option<Ledger>, Fault>),
+    findings: &mut Findings,
+) -> Option<Registry> {
+    match (ledger, &pool.registry) {
+        (Ok(Some(ledger)), Some(url)) => return check_server(&ledger, url, findings),
+        (Ok(None), Some(url)) => {
+            findings.fine("registry", format!("not applied yet: `kinfra apply` makes the pool in `{url}`"));
+            return Some(Registry::default());
+        }
+        (Ok(_), None) => {}
+        (Err(fault), _) => {
+            findings.failure(Severity::Error, "registry", &fault.into());
+            return None;
+        }
     }
     let stored = root.map_or_else(|| Ok(Stored::default()), |root| ledger::read(root, None));
     let observed = match stored.and_then(|stored| observe(stored, root, pool)) {
@@ -72,13 +88,17 @@ pub(super) fn check_registry(root: Option<&Root>, pool: &Pool, findings: &mut Fi
     Some(observed.registry)
 }
 
-/// What was last seen of a registry on a server.
-fn check_server(url: &ServerUrl, root: &Utf8Path, findings: &mut Findings) -> Option<Registry> {
-    match glance(root) {
-        Ok(Some(registry)) => {
-            let slots = count(registry.slots.len(), "slot");
-            findings.fine("registry", format!("it is in `{url}`, and had {slots} when it was last seen"));
-            Some(Registry::clone(&registry))
+/// Asks the server of a registry. If it does not answer, what was last seen counts.
+fn check_server(ledger: &Ledger, url: &ServerUrl, findings: &mut Findings) -> Option<Registry> {
+    match ledger.read(Following::NoHolder) {
+        Ok(Some(seen)) => {
+            if let Some(age) = seen.age() {
+                findings.failure(Severity::Error, "registry", &age.why.into());
+            } else {
+                let slots = count(seen.registry.slots.len(), "slot");
+                findings.fine("registry", format!("it is in `{url}`, and has {slots}"));
+            }
+            Some(Registry::clone(&seen.registry))
         }
         Ok(None) => {
             findings.fine("registry", format!("not applied yet: `kinfra apply` makes the pool in `{url}`"));

@@ -23,14 +23,16 @@ use crate::fault::{Fault, advice_of};
 use crate::host::closed::Closed;
 use crate::host::fs::Dir;
 use crate::host::root::{LOCK, REGISTRY, Root};
+use crate::ledger::Ledger;
 use crate::stack::leftovers::Place;
 use crate::which::neighbours::Neighbours;
 use crate::which::trust::Trust;
 
-/// Checks everything. A check that fails does not stop the others. `state` is the user's directory for
-/// state, with the index of pools, and `trust` what that says of this one.
+/// Checks everything. A check that fails does not stop the others. The ledger is `None` where its server was
+/// not applied. `state` is the user's directory for state, with the index of pools, and `trust` what that
+/// says of this one.
 pub fn examine(
-    pool: &Pool,
+    (pool, ledger): (&Pool, Result<Option<Ledger>, Fault>),
     neighbours: &Neighbours,
     trust: &Trust,
     state: Option<&Utf8Path>,
@@ -41,7 +43,7 @@ pub fn examine(
     match closed.map_or_else(|| Root::open(&pool.root), |closed| Err(Fault::from(closed).into())) {
         Ok(Some(root)) => {
             check_root(&root, &mut findings);
-            registry = check_registry(Some(&root), pool, &mut findings);
+            registry = check_registry(Some(&root), (pool, ledger), &mut findings);
             // A server has the registry and its history by itself.
             if pool.registry.is_none() {
                 check_backup(&root, &mut findings);
@@ -58,7 +60,7 @@ pub fn examine(
         }
         Ok(None) => {
             findings.fine("root", format!("`{}` is not there yet: `kinfra apply` makes it", pool.root));
-            check_registry(None, pool, &mut findings);
+            check_registry(None, (pool, ledger), &mut findings);
             check_free_slots(None, pool, &mut findings);
             if let Some(above) = pool.root.ancestors().find_map(|above| Dir::open(above).ok()) {
                 check_disk(&above, &mut findings);

@@ -25,6 +25,11 @@ pub(super) fn is_closed_to_writing(path: &Utf8Path) -> bool {
 }
 
 impl Closed {
+    /// Whether another user closed the way to a path.
+    pub fn is_by_another(path: &Utf8Path) -> bool {
+        Self::on_the_way_to(path).is_some_and(|closed| closed.owner != user_id())
+    }
+
     /// The first on the way from the top to a path that this user may not enter, or the path itself if it
     /// may not be read. `None` if the way is open.
     pub fn on_the_way_to(path: &Utf8Path) -> Option<Self> {

@@ -342,9 +342,17 @@ impl Database {
     }
 
     fn corrupt(&self, corrupt: &Corrupt) -> Fault {
-        let url = &self.login.url;
-        Fault::unreadable(format!("the registry of `{}` in `{url}` is corrupt: {corrupt}", self.pool))
-            .unchanged()
+        let (pool, url) = (&self.pool, &self.login.url);
+        if corrupt.is_newer {
+            let newer =
+                Fault::unreadable(format!("the registry of `{pool}` in `{url}` cannot be read: {corrupt}"));
+            return newer.unchanged().advise("upgrade kinfra");
+        }
+        let fault = Fault::unreadable(format!("the registry of `{pool}` in `{url}` is corrupt: {corrupt}"));
+        fault.unchanged().advise(
+            "its admin puts a backup of the database back while no one works, or mends the value by SQL: it is in \
+             `content` of kinfra.pool, kinfra.slot, kinfra.claim, kinfra.stack or kinfra.root",
+        )
     }
 
     /// That another client holds the lock of the pool.

@@ -65,6 +65,17 @@ impl Ledger {
     }
 }
 
+impl Database {
+    /// The claims that ended, or went on elsewhere.
+    pub(super) fn ended(&self) -> Result<Vec<ClaimId>> {
+        let name = quoted(&self.pool);
+        let rows = self.ask(&format!(
+            "select claim_id from kinfra.ended join kinfra.pool using (pool) where name = {name} and claim_id is not null"
+        ))?;
+        Ok(rows.iter().filter_map(|row| ClaimId::parse(&Connection::text(row, 0)).ok()).collect())
+    }
+}
+
 /// How many changes are read from a server, the last ones.
 const MOST: usize = 10_000;
 

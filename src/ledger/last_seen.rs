@@ -5,15 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Result;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::database::Loaded;
+use super::database::{Database, Loaded};
 use crate::fault::Fault;
 use crate::host::root::{LAST_SEEN, Root, last_seen};
 use crate::registry::{Claim, Registry, RegistryId};
-use crate::server::ServerUrl;
 use crate::slot::SlotId;
 use crate::time::Time;
 
@@ -26,11 +26,11 @@ pub(super) struct LastSeen {
     /// When that was.
     #[serde(rename = "seen_at")]
     pub(super) at: Time,
-    server: String,
     /// The save that made the state.
     generation: u64,
     token: String,
-    id: Option<RegistryId>,
+    /// The id of its registry.
+    pub(super) id: Option<RegistryId>,
     registry: Box<RawValue>,
 }
 
@@ -45,19 +45,18 @@ impl LastSeen {
         Registry::parse(self.registry.get()).ok().map(Arc::new)
     }
 
-    /// Refuses a server that knows nothing of claims which were `seen` there before it was asked: its
-    /// database was made anew, or an older one was put back. It would give their slots to others.
+    /// Refuses a server that knows nothing of claims which were `seen` before it was asked: its database was
+    /// made anew, or an older one was put back. It would give their slots to others.
     ///
     /// # Errors
     /// [`Fault`] names the slots, and says what to do.
     pub(super) fn check(
         seen: Option<Self>,
         root: &Root,
-        url: &ServerUrl,
+        database: &Database,
         loaded: Option<&Loaded>,
-    ) -> Result<(), Fault> {
-        let server = url.to_string();
-        let Some(seen) = seen.filter(|seen| seen.server == server) else { return Ok(()) };
+    ) -> Result<()> {
+        let Some(seen) = seen else { return Ok(()) };
         let is_newer =
             |loaded: &Loaded| loaded.generation >= seen.generation && loaded.registry.id == seen.id;
         if loaded.is_some_and(is_newer) {
@@ -69,35 +68,41 @@ impl LastSeen {
             entry.and_then(|entry| entry.claim.as_ref()).is_some_and(|now| now.claim_id == claim.claim_id)
         };
         let claims = registry.slots.iter().filter_map(|(slot, entry)| Some((slot, entry.claim.as_ref()?)));
-        let lost: Vec<String> =
-            claims.filter(|(slot, claim)| !is_known(slot, claim)).map(|(slot, _)| slot.to_string()).collect();
+        let mut lost: Vec<(&SlotId, &Claim)> =
+            claims.filter(|(slot, claim)| !is_known(slot, claim)).collect();
         if lost.is_empty() {
             return Ok(());
         }
-        let (at, slots) = (seen.at.to_the_minute(), lost.join(", "));
+        if loaded.is_some() {
+            // Those that another user took along into a file are not lost.
+            let ended = database.ended()?;
+            lost.retain(|(_, claim)| !claim.claim_id.is_some_and(|id| ended.contains(&id)));
+        }
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let slots: Vec<String> = lost.iter().map(|(slot, _)| slot.to_string()).collect();
+        let (at, slots, url) = (seen.at.to_the_minute(), slots.join(", "), &database.login.url);
         let what = format!("`{url}` has lost claims of slots {slots}, which were seen there at {at}");
         let advice = format!(
             "have the database put back; if that state is gone for good, see who works in these slots, remove \
              `{}`, and run again",
             root.path().join(LAST_SEEN)
         );
-        Err(Fault::refused(what).unchanged().advise(advice))
+        Err(Fault::refused(what).unchanged().advise(advice).into())
     }
 
     /// Notes it for later. A state that was noted a moment ago is not noted again. No verb fails for this.
-    pub(super) fn note(root: &Root, url: &ServerUrl, loaded: &Loaded) {
-        let (at, server) = (loaded.now, url.to_string());
+    pub(super) fn note(root: &Root, loaded: &Loaded) {
+        let at = loaded.now;
         let old = Self::below(root.path()).filter(|old| at.since(old.at) < FRESH);
-        let is_old = |old: Self| {
-            (old.server, old.generation, &old.token) == (server.clone(), loaded.generation, &loaded.token)
-        };
-        if old.is_some_and(is_old) {
+        if old.is_some_and(|old| (old.generation, old.token) == (loaded.generation, loaded.token.clone())) {
             return;
         }
         let Ok(text) = loaded.registry.to_text() else { return };
         let Ok(registry) = RawValue::from_string(text) else { return };
         let (generation, token, id) = (loaded.generation, loaded.token.clone(), loaded.registry.id);
-        let seen = Self { at, server, generation, token, id, registry };
+        let seen = Self { at, generation, token, id, registry };
         if let Ok(text) = serde_json::to_string(&seen) {
             let _ = root.note_last_seen(&text);
         }

@@ -19,10 +19,11 @@ mod writer;
 
 pub use change::Change;
 pub use database::{Database, Loaded, Locking};
+pub use moving::MadeHere;
 pub use other_hosts::OtherHosts;
 pub use queue::Ticket;
 pub use recorder::change_of_repair;
-pub use snapshot::{Snapshot, followed};
+pub use snapshot::{Age, Snapshot, followed};
 pub use stored::{Stored, glance, read};
 pub use transaction::Ledger;
 pub use writer::{Saver, Transaction};

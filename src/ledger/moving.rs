@@ -2,21 +2,26 @@
 //! old place under another name before it is in the new one, and a run that is cut short is completed by the
 //! next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Error, Result};
 
 use super::change::Change;
 use super::database::{Database, Loaded};
+use super::last_seen::LastSeen;
 use super::stored::{Stored, parse};
 use super::transaction::{Ledger, locking};
 use super::writer::{Transaction, new_id};
 use crate::fault::{Fault, exit_of, is_known};
 use crate::host::lock::LockPolicy;
-use crate::host::postgres::{Connection, quoted};
+use crate::host::postgres::{Connection, Row, quoted};
 use crate::host::root::{LockedRoot, PULLED, PUSHED, Root};
-use crate::registry::Registry;
+use crate::registry::{Claim, Registry};
+use crate::slot::SlotId;
+
+/// Whether a claim was made in a root. Who moves a registry away from others, says how that is seen.
+pub type MadeHere = fn(&Root, SlotId, &Claim) -> Result<bool>;
 
 impl Ledger {
     /// The registry of the root that is to be taken into the database. One that an earlier run put aside
@@ -29,22 +34,41 @@ impl Ledger {
         Ok(self.in_root(&root)?.0)
     }
 
-    /// The registry that is to come back from the database. One that an earlier run brought counts.
+    /// The registry that is to come back from the database, and the roots of others that are left behind. One
+    /// that an earlier run brought counts. `None` if there is none anywhere.
     ///
     /// # Errors
-    /// As [`Ledger::to_push`].
-    pub fn to_pull(&self) -> Result<Registry> {
+    /// [`Fault`] when others use it, when it cannot be trusted, or when the server lost it.
+    pub fn to_pull(&self, leaving: Option<MadeHere>) -> Result<Option<(Registry, Vec<String>)>> {
         let root = Root::open(self.root())?.ok_or_else(|| self.missing())?;
-        let there = self.on_its_server()?.read(None)?.filter(|loaded| !loaded.registry.slots.is_empty());
-        let is_brought = !there.as_ref().is_some_and(|loaded| loaded.own.has_slots());
-        match (root.pulled()?.filter(|_| is_brought), there) {
-            (Some(text), _) => Ok(parse(&root.path().join(PULLED), &text)?),
-            (None, Some(loaded)) => Ok(Registry::clone(&loaded.registry)),
+        let (last, database) = (LastSeen::below(root.path()), self.on_its_server()?);
+        let loaded = database.read(None)?;
+        let there = loaded.as_ref().filter(|loaded| !loaded.registry.slots.is_empty());
+        let is_brought = !there.is_some_and(|loaded| loaded.own.has_slots());
+        let (registry, others) = match (root.pulled()?.filter(|_| is_brought), there) {
+            (Some(text), _) => (parse(&root.path().join(PULLED), &text)?, Vec::new()),
+            (None, Some(Loaded { registry, .. })) => {
+                let others = others_of(&database.ask(&database.other_roots())?);
+                refuse_others(&others, leaving, &root, registry)?;
+                (Registry::clone(registry), others)
+            }
             (None, None) => match root.registry()? {
-                Some(text) => Ok(parse(&root.registry_path(), &text)?),
-                None => Err(self.nothing_there().into()),
+                Some(text) => (parse(&root.registry_path(), &text)?, Vec::new()),
+                None => {
+                    return LastSeen::check(last, &root, database, loaded.as_ref()).map(|()| None);
+                }
             },
-        }
+        };
+        Ok(Some((registry, others)))
+    }
+
+    /// Keeps nothing of a server in the root, where that has no slots of it: another user took them into a
+    /// file, or they were destroyed.
+    ///
+    /// # Errors
+    /// When the files cannot be changed.
+    pub fn let_go(&self, policy: &LockPolicy<'_>) -> Result<()> {
+        self.locked(policy)?.forget_server()
     }
 
     /// Takes the registry of the root into the database, with its claims. The file stays, under another name.
@@ -82,8 +106,9 @@ impl Ledger {
     /// no slots of this host then.
     ///
     /// # Errors
-    /// [`Fault`] when other users of the host have applied the pool, or there is a file already.
-    pub fn pull(&self, policy: &LockPolicy<'_>) -> Result<()> {
+    /// [`Fault`] when other users of the host have applied the pool and are not to be left behind, or hold
+    /// slots; or when there is a file already.
+    pub fn pull(&self, leaving: Option<MadeHere>, policy: &LockPolicy<'_>) -> Result<()> {
         let locked = self.locked(policy)?;
         let database = self.on_its_server()?;
         let change = Change::begin(database, None, locking(policy, false))?;
@@ -102,8 +127,11 @@ impl Ledger {
             let path = locked.root().registry_path();
             return Err(Fault::refused(format!("`{path}` is there already")).advise("move it away").into());
         }
-        database.refuse_other_roots(&change)?;
         let before = Arc::clone(&change.loaded().registry);
+        if let Some(connection) = change.connection() {
+            let others = others_of(&connection.ask(&database.other_roots())?);
+            refuse_others(&others, leaving, locked.root(), &before)?;
+        }
         locked
             .write_pulled(&before.to_text().context("the registry of the server is not one for a file")?)?;
         // Its id goes along: what is made there later is another pool's.
@@ -166,38 +194,72 @@ impl Ledger {
         if is_same && there.slots.is_empty() {
             return Ok(false);
         }
-        if is_same && loaded.is_applied_here {
+        // Of none, there is nothing to move: who destroyed a pool here may use the one that is there.
+        if registry.slots.is_empty() || (is_same && loaded.is_applied_here) {
             return Ok(true);
         }
         let root = self.root();
-        let what = if is_same {
-            format!("the server has slots of the pool in `{root}` on this host already")
+        let (name, database) = ("another name in slots.toml", "another database");
+        let (what, advice) = if is_same {
+            let what = format!("the server has slots of the pool in `{root}` on this host already");
+            (what, format!("give the pool {name}, or {database}"))
         } else {
-            format!("the server has a pool of that name already, and it is not the one in `{root}`")
+            let advice = format!(
+                "to use that one, take `[registry]` out of slots.toml, `kinfra destroy`, put it back, and `kinfra registry push` \
+                 again, then `kinfra apply`; to keep both, give the pool {name}, or {database}"
+            );
+            (format!("the server has a pool of that name already, and it is not the one in `{root}`"), advice)
         };
-        Err(Fault::refused(what)
-            .unchanged()
-            .advise("give the pool another name in slots.toml, or another database"))
+        Err(Fault::refused(what).unchanged().advise(advice))
     }
 }
 
 impl Database {
-    /// Refuses to take the slots away from other users of the host.
-    fn refuse_other_roots(&self, change: &Change) -> Result<(), Fault> {
-        let Some(connection) = change.connection() else { return Ok(()) };
-        let rows = connection.ask(&format!(
+    /// The statement for the roots of the host, but for this one, that have files of slots.
+    fn other_roots(&self) -> String {
+        format!(
             "select r.root from kinfra.root r join kinfra.pool p using (pool) where p.name = {} and r.host = {} and r.root \
              <> {} and r.content -> 'slots' <> '{{}}' order by 1",
             quoted(&self.pool),
             quoted(&self.place.host),
             quoted(self.place.root.as_str())
-        ))?;
-        let Some(row) = rows.first() else { return Ok(()) };
-        let root = Connection::text(row, 0);
-        let what =
-            format!("others of this host use the pool, too: it is applied in `{}`", root.escape_debug());
-        Err(Fault::refused(what).unchanged().advise("let them `kinfra destroy` it there first"))
+        )
     }
+}
+
+fn others_of(rows: &[Row]) -> Vec<String> {
+    rows.iter().map(|row| Connection::text(row, 0)).collect()
+}
+
+/// Refuses to take the slots away from other users of the host: those who are not to be left behind, and
+/// those who hold one. A claim that was made in this root has its sign there.
+fn refuse_others(
+    others: &[String],
+    leaving: Option<MadeHere>,
+    root: &Root,
+    registry: &Registry,
+) -> Result<()> {
+    if others.is_empty() {
+        return Ok(());
+    }
+    let Some(is_made_here) = leaving else {
+        let roots: Vec<String> = others.iter().map(|root| format!("`{}`", root.escape_debug())).collect();
+        let what = format!("others of this host use the pool, too: it is applied in {}", roots.join(", "));
+        let advice = "agree with them; `--leave-others` leaves their roots behind, without slots";
+        return Err(Fault::refused(what).unchanged().advise(advice).into());
+    };
+    let mut held = BTreeSet::new();
+    for (slot, entry) in &registry.slots {
+        if let Some(claim) = &entry.claim
+            && !is_made_here(root, *slot, claim)?
+        {
+            held.insert(*slot);
+        }
+    }
+    let Some(slot) = held.first() else { return Ok(()) };
+    let advice =
+        format!("wait until they release it, or end their claim with `kinfra release {slot} --force`");
+    Err(Fault::refused(format!("others hold {}", SlotId::named(&held))).unchanged().advise(advice).into())
 }
 
 /// The error for a registry that is in a file of a root, on its way.

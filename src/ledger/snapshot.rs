@@ -6,10 +6,33 @@ use super::database::Database;
 use super::last_seen::LastSeen;
 use super::stored::Stored;
 use crate::claims::whereabouts::{Following, Moves};
+use crate::fault::Fault;
 use crate::host::clock;
 use crate::host::root::Root;
 use crate::registry::Registry;
+use crate::shown::count;
 use crate::time::Time;
+
+/// How old a state is that was read because the server does not answer.
+#[derive(Debug, Clone)]
+pub struct Age {
+    /// When it was so.
+    pub at: Time,
+    /// A sentence, and what to do about the server.
+    pub why: Fault,
+}
+
+impl Age {
+    /// The sentence, for what is shown all the same.
+    pub fn warning(&self) -> String {
+        format!("warning: {}\n", self.why.what)
+    }
+
+    /// That something is not there, where only this state says so.
+    pub fn doubts(&self, none: &Fault) -> Fault {
+        Fault { what: format!("{}, as far as is known: {}", none.what, self.why.what), ..self.why.clone() }
+    }
+}
 
 /// The registry at one moment.
 #[derive(Debug)]
@@ -24,7 +47,7 @@ pub struct Snapshot {
     /// The server that has it, if one does.
     pub(super) database: Option<Arc<Database>>,
     /// When it was so, and why it is not known how it is now.
-    old: Option<(Time, String)>,
+    old: Option<(Time, Fault)>,
 }
 
 impl Snapshot {
@@ -38,15 +61,10 @@ impl Snapshot {
         Self { registry, root, stored, moves, database, old: None }
     }
 
-    /// The last known state of a registry whose server cannot be asked, and what that says.
-    /// `None` if it cannot be read.
-    pub(super) fn old(
-        root: Root,
-        (last, said): (&LastSeen, String),
-        following: Following<'_>,
-    ) -> Option<Self> {
+    /// The last known state of a registry whose server cannot be asked, and why. `None` if it cannot be read.
+    pub(super) fn old(root: Root, (last, why): (&LastSeen, Fault), following: Following<'_>) -> Option<Self> {
         let stored = Stored { registry: last.registry()?, ..Stored::default() };
-        Some(Self { old: Some((last.at, said)), ..Self::new(root, stored, None, following) })
+        Some(Self { old: Some((last.at, why)), ..Self::new(root, stored, None, following) })
     }
 
     /// Whether nothing was saved between this and another look, as far as the text tells.
@@ -66,17 +84,19 @@ impl Snapshot {
         self.stored.loaded.as_ref().map_or_else(clock::now, |loaded| loaded.now)
     }
 
-    /// That this is an old state, if it is: since when, and a sentence.
-    pub fn age(&self) -> Option<(Time, String)> {
-        let (at, said) = self.old.as_ref()?;
+    /// That this is an old state, if it is.
+    pub fn age(&self) -> Option<Age> {
+        let (at, why) = self.old.as_ref()?;
         let seconds = clock::now().since(*at).as_secs();
-        let age = match seconds {
-            0..60 => format!("{seconds} seconds"),
-            60..3600 => format!("{} minutes", seconds / 60),
-            3600..86_400 => format!("{} hours", seconds / 3600),
-            _ => format!("{} days", seconds / 86_400),
+        let (number, unit) = match seconds {
+            0..60 => (seconds, "second"),
+            60..3600 => (seconds / 60, "minute"),
+            3600..86_400 => (seconds / 3600, "hour"),
+            _ => (seconds / 86_400, "day"),
         };
-        Some((*at, format!("{said}; this is the pool as it was {age} ago")))
+        let age = count(usize::try_from(number).unwrap_or(usize::MAX), unit);
+        let what = format!("{}; this is the pool as it was {age} ago", why.what);
+        Some(Age { at: *at, why: Fault { what, ..why.clone() } })
     }
 }
 

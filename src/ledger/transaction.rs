@@ -107,12 +107,14 @@ impl Ledger {
                 let last = LastSeen::below(root.path());
                 match database.read(seen.and_then(|seen| seen.stored.loaded.as_ref())) {
                     Ok(loaded) => {
-                        LastSeen::check(last, &root, &database.login.url, loaded.as_ref())?;
+                        LastSeen::check(last, &root, database, loaded.as_ref())?;
                         Stored::on_server(loaded)
                     }
                     Err(error) if *may_be_old && exit_of(&error) == Exit::Docker => {
-                        let Some(last) = last else { return Err(error) };
-                        let old = Snapshot::old(root, (&last, error.to_string()), following);
+                        let (Some(last), Some(why)) = (last, error.downcast_ref::<Fault>().cloned()) else {
+                            return Err(error);
+                        };
+                        let old = Snapshot::old(root, (&last, why), following);
                         return old.map_or(Err(error), |old| Ok(Some(old)));
                     }
                     Err(error) => return Err(error),
@@ -124,7 +126,7 @@ impl Ledger {
             return Ok(None);
         }
         if seen.is_none() {
-            self.keep(&root, &stored);
+            keep(&root, &stored);
         }
         Ok(Some(Snapshot::new(root, stored, self.database(), following)))
     }
@@ -140,24 +142,27 @@ impl Ledger {
                 let last = root.and_then(|root| LastSeen::below(root.path()));
                 let loaded = database.read(None)?;
                 if let Some(root) = root {
-                    LastSeen::check(last, root, &database.login.url, loaded.as_ref())?;
+                    LastSeen::check(last, root, database, loaded.as_ref())?;
                 }
                 Ok(Stored::on_server(loaded))
             }
         }
     }
 
+    /// Whether its server has the registry that was seen last in this root, wherever that was.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub fn has_what_was_seen(&self) -> Result<bool> {
+        let Self::Postgres { root, database, .. } = self else { return Ok(false) };
+        let id = LastSeen::below(root).and_then(|last| last.id);
+        Ok(id.is_some() && database.read(None)?.is_some_and(|loaded| loaded.registry.id == id))
+    }
+
     pub(super) fn database(&self) -> Option<Arc<Database>> {
         match self {
             Self::File { .. } => None,
             Self::Postgres { database, .. } => Some(Arc::clone(database)),
-        }
-    }
-
-    /// Keeps the state of a registry on a server, for when that does not answer.
-    fn keep(&self, root: &Root, stored: &Stored) {
-        if let (Self::Postgres { database, .. }, Some(loaded)) = (self, &stored.loaded) {
-            LastSeen::note(root, &database.login.url, loaded);
         }
     }
 
@@ -221,8 +226,15 @@ impl Ledger {
     ) -> Result<T> {
         let done = work(&mut transaction)?;
         transaction.finish()?;
-        self.keep(transaction.locked().root(), transaction.stored());
+        keep(transaction.locked().root(), transaction.stored());
         Ok(done)
+    }
+}
+
+/// Keeps the state of a registry on a server, for when that does not answer.
+fn keep(root: &Root, stored: &Stored) {
+    if let Some(loaded) = &stored.loaded {
+        LastSeen::note(root, loaded);
     }
 }
 

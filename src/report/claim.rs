@@ -146,11 +146,10 @@ pub fn waiting(ahead: usize) -> String {
 }
 
 /// What a waiter waits for, as sentences: who holds which slots, and why free ones cannot be given.
-pub fn obstacles(obstacles: &Obstacles, now: Time) -> String {
-    let Obstacles { held, blocked } = obstacles;
+pub fn obstacles(Obstacles { held, blocked, now }: &Obstacles) -> String {
     let held = held.iter().map(|(slot, by, since)| {
         let name = by.directory().and_then(Utf8Path::file_name).unwrap_or("an unknown worktree");
-        let since = since.map_or_else(String::new, |since| format!(" ({})", ago(since, now)));
+        let since = since.map_or_else(String::new, |since| format!(" ({})", ago(since, *now)));
         format!("{slot} by {}{since}", printable(name))
     });
     let blocked = blocked.iter().map(|(slot, why)| format!("{slot} ({why})"));

@@ -33,7 +33,8 @@ pub fn render(plan: &Plan, pool: &Outline, view: View<'_>, diffs: &BTreeMap<Slot
         text.push_str(&shown(|text| write_import(text, import, view.paths), view));
     }
     if let Some(url) = &pool.registry {
-        text.push_str(&shown(|text| writeln!(text, "  Registry: {url}"), view));
+        let before = view.replaced.map_or_else(String::new, |before| format!(", in place of {before}"));
+        text.push_str(&shown(|text| writeln!(text, "  Registry: {url}{before}"), view));
     }
     for (host, slots) in &pool.elsewhere {
         let slots = capital(&SlotId::named(slots));

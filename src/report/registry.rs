@@ -68,6 +68,20 @@ pub fn would_pull(pool: &str, registry: &Registry, (file, url): (&Utf8Path, &Ser
     format!("  The registry of {pool}, {}, would move from {} into {file}\n", counts(registry), shown(url))
 }
 
+/// The roots of others that a pull leaves behind.
+pub fn left_behind(others: &[String]) -> String {
+    let line = |root: &String| format!("  {} would be left behind, without slots\n", printable(root));
+    others.iter().map(line).collect()
+}
+
+/// That a pull has nothing to bring, and that the root is no more of that server.
+pub fn nothing_there(pool: &str, url: &ServerUrl) -> String {
+    format!(
+        "{} has no slots of the pool {pool} on this host. `kinfra apply` makes them in a file\n",
+        shown(url)
+    )
+}
+
 /// What a pull did.
 pub fn pulled(file: &Utf8Path) -> String {
     format!("The registry is the file {file} now\n")
@@ -80,7 +94,7 @@ pub fn still_named(origin: &str) -> String {
 
 fn counts(registry: &Registry) -> String {
     let held = registry.slots.values().filter(|entry| entry.claim.is_some()).count();
-    format!("{} and {held} of them held", count(registry.slots.len(), "slot"))
+    format!("{}, {held} of them held", count(registry.slots.len(), "slot"))
 }
 
 fn shown(url: &ServerUrl) -> String {

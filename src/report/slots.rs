@@ -8,11 +8,13 @@ use serde_json::{Map, Value, json};
 
 use super::document::{FORMAT_VERSION, document, line};
 use super::holder_names::names;
+use super::other_hosts::with_other_hosts;
 use super::table::{Cell, READABLE, Shorten, Table, colored, fitting, number};
 use super::{attention, stack_state};
 use crate::claims::listing::Listed;
 use crate::claims::standing::Standing;
 use crate::identifier::{Owner, PortName};
+use crate::ledger::OtherHosts;
 use crate::memory::Memory;
 use crate::port::Port;
 use crate::registry::{Claim, Entry, Lease};
@@ -53,6 +55,8 @@ pub struct SlotsView<'a> {
     pub primary: Option<&'a PortName>,
     /// The current time.
     pub now: Time,
+    /// The time by the clock that judges leases.
+    pub judged_at: Time,
     /// How paths are shown.
     pub paths: Paths<'a>,
     /// How wide a line may be, if that is limited.
@@ -66,6 +70,8 @@ pub struct SlotsView<'a> {
 pub struct StatusView<'a> {
     /// The current time.
     pub now: Time,
+    /// The time by the clock that judges leases.
+    pub judged_at: Time,
     /// How paths are shown.
     pub paths: Paths<'a>,
     /// A time as the user's clock shows it.
@@ -100,7 +106,7 @@ fn table_of(
     view: SlotsView<'_>,
     without: &[&str],
 ) -> Table {
-    let SlotsView { primary: _, now, paths, columns: _, is_worst_first } = view;
+    let SlotsView { primary: _, now, judged_at, paths, columns: _, is_worst_first } = view;
     let Looked { slots, sights, elsewhere: _, addresses } = slots;
     let names = names(slots, paths);
     let dash = || "-".to_owned();
@@ -124,9 +130,11 @@ fn table_of(
                 },
                 Cell::new(names.get(slot).cloned().unwrap_or_else(dash)),
                 Cell::new(branch.clone().unwrap_or_else(dash)),
-                Cell::new(claim.and_then(|claim| since(claim, now)).unwrap_or_else(dash)),
+                Cell::new(claim.and_then(|claim| since(claim, judged_at)).unwrap_or_else(dash)),
                 Cell::new(last_used(listed, sight, now).map_or_else(dash, |at| ago(at, now))),
-                Cell::new(claim.and_then(|claim| claim.lease).map_or_else(dash, |lease| left(lease, now))),
+                Cell::new(
+                    claim.and_then(|claim| claim.lease).map_or_else(dash, |lease| left(lease, judged_at)),
+                ),
             ]
         })
         .collect();
@@ -232,9 +240,9 @@ pub fn json(Looked { slots, sights, elsewhere: _, addresses }: &Looked) -> Value
     json!({ "format_version": FORMAT_VERSION, "slots": slots })
 }
 
-/// The same in one line.
-pub fn json_line(looked: &Looked) -> String {
-    line(&json(looked))
+/// The same in one line, with when it was so if the server does not answer.
+pub fn json_line(looked: &Looked, seen_at: Option<Time>) -> String {
+    line(&with_other_hosts(json(looked), &OtherHosts::new(), seen_at))
 }
 
 /// How a claim stands, in one word.
@@ -263,7 +271,7 @@ fn slot_json(listed: &Listed) -> Map<String, Value> {
 
 /// The slot of a worktree, every port as a URL. The id of its claim is only for those who ask for it.
 pub fn status_text(listed: &Listed, examined: &Examined, view: StatusView<'_>) -> String {
-    let StatusView { now, paths, local, shows_id, is_worst_first } = view;
+    let StatusView { now, judged_at, paths, local, shows_id, is_worst_first } = view;
     let Listed { slot, entry, standing, branch, last_used: _ } = listed;
     let claim = entry.claim.as_ref();
     let dir = Utf8Path::new(&entry.provisioned.infrastructure_path);
@@ -276,15 +284,15 @@ pub fn status_text(listed: &Listed, examined: &Examined, view: StatusView<'_>) -
         "since",
         claim.and_then(|claim| {
             let at = Time::parse(claim.claimed_at.as_deref()?).ok()?;
-            Some(format!("{}, {}", local(at), ago(at, now)))
+            Some(format!("{}, {}", local(at), ago(at, judged_at)))
         }),
     );
     fact("last used", last_used(listed, &examined.sight, now).map(|at| ago(at, now)));
     fact(
         "lease",
         claim.and_then(|claim| claim.lease).map(|lease| {
-            let left = left(lease, now);
-            if lease.until <= now {
+            let left = left(lease, judged_at);
+            if lease.until <= judged_at {
                 format!("{}, {left}: `kinfra renew`", lease.length)
             } else {
                 format!("{}, {left} left", lease.length)
@@ -335,8 +343,9 @@ pub fn status_none(worktree: &Utf8Path, owner: Option<&Owner>, paths: Paths<'_>)
     }
 }
 
-/// The slot of a worktree as one JSON document. Without a slot, `slot_id` is null.
-pub fn status_json(listed: Option<&(Listed, Examined)>) -> String {
+/// The slot of a worktree as one JSON document. Without a slot, `slot_id` is null. `seen_at` is when it was
+/// so, if the server does not answer.
+pub fn status_json(listed: Option<&(Listed, Examined)>, seen_at: Option<Time>) -> String {
     let mut object = Map::from_iter([("format_version".to_owned(), json!(FORMAT_VERSION))]);
     match listed {
         Some((listed, examined)) => {
@@ -354,5 +363,6 @@ pub fn status_json(listed: Option<&(Listed, Examined)>) -> String {
         }
         None => object.extend([("slot_id".to_owned(), Value::Null)]),
     }
+    object.extend(seen_at.map(|at| ("seen_at".to_owned(), json!(at))));
     document(&Value::Object(object))
 }

@@ -65,7 +65,8 @@ fn url(plain: &str, hosted: Option<&str>) -> crate::stack::up::addresses::Url {
 }
 
 fn view(columns: Option<usize>) -> SlotsView<'static> {
-    SlotsView { primary: None, now: now(), paths: Paths { home: None }, columns, is_worst_first: false }
+    let (primary, now) = (None, now());
+    SlotsView { primary, now, judged_at: now, paths: Paths { home: None }, columns, is_worst_first: false }
 }
 
 fn plain(text: &str) -> String {
@@ -215,7 +216,7 @@ fn a_slot_in_json_has_the_state_of_its_holder() {
     }
     assert_eq!(free["url"], Value::Null);
     assert!(free.get("standing").is_none() && free["stack"]["state"] == "never_started", "{free}");
-    let line = json_line(&looked);
+    let line = json_line(&looked, None);
     assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), slots);
     assert_eq!(line.trim_end().lines().count(), 1);
 }
@@ -224,6 +225,7 @@ fn a_slot_in_json_has_the_state_of_its_holder() {
 fn the_status_of_a_worktree_has_all_that_is_known() {
     let view = |shows_id, is_worst_first| StatusView {
         now: now(),
+        judged_at: now(),
         paths: Paths { home: Some(Utf8Path::new("/pool")) },
         local: |time| format!("at {time}"),
         shows_id,
@@ -278,6 +280,7 @@ fn the_status_of_a_worktree_has_all_that_is_known() {
 fn a_long_name_moves_its_own_line_only() {
     let view = StatusView {
         now: now(),
+        judged_at: now(),
         paths: Paths { home: None },
         local: |time| time.to_string(),
         shows_id: false,
@@ -302,13 +305,13 @@ fn a_worktree_without_a_slot_is_told_how_to_get_one() {
     assert_eq!(none(Some(&owner)), "/src/login holds no slot for ci\n");
     let said = super::none(Utf8Path::new("/pool"), "slots.toml", Paths { home: None });
     assert_eq!(said, "No slots in /pool yet: `kinfra apply` creates those of slots.toml\n");
-    let json: Value = serde_json::from_str(&status_json(None)).unwrap();
+    let json: Value = serde_json::from_str(&status_json(None, None)).unwrap();
     assert_eq!(json, json!({ "format_version": FORMAT_VERSION, "slot_id": null }));
     let api = PortName::new("api").unwrap();
     let urls = [(api, url("http://localhost:8001", Some("http://a.localhost:8001")))].into();
     let stack =
         Examined { urls, declared_memory: Memory::parse("1g").ok(), ..examined(Sight::Seen(Vec::new())) };
-    let json: Value = serde_json::from_str(&status_json(Some(&(listed(1, HELD), stack)))).unwrap();
+    let json: Value = serde_json::from_str(&status_json(Some(&(listed(1, HELD), stack)), None)).unwrap();
     assert_eq!(json["urls"], json!({ "api": "http://localhost:8001" }));
     assert_eq!(json["host_urls"], json!({ "api": "http://a.localhost:8001" }));
     assert_eq!((&json["slot_id"], &json["stack"]["state"]), (&json!(1), &json!("down")));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::plan::{Flag, Options};
+use crate::server::ServerUrl;
 use crate::shown::Paths;
 
 /// The purpose of a plan. The wording depends on it.
@@ -38,6 +39,8 @@ pub struct View<'a> {
     pub aim: Aim,
     /// What the pool was last applied from, if that is not what declares it now.
     pub applied_from: Option<&'a str>,
+    /// The server that the pool was applied with, if slots.toml names another url now.
+    pub replaced: Option<&'a ServerUrl>,
     /// What the plan may do beyond creating, adopting and restoring.
     pub allowed: &'a BTreeSet<Flag>,
     /// Whether the slots of which something is blocked come first.
@@ -55,6 +58,7 @@ impl<'a> View<'a> {
             names_skipped,
             aim,
             applied_from: None,
+            replaced: None,
             allowed,
             is_worst_first,
         }

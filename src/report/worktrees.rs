@@ -96,7 +96,7 @@ impl Worktrees<'_> {
     }
 
     /// As one JSON document.
-    pub fn json(&self) -> String {
+    pub fn json(&self, seen_at: Option<Time>) -> String {
         let slot = |(listed, sight): (&Listed, &Sight)| {
             let url = self.looked.addresses.get(&listed.slot);
             json!({
@@ -124,7 +124,11 @@ impl Worktrees<'_> {
             })
         };
         let rows: Vec<Value> = self.rows.iter().map(row).collect();
-        document(&json!({ "format_version": FORMAT_VERSION, "worktrees": rows }))
+        let mut object = json!({ "format_version": FORMAT_VERSION, "worktrees": rows });
+        if let (Value::Object(keys), Some(at)) = (&mut object, seen_at) {
+            keys.insert("seen_at".to_owned(), json!(at));
+        }
+        document(&object)
     }
 }
 

@@ -67,7 +67,7 @@ pub fn look(pool: &mut FoundPool, applied: &StackSpec) -> Result<Idle> {
     let Some(seen) = pool.look(Following::EveryHolder)? else { return Ok(idle) };
     let now = now();
     let is_over = |since: Time| since.after(length) <= now;
-    let candidates: Vec<Listed> = list(&seen, now)
+    let candidates: Vec<Listed> = list(&seen)
         .into_iter()
         .filter(|slot| slot.standing == Some(Standing::Held) && slot.last_used.is_some_and(is_over))
         .collect();

@@ -11,9 +11,10 @@ use super::trust::Trust;
 use crate::agent::LEASE;
 use crate::claims::whereabouts::Following;
 use crate::fault::Fault;
+use crate::host::clock;
 use crate::host::invocation::Invocation;
 use crate::identifier::PortName;
-use crate::ledger::{Ledger, Snapshot};
+use crate::ledger::{Age, Ledger, Snapshot};
 use crate::registry::Registry;
 use crate::time::{Span, Time};
 
@@ -39,8 +40,10 @@ pub struct FoundPool {
     pub(super) noted: Option<IndexEntry>,
     /// The registry, if the search has read it already.
     pub(super) seen: Option<Snapshot>,
-    /// That only its last known state can be read, if that is so: when it was seen, and a sentence.
-    age: Option<(Time, String)>,
+    /// That only its last known state can be read, if that is so.
+    age: Option<Age>,
+    /// The time by the clock that judges its leases, when its registry was read.
+    now: Option<Time>,
     /// The roots of other pools that have the worktree's claim, too, and a younger one.
     rivals: Vec<Utf8PathBuf>,
     /// Roots that did not answer. The worktree may hold a slot there.
@@ -60,9 +63,23 @@ impl FoundPool {
         let origin = declared.origin.clone();
         let trust = Trust::of(&root, declared.path.as_deref(), choice, invocation);
         let ledger = ledger_in(&root, invocation)?;
-        let (declared, noted, seen, age) = (Some(declared), None, None, None);
+        let (declared, noted, seen, age, now) = (Some(declared), None, None, None, None);
         let (rivals, silent) = (Vec::new(), Vec::new());
-        Ok(Self { root, name, env_prefix, declared, origin, trust, ledger, noted, seen, age, rivals, silent })
+        Ok(Self {
+            root,
+            name,
+            env_prefix,
+            declared,
+            origin,
+            trust,
+            ledger,
+            noted,
+            seen,
+            age,
+            now,
+            rivals,
+            silent,
+        })
     }
 
     pub(super) fn indexed(
@@ -78,9 +95,23 @@ impl FoundPool {
         let trust = Trust::by(&entry, declared.as_ref().and(spec));
         let origin = spec_file::origin(spec, invocation);
         let (name, env_prefix) = (entry.pool.clone(), entry.env_prefix.clone());
-        let (noted, age, seen) = (Some(entry), seen.age(), Some(seen));
+        let (noted, age, now, seen) = (Some(entry), seen.age(), Some(seen.now()), Some(seen));
         let (rivals, silent) = (Vec::new(), Vec::new());
-        Self { root, name, env_prefix, declared, origin, trust, ledger, noted, seen, age, rivals, silent }
+        Self {
+            root,
+            name,
+            env_prefix,
+            declared,
+            origin,
+            trust,
+            ledger,
+            noted,
+            seen,
+            age,
+            now,
+            rivals,
+            silent,
+        }
     }
 
     /// The same, with the roots of other pools that have the worktree's claim, too.
@@ -92,7 +123,9 @@ impl FoundPool {
     /// answer.
     pub(super) fn knowing(self, seen: Vec<(Ledger, Snapshot)>, silent: Vec<Utf8PathBuf>) -> Self {
         match seen.into_iter().find(|(ledger, _)| ledger.root() == self.root) {
-            Some((ledger, seen)) => Self { age: seen.age(), ledger, seen: Some(seen), silent, ..self },
+            Some((ledger, seen)) => {
+                Self { age: seen.age(), now: Some(seen.now()), ledger, seen: Some(seen), silent, ..self }
+            }
             None => Self { silent, ..self },
         }
     }
@@ -112,7 +145,7 @@ impl FoundPool {
         }
         self.knows_where()?;
         let seen = self.ledger.read(following)?;
-        self.age = seen.as_ref().and_then(Snapshot::age);
+        (self.age, self.now) = (seen.as_ref().and_then(Snapshot::age), seen.as_ref().map(Snapshot::now));
         Ok(seen)
     }
 
@@ -178,14 +211,29 @@ impl FoundPool {
     /// What is to be said of a pool that this user does not trust, or whose server does not answer, where it
     /// is only shown.
     pub fn doubt(&self) -> Option<String> {
-        let age = self.age.as_ref().map(|(_, age)| format!("warning: {age}\n"));
+        let age = self.age.as_ref().map(Age::warning);
         let note = self.trust.note(&self.root, &self.origin);
         (age.is_some() || note.is_some()).then(|| note.unwrap_or_default() + &age.unwrap_or_default())
     }
 
+    /// [`FoundPool::doubt`] where its slots are shown. Of none of them, there is nothing to be trusted.
+    pub fn doubt_of(&self, has_slots: bool) -> Option<String> {
+        if has_slots { self.doubt() } else { self.age.as_ref().map(Age::warning) }
+    }
+
+    /// The time by the clock that judges its leases, as its registry was read last.
+    pub fn now(&self) -> Time {
+        self.now.unwrap_or_else(clock::now)
+    }
+
+    /// That its state is an old one, if it is.
+    pub fn age(&self) -> Option<&Age> {
+        self.age.as_ref()
+    }
+
     /// When the state was seen, if it is an old one.
     pub fn seen_at(&self) -> Option<Time> {
-        self.age.as_ref().map(|(at, _)| *at)
+        self.age.as_ref().map(|age| age.at)
     }
 
     /// The roots of other pools that have this worktree's claim, too, and a younger one.

@@ -17,6 +17,10 @@ use crate::host::root::{PULLED, PUSHED, REGISTRY, last_seen};
 use crate::ledger::Ledger;
 use crate::server::{Given, ServerUrl};
 
+/// What to do where slots.toml names a server that has another registry.
+const TO_MOVE: &str =
+    "take the change of slots.toml back, or move it: `kinfra registry pull`, then `kinfra registry push`";
+
 /// Where the registry of a pool in the index is.
 ///
 /// # Errors
@@ -39,12 +43,36 @@ pub(super) fn ledger_in(root: &Utf8Path, invocation: &Invocation) -> Result<Ledg
 ///
 /// # Errors
 /// [`Fault`] when the pool has its registry elsewhere: nothing moves it there yet.
-pub fn to_apply(pool: &Pool, invocation: &Invocation) -> Result<Ledger, Fault> {
-    refuse_move(pool, applied(pool, invocation)?.as_ref())?;
-    match &pool.registry {
-        Some(url) => server_of(url, (&pool.root, &pool.name), invocation),
-        None => Ok(Ledger::of(&pool.root)),
+pub fn to_apply(pool: &Pool, invocation: &Invocation) -> Result<Ledger> {
+    let replaced = replaced(pool, invocation)?;
+    let Some(url) = &pool.registry else {
+        refuse_move(pool, applied(pool, invocation)?.as_ref())?;
+        return Ok(Ledger::of(&pool.root));
+    };
+    let ledger = server_of(url, (&pool.root, &pool.name), invocation)?;
+    match replaced {
+        None => refuse_move(pool, applied(pool, invocation)?.as_ref())?,
+        Some(applied) => {
+            refuse_move(pool, Some(url))?;
+            if !ledger.has_what_was_seen()? {
+                let what = format!(
+                    "the pool's registry is in `{applied}`, and slots.toml names `{url}`, which does not have it"
+                );
+                return Err(Fault::refused(what).advise(TO_MOVE).into());
+            }
+        }
     }
+    Ok(ledger)
+}
+
+/// The server that a pool was applied with, if its slots.toml names another url by now: another name of the
+/// same server, or another one.
+///
+/// # Errors
+/// [`Fault`] when the pool was applied on another host.
+pub fn replaced(pool: &Pool, invocation: &Invocation) -> Result<Option<ServerUrl>, Fault> {
+    let applied = applied(pool, invocation)?.zip(pool.registry.as_ref());
+    Ok(applied.filter(|(applied, url)| !url.is_same_database(applied)).map(|(applied, _)| applied))
 }
 
 /// [`to_apply`] for a verb that is no trust. `None` where the server was not applied: it is not asked.
@@ -103,7 +131,8 @@ fn refuse_move(pool: &Pool, applied: Option<&ServerUrl>) -> Result<(), Fault> {
         ),
         (Some(url), Some(applied)) if !url.is_same_database(applied) => (
             format!("the pool's registry is in `{applied}`, and slots.toml names `{url}`"),
-            "take the change of slots.toml back, or move it: `kinfra registry pull`, then `kinfra registry push`",
+            "`kinfra apply` takes it, if it is another way to the same registry; else take the change of slots.toml back, or \
+             move it: `kinfra registry pull`, then `kinfra registry push`",
         ),
         (Some(url), _) if has(REGISTRY) => (
             format!(

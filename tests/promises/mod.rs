@@ -17,6 +17,7 @@ mod server;
 mod shared_kills;
 mod shared_ledger;
 mod shared_moving;
+mod shared_outage;
 mod shared_pool;
 mod shared_restarts;
 mod stack_histories;

@@ -87,6 +87,15 @@ fn what_is_wrong_with_the_way_is_said() {
             "refuses `stranger`",
             "pg_hba.conf",
         ),
+        (
+            format!(
+                "postgres://missing@:{port}/{}?host={}",
+                database.name,
+                database.server.socket().display()
+            ),
+            "refuses `missing`",
+            "`create role missing login`",
+        ),
         (database.tcp_url("postgres", "sslmode=require"), "has no TLS", "turn it on there"),
         (
             database.tcp_url("postgres", "sslmode=verify-full"),

@@ -44,6 +44,29 @@ impl Home {
     }
 }
 
+/// As with users of one machine that share the slots of a pool: it is for the holder's own user to say what became of it.
+#[test]
+#[ignore = "needs root, to be another user"]
+fn a_holder_in_a_home_that_is_closed_is_left_to_its_user() {
+    let home = Home::new();
+    home.machine.write("~/other/work/file", "");
+    home.gives("-R", "~/");
+    let other = home.machine.path("~/other/work");
+    home.kinfra("apply").exits(0);
+    home.kinfra(&format!("claim --for {}", other.display())).exits(0);
+    let mut chown = home.machine.program("chown");
+    Run::of(chown.arg("0").arg(home.machine.path("~/other"))).exits(0);
+    open(&home.machine.path("~/other"), "700");
+    home.kinfra("reap --auto-approve")
+        .exits(0)
+        .prints("its directory is closed to you")
+        .never_says("cannot be examined");
+    // One's own is to be looked at.
+    home.gives("", "~/other");
+    open(&home.machine.path("~/other"), "000");
+    home.kinfra("reap --auto-approve").exits(1).says("not every claim could be judged");
+}
+
 fn open(path: &std::path::Path, mode: &str) {
     let mode = u32::from_str_radix(mode, 8).expect("a mode");
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("a new mode");

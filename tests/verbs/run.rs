@@ -183,6 +183,9 @@ fn a_run_that_is_killed_is_freed_by_its_lease() {
 
 #[test]
 fn the_next_run_frees_what_a_killed_one_left() {
+    if has_no_file("a server judges leases by its own clock") {
+        return;
+    }
     for flags in ["--owner job-1", ""] {
         let fleet = Fleet::new(&["fix"]);
         killed(&fleet, flags);

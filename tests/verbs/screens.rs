@@ -134,7 +134,8 @@ fn looked(has_claims: bool) -> Looked {
 fn slots(has_claims: bool, columns: Option<usize>) -> String {
     let (web, now) = (PortName::new("web").expect("a name"), Time::parse(NOW).expect("a time"));
     let paths = Paths { home: Some(Utf8Path::new("/home/me")) };
-    text(&looked(has_claims), SlotsView { primary: Some(&web), now, paths, columns, is_worst_first: false })
+    let view = SlotsView { primary: Some(&web), now, judged_at: now, paths, columns, is_worst_first: false };
+    text(&looked(has_claims), view)
 }
 
 #[test]
@@ -183,8 +184,14 @@ fn status_fits_the_terminal() {
             urls: [url("db", "postgres://localhost:5434"), url("web", "http://localhost:8082")].into(),
         };
         at_each_width(name, |columns| {
-            let view =
-                StatusView { now, paths, local: Time::to_the_minute, shows_id: false, is_worst_first: false };
+            let view = StatusView {
+                now,
+                judged_at: now,
+                paths,
+                local: Time::to_the_minute,
+                shows_id: false,
+                is_worst_first: false,
+            };
             wrapped(&status_text(listed, &examined, view), Some(columns))
         });
     }

@@ -175,7 +175,7 @@ impl Failure {
 
     /// The error, with what to do about it.
     pub fn fault(&self, login: &Login) -> Fault {
-        let fault = self.told(login);
+        let fault = self.not_allowed(login).unwrap_or_else(|| self.told(login));
         let is_full = self.kind == Kind::Server(SqlState::TOO_MANY_CONNECTIONS);
         if self.is_lost() || is_full { fault.away() } else { fault }
     }
@@ -212,10 +212,6 @@ impl Failure {
             Kind::Server(code) if *code == SqlState::INVALID_PASSWORD => {
                 fault(format!("refuses `{user}`: {said}")).advise(password())
             }
-            Kind::Server(code) if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-                fault(format!("refuses `{user}`: {said}"))
-                    .advise("its pg_hba.conf must let this user in from here, with this `sslmode`")
-            }
             Kind::Server(code) if *code == SqlState::INVALID_CATALOG_NAME => {
                 fault(format!("has no database `{database}`"))
                     .advise(format!("`createdb {database}` makes it, or correct the url"))
@@ -223,10 +219,6 @@ impl Failure {
             Kind::Server(code) if *code == SqlState::TOO_MANY_CONNECTIONS => {
                 fault(format!("has too many clients: {said}"))
                     .advise("run again in a moment, or raise max_connections there")
-            }
-            Kind::Server(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
-                fault(format!("does not let `{user}` do that: {said}"))
-                    .advise("ask its administrator for the role of a member or of an admin")
             }
             Kind::Server(_) if self.is_missing_schema() => {
                 fault(format!("has no registry of kinfra in the database `{database}`"))
@@ -241,11 +233,56 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// What a server does not let a role do: to log in, to read or change something, or to change anything.
+    fn not_allowed(&self, login: &Login) -> Option<Fault> {
+        let Kind::Server(code) = &self.kind else { return None };
+        let (said, user) = (printable(&self.said), printable(&login.user));
+        let (what, advice) = if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
+            let advice = format!(
+                "an admin makes the role there, if it is missing: `create role {user} login`; its pg_hba.conf must let it in from \
+                 here, with this `sslmode`"
+            );
+            (format!("refuses `{user}`: {said}"), advice)
+        } else if *code == SqlState::INSUFFICIENT_PRIVILEGE {
+            let grant = missing_grant(&self.said).map(|grant| format!("`grant {grant} to {user}`; "));
+            let advice = format!(
+                "an admin gives it: {}docs/team.md has all grants of the role of a member; only an admin makes a pool",
+                grant.unwrap_or_default()
+            );
+            (format!("does not let `{user}` do that: {said}"), advice)
+        } else if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+            let advice = "if it is a standby, name the one that it follows in `[registry] url`, and apply";
+            (format!("only reads: {said}"), advice.to_owned())
+        } else {
+            return None;
+        };
+        Some(Fault::server(format!("the registry's server at `{}` {what}", login.url.place())).advise(advice))
+    }
+}
+
+/// The grant of a member that a role lacks. What the server says of it ends with the name, in any language.
+fn missing_grant(said: &str) -> Option<String> {
+    let name = said.split(' ').next_back()?.trim_matches(|sign: char| !sign.is_ascii_lowercase());
+    Some(match name {
+        "kinfra" => "usage on schema kinfra".to_owned(),
+        "save" | "end_uses" => format!("execute on function kinfra.{name}"),
+        "pool" => "select, update (turn) on kinfra.pool".to_owned(),
+        "queue" => "select, insert, delete, update (called_at, expires) on kinfra.queue".to_owned(),
+        "history" => "select, insert (pool, generation, host, content) on kinfra.history".to_owned(),
+        "migration" | "root" | "host" | "slot" | "claim" | "ended" | "stack" | "uses" | "saved" => {
+            format!("select on kinfra.{name}")
+        }
+        _ => return None,
+    })
+}
+
 /// That the server does not answer.
 pub(super) fn timed_out(login: &Login) -> Fault {
     let place = login.url.place();
     let what = format!("the registry's server at `{place}` does not answer in time");
-    let advice = "check the host, the port and the network between; `connect_timeout` of the url says how long to wait";
+    let advice = "check the host, the port and the network between, and that the pool of a PgBouncer is not full; \
+                  `connect_timeout` of the url says how long to wait";
     Fault::server(what).advise(advice).away()
 }
 

@@ -80,6 +80,15 @@ impl LockedRoot {
             return Err(Fault::refused(format!("`{path}` is there already")).advise("move it away").into());
         }
         self.dir().sync()?;
+        self.forget_server()
+    }
+
+    /// Removes what was kept of a registry that was on a server.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn forget_server(&self) -> Result<()> {
+        self.check_lock()?;
         self.dir().remove_file(LAST_SEEN)?;
         self.dir().remove_file(PUSHED)
     }

@@ -15,7 +15,7 @@ use crate::claims::listing::{Listed, list as list_slots};
 use crate::claims::standing::Standing;
 use crate::claims::whereabouts::Following;
 use crate::compose::model::Model;
-use crate::host::clock::{Stopwatch, now};
+use crate::host::clock::Stopwatch;
 use crate::host::container::{Activity, Container, HealthVerdict};
 use crate::host::container_row::Row;
 use crate::host::containers::{inspect, list};
@@ -124,7 +124,7 @@ fn addresses(pool: &FoundPool, slots: &[Listed]) -> BTreeMap<SlotId, Url> {
 /// When the registry cannot be trusted.
 pub(in crate::stack) fn listed(pool: &mut FoundPool) -> Result<(Vec<Listed>, Arc<Registry>)> {
     let seen = pool.look(Following::EveryHolder)?;
-    Ok(seen.map_or_else(Default::default, |seen| (list_slots(&seen, now()), seen.registry)))
+    Ok(seen.map_or_else(Default::default, |seen| (list_slots(&seen), seen.registry)))
 }
 
 /// What the stacks of slots do. Docker is asked only if a slot is held or was started, and then at most for

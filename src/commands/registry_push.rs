@@ -1,14 +1,14 @@
-//! `kinfra registry push` and `kinfra registry pull`
+//! `kinfra registry push`
 
 use anyhow::Result;
 
 use super::approve;
 use super::failure::after;
-use super::output::{say, show};
+use super::output::show;
 use crate::cli::MoveArgs;
 use crate::fault::{Exit, Fault};
 use crate::host::invocation::Invocation;
-use crate::host::root::{PUSHED, REGISTRY};
+use crate::host::root::PUSHED;
 use crate::report::registry;
 use crate::which::by_worktree::Search;
 use crate::which::kept_in::{is_moved, note_server, server_of};
@@ -33,26 +33,5 @@ pub(super) fn push(args: &MoveArgs, invocation: &Invocation) -> Result<Exit> {
     ledger.push(&policy)?;
     note_server(&pool.root, Some(url.clone()), invocation, &policy)?;
     after("the registry was moved", show(&registry::pushed(&pool.root.join(PUSHED), &url)))?;
-    Ok(Exit::Done)
-}
-
-pub(super) fn pull(args: &MoveArgs, invocation: &Invocation) -> Result<Exit> {
-    let search = Search { choice: &args.pool.choice(), invocation };
-    let pool = search.here()?;
-    pool.trusted()?;
-    let url = search.applied_server(&pool.root).ok_or_else(|| {
-        Fault::refused(format!("the registry of the pool in `{}` is a file there, on no server", pool.root))
-    })?;
-    if pool.declared.as_ref().is_some_and(|declared| declared.spec.registry.is_some()) {
-        say(&registry::still_named(&pool.origin));
-    }
-    let ledger = server_of(&url, (&pool.root, &pool.name), invocation)?;
-    let file = pool.root.join(REGISTRY);
-    show(&registry::would_pull(&pool.name, &ledger.to_pull()?, (&file, &url)))?;
-    approve::ask("Do you want to move the registry?", args.auto_approve)?;
-    let policy = args.lock.policy("kinfra registry pull");
-    ledger.pull(&policy)?;
-    note_server(&pool.root, None, invocation, &policy)?;
-    after("the registry was moved", show(&registry::pulled(&file)))?;
     Ok(Exit::Done)
 }
