@@ -47,6 +47,11 @@ impl Connection {
         match *self {}
     }
 
+    /// That the server crashed.
+    pub fn lost(&self) -> Failure {
+        match *self {}
+    }
+
     /// Who is logged in.
     pub fn login(&self) -> &Login {
         match *self {}

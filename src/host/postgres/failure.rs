@@ -7,6 +7,7 @@ use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
 use super::credentials::Login;
+use super::limits::ANSWER;
 use crate::fault::Fault;
 use crate::server::Host;
 use crate::shown::printable;
@@ -41,6 +42,8 @@ enum Kind {
     NoPassword,
     /// The connection ended.
     Lost,
+    /// The answer has no end, or is none that kinfra can have asked for.
+    TooMuch,
     /// The server says so, with this code.
     Server(SqlState),
     /// Something else.
@@ -107,6 +110,16 @@ impl Failure {
         Self { kind: Kind::Silent, said: "no answer in time".to_owned() }
     }
 
+    /// That an answer is too long.
+    pub(super) fn too_much() -> Self {
+        Self { kind: Kind::TooMuch, said: "its answer is too long".to_owned() }
+    }
+
+    /// That a server forgot what it was told: it crashed.
+    pub(super) fn lost() -> Self {
+        Self { kind: Kind::Lost, said: "the server crashed".to_owned() }
+    }
+
     /// Whether another client holds the lock for too long.
     pub fn is_locked(&self) -> bool {
         self.kind == Kind::Server(SqlState::LOCK_NOT_AVAILABLE)
@@ -128,6 +141,7 @@ impl Failure {
             | Kind::Silent
             | Kind::Tls
             | Kind::Lost
+            | Kind::TooMuch
             | Kind::Other => 1,
         }
     }
@@ -152,7 +166,7 @@ impl Failure {
         match &self.kind {
             Kind::Lost | Kind::Silent | Kind::Refused | Kind::NoSocket => true,
             Kind::Server(code) => ended(code),
-            Kind::Name | Kind::Tls | Kind::NoTls | Kind::NoPassword | Kind::Other => false,
+            Kind::Name | Kind::Tls | Kind::NoTls | Kind::NoPassword | Kind::TooMuch | Kind::Other => false,
         }
     }
 
@@ -208,6 +222,8 @@ impl Failure {
             Kind::NoPassword => {
                 fault(format!("wants a password of `{user}`, and there is none")).advise(password())
             }
+            Kind::TooMuch => fault(format!("answers with more than {} MiB", ANSWER >> 20))
+                .advise("ask its administrator: see with SQL which rows in the schema `kinfra` are so long"),
             Kind::Lost => fault(format!("ended the connection: {said}")).advise("run again"),
             Kind::Server(code) if *code == SqlState::INVALID_PASSWORD => {
                 fault(format!("refuses `{user}`: {said}")).advise(password())
