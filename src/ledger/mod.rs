@@ -22,6 +22,7 @@ pub use database::{Database, Loaded, Locking};
 pub use other_hosts::OtherHosts;
 pub use queue::Ticket;
 pub use recorder::change_of_repair;
+pub use shared_uses::SharedUses;
 pub use snapshot::{Snapshot, followed};
 pub use stored::{Stored, glance, read};
 pub use transaction::Ledger;
