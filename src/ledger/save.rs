@@ -130,7 +130,7 @@ impl Save {
         let made = self.made();
         let rows = connection.run(&format!("begin; {made}; {FLUSH}")).map_err(unsent(true))?;
         let is_there = rows.first().is_some_and(|row| Connection::number::<u64>(row, 0) == 1);
-        if is_there { Ok(()) } else { Err(unsent(false)(connection.lost())) }
+        connection.lost_unless(is_there).map_err(unsent(false))
     }
 
     /// The statement that counts it.

@@ -48,7 +48,7 @@ impl Connection {
     }
 
     /// That the server crashed.
-    pub fn lost(&self) -> Failure {
+    pub fn lost_unless(&self, _is_there: bool) -> Result<(), Failure> {
         match *self {}
     }
 

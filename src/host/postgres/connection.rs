@@ -15,8 +15,8 @@ use tokio_postgres::config::SslMode as Wish;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 use super::credentials::Login;
-use super::failure::{self, Failure};
-use super::limits::{ANSWER, STATEMENT};
+use super::failure::{self, ANSWER, Failure};
+use super::limits::STATEMENT;
 use super::tls;
 use crate::fault::Fault;
 use crate::host::clock::Stopwatch;
@@ -145,8 +145,11 @@ impl Connection {
     }
 
     /// That the server crashed behind PgBouncer, which keeps that from its clients.
-    pub fn lost(&self) -> Failure {
-        Failure::lost()
+    ///
+    /// # Errors
+    /// Unless what it committed is there.
+    pub fn lost_unless(&self, is_there: bool) -> Result<(), Failure> {
+        if is_there { Ok(()) } else { Err(Failure::lost()) }
     }
 
     /// Who is logged in, and where.

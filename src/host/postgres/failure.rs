@@ -7,13 +7,15 @@ use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
 use super::credentials::Login;
-use super::limits::ANSWER;
 use crate::fault::Fault;
 use crate::server::Host;
 use crate::shown::printable;
 
 /// The most that a server may say, in characters.
 const MOST_SAID: usize = 1_000;
+
+/// The most that it may answer at once, in bytes. A registry of 64 MiB is less, with what rows add to it.
+pub(super) const ANSWER: usize = 128 << 20;
 
 /// Why.
 #[derive(Debug)]

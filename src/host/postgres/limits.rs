@@ -1,12 +1,9 @@
-//! How long things may take on a server, and how much it may answer.
+//! How long things may take on a server.
 
 use std::time::Duration;
 
 /// The longest that a statement may take.
 pub(super) const STATEMENT: Duration = Duration::from_secs(20);
-
-/// The most that it may answer at once, in bytes. A registry of 64 MiB is less, with what rows add to it.
-pub(super) const ANSWER: usize = 128 << 20;
 
 /// The beginning of a transaction. Those who wait for a row see what the one before them saved, whatever
 /// level of isolation the database has by itself.
