@@ -63,6 +63,9 @@ pub enum Registration {
     Unregistered,
     /// Both have it, and the entry is an old tool's. Its files may be anything.
     Imported,
+    /// Both have it, and the entry is another user's: kinfra wrote nothing of it in this root. These fields
+    /// of the entry differ from the spec.
+    Shared(Vec<FieldChange>),
     /// Both have it. These fields of the entry differ from the spec.
     Registered(Vec<FieldChange>),
     /// Only the registry has it.
@@ -106,20 +109,26 @@ pub enum FileDifference {
 /// Compares every slot that the spec or the registry names.
 pub fn diff(pool: &Pool, observed: &Observed) -> BTreeMap<SlotId, Difference> {
     let registry = &observed.registry;
-    let wanted = pool.slots.values().map(|slot| {
-        (slot.id, compare(Some(slot), registry.slots.get(&slot.id).map(Arc::as_ref), observed.dir(slot.id)))
-    });
-    let surplus = registry.slots.iter().filter(|(id, _)| !pool.slots.contains_key(id));
-    let surplus = surplus.map(|(&id, entry)| (id, compare(None, Some(entry), observed.dir(id))));
+    let entry = |id| registry.slots.get(&id).map(Arc::as_ref);
+    let compare = |id, slot| (id, compare((slot, entry(id)), observed.is_shared, observed.dir(id)));
+    let wanted = pool.slots.values().map(|slot| compare(slot.id, Some(slot)));
+    let surplus = registry.slots.keys().filter(|id| !pool.slots.contains_key(id));
+    let surplus = surplus.map(|id| compare(*id, None));
     wanted.chain(surplus).collect()
 }
 
-fn compare(slot: Option<&Slot>, entry: Option<&Entry>, dir: &SlotDir) -> Difference {
+fn compare((slot, entry): (Option<&Slot>, Option<&Entry>), is_shared: bool, dir: &SlotDir) -> Difference {
     let pending = entry.and_then(|entry| entry.pending.as_ref());
     let registration = match (slot, entry.map(|entry| &entry.provisioned)) {
         (None, _) => Registration::Surplus,
         (Some(_), None) => Registration::Unregistered,
-        (Some(_), Some(old)) if old.files.is_empty() && pending.is_none() => Registration::Imported,
+        (Some(slot), Some(old)) if old.files.is_empty() && pending.is_none() => {
+            if is_shared {
+                Registration::Shared(field_changes(old, &slot.provisioned()))
+            } else {
+                Registration::Imported
+            }
+        }
         (Some(slot), Some(old)) => Registration::Registered(field_changes(old, &slot.provisioned())),
     };
     let obstacle = match dir {

@@ -14,7 +14,7 @@ use super::files::{HolderDir, Site};
 use super::fitness::{Unfit, not_clean};
 use super::held_by::Directory;
 use super::lease;
-use super::looked::Looked;
+use super::looked::{Looked, Place};
 use super::pick::{Denied, Grant, may_come};
 use super::refusal::{self, Obstacles, Scene};
 use super::release::half_claimed;
@@ -128,7 +128,8 @@ impl Claimant<'_> {
             if let Prepared::ToClean(slot, cleaning) = prepared {
                 own.map_or(Ok(()), Ticket::answer)?;
                 let policy = LockPolicy { patience: self.policy.patience, ..policy };
-                seen = self.clean((slot, cleaning), seen, &mut preparation, &policy)?;
+                let clean = || self.clean((slot, cleaning), seen, &mut preparation, &policy);
+                seen = if let Some(own) = own { own.during(clean) } else { clean() }?;
                 continue;
             }
             preparation.ready = self.make_ready(prepared, &seen, turn.as_ref(), &preparation.looked)?;
@@ -231,7 +232,7 @@ impl Claimant<'_> {
     ) -> Result<Decision> {
         let Preparation { looked, ready, cleaned: _, silent: _ } = preparation;
         let own = turn.as_ref().and_then(|turn| turn.ticket.as_ref());
-        own.map_or(Ok(()), Ticket::answer)?;
+        own.map_or(Ok(()), |own| transaction.answer(own))?;
         let waiters = transaction.waiters_ahead(own)?;
         let (denied, waiter) = match self.judge(waiters, transaction.registry(), directory, looked)? {
             Verdict::LookAt(_) => return Ok(Decision::NotPrepared),
@@ -277,10 +278,10 @@ impl Claimant<'_> {
         let slot = grant.slot();
         let entry = transaction.registry().slots.get(&slot).filter(|entry| ready.is_for(slot, entry));
         let (Some(entry), Grant::New(_)) = (entry, grant) else { return Ok(entry.is_some()) };
-        let root = transaction.locked().root();
-        self.look_at(slot, entry, root, looked)?;
+        let (root, place) = (transaction.locked().root(), Place::under(transaction));
+        self.look_at(slot, entry, place, looked)?;
         let worktree = HolderDir::open(&self.request.worktree);
-        let is_clean = self.cleaning(root, slot, entry)?.is_none();
+        let is_clean = self.cleaning(place, slot, entry)?.is_none();
         Ok(is_clean
             && looked.accepts(slot, entry, &self.request.wanted)
             && self.check(&worktree, root).is_ok())
@@ -357,7 +358,7 @@ impl Claimant<'_> {
         let users = users(&seen.root, &registry);
         let look = |slot| {
             let entry = registry.slots.get(&slot)?;
-            let afresh = || self.unfit(&seen.root, slot, entry).ok().flatten();
+            let afresh = || self.unfit(Place::of(&seen.root), slot, entry).ok().flatten();
             let unfit = looked.of(slot, entry).map_or_else(afresh, |look| look.unfit.clone());
             unfit.or_else(|| not_clean(&seen.root, slot, entry)).map(|unfit| unfit.with_user(&users))
         };

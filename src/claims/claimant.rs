@@ -11,7 +11,7 @@ use super::files::{HolderDir, Texts, env_file};
 use super::fitness::{Unfit, no_memory, unfit};
 use super::held::env_text;
 use super::held_by::{Directory, begun_at, held_by, is_within};
-use super::looked::Looked;
+use super::looked::{Looked, Place};
 use super::pace::Outlook;
 use super::pick::{
     Application, Denied, Fitness, FreeSlots, Grant, NotPicked, ProfileOrder, Wanted, may_come, would_get,
@@ -136,7 +136,7 @@ impl<'a> Claimant<'a> {
                 Verdict::Denied(denied, _) => return Ok(Prepared::Denied(denied)),
                 Verdict::LookAt(slot) => {
                     let entry = registry.slots.get(&slot).context("the slot is not in the registry")?;
-                    self.look_at(slot, entry, root, looked)?;
+                    self.look_at(slot, entry, Place::of(root), looked)?;
                 }
             }
         };
@@ -145,7 +145,7 @@ impl<'a> Claimant<'a> {
         if let Grant::New(_) = grant {
             self.check(&holder, root)?;
             // Only now: what is kept for another must not go for a request that is not served.
-            if let Some(cleaning) = self.cleaning(root, slot, entry)? {
+            if let Some(cleaning) = self.cleaning(Place::of(root), slot, entry)? {
                 return Ok(Prepared::ToClean(slot, cleaning));
             }
         }
@@ -158,10 +158,10 @@ impl<'a> Claimant<'a> {
         &self,
         slot: SlotId,
         entry: &Entry,
-        root: &Root,
+        place: Place<'_>,
         looked: &mut Looked,
     ) -> Result<()> {
-        let unfit = self.unfit(root, slot, entry)?;
+        let unfit = self.unfit(place, slot, entry)?;
         let mut profiles = self.pool.declared.iter().flat_map(|declared| &declared.spec.profiles);
         let profile = profiles.find(|profile| profile.name == entry.provisioned.profile);
         let unfit = unfit.or_else(|| no_memory(profile.and_then(|profile| profile.memory)));
@@ -170,9 +170,9 @@ impl<'a> Claimant<'a> {
     }
 
     /// What is wrong with a free slot but for its memory.
-    pub(super) fn unfit(&self, root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Unfit>> {
-        let unfit = unfit(root, slot, entry, &self.claim_files())?;
-        Ok(match self.sign(root, slot, entry)? {
+    pub(super) fn unfit(&self, place: Place<'_>, slot: SlotId, entry: &Entry) -> Result<Option<Unfit>> {
+        let unfit = unfit(place.root, slot, entry, &self.claim_files())?;
+        Ok(match self.sign(place, slot, entry)? {
             None => unfit,
             // What is on its ports is its own stack.
             Some(sign) if sign.is_by(&self.directory()?) => {
@@ -183,9 +183,9 @@ impl<'a> Claimant<'a> {
     }
 
     /// The sign of a claim that is not known to stand or to have ended.
-    fn sign(&self, root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Sign>> {
-        let Some(sign) = Sign::unknown_to(root, slot, entry)? else { return Ok(None) };
-        let has_ended = sign.id().map_or(Ok(false), |id| self.pool.ledger().has_ended(id))?;
+    fn sign(&self, place: Place<'_>, slot: SlotId, entry: &Entry) -> Result<Option<Sign>> {
+        let Some(sign) = Sign::unknown_to(place.root, slot, entry)? else { return Ok(None) };
+        let has_ended = sign.id().map_or(Ok(false), |id| place.has_ended(id, &self.pool.ledger()))?;
         Ok((!has_ended).then_some(sign))
     }
 
@@ -196,14 +196,14 @@ impl<'a> Claimant<'a> {
     ///
     /// # Errors
     /// When the slot's directory cannot be read.
-    pub(super) fn cleaning(&self, root: &Root, slot: SlotId, entry: &Entry) -> Result<Option<Cleaning>> {
+    pub(super) fn cleaning(&self, place: Place<'_>, slot: SlotId, entry: &Entry) -> Result<Option<Cleaning>> {
         let cleaning = match entry.condition() {
             Condition::Held | Condition::Clean | Condition::Quarantined(_) => return Ok(None),
             Condition::KeepsData(left) if self.is_own(left) => return Ok(None),
             Condition::KeepsData(_) => Cleaning::Everything,
             Condition::Dirty(_) => Cleaning::KeepData,
         };
-        let is_own = match self.sign(root, slot, entry)? {
+        let is_own = match self.sign(place, slot, entry)? {
             Some(sign) => sign.is_by(&self.directory()?),
             None => false,
         };

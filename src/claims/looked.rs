@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Result;
+
 use super::fitness::Unfit;
 use super::pick::{Fitness, Wanted};
-use crate::registry::Entry;
+use crate::host::root::Root;
+use crate::ledger::{Ledger, Transaction};
+use crate::registry::{ClaimId, Entry};
 use crate::slot::SlotId;
 
 /// The free slots that were looked at.
@@ -17,6 +21,32 @@ pub(super) struct Look {
     entry: Entry,
     /// What is wrong with it.
     pub(super) unfit: Option<Unfit>,
+}
+
+/// Where a free slot is looked at: in a root, and under its lock if a transaction has that.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) root: &'a Root,
+    transaction: Option<&'a Transaction>,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn of(root: &'a Root) -> Self {
+        Self { root, transaction: None }
+    }
+
+    pub(super) fn under(transaction: &'a Transaction) -> Self {
+        Self { root: transaction.locked().root(), transaction: Some(transaction) }
+    }
+
+    /// Whether a claim ended, as far as a server knows. Under the lock it is asked on the connection that has
+    /// the lock: another one may have to wait for one that waits for the lock.
+    pub(super) fn has_ended(self, claim: ClaimId, ledger: &Ledger) -> Result<bool> {
+        match self.transaction {
+            Some(transaction) => transaction.has_ended(claim),
+            None => ledger.has_ended(claim),
+        }
+    }
 }
 
 impl Looked {

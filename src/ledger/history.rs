@@ -6,10 +6,11 @@ use super::database::{Around, Database};
 use super::snapshot::Snapshot;
 use super::stored::{Stored, read};
 use super::transaction::Ledger;
+use super::writer::Transaction;
 use crate::fault::Fault;
 use crate::history::{Change, History, Recorded, Replaces, What};
 use crate::host::lock::LockPolicy;
-use crate::host::postgres::{Connection, beginning_to_read, quoted};
+use crate::host::postgres::{Connection, Row, beginning_to_read, quoted};
 use crate::host::root::{self, Root};
 use crate::registry::ClaimId;
 use crate::slot::SlotId;
@@ -33,13 +34,7 @@ impl Ledger {
     /// When the server cannot be asked.
     pub fn has_ended(&self, claim: ClaimId) -> Result<bool> {
         let Self::Postgres { database, .. } = self else { return Ok(false) };
-        let rows = database.ask(&format!(
-            "select exists (select from kinfra.ended join kinfra.pool using (pool) where name = {} and claim_id = {} \
-             and not has_moved)",
-            quoted(&database.pool),
-            quoted(&claim.to_string())
-        ))?;
-        Ok(rows.first().is_some_and(|row| Connection::text(row, 0) == "t"))
+        Ok(is_true(&database.ask(&database.ending(claim))?))
     }
 
     /// What happened to the pool, as far as that is recorded. Takes no lock.
@@ -76,6 +71,21 @@ impl Database {
     }
 }
 
+impl Transaction {
+    /// [`Ledger::has_ended`], under the lock.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub fn has_ended(&self, claim: ClaimId) -> Result<bool> {
+        let Some(change) = &self.change else { return Ok(false) };
+        Ok(is_true(&self.ask(&change.database().ending(claim))?))
+    }
+}
+
+fn is_true(rows: &[Row]) -> bool {
+    rows.first().is_some_and(|row| Connection::text(row, 0) == "t")
+}
+
 /// How many changes are read from a server, the last ones.
 const MOST: usize = 10_000;
 
@@ -103,13 +113,20 @@ impl Database {
         Ok(Recorded { texts: &texts, registry, present: None }.history())
     }
 
+    /// The statement that says whether a claim ended.
+    fn ending(&self, claim: ClaimId) -> String {
+        format!(
+            "select exists (select from kinfra.ended join kinfra.pool using (pool) where name = {} and claim_id = {} \
+             and not has_moved)",
+            quoted(&self.pool),
+            quoted(&claim.to_string())
+        )
+    }
+
     /// The statement that puts something into the history which is no change of the registry.
     pub(super) fn recording(&self, pool: u64, happened: &Change) -> Result<String> {
         let (host, content) = (quoted(&self.place.host), quoted(&serde_json::to_string(happened)?));
-        Ok(format!(
-            "insert into kinfra.history (pool, generation, host, content) select pool, generation, {host}, \
-             {content}::jsonb from kinfra.pool where pool = {pool}"
-        ))
+        Ok(format!("select kinfra.tell({pool}, {host}, {content}::jsonb)"))
     }
 }
 

@@ -23,6 +23,7 @@ pub use moving::MadeHere;
 pub use other_hosts::OtherHosts;
 pub use queue::Ticket;
 pub use recorder::change_of_repair;
+pub use shared_uses::SharedUses;
 pub use snapshot::{Age, Snapshot, followed};
 pub use stored::{Stored, glance, read};
 pub use transaction::Ledger;

@@ -5,6 +5,8 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -41,14 +43,20 @@ pub enum Ticket {
 /// A place in a queue on a server.
 #[derive(Debug)]
 pub struct ServerTicket {
-    database: Arc<Database>,
-    number: u64,
-    wanted: String,
-    owner: String,
+    seat: Seat,
     /// Since its waiter asked.
     asked: Cell<Stopwatch>,
     /// Since it looked at its place, and when it looks again. `None` once its turn is near.
     looks: Option<(Stopwatch, Duration)>,
+}
+
+/// Which place it is, and whose.
+#[derive(Debug)]
+struct Seat {
+    database: Arc<Database>,
+    number: u64,
+    wanted: String,
+    owner: String,
 }
 
 impl Ticket {
@@ -72,7 +80,16 @@ impl Ticket {
     pub fn answer(&self) -> Result<()> {
         match self {
             Self::File(ticket) => ticket.answer(),
-            Self::Server(ticket) => ticket.answer(),
+            Self::Server(ticket) => ticket.answer(|statements| ticket.seat.database.ask(statements)),
+        }
+    }
+
+    /// Does something that may take long, such as cleaning a slot, and keeps the place meanwhile.
+    pub fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        match self {
+            // It is kept by a lock.
+            Self::File(_) => work(),
+            Self::Server(ticket) => ticket.seat.during(work),
         }
     }
 
@@ -81,20 +98,22 @@ impl Ticket {
     }
 
     fn number_on_server(&self) -> Option<u64> {
-        if let Self::Server(ticket) = self { Some(ticket.number) } else { None }
+        if let Self::Server(ticket) = self { Some(ticket.seat.number) } else { None }
     }
 }
 
 impl Drop for ServerTicket {
     /// One that cannot be removed expires.
     fn drop(&mut self) {
-        self.database.ask_in_passing(&format!("delete from kinfra.queue where ticket = {}", self.number));
+        let Seat { database, number, .. } = &self.seat;
+        database.ask_in_passing(&format!("delete from kinfra.queue where ticket = {number}"));
     }
 }
 
 impl ServerTicket {
     fn place(&self) -> Result<usize> {
-        let rows = self.database.ask(&self.database.waiters(Some(self.number)))?;
+        let Seat { database, number, .. } = &self.seat;
+        let rows = database.ask(&database.waiters(Some(*number)))?;
         Ok(rows.len())
     }
 
@@ -111,23 +130,45 @@ impl ServerTicket {
         Ok(self.looks.is_none())
     }
 
-    /// Puts off that the ticket expires. A waiter that was suspended, or cleaned a slot, for so long that it
-    /// has expired takes its place again.
-    fn answer(&self) -> Result<()> {
+    fn answer(&self, ask: impl Fn(&str) -> Result<Vec<Row>>) -> Result<()> {
         if self.asked.get().elapsed() < ASKS {
             return Ok(());
         }
         let asked = Stopwatch::start();
-        let rows = self.database.ask(&format!(
-            "update kinfra.queue set called_at = null, expires = clock_timestamp() + interval '{COUNTS} seconds' where \
-             ticket = {} returning ticket",
-            self.number
-        ))?;
-        if rows.is_empty() {
-            self.database.ask(&self.database.joining(&self.wanted, &self.owner, Some(self.number)))?;
-        }
+        self.seat.keep(ask)?;
         self.asked.set(asked);
         Ok(())
+    }
+}
+
+impl Seat {
+    /// Puts off that the ticket expires. A waiter that was suspended for so long that it has expired takes
+    /// its place again.
+    fn keep(&self, ask: impl Fn(&str) -> Result<Vec<Row>>) -> Result<()> {
+        let Self { database, number, wanted, owner } = self;
+        let rows = ask(&format!(
+            "update kinfra.queue set called_at = null, expires = clock_timestamp() + interval '{COUNTS} seconds' where \
+             ticket = {number} returning ticket"
+        ))?;
+        if rows.is_empty() {
+            ask(&database.joining(wanted, owner, Some(*number)))?;
+        }
+        Ok(())
+    }
+
+    fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        thread::scope(|scope| {
+            let (working, ended) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                while ended.recv_timeout(ASKS) == Err(RecvTimeoutError::Timeout) {
+                    // Where the server cannot be asked now, it may answer the next time.
+                    let _ = self.keep(|statements| self.database.ask(statements));
+                }
+            });
+            let done = work();
+            drop(working);
+            done
+        })
     }
 }
 
@@ -237,11 +278,22 @@ impl Transaction {
         let number = number_of(&self.ask(&database.joining(wanted, owner, None))?)?;
         let (wanted, owner, asked) = (wanted.to_owned(), owner.to_owned(), Cell::new(Stopwatch::start()));
         let looks = Some((Stopwatch::start(), Duration::ZERO));
-        Ok(Ticket::Server(ServerTicket { database, number, wanted, owner, asked, looks }))
+        Ok(Ticket::Server(ServerTicket { seat: Seat { database, number, wanted, owner }, asked, looks }))
+    }
+
+    /// Answers for a waiter, under the lock.
+    ///
+    /// # Errors
+    /// When it cannot be noted.
+    pub fn answer(&self, ticket: &Ticket) -> Result<()> {
+        match ticket {
+            Ticket::File(ticket) => ticket.answer(),
+            Ticket::Server(ticket) => ticket.answer(|statements| self.ask(statements)),
+        }
     }
 
     /// Asks the server within the transaction, or in another one where the lock was let go of.
-    fn ask(&self, statements: &str) -> Result<Vec<Row>> {
+    pub(super) fn ask(&self, statements: &str) -> Result<Vec<Row>> {
         let change = self.change.as_ref().ok_or_else(|| anyhow!("the registry is on no server"))?;
         match change.connection() {
             Some(connection) => Ok(connection.ask(statements)?),

@@ -16,9 +16,8 @@ const LOOKS: u32 = 8;
 
 /// What waits until the disk has everything that was committed before it, also where the server's own setting
 /// is not to wait. The kinds of waiting that an admin chose stay.
-const FLUSH: &str = "begin; select set_config('synchronous_commit', 'on', true) where \
-                     current_setting('synchronous_commit') = 'off'; select pg_logical_emit_message(true, 'kinfra', ''); \
-                     commit";
+const FLUSH: &str = "select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = \
+                     'off'; select pg_logical_emit_message(true, 'kinfra', ''); commit";
 
 /// How long it is looked for in all.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -95,7 +94,7 @@ impl Save {
             };
             let done = match looked {
                 // It may be committed and not yet on the disk.
-                Looked::Made => connection.run(&format!("rollback; {FLUSH}")).map(|_| ()),
+                Looked::Made => connection.run(&format!("rollback; begin; {FLUSH}")).map(|_| ()),
                 Looked::NotMade => match self.send(&connection) {
                     Err(Unsent { failure, is_committed: false }) if !failure.is_lost() => {
                         let _ = connection.run("rollback");
@@ -122,21 +121,34 @@ impl Save {
         Err(Error::new(NotKnown(failure.said())).context(Fault::server(what).advise(advice).away()))
     }
 
-    /// Saves and commits in one message, and waits for the disk in another: by then others have the lock.
+    /// Saves and commits in one message, and waits for the disk in another: by then others have the lock. A
+    /// server that crashed in between has lost the save. PgBouncer keeps that from its clients, so the server
+    /// is asked whether it still has it.
     fn send(&self, connection: &Connection) -> Result<(), Unsent> {
         let unsent = |is_committed| move |failure| Unsent { failure, is_committed };
         connection.run(&format!("{}; commit", self.statement)).map_err(unsent(false))?;
-        connection.run(FLUSH).map_err(unsent(true)).map(|_| ())
+        let made = self.made();
+        let rows = connection.run(&format!("begin; {made}; {FLUSH}")).map_err(unsent(true))?;
+        let is_there = rows.first().is_some_and(|row| Connection::number::<u64>(row, 0) == 1);
+        connection.lost_unless(is_there).map_err(unsent(false))
+    }
+
+    /// The statement that counts it.
+    fn made(&self) -> String {
+        let Self { pool, seen: (seen, _), token, .. } = self;
+        format!(
+            "select count(*) from kinfra.saved where pool = {pool} and generation = {seen} + 1 and token = '{token}'"
+        )
     }
 
     /// Looks under the lock, which the lost connection may still hold: then it is waited for.
     fn look(&self, connection: &Connection) -> Result<Looked, Failure> {
-        let Self { pool, seen: (seen, seen_token), token, .. } = self;
+        let Self { pool, seen: (seen, seen_token), .. } = self;
         let rows = connection.run(&format!(
             "{}; set local synchronous_commit = off; select generation, token from kinfra.pool where pool = {pool} for \
-             update; select count(*) from kinfra.saved where pool = {pool} and generation = {seen} + 1 and token = \
-             '{token}'",
-            beginning()
+             update; {}",
+            beginning(),
+            self.made()
         ))?;
         let number = |place: usize| rows.get(place).map(|row| Connection::number::<u64>(row, 0));
         let is_seen = rows.first().is_some_and(|row| Connection::text(row, 1) == *seen_token);

@@ -5,22 +5,37 @@ use anyhow::Result;
 
 use super::database::Database;
 use super::transaction::Ledger;
-use crate::host::postgres::{Connection, quoted};
+use super::writer::Transaction;
+use crate::host::postgres::{Connection, Row, quoted};
 use crate::slot::SlotId;
 
-impl Ledger {
-    /// What the slots of this host were last started with, as text. `None` where the root itself has it.
+/// What slots were last started with, as text.
+pub type SharedUses = Vec<(SlotId, String)>;
+
+impl Transaction {
+    /// [`Ledger::uses`], under the lock.
     ///
     /// # Errors
     /// When the server cannot be asked.
-    pub fn uses(&self) -> Result<Option<Vec<(SlotId, String)>>> {
+    pub fn uses(&self) -> Result<Option<SharedUses>> {
+        let Some(change) = &self.change else { return Ok(None) };
+        Ok(Some(read(&self.ask(&change.database().uses())?)))
+    }
+}
+
+fn read(rows: &[Row]) -> SharedUses {
+    let read = |row: &_| Some((SlotId::new(Connection::number(row, 0))?, Connection::text(row, 1)));
+    rows.iter().filter_map(read).collect()
+}
+
+impl Ledger {
+    /// What the slots of this host were last started with. `None` where the root itself has it.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub fn uses(&self) -> Result<Option<SharedUses>> {
         let Self::Postgres { database, .. } = self else { return Ok(None) };
-        let rows = database.ask(&format!(
-            "select slot, u.content from kinfra.uses u join kinfra.pool using (pool) where {} order by slot",
-            database.of_host()
-        ))?;
-        let read = |row: &_| Some((SlotId::new(Connection::number(row, 0))?, Connection::text(row, 1)));
-        Ok(Some(rows.iter().filter_map(read).collect()))
+        Ok(Some(read(&database.ask(&database.uses())?)))
     }
 
     /// Notes for all users of the host that the stack of a slot is to be up no more.
@@ -35,8 +50,13 @@ impl Ledger {
 }
 
 impl Database {
-    /// The condition that a row is of this pool and host.
-    fn of_host(&self) -> String {
-        format!("name = {} and host = {}", quoted(&self.pool), quoted(&self.place.host))
+    /// The statement that reads what the slots of this host were last started with.
+    fn uses(&self) -> String {
+        format!(
+            "select slot, u.content from kinfra.uses u join kinfra.pool using (pool) where name = {} and host = {} \
+             order by slot",
+            quoted(&self.pool),
+            quoted(&self.place.host)
+        )
     }
 }

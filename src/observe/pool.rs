@@ -36,6 +36,8 @@ pub struct Observed {
     pub registry: Registry,
     /// Whether the pool was applied in this root.
     pub is_applied: bool,
+    /// Whether users share the registry, and one of them has applied it already.
+    pub is_shared: bool,
     /// The state of the old tool's registry, if it needs attention.
     pub import: Option<ImportState>,
     /// The directories of all slots that the spec or the registry names.
@@ -111,6 +113,7 @@ impl Observed {
 /// [`Fault`] if the registry that is to be taken over cannot be trusted.
 pub fn observe(stored: Stored, root: Option<&Root>, pool: &Pool) -> Result<Observed> {
     let (is_applied, is_anywhere) = (stored.is_there(), stored.is_anywhere());
+    let is_shared = stored.text.is_none() && is_anywhere;
     let mut registry = Arc::unwrap_or_clone(stored.registry);
     let import = match &pool.import {
         None => None,
@@ -130,7 +133,7 @@ pub fn observe(stored: Stored, root: Option<&Root>, pool: &Pool) -> Result<Obser
         }
     };
     let dirs = root.map_or(Ok(BTreeMap::new()), |root| slot_dirs(root, pool, &registry))?;
-    Ok(Observed { registry, is_applied, import, dirs, containers: Containers::NotAsked })
+    Ok(Observed { registry, is_applied, is_shared, import, dirs, containers: Containers::NotAsked })
 }
 
 /// Whether an old tool's registry changed after this one took it over. One that cannot be read no longer

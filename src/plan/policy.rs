@@ -38,7 +38,10 @@ pub(super) fn decide(
     }
     match &difference.registration {
         Registration::Unregistered | Registration::Imported => take_whole(difference, &allowed),
-        Registration::Registered(fields) => keep(slot, fields, difference, containers, &allowed),
+        Registration::Shared(fields) if fields.is_empty() => take_whole(difference, &allowed),
+        Registration::Shared(fields) | Registration::Registered(fields) => {
+            keep(slot, fields, difference, containers, &allowed)
+        }
         Registration::Surplus => remove(slot, difference, containers, &allowed),
     }
 }

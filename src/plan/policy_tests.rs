@@ -60,7 +60,8 @@ fn asked(in_use: InUse) -> Containers {
 
 #[test]
 fn a_slot_that_kinfra_did_not_write_is_taken_as_a_whole() {
-    for registration in [Registration::Unregistered, Registration::Imported] {
+    for registration in [Registration::Unregistered, Registration::Imported, Registration::Shared(Vec::new())]
+    {
         let of = |files: &[(&str, File)]| of(registration.clone(), files);
         let plain = |files: &[(&str, File)]| decided(&of(files), &Containers::NotAsked, &[]);
         assert_eq!(plain(&[("a", File::Same), ("b", File::Same)]), does(Action::Adopt));

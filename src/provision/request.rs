@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::apply::{Outcome, apply};
 use crate::claims::whereabouts::Following;
 use crate::desired::{File, Outline, Pool};
-use crate::diff::diff;
+use crate::diff::{FieldChange, diff};
 use crate::fault::Fault;
 use crate::file::RelPath;
 use crate::host;
@@ -17,7 +17,7 @@ use crate::host::root::Root;
 use crate::host::signals::Interrupt;
 use crate::ledger::{Ledger, Stored};
 use crate::observe::{Containers, Observed, containers, observe, text};
-use crate::plan::{Options, Plan, plan};
+use crate::plan::{Blocked, Flag, Options, Plan, plan};
 use crate::registry::{AppliedFrom, Registry};
 use crate::saved::{Changed, Named, Saved};
 use crate::slot::SlotId;
@@ -125,6 +125,7 @@ impl<'a> Request<'a> {
         let observed = observe(stored, root.as_ref(), self.pool)?;
         observed.registry.check_pool(&self.pool.applied_from, &self.pool.root)?;
         let plan = self.plan(&observed);
+        check_same(&plan, &self.options, self.pool, &observed)?;
         if self.saved.is_none() {
             check_selection(&self.options, &plan, self.pool, &observed)?;
         }
@@ -262,6 +263,7 @@ impl Prepared<'_> {
             observed.registry.check_pool(&pool.applied_from, &pool.root)?;
             let observed = Observed { containers, ..observed };
             let plan = self.request.plan(&observed);
+            check_same(&plan, &self.request.options, pool, &observed)?;
             let is_as_shown = match saved {
                 Some(saved) => self.compare(saved, &plan, &observed),
                 None if plan.is_within(&self.plan) => Ok(()),
@@ -311,6 +313,32 @@ fn check_selection(options: &Options, plan: &Plan, pool: &Pool, observed: &Obser
         return Err(Fault::usage("--only and --exclude leave no slot").into());
     }
     Ok(())
+}
+
+/// Refuses a first apply in a root where a server has a pool of that name with other slots: it may be another
+/// project's.
+///
+/// # Errors
+/// [`Fault`] names what differs.
+fn check_same(plan: &Plan, options: &Options, pool: &Pool, observed: &Observed) -> Result<(), Fault> {
+    let may_change = [Flag::Update, Flag::Overwrite].iter().any(|flag| options.allowed.contains(flag));
+    if may_change || !observed.is_shared || observed.is_applied {
+        return Ok(());
+    }
+    let mut blocked =
+        plan.slots.iter().flat_map(|(slot, plan)| plan.blocked.iter().map(move |why| (slot, why)));
+    let differs =
+        blocked.find_map(|it| if let (slot, Blocked::Field(it)) = it { Some((slot, it)) } else { None });
+    let Some((slot, FieldChange { field, old, new })) = differs else { return Ok(()) };
+    let [old, new] = [old, new].map(|value| value.as_deref().unwrap_or("nothing"));
+    let what = format!(
+        "the registry's server has a pool `{}` of another slots.toml: `{field}` of slot {slot} is {old} there, and {new} here",
+        pool.name
+    );
+    Err(Fault::refused(what).advise(
+        "if it is another project's, give this pool another `name`. If not, apply the slots.toml that the others have, or \
+         `--update` to change these slots for all",
+    ))
 }
 
 /// Refuses a spec or a root, named by the user, that is not the saved plan's own. Both paths are absolute.

@@ -206,6 +206,21 @@ fn a_plan_shows_the_server() {
     machine.kinfra("apply p").exits(4).says("registry").says("postgres://ann@i/d?sslmode=require");
 }
 
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn an_answer_without_end_is_not_taken_in() {
+    let database = super::shared_pool::database();
+    let machine = Machine::small();
+    machine.edit_spec("[files]\n", &format!("[registry]\nurl = \"{}\"\n[files]\n", database.url()));
+    machine.kinfra("apply").exits(0);
+    database.sql(
+        "insert into kinfra.slot (pool, host, slot, generation, content) select pool, host, 100 + more, generation, \
+         jsonb_build_object('x', repeat('x', 1000000)) from kinfra.slot, generate_series(1, 200) as more where slot = 1",
+    );
+    let run = machine.kinfra("claim").exits(9).says("answers with more than 128 MiB");
+    run.says("see with SQL which rows");
+}
+
 /// Everything that a database has.
 fn dump(database: &Database) -> String {
     database.sql("select version from kinfra.migration order by 1; select * from kinfra.pool; select * from kinfra.slot")

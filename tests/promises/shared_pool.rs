@@ -2,7 +2,14 @@
 //! files of them in a home of its own.
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
+use camino::Utf8PathBuf;
+use kinfra::claims::whereabouts::Following;
+use kinfra::host::lock::LockPolicy;
+use kinfra::host::postgres::credentials::Login;
+use kinfra::ledger::Ledger;
+use kinfra::server::Given;
 use serde_json::Value;
 
 use crate::rig::postgres::{Database, Postgres};
@@ -240,6 +247,7 @@ fn a_member_ends_no_claim_unrecorded() {
         "update kinfra.pool set content = '{}'",
         "update kinfra.pool set generation = 0",
         "delete from kinfra.history",
+        "insert into kinfra.history (pool, generation, content) values (1, 1000000000000000, '{}')",
         "delete from kinfra.ended",
         "insert into kinfra.ended (pool, generation, host, slot, made_by) values (1, 1, 'h', 1, 'x')",
         "drop table kinfra.claim",
@@ -455,4 +463,116 @@ fn a_server_that_lost_claims_which_were_seen_there_is_not_used() {
     // A state that knows the claims which were seen is used, whatever its number is.
     database.sql("update kinfra.pool set generation = generation - 1");
     ann.kinfra("status").exits(0).prints("Slot 1");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn another_project_of_the_user_does_not_get_into_a_pool_by_its_name() {
+    let database = database();
+    let ann = user(&database.url());
+    ann.kinfra("apply").exits(0);
+    let spec = ann.read("slots.toml").replace("~/pool", "~/pool-2").replace("8000", "9000");
+    ann.write("~/other/slots.toml", spec);
+    ann.write("~/other/templates/conf.txt", "{{ ports.web }}\n");
+    let before =
+        database.sql("select * from kinfra.pool; select * from kinfra.root; select * from kinfra.slot");
+    for verb in ["plan", "apply", "apply --update --auto-approve"] {
+        let run = Run::of(ann.command(verb).current_dir(ann.path("~/other"))).exits(4);
+        run.says("the name of another one on this machine: `small`").says("give this pool another `name`");
+    }
+    let after =
+        database.sql("select * from kinfra.pool; select * from kinfra.root; select * from kinfra.slot");
+    assert_eq!(after, before);
+    // Where another user's project is says nothing. What it declares does.
+    let ben = user(&database.url());
+    ben.edit_spec("8000", "9000");
+    for verb in ["apply", "apply --only 1"] {
+        let run = ben.kinfra(verb).exits(4).says("has a pool `small` of another slots.toml");
+        run.says("`ports.web` of slot 1 is 8001 there, and 9001 here").says("another `name`");
+    }
+    assert!(!ben.exists("~/pool/slot-1"));
+    let after =
+        database.sql("select * from kinfra.pool; select * from kinfra.root; select * from kinfra.slot");
+    assert_eq!(after, before);
+    ann.kinfra("claim").exits(0);
+    ben.kinfra("apply --update --auto-approve").exits(0);
+    let ports = "select content -> 'ports' ->> 'web' from kinfra.slot order by slot";
+    assert_eq!(database.sql(ports), "8001\n9002", "what is held stays");
+}
+
+/// With one connection at a time, a verb asks everything on the one that holds the lock.
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_claim_needs_no_second_connection() {
+    if has_bouncer() {
+        // It has one user for all.
+        return;
+    }
+    let database = database();
+    // Roles are of the server, and another test makes that of members.
+    let member = statements("docs/team.md").replace("kinfra_member", "kinfra_lonely");
+    database.sql(&member);
+    database.sql("create role lonely login connection limit 1; grant kinfra_lonely to lonely");
+    let admin = user(&database.url());
+    admin.kinfra("apply").exits(0);
+    let lonely = user(&database.url().replace("postgres@", "lonely@"));
+    let run = |verb: &str| {
+        // The server ends the connection of the verb before in its own time.
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while database.sql("select count(*) from pg_stat_activity where usename = 'lonely'") != "0" {
+            assert!(Instant::now() < deadline, "a connection that does not end");
+        }
+        lonely.kinfra(verb).exits(0)
+    };
+    run("apply");
+    run("claim").prints("slot 1");
+    admin.kinfra("release 1 --force").exits(0);
+    assert!(lonely.exists("~/pool/slot-1/.kinfra-claim"), "the sign of a claim that ended");
+    run("claim").prints("slot 1");
+    run("release");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_waiter_that_cleans_a_slot_for_long_keeps_its_place() {
+    let database = database();
+    let ann = user(&database.url());
+    ann.kinfra("apply").exits(0);
+    let root = Utf8PathBuf::from_path_buf(ann.path("~/pool")).expect("text");
+    let login = Login::of(Given::parse(&database.url()).expect("a url"), "postgres");
+    let ledger = Ledger::on_server(&root, "small", login, "test", false);
+    let patience = Duration::from_mins(1);
+    let policy = LockPolicy { patience, flag: None, command: "test", network: true, interrupt: None };
+    let seen = ledger.read(Following::NoHolder).expect("it is read").expect("a pool");
+    let ticket = ledger.transact(&seen, &policy, |transaction| transaction.join_queue("any slot", "/w"));
+    let ticket = ticket.expect("a place");
+    let places = "select count(*) from kinfra.queue where expires > clock_timestamp() and called_at is null";
+    database
+        .sql("update kinfra.queue set called_at = now(), expires = clock_timestamp() + interval '5 seconds'");
+    let at_the_end = ticket.during(|| {
+        std::thread::sleep(Duration::from_secs(7));
+        database.sql(places)
+    });
+    assert_eq!(at_the_end, "1");
+    drop(ticket);
+    assert_eq!(database.sql(places), "0");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_stack_is_under_the_name_of_its_slot_alone() {
+    let database = database();
+    let ann = user(&database.url());
+    ann.kinfra("apply").exits(0);
+    let started = |project: &str| {
+        let content = format!("{{\"started_as\": \"{project}\"}}");
+        let insert = "insert into kinfra.stack (pool, host, slot, content) select pool, host, slot, '";
+        database.sql_as("postgres", &format!("{insert}{content}' from kinfra.slot where slot = 1"))
+    };
+    for project in ["prod", "small-slot-2", "small-slot-11", "small-slot-1-prod"] {
+        let run = started(project);
+        assert!(run.code != Some(0) && run.stderr.contains("violates check"), "{project}: {run:#?}");
+    }
+    // A pool that got another name may have stacks under the one before.
+    started("before-slot-1").exits(0);
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::sync::{OnceLock, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,19 +14,14 @@ use crate::support::Running;
 /// How many connections to the server it keeps for a database: fewer than the tests have clients.
 const POOL_SIZE: u32 = 8;
 
-/// The port of the one before the server that the tests share.
-pub(crate) fn port() -> u16 {
-    static PORT: OnceLock<u16> = OnceLock::new();
-    *PORT.get_or_init(|| start(Postgres::shared()))
-}
-
-fn start(server: &Postgres) -> u16 {
+/// Starts one before a server. Its port.
+pub(super) fn start(server: &Postgres) -> u16 {
     let directory = own_directory("kinfra-bouncer");
     let (port, place) = (free_port(), directory.path().display());
     let settings = format!(
         "[databases]\n* = host={} port={} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
          unix_socket_dir = {place}\nlogfile = {place}/log\npidfile = {place}/pid\nauth_type = any\npool_mode = transaction\n\
-         max_client_conn = 500\ndefault_pool_size = {POOL_SIZE}\n",
+         max_client_conn = 500\ndefault_pool_size = {POOL_SIZE}\nserver_login_retry = 1\n",
         server.socket().display(),
         server.port()
     );

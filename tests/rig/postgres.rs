@@ -5,7 +5,8 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,11 +27,20 @@ hostssl all tls all trust
 hostnossl all plain all trust
 ";
 
+/// How often connections are cut where the server is disturbed.
+const CUT_EVERY: Duration = Duration::from_millis(100);
+
+/// Cuts one of them.
+const CUT: &str = "select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' and \
+                   pid <> pg_backend_pid() order by random() limit 1";
+
 /// A server. Each test has databases of its own in it.
 pub(crate) struct Postgres {
     directory: TempDir,
     port: u16,
     server: Mutex<Option<Running>>,
+    /// The port of the PgBouncer before it, once it has one.
+    bouncer: OnceLock<u16>,
 }
 
 /// A user of this machine that the server may run as: it refuses root.
@@ -79,6 +89,30 @@ impl Postgres {
         self.run();
     }
 
+    /// Does some work, which is told how often the server was restarted so far. That is done each time that so
+    /// much time is over, every second time by force. In between, clients lose their connections.
+    pub(crate) fn disturbed<T>(&'static self, every: Duration, work: impl FnOnce(&AtomicU32) -> T) -> T {
+        let (over, is_over) = mpsc::channel::<()>();
+        let restarts = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&restarts);
+        let unrest = thread::spawn(move || {
+            let mut since = Instant::now();
+            while is_over.recv_timeout(CUT_EVERY) == Err(RecvTimeoutError::Timeout) {
+                if since.elapsed() < every {
+                    self.sql("postgres", CUT);
+                } else {
+                    self.restart(counted.load(Relaxed).is_multiple_of(2));
+                    counted.fetch_add(1, Relaxed);
+                    since = Instant::now();
+                }
+            }
+        });
+        let done = work(&restarts);
+        drop(over);
+        unrest.join().expect("the server comes back");
+        done
+    }
+
     fn start(has_tls: bool) -> Self {
         let directory = own_directory("kinfra-pg");
         let port = free_port();
@@ -98,7 +132,7 @@ impl Postgres {
         }
         fs::write(place, text).expect("settings");
         fs::write(data.join("pg_hba.conf"), WHO_MAY).expect("who may connect");
-        let server = Self { directory, port, server: Mutex::new(None) };
+        let server = Self { directory, port, server: Mutex::new(None), bouncer: OnceLock::new() };
         server.run();
         server.sql(
             "postgres",
@@ -181,8 +215,9 @@ impl Database {
     /// Its url: by the socket, or by PgBouncer if that is between.
     pub(crate) fn url(&self) -> String {
         let Self { server, name } = self;
-        if has_bouncer() && server.port == Postgres::shared().port {
-            return format!("postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable", bouncer::port());
+        if has_bouncer() {
+            let port = server.bouncer.get_or_init(|| bouncer::start(server));
+            return format!("postgres://postgres@127.0.0.1:{port}/{name}?sslmode=disable");
         }
         format!("postgres://postgres@:{}/{name}?host={}", server.port, server.socket().display())
     }

@@ -47,6 +47,11 @@ impl Connection {
         match *self {}
     }
 
+    /// That the server crashed.
+    pub fn lost_unless(&self, _is_there: bool) -> Result<(), Failure> {
+        match *self {}
+    }
+
     /// Who is logged in.
     pub fn login(&self) -> &Login {
         match *self {}

@@ -1,11 +1,14 @@
 //! A connection to a PostgreSQL server. Nothing here waits for longer than its time: a server that was
 //! suspended, or a network that swallows everything, is as good as none.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use futures_core::Stream as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode as Wish;
@@ -13,7 +16,7 @@ use tokio_postgres::tls::TlsStream;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, SimpleQueryRow, Socket};
 
 use super::credentials::Login;
-use super::failure::{self, Failure};
+use super::failure::{self, ANSWER, Failure};
 use super::limits::STATEMENT;
 use super::tls;
 use crate::fault::Fault;
@@ -107,14 +110,12 @@ impl Connection {
     /// # Errors
     /// [`Failure`], as the server or the network has it.
     pub fn run(&self, statements: &str) -> Result<Rows, Failure> {
-        let answer = self.client.simple_query(statements);
-        let answer = self.runtime.block_on(async { timeout(STATEMENT + WAY, answer).await });
-        let messages = answer.map_err(|_| {
+        let rows = rows(&self.client, statements);
+        let rows = self.runtime.block_on(async { timeout(STATEMENT + WAY, rows).await });
+        rows.map_err(|_| {
             note_silence(&self.login);
             Failure::silent()
-        })?;
-        let row = |message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None };
-        Ok(messages.map_err(Failure::from)?.into_iter().filter_map(row).collect())
+        })?
     }
 
     /// [`Connection::run`], for what is not tried again.
@@ -140,10 +141,34 @@ impl Connection {
         row.try_get(column).ok().flatten().and_then(|text: &str| text.parse().ok()).unwrap_or_default()
     }
 
+    /// That the server crashed behind PgBouncer, which keeps that from its clients.
+    ///
+    /// # Errors
+    /// Unless what it committed is there.
+    pub fn lost_unless(&self, is_there: bool) -> Result<(), Failure> {
+        if is_there { Ok(()) } else { Err(Failure::lost()) }
+    }
+
     /// Who is logged in, and where.
     pub fn login(&self) -> &Login {
         &self.login
     }
+}
+
+/// What statements give, up to [`ANSWER`].
+async fn rows(client: &Client, statements: &str) -> Result<Rows, Failure> {
+    let mut answer = pin!(client.simple_query_raw(statements).await?);
+    let (mut rows, mut size) = (Rows::new(), 0);
+    while let Some(message) = poll_fn(|context| answer.as_mut().poll_next(context)).await {
+        let SimpleQueryMessage::Row(row) = message? else { continue };
+        let columns = (0..row.len()).filter_map(|column| row.try_get(column).ok().flatten());
+        size += size_of::<Row>() + columns.map(str::len).sum::<usize>();
+        if size > ANSWER {
+            return Err(Failure::too_much());
+        }
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
 fn note_silence(login: &Login) {

@@ -14,6 +14,9 @@ use crate::shown::printable;
 /// The most that a server may say, in characters.
 const MOST_SAID: usize = 1_000;
 
+/// The most that it may answer at once, in bytes. A registry of 64 MiB is less, with what rows add to it.
+pub(super) const ANSWER: usize = 128 << 20;
+
 /// Why.
 #[derive(Debug)]
 pub struct Failure {
@@ -41,6 +44,8 @@ enum Kind {
     NoPassword,
     /// The connection ended.
     Lost,
+    /// The answer has no end, or is none that kinfra can have asked for.
+    TooMuch,
     /// The server says so, with this code.
     Server(SqlState),
     /// Something else.
@@ -107,6 +112,16 @@ impl Failure {
         Self { kind: Kind::Silent, said: "no answer in time".to_owned() }
     }
 
+    /// That an answer is too long.
+    pub(super) fn too_much() -> Self {
+        Self { kind: Kind::TooMuch, said: "its answer is too long".to_owned() }
+    }
+
+    /// That a server forgot what it was told: it crashed.
+    pub(super) fn lost() -> Self {
+        Self { kind: Kind::Lost, said: "the server crashed".to_owned() }
+    }
+
     /// Whether another client holds the lock for too long.
     pub fn is_locked(&self) -> bool {
         self.kind == Kind::Server(SqlState::LOCK_NOT_AVAILABLE)
@@ -128,6 +143,7 @@ impl Failure {
             | Kind::Silent
             | Kind::Tls
             | Kind::Lost
+            | Kind::TooMuch
             | Kind::Other => 1,
         }
     }
@@ -152,7 +168,7 @@ impl Failure {
         match &self.kind {
             Kind::Lost | Kind::Silent | Kind::Refused | Kind::NoSocket => true,
             Kind::Server(code) => ended(code),
-            Kind::Name | Kind::Tls | Kind::NoTls | Kind::NoPassword | Kind::Other => false,
+            Kind::Name | Kind::Tls | Kind::NoTls | Kind::NoPassword | Kind::TooMuch | Kind::Other => false,
         }
     }
 
@@ -208,6 +224,8 @@ impl Failure {
             Kind::NoPassword => {
                 fault(format!("wants a password of `{user}`, and there is none")).advise(password())
             }
+            Kind::TooMuch => fault(format!("answers with more than {} MiB", ANSWER >> 20))
+                .advise("ask its administrator: see with SQL which rows in the schema `kinfra` are so long"),
             Kind::Lost => fault(format!("ended the connection: {said}")).advise("run again"),
             Kind::Server(code) if *code == SqlState::INVALID_PASSWORD => {
                 fault(format!("refuses `{user}`: {said}")).advise(password())

@@ -90,7 +90,8 @@ create table kinfra.stack (
     pool bigint not null,
     host text not null,
     slot integer not null,
-    started_as text generated always as (content ->> 'started_as') stored,
+    -- What is under this name counts as the slot's: so it is the name of no other project.
+    started_as text generated always as (content ->> 'started_as') stored check (started_as ~ ('-slot-' || slot || '$')),
     remains text generated always as (content -> 'left' ->> 'remains') stored,
     content jsonb not null,
     primary key (pool, host, slot),
@@ -250,5 +251,13 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
       from kinfra.pool as p
      where u.pool = p.pool and p.name = of_pool and u.host = of_host and u.slot = of_slot
 $$;
+
+-- Puts something into the history that is no change of the registry. It goes with the save before it.
+create function kinfra.tell(of_pool bigint, of_host text, what jsonb) returns void
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+    insert into kinfra.history (pool, generation, host, content)
+    select p.pool, p.generation, of_host, what from kinfra.pool as p where p.pool = of_pool
+$$;
 revoke all on function kinfra.save from public;
 revoke all on function kinfra.end_uses from public;
+revoke all on function kinfra.tell from public;

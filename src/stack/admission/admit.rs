@@ -20,6 +20,7 @@ use crate::host::context;
 use crate::host::fs::real;
 use crate::host::invocation::{self, Invocation};
 use crate::host::lock::LockPolicy;
+use crate::ledger::SharedUses;
 use crate::proof::isolation::{Conflict, HostThing, Owner, Stack, prove, settlement};
 use crate::registry::{Claim, Started};
 use crate::slot::SlotId;
@@ -93,7 +94,7 @@ impl Place<'_> {
         ownership::refuse_foreign(self.held, there)?;
         let Some(uses) = Uses::read(&self.held.dir())? else { return Ok(()) };
         let start = Start { model: &uses.model, main: None, there, profiles: None, asked: Asked::All };
-        let (conflicts, _) = self.conflicts(&start, invocation)?;
+        let (conflicts, _) = self.conflicts(&start, self.held.pool().ledger().uses()?, invocation)?;
         if conflicts.is_empty() {
             return Ok(());
         }
@@ -144,10 +145,11 @@ impl Place<'_> {
 
     /// What the stack shares with the main stack and with every stack that was started. A pool of templates
     /// sets its slots apart itself: of those, the addresses that kinfra gives are proven.
-    /// Also the roots of the pools that did not answer.
+    /// Also the roots of the pools that did not answer. `shared` is what users of the host have noted.
     fn conflicts(
         &self,
         start: &Start<'_>,
+        shared: Option<SharedUses>,
         invocation: &Invocation,
     ) -> Result<(Vec<Conflict>, Vec<Utf8PathBuf>)> {
         let is_of_templates = !self.runs_own_files();
@@ -156,7 +158,7 @@ impl Place<'_> {
         }
         let own = (Owner::Slot(self.held.slot), real_paths(start.model), real(&self.worktree));
         let main = start.main.map(|main| (Owner::Main, real_paths(&main.model), real(&main.worktree)));
-        let (others, silent) = self.started_stacks(invocation)?;
+        let (others, silent) = self.started_stacks(shared, invocation)?;
         let others = others.into_iter();
         // A stack that ended counts only while there is something of it.
         let others = others.filter(|other| !other.has_ended || start.has_containers(&other.project));
@@ -193,13 +195,14 @@ impl Place<'_> {
         let held = self.held;
         let (at, slot, dir) = (host::clock::now().to_string(), held.slot, held.dir());
         held.pool().ledger().transact(held.seen(), policy, |transaction| {
+            let shared = transaction.uses()?;
             let entry = transaction.registry_mut().slot_mut(slot);
             let entry = entry.filter(|entry| is_same_claim(entry.claim.as_ref(), held.entry.claim.as_ref()));
             let entry = entry.ok_or_else(|| {
                 Fault::no_slot(format!("the claim of slot {slot} ended meanwhile"))
                     .advise("`kinfra claim` takes a slot again")
             })?;
-            let (conflicts, silent) = self.conflicts(start, invocation)?;
+            let (conflicts, silent) = self.conflicts(start, shared, invocation)?;
             if !conflicts.is_empty() {
                 return Err(not_isolated(slot, &conflicts, self.shared()).into());
             }

@@ -8,6 +8,7 @@ use crate::compose::model::Model;
 use crate::host::invocation::Invocation;
 use crate::host::root::Root;
 use crate::host::side_by_side::side_by_side;
+use crate::ledger::SharedUses;
 use crate::proof::isolation::{Conflict, Owner, Stack, prove};
 use crate::slot::SlotId;
 use crate::stack::compose_files::place::Place;
@@ -31,13 +32,17 @@ pub struct StartedStack {
 
 impl Place<'_> {
     /// The stacks of every other slot of this pool, and of every other pool of this user; and the roots of
-    /// pools that did not answer.
+    /// pools that did not answer. `shared` is what users of the host have noted on a server.
     ///
     /// # Errors
     /// [`Fault`](crate::fault::Fault) when it cannot be read what one of them was started with.
-    pub fn started_stacks(&self, invocation: &Invocation) -> Result<(Vec<StartedStack>, Vec<Utf8PathBuf>)> {
+    pub fn started_stacks(
+        &self,
+        shared: Option<SharedUses>,
+        invocation: &Invocation,
+    ) -> Result<(Vec<StartedStack>, Vec<Utf8PathBuf>)> {
         let own = self.held.pool().root.as_path();
-        let here = match self.held.pool().ledger().uses()? {
+        let here = match shared {
             None => slots(own)?,
             Some(uses) => {
                 let read = uses.into_iter().map(|(slot, text)| Ok((slot, Uses::of_slot(slot, &text)?)));
