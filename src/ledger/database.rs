@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
+use serde_json::{Map, Value};
 
 use super::save::rest;
 use super::schema;
@@ -26,8 +27,6 @@ use crate::time::Time;
 
 /// How often what the server did not do is tried again.
 const TRIES: u32 = 5;
-/// How many columns the row of a pool has: a row of fewer is the one with the clock.
-const COLUMNS_OF_POOL: usize = 7;
 /// How long the server waits for the lock, before it is asked again: Ctrl-C is heard in between.
 const HEARD: Duration = Duration::from_secs(2);
 
@@ -89,8 +88,8 @@ pub struct Locking<'a> {
 pub(super) struct Around<'a> {
     /// What begins the transaction.
     pub(super) begin: &'a str,
-    /// How the pool's row is locked; empty if it is not.
-    pub(super) lock: &'a str,
+    /// Whether the pool's row is locked.
+    pub(super) locks: bool,
     /// What ends the transaction; empty if it goes on.
     pub(super) end: &'a str,
 }
@@ -127,7 +126,7 @@ impl Database {
     /// # Errors
     /// [`Fault`] when the server cannot be asked, or the registry cannot be trusted.
     pub fn read(&self, known: Option<&Loaded>) -> Result<Option<Loaded>> {
-        let around = Around { begin: &beginning_to_read(), lock: "", end: "commit" };
+        let around = Around { begin: &beginning_to_read(), locks: false, end: "commit" };
         let (connection, (loaded, _)) = self.persist(|connection| self.load(connection, around, known))?;
         self.keep(connection);
         Ok(loaded)
@@ -152,7 +151,7 @@ impl Database {
                     "{}; set local lock_timeout = {most}; set local synchronous_commit = off",
                     beginning()
                 );
-                let locked = |begin| Around { begin, lock: "for update", end: "" };
+                let locked = |begin| Around { begin, locks: true, end: "" };
                 let mut loaded = self.load(connection, locked(&begin), known);
                 // Only an admin may make a pool, so a pool that is there is not made again.
                 if may_make && matches!(loaded, Ok((None, _))) {
@@ -245,100 +244,63 @@ impl Database {
         around: Around<'_>,
         known: Option<&Loaded>,
     ) -> Result<(Option<Loaded>, Time), Stop> {
-        let Around { begin, lock, end } = around;
+        let Around { begin, locks, end } = around;
         let since = known.map_or(0, |known| known.generation);
+        let OwnPlace { host, root } = &self.place;
+        let [name, host, root] = [&self.pool, host, root.as_str()].map(quoted);
         let rows = connection.run(&format!(
-            "{begin}; select pool, generation, removed_at, content, (select max(version) from kinfra.migration), \
-             token, (select s.token from kinfra.saved s where s.pool = p.pool and s.generation = {since}) \
-             from kinfra.pool p where name = {} {lock}; {}; {}; {end}",
-            quoted(&self.pool),
-            self.root_since(since),
-            self.slots_since(since)
+            "{begin}; select micros, pool, version, generation, token, token_then, removed_at, root_at, content, root, \
+             host_id, slots from kinfra.look({name}, {host}, {root}, {since}, {locks}); {end}"
         ))?;
-        let mut rows = rows.into_iter().peekable();
-        let pool = rows.next_if(|row| Connection::columns(row) == COLUMNS_OF_POOL);
-        let root = rows.next();
-        let number = |column| root.as_ref().map_or(0, |root| Connection::number(root, column));
-        let (now, root_at) = (Time::from_unix_micros(number(0)), number(1));
-        let root_at = u64::try_from(root_at).unwrap_or_default();
-        let Some(pool) = pool else { return Ok((None, now)) };
-        schema::check(Connection::number(&pool, 4))?;
-        let (id, removed_at): (u64, u64) = (Connection::number(&pool, 0), Connection::number(&pool, 2));
-        let (token, since_token) = (Connection::text(&pool, 5), Connection::text(&pool, 6));
+        let row = rows.first();
+        let text = |column| row.map_or_else(String::new, |row| Connection::text(row, column));
+        let number = |column| row.map_or(0, |row| Connection::number::<u64>(row, column));
+        let now = Time::from_unix_micros(number(0).cast_signed());
+        // No pool is the 0th.
+        let id = number(1);
+        if id == 0 {
+            return Ok((None, now));
+        }
+        schema::check(u32::try_from(number(2)).unwrap_or(u32::MAX))?;
+        let (generation, token, token_then, removed_at, root_at) =
+            (number(3), text(4), text(5), number(6), number(7));
         // A row that is gone is not among those that changed, and a root's row is of all slots.
         let is_usable = |known: &Loaded| {
             let is_left = removed_at <= known.generation && root_at <= known.generation;
-            known.pool == id && known.token == since_token && is_left
+            known.pool == id && known.token == token_then && is_left
         };
         if known.is_some_and(|known| !is_usable(known)) {
             let begin = if end.is_empty() { "" } else { begin };
             return self.load(connection, Around { begin, ..around }, None);
         }
-        let corrupt = |corrupt: Corrupt| self.corrupt(&corrupt);
-        let generation = Connection::number(&pool, 1);
         if let Some(known) = known.filter(|known| known.generation == generation) {
             return Ok((Some(Loaded { now, ..known.clone() }), now));
         }
-        let (mut slots, mut seen) =
-            known.map_or_else(Default::default, |known| (known.registry.slots.clone(), known.seen.clone()));
+        let corrupt = |corrupt: Corrupt| self.corrupt(&corrupt);
         let own = match known {
             Some(known) => Arc::clone(&known.own),
-            None => Arc::new(self.own(root.as_ref())?),
+            None => Arc::new(own(&text(9)).map_err(corrupt)?),
         };
-        for row in rows {
-            let (slot, generation, entry) = self.read_row(&row, &own).map_err(corrupt)?;
+        let (mut slots, mut seen) =
+            known.map_or_else(Default::default, |known| (known.registry.slots.clone(), known.seen.clone()));
+        for row in slot_rows(&text(11)).map_err(corrupt)? {
+            let (slot, generation, entry) = self.entry(row, &own).map_err(corrupt)?;
             seen.insert(slot, generation);
             slots.insert(slot, Arc::new(entry));
         }
-        let top = object(&Connection::text(&pool, 3)).map_err(corrupt)?;
-        let host_id = root.as_ref().map(|root| Connection::text(root, 3));
-        let registry = Registry::of_rows(top, slots, &own, host_id.as_deref()).map_err(corrupt)?;
+        let top = object(&text(8)).map_err(corrupt)?;
+        let registry = Registry::of_rows(top, slots, &own, Some(&text(10))).map_err(corrupt)?;
         let registry = Arc::new(registry);
         let is_applied_here = root_at > 0;
         Ok((Some(Loaded { registry, now, is_applied_here, own, pool: id, generation, token, seen }), now))
     }
 
-    /// What `apply` wrote in this root.
-    fn own(&self, root: Option<&Row>) -> Result<RootRow, Fault> {
-        let text = root.map(|root| Connection::text(root, 2)).filter(|text| !text.is_empty());
-        let Some(text) = text else { return Ok(RootRow::default()) };
-        object(&text).and_then(RootRow::of).map_err(|corrupt| self.corrupt(&corrupt))
-    }
-
-    /// The statement that reads the clock, and the row of this root if it changed since a generation.
-    fn root_since(&self, generation: u64) -> String {
-        let OwnPlace { host, root } = &self.place;
-        let (pool, host) = (quoted(&self.pool), quoted(host));
-        format!(
-            "select (extract(epoch from clock_timestamp()) * 1000000)::bigint, max(r.generation), max(case when \
-             r.generation > {generation} then r.content::text end), (select h.id from kinfra.host h join kinfra.pool using (pool) where name = {pool} and \
-             h.host = {host}) from kinfra.root r join kinfra.pool p using (pool) where p.name = {pool} and r.host = {host} \
-             and r.root = {}",
-            quoted(root.as_str())
-        )
-    }
-
-    /// The statement that reads the slots of this host whose rows changed since a generation.
-    fn slots_since(&self, generation: u64) -> String {
-        format!(
-            "select s.slot, s.generation, s.content, c.content, k.content from kinfra.slot s left join kinfra.claim c \
-             using (pool, host, slot) left join kinfra.stack k using (pool, host, slot) where s.pool = (select pool \
-             from kinfra.pool where name = {}) and s.host = {} and s.generation > {generation} order by s.slot, s.host, s.pool",
-            quoted(&self.pool),
-            quoted(&self.place.host)
-        )
-    }
-
     /// The id, the generation and the entry of a slot's row.
-    fn read_row(&self, row: &Row, own: &RootRow) -> Result<(SlotId, u64, Entry), Corrupt> {
-        let number: u16 = Connection::number(row, 0);
+    fn entry(&self, row: SlotParts, own: &RootRow) -> Result<(SlotId, u64, Entry), Corrupt> {
+        let (number, generation, content, claim, stack) = row;
         let slot = SlotId::new(number).ok_or_else(|| corrupt(format!("slots.{number}"), "is no slot"))?;
-        let part = |column| Some(Connection::text(row, column)).filter(|text| !text.is_empty());
-        let content = object(&Connection::text(row, 2))?;
-        let claim = part(3).map(|text| object(&text)).transpose()?;
-        let stack = part(4).map(|text| object(&text)).transpose()?;
-        let row = (Connection::number(row, 1), SlotRow { content, claim, stack });
-        Ok((slot, row.0, row.1.entry(slot, own, &self.place.root)?))
+        let row = SlotRow { content, claim, stack };
+        Ok((slot, generation, row.entry(slot, own, &self.place.root)?))
     }
 
     fn corrupt(&self, corrupt: &Corrupt) -> Fault {
@@ -363,4 +325,21 @@ impl Database {
         let or_longer = flag.map_or_else(String::new, |flag| format!(", or give {flag} more"));
         fault.advise(format!("wait for it{or_longer}"))
     }
+}
+
+/// A slot, as the server has it: its id, the generation of its row, its content, its claim and its stack.
+type SlotParts = (u16, u64, Keys, Option<Keys>, Option<Keys>);
+/// The keys of a part.
+type Keys = Map<String, Value>;
+
+fn slot_rows(text: &str) -> Result<Vec<SlotParts>, Corrupt> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_str(text).map_err(|error| corrupt("slots", error.to_string()))
+}
+
+/// What `apply` wrote in a root.
+fn own(text: &str) -> Result<RootRow, Corrupt> {
+    if text.is_empty() { Ok(RootRow::default()) } else { object(text).and_then(RootRow::of) }
 }

@@ -94,7 +94,7 @@ impl Database {
     fn history(&self, missing: impl Fn() -> Fault) -> Result<History> {
         let host = quoted(&self.place.host);
         let (connection, (loaded, rows)) = self.persist(|connection| {
-            let (loaded, _) = self.load(connection, Around { begin: &beginning_to_read(), lock: "", end: "" }, None)?;
+            let (loaded, _) = self.load(connection, Around { begin: &beginning_to_read(), locks: false, end: "" }, None)?;
             let pool = loaded.as_ref().map_or(0, |loaded| loaded.pool);
             // The time is that of the server.
             let rows = connection.run(&format!(

@@ -57,11 +57,6 @@ impl Connection {
         match *self {}
     }
 
-    /// How many columns a row has.
-    pub fn columns(row: &Row) -> usize {
-        match *row {}
-    }
-
     /// A column.
     pub fn text(row: &Row, _column: usize) -> String {
         match *row {}

@@ -126,11 +126,6 @@ impl Connection {
         self.run(statements).map_err(|failure| failure.fault(&self.login))
     }
 
-    /// How many columns a row has.
-    pub fn columns(row: &Row) -> usize {
-        row.len()
-    }
-
     /// A column of a row; empty if it is null.
     pub fn text(row: &SimpleQueryRow, column: usize) -> String {
         row.try_get(column).ok().flatten().unwrap_or_default().to_owned()

@@ -144,6 +144,37 @@ create table kinfra.history (
 create index history_of_host on kinfra.history (pool, host, event);
 create index history_of_save on kinfra.history (pool, generation);
 
+-- What a client reads, in one row: the pool, its row locked if it is to be changed; the schema's version; the clock; what
+-- `apply` wrote in a root; and the slots of a host. Of these two, what changed since the generation `since`, whose save's token
+-- is `token_then`. It is a function because a connection that stays plans it once. It runs with the rights of its caller.
+create function kinfra.look(
+    of_pool text, of_host text, of_root text, since bigint, locks boolean,
+    out pool bigint, out generation bigint, out removed_at bigint, out token text, out token_then text, out content jsonb,
+    out version integer, out micros bigint, out root_at bigint, out root jsonb, out host_id text, out slots jsonb
+) language plpgsql as $$
+begin
+    if locks then
+        select p.pool, p.generation, p.removed_at, p.token, p.content into pool, generation, removed_at, token, content
+          from kinfra.pool as p where p.name = of_pool for update;
+    else
+        select p.pool, p.generation, p.removed_at, p.token, p.content into pool, generation, removed_at, token, content
+          from kinfra.pool as p where p.name = of_pool;
+    end if;
+    version := (select max(m.version) from kinfra.migration as m);
+    -- After the lock was waited for.
+    micros := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
+    token_then := (select d.token from kinfra.saved as d where d.pool = look.pool and d.generation = since);
+    select r.generation, case when r.generation > since then r.content end into root_at, root
+      from kinfra.root as r where r.pool = look.pool and r.host = of_host and r.root = of_root;
+    host_id := (select h.id from kinfra.host as h where h.pool = look.pool and h.host = of_host);
+    slots := (select jsonb_agg(jsonb_build_array(s.slot, s.generation, s.content, c.content, k.content))
+                from kinfra.slot as s
+                left join kinfra.claim as c using (pool, host, slot)
+                left join kinfra.stack as k using (pool, host, slot)
+               where s.pool = look.pool and s.host = of_host and s.generation > since);
+end
+$$;
+
 -- Saves what a client changed since it read the generation `seen`, or nothing. `changes` has `pool`, the new top level if
 -- that changed; `id` with its `host` and `id` if that changed; `moved` if the claims go on elsewhere; `root` with its `host`,
 -- `root` and `content` if that changed; `history` with its `host` and `content` if there is something to tell; `uses` with
