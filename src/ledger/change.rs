@@ -1,4 +1,4 @@
-//! A change of a registry in PostgreSQL. It holds the lock of its pool's row until it saves.
+//! A change of a registry in PostgreSQL. It has the turn of its pool until it saves.
 //!
 //! A save lets the lock go. So a later save of the same change locks again, and is made in the registry as it
 //! is then: what other clients saved in between stays.

@@ -1,9 +1,10 @@
 //! A registry in PostgreSQL. Pure code decides a change; here it is read under a lock.
 //!
-//! A change locks the row of its pool, and no other first: so there is one order of locks, and no deadlock.
+//! A change takes the turn of its pool, the lock of a row, before any other: so there is one order of locks, and
+//! no deadlock.
 //! It is two messages. The first begins, locks and reads. The second saves what changed and commits. The lock
 //! is let go of before the disk has the change, and nothing is acknowledged until the disk has it: changes of
-//! others that came after it reach the disk after it. So those who wait for the row do not wait for the disk.
+//! others that came after it reach the disk after it. So those who wait for the turn do not wait for the disk.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -88,7 +89,7 @@ pub struct Locking<'a> {
 pub(super) struct Around<'a> {
     /// What begins the transaction.
     pub(super) begin: &'a str,
-    /// Whether the pool's row is locked.
+    /// Whether the turn to change the pool is taken.
     pub(super) locks: bool,
     /// What ends the transaction; empty if it goes on.
     pub(super) end: &'a str,
@@ -139,8 +140,11 @@ impl Database {
         locking: Locking<'_>,
     ) -> Result<Option<(Connection, Loaded)>> {
         let Locking { may_make, patience, flag, interrupt } = locking;
-        let make =
-            format!("insert into kinfra.pool (name) values ({}) on conflict do nothing", quoted(&self.pool));
+        let make = format!(
+            "with made as (insert into kinfra.pool (name) values ({}) on conflict do nothing returning pool) insert into \
+             kinfra.turn (pool) select pool from made",
+            quoted(&self.pool)
+        );
         let waiting = Stopwatch::start();
         let (connection, (loaded, _)) = self.persist(|connection| {
             loop {
@@ -177,7 +181,7 @@ impl Database {
         Ok(Some((connection, loaded)))
     }
 
-    /// Runs statements that are a transaction by themselves, without the lock of the pool's row.
+    /// Runs statements that are a transaction by themselves, without the turn of the pool.
     pub(super) fn ask(&self, statements: &str) -> Result<Vec<Row>> {
         let text = format!("{}; {statements}; commit", beginning());
         let (connection, rows) = self.persist(|connection| Ok(connection.run(&text)?))?;

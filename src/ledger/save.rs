@@ -145,14 +145,14 @@ impl Save {
     fn look(&self, connection: &Connection) -> Result<Looked, Failure> {
         let Self { pool, seen: (seen, seen_token), .. } = self;
         let rows = connection.run(&format!(
-            "{}; set local synchronous_commit = off; select generation, token from kinfra.pool where pool = {pool} for \
-             update; {}",
+            "{}; set local synchronous_commit = off; select pool from kinfra.turn where pool = {pool} for update; select \
+             generation, token from kinfra.pool where pool = {pool}; {}",
             beginning(),
             self.made()
         ))?;
         let number = |place: usize| rows.get(place).map(|row| Connection::number::<u64>(row, 0));
-        let is_seen = rows.first().is_some_and(|row| Connection::text(row, 1) == *seen_token);
-        Ok(match (number(0), number(1)) {
+        let is_seen = rows.get(1).is_some_and(|row| Connection::text(row, 1) == *seen_token);
+        Ok(match (number(1), number(2)) {
             (Some(_), Some(1)) => Looked::Made,
             (Some(generation), _) if generation == *seen && is_seen => Looked::NotMade,
             _ => Looked::Overtaken,

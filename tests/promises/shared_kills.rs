@@ -44,7 +44,7 @@ pub(super) fn run_to(command: &mut Command, server: u16, cut: Cut, (end, url): (
 
 /// Whether slot 1 is held, as the server has it. It waits until a transaction of a killed client is over.
 fn held(database: &Database) -> bool {
-    let rows = "begin; select name from kinfra.pool for update; select slot from kinfra.claim; rollback";
+    let rows = "begin; select 'turn' from kinfra.turn for update; select slot from kinfra.claim; rollback";
     database.sql(rows).lines().any(|line| line == "1")
 }
 

@@ -258,7 +258,7 @@ fn a_move_that_is_killed_at_any_message_is_completed_by_the_next() {
             is_over &= run.is_none();
             killed += u32::from(run.is_some());
             // A killed transaction may not be over yet.
-            database.sql("begin; select name from kinfra.pool for update; rollback");
+            database.sql("begin; select 'turn' from kinfra.turn for update; rollback");
             let (is_file, is_there) = (machine.exists(FILE), there(&database) == "2|1");
             assert!(!(is_file && is_there), "{verb} {cut:?}: two registries");
             aside += u32::from(!is_file && !is_there);

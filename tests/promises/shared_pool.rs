@@ -297,8 +297,8 @@ fn a_role_is_told_which_grant_it_lacks() {
     for (grant, missing) in [
         ("", "usage on schema kinfra"),
         ("grant usage on schema kinfra to other", "select"),
-        ("grant select on all tables in schema kinfra to other", "select, update (turn) on kinfra.pool"),
-        ("grant update (turn) on kinfra.pool to other", "execute on function kinfra.save"),
+        ("grant select on all tables in schema kinfra to other", "select, update on kinfra.turn"),
+        ("grant update on kinfra.turn to other", "execute on function kinfra.save"),
     ] {
         database.sql(grant);
         let run = other.kinfra("apply").exits(9).says("does not let `other` do that");

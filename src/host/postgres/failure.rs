@@ -285,10 +285,10 @@ fn missing_grant(said: &str) -> Option<String> {
     Some(match name {
         "kinfra" => "usage on schema kinfra".to_owned(),
         "save" | "end_uses" => format!("execute on function kinfra.{name}"),
-        "pool" => "select, update (turn) on kinfra.pool".to_owned(),
+        "turn" => "select, update on kinfra.turn".to_owned(),
         "queue" => "select, insert, delete, update (called_at, expires) on kinfra.queue".to_owned(),
         "history" => "select, insert (pool, generation, host, content) on kinfra.history".to_owned(),
-        "migration" | "root" | "host" | "slot" | "claim" | "ended" | "stack" | "uses" | "saved" => {
+        "migration" | "pool" | "root" | "host" | "slot" | "claim" | "ended" | "stack" | "uses" | "saved" => {
             format!("select on kinfra.{name}")
         }
         _ => return None,

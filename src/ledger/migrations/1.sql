@@ -11,9 +11,14 @@ create table kinfra.pool (
     token text not null default '',
     -- The generation of the last save that removed a slot.
     removed_at bigint not null default 0,
-    -- Nothing. Who may change it may lock the row, and change nothing else.
-    turn boolean,
     content jsonb not null default '{}'
+);
+
+-- The turn to change a pool: the lock of its row. No save changes that row, so those who wait are woken one by one.
+create table kinfra.turn (
+    pool bigint primary key references kinfra.pool,
+    -- Nothing. Who may change it may lock the row.
+    is_taken boolean
 );
 
 -- What `apply` wrote in a user's root: the files of its slots, and which slots.toml it was.
@@ -68,7 +73,7 @@ create unique index claim_by_id on kinfra.claim (claim_id);
 
 -- The claims that ended: `save` notes each, of any role.
 create table kinfra.ended (
-    pool bigint not null references kinfra.pool,
+    pool bigint not null,
     -- Of the save.
     generation bigint not null,
     host text not null,
@@ -123,7 +128,7 @@ create index queue_of_host on kinfra.queue (pool, host, ticket);
 
 -- The last saves: a client whose connection was lost finds its own by the token, which it made at random.
 create table kinfra.saved (
-    pool bigint not null references kinfra.pool,
+    pool bigint not null,
     generation bigint not null,
     token text not null,
     primary key (pool, generation)
@@ -132,7 +137,7 @@ create table kinfra.saved (
 -- Who did what when: a row for each change that the history tells, and for what no table shows.
 create table kinfra.history (
     event bigint generated always as identity primary key,
-    pool bigint not null references kinfra.pool,
+    pool bigint not null,
     -- Of the save, or of the last one before it.
     generation bigint not null,
     host text,
@@ -144,9 +149,9 @@ create table kinfra.history (
 create index history_of_host on kinfra.history (pool, host, event);
 create index history_of_save on kinfra.history (pool, generation);
 
--- What a client reads, in one row: the pool, its row locked if it is to be changed; the schema's version; the clock; what
--- `apply` wrote in a root; and the slots of a host. Of these two, what changed since the generation `since`, whose save's token
--- is `token_then`. It is a function because a connection that stays plans it once. It runs with the rights of its caller.
+-- What a client reads, in one row: the pool, and the turn to change it if it `locks`; the schema's version; the clock; what
+-- `apply` wrote in a root; and the slots of a host. Of these two, what changed since the generation `since`, whose save's
+-- token is `token_then`. It is a function because a connection that stays plans it once. It runs with the rights of its caller.
 create function kinfra.look(
     of_pool text, of_host text, of_root text, since bigint, locks boolean,
     out pool bigint, out generation bigint, out removed_at bigint, out token text, out token_then text, out content jsonb,
@@ -154,14 +159,12 @@ create function kinfra.look(
 ) language plpgsql as $$
 begin
     if locks then
-        select p.pool, p.generation, p.removed_at, p.token, p.content into pool, generation, removed_at, token, content
-          from kinfra.pool as p where p.name = of_pool for update;
-    else
-        select p.pool, p.generation, p.removed_at, p.token, p.content into pool, generation, removed_at, token, content
-          from kinfra.pool as p where p.name = of_pool;
+        perform from kinfra.turn as t where t.pool = (select p.pool from kinfra.pool as p where p.name = of_pool) for update;
     end if;
+    select p.pool, p.generation, p.removed_at, p.token, p.content into pool, generation, removed_at, token, content
+      from kinfra.pool as p where p.name = of_pool;
     version := (select max(m.version) from kinfra.migration as m);
-    -- After the lock was waited for.
+    -- After the turn was waited for.
     micros := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
     token_then := (select d.token from kinfra.saved as d where d.pool = look.pool and d.generation = since);
     select r.generation, case when r.generation > since then r.content end into root_at, root
@@ -196,9 +199,11 @@ begin
         raise exception 'another client saved meanwhile' using errcode = 'serialization_failure';
     end if;
     insert into kinfra.saved values (of_pool, saved, save.token);
-    delete from kinfra.saved as d where d.pool = of_pool and d.generation <= saved - 100000;
-    delete from kinfra.history as h where h.pool = of_pool and h.generation <= saved - 100000;
-    delete from kinfra.ended as e where e.pool = of_pool and e.generation <= saved - 100000;
+    if saved % 1000 = 0 then
+        delete from kinfra.saved as d where d.pool = of_pool and d.generation <= saved - 100000;
+        delete from kinfra.history as h where h.pool = of_pool and h.generation <= saved - 100000;
+        delete from kinfra.ended as e where e.pool = of_pool and e.generation <= saved - 100000;
+    end if;
     if changes ? 'history' then
         insert into kinfra.history (pool, generation, host, content)
         values (of_pool, saved, changes -> 'history' ->> 'host', changes -> 'history' -> 'content');
