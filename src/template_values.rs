@@ -15,6 +15,10 @@ const DEEPEST: usize = 100;
 /// How many bytes are measured for one step of work.
 const BYTES_PER_STEP: usize = 64;
 
+/// Filters that make a text or a number, and never a list or a map: what they make is not measured.
+const PLAIN: [&str; 9] =
+    ["dotenv", "compose", "upper", "lower", "title", "capitalize", "trim", "replace", "length"];
+
 /// The filter that measures a value and hands it on.
 pub(crate) const MEASURED: &str = "measured";
 
@@ -54,6 +58,9 @@ fn makes_a_value(instruction: &Instruction<'_>) -> bool {
     if let Instruction::LoadConst(value) = instruction {
         return is_container(value);
     }
+    if let Instruction::ApplyFilter(name, ..) = instruction {
+        return !PLAIN.contains(name);
+    }
     matches!(
         instruction,
         Instruction::BuildMap(_)
@@ -61,7 +68,6 @@ fn makes_a_value(instruction: &Instruction<'_>) -> bool {
             | Instruction::BuildTuple(_)
             | Instruction::Add
             | Instruction::Mul
-            | Instruction::ApplyFilter(..)
             | Instruction::CallFunction(..)
             | Instruction::CallMethod(..)
             | Instruction::CallObject(_)
