@@ -277,6 +277,11 @@ pub fn entry_fields(entry: &Provisioned) -> BTreeMap<Field, String> {
 
 /// The fields of an entry that differ from the spec.
 fn field_changes(old: &Provisioned, new: &Provisioned) -> Vec<FieldChange> {
+    let Provisioned { infrastructure_path, profile, workers, ports, udp, files: _ } = old;
+    let is_same = *infrastructure_path == new.infrastructure_path && *profile == new.profile;
+    if is_same && (workers, ports, udp) == (&new.workers, &new.ports, &new.udp) {
+        return Vec::new();
+    }
     let (old, new) = (entry_fields(old), entry_fields(new));
     let fields: BTreeSet<&Field> = old.keys().chain(new.keys()).collect();
     let change = |field: &Field| FieldChange {

@@ -90,34 +90,33 @@ impl Guarded {
 /// What the names of ports and workers end in. No program reads such a one, whatever it begins with.
 const OF_SLOTS: [&str; 2] = ["_PORT", "_WORKERS"];
 
-/// The same as [`GUARDED`], to look a name up: each has its readers.
-struct ByName {
-    /// Sorted.
+/// The same as [`GUARDED`], to look a name up: each name, or what the names of a family begin with, has its
+/// readers.
+#[derive(Default)]
+struct Lists {
     names: Vec<(&'static str, &'static str)>,
-    /// What the names of a family begin with, sorted. None begins with another.
     families: Vec<(&'static str, &'static str)>,
 }
 
-static BY_NAME: LazyLock<ByName> = LazyLock::new(|| {
-    let all = GUARDED.iter().flat_map(|group| group.names().map(|name| (name, group.readers)));
-    let (families, mut names): (Vec<_>, Vec<_>) = all.partition(|(name, _)| name.ends_with('*'));
-    names.sort_unstable();
-    let families = families.into_iter().map(|(name, readers)| (name.trim_end_matches('*'), readers));
-    let mut families: Vec<_> = families.collect();
-    families.sort_unstable();
-    ByName { names, families }
+static LISTS: LazyLock<Lists> = LazyLock::new(|| {
+    let mut lists = Lists::default();
+    for group in &GUARDED {
+        for name in group.names() {
+            match name.strip_suffix('*') {
+                Some(start) => lists.families.push((start, group.readers)),
+                None => lists.names.push((name, group.readers)),
+            }
+        }
+    }
+    lists
 });
 
 /// What reads a variable that no slot may set. `None` if a slot may set it.
 pub fn readers_of(name: &str) -> Option<&'static str> {
-    let of_family = || {
-        let after = BY_NAME.families.partition_point(|(start, _)| *start <= name);
-        let (start, readers) = BY_NAME.families.get(after.checked_sub(1)?)?;
-        name.starts_with(start).then_some(*readers)
-    };
-    let at = BY_NAME.names.binary_search_by_key(&name, |(name, _)| name);
-    let named = at.ok().and_then(|at| BY_NAME.names.get(at)).map(|(_, readers)| *readers);
-    if OF_SLOTS.iter().any(|end| name.ends_with(end)) { named } else { named.or_else(of_family) }
+    let named = LISTS.names.iter().find(|(known, _)| *known == name);
+    let is_of_slots = OF_SLOTS.iter().any(|end| name.ends_with(end));
+    let of_family = || LISTS.families.iter().find(|(start, _)| !is_of_slots && name.starts_with(start));
+    named.or_else(of_family).map(|(_, readers)| *readers)
 }
 
 /// [`readers_of`] for a slot's env file, which may say which slot it is.

@@ -137,7 +137,8 @@ const WITHHELD: [&str; 2] = ["namespace", "debug"];
 #[derive(Debug)]
 pub struct Templates<'a> {
     environment: Environment<'a>,
-    programs: BTreeMap<String, Instructions<'a>>,
+    /// Each with whether it may use `env`.
+    programs: BTreeMap<String, (Instructions<'a>, bool)>,
     /// The work that was done so far.
     spent: Cell<u64>,
 }
@@ -178,7 +179,7 @@ impl<'a> Templates<'a> {
         let mut generator = CodeGenerator::new("", source);
         generator.compile_stmt(&parsed);
         let (program, _) = generator.finish();
-        self.programs.insert(name.to_owned(), measuring(&program));
+        self.programs.insert(name.to_owned(), (measuring(&program), names_env(source)));
         Ok(())
     }
 
@@ -187,7 +188,7 @@ impl<'a> Templates<'a> {
     /// # Errors
     /// The first undefined name, or another failure.
     pub fn render(&self, name: &str, context: &Value) -> Result<String, TemplateError> {
-        let Some(program) = self.programs.get(name) else {
+        let Some((program, _)) = self.programs.get(name) else {
             return Err(error_in("", &ErrorKind::TemplateNotFound.into()));
         };
         if self.is_spent() {
@@ -215,7 +216,7 @@ impl<'a> Templates<'a> {
 
     /// Whether a template may use `env`. Judges by its text, so `true` can be wrong, and `false` cannot.
     pub fn may_use_env(&self, name: &str) -> bool {
-        self.programs.get(name).is_some_and(|program| names_env(program.source()))
+        self.programs.get(name).is_some_and(|(_, may_use_env)| *may_use_env)
     }
 }
 

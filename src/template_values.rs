@@ -3,7 +3,7 @@
 //! measured where it is made, and what comes after works on small ones only. Pure.
 
 use minijinja::machinery::{Instruction, Instructions};
-use minijinja::value::ValueKind;
+use minijinja::value::{DynObject, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 
 /// The largest list or map, in bytes: each item counts as its text and one more.
@@ -130,7 +130,7 @@ fn measure(value: &Value, depth: usize, left: &mut usize) -> Result<(), Error> {
         .checked_sub(1)
         .ok_or_else(|| invalid(format!("more than {DEEPEST} lists and maps are in each other")))?;
     let pairs =
-        value.as_object().filter(|_| value.kind() == ValueKind::Map).and_then(|map| map.try_iter_pairs());
+        value.as_object().filter(|_| value.kind() == ValueKind::Map).and_then(DynObject::try_iter_pairs);
     if let Some(mut pairs) = pairs {
         return pairs.try_for_each(|(key, item)| {
             measure(&key, deeper, left).and_then(|()| measure(&item, deeper, left))

@@ -192,7 +192,7 @@ impl Ledger {
         if !seen.moves.is_empty() {
             seen.moves.note_in(transaction.registry_mut());
         }
-        self.end(transaction, work)
+        end(transaction, work)
     }
 
     /// [`Ledger::transact`] for a pool that may not exist yet. Makes its root. On a server the lock is not
@@ -216,19 +216,16 @@ impl Ledger {
                 Transaction::of_server(locked, change, policy.command)
             }
         };
-        self.end(transaction, work)
+        end(transaction, work)
     }
+}
 
-    fn end<T>(
-        &self,
-        mut transaction: Transaction,
-        work: impl FnOnce(&mut Transaction) -> Result<T>,
-    ) -> Result<T> {
-        let done = work(&mut transaction)?;
-        transaction.finish()?;
-        keep(transaction.locked().root(), transaction.stored());
-        Ok(done)
-    }
+/// Runs the work of a transaction, and ends it.
+fn end<T>(mut transaction: Transaction, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+    let done = work(&mut transaction)?;
+    transaction.finish()?;
+    keep(transaction.locked().root(), transaction.stored());
+    Ok(done)
 }
 
 /// Keeps the state of a registry on a server, for when that does not answer.

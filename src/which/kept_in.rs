@@ -44,23 +44,22 @@ pub(super) fn ledger_in(root: &Utf8Path, invocation: &Invocation) -> Result<Ledg
 /// # Errors
 /// [`Fault`] when the pool has its registry elsewhere: nothing moves it there yet.
 pub fn to_apply(pool: &Pool, invocation: &Invocation) -> Result<Ledger> {
-    let replaced = replaced(pool, invocation)?;
+    let applied = applied(pool, invocation)?;
     let Some(url) = &pool.registry else {
-        refuse_move(pool, applied(pool, invocation)?.as_ref())?;
+        refuse_move(pool, applied.as_ref())?;
         return Ok(Ledger::of(&pool.root));
     };
     let ledger = server_of(url, (&pool.root, &pool.name), invocation)?;
-    match replaced {
-        None => refuse_move(pool, applied(pool, invocation)?.as_ref())?,
-        Some(applied) => {
-            refuse_move(pool, Some(url))?;
-            if !ledger.has_what_was_seen()? {
-                let what = format!(
-                    "the pool's registry is in `{applied}`, and slots.toml names `{url}`, which does not have it"
-                );
-                return Err(Fault::refused(what).advise(TO_MOVE).into());
-            }
-        }
+    let Some(replaced) = applied.as_ref().filter(|applied| !applied.is_same_database(url)) else {
+        refuse_move(pool, applied.as_ref())?;
+        return Ok(ledger);
+    };
+    refuse_move(pool, Some(url))?;
+    if !ledger.has_what_was_seen()? {
+        let what = format!(
+            "the pool's registry is in `{replaced}`, and slots.toml names `{url}`, which does not have it"
+        );
+        return Err(Fault::refused(what).advise(TO_MOVE).into());
     }
     Ok(ledger)
 }
@@ -71,8 +70,8 @@ pub fn to_apply(pool: &Pool, invocation: &Invocation) -> Result<Ledger> {
 /// # Errors
 /// [`Fault`] when the pool was applied on another host.
 pub fn replaced(pool: &Pool, invocation: &Invocation) -> Result<Option<ServerUrl>, Fault> {
-    let applied = applied(pool, invocation)?.zip(pool.registry.as_ref());
-    Ok(applied.filter(|(applied, url)| !url.is_same_database(applied)).map(|(applied, _)| applied))
+    let Some(url) = &pool.registry else { return Ok(None) };
+    Ok(applied(pool, invocation)?.filter(|applied| !url.is_same_database(applied)))
 }
 
 /// [`to_apply`] for a verb that is no trust. `None` where the server was not applied: it is not asked.
