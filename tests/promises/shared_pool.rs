@@ -341,7 +341,8 @@ fn a_waiter_goes_on_waiting_while_the_server_is_restarted() {
         }
         for is_in_peace in [true, false] {
             server.restart(is_in_peace);
-            std::thread::sleep(std::time::Duration::from_secs(1));
+            // PgBouncer lets no one log in for a second after the server was away.
+            std::thread::sleep(std::time::Duration::from_secs(3));
         }
         ben.kinfra("release").exits(0);
         waiter.join().expect("it ran").exits(0).prints("slot 2").says("Waiting: the registry's server");
