@@ -1,9 +1,10 @@
 //! A registry in PostgreSQL. Pure code decides a change; here it is read under a lock.
 //!
 //! A change takes the turn of its pool, which is the lock of a row, before any other lock: so there is no
-//! deadlock. It is two messages. The first begins, locks and reads. The second saves and
-//! commits. The turn is let go of before the disk has the change, and nothing is acknowledged until the disk has it:
-//! changes of others that came after it reach the disk after it. So no one waits for the disk of another.
+//! deadlock. It is two messages. The first begins, locks and reads. The second saves what changed and
+//! commits. The turn is let go of before the disk has the change, and nothing is acknowledged until the disk
+//! has it: changes of others that came after it reach the disk after it. So no one waits for the disk of
+//! another.
 
 use std::collections::BTreeMap;
 use std::fmt;
