@@ -60,17 +60,6 @@ impl Ledger {
     }
 }
 
-impl Database {
-    /// The claims that ended, or went on elsewhere.
-    pub(super) fn ended(&self) -> Result<Vec<ClaimId>> {
-        let name = quoted(&self.pool);
-        let rows = self.ask(&format!(
-            "select claim_id from kinfra.ended join kinfra.pool using (pool) where name = {name} and claim_id is not null"
-        ))?;
-        Ok(rows.iter().filter_map(|row| ClaimId::parse(&Connection::text(row, 0)).ok()).collect())
-    }
-}
-
 impl Transaction {
     /// [`Ledger::has_ended`], under the lock.
     ///
@@ -94,7 +83,8 @@ impl Database {
     fn history(&self, missing: impl Fn() -> Fault) -> Result<History> {
         let host = quoted(&self.place.host);
         let (connection, (loaded, rows)) = self.persist(|connection| {
-            let (loaded, _) = self.load(connection, Around { begin: &beginning_to_read(), locks: false, end: "" }, None)?;
+            let around = Around { begin: &beginning_to_read(), locks: false, end: "" };
+            let (loaded, _) = self.load(connection, around, None)?;
             let pool = loaded.as_ref().map_or(0, |loaded| loaded.pool);
             // The time is that of the server.
             let rows = connection.run(&format!(
@@ -111,6 +101,15 @@ impl Database {
         // No save of a server is cut short, so no change replaces the registry that is there.
         let registry = Some(&*loaded.registry);
         Ok(Recorded { texts: &texts, registry, present: None }.history())
+    }
+
+    /// The claims that ended, or went on elsewhere.
+    pub(super) fn ended(&self) -> Result<Vec<ClaimId>> {
+        let name = quoted(&self.pool);
+        let rows = self.ask(&format!(
+            "select claim_id from kinfra.ended join kinfra.pool using (pool) where name = {name} and claim_id is not null"
+        ))?;
+        Ok(rows.iter().filter_map(|row| ClaimId::parse(&Connection::text(row, 0)).ok()).collect())
     }
 
     /// The statement that says whether a claim ended.

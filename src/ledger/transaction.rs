@@ -235,7 +235,7 @@ fn keep(root: &Root, stored: &Stored) {
     }
 }
 
-/// How the row of a pool is locked.
+/// How the turn of a pool is taken.
 pub(super) fn locking<'a>(policy: &LockPolicy<'a>, may_make: bool) -> Locking<'a> {
     let LockPolicy { patience, flag, interrupt, .. } = *policy;
     Locking { may_make, patience, flag, interrupt }

@@ -49,9 +49,9 @@ impl Home {
 #[ignore = "needs root, to be another user"]
 fn a_holder_in_a_home_that_is_closed_is_left_to_its_user() {
     let home = Home::new();
-    home.machine.write("~/other/work/file", "");
+    home.machine.write("~/other/tree/file", "");
     home.gives("-R", "~/");
-    let other = home.machine.path("~/other/work");
+    let other = home.machine.path("~/other/tree");
     home.kinfra("apply").exits(0);
     home.kinfra(&format!("claim --for {}", other.display())).exits(0);
     let mut chown = home.machine.program("chown");

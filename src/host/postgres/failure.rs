@@ -284,11 +284,11 @@ fn missing_grant(said: &str) -> Option<String> {
     let name = said.split(' ').next_back()?.trim_matches(|sign: char| !sign.is_ascii_lowercase());
     Some(match name {
         "kinfra" => "usage on schema kinfra".to_owned(),
-        "save" | "end_uses" => format!("execute on function kinfra.{name}"),
+        "save" | "end_uses" | "tell" => format!("execute on function kinfra.{name}"),
         "turn" => "select, update on kinfra.turn".to_owned(),
         "queue" => "select, insert, delete, update (called_at, expires) on kinfra.queue".to_owned(),
-        "history" => "select, insert (pool, generation, host, content) on kinfra.history".to_owned(),
-        "migration" | "pool" | "root" | "host" | "slot" | "claim" | "ended" | "stack" | "uses" | "saved" => {
+        "migration" | "pool" | "root" | "host" | "slot" | "claim" | "ended" | "stack" | "uses" | "saved"
+        | "history" => {
             format!("select on kinfra.{name}")
         }
         _ => return None,
@@ -307,4 +307,24 @@ pub(super) fn timed_out(login: &Login) -> Fault {
 /// What TLS says in an error of the system.
 fn said_by_tls(error: &io::Error) -> Option<String> {
     error.get_ref()?.downcast_ref::<rustls::Error>().map(ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_grant_is_one_that_members_have() {
+        let documented = include_str!("../../../docs/team.md");
+        for name in ["save", "end_uses", "tell"] {
+            let grant = missing_grant(&format!("permission denied for function {name}"));
+            assert_eq!(grant, Some(format!("execute on function kinfra.{name}")));
+            assert!(documented.contains(&format!("kinfra.{name}")), "{name}");
+        }
+        for name in ["history", "claim", "pool"] {
+            let grant = missing_grant(&format!("permission denied for table {name}"));
+            assert_eq!(grant, Some(format!("select on kinfra.{name}")));
+        }
+        assert_eq!(missing_grant("permission denied for table other"), None);
+    }
 }
