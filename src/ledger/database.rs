@@ -1,10 +1,10 @@
 //! A registry in PostgreSQL. Pure code decides a change; here it is read under a lock.
 //!
 //! A change takes the turn of its pool, which is the lock of a row, before any other lock: so there is no
-//! deadlock. It is two messages. The first begins, locks and reads. The second saves what changed and
-//! commits. The turn is let go of before the disk has the change, and nothing is acknowledged until the disk
-//! has it: changes of others that came after it reach the disk after it. So no one waits for the disk of
-//! another.
+//! deadlock. It is two messages. The first begins, locks and reads. The second saves what changed, commits,
+//! and waits for the disk. The turn is let go of at the commit, before the disk has the change. Nothing is
+//! acknowledged until the disk has it, and changes of others that came after it reach the disk after it. So
+//! no one waits for the disk of another.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -71,7 +71,7 @@ impl PartialEq for Loaded {
     }
 }
 
-/// How the row of a pool is locked.
+/// How the turn of a pool is taken.
 #[derive(Debug, Clone, Copy)]
 pub struct Locking<'a> {
     /// Whether the pool is made if it is not there.
@@ -133,7 +133,7 @@ impl Database {
         Ok(loaded)
     }
 
-    /// Begins a transaction, locks the row of the pool, and reads. `None` where the pool was never made.
+    /// Begins a transaction, takes the turn of the pool, and reads. `None` where the pool was never made.
     pub(super) fn lock(
         &self,
         known: Option<&Loaded>,

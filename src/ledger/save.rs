@@ -14,11 +14,6 @@ use crate::host::postgres::{Connection, Failure, beginning, quoted};
 /// How often a server that went away is looked for, to learn whether it has saved.
 const LOOKS: u32 = 8;
 
-/// What waits until the disk has everything that was committed before it, also where the server's own setting
-/// is not to wait. The kinds of waiting that an admin chose stay.
-const FLUSH: &str = "select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = \
-                     'off'; select pg_logical_emit_message(true, 'kinfra', ''); commit";
-
 /// How long it is looked for in all.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -29,13 +24,6 @@ pub(super) struct Save {
     seen: (u64, String),
     token: String,
     statement: String,
-}
-
-/// Why a save is not acknowledged.
-struct Unsent {
-    failure: Failure,
-    /// Whether the server has committed it, and its disk may not have it yet.
-    is_committed: bool,
 }
 
 /// What a look says of a save.
@@ -71,11 +59,10 @@ impl Save {
     pub(super) fn carry_out(&self, connection: Connection, login: &Login, verb: &str) -> Result<Connection> {
         let mut failure = match self.send(&connection) {
             Ok(()) => return Ok(connection),
-            Err(Unsent { failure, is_committed }) if is_committed || failure.is_lost() => failure,
-            Err(Unsent { failure, .. }) => {
-                let _ = connection.run("rollback");
+            Err(failure) if self.is_refused(&connection, &failure) => {
                 return Err(failure.fault(login).into());
             }
+            Err(failure) => failure,
         };
         drop(connection);
         let waiting = Stopwatch::start();
@@ -94,13 +81,12 @@ impl Save {
             };
             let done = match looked {
                 // It may be committed and not yet on the disk.
-                Looked::Made => connection.run(&format!("rollback; begin; {FLUSH}")).map(|_| ()),
+                Looked::Made => self.end(&connection, "rollback"),
                 Looked::NotMade => match self.send(&connection) {
-                    Err(Unsent { failure, is_committed: false }) if !failure.is_lost() => {
-                        let _ = connection.run("rollback");
+                    Err(failure) if self.is_refused(&connection, &failure) => {
                         return Err(failure.fault(login).into());
                     }
-                    sent => sent.map_err(|unsent| unsent.failure),
+                    sent => sent,
                 },
                 Looked::Overtaken => {
                     let what = "the connection to the registry's server was lost before it saved the change";
@@ -121,16 +107,26 @@ impl Save {
         Err(Error::new(NotKnown(failure.said())).context(Fault::server(what).advise(advice).away()))
     }
 
-    /// Saves and commits in one message, and waits for the disk in another: by then others have the lock. A
+    /// Saves and commits.
+    fn send(&self, connection: &Connection) -> Result<(), Failure> {
+        self.end(connection, &format!("{}; commit", self.statement))
+    }
+
+    /// Ends the transaction by these statements, and waits for the disk: meanwhile others have the lock. A
     /// server that crashed in between has lost the save. PgBouncer keeps that from its clients, so the server
     /// is asked whether it still has it.
-    fn send(&self, connection: &Connection) -> Result<(), Unsent> {
-        let unsent = |is_committed| move |failure| Unsent { failure, is_committed };
-        connection.run(&format!("{}; commit", self.statement)).map_err(unsent(false))?;
-        let made = self.made();
-        let rows = connection.run(&format!("begin; {made}; {FLUSH}")).map_err(unsent(true))?;
-        let is_there = rows.first().is_some_and(|row| Connection::number::<u64>(row, 0) == 1);
-        connection.lost_unless(is_there).map_err(unsent(false))
+    fn end(&self, connection: &Connection, ending: &str) -> Result<(), Failure> {
+        let Self { pool, seen: (seen, _), token, .. } = self;
+        let rows =
+            connection.run(&format!("{ending}; select kinfra.is_kept({pool}, {seen} + 1, '{token}')"))?;
+        connection.lost_unless(rows.last().is_some_and(|row| Connection::text(row, 0) == "t"))
+    }
+
+    /// Whether the server refused it. What went wrong may have been the wait for the disk.
+    fn is_refused(&self, connection: &Connection, failure: &Failure) -> bool {
+        let count = || connection.run(&format!("rollback; {}", self.made()));
+        let is_none = |rows: Vec<_>| rows.first().is_some_and(|row| Connection::number::<u64>(row, 0) == 0);
+        !failure.is_lost() && count().is_ok_and(is_none)
     }
 
     /// The statement that counts it.

@@ -280,6 +280,20 @@ begin
 end
 $$;
 
+-- Whether a save is there. Its transaction ends when the disk has everything that was committed before it, also where the
+-- server's own setting is not to wait. The kinds of waiting that an admin chose stay. It is a function because a connection
+-- that stays plans it once.
+create function kinfra.is_kept(of_pool bigint, of_generation bigint, of_token text) returns boolean
+language plpgsql as $$
+begin
+    if current_setting('synchronous_commit') = 'off' then
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
+    perform pg_logical_emit_message(true, 'kinfra', '');
+    return exists (select from kinfra.saved as s where (s.pool, s.generation, s.token) = (of_pool, of_generation, of_token));
+end
+$$;
+
 -- Notes that `down` was asked for a stack: it counts only while it has containers then.
 create function kinfra.end_uses(of_pool text, of_host text, of_slot integer) returns void
 language sql security definer set search_path = pg_catalog, pg_temp as $$
