@@ -2,6 +2,7 @@
 //! slot's variables are set in a developer's shell, so such a one would run code there, or break the shell.
 //! Pure.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use crate::names::{KINFRA_SLOT, KINFRA_SLOT_DIR};
@@ -90,22 +91,24 @@ impl Guarded {
 /// What the names of ports and workers end in. No program reads such a one, whatever it begins with.
 const OF_SLOTS: [&str; 2] = ["_PORT", "_WORKERS"];
 
-/// The same as [`GUARDED`], to look a name up: each name, or what the names of a family begin with, has its
-/// readers.
-#[derive(Default)]
-struct Lists {
-    names: Vec<(&'static str, &'static str)>,
-    families: Vec<(&'static str, &'static str)>,
+/// The same as [`GUARDED`], to look a name up: by its first letter, each name, or what the names of a family
+/// begin with, and its readers.
+type Lists = BTreeMap<u8, Vec<(&'static str, Kind, &'static str)>>;
+
+/// What is listed.
+#[derive(Clone, Copy)]
+enum Kind {
+    Name,
+    Family,
 }
 
 static LISTS: LazyLock<Lists> = LazyLock::new(|| {
-    let mut lists = Lists::default();
+    let mut lists = Lists::new();
     for group in &GUARDED {
         for name in group.names() {
-            match name.strip_suffix('*') {
-                Some(start) => lists.families.push((start, group.readers)),
-                None => lists.names.push((name, group.readers)),
-            }
+            let (start, kind) = name.strip_suffix('*').map_or((name, Kind::Name), |it| (it, Kind::Family));
+            let first = start.bytes().next().unwrap_or_default();
+            lists.entry(first).or_default().push((start, kind, group.readers));
         }
     }
     lists
@@ -113,10 +116,14 @@ static LISTS: LazyLock<Lists> = LazyLock::new(|| {
 
 /// What reads a variable that no slot may set. `None` if a slot may set it.
 pub fn readers_of(name: &str) -> Option<&'static str> {
-    let named = LISTS.names.iter().find(|(known, _)| *known == name);
     let is_of_slots = OF_SLOTS.iter().any(|end| name.ends_with(end));
-    let of_family = || LISTS.families.iter().find(|(start, _)| !is_of_slots && name.starts_with(start));
-    named.or_else(of_family).map(|(_, readers)| *readers)
+    let is_it = |(listed, kind, _): &&(&str, Kind, _)| match kind {
+        Kind::Name => *listed == name,
+        Kind::Family => !is_of_slots && name.starts_with(listed),
+    };
+    let listed = LISTS.get(&name.bytes().next()?)?;
+    let named = listed.iter().find(|listed| matches!(listed.1, Kind::Name) && is_it(listed));
+    named.or_else(|| listed.iter().find(is_it)).map(|(_, _, readers)| *readers)
 }
 
 /// [`readers_of`] for a slot's env file, which may say which slot it is.

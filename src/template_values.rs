@@ -15,9 +15,10 @@ const DEEPEST: usize = 100;
 /// How many bytes are measured for one step of work.
 const BYTES_PER_STEP: usize = 64;
 
-/// Filters that make a text or a number, and never a list or a map: what they make is not measured.
-const PLAIN: [&str; 9] =
-    ["dotenv", "compose", "upper", "lower", "title", "capitalize", "trim", "replace", "length"];
+/// Filters whose values are not measured: most make a text or a number, and `items` lists a map, which was
+/// measured and which it cannot make.
+const PLAIN: [&str; 10] =
+    ["dotenv", "compose", "upper", "lower", "title", "capitalize", "trim", "replace", "length", "items"];
 
 /// The filter that measures a value and hands it on.
 pub(crate) const MEASURED: &str = "measured";

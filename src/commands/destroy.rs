@@ -11,14 +11,14 @@ use crate::host::terminal::columns_of_stdout;
 use crate::plan::{Flag, Options};
 use crate::provision::{self, Request, data};
 use crate::report::{self, Aim, Paths, View};
-use crate::which::{kept_in::to_plan, spec_file, trust::Trust, whose};
+use crate::which::{kept_in::to_plan, repository::entry_of, spec_file, trust::Trust, whose};
 
 pub(crate) fn run(args: &DestroyArgs, invocation: &Invocation) -> Result<Exit> {
     let choice = args.pool.choice();
     let declared = spec_file::declared(&choice, invocation)?;
     let root = declared.root(&choice, invocation)?;
     let pool = provision::emptied(&declared.spec, declared.applied_from(), root.clone());
-    let ledger = to_plan(&pool, invocation)?;
+    let ledger = to_plan(&pool, entry_of(&root, invocation).as_ref(), invocation)?;
     let Some(ledger) = ledger.filter(|ledger| !matches!(provision::exists(ledger), Ok(false))) else {
         say(&format!("There is no pool in `{root}`: nothing to destroy\n"));
         return Ok(Exit::Done);

@@ -27,7 +27,8 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     neighbours.check()?;
     let options = args.planning.options();
     let (aim, allowed) = (Aim::of(&options), options.allowed.clone());
-    let prepared = Request::alone(&pool, to_plan(&pool, invocation)?, options).preview()?;
+    let ledger = to_plan(&pool, neighbours.noted(), invocation)?;
+    let prepared = Request::alone(&pool, ledger, options).preview()?;
     say(&format!("Using {}\n{}", declared.used(), report::plan::asked(prepared.is_of_registry())));
     if let Some(path) = &args.out {
         let named = Named { spec: declared.path.clone(), root_is_named: choice.root().is_some() };

@@ -59,9 +59,12 @@ fn find_top(dir: &Utf8Path) -> Result<Option<Top<'_>>> {
 
 /// The submodule that holds a directory, if the nearest repository is one.
 pub fn submodule_of(dir: &Utf8Path) -> Option<&Utf8Path> {
-    dir.ancestors()
-        .find(|above| is_there(&above.join(".git")))
-        .filter(|nearest| Top::at(nearest).is_submodule())
+    let nearest = dir.ancestors().find_map(|above| {
+        let is_inside = is_directory_there(&above.join(".git")).ok()??;
+        let named = if is_inside { None } else { named_in(above).ok().flatten() };
+        Some(Top { path: above, named })
+    });
+    nearest.filter(Top::is_submodule).map(|nearest| nearest.path)
 }
 
 /// The directory that a worktree has for itself: its own git directory, or the `.jj` of a workspace. `None`
@@ -91,11 +94,7 @@ pub fn own_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
     Ok(None)
 }
 
-impl<'a> Top<'a> {
-    fn at(path: &'a Utf8Path) -> Self {
-        Self { path, named: named_git_dir(path).ok().flatten() }
-    }
-
+impl Top<'_> {
     /// Whether this is a submodule: its git directory is below `modules` in another one (gitsubmodules(7)).
     fn is_submodule(&self) -> bool {
         let git_dir = self.named.as_deref().map(normal);

@@ -40,10 +40,11 @@ impl Stream {
         if is_plain() {
             return strip_str(text).to_string().into();
         }
-        let (choice, has_links) = match self {
-            Self::Stdout => (AutoStream::choice(&io::stdout()), supports_hyperlinks::on(Standard::Stdout)),
-            Self::Stderr => (AutoStream::choice(&io::stderr()), supports_hyperlinks::on(Standard::Stderr)),
+        let (choice, standard) = match self {
+            Self::Stdout => (AutoStream::choice(&io::stdout()), Standard::Stdout),
+            Self::Stderr => (AutoStream::choice(&io::stderr()), Standard::Stderr),
         };
+        let has_links = text.contains("://") && supports_hyperlinks::on(standard);
         let text: Cow<'_, str> =
             if choice == ColorChoice::Never { strip_str(text).to_string().into() } else { text.into() };
         if has_links { linked(&text).into() } else { text }

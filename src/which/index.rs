@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::identifier::PortName;
-use crate::json::{self, Corrupt, at_line, corrupt};
+use crate::json::{Corrupt, at_line, corrupt};
 use crate::port::{Port, PortFormula};
 use crate::registry::Mark;
 use crate::server::ServerUrl;
@@ -146,13 +146,13 @@ impl IndexEntry {
     /// # Errors
     /// The first difference from what kinfra writes.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, Corrupt> {
-        let object = json::object(text)?;
-        if let Some(version) = object.get("version").filter(|version| version.as_u64() != Some(VERSION)) {
+        let read = serde_json::from_str(text);
+        // What a newer kinfra wrote may not be read at all.
+        if let Some(version) = version_of(&read, text).filter(|version| *version != VERSION) {
             let reason = format!("is {version}, and this kinfra reads {VERSION}");
             return Err(Corrupt { is_newer: true, ..corrupt("version", reason) });
         }
-        let entry: Self = serde_json::from_value(Value::Object(object))
-            .map_err(|error| corrupt("the entry", error.to_string()))?;
+        let entry: Self = read.map_err(|error| at_line(&error))?;
         if Self::file_name(entry.root()) != file_name {
             return Err(corrupt("root", "is not the one that the file is named for"));
         }
@@ -203,6 +203,14 @@ impl IndexEntry {
     /// Its slots for the port proof, with slot 0 first.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u16> {
         std::iter::once(0).chain(self.slots.iter().map(|slot| slot.get()))
+    }
+}
+
+/// The version of an entry, or of a text that is none.
+fn version_of(read: &serde_json::Result<IndexEntry>, text: &str) -> Option<u64> {
+    match read {
+        Ok(entry) => Some(entry.version),
+        Err(_) => serde_json::from_str(text).ok().and_then(|text: Value| text.get("version")?.as_u64()),
     }
 }
 

@@ -39,12 +39,12 @@ pub(super) fn ledger_in(root: &Utf8Path, invocation: &Invocation) -> Result<Ledg
     entry.map_or_else(|| Ok(Ledger::of(root)), |entry| ledger_of(&entry, invocation))
 }
 
-/// Where `apply` brings a pool. This is how a user comes to trust the server that a slots.toml names.
+/// Where `apply` brings a pool, of which the index has `noted`. This is how a user comes to trust the server that a slots.toml names.
 ///
 /// # Errors
 /// [`Fault`] when the pool has its registry elsewhere: nothing moves it there yet.
-pub fn to_apply(pool: &Pool, invocation: &Invocation) -> Result<Ledger> {
-    let applied = applied(pool, invocation)?;
+pub fn to_apply(pool: &Pool, noted: Option<&IndexEntry>, invocation: &Invocation) -> Result<Ledger> {
+    let applied = applied(noted)?;
     let Some(url) = &pool.registry else {
         refuse_move(pool, applied.as_ref())?;
         return Ok(Ledger::of(&pool.root));
@@ -69,17 +69,21 @@ pub fn to_apply(pool: &Pool, invocation: &Invocation) -> Result<Ledger> {
 ///
 /// # Errors
 /// [`Fault`] when the pool was applied on another host.
-pub fn replaced(pool: &Pool, invocation: &Invocation) -> Result<Option<ServerUrl>, Fault> {
+pub fn replaced(pool: &Pool, noted: Option<&IndexEntry>) -> Result<Option<ServerUrl>, Fault> {
     let Some(url) = &pool.registry else { return Ok(None) };
-    Ok(applied(pool, invocation)?.filter(|applied| !url.is_same_database(applied)))
+    Ok(applied(noted)?.filter(|applied| !url.is_same_database(applied)))
 }
 
 /// [`to_apply`] for a verb that is no trust. `None` where the server was not applied: it is not asked.
 ///
 /// # Errors
 /// As [`to_apply`].
-pub fn to_plan(pool: &Pool, invocation: &Invocation) -> Result<Option<Ledger>, Fault> {
-    let applied = applied(pool, invocation)?;
+pub fn to_plan(
+    pool: &Pool,
+    noted: Option<&IndexEntry>,
+    invocation: &Invocation,
+) -> Result<Option<Ledger>, Fault> {
+    let applied = applied(noted)?;
     refuse_move(pool, applied.as_ref())?;
     match (&pool.registry, applied) {
         (None, _) => Ok(Some(Ledger::of(&pool.root))),
@@ -92,11 +96,10 @@ pub fn to_plan(pool: &Pool, invocation: &Invocation) -> Result<Option<Ledger>, F
 }
 
 /// The server that a pool was applied with.
-fn applied(pool: &Pool, invocation: &Invocation) -> Result<Option<ServerUrl>, Fault> {
-    let entry = entry_of(&pool.root, invocation);
-    let Some(entry) = entry else { return Ok(None) };
-    check_host(&entry)?;
-    Ok(entry.registry)
+fn applied(noted: Option<&IndexEntry>) -> Result<Option<ServerUrl>, Fault> {
+    let Some(noted) = noted else { return Ok(None) };
+    check_host(noted)?;
+    Ok(noted.registry.clone())
 }
 
 /// Refuses a pool that was applied under another name of this host: to its server, that is another host.

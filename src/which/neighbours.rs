@@ -232,6 +232,11 @@ impl Neighbours {
         self.unread.as_ref()
     }
 
+    /// The entry that the index has of this pool.
+    pub fn noted(&self) -> Option<&IndexEntry> {
+        self.noted.as_ref()
+    }
+
     /// That another pool is not there, and how to forget it if it is gone for good.
     fn absence(&self, other: &IndexEntry) -> Option<String> {
         let neighbour = self.others.iter().find(|neighbour| neighbour.entry.root == other.root)?;

@@ -24,7 +24,28 @@ const FEW_FILES: u64 = 1000;
 /// # Errors
 /// The system's error, or that the result is not UTF-8.
 pub fn canonical(path: &Utf8Path) -> io::Result<Utf8PathBuf> {
-    path.canonicalize_utf8()
+    if is_canonical(path) { Ok(path.to_owned()) } else { path.canonicalize_utf8() }
+}
+
+/// Whether a path is known to be canonical. Asks the kernel once, where [`canonical`] looks at each directory
+/// on the way. `false` also if the kernel cannot tell.
+fn is_canonical(path: &Utf8Path) -> bool {
+    let below = path.as_str().strip_prefix('/');
+    let is_plain = below.is_some_and(|names| names.split('/').all(|name| !["", ".", ".."].contains(&name)));
+    is_plain && leads_over_no_link(path)
+}
+
+#[cfg(target_os = "linux")]
+fn leads_over_no_link(path: &Utf8Path) -> bool {
+    use rustix::fs::{CWD, ResolveFlags, openat2};
+
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    openat2(CWD, path.as_std_path(), flags, Mode::empty(), ResolveFlags::NO_SYMLINKS).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn leads_over_no_link(_: &Utf8Path) -> bool {
+    false
 }
 
 /// The path without links, as far as it exists.
@@ -236,6 +257,27 @@ mod tests {
             assert_eq!(read(size, 10).unwrap(), b"ten bytes.", "{size}");
             assert!(read(size, 9).is_err(), "{size}");
         }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test writes what it looks at")]
+    fn a_path_is_resolved_as_the_system_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = Utf8Path::from_path(dir.path()).unwrap().canonicalize_utf8().unwrap();
+        std::fs::create_dir_all(top.join("a/b")).unwrap();
+        std::fs::write(top.join("a/file"), "").unwrap();
+        std::os::unix::fs::symlink("a", top.join("link")).unwrap();
+        std::os::unix::fs::symlink("missing", top.join("dangling")).unwrap();
+        let ways = ["", "a/b", "a/file", "a/./b", "a/b/", "a//b", "a/b/..", "link", "link/b", "link/../a"];
+        for way in ways.iter().chain(&["a/file/", "dangling", "missing", "a/missing/b"]) {
+            let path = Utf8PathBuf::from(format!("{top}/{way}"));
+            let by_system = path.canonicalize_utf8();
+            assert_eq!(canonical(&path).ok(), by_system.ok(), "{way}");
+        }
+        assert_eq!(canonical("/..".into()).unwrap(), "/");
+        assert_eq!(canonical(".".into()).unwrap(), Utf8PathBuf::from(".").canonicalize_utf8().unwrap());
+        #[cfg(target_os = "linux")]
+        assert!(is_canonical(&top.join("a/b")) && !is_canonical(&top.join("link/b")));
     }
 
     #[test]
