@@ -116,14 +116,14 @@ static LISTS: LazyLock<Lists> = LazyLock::new(|| {
 
 /// What reads a variable that no slot may set. `None` if a slot may set it.
 pub fn readers_of(name: &str) -> Option<&'static str> {
-    let is_of_slots = OF_SLOTS.iter().any(|end| name.ends_with(end));
-    let is_it = |(listed, kind, _): &&(&str, Kind, _)| match kind {
-        Kind::Name => *listed == name,
-        Kind::Family => !is_of_slots && name.starts_with(listed),
-    };
     let listed = LISTS.get(&name.bytes().next()?)?;
-    let named = listed.iter().find(|listed| matches!(listed.1, Kind::Name) && is_it(listed));
-    named.or_else(|| listed.iter().find(is_it)).map(|(_, _, readers)| *readers)
+    let is_of_slots = OF_SLOTS.iter().any(|end| name.ends_with(end));
+    let named = listed.iter().find(|(known, kind, _)| matches!(kind, Kind::Name) && *known == name);
+    let of_family = || {
+        let mut families = listed.iter().filter(|(_, kind, _)| matches!(kind, Kind::Family) && !is_of_slots);
+        families.find(|(start, ..)| name.starts_with(start))
+    };
+    named.or_else(of_family).map(|(_, _, readers)| *readers)
 }
 
 /// [`readers_of`] for a slot's env file, which may say which slot it is.

@@ -15,9 +15,9 @@ const DEEPEST: usize = 100;
 /// How many bytes are measured for one step of work.
 const BYTES_PER_STEP: usize = 64;
 
-/// Filters whose values are not measured: most make a text or a number, and `items` lists a map, which was
-/// measured and which it cannot make.
-const PLAIN: [&str; 10] =
+/// Filters whose values are not measured. Most make a text or a number. `items` lists a map that is there,
+/// and makes none.
+const UNMEASURED: [&str; 10] =
     ["dotenv", "compose", "upper", "lower", "title", "capitalize", "trim", "replace", "length", "items"];
 
 /// The filter that measures a value and hands it on.
@@ -60,7 +60,7 @@ fn makes_a_value(instruction: &Instruction<'_>) -> bool {
         return is_container(value);
     }
     if let Instruction::ApplyFilter(name, ..) = instruction {
-        return !PLAIN.contains(name);
+        return !UNMEASURED.contains(name);
     }
     matches!(
         instruction,

@@ -31,9 +31,9 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
     say(&report::plan::warnings([&pool.left_out, &neighbours.notices]));
     neighbours.check()?;
-    let (planning, replaced) = (args.planning.options(), kept_in::replaced(&pool, neighbours.noted())?);
+    let (planning, noted) = (args.planning.options(), neighbours.noted.as_ref());
     let options = saved.as_ref().map_or_else(|| planning.clone(), Saved::options_to_apply);
-    let applied_from = neighbours.applied_from();
+    let (applied_from, replaced) = (neighbours.applied_from(), kept_in::replaced(&pool, noted)?);
     let aim = Aim::of(saved.as_ref().map_or(&planning, |saved| &saved.options));
     let session = Session {
         used: &declared.used(),
@@ -51,8 +51,7 @@ fn make(args: &ApplyArgs, invocation: &Invocation) -> Result<(Result<Exit>, bool
         approved: args.auto_approve || saved.is_some(),
         lock: args.lock.policy("kinfra apply"),
     };
-    let ledger = kept_in::to_apply(&pool, neighbours.noted(), invocation)?;
-    let request = Request::alone(&pool, Some(ledger), options.clone());
+    let request = Request::alone(&pool, Some(kept_in::to_apply(&pool, noted, invocation)?), options.clone());
     let request = Request { saved: saved.as_ref(), neighbours: Some(&neighbours), ..request };
     let (plan, outcome) = session.run(request)?;
     let Some(outcome) = outcome else { return Ok((Ok(Exit::Done), !plan.is_empty())) };

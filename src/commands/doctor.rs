@@ -25,7 +25,7 @@ pub(crate) fn run(args: &DoctorArgs, invocation: &Invocation) -> Result<Exit> {
     let trust = Trust::of(&pool.root, declared.path.as_deref(), &choice, invocation);
     if !args.repair {
         let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
-        let ledger = to_plan(&pool, neighbours.noted(), invocation);
+        let ledger = to_plan(&pool, neighbours.noted.as_ref(), invocation);
         let findings = doctor::examine((&pool, ledger), &neighbours, &trust, invocation.state.as_deref());
         let text = if is_plain() { worst_first(&findings) } else { report::doctor::findings(&findings) };
         show(&text)?;

@@ -30,9 +30,6 @@ pub(super) fn show_as_laid_out(text: &str) -> Result<(), Fault> {
 
 /// Prints a message to stderr. One that cannot be printed stops no verb.
 pub(super) fn say(text: &str) {
-    if text.is_empty() {
-        return;
-    }
     tell(&wrapped(&for_people(text), size_of_stderr().map(|(_, columns)| columns)), About::Besides);
 }
 

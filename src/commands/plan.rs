@@ -25,10 +25,9 @@ pub(crate) fn run(args: &PlanArgs, invocation: &Invocation) -> Result<Exit> {
     let neighbours = Neighbours::look(&declared, &pool.root, &choice, invocation);
     say(&report::plan::warnings([&pool.left_out, &neighbours.notices]));
     neighbours.check()?;
-    let options = args.planning.options();
+    let (options, noted) = (args.planning.options(), neighbours.noted.as_ref());
     let (aim, allowed) = (Aim::of(&options), options.allowed.clone());
-    let ledger = to_plan(&pool, neighbours.noted(), invocation)?;
-    let prepared = Request::alone(&pool, ledger, options).preview()?;
+    let prepared = Request::alone(&pool, to_plan(&pool, noted, invocation)?, options).preview()?;
     say(&format!("Using {}\n{}", declared.used(), report::plan::asked(prepared.is_of_registry())));
     if let Some(path) = &args.out {
         let named = Named { spec: declared.path.clone(), root_is_named: choice.root().is_some() };

@@ -37,6 +37,9 @@ impl Stream {
     /// A text in the colours that the stream is to have: none in a file, where `NO_COLOR` says so, or where
     /// it is to be plain. Where the terminal has links, addresses for browsers are links.
     pub fn dressed(self, text: &str) -> Cow<'_, str> {
+        if text.is_empty() {
+            return text.into();
+        }
         if is_plain() {
             return strip_str(text).to_string().into();
         }

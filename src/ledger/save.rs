@@ -59,7 +59,7 @@ impl Save {
     pub(super) fn carry_out(&self, connection: Connection, login: &Login, verb: &str) -> Result<Connection> {
         let mut failure = match self.send(&connection) {
             Ok(()) => return Ok(connection),
-            Err(failure) if self.is_refused(&connection, &failure) => {
+            Err(failure) if self.take_back(&connection, &failure) => {
                 return Err(failure.fault(login).into());
             }
             Err(failure) => failure,
@@ -83,7 +83,7 @@ impl Save {
                 // It may be committed and not yet on the disk.
                 Looked::Made => self.end(&connection, "rollback"),
                 Looked::NotMade => match self.send(&connection) {
-                    Err(failure) if self.is_refused(&connection, &failure) => {
+                    Err(failure) if self.take_back(&connection, &failure) => {
                         return Err(failure.fault(login).into());
                     }
                     sent => sent,
@@ -99,10 +99,14 @@ impl Save {
             }
         }
         let place = login.url.place();
-        let what = format!(
-            "it is not known whether the change was saved: the connection to the registry's server at `{place}` was \
-             lost, and it cannot be asked again"
-        );
+        let why = if failure.is_lost() {
+            format!(
+                "the connection to the registry's server at `{place}` was lost, and it cannot be asked again"
+            )
+        } else {
+            format!("the registry's server at `{place}` does not say that its disk has it")
+        };
+        let what = format!("it is not known whether the change was saved: {why}");
         let advice = "look with `kinfra slots` once it answers, before you do anything about it";
         Err(Error::new(NotKnown(failure.said())).context(Fault::server(what).advise(advice).away()))
     }
@@ -113,8 +117,8 @@ impl Save {
     }
 
     /// Ends the transaction by these statements, and waits for the disk: meanwhile others have the lock. A
-    /// server that crashed in between has lost the save. PgBouncer keeps that from its clients, so the server
-    /// is asked whether it still has it.
+    /// server that crashed in between has lost the save. A pooler could keep that from its clients, so the
+    /// server says whether it has it.
     fn end(&self, connection: &Connection, ending: &str) -> Result<(), Failure> {
         let Self { pool, seen: (seen, _), token, .. } = self;
         let rows =
@@ -122,8 +126,9 @@ impl Save {
         connection.lost_unless(rows.last().is_some_and(|row| Connection::text(row, 0) == "t"))
     }
 
-    /// Whether the server refused it. What went wrong may have been the wait for the disk.
-    fn is_refused(&self, connection: &Connection, failure: &Failure) -> bool {
+    /// Rolls back after a failure. Returns whether it is certain that nothing was saved: what failed may be
+    /// the wait for the disk, after the commit.
+    fn take_back(&self, connection: &Connection, failure: &Failure) -> bool {
         let count = || connection.run(&format!("rollback; {}", self.made()));
         let is_none = |rows: Vec<_>| rows.first().is_some_and(|row| Connection::number::<u64>(row, 0) == 0);
         !failure.is_lost() && count().is_ok_and(is_none)

@@ -64,7 +64,7 @@ pub fn glance(root: &Utf8Path) -> Result<Option<Arc<Registry>>> {
     }
 }
 
-/// The text that was parsed last, and its registry: a verb that looks at its neighbours reads its own twice.
+/// The text that was parsed last, and its registry. A verb may read the same registry more than once.
 static LAST: Mutex<Option<(String, Arc<Registry>)>> = Mutex::new(None);
 
 /// [`parse`], but for the text that was parsed last.

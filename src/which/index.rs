@@ -5,11 +5,10 @@ use std::fmt;
 
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::identifier::PortName;
-use crate::json::{Corrupt, at_line, corrupt};
+use crate::json::{self, Corrupt, at_line, corrupt};
 use crate::port::{Port, PortFormula};
 use crate::registry::Mark;
 use crate::server::ServerUrl;
@@ -146,13 +145,10 @@ impl IndexEntry {
     /// # Errors
     /// The first difference from what kinfra writes.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, Corrupt> {
-        let read = serde_json::from_str(text);
-        // What a newer kinfra wrote may not be read at all.
-        if let Some(version) = version_of(&read, text).filter(|version| *version != VERSION) {
-            let reason = format!("is {version}, and this kinfra reads {VERSION}");
-            return Err(Corrupt { is_newer: true, ..corrupt("version", reason) });
-        }
-        let entry: Self = read.map_err(|error| at_line(&error))?;
+        let entry = match serde_json::from_str::<Self>(text) {
+            Ok(entry) if entry.version == VERSION => entry,
+            read => return Err(why_not(text, read.err().as_ref())),
+        };
         if Self::file_name(entry.root()) != file_name {
             return Err(corrupt("root", "is not the one that the file is named for"));
         }
@@ -206,11 +202,20 @@ impl IndexEntry {
     }
 }
 
-/// The version of an entry, or of a text that is none.
-fn version_of(read: &serde_json::Result<IndexEntry>, text: &str) -> Option<u64> {
-    match read {
-        Ok(entry) => Some(entry.version),
-        Err(_) => serde_json::from_str(text).ok().and_then(|text: Value| text.get("version")?.as_u64()),
+/// Why a text is no entry that this kinfra reads. One of a newer kinfra may be another error to serde.
+fn why_not(text: &str, error: Option<&serde_json::Error>) -> Corrupt {
+    let object = match json::object(text) {
+        Ok(object) => object,
+        Err(corrupt) => return corrupt,
+    };
+    let version = object.get("version").filter(|version| version.as_u64() != Some(VERSION));
+    match (version, error) {
+        (None, Some(error)) => at_line(error),
+        (version, _) => {
+            let version = version.map_or_else(String::new, ToString::to_string);
+            let reason = format!("is {version}, and this kinfra reads {VERSION}");
+            Corrupt { is_newer: true, ..corrupt("version", reason) }
+        }
     }
 }
 
@@ -272,6 +277,7 @@ mod tests {
             ("8000", "80", "port 80 is below 1024"),
             ("1-3,7", "1-60000", "ports: are more than there are"),
             ("{\n", "", "line 1"),
+            (r#""version": 1"#, r#""version": "b", "new": 3"#, r#"version: is "b""#),
         ] {
             let error = IndexEntry::parse(&name, &text.replacen(from, to, 1)).unwrap_err().to_string();
             assert!(error.contains(place), "{to}: {error}");

@@ -39,7 +39,8 @@ pub(super) fn ledger_in(root: &Utf8Path, invocation: &Invocation) -> Result<Ledg
     entry.map_or_else(|| Ok(Ledger::of(root)), |entry| ledger_of(&entry, invocation))
 }
 
-/// Where `apply` brings a pool, of which the index has `noted`. This is how a user comes to trust the server that a slots.toml names.
+/// Where `apply` brings a pool, of which the index has `noted`. This is how a user comes to trust the server
+/// that a slots.toml names.
 ///
 /// # Errors
 /// [`Fault`] when the pool has its registry elsewhere: nothing moves it there yet.

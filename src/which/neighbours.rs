@@ -37,7 +37,7 @@ pub struct Neighbours {
     /// The entry that the index must have.
     note: IndexEntry,
     /// The entry that the index has.
-    noted: Option<IndexEntry>,
+    pub noted: Option<IndexEntry>,
     /// What of the index cannot be read and is about this pool: its entry, or all of it.
     unread: Option<Fault>,
     /// That a newer kinfra wrote its entry.
@@ -230,11 +230,6 @@ impl Neighbours {
     /// writes its entry again, but not that of a newer kinfra.
     pub fn unread(&self) -> Option<&Fault> {
         self.unread.as_ref()
-    }
-
-    /// The entry that the index has of this pool.
-    pub fn noted(&self) -> Option<&IndexEntry> {
-        self.noted.as_ref()
     }
 
     /// That another pool is not there, and how to forget it if it is gone for good.

@@ -131,3 +131,25 @@ fn doctor_says_that_a_push_was_cut_short() {
         .prints("a move of it was cut short")
         .prints("`kinfra registry push` completes it");
 }
+
+/// The commit and the wait for the disk are one message: what fails may be the wait.
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_save_whose_wait_for_the_disk_fails_is_not_said_to_be_refused() {
+    let database = database();
+    let (ann, _) = users(&database.url());
+    let waits = |body: &str| {
+        database.sql(&format!(
+            "create or replace function kinfra.is_kept(of_pool bigint, of_generation bigint, of_token text) returns \
+             boolean language plpgsql as $$ begin {body} end $$"
+        ))
+    };
+    let claims = || database.sql("select count(*) from kinfra.claim");
+    database.sql("create sequence kinfra.waits");
+    waits("if nextval('kinfra.waits') = 1 then raise exception 'no room'; end if; return true;");
+    ann.kinfra("claim").exits(0);
+    assert_eq!(claims(), "1");
+    waits("raise exception 'no room';");
+    ann.kinfra("release").exits(9).says("it is not known whether the change was saved").says("no room");
+    assert_eq!(claims(), "0");
+}

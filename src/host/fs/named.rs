@@ -27,8 +27,8 @@ pub fn canonical(path: &Utf8Path) -> io::Result<Utf8PathBuf> {
     if is_canonical(path) { Ok(path.to_owned()) } else { path.canonicalize_utf8() }
 }
 
-/// Whether a path is known to be canonical. Asks the kernel once, where [`canonical`] looks at each directory
-/// on the way. `false` also if the kernel cannot tell.
+/// Whether a path is known to be canonical. Asks the kernel once, where the standard library looks at each
+/// directory on the way. `false` also if the kernel cannot tell.
 fn is_canonical(path: &Utf8Path) -> bool {
     let below = path.as_str().strip_prefix('/');
     let is_plain = below.is_some_and(|names| names.split('/').all(|name| !["", ".", ".."].contains(&name)));

@@ -136,7 +136,7 @@ impl Connection {
         row.try_get(column).ok().flatten().and_then(|text: &str| text.parse().ok()).unwrap_or_default()
     }
 
-    /// That the server crashed behind PgBouncer, which keeps that from its clients.
+    /// That the server crashed behind a pooler that keeps that from its clients.
     ///
     /// # Errors
     /// Unless what it committed is there.

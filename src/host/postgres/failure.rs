@@ -284,7 +284,7 @@ fn missing_grant(said: &str) -> Option<String> {
     let name = said.split(' ').next_back()?.trim_matches(|sign: char| !sign.is_ascii_lowercase());
     Some(match name {
         "kinfra" => "usage on schema kinfra".to_owned(),
-        "save" | "end_uses" | "tell" => format!("execute on function kinfra.{name}"),
+        "save" | "end_uses" | "tell" | "look" | "is_kept" => format!("execute on function kinfra.{name}"),
         "turn" => "select, update on kinfra.turn".to_owned(),
         "queue" => "select, insert, delete, update (called_at, expires) on kinfra.queue".to_owned(),
         "migration" | "pool" | "root" | "host" | "slot" | "claim" | "ended" | "stack" | "uses" | "saved"
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn a_missing_grant_is_one_that_members_have() {
         let documented = include_str!("../../../docs/team.md");
-        for name in ["save", "end_uses", "tell"] {
+        for name in ["save", "end_uses", "tell", "look", "is_kept"] {
             let grant = missing_grant(&format!("permission denied for function {name}"));
             assert_eq!(grant, Some(format!("execute on function kinfra.{name}")));
             assert!(documented.contains(&format!("kinfra.{name}")), "{name}");

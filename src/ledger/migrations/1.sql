@@ -282,7 +282,7 @@ $$;
 
 -- Whether a save is there. Its transaction ends when the disk has everything that was committed before it, also where the
 -- server's own setting is not to wait. The kinds of waiting that an admin chose stay. It is a function because a connection
--- that stays plans it once.
+-- that stays plans it once. It runs with the rights of its caller.
 create function kinfra.is_kept(of_pool bigint, of_generation bigint, of_token text) returns boolean
 language plpgsql as $$
 begin
