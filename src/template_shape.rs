@@ -15,12 +15,38 @@ const MOST_BRANCHES: usize = 200;
 /// The most lists and maps that a template writes down. Each can hold the one before it.
 const MOST_CONTAINERS: usize = 100;
 
+/// What begins or ends more than a name, a number or an operator.
+const NOT_PLAIN: [char; 7] = ['{', '(', ')', '[', ']', '"', '\''];
+
 /// The words that join expressions.
 const WORDS: [&str; 7] = ["not", "and", "or", "in", "is", "if", "else"];
 
 /// The first place where a template has too much of something, and what it has too much of. What is no
 /// template at all is left to the engine.
 pub(crate) fn excess(source: &str, syntax: SyntaxConfig) -> Option<(Range<usize>, String)> {
+    if has_plain_tags(source) { None } else { counted_excess(source, syntax) }
+}
+
+/// Whether a template is seen to be small without counting: it has no brackets and no texts in tags, and no
+/// tag is long. Each real tag is among those that are looked at, for a plain one has no `{` inside.
+fn has_plain_tags(source: &str) -> bool {
+    let (mut rest, mut branches) = (source, 0);
+    while let Some((_, after)) = rest.split_once('{') {
+        rest = after;
+        let Some(inside) = after.strip_prefix(['{', '%']) else { continue };
+        let is_variable = after.starts_with('{');
+        let Some((tag, after)) = inside.split_once('}') else { return false };
+        let is_ended = if is_variable { after.starts_with('}') } else { tag.ends_with('%') };
+        if !is_ended || tag.len() > MOST_OPERATORS || tag.contains(NOT_PLAIN) {
+            return false;
+        }
+        branches += tag.matches("elif").count();
+        rest = after;
+    }
+    branches <= MOST_BRANCHES
+}
+
+fn counted_excess(source: &str, syntax: SyntaxConfig) -> Option<(Range<usize>, String)> {
     let (mut operators, mut branches, mut containers) = (0, 0, 0);
     let mut is_operand = false;
     for (token, span) in tokenize(source, false, syntax).map_while(Result::ok) {
@@ -106,6 +132,8 @@ fn ends_an_operand(token: &Token<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn found(source: &str) -> Option<(Range<usize>, String)> {
@@ -128,6 +156,28 @@ mod tests {
         }
         let many_tags = "{{ 'a' ~ slot.id }}".repeat(MOST_OPERATORS * 3);
         assert_eq!(found(&many_tags), None, "each tag is counted for itself");
+    }
+
+    #[test]
+    fn what_is_seen_to_be_small_has_no_excess() {
+        let pieces = proptest::sample::select(vec![
+            "{{", "}}", "{%", "%}", "{#", "#}", "{", "}", "%", "-", "'", "\"", "(", ")", "[", "]", " a",
+            "|a", "~1", " elif a", " raw ", " endraw ", "\n", "é",
+        ]);
+        let repeated = (pieces, proptest::prelude::prop_oneof![9 => 1_usize..3, 1 => 190_usize..260]);
+        let sources = proptest::collection::vec(repeated, 0..12)
+            .prop_map(|parts| parts.iter().map(|(piece, count)| piece.repeat(*count)).collect::<String>());
+        proptest!(ProptestConfig::with_cases(20_000), |(source in sources)| {
+            let counted = counted_excess(&source, SyntaxConfig::default());
+            prop_assert!(counted.is_none() || !has_plain_tags(&source), "{source}");
+        });
+        for plain in ["", "{ {a}", "{{- slot.id | dotenv -}}\n{%- if a == 1 %}{# {a} #}b{% endif +%}"] {
+            assert!(has_plain_tags(plain), "{plain}");
+        }
+        let long = format!("{{{{ {} }}}}", "a".repeat(MOST_OPERATORS));
+        for other in ["{{ a", "{{ a }", "{% a }", "{{ [a] }}", "{{ 'a' }}", "{{ {} }}", "{{ (a) }}", &long] {
+            assert!(!has_plain_tags(other), "{other}");
+        }
     }
 
     #[test]

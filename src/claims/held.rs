@@ -327,9 +327,7 @@ pub fn env_text(root: &Root, slot: SlotId, entry: &Entry, pool: &str, prefix: &s
 /// Refuses Compose files of a slot that others can write: the variables lead `docker compose` to them.
 fn check_composed(dir: &Dir) -> Result<()> {
     for name in COMPOSE_FILES.iter().chain(&OVERRIDE_FILES).chain(&[OVERLAY]) {
-        if let Found::This(content) = dir.read(Utf8Path::new(name), LIMIT)? {
-            content.check_owner("the slot's file", &dir.path().join(name))?;
-        }
+        dir.check_owner_of_file(name, "the slot's file")?;
     }
     Ok(())
 }

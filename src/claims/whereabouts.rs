@@ -3,6 +3,7 @@
 //!
 //! Reads git's own files. Starts no process.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 
@@ -152,10 +153,10 @@ impl Moves {
             Following::Of(worktree) | Following::Named { worktree, .. } => Some(worktree),
             Following::EveryHolder | Following::NoHolder => None,
         };
-        let own = here.and_then(|worktree| git::linked_git_dir(worktree).ok().flatten());
+        let own = LazyCell::new(|| here.and_then(|worktree| git::linked_git_dir(worktree).ok().flatten()));
+        let is_own = |git_dir: &String| own.as_ref().is_some_and(|own| own == git_dir);
         let is_of = |directory: &Utf8Path, claim: &Claim| {
-            let is_ours = |own: &Utf8PathBuf| claim.claimed_gitdir.as_deref() == Some(own.as_str());
-            claim.claimed_by.is(directory) || own.as_ref().is_some_and(is_ours)
+            claim.claimed_by.is(directory) || claim.claimed_gitdir.as_ref().is_some_and(is_own)
         };
         let stranger = here.filter(|here| !claims.iter().any(|(_, claim)| is_of(here, claim)));
         let mark = stranger.and_then(|here| mark_of(here).ok());

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::dotenv::{assigned, is_part_of_name, without};
+use crate::dotenv::{assigned, is_part_of_name, seemingly_assigned, without};
 use crate::guarded_variables::{readers_in_file, refusal};
 use crate::names::ENV_FILE;
 use crate::slot::SlotId;
@@ -20,7 +20,9 @@ pub(super) fn notices(
     slot: SlotId,
 ) -> impl Iterator<Item = (String, String)> {
     let mut lines = None;
-    assigned(text).filter_map(move |(line, name)| {
+    let may_be_set = seemingly_assigned(text).any(|name| readers_in_file(name).is_some());
+    let set = may_be_set.then(|| assigned(text)).into_iter().flatten();
+    set.filter_map(move |(line, name)| {
         let refusal = refusal(&name, readers_in_file(&name)?);
         let place = match lines.get_or_insert_with(|| lines_of_words(template)).get(name.as_str()) {
             Some(line) => format!("`{path}` line {line}"),

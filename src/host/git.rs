@@ -74,7 +74,13 @@ pub fn submodule_of(dir: &Utf8Path) -> Option<&Utf8Path> {
 /// # Errors
 /// When git's files cannot be read.
 pub fn own_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
-    let named = named_git_dir(worktree)?;
+    let dot_git = worktree.join(".git");
+    let is_directory_git = is_directory(&dot_git);
+    // No link is on the way to it, so none is on the way to the worktree.
+    if is_directory_git && canonical(&dot_git)? == dot_git {
+        return Ok(Some(dot_git));
+    }
+    let named = if is_directory_git { None } else { named_in(worktree)? };
     let worktree = canonical(worktree)?;
     if let Some(named) = named {
         let git_dir = canonical(&named);
@@ -85,8 +91,9 @@ pub fn own_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
         let git_dir = git_dir?;
         return Ok((is_inside || is_confirmed(&git_dir, &worktree)?).then_some(git_dir));
     }
-    let beside = [".git", JJ].map(|name| worktree.join(name));
-    for dir in beside.into_iter().filter(|dir| is_directory(dir)) {
+    let beside = [(".git", is_directory_git), (JJ, is_directory(&worktree.join(JJ)))];
+    for (name, _) in beside.into_iter().filter(|(_, is_there)| *is_there) {
+        let dir = worktree.join(name);
         if canonical(&dir)? == dir {
             return Ok(Some(dir));
         }
@@ -241,6 +248,8 @@ pub fn located(dir: &Utf8Path) -> Option<Located<'_>> {
             let main = repo.parent().filter(|main| repo.file_name() == Some(".git") && is_directory(main));
             main.map(Utf8Path::to_owned)
         }
+        // No link is on the way to it, so none is on the way to the worktree.
+        (Some(GitDir::Inside), Some(repo)) if *repo == top.join(".git") => Some(top.to_owned()),
         (Some(_), Some(_)) => canonical(top).ok(),
         (_, _) => None,
     };
@@ -250,15 +259,25 @@ pub fn located(dir: &Utf8Path) -> Option<Located<'_>> {
 /// [`repository_of`], if the repository knows of it: anyone can write a `.git` that leads into another one.
 pub fn confirmed_repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let Top { path, named } = find_top(dir).ok()??;
-    let (top, git_dir) = (canonical(path).ok()?, GitDir::of(named).ok());
-    let repository = git_dir.as_ref().and_then(|git_dir| repository_at(&top, git_dir));
+    confirmed_at(&canonical(path).ok()?, named)
+}
+
+/// [`confirmed_repository_of`] a directory whose path is canonical.
+pub fn confirmed_repository_of_canonical(dir: &Utf8Path) -> Option<Utf8PathBuf> {
+    let Top { path, named } = find_top(dir).ok()??;
+    confirmed_at(path, named)
+}
+
+fn confirmed_at(top: &Utf8Path, named: Option<Utf8PathBuf>) -> Option<Utf8PathBuf> {
+    let git_dir = GitDir::of(named).ok();
+    let repository = git_dir.as_ref().and_then(|git_dir| repository_at(top, git_dir));
     let Some((git_dir, repository)) = git_dir.zip(repository) else {
-        return confirmed_repository_of(&around_workspace(&top)?);
+        return confirmed_repository_of(&around_workspace(top)?);
     };
-    let is_inside = repository.starts_with(&top);
+    let is_inside = repository.starts_with(top);
     let is_confirmed = match git_dir {
         GitDir::Inside => repository == top.join(".git"),
-        GitDir::Linked(git_dir) => is_inside || is_confirmed(&git_dir, &top).ok()?,
+        GitDir::Linked(git_dir) => is_inside || is_confirmed(&git_dir, top).ok()?,
         GitDir::Elsewhere(_) => is_inside,
     };
     is_confirmed.then_some(repository)

@@ -7,8 +7,10 @@ use std::io;
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::fs::{Dir, Found, canonical, is_directory, place_of};
-use super::git::{confirmed_git_dir, confirmed_repository_of, own_dir, repository_of_linked, submodule_of};
+use super::fs::{Dir, Found, canonical, place_of};
+use super::git::{
+    confirmed_git_dir, confirmed_repository_of_canonical, own_dir, repository_of_linked, submodule_of,
+};
 use super::identity::random_bits;
 use super::owner::check_repository;
 use crate::fault::Fault;
@@ -39,12 +41,12 @@ const READABLE: u32 = 0o644;
 pub fn mark_of(worktree: &Utf8Path) -> Result<Mark> {
     let examined = || format!("could not examine `{worktree}`");
     let spoilt = || Fault::failed(examined()).advise(REPAIR);
-    let token = match own_dir(worktree).map_err(|error| error.context(spoilt()))? {
-        Some(own) if is_directory(&own) => {
-            read(&Dir::open(&own).with_context(|| format!("could not open `{own}`"))?, TOKEN)?
-        }
-        Some(_) | None => None,
+    let opened = |own: Utf8PathBuf| match Dir::open(&own) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
+        opened => opened.with_context(|| format!("could not open `{own}`")).map(Some),
     };
+    let own = own_dir(worktree).map_err(|error| error.context(spoilt()))?.map_or(Ok(None), opened)?;
+    let token = own.map_or(Ok(None), |own| read(&own, TOKEN))?;
     Ok(Mark { token, place: Some(place_of(worktree).with_context(examined)?), ..Mark::default() })
 }
 
@@ -113,7 +115,8 @@ pub fn can_have_token(directory: &Utf8Path) -> bool {
 pub fn project_marks(directory: &Utf8Path) -> Vec<Mark> {
     let repository = own_repository(directory);
     let main = repository.as_deref().filter(|git_dir| git_dir.file_name() == Some(".git"));
-    let directories = [Some(directory), main.and_then(Utf8Path::parent)].into_iter().flatten();
+    let main = main.and_then(Utf8Path::parent).filter(|main| *main != directory);
+    let directories = [Some(directory), main].into_iter().flatten();
     repository.as_deref().map(mark_of_repository).into_iter().chain(directories.map(mark_of_place)).collect()
 }
 
@@ -125,7 +128,7 @@ fn mark_of_place(directory: &Utf8Path) -> Mark {
 /// users put into a repository of theirs is not this user's: there, a directory stands for itself.
 pub fn own_repository(directory: &Utf8Path) -> Option<Utf8PathBuf> {
     let directory = canonical(directory).ok().filter(|directory| submodule_of(directory).is_none())?;
-    confirmed_repository_of(&directory).filter(|git_dir| check_repository(git_dir).is_ok())
+    confirmed_repository_of_canonical(&directory).filter(|git_dir| check_repository(git_dir).is_ok())
 }
 
 /// Makes a token. Of two that are made at once, one counts.

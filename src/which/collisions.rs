@@ -96,7 +96,6 @@ pub fn collisions<'a>(pool: &'a IndexEntry, others: &'a [Neighbour]) -> Vec<Coll
     let others: Vec<&Neighbour> =
         others.iter().filter(|other| !other.entry.origin.is_same_spec(&pool.origin)).collect();
     let mut users: HashMap<HostPort, (&PortName, u16, &IndexEntry)> = HashMap::new();
-    let mut taken = TakenPorts::none();
     // A port may belong to a slot of one pool and the main stack of another. It counts as the slot's, so
     // slots come last.
     for Neighbour { entry, held, presence: _ } in &others {
@@ -105,7 +104,6 @@ pub fn collisions<'a>(pool: &'a IndexEntry, others: &'a [Neighbour]) -> Vec<Coll
         });
         let held = held.iter().map(|(name, slot, port)| (*port, name, slot.get()));
         for (port, name, slot) in uses.chain(held) {
-            taken.take_port(port);
             let user = users.entry(port).or_insert((name, slot, entry));
             if user.1 == 0 {
                 *user = (name, slot, entry);
@@ -139,7 +137,7 @@ pub fn collisions<'a>(pool: &'a IndexEntry, others: &'a [Neighbour]) -> Vec<Coll
             continue;
         }
         let base_is_taken = met.values().any(|collision| collision.ours.1 == 0);
-        let remedy = remedy(name, base_is_taken, &formulas, pool, &taken);
+        let remedy = remedy(name, base_is_taken, &formulas, pool, users.keys());
         if let (Some(remedy), Some(formula)) = (remedy, formulas.get_mut(name)) {
             match remedy {
                 Remedy::Stride(stride) => formula.stride = stride,
@@ -157,15 +155,16 @@ pub fn namesakes<'a>(pool: &IndexEntry, others: &'a [Neighbour]) -> Vec<&'a Inde
 }
 
 /// What frees one formula from the ports of other pools and keeps it apart from the pool's own.
-fn remedy(
+fn remedy<'a>(
     name: &PortName,
     base_is_taken: bool,
     formulas: &BTreeMap<PortName, PortFormula>,
     pool: &IndexEntry,
-    taken: &TakenPorts,
+    others: impl Iterator<Item = &'a HostPort>,
 ) -> Option<Remedy> {
     let slots: Vec<u16> = pool.numbers().collect();
-    let mut taken = taken.clone();
+    let mut taken = TakenPorts::none();
+    others.for_each(|port| _ = taken.take_port(*port));
     for (_, formula) in formulas.iter().filter(|(other, _)| *other != name) {
         taken.take(*formula, &slots);
     }

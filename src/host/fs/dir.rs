@@ -79,6 +79,16 @@ impl Dir {
         Ok(owner::check(&stat, what, &self.path)?)
     }
 
+    /// The same of a file in the directory. Anything but a regular file passes.
+    ///
+    /// # Errors
+    /// As [`Dir::check_owner`].
+    pub fn check_owner_of_file(&self, name: &str, what: &str) -> Result<(), Fault> {
+        let stat = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).ok();
+        let file = stat.filter(|stat| FileType::from_raw_mode(stat.st_mode).is_file());
+        file.map_or(Ok(()), |file| owner::check(&file, what, &self.path.join(name)))
+    }
+
     /// The path at the time of opening, for messages only.
     pub fn path(&self) -> &Utf8Path {
         &self.path
