@@ -340,7 +340,7 @@ mod tests {
         let found: Vec<(usize, &str)> = found.iter().map(|(line, name)| (*line, name.as_str())).collect();
         assert_eq!(found, [(1, "A"), (3, "B"), (6, "PATH"), (7, "HOME"), (9, "LD_X"), (11, "C"), (12, "D")]);
         let seemingly: Vec<&str> = seemingly_assigned(text).collect();
-        assert_eq!(seemingly, ["A", "B", "PATH", "y", "PATH", "HOME", "LD_X", "C", "D"]);
+        assert_eq!(seemingly, ["A", "B", "PATH", "PATH", "HOME", "LD_X", "C", "D"]);
     }
 
     #[test]
