@@ -5,7 +5,7 @@
 //! cargo test --profile ci -- --ignored disk      # as root: file systems are mounted
 //! ```
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::process::Command;
 
@@ -230,6 +230,28 @@ fn in_a_read_only_home_kinfra_reads_and_writes_nothing() {
     assert_tree(&machine, &damaged, "read-only");
     machine.kinfra("apply").exits(0);
     assert_tree(&machine, &clean, "restored");
+}
+
+#[test]
+#[ignore = "needs root: mounts file systems"]
+fn a_worktree_on_a_read_only_disk_keeps_its_slot() {
+    let machine = Machine::new();
+    machine.kinfra("apply").exits(0);
+    machine.repository(machine.project());
+    fs::create_dir(machine.path("~/disk")).expect("a directory");
+    let disk = Mount::memory(&machine.path("~/disk"), "mode=700");
+    let worktree = machine.worktree("disk/feature");
+    let claim = || Run::of(machine.command("claim").current_dir(&worktree));
+    claim().exits(0).says("Claimed slot 1");
+
+    disk.remount("ro");
+    claim().exits(0).prints("Slot 1 (light) is yours already");
+    disk.remount("rw");
+    machine.remove("~/disk/feature/.env.sandbox");
+    disk.remount("ro");
+    claim().exits(1).says("Read-only file system").says(".env.sandbox").never_says("could not remove");
+    disk.remount("rw");
+    claim().exits(0);
 }
 
 #[test]
