@@ -15,7 +15,7 @@ const MOST_BRANCHES: usize = 200;
 /// The most lists and maps that a template writes down. Each can hold the one before it.
 const MOST_CONTAINERS: usize = 100;
 
-/// What begins or ends more than a name, a number or an operator.
+/// What a plain tag does not have. Its first `}` ends it.
 const NOT_PLAIN: [char; 7] = ['{', '(', ')', '[', ']', '"', '\''];
 
 /// The words that join expressions.
@@ -27,8 +27,9 @@ pub(crate) fn excess(source: &str, syntax: SyntaxConfig) -> Option<(Range<usize>
     if has_plain_tags(source) { None } else { counted_excess(source, syntax) }
 }
 
-/// Whether a template is seen to be small without counting: it has no brackets and no texts in tags, and no
-/// tag is long. Each real tag is among those that are looked at, for a plain one has no `{` inside.
+/// Whether a template is seen to be small without reading its tags: none is long, and none has brackets or
+/// texts, which could hide its end. The engine goes on after a `}` only, so it begins no tag at the second `{`
+/// of one, and every tag is looked at.
 fn has_plain_tags(source: &str) -> bool {
     let (mut rest, mut branches) = (source, 0);
     while let Some((_, after)) = rest.split_once('{') {

@@ -154,7 +154,7 @@ impl Moves {
             Following::EveryHolder | Following::NoHolder => None,
         };
         let own = LazyCell::new(|| here.and_then(|worktree| git::linked_git_dir(worktree).ok().flatten()));
-        let is_own = |git_dir: &String| own.as_ref().is_some_and(|own| own == git_dir);
+        let is_own = |git_dir: &String| own.as_ref().is_some_and(|own| own.as_str() == git_dir);
         let is_of = |directory: &Utf8Path, claim: &Claim| {
             claim.claimed_by.is(directory) || claim.claimed_gitdir.as_ref().is_some_and(is_own)
         };

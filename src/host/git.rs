@@ -75,12 +75,12 @@ pub fn submodule_of(dir: &Utf8Path) -> Option<&Utf8Path> {
 /// When git's files cannot be read.
 pub fn own_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
     let dot_git = worktree.join(".git");
-    let is_directory_git = is_directory(&dot_git);
-    // No link is on the way to it, so none is on the way to the worktree.
-    if is_directory_git && canonical(&dot_git)? == dot_git {
+    let git_is_directory = is_directory(&dot_git);
+    // No link is on the way to `.git`, so none is on the way to the worktree.
+    if git_is_directory && canonical(&dot_git)?.as_str() == dot_git.as_str() {
         return Ok(Some(dot_git));
     }
-    let named = if is_directory_git { None } else { named_in(worktree)? };
+    let named = if git_is_directory { None } else { named_in(worktree)? };
     let worktree = canonical(worktree)?;
     if let Some(named) = named {
         let git_dir = canonical(&named);
@@ -91,9 +91,8 @@ pub fn own_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
         let git_dir = git_dir?;
         return Ok((is_inside || is_confirmed(&git_dir, &worktree)?).then_some(git_dir));
     }
-    let beside = [(".git", is_directory_git), (JJ, is_directory(&worktree.join(JJ)))];
-    for (name, _) in beside.into_iter().filter(|(_, is_there)| *is_there) {
-        let dir = worktree.join(name);
+    let beside = [".git", JJ].map(|name| worktree.join(name));
+    for dir in beside.into_iter().filter(|dir| is_directory(dir)) {
         if canonical(&dir)? == dir {
             return Ok(Some(dir));
         }
@@ -248,8 +247,8 @@ pub fn located(dir: &Utf8Path) -> Option<Located<'_>> {
             let main = repo.parent().filter(|main| repo.file_name() == Some(".git") && is_directory(main));
             main.map(Utf8Path::to_owned)
         }
-        // No link is on the way to it, so none is on the way to the worktree.
-        (Some(GitDir::Inside), Some(repo)) if *repo == top.join(".git") => Some(top.to_owned()),
+        // No link is on the way to `.git`, so none is on the way to the worktree.
+        (Some(_), Some(repo)) if repo.as_str() == top.join(".git").as_str() => Some(top.to_owned()),
         (Some(_), Some(_)) => canonical(top).ok(),
         (_, _) => None,
     };

@@ -79,14 +79,20 @@ impl Dir {
         Ok(owner::check(&stat, what, &self.path)?)
     }
 
-    /// The same of a file in the directory. Anything but a regular file passes.
+    /// [`Dir::check_owner`] of a file in the directory. A name of nothing passes, and of anything but a regular
+    /// file.
     ///
     /// # Errors
     /// As [`Dir::check_owner`].
-    pub fn check_owner_of_file(&self, name: &str, what: &str) -> Result<(), Fault> {
-        let stat = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).ok();
-        let file = stat.filter(|stat| FileType::from_raw_mode(stat.st_mode).is_file());
-        file.map_or(Ok(()), |file| owner::check(&file, what, &self.path.join(name)))
+    pub fn check_owner_of_file(&self, name: &str, what: &str) -> Result<()> {
+        let path = self.path.join(name);
+        match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => {
+                Ok(owner::check(&stat, what, &path)?)
+            }
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(errno).with_context(|| format!("could not examine `{path}`")),
+        }
     }
 
     /// The path at the time of opening, for messages only.

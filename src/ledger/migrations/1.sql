@@ -151,13 +151,14 @@ create index history_of_save on kinfra.history (pool, generation);
 
 -- What a client reads, in one row: the pool, and the turn to change it if it `locks`; the schema's version; the clock; what
 -- `apply` wrote in a root; and the slots of a host. Of these two, what changed since the generation `since`, whose save's
--- token is `token_then`. It is a function because a connection that stays plans it once: beside pools with many slots,
--- PostgreSQL would plan it for each call, and that takes longer than the call. It runs with the rights of its caller.
+-- token is `token_then`. It is a function so that a connection that stays keeps its plans. The settings make it keep the first
+-- ones, which use indexes: beside a pool of many slots, PostgreSQL would plan each call anew, and that takes longer than the
+-- call, or it would read the slots of all pools. It runs with the rights of its caller.
 create function kinfra.look(
     of_pool text, of_host text, of_root text, since bigint, locks boolean,
     out pool bigint, out generation bigint, out removed_at bigint, out token text, out token_then text, out content jsonb,
     out version integer, out micros bigint, out root_at bigint, out root jsonb, out host_id text, out slots jsonb
-) language plpgsql set plan_cache_mode = force_generic_plan as $$
+) language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
     if locks then
         perform from kinfra.turn as t where t.pool = (select p.pool from kinfra.pool as p where p.name = of_pool) for update;
