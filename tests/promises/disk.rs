@@ -242,7 +242,7 @@ fn a_worktree_on_a_read_only_disk_keeps_its_slot() {
     let disk = Mount::memory(&machine.path("~/disk"), "mode=700");
     let worktree = machine.worktree("disk/feature");
     let claim = || Run::of(machine.command("claim").current_dir(&worktree));
-    claim().exits(0).says("Claimed slot 1");
+    claim().exits(0).prints("Claimed slot 1");
 
     disk.remount("ro");
     claim().exits(0).prints("Slot 1 (light) is yours already");
