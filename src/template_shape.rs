@@ -28,8 +28,8 @@ pub(crate) fn excess(source: &str, syntax: SyntaxConfig) -> Option<(Range<usize>
 }
 
 /// Whether a template is seen to be small without reading its tags: none is long, and none has brackets or
-/// texts, which could hide its end. The engine goes on after a `}` only, so it begins no tag at the second `{`
-/// of one, and every tag is looked at.
+/// texts, which could hide its end. The engine goes on after a `}` only, so it begins no tag at the second
+/// `{` of one, and every tag is looked at.
 fn has_plain_tags(source: &str) -> bool {
     let (mut rest, mut branches) = (source, 0);
     while let Some((_, after)) = rest.split_once('{') {

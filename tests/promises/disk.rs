@@ -236,8 +236,8 @@ fn in_a_read_only_home_kinfra_reads_and_writes_nothing() {
 #[ignore = "needs root: mounts file systems"]
 fn a_worktree_on_a_read_only_disk_keeps_its_slot() {
     let machine = Machine::new();
-    machine.kinfra("apply").exits(0);
     machine.repository(machine.project());
+    machine.kinfra("apply").exits(0);
     fs::create_dir(machine.path("~/disk")).expect("a directory");
     let disk = Mount::memory(&machine.path("~/disk"), "mode=700");
     let worktree = machine.worktree("disk/feature");

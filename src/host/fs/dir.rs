@@ -79,8 +79,8 @@ impl Dir {
         Ok(owner::check(&stat, what, &self.path)?)
     }
 
-    /// [`Dir::check_owner`] of a file in the directory. A name of nothing passes, and of anything but a regular
-    /// file.
+    /// [`Dir::check_owner`] of a file in the directory. A name of nothing passes, and of anything but a
+    /// regular file.
     ///
     /// # Errors
     /// As [`Dir::check_owner`].
