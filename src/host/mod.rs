@@ -24,6 +24,8 @@ pub mod git_hooks;
 pub mod git_index;
 pub mod git_keep;
 pub mod git_program;
+#[cfg(test)]
+mod git_tests;
 pub mod git_unfinished;
 pub mod git_work;
 pub mod git_worktrees;
