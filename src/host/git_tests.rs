@@ -1,4 +1,5 @@
 //! What [`git`](super::git) and marks say of directories that only look like worktrees.
+#![expect(clippy::disallowed_methods, reason = "a test makes the directories that it looks at")]
 
 use std::fs;
 use std::os::unix::fs::symlink;
