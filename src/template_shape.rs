@@ -165,7 +165,7 @@ mod tests {
             "{{", "}}", "{%", "%}", "{#", "#}", "{", "}", "%", "-", "'", "\"", "(", ")", "[", "]", " a",
             "|a", "~1", " elif a", " raw ", " endraw ", "\n", "é",
         ]);
-        let repeated = (pieces, proptest::prelude::prop_oneof![9 => 1_usize..3, 1 => 190_usize..260]);
+        let repeated = (pieces, prop_oneof![9 => 1_usize..3, 1 => 190_usize..260]);
         let sources = proptest::collection::vec(repeated, 0..12)
             .prop_map(|parts| parts.iter().map(|(piece, count)| piece.repeat(*count)).collect::<String>());
         proptest!(ProptestConfig::with_cases(20_000), |(source in sources)| {
