@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// A path without `.` and a slash at its end, and without each `..` that takes back the component before it.
 /// It need not exist: links are not looked at.
 pub fn normal(path: &Utf8Path) -> Utf8PathBuf {
-    let mut normal = Utf8PathBuf::new();
+    let mut normal = Utf8PathBuf::with_capacity(path.as_str().len());
     for component in path.components() {
         match component {
             Utf8Component::CurDir => {}

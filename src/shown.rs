@@ -113,10 +113,22 @@ fn color(text: &str) -> Option<&str> {
 
 fn escaped(text: &str, stays: impl Fn(char) -> bool) -> String {
     let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if misleads(c) && !stays(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    for part in text.split_inclusive(|c| !is_plain(c)) {
+        let mut chars = part.chars();
+        match chars.next_back() {
+            Some(c) if misleads(c) && !stays(c) => {
+                shown += chars.as_str();
+                shown.extend(c.escape_unicode());
+            }
+            Some(_) | None => shown += part,
+        }
     }
     shown
+}
+
+/// Whether a character is one of ASCII that is seen. Most texts have only such ones, in a column each.
+const fn is_plain(c: char) -> bool {
+    matches!(c, ' '..='~')
 }
 
 /// Whether a character steers a terminal, changes the direction of the text after it, or cannot be seen.
@@ -135,7 +147,7 @@ fn misleads(c: char) -> bool {
 
 /// How many columns of a terminal a text takes. Wide characters take two.
 pub fn width(text: &str) -> usize {
-    text.width()
+    if text.chars().all(is_plain) { text.len() } else { text.width() }
 }
 
 /// A text in so many columns, cut at its end if it is too long.

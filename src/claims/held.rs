@@ -1,5 +1,7 @@
 //! The slot that a worktree holds, for the verbs that use it.
 
+use std::sync::Arc;
+
 use anyhow::{Error, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -37,7 +39,7 @@ pub struct Held {
     /// The slot.
     pub slot: SlotId,
     /// Its entry in the registry.
-    pub entry: Entry,
+    pub entry: Arc<Entry>,
     /// The prefix of the pool's variables.
     pub prefix: String,
     stack: AppliedStack,
@@ -86,7 +88,7 @@ pub fn find(worktree: &Utf8Path, search: &Search<'_>) -> Result<SoughtSlot> {
     };
     let (age, directory) = (snapshot.age(), noted(&snapshot.registry, &own));
     let slot = held_by(&snapshot.registry, &directory);
-    let entry = slot.and_then(|slot| Some((slot, Entry::clone(snapshot.registry.slots.get(&slot)?))));
+    let entry = slot.and_then(|slot| Some((slot, Arc::clone(snapshot.registry.slots.get(&slot)?))));
     let prefix = pool.env_prefix.clone().unwrap_or_default();
     let stack = search.stack_as_applied(&pool);
     let held = entry.map(|(slot, entry)| Held { slot, entry, prefix, stack, pool, snapshot, directory });
@@ -105,7 +107,7 @@ pub fn find_slot(slot: SlotId, search: &Search<'_>) -> Result<SoughtSlot> {
         let none = no_such_slot(slot);
         return Err(age.map_or(none.clone(), |age| age.doubts(&none)).into());
     };
-    let entry = Entry::clone(entry);
+    let entry = Arc::clone(entry);
     let claim = entry.claim.as_ref().and_then(|claim| Some((claim, claim.claimed_by.directory()?)));
     let Some((claim, path)) = claim else { return Ok(SoughtSlot { held: None, silent, age }) };
     let there = look_at(path)?;
@@ -164,14 +166,14 @@ impl Held {
         Ok(self.now()?.is_some())
     }
 
-    fn now(&self) -> Result<Option<(Entry, Snapshot)>> {
+    fn now(&self) -> Result<Option<(Arc<Entry>, Snapshot)>> {
         let seen = self.pool.ledger().read_since(&self.snapshot, Following::Of(self.worktree()))?;
         let Some(snapshot) = seen else { return Ok(None) };
         Ok(self.still(&snapshot.registry).map(|entry| (entry, snapshot)))
     }
 
     /// The slot's entry in a registry that was read later. `None` if the claim ended meanwhile.
-    fn still(&self, registry: &Registry) -> Option<Entry> {
+    fn still(&self, registry: &Registry) -> Option<Arc<Entry>> {
         let identity = |entry: &Entry| {
             let claim = entry.claim.as_ref()?;
             // The worktree of a claim with an id may be moved.
@@ -179,7 +181,7 @@ impl Held {
             Some((claim.claim_id, path))
         };
         let entry = registry.slots.get(&self.slot).filter(|entry| identity(entry) == identity(&self.entry));
-        entry.map(|entry| Entry::clone(entry))
+        entry.cloned()
     }
 
     /// Renews the lease, and notes that the stack is in use. Of a claim without a lease, only one of an older
@@ -195,7 +197,7 @@ impl Held {
     ///
     /// # Errors
     /// As [`Held::renew`].
-    pub fn extend(&self, policy: &LockPolicy<'_>) -> Result<Option<Entry>> {
+    pub fn extend(&self, policy: &LockPolicy<'_>) -> Result<Option<Arc<Entry>>> {
         if self.entry.started.is_some() {
             // No verb fails for this note.
             let _ = host::fs::touch(&self.dir().join(USED_FILE));
@@ -204,7 +206,7 @@ impl Held {
         let mark = claim.and_then(mark_for);
         let has_lease = self.entry.claim.as_ref().is_some_and(|claim| claim.lease.is_some());
         if !has_lease && mark.is_none() {
-            return Ok(Some(self.entry.clone()));
+            return Ok(Some(Arc::clone(&self.entry)));
         }
         self.pool.ledger().transact(&self.snapshot, policy, |transaction| {
             if self.still(transaction.registry()).is_none() {
@@ -261,7 +263,7 @@ impl Held {
 
     /// The slot with the state of its holder.
     pub fn listed(&self) -> Listed {
-        Listed::of(self.slot, self.entry.clone(), &self.pool.root, self.snapshot.now())
+        Listed::of(self.slot, Arc::clone(&self.entry), &self.pool.root, self.snapshot.now())
     }
 
     /// The variables of the slot.

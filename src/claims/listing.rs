@@ -1,14 +1,17 @@
 //! The slots of a pool, each with the state of its holder. Starts no process.
 
+use std::sync::Arc;
+
 use camino::Utf8Path;
 
-use super::standing::{Standing, standing};
+use super::standing::{Standing, Worktree, standing};
 use super::whereabouts::whereabouts;
 use crate::host;
+use crate::host::git;
 use crate::host::side_by_side::on_all_cores;
 use crate::ledger::Snapshot;
 use crate::names::{USED_FILE, USES_FILE};
-use crate::registry::Entry;
+use crate::registry::{Claim, Entry};
 use crate::slot::SlotId;
 use crate::time::Time;
 
@@ -18,7 +21,7 @@ pub struct Listed {
     /// The slot.
     pub slot: SlotId,
     /// Its entry in the registry, with the present path of its directory.
-    pub entry: Entry,
+    pub entry: Arc<Entry>,
     /// How its claim stands, if it is claimed.
     pub standing: Option<Standing>,
     /// The branch that its holder has checked out, if it has one.
@@ -34,18 +37,30 @@ impl Listed {
     }
 
     /// Examines the holder of a slot in a root. The root may have moved since the entry was written.
-    pub fn of(slot: SlotId, mut entry: Entry, root: &Utf8Path, now: Time) -> Self {
-        entry.provisioned.infrastructure_path = root.join(slot.directory()).into_string();
+    pub fn of(slot: SlotId, mut entry: Arc<Entry>, root: &Utf8Path, now: Time) -> Self {
+        let dir = root.join(slot.directory());
+        if entry.provisioned.infrastructure_path != dir.as_str() {
+            Arc::make_mut(&mut entry).provisioned.infrastructure_path = dir.into_string();
+        }
         let claim = entry.claim.as_ref();
-        let standing = claim.map(|claim| standing(claim, now, whereabouts(claim)));
+        let worktree = claim.map(whereabouts);
+        let standing = claim.zip(worktree).map(|(claim, worktree)| standing(claim, now, worktree));
         let is_there = !matches!(standing, Some(Standing::Missing | Standing::Orphaned));
-        let holder = claim.filter(|_| is_there).and_then(|claim| claim.claimed_by.directory());
-        let branch = holder.and_then(host::git::branch_of);
+        let branch =
+            claim.filter(|_| is_there).and_then(|claim| branch_of(claim, worktree == Some(Worktree::There)));
         let last_used = (entry.claim.is_some() && entry.started.is_some())
             .then(|| last_used(Utf8Path::new(&entry.provisioned.infrastructure_path)))
             .flatten();
         Self { slot, entry, standing, branch, last_used }
     }
+}
+
+/// The branch that the holder of a claim has checked out. Of a worktree that was just seen, git's own
+/// directory says it, if the claim notes that.
+fn branch_of(claim: &Claim, is_seen: bool) -> Option<String> {
+    let git_dir = claim.claimed_gitdir.as_deref().map(Utf8Path::new);
+    let linked = git_dir.filter(|_| is_seen);
+    linked.and_then(git::branch_in).or_else(|| git::branch_of(claim.claimed_by.directory()?))
 }
 
 /// When a verb last used the stack of a slot with this directory. A start is noted in a file of its own.
@@ -58,5 +73,5 @@ pub fn last_used(dir: &Utf8Path) -> Option<Time> {
 pub fn list(snapshot: &Snapshot) -> Vec<Listed> {
     let (root, now) = (snapshot.root.path(), snapshot.now());
     let slots: Vec<_> = snapshot.registry.slots.iter().collect();
-    on_all_cores(&slots, |(slot, entry)| Listed::of(**slot, Entry::clone(entry), root, now))
+    on_all_cores(&slots, |(slot, entry)| Listed::of(**slot, Arc::clone(entry), root, now))
 }

@@ -103,8 +103,8 @@ pub fn own_dir(worktree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
 impl Top<'_> {
     /// Whether this is a submodule: its git directory is below `modules` in another one (gitsubmodules(7)).
     fn is_submodule(&self) -> bool {
-        let git_dir = self.named.as_deref().map(normal);
-        git_dir.is_some_and(|git_dir| {
+        let git_dir = self.named.as_deref().filter(|git_dir| git_dir.as_str().contains("modules"));
+        git_dir.map(normal).is_some_and(|git_dir| {
             let modules = git_dir.ancestors().filter(|above| above.file_name() == Some("modules"));
             let mut outer = modules.filter_map(Utf8Path::parent);
             // A linked worktree of a submodule can be anywhere. It is a worktree of its own.
@@ -135,10 +135,14 @@ fn is_there(path: &Utf8Path) -> bool {
 /// files cannot be read, or if the directory is missing.
 pub fn branch_of(dir: &Utf8Path) -> Option<String> {
     let Top { path, named } = find_top(dir).ok()??;
-    if path != dir && !is_directory(dir) {
+    if path.as_str() != dir.as_str() && !is_directory(dir) {
         return None;
     }
-    let git_dir = named.unwrap_or_else(|| path.join(".git"));
+    branch_in(&named.unwrap_or_else(|| path.join(".git")))
+}
+
+/// The branch that is checked out in the worktree that has this git directory. `None` as [`branch_of`].
+pub fn branch_in(git_dir: &Utf8Path) -> Option<String> {
     let head = line_of(&git_dir.join("HEAD")).ok()??;
     let branch = head.strip_prefix("ref: refs/heads/")?;
     // Where references are in one table, the file only keeps its place (gitrepository-layout(5)).
@@ -202,11 +206,6 @@ pub fn made(git_dir: &Utf8Path) -> io::Result<Option<Time>> {
     modified(&git_dir.join("commondir"))
 }
 
-/// The git directory of the repository, from that of one of its linked worktrees.
-fn common_dir(git_dir: &Utf8Path) -> Option<&Utf8Path> {
-    git_dir.parent()?.parent()
-}
-
 /// The git directory of the repository that holds a directory, canonical. All its worktrees share it.
 pub fn repository_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let top = find_top(dir).ok()??;
@@ -221,7 +220,7 @@ fn repository_at(top: &Utf8Path, git_dir: &GitDir) -> Option<Utf8PathBuf> {
     match git_dir {
         GitDir::Inside => real(&top.join(".git")),
         GitDir::Linked(linked) => {
-            common_dir(linked).filter(|repo| is_repository(repo)).map(Utf8Path::to_owned)
+            repository_of_linked(linked).filter(|repo| is_repository(repo)).map(Utf8Path::to_owned)
         }
         GitDir::Elsewhere(repo) => real(repo),
     }
@@ -304,7 +303,7 @@ pub fn main_worktree_of(dir: &Utf8Path) -> Option<Utf8PathBuf> {
 
 /// The git directory of the repository, from that of one of its linked worktrees, as git has recorded it.
 pub fn repository_of_linked(git_dir: &Utf8Path) -> Option<&Utf8Path> {
-    common_dir(git_dir)
+    git_dir.parent()?.parent()
 }
 
 /// The main worktree of the repository that holds a directory. `None` without a repository, and if it is bare
@@ -312,7 +311,7 @@ pub fn repository_of_linked(git_dir: &Utf8Path) -> Option<&Utf8Path> {
 pub fn main_worktree(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let top = find_top(dir).ok()??;
     let GitDir::Linked(linked) = GitDir::of(top.named).ok()? else { return Some(top.path.to_owned()) };
-    let repo = common_dir(&linked)?;
+    let repo = repository_of_linked(&linked)?;
     (repo.file_name() == Some(".git")).then(|| repo.parent().map(Utf8Path::to_owned))?
 }
 
@@ -358,7 +357,7 @@ pub fn linked_worktree(git_dir: &Utf8Path, worktree: &Utf8Path) -> Result<Linked
     if there.as_deref() == Some(worktree) {
         return Ok(LinkedWorktree::Listed);
     }
-    if !common_dir(git_dir).map_or(Ok(false), |repo| exists(&repo.join("objects")))? {
+    if !repository_of_linked(git_dir).map_or(Ok(false), |repo| exists(&repo.join("objects")))? {
         return Ok(LinkedWorktree::RepoMissing);
     }
     let made = if named.is_some() { made(git_dir)? } else { None };

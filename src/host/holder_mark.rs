@@ -7,7 +7,7 @@ use std::io;
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::fs::{Dir, Found, canonical, place_of};
+use super::fs::{Dir, Found, canonical, place_of, read_at_place};
 use super::git::{
     confirmed_git_dir, confirmed_repository_of_canonical, own_dir, repository_of_linked, submodule_of,
 };
@@ -52,15 +52,17 @@ pub fn mark_of(worktree: &Utf8Path) -> Result<Mark> {
 
 /// The token in a worktree's own git directory. `None` also where it cannot be read.
 pub fn token_in(own_dir: &Utf8Path) -> Option<Token> {
-    read(&Dir::open(own_dir).ok()?, TOKEN).ok().flatten()
+    parsed(&read_at_place(&own_dir.join(TOKEN), LIMIT).ok()??)
+}
+
+fn parsed(text: &[u8]) -> Option<Token> {
+    str::from_utf8(text).ok().and_then(|it| Token::parse(it.trim_end()))
 }
 
 /// `None` if there is none, or what is there is none.
 fn read(own: &Dir, name: &str) -> Result<Option<Token>> {
     Ok(match own.read(Utf8Path::new(name), LIMIT)? {
-        Found::This(content) => {
-            str::from_utf8(&content.bytes).ok().and_then(|it| Token::parse(it.trim_end()))
-        }
+        Found::This(content) => parsed(&content.bytes),
         Found::Other(Obstacle::Forbidden) => bail!("`{}` is not readable", own.path().join(name)),
         Found::Nothing | Found::Other(_) => None,
     })

@@ -59,22 +59,22 @@ pub fn read(root: &Root, known: Option<&Stored>) -> Result<Stored> {
 /// As [`read`].
 pub fn glance(root: &Utf8Path) -> Result<Option<Arc<Registry>>> {
     match root::glance(root)? {
-        Some(text) => Ok(Some(parsed(&root.join(REGISTRY), &text)?)),
+        Some(text) => Ok(Some(parsed(&root.join(REGISTRY), &Arc::new(text))?)),
         None => Ok(LastSeen::below(root).and_then(|seen| seen.registry())),
     }
 }
 
 /// The text that was parsed last, and its registry. A verb may read the same registry more than once.
-static LAST: Mutex<Option<(String, Arc<Registry>)>> = Mutex::new(None);
+static LAST: Mutex<Option<(Arc<String>, Arc<Registry>)>> = Mutex::new(None);
 
 /// [`parse`], but for the text that was parsed last.
-fn parsed(path: &Utf8Path, text: &str) -> Result<Arc<Registry>, Fault> {
+fn parsed(path: &Utf8Path, text: &Arc<String>) -> Result<Arc<Registry>, Fault> {
     let last = || LAST.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, registry)) = last().as_ref().filter(|(last, _)| last == text) {
         return Ok(Arc::clone(registry));
     }
     let registry = Arc::new(parse(path, text)?);
-    *last() = Some((text.to_owned(), Arc::clone(&registry)));
+    *last() = Some((Arc::clone(text), Arc::clone(&registry)));
     Ok(registry)
 }
 
@@ -97,11 +97,12 @@ mod tests {
     fn a_text_is_not_taken_for_another_one() {
         let text = |id: &str| format!(r#"{{"version": 2, "id": "{id}", "slots": {{}}}}"#);
         let [one, other] = ["0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"].map(text);
-        let parsed = |text: &str| parsed(Utf8Path::new("/r"), text).unwrap();
+        let parse = |text: &str| parsed(Utf8Path::new("/r"), &Arc::new(text.to_owned()));
+        let parsed = |text: &str| parse(text).unwrap();
         let first = parsed(&one);
         assert_eq!(parsed(&one).id, first.id);
         assert_ne!(parsed(&other).id, first.id);
         assert_eq!(parsed(&one).id, first.id);
-        assert!(super::parsed(Utf8Path::new("/r"), &one.replace('2', "")).is_err());
+        assert!(parse(&one.replace('2', "")).is_err());
     }
 }

@@ -128,8 +128,8 @@ fn table_of(
                     Some(address) => Cell::new(address.shown()),
                     None => number(entry.provisioned.ports.get(primary).map_or_else(dash, Port::to_string)),
                 },
-                Cell::new(names.get(slot).cloned().unwrap_or_else(dash)),
-                Cell::new(branch.clone().unwrap_or_else(dash)),
+                Cell::new(names.get(slot).map_or("-", String::as_str)),
+                Cell::new(branch.as_deref().unwrap_or("-")),
                 Cell::new(claim.and_then(|claim| since(claim, judged_at)).unwrap_or_else(dash)),
                 Cell::new(last_used(listed, sight, now).map_or_else(dash, |at| ago(at, now))),
                 Cell::new(
@@ -204,26 +204,25 @@ fn left(lease: Lease, now: Time) -> String {
     if lease.until <= now {
         return format!("ran out {}", ago(lease.until, now));
     }
-    let parts = parts(lease.until.since(now));
-    parts.iter().take(2).map(String::as_str).collect()
+    parts(lease.until.since(now)).take(2).collect()
 }
 
 /// How long ago a time was, in the largest unit.
 pub(super) fn ago(then: Time, now: Time) -> String {
     let passed = now.since(then);
-    match parts(passed).first() {
+    match parts(passed).next() {
         Some(largest) if passed >= Duration::from_mins(1) => format!("{largest} ago"),
         Some(_) | None => "just now".to_owned(),
     }
 }
 
 /// A duration in days, hours, minutes and seconds, without leading zeros.
-fn parts(duration: Duration) -> Vec<String> {
+fn parts(duration: Duration) -> impl Iterator<Item = String> {
     let seconds = duration.as_secs();
     let counts =
         [(seconds / 86_400, 'd'), (seconds / 3600 % 24, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
     let parts = counts.into_iter().skip_while(|(count, unit)| *count == 0 && *unit != 's');
-    parts.map(|(count, unit)| format!("{count}{unit}")).collect()
+    parts.map(|(count, unit)| format!("{count}{unit}"))
 }
 
 /// The slots under the registry's own field names. A claimed slot has the state of its holder, too.

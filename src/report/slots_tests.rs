@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::time::Span;
 
@@ -45,7 +47,6 @@ fn listed(id: u16, keys: &str) -> Listed {
     );
     let mut registry = crate::registry::Registry::parse(&registry).unwrap();
     let (slot, entry) = registry.slots.pop_first().unwrap();
-    let entry = std::sync::Arc::unwrap_or_clone(entry);
     let standing = entry.claim.as_ref().map(|_| Standing::Held);
     Listed { slot, entry, standing, branch: None, last_used: None }
 }
@@ -170,7 +171,7 @@ fn a_status_is_that_of_the_claim_and_then_of_the_stack() {
         assert_eq!(status(&listed(1, keys).entry, standing, sight), said);
     }
     let mut entry = listed(1, HELD).entry;
-    entry.pending = Some(crate::registry::Pending::Remove);
+    Arc::make_mut(&mut entry).pending = Some(crate::registry::Pending::Remove);
     assert_eq!(status(&entry, Some(Standing::Orphaned), &seen), "unfinished");
     assert_eq!([Standing::Held, Standing::Missing].map(standing_word), ["held", "missing"]);
 }
@@ -234,7 +235,7 @@ fn the_status_of_a_worktree_has_all_that_is_known() {
     let mut held = listed(3, HELD);
     held.branch = Some("login".to_owned());
     held.last_used = Some(Time::parse("2026-03-10T11:50:00Z").unwrap());
-    held.entry.peak_memory = Memory::parse("300m").ok();
+    Arc::make_mut(&mut held.entry).peak_memory = Memory::parse("300m").ok();
     let api = PortName::new("api").unwrap();
     let stack = Examined {
         not_started: vec!["mail".to_owned()],
@@ -261,9 +262,10 @@ fn the_status_of_a_worktree_has_all_that_is_known() {
     assert!(worst_first.starts_with("Slot 3 (light) is yours\n      mail       not started\n      files"));
     assert!(!worst_first.contains("claim id"), "{worst_first}");
 
-    held.entry.claim.as_mut().unwrap().lease.as_mut().unwrap().until = now();
-    held.entry.claim.as_mut().unwrap().claim_owner = Owner::new("ci").ok();
-    held.entry.peak_memory = None;
+    let entry = Arc::make_mut(&mut held.entry);
+    entry.claim.as_mut().unwrap().lease.as_mut().unwrap().until = now();
+    entry.claim.as_mut().unwrap().claim_owner = Owner::new("ci").ok();
+    entry.peak_memory = None;
     let unknown = examined(Sight::Unknown("no answer".to_owned()));
     let text = plain(&status_text(&held, &unknown, view(false, false)));
     for line in [

@@ -138,7 +138,7 @@ fn remarks_name_other_engines_and_what_brings_stacks_back() {
     let slot = |id| SlotId::new(id).unwrap();
     let listed = |id, standing| crate::claims::listing::Listed {
         slot: slot(id),
-        entry: entry(r#""status": "stopped", "claimed_by": "/w""#),
+        entry: entry(r#""status": "stopped", "claimed_by": "/w""#).into(),
         standing: Some(standing),
         branch: None,
         last_used: None,

@@ -1,7 +1,8 @@
 //! Tables for people, as wide as the terminal allows.
 
+use std::borrow::Cow;
 use std::fmt::Display;
-use std::iter::repeat_n;
+use std::iter::{once, repeat_n};
 
 use owo_colors::{AnsiColors, OwoColorize as _};
 
@@ -104,25 +105,37 @@ impl Table {
 
     fn lines(&self, widths: &[usize]) -> String {
         let titles: Vec<Cell> = self.header.iter().map(|(title, _)| Cell::new(title)).collect();
-        let line = |cells: &Vec<Cell>| {
-            let columns = cells.iter().zip(widths).zip(&self.header);
-            let line: String = columns.map(|((cell, width), (_, at))| padded(cell, *width, *at)).collect();
-            format!("{}\n", line.trim_end())
-        };
-        std::iter::once(&titles).chain(&self.rows).map(line).collect()
+        let mut lines = String::new();
+        for cells in once(&titles).chain(&self.rows) {
+            let begin = lines.len();
+            for ((cell, width), (_, at)) in cells.iter().zip(widths).zip(&self.header) {
+                pad(&mut lines, cell, *width, *at);
+            }
+            lines.truncate(begin + lines[begin..].trim_end().len());
+            lines.push('\n');
+        }
+        lines
     }
 }
 
-/// A cell in its column, with a space at each side.
-fn padded(cell: &Cell, columns: usize, at: Shorten) -> String {
-    let text = match at {
-        Shorten::Never => cell.text.clone(),
-        Shorten::Middle => shorten_middle(&cell.text, columns),
-        Shorten::End => shorten(&cell.text, columns),
+/// Adds a cell in its column to a line, with a space at each side.
+fn pad(line: &mut String, cell: &Cell, columns: usize, at: Shorten) {
+    let text: Cow<'_, str> = match at {
+        Shorten::Never => (&cell.text).into(),
+        Shorten::Middle => shorten_middle(&cell.text, columns).into(),
+        Shorten::End => shorten(&cell.text, columns).into(),
     };
-    let space: String = repeat_n(' ', columns.saturating_sub(width(&text))).collect();
+    let space = repeat_n(' ', columns.saturating_sub(width(&text)));
     let text = colored(&text, cell.color);
-    if cell.is_number { format!(" {space}{text} ") } else { format!(" {text}{space} ") }
+    line.push(' ');
+    if cell.is_number {
+        line.extend(space);
+        line.push_str(&text);
+    } else {
+        line.push_str(&text);
+        line.extend(space);
+    }
+    line.push(' ');
 }
 
 /// A text in this colour, if there is one.

@@ -73,13 +73,7 @@ fn listed(id: u16, by: &str) -> Listed {
     );
     let mut registry = crate::registry::Registry::parse(&text).unwrap();
     let (slot, entry) = registry.slots.pop_first().unwrap();
-    Listed {
-        slot,
-        entry: std::sync::Arc::unwrap_or_clone(entry),
-        standing: None,
-        branch: None,
-        last_used: None,
-    }
+    Listed { slot, entry, standing: None, branch: None, last_used: None }
 }
 
 #[test]

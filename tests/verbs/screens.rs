@@ -119,7 +119,7 @@ fn looked(has_claims: bool) -> Looked {
         let (slot, entry) = registry.slots.into_iter().next().expect("a slot");
         let (branch, standing) = held.map(|(_, branch, standing)| (branch.to_owned(), standing)).unzip();
         let last_used = held.and_then(|_| Time::parse("2026-03-01T18:22:10Z").ok());
-        slots.push(Listed { slot, entry: entry.as_ref().clone(), standing, branch, last_used });
+        slots.push(Listed { slot, entry, standing, branch, last_used });
         sights.insert(slot, if has_claims { sight } else { Sight::NeverStarted });
     }
     let address = |listed: &Listed| {

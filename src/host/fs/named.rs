@@ -60,7 +60,19 @@ pub fn real(path: &Utf8Path) -> Utf8PathBuf {
 /// # Errors
 /// When it is larger than `limit` bytes, is not a regular file, or cannot be read.
 pub fn read_named(path: &Utf8Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    read_with(path, limit, OFlags::empty())
+}
+
+/// [`read_named`], but a link at the path is an error.
+///
+/// # Errors
+/// As [`read_named`].
+pub fn read_at_place(path: &Utf8Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    read_with(path, limit, OFlags::NOFOLLOW)
+}
+
+fn read_with(path: &Utf8Path, limit: u64, flags: OFlags) -> io::Result<Option<Vec<u8>>> {
+    let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let handle = match rustix::fs::open(path.as_std_path(), flags, Mode::empty()) {
         Ok(handle) => handle,
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),

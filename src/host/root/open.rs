@@ -2,6 +2,7 @@
 
 use std::io;
 use std::string::FromUtf8Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -45,8 +46,8 @@ pub(super) const REGISTRY_LIMIT: u64 = 64 << 20;
 /// The registry's text, and a stamp that shows whether another program has saved it since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryText {
-    /// Its text.
-    pub text: String,
+    /// Its text. Copies share it: it may be megabytes.
+    pub text: Arc<String>,
     pub(super) stamp: Option<Stamp>,
 }
 
@@ -144,7 +145,7 @@ impl Root {
     /// As [`Root::registry`].
     pub fn read_registry(&self) -> Result<Option<RegistryText>> {
         let text = self.registry()?;
-        Ok(text.map(|text| RegistryText { text, stamp: self.dir.stamp(REGISTRY) }))
+        Ok(text.map(|text| RegistryText { text: text.into(), stamp: self.dir.stamp(REGISTRY) }))
     }
 
     /// The text of the registry; `None` if this root never had one.

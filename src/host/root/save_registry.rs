@@ -61,7 +61,7 @@ impl LockedRoot {
         // What was replaced, and the marker.
         self.temporary.remove_file(REGISTRY)?;
         marker.map_or(Ok(()), |marker| self.temporary.remove_file(&marker))?;
-        Ok(RegistryText { text: new, stamp: self.dir().stamp(REGISTRY) })
+        Ok(RegistryText { text: new.into(), stamp: self.dir().stamp(REGISTRY) })
     }
 
     /// Exchanges the staged registry for the one in place, which should be `old`. If it is another, a program
