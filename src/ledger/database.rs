@@ -128,7 +128,7 @@ impl Database {
     /// [`Fault`] when the server cannot be asked, or the registry cannot be trusted.
     pub fn read(&self, known: Option<&Loaded>) -> Result<Option<Loaded>> {
         let around = Around { begin: &beginning_to_read(), locks: false, end: "commit" };
-        let (connection, (loaded, _)) = self.persist(|connection| self.load(connection, around, known))?;
+        let (connection, loaded) = self.persist(|connection| self.load(connection, around, known))?;
         self.keep(connection);
         Ok(loaded)
     }
@@ -146,7 +146,7 @@ impl Database {
             quoted(&self.pool)
         );
         let waiting = Stopwatch::start();
-        let (connection, (loaded, _)) = self.persist(|connection| {
+        let (connection, loaded) = self.persist(|connection| {
             loop {
                 let left = patience.saturating_sub(waiting.elapsed());
                 // To the server, no time at all is without an end.
@@ -158,7 +158,7 @@ impl Database {
                 let locked = |begin| Around { begin, locks: true, end: "" };
                 let mut loaded = self.load(connection, locked(&begin), known);
                 // Only an admin may make a pool, so a pool that is there is not made again.
-                if may_make && matches!(loaded, Ok((None, _))) {
+                if may_make && matches!(loaded, Ok(None)) {
                     loaded = self.load(connection, locked(&make), known);
                 }
                 match loaded {
@@ -247,7 +247,7 @@ impl Database {
         connection: &Connection,
         around: Around<'_>,
         known: Option<&Loaded>,
-    ) -> Result<(Option<Loaded>, Time), Stop> {
+    ) -> Result<Option<Loaded>, Stop> {
         let Around { begin, locks, end } = around;
         let since = known.map_or(0, |known| known.generation);
         let OwnPlace { host, root } = &self.place;
@@ -263,7 +263,7 @@ impl Database {
         // No pool is the 0th.
         let id = number(1);
         if id == 0 {
-            return Ok((None, now));
+            return Ok(None);
         }
         schema::check(u32::try_from(number(2)).unwrap_or(u32::MAX))?;
         let (generation, token, token_then, removed_at, root_at) =
@@ -278,7 +278,7 @@ impl Database {
             return self.load(connection, Around { begin, ..around }, None);
         }
         if let Some(known) = known.filter(|known| known.generation == generation) {
-            return Ok((Some(Loaded { now, ..known.clone() }), now));
+            return Ok(Some(Loaded { now, ..known.clone() }));
         }
         let corrupt = |corrupt: Corrupt| self.corrupt(&corrupt);
         let own = match known {
@@ -296,7 +296,7 @@ impl Database {
         let registry = Registry::of_rows(top, slots, &own, Some(&text(10))).map_err(corrupt)?;
         let registry = Arc::new(registry);
         let is_applied_here = root_at > 0;
-        Ok((Some(Loaded { registry, now, is_applied_here, own, pool: id, generation, token, seen }), now))
+        Ok(Some(Loaded { registry, now, is_applied_here, own, pool: id, generation, token, seen }))
     }
 
     /// The id, the generation and the entry of a slot's row.

@@ -84,7 +84,7 @@ impl Database {
         let host = quoted(&self.place.host);
         let (connection, (loaded, rows)) = self.persist(|connection| {
             let around = Around { begin: &beginning_to_read(), locks: false, end: "" };
-            let (loaded, _) = self.load(connection, around, None)?;
+            let loaded = self.load(connection, around, None)?;
             let pool = loaded.as_ref().map_or(0, |loaded| loaded.pool);
             // The time is that of the server.
             let rows = connection.run(&format!(

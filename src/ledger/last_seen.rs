@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::Result;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::database::{Database, Loaded};
 use crate::fault::Fault;
@@ -20,29 +19,39 @@ use crate::time::Time;
 /// How old a state may be that is not noted again, though it is the same.
 const FRESH: Duration = Duration::from_secs(20);
 
-/// A registry as it was. What it is known by stands before it: most verbs need no more, and do not parse it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A registry as it was.
+#[derive(Debug, Clone)]
 pub(super) struct LastSeen {
-    /// When that was.
+    /// What it is known by. It is the first line of the file: most verbs need no more.
+    pub(super) state: State,
+    /// The registry's text. It is the rest of the file.
+    text: String,
+}
+
+/// What a state of a registry is known by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    /// When it was seen.
     #[serde(rename = "seen_at")]
     pub(super) at: Time,
-    /// The save that made the state.
+    /// The save that made it.
     generation: u64,
     token: String,
     /// The id of its registry.
     pub(super) id: Option<RegistryId>,
-    registry: Box<RawValue>,
 }
 
 impl LastSeen {
     /// The last known state, if there is one that can be read.
     pub(super) fn below(root: &Utf8Path) -> Option<Self> {
-        serde_json::from_str(&last_seen(root)?).ok()
+        let mut line = last_seen(root)?;
+        let text = line.split_off(line.find('\n')?);
+        Some(Self { state: serde_json::from_str(&line).ok()?, text })
     }
 
     /// Its content, if it can be read.
     pub(super) fn registry(&self) -> Option<Arc<Registry>> {
-        Registry::parse(self.registry.get()).ok().map(Arc::new)
+        Registry::parse(&self.text).ok().map(Arc::new)
     }
 
     /// Refuses a server that knows nothing of claims which were `seen` before it was asked: its database was
@@ -51,14 +60,15 @@ impl LastSeen {
     /// # Errors
     /// [`Fault`] names the slots, and says what to do.
     pub(super) fn check(
-        seen: Option<Self>,
+        seen: Option<&Self>,
         root: &Root,
         database: &Database,
         loaded: Option<&Loaded>,
     ) -> Result<()> {
         let Some(seen) = seen else { return Ok(()) };
-        let is_newer =
-            |loaded: &Loaded| loaded.generation >= seen.generation && loaded.registry.id == seen.id;
+        let is_newer = |loaded: &Loaded| {
+            loaded.generation >= seen.state.generation && loaded.registry.id == seen.state.id
+        };
         if loaded.is_some_and(is_newer) {
             return Ok(());
         }
@@ -82,7 +92,7 @@ impl LastSeen {
             return Ok(());
         }
         let slots: Vec<String> = lost.iter().map(|(slot, _)| slot.to_string()).collect();
-        let (at, slots, url) = (seen.at.to_the_minute(), slots.join(", "), &database.login.url);
+        let (at, slots, url) = (seen.state.at.to_the_minute(), slots.join(", "), &database.login.url);
         let what = format!("`{url}` has lost claims of slots {slots}, which were seen there at {at}");
         let advice = format!(
             "have the database put back; if that state is gone for good, see who works in these slots, remove \
@@ -92,19 +102,18 @@ impl LastSeen {
         Err(Fault::refused(what).unchanged().advise(advice).into())
     }
 
-    /// Notes it for later. A state that was noted a moment ago is not noted again. No verb fails for this.
-    pub(super) fn note(root: &Root, loaded: &Loaded) {
-        let at = loaded.now;
-        let old = Self::below(root.path()).filter(|old| at.since(old.at) < FRESH);
-        if old.is_some_and(|old| (old.generation, old.token) == (loaded.generation, loaded.token.clone())) {
+    /// Notes the state of a registry for later. One that was noted a moment ago, as `last`, is not noted
+    /// again. No verb fails for this.
+    pub(super) fn note(root: &Root, loaded: &Loaded, last: Option<&Self>) {
+        let Loaded { registry, now: at, generation, token, .. } = loaded;
+        let state = State { at: *at, generation: *generation, token: token.clone(), id: registry.id };
+        let is_same = |last: &State| State { at: last.at, ..state.clone() } == *last;
+        if last.is_some_and(|last| is_same(&last.state) && at.since(last.state.at) < FRESH) {
             return;
         }
-        let Ok(text) = loaded.registry.to_text() else { return };
-        let Ok(registry) = RawValue::from_string(text) else { return };
-        let (generation, token, id) = (loaded.generation, loaded.token.clone(), loaded.registry.id);
-        let seen = Self { at, generation, token, id, registry };
-        if let Ok(text) = serde_json::to_string(&seen) {
-            let _ = root.note_last_seen(&text);
+        let line = serde_json::to_string(&state).ok();
+        if let Some((line, text)) = line.zip(registry.to_text().ok()) {
+            let _ = root.note_last_seen(&format!("{line}\n{text}"));
         }
     }
 }

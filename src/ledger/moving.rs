@@ -55,7 +55,7 @@ impl Ledger {
             (None, None) => match root.registry()? {
                 Some(text) => (parse(&root.registry_path(), &text)?, Vec::new()),
                 None => {
-                    return LastSeen::check(last, &root, database, loaded.as_ref()).map(|()| None);
+                    return LastSeen::check(last.as_ref(), &root, database, loaded.as_ref()).map(|()| None);
                 }
             },
         };

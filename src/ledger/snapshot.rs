@@ -64,7 +64,7 @@ impl Snapshot {
     /// The last known state of a registry whose server cannot be asked, and why. `None` if it cannot be read.
     pub(super) fn old(root: Root, (last, why): (&LastSeen, Fault), following: Following<'_>) -> Option<Self> {
         let stored = Stored { registry: last.registry()?, ..Stored::default() };
-        Some(Self { old: Some((last.at, why)), ..Self::new(root, stored, None, following) })
+        Some(Self { old: Some((last.state.at, why)), ..Self::new(root, stored, None, following) })
     }
 
     /// Whether nothing was saved between this and another look, as far as the text tells.

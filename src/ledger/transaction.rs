@@ -100,14 +100,14 @@ impl Ledger {
 
     fn look(&self, seen: Option<&Snapshot>, following: Following<'_>) -> Result<Option<Snapshot>> {
         let Some(root) = Root::open(self.root())? else { return Ok(None) };
+        // Before the server is asked: what others note meanwhile is newer than its answer.
+        let last = self.database().and_then(|_| LastSeen::below(root.path()));
         let stored = match self {
             Self::File { .. } => read(&root, seen.map(|seen| &seen.stored))?,
             Self::Postgres { database, may_be_old, .. } => {
-                // Before the server is asked: what others note meanwhile is newer than its answer.
-                let last = LastSeen::below(root.path());
                 match database.read(seen.and_then(|seen| seen.stored.loaded.as_ref())) {
                     Ok(loaded) => {
-                        LastSeen::check(last, &root, database, loaded.as_ref())?;
+                        LastSeen::check(last.as_ref(), &root, database, loaded.as_ref())?;
                         Stored::on_server(loaded)
                     }
                     Err(error) if *may_be_old && exit_of(&error) == Exit::Docker => {
@@ -125,8 +125,11 @@ impl Ledger {
         if !stored.is_there() {
             return Ok(None);
         }
-        if seen.is_none() {
-            keep(&root, &stored);
+        // A verb that changes the registry notes what it has changed it to.
+        if seen.is_none()
+            && let (Self::Postgres { may_be_old: true, .. }, Some(loaded)) = (self, &stored.loaded)
+        {
+            LastSeen::note(&root, loaded, last.as_ref());
         }
         Ok(Some(Snapshot::new(root, stored, self.database(), following)))
     }
@@ -142,7 +145,7 @@ impl Ledger {
                 let last = root.and_then(|root| LastSeen::below(root.path()));
                 let loaded = database.read(None)?;
                 if let Some(root) = root {
-                    LastSeen::check(last, root, database, loaded.as_ref())?;
+                    LastSeen::check(last.as_ref(), root, database, loaded.as_ref())?;
                 }
                 Ok(Stored::on_server(loaded))
             }
@@ -155,7 +158,7 @@ impl Ledger {
     /// When the server cannot be asked.
     pub fn has_what_was_seen(&self) -> Result<bool> {
         let Self::Postgres { root, database, .. } = self else { return Ok(false) };
-        let id = LastSeen::below(root).and_then(|last| last.id);
+        let id = LastSeen::below(root).and_then(|last| last.state.id);
         Ok(id.is_some() && database.read(None)?.is_some_and(|loaded| loaded.registry.id == id))
     }
 
@@ -224,15 +227,10 @@ impl Ledger {
 fn end<T>(mut transaction: Transaction, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
     let done = work(&mut transaction)?;
     transaction.finish()?;
-    keep(transaction.locked().root(), transaction.stored());
-    Ok(done)
-}
-
-/// Keeps the state of a registry on a server, for when that does not answer.
-fn keep(root: &Root, stored: &Stored) {
-    if let Some(loaded) = &stored.loaded {
-        LastSeen::note(root, loaded);
+    if let Some(loaded) = &transaction.stored().loaded {
+        LastSeen::note(transaction.locked().root(), loaded, None);
     }
+    Ok(done)
 }
 
 /// How the turn of a pool is taken.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::map::Entry as Place;
 use serde_json::{Map, Value, json};
 
 use super::codec;
@@ -120,14 +121,17 @@ impl SlotRow {
         let Self { mut content, claim, stack } = self;
         let mut own = own.keys_of(slot, root)?;
         let made_for = own.shift_remove(MADE_FOR);
-        if made_for.is_some_and(|made_for| made_for != made_for_now(&content)) && !own.contains_key("pending")
+        if made_for.is_some_and(|made_for| !is_made_for(&content, &made_for)) && !own.contains_key("pending")
         {
             // Another user has applied another slots.toml since.
             own.insert("pending".to_owned(), json!(Pending::Elsewhere));
         }
         for (key, value) in claim.into_iter().chain(stack).chain([own]).flatten() {
-            if content.insert(key.clone(), value).is_some() {
-                return Err(corrupt(format!("slots.{slot}.{key}"), "stands twice"));
+            match content.entry(key) {
+                Place::Vacant(place) => drop(place.insert(value)),
+                Place::Occupied(place) => {
+                    return Err(corrupt(format!("slots.{slot}.{}", place.key()), "stands twice"));
+                }
             }
         }
         codec::read_entry(&slot.to_string(), Value::Object(content)).map(|(_, entry)| entry)
@@ -138,6 +142,11 @@ impl SlotRow {
 fn made_for_now(keys: &Map<String, Value>) -> Value {
     let values = MADE_FOR_KEYS.iter().filter_map(|key| Some(((*key).to_owned(), keys.get(*key)?.clone())));
     Value::Object(values.collect())
+}
+
+/// Whether the files of a slot with these keys are made for this.
+fn is_made_for(keys: &Map<String, Value>, made_for: &Value) -> bool {
+    MADE_FOR_KEYS.iter().all(|key| keys.get(*key) == made_for.get(key))
 }
 
 fn is_of_claim(key: &str) -> bool {
@@ -272,15 +281,11 @@ fn change(
     note("slot", json!(slot));
     note("seen", json!(seen));
     let row = |entry: Option<&Arc<Entry>>| entry.map(|entry| SlotRow::of(slot, entry));
-    let (old, new) = (row(old), row(new));
-    let content = |row: &Option<SlotRow>| row.as_ref().map(|row| row.content.clone());
-    let claim = |row: &Option<SlotRow>| row.as_ref().and_then(|row| row.claim.clone());
-    let stack = |row: &Option<SlotRow>| row.as_ref().and_then(|row| row.stack.clone());
-    for (key, was, is) in [
-        ("content", content(&old), content(&new)),
-        ("claim", claim(&old), claim(&new)),
-        ("stack", stack(&old), stack(&new)),
-    ] {
+    let parts = |row: Option<SlotRow>| {
+        row.map_or([None, None, None], |SlotRow { content, claim, stack }| [Some(content), claim, stack])
+    };
+    let parts = parts(row(old)).into_iter().zip(parts(row(new)));
+    for (key, (was, is)) in ["content", "claim", "stack"].into_iter().zip(parts) {
         if was != is {
             note(key, json!(is));
         }

@@ -157,26 +157,27 @@ create index history_of_save on kinfra.history (pool, generation);
 create function kinfra.look(
     of_pool text, of_host text, of_root text, since bigint, locks boolean,
     out pool bigint, out generation bigint, out removed_at bigint, out token text, out token_then text, out content jsonb,
-    out version integer, out micros bigint, out root_at bigint, out root jsonb, out host_id text, out slots jsonb
+    out version integer, out micros bigint, out root_at bigint, out root jsonb, out host_id text, out slots json
 ) language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
     if locks then
         perform from kinfra.turn as t where t.pool = (select p.pool from kinfra.pool as p where p.name = of_pool) for update;
     end if;
-    select p.pool, p.generation, p.removed_at, p.token, p.content into pool, generation, removed_at, token, content
-      from kinfra.pool as p where p.name = of_pool;
-    version := (select max(m.version) from kinfra.migration as m);
-    -- After the turn was waited for.
-    micros := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
-    token_then := (select d.token from kinfra.saved as d where d.pool = look.pool and d.generation = since);
-    select r.generation, case when r.generation > since then r.content end into root_at, root
-      from kinfra.root as r where r.pool = look.pool and r.host = of_host and r.root = of_root;
-    host_id := (select h.id from kinfra.host as h where h.pool = look.pool and h.host = of_host);
-    slots := (select jsonb_agg(jsonb_build_array(s.slot, s.generation, s.content, c.content, k.content))
-                from kinfra.slot as s
-                left join kinfra.claim as c using (pool, host, slot)
-                left join kinfra.stack as k using (pool, host, slot)
-               where s.pool = look.pool and s.host = of_host and s.generation > since);
+    -- A statement of its own: it sees what others saved while the turn was waited for, and has the clock of then.
+    select p.pool, p.generation, p.removed_at, p.token,
+           (select d.token from kinfra.saved as d where d.pool = p.pool and d.generation = since), p.content,
+           (select max(m.version) from kinfra.migration as m), (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+           r.generation, case when r.generation > since then r.content end,
+           (select h.id from kinfra.host as h where h.pool = p.pool and h.host = of_host),
+           (select json_agg(json_build_array(s.slot, s.generation, s.content, c.content, k.content))
+              from kinfra.slot as s
+              left join kinfra.claim as c using (pool, host, slot)
+              left join kinfra.stack as k using (pool, host, slot)
+             where s.pool = p.pool and s.host = of_host and s.generation > since)
+      into pool, generation, removed_at, token, token_then, content, version, micros, root_at, root, host_id, slots
+      from kinfra.pool as p
+      left join kinfra.root as r on r.pool = p.pool and r.host = of_host and r.root = of_root
+     where p.name = of_pool;
 end
 $$;
 
