@@ -3,11 +3,11 @@
 //! Its commands say `uv run kinfra …`. Here a stand-in for uv runs the binary; with the real uv, and
 //! the wheel, they run in `wheel.rs`.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 
 use crate::acceptance;
 use crate::support::Machine;
+use crate::support::tools::set_mode;
 
 pub(super) const STAND_IN_FOR_UV: &str = r#"#!/bin/sh
 if [ "$1 $2" != "run kinfra" ]; then
@@ -29,6 +29,6 @@ fn the_acceptance_document_passes() {
     let machine = Machine::new();
     let uv = machine.tools().join("uv");
     fs::write(&uv, STAND_IN_FOR_UV).expect("a stand-in for uv");
-    fs::set_permissions(&uv, Permissions::from_mode(0o755)).expect("an executable uv");
+    set_mode(&uv, 0o755);
     acceptance::pass_every_step(|| machine.program("bash"));
 }

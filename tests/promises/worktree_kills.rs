@@ -18,6 +18,7 @@ use crate::rig::fleet::{Fleet, Slot};
 use crate::rig::scripted::{Call, Fault, When};
 use crate::rig::strace::{self, Injection};
 use crate::support::Run;
+use crate::support::tools::set_mode;
 
 const START: &str = "start fix";
 const DONE: &str = "done fix --discard";
@@ -68,7 +69,7 @@ impl Project {
             git = real.display()
         );
         fs::write(&git, script).expect("a script");
-        fs::set_permissions(&git, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
+        set_mode(&git, 0o755);
         let path = fleet.machine.project().with_file_name("project-fix");
         Self { fleet, path }
     }

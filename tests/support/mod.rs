@@ -224,7 +224,7 @@ impl Machine {
     }
 
     pub(crate) fn set_mode(&self, path: &str, mode: u32) {
-        fs::set_permissions(self.path(path), fs::Permissions::from_mode(mode)).expect("a new mode");
+        tools::set_mode(&self.path(path), mode);
     }
 
     /// Writes `slots.toml`.

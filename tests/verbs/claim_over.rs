@@ -1,12 +1,11 @@
 //! A claim that ends while its stack is started or reset: by a release or a reap in the middle.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use super::compose::Shop;
 use super::up::up;
 use crate::rig::fleet::{Fleet, Slot};
+use crate::support::tools::set_mode;
 use crate::support::{Run, SHOP};
 
 /// Has `docker` release the slot of the worktree `a` at its first call that contains a text.
@@ -26,7 +25,7 @@ fn releasing_at<'command>(
     );
     fleet.machine.write("~/bin/docker", script);
     let docker = fleet.machine.path("~/bin/docker");
-    fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).expect("a program");
+    set_mode(&docker, 0o755);
     command.env("PATH", format!("{}:{path}", docker.parent().expect("its directory").display()))
 }
 

@@ -2,17 +2,17 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
+use crate::support::tools::set_mode;
 use crate::support::{Machine, Run};
 
 /// A machine with a `docker` that does this.
 fn with_docker(machine: Machine, script: &str) -> Machine {
     let docker = machine.tools().join("docker");
     fs::write(&docker, format!("#!/bin/sh\n{script}\n")).expect("a program");
-    fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).expect("a mode");
+    set_mode(&docker, 0o755);
     machine
 }
 

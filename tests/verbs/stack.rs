@@ -1,11 +1,9 @@
 //! `kinfra down`, `logs`, `shell` and `reset`. Docker is a stand-in here; `acceptance/stack_verbs` has the
 //! real one.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-
 use super::compose::Shop;
 use super::up::{container, running, up};
+use crate::support::tools::set_mode;
 use crate::support::{PLUGIN, Run, SHOP};
 
 /// A container and a volume of slot 1, as Docker lists them.
@@ -112,7 +110,7 @@ fn without_compose_what_passes_on_to_it_says_so() {
         "~/bin/docker",
         "#!/bin/sh\n[ \"$1\" != compose ] || { echo \"unknown flag: --project-name\" >&2; exit 125; }\n",
     );
-    fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).expect("a program");
+    set_mode(&docker, 0o755);
     // The overlay is there, so nothing else asks Compose.
     Run::of(&mut up(&shop, "")).exits(0);
     for verb in ["logs", "logs web", "compose ps", "compose logs"] {

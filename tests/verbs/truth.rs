@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use rustix::process::{Pid, Signal, test_kill_process};
 use serde_json::{Value, json};
 
 use crate::rig::terminal::Terminal;
+use crate::support::tools::set_mode;
 use crate::support::{Machine, PORTS, Run, Running};
 
 /// Says what is in files of the home, and notes each question with the engine that it is for.
@@ -44,7 +44,7 @@ impl Stand {
         let machine = Machine::small();
         let docker = machine.tools().join("docker");
         fs::write(&docker, DOCKER).expect("a stand-in");
-        fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).expect("a program");
+        set_mode(&docker, 0o755);
         for file in ["ps", "inspect", "net"] {
             machine.write(&format!("~/{file}"), "");
         }

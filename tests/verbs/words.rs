@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::compose::{Shop, model};
 use super::up::{container, running, up};
 use crate::rig::terminal::Terminal;
+use crate::support::tools::set_mode;
 use crate::support::{Machine, Run, SMALL};
 
 /// What a terminal would obey, a reader would not see, or an editor would show elsewhere: a title, a new
@@ -60,7 +61,7 @@ fn program(machine: &Machine, name: &str, text: &str) {
     let path = machine.tools().join(name);
     let _ = fs::remove_file(&path);
     fs::write(&path, text).expect("a program");
-    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
+    set_mode(&path, 0o755);
 }
 
 /// The words as the text of a program that prints them: `printf` reads its own escapes.
