@@ -26,17 +26,17 @@ const WHILE: Duration = Duration::from_secs(5);
 pub(crate) fn measure(dir: &Path) {
     let url = env::var("KINFRA_BENCH_SERVER").expect("KINFRA_BENCH_SERVER=postgres://… of an empty database");
     time(Command::new(super::KINFRA).args(["registry", "init", &url]));
+    let [file, server] = Pool::both(dir, 6, &url);
+    // More of them than slots would ask in vain, and that would be measured.
+    for clients in [1, 6] {
+        println!("{clients} persistent clients: {:.0} pairs a second", persistent(&url, dir, clients));
+    }
     for slots in [6, 100, 1_000, 10_000] {
         claims(Pool::both(dir, slots, &url), &url);
     }
-    let [file, server] = Pool::both(dir, 6, &url);
     for clients in [1, 6, 64, 200] {
         let [file, server] = [&file, &server].map(|pool| pool.pairs(clients));
         println!("{clients} processes wait for 6 slots: file {file:.0} pairs a second, server {server:.0}");
-        // More of them than slots would ask in vain, and that would be measured.
-        if clients <= 6 {
-            println!("    persistent clients: {:.0} pairs a second", persistent(&url, dir, clients));
-        }
     }
 }
 
