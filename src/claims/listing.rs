@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use camino::Utf8Path;
 
-use super::standing::{Standing, Worktree, standing};
+use super::standing::{Standing, standing};
 use super::whereabouts::whereabouts;
 use crate::host;
 use crate::host::git;
@@ -43,11 +43,9 @@ impl Listed {
             Arc::make_mut(&mut entry).provisioned.infrastructure_path = dir.into_string();
         }
         let claim = entry.claim.as_ref();
-        let worktree = claim.map(whereabouts);
-        let standing = claim.zip(worktree).map(|(claim, worktree)| standing(claim, now, worktree));
+        let standing = claim.map(|claim| standing(claim, now, whereabouts(claim)));
         let is_there = !matches!(standing, Some(Standing::Missing | Standing::Orphaned));
-        let branch =
-            claim.filter(|_| is_there).and_then(|claim| branch_of(claim, worktree == Some(Worktree::There)));
+        let branch = claim.filter(|_| is_there).and_then(branch_of);
         let last_used = (entry.claim.is_some() && entry.started.is_some())
             .then(|| last_used(Utf8Path::new(&entry.provisioned.infrastructure_path)))
             .flatten();
@@ -55,12 +53,11 @@ impl Listed {
     }
 }
 
-/// The branch that the holder of a claim has checked out. Of a worktree that was just seen, git's own
-/// directory says it, if the claim notes that.
-fn branch_of(claim: &Claim, is_seen: bool) -> Option<String> {
-    let git_dir = claim.claimed_gitdir.as_deref().map(Utf8Path::new);
-    let linked = git_dir.filter(|_| is_seen);
-    linked.and_then(git::branch_in).or_else(|| git::branch_of(claim.claimed_by.directory()?))
+/// The branch that the holder of a claim has checked out.
+fn branch_of(claim: &Claim) -> Option<String> {
+    let holder = claim.claimed_by.directory()?;
+    let linked = claim.claimed_gitdir.as_deref().map(Utf8Path::new);
+    linked.and_then(|git_dir| git::branch_of_linked(holder, git_dir)).or_else(|| git::branch_of(holder))
 }
 
 /// When a verb last used the stack of a slot with this directory. A start is noted in a file of its own.

@@ -113,15 +113,7 @@ impl Top<'_> {
     }
 }
 
-/// The git directory that the file `.git` names. `None` if `.git` is a directory itself.
-fn named_git_dir(top: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
-    if is_directory(&top.join(".git")) {
-        return Ok(None);
-    }
-    named_in(top)
-}
-
-/// The same where `.git` is no directory.
+/// The git directory that the file `.git` names.
 fn named_in(top: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
     let line = line_of(&top.join(".git"))?;
     Ok(line.and_then(|line| Some(top.join(line.strip_prefix("gitdir: ")?))))
@@ -141,8 +133,13 @@ pub fn branch_of(dir: &Utf8Path) -> Option<String> {
     branch_in(&named.unwrap_or_else(|| path.join(".git")))
 }
 
-/// The branch that is checked out in the worktree that has this git directory. `None` as [`branch_of`].
-pub fn branch_in(git_dir: &Utf8Path) -> Option<String> {
+/// [`branch_of`], with fewer looks. `None` also if `.git` in the worktree does not name this git directory.
+pub fn branch_of_linked(worktree: &Utf8Path, git_dir: &Utf8Path) -> Option<String> {
+    let named = named_in(worktree).ok()??;
+    if named.as_str() == git_dir.as_str() { branch_in(git_dir) } else { None }
+}
+
+fn branch_in(git_dir: &Utf8Path) -> Option<String> {
     let head = line_of(&git_dir.join("HEAD")).ok()??;
     let branch = head.strip_prefix("ref: refs/heads/")?;
     // Where references are in one table, the file only keeps its place (gitrepository-layout(5)).
@@ -154,7 +151,8 @@ pub fn branch_in(git_dir: &Utf8Path) -> Option<String> {
 /// # Errors
 /// When git's files cannot be read.
 pub fn linked_git_dir(worktree: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
-    match GitDir::of(named_git_dir(worktree)?)? {
+    let is_inside = is_directory(&worktree.join(".git"));
+    match GitDir::of(if is_inside { None } else { named_in(worktree)? })? {
         GitDir::Linked(git_dir) => Ok(Some(git_dir)),
         GitDir::Inside | GitDir::Elsewhere(_) => Ok(None),
     }

@@ -7,7 +7,7 @@ use std::io;
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::fs::{Dir, Found, canonical, place_of, read_at_place};
+use super::fs::{Dir, Found, canonical, place_of, read_unlinked};
 use super::git::{
     confirmed_git_dir, confirmed_repository_of_canonical, own_dir, repository_of_linked, submodule_of,
 };
@@ -52,7 +52,7 @@ pub fn mark_of(worktree: &Utf8Path) -> Result<Mark> {
 
 /// The token in a worktree's own git directory. `None` also where it cannot be read.
 pub fn token_in(own_dir: &Utf8Path) -> Option<Token> {
-    parsed(&read_at_place(&own_dir.join(TOKEN), LIMIT).ok()??)
+    parsed(&read_unlinked(&own_dir.join(TOKEN), LIMIT).ok()??)
 }
 
 fn parsed(text: &[u8]) -> Option<Token> {

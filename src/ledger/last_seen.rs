@@ -29,7 +29,7 @@ pub(super) struct LastSeen {
 }
 
 /// What a state of a registry is known by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct State {
     /// When it was seen.
     #[serde(rename = "seen_at")]
@@ -44,9 +44,9 @@ pub(super) struct State {
 impl LastSeen {
     /// The last known state, if there is one that can be read.
     pub(super) fn below(root: &Utf8Path) -> Option<Self> {
-        let mut line = last_seen(root)?;
-        let text = line.split_off(line.find('\n')?);
-        Some(Self { state: serde_json::from_str(&line).ok()?, text })
+        let mut file = last_seen(root)?;
+        let text = file.split_off(file.find('\n')?);
+        Some(Self { state: serde_json::from_str(&file).ok()?, text })
     }
 
     /// Its content, if it can be read.
@@ -102,13 +102,16 @@ impl LastSeen {
         Err(Fault::refused(what).unchanged().advise(advice).into())
     }
 
-    /// Notes the state of a registry for later. One that was noted a moment ago, as `last`, is not noted
-    /// again. No verb fails for this.
+    /// Notes the state of a registry for later, unless it is the `last` one that was noted, a moment ago. No
+    /// verb fails for this.
     pub(super) fn note(root: &Root, loaded: &Loaded, last: Option<&Self>) {
         let Loaded { registry, now: at, generation, token, .. } = loaded;
         let state = State { at: *at, generation: *generation, token: token.clone(), id: registry.id };
-        let is_same = |last: &State| State { at: last.at, ..state.clone() } == *last;
-        if last.is_some_and(|last| is_same(&last.state) && at.since(last.state.at) < FRESH) {
+        let is_noted = |last: &State| {
+            let is_fresh = at.since(last.at) < FRESH;
+            is_fresh && (last.generation, &last.token) == (*generation, token)
+        };
+        if last.is_some_and(|last| is_noted(&last.state)) {
             return;
         }
         let line = serde_json::to_string(&state).ok();

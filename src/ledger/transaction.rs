@@ -9,7 +9,7 @@ use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::change::Change;
-use super::database::{Database, Locking};
+use super::database::{Database, Loaded, Locking};
 use super::last_seen::LastSeen;
 use super::snapshot::Snapshot;
 use super::stored::{Stored, read};
@@ -125,10 +125,7 @@ impl Ledger {
         if !stored.is_there() {
             return Ok(None);
         }
-        // A verb that changes the registry notes what it has changed it to.
-        if seen.is_none()
-            && let (Self::Postgres { may_be_old: true, .. }, Some(loaded)) = (self, &stored.loaded)
-        {
+        if let Some(loaded) = stored.loaded.as_ref().filter(|_| seen.is_none()) {
             LastSeen::note(&root, loaded, last.as_ref());
         }
         Ok(Some(Snapshot::new(root, stored, self.database(), following)))
@@ -195,7 +192,7 @@ impl Ledger {
         if !seen.moves.is_empty() {
             seen.moves.note_in(transaction.registry_mut());
         }
-        end(transaction, work)
+        end(transaction, seen.stored.loaded.as_ref(), work)
     }
 
     /// [`Ledger::transact`] for a pool that may not exist yet. Makes its root. On a server the lock is not
@@ -219,15 +216,19 @@ impl Ledger {
                 Transaction::of_server(locked, change, policy.command)
             }
         };
-        end(transaction, work)
+        end(transaction, None, work)
     }
 }
 
-/// Runs the work of a transaction, and ends it.
-fn end<T>(mut transaction: Transaction, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+/// Runs the work of a transaction, and ends it. On a server, what was `seen` before it is noted already.
+fn end<T>(
+    mut transaction: Transaction,
+    seen: Option<&Loaded>,
+    work: impl FnOnce(&mut Transaction) -> Result<T>,
+) -> Result<T> {
     let done = work(&mut transaction)?;
     transaction.finish()?;
-    if let Some(loaded) = &transaction.stored().loaded {
+    if let Some(loaded) = transaction.stored().loaded.as_ref().filter(|loaded| seen != Some(*loaded)) {
         LastSeen::note(transaction.locked().root(), loaded, None);
     }
     Ok(done)

@@ -121,7 +121,8 @@ impl SlotRow {
         let Self { mut content, claim, stack } = self;
         let mut own = own.keys_of(slot, root)?;
         let made_for = own.shift_remove(MADE_FOR);
-        if made_for.is_some_and(|made_for| !is_made_for(&content, &made_for)) && !own.contains_key("pending")
+        if made_for.is_some_and(|made_for| !is_made_for_now(&made_for, &content))
+            && !own.contains_key("pending")
         {
             // Another user has applied another slots.toml since.
             own.insert("pending".to_owned(), json!(Pending::Elsewhere));
@@ -140,13 +141,19 @@ impl SlotRow {
 
 /// What the files of a slot are made for, by its keys.
 fn made_for_now(keys: &Map<String, Value>) -> Value {
-    let values = MADE_FOR_KEYS.iter().filter_map(|key| Some(((*key).to_owned(), keys.get(*key)?.clone())));
-    Value::Object(values.collect())
+    Value::Object(made_for_keys(keys).map(|(key, value)| (key.to_owned(), value.clone())).collect())
 }
 
-/// Whether the files of a slot with these keys are made for this.
-fn is_made_for(keys: &Map<String, Value>, made_for: &Value) -> bool {
-    MADE_FOR_KEYS.iter().all(|key| keys.get(*key) == made_for.get(key))
+/// Whether this is what the files of a slot are made for, by its keys.
+fn is_made_for_now(made_for: &Value, keys: &Map<String, Value>) -> bool {
+    made_for.as_object().is_some_and(|made_for| {
+        made_for_keys(keys).count() == made_for.len()
+            && made_for_keys(keys).all(|(key, value)| made_for.get(key) == Some(value))
+    })
+}
+
+fn made_for_keys(keys: &Map<String, Value>) -> impl Iterator<Item = (&'static str, &Value)> {
+    MADE_FOR_KEYS.into_iter().filter_map(|key| Some((key, keys.get(key)?)))
 }
 
 fn is_of_claim(key: &str) -> bool {

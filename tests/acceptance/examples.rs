@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use similar::TextDiff;
 
+use crate::support::tools::set_mode;
 use crate::support::{Machine, Run};
 
 const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
@@ -177,7 +177,7 @@ esac
 "#;
     let path = machine.tools().join("docker");
     fs::write(&path, docker).expect("a stand-in");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a new mode");
+    set_mode(&path, 0o755);
     let mut script = machine.program(Path::new(SOURCES).join("examples/day-in-the-life.sh"));
     let run = Run::of(script.env("HOME", "/nowhere").env("TMPDIR", machine.home())).exits(0);
     run.prints("== 18:00  Nothing is left but the branches.\n").says("Waiting for a slot");

@@ -33,8 +33,8 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&dirs).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
-/// Gives a file or a directory a mode. A file that becomes a program is written anew, by another process: a
-/// test that forked while this one wrote it may have it open still, and then it cannot be run.
+/// Gives a file or a directory a mode. A file that becomes a program is replaced by a copy that another
+/// process writes: a test that forked while this one wrote it may have it open, and then it cannot be run.
 pub(crate) fn set_mode(path: &Path, mode: u32) {
     let new = path.with_extension("new");
     let is_program = path.is_file() && mode & 0o111 != 0;

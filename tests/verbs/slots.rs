@@ -81,6 +81,23 @@ fn a_claimed_slot_says_who_holds_it_on_which_branch_and_whether_it_runs() {
         .prints("  ~/tree/feature   fix/login  -");
 }
 
+#[test]
+fn the_branch_is_that_of_the_worktree_whatever_its_claim_notes() {
+    let machine = Machine::small();
+    machine.repository(machine.project());
+    machine.kinfra("apply").exits(0);
+    let fix = machine.worktree("fix");
+    machine.kinfra(&format!("claim --for {}", fix.display())).exits(0);
+    let shows = |branch: &str| machine.kinfra("slots").exits(0).prints(&format!("  fix         {branch}  "));
+    shows("fix   ");
+    machine.git(&fix, "switch --quiet --create other");
+    shows("other ");
+    // Its first git directory is there still, and has its token.
+    machine.remove("~/fix/.git");
+    machine.git(&fix, "init --quiet --initial-branch own");
+    shows("own   ");
+}
+
 /// A time so many hours from now, as the registry has it.
 fn hours(hours: i64) -> String {
     let now = jiff::Timestamp::now();

@@ -18,7 +18,7 @@ pub use made_by_containers::{left_at, of_another_user, remove_without_files};
 pub use mounts::mounts_below;
 pub use named::{
     canonical, exists, free_space, is_directory, is_directory_there, is_kept, is_link, is_low, is_mount,
-    may_be_directory, modified, mount_of, place_of, read_at_place, read_named, real, replace_named, room_for,
+    may_be_directory, modified, mount_of, place_of, read_named, read_unlinked, real, replace_named, room_for,
     touch, was_removed,
 };
 pub use scratch::Scratch;

@@ -63,11 +63,11 @@ pub fn read_named(path: &Utf8Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     read_with(path, limit, OFlags::empty())
 }
 
-/// [`read_named`], but a link at the path is an error.
+/// [`read_named`], but a link at the path is not followed.
 ///
 /// # Errors
-/// As [`read_named`].
-pub fn read_at_place(path: &Utf8Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+/// As [`read_named`], or that a link is there.
+pub fn read_unlinked(path: &Utf8Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     read_with(path, limit, OFlags::NOFOLLOW)
 }
 

@@ -163,7 +163,7 @@ begin
     if locks then
         perform from kinfra.turn as t where t.pool = (select p.pool from kinfra.pool as p where p.name = of_pool) for update;
     end if;
-    -- A statement of its own: it sees what others saved while the turn was waited for, and has the clock of then.
+    -- After the turn was waited for: where it is locked, this statement sees what others saved meanwhile.
     select p.pool, p.generation, p.removed_at, p.token,
            (select d.token from kinfra.saved as d where d.pool = p.pool and d.generation = since), p.content,
            (select max(m.version) from kinfra.migration as m), (extract(epoch from clock_timestamp()) * 1000000)::bigint,
