@@ -49,6 +49,11 @@ pub fn printable(text: &str) -> String {
     escaped(text, |_| false)
 }
 
+/// [`printable`] of a text that nothing else needs: nearly each one stays as it is.
+pub fn made_printable(text: String) -> String {
+    if text.chars().all(is_plain) { text } else { printable(&text) }
+}
+
 /// Foreign text of several lines: the same, but its lines and columns stay.
 pub fn printable_lines(text: &str) -> String {
     escaped(&text.replace("\r\n", "\n"), |c| matches!(c, '\n' | '\t'))

@@ -7,7 +7,7 @@ use camino::Utf8Path;
 
 use crate::claims::listing::Listed;
 use crate::identifier::Owner;
-use crate::shown::{Paths, printable};
+use crate::shown::{Paths, made_printable};
 use crate::slot::SlotId;
 
 /// The holders' names by slot: the last component, or the path if two directories share a name. The claim of
@@ -26,7 +26,7 @@ pub(super) fn names(slots: &[Listed], paths: Paths<'_>) -> BTreeMap<SlotId, Stri
         let name = path.file_name().filter(|name| alike.get(&Some(name)) == Some(&1));
         let name = name.map_or_else(|| paths.show(path).into_string(), str::to_owned);
         let owner = owner.map_or_else(String::new, |owner| format!(" ({owner})"));
-        (*slot, printable(&(name + &owner)))
+        (*slot, made_printable(name + &owner))
     };
     held.iter().map(shown).collect()
 }

@@ -6,7 +6,7 @@ use std::iter::{once, repeat_n};
 
 use owo_colors::{AnsiColors, OwoColorize as _};
 
-use crate::shown::{printable, shorten, shorten_middle, width};
+use crate::shown::{made_printable, shorten, shorten_middle, width};
 
 /// A cell of a table. No word in it steers a terminal, and its width is that of what is shown.
 pub(super) struct Cell {
@@ -17,7 +17,7 @@ pub(super) struct Cell {
 
 impl Cell {
     pub(super) fn new(value: impl Display) -> Self {
-        Self { text: printable(&value.to_string()), is_number: false, color: None }
+        Self { text: made_printable(value.to_string()), is_number: false, color: None }
     }
 
     /// In this colour, if there is one.
