@@ -220,7 +220,7 @@ impl Ledger {
     }
 }
 
-/// Runs the work of a transaction, and ends it. On a server, what was `seen` before it is noted already.
+/// Runs the work of a transaction, and ends it. On a server, what was `seen` before it may be noted already.
 fn end<T>(
     mut transaction: Transaction,
     seen: Option<&Loaded>,
@@ -228,8 +228,10 @@ fn end<T>(
 ) -> Result<T> {
     let done = work(&mut transaction)?;
     transaction.finish()?;
-    if let Some(loaded) = transaction.stored().loaded.as_ref().filter(|loaded| seen != Some(*loaded)) {
-        LastSeen::note(transaction.locked().root(), loaded, None);
+    if let Some(loaded) = &transaction.stored().loaded {
+        let root = transaction.locked().root();
+        let last = seen.filter(|seen| *seen == loaded).and_then(|_| LastSeen::below(root.path()));
+        LastSeen::note(root, loaded, last.as_ref());
     }
     Ok(done)
 }
